@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from restante.protocol.client.tables import QuickValues
+
+if TYPE_CHECKING:
+    from collections.abc import ValuesView
 
 
 class MessageInfo(NamedTuple):
@@ -28,6 +33,15 @@ class MessageTable(Mapping[int, MessageInfo]):
 
     def __getitem__(self, number: int) -> MessageInfo:
         return MessageInfo(number, self._sizes[number], self._uids.get(number))
+
+    def values(self) -> ValuesView[MessageInfo]:
+        """Return all messages by number; to iterate is faster than to look up."""
+        return QuickValues(self, self._in_order)
+
+    def _in_order(self) -> Iterator[MessageInfo]:
+        if list(self._sizes) != list(self._uids):
+            return (self[number] for number in self)
+        return map(MessageInfo, self._sizes, self._sizes.values(), self._uids.values())
 
 
 class BaseMessage:

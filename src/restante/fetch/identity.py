@@ -28,7 +28,8 @@ def list_messages(drop: Maildrop, known: Mapping[str, KnownMessage]) -> list[Mes
 
     Raises RemoteError.
     """
-    listed = [MessageEntry(m.number, m.uid or "", m.size) for m in drop]
+    entries = drop.entries.values()
+    listed = [MessageEntry(number, uid or "", size) for number, size, uid in entries]
     if not are_unusable((message.number, message.uid) for message in listed):
         return listed
     digests = header_digests(drop, [message.number for message in listed])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 import pytest
@@ -13,8 +13,12 @@ from hypothesis import strategies as st
 from restante.client.maildrop import list_messages
 from restante.client.options import Target
 from restante.client.session import ClientSession
+from restante.protocol.client.connection import ServerPeer
 from restante.protocol.client.effects import Dialogue, Receive, Send
+from restante.protocol.client.operations import list_, uidl
+from restante.protocol.client.pipeline import Operation
 from restante.protocol.client.tables import SizeTable, UidTable
+from restante.protocol.errors import MalformedReplyError
 
 T = TypeVar("T")
 
@@ -73,7 +77,40 @@ def test_tables_are_mappings(pairs: list[tuple[int, str]]) -> None:
         uids.add(number, text)
     expected = dict(sorted(dict(pairs).items()))
     assert list(uids.items()) == list(expected.items())
+    assert list(uids.values()) == list(expected.values())
     assert dict(sizes) == {number: len(text) for number, text in expected.items()}
     assert len(uids) == len(expected)
     for number in range(-1, 8):
         assert uids.get(number) == expected.get(number)
+
+
+LINES = [
+    *("1 120", "2 0", "3 18446744073709551615", "3 9", "00 007", "12345678901234567890 1"),
+    *("4 x", "5", "6  7", " 7 8", "8 9 octets", "9 1\t", ".10 1", "", "x 1", "11 ü", "12 {}"),
+    "13 " + "u" * 71,
+]
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=8), st.sampled_from(["\r\n", "\n"]))
+def test_many_lines_at_once_mean_the_same(lines: list[str], end: str) -> None:
+    """A list that comes in one piece is read like one that comes octet by octet."""
+    reply = "".join(line + end for line in ["+OK", *lines, "."]).encode()
+    for operation in (list_(), uidl()):
+        found = [_read(operation, pieces) for pieces in ([reply], _octets(reply))]
+        assert found[0] == found[1]
+
+
+def _read(
+    operation: Operation[Mapping[int, int]] | Operation[Mapping[int, str]], pieces: list[bytes]
+) -> tuple[object, dict[str, str]]:
+    """Return what a reply says, or the error's text, and the oddities."""
+    peer = ServerPeer()
+    try:
+        table = run(operation.read(peer), iter(pieces))
+    except MalformedReplyError as error:
+        return str(error), peer.oddities
+    return dict(table), peer.oddities
+
+
+def _octets(reply: bytes) -> list[bytes]:
+    return [reply[place : place + 1] for place in range(len(reply))]

@@ -10,7 +10,7 @@ import binascii
 import re
 import urllib.parse
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from restante.protocol.client.effects import Peek, Receive, Send
 from restante.protocol.client.replies import Status, parse_status, strip_noise
@@ -43,6 +43,18 @@ SHORT = 6  # characters: a shorter secret is hidden as a word, lest half of each
 
 
 MOST_EMPTY = 3  # empty lines that are passed over before a reply
+
+
+class LineBlocks(NamedTuple):
+    """How a long list is read many lines at a time, which takes a tenth of the time.
+
+    Attributes:
+        regular: matches as many lines as possible that need no second look, with their CR LF.
+        take: is called with the octets of such lines.
+    """
+
+    regular: re.Pattern[bytes]
+    take: Callable[[bytes], object]
 
 
 @dataclass(slots=True)
@@ -187,6 +199,18 @@ class ServerPeer:
         del self.unread[:end]
         return line
 
+    def _take_block(self, regular: re.Pattern[bytes]) -> bytes:
+        """Return the regular lines that are here already, up to the first one that is not."""
+        found = regular.match(self.unread)
+        block = found[0] if found else b""
+        del self.unread[: len(block)]
+        return block
+
+    def _check_length(self, lines: int, octets: int, most: int) -> None:
+        if octets > most or lines > MOST_LINES:
+            text = f"a list of {lines} lines and {octets} octets, and no end"
+            raise self.error(MalformedReplyError, "bad-reply", text)
+
     def connection_lost(self) -> RemoteError:
         """Return the error of a connection that ended here."""
         came = f' after "{self.excerpt(bytes(self.unread))}"' if self.unread else ""
@@ -233,7 +257,10 @@ class ServerPeer:
         return status
 
     def read_lines(
-        self, take: Callable[[str], object], most: int = LISTING_LIMIT
+        self,
+        take: Callable[[str], object],
+        most: int = LISTING_LIMIT,
+        blocks: LineBlocks | None = None,
     ) -> Dialogue[None]:
         """Call `take` with each line of a multi-line reply after its status line, unstuffed.
 
@@ -241,6 +268,12 @@ class ServerPeer:
         """
         lines = octets = 0
         while True:
+            if blocks is not None and (block := self._take_block(blocks.regular)):
+                octets += len(block)
+                lines += block.count(b"\n")
+                self._check_length(lines, octets, most)
+                blocks.take(block)
+                continue
             line = (self._take_line() or (yield from self.read_line())).rstrip(b"\r\n")
             if line == b".":
                 break
@@ -250,10 +283,8 @@ class ServerPeer:
                 )
                 break
             octets += len(line) + 2
-            if octets > most or lines >= MOST_LINES:
-                text = f"a list of {lines} lines and {octets} octets, and no end"
-                raise self.error(MalformedReplyError, "bad-reply", text)
             lines += 1
+            self._check_length(lines, octets, most)
             take(decode_text(line[1:] if line.startswith(b".") else line))
         self.multiline_command = self.command
         self.add_trace("<", f"({lines} lines)")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from restante.protocol.client.connection import LINE_LIMIT, LISTING_LIMIT, ServerPeer
+from restante.protocol.client.connection import LINE_LIMIT, LISTING_LIMIT, LineBlocks, ServerPeer
 from restante.protocol.client.effects import MessageChunk, Peek, Receive
 from restante.protocol.client.pipeline import Operation
 from restante.protocol.client.replies import Status, strip_noise
@@ -18,6 +18,7 @@ from restante.protocol.client.tables import NumberTable, SizeTable, UidTable
 from restante.protocol.errors import LocalError, MalformedReplyError, Phase, TruncatedReplyError
 from restante.protocol.lines import COMMAND_LIMIT
 from restante.protocol.message_header import find_body
+from restante.protocol.unique_id import LONGEST_UID
 from restante.protocol.unstuffing import DotUnstuffer
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ NO_FINAL = "all octets that LIST promised came; the dot behind them is not on a 
 ENDLESS = 1 << 40  # octets of a message of which nothing is promised
 
 _REGULAR = re.compile(r"\d+ \S", re.ASCII)  # a line of LIST or UIDL
+_SIZES = re.compile(rb"(?:[0-9]{1,%d} [0-9]{1,%d}\r\n)++" % (MOST_DIGITS, MOST_DIGITS))
+_UIDS = re.compile(rb"(?:[0-9]{1,%d} [!-~]{1,%d}\r\n)++" % (MOST_DIGITS, LONGEST_UID))
 _TOTALS = re.compile(rf"(\d{{1,{MOST_DIGITS}}})\s+(\d{{1,{MOST_DIGITS}}})(?!\d)", re.ASCII)
 _AMONG_WORDS = re.compile(rf"\D*(\d{{1,{MOST_DIGITS}}})\D+(\d{{1,{MOST_DIGITS}}})\D*", re.ASCII)
 _NO_MAIL = re.compile(r"\b(?:no|0|zero) (?:new )?(?:e?mails?|messages?)\b|\bempty\b", re.IGNORECASE)
@@ -173,16 +176,19 @@ def stat() -> Operation[MailboxTotals]:
 
 def list_() -> Operation[Mapping[int, int]]:
     """LIST: the octets of each message by its number. RFC 1939 section 5."""
-    return _table("LIST", SizeTable, lambda text: int(_digits(text.split()[0])))
+    return _table("LIST", SizeTable, _SIZES, lambda text: int(_digits(text.split()[0])))
 
 
 def uidl() -> Operation[Mapping[int, str]]:
     """UIDL: the unique-id of each message by its number. RFC 1939 section 7."""
-    return _table("UIDL", UidTable, lambda text: text)
+    return _table("UIDL", UidTable, _UIDS, lambda text: text)
 
 
 def _table(
-    verb: str, create: Callable[[], NumberTable[T]], parse: Callable[[str], T]
+    verb: str,
+    create: Callable[[], NumberTable[T]],
+    regular: re.Pattern[bytes],
+    parse: Callable[[str], T],
 ) -> Operation[Mapping[int, T]]:
     def read(peer: ServerPeer) -> Dialogue[Mapping[int, T]]:
         status = yield from peer.read_ok()
@@ -193,7 +199,8 @@ def _table(
                 text = f'{verb} of an empty mailbox has no dot behind "{status.line}"'
                 peer.note_oddity("list-empty", text)
                 return table
-        yield from peer.read_lines(lambda line: add(peer, table, line))
+        blocks = LineBlocks(regular, lambda block: table.add_words(block.split()))
+        yield from peer.read_lines(lambda line: add(peer, table, line), blocks=blocks)
         return table
 
     def add(peer: ServerPeer, table: NumberTable[T], line: str) -> None:

@@ -6,13 +6,28 @@ a size, and as many for a number and the place of a unique-id, beside its own oc
 
 from __future__ import annotations
 
+import itertools
 from abc import abstractmethod
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Iterator, Mapping, Sequence, ValuesView
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 V = TypeVar("V")
+
+
+class QuickValues(ValuesView[V]):
+    """The values of a mapping that has a faster way to all of them than one by one."""
+
+    def __init__(self, mapping: Mapping[int, V], iterate: Callable[[], Iterator[V]]) -> None:
+        super().__init__(mapping)
+        self._iterate = iterate
+
+    def __iter__(self) -> Iterator[V]:
+        return self._iterate()
 
 
 class NumberTable(Mapping[int, V]):
@@ -30,9 +45,31 @@ class NumberTable(Mapping[int, V]):
         self._sorted = None
         self._append(value)
 
+    def add_words(self, words: Sequence[bytes]) -> None:
+        """Add many lines at once: the words are numbers and values in turn, as in the reply."""
+        next_number = len(self._numbers) + 1
+        numbers = array("Q", map(int, words[::2]))
+        expected = array("Q", range(next_number, next_number + len(numbers)))
+        self._regular = self._regular and numbers == expected
+        self._numbers += numbers
+        self._sorted = None
+        self._extend(words[1::2])
+
+    def values(self) -> ValuesView[V]:
+        """Return the values in the order of the numbers; to iterate is faster than to look up."""
+        return QuickValues(self, self._in_order) if self._regular else super().values()
+
+    @abstractmethod
+    def _in_order(self) -> Iterator[V]:
+        """Return the values in the order in which they were added."""
+
     @abstractmethod
     def _append(self, value: V) -> None:
         """Keep a value."""
+
+    @abstractmethod
+    def _extend(self, values: Sequence[bytes]) -> None:
+        """Keep values as the server sent them."""
 
     @abstractmethod
     def _value(self, place: int) -> V:
@@ -79,6 +116,12 @@ class SizeTable(NumberTable[int]):
     def _append(self, value: int) -> None:
         self._octets.append(value)
 
+    def _extend(self, values: Sequence[bytes]) -> None:
+        self._octets.extend(map(int, values))
+
+    def _in_order(self) -> Iterator[int]:
+        return iter(self._octets)
+
     def _value(self, place: int) -> int:
         return self._octets[place]
 
@@ -94,6 +137,14 @@ class UidTable(NumberTable[str]):
     def _append(self, value: str) -> None:
         self._text += value.encode()
         self._ends.append(len(self._text))
+
+    def _extend(self, values: Sequence[bytes]) -> None:
+        lengths = itertools.accumulate(map(len, values), initial=len(self._text))
+        self._ends.extend(itertools.islice(lengths, 1, None))
+        self._text += b"".join(values)
+
+    def _in_order(self) -> Iterator[str]:
+        return (self._text[start:end].decode() for start, end in itertools.pairwise(self._ends))
 
     def _value(self, place: int) -> str:
         return self._text[self._ends[place] : self._ends[place + 1]].decode()
