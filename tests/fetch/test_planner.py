@@ -12,12 +12,12 @@ NOW = 1_000_000.0
 
 
 def row(uid: str, state: MessageState, *, size: int | None = 10, seen: float = 0.0) -> KnownMessage:
-    return KnownMessage(uid, state, seen, size, size, "s", "h", "<m@x>", 1, NOW + 5, "")
+    return KnownMessage(uid, state, seen, size, "s", "h", NOW + 5, "")
 
 
 def plan(known: list[KnownMessage], *uids: str, policy: Policy | None = None) -> Plan:
     listed = [MessageEntry(number, uid, 10) for number, uid in enumerate(uids, 1)]
-    return make_plan(listed, {row.uid: row for row in known}, policy or Policy(), NOW)
+    return make_plan(listed, known, policy or Policy(), NOW)
 
 
 def test_new() -> None:

@@ -12,11 +12,17 @@ if TYPE_CHECKING:
 
 
 class MessageInfo(NamedTuple):
-    """A message as the server lists it."""
+    """A message as the server lists it.
 
-    number: int  # 1-based, for this session only
-    size: int  # octets as LIST counts them
-    uid: str | None  # None where the server has no UIDL
+    Attributes:
+        number: 1-based, for this session only.
+        size: octets as LIST counts them.
+        uid: its unique-id, None where the server has none.
+    """
+
+    number: int
+    size: int
+    uid: str | None
 
 
 class MessageTable(Mapping[int, MessageInfo]):

@@ -9,7 +9,7 @@ from restante.fetch.journal_rows import Doubt, KnownMessage, MessageState
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from restante.fetch.journal import Journal
 from restante.fetch.journal_rows import Preparation
@@ -44,12 +44,17 @@ class AccountJournal:
         with self._journal.transaction():
             self._execute("UPDATE account SET approximate_sizes = 1 WHERE name = ?")
 
-    def messages(self) -> dict[str, KnownMessage]:
-        """Return all rows by unique-id."""
+    def rows(self) -> Iterator[KnownMessage]:
+        """Yield all rows, of which a large account has too many to keep them in memory."""
         columns = ", ".join(KnownMessage._fields)
         with self._journal.errors():
             rows = self._execute(f"SELECT {columns} FROM message WHERE account = ?")  # noqa: S608  # the names of fields
-            return {row[0]: KnownMessage(row[0], _STATES[row[1]], *row[2:]) for row in rows}
+            for uid, state, *more in rows:
+                yield KnownMessage(uid, _STATES[state], *more)
+
+    def messages(self) -> dict[str, KnownMessage]:
+        """Return all rows by unique-id."""
+        return {row.uid: row for row in self.rows()}
 
     def doubts(self) -> list[Doubt]:
         """Return the deliveries of an earlier run that were prepared and not confirmed."""

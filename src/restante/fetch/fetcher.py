@@ -48,8 +48,7 @@ if TYPE_CHECKING:
     from restante.fetch.account_journal import AccountJournal
     from restante.fetch.events import FetchEvent
     from restante.fetch.interfaces import Destination
-    from restante.fetch.journal_rows import KnownMessage
-    from restante.fetch.planner import Policy
+    from restante.fetch.planner import Plan, Policy
     from restante.protocol.client.operations import MessageEnd
 
 SESSION_MESSAGES = 200  # that one session fetches; then QUIT confirms their deletion
@@ -196,12 +195,11 @@ class Fetcher:
 
     def _use(self, drop: Maildrop) -> Generator[FetchEvent, None, bool]:
         """Fetch and delete in an open maildrop, and return whether there is more to fetch."""
-        known = self._journal.messages()
-        listed = identity.list_messages(drop, known)
-        plan = make_plan(listed, known, self._policy, self._clock())
+        listed = identity.list_messages(drop, self._journal.rows())
+        plan = self._plan(listed)
         if plan.doubtful:
-            self._judge(drop, plan.doubtful, known)
-            plan = make_plan(listed, self._journal.messages(), self._policy, self._clock())
+            self._judge(drop, plan.doubtful)
+            plan = self._plan(listed)
         self.summary.too_large, self.summary.waiting = plan.too_large, plan.waiting
         to_fetch = self._within_limit([m for m in plan.fetch if m.uid not in self._avoided])
         delayed = "LOGIN-DELAY" in (drop.session.capabilities or {})
@@ -209,25 +207,26 @@ class Fetcher:
         yield SessionPlanned(len(listed), len(to_fetch), sum(m.size for m in to_fetch))
         yield from self._fetch(drop, chosen)
         if chosen and self._policy.keep_seconds is not None:
-            plan = make_plan(listed, self._journal.messages(), self._policy, self._clock())
+            plan = self._plan(listed)
         yield from self._delete(drop, plan.delete)
         self._journal.note_state(plan.gone, MessageState.GONE)
         return len(chosen) < len(to_fetch)
+
+    def _plan(self, listed: Sequence[MessageEntry]) -> Plan:
+        return make_plan(listed, self._journal.rows(), self._policy, self._clock())
 
     def _within_limit(self, messages: list[MessageEntry]) -> list[MessageEntry]:
         limit = self._policy.limit
         return messages if limit is None else messages[: max(0, limit - self.summary.new)]
 
-    def _judge(
-        self, drop: Maildrop, doubtful: Sequence[MessageEntry], known: Mapping[str, KnownMessage]
-    ) -> None:
+    def _judge(self, drop: Maildrop, doubtful: Mapping[MessageEntry, str]) -> None:
         """Compare the headers of known messages whose sizes have changed.
 
         With the same header, only the size by LIST is another. Else the server has given the
         unique-id to another message, which is new.
         """
         digests = identity.header_digests(drop, [message.number for message in doubtful])
-        same = [m for m in doubtful if digests.get(m.number) == known[m.uid].header_sha256]
+        same = [m for m, digest in doubtful.items() if digests.get(m.number) == digest]
         others = [m for m in doubtful if m.number in digests and m not in same]
         self._journal.note_sizes((message.uid, message.size) for message in same)
         self._journal.forget(message.uid for message in others)

@@ -14,7 +14,7 @@ from restante.fetch.planner import MessageEntry, are_unusable
 from restante.protocol.errors import ServerRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from restante.client.blocking import Maildrop
     from restante.fetch.journal_rows import KnownMessage
@@ -23,10 +23,11 @@ AT_ONCE = 200  # headers in memory at a time
 MOST_OCTETS = 256 * 1024  # of a header
 
 
-def list_messages(drop: Maildrop, known: Mapping[str, KnownMessage]) -> list[MessageEntry]:
+def list_messages(drop: Maildrop, known: Iterable[KnownMessage]) -> list[MessageEntry]:
     """Return all messages of a maildrop, each with what identifies it in every session.
 
-    Raises RemoteError.
+    `known` are the rows of the journal; they are read only if the unique-ids do not identify
+    messages. Raises RemoteError.
     """
     entries = drop.entries.values()
     listed = [MessageEntry(number, uid or "", size) for number, size, uid in entries]
@@ -39,8 +40,8 @@ def list_messages(drop: Maildrop, known: Mapping[str, KnownMessage]) -> list[Mes
         uid = f"header {digest} {message.size}"
         groups[uid].append(MessageEntry(message.number, uid, message.size))
     rows: defaultdict[str, list[KnownMessage]] = defaultdict(list)
-    for uid, row in known.items():
-        rows[" ".join(uid.split(" ")[:3])].append(row)
+    for row in known:
+        rows[" ".join(row.uid.split(" ")[:3])].append(row)
     found = (
         _distinguish(drop, group, rows[uid])
         if len(group) > 1 or len(rows[uid]) > 1 or any(row.uid != uid for row in rows[uid])

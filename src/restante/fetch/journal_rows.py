@@ -35,11 +35,8 @@ class KnownMessage(NamedTuple):
     state: MessageState
     first_seen: float
     size: int | None
-    octets: int | None
     sha256: str | None
     header_sha256: str | None
-    message_id: str | None
-    tries: int
     next_try: float
     reason: str
 

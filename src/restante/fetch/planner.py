@@ -9,7 +9,7 @@ from restante.fetch.errors import FetchError
 from restante.fetch.journal_rows import FETCHED, MessageState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from restante.fetch.journal_rows import KnownMessage
 
@@ -49,8 +49,8 @@ class Plan:
     Attributes:
         fetch: messages to retrieve, in order.
         delete: messages that all destinations have, and that need not stay.
-        doubtful: known messages with another size than before: their headers decide whether
-            they are the same.
+        doubtful: known messages with another size than before, and the digests of the headers
+            that they had: these decide whether they are the same.
         too_large: messages that the policy leaves at the server.
         waiting: parked messages that are not tried again yet.
         gone: unique-ids that the server does not list any more.
@@ -58,7 +58,7 @@ class Plan:
 
     fetch: list[MessageEntry] = field(default_factory=list)
     delete: list[MessageEntry] = field(default_factory=list)
-    doubtful: list[MessageEntry] = field(default_factory=list)
+    doubtful: dict[MessageEntry, str] = field(default_factory=dict)
     too_large: list[MessageEntry] = field(default_factory=list)
     waiting: list[MessageEntry] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
@@ -66,42 +66,57 @@ class Plan:
 
 def make_plan(
     listed: Sequence[MessageEntry],
-    known: Mapping[str, KnownMessage],
+    known: Iterable[KnownMessage],
     policy: Policy,
     now: float,
 ) -> Plan:
-    """Return what to do. Raises FetchError: all unique-ids have changed (uids-changed)."""
-    check_uids(listed, known)
+    """Return what to do with messages, each listed under another unique-id.
+
+    `known` are the rows of the journal. They are read once, and none is kept.
+
+    Raises FetchError: all unique-ids have changed (uids-changed).
+    """
     plan = Plan()
-    for message in listed:
-        row = known.get(message.uid)
-        if row is not None and row.state in FETCHED:
-            _plan_known(plan, message, row, policy, now)
-        elif row is not None and row.state is MessageState.PARKED and row.next_try > now:
+    not_known = {message.uid: message for message in listed}
+    to_fetch: list[MessageEntry] = []
+    were_there = 0
+    for row in known:
+        were_there += row.state in _WERE_THERE
+        message = not_known.pop(row.uid, None)
+        if message is None:
+            if row.state in _WERE_THERE or row.state is MessageState.PARKED:
+                plan.gone.append(row.uid)
+        elif row.state in FETCHED:
+            _plan_fetched(plan, message, row, policy, now)
+        elif row.state is MessageState.PARKED and row.next_try > now:
             plan.waiting.append(message)
-        elif policy.max_size is not None and message.size > policy.max_size:
-            plan.too_large.append(message)
         else:
-            plan.fetch.append(message)
-    if policy.newest_first:
-        plan.fetch.reverse()
-    if policy.limit is not None:
-        del plan.fetch[policy.limit :]
-    present = {message.uid for message in listed}
-    plan.gone = [
-        uid for uid, row in known.items() if uid not in present and row.state in _LEAVES_AS_GONE
-    ]
+            to_fetch.append(message)
+    if len(not_known) == len(listed):
+        _check_uids(len(listed), were_there)
+    plan.delete.sort()
+    plan.waiting.sort()
+    to_fetch += not_known.values()
+    _plan_fetch(plan, to_fetch, policy)
     return plan
 
 
-_LEAVES_AS_GONE = FETCHED - {MessageState.GONE} | {MessageState.PARKED}
+_WERE_THERE = FETCHED - {MessageState.GONE}
 
 
-def _plan_known(
+def _plan_fetch(plan: Plan, messages: list[MessageEntry], policy: Policy) -> None:
+    for message in sorted(messages, reverse=policy.newest_first):
+        too_large = policy.max_size is not None and message.size > policy.max_size
+        (plan.too_large if too_large else plan.fetch).append(message)
+    if policy.limit is not None:
+        del plan.fetch[policy.limit :]
+
+
+def _plan_fetched(
     plan: Plan, message: MessageEntry, row: KnownMessage, policy: Policy, now: float
 ) -> None:
     if row.size is not None and row.size != message.size and row.header_sha256 is not None:
-        plan.doubtful.append(message)
+        plan.doubtful[message] = row.header_sha256
     elif may_delete(row, policy, now):
         plan.delete.append(message)
 
@@ -111,14 +126,11 @@ def may_delete(row: KnownMessage, policy: Policy, now: float) -> bool:
     return policy.keep_seconds is not None and row.first_seen + policy.keep_seconds <= now
 
 
-def check_uids(listed: Sequence[MessageEntry], known: Mapping[str, KnownMessage]) -> None:
+def _check_uids(listed: int, were_there: int) -> None:
     """Raise FetchError where a server has new unique-ids for all messages (uids-changed)."""
-    were_there = [uid for uid, row in known.items() if row.state in FETCHED - {MessageState.GONE}]
-    if len(were_there) < MANY or len(listed) < MANY:
-        return
-    if not any(message.uid in known for message in listed):
+    if were_there >= MANY and listed >= MANY:
         text = (
-            f"none of the {len(listed)} messages is known, and none of the {len(were_there)} known"
+            f"none of the {listed} messages is known, and none of the {were_there} known"
             " messages is there"
         )
         raise FetchError("uids-changed", text)

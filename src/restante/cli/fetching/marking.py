@@ -29,7 +29,7 @@ def mark_fetched(account: FetchAccount, journal: AccountJournal, older_than: flo
     The age is that of the header's Date; a message without one is new. Raises RemoteError.
     """
     with account.connect(_ignore) as drop:
-        listed = identity.list_messages(drop, journal.messages())
+        listed = identity.list_messages(drop, journal.rows())
         if older_than is not None:
             listed = _older(drop, listed, time.time() - older_than)
         count = journal.note_known((m.uid, m.size, None) for m in listed)
@@ -65,7 +65,7 @@ def match_messages(account: FetchAccount, journal: AccountJournal) -> str:
         if row.header_sha256 and row.state in FETCHED:
             by_header[row.header_sha256].append(uid)
     with account.connect(_ignore) as drop:
-        listed = [m for m in identity.list_messages(drop, known) if m.uid not in known]
+        listed = [m for m in identity.list_messages(drop, known.values()) if m.uid not in known]
         digests = identity.header_digests(drop, [message.number for message in listed])
     by_listed: defaultdict[str, list[MessageEntry]] = defaultdict(list)
     for message in listed:
@@ -82,11 +82,9 @@ def match_messages(account: FetchAccount, journal: AccountJournal) -> str:
 
 def plan_run(account: FetchAccount) -> Plan:
     """Return what a run would do now. Raises RemoteError."""
-    with account.open_journal() as journal:
-        known = journal.messages()
-    with account.connect(_ignore) as drop:
-        listed = identity.list_messages(drop, known)
-    return make_plan(listed, known, account.policy, time.time())
+    with account.open_journal() as journal, account.connect(_ignore) as drop:
+        listed = identity.list_messages(drop, journal.rows())
+        return make_plan(listed, journal.rows(), account.policy, time.time())
 
 
 def _ignore(_id: str, _text: str) -> None:
