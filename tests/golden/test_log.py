@@ -30,6 +30,7 @@ ELSEWHERE = {
     "not_delivered": "tests/delivery",
     "not_expired": "tests/server/test_expiry.py",
     "not_swept": "tests/server/test_upkeep.py",
+    "socket_not_used": "tests/server/test_activation.py",
     "swept": "tests/server/test_upkeep.py",
     "worker_hangs": "tests/server/processes/test_hung_worker.py",
     "worker_not_started": "tests/server/processes/test_worker_end.py",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from restante.auth.interfaces import Authenticator
     from restante.delivery.recipients import Recipients
+    from restante.server.activation import ActivatedSockets, SocketName
     from restante.server.config.schema import DeliverySection
     from restante.storage.interfaces import Store
 
@@ -50,6 +51,7 @@ class DeliveryListener:
     unknown_hint: str = ""  # follows the reply about an unknown recipient
     patience: float = PATIENCE  # seconds
     stop_patience: float = STOP_PATIENCE  # seconds
+    activated: ActivatedSockets | None = None  # by the service manager
     _made: list[tuple[Path, int]] = field(init=False, default_factory=list)  # files, their inodes
 
     def open(self) -> Sequence[socket.socket]:
@@ -114,6 +116,11 @@ class DeliveryListener:
 
     def _open(self, place: Path | ListenAddress) -> socket.socket:
         try:
+            names: list[SocketName] = (
+                [str(place)] if isinstance(place, Path) else [(place.host, place.port)]
+            )
+            if self.activated and (ready := self.activated.take(names)):
+                return ready[0]
             return self._open_file(place) if isinstance(place, Path) else _open_port(place)
         except (OSError, LookupError) as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or error

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import signal
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from restante.net.addresses import format_host_port
@@ -49,6 +50,7 @@ def run(
     on_ready: ReadyCallback = lambda _: None,
     extra_listeners: Sequence[ExtraListener] = (),
     load_config: LoadConfig | None = None,
+    manager: ServiceManager | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; `on_ready` gets the addresses once connections are accepted.
 
@@ -59,113 +61,118 @@ def run(
     Raises ConfigError: files that the configuration names cannot be used. Raises ListenError.
     """
     workers = available_cores() if config.server.workers == "auto" else config.server.workers
+    manager = manager or ServiceManager()
+    application = _Application(config, on_ready, extra_listeners, load_config, manager)
     if workers == 1:
-        _run_alone(config, on_ready, extra_listeners, load_config)
+        application.run_alone()
     else:
-        load_config = load_config or (lambda: config)
-        _run_workers(config, min(workers, MOST_WORKERS), on_ready, extra_listeners, load_config)
+        application.run_workers(min(workers, MOST_WORKERS))
 
 
-def _run_alone(
-    config: Config,
-    on_ready: ReadyCallback,
-    extra_listeners: Sequence[ExtraListener],
-    load_config: LoadConfig | None,
-) -> None:
-    log, writer = event_log.configure_log(config.log.format)
-    try:
-        context = components.build_context(config, log)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Application:
+    """What `run` got."""
+
+    config: Config
+    on_ready: ReadyCallback
+    extra_listeners: Sequence[ExtraListener]
+    load_config: LoadConfig | None
+    manager: ServiceManager
+
+    def run_alone(self) -> None:
+        """Serve in this process. Raises ConfigError, ListenError."""
+        log, writer = event_log.configure_log(self.config.log.format)
+        try:
+            context = components.build_context(self.config, log)
+            raise_file_limit()
+            limit_arenas()
+            shorten_switch_interval()
+            with (
+                _open_extra_listeners(self.extra_listeners) as opened,
+                asyncio.Runner(loop_factory=loop_factory()) as runner,
+            ):
+                runner.run(self._serve(context, opened))
+        finally:
+            writer.close()
+
+    async def _serve(self, context: ServerContext, opened: OpenedListeners) -> None:
+        config, manager = self.config, self.manager
+        loop = asyncio.get_running_loop()
+        report_incidents(context.log, context.limit_log)
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        listens, certificates = components.build_listeners(config, context.log)
+        on_hangup = stop.set
+        if self.load_config is not None:
+            on_hangup = functools.partial(
+                _reload, config, self.load_config, certificates, context.log, manager
+            )
+        loop.add_signal_handler(signal.SIGHUP, on_hangup)
+        expiry = components.build_expiry(config, context)
+        async with contextlib.AsyncExitStack() as stack:
+            await components.enter_store(stack, context.store)
+            await stack.enter_async_context(sharing_with_peers(context))
+            for listener, sockets in opened:
+                await stack.enter_async_context(
+                    listener.serve(sockets, context.store, context.authenticator, context.log)
+                )
+            found = await stack.enter_async_context(
+                serve_listeners(context, listens, config.timeouts.stop, manager.sockets)
+            )
+            addresses = [format_host_port(*socket.getsockname()[:2]) for socket in found]
+            _log_addresses(config, addresses, context.log, has_tls=bool(certificates))
+            self._report_ready(addresses, context.log)
+            async with background_tasks(context, expiry, certificates), manager.staying_alive():
+                await stop.wait()
+                manager.stopping()
+                end_within(config.timeouts.stop + SLACK, context.log)
+            context.log.info("stopping", connections=len(context.connections))
+
+    def run_workers(self, count: int) -> None:
+        """Supervise worker processes. Raises ConfigError, ListenError."""
+        from restante.server.limits.process_lock import ProcessLock
+        from restante.server.limits.shared_limits import SharedLimits
+        from restante.server.processes.supervisor import MAX_GENERATIONS, Supervisor
+        from restante.server.processes.worker import WorkerResources
+
+        # The lock before the fork: what all workers share must exist before the first of them. A
+        # lock or a table that a worker makes is its own, and two workers would each count to the
+        # limit. No thread runs before a fork either: a lock that it holds at that moment is never
+        # released.
+        config = self.config
+        log, writer = event_log.configure_shared_log(config.log.format, ProcessLock())
+        shared = SharedLimits(MAX_GENERATIONS * count, config.limits.connections)
+        inherited = WorkerResources(log=log, writer=writer, shared=shared)
         raise_file_limit()
         limit_arenas()
         shorten_switch_interval()
-        with (
-            _open_extra_listeners(extra_listeners) as opened,
-            asyncio.Runner(loop_factory=loop_factory()) as runner,
-        ):
-            runner.run(_serve(config, context, on_ready, opened, load_config))
-    finally:
-        writer.close()
+        serving = False
 
+        def report_ready(generation: WorkerGeneration) -> None:
+            nonlocal serving
+            addresses = generation.addresses()
+            has_tls = bool(generation.certificates)
+            _log_addresses(generation.config, addresses, log, has_tls=has_tls)
+            if serving:
+                log.info("reloaded")
+                self.manager.ready(SERVING)
+            else:
+                self._report_ready(addresses, log)
+            serving = True
 
-def _run_workers(
-    config: Config,
-    workers: int,
-    on_ready: ReadyCallback,
-    extra_listeners: Sequence[ExtraListener],
-    load_config: LoadConfig,
-) -> None:
-    from restante.server.limits.process_lock import ProcessLock
-    from restante.server.limits.shared_limits import SharedLimits
-    from restante.server.processes.supervisor import MAX_GENERATIONS, Supervisor
-    from restante.server.processes.worker import WorkerResources
-
-    # The lock before the fork: what all workers share must exist before the first of them. A lock
-    # or a table that a worker makes is its own, and two workers would each count to the limit. No
-    # thread runs before a fork either: a lock that it holds at that moment is never released.
-    log, writer = event_log.configure_shared_log(config.log.format, ProcessLock())
-    shared = SharedLimits(MAX_GENERATIONS * workers, config.limits.connections)
-    inherited = WorkerResources(log=log, writer=writer, shared=shared)
-    manager = ServiceManager()
-    raise_file_limit()
-    limit_arenas()
-    shorten_switch_interval()
-    serving = False
-
-    def report_ready(generation: WorkerGeneration) -> None:
-        nonlocal serving
-        _log_addresses(
-            generation.config, generation.addresses(), log, has_tls=bool(generation.certificates)
-        )
-        if serving:
-            log.info("reloaded")
-        else:
-            on_ready(generation.addresses())
-        serving = True
-
-    with _open_extra_listeners(extra_listeners) as opened:
-        Supervisor(workers, inherited, opened, load_config, manager).run(config, report_ready)
-
-
-async def _serve(
-    config: Config,
-    context: ServerContext,
-    on_ready: ReadyCallback,
-    opened: OpenedListeners,
-    load_config: LoadConfig | None,
-) -> None:
-    loop = asyncio.get_running_loop()
-    report_incidents(context.log, context.limit_log)
-    manager = ServiceManager()
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    listens, certificates = components.build_listeners(config, context.log)
-    on_hangup = stop.set
-    if load_config is not None:
-        on_hangup = functools.partial(
-            _reload, config, load_config, certificates, context.log, manager
-        )
-    loop.add_signal_handler(signal.SIGHUP, on_hangup)
-    expiry = components.build_expiry(config, context)
-    async with contextlib.AsyncExitStack() as stack:
-        await components.enter_store(stack, context.store)
-        await stack.enter_async_context(sharing_with_peers(context))
-        for listener, sockets in opened:
-            await stack.enter_async_context(
-                listener.serve(sockets, context.store, context.authenticator, context.log)
+        load_config = self.load_config or (lambda: config)
+        with _open_extra_listeners(self.extra_listeners) as opened:
+            Supervisor(count, inherited, opened, load_config, self.manager).run(
+                config, report_ready
             )
-        found = await stack.enter_async_context(
-            serve_listeners(context, listens, config.timeouts.stop)
-        )
-        addresses = [format_host_port(*socket.getsockname()[:2]) for socket in found]
-        _log_addresses(config, addresses, context.log, has_tls=bool(certificates))
-        on_ready(addresses)
-        manager.ready(SERVING)
-        async with background_tasks(context, expiry, certificates), manager.staying_alive():
-            await stop.wait()
-            manager.stopping()
-            end_within(config.timeouts.stop + SLACK, context.log)
-        context.log.info("stopping", connections=len(context.connections))
+
+    def _report_ready(self, addresses: list[str], log: FilteringBoundLogger) -> None:
+        """Report that connections are accepted, and warn where none are."""
+        for name in self.manager.sockets.close():
+            log.warning("socket_not_used", socket=name)
+        self.on_ready(addresses)
+        self.manager.ready(SERVING)
 
 
 def _reload(

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from restante.auth.interfaces import AccountDirectory
     from restante.auth.oauth import Tokens
     from restante.delivery.listener import DeliveryListener
+    from restante.server.activation import ActivatedSockets
     from restante.server.config.schema import Config, LimitsSection
     from restante.server.limits.shared_limits import SharedLimits
     from restante.storage.interfaces import Store
@@ -161,8 +162,13 @@ def build_listeners(
     return found, loaded
 
 
-def build_delivery(config: Config, unknown_hint: str = "") -> list[DeliveryListener]:
-    """Return the listener for mail; nothing, if the configuration names no address for it."""
+def build_delivery(
+    config: Config, unknown_hint: str = "", activated: ActivatedSockets | None = None
+) -> list[DeliveryListener]:
+    """Return the listener for mail; nothing, if the configuration names no address for it.
+
+    `activated` has sockets that are open already.
+    """
     if not config.delivery.lmtp and not config.delivery.smtp:
         return []
     from restante.delivery.listener import DeliveryListener
@@ -174,6 +180,7 @@ def build_delivery(config: Config, unknown_hint: str = "") -> list[DeliveryListe
             recipients=functools.partial(build_recipients, config),
             unknown_hint=unknown_hint,
             stop_patience=config.timeouts.stop,
+            activated=activated,
         )
     ]
 

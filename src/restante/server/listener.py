@@ -16,8 +16,9 @@ from restante.server.connection.transport import PLAIN
 from restante.server.system import spare_files
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 
+    from restante.server.activation import ActivatedSockets
     from restante.server.addresses import ListenAddress
     from restante.server.connection.transport import ListenerPolicy
     from restante.server.context import ServerContext
@@ -41,14 +42,17 @@ class ListenError(Exception):
 
 @contextlib.asynccontextmanager
 async def serve_listeners(
-    context: ServerContext, addresses: Iterable[ListenConfig], stop_patience: float = STOP_PATIENCE
+    context: ServerContext,
+    addresses: Iterable[ListenConfig],
+    stop_patience: float = STOP_PATIENCE,
+    activated: ActivatedSockets | None = None,
 ) -> AsyncIterator[list[socket.socket]]:
     """Serve at these addresses while the block runs, which gets the sockets; then stop gracefully.
 
-    Raises ListenError.
+    `activated` has sockets that are open already. Raises ListenError.
     """
     try:
-        async with accept_connections(context, addresses) as sockets:
+        async with accept_connections(context, _open_each(addresses, activated)) as sockets:
             yield sockets
     finally:
         await context.connections.stop(stop_patience)
@@ -56,20 +60,17 @@ async def serve_listeners(
 
 @contextlib.asynccontextmanager
 async def accept_connections(
-    context: ServerContext,
-    addresses: Iterable[ListenConfig],
-    opened: Mapping[ListenAddress, Sequence[socket.socket]] | None = None,
+    context: ServerContext, opened: Iterable[tuple[ListenConfig, Sequence[socket.socket]]]
 ) -> AsyncIterator[list[socket.socket]]:
-    """Accept connections while the block runs. Their sessions continue after it.
+    """Accept connections at these sockets while the block runs. Their sessions continue after it.
 
-    `opened` has the sockets of addresses that are open already. Raises ListenError.
+    `opened` has the sockets of each address; they are closed. Raises ListenError.
     """
     servers: list[asyncio.Server] = []
     loop = asyncio.get_running_loop()
     try:
-        for listen in addresses:
-            found = opened[listen.address] if opened is not None else open_sockets(listen.address)
-            for one in found:
+        for listen, sockets in opened:
+            for one in sockets:
                 serve = functools.partial(listen.connection, context, listen.endpoint)
                 servers.append(await loop.create_server(serve, sock=one, backlog=backlog()))
         yield [socket for server in servers for socket in server.sockets]
@@ -87,18 +88,38 @@ def backlog() -> int:
     return max(1, min(BACKLOG, spare_files() // 2))
 
 
-def open_sockets(address: ListenAddress) -> list[socket.socket]:
+def _open_each(
+    addresses: Iterable[ListenConfig], activated: ActivatedSockets | None
+) -> Iterator[tuple[ListenConfig, Sequence[socket.socket]]]:
+    for listen in addresses:
+        yield listen, open_sockets(listen.address, activated)
+
+
+def close_sockets(sockets: Mapping[ListenAddress, Sequence[socket.socket]]) -> None:
+    """Close the sockets of these addresses."""
+    for several in sockets.values():
+        for one in several:
+            one.close()
+
+
+def open_sockets(
+    address: ListenAddress, activated: ActivatedSockets | None = None
+) -> list[socket.socket]:
     """Return a listening socket for each address that the host's name stands for.
 
-    Raises ListenError.
+    If the service manager opened some of them, these are all. Raises ListenError.
     """
     opened: list[socket.socket] = []
     try:
         found = socket.getaddrinfo(
             address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-        for family, name in dict.fromkeys((info[0], info[4]) for info in found):
-            opened += _bound(family, name)
+        names = dict.fromkeys((info[0], info[4]) for info in found)
+        if activated is not None:
+            opened += activated.take([(str(name[0]), int(name[1])) for _, name in names])
+        if not opened:
+            for family, name in names:
+                opened += _bound(family, name)
     except OSError as error:
         for one in opened:
             one.close()

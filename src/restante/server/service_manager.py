@@ -13,8 +13,10 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+from restante.server.activation import ActivatedSockets
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, MutableMapping
 
 MICROSECONDS = 1_000_000
 
@@ -28,13 +30,16 @@ class ServiceManager:
 
     Attributes:
         alive_every: seconds between two messages that the process is alive; None if none are due.
+        sockets: the listening sockets that it has opened.
     """
 
-    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        self._address = environment.get("NOTIFY_SOCKET", "")
+    def __init__(self, environment: MutableMapping[str, str] | None = None) -> None:
+        variables = os.environ if environment is None else environment
+        self.sockets = ActivatedSockets(variables)
+        self._address = variables.get("NOTIFY_SOCKET", "")
         self.alive_every: float | None = None
-        microseconds = environment.get("WATCHDOG_USEC", "")
-        ours = environment.get("WATCHDOG_PID", "") in ("", str(os.getpid()))
+        microseconds = variables.get("WATCHDOG_USEC", "")
+        ours = variables.get("WATCHDOG_PID", "") in ("", str(os.getpid()))
         if self._address and ours and microseconds.isdecimal() and int(microseconds):
             self.alive_every = int(microseconds) / MICROSECONDS / 2
 

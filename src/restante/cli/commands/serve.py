@@ -96,6 +96,7 @@ def serve(file: Path | None, demo: Path | None, **params: Any) -> None:
     from restante.server import app, components, listener
     from restante.server.addresses import resolve_socket_path
     from restante.server.config import loader
+    from restante.server.service_manager import ServiceManager
 
     if demo and params["kind"] == "mbox":
         raise click.UsageError("--demo serves Maildirs only; omit --format")
@@ -111,12 +112,13 @@ def serve(file: Path | None, demo: Path | None, **params: Any) -> None:
         load = functools.partial(loader.load, file, flags)
         loaded = load()
         hint = "; to add one: pop3 user add NAME --users " + str(demo / "users") if demo else ""
-        extra_listeners = components.build_delivery(loaded, hint)
+        manager = ServiceManager()
+        extra_listeners = components.build_delivery(loaded, hint, manager.sockets)
         if demo:
             on_ready = functools.partial(_show_demo, demo, loaded.delivery.smtp)
-            app.run(loaded, on_ready, extra_listeners)
+            app.run(loaded, on_ready, extra_listeners, manager=manager)
         else:
-            app.run(loaded, extra_listeners=extra_listeners, load_config=load)
+            app.run(loaded, extra_listeners=extra_listeners, load_config=load, manager=manager)
     except loader.ConfigError as error:
         raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
     except listener.ListenError as error:

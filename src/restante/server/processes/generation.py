@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from restante.net.addresses import format_host_port
 from restante.server import components
-from restante.server.listener import open_sockets
+from restante.server.listener import close_sockets, open_sockets
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from structlog.typing import FilteringBoundLogger
-
+    from restante.server.activation import ActivatedSockets
     from restante.server.addresses import ListenAddress
     from restante.server.config.schema import Config
     from restante.server.context import ServerContext
     from restante.server.expiry import MailExpiry
     from restante.server.extra_listener import ExtraListener
-    from restante.server.limits.shared_limits import SharedLimits
     from restante.server.listener import ListenConfig
+    from restante.server.processes.worker import WorkerResources
     from restante.server.tls.certificates import Certificates
 
 Sockets: TypeAlias = "dict[ListenAddress, list[socket.socket]]"
@@ -46,26 +45,31 @@ class WorkerGeneration:
 
     def addresses(self) -> list[str]:
         """Return the addresses where it listens, in the order of the configuration."""
-        opened = (socket for listen in self.listens for socket in self.sockets[listen.address])
+        opened = (socket for _, sockets in self.listen_sockets() for socket in sockets)
         return [format_host_port(*socket.getsockname()[:2]) for socket in opened]
+
+    def listen_sockets(self) -> list[tuple[ListenConfig, list[socket.socket]]]:
+        """Return the sockets of each address, in that order."""
+        return [(listen, self.sockets[listen.address]) for listen in self.listens]
 
 
 def build_generation(
     config: Config,
-    log: FilteringBoundLogger,
-    shared: SharedLimits,
+    inherited: WorkerResources,
     opened: Sockets,
     extra_listeners: OpenedListeners,
+    activated: ActivatedSockets | None = None,
 ) -> WorkerGeneration:
     """Return what workers of this configuration have; addresses in `opened` stay open.
 
     Raises ConfigError, ListenError: then nothing has changed.
     """
-    context = components.build_context(config, log, shared)
+    log = inherited.log
+    context = components.build_context(config, log, inherited.shared)
     components.check_store(context.store)
     expiry = components.build_expiry(config, context)
     listens, certificates = components.build_listeners(config, log)
-    sockets = _open(listens, opened)
+    sockets = _open(listens, opened, activated)
     return WorkerGeneration(
         config=config,
         context=context,
@@ -78,19 +82,14 @@ def build_generation(
     )
 
 
-def close_sockets(sockets: Mapping[ListenAddress, Sequence[socket.socket]]) -> None:
-    """Close the sockets of these addresses."""
-    for several in sockets.values():
-        for one in several:
-            one.close()
-
-
-def _open(listens: Sequence[ListenConfig], opened: Sockets) -> Sockets:
+def _open(
+    listens: Sequence[ListenConfig], opened: Sockets, activated: ActivatedSockets | None
+) -> Sockets:
     added: Sockets = {}
     try:
         for address in {listen.address: None for listen in listens}:
             if address not in opened:
-                added[address] = open_sockets(address)
+                added[address] = open_sockets(address, activated)
     except BaseException:
         close_sockets(added)
         raise

@@ -18,11 +18,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from restante.server.config.loader import ConfigError
-from restante.server.listener import ListenError
-from restante.server.processes.generation import build_generation, close_sockets
+from restante.server.listener import ListenError, close_sockets
+from restante.server.processes.generation import build_generation
 from restante.server.processes.signals import Signals
 from restante.server.processes.worker import BEAT, DRAIN, start_worker
-from restante.server.service_manager import NOT_RELOADED, SERVING
+from restante.server.service_manager import NOT_RELOADED
 from restante.server.system import SLACK
 
 if TYPE_CHECKING:
@@ -105,8 +105,9 @@ class Supervisor:
             close_sockets(self._sockets)
 
     def _build_generation(self, config: Config) -> WorkerGeneration:
-        shared = self._inherited.shared
-        return build_generation(config, self._log, shared, self._sockets, self._extra_listeners)
+        return build_generation(
+            config, self._inherited, self._sockets, self._extra_listeners, self._manager.sockets
+        )
 
     def _start_generation(self, generation: WorkerGeneration) -> None:
         """Start the workers of this generation; older ones finish once all of these are ready."""
@@ -189,7 +190,6 @@ class Supervisor:
         unused = self._sockets.keys() - self._generation.sockets.keys()
         close_sockets({address: self._sockets.pop(address) for address in unused})
         self._on_ready(self._generation)
-        self._manager.ready(SERVING)
 
     def _reload_if_requested(self) -> None:
         """Load the configuration and start a new generation; after an error the old one stays."""

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 
 from restante.server import system
 from restante.server.background import background_tasks
-from restante.server.listener import accept_connections
+from restante.server.listener import accept_connections, close_sockets
 from restante.server.peers import sharing_with_peers
 from restante.server.processes import signals
-from restante.server.processes.generation import close_sockets
 from restante.storage.interfaces import open_store
 
 if TYPE_CHECKING:
@@ -146,7 +145,7 @@ async def _serve(generation: WorkerGeneration, number: int, death_pipe: int, pip
         try:
             async with (
                 _extra_services(generation, number),
-                accept_connections(context, generation.listens, generation.sockets),
+                accept_connections(context, generation.listen_sockets()),
             ):
                 _beat(pipe)
                 await drain.wait()
