@@ -111,8 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif place == "messages":
             self._search(query["q"])
         elif place.startswith("messages/") and query["format"] == "raw":
-            octets = RECEIVED + self.gmail.messages[place.partition("/")[2]].path.read_bytes()
-            self._say(200, {"raw": base64.urlsafe_b64encode(octets).decode().rstrip("=")})
+            self._show(self.gmail.messages[place.partition("/")[2]].path)
         else:
             self._fail(404, "notFound")
 
@@ -149,6 +148,22 @@ class _Handler(BaseHTTPRequestHandler):
                 self._write(200, b"<html>")
             case _:
                 self._say(200, {"id": id_, "threadId": id_, "labelIds": facts["labelIds"]})
+
+    def _show(self, path: Path) -> None:
+        """Answer with a message in base64, in pieces."""
+        octets = len(RECEIVED) + path.stat().st_size
+        begin, end = b'{"id": "1", "raw": "', b'"}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(begin) + (octets * 4 + 2) // 3 + len(end)))
+        self.end_headers()
+        self.wfile.write(begin)
+        with path.open("rb") as file:
+            piece = RECEIVED + file.read(_PIECE - len(RECEIVED))
+            while piece:
+                piece += file.read(-len(piece) % 3)
+                self.wfile.write(base64.urlsafe_b64encode(piece).rstrip(b"="))
+                piece = file.read(_PIECE)
+        self.wfile.write(end)
 
     def _search(self, query: str) -> None:
         wanted = query.removeprefix("rfc822msgid:")

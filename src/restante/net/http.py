@@ -85,8 +85,12 @@ class HttpClient:
         url: str,
         headers: Sequence[tuple[str, str]] = (),
         content: bytes | Iterator[bytes] | None = None,
+        sink: Callable[[bytes], object] | None = None,
     ) -> HttpAnswer:
-        """Return the answer to one request, whatever its status. No redirect is followed."""
+        """Return the answer to one request, whatever its status. No redirect is followed.
+
+        `sink` gets the octets of an answer with status 200 in pieces, which then has no content.
+        """
 
         def ask(pool: httpcore.ConnectionPool) -> HttpAnswer:
             parts = _parse_url(url)
@@ -95,7 +99,8 @@ class HttpClient:
             with pool.stream(method, parts.geturl(), headers=sent, content=content) as answer:
                 found = {name.decode("latin-1").lower(): value.decode("latin-1")
                          for name, value in answer.headers}  # fmt: skip
-                return HttpAnswer(answer.status, found, self._content(answer))
+                used = sink if answer.status == 200 else None
+                return HttpAnswer(answer.status, found, self._content(answer, used))
 
         return self._with_pool(ask)
 
@@ -143,12 +148,16 @@ class HttpClient:
                 raise HttpError(f"it leads to {host}, which is of another domain")
         raise HttpError("too many redirects")
 
-    def _content(self, answer: httpcore.Response) -> bytes:
+    def _content(
+        self, answer: httpcore.Response, sink: Callable[[bytes], object] | None = None
+    ) -> bytes:
         octets = bytearray()
+        count = 0
         for piece in answer.iter_stream():
-            octets += piece
-            if len(octets) > self.largest:
+            count += len(piece)
+            if count > self.largest:
                 raise AnswerTooLargeError(f"it has over {self.largest // 1024} KiB")
+            (sink or octets.extend)(piece)
         return bytes(octets)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +15,8 @@ from fetch.destinations.contract import *  # noqa: F403
 from fetch.destinations.contract import LETTER, OTHER, deliver, opened, prepare, settle, source
 from restante.fetch.destinations.gmail import LARGEST, GmailDestination
 from restante.fetch.destinations.gmail_address import parse_gmail_url
-from restante.fetch.destinations.gmail_api import PAUSES, SCOPE, GmailApi
-from restante.fetch.destinations.message_digest import MOST_HEADER, content_digest
+from restante.fetch.destinations.gmail_api import PAUSES, SCOPE, GmailApi, RawField
+from restante.fetch.destinations.message_digest import MOST_HEADER, ContentDigest
 from restante.fetch.destinations.stored_tokens import DestinationTokens
 from restante.fetch.destinations.urls import DestinationSettings, open_destination
 from restante.fetch.imported_messages import ImportedMessages
@@ -27,6 +29,7 @@ from restante.fetch.interfaces import (
 )
 from restante.fetch.journal import Journal
 from restante.fetch.spool import Spool
+from restante.net.http import HttpError
 from restante.protocol.errors import LocalError
 from support.gmail_api import Gmail, gmail_api
 
@@ -176,6 +179,47 @@ def test_message_id_of_a_removed_message(place: GmailPlace) -> None:
     assert place.gmail.octets() == [NAMED + OTHER]
 
 
+@pytest.mark.parametrize("blind", [False, True])
+def test_large_messages_are_compared(place: GmailPlace, *, blind: bool) -> None:
+    """A large message that is there is compared with another one, which is refused, in pieces."""
+    place.gmail.blind = blind
+    large = NAMED + b"\r\n" + b"0123456789" * 800_000
+    other = large + b"more\r\n"
+    destination = opened(place)
+    deliver(destination, large)
+    tracemalloc.start()
+    try:
+        deliver(destination, large)
+        with pytest.raises(MessageRefusedError, match="another message with the Message-ID"):
+            deliver(destination, other)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    destination.close()
+    assert place.gmail.octets() == [large]
+    assert peak < 1.3 * len(large)  # the test itself copies one
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])
+@pytest.mark.parametrize("message", [b"", b"a", b"ab", b"abc", bytes(range(256))])
+def test_raw_field(message: bytes, size: int) -> None:
+    """The field `raw` is found and decoded, in any pieces, with or without padding."""
+    encoded = base64.urlsafe_b64encode(message)
+    for text in (encoded, encoded.rstrip(b"=")):
+        answer = b'{"snippet": "\\"raw\\": \\"", "raw": "%b", "id": "\\"raw\\": \\"aaaa"}' % text
+        found = bytearray()
+        field = RawField(found.extend)
+        for start in range(0, len(answer), size):
+            field.feed(answer[start : start + size])
+        assert found == message
+
+
+def test_raw_field_that_is_cut() -> None:
+    """An answer whose message is cut is an error."""
+    with pytest.raises(HttpError, match="no message in base64"):
+        RawField(bytearray().extend).feed(b'{"raw": "a"}')
+
+
 def test_search_that_lags(place: GmailPlace) -> None:
     """A message that the search does not find yet is imported again, and stays one."""
     place.gmail.blind = True
@@ -306,8 +350,15 @@ def test_invalid_url(url: str, reason: str, tmp_path: Path) -> None:
 
 def test_content_digest() -> None:
     """Trace fields and pieces do not change the digest; the author's fields and the body do."""
+
+    def digest(*pieces: bytes) -> str:
+        made = ContentDigest()
+        for piece in pieces:
+            made.feed(piece)
+        return made.hexdigest()
+
     one = b"Date: a\r\nSubject: b\r\n c\r\n\r\nbody\r\n\r\nend\r\n" + b"x" * 2 * MOST_HEADER
     same = b"Received: d\r\n" + one
-    assert content_digest([one]) == content_digest([same[:7], same[7:300], same[300:]])
+    assert digest(one) == digest(same[:7], same[7:300], same[300:])
     for old, new in ((b": a", b": A"), (b"b\r\n c", b"d"), (b"end", b"End")):
-        assert content_digest([one]) != content_digest([one.replace(old, new, 1)])
+        assert digest(one) != digest(one.replace(old, new, 1))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, cast
 
-from restante.fetch.destinations.message_digest import content_digest, searchable_id
+from restante.fetch.destinations.message_digest import ContentDigest, searchable_id
 from restante.fetch.interfaces import MessageRefusedError, Settled
 from restante.mail import fields
 from restante.protocol.text import decode_text
@@ -68,9 +68,9 @@ class GmailDestination:
         return self._spool.start(message)
 
     def prepare(self, drafts: Sequence[Draft]) -> list[str]:
-        """Return, for each, the Message-ID to look for, and the digest."""
-        found = (_Upload(cast("SpooledDraft", draft)) for draft in drafts)
-        return [json.dumps((upload.searched, upload.digest)) for upload in found]
+        """Return, for each, the Message-ID to look for, the digest, and the octets."""
+        found = [_Upload(cast("SpooledDraft", draft)) for draft in drafts]
+        return [json.dumps((made.searched, made.digest, made.octets)) for made in found]
 
     def deliver(self, draft: Draft) -> None:
         """Import a message."""
@@ -80,11 +80,11 @@ class GmailDestination:
             raise MessageRefusedError(f"{self._address} accepts at most {LARGEST >> 20} MiB")
         shared = self._note(upload.shown, upload.digest) or not upload.searched
         ids = self._api.find(upload.searched) if upload.searched else []
-        if ids and not self._has(ids, upload.digest):
+        if ids and not self._has(ids, upload.digest, upload.octets):
             raise self._clash(upload)
         id_ = self._api.import_message(upload.octets, upload.chunks, self._labels)
         shared = self._note(id_, upload.digest) or shared
-        if shared and not self._has([id_], upload.digest):
+        if shared and not self._has([id_], upload.digest, upload.octets):
             raise self._clash(upload)
         spooled.discard()
 
@@ -93,8 +93,8 @@ class GmailDestination:
 
     def settle(self, token: str) -> Settled:
         """Search for a message. What the search does not find yet, Gmail recognizes itself."""
-        searched, digest = json.loads(token)
-        if searched and self._has(self._api.find(searched), digest):
+        searched, digest, *octets = json.loads(token)
+        if searched and self._has(self._api.find(searched), digest, *octets):
             return Settled.HERE
         return Settled.NOT_HERE
 
@@ -112,15 +112,14 @@ class GmailDestination:
         """Note a message, and return whether another one has its Message-ID, or Gmail's id."""
         return self._imported.note(self._address.user, name, digest)
 
-    def _has(self, ids: Sequence[str], digest: str) -> bool:
+    def _has(self, ids: Sequence[str], digest: str, octets: int = LARGEST) -> bool:
         """Return whether one of some messages has the same author's fields and body."""
-        raws = (self._api.raw(id_) for id_ in ids)
-        return any(raw is not None and content_digest([raw]) == digest for raw in raws)
+        return any(self._api.digest(id_, octets) == digest for id_ in ids)
 
     def _clash(self, upload: _Upload) -> MessageRefusedError:
         return MessageRefusedError(
-            f"{self._address} has another message with the Message-ID {upload.shown} (or one that"
-            " is too large to be compared), and keeps only one of them; this one was not deleted"
+            f"{self._address} has another message with the Message-ID {upload.shown}, and keeps"
+            " only one of them; this one was not deleted"
         )
 
 
@@ -144,7 +143,10 @@ class _Upload:
         self.searched = searchable_id(own)
         self.shown = own[:200]
         self.octets = len(self._added) + draft.octets
-        self.digest = content_digest(self.chunks())
+        digest = ContentDigest()
+        for chunk in self.chunks():
+            digest.feed(chunk)
+        self.digest = digest.hexdigest()
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the octets of what is imported."""

@@ -6,7 +6,9 @@ The shapes are those of developers.google.com/workspace/gmail/api, read on 27 No
 from __future__ import annotations
 
 import base64
+import binascii
 import json
+import re
 import secrets
 import time
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from restante.client.tls import verifying_context
+from restante.fetch.destinations.message_digest import ContentDigest
 from restante.fetch.interfaces import (
     DeliveryInDoubtError,
     DestinationError,
@@ -38,9 +41,10 @@ ANSWER_SECONDS = 60.0  # for a request and its answer, beside what the octets ne
 SLOWEST = 10_000  # octets a second
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # seconds before a request is repeated: 63 in all
 LARGEST_ANSWER = 1024 * 1024  # octets
-LARGEST_COMPARED = 12 * 1024 * 1024  # octets of an answer with a message, in base64
 MOST_FOUND = 10  # messages with one Message-ID that are compared
 
+_RAW = re.compile(rb'"raw" *: *"')
+_BEFORE_RAW = 64 * 1024  # octets of an answer in which the field `raw` begins
 _BUSY = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "backendError"})
 
 
@@ -50,7 +54,7 @@ class _TooLargeError(NotDeliveredError):
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """A request. `octets` are those of an upload, 0 for another request."""
+    """A request. `octets` are those of an upload, 0 for another request. `sink` gets the answer."""
 
     method: str
     path: str
@@ -58,6 +62,7 @@ class _Request:
     headers: Sequence[tuple[str, str]] = (("Content-Type", "application/json"),)
     octets: int = 0
     largest: int = LARGEST_ANSWER
+    sink: Callable[[bytes], None] | None = None
 
     def failure(self, text: str) -> DestinationError:
         """Return the error for a request without an answer: an upload may have arrived."""
@@ -101,14 +106,16 @@ class GmailApi:
         found = self._ask(_Request("GET", f"{self._user}/messages?{urlencode(query)}"))
         return [str(row["id"]) for row in found.get("messages", ())]
 
-    def raw(self, id_: str) -> bytes | None:
-        """Return the octets of a message, None if they are too many to be compared."""
+    def digest(self, id_: str, octets: int) -> str | None:
+        """Return the digest of a message, None if it has more octets than expected."""
         path = f"{self._user}/messages/{quote(id_)}?format=raw"
+        digest = ContentDigest()
+        largest = octets * 4 // 3 + LARGEST_ANSWER  # in base64, with the fields that Gmail adds
         try:
-            found = self._ask(_Request("GET", path, largest=LARGEST_COMPARED))
+            self._ask(_Request("GET", path, largest=largest, sink=RawField(digest.feed).feed))
         except _TooLargeError:
             return None
-        return base64.urlsafe_b64decode(str(found.get("raw", "")) + "==")
+        return digest.hexdigest()
 
     def import_message(
         self, octets: int, chunks: Callable[[], Iterator[bytes]], labels: Sequence[str]
@@ -153,7 +160,7 @@ class GmailApi:
         while True:
             answer = self._send(request)
             if answer.status == 200:
-                return self._object(answer, request)
+                return {} if request.sink else self._object(answer, request)
             if answer.status == 401 and not renewed:
                 renewed = True
                 self._token = self._tokens.renew(self._token) or self._token
@@ -175,7 +182,9 @@ class GmailApi:
         headers = [*request.headers, ("Authorization", f"Bearer {self._token}")]
         body = request.content() if callable(request.content) else request.content
         try:
-            return client.send(request.method, self._base + request.path, headers, body)
+            return client.send(
+                request.method, self._base + request.path, headers, body, request.sink
+            )
         except AnswerTooLargeError as error:
             raise _TooLargeError(f"{self._address}: {error}") from None
         except HttpError as error:
@@ -197,6 +206,32 @@ class GmailApi:
         if answer.status == 401:
             text = f"{text}; run pop3 login {self._address.user}"
         return NotDeliveredError(text)
+
+
+class RawField:
+    """The field `raw` of an answer that comes in pieces: a message in base64, for a sink."""
+
+    def __init__(self, sink: Callable[[bytes], None]) -> None:
+        self._sink = sink
+        self._begun = self._ended = False
+        self._held = b""
+
+    def feed(self, piece: bytes) -> None:
+        """Add octets of the answer."""
+        self._held += piece
+        if not self._begun and (found := _RAW.search(self._held, 0, _BEFORE_RAW)):
+            self._begun, self._held = True, self._held[found.end() :]
+        if self._begun and not self._ended:
+            encoded, quote_mark, _ = self._held.partition(b'"')
+            self._ended = bool(quote_mark)
+            whole = len(encoded) if self._ended else len(encoded) // 4 * 4
+            self._held = encoded[whole:]
+            try:
+                self._sink(base64.urlsafe_b64decode(encoded[:whole] + b"=="))
+            except binascii.Error:
+                raise HttpError("the answer has no message in base64") from None
+        elif len(self._held) > _BEFORE_RAW or self._ended:
+            self._held = self._held[:_BEFORE_RAW]
 
 
 def _multipart_head(boundary: str, labels: Sequence[str]) -> bytes:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING
 
 from restante.mail import fields
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 MOST_HEADER = 256 * 1024  # octets in which a header is read
 _NAMED = ("date", "from", "subject", "message-id")
@@ -40,26 +36,39 @@ class NormalDigest:
         return self._digest.hexdigest()
 
 
-def content_digest(chunks: Iterable[bytes]) -> str:
-    """Return a digest of the author's fields and of the body: servers add fields such as Received.
+class ContentDigest:
+    """The digest of the author's fields and of the body: servers add fields such as Received.
 
     Two messages with one Message-ID differ by it, unless all that a reader sees is the same.
     """
-    rest = iter(chunks)
-    head = bytearray()
-    for chunk in rest:
-        head += chunk
-        if len(head) >= MOST_HEADER:
-            break
-    header = fields.split(bytes(head[:MOST_HEADER]))
-    digest = NormalDigest()
-    for name in _NAMED:
-        value = b" ".join(header.first(name).split())
-        digest.feed(b"%d " % len(value) + value)
-    digest.feed(bytes(head[header.body :]))
-    for chunk in rest:
-        digest.feed(chunk)
-    return digest.hexdigest()
+
+    def __init__(self) -> None:
+        self._head = bytearray()  # until the header is whole
+        self._digest: NormalDigest | None = None
+
+    def feed(self, octets: bytes) -> None:
+        """Add octets."""
+        if self._digest is not None:
+            self._digest.feed(octets)
+            return
+        self._head += octets
+        if len(self._head) >= MOST_HEADER:
+            self._begin()
+
+    def hexdigest(self) -> str:
+        """Return the digest in hexadecimal digits; nothing can be added any more."""
+        return (self._digest or self._begin()).hexdigest()
+
+    def _begin(self) -> NormalDigest:
+        """Read the header, and begin with its fields and the first octets of the body."""
+        header = fields.split(bytes(self._head[:MOST_HEADER]))
+        digest = self._digest = NormalDigest()
+        for name in _NAMED:
+            value = b" ".join(header.first(name).split())
+            digest.feed(b"%d " % len(value) + value)
+        digest.feed(bytes(self._head[header.body :]))
+        self._head.clear()
+        return digest
 
 
 def searchable_id(message_id: str) -> str:
