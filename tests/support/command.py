@@ -1,13 +1,19 @@
-"""The command `pop3` in a process of its own."""
+"""The command `pop3`, as a process that a fork server makes; it has all but the start of it."""
 
 from __future__ import annotations
 
+import functools
 import os
-import subprocess
+import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.fork_server import ForkServer
 from support.process import POP3
+
+READ_BY_PYTHON = ("LANG", "LC_", "PYTHONIOENCODING", "PYTHONUNBUFFERED", "PYTHONUTF8")
+"""What an interpreter reads when it starts: a fork server has done so already."""
 
 
 @dataclass
@@ -19,20 +25,31 @@ class Ran:
     err: str
 
 
+@functools.cache
+def fork_server() -> ForkServer:
+    return ForkServer()
+
+
 def pop3(
     *words: str | int | Path, password: str | None = "hunter22", stdin: bytes = b"", **more: str
 ) -> Ran:
     """Run `pop3`; the password goes by the environment."""
+    assert not any(name.startswith(READ_BY_PYTHON) for name in more)
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("POP3_", "XDG_"))}
     environment |= {"COLUMNS": "100", **more}
     if password is not None:
         environment["POP3_PASSWORD"] = password
-    done = subprocess.run(
-        [POP3, *map(str, words)],
-        input=stdin,
-        capture_output=True,
-        env=environment,
-        timeout=60,
-        check=False,
-    )
-    return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+    with ExitStack() as files:
+        taken, out, err = (files.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+        taken.write(stdin)
+        taken.seek(0)
+        started = [str(POP3), *map(str, words)]
+        numbers = (taken.fileno(), out.fileno(), err.fileno())
+        with fork_server().start(started, environment, *numbers) as process:
+            try:
+                code = process.wait(60)
+            finally:
+                process.kill()
+        out.seek(0)
+        err.seek(0)
+        return Ran(code, out.read().decode(), err.read().decode())
