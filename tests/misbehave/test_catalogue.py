@@ -7,8 +7,9 @@ import re
 import pytest
 
 from restante.diagnosis.explanations import EXPLANATIONS
-from restante.misbehave import FAULTS, Fault
+from restante.misbehave import FAULTS, Fault, find
 from restante.misbehave.catalogue import ROWS
+from restante.misbehave.profiles import PROFILES
 
 
 def test_names_are_unique() -> None:
@@ -24,3 +25,9 @@ def test_a_row(fault: Fault) -> None:
     assert not fault.sentence.endswith(".")
     assert str(fault.good_client)
     assert set(fault.verdict) <= set(EXPLANATIONS)
+
+
+def test_names_differ_from_profiles() -> None:
+    """A known server has no name of a fault, and `find` finds it."""
+    assert set(PROFILES).isdisjoint(FAULTS)
+    assert all(find(name).name == name for name in PROFILES)

@@ -6,13 +6,21 @@ from typing import Any
 
 import pytest
 
-from restante.misbehave import find
+from restante.misbehave import FAULTS, Fault, find
 from restante.misbehave.conversation import SILENCE, Answer, add, alter, as_octets, in_parts
 from restante.misbehave.effects import HangUp, Pause, SendPart
-from restante.protocol.server.needs import ReadLine, StartServerTls
+from restante.misbehave.fault import sum_of
+from restante.protocol.server.maildrop import MessageList
+from restante.protocol.server.needs import (
+    Authenticate,
+    LockMaildrop,
+    OpenMessage,
+    ReadLine,
+    StartServerTls,
+)
 from restante.protocol.server.serve import serve
 from restante.protocol.server.session import EndReason, Session
-from restante.protocol.server.settings import ConnectionSecurity, ProtocolSettings
+from restante.protocol.server.settings import ConnectionSecurity, Identity, ProtocolSettings
 
 IN_CLEAR = ConnectionSecurity(can_start_tls=True)
 
@@ -119,3 +127,50 @@ def test_secrets_are_not_in_commands() -> None:
         conversation.send(line)
     conversation.close()
     assert arguments == ["GREETING", "USER joe", "AUTH PLAIN"]
+
+
+LINES = (
+    "CAPA", "", "AUTH", "AUTH PLAIN", "=", "USER joe", "PASS secret", "STAT", "LIST", "UIDL",
+    "LIST 1", "UIDL 2", "RETR 1", "TOP 2 0", "DELE 1", "LIST", "UTF8", "NOOP", "RSET", "x", "QUIT",
+)  # fmt: skip
+MESSAGE = b"Subject: a\r\n\r\n.\r\nb\r\n"
+ODD = (
+    "list-garbage", "list-no-status", "status-lowercase", "auth-plus-bare", "retr-no-message",
+)  # fmt: skip
+
+
+def fulfil(need: Any) -> Any:
+    """Return what a session needs, of two messages; any password is right."""
+    match need:
+        case Authenticate():
+            return Identity(need.user)
+        case LockMaildrop():
+            return MessageList((20, 20), ("a", "b"))
+        case OpenMessage():
+            return MESSAGE
+    return None
+
+
+def talk(fault: Fault) -> None:
+    """Have a whole session with a fault; whatever it answers, the lines go on."""
+    conversation = fault.conversation(in_parts(serve(Session(channel=IN_CLEAR))))
+    lines = iter(LINES)
+    answer: Any = None
+    while True:
+        try:
+            step = conversation.send(answer)
+            if not isinstance(step, Answer):
+                answer = fulfil(step)
+                continue
+            line = next(lines)
+        except StopIteration:
+            return
+        answer = f"{line}\r\n".encode()
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_every_fault_adds_to_every_other(odd: str) -> None:
+    """A fault copes with replies that another fault has changed, in each order."""
+    for fault in FAULTS.values():
+        talk(sum_of("", [fault, FAULTS[odd]]))
+        talk(sum_of("", [FAULTS[odd], fault]))

@@ -11,6 +11,7 @@ from restante.client import blocking
 from restante.client.options import Options, Target
 from restante.misbehave import find
 from restante.misbehave.driver import PASSWORD, SAMPLES, USER, FaultyServer, serving
+from restante.misbehave.fault import NONE
 from restante.protocol.errors import RemoteError
 
 OPTIONS = Options(reply_seconds=5, connect_seconds=5, total_seconds=10)
@@ -105,3 +106,24 @@ def test_refill() -> None:
         said(server, *LOGIN, "DELE 1", "DELE 2", "QUIT")
         assert server.left == []
         assert b"\r\n2 " in said(server, *LOGIN, "UIDL", "QUIT")
+
+
+def test_fault_of_a_user_name() -> None:
+    """A user name adds a fault to what comes after the name, and has mail of its own."""
+    with serving(NONE) as server:
+        usual = said(server, *LOGIN, "RETR 1", "QUIT")
+        cut = said(server, "USER joe+retr-cut", f"PASS {PASSWORD}", "RETR 1", "QUIT")
+        empty = said(server, "USER joe+empty", f"PASS {PASSWORD}", "STAT", "QUIT")
+        plain = said(server, "AUTH PLAIN AGpvZStsb2dpbi10ZW1wAHNlY3JldA==", "AUTH", "QUIT")
+    assert b"END-1" in usual
+    assert b"END-1" not in cut
+    assert b"+OK 0 0\r\n" in empty
+    assert b"+OK Logged in" in plain  # login-temp is about PASS
+
+
+def test_unknown_fault_of_a_user_name() -> None:
+    """A name that is not of a fault is rejected with near spellings; the password is not asked."""
+    with serving(NONE) as server:
+        received = said(server, "USER joe+retr-cutt", f"PASS {PASSWORD}", *LOGIN, "QUIT")
+    assert b"-ERR [AUTH] unknown fault 'retr-cutt'; did you mean retr-cut" in received
+    assert b"+OK Logged in" in received

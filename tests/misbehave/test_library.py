@@ -20,7 +20,7 @@ from restante.client.maildrop import SizeWarning
 from restante.misbehave import Fault
 from restante.misbehave.driver import PASSWORD, FaultyServer, serving
 from restante.protocol.errors import Pop3Error, ServerRefusedError
-from support.faults import chosen_faults, client_options, client_target
+from support.faults import chosen_faults, chosen_profiles, client_options, client_target
 
 
 @dataclass
@@ -93,7 +93,9 @@ def numbers(messages: list[bytes]) -> set[int]:
     return found
 
 
-@pytest.mark.parametrize("fault", chosen_faults(), ids=lambda fault: fault.name)
+@pytest.mark.parametrize(
+    "fault", [*chosen_faults(), *chosen_profiles()], ids=lambda fault: fault.name
+)
 @pytest.mark.parametrize("fetch", [fetch_blocking, fetch_async], ids=["blocking", "async"])
 def test_promise(fetch: Fetch, fault: Fault) -> None:
     """No half message is taken for a whole one, and what is removed was fetched whole."""

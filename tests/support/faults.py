@@ -9,6 +9,7 @@ from typing import Any
 from restante.client.options import Options, Target
 from restante.misbehave import FAULTS, Fault
 from restante.misbehave.driver import USER, FaultyServer
+from restante.misbehave.profiles import PROFILES
 
 SAMPLE = 10  # every tenth fault runs, where not all of them do
 SILENT = 0.6  # seconds that a client waits for a server that will say nothing
@@ -20,6 +21,12 @@ def chosen_faults() -> list[Fault]:
     """Return all faults, or a sample of them; RESTANTE_ALL_FAULTS=1 is for all."""
     found = list(FAULTS.values())
     return found if os.environ.get("RESTANTE_ALL_FAULTS") else found[::SAMPLE]
+
+
+def chosen_profiles() -> list[Fault]:
+    """Return all known servers, or the first of them."""
+    found = list(PROFILES.values())
+    return found if os.environ.get("RESTANTE_ALL_FAULTS") else found[:2]
 
 
 def client_target(fault: Fault, server: FaultyServer) -> Target:

@@ -31,7 +31,8 @@ SECTIONS = {
             "commands.discover:discover", "Find the POP3 server of a mail address."
         ),
         "explain": Subcommand(
-            "commands.explain:explain", "Explain an id of `pop3 check`, with its causes and fixes."
+            "commands.explain:explain",
+            "Explain an id of `pop3 check`, or a fault of `pop3 misbehave`.",
         ),
         "monitor": Subcommand(
             "commands.monitor:monitor", "Print one status line for Nagios or Icinga."

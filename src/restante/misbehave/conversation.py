@@ -165,7 +165,7 @@ def alter(
     answer: object = None
     while True:
         try:
-            step = _resume(conversation, answer)
+            step = next_step(conversation, answer)
         except StopIteration as ended:
             end: EndReason = ended.value
             return end
@@ -182,7 +182,8 @@ def alter(
             answer = line(answer)
 
 
-def _resume(conversation: Generator[Any, Any, Any], answer: object) -> Any:
+def next_step(conversation: Generator[Any, Any, Any], answer: object) -> Any:
+    """Give a conversation an answer or an error, and return its next step."""
     if isinstance(answer, Exception):
         return conversation.throw(answer)
     return conversation.send(answer)
@@ -230,7 +231,7 @@ def in_parts(conversation: needs.Conversation, session: int = 0) -> Conversation
     answer: object = None
     while True:
         try:
-            step = _resume(conversation, answer)
+            step = next_step(conversation, answer)
         except StopIteration as ended:
             octets, end = ended.value
             yield Answer(reader.split(octets), None)
@@ -258,7 +259,7 @@ def as_octets(conversation: Conversation) -> needs.Conversation:
     answer: object = None
     while True:
         try:
-            step = _resume(conversation, answer)
+            step = next_step(conversation, answer)
         except StopIteration as ended:
             return b"", ended.value
         try:
@@ -339,7 +340,7 @@ def continue_from(conversation: Conversation, step: Step) -> Conversation:
         except (Refusal, LineTooLong) as error:
             answer = error
         try:
-            step = _resume(conversation, answer)
+            step = next_step(conversation, answer)
         except StopIteration as ended:
             end: EndReason = ended.value
             return end

@@ -14,13 +14,16 @@ import structlog
 
 from restante.auth import scram
 from restante.auth.interfaces import CredentialsError
+from restante.misbehave.by_user import MARK, choose_by_user, messages_for
 from restante.misbehave.certificates import authority_file, certificates
 from restante.misbehave.connection import FaultyConnection, Record, SharedFault
+from restante.misbehave.conversation import add
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
 from restante.server import embedding
 from restante.server.embedding import Listener
 from restante.server.limits.server_limits import ServerLimits
+from restante.storage.interfaces import FullError
 from restante.storage.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ HOST = "127.0.0.1"
 USER = "joe"
 PASSWORD = "secret"  # noqa: S105  # publicly known
 MOST_CONNECTIONS = 64
+MOST_MAILDROPS = 500  # of names that choose a fault
 STOP_TIMEOUT = 0.1  # seconds for a reply under way, when a server stops
 ITERATIONS = 4096  # of SCRAM; fewer are not allowed
 
@@ -60,14 +64,15 @@ def serving(  # noqa: PLR0913  # one call has all of it
 ) -> FaultyServer:
     """Return a server with a fault, which serves while a `with` or `async with` block runs.
 
-    `messages` are what the maildrop holds, unless the fault says otherwise. `tls` offers STLS, and
-    a port for TLS; a fault of TLS does so anyway. `ports` are for clear text and for TLS, 0 for a
-    free one. With `refill` new mail comes as soon as a client has removed all of it. At the block's
-    beginning OSError is raised if a port is not free.
+    `messages` are what the maildrop holds, unless the fault says otherwise. The user joe+NAME gets
+    another fault beside this one, with mail of its own. `tls` offers STLS, and a port for TLS; a
+    fault of TLS does so anyway. `ports` are for clear text and for TLS, 0 for a free one. With
+    `refill` new mail comes as soon as a client has removed all of it. At the block's beginning
+    ListenError is raised if a port is not free.
     """
-    mail = functools.partial(fault.surroundings.messages, messages)
-    store = FilledStore(lambda _user: mail(), refill=refill)
-    shared = SharedFault(fault.conversation, USER)
+    mail = fault.surroundings.messages(messages)
+    store = FilledStore(lambda user: messages_for(user, mail), refill=refill)
+    shared = SharedFault(add(fault.conversation, choose_by_user), USER)
     with_tls = tls or fault.security in ("starttls", "implicit")
     listeners = _listeners(fault, host, ports, shared, tls=with_tls)
     server = embedding.Server(
@@ -166,7 +171,9 @@ class FilledStore(MemoryStore):
         self.given: dict[str, dict[str, bytes]] = {}  # by user and unique-id
 
     async def acquire(self, owner: str, patience: float) -> MemoryMaildrop:
-        """Lock and open a user's maildrop. Raises BusyError."""
+        """Lock and open a user's maildrop. Raises BusyError, FullError."""
+        if owner not in self.given and len(self.given) >= MOST_MAILDROPS:
+            raise FullError(f"a server has at most {MOST_MAILDROPS} maildrops")
         if owner not in self.given or (self._refill and not super().messages(owner)):
             given = self.given.setdefault(owner, {})
             for message in self._fill(owner):
@@ -197,8 +204,8 @@ class OneAccount:
         return await self.identify(user)
 
     async def identify(self, user: str) -> Identity:
-        """Return the identity of a name. Raises CredentialsError."""
-        if user != self._user:
+        """Return the identity of a name, which may have a fault. Raises CredentialsError."""
+        if user.partition(MARK)[0] != self._user:
             raise CredentialsError
         return Identity(user)
 

@@ -118,6 +118,10 @@ class Fault:
     silent: bool = False
 
 
+NONE = Fault(name="none", sentence="does nothing wrong", good_client=ALL)
+"""A server without a fault, where user names choose one."""
+
+
 def sum_of(name: str, parts: Sequence[Fault], sentence: str = "") -> Fault:
     """Return a server with all of these faults. The last one is next to the server."""
     if len(parts) == 1:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from restante.misbehave.catalogue import ROWS
 from restante.misbehave.fault import Fault, sum_of
+from restante.misbehave.profiles import PROFILES
 from restante.misbehave.rules import is_rule, parse_rules
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 FAULTS: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in ROWS})
 """Every fault by its name, in the order of a session."""
+
+NAMED: Mapping[str, Fault] = MappingProxyType({**FAULTS, **PROFILES})
+"""The same, and the known servers."""
 
 
 def find(text: str, seed: int = 0) -> Fault:
@@ -41,10 +45,10 @@ def find(text: str, seed: int = 0) -> Fault:
 def _find_named(line: str) -> list[Fault]:
     names = [name.strip() for name in line.lower().split("+")]
     for name in names:
-        if name not in FAULTS:
-            near = difflib.get_close_matches(name, FAULTS, 3)
+        if name not in NAMED:
+            near = difflib.get_close_matches(name, NAMED, 3)
             hint = (
                 f"did you mean {' or '.join(near)}?" if near else "`pop3 misbehave list` names all"
             )
             raise ValueError(f"unknown fault {name!r}; {hint}")
-    return [FAULTS[name] for name in names]
+    return [NAMED[name] for name in names]

@@ -90,7 +90,10 @@ def change_at(place: Place, change: Change, luck: random.Random | None = None) -
                 return reply
             if place.chance < 1 and rolls.random() >= place.chance:
                 return reply
-            return change(reply)
+            try:
+                return change(reply)
+            except (ValueError, IndexError):
+                return reply  # another fault of the sum has made it unreadable
 
         return alter(conversation, reply=change_one)
 

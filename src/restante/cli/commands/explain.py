@@ -11,9 +11,9 @@ import click
 @click.command()
 @click.argument("id", required=False)
 def explain(id: str | None) -> None:  # noqa: A002  # the argument's name on the screen
-    """Explain an id of `pop3 check`, with its causes and fixes.
+    """Explain an id of `pop3 check`, or a fault of `pop3 misbehave`.
 
-    Without ID, list all ids.
+    Without ID, list all ids of `pop3 check`.
     """
     from restante.diagnosis.explanations import EXPLANATIONS
 
@@ -23,9 +23,8 @@ def explain(id: str | None) -> None:  # noqa: A002  # the argument's name on the
         return
     found = EXPLANATIONS.get(id.lower())
     if found is None:
-        near = difflib.get_close_matches(id, EXPLANATIONS, 3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else "; `pop3 explain` lists all ids"
-        raise click.UsageError(f"unknown id {id!r}{hint}")
+        _explain_fault(id)
+        return
     click.echo(f"{found.id}: {found.verdict}\n")
     parts = [("why", found.why), ("admin", found.admin), ("you", found.you), ("more", found.more)]
     for label, text in parts:
@@ -35,3 +34,27 @@ def explain(id: str | None) -> None:  # noqa: A002  # the argument's name on the
             )
     exit_code = f"{found.exit}" if found.exit == 1 else f"{found.exit}, as a warning 1"
     click.echo(f"  {'exit':<6} {exit_code}")
+
+
+def _explain_fault(id: str) -> None:  # noqa: A002  # see above
+    """Explain a fault. Raises UsageError: it is not known."""
+    from restante.diagnosis.explanations import EXPLANATIONS
+    from restante.misbehave.finding import NAMED
+
+    fault = NAMED.get(id.lower())
+    if fault is None:
+        near = difflib.get_close_matches(id, [*EXPLANATIONS, *NAMED], 3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else "; `pop3 explain` lists all ids"
+        raise click.UsageError(f"unknown id {id!r}{hint}")
+    click.echo(f"{fault.name}: a server that {fault.sentence}\n")
+    parts = [
+        ("client", f"A good one {fault.good_client}."),
+        ("check", " or ".join(fault.verdict)),
+        ("seen", fault.seen),
+        ("try", f"pop3 misbehave {fault.name}"),
+    ]
+    for label, text in parts:
+        if text:
+            click.echo(
+                textwrap.fill(text, 76, initial_indent=f"  {label:<6} ", subsequent_indent=" " * 9)
+            )

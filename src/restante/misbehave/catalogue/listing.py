@@ -41,7 +41,8 @@ def _size(change: Callable[[int], object]) -> Alteration:
     """Return a fault that changes the sizes of LIST."""
 
     def change_line(number: bytes, size: bytes) -> bytes:
-        return b"%s %s" % (number, str(change(int(size))).encode())
+        size, blank, noise = size.partition(b" ")
+        return b"%s %s%s%s" % (number, str(change(int(size))).encode(), blank, noise)
 
     return both_forms("LIST", change_line)
 
@@ -111,6 +112,11 @@ def _go_on_listing(conversation: Conversation) -> Conversation:
     return alter(conversation, reply=change)
 
 
+def _count_in_words(reply: ReplyParts) -> bytes:
+    _, count, octets = reply.status.split()[:3]
+    return b"+OK %s messages (%s octets)" % (count, octets)
+
+
 def _newest(found: list[bytes]) -> list[bytes]:
     """Number the newest 100 lines of a list from 1."""
     values = [line.partition(b" ")[2] for line in found[HIDDEN:]]
@@ -133,7 +139,7 @@ def _move_numbers(conversation: Conversation) -> Conversation:
 
     def move(line: bytes) -> bytes:
         words = line.split(None, 2)
-        if not listed or words[0].upper() not in (b"RETR", b"DELE", b"TOP") or len(words) < 2:
+        if not listed or len(words) < 2 or words[0].upper() not in (b"RETR", b"DELE", b"TOP"):
             return line
         words[1] = {b"1": b"2", b"2": b"1"}.get(words[1], words[1])
         return b" ".join(words).rstrip() + b"\r\n"
@@ -154,7 +160,7 @@ LISTING = (
     row("stat-text", "says more than two numbers in STAT", ALL,
         status("STAT", lambda reply: reply.status.rstrip() + b" octets in your maildrop")),
     row("stat-words", "writes the numbers of STAT in a sentence", ALL_OR_NONE,
-        status("STAT", lambda r: b"+OK %s messages (%s octets)" % tuple(r.status.split()[1:3])),
+        status("STAT", _count_in_words),
         "odd-reply"),
     row("stat-garbage", "answers STAT with words", ALL_OR_NONE,
         "STAT: +OK no numbers today", "bad-reply"),

@@ -12,9 +12,9 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(pattern: str, *, as_json: bool) -> None:
     """List the faults whose names match PATTERN, such as 'retr-*'."""
-    from restante.misbehave import FAULTS
+    from restante.misbehave.finding import NAMED
 
-    found = [fault for name, fault in FAULTS.items() if fnmatch.fnmatchcase(name, pattern)]
+    found = [fault for name, fault in NAMED.items() if fnmatch.fnmatchcase(name, pattern)]
     if as_json:
         import json
 

@@ -25,6 +25,11 @@ FIRST_PORT = 20001  # with --all
 @click.argument("faults", nargs=-1, metavar="FAULT...")
 @click.option("--all", "every", is_flag=True, help="Serve every fault, each on a port of its own.")
 @click.option(
+    "--by-user",
+    is_flag=True,
+    help="Serve no fault but those that user names choose, such as joe+retr-cut.",
+)
+@click.option(
     "--rules",
     type=click.File(encoding="utf-8"),
     metavar="FILE",
@@ -50,6 +55,7 @@ def command(  # noqa: PLR0913  # an option each
     faults: tuple[str, ...],
     *,
     every: bool,
+    by_user: bool,
     rules: TextIO | None,
     port: int | None,
     tls: bool,
@@ -59,16 +65,20 @@ def command(  # noqa: PLR0913  # an option each
     """Serve a fault until Ctrl-C or SIGTERM.
 
     FAULT is a name such as retr-cut, a sum such as retr-cut+slow-latency, or a rule such as
-    "RETR#2: -ERR later". Several of them add up. The account is joe, with the password secret.
+    "RETR#2: -ERR later". Several of them add up. The account is joe, with the password secret. A
+    user name such as joe+retr-cut adds a fault for what comes behind the name.
     """
     from restante.misbehave import FAULTS, find
     from restante.misbehave.driver import serving
+    from restante.misbehave.fault import NONE
 
     text = "\n".join([*faults, rules.read() if rules else ""])
-    if every == bool(text.strip()):
-        raise click.UsageError("name a fault, or use --all; `pop3 misbehave list` names all")
+    if every + by_user + bool(text.strip()) != 1:
+        hint = "`pop3 misbehave list` names all"
+        raise click.UsageError(f"name a fault, or use either --all or --by-user; {hint}")
     try:
-        chosen = list(FAULTS.values()) if every else [find(text, seed)]
+        one = NONE if by_user else None
+        chosen = list(FAULTS.values()) if every else [one or find(text, seed)]
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     servers = [

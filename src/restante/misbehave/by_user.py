@@ -1,0 +1,59 @@
+"""A fault that the user's name chooses: joe+retr-cut is joe, at a server with the fault retr-cut.
+
+So one port serves every fault, through any proxy. What comes before the name is known, such as the
+greeting, TLS and CAPA, is right.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.misbehave.conversation import continue_from, next_step
+from restante.misbehave.finding import find
+from restante.protocol.errors import LineTooLong, Refusal, ResponseCode
+from restante.protocol.server.needs import Authenticate, StartScram
+
+if TYPE_CHECKING:
+    from restante.misbehave.conversation import Conversation
+    from restante.misbehave.fault import Messages
+    from restante.protocol.server.session import EndReason
+
+MARK = "+"
+
+
+def fault_name(user: str) -> str:
+    """Return the fault in a user's name, "" without one."""
+    return user.partition(MARK)[2]
+
+
+def choose_by_user(conversation: Conversation) -> Conversation:
+    """Return a conversation that goes on with the fault in the user's name.
+
+    A name that is not of a fault is an error of the login, which names near spellings.
+    """
+    answer: object = None
+    while True:
+        try:
+            step = next_step(conversation, answer)
+        except StopIteration as ended:
+            end: EndReason = ended.value
+            return end
+        if isinstance(step, Authenticate | StartScram) and fault_name(step.user):
+            try:
+                fault = find(fault_name(step.user))
+            except ValueError as error:
+                answer = Refusal("{problem}", ResponseCode.AUTH, problem=str(error))
+                continue
+            return (yield from fault.conversation(continue_from(conversation, step)))
+        try:
+            answer = yield step
+        except (Refusal, LineTooLong) as error:
+            answer = error
+
+
+def messages_for(user: str, messages: Messages) -> Messages:
+    """Return the mail of a user: that of the fault in the name."""
+    try:
+        return find(fault_name(user)).surroundings.messages(messages)
+    except ValueError:
+        return messages

@@ -1,0 +1,88 @@
+"""`pop3 misbehave` and `pop3 explain` of a fault, as a person types them."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from restante.cli.main import main
+from restante.misbehave import FAULTS
+from restante.misbehave.profiles import PROFILES
+
+POP3 = Path(sys.executable).parent / "pop3"
+
+
+def run(*words: str) -> tuple[int, str]:
+    result = CliRunner().invoke(main, ["misbehave", *words])
+    return result.exit_code, result.output
+
+
+def serve(*words: str) -> str:
+    """Run the command until it has printed its last line, and return its output."""
+    with subprocess.Popen(
+        [POP3, "misbehave", *words], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        lines: list[str] = []
+        while not lines or "Ctrl-C" not in lines[-1]:
+            lines.append(process.stdout.readline())
+            assert lines[-1]
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 0
+    return "".join(lines)
+
+
+def test_list() -> None:
+    """A pattern chooses names, and JSON has all that is known of them."""
+    assert run("list", "retr-cut*")[1].splitlines()[0].split(None, 1) == [
+        "retr-cut",
+        "hangs up within a message",
+    ]
+    rows = json.loads(run("list", "--json")[1])
+    assert [row["name"] for row in rows] == [*FAULTS, *PROFILES]
+    assert rows[0]["verdict"] == ["greet-closed"]
+    assert run("list", "nothing*")[0] == 2
+
+
+def test_wrong_names() -> None:
+    """A wrong name or rule is an error that helps."""
+    assert "did you mean retr-cut" in run("retr-cutt")[1]
+    assert "did you mean" not in run("zzzzzz")[1]
+    assert "invalid rule" in run("RETR: explode")[1]
+    assert "use either --all or --by-user" in run("--all", "retr-cut")[1]
+    assert "use either --all or --by-user" in run("serve")[1]
+
+
+def test_serve_one() -> None:
+    """One fault has its address, its sentence, the login, and what a good client does."""
+    said = serve("retr-cut", "--port", "0", "--tls", "--tls-port", "0")
+    assert re.match(r"retr-cut  127\.0\.0\.1:\d+\n", said)
+    assert "hangs up within a message" in said
+    assert "user joe, password secret" in said
+    assert "trust /" in said
+
+
+def test_serve_all() -> None:
+    """Every fault has a port of its own."""
+    said = serve("--all", "--port", "0")
+    assert [line.split()[1] for line in said.splitlines()[:-1]] == list(FAULTS)
+
+
+def test_rules_of_a_file(tmp_path: Path) -> None:
+    """A file may have several rules and names."""
+    file = tmp_path / "rules"
+    file.write_text("# two\nretr-drip\nRETR#2: -ERR later\n")
+    assert serve("--rules", str(file), "--port", "0").startswith("retr-drip + RETR#2: -ERR later")
+
+
+def test_explain() -> None:
+    """`pop3 explain` knows the faults, too."""
+    result = CliRunner().invoke(main, ["explain", "retr-cut"])
+    assert "a server that hangs up within a message" in result.output
+    assert "pop3 misbehave retr-cut" in result.output
