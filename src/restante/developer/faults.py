@@ -26,11 +26,21 @@ class FaultSwitch:
     """The faults of a server. Any thread may switch them.
 
     A change holds for sessions that begin later, and for those that have not given a name yet.
+    Those that are on from the beginning may be faults of the listener, too.
+
+    Attributes:
+        certificate: the kind of certificate, a name in `restante.misbehave.certificates`.
+        swapped: TLS from the first octet where clients expect clear text, and the other way round.
+        need_tls: whether one of the first faults needs TLS.
     """
 
-    def __init__(self, feed: EventFeed) -> None:
+    def __init__(self, feed: EventFeed, first: Sequence[Fault] = ()) -> None:
         self._feed = feed
-        self._by_user: dict[str, tuple[Fault, ...]] = {}
+        self._by_user: dict[str, tuple[Fault, ...]] = {EVERY_USER: tuple(first)}
+        kinds = [one.surroundings.certificate for one in first]
+        self.certificate = next((kind for kind in kinds if kind != GOOD), GOOD)
+        self.swapped = any(one.surroundings.swapped for one in first)
+        self.need_tls = any(one.security in ("starttls", "implicit") for one in first)
 
     @property
     def on(self) -> list[str]:
@@ -54,7 +64,8 @@ class FaultSwitch:
     def use(self, faults: Sequence[Fault], user: str = EVERY_USER) -> None:
         """Do the same with faults that were found. Raises ValueError."""
         for fault in faults:
-            if fault.surroundings.certificate != GOOD or fault.surroundings.swapped:
+            kind, swapped = fault.surroundings.certificate, fault.surroundings.swapped
+            if kind not in (GOOD, self.certificate) or swapped > self.swapped:
                 raise ValueError(f"{fault.name} must be on before the server starts")
         with self._feed.lock:
             self._by_user[mailbox_name(user)] = tuple(faults)

@@ -183,7 +183,9 @@ class Mailboxes:
             box = self._box(mailbox)
             if session is None:
                 self.note_marked(mailbox, (), None)
-            box.holder = session
+            changed, box.holder = session or box.holder, session
+            if changed is not None:
+                self._feed.publish("session", number=changed)
 
     def note_fetched(self, mailbox: str, uid: str, session: int) -> None:
         """Note that a session retrieved a message."""

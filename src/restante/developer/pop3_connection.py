@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from restante.developer.hiding import hide
 from restante.developer.pop3_recorder import record_pop3
 from restante.misbehave.connection import FaultyConnection, SharedFault
 from restante.misbehave.conversation import as_octets, leave_alone
@@ -36,6 +37,7 @@ class Pop3Sharing:
     mailboxes: Mailboxes
     sessions: SessionTable
     faults: FaultSwitch
+    hidden: frozenset[str] = frozenset()  # capabilities
 
 
 class DeveloperPop3Connection(FaultyConnection):
@@ -63,6 +65,8 @@ class DeveloperPop3Connection(FaultyConnection):
         """Hold the server's conversation, with the faults that are on, and write it down."""
         sharing, record = self._sharing, self._session_record
         conversation = accept_tokens(serve(session), sharing.accounts)
+        if sharing.hidden:
+            conversation = hide(conversation, sharing.hidden)
         altered = sharing.faults.alter(conversation, session, lambda text: record.note(fault=text))
         return record_pop3(as_octets(altered), session, record, sharing.mailboxes)
 

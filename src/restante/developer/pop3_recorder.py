@@ -13,6 +13,7 @@ from restante.misbehave.effects import HangUp, Pause, SendPart
 from restante.protocol.errors import LineTooLong, Refusal
 from restante.protocol.server.commands import VERBS
 from restante.protocol.server.needs import (
+    Authenticate,
     LockMaildrop,
     OpenMessage,
     SendMultiline,
@@ -83,6 +84,8 @@ class _Pop3Recorder:
                 self._reply.feed(step.status)
             case Pause(seconds):
                 self._record.add("-", f"waits {seconds:g} s")
+            case Authenticate():
+                self._record.note(claimed=step.user)
             case HangUp():
                 self._reply.end()
                 self._record.add("-", "resets the connection" if step.reset else "hangs up")
@@ -136,6 +139,10 @@ class _Pop3Recorder:
     def _note_state(self) -> None:
         session, view = self._session, self._session.view
         changes: dict[str, Any] = {"state": session.state.name, "user": self._user}
+        if session.user:
+            changes["claimed"] = session.user
+        if session.end is not None:  # noted before the last reply leaves
+            changes["ending"] = session.end.value
         if view.marked != self._marked:
             self._marked = frozenset(view.marked)
             uids = tuple(view.contents.uids[index] for index in sorted(self._marked))

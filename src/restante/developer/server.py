@@ -16,10 +16,12 @@ from restante.delivery.sessions import DeliverySessions
 from restante.developer.accounts import DeveloperAccounts
 from restante.developer.faults import FaultSwitch
 from restante.developer.feed import EventFeed
+from restante.developer.hiding import check_hidden
 from restante.developer.mailboxes import Mailboxes
 from restante.developer.pop3_connection import DeveloperPop3Connection, Pop3Sharing
 from restante.developer.sessions import SessionTable
 from restante.developer.smtp_connection import DeveloperSmtpConnection, SmtpSharing
+from restante.misbehave.finding import find
 from restante.protocol.server.settings import AuthOffer, ProtocolSettings
 from restante.server import embedding
 from restante.server.addresses import ListenAddress
@@ -29,7 +31,7 @@ from restante.server.listener import ListenError, open_sockets
 from restante.server.loop_thread import LoopThread
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Collection, Coroutine, Sequence
     from pathlib import Path
 
     from structlog.typing import FilteringBoundLogger
@@ -52,12 +54,16 @@ class DeveloperOptions:
         host: the address where it listens. port, tls_port, smtp_port, smtps_port: 0 for any free
             port, None for none. The ports for TLS are opened with `tls` only.
         tls: offer STLS and STARTTLS, and ports for TLS from the first octet.
+        faults: the faults that are on from the beginning, those of TLS among them. ValueError is
+            raised for an unknown one.
         any_account: a name that was not added may log in, with any password.
         any_address: SMTP accepts mail for any address; False for added accounts only.
         clear_text: from where passwords may come without TLS: "loopback", "always" or "never".
         lock_patience: seconds for a maildrop that another session holds.
         settings: timeouts, the greeting and so on, for POP3.
         offer: the mechanisms of AUTH, for POP3.
+        without: capabilities of POP3 that are not there, such as "UIDL". ValueError is raised for
+            an unknown one.
         log: any logger of structlog.
         stop_timeout: seconds for a reply under way, when the server stops.
     """
@@ -68,12 +74,14 @@ class DeveloperOptions:
     smtp_port: int | None = 0
     smtps_port: int | None = 0
     tls: bool = False
+    faults: Sequence[str] = ()
     any_account: bool = False
     any_address: bool = True
     clear_text: ClearText = "loopback"
     lock_patience: float = 3
     settings: ProtocolSettings = field(default_factory=ProtocolSettings)
     offer: AuthOffer = field(default_factory=AuthOffer)
+    without: Collection[str] = ()
     log: FilteringBoundLogger = field(default_factory=structlog.get_logger)
     stop_timeout: float = STOP_TIMEOUT
 
@@ -96,7 +104,8 @@ class DeveloperServer:
         self.feed = EventFeed()
         self.mailboxes = Mailboxes(self.feed)
         self.sessions = SessionTable(self.feed)
-        self.faults = FaultSwitch(self.feed)
+        found = [find(text) for text in options.faults] if options.faults else []
+        self.faults = FaultSwitch(self.feed, found)
         self.mailboxes.show_messages = self.faults.show_messages
         self.accounts = DeveloperAccounts(
             any_account=options.any_account, any_address=options.any_address
@@ -112,12 +121,12 @@ class DeveloperServer:
 
     async def start(self) -> None:
         """Listen, and serve until `stop`. Raises ListenError: an address cannot be used."""
-        options, certificates = self.options, None
-        if options.tls:
+        certificates = None
+        if self.options.tls or self.faults.need_tls:
             from restante.misbehave import certificates as known
-            from restante.misbehave.fault import GOOD
 
-            certificates, self.authority = known.certificates(GOOD), known.authority_file()
+            certificates = known.certificates(self.faults.certificate)
+            self.authority = known.authority_file()
         async with contextlib.AsyncExitStack() as stack:
             server = await stack.enter_async_context(self._pop3_server(certificates))
             self.port, *more = (address.port for address in server.addresses)
@@ -168,17 +177,19 @@ class DeveloperServer:
             mailboxes=self.mailboxes,
             sessions=self.sessions,
             faults=self.faults,
+            hidden=check_hidden(options.without),
         )
         listen = functools.partial(
             Listener,
             options.host,
-            certificates=certificates,
             clear_text=options.clear_text,
             connection=functools.partial(DeveloperPop3Connection, sharing),
         )
-        listeners = [listen(options.port)]
+        swapped = self.faults.swapped
+        listeners = [listen(options.port, certificates=certificates, implicit_tls=swapped)]
         if certificates and options.tls_port is not None:
-            listeners.append(listen(options.tls_port, implicit_tls=True))
+            kept = None if swapped else certificates
+            listeners.append(listen(options.tls_port, certificates=kept, implicit_tls=not swapped))
         return embedding.Server(
             self.mailboxes,
             self.accounts,

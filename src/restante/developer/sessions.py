@@ -56,7 +56,8 @@ class SessionCopy:
         protocol: "POP3" or "SMTP".
         peer: the client's address, HOST:PORT.
         started: seconds since 1970.
-        user: the user who logged in, the sender of SMTP, or "".
+        user: the user that logged in, the sender of SMTP, or "".
+        claimed: the last name that a client of POP3 gave, whether it logged in or not.
         tls: whether TLS is on.
         state: "AUTHORIZATION", "TRANSACTION" or "UPDATE" in POP3; "MAIL" in SMTP.
         mailbox: the mailbox that it holds, or "".
@@ -73,6 +74,7 @@ class SessionCopy:
     peer: str
     started: float
     user: str = ""
+    claimed: str = ""
     tls: bool = False
     state: str = ""
     mailbox: str = ""

@@ -1,0 +1,64 @@
+"""Capabilities that a server does not have: CAPA does not list them, and their commands fail."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.protocol.errors import LineTooLong, Refusal
+from restante.protocol.server.capabilities import CAPABILITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from restante.protocol.server.needs import Conversation
+
+UNKNOWN = b"-ERR Unknown command.\r\n"
+COMMANDS = {"SASL": ("AUTH",), "USER": ("USER", "PASS"), "PIPELINING": (), "RESP-CODES": ()}
+"""The commands of a capability, where they are not called as it is."""
+
+HIDDEN = frozenset({"CAPA", *(row.tag for row in CAPABILITIES)})
+"""What can be hidden: capabilities, and CAPA itself."""
+
+
+def check_hidden(names: Collection[str]) -> frozenset[str]:
+    """Return the names in upper case. Raises ValueError: the server has no such capability."""
+    upper = frozenset(name.upper() for name in names)
+    unknown = sorted(upper - HIDDEN)
+    if unknown:
+        raise ValueError(f"unknown capability {unknown[0]}; there are {', '.join(sorted(HIDDEN))}")
+    return upper
+
+
+def hide(conversation: Conversation, names: frozenset[str]) -> Conversation:
+    """Return the same conversation without some capabilities, named in upper case."""
+    verbs = {verb for name in names for verb in COMMANDS.get(name, (name,))}
+    answer: object = None
+    verb = ""
+    while True:
+        try:
+            if isinstance(answer, Exception):
+                step = conversation.throw(answer)
+            else:
+                step = conversation.send(answer)
+        except StopIteration as ended:
+            reply, end = ended.value
+            return reply, end
+        if isinstance(step, tuple) and verb == "CAPA":
+            step = _without(step[0], names), step[1]
+        try:
+            answer = yield step
+            while isinstance(step, tuple) and isinstance(answer, bytes):
+                verb = answer.partition(b" ")[0].strip().upper().decode("latin-1")
+                if verb not in verbs:
+                    break
+                answer = yield UNKNOWN, step[1]
+        except (Refusal, LineTooLong) as error:
+            answer = error
+
+
+def _without(reply: bytes, names: frozenset[str]) -> bytes:
+    """Return the reply to CAPA without the lines of some capabilities."""
+    status, *lines = reply.splitlines(keepends=True)
+    return status + b"".join(
+        line for line in lines if line.split(b" ")[0].strip().decode() not in names
+    )

@@ -1,0 +1,65 @@
+r"""POP3 and SMTP servers for the tests of programs that fetch or send mail.
+
+    with restante.testing.serving() as server:
+        ann = server.account("ann@example.com")
+        ann.deliver("Subject: a\n\nhello\n")
+        ...  # the program under test fetches from ann.host, ann.port as ann.user with ann.password
+        assert ann.messages == []
+
+        ...  # the program under test sends to server.host, server.smtp_port
+        mail = server.wait(to="new@shop.example", subject="Welcome")
+
+It is the server that `pop3 serve` runs, in memory, in a thread with an event loop of its own, on
+free ports of loopback. Its start takes about a millisecond: give each test a server of its own. For
+pytest there are fixtures: docs/reference/pytest.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from restante.developer.sessions import SessionCopy as Session
+    from restante.developer.sessions import TranscriptLine
+    from restante.testing.account import MemoryAccount
+    from restante.testing.received import ReceivedMessage
+    from restante.testing.server import MemoryServer, serving
+    from restante.testing.waiting import NoMailError, UnexpectedMailError
+
+__all__ = [
+    "MemoryAccount",
+    "MemoryServer",
+    "NoMailError",
+    "ReceivedMessage",
+    "Session",
+    "TranscriptLine",
+    "UnexpectedMailError",
+    "serving",
+]
+
+_MODULES = {
+    "MemoryAccount": "restante.testing.account",
+    "MemoryServer": "restante.testing.server",
+    "NoMailError": "restante.testing.waiting",
+    "ReceivedMessage": "restante.testing.received",
+    "TranscriptLine": "restante.developer.sessions",
+    "UnexpectedMailError": "restante.testing.waiting",
+    "serving": "restante.testing.server",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a name of `__all__` when it is first used. Raises AttributeError."""
+    import importlib
+
+    if name == "Session":
+        return importlib.import_module("restante.developer.sessions").SessionCopy
+    if name not in _MODULES:
+        raise AttributeError(f"module 'restante.testing' has no attribute '{name}'")
+    value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return all names, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,137 @@
+"""Waits for mail: woken by the server, and with an error that lists what came instead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from restante.developer.mailboxes import mailbox_name
+from restante.testing.received import read_received
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from restante.developer.mailboxes import DeveloperMail
+    from restante.developer.server import DeveloperServer
+    from restante.developer.sessions import SessionCopy
+    from restante.testing.received import ReceivedMessage
+
+MOST_LISTED = 20  # messages, and sessions, that an error lists
+
+
+class NoMailError(AssertionError):
+    """No such message came in time. The text lists the messages that came, and all sessions."""
+
+
+class UnexpectedMailError(AssertionError):
+    """A message came that should not. The text lists all messages and sessions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailQuery:
+    """Which message a test waits for; None matches all.
+
+    Attributes:
+        to: the mailbox, in any case. subject, sender, text: a part of the subject, of the sender of
+            the envelope, and of the plain text or the HTML, in any case.
+        after: a message before which none counts.
+    """
+
+    to: str | None = None
+    subject: str | None = None
+    sender: str | None = None
+    text: str | None = None
+    after: ReceivedMessage | None = None
+
+    def find(self, server: DeveloperServer) -> ReceivedMessage | None:
+        """Return the first message that matches, or None."""
+        begin = 0 if self.after is None else self.after.id
+        for mail in server.mailboxes.mail(self.to):
+            if mail.id > begin and (found := self._match(mail)) is not None:
+                return found
+        return None
+
+    def _match(self, mail: DeveloperMail) -> ReceivedMessage | None:
+        if not _holds(self.sender, mail.sender):
+            return None
+        found = read_received(mail)
+        if not _holds(self.subject, str(found["subject"] or "")):
+            return None
+        if self.text is not None and not _holds(self.text, f"{found.text}\n{found.html}"):
+            return None
+        return found
+
+    def __str__(self) -> str:
+        parts = [f" to {mailbox_name(self.to)}"] if self.to is not None else []
+        for name in ("subject", "sender", "text"):
+            wanted = getattr(self, name)
+            if wanted is not None:
+                parts.append(f" with {wanted!r} in its {name}")
+        return "".join(parts)
+
+
+def wait_for_mail(server: DeveloperServer, query: MailQuery, timeout: float) -> ReceivedMessage:
+    """Return the first message that matches, at the latest after `timeout` seconds.
+
+    Raises NoMailError.
+    """
+    found = server.feed.wait_for(lambda: query.find(server), timeout)
+    return found or _fail(server, query, timeout)
+
+
+async def wait_for_mail_async(
+    server: DeveloperServer,
+    query: MailQuery,
+    timeout: float,  # noqa: ASYNC109  # as in wait_for_mail
+) -> ReceivedMessage:
+    """Do the same without blocking the event loop. Raises NoMailError."""
+    found = await server.feed.wait_for_async(lambda: query.find(server), timeout)
+    return found or _fail(server, query, timeout)
+
+
+def assert_no_mail(server: DeveloperServer, query: MailQuery, within: float) -> None:
+    """Return if no message matches, now or within a number of seconds.
+
+    Raises UnexpectedMailError.
+    """
+    if server.feed.wait_for(lambda: query.find(server), within) is not None:
+        raise UnexpectedMailError(f"a message{query} came\n{describe(server)}")
+
+
+def _fail(server: DeveloperServer, query: MailQuery, timeout: float) -> ReceivedMessage:
+    raise NoMailError(f"no message{query} came within {timeout:g} seconds\n{describe(server)}")
+
+
+def describe(server: DeveloperServer) -> str:
+    """Return what came, and the commands of each session, the latest last."""
+    mail = [_mail_line(one) for one in server.mailboxes.mail()]
+    removed = [f"{_mail_line(one)}, removed" for one in server.mailboxes.removed_mail()]
+    sessions = [_session_line(one) for one in server.sessions.all()]
+    return "\n".join(
+        (
+            f"messages: {len(mail) + len(removed)}",
+            *_latest([*removed, *mail]),
+            f"sessions: {len(sessions)}",
+            *_latest(sessions),
+        )
+    )
+
+
+def _latest(lines: Iterable[str]) -> list[str]:
+    found = list(lines)
+    more = ["  ..."] if len(found) > MOST_LISTED else []
+    return more + [f"  {line}" for line in found[-MOST_LISTED:]]
+
+
+def _mail_line(mail: DeveloperMail) -> str:
+    sender = f" from {mail.sender}" if mail.sender else ""
+    return f"{mail.mailbox}: {str(read_received(mail)['subject'] or '')!r}{sender}"
+
+
+def _session_line(session: SessionCopy) -> str:
+    end = session.ending if session.ended is not None else "live"
+    return f"{session.protocol} {session.user or 'nobody'} ({end}): {', '.join(session.commands)}"
+
+
+def _holds(wanted: str | None, text: str) -> bool:
+    return wanted is None or wanted.lower() in text.lower()

@@ -1,0 +1,82 @@
+"""The server as the author of a program that sends mail needs it."""
+
+from __future__ import annotations
+
+import asyncio
+import email.message
+import smtplib
+
+import pytest
+
+from restante import testing
+
+
+def send(server: testing.MemoryServer, to: str, subject: str = "Welcome") -> None:
+    message = email.message.EmailMessage()
+    message["To"] = to
+    message["Subject"] = subject
+    message.set_content("Click https://shop.example/confirm?t=42.\n")
+    message.add_alternative('<a href="https://shop.example/html">x</a>', subtype="html")
+    with smtplib.SMTP(server.host, server.smtp_port, timeout=20) as client:
+        client.login("shop", "word")
+        client.send_message(message, from_addr="shop@example.com")
+
+
+def test_wait() -> None:
+    """`wait` returns the first message that matches, with its links, octets and envelope."""
+    with testing.serving() as server:
+        send(server, "other@shop.example")
+        send(server, "New@Shop.example")
+        mail = server.wait(to="new@shop.example", subject="welcome", sender="shop@")
+        assert mail["To"] == "New@Shop.example"
+        assert mail.links == ["https://shop.example/html", "https://shop.example/confirm?t=42"]
+        assert "Click" in mail.text
+        assert "<a href" in mail.html
+        assert mail.raw.startswith(b"Return-Path: <shop@example.com>\n")
+        assert (mail.mailbox, mail.sender) == ("new@shop.example", "shop@example.com")
+        assert server.wait(text="CLICK").mailbox == "other@shop.example"
+        assert server.wait(text="confirm", after=server.mail[0]).id == mail.id
+
+
+def test_failure_lists_what_came() -> None:
+    """The error lists the messages that came, and the commands of each session."""
+    with testing.serving() as server:
+        send(server, "other@shop.example")
+        server.wait_closed()
+        with pytest.raises(testing.NoMailError) as caught:
+            server.wait(to="New@shop.example", subject="Welcome", timeout=0)
+        text = str(caught.value)
+        assert text.splitlines()[:4] == [
+            "no message to new@shop.example with 'Welcome' in its subject came within 0 seconds",
+            "messages: 1",
+            "  other@shop.example: 'Welcome' from shop@example.com",
+            "sessions: 1",
+        ]
+        assert "SMTP shop (quit): EHLO, AUTH CRAM-MD5, MAIL FROM:<shop@example.com>" in text
+        assert "word" not in text
+
+
+def test_assert_none() -> None:
+    """`assert_none` fails for a message that came, and passes when none does."""
+    with testing.serving() as server:
+        send(server, "new@shop.example")
+        server.assert_none(to="other@shop.example")
+        server.assert_none(to="new@shop.example", subject="Goodbye")
+        with pytest.raises(testing.UnexpectedMailError, match="a message to new"):
+            server.assert_none(to="new@shop.example", within=20)
+
+
+def test_wait_in_an_event_loop() -> None:
+    """`wait_async` lets the event loop go on, and is woken by the server's thread."""
+
+    async def run(server: testing.MemoryServer) -> str:
+        loop = asyncio.get_running_loop()
+        waiting = asyncio.create_task(server.wait_async(to="new@shop.example", timeout=20))
+        await asyncio.sleep(0)
+        await loop.run_in_executor(None, send, server, "new@shop.example")
+        with pytest.raises(testing.NoMailError):
+            await server.account("bob").wait_async(timeout=0)
+        return str((await waiting)["subject"])
+
+    with testing.serving() as server:
+        assert asyncio.run(run(server)) == "Welcome"
