@@ -16,11 +16,10 @@ PROGRAMS = ("chromium-headless-shell", "chromium")
 
 @contextlib.contextmanager
 def chromium(*arguments: str) -> Iterator[Browser]:
-    program = next(filter(shutil.which, PROGRAMS), PROGRAMS[0])
+    """Give a browser while the block runs, or skip the test."""
+    program = need(next(filter(shutil.which, PROGRAMS), PROGRAMS[0]))
     root = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=need(program), args=[*root, *arguments]
-        )
+        browser = playwright.chromium.launch(executable_path=program, args=[*root, *arguments])
         yield browser
         browser.close()

@@ -42,7 +42,9 @@ def say(session: SessionRecord, *lines: str) -> None:
 
 def page_client(server: DeveloperServer | None = None, password: str = "") -> TestClient:
     secret = Secret(password.encode()) if password else None
-    app = create_app(server or quiet_server(), ADDRESSES, Guard(token=TOKEN, password=secret))
+    app = create_app(
+        server or quiet_server(), ADDRESSES, Guard(token=TOKEN, password=secret, pause=0)
+    )
     return TestClient(app, base_url="http://127.0.0.1:8025")
 
 

@@ -94,6 +94,9 @@ SECTIONS = {
         ),
     },
     "Test programs that use mail": {
+        "dev": Subcommand(
+            "commands.dev:dev", "Serve a mailbox for development, and a page that shows it."
+        ),
         "misbehave": Subcommand(
             "commands.misbehave.group:misbehave",
             "Serve POP3 with one thing wrong, to test clients.",

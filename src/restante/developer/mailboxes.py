@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from restante.developer.feed import EventFeed
+    from restante.developer.kept_mail import KeptMail
 
 MOST_OCTETS = 512 * 1024 * 1024  # of all messages that are there
 MOST_MESSAGES = 100_000  # that are there
@@ -75,11 +76,13 @@ class Mailboxes:
         *,
         most_octets: int = MOST_OCTETS,
         clock: Callable[[], float] = time.time,
+        kept: KeptMail | None = None,
     ) -> None:
         self.show_messages: Callable[[str, Sequence[bytes]], Sequence[bytes]] = _show_all
         self._feed = feed
         self._clock = clock
         self._most_octets = most_octets
+        self._kept = kept
         self._boxes: dict[str, DeveloperMailbox] = {}
         self._removed: deque[DeveloperMail] = deque()
         self._numbers = itertools.count(1)
@@ -120,17 +123,28 @@ class Mailboxes:
         with self._feed.lock:
             self._check_room(len(message))
             box, number = self._box(mailbox), next(self._numbers)
-            uid = f"memory-{number}" if uid is None else uid
+            uid = self._new_uid(number) if uid is None else uid
             if not is_valid_uid(uid) or uid in box.mail:
                 raise ValueError(f"the unique-id {uid!r} is in use, or not valid")
             mail = DeveloperMail(
                 number, uid, box.name, message, self._clock(), sender, delivered_by=session
             )
-            box.mail[uid] = mail
-            self._octets += len(message)
-            self._count += 1
-            self._feed.publish("delivered", id=number, mailbox=box.name, session=session)
+            if self._kept:
+                self._kept.keep(box.name, uid, message)
+            self._put(box, mail)
             return mail
+
+    def load(self) -> None:
+        """Add what the folder keeps. Raises OSError, and FullError: there is too much mail."""
+        if not self._kept:
+            return
+        for mailbox, uid, received, octets in self._kept.load():
+            with self._feed.lock:
+                self._check_room(len(octets))
+                box = self._box(mailbox)
+                if is_valid_uid(uid) and uid not in box.mail:
+                    mail = DeveloperMail(next(self._numbers), uid, box.name, octets, received)
+                    self._put(box, mail)
 
     def mail(self, mailbox: str | None = None) -> list[DeveloperMail]:
         """Return the messages of a mailbox, or of all, in the order in which they came."""
@@ -212,9 +226,12 @@ class Mailboxes:
     def discard(self, box: DeveloperMailbox, uid: str, session: int | None) -> None:
         """Remove one message of a mailbox, if it is there, and remember it for a while."""
         with self._feed.lock:
-            mail = box.mail.pop(uid, None)
+            mail = box.mail.get(uid)
             if mail is None:
                 return
+            if self._kept:
+                self._kept.forget(box.name, uid)
+            del box.mail[uid]
             gone = dataclasses.replace(mail, removed=self._clock(), removed_by=session)
             self._octets -= len(mail.octets)
             self._count -= 1
@@ -232,6 +249,16 @@ class Mailboxes:
         uids = [one.uid for one in mail[: len(messages)]]
         uids += [f"{SHOWN_ONLY}{place}" for place in range(len(uids), len(messages))]
         return tuple(uids), messages
+
+    def _new_uid(self, number: int) -> str:
+        """Return a unique-id, with a time if it is kept: the numbers begin again at each start."""
+        return f"{self._clock():.6f}-{number}" if self._kept else f"memory-{number}"
+
+    def _put(self, box: DeveloperMailbox, mail: DeveloperMail) -> None:
+        box.mail[mail.uid] = mail
+        self._octets += len(mail.octets)
+        self._count += 1
+        self._feed.publish("delivered", id=mail.id, mailbox=box.name, session=mail.delivered_by)
 
     def _check_room(self, octets: int) -> None:
         if self._octets + octets > self._most_octets or self._count >= MOST_MESSAGES:

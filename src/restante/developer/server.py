@@ -17,11 +17,12 @@ from restante.developer.accounts import DeveloperAccounts
 from restante.developer.faults import FaultSwitch
 from restante.developer.feed import EventFeed
 from restante.developer.hiding import check_hidden
+from restante.developer.kept_mail import KeptMail
 from restante.developer.mailboxes import Mailboxes
 from restante.developer.pop3_connection import DeveloperPop3Connection, Pop3Sharing
 from restante.developer.sessions import SessionTable
 from restante.developer.smtp_connection import DeveloperSmtpConnection, SmtpSharing
-from restante.misbehave.finding import find
+from restante.misbehave.fault import GOOD, Fault
 from restante.protocol.server.settings import AuthOffer, ProtocolSettings
 from restante.server import embedding
 from restante.server.addresses import ListenAddress
@@ -29,6 +30,7 @@ from restante.server.config.schema import DeliverySection
 from restante.server.embedding import Listener
 from restante.server.listener import ListenError, open_sockets
 from restante.server.loop_thread import LoopThread
+from restante.server.tls.certificates import Certificates
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine, Sequence
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from restante.server.policies import ClearText
-    from restante.server.tls.certificates import Certificates
+    from restante.server.tls.certificate_files import CertificateFiles
 
 T = TypeVar("T")
 
@@ -56,6 +58,8 @@ class DeveloperOptions:
         tls: offer STLS and STARTTLS, and ports for TLS from the first octet.
         faults: the faults that are on from the beginning, those of TLS among them. ValueError is
             raised for an unknown one.
+        certificate: the files of a certificate and its key; None makes a certificate.
+        keep: a folder in which the mail is kept; None keeps it in memory.
         any_account: a name that was not added may log in, with any password.
         any_address: SMTP accepts mail for any address; False for added accounts only.
         clear_text: from where passwords may come without TLS: "loopback", "always" or "never".
@@ -75,6 +79,8 @@ class DeveloperOptions:
     smtps_port: int | None = 0
     tls: bool = False
     faults: Sequence[str] = ()
+    certificate: CertificateFiles | None = None
+    keep: Path | None = None
     any_account: bool = False
     any_address: bool = True
     clear_text: ClearText = "loopback"
@@ -102,10 +108,10 @@ class DeveloperServer:
     def __init__(self, options: DeveloperOptions | None = None) -> None:
         self.options = options = options or DeveloperOptions()
         self.feed = EventFeed()
-        self.mailboxes = Mailboxes(self.feed)
+        self._kept = KeptMail(options.keep) if options.keep else None
+        self.mailboxes = Mailboxes(self.feed, kept=self._kept)
         self.sessions = SessionTable(self.feed)
-        found = [find(text) for text in options.faults] if options.faults else []
-        self.faults = FaultSwitch(self.feed, found)
+        self.faults = FaultSwitch(self.feed, _find_faults(options.faults))
         self.mailboxes.show_messages = self.faults.show_messages
         self.accounts = DeveloperAccounts(
             any_account=options.any_account, any_address=options.any_address
@@ -120,14 +126,16 @@ class DeveloperServer:
         self._thread: LoopThread | None = None
 
     async def start(self) -> None:
-        """Listen, and serve until `stop`. Raises ListenError: an address cannot be used."""
-        certificates = None
-        if self.options.tls or self.faults.need_tls:
-            from restante.misbehave import certificates as known
+        """Listen, and serve until `stop`. Raises ListenError: an address cannot be used.
 
-            certificates = known.certificates(self.faults.certificate)
-            self.authority = known.authority_file()
+        Raises OSError and FullError: the folder of `keep` cannot be used, or has too much mail.
+        """
+        certificates = self._load_certificates()
         async with contextlib.AsyncExitStack() as stack:
+            if self._kept:
+                self._kept.open()
+                stack.callback(self._kept.close)
+                self.mailboxes.load()
             server = await stack.enter_async_context(self._pop3_server(certificates))
             self.port, *more = (address.port for address in server.addresses)
             self.tls_port = more[0] if more else None
@@ -169,6 +177,19 @@ class DeveloperServer:
         assert self._thread is not None
         self.call(self.stop())
         self._thread.close()
+
+    def _load_certificates(self) -> Certificates | None:
+        """Return the certificates for TLS, those of a fault before all others."""
+        pair = self.options.certificate
+        if not (self.options.tls or self.faults.need_tls):
+            return None
+        if pair and self.faults.certificate == GOOD:
+            self.authority = pair.certificate
+            return Certificates([pair])
+        from restante.misbehave import certificates as known
+
+        self.authority = known.authority_file()
+        return known.certificates(self.faults.certificate)
 
     def _pop3_server(self, certificates: Certificates | None) -> embedding.Server:
         options = self.options
@@ -227,6 +248,15 @@ class DeveloperServer:
         if certificates and options.smtps_port is not None:
             sharing = share(implicit_tls=True)
             self.smtps_port = await _listen(stack, options.host, options.smtps_port, sharing)
+
+
+def _find_faults(texts: Sequence[str]) -> list[Fault]:
+    """Return faults; the catalogue is loaded only if there are any. Raises ValueError."""
+    if not texts:
+        return []
+    from restante.misbehave.finding import find
+
+    return [find(text) for text in texts]
 
 
 async def _listen(

@@ -16,7 +16,34 @@ for one client, and `certificates` makes those that are wrong.
 Nothing of `pop3 serve` imports this package, and a configuration file cannot switch a fault on.
 """
 
-from restante.misbehave.fault import Fault, GoodClient
-from restante.misbehave.finding import FAULTS, find
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from restante.misbehave.fault import Fault, GoodClient
+    from restante.misbehave.finding import FAULTS, find
 
 __all__ = ["FAULTS", "Fault", "GoodClient", "find"]
+
+_MODULES = {
+    "FAULTS": "restante.misbehave.finding",
+    "Fault": "restante.misbehave.fault",
+    "GoodClient": "restante.misbehave.fault",
+    "find": "restante.misbehave.finding",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a name of `__all__` when it is first used. Raises AttributeError."""
+    import importlib
+
+    if name not in _MODULES:
+        raise AttributeError(f"module 'restante.misbehave' has no attribute '{name}'")
+    value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return all names, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -8,6 +8,7 @@ nor Sec-Fetch-Site, and need no token.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hmac
@@ -57,10 +58,14 @@ class Guard:
     Attributes:
         password: what HTTP's Basic authentication asks for; None for this machine alone.
         token: what a browser must send to change something.
+        pause: seconds before the answer to a wrong password. Wrong ones take turns, so that a
+            guesser does not get more answers by more connections.
     """
 
     password: Secret | None = None
     token: str = field(default_factory=lambda: secrets.token_urlsafe(18), repr=False)
+    pause: float = 0.5
+    turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1), repr=False)
 
     def check(self, method: str, headers: Headers) -> None:
         """Check the headers of a request. Raises RefusedRequest."""
@@ -121,6 +126,9 @@ class GuardMiddleware:
         except RefusedRequest as refusal:
             response = PlainTextResponse(f"{refusal}\n", refusal.status)
             if refusal.status == 401:
+                if "authorization" in Headers(scope=scope):
+                    async with self.guard.turn:
+                        await asyncio.sleep(self.guard.pause)
                 response.headers["WWW-Authenticate"] = 'Basic realm="Restante", charset="UTF-8"'
             await response(scope, receive, send_with_headers)
             return

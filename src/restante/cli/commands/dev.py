@@ -1,0 +1,268 @@
+"""`pop3 dev`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from restante.cli.options.server import FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from restante.developer.server import DeveloperServer
+    from restante.protocol.secret import Secret
+    from restante.server.tls.certificate_files import CertificateFiles
+    from restante.web.page import ServerAddresses
+
+PASSWORD_VARIABLE = "POP3_WEB_PASSWORD"  # noqa: S105  # a name
+HAND_TYPED = 600  # seconds for a login that a person types
+PORT = click.IntRange(0, 65535)
+
+
+class DevPorts(NamedTuple):
+    """The address and the ports, 0 for any free port."""
+
+    host: str
+    pop3: int
+    pop3s: int
+    smtp: int
+    web: int
+
+
+@click.command()
+@click.option(
+    "--keep", type=FILE, metavar="DIR", help="Keep the mail in DIR.  [default: in memory]"
+)
+@click.option("--demo", is_flag=True, help="Add a demo account with five messages.")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="FAULT",
+    help="Switch on a fault of `pop3 misbehave`; may be repeated.",
+)
+@click.option("--port", "pop3", type=PORT, default=1110, show_default=True, help="POP3.")
+@click.option(
+    "--tls-port", "pop3s", type=PORT, default=1995, show_default=True, help="POP3 with TLS."
+)
+@click.option("--smtp-port", "smtp", type=PORT, default=1025, show_default=True, help="SMTP.")
+@click.option(
+    "--web-port", "web", type=PORT, default=8025, show_default=True, help="The page and the API."
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Listen on this IP address. If others can reach it, the page requires a password.",
+)
+@click.option(
+    "--web-password",
+    "password_file",
+    metavar="FILE",
+    help="Require the password in FILE for the page and the API; - asks for it. "
+    f"The variable {PASSWORD_VARIABLE} has the same effect.",
+)
+def dev(
+    keep: Path | None,
+    *,
+    demo: bool,
+    faults: Sequence[str],
+    password_file: str | None,
+    host: str,
+    **ports: int,
+) -> None:
+    """Serve a mailbox for development, and a page that shows it.
+
+    POP3, and SMTP for any address with any login. Mail is never sent on.
+    """
+    places = DevPorts(host, **ports)
+    password = _password(password_file, host)
+    with contextlib.ExitStack() as stack:
+        folder = keep.absolute() if keep else None
+        server = stack.enter_context(_serving(places, folder, faults, demo=demo))
+        url, addresses = stack.enter_context(_page(places, server, password))
+        stop = _stop_signals()
+        click.echo(
+            f"{url}  POP3 {addresses.pop3}  POP3S {addresses.pop3s}  SMTP {addresses.smtp}  "
+            "(any address, any password; Ctrl-C stops)"
+        )
+        if demo:
+            _show_demo(places, addresses)
+        stop.wait()
+
+
+def _password(file: str | None, host: str) -> Secret | None:
+    """Return the password of the page, if it has one. Raises click.ClickException."""
+    from restante.net.addresses import is_loopback
+    from restante.protocol.secret import Secret
+
+    text = os.environ.get(PASSWORD_VARIABLE, "")
+    if file == "-":
+        text = click.prompt("Password for the page", hide_input=True, confirmation_prompt=True)
+    elif file is not None:
+        try:
+            text = Path(file).read_text(encoding="utf-8").partition("\n")[0].strip("\r")
+        except (OSError, UnicodeError) as error:
+            raise click.UsageError(f"cannot read the password in {file}: {error}") from None
+        if not text:
+            raise click.UsageError(f"the first line of {file} is empty; write the password there")
+    if not text and not is_loopback(host):
+        raise click.UsageError(
+            f"other machines can reach {host}, so the page requires a password; give "
+            f"--web-password FILE, or set {PASSWORD_VARIABLE}"
+        )
+    return Secret(text.encode()) if text else None
+
+
+@contextlib.contextmanager
+def _serving(
+    places: DevPorts, keep: Path | None, faults: Sequence[str], *, demo: bool
+) -> Iterator[DeveloperServer]:
+    """Give the servers of POP3 and SMTP while the block runs. Raises click.ClickException."""
+    import structlog
+
+    from restante.developer.server import DeveloperOptions, DeveloperServer
+    from restante.net.addresses import is_loopback
+    from restante.protocol.server.settings import ProtocolSettings
+    from restante.server.listener import ListenError
+    from restante.storage.interfaces import FullError
+
+    options = DeveloperOptions(
+        host=places.host,
+        port=places.pop3,
+        tls_port=places.pop3s,
+        smtp_port=places.smtp,
+        smtps_port=None,
+        tls=True,
+        certificate=_certificate(keep) if keep else None,
+        keep=keep / "mail" if keep else None,
+        faults=faults,
+        any_account=True,
+        clear_text="loopback" if is_loopback(places.host) else "always",
+        settings=ProtocolSettings(login_timeout=HAND_TYPED, authorization_timeout=HAND_TYPED),
+        log=structlog.wrap_logger(None, processors=[_drop]),
+    )
+    try:
+        server = DeveloperServer(options)
+    except ValueError as error:
+        raise click.UsageError(f"--fault: {error}") from None
+    if demo:
+        _add_demo(server, keep)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(server)
+        except ListenError as error:
+            raise click.ClickException(f"{error}; choose other ports, see --help") from None
+        except BlockingIOError:
+            raise click.ClickException(f"another `pop3 dev` keeps its mail in {keep}") from None
+        except (OSError, FullError) as error:
+            raise click.ClickException(f"cannot keep mail in {keep}: {error}") from None
+        yield server
+
+
+def _drop(*_: object) -> str:
+    """Drop an event of the log: the page shows what happens."""
+    import structlog
+
+    raise structlog.DropEvent
+
+
+def _certificate(folder: Path) -> CertificateFiles:
+    """Return the certificate in a folder, made when missing. Raises click.ClickException."""
+    from restante.server import demo
+    from restante.server.tls.certificate_files import CertificateFiles
+
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return CertificateFiles(*demo.ensure_certificate(folder))
+    except OSError as error:
+        raise click.ClickException(f"cannot create a certificate in {folder}: {error}") from None
+
+
+def _add_demo(server: DeveloperServer, keep: Path | None) -> None:
+    """Add the demo account, and those of its messages that are missing."""
+    from restante.server import demo
+
+    server.accounts.add(demo.ACCOUNT, demo.PASSWORD.decode())
+    if keep:
+        try:
+            demo.ensure_mailbox(keep)
+        except OSError as error:
+            raise click.ClickException(f"cannot create the demo in {keep}: {error}") from None
+        return
+    for message in demo.DEMO_MESSAGES:
+        uid = f"{message.delivered}.{message.queue_id}.demo"
+        server.mailboxes.add(demo.ACCOUNT, demo.render(message), uid=uid)
+
+
+@contextlib.contextmanager
+def _page(
+    places: DevPorts, server: DeveloperServer, password: Secret | None
+) -> Iterator[tuple[str, ServerAddresses]]:
+    """Serve the page while the block runs, and give its URL. Raises click.ClickException."""
+    from restante.net.addresses import format_host_port
+    from restante.server.addresses import ListenAddress
+
+    try:
+        from restante.web import listener
+        from restante.web.page import ServerAddresses
+        from restante.web.security import Guard
+    except ImportError as error:
+        raise click.ClickException(
+            f"the page requires more packages ({error}): pip install 'restante[web]'"
+        ) from None
+    try:
+        opened = listener.open_port(ListenAddress(places.host, places.web))
+    except OSError as error:
+        place = format_host_port(places.host, places.web)
+        raise click.ClickException(
+            f"cannot listen for the page at {place}: {error.strerror or error}; "
+            "choose another port with --web-port"
+        ) from None
+    pop3, pop3s, smtp = (
+        format_host_port(places.host, port or 0)
+        for port in (server.port, server.tls_port, server.smtp_port)
+    )
+    addresses = ServerAddresses(pop3, pop3s, smtp, str(server.authority or ""))
+    web = listener.create_server(server, addresses, Guard(password=password))
+    url = f"http://{format_host_port(places.host, opened.getsockname()[1])}/"
+    with listener.serving(web, opened):
+        yield url, addresses
+
+
+def _stop_signals() -> threading.Event:
+    """Return an event that Ctrl-C and SIGTERM set."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _show_demo(places: DevPorts, addresses: ServerAddresses) -> None:
+    from restante.server import demo
+
+    port = addresses.pop3.rpartition(":")[2]
+    click.echo(
+        f"""
+The account {demo.ACCOUNT} has five messages. Open the page above, and type in another terminal:
+
+    telnet {places.host} {port}
+    USER {demo.ACCOUNT}
+    PASS {demo.PASSWORD.decode()}
+    LIST
+    TOP 1
+    QUIT
+
+The page shows the conversation while you type. With TLS:
+
+    openssl s_client -quiet -connect {addresses.pop3s} -CAfile {addresses.certificate}
+"""
+    )

@@ -1,0 +1,120 @@
+"""The mail of developer mode in a folder, so that it is there again after a restart.
+
+Each mailbox is a Maildir, FOLDER/ADDRESS, which `pop3 serve` and mail programs can read. What other
+programs put there is seen at the next start only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote, unquote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LOCK = "restante-dev.lock"
+_SAFE = "@+= ,!#$&'()[]{}~"  # characters of a folder's name beside letters, digits and "_.-"
+
+
+class KeptMessage(NamedTuple):
+    """A message in the folder; `received` is in seconds since 1970."""
+
+    mailbox: str
+    uid: str
+    received: float
+    octets: bytes
+
+
+class KeptMail:
+    """A folder of Maildirs. One process has it at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[tuple[str, str], Path] = {}
+        self._lock: int | None = None
+
+    def open(self) -> None:
+        """Make and lock the folder. Raises OSError; BlockingIOError if it is in use."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(self._folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise
+        self._lock = lock
+
+    def close(self) -> None:
+        """Give the folder back."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def load(self) -> Iterator[KeptMessage]:
+        """Yield the messages of the folder, the oldest of each mailbox first. Raises OSError."""
+        for box in sorted(self._folder.iterdir()):
+            found = [
+                (_time_of(file), file.name, file)
+                for part in ("new", "cur")
+                if (box / part).is_dir()
+                for file in (box / part).iterdir()
+                if file.is_file() and not file.name.startswith(".")
+            ]
+            name = unquote(box.name)
+            for received, file_name, file in sorted(found):
+                uid = file_name.partition(":")[0].partition(",")[0]
+                self._files[name, uid] = file
+                yield KeptMessage(name, uid, received, file.read_bytes())
+
+    def keep(self, mailbox: str, uid: str, octets: bytes) -> None:
+        """Store a message; it is on the disk when this returns. Raises OSError."""
+        box = self._folder / _folder_name(mailbox)
+        for part in ("tmp", "new", "cur"):
+            (box / part).mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = quote(uid, safe=_SAFE)
+        temporary, final = box / "tmp" / name, box / "new" / name
+        try:
+            with temporary.open("wb") as file:
+                file.write(octets)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.rename(final)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        _sync(box / "new")
+        self._files[mailbox, uid] = final
+
+    def forget(self, mailbox: str, uid: str) -> None:
+        """Remove a message. Raises OSError."""
+        file = self._files.get((mailbox, uid))
+        if file is not None:
+            file.unlink(missing_ok=True)
+            _sync(file.parent)
+            del self._files[mailbox, uid]
+
+
+def _time_of(file: Path) -> float:
+    """Return when a message came: Maildir's names begin with seconds."""
+    seconds = file.name.partition(".")[0]
+    known = seconds.isascii() and seconds.isdigit() and len(seconds) < 12
+    return float(seconds) if known else file.stat().st_mtime
+
+
+def _folder_name(mailbox: str) -> str:
+    """Return a name that leads nowhere else and hides nothing."""
+    name = quote(mailbox, safe=_SAFE)
+    return f"%2E{name[1:]}" if name.startswith(".") else name
+
+
+def _sync(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -1,0 +1,78 @@
+"""Mail of developer mode in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from restante.developer.feed import EventFeed
+from restante.developer.kept_mail import KeptMail
+from restante.developer.mailboxes import Mailboxes
+from restante.developer.server import DeveloperOptions, DeveloperServer
+
+
+def boxes_of(folder: Path) -> Mailboxes:
+    kept = KeptMail(folder)
+    kept.open()
+    boxes = Mailboxes(EventFeed(), kept=kept)
+    boxes.load()
+    kept.close()
+    return boxes
+
+
+def test_mail_is_there_again(tmp_path: Path) -> None:
+    """Messages keep mailbox, unique-id, octets and order; removed ones are gone."""
+    first = boxes_of(tmp_path)
+    for number in range(12):
+        first.add("ann@example.com", b"%d\n" % number)
+    first.remove([3])
+    kept = first.mail()
+    again = boxes_of(tmp_path)
+    assert [(one.mailbox, one.uid, one.octets) for one in again.mail()] == [
+        (one.mailbox, one.uid, one.octets) for one in kept
+    ]
+    assert [one.octets for one in kept] == [b"%d\n" % n for n in range(12) if n != 2]
+    assert again.add("ann@example.com", b"new").uid not in {one.uid for one in kept}
+
+
+@pytest.mark.parametrize(
+    "name", ["../../evil", "/etc", ".", "..", ".hidden", "a/b@x", "ä@ö", "%41"]
+)
+def test_no_address_leads_elsewhere(tmp_path: Path, name: str) -> None:
+    """Whatever an address has, its folder is in the folder, and its name comes back."""
+    folder = tmp_path / "mail"
+    boxes_of(folder).add(name, b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["mail"]
+    assert [one.mailbox for one in boxes_of(folder).mail()] == [name]
+
+
+def test_a_maildir_of_others_is_read(tmp_path: Path) -> None:
+    """The unique-id is the name without its flags, and the time is that of the name."""
+    for part in ("new", "cur", "tmp"):
+        (tmp_path / "ann" / part).mkdir(parents=True)
+    (tmp_path / "ann" / "cur" / "1424693977.M1.host,W=5:2,S").write_bytes(b"old")
+    (tmp_path / "ann" / "new" / "1424693976.M1.host").write_bytes(b"older")
+    (tmp_path / "ann" / "tmp" / "1424693975.M1.host").write_bytes(b"not yet")
+    found = [(one.uid, one.received, one.octets) for one in boxes_of(tmp_path).mail()]
+    assert found == [
+        ("1424693976.M1.host", 1424693976, b"older"), ("1424693977.M1.host", 1424693977, b"old")
+    ]  # fmt: skip
+
+
+def test_one_server_has_the_folder(tmp_path: Path) -> None:
+    """A second server of the same folder does not start, and the end of the first frees it."""
+    options = DeveloperOptions(keep=tmp_path)
+    with DeveloperServer(options), pytest.raises(BlockingIOError), DeveloperServer(options):
+        pass
+    with DeveloperServer(options) as third:
+        assert third.port
+
+
+def test_a_message_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
+    """Mail is not accepted when the disk does not have it."""
+    boxes = boxes_of(tmp_path)
+    (tmp_path / "ann").write_text("a file, where the folder should be")
+    with pytest.raises(OSError, match="ann"):
+        boxes.add("ann", b"x")
+    assert boxes.mail() == []
