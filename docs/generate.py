@@ -13,6 +13,7 @@ import msgspec
 
 import requirements
 from restante.diagnosis.explanations import EXPLANATIONS
+from restante.misbehave import Fault
 from restante.protocol.server.capabilities import CAPABILITIES
 from restante.protocol.server.commands import COMMANDS, Command
 from restante.protocol.server.sasl import SERVER_MECHANISMS
@@ -212,9 +213,46 @@ def verdicts() -> str:
 """
 
 
+def misbehaviours() -> str:
+    from restante.misbehave.catalogue import STAGES
+    from restante.misbehave.profiles import LIKE
+
+    stages = "\n".join(
+        f"## {stage}\n\n| fault | the server | a good client | `pop3 check` | seen |\n"
+        f"|---|---|---|---|---|\n" + "\n".join(_fault(fault) for fault in rows) + "\n"
+        for stage, rows in STAGES.items()
+    )
+    profiles = "\n".join(
+        f"| `{name}` | {row.sentence} | {' '.join(f'`{each}`' for each in row.faults.split())} | {row.seen} |"
+        for name, row in LIKE.items()
+    )
+    count = sum(map(len, STAGES.values()))
+    return f"""{NOTE}
+# Misbehaviours
+
+`pop3 misbehave NAME` serves POP3 with one of these {count} faults, and everything else is right:
+[how to test a client](../how-to/test-clients.md). The user is joe, the password secret, and there are two messages.
+A good client fetches all messages, and deletes each one that it has stored whole. A fault of TLS shows to a client
+that requires TLS. Names add up: `retr-cut+slow-latency`.
+
+{stages}
+## Known servers
+
+| name | the server | faults | seen |
+|---|---|---|---|
+{profiles}
+"""
+
+
+def _fault(fault: Fault) -> str:
+    verdict = " ".join(f"`{each}`" for each in fault.verdict) or "passes"
+    return f"| `{fault.name}` | {fault.sentence} | {fault.good_client} | {verdict} | {fault.seen} |"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands,
     "configuration.md": configuration,
+    "misbehaviours.md": misbehaviours,
     "rfc.md": requirements.page,
     "toolbox.md": toolbox,
     "verdicts.md": verdicts,

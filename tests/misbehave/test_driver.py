@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 
@@ -10,9 +11,10 @@ import pytest
 from restante.client import blocking
 from restante.client.options import Options, Target
 from restante.misbehave import find
-from restante.misbehave.driver import PASSWORD, SAMPLES, USER, FaultyServer, serving
+from restante.misbehave.driver import PASSWORD, SAMPLES, USER, FaultyServer, FilledStore, serving
 from restante.misbehave.fault import NONE
 from restante.protocol.errors import RemoteError
+from restante.storage.interfaces import FullError
 
 OPTIONS = Options(reply_seconds=5, connect_seconds=5, total_seconds=10)
 
@@ -127,3 +129,26 @@ def test_unknown_fault_of_a_user_name() -> None:
         received = said(server, "USER joe+retr-cutt", f"PASS {PASSWORD}", *LOGIN, "QUIT")
     assert b"-ERR [AUTH] unknown fault 'retr-cutt'; did you mean retr-cut" in received
     assert b"+OK Logged in" in received
+
+
+def test_a_session_ends() -> None:
+    """A session of a faulty server is cut off when its time is over, whatever it waits for."""
+    with serving(find("PASS: silence")) as server:
+        server.shared.longest = 0.05
+        assert b"+OK Logged in" not in said(server, *LOGIN)
+
+
+def test_maildrops_are_counted() -> None:
+    """User names that choose faults make no more maildrops than a store has."""
+    store = FilledStore(lambda _user: SAMPLES, most=2)
+
+    async def open_all() -> list[str]:
+        errors = []
+        for user in ("joe", "joe+retr-cut", "joe+empty", "joe"):
+            try:
+                (await store.acquire(user, 1)).release()
+            except FullError as error:
+                errors.append(f"{user}: {error}")
+        return errors
+
+    assert asyncio.run(open_all()) == ["joe+empty: a server has at most 2 maildrops"]

@@ -65,16 +65,17 @@ class SharedFault:
     alteration: Alteration
     token_user: str  # the owner of a token without a name
     record: Record = field(default_factory=Record)
+    longest: float = LONGEST  # seconds of a session
 
 
 class FaultyConnection(Connection):
-    """A client of a faulty server. It has `LONGEST` seconds in all."""
+    """A client of a faulty server. It has an hour in all."""
 
     def __init__(self, shared: SharedFault, context: ServerContext, policy: ListenerPolicy) -> None:
         super().__init__(context, policy)
         self._shared = shared
         self._gone = asyncio.Event()  # the client has hung up, or sends no more
-        self._last = self._loop.call_later(LONGEST, self.abort)
+        self._last = self._loop.call_later(shared.longest, self.abort)
         self.backend = functools.partial(FaultyBackend, self._gone, self._hang_up)
         self.serve = self._serve
 

@@ -16,7 +16,7 @@ from restante.auth import scram
 from restante.auth.interfaces import CredentialsError
 from restante.misbehave.by_user import MARK, choose_by_user, messages_for
 from restante.misbehave.certificates import authority_file, certificates
-from restante.misbehave.connection import FaultyConnection, Record, SharedFault
+from restante.misbehave.connection import FaultyConnection, SharedFault
 from restante.misbehave.conversation import add
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
@@ -85,7 +85,7 @@ def serving(  # noqa: PLR0913  # one call has all of it
         log=_no_log(),
         stop_timeout=STOP_TIMEOUT,
     )
-    return FaultyServer(fault, store, shared.record, server)
+    return FaultyServer(fault, store, shared, server)
 
 
 @dataclass(eq=False)
@@ -99,7 +99,7 @@ class FaultyServer:
 
     fault: Fault
     store: FilledStore = field(repr=False)
-    record: Record = field(repr=False)
+    shared: SharedFault = field(repr=False)
     server: embedding.Server = field(repr=False)
     _: KW_ONLY
     host: str = HOST
@@ -136,12 +136,12 @@ class FaultyServer:
     @property
     def commands(self) -> list[str]:
         """The lines that clients sent, in the order of their arrival, passwords included."""
-        return list(self.record.commands)
+        return list(self.shared.record.commands)
 
     @property
     def leaked(self) -> bool:
         """Whether a password or a token came in clear text."""
-        return self.record.leaked
+        return self.shared.record.leaked
 
     def __enter__(self) -> Self:
         self.server.__enter__()
@@ -161,19 +161,27 @@ class FaultyServer:
 class FilledStore(MemoryStore):
     """A store that has mail for a user when that user first logs in.
 
-    `fill` returns the mail for a user. With `refill` it is asked again when none is left.
+    `fill` returns the mail for a user. With `refill` it is asked again when none is left. A store
+    has `most` maildrops.
     """
 
-    def __init__(self, fill: Callable[[str], Messages], *, refill: bool = False) -> None:
+    def __init__(
+        self,
+        fill: Callable[[str], Messages],
+        *,
+        refill: bool = False,
+        most: int = MOST_MAILDROPS,
+    ) -> None:
         super().__init__()
+        self._most = most
         self._fill = fill
         self._refill = refill
         self.given: dict[str, dict[str, bytes]] = {}  # by user and unique-id
 
     async def acquire(self, owner: str, patience: float) -> MemoryMaildrop:
         """Lock and open a user's maildrop. Raises BusyError, FullError."""
-        if owner not in self.given and len(self.given) >= MOST_MAILDROPS:
-            raise FullError(f"a server has at most {MOST_MAILDROPS} maildrops")
+        if owner not in self.given and len(self.given) >= self._most:
+            raise FullError(f"a server has at most {self._most} maildrops")
         if owner not in self.given or (self._refill and not super().messages(owner)):
             given = self.given.setdefault(owner, {})
             for message in self._fill(owner):

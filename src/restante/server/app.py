@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import functools
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from restante.net.addresses import format_host_port
@@ -14,6 +14,7 @@ from restante.server import components, event_log
 from restante.server.background import background_tasks
 from restante.server.config.loader import ConfigError
 from restante.server.config.schema import MOST_WORKERS
+from restante.server.connection.connection import Connection
 from restante.server.listener import serve_listeners
 from restante.server.peers import sharing_with_peers
 from restante.server.service_manager import NOT_RELOADED, SERVING, ServiceManager
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from restante.server.config.schema import Config
     from restante.server.context import ServerContext
     from restante.server.extra_listener import ExtraListener
+    from restante.server.listener import ConnectionFactory
     from restante.server.processes.generation import WorkerGeneration
     from restante.server.tls.certificates import Certificates
 
@@ -45,24 +47,27 @@ LoadConfig: TypeAlias = "Callable[[], Config]"
 OpenedListeners: TypeAlias = "Sequence[tuple[ExtraListener, Sequence[socket.socket]]]"
 
 
-def run(
+def run(  # noqa: PLR0913  # a server has as many parts
     config: Config,
     on_ready: ReadyCallback = lambda _: None,
     extra_listeners: Sequence[ExtraListener] = (),
     load_config: LoadConfig | None = None,
     manager: ServiceManager | None = None,
+    *,
+    connection: ConnectionFactory = Connection,
 ) -> None:
     """Serve until SIGTERM or SIGINT; `on_ready` gets the addresses once connections are accepted.
 
     `load_config` reads the configuration again on SIGHUP. Workers are then replaced. A server
     without workers loads its certificates, and logs the changes that require a restart. Without
-    `load_config`, the server belongs to its terminal, and ends with it.
+    `load_config`, the server belongs to its terminal, and ends with it. `connection` makes the
+    connections of a server without workers.
 
     Raises ConfigError: files that the configuration names cannot be used. Raises ListenError.
     """
     workers = available_cores() if config.server.workers == "auto" else config.server.workers
     manager = manager or ServiceManager()
-    application = _Application(config, on_ready, extra_listeners, load_config, manager)
+    application = _Application(config, on_ready, extra_listeners, load_config, manager, connection)
     if workers == 1:
         application.run_alone()
     else:
@@ -78,6 +83,7 @@ class _Application:
     extra_listeners: Sequence[ExtraListener]
     load_config: LoadConfig | None
     manager: ServiceManager
+    connection: ConnectionFactory
 
     def run_alone(self) -> None:
         """Serve in this process. Raises ConfigError, ListenError."""
@@ -103,6 +109,7 @@ class _Application:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         listens, certificates = components.build_listeners(config, context.log)
+        listens = [replace(listen, connection=self.connection) for listen in listens]
         on_hangup = stop.set
         if self.load_config is not None:
             on_hangup = functools.partial(

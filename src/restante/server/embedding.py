@@ -16,7 +16,12 @@ from restante.server.connection.connection import Connection
 from restante.server.connection.transport import ListenerPolicy
 from restante.server.context import ServerContext
 from restante.server.limits.server_limits import ServerLimits
-from restante.server.listener import STOP_PATIENCE, ListenConfig, serve_listeners
+from restante.server.listener import (
+    STOP_PATIENCE,
+    ConnectionFactory,
+    ListenConfig,
+    serve_listeners,
+)
 from restante.server.loop_thread import LoopThread
 from restante.server.peers import sharing_with_peers
 from restante.storage.interfaces import open_store
@@ -55,7 +60,7 @@ class Listener:
     certificates: Certificates | None = None
     implicit_tls: bool = False
     clear_text: ClearText = "loopback"
-    connection: Callable[[ServerContext, ListenerPolicy], Connection] = Connection
+    connection: ConnectionFactory = Connection
 
     def config(self) -> ListenConfig:
         """Return what the server makes of it."""

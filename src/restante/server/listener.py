@@ -8,7 +8,7 @@ import errno
 import functools
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from restante.server.connection.connection import Connection
 from restante.server.connection.keepalive import keep_alive
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from restante.server.connection.transport import ListenerPolicy
     from restante.server.context import ServerContext
 
+ConnectionFactory: TypeAlias = "Callable[[ServerContext, ListenerPolicy], Connection]"
+
 BACKLOG = 1024  # connections that the kernel holds until they are accepted
 STOP_PATIENCE = 10  # seconds
 
@@ -33,7 +35,7 @@ class ListenConfig:
 
     address: ListenAddress
     endpoint: ListenerPolicy = PLAIN
-    connection: Callable[[ServerContext, ListenerPolicy], Connection] = Connection
+    connection: ConnectionFactory = Connection
 
 
 class ListenError(Exception):

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from support.live import wait_until
-from support.process import serving
+from support.process import free_port, serving, wait_for_port
 
 POP3 = Path(sys.executable).parent / "pop3"
 
@@ -127,3 +127,22 @@ def test_a_demo_with_mboxes_is_refused(tmp_path: Path) -> None:
     assert result.returncode == 2
     assert "--demo serves Maildirs" in result.stderr
     assert not (tmp_path / "demo").exists()
+
+
+def test_a_demo_that_misbehaves(tmp_path: Path) -> None:
+    """The demo's messages are served with a fault, which only the demo can have."""
+    ports = [f"127.0.0.1:{free_port()}" for _ in range(3)]
+    flags = zip(("--listen", "--tls-listen", "--smtp"), ports, strict=True)
+    command: list[str | Path] = [POP3, "serve", "--demo", tmp_path, "--fault", "RETR: close at 50%"]
+    command += [word for flag in flags for word in flag]
+    host, _, port = ports[0].partition(":")
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        wait_for_port(int(port), process)
+        with socket.create_connection((host, int(port)), 20) as client:
+            client.sendall(b"USER info@example.com\r\nPASS restante\r\nRETR 1\r\n")
+            received = b"".join(iter(lambda: client.recv(65536), b""))
+        process.terminate()
+    assert b"+OK 3375 octets" in received
+    assert 1500 < len(received) < 2500
+    assert "requires --demo" in serve("--fault", "retr-cut").stderr
+    assert "did you mean retr-cut" in serve("--demo", tmp_path, "--fault", "retr-cutt").stderr

@@ -87,7 +87,12 @@ def _workers(_context: object, _parameter: object, value: str | None) -> int | s
     help=f"Create a demo account with five messages in DIR and serve it on {DEMO_LISTEN}, "
     f"and with TLS on {DEMO_TLS_LISTEN}. Accept mail for it by SMTP on {DEMO_SMTP}.",
 )
-def serve(file: Path | None, demo: Path | None, **params: Any) -> None:
+@click.option(
+    "--fault",
+    metavar="FAULT",
+    help="Let the demo misbehave: a name of `pop3 misbehave list`, or a rule.",
+)
+def serve(file: Path | None, demo: Path | None, fault: str | None, **params: Any) -> None:
     """Serve maildrops over POP3 until Ctrl-C or SIGTERM.
 
     Options override the configuration file.
@@ -100,6 +105,7 @@ def serve(file: Path | None, demo: Path | None, **params: Any) -> None:
 
     if demo and params["kind"] == "mbox":
         raise click.UsageError("--demo serves Maildirs only; omit --format")
+    faulty = _faulty_connections(fault, demo, params["workers"])
     flags = demo_flags(demo) if demo else {}
     if params["lmtp"]:
         params["lmtp"] = resolve_socket_path(params["lmtp"], Path())
@@ -116,16 +122,32 @@ def serve(file: Path | None, demo: Path | None, **params: Any) -> None:
         extra_listeners = components.build_delivery(loaded, hint, manager.sockets)
         if demo:
             on_ready = functools.partial(_show_demo, demo, loaded.delivery.smtp)
-            app.run(loaded, on_ready, extra_listeners, manager=manager)
+            app.run(loaded, on_ready, extra_listeners, manager=manager, **faulty)
         else:
             app.run(loaded, extra_listeners=extra_listeners, load_config=load, manager=manager)
     except loader.ConfigError as error:
         raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
     except listener.ListenError as error:
-        hint = ""
-        if demo and isinstance(error, DeliveryListenError):
-            hint = "; choose another address with --smtp HOST:PORT"
+        by_demo = demo and isinstance(error, DeliveryListenError)
+        hint = "; choose another address with --smtp HOST:PORT" if by_demo else ""
         raise click.ClickException(f"{error}{hint}") from None
+
+
+def _faulty_connections(fault: str | None, demo: Path | None, workers: object) -> dict[str, Any]:
+    """Return the argument that makes the demo misbehave, nothing without a fault."""
+    if fault is None:
+        return {}
+    if demo is None or workers:
+        raise click.UsageError("--fault requires --demo, and does not work with --workers")
+    from restante.misbehave import find
+    from restante.misbehave.connection import FaultyConnection, SharedFault
+    from restante.server.demo import ACCOUNT
+
+    try:
+        shared = SharedFault(find(fault).conversation, ACCOUNT)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    return {"connection": functools.partial(FaultyConnection, shared)}
 
 
 def _absolute(value: object) -> object:

@@ -94,6 +94,10 @@ def _session_uid(conversation: Conversation) -> Conversation:
     return alter(conversation, reply=change)
 
 
+def _first_two(found: list[bytes]) -> list[bytes]:
+    return found[:2]
+
+
 def _first(found: list[bytes]) -> list[bytes]:
     return found[:1]
 
@@ -145,6 +149,10 @@ def _move_numbers(conversation: Conversation) -> Conversation:
         return b" ".join(words).rstrip() + b"\r\n"
 
     return alter(conversation, reply=note, line=move)
+
+
+def _five(messages: Messages) -> Messages:
+    return _many(messages)[:5]
 
 
 def _many(messages: Messages) -> Messages:
@@ -283,6 +291,8 @@ LISTING = (
         (lines("LIST", _newest), lines("UIDL", _newest), status("STAT", _count_newest),
          _hear_number(lambda number: number + HIDDEN)), "stat-lie",
         "Mailpit's source, 408b30d", messages=_many),
+    row("two-at-a-time", "shows two of five messages at a time", ALL_OR_NONE,
+        (lines("LIST", _first_two), lines("UIDL", _first_two)), "stat-lie", messages=_five),
     row("one-at-a-time", "shows one message at a time", ALL_OR_NONE,
         (lines("LIST", _first), lines("UIDL", _first)), "stat-lie"),
 )  # fmt: skip

@@ -50,7 +50,7 @@ LOGIN = (
         "PASS: -ERR [AUTH] Your account has been locked", "auth-locked"),
     row("login-expired", "says that the password has expired", NOTHING,
         "PASS: -ERR [AUTH] password expired, change it", "auth-expired"),
-    row("login-web", "wants a login in a browser first", NOTHING,
+    row("login-web", "requires a login in a browser first", NOTHING,
         "PASS: -ERR [ALERT] Please log in via your web browser: https://support.example.com/78754",
         "auth-oauth", "Gmail"),
     row("login-tls-required", "refuses passwords in clear text, and has no TLS", NOTHING,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from restante.protocol.errors import Refusal, ResponseCode
 from restante.protocol.server.needs import (
@@ -25,7 +25,7 @@ from restante.storage.interfaces import DelaysLogins, PartialRemovalError, TooSo
 from restante.storage.utf8_downgrade.maildrop import DowngradedMaildrop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from restante.protocol.server.maildrop import MessageList
     from restante.server.connection.transport import ClientTransport
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from restante.storage.interfaces import LockedMaildrop
 
 T = TypeVar("T")
+
+BackendFactory: TypeAlias = "Callable[..., SessionBackend]"
 
 
 class SessionBackend:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from restante.net.half_close import half_close
 from restante.protocol.errors import Refusal
@@ -19,7 +19,7 @@ from restante.protocol.server.session import EndReason, Session
 from restante.protocol.status import error_reply
 from restante.server.client_bounds import MAX_UNREAD, TIME_SLICE
 from restante.server.connection import endings, phases
-from restante.server.connection.backend import SessionBackend
+from restante.server.connection.backend import BackendFactory, SessionBackend
 from restante.server.connection.keepalive import LATEST_SIGN
 from restante.server.connection.pending_work import PendingWork
 from restante.server.connection.proxy_protocol import ProxyError
@@ -35,27 +35,19 @@ if TYPE_CHECKING:
     from restante.protocol.server.needs import Conversation, Need, ReadLine
     from restante.server.context import ServerContext
 
-NOT_BEGUN: Final = Session()  # of a connection that ends before its greeting
-
 
 class Connection(asyncio.Protocol):
-    """One client. See `phases` for the table that the methods follow.
+    """One client. See `phases` for the table that the methods follow."""
 
-    A subclass for tests may watch or change what is said: `serve` gives the conversation of a
-    session, and `backend` is the class that fulfils its needs.
-    """
-
-    backend: Callable[[ServerContext, ClientTransport, WriteBuffer], SessionBackend] = (
-        SessionBackend
-    )
-    serve: Callable[[Session], Conversation] = staticmethod(serve)
+    serve: Callable[[Session], Conversation] = staticmethod(serve)  # others are for tests, which
+    backend: BackendFactory = SessionBackend  # change what is said, and fulfil other needs
 
     def __init__(self, context: ServerContext, policy: ListenerPolicy = PLAIN) -> None:
         self._context = context
         self._policy = policy
         self._loop = asyncio.get_running_loop()
         self.phase = phases.PROXY
-        self._session = NOT_BEGUN
+        self._session = endings.NOT_BEGUN
         self._conversation: Conversation | None = None
         self._lines = LineBuffer()
         self._wanted: ReadLine  # the line that the session reads next
@@ -92,16 +84,15 @@ class Connection(asyncio.Protocol):
         self._octets_in += len(octets)
         if not self._wire.is_plain:
             octets = self._decode(octets)
-        lines = self._lines
         if self.phase is not phases.COMMAND:
-            lines.feed(octets)
+            self._lines.feed(octets)
         else:
-            line = lines.take(self._wanted.limit, octets)
+            line = self._lines.take(self._wanted.limit, octets)
             if line is not None:
                 self._run(line)
             elif self._eof:  # TLS has ended
                 self._close(EndReason.DISCONNECTED)
-        if lines.unread and len(lines) > MAX_UNREAD:
+        if self._lines.unread and len(self._lines) > MAX_UNREAD:
             self._wire.set_reading(on=False)
 
     def eof_received(self) -> bool:

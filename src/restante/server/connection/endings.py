@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from restante.protocol.errors import Refusal, ResponseCode
-from restante.protocol.server.session import EndReason
+from restante.protocol.server.session import EndReason, Session
 from restante.server.client_bounds import LINGER
 from restante.server.connection.phases import CLOSING
 from restante.server.error_replies import reply_for
@@ -29,6 +29,9 @@ that says why, or the last one, would be lost with it."""
 
 STOPPED = frozenset({EndReason.SHUTDOWN, EndReason.KICKED})
 """Ends that the server gives to a session which may be between two commands."""
+
+NOT_BEGUN = Session()
+"""The session of a connection that ends before its greeting."""
 
 FULL = Refusal("Too many connections, try again later.", ResponseCode.SYS_TEMP)
 UNANSWERED = Refusal("The server does not answer in time, try again later.", ResponseCode.SYS_TEMP)
