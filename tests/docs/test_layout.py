@@ -138,6 +138,7 @@ ELSEWHERE = {
     "storage/snapshot_cache.py": "storage/maildir/test_snapshot.py",
     "storage/utf8_downgrade/ascii_header.py": "storage/utf8_downgrade/test_maildrop.py",
     "lazy_names.py": "server/test_embedding.py",
+    "testing/authority.py": "test_pytest_plugin.py",
     "testing/received.py": "testing/test_waiting.py",
     "threads.py": "storage/test_disk_threads.py",
     "web/api_types.py": "web/test_api.py",

@@ -10,8 +10,8 @@ r"""POP3 and SMTP servers for the tests of programs that fetch or send mail.
         mail = server.wait(to="new@shop.example", subject="Welcome")
 
 It is the server that `pop3 serve` runs, in memory, in a thread with an event loop of its own, on
-free ports of loopback. Its start takes about a millisecond: give each test a server of its own. For
-pytest there are fixtures: docs/reference/pytest.md.
+free ports of loopback. It starts within about a millisecond, so each test can have a server of its
+own. For pytest there are fixtures: docs/reference/pytest.md.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from restante.developer.sessions import SessionCopy as Session
     from restante.developer.sessions import TranscriptLine
     from restante.testing.account import MemoryAccount
+    from restante.testing.authority import TrustedAuthority
     from restante.testing.received import ReceivedMessage
     from restante.testing.server import MemoryServer, serving
     from restante.testing.waiting import NoMailError, UnexpectedMailError
@@ -33,6 +34,7 @@ __all__ = [
     "ReceivedMessage",
     "Session",
     "TranscriptLine",
+    "TrustedAuthority",
     "UnexpectedMailError",
     "serving",
 ]
@@ -43,6 +45,7 @@ _MODULES = {
     "NoMailError": "restante.testing.waiting",
     "ReceivedMessage": "restante.testing.received",
     "TranscriptLine": "restante.developer.sessions",
+    "TrustedAuthority": "restante.testing.authority",
     "UnexpectedMailError": "restante.testing.waiting",
     "serving": "restante.testing.server",
 }

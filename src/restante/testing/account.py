@@ -14,6 +14,8 @@ from restante.testing.waiting import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from restante.developer.server import DeveloperServer
     from restante.developer.sessions import SessionCopy
     from restante.testing.received import GivenMessage, ReceivedMessage
@@ -73,6 +75,15 @@ class MemoryAccount:
         """
         return self._server.mailboxes.add(self.user, encode_message(message), uid=uid).uid
 
+    def find_lost(self, kept: Iterable[GivenMessage]) -> list[ReceivedMessage]:
+        """Return the removed messages that are not among those that a program has `kept`.
+
+        Line ends, and one at the end of a message, make no difference. Raises TypeError: a message
+        is not text, octets, an object of `email` or the path of a file.
+        """
+        whole = {_normalize(encode_message(message)) for message in kept}
+        return [message for message in self.removed if _normalize(message.raw) not in whole]
+
     def clear(self) -> None:
         """Remove all messages."""
         self._server.mailboxes.remove({mail.id for mail in self._server.mailboxes.mail(self.user)})
@@ -131,3 +142,7 @@ class MemoryAccount:
     def behave(self) -> None:
         """End all faults of this account."""
         self._server.faults.set((), self.user)
+
+
+def _normalize(octets: bytes) -> bytes:
+    return octets.replace(b"\r\n", b"\n").removesuffix(b"\n")

@@ -1,0 +1,123 @@
+"""Fixtures of pytest: a POP3 and SMTP server for each test. docs/reference/pytest.md lists them.
+
+pytest loads this module in each run on a machine with Restante, so it imports nothing but pytest: a
+fixture imports the rest when a test asks for it.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from restante.misbehave import Fault
+    from restante.testing import MemoryAccount, MemoryServer, TrustedAuthority
+
+SERVERS = pytest.StashKey[list["MemoryServer"]]()
+MOST_LINES = 500  # of a transcript in a report
+MARKS = (
+    "pop3(**options): options of restante.testing.serving for the server of this test",
+    "pop3_faults(*patterns): run this test once for each fault that matches, such as 'retr-*'",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marks known."""
+    for mark in MARKS:
+        config.addinivalue_line("markers", mark)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test with the mark `pop3_faults` once for each fault."""
+    marks = list(metafunc.definition.iter_markers("pop3_faults"))
+    if not marks and "pop3_fault" not in metafunc.fixturenames:
+        return
+    if not marks:
+        raise pytest.UsageError("the fixture pop3_fault needs the mark pop3_faults('retr-*')")
+    if "pop3_fault" not in metafunc.fixturenames:
+        metafunc.fixturenames.append("pop3_fault")
+    faults = _find_faults([str(pattern) for mark in marks for pattern in mark.args])
+    ids = [fault.name for fault in faults]
+    metafunc.parametrize("pop3_fault", faults, ids=ids, indirect=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add what clients and server said to the report of a test that failed."""
+    report = yield
+    if report.failed:
+        for server in item.stash.get(SERVERS, []):
+            lines = server.transcript.splitlines()
+            left_out = [f"... ({len(lines) - MOST_LINES} lines)"] if len(lines) > MOST_LINES else []
+            text = "\n".join(left_out + lines[-MOST_LINES:])
+            if text:
+                report.sections.append(("POP3 and SMTP sessions", text))
+    return report
+
+
+@pytest.fixture
+def pop3_fault(request: pytest.FixtureRequest) -> Fault:
+    """Return the fault that the server of this test has: see the mark `pop3_faults`."""
+    fault: Fault = request.param
+    return fault
+
+
+@pytest.fixture
+def pop3_server(request: pytest.FixtureRequest) -> Iterator[MemoryServer]:
+    """Give a POP3 and SMTP server for this test alone, with the options of the mark `pop3`."""
+    from restante.testing import serving
+
+    options: dict[str, Any] = {}
+    for mark in reversed(list(request.node.iter_markers("pop3"))):
+        options |= mark.kwargs
+    if hasattr(request.node, "callspec") and "pop3_fault" in request.node.callspec.params:
+        options["fault"] = request.getfixturevalue("pop3_fault").name
+    if "mailbox" in request.fixturenames:
+        options.setdefault("any_account", True)
+    with serving(**options) as server:
+        request.node.stash.setdefault(SERVERS, []).append(server)
+        yield server
+
+
+@pytest.fixture
+def pop3_account(pop3_server: MemoryServer) -> MemoryAccount:
+    """Return the account "ann" of the server of this test, without mail."""
+    return pop3_server.account()
+
+
+@pytest.fixture
+def mailbox(pop3_server: MemoryServer) -> MemoryServer:
+    """Return the server of this test, where any name can log in with any password, too."""
+    return pop3_server
+
+
+@pytest.fixture(scope="session")
+def pop3_ca() -> TrustedAuthority:
+    """Return the authority that signs the certificates of all servers of this test run."""
+    from restante.testing import TrustedAuthority
+
+    return TrustedAuthority()
+
+
+def _find_faults(patterns: Sequence[str]) -> list[Fault]:
+    """Return the faults that patterns mean. Raises UsageError: a pattern means none."""
+    from restante.misbehave import FAULTS, find
+
+    found: dict[str, Fault] = {}
+    for pattern in patterns:
+        names = fnmatch.filter(FAULTS, pattern)
+        found |= {name: FAULTS[name] for name in names}
+        if names:
+            continue
+        try:
+            fault = find(pattern)
+        except ValueError as error:
+            raise pytest.UsageError(f"pop3_faults({pattern!r}): {error}") from None
+        found[fault.name] = fault
+    return list(found.values())

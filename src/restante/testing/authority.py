@@ -1,0 +1,49 @@
+"""The authority that signs the certificates of servers for tests."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator
+    from pathlib import Path
+
+VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+"""What OpenSSL and Python, requests, curl and Node.js read."""
+
+
+class TrustedAuthority:
+    """The authority of all servers of this process that have TLS.
+
+    Attributes:
+        file: a PEM file with its certificate.
+    """
+
+    def __init__(self) -> None:
+        from restante.misbehave.certificates import authority_file
+
+        self.file: Path = authority_file()
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """A new context for clients, which trusts the authority and no other."""
+        import ssl
+
+        return ssl.create_default_context(cafile=self.file)
+
+    @contextlib.contextmanager
+    def set_trusted(self) -> Iterator[Path]:
+        """Let programs that start within the block trust it, by variables of the environment."""
+        before = {name: os.environ.get(name) for name in VARIABLES}
+        os.environ.update(dict.fromkeys(VARIABLES, os.fspath(self.file)))
+        try:
+            yield self.file
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
