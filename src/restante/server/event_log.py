@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Literal, TypeAlias, cast
 
 import structlog
 
+from restante.server.journal import connect_journal, format_entry
 from restante.server.log_rate import LogRate
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import Context, EventDict, FilteringBoundLogger
 
+    from restante.server.journal import JournalSocket
     from restante.server.limits.failures import FailureTable
     from restante.server.limits.process_lock import ProcessLock
 
@@ -51,7 +53,7 @@ class LogWriter:
 
     def __init__(
         self,
-        file: IO[str],
+        file: IO[str] | JournalSocket,
         format_lost: Callable[[int], str],
         turn: ProcessLock | None = None,
     ) -> None:
@@ -64,6 +66,7 @@ class LogWriter:
         self._thread: threading.Thread | None = None
         self.at_begin: Callable[[], object] = bool  # called in a process that was just forked
         self.at_end: Callable[[], object] = bool  # writes the last lines
+        self.at_close: Callable[[], object] = bool  # called after the last line
 
     def begin(self) -> None:
         """Let a thread write from now on; where processes take turns, as one of its own."""
@@ -88,6 +91,7 @@ class LogWriter:
         if self._thread is not None:
             self._waiting.put(None)
             self._thread.join(patience)
+        self.at_close()
 
     def _run(self) -> None:
         going_on = True
@@ -128,7 +132,7 @@ class LogWriter:
         if lost:
             lines.append(self._format_lost(lost))
         try:
-            self._file.write("".join(f"{line}\n" for line in lines))
+            self._file.writelines(f"{line}\n" for line in lines)
             self._file.flush()
         except (OSError, ValueError):
             self._lost += len(lines)
@@ -236,17 +240,27 @@ def _prepare(
     pid: bool = False,
     written: FailureTable | None = None,
 ) -> tuple[FilteringBoundLogger, LogWriter]:
+    journal = connect_journal(file)
     writer = LogWriter(
-        file,
+        journal or file,
         lambda n: finisher.finish("warning", {"event": "log", "lines_lost": n}),
         turn,
     )
     render = _as_json if form == "json" else _as_text
+    if journal is not None:
+        writer.at_close = journal.close
+        render = functools.partial(_as_entry, render)
     finisher = _Finisher(writer, render, pid=pid, written=written)
     writer.at_end = finisher.rate.begin_anew
     log = structlog.wrap_logger(finisher, processors=[], wrapper_class=_EventLogger)
     bound = log.bind()  # a logger that was never bound is made anew for each line
     return cast("FilteringBoundLogger", bound), writer
+
+
+def _as_entry(render: Callable[[EventDict], str], event: EventDict) -> str:
+    """Return an event as an entry of the journal, with the line as its message."""
+    level, values = event["level"], {**event}
+    return format_entry(render(event), level, values)
 
 
 def _as_text(event: EventDict) -> str:
