@@ -38,6 +38,20 @@ def test_both_count_the_same_line_ends(stored: bytes) -> None:
     assert speedups.bare_line_ends(stored) == line_ends.bare_line_ends(stored)
 
 
+@given(texts)
+@example(b"\r\n.\r\n..\r\n.\n\r\n.")
+def test_both_remove_the_same_dots(stuffed: bytes) -> None:
+    """The C and the Python code remove the same dots, and count the same line ends."""
+    assert speedups.from_wire(stuffed) == line_ends.from_wire(stuffed)
+
+
+@given(texts)
+@example(b"\r\r\n\r\r\r\n\n\r\n\r")
+def test_both_store_the_same_lines(lines: bytes) -> None:
+    """The C and the Python code make the same lines of files, and count the same line ends."""
+    assert speedups.to_unix(lines) == line_ends.to_unix(lines)
+
+
 @pytest.mark.parametrize("wrong", [None, "text", 5])
 def test_what_is_no_octets_is_refused(wrong: object) -> None:
     """An argument that is not bytes is a TypeError."""
@@ -45,3 +59,7 @@ def test_what_is_no_octets_is_refused(wrong: object) -> None:
         speedups.to_wire(wrong, True)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         speedups.bare_line_ends(wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        speedups.from_wire(wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        speedups.to_unix(wrong)  # type: ignore[arg-type]

@@ -6,7 +6,11 @@ more. A lone CR is not a line end.
 
 from __future__ import annotations
 
+import re
+
 CRLF = b"\r\n"
+
+_LINE_END = re.compile(rb"(?<!\r)\r\n")
 
 
 def to_wire(stored: bytes, at_line_start: bool) -> tuple[bytes, int]:  # noqa: FBT001  # its twin in C has no keywords
@@ -26,3 +30,21 @@ def to_wire(stored: bytes, at_line_start: bool) -> tuple[bytes, int]:  # noqa: F
 def bare_line_ends(stored: bytes) -> int:
     """Return how many LF have no CR before them: each is one octet more on the wire."""
     return stored.count(b"\n") - stored.count(CRLF)
+
+
+def from_wire(stuffed: bytes) -> tuple[bytes, int]:
+    """Return octets off the wire without the dots behind CR LF that stuffing added.
+
+    How many LF they have comes with them. The line end before the first line is a part of them.
+    """
+    lines = stuffed.replace(b"\r\n.", CRLF)
+    return lines, lines.count(b"\n")
+
+
+def to_unix(lines: bytes) -> tuple[bytes, int]:
+    """Return octets off the wire with LF for each CR LF, and how many LF have no CR before them.
+
+    CR CR LF stays as it is: with one CR less it would be sent as CR LF.
+    """
+    stored = _LINE_END.sub(b"\n", lines) if b"\r\r\n" in lines else lines.replace(CRLF, b"\n")
+    return stored, bare_line_ends(stored)

@@ -75,9 +75,63 @@ static PyObject *bare_line_ends(PyObject *Py_UNUSED(module), PyObject *argument)
     return PyLong_FromSsize_t(found);
 }
 
+/* Tell whether a line, which ends at `end` in a text that begins at `begin`, ends with CR LF. */
+static int ends_with_crlf(const char *begin, const char *end) {
+    return end - begin >= 2 && end[-1] == '\n' && end[-2] == '\r';
+}
+
+PyDoc_STRVAR(from_wire_doc, "from_wire(stuffed) -> (octets without stuffing, how many LF)");
+
+static PyObject *from_wire(PyObject *Py_UNUSED(module), PyObject *argument) {
+    Py_buffer stuffed;
+    if (PyObject_GetBuffer(argument, &stuffed, PyBUF_SIMPLE)) return NULL;
+    const char *begin = stuffed.buf, *at = begin, *end = begin + stuffed.len;
+    PyObject *lines = PyBytes_FromStringAndSize(NULL, stuffed.len);
+    Py_ssize_t size = 0, line_ends = 0;
+    while (lines && at < end) {
+        const char *next = next_line(at, end);
+        memcpy(PyBytes_AS_STRING(lines) + size, at, (size_t)(next - at));
+        size += next - at;
+        line_ends += next[-1] == '\n';
+        at = next + (next < end && *next == '.' && ends_with_crlf(begin, next));
+    }
+    PyBuffer_Release(&stuffed);
+    if (!lines || _PyBytes_Resize(&lines, size)) return NULL;
+    return Py_BuildValue("(Nn)", lines, line_ends);
+}
+
+PyDoc_STRVAR(to_unix_doc, "to_unix(lines) -> (octets with LF ends, how many LF have no CR before)");
+
+static PyObject *to_unix(PyObject *Py_UNUSED(module), PyObject *argument) {
+    Py_buffer lines;
+    if (PyObject_GetBuffer(argument, &lines, PyBUF_SIMPLE)) return NULL;
+    const char *begin = lines.buf, *at = begin, *end = begin + lines.len;
+    PyObject *stored = PyBytes_FromStringAndSize(NULL, lines.len);
+    Py_ssize_t size = 0, bare_line_ends = 0;
+    while (stored && at < end) {
+        const char *next = next_line(at, end);
+        char *to = PyBytes_AS_STRING(stored) + size;
+        memcpy(to, at, (size_t)(next - at));
+        size += next - at;
+        if (ends_with_crlf(begin, next) && !(next - begin >= 3 && next[-3] == '\r')) {
+            to[next - at - 2] = '\n';
+            size--;
+            bare_line_ends++;
+        } else {
+            bare_line_ends += next[-1] == '\n' && !ends_with_crlf(begin, next);
+        }
+        at = next;
+    }
+    PyBuffer_Release(&lines);
+    if (!stored || _PyBytes_Resize(&stored, size)) return NULL;
+    return Py_BuildValue("(Nn)", stored, bare_line_ends);
+}
+
 static PyMethodDef methods[] = {
     {"to_wire", to_wire, METH_VARARGS, to_wire_doc},
     {"bare_line_ends", bare_line_ends, METH_O, bare_line_ends_doc},
+    {"from_wire", from_wire, METH_O, from_wire_doc},
+    {"to_unix", to_unix, METH_O, to_unix_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from restante.protocol.line_ends import CRLF, to_wire
+from restante.protocol.line_ends import CRLF
+from restante.protocol.line_forms import to_wire
 from restante.protocol.stuffing import TERMINATOR
 from restante.protocol.translations.languages import translate
 

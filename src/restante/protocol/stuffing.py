@@ -10,12 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restante.protocol.line_ends import CRLF
+from restante.protocol.line_forms import bare_line_ends, to_wire
 from restante.protocol.message_header import EMPTY_LINE, find_body
-
-try:
-    from restante.protocol.speedups import bare_line_ends, to_wire
-except ImportError:  # no compiler was there
-    from restante.protocol.line_ends import bare_line_ends, to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import re
 
+from restante.protocol.line_ends import CRLF
+from restante.protocol.line_forms import from_wire
+
 _LAST_DOT = re.compile(rb"\.\r?\n?\Z")
 
 
@@ -93,13 +96,17 @@ class DotUnstuffer:
         return place, after
 
     def _message(self, stuffed: bytes) -> bytes:
-        lines = stuffed.replace(self._newline + b".", self._newline)
+        if self._newline == CRLF:
+            lines, ends = from_wire(stuffed)
+        else:
+            lines = stuffed.replace(b"\n.", b"\n")
+            ends = lines.count(b"\n")
         self.dots += len(stuffed) - len(lines)
         if lines and self._made_up:
             lines = lines[self._made_up :]
+            ends -= 1
             self._made_up = 0
         self.octets += len(lines)
-        ends = lines.count(b"\n")
         self.lines += ends
         if self._newline == b"\n":
             self.bare += ends - lines.count(b"\r\n")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
-from restante.protocol.line_ends import CRLF, bare_line_ends
-
-_LINE_END = re.compile(rb"(?<!\r)\r\n")
+from restante.protocol.line_ends import CRLF
+from restante.protocol.line_forms import to_unix
 
 
 class UnixLines:
@@ -34,23 +31,18 @@ class UnixLines:
         self._held = b"\r" if octets.endswith(b"\r") else b""
         octets = octets.removesuffix(self._held)
         kept = 2 if self._last == b"\r" and octets.startswith(CRLF) else 0
-        return self._count(octets[:kept] + _with_lf(octets[kept:]))
+        lines, bare_line_ends = to_unix(octets[kept:])
+        return self._count(octets[:kept] + lines, bare_line_ends)
 
     def finish(self) -> bytes:
         """Return what was held back. LIST counts an end for a last line without one."""
-        rest = self._count(self._held)
+        rest = self._count(self._held, 0)
         if self.stored and self._last != b"\n":
             self.on_wire += len(CRLF)
         return rest
 
-    def _count(self, octets: bytes) -> bytes:
+    def _count(self, octets: bytes, bare_line_ends: int) -> bytes:
         self.stored += len(octets)
-        self.on_wire += len(octets) + bare_line_ends(octets)
+        self.on_wire += len(octets) + bare_line_ends
         self._last = octets[-1:] or self._last
         return octets
-
-
-def _with_lf(octets: bytes) -> bytes:
-    if b"\r\r\n" in octets:
-        return _LINE_END.sub(b"\n", octets)
-    return octets.replace(CRLF, b"\n")
