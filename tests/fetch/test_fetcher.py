@@ -25,7 +25,8 @@ from restante.fetch.interfaces import (
 )
 from restante.fetch.journal import Journal
 from restante.fetch.journal_rows import MessageState
-from restante.fetch.planner import Policy
+from restante.fetch.planner import MessageEntry, Policy
+from restante.fetch.retrieval import Retrieved
 from restante.testing import MemoryServer
 from support.broken_server import broken
 
@@ -294,3 +295,19 @@ def test_refused_deletion(journal: Journal) -> None:
         notices = [event.id for event in fetcher.run() if isinstance(event, Notice)]
     assert ("fetch-dele" in notices, len(destination.arrived)) == (True, 2)
     assert fetcher.summary.deleted == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("Subject: a\r\nMessage-ID: <a@x>\r\nDate: b\r\n\r\n", "<a@x>"),
+        ("MESSAGE-id :\r\n <a@x>\r\n\r\n", "<a@x>"),
+        ("X: Message-ID: <a@x>\r\n\r\n", ""),
+        ("Message-ID: " + 600 * "a", 499 * "a"),
+    ],
+)
+def test_message_id(header: str, expected: str) -> None:
+    """The journal has the Message-ID of a message, as long as it is not overlong."""
+    content = Content(9, "s", header.encode())
+    made = Retrieved(MessageEntry(1, "u", 9), content, {})
+    assert made.preparation.message_id == expected

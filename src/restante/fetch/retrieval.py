@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
     from restante.fetch.interfaces import Destination, Draft
     from restante.fetch.planner import MessageEntry
 
-LONGEST_MESSAGE_ID = 500  # characters
+LONGEST_MESSAGE_ID = 500  # octets
+
+_MESSAGE_ID = re.compile(
+    rb"^message-id[ \t]*:((?:[^\n]|\n[ \t]){0,%d})" % LONGEST_MESSAGE_ID,
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 @dataclass(slots=True)
@@ -45,14 +51,14 @@ class Retrieved:
     @property
     def preparation(self) -> Preparation:
         """What the journal gets before it is delivered."""
-        found = fields.split(self.content.header).first("message-id")
+        found = _MESSAGE_ID.search(self.content.header)
         return Preparation(
             self.message.uid,
             self.message.size,
             self.content.octets,
             self.content.sha256,
             header_digest(self.content.header),
-            decode_text(found)[:LONGEST_MESSAGE_ID],
+            decode_text(found[1].replace(b"\r\n", b"").strip()) if found else "",
             self.tokens,
         )
 
