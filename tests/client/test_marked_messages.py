@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from restante.client import blocking
-from restante.client.maildrop import MaildropState, mark
+from restante.client.maildrop import MaildropState, mark, mark_many
 from restante.client.options import parse_url
 from restante.client.session import ClientSession
 from restante.protocol.client.effects import Peek, Send
@@ -41,3 +41,36 @@ def test_rejected_second_delete() -> None:
                 drop.delete(1)
             assert drop.marked == {1}
     assert "QUIT" not in server.heard
+
+
+PIPELINING = b"+OK\r\nTOP\r\nUIDL\r\nUSER\r\nPIPELINING\r\n.\r\n"
+
+
+@pytest.mark.parametrize("capabilities", [PIPELINING, b"+OK\r\nTOP\r\nUIDL\r\nUSER\r\n.\r\n"])
+def test_many_at_once(capabilities: bytes) -> None:
+    """Of many messages those count as marked that the server does not refuse."""
+    with broken({"CAPA": capabilities, "DELE": lambda line: DELE_REPLIES[line[-1]]}) as server:
+        with blocking.connect(url(server.port), "pw") as drop:
+            refused = drop.delete_many([1, 2])
+            assert ({number: error.text for number, error in refused.items()}) == {2: "no"}
+            assert drop.marked == {1}
+            drop.commit()
+    assert server.heard[-3:] == ["DELE 1", "DELE 2", "QUIT"]
+
+
+DELE_REPLIES = {"1": b"+OK\r\n", "2": b"-ERR no\r\n"}
+
+
+def test_commands_ahead() -> None:
+    """With PIPELINING all commands leave before the first reply, and count as marks from there."""
+    session = ClientSession(parse_url(url(110)))
+    session.capabilities = {"PIPELINING": ""}
+    box = MaildropState(session)
+    marking = mark_many(box, [1, 2, 3])
+    assert next(marking) == Peek(0)
+    assert marking.send(b"") == Send(b"DELE 1\r\nDELE 2\r\nDELE 3\r\n")
+    assert box.marked == {1, 2, 3}
+    marking.send(b"")
+    with pytest.raises(StopIteration) as done:
+        marking.send(b"+OK\r\n-ERR no\r\n+OK\r\n")
+    assert (list(done.value.value), box.marked) == ([2], {1, 3})

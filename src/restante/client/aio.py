@@ -26,7 +26,7 @@ from restante.client.header_part import HeaderPart
 from restante.client.io import end_time
 from restante.client.mechanisms import Credentials
 from restante.client.options import merge
-from restante.client.session import ClientSession, leave
+from restante.client.session import ClientSession, leave, without_capa
 from restante.client.token_source import call_in_time, is_token_refused, token_options
 from restante.mail.fields import MOST_OCTETS
 from restante.mail.header import header_of
@@ -212,6 +212,14 @@ class Maildrop:
         number = message if isinstance(message, int) else message.number
         await self._driver.run(maildrop.mark(self._state, number))
 
+    async def delete_many(self, numbers: Sequence[int]) -> dict[int, ServerRefusedError]:
+        """Mark the messages with these numbers; `commit` removes them.
+
+        The commands are pipelined if the server allows it. Returns the refusals of the server by
+        message number. Raises RemoteError.
+        """
+        return await self._driver.run(maildrop.mark_many(self._state, numbers))
+
     async def undelete(self) -> None:
         """Remove all marks. RFC 1939 section 5, RSET. Raises RemoteError."""
         await self._driver.run(maildrop.unmark(self._state))
@@ -332,7 +340,7 @@ async def _connect(session: ClientSession, password: str) -> Maildrop:
     try:
         return await _open(session, password)
     except RemoteError as error:
-        without = maildrop.without_capa(error, session)
+        without = without_capa(error, session)
         if without is None:
             raise
         try:

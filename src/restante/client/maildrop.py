@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from restante.client import header_part, login
@@ -12,7 +12,6 @@ from restante.client import session as sessions
 from restante.client.error_ids import assign_id, is_unknown_command
 from restante.client.messages import MessageInfo, MessageTable
 from restante.client.options import Target, parse_url
-from restante.client.session import ClientSession
 from restante.protocol.client import operations
 from restante.protocol.client.connection import LISTING_LIMIT
 from restante.protocol.client.effects import Peek
@@ -23,7 +22,6 @@ from restante.protocol.errors import (
     LocalError,
     MalformedReplyError,
     Phase,
-    RemoteError,
     ReplyTimeoutError,
     ServerRefusedError,
 )
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from restante.client.mechanisms import Credentials
+    from restante.client.session import ClientSession
     from restante.protocol.client.connection import ServerPeer
     from restante.protocol.client.effects import Dialogue
     from restante.protocol.client.replies import Status
@@ -320,6 +319,28 @@ def mark(state: MaildropState, number: int) -> Dialogue[None]:
         raise
 
 
+def mark_many(
+    state: MaildropState, numbers: Sequence[int]
+) -> Dialogue[dict[int, ServerRefusedError]]:
+    """Mark messages like `mark`, with the commands sent ahead if the server allows it.
+
+    Returns the refusals of the server, by message number.
+    """
+    session = state.session
+    window = session.options.window if session.can_pipeline else 0
+    batch = [operations.dele(number) for number in numbers]
+    peer = yield from _next(state)
+    before = frozenset(state.marked)
+    state.marked.update(numbers)
+    replies = yield from pipeline(peer, batch, window)
+    answered = zip(numbers, replies, strict=True)
+    refused = {n: reply for n, reply in answered if isinstance(reply, ServerRefusedError)}
+    for error in refused.values():
+        assign_id(error, session.capabilities, tls=session.tls is not None)
+    state.marked -= refused.keys() - before
+    return refused
+
+
 def unmark(state: MaildropState) -> Dialogue[None]:
     """Take all marks away. RFC 1939 section 5."""
     yield from _next(state)
@@ -368,32 +389,6 @@ def note_failed_quit(session: ClientSession, error: Exception) -> None:
     if isinstance(error, ReplyTimeoutError):
         text = f"{error.text}; no message was marked"
         session.peer.note_oddity("quit-noreply", text)
-
-
-def _is_first(error: ConnectionLostError, session: ClientSession) -> bool:
-    """Return whether a connection was lost at the command behind CAPA."""
-    login = error.phase == "login" and len(session.tried) == 1
-    return error.command.startswith("STLS") or (
-        login and error.command.startswith(("USER", "AUTH"))
-    )
-
-
-def without_capa(error: RemoteError, session: ClientSession) -> ClientSession | None:
-    """Return a session for another try that leaves CAPA out, where the server broke off at it."""
-    broke_off = (
-        isinstance(error, (ConnectionLostError, ReplyTimeoutError)) or error.id == "bad-reply"
-    )
-    at_capa = error.phase == "capa" and broke_off and error.id != "out-of-time"
-    after_capa = (
-        isinstance(error, ConnectionLostError)
-        and session.capa_refused
-        and _is_first(error, session)
-    )
-    if not (at_capa or after_capa) or not session.options.capa:
-        return None
-    again = ClientSession(session.target, replace(session.options, capa=False), ends=session.ends)
-    again.peer.note_oddity("capa-lost", error.text)
-    return again
 
 
 def find_entry(state: MaildropState, number: int) -> MessageInfo:

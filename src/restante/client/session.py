@@ -6,7 +6,7 @@ All of it is dialogues: no socket, no clock. `socket_driver` and `asyncio_driver
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from restante.client.options import Options, Target
@@ -15,7 +15,15 @@ from restante.protocol.client.connection import LINE_LIMIT, ServerPeer
 from restante.protocol.client.effects import Receive, StartClientTls
 from restante.protocol.client.pipeline import carry_out
 from restante.protocol.client.replies import Status, strip_noise
-from restante.protocol.errors import MalformedReplyError, Phase, SecurityError, ServerRefusedError
+from restante.protocol.errors import (
+    ConnectionLostError,
+    MalformedReplyError,
+    Phase,
+    RemoteError,
+    ReplyTimeoutError,
+    SecurityError,
+    ServerRefusedError,
+)
 from restante.protocol.text import decode_text
 
 if TYPE_CHECKING:
@@ -264,3 +272,29 @@ def prepare_login(session: ClientSession) -> Dialogue[None]:
 def leave(session: ClientSession) -> Dialogue[Status]:
     """QUIT: what was marked is removed. RFC 1939 section 6."""
     return (yield from session.carry_out(operations.quit_()))
+
+
+def _is_first(error: ConnectionLostError, session: ClientSession) -> bool:
+    """Return whether a connection was lost at the command behind CAPA."""
+    login = error.phase == "login" and len(session.tried) == 1
+    return error.command.startswith("STLS") or (
+        login and error.command.startswith(("USER", "AUTH"))
+    )
+
+
+def without_capa(error: RemoteError, session: ClientSession) -> ClientSession | None:
+    """Return a session for another try that leaves CAPA out, where the server broke off at it."""
+    broke_off = (
+        isinstance(error, (ConnectionLostError, ReplyTimeoutError)) or error.id == "bad-reply"
+    )
+    at_capa = error.phase == "capa" and broke_off and error.id != "out-of-time"
+    after_capa = (
+        isinstance(error, ConnectionLostError)
+        and session.capa_refused
+        and _is_first(error, session)
+    )
+    if not (at_capa or after_capa) or not session.options.capa:
+        return None
+    again = ClientSession(session.target, replace(session.options, capa=False), ends=session.ends)
+    again.peer.note_oddity("capa-lost", error.text)
+    return again

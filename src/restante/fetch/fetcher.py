@@ -326,14 +326,11 @@ class Fetcher:
 
         What was asked for and not confirmed is asked for again by the next run.
         """
-        marked = []
+        refused = drop.delete_many([message.number for message in messages])
         for message in messages:
-            try:
-                drop.delete(message.number)
-            except ServerRefusedError as error:
-                self._note("fetch-dele", f"{message.uid}: {error}")
-            else:
-                marked.append(message.uid)
+            if message.number in refused:
+                self._note("fetch-dele", f"{message.uid}: {refused[message.number]}")
+        marked = [message.uid for message in messages if message.number not in refused]
         if marked:
             self._journal.note_state(marked, MessageState.ASKED)
         drop.commit()

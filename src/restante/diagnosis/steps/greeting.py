@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restante.client import maildrop
 from restante.client import session as sessions
 from restante.diagnosis import port_probe, suggestions
 from restante.diagnosis.context import CheckAborted
@@ -118,7 +117,7 @@ def capabilities(check: CheckContext) -> None:
 
 def leave_capa_out(check: CheckContext, error: RemoteError) -> None:
     """Connect again and go as far as before without CAPA. Raises the error: that does not help."""
-    without = maildrop.without_capa(error, check.session)
+    without = sessions.without_capa(error, check.session)
     if without is None:
         raise error
     secured = check.session.tls is not None and check.target.tls == "starttls"
