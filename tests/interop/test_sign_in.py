@@ -55,7 +55,6 @@ def login(server: Dovecot, home: Path, *words: str) -> Ran:
     environment = {
         "HOME": str(home),
         "XDG_STATE_HOME": str(home / "state"),
-        "PYTHONPATH": str(TESTS),
         "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
         "BROWSER": browser,
     }

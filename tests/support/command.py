@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.fork_server import ForkServer
+from support.fork_server import fork_server
 from support.process import POP3
-
-READ_BY_PYTHON = ("LANG", "LC_", "PYTHONIOENCODING", "PYTHONUNBUFFERED", "PYTHONUTF8")
-"""What an interpreter reads when it starts: a fork server has done so already."""
 
 
 @dataclass
@@ -25,16 +21,10 @@ class Ran:
     err: str
 
 
-@functools.cache
-def fork_server() -> ForkServer:
-    return ForkServer()
-
-
 def pop3(
     *words: str | int | Path, password: str | None = "hunter22", stdin: bytes = b"", **more: str
 ) -> Ran:
     """Run `pop3`; the password goes by the environment."""
-    assert not any(name.startswith(READ_BY_PYTHON) for name in more)
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("POP3_", "XDG_"))}
     environment |= {"COLUMNS": "100", **more}
     if password is not None:

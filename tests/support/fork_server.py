@@ -7,11 +7,13 @@ one of the command by nothing but the imports, which cost ten times what most ru
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import importlib
 import json
 import os
 import pkgutil
+import re
 import select
 import signal
 import socket
@@ -19,6 +21,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
@@ -26,6 +29,15 @@ LATE = ("dns.asyncresolver", "getpass", "http.client", "http.server", "joserfc.j
 """What commands import when they need it, beside the modules of Restante."""
 
 LARGEST = 1 << 17  # octets of a request
+
+
+def at_start(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what the start of an interpreter reads: a fork has read it before."""
+    named = re.compile("LANG|LC_|LD_|PYTHON(?!_|DONTWRITEBYTECODE)")
+    return {name: value for name, value in environment.items() if named.match(name)}
+
+
+AT_START = at_start(os.environ)
 
 
 class ForkServer:
@@ -44,6 +56,7 @@ class ForkServer:
 
     def start(self, words: list[str], environment: dict[str, str], *files: int) -> ForkedProcess:
         """Run a command. The files become its standard input, output and error."""
+        assert at_start(environment) == AT_START, "a fork does not read this"
         request = {"words": words, "environment": environment, "folder": os.getcwd()}
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with there, self._lock:
@@ -74,9 +87,13 @@ class ForkedProcess:
         assert code is not None
         return code
 
-    def kill(self) -> None:
+    def send_signal(self, number: int) -> None:
         if self.poll() is None:
-            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it ended just now
+                signal.pidfd_send_signal(self._handle, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
 
     def __enter__(self) -> Self:
         return self
@@ -85,6 +102,12 @@ class ForkedProcess:
         self.wait()
         self._status.close()
         os.close(self._handle)
+
+
+@functools.cache
+def fork_server() -> ForkServer:
+    """Return the one of this process."""
+    return ForkServer()
 
 
 def import_all() -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from restante.auth import passwd_entry, passwd_file
+from support.fork_server import AT_START, ForkedProcess, at_start, fork_server
 from support.live import PATIENCE, Client
 from support.passwords import quick_hash, quick_keys
 
@@ -24,7 +26,7 @@ POP3 = Path(sys.executable).parent / "pop3"
 class Served:
     """A running `pop3 serve`, its mail and its accounts."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | ForkedProcess
     port: int
     mail: Path
     users: Path
@@ -85,6 +87,13 @@ def free_port(host: str = "127.0.0.1") -> int:
         name.close()
 
 
+def _start(command: Sequence[str | Path], errors: int) -> subprocess.Popen[bytes] | ForkedProcess:
+    environment = dict(os.environ)
+    if at_start(environment) == AT_START:
+        return fork_server().start([str(word) for word in command], environment, 0, 1, errors)
+    return subprocess.Popen(command, stderr=errors)
+
+
 @contextlib.contextmanager
 def serving(folder: Path, *flags: str | Path) -> Iterator[Served]:
     """Run the command in a folder while the block runs."""
@@ -94,7 +103,7 @@ def serving(folder: Path, *flags: str | Path) -> Iterator[Served]:
     port = free_port()
     command: list[str | Path] = [POP3, "serve", "--listen", f"127.0.0.1:{port}"]
     command += ["--mail", mail, "--users", users, *flags]
-    with log.open("wb") as file, subprocess.Popen(command, stderr=file) as process:
+    with log.open("wb") as file, _start(command, file.fileno()) as process:
         try:
             wait_for_port(port, process)
             yield Served(process, port, mail, users, log)
@@ -102,7 +111,9 @@ def serving(folder: Path, *flags: str | Path) -> Iterator[Served]:
             process.kill()
 
 
-def wait_for_port(port: int, process: subprocess.Popen[bytes], host: str = "127.0.0.1") -> None:
+def wait_for_port(
+    port: int, process: subprocess.Popen[bytes] | ForkedProcess, host: str = "127.0.0.1"
+) -> None:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         assert process.poll() is None, "the server ended at once"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from support.command import Ran, fork_server, pop3
+from support.command import Ran, pop3
+from support.fork_server import fork_server
 from support.process import POP3
 
 
@@ -46,7 +47,9 @@ def test_a_killed_command_is_reported() -> None:
     here, there = os.pipe()
     with tempfile.TemporaryFile() as out:
         words = [str(POP3), "user", "add", "ann", "--users", "users", "--password-stdin"]
-        with fork_server().start(words, {}, here, out.fileno(), out.fileno()) as process:
+        with fork_server().start(
+            words, dict(os.environ), here, out.fileno(), out.fileno()
+        ) as process:
             assert pop3("--version").code == 0
             assert process.poll() is None
             process.kill()

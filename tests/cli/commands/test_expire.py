@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import subprocess
 import time
 from pathlib import Path
 
@@ -13,8 +12,9 @@ import pytest
 
 from restante.storage.cluster import ClusterStore
 from support.cluster import Cluster, execute, settings
+from support.command import Ran, pop3
 from support.live import wait_until
-from support.process import POP3, serving
+from support.process import serving
 
 WEEK = 7 * 24 * 60 * 60
 
@@ -39,15 +39,14 @@ def config(tmp_path: Path) -> Path:
     return file
 
 
-def run(config: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    command: list[str | Path] = [POP3, "expire", "--config", config, *flags]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def run(config: Path, *flags: str) -> Ran:
+    return pop3("expire", "--config", config, *flags)
 
 
 def expire(config: Path, *flags: str) -> str:
     ended = run(config, *flags)
-    assert (ended.returncode, ended.stderr) == (0, "")
-    return ended.stdout
+    assert (ended.code, ended.err) == (0, "")
+    return ended.out
 
 
 def test_what_would_go_can_be_listed_before_it_goes(config: Path) -> None:
@@ -72,11 +71,11 @@ def test_unreadable_maildrop_fails_expire(config: Path, flags: tuple[str, ...]) 
     (mail / "ann" / "cur").touch()
     put(mail, "bob", "1.old", 5 * WEEK)
     ended = run(config, *flags)
-    assert ended.returncode == 1
-    assert "level=warning event=not_expired user=ann reason=" in ended.stderr
-    assert f"Not a directory: {mail}/ann/cur" in ended.stderr
-    assert "bob: " in ended.stdout
-    assert "\n1 message " in ended.stdout
+    assert ended.code == 1
+    assert "level=warning event=not_expired user=ann reason=" in ended.err
+    assert f"Not a directory: {mail}/ann/cur" in ended.err
+    assert "bob: " in ended.out
+    assert "\n1 message " in ended.out
 
 
 def test_a_maildrop_in_use_is_left_without_complaint(config: Path) -> None:
@@ -86,8 +85,8 @@ def test_a_maildrop_in_use_is_left_without_complaint(config: Path) -> None:
     with open(mail / "ann" / "restante.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         ended = run(config)
-    assert (ended.returncode, ended.stdout) == (0, "0 messages removed.\n")
-    assert "level=info event=not_expired user=ann" in ended.stderr
+    assert (ended.code, ended.out) == (0, "0 messages removed.\n")
+    assert "level=info event=not_expired user=ann" in ended.err
     assert file.exists()
 
 
@@ -100,8 +99,8 @@ def test_without_days_nothing_expires(config: Path, flags: tuple[str, ...]) -> N
     users = config.parent / "users"
     users.write_text(users.read_text().replace("expire_days=30", ""))
     ended = run(config, *flags)
-    assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr == (
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == (
         "Error: expire_days is not set, so no mail expires; set it in the section [mail],"
         " or for an account\n"
     )

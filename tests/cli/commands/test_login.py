@@ -86,7 +86,6 @@ class Home:
             "XDG_CONFIG_HOME": str(self.folder / "config"),
             "XDG_STATE_HOME": str(self.folder / "state"),
             "SSL_CERT_FILE": str(certificate),
-            "PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, sys.path)]),
             "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
             "DISPLAY": "",
             "WAYLAND_DISPLAY": "",

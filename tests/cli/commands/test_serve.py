@@ -4,45 +4,41 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
+from support.command import Ran, pop3
 from support.live import wait_until
-from support.process import free_port, serving, wait_for_port
-
-POP3 = Path(sys.executable).parent / "pop3"
+from support.process import POP3, free_port, serving, wait_for_port
 
 
-def serve(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [POP3, "serve", *arguments], capture_output=True, text=True, timeout=30, check=False
-    )
+def serve(*arguments: str | Path) -> Ran:
+    return pop3("serve", *arguments)
 
 
 def test_missing_setting_names_its_flag() -> None:
     """A missing setting is named with the flag that sets it."""
     result = serve()
-    assert result.returncode == 2
-    assert "mail.folder: missing" in result.stderr
-    assert "--mail DIR" in result.stderr
-    assert "accounts.users: missing" in result.stderr
-    assert "pop3 user add" in result.stderr
+    assert result.code == 2
+    assert "mail.folder: missing" in result.err
+    assert "--mail DIR" in result.err
+    assert "accounts.users: missing" in result.err
+    assert "pop3 user add" in result.err
 
 
 def test_a_mail_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     """A missing mail folder is an error, and the server does not create it."""
     (tmp_path / "users").touch()
     result = serve("--mail", tmp_path / "mail", "--users", tmp_path / "users")
-    assert result.returncode == 2
-    assert "does not exist, or is not a folder; create it" in result.stderr
+    assert result.code == 2
+    assert "does not exist, or is not a folder; create it" in result.err
     assert not (tmp_path / "mail").exists()
 
 
 def test_a_file_of_accounts_that_is_not_there_is_told_of(tmp_path: Path) -> None:
     """A missing accounts file is an error."""
     result = serve("--mail", tmp_path, "--users", tmp_path / "users")
-    assert result.returncode == 2
-    assert "No such file" in result.stderr
+    assert result.code == 2
+    assert "No such file" in result.err
 
 
 def test_a_port_in_use_is_told_of(tmp_path: Path) -> None:
@@ -51,9 +47,9 @@ def test_a_port_in_use_is_told_of(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
         result = serve("--listen", listen, "--mail", tmp_path, "--users", tmp_path / "users")
-    assert result.returncode == 1
-    assert result.stderr.splitlines()[-1].startswith(f"Error: cannot listen at {listen}: ")
-    assert "in use" in result.stderr
+    assert result.code == 1
+    assert result.err.splitlines()[-1].startswith(f"Error: cannot listen at {listen}: ")
+    assert "in use" in result.err
 
 
 def test_all_mistakes_of_a_file_are_told_at_once(tmp_path: Path) -> None:
@@ -61,24 +57,24 @@ def test_all_mistakes_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     file = tmp_path / "restante.toml"
     file.write_text("[server]\nlisten = 5\n[mial]\n[timeouts]\nidle = 1\n")
     result = serve("--config", file)
-    assert result.returncode == 2
+    assert result.code == 2
     for told in ("server.listen", "mial: unknown; did you mean mail?", "timeouts.idle"):
-        assert f"{file}: {told}" in result.stderr
+        assert f"{file}: {told}" in result.err
 
 
 def test_an_address_that_is_none_is_told_of(tmp_path: Path) -> None:
     """An invalid address to listen at is an error that shows the right form."""
     (tmp_path / "users").touch()
     result = serve("--listen", "here", "--mail", tmp_path, "--users", tmp_path / "users")
-    assert result.returncode == 2
-    assert "HOST:PORT" in result.stderr
+    assert result.code == 2
+    assert "HOST:PORT" in result.err
 
 
 def test_a_certificate_wants_its_key(tmp_path: Path) -> None:
     """`--certificate` and `--key` require each other."""
     result = serve("--certificate", tmp_path / "certificate.pem")
-    assert result.returncode == 2
-    assert "--certificate and --key require each other" in result.stderr
+    assert result.code == 2
+    assert "--certificate and --key require each other" in result.err
 
 
 def test_tls_wants_a_certificate(tmp_path: Path) -> None:
@@ -86,8 +82,8 @@ def test_tls_wants_a_certificate(tmp_path: Path) -> None:
     (tmp_path / "users").touch()
     known: list[str | Path] = ["--mail", tmp_path, "--users", tmp_path / "users"]
     result = serve("--tls-listen", "127.0.0.1:0", *known)
-    assert result.returncode == 2
-    assert "tls.certificates: missing" in result.stderr
+    assert result.code == 2
+    assert "tls.certificates: missing" in result.err
     missing: list[str | Path] = [
         "--certificate",
         tmp_path / "none.pem",
@@ -95,9 +91,9 @@ def test_tls_wants_a_certificate(tmp_path: Path) -> None:
         tmp_path / "none.key",
     ]
     result = serve("--tls-listen", "127.0.0.1:0", *known, *missing)
-    assert result.returncode == 2
-    assert "none.pem" in result.stderr
-    assert "No such file" in result.stderr
+    assert result.code == 2
+    assert "none.pem" in result.err
+    assert "No such file" in result.err
 
 
 def test_the_delay_between_logins_can_be_given_as_a_flag(tmp_path: Path) -> None:
@@ -124,8 +120,8 @@ def test_no_tls_says_where_to_log_in(tmp_path: Path) -> None:
 def test_a_demo_with_mboxes_is_refused(tmp_path: Path) -> None:
     """The demo has Maildirs only: `--demo` with mbox is an error."""
     result = serve("--demo", tmp_path / "demo", "--format", "mbox")
-    assert result.returncode == 2
-    assert "--demo serves Maildirs" in result.stderr
+    assert result.code == 2
+    assert "--demo serves Maildirs" in result.err
     assert not (tmp_path / "demo").exists()
 
 
@@ -144,5 +140,5 @@ def test_a_demo_that_misbehaves(tmp_path: Path) -> None:
         process.terminate()
     assert b"+OK 3375 octets" in received
     assert 1500 < len(received) < 2500
-    assert "requires --demo" in serve("--fault", "retr-cut").stderr
-    assert "did you mean retr-cut" in serve("--demo", tmp_path, "--fault", "retr-cutt").stderr
+    assert "requires --demo" in serve("--fault", "retr-cut").err
+    assert "did you mean retr-cut" in serve("--demo", tmp_path, "--fault", "retr-cutt").err
