@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from restante.storage.cluster import ClusterSettings, ClusterStore
 from restante.storage.cluster.maildrop import ClusterMaildrop
@@ -215,8 +215,7 @@ class TwoStores(RuleBasedStateMachine):
             tries += 1
             assert tries < MOST_TRIES, "a lease is left"
 
-    @precondition(lambda self: self.sessions)
-    @rule(node=nodes)
+    @rule(node=nodes)  # without a precondition: which store got the maildrop is a race
     def end(self, node: int) -> None:
         if node in self.sessions:
             self.together([("release", node, None)])
