@@ -56,6 +56,7 @@ READ_ON = faults(
     ("odd-reply", "an empty line behind it", user(b"+OK\r\n\r\n"), "empty line"),
     ("odd-reply", "numbers in a sentence", {"replies": {"STAT": b"+OK 2 messages (%d octets)\r\n" % sum(SIZES)}}, f"({sum(SIZES)} octets)"),
     ("odd-reply", "a challenge in words", {"replies": {"CAPA": capa("TOP", "UIDL", "SASL PLAIN"), "AUTH": b"+ go ahead\r\n", "AGFubkBleGFtcGxlLmNvbQBodW50ZXIyMg==": b"+OK\r\n"}}, "base64"),
+    ("long-reply", "to USER", user(b"+OK " + b"x" * 600 + b"\r\n"), "the limit is 512"),
     ("odd-list", "a tab", lists(ONE.replace(b" ", b"\t")), "1\\t"),
     ("odd-list", "more blanks", lists(ONE.replace(b" ", b"   ")), "1   "),
     ("odd-list", "a blank before", lists(b" " + ONE), "' 1 "),
@@ -136,6 +137,7 @@ def test_never_where_mail_could_be_lost(name: str, server: dict[str, Any], said:
 MESSAGES = faults(
     ("bare-lf", "LF and LF.LF", lf(LF + b".\n"), "octet"),
     ("bare-lf", "LF and LF.CRLF", lf(LF + b".\r\n"), "octet"),
+    ("lf-ends", "CRLF and a dot with LF", {"messages": (HELLO,), "replies": {"RETR": b"+OK\r\n" + HELLO + b".\n"}}, "LF alone"),
     ("bare-lf", "LF and a dot line", lf(LF + b"\r\n.\r\n"[2:]), "octet"),
 )  # fmt: skip
 

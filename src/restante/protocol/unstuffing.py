@@ -66,6 +66,11 @@ class DotUnstuffer:
         missing = promised - self.octets - (found.start() - self._made_up)
         return missing in (0, len(b"\r\n"))  # LIST may count the line end that was not sent
 
+    @property
+    def dot_alone(self) -> bool:
+        """Whether the dot that came last is a line of its own, which ends with LF alone."""
+        return self._held.endswith(self._newline + b".\n")
+
     def end_here(self) -> bytes:
         """Take the dot that came last for the end, and return the rest of the message."""
         held = _LAST_DOT.sub(b"", self._held)

@@ -129,7 +129,7 @@ MESSAGES = (
     _retr("retr-end-no-crlf", "ends a message with a dot, and hangs up", ALL_OR_NONE,
           _end_with("RETR: close at 100%", _end(b".")), "msg-truncated conn-lost"),
     _retr("retr-end-lf", "ends a message with a dot and LF", ALL_OR_NONE,
-          on("RETR", _end(b".\n")), "lf-ends msg-nofinal"),
+          on("RETR", _end(b".\n")), "lf-ends"),
     _retr("retr-glued-dot", "glues the dot to the last line", ALL_OR_NONE,
           _end_with("RETR: silence at 100%", _glue), "stalled msg-truncated"),
     _retr("retr-double-end", "ends a message twice", ALL_OR_NONE,

@@ -47,7 +47,7 @@ REPLIES = (
     row("status-tab", "puts a tab behind +OK", ALL_WARNED,
         status("USER", b"+OK\tgo on")),
     row("status-long", "answers with a status line of 5000 characters", ALL_WARNED,
-        status("USER", b"+OK " + b"x" * 5000)),
+        status("USER", b"+OK " + b"x" * 5000), "long-reply"),
     row("status-8bit", "writes Latin-1 into status lines", ALL,
         _append(b" \xe4\xf6\xfc")),
     row("status-utf8", "writes UTF-8 into status lines", ALL,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound=RemoteError)
 
 LINE_LIMIT = 65_536  # octets of one line of a reply; RFC 1939 section 3 has 512, servers have more
+STATUS_LIMIT = 512  # octets of a status line, with its end: RFC 1939 section 3
 LISTING_LIMIT = 64 * 1024 * 1024  # octets of a list
 MOST_LINES = 1_000_000  # of a list: short lines take far more memory than their octets
 
@@ -244,6 +245,9 @@ class ServerPeer:
         self.bare_lf = not line.endswith(b"\r\n")
         if status.odd:
             self.note_oddity("odd-reply", f'a reply begins "{self.excerpt(line)}"')
+        if len(line) > STATUS_LIMIT and self.command:  # `pop3 check` measures the greeting
+            text = f"the reply to {self.command} has {len(line)} octets, and the limit is"
+            self.note_oddity("long-reply", f"{text} {STATUS_LIMIT}")
         if self.bare_lf:
             self.note_oddity("lf-ends", f'the line "{self.excerpt(line)}" ends with LF alone')
         self.add_trace("<", status.line)

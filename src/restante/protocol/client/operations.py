@@ -310,7 +310,11 @@ def next_piece(
     if whole and not peer.outstanding:
         octets = yield from Peek(QUIET)
         if not octets:
-            peer.note_oddity("msg-nofinal", f"{NO_FINAL} ({peer.command})")
+            if body.dot_alone:
+                text = f"the end of the answer to {peer.command} is a dot with LF alone"
+                peer.note_oddity("lf-ends", text)
+            else:
+                peer.note_oddity("msg-nofinal", f"{NO_FINAL} ({peer.command})")
             return body.end_here()
     if not octets:
         octets = yield from Receive()
