@@ -5,8 +5,8 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint const
 
 .PHONY: serve test check docs bench bench-short bench-courier bench-accounts bench-cluster bench-costs bench-fetch bench-startup install clean client-faults cluster faults cluster-faults fetch-faults fuzz soak
 
-serve: install  ## serve a demo account with five messages at 127.0.0.1:1110
-	$(BIN)/pop3 serve --demo demo
+serve: .venv/web  ## a demo account with five messages at 127.0.0.1:1110, and a page that shows each session
+	$(BIN)/pop3 dev --demo --keep demo
 
 test: .venv/test  ## run all tests
 	$(BIN)/pytest
@@ -32,6 +32,7 @@ check: .venv/check  ## lint, types, layers, English
 
 docs: .venv/docs  ## build the documentation into docs/_build
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/web_api.py
 	$(BIN)/sphinx-build --fail-on-warning --keep-going docs docs/_build
 
 fuzz: .venv/fuzz  ## the same inputs each time; MINUTES=10 for new ones, and KEEP=1 to keep some

@@ -44,7 +44,7 @@ GIVEAWAYS = [(re.compile(word, re.IGNORECASE), advice) for word, advice in WORDS
 # Written by docs/generate.py or make bench from the texts of the code, which are checked themselves.
 SKIPPED = {
     *(f"docs/reference/{name}.md" for name in (
-        "benchmark", "commands", "configuration", "rfc", "toolbox", "verdicts")),
+        "benchmark", "commands", "configuration", "rfc", "toolbox", "verdicts", "web-api")),
 }  # fmt: skip
 
 

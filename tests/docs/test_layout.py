@@ -145,7 +145,7 @@ ELSEWHERE = {
     "web/app.py": "web/test_page.py",
     "web/formats.py": "web/test_page.py",
     "web/listener.py": "web/test_browser.py",
-    "web/message_view.py": "web/test_search.py",
+    "web/mailpit_send.py": "web/test_mailpit.py",
     "web/page_routes.py": "web/test_page.py",
     "web/state.py": "web/test_page.py",
 }

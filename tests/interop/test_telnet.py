@@ -39,9 +39,8 @@ ARTICLE_HEADER = (
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[int]:
     port = free_port()
-    command: list[str | Path] = [POP3, "serve", "--demo", tmp_path / "demo"]
-    command += ["--listen", f"127.0.0.1:{port}", "--tls-listen", f"127.0.0.1:{free_port()}"]
-    command += ["--smtp", f"127.0.0.1:{free_port()}"]
+    command: list[str | Path] = [POP3, "dev", "--demo", "--keep", tmp_path / "demo"]
+    command += ["--port", str(port), "--tls-port", "0", "--smtp-port", "0", "--web-port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         try:
             wait_for_port(port, process)

@@ -58,6 +58,7 @@ def test_a_message_has_its_parts(server: DeveloperServer) -> None:
     assert client.get("/api/v1/message/2/headers").json()["Message-Id"] == ["<42@shop.example>"]
     assert client.get("/api/v1/message/2/raw").text.startswith("From: The Shop")
     assert client.get("/view/latest.txt").text.strip() == "Hello Ann"
+    assert client.get("http://127.0.0.1//view/2.html").text.count("<b>Ann</b>") == 1
     assert client.get("/api/v1/messages").json()["unread"] == 1
 
 
@@ -93,3 +94,49 @@ def test_other_routes_answer(server: DeveloperServer) -> None:
     assert client.get("/api/v1/message/none").status_code == 404
     assert client.get("/api/v1/message/2/html-check").status_code == 404
     assert client.request("DELETE", "/api/v1/messages", content=b"{").status_code == 400
+
+
+def test_a_form_names_messages_too(server: DeveloperServer) -> None:
+    """A client of PyPI sends ids as a form, and removes only what it names."""
+    page_client(server).request("DELETE", "/api/v1/messages", data={"ids": ["1"]})
+    assert [mail.id for mail in server.mailboxes.mail()] == [2]
+    page_client(server).request("DELETE", "/api/v1/messages", json={"ids": ["2"]})
+    assert server.mailboxes.mail() == []
+
+
+def test_a_message_is_sent_by_json() -> None:
+    """A message of JSON is in the mailbox of each recipient, with its texts and its files."""
+    server = quiet_server()
+    sending = {
+        "From": {"Email": "shop@example.com", "Name": "Shop"},
+        "To": [{"Email": "Ann@example.com"}],
+        "Bcc": ["bob@example.com"],
+        "Subject": "Gr\u00fc\u00dfe",
+        "Text": "hi",
+        "HTML": "<p>hi</p>",
+        "Attachments": [{"Content": "UERG", "Filename": "a.pdf", "ContentType": "application/pdf"}],
+    }
+    client = page_client(server)
+    assert client.post("/api/v1/send", json=sending).json() == {"ID": "1"}
+    assert [mail.mailbox for mail in server.mailboxes.mail()] == [
+        "ann@example.com", "bob@example.com"
+    ]  # fmt: skip
+    found = client.get("/api/v1/message/1").json()
+    assert (found["Subject"], found["HTML"].strip()) == ("Gr\u00fc\u00dfe", "<p>hi</p>")
+    assert client.get("/api/v1/message/1/part/3").content == b"PDF"
+    assert b"bob@" not in server.mailboxes.mail()[0].octets
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"To": []}, {"From": {"Email": "x\r\nBcc: evil@x"}}, {"Subject": "a\nb: c"}, {"Subject": 1},
+        {"Headers": {"X": "a\r\nb: c"}}, {"Attachments": [{"Content": "?", "Filename": "a"}]},
+    ],
+)  # fmt: skip
+def test_an_invalid_message_is_not_sent(change: dict[str, object]) -> None:
+    """An invalid field is an error, and no field can add another one."""
+    server = quiet_server()
+    sending = {"From": {"Email": "a@x"}, "To": [{"Email": "b@x"}], **change}
+    assert page_client(server).post("/api/v1/send", json=sending).status_code == 400
+    assert server.mailboxes.mail() == []

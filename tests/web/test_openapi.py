@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import web_api
 from restante.web.app import ENDPOINTS
 from support.page_client import page_client
 
@@ -25,3 +26,8 @@ def _references(value: Any) -> list[str]:
         return []
     own = [value["$ref"]] if "$ref" in value else []
     return [*own, *(name for one in value.values() for name in _references(one))]
+
+
+def test_the_reference_page_is_up_to_date() -> None:
+    """docs/reference/web-api.md is what docs/web_api.py writes."""
+    assert web_api.PAGE.read_text() == web_api.page()

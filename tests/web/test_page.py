@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from support.page_client import add, page_client, quiet_server, say
+from restante.web import listener, page_routes
+from restante.web.security import Guard
+from support.page_client import ADDRESSES, add, page_client, quiet_server, say
 
 EVIL = (
     b'Subject: <script>alert(1)</script>\nFrom: "<img src=x>" <a@b>\n\n</pre><script>x</script>\n'
@@ -88,3 +90,23 @@ def test_the_token_is_in_the_page_only() -> None:
     assert "the-token-of-the-page" in client.get("/").text
     for path in ("/messages/1/html", "/api/info", "/openapi.json", "/static/page.js"):
         assert "the-token-of-the-page" not in client.get(path).text
+
+
+def test_lists_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long list and a long conversation say how much they leave out."""
+    monkeypatch.setattr(page_routes, "MOST_ROWS", 1)
+    monkeypatch.setattr(page_routes, "MOST_LINES", 1)
+    server = quiet_server()
+    for subject in (b"one", b"two", b"three"):
+        add(server, b"Subject: %s\n\n" % subject)
+    say(server.sessions.open("POP3", "127.0.0.1:5"), "C NOOP", "S +OK", "C QUIT")
+    text = page_client(server).get("/").text
+    assert "2 older messages are not shown." in text
+    assert "2 lines are not shown." in text
+    assert text.count('class="line ') == 1
+
+
+def test_requests_are_bounded() -> None:
+    """The server answers 503 to more requests at once than it may have."""
+    made = listener.create_server(quiet_server(), ADDRESSES, Guard())
+    assert made.config.limit_concurrency == listener.MOST_REQUESTS

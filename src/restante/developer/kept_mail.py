@@ -66,7 +66,7 @@ class KeptMail:
             ]
             name = unquote(box.name)
             for received, file_name, file in sorted(found):
-                uid = file_name.partition(":")[0].partition(",")[0]
+                uid = file_name.partition(":")[0]
                 self._files[name, uid] = file
                 yield KeptMessage(name, uid, received, file.read_bytes())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 
 import msgspec
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
@@ -16,6 +17,7 @@ from restante import __version__
 from restante.web import api
 from restante.web.api_types import moment
 from restante.web.html_document import POLICY
+from restante.web.mailpit_send import MailpitSending, MailpitSent, send_message
 from restante.web.mailpit_types import (
     MailpitAddress,
     MailpitChoice,
@@ -80,6 +82,7 @@ async def show_message(request: Request) -> Response:
         MailpitMessage(
             ID=str(view.mail.id),
             MessageID=_first(view, "Message-ID").strip("<>"),
+            Read=True,
             From=_sender(view),
             **_recipients(view),
             ReturnPath=_first(view, "Return-Path").strip("<>"),
@@ -272,86 +275,64 @@ def _search(request: Request) -> str:
 
 
 async def _choice(request: Request) -> MailpitChoice:
-    """Return the messages that the body names; none where it is empty. Raises RefusedRequest."""
+    """Return the messages that the body names; none if it is empty. Raises RefusedRequest.
+
+    As in Mailpit, names are read in any case. A form is read, too: a client library sends one.
+    """
     body = await read_body(request)
+    if "urlencoded" in request.headers.get("content-type", ""):
+        fields = parse_qs(body.decode(errors="replace"))
+        is_read = fields.get("Read", [""])[0].lower() == "true"
+        return MailpitChoice(IDs=fields.get("ids", []), Read=is_read)
     if not body.strip():
         return MailpitChoice()
     try:
-        choice: MailpitChoice = msgspec.json.decode(body, type=MailpitChoice)
+        names = {name.lower(): name for name in MailpitChoice.__struct_fields__}
+        found = msgspec.json.decode(body, type=dict[str, Any])
+        known = {names[key.lower()]: found[key] for key in found if key.lower() in names}
+        return msgspec.convert(known, MailpitChoice)
     except msgspec.MsgspecError as error:
         raise RefusedRequest(400, str(error)) from None
-    return choice
-
-
-def _endpoint(
-    method: str, path: str, summary: str, handler: Any, kind: Any, *names: str
-) -> Endpoint:
-    parameters = [Parameter(name, _PARAMETERS[name]) for name in names]
-    return Endpoint(
-        method, path, summary, handler, {200: ("As Mailpit answers.", kind)}, parameters,
-        group="Mailpit's API",
-    )  # fmt: skip
 
 
 _PARAMETERS = {
-    "query": "A search.",
-    "start": "How many messages to pass over.",
-    "limit": "The most messages of the answer: 50, at most 500.",
+    "query": Parameter("query", "A search."),
+    "start": Parameter("start", "How many messages to pass over.", "integer"),
+    "limit": Parameter("limit", "The most messages of the answer: 50, at most 500.", "integer"),
 }
+_MESSAGE = "/api/v1/message/{id}"
+_OCTETS = "application/octet-stream"
+_ROWS: tuple[tuple[str, str, str, Any, Any, str], ...] = (
+    ("GET", "/api/v1/messages", "List messages.", list_messages, MailpitList, "start limit"),
+    ("PUT", "/api/v1/messages", "Mark messages as read or not.", mark_messages, "text/plain", ""),
+    ("DELETE", "/api/v1/messages", "Remove messages.", remove_messages, "text/plain", ""),
+    ("GET", "/api/v1/search", "Search.", search_messages, MailpitList, "query start limit"),
+    ("DELETE", "/api/v1/search", "Remove what matches.", remove_found, "text/plain", "query"),
+    ("POST", "/api/v1/send", "Store a message.", send_message, MailpitSent, ""),
+    ("GET", _MESSAGE, "Show a message; the id may be `latest`.", show_message, MailpitMessage, ""),
+    ("GET", f"{_MESSAGE}/headers", "Show the header.", show_headers, dict[str, list[str]], ""),
+    ("GET", f"{_MESSAGE}/raw", "Show the octets.", show_raw, "text/plain", ""),
+    ("GET", f"{_MESSAGE}/part/{{part}}", "Download a part.", show_part, _OCTETS, ""),
+    ("GET", "/api/v1/info", "Show version and counts.", show_info, dict[str, Any], ""),
+    ("GET", "/api/v1/webui", "Show the options.", show_options, dict[str, Any], ""),
+    ("GET", "/api/v1/tags", "List the tags: none.", show_tags, list[str], ""),
+    ("GET", "/view/{id}.html", "Show the HTML.", show_html, "text/html", ""),
+    ("GET", "/view/{id}.txt", "Show the text.", show_text, "text/plain", ""),
+    ("GET", "/livez", "Report that the server runs.", report_ready, "text/plain", ""),
+    ("GET", "/readyz", "Report that the server is ready.", report_ready, "text/plain", ""),
+)  # fmt: skip
+_BODIES = {"POST": MailpitSending, "PUT": MailpitChoice, "DELETE": MailpitChoice}
 
-ENDPOINTS = (
-    _endpoint(
-        "GET", "/api/v1/messages", "List messages.", list_messages, MailpitList, "start", "limit"
-    ),
-    _endpoint(
-        "PUT", "/api/v1/messages", "Mark messages as read or unread.", mark_messages, "text/plain"
-    ),
-    _endpoint("DELETE", "/api/v1/messages", "Remove messages.", remove_messages, "text/plain"),
-    _endpoint(
-        "GET",
-        "/api/v1/search",
-        "Search messages.",
-        search_messages,
-        MailpitList,
-        "query",
-        "start",
-        "limit",
-    ),
-    _endpoint(
-        "DELETE",
-        "/api/v1/search",
-        "Remove the messages of a search.",
-        remove_found,
-        "text/plain",
-        "query",
-    ),
-    _endpoint(
-        "GET",
-        "/api/v1/message/{id}",
-        "Show a message; the id may be `latest`.",
-        show_message,
-        MailpitMessage,
-    ),
-    _endpoint(
-        "GET",
-        "/api/v1/message/{id}/headers",
-        "Show the header.",
-        show_headers,
-        dict[str, list[str]],
-    ),
-    _endpoint("GET", "/api/v1/message/{id}/raw", "Show the octets.", show_raw, "text/plain"),
-    _endpoint(
-        "GET",
-        "/api/v1/message/{id}/part/{part}",
-        "Download a part.",
-        show_part,
-        "application/octet-stream",
-    ),
-    _endpoint("GET", "/api/v1/info", "Show version and counts.", show_info, dict[str, Any]),
-    _endpoint("GET", "/api/v1/webui", "Show the options.", show_options, dict[str, Any]),
-    _endpoint("GET", "/api/v1/tags", "List the tags: none.", show_tags, list[str]),
-    _endpoint("GET", "/view/{id}.html", "Show the HTML.", show_html, "text/html"),
-    _endpoint("GET", "/view/{id}.txt", "Show the text.", show_text, "text/plain"),
-    _endpoint("GET", "/livez", "Report that the server runs.", report_ready, "text/plain"),
-    _endpoint("GET", "/readyz", "Report that the server is ready.", report_ready, "text/plain"),
+ENDPOINTS = tuple(
+    Endpoint(
+        method,
+        path,
+        summary,
+        handler,
+        {200: ("As Mailpit answers.", kind)},
+        [_PARAMETERS[name] for name in names.split()],
+        None if names else _BODIES.get(method),
+        group="Mailpit's API",
+    )
+    for method, path, summary, handler, kind, names in _ROWS
 )

@@ -63,6 +63,7 @@ class MailpitMessage(Struct):
 
     ID: str
     MessageID: str
+    Read: bool  # as in Mailpit before 1.8, which client libraries still read
     From: MailpitAddress | None
     To: list[MailpitAddress]
     Cc: list[MailpitAddress]

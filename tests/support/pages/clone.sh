@@ -1,2 +1,2 @@
 # Pages that work in the clone find it installed.
-make .venv/install
+make .venv/install .venv/web

@@ -40,7 +40,7 @@ letter() { # NUMBER
         "" "pdf" "--b--"
 }
 
-# The server of `make serve`.
+# A server of the demo account.
 demo() {
     setsid pop3 serve --demo demo </dev/null >/dev/null 2>&1 &
     wait_for 1110

@@ -199,7 +199,7 @@ def _add_demo(server: DeveloperServer, keep: Path | None) -> None:
             raise click.ClickException(f"cannot create the demo in {keep}: {error}") from None
         return
     for message in demo.DEMO_MESSAGES:
-        uid = f"{message.delivered}.{message.queue_id}.demo"
+        uid = f"{message.delivered}.{message.queue_id}.demo,W={message.octets}"
         server.mailboxes.add(demo.ACCOUNT, demo.render(message), uid=uid)
 
 

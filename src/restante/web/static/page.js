@@ -140,7 +140,7 @@ function addLine(line) {
     .map((part) => pad(part, 2)).join(":") + "." + pad(moment.getMilliseconds(), 3);
   sender.textContent = line.sender;
   text.textContent = line.text;
-  if (line.message) item.append(messageLink(line.message));
+  if (line.message && line.sender === "C") item.append(messageLink(line.message));
   const near = isNearEnd();
   list.append(item);
   if (near) scrollDown();
