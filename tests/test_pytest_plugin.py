@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from restante import pytest_plugin
+from support.nested_run import NestedRun, outcomes
 
 pytest_plugins = ("pytester",)
 
@@ -39,38 +41,9 @@ def send(server, to, subject="Welcome"):
 """
 
 
-class NestedRun:
-    """Runs tests within this process, which costs less than another one.
-
-    pytester would do so, too, but it forgets all modules that a run has imported: the tests behind
-    it would get other classes of the same names.
-    """
-
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder = folder
-        self._capsys = capsys
-
-    def __call__(self, tests: str, *options: str) -> str:
-        """Run tests, and return what pytest printed."""
-        file = self.folder / f"test_{self.folder.name}.py"
-        file.write_text(CLIENT + tests)
-        settings = self.folder / "pytest.ini"
-        settings.write_text("[pytest]\naddopts = --strict-markers --import-mode=importlib -s")
-        plugins = ["restante.pytest_plugin", "no:cacheprovider", "no:faulthandler"]
-        named = [word for name in plugins for word in ("-p", name)]
-        pytest.main([*named, "-c", str(settings), "--color=no", *options, str(file)])
-        printed = self._capsys.readouterr()
-        return printed.out + printed.err
-
-
 @pytest.fixture
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> NestedRun:
-    return NestedRun(tmp_path, capsys)
-
-
-def outcomes(printed: str) -> dict[str, int]:
-    found = pytest.RunResult.parse_summary_nouns(printed.splitlines())
-    return {name: number for name, number in found.items() if not name.startswith("warning")}
+    return NestedRun(tmp_path, capsys, CLIENT)
 
 
 def test_a_server_for_each_test(run: NestedRun) -> None:
@@ -221,3 +194,14 @@ def test_the_plugin_imports_pytest_only() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = [name for name in done.stdout.split() if name.startswith("restante")]
     assert loaded == ["restante", pytest_plugin.__name__]
+
+
+def test_the_reference_has_all() -> None:
+    """The page of the reference names each fixture and each mark."""
+    page = (Path(__file__).parents[1] / "docs/reference/pytest.md").read_text()
+    source = Path(pytest_plugin.__file__).read_text()
+    fixtures = re.findall(r"@pytest.fixture.*\ndef (\w+)", source)
+    marks = [mark.partition("(")[0] for mark in pytest_plugin.MARKS]
+    assert len(fixtures) == 5
+    assert [name for name in fixtures if f"| `{name}` |" not in page] == []
+    assert [name for name in marks if f"`@pytest.mark.{name}(" not in page] == []

@@ -14,15 +14,26 @@ from typing import Any
 import pytest
 
 import restante.server
-from examples.test_fetching import *  # noqa: F403
 from restante.server.demo import ensure_certificate
 from restante.storage.memory import MemoryStore
 from support.live import PATIENCE
+from support.nested_run import NestedRun, outcomes
 from support.passwords import Passwords
 from support.process import free_port, wait_for_port
 
 DOCS = Path(__file__).parents[2] / "docs"
-SHOWN = {"embedded.py": "embed", "eml_store.py": "embed", "test_fetching.py": "test-against"}
+SHOWN = {
+    "embedded.py": "embed",
+    "eml_store.py": "embed",
+    "test_django_application.py": "test-django",
+    "test_fastapi_application.py": "test-fastapi",
+    "test_fetching.py": "test-against",
+    "test_flask_application.py": "test-flask",
+    "test_with_unittest.py": "test-unittest",
+}
+TESTS = {"fetching": "", "with_unittest": "", "flask_application": "flask",
+         "fastapi_application": "fastapi", "django_application": "django"}  # fmt: skip
+"""The examples that are tests, and the packages that they need."""
 
 
 def test_each_example_is_on_a_page() -> None:
@@ -35,6 +46,37 @@ def test_a_page_shows_an_example_as_it_is(name: str, page: str) -> None:
     """The page shows the example's file unchanged."""
     text = (DOCS / "how-to" / f"{page}.md").read_text()
     assert f"```python\n{(DOCS / 'examples' / name).read_text()}```\n" in text
+
+
+@pytest.mark.parametrize(("name", "package"), TESTS.items())
+def test_the_tests_of_a_page_pass(
+    name: str, package: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each example that is a test passes."""
+    if package:
+        pytest.importorskip(package)
+    run = NestedRun(tmp_path, capsys)
+    found = outcomes(run((DOCS / f"examples/test_{name}.py").read_text()))
+    assert found.pop("passed") > 0
+    assert found == {}
+
+
+def test_the_page_on_tests(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The other blocks of the page on tests run, and so does each failure of its table."""
+    page = (DOCS / "how-to/test-against.md").read_text()
+    _, tls, alone = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    cells = [line.split("|")[2] for line in page.splitlines() if line.startswith("| a")]
+    written = [text for cell in cells for text in re.findall(r"`([^`]+\))`", cell)]
+    marks = [text for text in written if text.startswith("@")]
+    calls = [text for text in written if not text.startswith("@")]
+    tests = [f"{mark}\ndef test_{place}(pop3_account): pass" for place, mark in enumerate(marks)]
+    tests.append("def test_calls(pop3_server, pop3_account):\n    " + "\n    ".join(calls))
+    head = "from restante.server import ProtocolSettings\n"
+    run = NestedRun(tmp_path, capsys)
+    assert len(marks) > 3
+    assert len(calls) > 2
+    assert outcomes(run(head + tls + "\n".join(tests))) == {"passed": len(marks) + 2}
+    subprocess.run([sys.executable, "-c", alone], check=True, capture_output=True)
 
 
 def test_the_embedded_server_serves(tmp_path: Path) -> None:
