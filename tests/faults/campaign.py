@@ -47,6 +47,7 @@ class Task(msgspec.Struct):
     whole: bool = False
     box: str = "maildir"
     scenarios: str = ""  # part of their names
+    until: str = ""  # part of a breach: with the first such breach the tries end
 
 
 @dataclass
@@ -117,6 +118,8 @@ def campaign(bench: Bench, scenario: Session | Delivery, task: Task) -> Result:
                 break
         else:
             result.missed += 1
+        if task.until and any(task.until in breach for breach in result.breaches):
+            break
     return result
 
 

@@ -42,13 +42,25 @@ class Report:
         return "\n".join(rows)
 
 
-def report(library: Path, folder: Path, *, box: str, scenarios: str = "", whole: bool) -> Report:
-    """Run the campaigns of one kind of store, and return what came of them."""
+def report(
+    library: Path,
+    folder: Path,
+    *,
+    box: str,
+    scenarios: str = "",
+    whole: bool = False,
+    until: str = "",
+) -> Report:
+    """Run the campaigns of one kind of store, and return what came of them.
+
+    With the first breach that has the text `until` they end.
+    """
     tasks = []
-    for share in range(SHARES):
+    shares = 1 if until else SHARES
+    for share in range(shares):
         place = folder / f"{box}-{share}"
         place.mkdir()
-        tasks.append(Task(str(place), share, SHARES, whole, box, scenarios))
+        tasks.append(Task(str(place), share, shares, whole, box, scenarios, until))
     return _together(box, [json.loads(output) for output in _outputs(library, tasks)])
 
 

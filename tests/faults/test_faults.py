@@ -43,5 +43,5 @@ def test_any_fault_loses_nothing(
 def test_checker_detects_breaches(shim: Path, tmp_path: Path, box: str) -> None:
     """The checker detects a store that breaks the promise."""
     _, scenario, text = BROKEN[box]
-    found = report(shim, tmp_path, box=box, scenarios=scenario, whole=False)
+    found = report(shim, tmp_path, box=box, scenarios=scenario, until=text)
     assert any(text in breach for breach in found.breaches), found.breaches[:3]
