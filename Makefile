@@ -8,8 +8,8 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint const
 serve: .venv/web  ## a demo account with five messages at 127.0.0.1:1110, and a page that shows each session
 	$(BIN)/pop3 dev --demo --keep demo
 
-test: .venv/test  ## run all tests
-	$(BIN)/pytest
+test: .venv/test  ## run all tests; TESTS=tests/client for some
+	$(BIN)/pytest $(TESTS)
 
 faults: .venv/test  ## every fault and power cut at every call, and many random lives of a maildrop
 	RESTANTE_ALL_FAULTS=1 $(BIN)/pytest tests/faults -o faulthandler_timeout=0
