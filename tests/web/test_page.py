@@ -110,3 +110,17 @@ def test_requests_are_bounded() -> None:
     """The server answers 503 to more requests at once than it may have."""
     made = listener.create_server(quiet_server(), ADDRESSES, Guard())
     assert made.config.limit_concurrency == listener.MOST_REQUESTS
+
+
+@pytest.mark.parametrize(
+    ("ending", "text"),
+    [("", "1 marked<"), ("quit", "1 removed<"), ("disconnected", "1 marked, kept<")],
+)
+def test_a_list_says_what_became_of_marks(ending: str, text: str) -> None:
+    """QUIT removes what is marked, and any other end keeps it."""
+    server = quiet_server()
+    talk = server.sessions.open("POP3", "127.0.0.1:5")
+    talk.note(marked=("memory-1",), state="TRANSACTION")
+    if ending:
+        talk.end(ending)
+    assert text in page_client(server).get("/").text
