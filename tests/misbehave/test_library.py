@@ -111,6 +111,9 @@ def test_promise(fetch: Fetch, fault: Fault) -> None:
         assert fetched.errors
     if good.exit == "zero":
         assert fetched.errors == []
-    if good.keeps is None:
+    if good.keeps is not None:
+        assert good.keeps <= kept
+        assert good.may_keep or kept <= good.keeps
+    else:
         count = len(fetched.whole) + len(fetched.doubtful)
         assert count == len(list(fault.surroundings.messages([b"", b""])))

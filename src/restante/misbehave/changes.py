@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
-from restante.misbehave.conversation import Answer, alter, continue_from
+from restante.misbehave.conversation import Answer, alter, continue_from, next_step
 from restante.misbehave.rules import on, say
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ def each_part(change: Callable[[bytes], bytes]) -> Alteration:
     return on("*", change_parts)
 
 
-def instead(verb: str, octets: bytes) -> Alteration:
+def instead(verb: str, octets: Text) -> Alteration:
     """Return a fault that sends these octets for a whole reply."""
-    return on(verb, lambda reply: replace(reply, status=octets, body=b"", end=b""))
+    return on(verb, lambda reply: replace(reply, status=_of(octets, reply), body=b"", end=b""))
 
 
 def foreign(greeting: bytes, answer: bytes) -> Alteration:
@@ -141,10 +141,10 @@ def _in_sessions(change: Alteration, fits: Callable[[int], bool]) -> Alteration:
 
     def apply(conversation: Conversation) -> Conversation:
         step = conversation.send(None)
+        while not isinstance(step, Answer):
+            step = next_step(conversation, (yield step))
         again = continue_from(conversation, step)
-        if isinstance(step, Answer) and fits(step.reply.session):
-            again = change(again)
-        return (yield from again)
+        return (yield from change(again) if fits(step.reply.session) else again)
 
     return apply
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 USER = "joe"
 PASSWORD = "secret"  # noqa: S105  # publicly known
-MOST_CONNECTIONS = 64
+MOST_CONNECTIONS = 32  # a reply of 20 MB is held for each
 MOST_MAILDROPS = 500  # of names that choose a fault
 STOP_TIMEOUT = 0.1  # seconds for a reply under way, when a server stops
 ITERATIONS = 4096  # of SCRAM; fewer are not allowed

@@ -9,8 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 from click.testing import CliRunner
 
+from restante.cli.commands.misbehave.group import misbehave
 from restante.cli.main import main
 from restante.misbehave import FAULTS
 from restante.misbehave.profiles import PROFILES
@@ -86,3 +88,11 @@ def test_explain() -> None:
     result = CliRunner().invoke(main, ["explain", "retr-cut"])
     assert "a server that hangs up within a message" in result.output
     assert "pop3 misbehave retr-cut" in result.output
+
+
+def test_completion() -> None:
+    """The shell completes commands and faults."""
+    context = click.Context(misbehave, info_name="misbehave")
+    found = [item.value for item in misbehave.shell_complete(context, "retr-cut")]
+    assert found == ["retr-cut", "retr-cut-header", "retr-cut-2"]
+    assert "list" in [item.value for item in misbehave.shell_complete(context, "li")]

@@ -49,7 +49,7 @@ CONNECT = (
     row("greeting-late", "greets after 150 ms", ALL,
         "greeting: wait 150ms"),
     row("greeting-endless", "greets with 4 MB without a line end", NOTHING,
-        ("greeting: close at 100%", instead("GREETING", repeat(b"+OK ", 1_000_000))),
+        ("greeting: close at 100%", instead("GREETING", lambda _: repeat(b"+OK ", 1_000_000))),
         "bad-reply", "CPython test_too_long_lines"),
     row("greeting-twice", "greets with two lines", ALL_OR_NONE,
         after("GREETING", b"+OK second greeting\r\n"), "desync"),

@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 ESCAPES = b"\x1b[2J\x1b]0;owned\x07"
 ALL_BUT_EMPTY = GoodClient("keeps message 2; message 1 is empty", frozenset({2}), may_keep=True)
 
-LINE_3MB = b"x" * 3_000_000
 HEADER_LINE = b"X-Filling: " + b"x" * 50 + b"\r\n"
-DOT_LINE = b"..\r\n"
 
 
 def _retr(name: str, sentence: str, good: GoodClient, does: Any, *found: str) -> Fault:
@@ -42,9 +40,13 @@ def _message(change: Callable[[bytes], bytes]) -> Callable[[Messages], Messages]
     return lambda messages: tuple(change(message) for message in messages)
 
 
-def _in_body(insert: bytes) -> Callable[[bytes], bytes]:
-    """Return what puts octets at the beginning of a message's body."""
-    return lambda message: message.replace(b"\r\n\r\n", b"\r\n\r\n" + insert, 1)
+def _in_body(insert: bytes, times: int = 1, end: bytes = b"") -> Callable[[bytes], bytes]:
+    """Return what puts octets a number of times at the beginning of a message's body."""
+
+    def change(message: bytes) -> bytes:
+        return message.replace(b"\r\n\r\n", b"\r\n\r\n" + repeat(insert, times) + end, 1)
+
+    return change
 
 
 def _unstuff(octets: bytes) -> bytes:
@@ -147,7 +149,7 @@ MESSAGES = (
           ("RETR: silence at 100%", body("RETR", _cr)), "stalled"),
     row("retr-long-line", "sends a line of 3 MB", ALL,
         "", "long-line", "odoo#10920, frappe#15581", deep=True,
-        messages=_message(_in_body(LINE_3MB + b"\r\n"))),
+        messages=_message(_in_body(b"x", 3_000_000, b"\r\n"))),
     row("retr-8bit", "sends octets that are not text", ALL,
         messages=_message(_in_body(bytes(range(128, 256)) + b"\r\n"))),
     row("retr-nul", "sends NUL within a message", ALL_WARNED,
@@ -179,12 +181,12 @@ MESSAGES = (
         body("RETR", lambda octets: octets + b"\r\n"), "list-size",
         "Mailpit's source, 408b30d", deep=True),
     row("retr-20mb", "sends 20 MB where LIST said 10 octets", ALL_OR_NONE,
-        (_SIZE_10, body("RETR", _in_body(repeat(b"x" * 74 + b"\r\n", 276_000)))),
+        (_SIZE_10, body("RETR", _in_body(b"x" * 74 + b"\r\n", 276_000))),
         "bad-reply list-size", deep=True),
     row("retr-header-10mb", "sends a header of 10 MB", ALL,
         messages=_message(lambda message: repeat(HEADER_LINE, 160_000) + message)),
     row("retr-many-dots", "sends 200000 lines that are dots", ALL,
-        messages=_message(_in_body(repeat(b".\r\n", 200_000)))),
+        messages=_message(_in_body(b".\r\n", 200_000))),
     row("retr-utf8-header", "sends a header in UTF-8 to a client that did not ask", ALL,
         messages=_message(lambda message: "X-Gruß: ä\r\n".encode() + message)),
     row("retr-cr-in-line", "sends a lone CR within a line", ALL,

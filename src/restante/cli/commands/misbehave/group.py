@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "serve": "Serve one fault, or all of them.",
@@ -33,6 +37,21 @@ class MisbehaveGroup(click.Group):
         module = importlib.import_module(f"restante.cli.commands.misbehave.{cmd_name}_command")
         command: click.Command = module.command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and the faults that begin so."""
+        from click.shell_completion import CompletionItem
+
+        from restante.misbehave.finding import NAMED
+
+        found = click.Command.shell_complete(self, ctx, incomplete)
+        names = {**COMMANDS, **{name: fault.sentence for name, fault in NAMED.items()}}
+        found += [
+            CompletionItem(name, help=line)
+            for name, line in names.items()
+            if name.startswith(incomplete)
+        ]
+        return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # the name is click's
         """Write the commands, without an import of any."""
