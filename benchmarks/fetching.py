@@ -13,9 +13,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+import usage
 
 import mail
 from restante import testing
@@ -62,17 +63,9 @@ class Home:
             "PATH": os.environ["PATH"],
             "POP3_PASSWORD": "secret",
         }
-        begun = time.perf_counter()
-        with subprocess.Popen(
-            command, env=environment, cwd=self.path, user=other, group=other
-        ) as process:
-            _, status, used = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0, command
-        seconds = time.perf_counter() - begun
-        processor = used.ru_utime + used.ru_stime
+        used = usage.run(command, environment, self.path, other)
         arrived = len(list((self.maildir / "new").iterdir()))
-        return Run(seconds, processor, used.ru_maxrss * 1024, arrived)
+        return Run(*used, arrived)
 
     def remove(self) -> None:
         """Remove all of it."""

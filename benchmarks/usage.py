@@ -1,0 +1,49 @@
+"""What a program uses: time, time of the processor, and memory.
+
+The kernel counts the memory of the process that starts a program as the program's own. So a small
+process starts it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_START = """
+import os, sys, time
+begun = time.perf_counter()
+process = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
+_, status, used = os.wait4(process, 0)
+seconds = time.perf_counter() - begun
+print(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, file=sys.stderr)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+class Usage(NamedTuple):
+    """Seconds and octets that a program used."""
+
+    seconds: float
+    processor: float
+    memory: int
+
+
+def run(
+    command: Sequence[str | Path],
+    environment: Mapping[str, str],
+    folder: Path,
+    user: int | None = None,
+) -> Usage:
+    """Run a program in a folder, and return what it used. Raises CalledProcessError: it failed."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", _START, *command],
+        env=environment, cwd=folder, user=user, group=user, check=True, text=True,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    seconds, processor, memory = done.stderr.splitlines()[-1].split()
+    return Usage(float(seconds), float(processor), int(memory))
