@@ -14,6 +14,7 @@ import json
 import os
 import pkgutil
 import re
+import resource
 import select
 import signal
 import socket
@@ -29,6 +30,8 @@ LATE = ("dns.asyncresolver", "getpass", "http.client", "http.server", "joserfc.j
 """What commands import when they need it, beside the modules of Restante."""
 
 LARGEST = 1 << 17  # octets of a request
+
+COMMAND = Path(sys.executable).parent / "pop3"
 
 
 def at_start(environment: Mapping[str, str]) -> dict[str, str]:
@@ -56,8 +59,14 @@ class ForkServer:
 
     def start(self, words: list[str], environment: dict[str, str], *files: int) -> ForkedProcess:
         """Run a command. The files become its standard input, output and error."""
+        assert words[0] == str(COMMAND), "a fork is this command only"
         assert at_start(environment) == AT_START, "a fork does not read this"
-        request = {"words": words, "environment": environment, "folder": os.getcwd()}
+        request = {
+            "words": words,
+            "environment": environment,
+            "folder": os.getcwd(),
+            "open_files": resource.getrlimit(resource.RLIMIT_NOFILE),
+        }
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with there, self._lock:
             socket.send_fds(self._control, [json.dumps(request).encode()], [*files, there.fileno()])
@@ -169,6 +178,7 @@ class Forks:
         for file in files:
             os.close(file)
         os.chdir(request["folder"])
+        resource.setrlimit(resource.RLIMIT_NOFILE, request["open_files"])
         os.environ.clear()
         os.environ.update(request["environment"])
         time.tzset()

@@ -56,3 +56,11 @@ def test_a_killed_command_is_reported() -> None:
             assert process.wait(60) == -9
     os.close(here)
     os.close(there)
+
+
+def test_what_a_fork_cannot_do_is_an_error(tmp_path: Path) -> None:
+    """Another program, and a variable that an interpreter reads when it starts, are errors."""
+    with pytest.raises(AssertionError, match="this command only"):
+        fork_server().start([str(tmp_path / "pop3")], dict(os.environ))
+    with pytest.raises(AssertionError, match="does not read"):
+        pop3("--version", PYTHONPATH=str(tmp_path))
