@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from collections.abc import MutableMapping
+from typing import Any
 
 import pytest
 
+from restante.protocol.secret import Secret
+from restante.web.security import Guard, GuardMiddleware
 from support.page_client import TOKEN, add, page_client, quiet_server
 
 BROWSER = {"Origin": "http://127.0.0.1:8025", "Sec-Fetch-Site": "same-origin"}
@@ -129,3 +134,39 @@ def test_the_body_of_a_request_is_bounded() -> None:
     """A request of more than a mebibyte is refused."""
     answer = page_client().put("/api/faults", content=b" " * (1024 * 1024 + 1))
     assert answer.status_code == 413
+
+
+def test_wrong_passwords_take_turns() -> None:
+    """A guess waits until the guesses before it were answered; a request without one does not."""
+    guard = Guard(password=Secret(b"secret"), pause=0)
+
+    async def served(*_: object) -> None:
+        raise AssertionError("no guess is served")
+
+    async def guess(authorization: bytes) -> list[int]:
+        answers: list[int] = []
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                answers.append(message["status"])
+
+        headers = [(b"host", b"x"), *([(b"authorization", authorization)] if authorization else [])]
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": headers}
+        working = asyncio.create_task(GuardMiddleware(served, guard)(scope, _nothing, send))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        done = list(answers)
+        working.cancel()
+        return done
+
+    async def guesses() -> None:
+        async with guard.turn:  # another guess is being answered
+            assert await guess(b"") == [401]
+            assert await guess(b"Basic eDp4") == []
+        assert await guess(b"Basic eDp4") == [401]
+
+    asyncio.run(guesses())
+
+
+async def _nothing() -> MutableMapping[str, Any]:
+    return {"type": "http.request"}
