@@ -17,7 +17,7 @@ from playwright.sync_api import sync_playwright
 from restante.developer.server import DeveloperOptions, DeveloperServer
 from restante.server import demo
 from restante.server.addresses import ListenAddress
-from restante.web.listener import create_server, open_port, serving
+from restante.web.listener import open_port, serving
 from restante.web.page import ServerAddresses
 from restante.web.security import Guard
 
@@ -60,7 +60,7 @@ def draw() -> None:
         client.dele(2)
         opened = open_port(ListenAddress("127.0.0.1", 0))
         addresses = ServerAddresses("127.0.0.1:1110", "127.0.0.1:1995", "127.0.0.1:1025")
-        stack.enter_context(serving(create_server(server, addresses, Guard()), opened))
+        stack.enter_context(serving(server, addresses, Guard(), opened))
         started = stack.enter_context(sync_playwright())
         program = shutil.which("chromium-headless-shell") or shutil.which("chromium")
         browser = started.chromium.launch(executable_path=program, args=["--no-sandbox"])

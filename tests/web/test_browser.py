@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from restante.developer.server import DeveloperServer
 from restante.server.addresses import ListenAddress
-from restante.web.listener import create_server, open_port, serving
+from restante.web.listener import open_port, serving
 from restante.web.security import Guard
 from support.chromium import chromium
 from support.outside import OtherSite, other_site
@@ -51,9 +51,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def world(browser: Browser) -> Iterator[World]:
     server, opened = quiet_server(), open_port(ListenAddress("127.0.0.1", 0))
-    web = create_server(server, ADDRESSES, Guard())
     url = f"http://127.0.0.1:{opened.getsockname()[1]}"
-    with other_site() as outside, serving(web, opened):
+    with other_site() as outside, serving(server, ADDRESSES, Guard(), opened):
         context = browser.new_context(viewport={"width": 1280, "height": 800})
         page = context.new_page()
         page.set_default_timeout(20_000)

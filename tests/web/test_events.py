@@ -72,3 +72,13 @@ def test_a_wrong_id_is_an_error() -> None:
     """Last-Event-ID must be a number of ours."""
     with pytest.raises(RefusedRequest, match="not a number"):
         asyncio.run(events.stream(ask(quiet_server(), last_event="x")))
+
+
+def test_a_stream_ends_with_the_server() -> None:
+    """The last event says that the server stops, and nothing follows it."""
+    server = quiet_server()
+    server.feed.publish("stopped")
+    request = ask(server, last_event="0")
+    assert asyncio.run(read(request, 2))[1] == "id: 1\nevent: stopped\ndata: {}\n\n"
+    with pytest.raises(StopAsyncIteration):
+        asyncio.run(read(request, 3))

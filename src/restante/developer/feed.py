@@ -38,6 +38,7 @@ class FeedEvent:
             "line"       a line of a conversation: `session`, `number`, `time`, `sender`, `text`,
                          `mail`
             "faults"     faults were switched on or off: `on`
+            "stopped"    the page of the server stops
         data: texts, numbers, booleans and None; `id` is the number of a message, `session` the
             number of a session, or None for none.
     """

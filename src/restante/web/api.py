@@ -169,6 +169,8 @@ async def _wait(request: Request, seconds: float) -> list[DeveloperMail]:
         found = _matching(request)
         while not found and (left := end - time.monotonic()) > 0:
             event = await reader.next(left)
+            if event is not None and event.kind == "stopped":
+                break
             if event is not None and event.kind == "delivered":
                 found = _matching(request)
         return found

@@ -61,3 +61,5 @@ async def _pieces(page: Page, after: int | None) -> AsyncIterator[bytes]:
         while True:
             event = await reader.next(PAUSE)
             yield encode(event) if event else b": open\n\n"
+            if event and event.kind == "stopped":
+                return

@@ -56,12 +56,16 @@ def create_server(
 
 
 @contextlib.contextmanager
-def serving(page: uvicorn.Server, opened: socket.socket) -> Iterator[None]:
-    """Serve the page in a thread while the block runs."""
+def serving(
+    server: DeveloperServer, addresses: ServerAddresses, guard: Guard, opened: socket.socket
+) -> Iterator[None]:
+    """Serve the page in a thread while the block runs; then end the streams of events."""
+    page = create_server(server, addresses, guard)
     thread = threading.Thread(target=page.run, kwargs={"sockets": [opened]}, name="restante.web")
     thread.start()
     try:
         yield
     finally:
+        server.feed.publish("stopped")
         page.should_exit = True
         thread.join()

@@ -51,6 +51,7 @@ EVENTS = {
     "session": "A session began, ended, or changed its state: `number`.",
     "line": "A line of a conversation: `session` and the fields of `SessionLine`.",
     "faults": "Faults were switched on or off: `on`.",
+    "stopped": "The server stops, and the stream ends.",
 }
 """The kinds of server-sent events, and what their data has."""
 

@@ -28,7 +28,8 @@ ANY_PORT = ("--port", "0", "--tls-port", "0", "--smtp-port", "0", "--web-port", 
 def dev(*arguments: str | Path, env: Mapping[str, str] | None = None) -> Iterator[dict[str, int]]:
     """Run the command, and give its ports; its end is that of Ctrl-C, and clean."""
     command = [POP3, "dev", *ANY_PORT, *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=env) as process:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
@@ -42,6 +43,8 @@ def dev(*arguments: str | Path, env: Mapping[str, str] | None = None) -> Iterato
         finally:
             process.send_signal(signal.SIGINT)
             assert process.wait(PATIENCE) == 0
+            assert process.stderr is not None
+            assert process.stderr.read() == ""
 
 
 def get(port: int, path: str, headers: Mapping[str, str] = {}) -> tuple[int, bytes]:
@@ -72,6 +75,17 @@ def test_mail_goes_in_and_out(tmp_path: Path) -> None:
         assert b"Welcome" in get(ports["web"], "/")[1]
     with dev("--keep", tmp_path) as ports:
         assert msgspec.json.decode(get(ports["web"], "/api/messages")[1])["total"] == 1
+
+
+def test_an_open_page_does_not_delay_the_end() -> None:
+    """Ctrl-C ends the stream of a page that is open, and prints nothing."""
+    with dev() as ports:
+        client = http.client.HTTPConnection("127.0.0.1", ports["web"], timeout=PATIENCE)
+        client.request("GET", "/api/events")
+        stream = client.getresponse()
+        assert stream.readline() == b"retry: 1000\n"
+    assert stream.read().endswith(b"event: stopped\ndata: {}\n\n")
+    client.close()
 
 
 def test_the_demo_has_its_messages() -> None:

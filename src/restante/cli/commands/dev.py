@@ -232,9 +232,8 @@ def _page(
         for port in (server.port, server.tls_port, server.smtp_port)
     )
     addresses = ServerAddresses(pop3, pop3s, smtp, str(server.authority or ""))
-    web = listener.create_server(server, addresses, Guard(password=password))
     url = f"http://{format_host_port(places.host, opened.getsockname()[1])}/"
-    with listener.serving(web, opened):
+    with listener.serving(server, addresses, Guard(password=password), opened):
         yield url, addresses
 
 
