@@ -70,6 +70,13 @@ def test_serve_one() -> None:
     assert "trust /" in said
 
 
+def test_serve_tls() -> None:
+    """A fault of TLS is shown with the port for TLS, where it is."""
+    said = serve("tls-expired", "--port", "0", "--tls-port", "0").splitlines()
+    port = said[0].split(":")[1]
+    assert f"127.0.0.1:{port}; trust /" in said[3]
+
+
 def test_serve_all() -> None:
     """Every fault has a port of its own."""
     said = serve("--all", "--port", "0")

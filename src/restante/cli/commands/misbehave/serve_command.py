@@ -124,7 +124,7 @@ def _show_one(servers: list[FaultyServer]) -> None:
     """Print where one fault is, what it does, and what a good client does."""
     (server,) = servers
     fault = server.fault
-    click.echo(f"{fault.name}  {server.host}:{server.port}")
+    click.echo(f"{fault.name}  {server.host}:{_port_of(server)}")
     lines = {"server": fault.sentence, "client": f"a good one {fault.good_client}"}
     if server.tls_port:
         lines["tls"] = f"{server.host}:{server.tls_port}; trust {server.authority}"
@@ -134,13 +134,18 @@ def _show_one(servers: list[FaultyServer]) -> None:
     click.echo("Press Ctrl-C to stop the server.")
 
 
+def _port_of(server: FaultyServer) -> int:
+    """Return the port where the fault shows."""
+    by_tls = server.fault.security == "implicit"
+    return server.tls_port if by_tls and server.tls_port else server.port
+
+
 def _show_all(servers: list[FaultyServer]) -> None:
     """Print a table of all faults with their ports."""
     widest = max(len(server.fault.name) for server in servers)
     for server in servers:
         fault = server.fault
-        port = server.tls_port if fault.security == "implicit" else server.port
-        click.echo(f"{port}  {fault.name:<{widest}}  {fault.sentence}")
+        click.echo(f"{_port_of(server)}  {fault.name:<{widest}}  {fault.sentence}")
     first = servers[0]
     authority = next(server.authority for server in servers if server.authority)
     click.echo(
