@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 import poplib
 import smtplib
 import ssl
-from collections.abc import Iterator
 from email.message import EmailMessage
 
 import pytest
-import structlog
 
 from restante.developer.server import DeveloperOptions, DeveloperServer
-
-QUIET = structlog.wrap_logger(
-    structlog.ReturnLogger(),
-    processors=[],
-    wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
-)
-
-
-@contextlib.contextmanager
-def serving(**options: object) -> Iterator[DeveloperServer]:
-    with DeveloperServer(DeveloperOptions(log=QUIET, **options)) as server:  # type: ignore[arg-type]
-        yield server
+from support.developer import QUIET, serving
 
 
 def letter(to: str = "new@shop.example") -> EmailMessage:

@@ -67,6 +67,7 @@ class Mailboxes:
     """All mailboxes of a server. All methods but coroutines may be called from any thread.
 
     Attributes:
+        most_octets: of all messages that are there.
         show_messages: returns what a session of a user gets for the messages of a mailbox.
     """
 
@@ -81,7 +82,7 @@ class Mailboxes:
         self.show_messages: Callable[[str, Sequence[bytes]], Sequence[bytes]] = _show_all
         self._feed = feed
         self._clock = clock
-        self._most_octets = most_octets
+        self.most_octets = most_octets
         self._kept = kept
         self._boxes: dict[str, DeveloperMailbox] = {}
         self._removed: deque[DeveloperMail] = deque()
@@ -261,7 +262,7 @@ class Mailboxes:
         self._feed.publish("delivered", id=mail.id, mailbox=box.name, session=mail.delivered_by)
 
     def _check_room(self, octets: int) -> None:
-        if self._octets + octets > self._most_octets or self._count >= MOST_MESSAGES:
+        if self._octets + octets > self.most_octets or self._count >= MOST_MESSAGES:
             raise FullError("developer mode holds as much mail as it may")
 
     def _box(self, owner: str) -> DeveloperMailbox:

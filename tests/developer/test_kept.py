@@ -1,0 +1,127 @@
+"""What developer mode keeps is bounded in sum, and secrets are not kept."""
+
+from __future__ import annotations
+
+import asyncio
+import smtplib
+
+import pytest
+
+from restante.developer.feed import MOST_WAITERS, EventFeed, TooManyWaitersError
+from restante.developer.mailboxes import MOST_REMOVED, Mailboxes
+from restante.developer.secrets import LineRedaction
+from restante.developer.sessions import (
+    LONGEST_LINE,
+    MOST_LINES,
+    MOST_LINES_OF_ONE,
+    MOST_SESSIONS,
+    SessionTable,
+)
+from restante.storage.interfaces import FullError
+from support.developer import serving
+
+
+def test_octets_of_mail() -> None:
+    """Mail beyond the bound is refused, and there is room again when some is removed."""
+    boxes = Mailboxes(EventFeed(), most_octets=10)
+    boxes.add("ann", b"x" * 6)
+    with pytest.raises(FullError):
+        boxes.add("bob", b"x" * 5)
+    boxes.remove({1})
+    boxes.add("bob", b"x" * 10)
+
+
+def test_full_over_smtp() -> None:
+    """A client of SMTP gets 452 when there is no room, and may try again later."""
+    with serving() as server:
+        server.mailboxes.most_octets = 10
+        with smtplib.SMTP(server.host, server.smtp_port or 0, timeout=20) as client:
+            with pytest.raises(smtplib.SMTPDataError, match="452"):
+                client.sendmail("a@example.com", ["b@example.com"], "Subject: a\n\nhello\n")
+
+
+def test_removed_mail() -> None:
+    """The latest removed messages are remembered."""
+    boxes = Mailboxes(EventFeed())
+    for _ in range(MOST_REMOVED + 2):
+        boxes.remove({boxes.add("ann", b"x").id})
+    kept = boxes.removed_mail()
+    assert (len(kept), kept[0].id) == (MOST_REMOVED, 3)
+
+
+def test_sessions() -> None:
+    """The latest sessions that are over are remembered, and all live ones."""
+    table = SessionTable(EventFeed())
+    live = table.open("POP3", "")
+    for _ in range(MOST_SESSIONS + 2):
+        table.open("POP3", "").end("quit")
+    assert table.find(live.number) is not None
+    assert (len(table.all()), table.all()[1].number) == (MOST_SESSIONS + 1, 4)
+
+
+def test_lines() -> None:
+    """Lines beyond the bound of a session are counted; those of all forget the oldest sessions."""
+    table = SessionTable(EventFeed())
+    per_session = MOST_LINES_OF_ONE
+    for _ in range(MOST_LINES // per_session + 1):
+        record = table.open("POP3", "")
+        for _ in range(per_session + 1):
+            record.add("C", "x")
+        record.end("quit")
+    sessions = table.all()
+    assert sessions[0].number == 2
+    assert sum(len(session.lines) for session in sessions) <= MOST_LINES
+    assert sessions[-1].line_count == per_session + 1
+
+
+def test_a_long_line() -> None:
+    """A long line is cut, and what a terminal obeys is escaped."""
+    table = SessionTable(EventFeed())
+    record = table.open("POP3", "")
+    record.add("C", "\x1b[2J" + "x" * LONGEST_LINE)
+    (line,) = table.all()[0].lines
+    assert line.text.startswith("\\x1b[2J")
+    assert len(line.text) < LONGEST_LINE + 40
+
+
+def test_events() -> None:
+    """The latest events are remembered, and a slow reader goes on with those."""
+    feed = EventFeed(most=2)
+    for _ in range(5):
+        feed.publish("session", number=1)
+    assert [event.id for event in feed.after(0)] == [4, 5]
+    assert feed.after(5) == []
+
+
+def test_waiters() -> None:
+    """A bounded number of readers waits at once."""
+
+    async def run() -> None:
+        feed = EventFeed()
+        waiting = [asyncio.create_task(feed.reader().next(60)) for _ in range(MOST_WAITERS)]
+        await asyncio.sleep(0)
+        with pytest.raises(TooManyWaitersError):
+            await feed.reader().next(60)
+        feed.publish("session", number=1)
+        assert all(await asyncio.gather(*waiting))
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("lines", "shown"),
+    [
+        ([b"PASS secret"], ["PASS ***"]),
+        ([b"pass secret\r\n"], ["PASS ***"]),
+        ([b"\tPASS\tsecret"], ["PASS ***"]),
+        ([b"APOP ann 0123"], ["APOP ann ***"]),
+        ([b"AUTH PLAIN AGEAYg=="], ["AUTH PLAIN ***"]),
+        ([b"AUTH LOGIN", b"YW5u", b"CAPA", b"x y"], ["AUTH LOGIN", "***", "CAPA", "x y"]),
+        ([b"AUTH PLAIN", b"*"], ["AUTH PLAIN", "*"]),
+        ([b"USER b\xff"], ["USER b\\xff"]),
+    ],
+)  # fmt: skip
+def test_secrets(lines: list[bytes], shown: list[str]) -> None:
+    """PASS, APOP, AUTH and each line behind AUTH are starred until a known command comes."""
+    redaction = LineRedaction({"USER", "PASS", "APOP", "AUTH", "CAPA"})
+    assert [redaction.show(line).text for line in lines] == shown
