@@ -254,3 +254,18 @@ def test_wait_is_woken() -> None:
         later.join()
         account.clear()
         account.assert_none()
+
+
+def test_lost_messages() -> None:
+    """A removed message is lost unless a kept one has its header and its body, as it was served."""
+    with testing.serving() as server:
+        account = server.account()
+        account.deliver("Subject: one\n\nhello\n")
+        account.misbehave("retr-dot-first")
+        client = log_in(account)
+        whole = b"\r\n".join(client.retr(1)[1])
+        client.dele(1)
+        assert account.find_lost([]) == []
+        client.quit()
+        assert account.find_lost([whole, "Subject: two\n\n"]) == []
+        assert len(account.find_lost([whole[:-2]])) == 1

@@ -29,6 +29,7 @@ def test_wait() -> None:
         send(server, "New@Shop.example")
         mail = server.wait(to="new@shop.example", subject="welcome", sender="shop@")
         assert mail["To"] == "New@Shop.example"
+        assert repr(mail) == "<message 2 to new@shop.example: 'Welcome'>"
         assert mail.links == ["https://shop.example/html", "https://shop.example/confirm?t=42"]
         assert "Click" in mail.text
         assert "<a href" in mail.html

@@ -48,6 +48,7 @@ class DeveloperMail:
         fetched_by: the numbers of the sessions that retrieved it, in their order.
         removed: seconds since 1970, or None while it is there.
         removed_by: the number of the session that removed it, or None.
+        shown: what that session got for it, where a fault changed it, else None.
     """
 
     id: int
@@ -61,6 +62,7 @@ class DeveloperMail:
     fetched_by: tuple[int, ...] = ()
     removed: float | None = None
     removed_by: int | None = None
+    shown: bytes | None = field(default=None, repr=False)
 
 
 class Mailboxes:
@@ -175,7 +177,7 @@ class Mailboxes:
         with self._feed.lock:
             found = [mail for mail in self.mail() if mail.id in numbers]
             for mail in found:
-                self.discard(self._boxes[mail.mailbox], mail.uid, None)
+                self.discard(self._boxes[mail.mailbox], mail.uid)
             return len(found)
 
     def names(self) -> list[str]:
@@ -224,7 +226,13 @@ class Mailboxes:
                         "marked", id=mail.id, mailbox=box.name, session=session, marked=marked
                     )
 
-    def discard(self, box: DeveloperMailbox, uid: str, session: int | None) -> None:
+    def discard(
+        self,
+        box: DeveloperMailbox,
+        uid: str,
+        session: int | None = None,
+        shown: bytes | None = None,
+    ) -> None:
         """Remove one message of a mailbox, if it is there, and remember it for a while."""
         with self._feed.lock:
             mail = box.mail.get(uid)
@@ -233,7 +241,9 @@ class Mailboxes:
             if self._kept:
                 self._kept.forget(box.name, uid)
             del box.mail[uid]
-            gone = dataclasses.replace(mail, removed=self._clock(), removed_by=session)
+            if shown == mail.octets:
+                shown = None
+            gone = dataclasses.replace(mail, removed=self._clock(), removed_by=session, shown=shown)
             self._octets -= len(mail.octets)
             self._count -= 1
             self._removed.append(gone)
@@ -310,7 +320,8 @@ class DeveloperMaildrop:
     async def remove(self, indexes: Sequence[int]) -> None:
         """Remove messages."""
         for index in indexes:
-            self._mailboxes.discard(self._box, self.contents.uids[index], self._box.holder)
+            uid, shown = self.contents.uids[index], self._messages[index]
+            self._mailboxes.discard(self._box, uid, self._box.holder, shown)
 
     async def correct_sizes(self, sizes: Mapping[int, int]) -> None:
         """Do nothing: sizes here are counted, never remembered."""

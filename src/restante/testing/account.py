@@ -16,6 +16,7 @@ from restante.testing.waiting import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from restante.developer.mailboxes import DeveloperMail
     from restante.developer.server import DeveloperServer
     from restante.developer.sessions import SessionCopy
     from restante.testing.received import GivenMessage, ReceivedMessage
@@ -76,13 +77,19 @@ class MemoryAccount:
         return self._server.mailboxes.add(self.user, encode_message(message), uid=uid).uid
 
     def find_lost(self, kept: Iterable[GivenMessage]) -> list[ReceivedMessage]:
-        """Return the removed messages that are not among those that a program has `kept`.
+        """Return the removed messages that a program has not `kept`.
 
-        Line ends, and one at the end of a message, make no difference. Raises TypeError: a message
-        is not text, octets, an object of `email` or the path of a file.
+        A message is kept if one that the program has contains its header and its body, as the
+        session got them. Line ends, and empty lines at its end, make no difference.
+
+        Raises TypeError: a message is not text, octets, an object of `email` or the path of a file.
         """
-        whole = {_normalize(encode_message(message)) for message in kept}
-        return [message for message in self.removed if _normalize(message.raw) not in whole]
+        whole = [_normalize(encode_message(message)) for message in kept]
+        return [
+            read_received(mail)
+            for mail in self._server.mailboxes.removed_mail(self.user)
+            if not any(_contains(message, _normalize(_octets_served(mail))) for message in whole)
+        ]
 
     def clear(self) -> None:
         """Remove all messages."""
@@ -144,5 +151,14 @@ class MemoryAccount:
         self._server.faults.set((), self.user)
 
 
+def _octets_served(mail: DeveloperMail) -> bytes:
+    return mail.octets if mail.shown is None else mail.shown
+
+
+def _contains(kept: bytes, message: bytes) -> bool:
+    header, _, body = message.partition(b"\n\n")
+    return header in kept and body in kept
+
+
 def _normalize(octets: bytes) -> bytes:
-    return octets.replace(b"\r\n", b"\n").removesuffix(b"\n")
+    return octets.replace(b"\r\n", b"\n").rstrip(b"\n")

@@ -54,6 +54,9 @@ class ReceivedMessage(EmailMessage):
         """The links of its HTML, then those of its text that are not among them."""
         return find_links(self.text, self.html)
 
+    def __repr__(self) -> str:
+        return f"<message {self.id} to {self.mailbox}: {str(self['subject'] or '')!r}>"
+
     def _texts(self, kind: str) -> list[Part]:
         parts = message.read(self.raw).parts
         return [part for part in parts if part.type == kind and not part.is_attachment]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from restante.server.policies import ClearText
     from restante.testing.received import GivenMessage, ReceivedMessage
 
-SETTLING = 1.0  # seconds for the log to get the line of a session that has said QUIT
+SETTLING = 10.0  # seconds for the log to get the line of a session that has said QUIT
 
 
 class MemoryServer:
