@@ -42,7 +42,7 @@ def run(programs: Path) -> Run:
 
 def test_logins_and_drains_of_a_real_server_are_counted(tmp_path: Path, run: Run) -> None:
     """The load program counts sessions, replies, octets and times of a real server."""
-    with serving(tmp_path) as served:
+    with serving(tmp_path, measured=True) as served:
         for user in ("u0", "u1"):
             served.add(user, "secret", HELLO, SECOND)
         server = Running("Restante", served.port, served.process.pid)

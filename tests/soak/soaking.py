@@ -110,7 +110,7 @@ def soaking(folder: Path, clients: int, hold: float, patience: float) -> Iterato
     tls_port = free_port()
     flags: list[str | Path] = ["--config", config, "--tls-listen", f"127.0.0.1:{tls_port}"]
     flags += ["--certificate", certificate, "--key", key]
-    with serving(folder, *flags) as served:
+    with serving(folder, *flags, measured=True) as served:
         wait_for_port(tls_port, served.process)
         crowds = [
             Crowd(

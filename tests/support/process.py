@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from restante.auth import passwd_entry, passwd_file
 from support.fork_server import AT_START, COMMAND, ForkedProcess, at_start, fork_server
@@ -21,11 +22,14 @@ from support.passwords import quick_hash, quick_keys
 POP3 = COMMAND  # a test may put another program in its place
 
 
+Process: TypeAlias = subprocess.Popen[bytes] | ForkedProcess
+
+
 @dataclass
 class Served:
     """A running `pop3 serve`, its mail and its accounts."""
 
-    process: subprocess.Popen[bytes] | ForkedProcess
+    process: Process
     port: int
     mail: Path
     users: Path
@@ -86,23 +90,31 @@ def free_port(host: str = "127.0.0.1") -> int:
         name.close()
 
 
-def _start(command: Sequence[str | Path], errors: int) -> subprocess.Popen[bytes] | ForkedProcess:
-    environment = dict(os.environ)
-    if command[0] == COMMAND and at_start(environment) == AT_START:
-        return fork_server().start([str(word) for word in command], environment, 0, 1, errors)
+def _start(command: Sequence[str | Path], errors: int) -> Process:
     return subprocess.Popen(command, stderr=errors)
 
 
+def _start_or_fork(command: Sequence[str | Path], errors: int) -> Process:
+    environment = dict(os.environ)
+    if command[0] != COMMAND or at_start(environment) != AT_START:
+        return _start(command, errors)
+    return fork_server().start([str(word) for word in command], environment, 0, 1, errors)
+
+
 @contextlib.contextmanager
-def serving(folder: Path, *flags: str | Path) -> Iterator[Served]:
-    """Run the command in a folder while the block runs."""
+def serving(folder: Path, *flags: str | Path, measured: bool = False) -> Iterator[Served]:
+    """Run the command in a folder while the block runs.
+
+    One that is `measured` is not forked: it has the memory of the command alone.
+    """
     mail, users, log = folder / "mail", folder / "users", folder / "log"
     mail.mkdir(exist_ok=True)
     users.touch()
     port = free_port()
     command: list[str | Path] = [POP3, "serve", "--listen", f"127.0.0.1:{port}"]
     command += ["--mail", mail, "--users", users, *flags]
-    with log.open("wb") as file, _start(command, file.fileno()) as process:
+    start = _start if measured else _start_or_fork
+    with log.open("wb") as file, start(command, file.fileno()) as process:
         try:
             wait_for_port(port, process)
             yield Served(process, port, mail, users, log)
@@ -110,9 +122,7 @@ def serving(folder: Path, *flags: str | Path) -> Iterator[Served]:
             process.kill()
 
 
-def wait_for_port(
-    port: int, process: subprocess.Popen[bytes] | ForkedProcess, host: str = "127.0.0.1"
-) -> None:
+def wait_for_port(port: int, process: Process, host: str = "127.0.0.1") -> None:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         assert process.poll() is None, "the server ended at once"

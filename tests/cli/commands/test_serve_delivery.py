@@ -156,7 +156,8 @@ def test_endless_message_bounds_memory(tmp_path: Path) -> None:
     """A peer that sends a message without end does not fill the memory."""
     config = tmp_path / "restante.toml"
     config.write_text("[delivery]\nmessage_size = 1_000_000\n")
-    with serving(tmp_path, "--lmtp", tmp_path / "lmtp", "--config", config) as served:
+    flags = (tmp_path, "--lmtp", tmp_path / "lmtp", "--config", config)
+    with serving(*flags, measured=True) as served:
         served.add("ann", "secret")
         with lmtp(tmp_path) as peer:
             peer.begin(b"ann")

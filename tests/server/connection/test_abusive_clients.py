@@ -31,7 +31,7 @@ def live() -> Iterator[Live]:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
-    with serving_process(tmp_path) as served:
+    with serving_process(tmp_path, measured=True) as served:
         served.add("ann", "secret", LETTER)
         yield served
 
@@ -100,7 +100,7 @@ def test_tls_on_the_plain_port(live: Live) -> None:
 
 def test_clients_that_never_read(tmp_path: Path) -> None:
     """Ten clients ask for 200 messages of 1 MB each, and read nothing."""
-    with serving_process(tmp_path) as served:
+    with serving_process(tmp_path, measured=True) as served:
         served.add("ann", "secret", LETTER)
         for number in range(10):
             served.add(
