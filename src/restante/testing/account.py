@@ -109,6 +109,7 @@ class MemoryAccount:
         `subject`, `sender`, `text`, `after` and `timeout` are those of `MemoryServer.wait`. Raises
         NoMailError.
         """
+        __tracebackhide__ = True
         query = MailQuery(to=self.user, subject=subject, sender=sender, text=text, after=after)
         return wait_for_mail(self._server, query, timeout)
 
@@ -126,6 +127,7 @@ class MemoryAccount:
         `subject`, `sender`, `text`, `after` and `timeout` are those of `MemoryServer.wait`. Raises
         NoMailError.
         """
+        __tracebackhide__ = True
         query = MailQuery(to=self.user, subject=subject, sender=sender, text=text, after=after)
         return await wait_for_mail_async(self._server, query, timeout)
 
@@ -134,6 +136,7 @@ class MemoryAccount:
 
         Raises UnexpectedMailError.
         """
+        __tracebackhide__ = True
         assert_no_mail(self._server, MailQuery(to=self.user, subject=subject), within)
 
     def misbehave(self, *faults: str) -> None:

@@ -141,6 +141,7 @@ class MemoryServer:
 
         Raises NoMailError after `timeout` seconds: its text lists what came, and all sessions.
         """
+        __tracebackhide__ = True
         query = MailQuery(to=to, subject=subject, sender=sender, text=text, after=after)
         return wait_for_mail(self._server, query, timeout)
 
@@ -159,6 +160,7 @@ class MemoryServer:
         `to`, `subject`, `sender`, `text`, `after` and `timeout` are those of `wait`. Raises
         NoMailError.
         """
+        __tracebackhide__ = True
         query = MailQuery(to=to, subject=subject, sender=sender, text=text, after=after)
         return await wait_for_mail_async(self._server, query, timeout)
 
@@ -169,6 +171,7 @@ class MemoryServer:
 
         Raises UnexpectedMailError.
         """
+        __tracebackhide__ = True
         assert_no_mail(self._server, MailQuery(to=to, subject=subject), within)
 
     def wait_closed(self, timeout: float = 5) -> None:
@@ -219,7 +222,7 @@ def serving(  # noqa: PLR0913  # each is one thing that a test may need
     lines = io.StringIO()
     settings, mechanisms = _offer(settings or ProtocolSettings(), offer)
     with contextlib.ExitStack() as stack:
-        log, writer = event_log.configure_log("text", lines)
+        log, writer = event_log.configure_log("text", lines, threaded=False)
         stack.callback(writer.close)
         options = DeveloperOptions(
             tls=tls,

@@ -75,6 +75,7 @@ def wait_for_mail(server: DeveloperServer, query: MailQuery, timeout: float) -> 
 
     Raises NoMailError.
     """
+    __tracebackhide__ = True
     found = server.feed.wait_for(lambda: query.find(server), timeout)
     return found or _fail(server, query, timeout)
 
@@ -85,6 +86,7 @@ async def wait_for_mail_async(
     timeout: float,  # noqa: ASYNC109  # as in wait_for_mail
 ) -> ReceivedMessage:
     """Do the same without blocking the event loop. Raises NoMailError."""
+    __tracebackhide__ = True
     found = await server.feed.wait_for_async(lambda: query.find(server), timeout)
     return found or _fail(server, query, timeout)
 
@@ -94,11 +96,13 @@ def assert_no_mail(server: DeveloperServer, query: MailQuery, within: float) -> 
 
     Raises UnexpectedMailError.
     """
+    __tracebackhide__ = True
     if server.feed.wait_for(lambda: query.find(server), within) is not None:
         raise UnexpectedMailError(f"a message{query} came\n{describe(server)}")
 
 
 def _fail(server: DeveloperServer, query: MailQuery, timeout: float) -> ReceivedMessage:
+    __tracebackhide__ = True  # pytest shows the line of the test instead
     raise NoMailError(f"no message{query} came within {timeout:g} seconds\n{describe(server)}")
 
 
