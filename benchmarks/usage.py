@@ -6,6 +6,7 @@ process starts it.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 _START = """
 import os, sys, time
 begun = time.perf_counter()
-process = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
+user, *command = sys.argv[1:]
+process = os.fork()
+if not process:
+    if user:
+        os.setgid(int(user))
+        os.setuid(int(user))
+    os.execv(command[0], command)
 _, status, used = os.wait4(process, 0)
 seconds = time.perf_counter() - begun
 print(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, file=sys.stderr)
@@ -40,10 +47,11 @@ def run(
     user: int | None = None,
 ) -> Usage:
     """Run a program in a folder, and return what it used. Raises CalledProcessError: it failed."""
+    program = shutil.which(command[0])
+    assert program is not None, command
+    words = [sys.executable, "-S", "-c", _START, str(user or ""), program, *command[1:]]
     done = subprocess.run(
-        [sys.executable, "-S", "-c", _START, *command],
-        env=environment, cwd=folder, user=user, group=user, check=True, text=True,
-        stderr=subprocess.PIPE,
-    )  # fmt: skip
+        words, env=environment, cwd=folder, check=True, text=True, stderr=subprocess.PIPE
+    )
     seconds, processor, memory = done.stderr.splitlines()[-1].split()
     return Usage(float(seconds), float(processor), int(memory))
