@@ -122,6 +122,11 @@ class FaultyServer:
         return authority_file() if self.tls_port else None
 
     @property
+    def given(self) -> list[bytes]:
+        """The messages that the maildrop has held until now, in their order."""
+        return list((self.store.given.get(self.user) or self.store.messages(self.user)).values())
+
+    @property
     def left(self) -> list[bytes]:
         """The messages in the maildrop, as they were given."""
         return list(self.store.messages(self.user).values())

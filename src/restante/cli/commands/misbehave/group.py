@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "serve": "Serve one fault, or all of them.",
     "list": "List the faults.",
+    "score": "Run a client at every fault, and judge it.",
 }
 """The modules of this package, each with a command of its name, and their lines in the help."""
 
