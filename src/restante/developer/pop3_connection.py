@@ -12,7 +12,7 @@ from restante.misbehave.conversation import as_octets, leave_alone
 from restante.net.addresses import format_host_port
 from restante.protocol.errors import LineTooLong, Refusal
 from restante.protocol.server.needs import Authenticate, AuthMethod
-from restante.protocol.server.serve import serve
+from restante.protocol.server.serve import serve as hold_conversation
 
 if TYPE_CHECKING:
     import asyncio
@@ -61,10 +61,10 @@ class DeveloperPop3Connection(FaultyConnection):
         super().connection_lost(exc)
         self._session_record.end(self._end.value if self._end else "disconnected")
 
-    def _serve(self, session: Session) -> Conversation:
+    def serve(self, session: Session) -> Conversation:
         """Hold the server's conversation, with the faults that are on, and write it down."""
         sharing, record = self._sharing, self._session_record
-        conversation = accept_tokens(serve(session), sharing.accounts)
+        conversation = accept_tokens(hold_conversation(session), sharing.accounts)
         if sharing.hidden:
             conversation = hide(conversation, sharing.hidden)
         altered = sharing.faults.alter(conversation, session, lambda text: record.note(fault=text))

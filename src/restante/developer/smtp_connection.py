@@ -51,7 +51,6 @@ class DeveloperSmtpConnection(DeliveryConnection):
     def __init__(self, sharing: SmtpSharing) -> None:
         self._sharing = sharing
         self._record: SessionRecord | None = None
-        self.serve = self._serve
         super().__init__(sharing.deliveries, Dialect.SMTP)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -75,7 +74,8 @@ class DeveloperSmtpConnection(DeliveryConnection):
             return self._deliver(need.message)
         return await super().fulfil(need)
 
-    def _serve(self, known: DeliverySession) -> Conversation:
+    def serve(self, known: DeliverySession) -> Conversation:
+        """Return the conversation of developer mode, with a record of it."""
         sharing = self._sharing
         self._session = session = DeveloperSmtpSession(
             dialect=known.dialect,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import socket
 import struct
+import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,7 +22,7 @@ from restante.misbehave.conversation import (
 )
 from restante.misbehave.effects import HangUp, Pause, ReadWhole, SendPart
 from restante.protocol.server.needs import Authenticate, AuthMethod
-from restante.protocol.server.serve import serve
+from restante.protocol.server.serve import serve as hold_conversation
 from restante.server.connection.backend import SessionBackend
 from restante.server.connection.connection import Connection
 
@@ -76,8 +76,13 @@ class FaultyConnection(Connection):
         self._shared = shared
         self._gone = asyncio.Event()  # the client has hung up, or sends no more
         self._last = self._loop.call_later(shared.longest, self.abort)
-        self.backend = functools.partial(FaultyBackend, self._gone, self._hang_up)
-        self.serve = self._serve
+
+    def backend(self, *parts: Any) -> FaultyBackend:
+        """Return what fulfils the needs of a faulty session.
+
+        It refers to the connection weakly: a cycle would keep OpenSSL's memory for the collector.
+        """
+        return FaultyBackend(self._gone, weakref.WeakMethod(self._hang_up), *parts)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the client. What is written counts as sent when the kernel has it."""
@@ -95,11 +100,11 @@ class FaultyConnection(Connection):
         self._last.cancel()
         super().connection_lost(exc)
 
-    def _serve(self, session: Session) -> Conversation:
+    def serve(self, session: Session) -> Conversation:
         """Hold the server's conversation with its fault, and keep a record of it."""
         record = self._shared.record
         number, record.sessions = record.sessions, record.sessions + 1
-        conversation = in_parts(serve(session), number)
+        conversation = in_parts(hold_conversation(session), number)
         conversation = alter(conversation, need=self._accept_token)
         recorder = _Recorder(record, session)
         altered = self._shared.alteration(conversation)
@@ -161,7 +166,12 @@ class FaultyBackend(SessionBackend):
 
     __slots__ = ("_gone", "_hang_up")
 
-    def __init__(self, gone: asyncio.Event, hang_up: Callable[[HangUp], None], *parts: Any) -> None:
+    def __init__(
+        self,
+        gone: asyncio.Event,
+        hang_up: weakref.WeakMethod[Callable[[HangUp], None]],
+        *parts: Any,
+    ) -> None:
         super().__init__(*parts)
         self._gone = gone
         self._hang_up = hang_up
@@ -191,7 +201,8 @@ class FaultyBackend(SessionBackend):
 
     async def _end(self, need: HangUp) -> None:
         await self._output.drain()
-        self._hang_up(need)
+        if hang_up := self._hang_up():
+            hang_up(need)
 
     async def _read(self, body: Chunks, wire: DotStuffer) -> bytes:
         """Return a long message as it is sent. Raises ValueError: it is too long for that."""

@@ -19,8 +19,8 @@ PROGRAM = """#!{python}
 from restante.cli.main import main
 from restante.server.processes import supervisor, worker
 
-worker.BEAT = supervisor.BEAT = 0.3
-supervisor.LONGEST_SILENCE = 1.2
+worker.BEAT = supervisor.BEAT = 0.5
+supervisor.LONGEST_SILENCE = 3.0
 main()
 """
 
@@ -56,7 +56,7 @@ def test_all_stand_still(workers: Workers) -> None:
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     wait_until(lambda: all(_state(pid) == "T" for pid in pids))
-    time.sleep(1.5)  # longer than the longest silence
+    time.sleep(3.5)  # longer than the longest silence
     for pid in pids:
         os.kill(pid, signal.SIGCONT)
     with workers.greeted():
