@@ -28,7 +28,7 @@ from restante.fetch.journal_rows import MessageState
 from restante.fetch.planner import MessageEntry, Policy
 from restante.fetch.retrieval import Retrieved
 from restante.testing import MemoryServer
-from support.broken_server import broken
+from support.broken_server import CLOSE, HELLO, SECOND, broken
 
 DELETE = Policy(keep_seconds=0)
 
@@ -311,3 +311,83 @@ def test_message_id(header: str, expected: str) -> None:
     content = Content(9, "s", header.encode())
     made = Retrieved(MessageEntry(1, "u", 9), content, {})
     assert made.preparation.message_id == expected
+
+
+def test_session_that_ends_in_the_middle(journal: Journal) -> None:
+    """A session that a server ends after an hour, as Gmail does, goes on in a new one."""
+    destination = ListDestination()
+    sessions: list[list[str]] = []
+
+    def retrieve(line: str) -> bytes:
+        sessions[-1].append(line)
+        if len(sessions) == 1 and line == "RETR 2":
+            return b"+OK\r\nSubject: Sec" + CLOSE
+        return (
+            b"+OK\r\n"
+            + (HELLO if line == "RETR 1" else SECOND).replace(b"\r\n.", b"\r\n..")
+            + b".\r\n"
+        )
+
+    with broken({"RETR": retrieve}) as odd:
+
+        def connect(_: Callable[[str, str], None]) -> Maildrop:
+            sessions.append([])
+            return blocking.connect(f"pop3://ann@127.0.0.1:{odd.port}", "secret")
+
+        fetcher = Fetcher(journal.of("odd"), [destination], connect, Policy())
+        list(fetcher.run())
+    assert sessions == [["RETR 1", "RETR 2"], ["RETR 2"]]
+    assert (destination.arrived, fetcher.failure) == ([HELLO, SECOND], None)
+    assert fetcher.summary.parked == []
+
+
+def test_description_of_what_stays(server: MemoryServer, journal: Journal) -> None:
+    """The journal has sender and subject of large and of rejected messages, while they stay."""
+    large = b"From: Bob <bob@x>\nSubject: =?utf-8?q?B=C3=BCcher?=\n\n" + b"x\n" * 500
+    server.add("lea", "secret", large, *letters("a"))
+    destination = ListDestination()
+    destination.before_delivery = _raise(MessageRefusedError("552 no"))
+    fetch(server, journal, "lea", destination, policy=Policy(max_size=500))
+    account = journal.of("lea")
+    found = {(row.state, row.sender, row.subject) for row in account.undelivered_messages()}
+    assert found == {("parked", "", "a"), ("too_large", "Bob", "Bücher")}
+    account.retry()
+    destination.before_delivery = lambda _: None
+    fetch(server, journal, "lea", destination)
+    assert account.undelivered_messages() == []
+
+
+def test_server_that_fails_at_top(journal: Journal) -> None:
+    """A server that hangs up at TOP is asked once, and the rest of the run goes on."""
+    destination = ListDestination()
+    with broken({"TOP": CLOSE}) as odd:
+        url = f"pop3://ann@127.0.0.1:{odd.port}"
+        for _ in range(2):
+            fetcher = Fetcher(
+                journal.of("odd"),
+                [destination],
+                lambda _: blocking.connect(url, "secret"),
+                Policy(max_size=len(SECOND)),
+            )
+            list(fetcher.run())
+        asked = [line for line in odd.heard if line.startswith("TOP")]
+    assert (destination.arrived, len(asked)) == ([SECOND], 1)
+
+
+def test_header_of_a_large_message(server: MemoryServer, journal: Journal) -> None:
+    """The header of a large message arrives once; the message stays, and can come whole later."""
+    large = b"Subject: Photos\nMessage-ID: <a@x>\nContent-Type: image/png\n\n" + b"x\n" * 500
+    server.add("mia", "secret", large)
+    destination = ListDestination()
+    policy = Policy(max_size=500, large_headers=True, keep_seconds=0)
+    for _ in range(2):
+        fetch(server, journal, "mia", destination, policy=policy)
+    [arrived] = destination.arrived
+    header, _, note = arrived.partition(b"\r\n\r\n")
+    assert b"Subject: Photos" in header
+    assert b"<a@x>" not in header
+    assert b"image/png" not in header
+    assert b"only the header of a message of 1" in note
+    assert len(server.messages("mia")) == 1
+    fetch(server, journal, "mia", destination)
+    assert (len(destination.arrived), server.messages("mia")) == (2, [])

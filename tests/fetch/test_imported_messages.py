@@ -44,6 +44,8 @@ def test_journal_of_an_older_version(tmp_path: Path) -> None:
         journal.of("work").note_known([("1", 10, None)])
     with sqlite3.connect(path) as database:
         database.execute("DROP TABLE imported")
+        for column in ("sender", "subject"):
+            database.execute(f"ALTER TABLE message DROP COLUMN {column}")
         database.execute("PRAGMA user_version = 1")
     database.close()
     with Journal(path) as journal:

@@ -86,3 +86,25 @@ def test_uids_changed() -> None:
 def test_unusable(uids: list[str | None], unusable: bool) -> None:
     """Unique-ids that are missing, doubled, or the message numbers identify nothing."""
     assert are_unusable(enumerate(uids, 1)) == unusable
+
+
+@pytest.mark.parametrize(
+    "state", [MessageState.PARKED, MessageState.PREPARED, MessageState.TOO_LARGE]
+)
+def test_undelivered_message_that_was_away(state: MessageState) -> None:
+    """A message that left its server before it was delivered is fetched, and not deleted."""
+    policy = Policy(keep_seconds=0)
+    away = plan([row("a", state)], policy=policy)
+    assert (away.left, away.gone) == (["a"], [])
+    back = plan([row("a", MessageState.LEFT)], "a", policy=policy)
+    assert ([m.uid for m in back.fetch], back.delete) == (["a"], [])
+
+
+def test_headers_of_large_messages() -> None:
+    """The header of a message that is too large is due until it is delivered, and never deleted."""
+    policy = Policy(max_size=9, keep_seconds=0, large_headers=True)
+    [header] = plan([], "a", policy=policy).headers
+    assert header.number == 1
+    again = plan([row(header.uid, MessageState.HERE)], "a", policy=policy)
+    assert (again.headers, again.gone, again.delete) == ([], [], [])
+    assert plan([row(header.uid, MessageState.HERE)], policy=policy).gone == [header.uid]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restante.fetch.imported_messages import ImportedMessages
-from restante.fetch.journal_rows import Doubt, KnownMessage, MessageState
+from restante.fetch.journal_rows import Doubt, KnownMessage, MessageState, UndeliveredMessage
 
 if TYPE_CHECKING:
     import sqlite3
@@ -71,7 +71,8 @@ class AccountJournal:
         with self._journal.errors():
             rows = self._execute(
                 "SELECT uid, destination FROM delivery JOIN message ON message = id"
-                " WHERE account = ? AND here AND state IN ('prepared', 'parked')"
+                " WHERE account = ? AND here"
+                " AND state IN ('prepared', 'parked', 'too_large', 'left')"
             )
             for uid, url in rows:
                 found.setdefault(uid, set()).add(url)
@@ -145,6 +146,38 @@ class AccountJournal:
                 (self.account, uid, MessageState.PARKED, now, now, size, now + gap, reason[:500]),
             )
 
+    def note_too_large(self, messages: Iterable[tuple[str, int]]) -> None:
+        """Note messages that stay at the server for their size: pairs of unique-id and octets."""
+        now = self._journal.clock()
+        with self._journal.transaction() as database:
+            database.executemany(
+                "INSERT INTO message (account, uid, state, first_seen, changed, size)"
+                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (account, uid) DO UPDATE"
+                " SET state = excluded.state, changed = excluded.changed, size = excluded.size",
+                [
+                    (self.account, uid, MessageState.TOO_LARGE, now, now, size)
+                    for uid, size in messages
+                ],
+            )
+
+    def describe(self, messages: Iterable[tuple[str, str, str]]) -> None:
+        """Note the sender and the subject of messages, as triples with the unique-id."""
+        with self._journal.transaction() as database:
+            database.executemany(
+                "UPDATE message SET sender = ?2, subject = ?3 WHERE account = ?4 AND uid = ?1",
+                [(*message, self.account) for message in messages],
+            )
+
+    def undelivered_messages(self) -> list[UndeliveredMessage]:
+        """Return the messages that are parked or too large, the oldest first."""
+        columns = ", ".join(UndeliveredMessage._fields)
+        with self._journal.errors():
+            rows = self._execute(
+                f"SELECT {columns} FROM message WHERE account = ?"  # noqa: S608  # the names of fields
+                " AND state IN ('parked', 'too_large') ORDER BY first_seen, id"
+            )
+            return [UndeliveredMessage(row[0], _STATES[row[1]], *row[2:]) for row in rows]
+
     def retry(self) -> None:
         """Try all parked messages again at the next run."""
         with self._journal.transaction():
@@ -161,7 +194,7 @@ class AccountJournal:
             database.executemany(
                 "INSERT INTO message (account, uid, state, first_seen, changed, size)"
                 " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (account, uid) DO UPDATE"
-                " SET state = excluded.state WHERE state IN ('parked')",
+                " SET state = excluded.state WHERE state IN ('parked', 'too_large', 'left')",
                 [
                     (
                         self.account,
@@ -226,8 +259,9 @@ class AccountJournal:
                 (now, outcome, self.account),
             )
             database.execute(
-                "DELETE FROM message WHERE account = ? AND state = ? AND changed < ?",
-                (self.account, MessageState.GONE, now - KEPT),
+                "DELETE FROM message WHERE account = ? AND state IN ('gone', 'left')"
+                " AND changed < ?",
+                (self.account, now - KEPT),
             )
         return before[0] if before else None
 

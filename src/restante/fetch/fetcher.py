@@ -16,6 +16,8 @@ import time
 from typing import TYPE_CHECKING
 
 from restante.fetch import identity
+from restante.fetch.batches import first_messages, split_into_groups
+from restante.fetch.descriptions import Describer
 from restante.fetch.errors import FetchError
 from restante.fetch.events import (
     DoubtSettled,
@@ -30,6 +32,7 @@ from restante.fetch.events import (
 from restante.fetch.group import Group
 from restante.fetch.interfaces import DestinationError, MessageRefusedError, Settled
 from restante.fetch.journal_rows import MessageState
+from restante.fetch.large_headers import retrieve_headers
 from restante.fetch.planner import MessageEntry, make_plan
 from restante.fetch.retrieval import Receiver
 from restante.protocol.errors import (
@@ -51,13 +54,10 @@ if TYPE_CHECKING:
     from restante.fetch.planner import Plan, Policy
     from restante.protocol.client.operations import MessageEnd
 
-SESSION_MESSAGES = 200  # that one session fetches; then QUIT confirms their deletion
-MOST_SESSIONS = 20  # of a run, about: each lists all messages again
-SESSION_OCTETS = 100_000_000
-GROUP_OCTETS = 8_000_000  # that are prepared at once, whatever the destination allows
 MOST_IN_A_ROW = 3  # messages that fail one after the other: it is the server or the destination
 
 LOST = (ConnectionLostError, ReplyTimeoutError, TruncatedReplyError)
+ENDED = (ConnectionLostError, TruncatedReplyError)
 BROKEN = (*LOST, MalformedReplyError)
 """Errors after which a session cannot go on."""
 
@@ -104,6 +104,8 @@ class Fetcher:
         self._under_way: MessageEntry | None = None
         self._inexact = journal.approximate_sizes
         self._suspect: tuple[MessageEntry, RemoteError] | None = None
+        self._described = Describer(journal)
+        self._before_session = 0  # messages that were delivered before
 
     def stop(self) -> None:
         """End the run after the message under way; signal handlers and threads may call it."""
@@ -165,6 +167,7 @@ class Fetcher:
     def _hold_session(self) -> Generator[FetchEvent, None, bool]:
         """Hold one session, and return whether another one has something to do."""
         drop = self._connect(self._note)
+        self._before_session = self.summary.new
         try:
             yield from self._park_suspect()
             more = yield from self._use(drop)
@@ -173,6 +176,9 @@ class Fetcher:
             if error.id == "list-size" and not self._inexact:
                 self._inexact = True
                 self._journal.note_approximate_sizes()
+                return not self._stopping
+            if self._is_only_over(error):
+                self._under_way, self._described.is_asking = None, False
                 return not self._stopping
             if self._under_way is None:
                 raise
@@ -186,6 +192,16 @@ class Fetcher:
             raise
         yield from self._new_notices()
         return more and not self._stopping
+
+    def _is_only_over(self, error: RemoteError) -> bool:
+        """Return whether a lost session says nothing of the message under way.
+
+        Gmail ends a session with its access token, an hour or less after its beginning. Where a
+        session delivered something, the message under way begins the next one. A header that a
+        server fails at is not asked for again.
+        """
+        progressed = self.summary.new > self._before_session
+        return self._described.is_asking or (isinstance(error, ENDED) and progressed)
 
     def _park_suspect(self) -> Iterator[FetchEvent]:
         """Park the message that broke the session before: the server is there, so it was that."""
@@ -203,13 +219,17 @@ class Fetcher:
         self.summary.too_large, self.summary.waiting = plan.too_large, plan.waiting
         to_fetch = self._within_limit([m for m in plan.fetch if m.uid not in self._avoided])
         delayed = "LOGIN-DELAY" in (drop.session.capabilities or {})
-        chosen = to_fetch if delayed else _first_messages(to_fetch)
+        chosen = to_fetch if delayed else first_messages(to_fetch)
         yield SessionPlanned(len(listed), len(to_fetch), sum(m.size for m in to_fetch))
         yield from self._fetch(drop, chosen)
+        yield from self._fetch_headers(drop, plan.headers)
+        self._described.add_too_large(plan.new_too_large)
+        self._described.ask(drop)
         if chosen and self._policy.keep_seconds is not None:
             plan = self._plan(listed)
         yield from self._delete(drop, plan.delete)
         self._journal.note_state(plan.gone, MessageState.GONE)
+        self._journal.note_state(plan.left, MessageState.LEFT)
         return len(chosen) < len(to_fetch)
 
     def _plan(self, listed: Sequence[MessageEntry]) -> Plan:
@@ -220,14 +240,8 @@ class Fetcher:
         return messages if limit is None else messages[: max(0, limit - self.summary.new)]
 
     def _judge(self, drop: Maildrop, doubtful: Mapping[MessageEntry, str]) -> None:
-        """Compare the headers of known messages whose sizes have changed.
-
-        With the same header, only the size by LIST is another. Else the server has given the
-        unique-id to another message, which is new.
-        """
-        digests = identity.header_digests(drop, [message.number for message in doubtful])
-        same = [m for m, digest in doubtful.items() if digests.get(m.number) == digest]
-        others = [m for m in doubtful if m.number in digests and m not in same]
+        """Note which known messages only have other sizes, and which ones are new messages."""
+        same, others = identity.compare_headers(drop, doubtful)
         self._journal.note_sizes((message.uid, message.size) for message in same)
         self._journal.forget(message.uid for message in others)
 
@@ -236,7 +250,7 @@ class Fetcher:
         most = min(made.batch for made in self._destinations.values())
         have = self._journal.partly_delivered()
         come = 0
-        for some in _groups(messages, most):
+        for some in split_into_groups(messages, most):
             if self._stopping:
                 break
             group = Group(self._destinations, self._journal)
@@ -248,6 +262,20 @@ class Fetcher:
                     raise
                 come += group.octets
                 yield OctetsReceived(come)
+                yield from self._deliver(group)
+            finally:
+                group.discard()
+
+    def _fetch_headers(
+        self, drop: Maildrop, messages: Sequence[MessageEntry]
+    ) -> Iterator[FetchEvent]:
+        """Deliver the headers of messages that are too large."""
+        most = min(made.batch for made in self._destinations.values())
+        for some in split_into_groups(messages, most):
+            group = Group(self._destinations, self._journal)
+            try:
+                for made in retrieve_headers(drop, some, self._journal, self._destinations):
+                    group.add(made)
                 yield from self._deliver(group)
             finally:
                 group.discard()
@@ -281,6 +309,7 @@ class Fetcher:
                 if isinstance(piece, ServerRefusedError):
                     receiver.discard()
                     yield self._set_aside(receiver.message, str(piece))
+                    self._described.add(receiver.message)
                 else:
                     group.add(receiver.finish())
             self._under_way = None
@@ -314,6 +343,7 @@ class Fetcher:
         for made in group.deliver():
             if made.refused:
                 yield self._set_aside(made.message, made.refused)
+                self._described.note_header(made.message.uid, made.content.header)
                 self._count_failure(FetchError("fetch-delivery", made.refused))
                 continue
             self._failed_in_a_row = 0
@@ -364,29 +394,3 @@ class Fetcher:
         for id_ in self._notices.keys() - self._shown:
             yield Notice(id_, self._notices[id_])
         self._shown |= self._notices.keys()
-
-
-def _groups(messages: Sequence[MessageEntry], most: int) -> Iterator[list[MessageEntry]]:
-    """Yield messages in parts that are delivered together."""
-    some: list[MessageEntry] = []
-    octets = 0
-    for message in messages:
-        if some and (len(some) >= most or octets + message.size > GROUP_OCTETS):
-            yield some
-            some, octets = [], 0
-        some.append(message)
-        octets += message.size
-    if some:
-        yield some
-
-
-def _first_messages(messages: list[MessageEntry]) -> list[MessageEntry]:
-    """Return the messages of one session: some servers slow down or end long ones."""
-    most = max(SESSION_MESSAGES, len(messages) // MOST_SESSIONS)
-    most_octets = max(SESSION_OCTETS, sum(message.size for message in messages) // MOST_SESSIONS)
-    octets = 0
-    for place, message in enumerate(messages[:most]):
-        octets += message.size
-        if octets > most_octets and place:
-            return messages[:place]
-    return messages[:most]

@@ -14,7 +14,7 @@ from restante.fetch.planner import MessageEntry, are_unusable
 from restante.protocol.errors import ServerRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from restante.client.blocking import Maildrop
     from restante.fetch.journal_rows import KnownMessage
@@ -81,6 +81,19 @@ def header_digests(drop: Maildrop, numbers: Iterable[int]) -> dict[int, str]:
             if not isinstance(head, ServerRefusedError):
                 found[number] = header_digest(head)
     return found
+
+
+def compare_headers(
+    drop: Maildrop, known: Mapping[MessageEntry, str]
+) -> tuple[list[MessageEntry], list[MessageEntry]]:
+    """Return which messages have the headers that they had, by their digests, and which do not.
+
+    With the same header, only the size by LIST is another. Else the server has given the unique-id
+    to another message, which is new.
+    """
+    digests = header_digests(drop, [message.number for message in known])
+    same = [message for message, digest in known.items() if digests.get(message.number) == digest]
+    return same, [m for m in known if m.number in digests and m not in same]
 
 
 def header_digest(head: bytes) -> str:

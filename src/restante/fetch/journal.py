@@ -45,7 +45,11 @@ CREATE TABLE imported (
     PRIMARY KEY (mailbox, name, digest)
 ) STRICT, WITHOUT ROWID;
 """
-_VERSIONS = (_SCHEMA, _IMPORTED)
+_DESCRIPTION = """
+ALTER TABLE message ADD COLUMN sender TEXT NOT NULL DEFAULT '';
+ALTER TABLE message ADD COLUMN subject TEXT NOT NULL DEFAULT '';
+"""
+_VERSIONS = (_SCHEMA, _IMPORTED, _DESCRIPTION)
 """What each version of the schema has added."""
 
 

@@ -22,6 +22,10 @@ class MessageState(StrEnum):
     """The server does not list it any more."""
     PARKED = "parked"
     """It cannot be fetched or delivered; it is tried again later."""
+    TOO_LARGE = "too_large"
+    """Its user does not want messages of this size."""
+    LEFT = "left"
+    """The server does not list it any more, and it was never at all destinations."""
 
 
 FETCHED = frozenset({MessageState.HERE, MessageState.KNOWN, MessageState.ASKED, MessageState.GONE})
@@ -39,6 +43,23 @@ class KnownMessage(NamedTuple):
     header_sha256: str | None
     next_try: float
     reason: str
+
+
+class UndeliveredMessage(NamedTuple):
+    """A message that stays at its server: it is parked, or too large.
+
+    `sender` and `subject` are as they were sent, and "" where the server did not give the header.
+    Times are seconds since 1970.
+    """
+
+    uid: str
+    state: MessageState
+    first_seen: float
+    size: int
+    next_try: float
+    reason: str
+    sender: str
+    subject: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from restante.fetch.errors import FetchError
 from restante.fetch.journal_rows import FETCHED, MessageState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from restante.fetch.journal_rows import KnownMessage
 
@@ -34,12 +34,14 @@ class Policy:
         max_size: octets by LIST of the largest message that is fetched, None for any.
         newest_first: fetch in the opposite order.
         limit: the most messages that one run fetches, None for all.
+        large_headers: deliver the header of a message that is larger than `max_size`.
     """
 
     keep_seconds: float | None = None
     max_size: int | None = None
     newest_first: bool = False
     limit: int | None = None
+    large_headers: bool = False
 
 
 @dataclass(slots=True)
@@ -52,16 +54,22 @@ class Plan:
         doubtful: known messages with another size than before, and the digests of the headers
             that they had: these decide whether they are the same.
         too_large: messages that the policy leaves at the server.
+        new_too_large: those of them that the journal does not have as such.
+        headers: those of them whose header is to be delivered, under the unique-ids of the headers.
         waiting: parked messages that are not tried again yet.
-        gone: unique-ids that the server does not list any more.
+        gone: unique-ids of fetched messages that the server does not list any more.
+        left: unique-ids of other messages that it does not list any more.
     """
 
     fetch: list[MessageEntry] = field(default_factory=list)
     delete: list[MessageEntry] = field(default_factory=list)
     doubtful: dict[MessageEntry, str] = field(default_factory=dict)
     too_large: list[MessageEntry] = field(default_factory=list)
+    new_too_large: list[MessageEntry] = field(default_factory=list)
+    headers: list[MessageEntry] = field(default_factory=list)
     waiting: list[MessageEntry] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
 
 def make_plan(
@@ -79,18 +87,22 @@ def make_plan(
     plan = Plan()
     not_known = {message.uid: message for message in listed}
     to_fetch: list[MessageEntry] = []
+    missing: list[KnownMessage] = []
+    noted: set[str] = set()  # unique-ids of messages that were too large before
     were_there = 0
     for row in known:
         were_there += row.state in _WERE_THERE
         message = not_known.pop(row.uid, None)
         if message is None:
-            if row.state in _WERE_THERE or row.state is MessageState.PARKED:
-                plan.gone.append(row.uid)
+            if row.state is not MessageState.GONE:
+                missing.append(row)
         elif row.state in FETCHED:
             _plan_fetched(plan, message, row, policy, now)
         elif row.state is MessageState.PARKED and row.next_try > now:
             plan.waiting.append(message)
         else:
+            if row.state is MessageState.TOO_LARGE:
+                noted.add(row.uid)
             to_fetch.append(message)
     if len(not_known) == len(listed):
         _check_uids(len(listed), were_there)
@@ -98,10 +110,41 @@ def make_plan(
     plan.waiting.sort()
     to_fetch += not_known.values()
     _plan_fetch(plan, to_fetch, policy)
+    plan.new_too_large = [message for message in plan.too_large if message.uid not in noted]
+    _plan_missing(plan, missing, {_HEADER_OF + message.uid: message for message in plan.too_large})
+    if policy.large_headers:
+        _plan_headers(plan, {row.uid: row for row in missing}, now)
     return plan
 
 
 _WERE_THERE = FETCHED - {MessageState.GONE}
+
+_HEADER_OF = "header of "  # a unique-id of a server has no space: RFC 1939 section 7
+
+
+def _plan_missing(
+    plan: Plan, rows: Iterable[KnownMessage], headers: Mapping[str, MessageEntry]
+) -> None:
+    """Find the known messages that the server does not list any more.
+
+    A message that was never delivered is fetched if it is back.
+    """
+    for row in rows:
+        if row.uid in headers:
+            continue
+        if row.state in FETCHED:
+            plan.gone.append(row.uid)
+        elif row.state is not MessageState.LEFT:
+            plan.left.append(row.uid)
+
+
+def _plan_headers(plan: Plan, rows: Mapping[str, KnownMessage], now: float) -> None:
+    """Find the large messages whose headers are not delivered."""
+    for message in plan.too_large:
+        header = message._replace(uid=_HEADER_OF + message.uid)
+        row = rows.get(header.uid)
+        if row is None or (row.state not in FETCHED and row.next_try <= now):
+            plan.headers.append(header)
 
 
 def _plan_fetch(plan: Plan, messages: list[MessageEntry], policy: Policy) -> None:

@@ -1,0 +1,41 @@
+"""How many messages are fetched at once: in a session, and in a group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from restante.fetch.planner import MessageEntry
+
+SESSION_MESSAGES = 200  # that one session fetches; then QUIT confirms their deletion
+MOST_SESSIONS = 20  # of a run, about: each lists all messages again
+SESSION_OCTETS = 100_000_000
+GROUP_OCTETS = 8_000_000  # that are prepared at once, whatever the destination allows
+
+
+def split_into_groups(messages: Sequence[MessageEntry], most: int) -> Iterator[list[MessageEntry]]:
+    """Yield messages in parts of at most `most` that are delivered together."""
+    some: list[MessageEntry] = []
+    octets = 0
+    for message in messages:
+        if some and (len(some) >= most or octets + message.size > GROUP_OCTETS):
+            yield some
+            some, octets = [], 0
+        some.append(message)
+        octets += message.size
+    if some:
+        yield some
+
+
+def first_messages(messages: list[MessageEntry]) -> list[MessageEntry]:
+    """Return the messages of one session: some servers slow down or end long ones."""
+    most = max(SESSION_MESSAGES, len(messages) // MOST_SESSIONS)
+    most_octets = max(SESSION_OCTETS, sum(message.size for message in messages) // MOST_SESSIONS)
+    octets = 0
+    for place, message in enumerate(messages[:most]):
+        octets += message.size
+        if octets > most_octets and place:
+            return messages[:place]
+    return messages[:most]

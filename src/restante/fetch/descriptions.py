@@ -1,0 +1,73 @@
+"""Sender and subject of messages that stay at the server: a user knows a message by them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.fetch.identity import AT_ONCE
+from restante.protocol.errors import ServerRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from restante.client.blocking import Maildrop
+    from restante.fetch.account_journal import AccountJournal
+    from restante.fetch.planner import MessageEntry
+
+MOST_CHARACTERS = 200  # of a sender, and of a subject
+HEADER_OCTETS = 64 * 1024  # of a header that are read for them
+
+
+class Describer:
+    """Notes the senders and the subjects of messages that are not delivered.
+
+    The server is asked for the header of each message once, since a server may fail at it.
+
+    Attributes:
+        is_asking: whether the server was asked, and has not answered.
+    """
+
+    def __init__(self, journal: AccountJournal) -> None:
+        self.is_asking = False
+        self._journal = journal
+        self._unknown: list[MessageEntry] = []
+
+    def add(self, message: MessageEntry) -> None:
+        """Ask for the header of a message later in this session."""
+        self._unknown.append(message)
+
+    def add_too_large(self, messages: Sequence[MessageEntry]) -> None:
+        """Note messages that are too large, and ask for their headers."""
+        if messages:
+            self._journal.note_too_large((message.uid, message.size) for message in messages)
+            self._unknown += messages
+
+    def note_header(self, uid: str, header: bytes) -> None:
+        """Note what the header of a message says."""
+        self._journal.describe([(uid, *_describe(header))])
+
+    def ask(self, drop: Maildrop) -> None:
+        """Ask for the headers of the messages that were added. Raises RemoteError."""
+        messages, self._unknown = self._unknown, []
+        self.is_asking = True
+        for start in range(0, len(messages), AT_ONCE):
+            some = messages[start : start + AT_ONCE]
+            heads = drop.headers([message.number for message in some], keep=HEADER_OCTETS)
+            self._journal.describe(
+                (message.uid, *_describe(head))
+                for message, head in zip(some, heads, strict=True)
+                if not isinstance(head, ServerRefusedError)
+            )
+        self.is_asking = False
+
+
+def _describe(header: bytes) -> tuple[str, str]:
+    """Return the sender and the subject, decoded, and not harmless for a terminal."""
+    from restante.mail import message  # with all charsets
+
+    found = message.summary(header)
+    return _storable(found.sender), _storable(found.subject)
+
+
+def _storable(text: str) -> str:
+    return text[:MOST_CHARACTERS].encode(errors="replace").decode()
