@@ -12,6 +12,7 @@ import pytest
 from fetch.destinations.contract import *  # noqa: F403
 from fetch.destinations.contract import LETTER, OTHER, deliver, opened, prepare, source, write
 from fetch.destinations.smtp_double import CLOSE, HANG, SmtpDouble, smtp_double
+from restante.fetch.destinations.accepted_recipients import KEPT, AcceptedRecipients
 from restante.fetch.destinations.smtp import SmtpDestination
 from restante.fetch.destinations.smtp_address import parse_smtp_url
 from restante.fetch.destinations.smtp_login import Login
@@ -435,3 +436,14 @@ def test_disk_is_full(place: SmtpPlace, monkeypatch: pytest.MonkeyPatch) -> None
 def _unreadable() -> Iterator[bytes]:
     yield b"Subject: half\r\n"
     raise DestinationUnavailableError("broken disk")
+
+
+def test_old_notes_of_recipients(tmp_path: Path) -> None:
+    """What is known of a message's recipients is removed when nothing asks for it any more."""
+    accepted = AcceptedRecipients(str(tmp_path), "lmtp:here")
+    accepted.add("id", ["ann@example.com"])
+    written = next(tmp_path.iterdir()).stat().st_mtime
+    accepted.remove_old(written + KEPT)
+    assert accepted.find("id") == {"ann@example.com"}
+    accepted.remove_old(written + KEPT + 1)
+    assert list(tmp_path.iterdir()) == []

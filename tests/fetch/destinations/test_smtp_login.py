@@ -170,3 +170,25 @@ def test_an_unusable_cafile(double: SmtpDouble, tmp_path: Path) -> None:
     """A file of certificates that cannot be read is named."""
     with pytest.raises(DestinationUnavailableError, match=f"cafile={tmp_path}/none cannot be used"):
         _connect(double, f"&tls=yes&cafile={tmp_path}/none")
+
+
+def test_trace(double: SmtpDouble) -> None:
+    """The trace has commands and replies, and no secret, whatever the mechanism."""
+    for mechanism, answer in (("PLAIN", _plain), ("LOGIN", _login), ("CRAM-MD5", _cram_md5)):
+        double.features, double.auth = [b"STARTTLS", b"AUTH " + mechanism.encode()], answer
+        url = f"smtp://{USER}@localhost:{double.port}?rcpt=ann@example.com"
+        lines: list[str] = []
+
+        def trace(direction: str, line: str, lines: list[str] = lines) -> None:
+            lines.append(f"{direction} {line}")
+
+        connect(parse_smtp_url(url), PASSWORD_LOGIN, SmtpDeadlines(open=20), trace).leave()
+        assert f"> AUTH {mechanism} ***" in lines
+        assert "< 235 ok" in lines
+        assert "> QUIT" in lines
+        for secret in (
+            PASSWORD,
+            _encode(PASSWORD).decode(),
+            _encode(f"\0{USER}\0{PASSWORD}").decode(),
+        ):
+            assert not any(secret in line for line in lines)

@@ -17,6 +17,8 @@ from restante.fetch.destinations.disk_errors import as_unavailable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+KEPT = 400 * 86400  # seconds, as long as the journal remembers messages
+
 _WHAT = "the recipients that have a message cannot be noted in"
 
 
@@ -53,6 +55,16 @@ class AcceptedRecipients:
         """Remove what was noted: all recipients have the message. It raises nothing."""
         with contextlib.suppress(OSError):
             self._file(fetch_id).unlink(missing_ok=True)
+
+    def remove_old(self, now: float) -> None:
+        """Remove what was noted more than KEPT before `now`. It raises nothing.
+
+        Its messages have left their server, or were given up.
+        """
+        with contextlib.suppress(OSError):
+            for file in self._folder.iterdir():
+                if file.stat().st_mtime < now - KEPT:
+                    file.unlink()
 
     def _file(self, fetch_id: str) -> Path:
         return self._folder / f"{fetch_id}-{self._destination}"

@@ -6,6 +6,7 @@ No server can be asked whether it has a message. So the reply to the final dot i
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, cast
 
 from restante.fetch.destinations.accepted_recipients import AcceptedRecipients
@@ -29,7 +30,7 @@ from restante.fetch.interfaces import (
 from restante.fetch.spool import Spool, SpooledDraft
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from restante.fetch.destinations.smtp_address import SmtpAddress
     from restante.fetch.destinations.smtp_login import Login
@@ -43,6 +44,9 @@ class SmtpDestination:
     """A server that accepts mail by SMTP or LMTP.
 
     `state` is the folder of the fetcher's state. `login` has what the server authenticates.
+
+    Attributes:
+        trace: gets ">" or "<" and each line of a session, without secrets; None for no trace.
     """
 
     batch = 1  # a message that is prepared and not delivered may come twice
@@ -59,6 +63,7 @@ class SmtpDestination:
         self._address = address
         self._login = login
         self._deadlines = deadlines or SmtpDeadlines()
+        self.trace: Callable[[str, str], None] | None = None
         self._spool = Spool(f"{state}/spool")
         self._accepted = AcceptedRecipients(f"{state}/accepted", url)
         self._session: SmtpSession | None = None
@@ -66,7 +71,8 @@ class SmtpDestination:
     def open(self) -> None:
         """Connect and authenticate."""
         self._spool.open()
-        self._session = connect(self._address, self._login, self._deadlines)
+        self._accepted.remove_old(time.time())
+        self._session = self._connect()
 
     def start(self, message: SourceMessage) -> Draft:
         """Return a draft in the spool."""
@@ -137,6 +143,9 @@ class SmtpDestination:
                 f"{', '.join(accepted)} have the message; {error}"
             ) from error
 
+    def _connect(self) -> SmtpSession:
+        return connect(self._address, self._login, self._deadlines, self.trace)
+
     def _begin(self, letter: Letter) -> SmtpTransaction:
         """Return a transaction whose sender was accepted, in a new session if the old one ended."""
         if self._session and self._session.sock:
@@ -146,7 +155,7 @@ class SmtpDestination:
                 return transaction
             except SessionLostError:  # servers end idle sessions, and nothing was sent in it
                 pass
-        self._session = connect(self._address, self._login, self._deadlines)
+        self._session = self._connect()
         transaction = SmtpTransaction(self._session, self._address, self._deadlines)
         transaction.begin(letter)
         return transaction

@@ -41,11 +41,16 @@ class Login:
         return Credentials(address.user, secret, address.host, address.port)
 
 
-def connect(address: SmtpAddress, login: Login | None, deadlines: SmtpDeadlines) -> SmtpSession:
+def connect(
+    address: SmtpAddress,
+    login: Login | None,
+    deadlines: SmtpDeadlines,
+    trace: Callable[[str, str], None] | None = None,
+) -> SmtpSession:
     """Return a session in which mail can be sent. Raises DestinationUnavailableError."""
     if address.user and login is None:
         raise DestinationUnavailableError(f"{address}: the password of {address.user} is missing")
-    session = SmtpSession(address, deadlines)
+    session = SmtpSession(address, deadlines, trace)
     try:
         _open(session, address, login if address.user else None)
         return session

@@ -23,6 +23,8 @@ from restante.protocol.client.sasl import SaslRefusal
 from restante.protocol.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from typing_extensions import Buffer
 
     from restante.client.mechanisms import Credentials
@@ -83,8 +85,16 @@ class SmtpSession(smtplib.SMTP):
 
     ends: float  # the time of time.monotonic() before which a method must be done
 
-    def __init__(self, address: SmtpAddress, deadlines: SmtpDeadlines) -> None:
+    def __init__(
+        self,
+        address: SmtpAddress,
+        deadlines: SmtpDeadlines,
+        trace: Callable[[str, str], None] | None = None,
+    ) -> None:
+        """`trace` gets ">" or "<" and each command and reply, without secrets."""
         super().__init__(local_hostname="localhost")
+        self._trace: Final = trace
+        self._is_secret = False  # whether commands are responses to AUTH
         self._address: Final = address
         self._deadlines: Final = deadlines
         self._received = b""
@@ -136,6 +146,17 @@ class SmtpSession(smtplib.SMTP):
         first = next(responder)
         initial = "" if first is None else f" {_base64(first) or '='}"
         reply = self.docmd("AUTH", f"{mechanism}{initial}")
+        self._is_secret = True
+        try:
+            reply = self._respond(responder, reply)
+        finally:
+            self._is_secret = False
+        if reply[0] == 235:
+            _conclude(responder)
+        return Reply.of(reply)
+
+    def _respond(self, responder: Responder, reply: tuple[int, bytes]) -> tuple[int, bytes]:
+        """Answer the challenges of a mechanism, and return the reply that ends it."""
         for _ in range(MOST_CHALLENGES):
             if reply[0] != 334:
                 break
@@ -147,9 +168,16 @@ class SmtpSession(smtplib.SMTP):
                 self.docmd("*")
                 raise
             reply = self.docmd(_base64(response))
-        if reply[0] == 235:
-            _conclude(responder)
-        return Reply.of(reply)
+        return reply
+
+    def putcmd(self, cmd: str, args: str = "") -> None:
+        """Send a command."""
+        if self._trace is not None:
+            line = "***" if self._is_secret else f"{cmd} {args}".strip()
+            if cmd.upper() == "AUTH":
+                line = f"AUTH {args.partition(' ')[0]} ***"
+            self._trace(">", line)
+        super().putcmd(cmd, args)
 
     def getreply(self) -> tuple[int, bytes]:
         """Return a reply, at most LARGEST_REPLY octets, before `ends`."""
@@ -159,6 +187,8 @@ class SmtpSession(smtplib.SMTP):
             line = self._read_line()
             found = _REPLY_LINE.fullmatch(line)
             size += len(line)
+            if self._trace is not None:
+                self._trace("<", line.decode(errors="replace").rstrip("\r\n"))
             if not found or size > LARGEST_REPLY:
                 raise smtplib.SMTPServerDisconnected("its reply is not SMTP")
             lines.append((found[3] or b"").strip())

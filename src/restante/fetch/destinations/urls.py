@@ -37,6 +37,7 @@ class DestinationSettings:
         addresses: the recipients for each address of such a field.
         hold: park a message that may have been delivered, where no destination can be asked.
         imported: the journal's part for Gmail, which requires it.
+        trace: gets ">" or "<" and each line of an SMTP session, without secrets; None for no trace.
     """
 
     state: Path
@@ -46,6 +47,7 @@ class DestinationSettings:
     addresses: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     hold: bool = False
     imported: ImportedMessages | None = None
+    trace: Callable[[str, str], None] | None = None
 
 
 def open_destination(url: str, settings: DestinationSettings) -> Destination:
@@ -93,7 +95,9 @@ def _smtp(url: str, settings: DestinationSettings) -> Destination:
         login = Login(token=token.token)
     elif address.user and settings.password is not None:
         login = Login(Secret(settings.password().encode()))
-    return SmtpDestination(url, address, str(settings.state), login)
+    destination = SmtpDestination(url, address, str(settings.state), login)
+    destination.trace = settings.trace
+    return destination
 
 
 def _imap(url: str, settings: DestinationSettings) -> Destination:
