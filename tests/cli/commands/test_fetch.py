@@ -239,3 +239,47 @@ def test_no_space(user: User) -> None:
     with pytest.raises(OSError, match="No space left"):
         require_space(2**60, str(user.folder))
     require_space(1, str(user.folder))
+
+
+LARGE = b"From: Bob <bob@x>\nSubject: Photos\x1b[2J\n\n" + b"x\n" * 900
+
+
+def test_large_messages(user: User) -> None:
+    """A large message is named in each run and in the status, and --big headers announces it."""
+    user.server.add(user.name, "secret", LARGE)
+    to = ("--to", f"maildir:{user.maildir}", "--max-size", "1k")
+    for _ in range(2):
+        ran = user.fetch(user.account, *to)
+        assert '"Photos' in ran.out, ran
+        assert "from Bob: see --max-size" in ran.out
+        assert "\x1b" not in ran.out
+    assert '"Photos' in user.fetch("--status").out
+    [status] = json.loads(user.fetch("--status", "--json").out)
+    assert [row["from"] for row in status["too_large_messages"]] == ["Bob"]
+    assert "1 new" in user.fetch(user.account, *to, "--big", "headers").out
+
+
+def test_delete_big(user: User) -> None:
+    """Large messages are deleted only after a confirmation, and only they."""
+    user.server.add(user.name, "secret", LARGE)
+    command = (user.account, "--to", f"maildir:{user.maildir}", "--delete-big")
+    assert user.fetch(*command).code == 2
+    refused = user.fetch(*command, "--max-size", "1k")
+    assert (refused.code, user.left) == (2, 4), refused
+    ran = user.fetch(*command, "--max-size", "1k", "--yes")
+    assert (ran.code, user.left, user.arrived) == (0, 3, 3), ran
+    assert "1 message deleted" in ran.out
+
+
+def test_log(user: User) -> None:
+    """The log has a line for each message that is delivered and deleted, without its header."""
+    file = user.folder / "fetch.log"
+    to = ("--to", f"maildir:{user.maildir}", "--delete", "--log", str(file))
+    assert user.fetch(user.account, *to).code == 0
+    lines = file.read_text().splitlines()
+    events = [line.split(" ")[1] for line in lines]
+    assert events == 3 * ["event=delivered"] + 3 * ["event=deleted"]
+    for key in (f"account={user.account}", "uid=", "id=", "octets=", "seconds=", "to=maildir:"):
+        assert key in lines[0]
+    assert "Subject" not in file.read_text()
+    assert file.stat().st_mode & 0o777 == 0o600

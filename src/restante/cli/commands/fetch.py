@@ -70,6 +70,17 @@ class FetchCommand(AccountCommand, click.Group):
 @click.option("--retry", is_flag=True, help="Try parked messages again at once.")
 @click.option("--skip", multiple=True, metavar="UID", help="Treat this message as fetched.")
 @click.option("--max-size", type=Size(), metavar="SIZE", help="Leave larger messages there.")
+@click.option(
+    "--big",
+    type=click.Choice(["leave", "headers"]),
+    help="Deliver only the headers of messages over --max-size, or leave them.  [default: leave]",
+)
+@click.option(
+    "--delete-big",
+    is_flag=True,
+    help="Delete messages over --max-size that were not fetched, after a question.",
+)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--since", type=Duration(), metavar="TIME", help="Treat older messages as fetched.")
 @click.option("--newest-first", is_flag=True, help="Fetch the newest messages first.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Fetch at most N messages.")
@@ -78,6 +89,11 @@ class FetchCommand(AccountCommand, click.Group):
     type=Duration(),
     metavar="TIME",
     help="Fetch again and again with this pause, until SIGTERM.",
+)
+@click.option(
+    "--log",
+    metavar="FILE",
+    help="Append a line for each message to FILE; - is standard error.",
 )
 @click.option("--watch", is_flag=True, help="The same as --every 5m.")
 @click.option("--systemd", is_flag=True, help="Print units of systemd that fetch every 5 minutes.")

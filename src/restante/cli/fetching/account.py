@@ -80,6 +80,7 @@ class FetchAccount:
             addresses=self.settings.addresses,
             hold=self.settings.doubt == "hold",
             imported=journal.imported,
+            trace=self.args.options.trace,
         )
         try:
             destinations = [open_destination(url, settings) for url in self.destinations]
@@ -122,6 +123,7 @@ def find_fetch_account(name: str, params: dict[str, Any], journal: Path) -> Fetc
         max_size=params["max_size"] or size,
         newest_first=params["newest_first"] or settings.newest_first,
         limit=params["limit"],
+        large_headers=(params["big"] or settings.big) == "headers",
     )
     return FetchAccount(
         name, parse_account(name, shared), tuple(destinations), settings, policy, journal
@@ -143,8 +145,8 @@ def _find_token(user: str, host: str) -> AccountTokens | None:
 OWN_OPTIONS = frozenset(
     {
         "to", "keep", "delete", "dry_run", "status", "as_json", "mark_all", "match", "begin",
-        "retry", "skip", "max_size", "since", "newest_first", "limit", "every", "watch", "systemd",
-        "state",
+        "retry", "skip", "max_size", "big", "delete_big", "yes", "since", "newest_first", "limit",
+        "every", "watch", "log", "systemd", "state",
     }
 )  # fmt: skip
 """Options of `pop3 fetch` that no other command has, by the names of their values."""

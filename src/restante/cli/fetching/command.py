@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ from restante.cli.errors import CommandFailed, error_reporting
 from restante.cli.fetching import report
 from restante.cli.fetching.account import find_fetch_account
 from restante.cli.fetching.marking import mark_fetched, match_messages, plan_run
+from restante.cli.fetching.message_log import MessageLog
 from restante.cli.fetching.runs import Stopper, run_again_and_again, run_once
 from restante.cli.options.fetch_settings import accounts_with_settings, default_journal
 from restante.cli.options.stored_tokens import describe_end
@@ -73,7 +75,7 @@ def _find_accounts(
 def _prepare(account: FetchAccount, params: dict[str, Any]) -> None:
     """Do what the journal is asked for before a run."""
     begin = params["begin"] or params["mark_all"]
-    wanted = ("mark_all", "since", "match", "retry", "skip", "begin")
+    wanted = ("mark_all", "since", "match", "retry", "skip", "begin", "delete_big")
     if not any(params[name] for name in wanted) or params["dry_run"]:
         return
     with account.open_journal(begin=begin) as journal:
@@ -83,6 +85,10 @@ def _prepare(account: FetchAccount, params: dict[str, Any]) -> None:
             journal.note_known((uid, None, None) for uid in params["skip"])
         if params["match"]:
             click.echo(match_messages(account, journal))
+        if params["delete_big"]:
+            from restante.cli.fetching.large_messages import delete_large
+
+            click.echo(delete_large(account, journal, time.time(), yes=params["yes"]))
         if params["mark_all"] or params["since"]:
             click.echo(mark_fetched(account, journal, params["since"]))
 
@@ -108,20 +114,22 @@ def _print_plans(accounts: Sequence[FetchAccount], *, as_json: bool) -> None:
 
 
 def _print_status(names: tuple[str, ...], path: Path, *, as_json: bool) -> None:
-    found = []
+    found, rows = [], []
     if path.exists():
         with error_reporting(), Journal(path) as journal:
             for name, last_run, outcome in journal.accounts():
                 if not names or name in names:
-                    known = journal.of(name).messages()
-                    status = report.status_object(name, last_run, outcome, known)
+                    account = journal.of(name)
+                    known, undelivered = account.messages(), account.undelivered_messages()
+                    status = report.status_object(name, last_run, outcome, known, undelivered)
                     found.append({**status, "sign_in_ends": describe_end(name)})
+                    rows.append(undelivered)
     if as_json:
         click.echo(to_json(found, indent=2))
         return
     width = max((len(status["account"]) for status in found), default=0)
-    for status in found:
-        for line in report.status_lines(status, width):
+    for status, undelivered in zip(found, rows, strict=True):
+        for line in report.status_lines(status, undelivered, width):
             click.echo(line)
     if not found:
         click.echo("Nothing was fetched yet.")
@@ -130,13 +138,14 @@ def _print_status(names: tuple[str, ...], path: Path, *, as_json: bool) -> None:
 def _run(accounts: Sequence[FetchAccount], params: dict[str, Any]) -> None:
     width = max(len(account.name) for account in accounts)
     stopper = Stopper()
+    log = MessageLog(params["log"]) if params["log"] else None
     pause = params["every"] or (EVERY if params["watch"] else None)
     with stopper.handling_signals(), contextlib.ExitStack() as shown:
         if pause:
-            run_again_and_again(accounts, stopper, pause, lambda result: _print(result, width))
+            run_again_and_again(accounts, stopper, pause, lambda result: _print(result, width), log)
             return
         results = []
-        for result in run_once(accounts, stopper, begin=params["begin"]):
+        for result in run_once(accounts, stopper, log, begin=params["begin"]):
             results.append(result)
             if not params["as_json"]:
                 _print(result, width)

@@ -12,13 +12,13 @@ from restante.fetch.events import DoubtSettled, MessageDelivered, MessageParked
 from restante.fetch.journal_rows import MessageState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from restante.cli.fetching.account import FetchAccount
     from restante.cli.fetching.runs import AccountResult
     from restante.fetch.events import FetchEvent
-    from restante.fetch.journal_rows import KnownMessage
-    from restante.fetch.planner import MessageEntry, Plan
+    from restante.fetch.journal_rows import KnownMessage, UndeliveredMessage
+    from restante.fetch.planner import Plan
 
 MOST_LISTED = 10  # messages that are named one by one
 
@@ -28,39 +28,59 @@ def result_lines(result: AccountResult, width: int) -> Iterator[str]:
     account, summary = result.account, result.summary
     name = plain(account.name).ljust(width)
     if not result.error or summary.new or summary.deleted:
-        where = ", ".join(map(shown_url, account.destinations))
+        where = shown_destinations(account)
         new = f"{summary.new} new, {wording.octets(summary.octets)} -> {where}"
         deleted = f"{summary.deleted} deleted" if summary.deleted else ""
         seconds = f"{result.seconds:.1f} s"
         yield "  ".join([name, *filter(None, [f"{new:<50}", deleted, seconds])])
     for id_, text in result.notices.items():
         yield f"{'':{width}}  WARN {id_}  {plain(text)}"
-    for parked in summary.parked[:MOST_LISTED]:
-        size = wording.octets(parked.size)
-        yield f"{'':{width}}  parked: uid {plain(parked.uid)}, {size}: {plain(parked.reason)}"
-    if len(summary.parked) > MOST_LISTED:
-        yield f"{'':{width}}  and {len(summary.parked) - MOST_LISTED} more are parked"
+    yield from _undelivered_lines(result.undelivered, width)
     if summary.waiting:
         count = wording.messages(len(summary.waiting))
         yield f"{'':{width}}  {count} parked before; --retry tries again at once"
-    yield from _large_lines(summary.too_large, width)
     if result.message:
         first, *others = result.message.split("\n")
         yield f"{name}  {first}"
         yield from others
 
 
-def _large_lines(too_large: list[MessageEntry], width: int) -> Iterator[str]:
-    for message in too_large[:MOST_LISTED]:
-        size = wording.octets(message.size)
-        yield f"{'':{width}}  too large: uid {plain(message.uid)}, {size}; see --max-size"
-    if len(too_large) > MOST_LISTED:
-        yield f"{'':{width}}  and {len(too_large) - MOST_LISTED} more are too large"
+def _undelivered_lines(undelivered: Sequence[UndeliveredMessage], width: int) -> Iterator[str]:
+    now = time.time()
+    for state, what in ((MessageState.PARKED, "parked"), (MessageState.TOO_LARGE, "too large")):
+        rows = [row for row in undelivered if row.state is state]
+        for row in rows[:MOST_LISTED]:
+            yield f"{'':{width}}  {describe(row, now)}"
+        if len(rows) > MOST_LISTED:
+            yield f"{'':{width}}  and {len(rows) - MOST_LISTED} more are {what}"
+
+
+def describe(row: UndeliveredMessage, now: float) -> str:
+    """Return what a user recognizes a message by that stays at the server, and why it does."""
+    what, why = "parked", row.reason
+    if row.state is MessageState.TOO_LARGE:
+        what, why = "too large", "see --max-size"
+    since = f" since {wording.age(now - row.first_seen)}" if now - row.first_seen >= 60 else ""
+    named = [f"uid {row.uid}", wording.octets(row.size)]
+    named += [f'"{row.subject}"'] if row.subject else []
+    sender = f" from {row.sender}" if row.sender else ""
+    return plain(f"{what}{since}: {', '.join(named)}{sender}: {why}")
+
+
+def _undelivered_object(row: UndeliveredMessage) -> dict[str, Any]:
+    return {
+        "uid": row.uid,
+        "size": row.size,
+        "from": row.sender,
+        "subject": row.subject,
+        "since": _local(row.first_seen),
+    }
 
 
 def result_object(result: AccountResult) -> dict[str, Any]:
     """Return the same for programs."""
     summary = result.summary
+    rows = {row.uid: _undelivered_object(row) for row in result.undelivered}
     return {
         "account": result.account.name,
         "to": [shown_url(url) for url in result.account.destinations],
@@ -68,9 +88,14 @@ def result_object(result: AccountResult) -> dict[str, Any]:
         "octets": summary.octets,
         "deleted": summary.deleted,
         "in_doubt": summary.in_doubt,
-        "parked": [{"uid": p.uid, "size": p.size, "reason": p.reason} for p in summary.parked],
+        "parked": [
+            {**rows.get(p.uid, {}), "uid": p.uid, "size": p.size, "reason": p.reason}
+            for p in summary.parked
+        ],
         "waiting": [message.uid for message in summary.waiting],
-        "too_large": [{"uid": m.uid, "size": m.size} for m in summary.too_large],
+        "too_large": [
+            {**rows.get(m.uid, {}), "uid": m.uid, "size": m.size} for m in summary.too_large
+        ],
         "notices": result.notices,
         "seconds": round(result.seconds, 3),
         "error": result.error or None,
@@ -89,7 +114,11 @@ def plan_line(account: FetchAccount, plan: Plan, width: int) -> str:
 
 
 def status_object(
-    name: str, last_run: float | None, outcome: str | None, known: Mapping[str, KnownMessage]
+    name: str,
+    last_run: float | None,
+    outcome: str | None,
+    known: Mapping[str, KnownMessage],
+    undelivered: Sequence[UndeliveredMessage],
 ) -> dict[str, Any]:
     """Return what the journal says of an account."""
     states = [row.state for row in known.values()]
@@ -99,9 +128,12 @@ def status_object(
         "outcome": outcome,
         **{state.value: states.count(state) for state in MessageState},
         "parked_messages": [
-            {"uid": row.uid, "size": row.size, "reason": row.reason, "next_try": row.next_try}
-            for row in known.values()
+            {**_undelivered_object(row), "reason": row.reason, "next_try": row.next_try}
+            for row in undelivered
             if row.state is MessageState.PARKED
+        ],
+        "too_large_messages": [
+            _undelivered_object(row) for row in undelivered if row.state is MessageState.TOO_LARGE
         ],
     }
 
@@ -110,7 +142,9 @@ def _local(moment: float) -> str:
     return datetime.fromtimestamp(moment).astimezone().isoformat(timespec="seconds")
 
 
-def status_lines(status: dict[str, Any], width: int) -> Iterator[str]:
+def status_lines(
+    status: dict[str, Any], undelivered: Sequence[UndeliveredMessage], width: int
+) -> Iterator[str]:
     """Yield the same for people."""
     name = plain(status["account"]).ljust(width)
     if status["last_run"] is None:
@@ -118,12 +152,13 @@ def status_lines(status: dict[str, Any], width: int) -> Iterator[str]:
         return
     since = time.time() - datetime.fromisoformat(status["last_run"]).timestamp()
     counts = [
-        f"{status[state.value]} {state.value}"
+        f"{status[state.value]} {state.value.replace('_', ' ')}"
         for state in (
             MessageState.HERE,
             MessageState.KNOWN,
             MessageState.ASKED,
             MessageState.PARKED,
+            MessageState.TOO_LARGE,
             MessageState.PREPARED,
         )
         if status[state.value]
@@ -132,8 +167,7 @@ def status_lines(status: dict[str, Any], width: int) -> Iterator[str]:
     yield f"{name}  {ended}; {', '.join(counts) or 'no messages at the server'}"
     if status.get("sign_in_ends"):
         yield f"{'':{width}}  sign-in ends {plain(status['sign_in_ends'])}"
-    for row in status["parked_messages"][:MOST_LISTED]:
-        yield f"{'':{width}}  parked: uid {plain(row['uid'])}: {plain(row['reason'])}"
+    yield from _undelivered_lines(undelivered, width)
 
 
 def event_line(event: FetchEvent) -> str:
@@ -147,6 +181,11 @@ def event_line(event: FetchEvent) -> str:
             return f"* {plain(event.uid)}: {event.outcome} at {shown_url(event.destination)}"
         case _:
             return f"* {plain(str(event))}"
+
+
+def shown_destinations(account: FetchAccount) -> str:
+    """Return the destinations of an account without their settings."""
+    return ", ".join(map(shown_url, account.destinations))
 
 
 def shown_url(url: str) -> str:

@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from restante.cli.fetching.account import FetchAccount
+    from restante.cli.fetching.message_log import MessageLog
     from restante.fetch.account_journal import AccountJournal
     from restante.fetch.events import FetchEvent
+    from restante.fetch.journal_rows import UndeliveredMessage
 
 PARKED = 1  # the exit code where a part failed: messages that are parked, or notify
 LONGEST_PAUSE = 3600.0  # seconds between two runs of which the first one failed
@@ -53,6 +55,7 @@ class AccountResult:
         message: the text of the failure.
         code: its exit code.
         notices: warnings about the server, by their ids.
+        undelivered: the messages that stay at the server, parked or too large.
     """
 
     account: FetchAccount
@@ -62,6 +65,7 @@ class AccountResult:
     message: str = ""
     code: int = 0
     notices: dict[str, str] = field(default_factory=dict)
+    undelivered: list[UndeliveredMessage] = field(default_factory=list)
 
     def fail(self, error: BaseException) -> None:
         """Note the failure that ended the run."""
@@ -120,7 +124,11 @@ class Stopper:
 
 
 def run_once(
-    accounts: Sequence[FetchAccount], stopper: Stopper, *, begin: bool
+    accounts: Sequence[FetchAccount],
+    stopper: Stopper,
+    log: MessageLog | None = None,
+    *,
+    begin: bool,
 ) -> Iterator[AccountResult]:
     """Run each account, and yield how it ended. A failure of one does not stop the others."""
     for account in accounts:
@@ -130,7 +138,7 @@ def run_once(
         begun = time.monotonic()
         try:
             with account.open_journal(begin=begin) as journal:
-                _run(result, journal, stopper)
+                _run(result, journal, stopper, log)
         except (RemoteError, LocalError, click.ClickException, OSError) as error:
             result.fail(error)
         result.seconds = time.monotonic() - begun
@@ -142,12 +150,13 @@ def run_again_and_again(
     stopper: Stopper,
     pause: float,
     show: Callable[[AccountResult], None],
+    log: MessageLog | None = None,
 ) -> None:
     """Run all accounts with a pause between, until a signal comes. Failures make it longer."""
     longer = 1.0
     while not stopper.stopped:
         failed = False
-        for result in run_once(accounts, stopper, begin=False):
+        for result in run_once(accounts, stopper, log, begin=False):
             show(result)
             failed = failed or bool(result.error)
         longer = min(longer * 2, max(1.0, LONGEST_PAUSE / pause)) if failed else 1.0
@@ -155,7 +164,9 @@ def run_again_and_again(
             stopper.pause(pause * longer * (1 + JITTER * random.random()))  # noqa: S311  # no secret
 
 
-def _run(result: AccountResult, journal: AccountJournal, stopper: Stopper) -> None:
+def _run(
+    result: AccountResult, journal: AccountJournal, stopper: Stopper, log: MessageLog | None
+) -> None:
     """Run one account, with a bar on a terminal."""
     account = result.account
     connect = partial(account.connect, until=time.monotonic() + (account.args.seconds or math.inf))
@@ -172,6 +183,8 @@ def _run(result: AccountResult, journal: AccountJournal, stopper: Stopper) -> No
                     progress.update(min(event.octets, total), total)
                 else:
                     _show(event, result)
+                if log is not None:
+                    log.write(account.name, report.shown_destinations(account), event)
     except RemoteError as error:
         _end(result, journal, error.id)
         raise
@@ -185,6 +198,7 @@ def _run(result: AccountResult, journal: AccountJournal, stopper: Stopper) -> No
 def _end(result: AccountResult, journal: AccountJournal, outcome: str) -> None:
     """Note how a run ended, and run the command of `notify`."""
     before = journal.end_run(outcome)
+    result.undelivered = journal.undelivered_messages()
     account = result.account
     if account.settings.notify:
         from restante.cli.fetching.notify import notify

@@ -17,7 +17,7 @@ After=network-online.target
 
 [Service]
 Type=oneshot
-ExecStart={command} fetch %i
+ExecStart={command} fetch --log - %i
 NoNewPrivileges=yes
 PrivateTmp=yes
 ProtectSystem=full

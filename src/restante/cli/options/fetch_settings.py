@@ -54,6 +54,7 @@ class FetchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         keep: true leaves mail at the server; false deletes what was delivered; "30d" deletes it 30
             days after it was first seen.
         max_size: the largest message that is fetched: octets, or a text such as "50M".
+        big: "headers" delivers the header of a larger message; "leave" delivers nothing of it.
         newest_first: fetch in the opposite order.
         to_password_command: prints the password of the destination's user.
         envelope: the header field with the recipient, such as "X-Original-To".
@@ -66,6 +67,7 @@ class FetchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     to: str | list[str] = ()  # type: ignore[assignment]  # none: --to has them
     keep: bool | str = True
     max_size: int | str | None = None
+    big: Literal["leave", "headers"] = "leave"
     newest_first: bool = False
     to_password_command: str = ""
     envelope: str = ""

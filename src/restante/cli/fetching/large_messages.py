@@ -1,0 +1,80 @@
+"""Deletes messages that are too large, once their user has seen and confirmed them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from restante.cli.errors import CommandFailed
+from restante.cli.fetching import report
+from restante.diagnosis import wording
+from restante.fetch import identity
+from restante.fetch.descriptions import Describer
+from restante.fetch.journal_rows import MessageState
+from restante.fetch.planner import make_plan
+
+if TYPE_CHECKING:
+    from restante.cli.fetching.account import FetchAccount
+    from restante.client.blocking import Maildrop
+    from restante.fetch.account_journal import AccountJournal
+    from restante.fetch.planner import MessageEntry
+
+UNUSABLE, NOT_CONFIRMED = 2, 13
+
+
+def delete_large(account: FetchAccount, journal: AccountJournal, now: float, *, yes: bool) -> str:
+    """Delete the messages over `max_size` that no destination has, after a question.
+
+    Raises RemoteError; CommandFailed: the user did not confirm it; click.UsageError: no limit.
+    """
+    if account.policy.max_size is None:
+        raise click.UsageError(f"{account.name}: --delete-big requires --max-size, or max_size")
+    with account.connect(_ignore) as drop:
+        listed = identity.list_messages(drop, journal.rows())
+        plan = make_plan(listed, journal.rows(), account.policy, now)
+        too_large = plan.too_large
+        if not too_large:
+            return f"{account.name}: no message is too large"
+        describer = Describer(journal)
+        describer.add_too_large(plan.new_too_large)
+        describer.ask(drop)
+        rows = {row.uid: row for row in journal.undelivered_messages()}
+        for message in too_large:
+            click.echo(f"{account.name}  {report.describe(rows[message.uid], now)}")
+    if not yes:
+        _confirm(len(too_large))
+    count = _delete(account, journal, too_large)
+    return f"{account.name}: {wording.messages(count)} deleted that nothing has fetched"
+
+
+def _confirm(count: int) -> None:
+    """Ask the user. No session is open meanwhile: servers end idle ones."""
+    if not sys.stdin.isatty():
+        text = "cannot ask for confirmation without a terminal; nothing was deleted. Use --yes."
+        raise CommandFailed(text, UNUSABLE)
+    question = f"Delete {wording.messages(count)} at the server, for ever?"
+    if not click.confirm(question, default=False, err=True):
+        raise CommandFailed("Nothing was deleted.", NOT_CONFIRMED)
+
+
+def _delete(account: FetchAccount, journal: AccountJournal, confirmed: list[MessageEntry]) -> int:
+    """Delete the messages that are still there with the sizes that the user has seen."""
+    seen = {(message.uid, message.size) for message in confirmed}
+    with account.connect(_ignore) as drop:
+        listed = identity.list_messages(drop, journal.rows())
+        found = [message for message in listed if (message.uid, message.size) in seen]
+        _delete_all(drop, found)
+    journal.note_state([message.uid for message in found], MessageState.GONE)
+    return len(found)
+
+
+def _delete_all(drop: Maildrop, messages: list[MessageEntry]) -> None:
+    for message in messages:
+        drop.delete(message.number)
+    drop.commit()
+
+
+def _ignore(_id: str, _text: str) -> None:
+    """Ignore a warning: the run itself shows it."""

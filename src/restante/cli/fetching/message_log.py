@@ -1,0 +1,70 @@
+"""The log of `--log`: a line for each message, without anything of its header or body."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restante.fetch.events import DoubtSettled, MessageDelivered, MessageParked, MessagesDeleted
+from restante.fetch.retrieval import fetch_id
+from restante.protocol.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from restante.fetch.events import FetchEvent
+
+MOST_CHARACTERS = 1024  # of a value, as in the server's log
+
+_BARE = re.compile(r"[^\s\"=\\]+")
+
+
+class MessageLog:
+    """A file that gets lines at its end. Several programs may write to it at the same time."""
+
+    def __init__(self, path: str) -> None:
+        """Open a file, made with mode 0600; "-" is standard error. Raises click.UsageError."""
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        try:
+            self._file = sys.stderr.fileno() if path == "-" else os.open(path, flags, 0o600)
+        except OSError as error:
+            raise click.UsageError(f"--log {path}: {error.strerror}") from None
+
+    def write(self, account: str, destinations: str, event: FetchEvent) -> None:
+        """Write the lines of an event. A full disk loses lines, and stops nothing."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        for name, uid, more in _rows(event, destinations):
+            values = {"time": now, "event": name, "account": account, "uid": uid}
+            values |= {"id": fetch_id(account, uid), **more}
+            line = " ".join(f"{key}={_value(value)}" for key, value in values.items())
+            with contextlib.suppress(OSError):
+                os.write(self._file, f"{line}\n".encode())
+
+
+def _rows(event: FetchEvent, destinations: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    match event:
+        case MessageDelivered():
+            seconds = f"{event.seconds:.3f}"
+            facts = {"octets": event.octets, "seconds": seconds, "to": destinations}
+            yield "delivered", event.uid, facts
+        case MessageParked():
+            yield "parked", event.uid, {"octets": event.size, "reason": event.reason}
+        case MessagesDeleted():
+            for uid in event.uids:
+                yield "deleted", uid, {}
+        case DoubtSettled():
+            yield "settled", event.uid, {"outcome": event.outcome, "to": event.destination}
+        case _:
+            pass
+
+
+def _value(value: object) -> str:
+    text = printable(str(value))[:MOST_CHARACTERS]
+    return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)
