@@ -51,7 +51,7 @@ def judge_token(
     microsoft = _is_microsoft(target.host)
     if microsoft and claims:
         text = f"the token is for {_audience(claims)}, and for {_user(claims) or 'an application'}"
-        return TokenVerdict("pop-off", text)
+        return TokenVerdict("pop-off", f"{text}; IMAP with the same token was not tried")
     return TokenVerdict("token-refused", "")
 
 
