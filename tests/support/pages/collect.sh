@@ -24,5 +24,5 @@ userdb {
 }
 END
 install -d -o vmail -g vmail /var/vmail
-dovecot </dev/null >/dev/null 2>&1
+setsid dovecot -F </dev/null >/dev/null 2>&1 &
 wait_for 993

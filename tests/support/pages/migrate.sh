@@ -29,5 +29,6 @@ mkdir -p /etc/courier
 printf 'ann@example.com\tuid=8|gid=8|systempw=%s\n' "${hash#\{*\}}" >/etc/courier/userdb
 install -d -o vmail -g vmail /var/vmail
 echo restante >password
-dovecot </dev/null >/dev/null 2>&1
+setsid dovecot -F </dev/null >/dev/null 2>&1 &
+wait_for 995
 for number in 1 2 3; do letter "$number" | doveadm save -u ann@example.com; done
