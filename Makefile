@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
-.PHONY: serve test check docs bench bench-short bench-courier bench-accounts bench-cluster bench-costs bench-fetch bench-large-message bench-startup bench-testing install clean client-faults cluster faults cluster-faults fetch-faults fuzz soak
+.PHONY: serve test check docs bench bench-short bench-courier bench-accounts bench-cluster bench-costs bench-fetch bench-large-message bench-startup bench-testing install clean client-faults client-scores cluster faults cluster-faults fetch-faults fuzz soak
 
 serve: .venv/web  ## a demo account with five messages at 127.0.0.1:1110, and a page that shows each session
 	$(BIN)/pop3 dev --demo --keep demo
@@ -77,6 +77,9 @@ bench-large-message: .venv/test  ## the memory of pop3 fetch for a message of 2 
 
 bench-testing: .venv/test  ## what a mail server for each test costs, in seconds
 	PYTHONPATH=tests $(BIN)/python benchmarks/testing.py
+
+client-scores: .venv/test  ## mail programs at every server that misbehaves, in a quarter of an hour
+	$(BIN)/python benchmarks/client_scores.py
 
 bench-startup: .venv/test  ## how long the commands take to start
 	$(BIN)/python benchmarks/startup.py

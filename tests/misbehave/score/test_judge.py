@@ -58,6 +58,12 @@ def test_order() -> None:
     assert found[0] == "LOST"
 
 
+def test_fault_that_the_client_got_over() -> None:
+    """A client that fetches all in a second session is clean, though an error was expected."""
+    assert verdicts(FAULTS["retr-cut-2"]) == []
+    assert verdicts(FAULTS["quit-refused"], removed=()) == ["SILENT"]
+
+
 def test_leak_in_clear_text() -> None:
     """A password in clear text leaks if the client must use TLS, and only then."""
     injection = FAULTS["stls-injection"]

@@ -135,6 +135,8 @@ def _judge_end(fault: Fault, evidence: RunEvidence, stored: _Stored) -> Iterator
         if good.keeps is None or place in good.keeps
     )
     missing = expected - stored.whole - stored.part
+    if code == 0 and not _has_not(evidence, stored):
+        return  # it got over the fault
     if code == 0 and missing:
         yield ScoreFinding("SILENT", f"did not fetch {_name(missing)}, and exited with 0")
     elif code == 0 and good.exit == "not zero":
@@ -145,6 +147,12 @@ def _judge_end(fault: Fault, evidence: RunEvidence, stored: _Stored) -> Iterator
         yield ScoreFinding("GAVE UP", f"fetched nothing, and exited with {code}")
     elif code != 0 and good.exit == "zero":
         yield ScoreFinding("GAVE UP", f"fetched all, and exited with {code}")
+
+
+def _has_not(evidence: RunEvidence, stored: _Stored) -> bool:
+    """Return whether a message is not stored whole, or still at the server."""
+    given = Counter(_numbers(evidence.given))
+    return bool(given - stored.whole) or len(evidence.removed) < len(evidence.given)
 
 
 def _describe_crash(code: int, output: bytes) -> str:
