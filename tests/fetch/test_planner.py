@@ -11,8 +11,15 @@ from restante.fetch.planner import MessageEntry, Plan, Policy, are_unusable, mak
 NOW = 1_000_000.0
 
 
-def row(uid: str, state: MessageState, *, size: int | None = 10, seen: float = 0.0) -> KnownMessage:
-    return KnownMessage(uid, state, seen, size, "s", "h", NOW + 5, "")
+def row(
+    uid: str,
+    state: MessageState,
+    *,
+    size: int | None = 10,
+    seen: float = 0.0,
+    octets: int | None = None,
+) -> KnownMessage:
+    return KnownMessage(uid, state, seen, size, octets, "s", "h", NOW + 5, "")
 
 
 def plan(known: list[KnownMessage], *uids: str, policy: Policy | None = None) -> Plan:
@@ -108,3 +115,12 @@ def test_headers_of_large_messages() -> None:
     again = plan([row(header.uid, MessageState.HERE)], "a", policy=policy)
     assert (again.headers, again.gone, again.delete) == ([], [], [])
     assert plan([row(header.uid, MessageState.HERE)], policy=policy).gone == [header.uid]
+
+
+@pytest.mark.parametrize(
+    ("octets", "deleted"), [(None, True), (10, True), (12, True), (9, True), (8, False), (0, False)]
+)
+def test_message_that_came_short(octets: int | None, *, deleted: bool) -> None:
+    """A message that is more than a tenth shorter than LIST said stays: it may be a part."""
+    made = plan([row("a", MessageState.HERE, octets=octets)], "a", policy=Policy(keep_seconds=0))
+    assert bool(made.delete) == deleted

@@ -33,12 +33,16 @@ FETCHED = frozenset({MessageState.HERE, MessageState.KNOWN, MessageState.ASKED, 
 
 
 class KnownMessage(NamedTuple):
-    """A row of the journal. Times are seconds since 1970; None is unknown."""
+    """A row of the journal. Times are seconds since 1970; None is unknown.
+
+    `size` has the octets by LIST, and `octets` those that were retrieved.
+    """
 
     uid: str
     state: MessageState
     first_seen: float
     size: int | None
+    octets: int | None
     sha256: str | None
     header_sha256: str | None
     next_try: float

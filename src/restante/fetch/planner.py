@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from restante.fetch.journal_rows import KnownMessage
 
+LEAST_PART = 0.9  # of the octets by LIST; what is shorter is not deleted
 MANY = 3  # messages of which none is known and none is there any more: the unique-ids have changed
 
 
@@ -166,7 +167,19 @@ def _plan_fetched(
 
 def may_delete(row: KnownMessage, policy: Policy, now: float) -> bool:
     """Return whether a message that all destinations have need not stay at the server."""
-    return policy.keep_seconds is not None and row.first_seen + policy.keep_seconds <= now
+    if policy.keep_seconds is None or may_be_part(row):
+        return False
+    return row.first_seen + policy.keep_seconds <= now
+
+
+def may_be_part(row: KnownMessage) -> bool:
+    """Return whether a message came so short that it may be a part of the one at the server.
+
+    Many servers count a few octets too many. Some end a message too early, by a dot as at its end.
+    """
+    if row.octets is None or row.size is None:
+        return False
+    return row.octets < row.size * LEAST_PART
 
 
 def _check_uids(listed: int, were_there: int) -> None:

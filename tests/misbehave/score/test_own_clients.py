@@ -39,17 +39,16 @@ CLIENTS = {
     "fetch": ["/bin/sh", "-c", FETCH, str(POP3), *PLACE],
 }
 
-LIBRARY_UNSEEN = {
-    "list-endless": "the script asks for each of 200,000 messages, which takes minutes",
+UNSEEN_BY_ALL = {
     "retr-same": "no client can see it",
     "retr-short": "only the size by LIST shows it: the message is stored, and stays at the server",
 }
+ENDLESS = {"list-endless": "the script asks for each of 200,000 messages, which takes minutes"}
 UNSEEN = {
-    "blocking": LIBRARY_UNSEEN,
-    "asyncio": LIBRARY_UNSEEN,
+    "blocking": UNSEEN_BY_ALL | ENDLESS,
+    "asyncio": UNSEEN_BY_ALL | ENDLESS,
     "fetch": {
-        "retr-same": "no client can see it",
-        "retr-short": "only the size by LIST shows it, which is wrong at many servers",
+        **UNSEEN_BY_ALL,
         "retr-closed-after": "the reset loses message 1; the next session fetches message 2",
     },
 }
