@@ -14,7 +14,7 @@ import pexpect
 import pytest
 
 from support.live import PATIENCE
-from support.process import POP3, free_port, wait_for_port
+from support.process import POP3, free_port
 from support.programs import need
 
 SESSION = (
@@ -38,12 +38,14 @@ ARTICLE_HEADER = (
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[int]:
+    need("telnet")
     port = free_port()
     command: list[str | Path] = [POP3, "dev", "--demo", "--keep", tmp_path / "demo"]
     command += ["--port", str(port), "--tls-port", "0", "--smtp-port", "0", "--web-port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         try:
-            wait_for_port(port, process)
+            assert process.stdout is not None
+            assert process.stdout.readline(), "the server ended at once"  # it serves then
             yield port
         finally:
             process.terminate()

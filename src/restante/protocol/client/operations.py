@@ -35,8 +35,9 @@ NO_FINAL = "all octets that LIST promised came; the dot behind them is not on a 
 ENDLESS = 1 << 40  # octets of a message of which nothing is promised
 
 _REGULAR = re.compile(r"\d+ \S", re.ASCII)  # a line of LIST or UIDL
-_SIZES = re.compile(rb"(?:[0-9]{1,%d} [0-9]{1,%d}\r\n)++" % (MOST_DIGITS, MOST_DIGITS))
-_UIDS = re.compile(rb"(?:[0-9]{1,%d} [!-~]{1,%d}\r\n)++" % (MOST_DIGITS, LONGEST_UID))
+# No possessive quantifier here: in Python before 3.11.5 it may end in the middle of a line.
+_SIZES = re.compile(rb"(?:[0-9]{1,%d} [0-9]{1,%d}\r\n)+" % (MOST_DIGITS, MOST_DIGITS))
+_UIDS = re.compile(rb"(?:[0-9]{1,%d} [!-~]{1,%d}\r\n)+" % (MOST_DIGITS, LONGEST_UID))
 _TOTALS = re.compile(rf"(\d{{1,{MOST_DIGITS}}})\s+(\d{{1,{MOST_DIGITS}}})(?!\d)", re.ASCII)
 _AMONG_WORDS = re.compile(rf"\D*(\d{{1,{MOST_DIGITS}}})\D+(\d{{1,{MOST_DIGITS}}})\D*", re.ASCII)
 _NO_MAIL = re.compile(r"\b(?:no|0|zero) (?:new )?(?:e?mails?|messages?)\b|\bempty\b", re.IGNORECASE)
