@@ -38,7 +38,7 @@ class World:
     context: BrowserContext
 
     def open(self, path: str = "/") -> Page:
-        self.page.goto(self.url + path)
+        self.page.goto(self.url + path, wait_until="domcontentloaded")
         return self.page
 
 
@@ -55,7 +55,7 @@ def world(browser: Browser) -> Iterator[World]:
     with other_site() as outside, serving(server, ADDRESSES, Guard(), opened):
         context = browser.new_context(viewport={"width": 1280, "height": 800})
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)
         yield World(server, outside, url, page, context)
         context.close()
 
