@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import signal
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -96,7 +96,7 @@ def dev(
         )
         if demo:
             _show_demo(places, addresses)
-        stop.wait()
+        stop.get()
 
 
 def _password(file: str | None, host: str) -> Secret | None:
@@ -237,11 +237,14 @@ def _page(
         yield url, addresses
 
 
-def _stop_signals() -> threading.Event:
-    """Return an event that Ctrl-C and SIGTERM set."""
-    stop = threading.Event()
+def _stop_signals() -> queue.SimpleQueue[int]:
+    """Return a queue that gets each Ctrl-C and SIGTERM.
+
+    A second signal may come while the first one is handled. An Event would then wait for itself.
+    """
+    stop: queue.SimpleQueue[int] = queue.SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda number, _: stop.put(number))
     return stop
 
 
