@@ -11,7 +11,7 @@ import servers
 from sessions import ALL, SMALL, warm_up
 
 import mail
-from restante.server.config.schema import ServerSection
+from restante.server.config.server_sections import ServerSection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

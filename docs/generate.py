@@ -17,7 +17,8 @@ from restante.misbehave import Fault
 from restante.protocol.server.capabilities import CAPABILITIES
 from restante.protocol.server.commands import COMMANDS, Command
 from restante.protocol.server.sasl import SERVER_MECHANISMS
-from restante.server.config.schema import Config, ConfigSection
+from restante.server.config.schema import Config
+from restante.server.config.section import ConfigSection
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/generate.py. Change the code, then: make docs -->\n"

@@ -13,7 +13,7 @@ import pytest
 
 from delivery.door import Known
 from restante.delivery.listener import DeliveryListener, DeliveryListenError
-from restante.server.config.schema import DeliverySection
+from restante.server.config.mail_sections import DeliverySection
 from support.process import free_port
 
 

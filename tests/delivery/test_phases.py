@@ -18,7 +18,7 @@ from restante.delivery.phases import TIMED
 from restante.delivery.phases import DeliveryPhase as Phase
 from restante.delivery.protocol.session import Dialect
 from restante.delivery.sessions import DeliverySessions
-from restante.server.config.schema import DeliverySection
+from restante.server.config.mail_sections import DeliverySection
 
 BEFORE_RECIPIENT = b"LHLO me\r\nMAIL FROM:<>\r\n"
 RECIPIENT = b"RCPT TO:<ann@example.com>\r\n"

@@ -17,7 +17,7 @@ from restante.delivery.deliverer import Deliverer
 from restante.delivery.protocol.session import Dialect
 from restante.delivery.sessions import DeliverySessions
 from restante.server.client_bounds import LINGER
-from restante.server.config.schema import DeliverySection
+from restante.server.config.mail_sections import DeliverySection
 from support.clocked_server import Loop, Peer
 
 PATIENCE = 300.0  # seconds

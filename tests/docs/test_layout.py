@@ -116,6 +116,7 @@ ELSEWHERE = {
     "server/backends.py": "server/test_embedding.py",
     "server/background.py": "server/test_expiry.py",
     "server/components.py": "server/config/test_loader.py",
+    "server/config/account_sections.py": "server/config/test_loader.py",
     "server/config/schema.py": "server/config/test_loader.py",
     "server/connection": "server/connection/test_connection.py",
     "server/context.py": "server/connection/test_connection.py",

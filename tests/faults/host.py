@@ -25,7 +25,7 @@ from faults.shim import Shim
 from faults.stores import OWNER
 from restante.delivery.listener import DeliveryListener
 from restante.server import event_log
-from restante.server.config.schema import DeliverySection
+from restante.server.config.mail_sections import DeliverySection
 from restante.server.connection.connection import Connection
 from restante.server.context import ServerContext
 from restante.server.system import loop_factory

@@ -10,7 +10,8 @@ import pytest
 
 from golden.recording import compare, masked
 from restante.server.config.loader import ConfigError, load
-from restante.server.config.schema import Config, ConfigSection
+from restante.server.config.schema import Config
+from restante.server.config.section import ConfigSection
 
 LEAST = '[mail]\nfolder = "mail"\n[accounts]\nusers = "users"\n'
 

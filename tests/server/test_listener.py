@@ -14,7 +14,7 @@ from restante.delivery.listener import DeliveryListener
 from restante.delivery.recipients import StoreRecipients
 from restante.server import listener
 from restante.server.addresses import ListenAddress
-from restante.server.config.schema import DeliverySection
+from restante.server.config.mail_sections import DeliverySection
 from restante.server.listener import open_sockets
 from restante.storage.memory import MemoryStore
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from restante.auth.interfaces import Authenticator
     from restante.delivery.recipients import Recipients
     from restante.server.activation import ActivatedSockets, SocketName
-    from restante.server.config.schema import DeliverySection
+    from restante.server.config.mail_sections import DeliverySection
     from restante.storage.interfaces import Store
 
 BACKLOG = 128  # connections that the kernel holds until they are accepted

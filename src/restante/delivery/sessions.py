@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from restante.delivery.deliverer import Deliverer
     from restante.delivery.protocol.session import DeliverySession, Transaction
-    from restante.server.config.schema import DeliverySection
+    from restante.server.config.mail_sections import DeliverySection
 
 MESSAGES = 4  # of the greatest size that may be in memory at once
 

@@ -26,7 +26,7 @@ from restante.misbehave.fault import GOOD, Fault
 from restante.protocol.server.settings import AuthOffer, ProtocolSettings
 from restante.server import embedding
 from restante.server.addresses import ListenAddress
-from restante.server.config.schema import DeliverySection
+from restante.server.config.mail_sections import DeliverySection
 from restante.server.embedding import Listener
 from restante.server.listener import ListenError, open_sockets
 from restante.server.loop_thread import LoopThread

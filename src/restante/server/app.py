@@ -13,7 +13,7 @@ from restante.net.addresses import format_host_port
 from restante.server import components, event_log
 from restante.server.background import background_tasks
 from restante.server.config.loader import ConfigError
-from restante.server.config.schema import MOST_WORKERS
+from restante.server.config.server_sections import MOST_WORKERS
 from restante.server.connection.connection import Connection
 from restante.server.listener import serve_listeners
 from restante.server.peers import sharing_with_peers

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from restante.auth.interfaces import UnavailableError
 from restante.protocol.secret import Secret
 from restante.server.config.loader import ConfigError
-from restante.server.config.schema import COURIER, RESTANTE_UIDS, X_UIDL
+from restante.server.config.mail_sections import COURIER, RESTANTE_UIDS, X_UIDL
 from restante.storage.interfaces import StoreError
 from restante.storage.paths import Layout
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from restante.auth.interfaces import AccountDirectory, Authenticator
     from restante.delivery.deliverer import Deliverer
     from restante.delivery.recipients import Recipients
-    from restante.server.config.schema import Config, ShardSection
+    from restante.server.config.mail_sections import ShardSection
+    from restante.server.config.schema import Config
     from restante.storage.cluster import ClusterSettings, ClusterStore
     from restante.storage.cluster.shards import ShardedStore
     from restante.storage.interfaces import Knows, Store

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from restante.auth.oauth import Tokens
     from restante.delivery.listener import DeliveryListener
     from restante.server.activation import ActivatedSockets
-    from restante.server.config.schema import Config, LimitsSection
+    from restante.server.config.schema import Config
+    from restante.server.config.server_sections import LimitsSection
     from restante.server.limits.shared_limits import SharedLimits
     from restante.storage.interfaces import Store
 

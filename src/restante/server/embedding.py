@@ -11,7 +11,7 @@ import structlog
 from restante.protocol.server.settings import AuthOffer, ProtocolSettings
 from restante.server.addresses import ListenAddress
 from restante.server.background import background_tasks
-from restante.server.config.schema import DeliverySection
+from restante.server.config.mail_sections import DeliverySection
 from restante.server.connection.connection import Connection
 from restante.server.connection.transport import ListenerPolicy
 from restante.server.context import ServerContext

@@ -1,5 +1,7 @@
 """The configuration file.
 
-`schema` has a class for each table, and is the source of docs/reference/configuration.md. `loader`
-reads the file and reports every mistake at once.
+`schema` is a whole file. Its tables are in `server_sections`, `account_sections` and
+`mail_sections`, each a class on the base in `section`: the source of
+docs/reference/configuration.md. `loader` reads the file and reports every mistake at once,
+`rendering` writes all settings for `pop3 config show`.
 """

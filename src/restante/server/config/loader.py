@@ -20,7 +20,9 @@ from restante.server.addresses import (
     require_https,
     resolve_socket_path,
 )
-from restante.server.config.schema import COURIER, RESTANTE_UIDS, X_UIDL, Config, ConfigSection
+from restante.server.config.mail_sections import COURIER, RESTANTE_UIDS, X_UIDL
+from restante.server.config.schema import Config
+from restante.server.config.section import ConfigSection
 from restante.storage.maildir import DovecotUniqueIds
 from restante.storage.paths import Layout
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from restante.server.config.schema import Config, ConfigSection
+from restante.server.config.section import ConfigSection
+
+if TYPE_CHECKING:
+    from restante.server.config.schema import Config
 
 DEFAULT = "  # default"
 

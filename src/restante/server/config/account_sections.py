@@ -1,0 +1,96 @@
+"""The tables about accounts and logins."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from restante.protocol.server.settings import ProtocolSettings
+from restante.server.config.section import ConfigSection
+from restante.server.policies import ClearText
+
+
+class LoginSection(ConfigSection):
+    """How clients log in.
+
+    Attributes:
+        clear_text: Which clients can log in without TLS: "loopback", "always" or "never".
+        delay: Seconds between two logins of a user, announced by CAPA and enforced.
+        scram: "auto" offers SCRAM if every account has keys for it, "never" does not. "always"
+            offers SCRAM-SHA-256, and SCRAM-SHA-1 as soon as one account has keys for it.
+        scram_plus: "auto" announces the -PLUS forms on TLS 1.2. On TLS 1.3 clients require the
+            binding tls-exporter, which Python does not support, and some do not fall back. "always"
+            announces them on TLS 1.3, too, with tls-server-end-point.
+        apop: Offer APOP for accounts with a shared secret.
+        cram_md5: Offer CRAM-MD5 for accounts with a shared secret.
+    """
+
+    clear_text: ClearText = "loopback"
+    delay: Annotated[int, msgspec.Meta(ge=1, le=86_400)] | None = None
+    scram: Literal["auto", "always", "never"] = "auto"
+    scram_plus: Literal["auto", "always"] = "auto"
+    apop: bool = False
+    cram_md5: bool = False
+
+
+class TokensSection(ConfigSection):
+    """Bearer tokens for OAUTHBEARER and XOAUTH2, verified by either `jwks` or `introspection`.
+
+    Attributes:
+        jwks: A file or an https URL with the issuer's keys. http is for this machine only.
+        introspection: The issuer's https URL of RFC 7662. http is for this machine only.
+        client: The name of this server at the issuer.
+        client_secret_file: A file with the secret for that name.
+        issuer: The required value of `iss` in a token.
+        audience: The required value of `aud` in a token.
+        user_claim: The claim with the name of the account.
+        metadata_url: The https URL of the issuer's metadata, for clients with a token that is
+            rejected: they find the issuer by it (RFC 7628).
+    """
+
+    jwks: str | None = None
+    introspection: str | None = None
+    client: str = ""
+    client_secret_file: Path | None = None
+    issuer: str | None = None
+    audience: str | None = None
+    user_claim: str = "email"
+    metadata_url: str | None = None
+
+    def refused_token(self) -> str:
+        """Return what a client gets for an invalid token. RFC 7628 section 3.2.2."""
+        if self.metadata_url is None:
+            return ProtocolSettings().refused_token
+        fields = {"status": "invalid_token", "openid-configuration": self.metadata_url}
+        return json.dumps(fields, separators=(",", ":"))
+
+
+class AccountsSection(ConfigSection):
+    """The accounts: a password file, PAM, or a PostgreSQL database.
+
+    Attributes:
+        users: The password file. Changes are loaded at once.
+        pam: The PAM service, a file in /etc/pam.d.
+        postgresql_dsn_file: A file with the address of the database,
+            "postgresql://USER:PASSWORD@HOST/DB".
+        postgresql_query: A query with the user's name as $1. It returns `password`, a hash, and
+            optionally `name`, `login_delay` and `expire_days`. If $1 is an array, it gets all
+            names, and `login` is required.
+        postgresql_check: A query that returns a row if the table of accounts is in order. It runs
+            until a name was found.
+        postgresql_list: A query for the `name` of each account, and optionally `expire_days`.
+            `mail.expire_days` requires it.
+        remember: Seconds for which a verified password is cached, 0 for never. A change of the file
+            clears the cache. With PostgreSQL, a cached password holds while its hash is the same.
+    """
+
+    users: Path | None = None
+    pam: str | None = None
+    postgresql_dsn_file: Path | None = None
+    postgresql_query: str | None = None
+    postgresql_check: str | None = None
+    postgresql_list: str | None = None
+    remember: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 1200
