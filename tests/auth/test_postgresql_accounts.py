@@ -28,7 +28,7 @@ def dsn(cluster: Cluster) -> Iterator[Secret]:
 
 
 async def names(table: AccountTable) -> list[str]:
-    return [name async for name in table.names()]
+    return [row["name"] async for row in table.rows()]
 
 
 def test_changes(dsn: Secret) -> None:

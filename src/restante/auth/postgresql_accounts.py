@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
 from restante.auth.interfaces import UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from restante.protocol.secret import Secret
 
@@ -27,6 +27,8 @@ FROM account WHERE name = ANY($1)
 CHECK = "SELECT 1 FROM account LIMIT 1"
 LIST = "SELECT name, expire_days FROM account"
 """Queries for `PostgresqlAuthenticator`."""
+
+ROWS = "SELECT name, locked, login_delay, expire_days FROM account"
 
 PATIENCE = 10  # seconds for a connection, and for each answer
 PAGE = 1000  # names in one answer
@@ -66,14 +68,14 @@ class AccountTable:
         """Remove an account, and none of its mail. Return whether there was one."""
         return await self._change("DELETE FROM account WHERE name = $1", name)
 
-    async def names(self) -> AsyncIterator[str]:
-        """Yield all names in order."""
-        page = f"SELECT name FROM account WHERE name > $1 ORDER BY name LIMIT {PAGE}"  # noqa: S608
+    async def rows(self) -> AsyncIterator[Mapping[str, Any]]:
+        """Yield name, locked, login_delay and expire_days of all accounts, in order of names."""
+        page = f"{ROWS} WHERE name > $1 ORDER BY name LIMIT {PAGE}"
         async with self._connect() as connection:
             last = ""
             while rows := await connection.fetch(page, last):
                 for row in rows:
-                    yield row["name"]
+                    yield row
                 last = rows[-1]["name"]
 
     async def _change(self, sql: str, *arguments: object) -> bool:

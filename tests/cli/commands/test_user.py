@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from restante.auth import passwd_file, password_hashing
 from restante.cli.main import main
+from restante.cli.options import accounts
 from restante.protocol.secret import Secret
 from support.cluster import Cluster
 
@@ -135,7 +137,7 @@ def test_list_reports_bad_lines(tmp_path: Path) -> None:
     with file.open("a") as lines:
         lines.write("carl:{PLAIN}hunter2\n")
     result = pop3("user", "list", "--users", str(file))
-    assert result.stdout == "bob@example.com\nann\n"
+    assert result.stdout == "bob@example.com  SCRAM\nann              SCRAM\n"
     assert f"{file}:4: 'carl' cannot log in" in result.stderr
     assert "hunter2" not in result.output
 
@@ -221,12 +223,48 @@ def test_accounts_of_a_configuration(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "error"),
     [
-        ((), "Missing option '--users' or '--config'."),
+        ((), "Missing option '--users' or '--config': /nowhere.toml does not exist"),
         (("--users", "x", "--config", "y"), "--users and --config exclude each other; use one"),
     ],
 )
-def test_one_place_of_accounts(flags: tuple[str, ...], error: str) -> None:
+def test_one_place_of_accounts(
+    flags: tuple[str, ...], error: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Either a file or a configuration says where the accounts are."""
+    monkeypatch.setattr(accounts, "DEFAULT_CONFIG", Path("/nowhere.toml"))
     result = pop3("user", "list", *flags)
     assert result.exit_code == 2
     assert error in result.output
+
+
+def test_default_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without options, the accounts are those of the configuration at its usual place."""
+    file = tmp_path / "restante.toml"
+    file.write_text('[mail]\nfolder = "."\n[accounts]\nusers = "users"\n')
+    monkeypatch.setattr(accounts, "DEFAULT_CONFIG", file)
+    assert pop3("user", "add", "ann", "--password-stdin", stdin=b"secret").exit_code == 0
+    assert pop3("user", "list", "--names").output == "ann\n"
+
+
+def test_list_shows_what_distinguishes_accounts(tmp_path: Path) -> None:
+    """`list` shows locks, keys and settings, and has them all in JSON, without a secret."""
+    file = tmp_path / "users"
+    add(file, "ann", b"secret")
+    with file.open("a") as lines:
+        stored = password_hashing.hash_password(Secret(b"x"))
+        lines.write(f"bob:{stored}::::::nologin tls=required login_delay=5 expire_days=3\n")
+        lines.write(f"cleo:{stored}:19000:0:99999:7::19500:\n")
+        lines.write("dan:::::::secret=tanstaaf\n")
+    result = pop3("user", "list", "--users", str(file))
+    assert result.stdout == (
+        "ann   SCRAM\n"
+        "bob   locked by nologin, TLS required, login delay 5 s, mail expires after 3 days\n"
+        "cleo  expired on 2023-05-23\n"
+        "dan   secret\n"
+    )
+    printed = pop3("user", "list", "--json", "--users", str(file))
+    ann, bob, cleo, dan = map(json.loads, printed.stdout.splitlines())
+    assert (ann["scram"], ann["locked"]) == (["SCRAM-SHA-256"], None)
+    assert (bob["locked"], bob["tls_required"], bob["expire_days"]) == ("nologin", True, 3)
+    assert (cleo["locked"], cleo["expires"], dan["secret"]) == ("expired", "2023-05-23", True)
+    assert "tanstaaf" not in printed.output

@@ -67,9 +67,16 @@ def passwd(name: str, accounts: Accounts, *, stdin: bool, scram: bool) -> None:
 
 @user.command("list")
 @accounts_options
-def list_(accounts: Accounts) -> None:
-    """List the accounts, and report invalid lines of the file."""
-    accounts.print_all()
+@click.option("--names", is_flag=True, help="Print the names alone.")
+@click.option("--json", "as_json", is_flag=True, help="Print each account as a line of JSON.")
+def list_(accounts: Accounts, *, names: bool, as_json: bool) -> None:
+    """List the accounts, and report invalid lines of the file.
+
+    After its name, each account has what distinguishes it: a lock, SCRAM keys, settings.
+    """
+    if names and as_json:
+        raise click.UsageError("--names and --json exclude each other; use one")
+    accounts.print_all("json" if as_json else "names" if names else "text")
 
 
 @user.command()

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
+
+from restante.cli.options.server import DEFAULT_CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from restante.auth.postgresql_accounts import AccountTable
     from restante.auth.scram import ScramKeys
+    from restante.cli.output.account_list import Form
 
 T = TypeVar("T")
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -38,8 +42,8 @@ class Accounts(Protocol):
     def remove(self, name: str) -> None:
         """Remove an account."""
 
-    def print_all(self) -> None:
-        """Print all names, and what is wrong with some."""
+    def print_all(self, form: Form) -> None:
+        """Print all accounts, and what is wrong with some."""
 
 
 class FileAccounts:
@@ -88,14 +92,17 @@ class FileAccounts:
             with passwd_file.edit(self._file) as lines:
                 del lines[self._find_line(lines, name)]
 
-    def print_all(self) -> None:
-        """Print the names, and report invalid lines."""
+    def print_all(self, form: Form) -> None:
+        """Print the accounts, and report invalid lines."""
         from restante.auth import passwd_file
+        from restante.cli.output.account_list import WIDEST_NAME, AccountSummary, write_lines
 
         with self._errors():
             accounts = passwd_file.read(self._file)
-        for name in accounts.by_name:
-            click.echo(name)
+        found = [AccountSummary.of(entry) for entry in accounts.by_name.values()]
+        width = max((len(each.name) for each in found), default=0)
+        for line in write_lines(found, form, min(width, WIDEST_NAME)):
+            click.echo(line)
         for problem in accounts.problems:
             click.echo(problem, err=True)
         for doubt in passwd_file.mail_doubts(accounts.by_name.values()):
@@ -157,12 +164,14 @@ class TableAccounts:
         """Delete a row."""
         self._require(name, found=_wait(self._table.remove(name)))
 
-    def print_all(self) -> None:
-        """Print the names."""
+    def print_all(self, form: Form) -> None:
+        """Print the accounts, as their pages come."""
+        from restante.cli.output.account_list import AccountSummary, write_lines
 
         async def print_each() -> None:
-            async for name in self._table.names():
-                click.echo(name)
+            async for row in self._table.rows():
+                for line in write_lines([AccountSummary.of_row(row)], form):
+                    click.echo(line)
 
         _wait(print_each())
 
@@ -172,7 +181,10 @@ class TableAccounts:
 
 
 def accounts_options(command: F) -> F:
-    """Give a command --users and --config, of which one is required, as its `accounts`."""
+    """Give a command --users and --config, which exclude each other, as its `accounts`.
+
+    Without them, the accounts are those of the configuration at its usual place.
+    """
 
     @click.option(
         "--users",
@@ -186,21 +198,30 @@ def accounts_options(command: F) -> F:
         "--config",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help="Use the accounts of this configuration: its file, or the table of a cluster.",
+        help="Use the accounts of this configuration: its file, or the table of a cluster."
+        f"  [default: {DEFAULT_CONFIG}]",
     )
     @functools.wraps(command)
     def run(*arguments: Any, file: Path | None, config: Path | None, **options: Any) -> Any:
-        if file is None and config is None:
-            raise click.UsageError("Missing option '--users' or '--config'.")
         if file is not None and config is not None:
             raise click.UsageError("--users and --config exclude each other; use one")
-        accounts = FileAccounts(file) if file else _find_configured(config)
+        accounts = FileAccounts(file) if file else _find_configured(config or find_default())
         return command(*arguments, accounts=accounts, **options)
 
     return run  # type: ignore[return-value]
 
 
-def _find_configured(file: Path | None) -> Accounts:
+def find_default() -> Path:
+    """Return the configuration at its usual place. Raises click.UsageError: it is missing."""
+    if not os.path.exists(DEFAULT_CONFIG):  # without permission, too
+        raise click.UsageError(
+            f"Missing option '--users' or '--config': {DEFAULT_CONFIG} does not exist,"
+            " or you may not read it."
+        )
+    return DEFAULT_CONFIG
+
+
+def _find_configured(file: Path) -> Accounts:
     """Return the accounts of a configuration. Raises click.UsageError."""
     from restante.server import backends
     from restante.server.config import loader

@@ -16,6 +16,9 @@ FILE = click.Path(
     path_type=Path, readable=False
 )  # the reader of the file reports a missing permission
 
+DEFAULT_CONFIG = Path("/etc/restante/restante.toml")
+"""The place of the configuration in docs/how-to/install.md."""
+
 MAIL_KEYS = {
     "mail": ("mail", "folder"),
     "kind": ("mail", "format"),

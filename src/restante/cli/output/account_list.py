@@ -1,0 +1,92 @@
+"""What `pop3 user list` shows of an account."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from restante.cli.output.terminal import plain
+from restante.cli.output.units import columns, pad
+from restante.protocol.text import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from restante.auth.passwd_entry import PasswdEntry
+
+Form: TypeAlias = Literal["text", "names", "json"]
+
+WIDEST_NAME = 40  # columns: a longer name moves its own details only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSummary:
+    """An account without its secrets."""
+
+    name: str
+    locked: str | None = None  # what locks it, None for an account that can log in
+    expires: str | None = None  # the day
+    scram: tuple[str, ...] = ()  # mechanisms that it has keys for
+    secret: bool = False  # for APOP and CRAM-MD5
+    tls_required: bool = False
+    login_delay: int | None = None  # seconds
+    expire_days: int | None = None
+
+    @classmethod
+    def of(cls, entry: PasswdEntry) -> AccountSummary:
+        """Return the summary of a line of the accounts file."""
+        end = None if entry.end is None else time.strftime("%Y-%m-%d", time.gmtime(entry.end))
+        return cls(
+            name=entry.name,
+            locked=entry.lock_reason(time.time()).removeprefix("locked by ") or None,
+            expires=end,
+            scram=tuple(entry.scram),
+            secret=entry.secret is not None,
+            tls_required=entry.tls_required,
+            login_delay=entry.login_delay,
+            expire_days=entry.expire_days,
+        )
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> AccountSummary:
+        """Return the summary of a row in the table of a cluster."""
+        return cls(
+            name=row["name"],
+            locked="the administrator" if row["locked"] else None,
+            login_delay=row["login_delay"],
+            expire_days=row["expire_days"],
+        )
+
+    def details(self) -> Iterator[str]:
+        """Yield in words what distinguishes the account from one with a password only."""
+        if self.locked == "expired":
+            yield f"expired on {self.expires}"
+        elif self.locked:
+            yield f"locked by {self.locked}"
+        elif self.expires:
+            yield f"expires on {self.expires}"
+        if self.scram:
+            yield "SCRAM"
+        if self.secret:
+            yield "secret"
+        if self.tls_required:
+            yield "TLS required"
+        if self.login_delay is not None:
+            yield f"login delay {self.login_delay} s"
+        if self.expire_days is not None:
+            yield f"mail expires after {self.expire_days} days"
+
+
+def write_lines(accounts: Iterable[AccountSummary], form: Form, width: int = 0) -> Iterator[str]:
+    """Yield a line for each account. In a text, its name has `width` columns."""
+    for account in accounts:
+        match form:
+            case "json":
+                yield to_json(asdict(account))
+            case "names":
+                yield plain(account.name)
+            case "text":
+                name = plain(account.name)
+                name = pad(name, max(width, columns(name)))
+                yield f"{name}  {', '.join(account.details())}".rstrip()
