@@ -14,6 +14,7 @@ from typing import Any, Self
 from restante.delivery.listener import DeliveryListener
 from restante.server import event_log
 from restante.server.config.mail_sections import DeliverySection
+from restante.server.context import ServerContext
 from restante.storage.interfaces import Store
 from restante.storage.memory import MemoryStore
 from support.live import PATIENCE, wait_until
@@ -141,7 +142,8 @@ def listening(
         stage.loop.set_exception_handler(lambda _, context: odd.append(context))
         log, writer = event_log.configure_log("text", lines := io.StringIO())
         sockets = listener.open()
-        async with listener.serve(sockets, used, Passwords(), log):
+        context = ServerContext(store=used, authenticator=Passwords(), log=log)
+        async with listener.serve(sockets, context):
             port = sockets[1].getsockname()[1]
             await stage.show(Door(file, port, used, lines, stage.stop))
         listener.close()

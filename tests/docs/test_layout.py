@@ -128,6 +128,7 @@ ELSEWHERE = {
     "server/limits/server_limits.py": "server/limits/test_limit_log.py",
     "server/loop_thread.py": "server/test_embedding.py",
     "server/processes": "server/processes/test_workers.py",
+    "server/unix_sockets.py": "delivery/test_listener.py",
     "server/tls/client_hello.py": "server/tls/test_key_kinds.py",
     "server/tls/key_fitting.py": "server/tls/test_key_kinds.py",
     "server/tls/self_signed.py": "conformance/test_suite.py",

@@ -152,7 +152,8 @@ class Host:
         loop.set_exception_handler(lambda _, seen: self._lines.write(f"event=incident {seen}\n"))
         server = await loop.create_unix_server(self._connection, sock=self._doors.pop3)
         orders, _ = await asyncio.open_connection(sock=self._doors.control.dup(), limit=2**24)
-        async with self._doors.mail.serve(self._doors.lmtp, self, Passwords(), self._log):
+        context = ServerContext(store=self, authenticator=Passwords(), log=self._log)
+        async with self._doors.mail.serve(self._doors.lmtp, context):
             await self._obey_all(orders)
         server.close()  # until here: uvloop forgets a server without a reference
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from restante.delivery import listener as delivery_listener
 from restante.delivery.listener import DeliveryListener
 from restante.delivery.recipients import StoreRecipients
-from restante.server import listener
+from restante.server import listener, unix_sockets
 from restante.server.addresses import ListenAddress
 from restante.server.config.mail_sections import DeliverySection
 from restante.server.listener import open_sockets
@@ -53,4 +52,4 @@ def test_delivery(tmp_path: Path) -> None:
     )
     (opened,) = made.open()
     with opened:
-        assert backlog(opened) == min(delivery_listener.BACKLOG, allowed())
+        assert backlog(opened) == min(unix_sockets.BACKLOG, allowed())

@@ -5,15 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import grp
-import os
-import shutil
 import socket
-import stat
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from restante.delivery.connection import DeliveryConnection
 from restante.delivery.deliverer import Deliverer
@@ -22,6 +17,7 @@ from restante.delivery.sessions import DeliverySessions
 from restante.net.addresses import format_host_port
 from restante.server.addresses import ListenAddress, parse_local_address, parse_loopback_address
 from restante.server.listener import STOP_PATIENCE, ListenError
+from restante.server.unix_sockets import BACKLOG, UnixSockets, serve_unix_socket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -32,9 +28,9 @@ if TYPE_CHECKING:
     from restante.delivery.recipients import Recipients
     from restante.server.activation import ActivatedSockets, SocketName
     from restante.server.config.mail_sections import DeliverySection
+    from restante.server.context import ServerContext
     from restante.storage.interfaces import Store
 
-BACKLOG = 128  # connections that the kernel holds until they are accepted
 PATIENCE = 300  # seconds for a client's next command: RFC 5321 section 4.5.3.2.7
 
 
@@ -52,7 +48,7 @@ class DeliveryListener:
     patience: float = PATIENCE  # seconds
     stop_patience: float = STOP_PATIENCE  # seconds
     activated: ActivatedSockets | None = None  # by the service manager
-    _made: list[tuple[Path, int]] = field(init=False, default_factory=list)  # files, their inodes
+    _files: UnixSockets = field(init=False, default_factory=UnixSockets)
 
     def open(self) -> Sequence[socket.socket]:
         """Return listening sockets, for LMTP and then for SMTP. Raises DeliveryListenError."""
@@ -69,14 +65,11 @@ class DeliveryListener:
 
     @contextlib.asynccontextmanager
     async def serve(
-        self,
-        sockets: Sequence[socket.socket],
-        store: Store,
-        accounts: Authenticator,
-        log: FilteringBoundLogger,
+        self, sockets: Sequence[socket.socket], context: ServerContext
     ) -> AsyncIterator[None]:
         """Accept mail at these sockets while the block runs; then finish deliveries under way."""
-        sessions = self._sessions(store, self.recipients(store, accounts), log)
+        log, store = context.log, context.store
+        sessions = self._sessions(store, self.recipients(store, context.authenticator), log)
         dialects = [Dialect.LMTP] * bool(self.settings.lmtp) + [Dialect.SMTP]
         servers: list[asyncio.Server] = []
         try:
@@ -91,11 +84,7 @@ class DeliveryListener:
 
     def close(self) -> None:
         """Remove the files of our Unix sockets."""
-        for file, inode in self._made:
-            with contextlib.suppress(OSError):
-                if file.lstat().st_ino == inode:
-                    file.unlink()
-        self._made.clear()
+        self._files.close()
 
     def _sessions(
         self, store: Store, recipients: Recipients, log: FilteringBoundLogger
@@ -121,44 +110,23 @@ class DeliveryListener:
             )
             if self.activated and (ready := self.activated.take(names)):
                 return ready[0]
-            return self._open_file(place) if isinstance(place, Path) else _open_port(place)
+            if isinstance(place, Path):
+                mode, group = self.settings.socket_mode, self.settings.socket_group
+                return self._files.open(place, mode, group)
+            return _open_port(place)
         except (OSError, LookupError) as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or error
             raise DeliveryListenError(f"cannot listen for mail at {place}: {reason}") from error
-
-    def _open_file(self, file: Path) -> socket.socket:
-        _clear(file)
-        opened = socket.socket(socket.AF_UNIX)
-        try:
-            opened.bind(os.fspath(file))
-            self._made.append((file, file.lstat().st_ino))
-            self._give_group(file)
-            file.chmod(int(self.settings.socket_mode, 8))
-            opened.listen(BACKLOG)  # only now can clients connect
-        except BaseException:
-            opened.close()
-            raise
-        return opened
-
-    def _give_group(self, file: Path) -> None:
-        """Set the group of a socket, unless its folder gave it already.
-
-        A hardened unit may forbid every chown. Raises LookupError, OSError.
-        """
-        name = self.settings.socket_group
-        if name and grp.getgrnam(name).gr_gid != file.lstat().st_gid:
-            shutil.chown(file, group=name)
 
 
 async def _serve(
     sessions: DeliverySessions, dialect: Dialect, opened: socket.socket
 ) -> asyncio.Server:
-    loop = asyncio.get_running_loop()
     connect = functools.partial(DeliveryConnection, sessions, dialect)
-    if opened.family != socket.AF_UNIX:
-        return await loop.create_server(connect, sock=opened, backlog=BACKLOG)
-    keep: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
-    return await loop.create_unix_server(connect, sock=opened, backlog=BACKLOG, **keep)
+    if opened.family == socket.AF_UNIX:
+        return await serve_unix_socket(connect, opened)
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(connect, sock=opened, backlog=BACKLOG)
 
 
 def _open_port(address: ListenAddress) -> socket.socket:
@@ -171,26 +139,6 @@ def _open_port(address: ListenAddress) -> socket.socket:
         opened.close()
         raise
     return opened
-
-
-def _clear(file: Path) -> None:
-    """Remove the socket file that a killed server left behind.
-
-    Raises OSError: it is something else, or a server listens there.
-    """
-    try:
-        found = file.lstat()
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(found.st_mode):
-        raise FileExistsError(0, "the file exists, and is not a socket")
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(os.fspath(file))
-        except ConnectionRefusedError:
-            file.unlink()
-            return
-    raise FileExistsError(0, "another server listens there")
 
 
 def _format_addresses(opened: socket.socket) -> str:

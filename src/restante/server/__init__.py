@@ -3,8 +3,9 @@
 A program embeds it with `Server`, from `embedding`. For `pop3 serve`, `app` runs a whole server, in
 one process or in the `processes` of several workers. `components` builds its parts from a `config`,
 `backends` the mail store and the accounts: the `context` that all connections share, the
-`listener`, and `extra_listener` for delivery. `config_check` tries them for `pop3 config check`.
-`registry` knows the live connections, and stops them; `deadlines` and `client_bounds` are theirs.
+`listener`, and `extra_listener` for delivery, at `unix_sockets`. `config_check` tries them for
+`pop3 config check`. `registry` knows the live connections, and stops them; `deadlines` and
+`client_bounds` are theirs.
 `connection` is one client, `tls` its encryption, `limits` what holds for all clients together,
 `event_log` the log. `background`, `expiry` and `upkeep` run by the clock, and so does `peers`,
 which lets the nodes of a cluster know of each other.

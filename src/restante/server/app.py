@@ -121,9 +121,7 @@ class _Application:
             await components.enter_store(stack, context.store)
             await stack.enter_async_context(sharing_with_peers(context))
             for listener, sockets in opened:
-                await stack.enter_async_context(
-                    listener.serve(sockets, context.store, context.authenticator, context.log)
-                )
+                await stack.enter_async_context(listener.serve(sockets, context))
             found = await stack.enter_async_context(
                 serve_listeners(context, listens, config.timeouts.stop, manager.sockets)
             )

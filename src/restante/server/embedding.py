@@ -136,7 +136,7 @@ class Server:
             await stack.enter_async_context(open_store(self.store))
             await stack.enter_async_context(sharing_with_peers(context))
             if self.lmtp or self.smtp:
-                await self._start_delivery(stack)
+                await self._start_delivery(stack, context)
             configs = [listener.config() for listener in self.listeners]
             sockets = await stack.enter_async_context(
                 serve_listeners(context, configs, self.stop_timeout)
@@ -184,7 +184,9 @@ class Server:
             raise RuntimeError("the server does not run in a thread")
         return self._thread.call(work)
 
-    async def _start_delivery(self, stack: contextlib.AsyncExitStack) -> None:
+    async def _start_delivery(
+        self, stack: contextlib.AsyncExitStack, context: ServerContext
+    ) -> None:
         from restante.delivery.listener import DeliveryListener
         from restante.delivery.recipients import AccountRecipients
 
@@ -203,9 +205,7 @@ class Server:
         sockets = listener.open()
         if self.smtp:
             self.smtp_address = _address(sockets[-1])
-        await stack.enter_async_context(
-            listener.serve(sockets, self.store, self.accounts, self.log)
-        )
+        await stack.enter_async_context(listener.serve(sockets, context))
 
 
 def _address(opened: socket.socket) -> ListenAddress:

@@ -9,24 +9,17 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
-    from structlog.typing import FilteringBoundLogger
-
-    from restante.auth.interfaces import Authenticator
-    from restante.storage.interfaces import Store
+    from restante.server.context import ServerContext
 
 
 class ExtraListener(Protocol):
-    """Listens beside POP3, in the same processes, with the same store and the same accounts."""
+    """Listens beside POP3, in the same processes, with the same context."""
 
     def open(self) -> Sequence[socket.socket]:
         """Return listening sockets, opened once, before there are workers. Raises ListenError."""
 
     def serve(
-        self,
-        sockets: Sequence[socket.socket],
-        store: Store,
-        accounts: Authenticator,
-        log: FilteringBoundLogger,
+        self, sockets: Sequence[socket.socket], context: ServerContext
     ) -> contextlib.AbstractAsyncContextManager[None]:
         """Serve at these sockets while the block runs; at its end finish what is under way."""
 

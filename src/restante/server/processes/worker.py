@@ -186,8 +186,7 @@ async def _extra_services(generation: WorkerGeneration, number: int) -> AsyncIte
     context = generation.context
     async with contextlib.AsyncExitStack() as stack:
         for listener, sockets in generation.extra_listeners:
-            serving = listener.serve(sockets, context.store, context.authenticator, context.log)
-            await stack.enter_async_context(serving)
+            await stack.enter_async_context(listener.serve(sockets, context))
         if number == 0:
             await stack.enter_async_context(
                 background_tasks(context, generation.expiry, generation.certificates)
