@@ -137,6 +137,28 @@ def test_keep(server: MemoryServer, journal: Journal) -> None:
     assert len(destination.arrived) == len(server.messages("bob")) == 2
 
 
+def test_recycled_unique_id(server: MemoryServer, journal: Journal) -> None:
+    """A server gives a deleted message's unique-id to another one, which is fetched, not lost."""
+    server.add("ada", "secret")
+    destination = ListDestination()
+    for letter in letters("a", "b"):
+        server.deliver("ada", letter, uid="1-1")
+        assert fetch(server, journal, "ada", destination).new == 1
+    assert len(set(destination.arrived)) == 2
+    assert server.messages("ada") == []
+
+
+def test_deleted_message_that_is_back(server: MemoryServer, journal: Journal) -> None:
+    """A server lists a message again that it had deleted: it is deleted, and not fetched again."""
+    server.add("ida", "secret")
+    destination = ListDestination()
+    for new in (1, 0):
+        server.deliver("ida", letters("a")[0], uid="1-1")
+        assert fetch(server, journal, "ida", destination).new == new
+    assert len(destination.arrived) == 1
+    assert server.messages("ida") == []
+
+
 def test_many_sessions(server: MemoryServer, journal: Journal) -> None:
     """More messages than one session fetches all arrive, once."""
     server.add("max", "secret", *letters(*map(str, range(450))))

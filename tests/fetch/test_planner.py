@@ -18,8 +18,9 @@ def row(
     size: int | None = 10,
     seen: float = 0.0,
     octets: int | None = None,
+    header: str | None = "h",
 ) -> KnownMessage:
-    return KnownMessage(uid, state, seen, size, octets, "s", "h", NOW + 5, "")
+    return KnownMessage(uid, state, seen, size, octets, "s", header, NOW + 5, "")
 
 
 def plan(known: list[KnownMessage], *uids: str, policy: Policy | None = None) -> Plan:
@@ -38,9 +39,7 @@ def test_prepared() -> None:
     assert [m.uid for m in plan([row("a", MessageState.PREPARED)], "a").fetch] == ["a"]
 
 
-@pytest.mark.parametrize(
-    "state", [MessageState.HERE, MessageState.KNOWN, MessageState.ASKED, MessageState.GONE]
-)
+@pytest.mark.parametrize("state", [MessageState.HERE, MessageState.KNOWN, MessageState.ASKED])
 @pytest.mark.parametrize(("keep", "deleted"), [(None, 0), (0.0, 1), (NOW + 1, 0)])
 def test_keep(state: MessageState, keep: float | None, deleted: int) -> None:
     """Mail is deleted when it was seen long enough ago, also where an earlier QUIT failed."""
@@ -58,6 +57,22 @@ def test_size_changed() -> None:
     """A known unique-id with another size is judged by its header before anything is deleted."""
     made = plan([row("a", MessageState.HERE, size=99)], "a", policy=Policy(keep_seconds=0))
     assert ([m.uid for m in made.doubtful], made.delete) == (["a"], [])
+
+
+def test_listed_again() -> None:
+    """A message that had left is judged by its header when its unique-id is listed again."""
+    made = plan([row("a", MessageState.GONE)], "a", policy=Policy(keep_seconds=0))
+    assert ([m.uid for m in made.doubtful], made.delete) == (["a"], [])
+
+
+@pytest.mark.parametrize(
+    ("state", "size"), [(MessageState.GONE, 10), (MessageState.GONE, None), (MessageState.KNOWN, 9)]
+)
+def test_no_header_to_judge_by(state: MessageState, size: int | None) -> None:
+    """Where another message may have the unique-id, and no header is known, nothing is deleted."""
+    known = [row("a", state, size=size, header=None)]
+    made = plan(known, "a", policy=Policy(keep_seconds=0))
+    assert (made.doubtful, made.delete, made.fetch) == ({}, [], [])
 
 
 def test_too_large() -> None:

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from restante.fetch.account_journal import AccountJournal
     from restante.fetch.events import FetchEvent
     from restante.fetch.interfaces import Destination
+    from restante.fetch.journal_rows import KnownMessage
     from restante.fetch.planner import Plan, Policy
     from restante.protocol.client.operations import MessageEnd
 
@@ -239,9 +240,10 @@ class Fetcher:
         limit = self._policy.limit
         return messages if limit is None else messages[: max(0, limit - self.summary.new)]
 
-    def _judge(self, drop: Maildrop, doubtful: Mapping[MessageEntry, str]) -> None:
-        """Note which known messages only have other sizes, and which ones are new messages."""
-        same, others = identity.compare_headers(drop, doubtful)
+    def _judge(self, drop: Maildrop, doubtful: Mapping[MessageEntry, KnownMessage]) -> None:
+        """Note which messages are known under their unique-ids, and which ones are new."""
+        same, others = identity.compare_messages(drop, doubtful)
+        self._journal.note_state((message.uid for message in same), MessageState.HERE)
         self._journal.note_sizes((message.uid, message.size) for message in same)
         self._journal.forget(message.uid for message in others)
 

@@ -6,6 +6,7 @@ are distinguished by the digest of all octets, for which they are retrieved. RFC
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
@@ -83,17 +84,26 @@ def header_digests(drop: Maildrop, numbers: Iterable[int]) -> dict[int, str]:
     return found
 
 
-def compare_headers(
-    drop: Maildrop, known: Mapping[MessageEntry, str]
+def compare_messages(
+    drop: Maildrop, known: Mapping[MessageEntry, KnownMessage]
 ) -> tuple[list[MessageEntry], list[MessageEntry]]:
-    """Return which messages have the headers that they had, by their digests, and which do not.
+    """Return which messages are those of the journal, by their digests, and which are others.
 
     With the same header, only the size by LIST is another. Else the server has given the unique-id
-    to another message, which is new.
+    to another message, unless it answers TOP wrongly, which all octets of the message show.
     """
     digests = header_digests(drop, [message.number for message in known])
-    same = [message for message, digest in known.items() if digests.get(message.number) == digest]
-    return same, [m for m in known if m.number in digests and m not in same]
+    same: list[MessageEntry] = []
+    others: list[MessageEntry] = []
+    for message, row in known.items():
+        digest = digests.get(message.number)
+        if digest == row.header_sha256:
+            same.append(message)
+        elif digest is not None:
+            with contextlib.suppress(ServerRefusedError):
+                whole = _digest_all(drop, message.number)
+                (same if whole == row.sha256 else others).append(message)
+    return same, others
 
 
 def header_digest(head: bytes) -> str:

@@ -52,8 +52,8 @@ class Plan:
     Attributes:
         fetch: messages to retrieve, in order.
         delete: messages that all destinations have, and that need not stay.
-        doubtful: known messages with another size than before, and the digests of the headers
-            that they had: these decide whether they are the same.
+        doubtful: known messages with another size than before, or that had left the server, and
+            their rows: the digests in them decide whether they are the same.
         too_large: messages that the policy leaves at the server.
         new_too_large: those of them that the journal does not have as such.
         headers: those of them whose header is to be delivered, under the unique-ids of the headers.
@@ -64,7 +64,7 @@ class Plan:
 
     fetch: list[MessageEntry] = field(default_factory=list)
     delete: list[MessageEntry] = field(default_factory=list)
-    doubtful: dict[MessageEntry, str] = field(default_factory=dict)
+    doubtful: dict[MessageEntry, KnownMessage] = field(default_factory=dict)
     too_large: list[MessageEntry] = field(default_factory=list)
     new_too_large: list[MessageEntry] = field(default_factory=list)
     headers: list[MessageEntry] = field(default_factory=list)
@@ -159,8 +159,14 @@ def _plan_fetch(plan: Plan, messages: list[MessageEntry], policy: Policy) -> Non
 def _plan_fetched(
     plan: Plan, message: MessageEntry, row: KnownMessage, policy: Policy, now: float
 ) -> None:
-    if row.size is not None and row.size != message.size and row.header_sha256 is not None:
-        plan.doubtful[message] = row.header_sha256
+    """Plan for a listed message with the unique-id of a fetched one.
+
+    Where another message may have that unique-id now and no header is known, it stays as it is.
+    """
+    has_other_size = row.size is not None and row.size != message.size
+    if has_other_size or row.state is MessageState.GONE:
+        if row.header_sha256 is not None:
+            plan.doubtful[message] = row
     elif may_delete(row, policy, now):
         plan.delete.append(message)
 
