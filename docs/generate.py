@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import msgspec
@@ -103,14 +104,36 @@ users = "/etc/restante/users"
 {sections}"""
 
 
-def _section(name: str, section: type[ConfigSection]) -> str:
+class Setting(NamedTuple):
+    """A key of the configuration, its default and its meaning."""
+
+    key: str
+    default: str
+    meaning: str
+
+
+class Section(NamedTuple):
+    """A table of the configuration: what it is for, and its keys."""
+
+    opening: str
+    rows: list[Setting]
+
+
+def read_section(section: type[ConfigSection]) -> Section:
+    """Return the texts of a table from its class."""
     opening, _, attributes = (inspect.getdoc(section) or "").partition("\n\nAttributes:\n")
     lines = re.sub(r"\n {8,}", " ", attributes).splitlines()  # one for each attribute
     told = dict(line.strip().split(": ", 1) for line in lines if line.strip())
-    rows = "\n".join(
-        f"| `{field.name}` | {_default(field)} | {told[field.name]} |"
+    rows = [
+        Setting(field.name, _default(field), told[field.name])
         for field in msgspec.structs.fields(section)
-    )
+    ]
+    return Section(opening, rows)
+
+
+def _section(name: str, section: type[ConfigSection]) -> str:
+    opening, settings = read_section(section)
+    rows = "\n".join(f"| `{row.key}` | {row.default} | {row.meaning} |" for row in settings)
     return f"""## [{name}]
 
 {opening}

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from restante import __version__
 from restante.cli.errors import INTERRUPTED, CommandFailed
 
 if TYPE_CHECKING:
@@ -166,8 +165,24 @@ class LazyGroup(click.Group):
         return command
 
 
+def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001  # click's signature
+    if wanted:
+        from restante.cli.output.version import describe
+
+        click.echo("\n".join(describe()))
+        ctx.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, "-V", "--version", prog_name="pop3")
+@click.option(
+    "-V",
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and the parts in use, and exit.",
+)
 def main() -> None:
     """Serve mail over POP3, and find out why a mail account does not work.
 

@@ -1,0 +1,57 @@
+"""The man pages of docs/manual.py."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import manual
+from restante.cli.main import SUBCOMMANDS
+from support.programs import need
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The man pages of all commands and of the configuration, as files."""
+    folder = tmp_path_factory.mktemp("man")
+    for name, text in manual.pages().items():
+        (folder / name).write_text(text)
+    return sorted(folder.iterdir())
+
+
+def test_each_command_has_a_page(pages: list[Path]) -> None:
+    """There is a page for pop3, one for each command, and one for the configuration."""
+    names = {"pop3.1", "restante.toml.5", *(f"pop3-{name}.1" for name in SUBCOMMANDS)}
+    assert {page.name for page in pages} == names
+
+
+def test_pages_have_no_mistake(pages: list[Path]) -> None:
+    """mandoc has no warning about any page."""
+    done = subprocess.run(
+        [need("mandoc"), "-Tlint", "-Wwarning", *pages], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_index_has_pages(pages: list[Path]) -> None:
+    """The index of apropos finds the name and the purpose of each page."""
+    done = subprocess.run([need("lexgrog"), *pages], capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == len(pages)
+    assert '"pop3-user - add, change, list and remove accounts"' in done.stdout
+
+
+def test_page_has_texts_of_help(pages: list[Path]) -> None:
+    """A page shows the arguments, the text and the options of the help, of lower commands too."""
+    folder = pages[0].parent
+    done = subprocess.run(
+        [need("mandoc"), "-Tascii", folder / "pop3-user.1"], capture_output=True, check=True
+    )
+    letters = done.stdout.decode()
+    while "\b" in letters:  # bold is a letter over itself
+        position = letters.index("\b")
+        letters = letters[: position - 1] + letters[position + 1 :]
+    assert "pop3 user add [OPTIONS] NAME\n" in letters
+    assert "--password-stdin\n" in letters
+    assert "Read the password from the first line of standard input." in letters
