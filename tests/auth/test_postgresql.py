@@ -13,9 +13,10 @@ import asyncpg
 import pytest
 import structlog
 
-from restante.auth import password_hashing, postgresql
+from restante.auth import password_hashing, sql_accounts
 from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
-from restante.auth.postgresql import DecoyHashes, PostgresqlAuthenticator
+from restante.auth.postgresql import PostgresqlAuthenticator
+from restante.auth.sql_accounts import DecoyHashes
 from restante.delivery.recipients import AccountRecipients, find
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
@@ -534,14 +535,14 @@ class SlowDatabase:
 @pytest.mark.parametrize("method", ["verify", "identify", "owner"])
 def test_slow_database(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     """All queries of a login have five seconds together."""
-    slow = SlowDatabase(0.9 * postgresql.PATIENCE)
+    slow = SlowDatabase(0.9 * sql_accounts.PATIENCE)
     monkeypatch.setattr("asyncpg.connect", slow.connect)
     accounts = PostgresqlAuthenticator(Secret(b""), "unknown", "check")
     loop = Loop()
     arguments = ("Ann", Secret(b"secret"))[: 2 if method == "verify" else 1]
     login = loop.create_task(getattr(accounts, method)(*arguments))
     loop.turn()
-    loop.advance(postgresql.PATIENCE - 0.1, 0.5)
+    loop.advance(sql_accounts.PATIENCE - 0.1, 0.5)
     assert not login.done()
     loop.advance(0.2, 0.1)
     with pytest.raises(UnavailableError):

@@ -1,75 +1,20 @@
-"""Accounts in a PostgreSQL database, asked by the administrator's own query."""
+"""Accounts in a PostgreSQL database."""
 
 from __future__ import annotations
 
-import asyncio
-import functools
-import hmac
-import secrets
 from typing import TYPE_CHECKING
 
-from restante.auth import password_hashing
-from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
-from restante.auth.locks import HASH, first_lock, is_locked_hash
-from restante.auth.login_cache import LoginCache
-from restante.auth.password_only import PasswordOnlyAccounts
-from restante.auth.postgresql_query import AccountQuery
-from restante.auth.usernames import candidate_names
-from restante.protocol.secret import Secret
-from restante.protocol.server.settings import Identity
+from restante.auth.postgresql_query import PostgresqlQueries
+from restante.auth.sql_accounts import SqlAuthenticator
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-
-PATIENCE = 5  # seconds for all answers of the database that one login needs
-CANARIES = 3  # names found last; one is looked up again if a name is not found
-KINDS = 16  # of hashes, one of each kept
-HIGHEST = 100_000  # seconds of a login's delay, or days of mail
+    from restante.protocol.secret import Secret
 
 
-class DecoyHashes:
-    """Hashes to verify in place of those of unknown names, so that these cost the same time."""
+class PostgresqlAuthenticator(SqlAuthenticator):
+    """Proves passwords by the hash that a query in PostgreSQL finds.
 
-    def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
-        # One hash of each kind that was seen; until then, one of no account.
-        self._hashes = {"": password_hashing.hash_password(Secret(b"nobody"))}
-
-    def note(self, stored: str) -> None:
-        """Keep one hash of each kind, such as argon2 with these costs."""
-        kind = "$".join(stored.split("$")[:-2])
-        if kind not in self._hashes and len(self._hashes) <= KINDS:
-            self._hashes.pop("", None)
-            self._hashes[kind] = stored
-
-    def for_user(self, user: str) -> str:
-        """Return some account's hash, the same for a name as long as no new kind was seen."""
-        name = user.lower().encode(errors="replace")
-        kind = max(
-            self._hashes, key=lambda kind: hmac.digest(self._key, kind.encode() + name, "md5")
-        )
-        return self._hashes[kind]
-
-
-class PostgresqlAuthenticator(PasswordOnlyAccounts):
-    """Proves passwords by the hash that a query finds.
-
-    The query gets the user's name as $1: as it was said, then in lower case. It returns at most one
-    row with `password`, a hash such as a file of accounts has, and, where the account's name is
-    another, `name`. A column that is named as a lock of Dovecot's, such as `nologin`, locks the
-    account where it is not NULL; so does a hash with "!" or "*" before it. A query whose $1 is an
-    array gets all names at once, and says in `login` to which of them a row belongs.
-
-    A login is remembered for `remember` seconds, together with the hash that proved it. The next
-    login asks the database for the row again, but hashes nothing if the hash is the same. So a new
-    password, a lock or a removal counts at the next login, whichever program or node made it.
-
-    A query that no longer finds any account, not even the last ones, is a fault and proves nothing.
-    `check` is a query without parameters that returns a row while the accounts are there. It is
-    asked as long as no name was found. Without it, an unknown name proves nothing in that time.
-
-    The columns `login_delay` and `expire_days` are those of an account that has its own. `list_all`
-    is a query without parameters for the `name`, and possibly `expire_days`, of each account.
+    The query gets the user's name as $1. If $1 is an array, it gets all names at once.
     """
 
     def __init__(  # noqa: PLR0913  # the last four have defaults
@@ -83,174 +28,5 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
         pooler: bool = False,
     ) -> None:
         """`pooler`: one such as PgBouncer may be there, which keeps no prepared statements."""
-        self._query = AccountQuery(dsn, query, pooler=pooler)
-        self._check = check
-        self._list_all = list_all
-        self.can_list = list_all is not None
-        self._threads = password_hashing.threads()
-        self.at_once = (
-            password_hashing.AT_ONCE
-        )  # passwords; a server has those that wait take turns
-        self._decoys = DecoyHashes()
-        self._remembered = LoginCache(remember)
-        self._found: dict[str, None] = {}  # names that were found last
-
-    async def verify(self, user: str, password: Secret) -> Identity:
-        """Return whose name and password these are. Raises CredentialsError, UnavailableError.
-
-        An unknown name costs the work that some known one does, always the same one's.
-        """
-        ends = _deadline()
-        found, row = await self._find(candidate_names(user), ends)
-        stored = str(row["password"]) if row else ""
-        reason = _hindrance(row)
-        if not reason and password_hashing.unsupported_reason(stored) is not None:
-            reason = "its hash is not supported"
-        if not reason:
-            self._decoys.note(stored)
-        known = self._decoys.for_user(user) if reason else stored
-        verification = self._threads.run(
-            user, functools.partial(password_hashing.verify_normalised, known, password)
-        )
-        right, _ = await asyncio.gather(verification, self._check_query(row, ends))
-        if row is None or reason or not right:
-            raise CredentialsError(reason or "wrong password")
-        self._remembered.add(user.lower(), password, stored)
-        return self._identify(found, row)
-
-    def cached_login(self, user: str, password: Secret) -> Awaitable[Identity | None] | None:
-        """Return whose these are where that was proved a short while ago and still holds."""
-        stored = self._remembered.stored_hash(user.lower(), password)
-        return None if stored is None else self._confirm(user, stored)
-
-    async def _confirm(self, user: str, stored: str) -> Identity | None:
-        """Return whose name this is while its hash is the one that proved the password."""
-        found, row = await self._find(candidate_names(user), _deadline())
-        if row is None or _hindrance(row) or row["password"] != stored:
-            return None
-        return self._identify(found, row)
-
-    async def identify(self, user: str) -> Identity:
-        """Return whose name this is. Raises CredentialsError, UnavailableError."""
-        ends = _deadline()
-        found, row = await self._find(candidate_names(user), ends)
-        await self._check_query(row, ends)
-        reason = _hindrance(row)
-        if row is None or reason:
-            raise CredentialsError(reason)
-        return self._identify(found, row)
-
-    async def owner(self, name: str) -> str:
-        """Return the account of exactly this name. Raises CredentialsError, UnavailableError."""
-        return await self.first_owner([name])
-
-    async def first_owner(self, names: Sequence[str]) -> str:
-        """Return the account of the first of exactly these names that has one.
-
-        Raises CredentialsError, UnavailableError.
-        """
-        ends = _deadline()
-        found, row = await self._find(names, ends, first_only=True)
-        await self._check_query(row, ends)
-        if not row:
-            raise CredentialsError("unknown name")
-        return _name(found, row)
-
-    async def list_accounts(self) -> AsyncIterator[Sequence[tuple[str, int | None]]]:
-        """Yield at most 1000 accounts at once: the name, and its days of mail.
-
-        Raises UnavailableError.
-        """
-        assert self._list_all is not None, "can_list"
-        last = ""
-        while rows := await self._query.next_page(self._list_all, last, _deadline()):
-            yield [(str(row["name"]), _number(row, "expire_days", least=1)) for row in rows]
-            last = str(rows[-1]["name"])
-
-    async def aclose(self) -> None:
-        """Close the connections to the database."""
-        await self._query.aclose()
-
-    def _identify(self, found: str, row: Mapping[str, object]) -> Identity:
-        """Return what a session should know, and note what CAPA announces for all accounts.
-
-        Raises UnavailableError.
-        """
-        delay, days = _number(row, "login_delay"), _number(row, "expire_days", least=1)
-        if delay is not None:
-            self.longest_login_delay = max(delay, self.longest_login_delay or 0)
-        if days is not None:
-            self.shortest_expire_days = min(days, self.shortest_expire_days or days)
-        return Identity(_name(found, row), delay, days)
-
-    async def _find(
-        self, names: Sequence[str], ends: float, *, first_only: bool = False
-    ) -> tuple[str, Mapping[str, object] | None]:
-        """Return the first of the names that has an account, and its row.
-
-        Known or not, a name costs the same queries, but not with `first_only`.
-        """
-        rows = await self._query.find(names, ends, first_only=first_only)
-        name = next((name for name in names if name in rows), None)
-        if name is None:
-            return "", None
-        self._found.pop(name, None)
-        self._found[name] = None
-        if len(self._found) > CANARIES:
-            del self._found[next(iter(self._found))]
-        return name, rows[name]
-
-    async def _check_query(self, row: Mapping[str, object] | None, ends: float) -> None:
-        """Raise UnavailableError: nothing shows that the query can find an account.
-
-        That takes a name that is found, now or once more, or a row of the query `check`. Raises
-        UncertainError: no name was found yet, and there is no such query.
-        """
-        if row:
-            return
-        if not self._found:
-            if self._check is None:
-                raise UncertainError("PostgreSQL: the query has found no account since the start")
-            if not await self._query.returns_row(self._check, ends):
-                raise UnavailableError("PostgreSQL: postgresql_check returns no row")
-            return
-        for name in reversed(tuple(self._found)):
-            if await self._query.find([name], ends):
-                return
-        raise UnavailableError(
-            "PostgreSQL: the query no longer finds the accounts that it found before"
-        )
-
-
-def _deadline() -> float:
-    """Return when the time for a login is over, by the loop's clock."""
-    return asyncio.get_running_loop().time() + PATIENCE
-
-
-def _hindrance(row: Mapping[str, object] | None) -> str:
-    """Return why the account of a row is locked, "" if it is not."""
-    if row is None:
-        return "unknown name"
-    if is_locked_hash(str(row["password"] or "")):
-        return f"locked by {HASH}"
-    lock = first_lock(key for key, value in row.items() if value is not None)
-    return f"locked by {lock}" if lock else ""
-
-
-def _name(user: str, row: Mapping[str, object]) -> str:
-    """Return the name of an account: that of its maildrop."""
-    return str(row.get("name") or user)
-
-
-def _number(row: Mapping[str, object], column: str, least: int = 0) -> int | None:
-    """Return the number in a column; None if it is NULL or absent. Raises UnavailableError.
-
-    A number that cannot be meant must remove no mail.
-    """
-    value = row.get(column)
-    if value is None:
-        return None
-    if type(value) is int and least <= value <= HIGHEST:  # a bool is an int, too
-        return value
-    text = f"PostgreSQL: {column} must be a whole number from {least} to {HIGHEST}, or NULL"
-    raise UnavailableError(text)
+        queries = PostgresqlQueries(dsn, query, pooler=pooler)
+        super().__init__(queries, check, remember, list_all=list_all)

@@ -78,8 +78,7 @@ def _check_accounts(config: Config, log: FilteringBoundLogger) -> None:
     try:
         asyncio.run(_look_up(accounts))
     except UnavailableError as error:
-        why = f": {error.__cause__}" if error.__cause__ else ""
-        raise ConfigError([f"accounts: {error}{why}; correct the query or the database"]) from error
+        raise ConfigError([f"accounts: {error}; correct the query or the database"]) from error
 
 
 async def _look_up(accounts: AccountDirectory) -> None:

@@ -1,0 +1,100 @@
+"""The connections to a database: few, each opened when it is needed, and kept for the next query.
+
+They are not reset between queries, as those of a driver's own pool are: the reset is a second round
+trip, and costs more than the query.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+from restante.auth.interfaces import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+C = TypeVar("C")
+T = TypeVar("T")
+
+MOST_CONNECTIONS = 4
+IDLE = 300  # seconds after which a connection is not used again: a firewall may have dropped it
+
+
+class Connections(ABC, Generic[C]):
+    """At most four connections to one database. The methods of its driver are the abstract ones.
+
+    Attributes:
+        errors: what the driver raises, and OSError. The first kind is an answer of the database.
+    """
+
+    errors: ClassVar[tuple[type[Exception], ...]]
+
+    def __init__(self) -> None:
+        self._slots = asyncio.Semaphore(MOST_CONNECTIONS)
+        self._idle: list[tuple[C, float]] = []  # and since when
+        self._closed = False
+
+    async def run(self, work: Callable[[C], Awaitable[T]]) -> T:
+        """Do some work on a connection. It is used again, unless the work was broken off.
+
+        The work begins anew if a connection that was idle breaks: it was broken before.
+        """
+        async with self._slots:
+            while (connection := self._take_idle()) is not None:
+                try:
+                    return await self._use(connection, work)
+                except self.errors:
+                    if not self._is_closed(connection):
+                        raise
+            return await self._use(await self._connect(), work)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        self._closed = True
+        idle, self._idle = self._idle, []
+        for connection, _ in idle:
+            with contextlib.suppress(*self.errors):
+                await self._close(connection)
+
+    async def _use(self, connection: C, work: Callable[[C], Awaitable[T]]) -> T:
+        try:
+            return await work(connection)
+        except (self.errors[0], UnavailableError):
+            raise
+        except BaseException:  # above all a cancellation: its answer may still come
+            self._terminate(connection)
+            raise
+        finally:
+            if self._closed:
+                self._terminate(connection)
+            if not self._is_closed(connection):
+                self._idle.append((connection, asyncio.get_running_loop().time()))
+
+    def _take_idle(self) -> C | None:
+        while self._idle:
+            connection, since = self._idle.pop()
+            if self._is_closed(connection):
+                continue
+            if asyncio.get_running_loop().time() - since < IDLE:
+                return connection
+            self._terminate(connection)
+        return None
+
+    @abstractmethod
+    async def _connect(self) -> C:
+        """Return a new connection."""
+
+    @abstractmethod
+    async def _close(self, connection: C) -> None:
+        """Close a connection after a goodbye to the database."""
+
+    @abstractmethod
+    def _terminate(self, connection: C) -> None:
+        """Close a connection at once."""
+
+    @abstractmethod
+    def _is_closed(self, connection: C) -> bool:
+        """Return whether a connection is closed, as far as its driver knows."""
