@@ -259,7 +259,7 @@ def test_the_administrator_is_told_why_a_login_fails(tmp_path: Path) -> None:
         f"ann:{HASH}",
         "bad:{PLAIN}secret",
         f"locked:{HASH}::::::nologin=no",
-        f"away:{HASH}::::::allow_nets=10.0.0.0/8",
+        f"away:{HASH}::::::allow_nets=10.0.0.0/8,",
         f"old:{HASH}::::::secret=tanstaaf",
     )
     assert why_not(accounts, "ann", b"wrong") == "wrong password"

@@ -112,13 +112,41 @@ def test_a_restriction_that_is_not_kept_to_is_told_of(tmp_path: Path) -> None:
     """A restriction that is not supported locks the account and is reported."""
     (problem,) = told(
         tmp_path / "users",
-        f"ann:{HASH}::::::allow_nets:protected=10.0.0.0/8",
+        f"ann:{HASH}::::::allow_real_nets:protected=10.0.0.0/8",
         f"bob:{HASH}::::::nologin=y reason=gone",
         f"c:{HASH}",
     )
     assert (
         problem
-        == "1: 'ann' cannot log in: allow_nets restricts logins in a way that is not supported"
+        == "1: 'ann' cannot log in: allow_real_nets restricts logins in a way that is not supported"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "networks"),
+    [
+        ("::::::allow_nets=10.0.0.0/8", ("10.0.0.0/8",)),
+        ("::::::tls=required allow_nets:protected=10.1.2.3,LOCAL", ("10.1.2.3", "local")),
+        ("::::::allow_nets=10.0.0.0/8,", ()),
+        ("::::::allow_nets", ()),
+        ("::::::allow_nets=", ()),
+        ("::::::ALLOW_NETS=10.0.0.0/8", ()),
+        ("::::::allow_nets=10.0.0.0/8 allow_nets=192.0.2.1", ()),
+        ("::::::allow_nets=10.0.0.0/8 192.0.2.1", ("10.0.0.0/8",)),
+        (":::::allow_nets=10.0.0.0/8", ()),
+        (":::::allow_nets=10.0.0.0/8:allow_nets=10.0.0.0/8", ()),
+        (":::::::allow_nets=10.0.0.0/8", ()),
+    ],
+)
+def test_allowed_networks(tmp_path: Path, fields: str, networks: tuple[str, ...]) -> None:
+    """A list of networks in the eighth field counts; one that is not in order locks the account."""
+    file = tmp_path / "users"
+    problems = told(file, f"ann:{HASH}{fields}", f"bob:{HASH}")
+    ann = passwd_file.read(file).by_name["ann"]
+    assert ann.identity.networks == networks
+    assert ann.lock == ("" if networks else "allow_nets")
+    assert any("'ann' cannot log in: allow_nets" in problem for problem in problems) != bool(
+        networks
     )
 
 

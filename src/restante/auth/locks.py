@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from restante.auth import allowed_networks
 from restante.auth.password_hashing import without_scheme
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ LIMITS = (
     "proxy_maybe",
 )
 """Words of Dovecot with which people log in from some places, later, or elsewhere."""
+
+NETWORKS = allowed_networks.KEY
+"""Of LIMITS, the word whose value counts, where it is valid."""
+
+PROTECTED = ":protected"  # Dovecot's mark of a field that nothing overrides
 
 HASH = "its hash"
 """The lock of an account whose hash `usermod --lock` or an administrator made useless."""
@@ -59,7 +65,30 @@ def find_keys(others: Sequence[str]) -> Iterator[FieldKey]:
 
 def login_restriction(others: Sequence[str]) -> FieldKey | None:
     """Return the first key that keeps its account from logging in here."""
-    return next((found for found in find_keys(others) if is_lock(found.key)), None)
+    return next(
+        (
+            found
+            for found in find_keys(others)
+            if is_lock(found.key) and not (found.key == NETWORKS and find_networks(others))
+        ),
+        None,
+    )
+
+
+def find_networks(others: Sequence[str]) -> tuple[str, ...]:
+    """Return from where the account of a line can log in; () where `allow_nets` locks it.
+
+    It locks in another field than the eighth, where it is there twice, and with an invalid value.
+    """
+    if sum(found.key == NETWORKS for found in find_keys(others)) != 1:
+        return ()
+    words = others[EXTRAS - 2].split() if len(others) > EXTRAS - 2 else []
+    values = [
+        value
+        for key, equals, value in (word.partition("=") for word in words)
+        if equals and key.removesuffix(PROTECTED) == NETWORKS
+    ]
+    return allowed_networks.parse_or_lock(values[0]) if values else ()
 
 
 def first_lock(keys: Iterable[str]) -> str:

@@ -34,6 +34,7 @@ class PasswdEntry:
     tls_required: bool = False
     lock: str = ""  # what keeps it from logging in here, such as a word of Dovecot; it gets mail
     end: float | None = None  # when it expires, in seconds since 1970; it gets mail
+    networks: tuple[str, ...] = ()  # from where it can log in, () for everywhere
     mail: MailLocation | None = None  # where Dovecot would look for its mail
 
     def lock_reason(self, now: float) -> str:
@@ -45,7 +46,9 @@ class PasswdEntry:
     @functools.cached_property
     def identity(self) -> Identity:
         """What a session should know."""
-        return Identity(self.name, self.login_delay, self.expire_days, self.tls_required)
+        return Identity(
+            self.name, self.login_delay, self.expire_days, self.tls_required, self.networks
+        )
 
     @classmethod
     def parse(cls, line: str) -> PasswdEntry:
@@ -68,6 +71,7 @@ class PasswdEntry:
             _tls(extras),
             lock,
             locks.expiry_time(others),
+            locks.find_networks(others),
             find_mail_location(name, others),
         )
 

@@ -93,6 +93,8 @@ def _lock_reason(account: PasswdEntry, others: list[str]) -> Iterator[str]:
             f"cannot log in: {found.key} in field {found.field} locks it; its place is the eighth"
             " field"
         )
+    elif found is not None and found.key == locks.NETWORKS:
+        yield f"cannot log in: {found.key} locks it, since it is not one list of networks"
     elif found is not None and found.key in locks.LIMITS:
         yield f"cannot log in: {found.key} restricts logins in a way that is not supported"
     elif found is not None and found.key not in dovecot_fields.parse_extra_fields(others):

@@ -255,3 +255,53 @@ def test_login_cache_that_asks_first(cached: Identity | None) -> None:
 
     assert asyncio.run(log_in()).name == "ann"
     assert accounts.asked == (cached is None)
+
+
+class Restricted:
+    """Accounts that may log in from one network; `cached_login` knows each password."""
+
+    def __init__(self, *, late: bool) -> None:
+        self._late = late
+        self._identity = Identity("ann", networks=("192.0.2.0/25",))
+
+    async def verify(self, user: str, password: Secret) -> Identity:
+        return self._identity
+
+    async def identify(self, user: str) -> Identity:
+        return self._identity
+
+    def cached_login(
+        self, user: str, password: Secret
+    ) -> Identity | Awaitable[Identity | None] | None:
+        return self.verify(user, password) if self._late else self._identity
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("method", [AuthMethod.PASSWORD, AuthMethod.CERTIFICATE])
+def test_login_from_another_network(method: AuthMethod, late: bool) -> None:
+    """A login from another network is a failure like a wrong password, and the log says why."""
+    output = io.StringIO()
+
+    async def log_in() -> list[bool]:
+        log, writer = event_log.configure_log("text", output)
+        accounts = cast("Any", Restricted(late=late))
+        context = ServerContext(store=MemoryStore(), authenticator=accounts, log=log)
+        admitted = []
+        for address in ("192.0.2.1", "192.0.2.200"):
+            wire = Certified()
+            wire.address = address
+            need = Authenticate(method, "ann", Secret(b"secret"))
+            try:
+                result = _authenticator(context, wire).authenticate(need)
+                identity = result if isinstance(result, Identity) else await result
+            except CredentialsError:
+                admitted.append(False)
+            else:
+                admitted.append(identity.name == "ann")
+        throttle = context.limits.throttle
+        assert [throttle.failures(a, "ann")[0] for a in ("192.0.2.1", "192.0.2.200")] == [0, 1]
+        writer.close()
+        return admitted
+
+    assert asyncio.run(log_in()) == [True, False]
+    assert output.getvalue().count('reason="the address is not in allow_nets"') == 1

@@ -30,6 +30,7 @@ class AccountSummary:
     scram: tuple[str, ...] = ()  # mechanisms that it has keys for
     secret: bool = False  # for APOP and CRAM-MD5
     tls_required: bool = False
+    networks: tuple[str, ...] = ()  # from where it can log in, () for everywhere
     login_delay: int | None = None  # seconds
     expire_days: int | None = None
 
@@ -44,6 +45,7 @@ class AccountSummary:
             scram=tuple(entry.scram),
             secret=entry.secret is not None,
             tls_required=entry.tls_required,
+            networks=entry.networks,
             login_delay=entry.login_delay,
             expire_days=entry.expire_days,
         )
@@ -72,6 +74,8 @@ class AccountSummary:
             yield "secret"
         if self.tls_required:
             yield "TLS required"
+        if self.networks:
+            yield f"only from {' '.join(self.networks)}"
         if self.login_delay is not None:
             yield f"login delay {self.login_delay} s"
         if self.expire_days is not None:

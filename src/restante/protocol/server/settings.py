@@ -70,9 +70,11 @@ class Identity:
         login_delay: seconds between two logins, None for the server's setting.
         expire_days: days that a message stays, None for the server's setting.
         tls_required: reject the login without TLS.
+        networks: those from which it can log in, such as "192.0.2.0/24"; () for all.
     """
 
     name: str
     login_delay: int | None = None
     expire_days: int | None = None
     tls_required: bool = False
+    networks: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ import hmac
 from typing import TYPE_CHECKING, assert_never, cast
 
 from restante.auth import scram
+from restante.auth.allowed_networks import admits, require_network
 from restante.auth.interfaces import ClientCertificateError, CredentialsError, TokenError
 from restante.auth.usernames import saslprep_or_same
 from restante.protocol.server.needs import Authenticate, AuthMethod, StartScram
@@ -74,8 +75,9 @@ class ConnectionAuthenticator:
         if cache is not None and not suspects(self._transport.address, need.user.lower()):
             cached = cache.cached_login(need.user, need.response)
             if isinstance(cached, Identity):
-                return cached
-            if cached is not None:
+                if admits(cached, self._transport.address):
+                    return cached
+            elif cached is not None:
                 return self._confirm_or_verify(need, cached)
         return self._verify_throttled(need)
 
@@ -83,7 +85,10 @@ class ConnectionAuthenticator:
         self, need: Authenticate, cached: Awaitable[Identity | None]
     ) -> Identity:
         """Return the identity that the login cache has; check the credentials if it changed."""
-        return await cached or await self._verify_throttled(need)
+        identity = await cached
+        if identity is not None and admits(identity, self._transport.address):
+            return identity
+        return await self._verify_throttled(need)
 
     async def start_scram(self, need: StartScram) -> scram.ScramServer:
         """Give a challenge, but slowly to a client that failed or cancelled before."""
@@ -137,7 +142,7 @@ class ConnectionAuthenticator:
         name, credentials = need.user.lower(), self._repeated_credentials(need)
         async with throttle.one_at_a_time(address, name, credentials, LONGEST_DELAY - waited):
             try:
-                identity = await self._check(need)
+                identity = require_network(await self._check(need), address)
             except CredentialsError as error:
                 throttle.note_failure(address, name, credentials)
                 self._context.session_log.login_failed(
