@@ -47,5 +47,5 @@ def test_no_networks() -> None:
     "text", ["", "y", "192.0.2.0/33", "192.0.2.0/24,", "192.0.2", "1", ",".join(["::1"] * 101)]
 )
 def test_invalid_value_locks(text: str) -> None:
-    """An invalid value is no network at all."""
+    """An invalid value allows no network."""
     assert allowed_networks.parse_or_lock(text) == ()

@@ -260,7 +260,7 @@ def test_query_that_checks_the_accounts(database: Database) -> None:
         ("'!' || password AS password", "locked by its hash"),
         ("'*' AS password", "locked by its hash"),
         ("password, 'y' AS nologin", "locked by nologin"),
-        ("password, '10.0.0.0/8' AS allow_nets", "locked by allow_nets"),
+        ("password, '10.0.0.0/33' AS allow_nets", "locked by allow_nets"),
     ],
 )
 def test_locked_row(database: Database, columns: str, reason: str) -> None:
@@ -288,6 +288,22 @@ def test_column_without_a_value_is_no_lock(database: Database) -> None:
     query = "SELECT password, NULL AS nologin FROM accounts WHERE address = $1"
     accounts = PostgresqlAuthenticator(database.dsn, query)
     assert verify(accounts, ("ann@example.com", b"secret")) == [Identity("ann@example.com")]
+
+
+@pytest.mark.parametrize(
+    ("column", "networks"),
+    [
+        ("'10.0.0.0/8, local'", ("10.0.0.0/8", "local")),
+        ("ARRAY['10.0.0.0/8', '2001:db8::/32']::cidr[]", ("10.0.0.0/8", "2001:db8::/32")),
+        ("NULL", ()),
+    ],
+)
+def test_allowed_networks(database: Database, column: str, networks: tuple[str, ...]) -> None:
+    """The column `allow_nets` says from where an account can log in."""
+    query = f"SELECT password, {column} AS allow_nets FROM accounts WHERE address = $1"
+    accounts = PostgresqlAuthenticator(database.dsn, query)
+    identity = Identity("ann@example.com", networks=networks)
+    assert verify(accounts, ("ann@example.com", b"secret")) == [identity]
 
 
 def test_unknown_name_has_its_own_cost() -> None:

@@ -12,7 +12,7 @@ from restante.auth import allowed_networks
 from restante.auth.password_hashing import without_scheme
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 EXTRAS = 7  # the place of the field after passwd's own, counted from 0
 
@@ -91,9 +91,23 @@ def find_networks(others: Sequence[str]) -> tuple[str, ...]:
     return allowed_networks.parse_or_lock(values[0]) if values else ()
 
 
-def first_lock(keys: Iterable[str]) -> str:
-    """Return the first of some keys that is a lock, "" without one."""
-    return next((key for key in keys if is_lock(key.lower())), "")
+def first_row_lock(row: Mapping[str, object]) -> str:
+    """Return the first column of a row that locks its account, "" without one."""
+    for column, value in row.items():
+        if value is not None and is_lock(column.lower()):
+            if column == NETWORKS and find_row_networks(row):
+                continue
+            return column
+    return ""
+
+
+def find_row_networks(row: Mapping[str, object]) -> tuple[str, ...]:
+    """Return from where the account of a row can log in; () where `allow_nets` locks it."""
+    value = row.get(NETWORKS)
+    if value is None:
+        return ()
+    words = value if isinstance(value, list | tuple) else [value]  # PostgreSQL has arrays
+    return allowed_networks.parse_or_lock(",".join(map(str, words)))
 
 
 def is_lock(key: str) -> bool:

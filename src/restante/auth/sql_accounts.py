@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from restante.auth import password_hashing
 from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
-from restante.auth.locks import HASH, first_lock, is_locked_hash
+from restante.auth.locks import HASH, find_row_networks, first_row_lock, is_locked_hash
 from restante.auth.login_cache import LoginCache
 from restante.auth.password_only import PasswordOnlyAccounts
 from restante.auth.usernames import candidate_names
@@ -58,7 +58,8 @@ class SqlAuthenticator(PasswordOnlyAccounts):
     The query gets the user's name: as it was said, then in lower case. It returns at most one row
     with `password`, a hash such as a file of accounts has, and, where the account's name is
     another, `name`. A column that is named as a lock of Dovecot's, such as `nologin`, locks the
-    account where it is not NULL; so does a hash with "!" or "*" before it. A query for all names at
+    account where it is not NULL; so does a hash with "!" or "*" before it. `allow_nets` restricts
+    logins to some networks, and locks only with an invalid value. A query for all names at
     once says in `login` to which of them a row belongs.
 
     A login is remembered for `remember` seconds, together with the hash that proved it. The next
@@ -180,7 +181,7 @@ class SqlAuthenticator(PasswordOnlyAccounts):
             self.longest_login_delay = max(delay, self.longest_login_delay or 0)
         if days is not None:
             self.shortest_expire_days = min(days, self.shortest_expire_days or days)
-        return Identity(_name(found, row), delay, days)
+        return Identity(_name(found, row), delay, days, networks=find_row_networks(row))
 
     async def _find(
         self, names: Sequence[str], ends: float, *, first_only: bool = False
@@ -247,7 +248,7 @@ def _hindrance(row: Mapping[str, object] | None) -> str:
         return "unknown name"
     if is_locked_hash(str(row["password"] or "")):
         return f"locked by {HASH}"
-    lock = first_lock(key for key, value in row.items() if value is not None)
+    lock = first_row_lock(row)
     return f"locked by {lock}" if lock else ""
 
 
