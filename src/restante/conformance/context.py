@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from restante.client.mechanisms import CLIENT_MECHANISMS, TOKENS, Credentials
 from restante.conformance import sample_messages
 from restante.conformance.check import Deviation, NotTestable
 from restante.conformance.raw_connection import RawConnection, ServerUnderTest, dial, quote
@@ -59,11 +61,38 @@ class ConformanceContext:
         """Log in. Raises Deviation: the right password is rejected; NotTestable: no --user."""
         if not self.server.user:
             raise NotTestable("no --user")
+        answer = self.send_login(connection, seconds)
+        if not answer.startswith(b"+OK"):
+            raise Deviation(f"the login was rejected: {quote(answer)}")
+
+    def send_login(self, connection: RawConnection, seconds: float = 15.0) -> bytes:
+        """Send the password or the token, and return the last status line, whatever it is."""
+        if self.server.token:
+            return self._send_token(connection, seconds)
         answer = connection.say(f"USER {self.server.user}")
         if answer.startswith(b"+OK"):
             answer = connection.say(f"PASS {self.server.password}", seconds)
-        if not answer.startswith(b"+OK"):
-            raise Deviation(f"the login was rejected: {quote(answer)}")
+        return answer
+
+    def _send_token(self, connection: RawConnection, seconds: float) -> bytes:
+        """Send an access token, on a line of its own: some servers accept it only there.
+
+        Raises NotTestable: the server does not announce a mechanism for tokens.
+        """
+        server = self.server
+        offered = " ".join(connection.lines("CAPA")).upper().split()
+        mechanism = next((name for name in TOKENS if name in offered), None)
+        if mechanism is None:
+            raise NotTestable(f"SASL announces neither {' nor '.join(TOKENS)}")
+        credentials = Credentials(server.user, server.password, server.server_name, server.port)
+        responses = CLIENT_MECHANISMS[mechanism](credentials)
+        answer = connection.say(f"AUTH {mechanism}", seconds)
+        for response in responses:  # after a refusal, an empty one ends the exchange
+            if not answer.startswith(b"+ "):
+                break
+            connection.send(base64.b64encode(response or b"") + b"\r\n", f"AUTH {mechanism}")
+            answer = connection.status(seconds)
+        return answer
 
     @property
     def session(self) -> RawConnection:

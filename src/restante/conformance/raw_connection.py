@@ -35,7 +35,8 @@ class ServerUnderTest:
     context: ssl.SSLContext
     server_name: str
     user: str = ""
-    password: str = ""
+    password: str = ""  # or an access token, where `token` says so
+    token: bool = False
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,16 @@ def test_token(home: TokenHome) -> None:
     assert home.run("token", account) == ran
     assert home.issuer.count("/token") == 1
     assert home.run("check", account, "--oauth", password=ran.out.strip()).code == 0
+
+
+def test_verify(home: TokenHome) -> None:
+    """The checks of `pop3 verify` after a login use the stored tokens, and show none."""
+    home.sign_in()
+    names = ["stat", "locked", "second_login"]
+    only = [word for name in names for word in ("--only", name)]
+    ran = home.pop3("verify", home.server.url("ann"), *only, "--json")
+    assert {made["verdict"] for made in json.loads(ran.out)["checks"]} == {"pass"}
+    assert ran.code == 0
 
 
 def test_sasl(home: TokenHome) -> None:

@@ -114,13 +114,15 @@ def _build_context(account: AccountArgs, target: Target) -> ConformanceContext:
     context = account.options.context or verifying_context()
     name = account.options.server_name or target.host
     with error_reporting():
-        password = account.password() if target.user else ""
+        password = account.secret() if target.user else ""
     host = account.options.resolve.get((target.host, target.port), target.host)
     if target.looked_up:
         with error_reporting():
             host = name_resolution.addresses(target, account.options)[0]  # never this machine
     return ConformanceContext(
-        ServerUnderTest(host, target.port, tls, context, name, target.user, password)
+        ServerUnderTest(
+            host, target.port, tls, context, name, target.user, password, account.sends_token
+        )
     )
 
 

@@ -86,6 +86,15 @@ class AccountArgs:
         if self.auth is not None:
             request.options = dataclasses.replace(request.options, token=True)
 
+    @property
+    def sends_token(self) -> bool:
+        """Whether it logs in by an access token, a stored one or that of --oauth."""
+        return self.auth is not None or self.options.token
+
+    def secret(self) -> str:
+        """Return the stored access token, or the password. Raises OAuthError, TokenStoreError."""
+        return self.auth.token() if self.auth is not None else self.password()
+
     def locate(self) -> Target:
         """Return where it is, discovered where that was not said, within the time for all of it.
 
@@ -210,8 +219,8 @@ def parse_account(
     )
     holder.append(made)
     made.password_named = named
-    if login and not named:
-        user = target.user if target else ""
+    user = target.user if target else ""
+    if not named and (login or user):
         made.auth = find_tokens(typed, name, user, find_entry(typed), lambda: _known_target(made))
     return made
 

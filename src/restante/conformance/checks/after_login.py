@@ -173,9 +173,7 @@ def second_login(context: ConformanceContext) -> None:
 )
 def locked(context: ConformanceContext) -> None:
     with context.open_session() as first, context.open_connection() as second:
-        if not second.say(f"USER {context.server.user}").startswith(b"+OK"):
-            return
-        answer = second.say(f"PASS {context.server.password}", 15)
+        answer = context.send_login(second)
         still = first.say("NOOP").startswith(b"+OK")
         require(
             not (answer.startswith(b"+OK") and still),
@@ -191,8 +189,7 @@ def locked_code(context: ConformanceContext) -> None:
     if "RESP-CODES" not in context.before:
         raise NotTestable("RESP-CODES is not announced")
     with context.open_session(), context.open_connection() as second:
-        second.say(f"USER {context.server.user}")
-        answer = second.say(f"PASS {context.server.password}", 15)
+        answer = context.send_login(second)
         if answer.startswith(b"+OK"):
             raise NotTestable("the maildrop is not locked")
         require(b"[IN-USE]" in answer.upper(), quote(answer))
