@@ -66,6 +66,19 @@ def hung() -> Iterator[Hung]:
     made.end()
 
 
+def test_default_domain() -> None:
+    """A recipient without a domain gets the default one, and another keeps its own."""
+    log = structlog.wrap_logger(structlog.ReturnLogger())
+
+    async def resolve() -> list[object]:
+        office = Deliverer(
+            store=MemoryStore(), recipients=Everybody(), log=log, default_domain="example.com"
+        )
+        return [await office.resolve(address) for address in ("ann", "ann@example.org")]
+
+    assert asyncio.run(resolve()) == ["ann@example.com", "ann@example.org"]
+
+
 def test_other_users(hung: Hung) -> None:
     """Two users whose disk hangs hold up the others for ten seconds, not for ever."""
     others = [hung.deliver(f"ann{number}") for number in range(20)]

@@ -14,6 +14,11 @@ def candidate_names(name: str) -> tuple[str, ...]:
     return (name,) if lower == name else (name, lower)
 
 
+def with_domain(name: str, domain: str) -> str:
+    """Return a name with a domain, if it has none and both are given."""
+    return f"{name}@{domain}" if domain and name and "@" not in name else name
+
+
 def saslprep_or_same(name: str) -> str:
     """Return a name as accounts have theirs, by SASLprep; itself where that is not possible.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import UnavailableError
+from restante.auth.usernames import with_domain
 from restante.delivery import recipients, replies, trace_headers
 from restante.storage.interfaces import (
     BoundsDeliveries,
@@ -49,6 +50,7 @@ class Deliverer:
     recipients: Recipients
     log: FilteringBoundLogger
     delimiter: str = "+"
+    default_domain: str = ""  # of addresses without one
     _slots: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -60,6 +62,7 @@ class Deliverer:
         """Return the owner of an address's maildrop, or the reply that rejects the address."""
         if not _is_address(address):
             return replies.BAD_ADDRESS
+        address = with_domain(address, self.default_domain)
         try:
             async with asyncio.timeout(PATIENCE):
                 owner = await recipients.find(self.recipients, address, self.delimiter)

@@ -22,8 +22,6 @@ from restante.server.unix_sockets import BACKLOG, UnixSockets, serve_unix_socket
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from structlog.typing import FilteringBoundLogger
-
     from restante.auth.interfaces import Authenticator
     from restante.delivery.recipients import Recipients
     from restante.server.activation import ActivatedSockets, SocketName
@@ -68,8 +66,8 @@ class DeliveryListener:
         self, sockets: Sequence[socket.socket], context: ServerContext
     ) -> AsyncIterator[None]:
         """Accept mail at these sockets while the block runs; then finish deliveries under way."""
-        log, store = context.log, context.store
-        sessions = self._sessions(store, self.recipients(store, context.authenticator), log)
+        log = context.log
+        sessions = self._sessions(context)
         dialects = [Dialect.LMTP] * bool(self.settings.lmtp) + [Dialect.SMTP]
         servers: list[asyncio.Server] = []
         try:
@@ -86,14 +84,13 @@ class DeliveryListener:
         """Remove the files of our Unix sockets."""
         self._files.close()
 
-    def _sessions(
-        self, store: Store, recipients: Recipients, log: FilteringBoundLogger
-    ) -> DeliverySessions:
+    def _sessions(self, context: ServerContext) -> DeliverySessions:
         deliverer = Deliverer(
-            store=store,
-            recipients=recipients,
-            log=log,
+            store=context.store,
+            recipients=self.recipients(context.store, context.authenticator),
+            log=context.log,
             delimiter=self.settings.recipient_delimiter,
+            default_domain=context.default_domain,
         )
         return DeliverySessions(
             deliverer=deliverer,

@@ -244,6 +244,7 @@ def build_deliverer(config: Config, log: FilteringBoundLogger) -> Deliverer:
         recipients=build_recipients(config, store, build_accounts(config, log)),
         log=log,
         delimiter=config.delivery.recipient_delimiter,
+        default_domain=config.login.default_domain or "",
     )
 
 

@@ -68,6 +68,7 @@ def build_context(
         lock_timeout=config.timeouts.lock,
         write_timeout=config.timeouts.write,
         limits=_limits_of_workers(config.limits, shared) if shared else _limits(config.limits),
+        default_domain=config.login.default_domain or "",
         tokens=tokens,
         utf8_headers=config.mail.utf8_headers,
         offer=_offers(config, accounts, tokens=tokens is not None),

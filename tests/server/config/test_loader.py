@@ -395,3 +395,12 @@ def test_pam_has_only_passwords(tmp_path: Path, section: str, line: str) -> None
     (problem,) = problems(tmp_path, f'[mail]\nfolder = "mail"\n[accounts]\n{rest}')
     key = line.partition(" ")[0]
     assert problem.startswith(f"{section}.{key}: not supported with accounts.pam")
+
+
+@pytest.mark.parametrize("domain", ["", "Example.com", "@example.com", "a b", "a:b", "a/b"])
+def test_default_domain(tmp_path: Path, domain: str) -> None:
+    """A default domain is a domain in lower case, and PAM's names have none."""
+    (problem,) = problems(tmp_path, LEAST + f'[login]\ndefault_domain = "{domain}"\n')
+    assert problem.startswith("login.default_domain: Expected a domain in lower case")
+    pam = '[mail]\nfolder = "."\n[accounts]\npam = "x"\n[login]\ndefault_domain = "example.com"\n'
+    assert "no domain" in problems(tmp_path, pam)[0]

@@ -305,3 +305,102 @@ def test_login_from_another_network(method: AuthMethod, late: bool) -> None:
 
     assert asyncio.run(log_in()) == [True, False]
     assert output.getvalue().count('reason="the address is not in allow_nets"') == 1
+
+
+class Asked(Keyed):
+    """Accounts for all names, which note the names that they are asked for."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    async def verify(self, user: str, password: Secret) -> Identity:
+        self.names.append(user)
+        if password.reveal() == b"wrong":
+            raise CredentialsError
+        return Identity(user)
+
+    async def scram_keys(self, mechanism: str, user: str) -> scram.ScramKeys:
+        self.names.append(user)
+        return await super().scram_keys(mechanism, user)
+
+    async def shared_secret(self, user: str) -> Secret:
+        self.names.append(user)
+        raise CredentialsError("no secret")
+
+    async def user_of(self, token: Secret) -> str:
+        return token.reveal().decode()
+
+    async def identify(self, user: str) -> Identity:
+        self.names.append(user)
+        return Identity(user)
+
+
+@pytest.mark.parametrize(
+    ("method", "user", "response", "asked"),
+    [
+        (AuthMethod.PASSWORD, "ann", b"x", "ann@example.com"),
+        (AuthMethod.PASSWORD, "Ann", b"x", "Ann@example.com"),
+        (AuthMethod.PASSWORD, "ann@example.org", b"x", "ann@example.org"),
+        (AuthMethod.TOKEN, "", b"ann", "ann@example.com"),
+        (AuthMethod.TOKEN, "ann", b"ann@example.com", "ann@example.com"),
+        (AuthMethod.TOKEN, "ann@example.com", b"ann", "ann@example.com"),
+        (AuthMethod.CERTIFICATE, "", b"", "ann@example.com"),
+        (AuthMethod.CERTIFICATE, "ann", b"", "ann@example.com"),
+        (AuthMethod.APOP, "ann", b"0" * 32, "ann@example.com"),
+        (AuthMethod.CRAM_MD5, "ann", b"0" * 32, "ann@example.com"),
+        (AuthMethod.SCRAM, "ann", b"", "ann@example.com"),
+    ],
+)
+def test_default_domain(method: AuthMethod, user: str, response: bytes, asked: str) -> None:
+    """A name without a domain gets the default one, by every mechanism."""
+    accounts = Asked()
+
+    async def log_in() -> None:
+        log, writer = event_log.configure_log("text", io.StringIO())
+        context = ServerContext(
+            store=MemoryStore(),
+            authenticator=accounts,
+            tokens=cast("Any", accounts),
+            default_domain="example.com",
+            log=log,
+        )
+        authenticator = _authenticator(context, CertifiedInClear())
+        need = Authenticate(method, user, Secret(response), b"<1@host>")
+        if method is AuthMethod.SCRAM:
+            await authenticator.start_scram(StartScram("SCRAM-SHA-256", user, b"n,,n=ann,r=abc"))
+        else:
+            with contextlib.suppress(CredentialsError):
+                await cast("Awaitable[Identity]", authenticator.authenticate(need))
+        writer.close()
+
+    asyncio.run(log_in())
+    assert set(accounts.names) == {asked}
+
+
+class CertifiedInClear(Clear, Certified):
+    """A connection with a certificate that knows no channel binding."""
+
+    class tls(Certified.tls):  # noqa: N801  # as the wire's
+        """What is known of TLS."""
+
+        @staticmethod
+        def bindings() -> dict[str, bytes]:
+            return {}
+
+
+def test_guesses_of_one_account() -> None:
+    """A guesser that omits the domain guesses at the same account."""
+
+    async def guess() -> int:
+        log, writer = event_log.configure_log("text", io.StringIO())
+        context = ServerContext(
+            store=MemoryStore(), authenticator=Asked(), default_domain="example.com", log=log
+        )
+        for user in ("ann", "ann@example.com"):
+            need = Authenticate(AuthMethod.PASSWORD, user, Secret(b"wrong"))
+            with contextlib.suppress(CredentialsError):
+                await cast("Any", _authenticator(context, Wire()).authenticate(need))
+        writer.close()
+        return context.limits.throttle.failures(Wire.address, "ann@example.com")[0]
+
+    assert asyncio.run(guess()) == 1  # the same password is one guess

@@ -18,6 +18,8 @@ class LoginSection(ConfigSection):
 
     Attributes:
         clear_text: Which clients can log in without TLS: "loopback", "always" or "never".
+        default_domain: The domain of login names and recipients without one: "example.com" makes
+            ann log in as ann@example.com.
         delay: Seconds between two logins of a user, announced by CAPA and enforced.
         scram: "auto" offers SCRAM if every account has keys for it, "never" does not. "always"
             offers SCRAM-SHA-256, and SCRAM-SHA-1 as soon as one account has keys for it.
@@ -29,6 +31,7 @@ class LoginSection(ConfigSection):
     """
 
     clear_text: ClearText = "loopback"
+    default_domain: str | None = None
     delay: Annotated[int, msgspec.Meta(ge=1, le=86_400)] | None = None
     scram: Literal["auto", "always", "never"] = "auto"
     scram_plus: Literal["auto", "always"] = "auto"

@@ -152,6 +152,8 @@ def _useless_without_file(config: Config) -> Iterator[str]:
         if getattr(config.login, key):
             yield f"login.{key}: {NEEDS_FILE}"
     if config.accounts.pam:
+        if config.login.default_domain:
+            yield "login.default_domain: names of system users have no domain; omit it"
         if config.tls.client_ca:
             yield f"tls.client_ca: {NEEDS_NAMES}"
         for key in ("jwks", "introspection"):
@@ -201,6 +203,11 @@ def _check_greeting(greeting: str) -> None:
         or len(greeting) > 200
     ):
         raise ValueError("Expected at most 200 ASCII characters without '<' and '['")
+
+
+def _check_domain(domain: str | None) -> None:
+    if domain is not None and not re.fullmatch(r"[^\sA-Z@/:]{1,200}", domain):
+        raise ValueError('Expected a domain in lower case, such as "example.com"')
 
 
 def _check_implementation(implementation: str) -> None:
@@ -258,6 +265,7 @@ def _check_networks(networks: Iterable[str]) -> None:
 CHECKS: Mapping[str, Callable[[Any], None]] = {
     "server.listen": _check_listen,
     "server.proxies": _check_networks,
+    "login.default_domain": _check_domain,
     "tls.listen": _check_listen,
     "tokens.jwks": _check_jwks,
     "tokens.introspection": _check_url,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, assert_never, cast
 from restante.auth import scram
 from restante.auth.allowed_networks import admits, require_network
 from restante.auth.interfaces import ClientCertificateError, CredentialsError, TokenError
-from restante.auth.usernames import saslprep_or_same
+from restante.auth.usernames import saslprep_or_same, with_domain
 from restante.protocol.server.needs import Authenticate, AuthMethod, StartScram
 from restante.protocol.server.settings import Identity
 from restante.server.limits.networks import client_network
@@ -65,6 +65,7 @@ class ConnectionAuthenticator:
 
     def authenticate(self, need: Authenticate) -> Identity | Awaitable[Identity]:
         """Return the identity of the client: at once, if the login cache has its password."""
+        self._complete_name(need)
         if self._exchange is not None:
             self._note_cancelled(need)
         if need.method is not AuthMethod.PASSWORD:
@@ -92,6 +93,7 @@ class ConnectionAuthenticator:
 
     async def start_scram(self, need: StartScram) -> scram.ScramServer:
         """Give a challenge, but slowly to a client that failed or cancelled before."""
+        self._complete_name(need)
         self._note_cancelled(None)
         loop = asyncio.get_running_loop()
         begun = loop.time()
@@ -106,6 +108,10 @@ class ConnectionAuthenticator:
                 need.mechanism, need.user, keys, need.message, bindings
             )
             return self._exchange
+
+    def _complete_name(self, need: Authenticate | StartScram) -> None:
+        """Give the name its domain first: to guessers, ann and ann@example.com are one account."""
+        need.user = with_domain(need.user, self._context.default_domain)
 
     def leave(self) -> None:
         """Note that the client is gone."""
@@ -186,12 +192,14 @@ class ConnectionAuthenticator:
         if self._context.tokens is None:
             raise CredentialsError("no tokens here")
         name = saslprep_or_same(await self._context.tokens.user_of(token))
+        name = with_domain(name, self._context.default_domain)
         if user.lower() not in ("", name.lower()):
             raise CredentialsError("somebody else's token")
         return await self._accounts.identify(name)
 
     async def _check_certificate(self, user: str) -> Identity:
-        names = map(saslprep_or_same, self._certified_names())
+        domain = self._context.default_domain
+        names = [with_domain(saslprep_or_same(each), domain) for each in self._certified_names()]
         requested = user.lower()
         fitting = sorted(
             (name for name in names if requested in ("", name.lower())),
