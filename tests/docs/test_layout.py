@@ -18,6 +18,8 @@ ELSEWHERE = {
     "auth/issuer.py": "auth/test_oauth.py",
     "auth/locks.py": "auth/test_passwd_file.py",
     "auth/mail_location.py": "auth/test_passwd_file.py",
+    "auth/mysql_address.py": "auth/test_mysql.py",
+    "auth/mysql_query.py": "auth/test_mysql.py",
     "auth/passwd_entry.py": "auth/test_passwd_file.py",
     "auth/password_only.py": "auth/test_pam.py",
     "auth/postgresql_query.py": "auth/test_postgresql.py",

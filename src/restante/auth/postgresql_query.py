@@ -69,7 +69,7 @@ class PostgresqlQueries(AccountQueries[asyncpg.Connection]):
         """Return the rows by the name in their column `login`. The first row of a name counts."""
         found: dict[str, Mapping[str, object]] = {}
         for row in rows:
-            login = str(self._require(self._require(row, "password"), "login")["login"])
+            login = str(self._require(row, "login")["login"])
             if login not in names:
                 raise UnavailableError(f"PostgreSQL: the query returns a login {login!r} not in $1")
             found.setdefault(login, row)
@@ -112,6 +112,9 @@ class PostgresqlConnections(Connections[asyncpg.Connection]):
 
     def _terminate(self, connection: asyncpg.Connection) -> None:
         connection.terminate()
+
+    def _is_answer(self, error: BaseException) -> bool:
+        return isinstance(error, asyncpg.PostgresError)
 
     def _is_closed(self, connection: asyncpg.Connection) -> bool:
         closed: bool = connection.is_closed()

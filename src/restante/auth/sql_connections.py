@@ -27,7 +27,7 @@ class Connections(ABC, Generic[C]):
     """At most four connections to one database. The methods of its driver are the abstract ones.
 
     Attributes:
-        errors: what the driver raises, and OSError. The first kind is an answer of the database.
+        errors: what the driver raises, and OSError.
     """
 
     errors: ClassVar[tuple[type[Exception], ...]]
@@ -62,10 +62,10 @@ class Connections(ABC, Generic[C]):
     async def _use(self, connection: C, work: Callable[[C], Awaitable[T]]) -> T:
         try:
             return await work(connection)
-        except (self.errors[0], UnavailableError):
-            raise
-        except BaseException:  # above all a cancellation: its answer may still come
-            self._terminate(connection)
+        except BaseException as error:
+            # After a cancellation, above all, an answer may still come.
+            if not isinstance(error, UnavailableError) and not self._is_answer(error):
+                self._terminate(connection)
             raise
         finally:
             if self._closed:
@@ -94,6 +94,10 @@ class Connections(ABC, Generic[C]):
     @abstractmethod
     def _terminate(self, connection: C) -> None:
         """Close a connection at once."""
+
+    @abstractmethod
+    def _is_answer(self, error: BaseException) -> bool:
+        """Return whether an error is an answer of the database, so that it can be asked again."""
 
     @abstractmethod
     def _is_closed(self, connection: C) -> bool:

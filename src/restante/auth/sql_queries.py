@@ -28,10 +28,12 @@ class AccountQueries(ABC, Generic[C]):
     Attributes:
         database: the kind of database, in messages.
         setting: what the names of its settings begin with.
+        columns: those that the query must return.
     """
 
     database: ClassVar[str]
     setting: ClassVar[str]
+    columns: ClassVar[tuple[str, ...]] = ("password",)
 
     def __init__(self, query: str, connections: Connections[C]) -> None:
         self._query = query
@@ -83,7 +85,7 @@ class AccountQueries(ABC, Generic[C]):
         for name in names:
             row = await self._fetch_row(connection, self._query, [name])
             if row is not None:
-                found[name] = self._require(row, "password")
+                found[name] = self._require(row)
             if found and first_only:
                 break
         return found
@@ -95,10 +97,12 @@ class AccountQueries(ABC, Generic[C]):
         except self._connections.errors as error:
             raise UnavailableError(f"{self.database}: {self._describe(error)}") from error
 
-    def _require(self, row: Mapping[str, object], column: str) -> Mapping[str, object]:
-        """Return a row that has a column. Raises UnavailableError."""
-        if column not in row:
-            raise UnavailableError(f"{self.database}: the query returns no column named {column}")
+    def _require(self, row: Mapping[str, object], *more: str) -> Mapping[str, object]:
+        """Return a row that has all required columns. Raises UnavailableError."""
+        for column in (*self.columns, *more):
+            if column not in row:
+                text = f"{self.database}: the query returns no column named {column}"
+                raise UnavailableError(text)
         return row
 
     _parameter: ClassVar[str]  # what stands for the name in a query

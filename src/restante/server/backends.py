@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from restante.auth.interfaces import UnavailableError
 from restante.protocol.secret import Secret
-from restante.server.config.loader import ConfigError
+from restante.server.config.loader import ACCOUNT_BACKENDS, ConfigError
 from restante.server.config.mail_sections import COURIER, RESTANTE_UIDS, X_UIDL
 from restante.storage.interfaces import StoreError
 from restante.storage.paths import Layout
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from restante.auth.interfaces import AccountDirectory, Authenticator
     from restante.delivery.deliverer import Deliverer
     from restante.delivery.recipients import Recipients
+    from restante.server.config.account_sections import AccountsSection
     from restante.server.config.mail_sections import ShardSection
     from restante.server.config.schema import Config
     from restante.storage.cluster import ClusterSettings, ClusterStore
@@ -167,6 +168,8 @@ def build_accounts(config: Config, log: FilteringBoundLogger) -> AccountDirector
         from restante.auth.pam import PamAuthenticator
 
         return PamAuthenticator(section.pam)
+    if section.mysql_dsn_file:
+        return _mysql_accounts(section.mysql_dsn_file, section)
     from restante.auth.postgresql import PostgresqlAuthenticator
 
     table = account_table_dsn(config)
@@ -192,9 +195,32 @@ def build_accounts(config: Config, log: FilteringBoundLogger) -> AccountDirector
 def account_table_dsn(config: Config) -> Secret | None:
     """Return the database of a cluster whose accounts are in its own table, else None."""
     section, file = config.accounts, config.cluster.postgresql_dsn_file
-    if section.users or section.pam or section.postgresql_dsn_file or file is None:
+    if file is None or any(getattr(section, key) for key in ACCOUNT_BACKENDS):
         return None
     return read_secret("cluster.postgresql_dsn_file", file)
+
+
+def _mysql_accounts(file: Path, section: AccountsSection) -> AccountDirectory:
+    key = "accounts.mysql_dsn_file"
+    dsn = read_secret(key, file)
+    try:
+        from restante.auth.mysql import MysqlAuthenticator
+        from restante.auth.mysql_address import MysqlAddress
+    except ImportError as error:
+        hint = "pip install 'restante[mysql]'"
+        raise ConfigError([f"{key}: MySQL requires {error.name}; {hint}"]) from error
+    try:
+        address = MysqlAddress.parse(dsn)
+    except ValueError as error:
+        raise ConfigError([f"{key}: {file}: {error}"]) from error
+    assert section.mysql_query is not None
+    return MysqlAuthenticator(
+        address,
+        section.mysql_query,
+        section.mysql_check,
+        section.remember,
+        list_all=section.mysql_list,
+    )
 
 
 def _account_file(users: Path, config: Config, log: FilteringBoundLogger) -> FileAuthenticator:

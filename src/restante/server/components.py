@@ -49,7 +49,9 @@ if TYPE_CHECKING:
     from restante.storage.interfaces import Store
 
 
-LISTED = "accounts that can be listed: accounts.users or accounts.postgresql_list"
+LISTED = (
+    "accounts that can be listed: accounts.users, accounts.postgresql_list or accounts.mysql_list"
+)
 """What the removal of old mail requires."""
 
 

@@ -72,7 +72,7 @@ class TokensSection(ConfigSection):
 
 
 class AccountsSection(ConfigSection):
-    """The accounts: a password file, PAM, or a PostgreSQL database.
+    """The accounts: a password file, PAM, or a PostgreSQL, MySQL or MariaDB database.
 
     Attributes:
         users: The password file. Changes are loaded at once.
@@ -86,8 +86,16 @@ class AccountsSection(ConfigSection):
             until a name was found.
         postgresql_list: A query for the `name` of each account, and optionally `expire_days`.
             `mail.expire_days` requires it.
+        mysql_dsn_file: A file with the address of the database,
+            "mysql://USER:PASSWORD@HOST/DB". "?socket=FILE" is for a Unix socket, "?ca=FILE" for
+            certificates that only this authority signs, "?tls=never" for no TLS to another host.
+        mysql_query: A query with "?" for the user's name. It returns `password`, a hash, `name`,
+            and optionally `login_delay` and `expire_days`. With "IN (?)", it gets all names, and
+            `login` is required.
+        mysql_check: As `postgresql_check`.
+        mysql_list: As `postgresql_list`.
         remember: Seconds for which a verified password is cached, 0 for never. A change of the file
-            clears the cache. With PostgreSQL, a cached password holds while its hash is the same.
+            clears the cache. With a database, a cached password holds while its hash is the same.
     """
 
     users: Path | None = None
@@ -96,4 +104,8 @@ class AccountsSection(ConfigSection):
     postgresql_query: str | None = None
     postgresql_check: str | None = None
     postgresql_list: str | None = None
+    mysql_dsn_file: Path | None = None
+    mysql_query: str | None = None
+    mysql_check: str | None = None
+    mysql_list: str | None = None
     remember: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 1200

@@ -128,8 +128,10 @@ def _account_problems(accounts: object, mail: object) -> Iterator[str]:
         yield f"accounts.users: missing; {MISSING_HINTS['accounts.users']}; or accounts.pam"
     if len(configured) > 1:
         yield f"accounts: {', '.join(configured)} exclude one another; use one"
-    if configured == ["postgresql_dsn_file"] and "postgresql_query" not in accounts:  # type: ignore[operator]
-        yield "accounts.postgresql_query: missing; set the query that returns an account's hash"
+    for database in ("postgresql", "mysql"):
+        query = f"{database}_query"
+        if configured == [f"{database}_dsn_file"] and query not in accounts:  # type: ignore[operator]
+            yield f"accounts.{query}: missing; set the query that returns an account's hash"
 
 
 def _useless(config: Config) -> Iterator[str]:
@@ -280,7 +282,7 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
     "server.implementation": _check_implementation,
 }
 
-ACCOUNT_BACKENDS = ("users", "pam", "postgresql_dsn_file")
+ACCOUNT_BACKENDS = ("users", "pam", "postgresql_dsn_file", "mysql_dsn_file")
 
 MISSING_HINTS = {
     "mail.folder": "set the folder of the maildrops here or with --mail DIR",
