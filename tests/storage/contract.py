@@ -14,15 +14,18 @@ from hypothesis import strategies as st
 
 from protocol import reference
 from restante.delivery.deliverer import AT_ONCE
+from restante.quota import MailUsage, Quota
 from restante.storage.interfaces import (
     BoundsDeliveries,
     BusyError,
     Knows,
     LockedMaildrop,
     MessageGoneError,
+    OverQuotaError,
     Store,
     open_store,
 )
+from restante.storage.quota import KeepsQuota
 
 T = TypeVar("T")
 
@@ -332,3 +335,22 @@ def test_owners_who_have_a_maildrop(store: Store) -> None:
             return [await store.has(owner) for owner in ("ann", "eve", "eve", "", "x" * 300)]
 
     assert run(test) == [True, False, False, False, False]
+
+
+def test_quota(store: Store) -> None:
+    """A store that counts delivers up to the quota, and says how much mail there is."""
+    if not isinstance(store, KeepsQuota):
+        pytest.skip("the store does not count")
+
+    async def test() -> None:
+        stored = await store.deliver_within("ann", LETTER, Quota(1000, 2))
+        assert stored.usage == MailUsage(stored.octets, 1)
+        await store.deliver_within("ann", LETTER, Quota(2 * stored.octets, 2))
+        for quota in (Quota(None, 2), Quota(3 * stored.octets - 1)):
+            with pytest.raises(OverQuotaError):
+                await store.deliver_within("ann", LETTER, quota)
+        usage, quota = await store.find_usage("ann", Quota(1000))
+        assert (usage, quota) == (MailUsage(2 * stored.octets, 2), Quota(1000))
+        assert len(await everything(store)) == 2
+
+    run(test)

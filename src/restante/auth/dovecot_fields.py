@@ -19,11 +19,14 @@ from restante.auth.locks import (
     is_shadow,
     login_restriction,
 )
+from restante.auth.quota_fields import OWN_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OWN_FIELDS = ("tls", "login_delay", "expire_days", "secret", "scram-sha-256", "scram-sha-1")
+OWN_FIELDS = (
+    "tls", "login_delay", "expire_days", "secret", "scram-sha-256", "scram-sha-1", *OWN_WORDS,
+)  # fmt: skip
 
 _HARMLESS = re.compile(
     r"(?:userdb|forward|event|proxy|quota)_.*|quota|nodelay|nopassword|k5principals|login_user"

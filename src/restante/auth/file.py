@@ -15,6 +15,7 @@ from restante.auth.interfaces import PASSWORDS, CredentialsError, UnavailableErr
 from restante.auth.login_cache import LoginCache
 from restante.auth.usernames import candidate_names
 from restante.protocol.secret import Secret
+from restante.quota import Quota
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -186,6 +187,12 @@ class FileAuthenticator:
         """Yield the name of each account, and its days of mail. Raises UnavailableError."""
         self.refresh()
         yield [(account.name, account.expire_days) for account in self.accounts()]
+
+    async def own_quota(self, name: str) -> Quota:
+        """Return the quota in the line of an account. Raises UnavailableError."""
+        self.refresh()
+        account = self._accounts.get(name)
+        return account.quota if account else Quota()
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""

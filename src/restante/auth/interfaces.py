@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from restante.auth.scram import ScramKeys
     from restante.protocol.secret import Secret
     from restante.protocol.server.settings import Identity
+    from restante.quota import Quota
 
 PASSWORDS = frozenset({"PLAIN", "LOGIN"})
 """The SASL mechanisms that only require `Authenticator.verify`."""
@@ -100,6 +101,17 @@ class ListsAccounts(Protocol):
         """Yield all accounts, at most some thousands at once: the name, and its days of mail.
 
         The days are None for the server's setting. Raises UnavailableError.
+        """
+
+
+@runtime_checkable
+class KnowsQuotas(Protocol):
+    """A directory whose accounts may have quotas of their own."""
+
+    async def own_quota(self, name: str) -> Quota:
+        """Return the quota of the account `name`; None in it is the server's, 0 is no limit.
+
+        An unknown account has none of its own. Raises UnavailableError.
         """
 
 

@@ -11,14 +11,18 @@ from restante.auth import locks, password_hashing, scram
 from restante.auth.dovecot_fields import parse_extra_fields
 from restante.auth.locks import EXTRAS
 from restante.auth.mail_location import find_mail_location
+from restante.auth.quota_fields import find_quota
 from restante.protocol.saslprep import saslprep
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
+from restante.quota import Quota
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from restante.auth.mail_location import MailLocation
+
+NO_QUOTA = Quota()
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class PasswdEntry:
     end: float | None = None  # when it expires, in seconds since 1970; it gets mail
     networks: tuple[str, ...] = ()  # from where it can log in, () for everywhere
     mail: MailLocation | None = None  # where Dovecot would look for its mail
+    quota: Quota = NO_QUOTA  # of its own
 
     def lock_reason(self, now: float) -> str:
         """Return why the account is locked at a time, "" if it is not."""
@@ -73,6 +78,7 @@ class PasswdEntry:
             locks.expiry_time(others),
             locks.find_networks(others),
             find_mail_location(name, others),
+            find_quota(extras),
         )
 
 

@@ -88,6 +88,9 @@ SECTIONS = {
         "expire": Subcommand(
             "commands.expire:expire", "Remove mail that is older than the configuration allows."
         ),
+        "quota": Subcommand(
+            "commands.quota:quota", "Show how much mail the accounts have, and may have."
+        ),
         "store": Subcommand(
             "commands.store.group:store", "Set up and look after the mail of a cluster."
         ),

@@ -16,6 +16,7 @@ from restante.storage.interfaces import (
     BusyError,
     ForbiddenError,
     FullError,
+    OverQuotaError,
     QuotaError,
     StoreError,
 )
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
+    from restante.delivery.quota import QuotaDelivery
     from restante.delivery.recipients import Recipients
     from restante.delivery.replies import DeliveryReply
     from restante.delivery.trace_headers import Envelope
@@ -51,6 +53,7 @@ class Deliverer:
     log: FilteringBoundLogger
     delimiter: str = "+"
     default_domain: str = ""  # of addresses without one
+    quotas: QuotaDelivery | None = None  # of the accounts, if any has one
     _slots: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -81,7 +84,7 @@ class Deliverer:
         try:
             async with asyncio.timeout(PATIENCE), self._slot():
                 whole = trace_headers.add_trace_headers(message, trace_)
-                uid = await self.store.deliver(owner, whole)
+                uid = await (self.quotas or self.store).deliver(owner, whole)
             outcome = replies.DELIVERED
         except TimeoutError:
             outcome = replies.STORE_FAILED
@@ -131,7 +134,10 @@ def _is_address(address: str) -> bool:
 def reply_for(error: StoreError) -> DeliveryReply:
     """Return the reply for an error of the store. The error's own text is for the log only.
 
-    No reply is permanent: an administrator can repair the cause, and the MTA keeps the mail.
+    No reply is permanent, unless the administrator has chosen so for mail over the quota: the cause
+    can be repaired, and the MTA keeps the mail.
     """
+    if isinstance(error, OverQuotaError) and error.permanent:
+        return replies.OVER_QUOTA_REJECTED
     known = (reply for kind, reply in _REPLIES.items() if isinstance(error, kind))
     return next(known, replies.STORE_FAILED)

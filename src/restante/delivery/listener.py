@@ -8,7 +8,7 @@ import functools
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from restante.delivery.connection import DeliveryConnection
 from restante.delivery.deliverer import Deliverer
@@ -22,12 +22,19 @@ from restante.server.unix_sockets import BACKLOG, UnixSockets, serve_unix_socket
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
+    from structlog.typing import FilteringBoundLogger
+
     from restante.auth.interfaces import Authenticator
+    from restante.delivery.quota import QuotaDelivery
     from restante.delivery.recipients import Recipients
     from restante.server.activation import ActivatedSockets, SocketName
     from restante.server.config.mail_sections import DeliverySection
     from restante.server.context import ServerContext
     from restante.storage.interfaces import Store
+
+QuotasFactory: TypeAlias = (
+    "Callable[[Store, Authenticator, FilteringBoundLogger], QuotaDelivery | None]"
+)
 
 PATIENCE = 300  # seconds for a client's next command: RFC 5321 section 4.5.3.2.7
 
@@ -38,10 +45,14 @@ class DeliveryListenError(ListenError):
 
 @dataclass(kw_only=True)
 class DeliveryListener:
-    """Listens for mail beside POP3; `recipients` makes a lookup of recipients."""
+    """Listens for mail beside POP3.
+
+    `recipients` makes a lookup of recipients, and `quotas` what keeps accounts within their quota.
+    """
 
     settings: DeliverySection
     recipients: Callable[[Store, Authenticator], Recipients]
+    quotas: QuotasFactory | None = None
     unknown_hint: str = ""  # follows the reply about an unknown recipient
     patience: float = PATIENCE  # seconds
     stop_patience: float = STOP_PATIENCE  # seconds
@@ -84,6 +95,10 @@ class DeliveryListener:
         """Remove the files of our Unix sockets."""
         self._files.close()
 
+    def _quotas(self, context: ServerContext) -> QuotaDelivery | None:
+        make = self.quotas
+        return make(context.store, context.authenticator, context.log) if make else None
+
     def _sessions(self, context: ServerContext) -> DeliverySessions:
         deliverer = Deliverer(
             store=context.store,
@@ -91,6 +106,7 @@ class DeliveryListener:
             log=context.log,
             delimiter=self.settings.recipient_delimiter,
             default_domain=context.default_domain,
+            quotas=self._quotas(context),
         )
         return DeliverySessions(
             deliverer=deliverer,

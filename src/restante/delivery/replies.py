@@ -33,6 +33,7 @@ NO_ACCOUNTS = DeliveryReply(
 )
 FULL = DeliveryReply(452, "4.3.1", "the disk is full, try again later", EX_TEMPFAIL)
 OVER_QUOTA = DeliveryReply(452, "4.2.2", "the maildrop is full, try again later", EX_TEMPFAIL)
+OVER_QUOTA_REJECTED = DeliveryReply(552, "5.2.2", "the maildrop is full", EX_NOPERM)
 BUSY = DeliveryReply(450, "4.2.0", "the maildrop is in use, try again later", EX_TEMPFAIL)
 FORBIDDEN = DeliveryReply(451, "4.3.5", "no permission to write to the maildrop", EX_TEMPFAIL)
 STORE_FAILED = DeliveryReply(

@@ -10,12 +10,14 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from restante.auth.interfaces import UnavailableError
+from restante.auth.interfaces import KnowsQuotas, UnavailableError
 from restante.protocol.secret import Secret
+from restante.quota import Quota
 from restante.server.config.loader import ACCOUNT_BACKENDS, ConfigError
 from restante.server.config.mail_sections import COURIER, RESTANTE_UIDS, X_UIDL
 from restante.storage.interfaces import StoreError
 from restante.storage.paths import Layout
+from restante.storage.quota import KeepsQuota
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from restante.auth.file import FileAuthenticator
     from restante.auth.interfaces import AccountDirectory, Authenticator
     from restante.delivery.deliverer import Deliverer
+    from restante.delivery.quota import QuotaDelivery
     from restante.delivery.recipients import Recipients
     from restante.server.config.account_sections import AccountsSection
     from restante.server.config.mail_sections import ShardSection
@@ -67,10 +70,14 @@ def build_store(config: Config, log: FilteringBoundLogger) -> Store:
     unique_ids = config.mail.unique_ids
     if config.mail.format == "maildir":
         from restante.storage.maildir import MaildirStore
+        from restante.storage.maildir.usage import UsageCounter
 
         if unique_ids == X_UIDL:
             raise ConfigError([f'mail.unique_ids: "{X_UIDL}" requires format = "mbox"'])
-        return MaildirStore(layout, _other_unique_ids(unique_ids), note_made, note_skipped)
+        mode = config.mail.maildirsize
+        counter = UsageCounter(follow=mode == "follow", create=mode == "create")
+        others = _other_unique_ids(unique_ids)
+        return MaildirStore(layout, others, note_made, note_skipped, counter=counter)
     if unique_ids not in {RESTANTE_UIDS, X_UIDL}:
         hint = f'omit it for an mbox, or set "{X_UIDL}"'
         raise ConfigError([f"mail.unique_ids: requires Maildirs; {hint}"])
@@ -104,7 +111,7 @@ def build_cluster_settings(config: Config) -> ClusterSettings:
     section = config.cluster
     if section.postgresql_dsn_file is None:
         raise ConfigError(["cluster.postgresql_dsn_file: missing; a cluster requires it"])
-    secret_file = section.objects_secret_file
+    secret_file, default = section.objects_secret_file, default_quota(config)
     try:
         from restante.storage.cluster import ClusterSettings
     except ImportError as error:
@@ -120,8 +127,8 @@ def build_cluster_settings(config: Config) -> ClusterSettings:
         lease=section.lease,
         grace=section.grace,
         connections=section.connections,
-        quota_octets=section.quota_octets,
-        quota_messages=section.quota_messages,
+        quota_octets=default.octets,
+        quota_messages=default.messages,
         pooler=section.pooler,
     )
     return replace(settings, shards=_build_shards(settings, section.shards))
@@ -264,14 +271,39 @@ def build_deliverer(config: Config, log: FilteringBoundLogger) -> Deliverer:
     from restante.delivery.deliverer import Deliverer
 
     check_recipients(config)
-    store = build_store(config, log)
+    store, accounts = build_store(config, log), build_accounts(config, log)
     return Deliverer(
         store=store,
-        recipients=build_recipients(config, store, build_accounts(config, log)),
+        recipients=build_recipients(config, store, accounts),
         log=log,
         delimiter=config.delivery.recipient_delimiter,
         default_domain=config.login.default_domain or "",
+        quotas=build_quotas(config, store, accounts, log),
     )
+
+
+def build_quotas(
+    config: Config, store: Store, accounts: Authenticator, log: FilteringBoundLogger
+) -> QuotaDelivery | None:
+    """Return what keeps accounts within their quota; None if no account can have one."""
+    default, policy = default_quota(config), config.delivery.over_quota
+    follow = config.mail.maildirsize == "follow"
+    is_used = default.is_limited or isinstance(accounts, KnowsQuotas) or follow or policy != "defer"
+    if not isinstance(store, KeepsQuota) or not is_used:
+        return None
+    from restante.delivery.quota import QuotaDelivery
+
+    return QuotaDelivery(
+        store=store, accounts=accounts, log=log, default=default, policy=policy, ask_store=follow
+    )
+
+
+def default_quota(config: Config) -> Quota:
+    """Return the quota of accounts without their own; a cluster may have it in its section."""
+    own = Quota(config.mail.quota_octets, config.mail.quota_messages)
+    if config.mail.format != "cluster":
+        return own
+    return Quota(config.cluster.quota_octets, config.cluster.quota_messages).or_default(own)
 
 
 def build_recipients(config: Config, store: Store, accounts: Authenticator) -> Recipients:

@@ -17,6 +17,7 @@ from restante.protocol.server.settings import AuthOffer
 from restante.server.addresses import ListenAddress
 from restante.server.backends import (
     build_accounts,
+    build_quotas,
     build_recipients,
     build_store,
     check_recipients,
@@ -182,6 +183,7 @@ def build_delivery(
         DeliveryListener(
             settings=config.delivery,
             recipients=functools.partial(build_recipients, config),
+            quotas=functools.partial(build_quotas, config),
             unknown_hint=unknown_hint,
             stop_patience=config.timeouts.stop,
             activated=activated,

@@ -4,7 +4,8 @@
 not know each other. `paths` names a user's place, `fs` opens files that others may change
 meanwhile, `file_chunks` reads one, `existence` finds out whether a user has a maildrop,
 `disk_threads` bounds the threads that wait for a disk, `disk_latency` measures it, `snapshot_cache`
-keeps what was found. `utf8_downgrade` serves clients that did not ask for UTF-8.
+keeps what was found, `quota` is the interface of a store that counts. `utf8_downgrade` serves
+clients that did not ask for UTF-8.
 
 Always: mail that no QUIT has confirmed is never lost, and mail that one has confirmed is gone:
 docs/explanation/durability.md.
@@ -35,6 +36,7 @@ from restante.storage.interfaces import (
     MessageGoneError,
     NeedsUpkeep,
     OpensCached,
+    OverQuotaError,
     PartialRemovalError,
     PartlyExpiredError,
     PeerNews,
@@ -44,6 +46,7 @@ from restante.storage.interfaces import (
     TooSoonError,
     Utf8Error,
 )
+from restante.storage.quota import KeepsQuota, StoredWithin
 
 if TYPE_CHECKING:
     from restante.protocol.server.maildrop import MessageList
@@ -62,6 +65,7 @@ __all__ = [
     "ForbiddenError",
     "FullError",
     "HasPeers",
+    "KeepsQuota",
     "Knows",
     "Lives",
     "LockedError",
@@ -72,12 +76,14 @@ __all__ = [
     "MessageList",
     "NeedsUpkeep",
     "OpensCached",
+    "OverQuotaError",
     "PartialRemovalError",
     "PartlyExpiredError",
     "PeerNews",
     "QuotaError",
     "Store",
     "StoreError",
+    "StoredWithin",
     "TooSoonError",
     "Utf8Error",
     "size_on_wire",

@@ -63,6 +63,13 @@ class QuotaError(StoreError):
     """The maildrop, or its owner, has reached a quota."""
 
 
+class OverQuotaError(QuotaError):
+    """The message would exceed the quota of its account. Nothing was stored.
+
+    `permanent`: the sender gets the message back, instead of a later try.
+    """
+
+
 class ForbiddenError(StoreError):
     """The server has no permission to write to the maildrop."""
 

@@ -61,7 +61,7 @@ def deliver(user: str, file: Path | None, sender: str | None, **params: Path | s
     """Deliver the message on standard input to USER.
 
     USER is a name or an address. Exit codes: 0 delivered and on disk, 64 usage error, 65 message
-    too large, 67 unknown user, 75 temporary failure (retry later), 77 mail loop.
+    too large, 67 unknown user, 75 temporary failure (retry later), 77 mail loop or over the quota.
     """
     from restante.delivery import replies
     from restante.server.config.loader import ConfigError

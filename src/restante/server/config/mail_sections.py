@@ -28,6 +28,12 @@ class MailSection(ConfigSection):
             "as-stored", as fetchers require, a "surrogate" of its header, or "refuse".
         unique_ids: "own"; or Dovecot's `pop3_uidl_format`, by default "%08Xu%08Xv"; or "courier";
             or "x-uidl" for an mbox. Messages then keep the unique-ids of the earlier server.
+        quota_octets: The quota of an account in octets, unless it has its own. More mail waits, or
+            what `delivery.over_quota` says.
+        quota_messages: The same in messages.
+        maildirsize: The quota file of Maildir++, which Dovecot and Courier share. "keep" adds what
+            changes, if there is one. "follow" lets its first line be the quota. "create" creates it
+            for each account with a quota.
     """
 
     folder: Path | None = None
@@ -36,6 +42,9 @@ class MailSection(ConfigSection):
     expire_days: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
     utf8_headers: Utf8HeaderPolicy = "as-stored"
     unique_ids: str = RESTANTE_UIDS
+    quota_octets: Annotated[int, msgspec.Meta(ge=1, le=2**60)] | None = None
+    quota_messages: Annotated[int, msgspec.Meta(ge=1, le=2**31)] | None = None
+    maildirsize: Literal["keep", "follow", "create"] = "keep"
 
 
 class ShardSection(ConfigSection):
@@ -99,6 +108,8 @@ class DeliverySection(ConfigSection):
         received: Add a Received line for LMTP, too. The MTA has added its own.
         message_size: The size limit of a message, in octets.
         connections: The limit of simultaneous connections. Further clients must try again later.
+        over_quota: What becomes of mail over a quota: "defer" keeps it at the MTA for later tries
+            (452), "reject" returns it to its sender (552).
     """
 
     lmtp: str | None = None
@@ -110,3 +121,4 @@ class DeliverySection(ConfigSection):
     received: bool = False
     message_size: Annotated[int, msgspec.Meta(ge=65_536, le=2**31)] = 64 * 1024 * 1024
     connections: Count = 100
+    over_quota: Literal["defer", "reject"] = "defer"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from restante.protocol.secret import Secret
     from restante.protocol.server.needs import Body
+    from restante.storage.cluster.settings import ClusterSettings
 
 T = TypeVar("T")
 
@@ -265,3 +266,11 @@ def _backend(url: str, secret: Secret | None) -> ObjectBackend:
     from restante.storage.cluster.object_store import ObjectStore
 
     return ObjectStore(url, secret)
+
+
+def connect_bodies(settings: ClusterSettings) -> ObjectBodies:
+    """Return the bodies in the object store of a cluster. Raises StoreError: it is a mistake."""
+    try:
+        return ObjectBodies(settings.objects, settings.objects_secret, patience=settings.patience)
+    except ValueError as error:
+        raise StoreError(f"cluster.objects: {error}", permanent=True) from error

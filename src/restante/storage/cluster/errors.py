@@ -10,7 +10,7 @@ from restante.storage.interfaces import (
     ForbiddenError,
     FullError,
     LostError,
-    QuotaError,
+    OverQuotaError,
     StoreError,
 )
 
@@ -36,7 +36,7 @@ class MovedError(StoreError):
 
 _BY_STATE: Mapping[str, type[StoreError]] = {
     LEASE_LOST: LostError,
-    OVER_QUOTA: QuotaError,
+    OVER_QUOTA: OverQuotaError,
     MOVED: MovedError,
     "53100": FullError,  # disk_full
     "42501": ForbiddenError,  # insufficient_privilege

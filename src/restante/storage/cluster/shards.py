@@ -19,11 +19,13 @@ from restante.storage.interfaces import StoreError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
+    from restante.quota import MailUsage, Quota
     from restante.storage.cluster.bodies import ObjectBodies
     from restante.storage.cluster.database import Database
     from restante.storage.cluster.maildrop import ClusterMaildrop
     from restante.storage.cluster.settings import ClusterSettings
     from restante.storage.interfaces import ExpiredMessage, PeerNews
+    from restante.storage.quota import StoredWithin
 
 T = TypeVar("T")
 
@@ -109,6 +111,16 @@ class ShardedStore:
     async def deliver(self, owner: str, message: bytes) -> str:
         """Store a message and return its unique-id. Raises StoreError."""
         return await self._use(owner, lambda store: store.deliver(owner, message))
+
+    async def deliver_within(self, owner: str, message: bytes, quota: Quota) -> StoredWithin:
+        """Do the same within a quota. Raises OverQuotaError, StoreError."""
+        return await self._use(owner, lambda store: store.deliver_within(owner, message, quota))
+
+    async def find_usage(
+        self, owner: str, quota: Quota, *, recount: bool = False
+    ) -> tuple[MailUsage, Quota]:
+        """Return how much mail an owner has, and the quota that applies. Raises StoreError."""
+        return await self._use(owner, lambda store: store.find_usage(owner, quota, recount=recount))
 
     async def has(self, owner: str) -> bool:
         """Return whether an owner has a maildrop. Raises StoreError."""

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from restante.protocol.stuffing import size_on_wire
+from restante.quota import Quota
 from restante.storage.cluster import schema, startup
-from restante.storage.cluster.bodies import ObjectBodies, new_name
+from restante.storage.cluster.bodies import connect_bodies, new_name
 from restante.storage.cluster.database import Database
 from restante.storage.cluster.errors import UnansweredError, check_inline
 from restante.storage.cluster.lease import BEATS, Node
@@ -20,6 +21,7 @@ from restante.storage.cluster.peers import Peers
 from restante.storage.cluster.read_ahead import ReadAheadBudget
 from restante.storage.cluster.snapshot import BoxSnapshot
 from restante.storage.cluster.sweep import Sweep
+from restante.storage.cluster.usage import read_usage
 from restante.storage.interfaces import (
     BusyError,
     ExpiredMessage,
@@ -28,11 +30,14 @@ from restante.storage.interfaces import (
     StoreError,
     TooSoonError,
 )
+from restante.storage.quota import StoredWithin
 from restante.storage.snapshot_cache import SnapshotCache
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+    from restante.quota import MailUsage
+    from restante.storage.cluster.bodies import ObjectBodies
     from restante.storage.cluster.lease import Standing
     from restante.storage.cluster.settings import ClusterSettings
     from restante.storage.cluster.snapshot import Snapshots
@@ -114,7 +119,7 @@ class ClusterStore:
         """
         settings = self._settings
         if settings.objects and self.bodies is None:  # its client has threads: not before a fork
-            self.bodies = _connect_bodies(settings)
+            self.bodies = connect_bodies(settings)
         database = Database(
             settings.dsn,
             connections=settings.connections,
@@ -169,6 +174,33 @@ class ClusterStore:
             raise
 
     async def deliver(self, owner: str, message: bytes) -> str:
+        """Store a message and return its unique-id. Raises OverQuotaError, StoreError."""
+        quota = Quota(self._settings.quota_octets, self._settings.quota_messages)
+        return await self._deliver(owner, message, quota)
+
+    async def deliver_within(self, owner: str, message: bytes, quota: Quota) -> StoredWithin:
+        """Do the same within a quota, unless the maildrop has its own.
+
+        Raises OverQuotaError, StoreError.
+        """
+        uid = await self._deliver(owner, message, quota)
+        usage, applies = await self.find_usage(owner, quota)
+        return StoredWithin(uid, size_on_wire([message]), usage, applies)
+
+    async def find_usage(
+        self,
+        owner: str,
+        quota: Quota,
+        *,
+        recount: bool = False,  # noqa: ARG002  # the sum is of the same transactions as the mail
+    ) -> tuple[MailUsage, Quota]:
+        """Return how much mail an owner has on the wire, and the quota that applies.
+
+        Raises StoreError.
+        """
+        return await read_usage((await self._ready()).database, owner, quota)
+
+    async def _deliver(self, owner: str, message: bytes, quota: Quota) -> str:
         """Store a message and return its unique-id. Raises StoreError.
 
         A body outside is there before its row, so that no row is ever without its body.
@@ -182,7 +214,6 @@ class ClusterStore:
         else:
             check_inline(len(message))
         patience = self._settings.patience + len(place[1] or b"") / SLOWEST
-        quota = self._settings.quota_octets, self._settings.quota_messages
         row = (owner, uid, size_on_wire([message]), len(message), *place, *quota)
         try:
             await database.fetchrow(DELIVER, *row, patience=patience)
@@ -363,11 +394,3 @@ class ClusterStore:
 
         lease = HeldLease(life.database, box, token, standing, self.bodies, self.budget, end, keep)
         return ClusterMaildrop(lease, known)
-
-
-def _connect_bodies(settings: ClusterSettings) -> ObjectBodies:
-    secret, patience = settings.objects_secret, settings.patience
-    try:
-        return ObjectBodies(settings.objects, secret, patience=patience)
-    except ValueError as error:
-        raise StoreError(f"cluster.objects: {error}", permanent=True) from error

@@ -7,10 +7,14 @@ import itertools
 import os
 import socket
 import time
+from typing import TYPE_CHECKING
 
 from restante.protocol.stuffing import size_on_wire
 from restante.storage.fs import chown_like_parent, open_dir_temporarily
 from restante.storage.maildir.quota import Change
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 STALE = 36 * 60 * 60  # seconds
 MOST_STALE = 1000  # files that one delivery examines
@@ -19,21 +23,30 @@ _HOST = socket.gethostname().replace("/", r"\057").replace(":", r"\072")
 _count = itertools.count()
 
 
-def deliver(maildrop: int, message: bytes) -> str:
-    """Write a message to tmp/, move it to new/ and return its base name. Raises OSError."""
+def deliver(
+    maildrop: int,
+    message: bytes,
+    admission: AbstractContextManager[object] = contextlib.nullcontext(),  # noqa: B008  # it has no state
+) -> str:
+    """Write a message to tmp/, move it to new/ and return its base name. Raises OSError.
+
+    `admission` is entered when the message is written, and left when it is counted. What it raises
+    ends the delivery.
+    """
     name = _new_name(message)
+    change = Change()
+    change.add(name, len(message))
     with open_dir_temporarily("tmp", maildrop) as tmp, open_dir_temporarily("new", maildrop) as new:
         try:
             write_synced(name, tmp, message)
-            os.rename(name, name, src_dir_fd=tmp, dst_dir_fd=new)
-            os.fsync(new)
+            with admission:
+                os.rename(name, name, src_dir_fd=tmp, dst_dir_fd=new)
+                os.fsync(new)
+                change.write(maildrop)
         except BaseException:
             _take_back(name, tmp, new)
             raise
         remove_stale(tmp)
-    change = Change()
-    change.add(name, len(message))
-    change.write(maildrop)
     return name
 
 

@@ -1,22 +1,31 @@
-"""The quota file of Maildir++, `maildirsize`: other programs count in it how much mail there is.
+"""The quota file of a Maildir: how much mail there is, as a sum of changes.
 
-Its first line is the quota, such as "10000000S,1000C"; each other line is a change, in octets and
-messages: "3350 1" for a delivery, "-3350 -1" for a removal. A program that needs the sum counts
-anew when the file has 5120 octets. See https://www.courier-mta.org/imap/README.maildirquota.html.
+`maildirsize` is the quota file of Maildir++, which other programs read and write, too. If there is
+none, the server has a file of its own, in the same form. The first line is the quota, such as
+"10000000S,1000C". Each other line is a change, in octets and messages: "3350 1" for a delivery,
+"-3350 -1" for a removal. A program that needs the sum counts anew when the file has 5120 octets.
+See https://www.courier-mta.org/imap/README.maildirquota.html.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import stat
+from typing import NamedTuple
 
+from restante.quota import MailUsage, Quota
 from restante.storage.fs import close_quietly
 from restante.storage.maildir import filenames
 
 QUOTA_FILE = "maildirsize"
+OWN_FILE = "restante.usage"
 MOST_OCTETS = 5120  # of the file: a larger one is counted anew by the program that needs it
 
-_OPEN = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_APPEND = os.O_WRONLY | os.O_APPEND
+_SAFELY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_LINE = re.compile(rb" *(-?[0-9]{1,18}) +(-?[0-9]{1,18}) *")
+_LIMIT = re.compile(rb"([0-9]{1,18})([SC])")
 
 
 class Change:
@@ -50,19 +59,116 @@ class Change:
             _append(b"%d %d\n" % (self._octets, self._messages), maildrop)
 
 
-def _append(line: bytes, maildrop: int) -> None:
+class QuotaSum(NamedTuple):
+    """What a quota file says.
+
+    Attributes:
+        quota: the limits of its first line.
+        usage: the sum of its changes.
+        changed: when it was last written, in nanoseconds since 1970.
+    """
+
+    quota: Quota
+    usage: MailUsage
+    changed: int
+
+
+def read_sum(maildrop: int) -> QuotaSum | None:
+    """Return what the quota file says. None: it is missing, invalid or full, so count anew."""
+    opened = _open(os.O_RDONLY, maildrop)
+    if opened is None:
+        return None
+    file, status = opened
     try:
-        file = os.open(QUOTA_FILE, _OPEN, dir_fd=maildrop)
+        if status.st_size >= MOST_OCTETS:
+            return None
+        text = os.pread(file, MOST_OCTETS, 0)
+        changed = os.fstat(file).st_mtime_ns
     except OSError:
-        return
+        return None
+    finally:
+        close_quietly(file)
+    head, *lines = text.split(b"\n")
+    changes = [_LINE.fullmatch(line) for line in lines[:-1]]  # one without its end does not count
+    if not changes or None in changes:
+        return None
+    usage = MailUsage(*(sum(int(each[part]) for each in changes if each) for part in (1, 2)))
+    return QuotaSum(_parse_limits(head), usage, changed) if min(usage) >= 0 else None
+
+
+def read_limits(maildrop: int) -> Quota | None:
+    """Return the limits in the first line of `maildirsize`; None if there is no such file."""
+    opened = _open(os.O_RDONLY, maildrop, (QUOTA_FILE,))
+    if opened is None:
+        return None
     try:
-        status = os.fstat(file)
-        if _is_quota_file(status, maildrop) and status.st_size < MOST_OCTETS:
+        return _parse_limits(os.pread(opened[0], MOST_OCTETS, 0).partition(b"\n")[0])
+    except OSError:
+        return None
+    finally:
+        close_quietly(opened[0])
+
+
+def write_sum(maildrop: int, name: str, quota: Quota, usage: MailUsage, temporary: str) -> None:
+    """Write a quota file anew, by way of a file of another name in tmp/. Raises OSError."""
+    limits = [f"{limit}{unit}" for limit, unit in zip(quota, "SC", strict=True) if limit]
+    text = f"{','.join(limits) or '0S'}\n{usage.octets} {usage.messages}\n"
+    path = f"tmp/{temporary}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    file = os.open(path, flags | _SAFELY, 0o600, dir_fd=maildrop)
+    try:
+        if os.geteuid() == 0:
+            owner = os.fstat(maildrop)
+            os.fchown(file, owner.st_uid, owner.st_gid)
+        os.write(file, text.encode())
+        os.rename(path, name, src_dir_fd=maildrop, dst_dir_fd=maildrop)
+    except BaseException:
+        os.unlink(path, dir_fd=maildrop)
+        raise
+    finally:
+        close_quietly(file)
+
+
+def _append(line: bytes, maildrop: int) -> None:
+    opened = _open(_APPEND, maildrop)
+    if opened is None:
+        return
+    file, status = opened
+    try:
+        if status.st_size < MOST_OCTETS:
             os.write(file, line)
     except OSError:
         return
     finally:
         close_quietly(file)
+
+
+def _open(
+    access: int, maildrop: int, names: tuple[str, ...] = (QUOTA_FILE, OWN_FILE)
+) -> tuple[int, os.stat_result] | None:
+    """Open the quota file, the one of Maildir++ first; None if none can be used."""
+    for name in names:
+        try:
+            file = os.open(name, access | _SAFELY, dir_fd=maildrop)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return None
+        try:
+            status = os.fstat(file)
+            if _is_quota_file(status, maildrop):
+                return file, status
+        except OSError:
+            pass
+        close_quietly(file)
+        return None
+    return None
+
+
+def _parse_limits(head: bytes) -> Quota:
+    """Return the limits in a first line; 0 is no limit, and so is what is not understood."""
+    found = {unit: int(number) for number, unit in _LIMIT.findall(head)}
+    return Quota(found.get(b"S") or None, found.get(b"C") or None)
 
 
 def _is_quota_file(status: os.stat_result, maildrop: int) -> bool:

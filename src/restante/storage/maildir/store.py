@@ -9,6 +9,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+from restante.quota import MailUsage
 from restante.storage.disk_latency import DiskLatency
 from restante.storage.disk_threads import DISK
 from restante.storage.existence import has_maildrop
@@ -20,12 +21,15 @@ from restante.storage.maildir.maildrop import MaildirMaildrop
 from restante.storage.maildir.refresh import refresh
 from restante.storage.maildir.scan import Folders
 from restante.storage.maildir.uidlist import uid_function, uid_of_unlisted
+from restante.storage.maildir.usage import UsageCounter
+from restante.storage.quota import StoredWithin
 from restante.storage.snapshot_cache import SnapshotCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from restante.quota import Quota
     from restante.storage.interfaces import ExpiredMessage
     from restante.storage.maildir.snapshot import MaildirSnapshot
     from restante.storage.maildir.uidlist import UniqueIds
@@ -42,15 +46,18 @@ class MaildirStore:
     the reason why an expiry left messages. Both are called in any thread.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all but the first have defaults
         self,
         layout: Layout,
         unique_ids: UniqueIds | None = None,
         on_made: Callable[[str, Path], None] = lambda _user, _folder: None,
         on_skipped: Callable[[str, str], None] = lambda _user, _problem: None,
+        *,
         latency: DiskLatency | None = None,
+        counter: UsageCounter | None = None,
     ) -> None:
         self._layout = layout
+        self._counter = counter or UsageCounter()
         self._root = str(layout.root)  # a Path would be made text again at each login
         self._on_made = on_made
         self._on_skipped = on_skipped
@@ -90,6 +97,24 @@ class MaildirStore:
         """Put a message into new/ and return its unique-id. Raises StoreError."""
         folder = self._layout.folder(owner)
         return await DISK.run(str(folder), functools.partial(self._deliver, owner, folder, message))
+
+    async def deliver_within(self, owner: str, message: bytes, quota: Quota) -> StoredWithin:
+        """Do the same within a quota. Raises OverQuotaError, StoreError."""
+        folder = self._layout.folder(owner)
+        work = functools.partial(self._deliver_within, owner, folder, message, quota)
+        return await DISK.run(str(folder), work)
+
+    async def find_usage(
+        self, owner: str, quota: Quota, *, recount: bool = False
+    ) -> tuple[MailUsage, Quota]:
+        """Return how much mail a user has, in all folders, and the quota that applies.
+
+        Raises StoreError.
+        """
+        folder = self._layout.folder(owner)
+        return await DISK.run(
+            str(folder), functools.partial(self._find_usage, owner, folder, quota, recount)
+        )
 
     async def has(self, owner: str) -> bool:
         """Return whether a user has a maildrop. Raises StoreError."""
@@ -175,6 +200,35 @@ class MaildirStore:
             root = self._open_or_make(owner, folder)
             try:
                 return uid_of_unlisted(self._others, delivery.deliver(root, message))
+            finally:
+                close_quietly(root)
+
+    def _deliver_within(
+        self, owner: str, folder: Path, message: bytes, quota: Quota
+    ) -> StoredWithin:
+        with as_store_error("a message cannot be delivered", folder):
+            root = self._open_or_make(owner, folder)
+            try:
+                admission = self._counter.begin(owner, root, quota, len(message))
+                uid = uid_of_unlisted(self._others, delivery.deliver(root, message, admission))
+                return StoredWithin(uid, len(message), admission.usage, admission.quota)
+            finally:
+                close_quietly(root)
+
+    def _find_usage(
+        self,
+        owner: str,
+        folder: Path,
+        quota: Quota,
+        recount: bool,  # noqa: FBT001
+    ) -> tuple[MailUsage, Quota]:
+        with as_store_error("mail cannot be counted", folder):
+            try:
+                root = open_existing(self._layout.root, folder)
+            except FileNotFoundError:
+                return MailUsage(0, 0), quota
+            try:
+                return self._counter.find(owner, root, quota, recount=recount)
             finally:
                 close_quietly(root)
 

@@ -16,7 +16,7 @@ from restante.storage.mbox.quoting import quote_from_lines
 from restante.storage.mbox.reading import pread_exactly
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from restante.storage.mbox.paths import MboxPaths
 
@@ -45,12 +45,19 @@ def make(place: MboxPaths, owner: str) -> None:
         close_quietly(file)
 
 
-def deliver(place: MboxPaths, file: int, message: bytes) -> str:
+def deliver(
+    place: MboxPaths,
+    file: int,
+    message: bytes,
+    require: Callable[[int], object] = lambda _octets: None,
+) -> str:
     """Write a message at the end of a locked mbox and return its unique-id. Raises OSError.
 
-    Where that fails, the file is cut to what it was.
+    Where that fails, the file is cut to what it was. `require` is called with the octets to write
+    before, and what it raises ends the delivery.
     """
     octets, digest = _as_stored(message)
+    require(len(octets))
     append(place, file, octets, (), len(octets))
     return digest
 

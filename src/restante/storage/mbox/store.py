@@ -10,16 +10,18 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
+from restante.quota import MailUsage, Quota
 from restante.storage.disk_latency import DiskLatency
 from restante.storage.disk_threads import DISK
 from restante.storage.existence import has_maildrop
 from restante.storage.fs import as_store_error, close_quietly, is_missing
-from restante.storage.interfaces import BusyError, LockedError, StoreError
+from restante.storage.interfaces import BusyError, LockedError, OverQuotaError, StoreError
 from restante.storage.mbox import delivery, expiry, scanner
 from restante.storage.mbox.locks import LockedByOtherError, SessionLock, mbox_locks, mbox_read_lock
 from restante.storage.mbox.maildrop import PATIENCE, PAUSE, MboxMaildrop
 from restante.storage.mbox.paths import FolderMissingError, MboxPaths, open_place
 from restante.storage.mbox.snapshot import NOTHING, FileStamp, MboxSnapshot, refresh
+from restante.storage.quota import StoredWithin
 from restante.storage.snapshot_cache import SnapshotCache
 
 if TYPE_CHECKING:
@@ -81,17 +83,31 @@ class MboxStore:
 
     async def deliver(self, owner: str, message: bytes) -> str:
         """Put a message at the end and return its unique-id. Raises StoreError."""
+        return (await self.deliver_within(owner, message, Quota())).uid
+
+    async def deliver_within(self, owner: str, message: bytes, quota: Quota) -> StoredWithin:
+        """Do the same within a quota. Raises OverQuotaError, StoreError."""
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 return await DISK.run(
                     str(self._layout.folder(owner)),
-                    functools.partial(self._deliver, owner, message),
+                    functools.partial(self._deliver, owner, message, quota),
                 )
             except LockedByOtherError:
                 if time.monotonic() >= deadline:
                     raise StoreError("another program holds the mbox") from None
             await asyncio.sleep(PAUSE)
+
+    async def find_usage(
+        self, owner: str, quota: Quota, *, recount: bool = False
+    ) -> tuple[MailUsage, Quota]:
+        """Return how much mail a user has, and the same quota. Raises LockedError, StoreError."""
+        work = functools.partial(self._find_usage, owner, recount)
+        try:
+            return await DISK.run(str(self._layout.folder(owner)), work), quota
+        except LockedByOtherError:
+            raise LockedError("another program holds the mbox") from None
 
     async def has(self, owner: str) -> bool:
         """Return whether a user has a maildrop. Raises StoreError."""
@@ -203,7 +219,22 @@ class MboxStore:
         if snapshot is not None:
             self._snapshots.keep(owner, snapshot)
 
-    def _deliver(self, owner: str, message: bytes) -> str:
+    def _find_usage(self, owner: str, recount: bool) -> MailUsage:  # noqa: FBT001
+        errors = self._errors("mail cannot be counted", owner)
+        with errors, contextlib.ExitStack() as undo:
+            if is_missing(self._layout.folder(owner)):
+                return MailUsage(0, 0)
+            place = self._place(owner, undo)
+            file = place.open()
+            if file is None:
+                return MailUsage(0, 0)
+            undo.callback(close_quietly, file)
+            with mbox_read_lock(place, file) as end:
+                known = None if recount else self._snapshots.get(owner)
+                octets = os.fstat(file).st_size if end is None else end
+                return MailUsage(octets, len(refresh(file, known, end).entries))
+
+    def _deliver(self, owner: str, message: bytes, quota: Quota) -> StoredWithin:
         errors = self._errors("a message cannot be delivered", owner)
         with errors, contextlib.ExitStack() as undo:
             place = self._place(owner, undo)
@@ -217,7 +248,20 @@ class MboxStore:
             undo.callback(close_quietly, file)
             undo.enter_context(mbox_locks(place, file))
             scanner.check_start(file)
-            return delivery.deliver(place, file, message)
+            begin = os.fstat(file).st_size
+            usage = MailUsage(begin, 0)
+            if quota.messages is not None:
+                known = refresh(file, self._snapshots.get(owner))
+                self._snapshots.keep(owner, known)
+                usage = usage._replace(messages=len(known.entries))
+
+            def require(octets: int) -> None:
+                if not quota.allows(usage.plus(octets)):
+                    raise OverQuotaError("the mbox has reached its quota")
+
+            uid = delivery.deliver(place, file, message, require)
+            octets = os.fstat(file).st_size - begin
+            return StoredWithin(uid, octets, usage.plus(octets), quota)
 
     def _errors(self, what: str, owner: str) -> contextlib.AbstractContextManager[None]:
         """Turn errors into a store's error. Raises StoreError: an invalid name."""

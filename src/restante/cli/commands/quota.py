@@ -1,0 +1,101 @@
+"""`pop3 quota`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from restante.cli.options.server import FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from restante.server.config.schema import Config
+    from restante.server.usage_report import AccountUsage
+
+NAME, BAR = 28, 20  # columns
+
+
+@click.command()
+@click.argument("users", metavar="[USER]...", nargs=-1)
+@click.option(
+    "-c",
+    "--config",
+    "file",
+    required=True,
+    type=FILE,
+    help="Read the configuration from this file.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each account.")
+@click.option(
+    "--recount", is_flag=True, help="Count all messages anew, instead of adding up what changed."
+)
+def quota(users: tuple[str, ...], file: Path, *, as_json: bool, recount: bool) -> None:
+    """Show how much of its quota each USER has used, or each account.
+
+    An account without a quota has only its usage.
+    """
+    from restante.server.config import loader
+
+    try:
+        asyncio.run(_show(loader.load(file, {}), users, as_json=as_json, recount=recount))
+    except loader.ConfigError as error:
+        raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
+
+
+async def _show(config: Config, users: Sequence[str], *, as_json: bool, recount: bool) -> None:
+    """Print a line for each account."""
+    import structlog
+
+    from restante.auth.interfaces import CredentialsError, UnavailableError
+    from restante.cli.output.terminal import plain
+    from restante.server import backends
+    from restante.server.usage_report import list_usage
+    from restante.storage.interfaces import StoreError, open_store
+
+    log = structlog.wrap_logger(structlog.ReturnLogger())
+    store, accounts = backends.build_store(config, log), backends.build_accounts(config, log)
+    line = _format_json if as_json else _format_line
+    try:
+        async with open_store(store):
+            async for found in list_usage(config, store, accounts, users, recount=recount):
+                click.echo(plain(line(found)))
+    except CredentialsError:
+        raise click.ClickException("there is no account of such a name") from None
+    except (UnavailableError, StoreError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _format_json(found: AccountUsage) -> str:
+    return json.dumps(
+        {
+            "user": found.user,
+            "octets": found.usage.octets,
+            "messages": found.usage.messages,
+            "quota_octets": found.quota.octets,
+            "quota_messages": found.quota.messages,
+            "percent": found.quota.percent(found.usage) if found.quota.is_limited else None,
+        }
+    )
+
+
+def _format_line(found: AccountUsage) -> str:
+    """Return the name, a bar, and the figures of an account."""
+    from restante.diagnosis import wording
+
+    usage, quota = found.usage, found.quota
+    octets, messages = wording.octets(usage.octets), wording.messages(usage.messages)
+    if not quota.is_limited:
+        return f"{found.user:<{NAME}} {'no quota':<{BAR + 8}} {octets}, {messages}"
+    percent = quota.percent(usage)
+    full = min(BAR, percent * BAR // 100)
+    bar = "#" * full + "-" * (BAR - full)
+    if quota.octets is not None:
+        octets += f" of {wording.octets(quota.octets)}"
+    if quota.messages is not None:
+        messages = f"{usage.messages} of {wording.messages(quota.messages)}"
+    return f"{found.user:<{NAME}} [{bar}] {percent:>3} % {octets}, {messages}"

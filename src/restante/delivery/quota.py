@@ -1,0 +1,89 @@
+"""Keeps accounts within their quota: a store between deliveries and the store of the mail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from restante.auth.interfaces import KnowsQuotas, UnavailableError
+from restante.quota import WARNINGS
+from restante.storage.interfaces import OverQuotaError, StoreError
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from restante.auth.interfaces import Authenticator
+    from restante.quota import Quota
+    from restante.storage.quota import KeepsQuota, StoredWithin
+
+MOST_REMEMBERED = 10_000  # accounts over their quota, so that each is logged once
+
+OverQuotaPolicy: TypeAlias = Literal["defer", "reject"]
+"""What becomes of mail over the quota."""
+
+
+@dataclass(slots=True, kw_only=True)
+class QuotaDelivery:
+    """Delivers each message within the quota of its owner, and logs what fills up.
+
+    Attributes:
+        default: the quota of accounts without their own.
+        ask_store: the store may have a quota of its own for any owner.
+    """
+
+    store: KeepsQuota
+    accounts: Authenticator
+    log: FilteringBoundLogger
+    default: Quota
+    policy: OverQuotaPolicy = "defer"
+    ask_store: bool = False
+    _over: dict[str, None] = field(init=False, default_factory=dict)  # owners that have no room
+
+    async def deliver(self, owner: str, message: bytes) -> str:
+        """Deliver a message and return its unique-id.
+
+        Raises OverQuotaError, StoreError.
+        """
+        try:
+            quota = await self.find_quota(owner)
+            if not quota.is_limited and not self.ask_store:
+                return await self.store.deliver(owner, message)
+            stored = await self.store.deliver_within(owner, message, quota)
+        except UnavailableError as error:
+            raise StoreError(f"the quota of the account is not known: {error}") from error
+        except OverQuotaError as error:
+            self._note_over(owner)
+            error.permanent = self.policy == "reject"
+            raise
+        if stored.quota.is_limited:
+            self._warn(owner, stored)
+        return stored.uid
+
+    async def find_quota(self, owner: str) -> Quota:
+        """Return the quota that applies to an account. Raises UnavailableError."""
+        if not isinstance(self.accounts, KnowsQuotas):
+            return self.default
+        return (await self.accounts.own_quota(owner)).or_default(self.default)
+
+    def _warn(self, owner: str, stored: StoredWithin) -> None:
+        """Log the highest percentage that this message has crossed, if any."""
+        usage, quota = stored.usage, stored.quota
+        before, now = quota.percent(usage.plus(-stored.octets, -1)), quota.percent(usage)
+        crossed = [percent for percent in WARNINGS if before < percent <= now]
+        if now < WARNINGS[-1]:
+            self._over.pop(owner, None)
+            if crossed:
+                self._log_quota(owner, crossed[-1])
+        else:
+            self._note_over(owner)
+
+    def _note_over(self, owner: str) -> None:
+        """Log once that an account may have no more mail, until it has less again."""
+        if owner not in self._over:
+            if len(self._over) >= MOST_REMEMBERED:
+                self._over.pop(next(iter(self._over)))
+            self._over[owner] = None
+            self._log_quota(owner, WARNINGS[-1])
+
+    def _log_quota(self, owner: str, percent: int) -> None:
+        self.log.warning("quota", user=owner, percent=percent)

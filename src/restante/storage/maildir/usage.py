@@ -1,0 +1,239 @@
+"""How much mail a Maildir holds, with its Maildir++ subfolders, and whether more may come.
+
+The sum in the quota file is right as long as no folder has changed after it was written: each
+program that writes to it does so after its own change. Else, messages came or went that are not in
+the sum, by a program that does not know of it, or before a crash. A delivery that would exceed the
+quota then counts anew before it is refused; any other one does so once a minute at most. So a
+delivery reads one small file, and mail that is refused costs no count, however much of it comes.
+
+`docs/explanation/operations.md` has the reasons.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from restante.quota import MailUsage, Quota
+from restante.storage.fs import close_quietly, open_folder_if_there
+from restante.storage.interfaces import OverQuotaError
+from restante.storage.maildir import filenames, quota
+from restante.storage.maildir.scan import NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from restante.storage.maildir.quota import QuotaSum
+
+PAUSE = 60  # seconds between two looks at the folders for a delivery that is within the quota
+PATIENCE = 2  # seconds for another delivery to the same maildrop
+RETRY = 0.01  # seconds between two tries at its lock
+MOST_REMEMBERED = 10_000  # maildrops
+
+
+@dataclass(slots=True)
+class Admission(contextlib.AbstractContextManager["Admission"]):
+    """One more message for a maildrop, under the lock of its deliveries.
+
+    Attributes:
+        quota: the quota that applies.
+        usage: how much mail there is with the message.
+    """
+
+    _counter: UsageCounter
+    _owner: str
+    _maildrop: int
+    _octets: int
+    quota: Quota
+    usage: MailUsage
+    _locked: bool = False
+
+    def __enter__(self) -> Self:
+        """Take the lock, and examine the sum again. Raises OverQuotaError, OSError."""
+        self._locked = _lock(self._maildrop)
+        try:
+            self.usage = self._counter.require(
+                self._owner, self._maildrop, self.quota, self._octets
+            )
+        except BaseException:
+            self._release()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._release()
+
+    def _release(self) -> None:
+        if self._locked:
+            fcntl.flock(self._maildrop, fcntl.LOCK_UN)
+
+
+@dataclass(slots=True)
+class UsageCounter:
+    """Finds the usage of Maildirs, and remembers when each was compared with its folders.
+
+    Attributes:
+        follow: the first line of `maildirsize` is the quota of its Maildir.
+        create: the file to create is `maildirsize`, for other programs to read.
+        clock: returns seconds.
+    """
+
+    follow: bool = False
+    create: bool = False
+    clock: Callable[[], float] = time.monotonic
+    _compared: dict[str, float] = field(default_factory=dict)
+
+    def find(
+        self, owner: str, maildrop: int, quota_: Quota, *, recount: bool = False
+    ) -> tuple[MailUsage, Quota]:
+        """Return the exact usage of a Maildir, and the quota that applies. Raises OSError."""
+        known = None if recount else quota.read_sum(maildrop)
+        applies = self._limits(maildrop, quota_)
+        if known is None or not _is_current(known, maildrop):
+            return self._recount(owner, maildrop, applies), applies
+        return known.usage, applies
+
+    def begin(self, owner: str, maildrop: int, quota_: Quota, octets: int) -> Admission:
+        """Return the admission of one more message. Raises OverQuotaError: it is over the quota.
+
+        Raises OSError.
+        """
+        applies = self._limits(maildrop, quota_)
+        usage = self.require(owner, maildrop, applies, octets)
+        return Admission(self, owner, maildrop, octets, applies, usage)
+
+    def require(self, owner: str, maildrop: int, quota_: Quota, octets: int) -> MailUsage:
+        """Return the usage with one more message. Raises OverQuotaError, OSError."""
+        known = quota.read_sum(maildrop)
+        usage = None if known is None else known.usage
+        if known is None or (
+            (self._is_due(owner) or not quota_.allows(known.usage.plus(octets)))
+            and not _is_current(known, maildrop)
+        ):
+            usage = self._recount(owner, maildrop, quota_)
+        assert usage is not None
+        with_it = usage.plus(octets)
+        if not quota_.allows(with_it):
+            raise OverQuotaError("the maildrop has reached its quota")
+        return with_it
+
+    def _limits(self, maildrop: int, quota_: Quota) -> Quota:
+        """Return the quota that applies: that of the file, if it is to be followed."""
+        found = quota.read_limits(maildrop) if self.follow else None
+        return quota_ if found is None else found
+
+    def _is_due(self, owner: str) -> bool:
+        """Return whether the sum must be compared with the folders now, and note that it is."""
+        now = self.clock()
+        last = self._compared.get(owner)
+        if last is not None and now - last < PAUSE:
+            return False
+        if len(self._compared) >= MOST_REMEMBERED:
+            self._compared.clear()
+        self._compared[owner] = now
+        return True
+
+    def _recount(self, owner: str, maildrop: int, quota_: Quota) -> MailUsage:
+        """Count all messages, and write the sum, unless something changes meanwhile."""
+        self._is_due(owner)
+        before = _changes(maildrop)
+        usage = count(maildrop)
+        if _changes(maildrop) == before:
+            limits = quota.read_limits(maildrop)
+            has_file = limits is not None
+            name = quota.QUOTA_FILE if has_file or self.create else quota.OWN_FILE
+            if limits is None or self.create:
+                limits = quota_
+            with contextlib.suppress(OSError):  # a full disk: it is counted again
+                temporary = f"restante.usage.{os.getpid()}.{time.monotonic_ns()}"
+                quota.write_sum(maildrop, name, limits, usage, temporary)
+        return usage
+
+
+def count(maildrop: int) -> MailUsage:
+    """Return how much mail the files of a Maildir and of its subfolders are. Raises OSError.
+
+    Messages with the flag T are not counted: they have been deleted.
+    """
+    octets = messages = 0
+    for folder in _folders(maildrop):
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.name.startswith(".") or filenames.is_trashed(entry.name):
+                        continue
+                    octets += _size(entry)
+                    messages += 1
+        finally:
+            os.close(folder)
+    return MailUsage(octets, messages)
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    """Return the octets of a message: those that its name says, or those of its file."""
+    said = filenames.stored_size(filenames.base_name(entry.name))
+    if said is not None:
+        return said
+    with contextlib.suppress(OSError):  # it went in this moment
+        return entry.stat(follow_symlinks=False).st_size
+    return 0
+
+
+def _is_current(known: QuotaSum, maildrop: int) -> bool:
+    """Return whether no folder has changed after the quota file was written. Raises OSError."""
+    return max(_changes(maildrop), default=0) <= known.changed
+
+
+def _changes(maildrop: int) -> list[int]:
+    """Return when names were last added or removed in each folder. Raises OSError."""
+    found = []
+    for folder in _folders(maildrop):
+        try:
+            found.append(os.fstat(folder).st_mtime_ns)
+        finally:
+            os.close(folder)
+    return found
+
+
+def _folders(maildrop: int) -> Iterator[int]:
+    """Open all folders with messages, one after the other; the caller closes each."""
+    with os.scandir(maildrop) as entries:
+        subfolders = [
+            entry.name
+            for entry in entries
+            if entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+        ]
+    for subfolder in (".", *subfolders):
+        here = open_folder_if_there(subfolder, maildrop)
+        try:
+            for name in NAMES:
+                opened = -1 if here < 0 else open_folder_if_there(name, here)
+                if opened >= 0:
+                    yield opened
+        finally:
+            if here >= 0:
+                close_quietly(here)
+
+
+def _lock(maildrop: int) -> bool:
+    """Take the lock of deliveries, on the folder itself; return False without it after a while.
+
+    It is for two deliveries at the limit alone. Mail must not wait for a process that stands still,
+    or on a disk without such locks.
+    """
+    ends = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(maildrop, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= ends:
+                return False
+            time.sleep(RETRY)
+        except OSError:
+            return False
+        else:
+            return True
