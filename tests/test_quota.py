@@ -6,7 +6,7 @@ from restante.quota import MailUsage, Quota
 
 
 def test_default() -> None:
-    """An account's own limit replaces the default, and 0 is no limit."""
+    """An account's own limit replaces the default, and 0 stands for no limit."""
     assert Quota(None, 5).or_default(Quota(100, 9)) == Quota(100, 5)
     assert Quota(0, 0).or_default(Quota(100, 9)) == Quota(None, None)
 

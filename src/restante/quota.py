@@ -22,7 +22,8 @@ class MailUsage(NamedTuple):
 class Quota(NamedTuple):
     """The limits of an account, in octets and in messages.
 
-    None is no limit. As the setting of an account, None is the server's default, and 0 is no limit.
+    None stands for no limit. As the setting of an account, None stands for the server's default,
+    and 0 for no limit.
     """
 
     octets: int | None = None

@@ -109,9 +109,10 @@ class KnowsQuotas(Protocol):
     """A directory whose accounts may have quotas of their own."""
 
     async def own_quota(self, name: str) -> Quota:
-        """Return the quota of the account `name`; None in it is the server's, 0 is no limit.
+        """Return the quota of the account `name`.
 
-        An unknown account has none of its own. Raises UnavailableError.
+        None in it stands for the server's default, and 0 for no limit. An unknown account
+        has none of its own. Raises UnavailableError.
         """
 
 

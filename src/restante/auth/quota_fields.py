@@ -25,7 +25,7 @@ _UNITS = {"B": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 
 
 def find_quota(fields: Mapping[str, str]) -> Quota:
-    """Return the quota that an eighth field sets; None in it is not set, and 0 is no limit.
+    """Return the quota that an eighth field sets; None in it is not set, and 0 stands for no limit.
 
     Raises ValueError: one of our words has an invalid value.
     """

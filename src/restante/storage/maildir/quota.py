@@ -166,7 +166,7 @@ def _open(
 
 
 def _parse_limits(head: bytes) -> Quota:
-    """Return the limits in a first line; 0 is no limit, and so is what is not understood."""
+    """Return the limits in a first line; 0 and what is not understood stand for no limit."""
     found = {unit: int(number) for number, unit in _LIMIT.findall(head)}
     return Quota(found.get(b"S") or None, found.get(b"C") or None)
 

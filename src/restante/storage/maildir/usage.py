@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from restante.storage.maildir.quota import QuotaSum
 
-PAUSE = 60  # seconds between two looks at the folders for a delivery that is within the quota
+PAUSE = 60  # seconds between two comparisons of a sum with the folders, for mail within the quota
 PATIENCE = 2  # seconds for another delivery to the same maildrop
 RETRY = 0.01  # seconds between two tries at its lock
 MOST_REMEMBERED = 10_000  # maildrops
