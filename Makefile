@@ -78,8 +78,12 @@ bench-large-message: .venv/test  ## the memory of pop3 fetch for a message of 2 
 bench-testing: .venv/test  ## what a mail server for each test costs, in seconds
 	PYTHONPATH=tests $(BIN)/python benchmarks/testing.py
 
-client-scores: .venv/test  ## mail programs at every server that misbehaves, in a quarter of an hour
-	$(BIN)/python benchmarks/client_scores.py
+client-scores: .venv/test build/npm  ## mail programs at every server that misbehaves, in half an hour
+	NODE_PATH=build/npm/node_modules $(BIN)/python benchmarks/client_scores.py
+
+build/npm:  ## the clients of npm for it, where npm is installed
+	command -v npm >/dev/null || exit 0; \
+	npm install --prefix build/npm --no-package-lock --no-audit --no-fund node-pop3@0.11.0 yapople@0.4.10
 
 bench-startup: .venv/test  ## how long the commands take to start
 	$(BIN)/python benchmarks/startup.py

@@ -147,6 +147,64 @@ for number in $(printf '%s\\n' $done_numbers | sort -rn); do
 done
 """
 
+MUTT = """
+case $6 in
+    *=stls) tls='set ssl_force_tls=yes' ;;
+    *=tls) s=s tls='set ssl_force_tls=yes' ;;
+    *) tls='set ssl_starttls=no ssl_force_tls=no' ;;
+esac
+mkdir -p "$5/cur"
+cat >rc <<END
+set folder="$PWD" spoolfile="$5" mbox_type=Maildir header_cache="" record=""
+set timeout=4 connect_timeout=4
+set ssl_ca_certificates_file="${7#cafile=}" certificate_file="" pop_reconnect=no wait_key=no
+set pop_host="pop$s://$3:$4@$1:$2/" pop_delete=yes pop_last=no move=no sleep_time=0
+$tls
+push "<fetch-mail><exit>"
+END
+export TERM=vt100 HOME="$PWD"
+exec script -qec "mutt -n -F rc -f '$5'" /dev/null
+"""
+
+NODE_POP3 = """
+const { writeFileSync } = require("fs");
+const Pop3Command = require("node-pop3");
+const [host, port, user, password, out, security, cafile] = process.argv.slice(1);
+const tls = security.endsWith("=tls");
+const ca = tls ? require("fs").readFileSync(cafile.split("=")[1]) : undefined;
+async function main() {
+    const tlsOptions = { ca, servername: host };
+    const box = new Pop3Command({ host, port, user, password, tls, tlsOptions, timeout: 4000 });
+    for (const [number] of await box.LIST()) {
+        writeFileSync(out + "/new/" + number, await box.RETR(number));
+        await box.DELE(number);
+    }
+    await box.QUIT();
+}
+main().catch((error) => { console.error(error.message); process.exit(1); });
+"""
+
+YAPOPLE = """
+const { readFileSync, writeFileSync } = require("fs");
+const { Client } = require("yapople");
+const [hostname, port, username, password, out, security, cafile] = process.argv.slice(1);
+const tls = security.endsWith("=tls");
+const ca = tls ? readFileSync(cafile.split("=")[1]) : undefined;
+setTimeout(() => { console.error("no end in time"); process.exit(1); }, 8000).unref();
+async function main() {
+    const options = { ca, servername: hostname };
+    const box = new Client({ hostname, port, username, password, tls, options });
+    await box.connect();
+    for (const number of Object.keys(await box.list())) {
+        const message = await box.retrieve(Number(number));
+        writeFileSync(out + "/new/" + number, message);
+        await box.delete(Number(number));
+    }
+    await box.quit();
+}
+main().catch((error) => { console.error(error.message); process.exit(1); });
+"""
+
 
 @dataclass(frozen=True)
 class Client:
@@ -187,6 +245,19 @@ CLIENTS = (
         ("perl",),
     ),
     Client("curl, a script", ("curl", "--version"), shell(CURL, *ANY_TLS), ("curl",)),
+    Client("mutt", ("mutt", "-v"), shell(MUTT, *ANY_TLS), ("mutt", "script")),
+    Client(
+        "node-pop3, a script",
+        ("node", "-p", "require('node-pop3/package.json').version"),
+        ("node", "-e", NODE_POP3, *PLACE, "security={tls:tls}", "cafile={cafile}"),
+        ("node", "npm"),
+    ),
+    Client(
+        "yapople, a script",
+        ("node", "-p", "require('yapople/package.json').version"),
+        ("node", "-e", YAPOPLE, *PLACE, "security={tls:tls}", "cafile={cafile}"),
+        ("node", "npm"),
+    ),
 )  # fmt: skip
 
 
@@ -240,8 +311,9 @@ verdict. Measured on {datetime.now(UTC).date()}, on a machine with other work, w
 {rows}
 
 "Not run" are faults of TLS that the program does not support. A script is as good as its lines:
-they are in `benchmarks/client_scores.py`. `pop3 fetch` and the library run at the same faults in
-the project's tests (`make client-faults`).
+they are in `benchmarks/client_scores.py`. mutt runs in a terminal, where it shows errors and asks
+about certificates. It always exits with 0, so SILENT and HANG mean less for it. `pop3 fetch` and
+the library run at the same faults in the project's tests (`make client-faults`).
 
 | verdict | meaning |
 |---|---|

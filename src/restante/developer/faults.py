@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from restante.developer.mailboxes import mailbox_name
-from restante.misbehave.conversation import add, continue_from, in_parts
+from restante.misbehave.conversation import add, continue_from, in_parts, next_step
 from restante.misbehave.fault import GOOD
 from restante.protocol.errors import LineTooLong, Refusal
 from restante.protocol.server.needs import Authenticate, StartScram
@@ -98,10 +98,7 @@ class FaultSwitch:
         answer: object = None
         while True:
             try:
-                if isinstance(answer, Exception):
-                    step = conversation.throw(answer)
-                else:
-                    step = conversation.send(answer)
+                step = next_step(conversation, answer)
             except StopIteration as ended:
                 return ended.value  # type: ignore[no-any-return]  # of a StopIteration
             faults = self._by_user.get(mailbox_name(_user_of(session, step)), ())

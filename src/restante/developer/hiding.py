@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from restante.misbehave.conversation import next_step
 from restante.protocol.errors import LineTooLong, Refusal
 from restante.protocol.server.capabilities import CAPABILITIES
 
@@ -36,13 +37,9 @@ def hide(conversation: Conversation, names: frozenset[str]) -> Conversation:
     verb = ""
     while True:
         try:
-            if isinstance(answer, Exception):
-                step = conversation.throw(answer)
-            else:
-                step = conversation.send(answer)
+            step = next_step(conversation, answer)
         except StopIteration as ended:
-            reply, end = ended.value
-            return reply, end
+            return ended.value  # type: ignore[no-any-return]  # of a StopIteration
         if isinstance(step, tuple) and verb == "CAPA":
             step = _without(step[0], names), step[1]
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from restante.developer.hiding import hide
 from restante.developer.pop3_recorder import record_pop3
 from restante.misbehave.connection import FaultyConnection, SharedFault
-from restante.misbehave.conversation import as_octets, leave_alone
+from restante.misbehave.conversation import as_octets, leave_alone, next_step
 from restante.net.addresses import format_host_port
 from restante.protocol.errors import LineTooLong, Refusal
 from restante.protocol.server.needs import Authenticate, AuthMethod
@@ -76,13 +76,9 @@ def accept_tokens(conversation: Conversation, accounts: DeveloperAccounts) -> Co
     answer: object = None
     while True:
         try:
-            if isinstance(answer, Exception):
-                step = conversation.throw(answer)
-            else:
-                step = conversation.send(answer)
+            step = next_step(conversation, answer)
         except StopIteration as ended:
-            reply, end = ended.value
-            return reply, end
+            return ended.value  # type: ignore[no-any-return]  # of a StopIteration
         if isinstance(step, Authenticate) and step.method is AuthMethod.TOKEN:
             user = step.user or accounts.owner_of_token(step.response)
             step = Authenticate(AuthMethod.PASSWORD, user, step.response)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from restante.developer.secrets import LineRedaction
+from restante.misbehave.conversation import next_step
 from restante.misbehave.effects import HangUp, Pause, SendPart
 from restante.protocol.errors import LineTooLong, Refusal
 from restante.protocol.server.commands import VERBS
@@ -43,10 +44,7 @@ def record_pop3(
     answer: object = None
     while True:
         try:
-            if isinstance(answer, Exception):
-                step = conversation.throw(answer)
-            else:
-                step = conversation.send(answer)
+            step = next_step(conversation, answer)
         except StopIteration as ended:
             reply, end = ended.value
             recorder.note_last(reply)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from restante.delivery.protocol.needs import ReadCommand, ReceiveMessage
 from restante.developer.secrets import LineRedaction
 from restante.developer.smtp_verbs import DEVELOPER_VERBS, DeveloperSmtpSession, StartSmtpTls
+from restante.misbehave.conversation import next_step
 from restante.protocol.errors import LineTooLong
 
 if TYPE_CHECKING:
@@ -30,10 +31,7 @@ def record_smtp(
     answer: object = None
     while True:
         try:
-            if isinstance(answer, Exception):
-                step = conversation.throw(answer)
-            else:
-                step = conversation.send(answer)
+            step = next_step(conversation, answer)
         except StopIteration:
             recorder.note_end()
             return

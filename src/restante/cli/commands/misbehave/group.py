@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
 import click
+
+from restante.cli.commands.lazy_group import LazyGroup
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -18,26 +19,14 @@ COMMANDS = {
 """The modules of this package, each with a command of its name, and their lines in the help."""
 
 
-class MisbehaveGroup(click.Group):
-    """A group that imports a command only when it runs. Its first one is the default."""
+class MisbehaveGroup(LazyGroup):
+    """A group whose first command is the default."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take a fault for an argument of `serve`."""
         if args and args[0] not in (*COMMANDS, *ctx.help_option_names):
             args = ["serve", *args]
         return super().parse_args(ctx, args)
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # the name is click's
-        """Return the names of the commands."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # the name is click's
-        """Import and return a command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"restante.cli.commands.misbehave.{cmd_name}_command")
-        command: click.Command = module.command
-        return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return the commands and the faults that begin so."""
@@ -54,13 +43,13 @@ class MisbehaveGroup(click.Group):
         ]
         return found
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # the name is click's
-        """Write the commands, without an import of any."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
 
-
-@click.group(cls=MisbehaveGroup, subcommand_metavar="FAULT... | COMMAND [ARGS]...")
+@click.group(
+    cls=MisbehaveGroup,
+    package="restante.cli.commands.misbehave",
+    lines=COMMANDS,
+    subcommand_metavar="FAULT... | COMMAND [ARGS]...",
+)
 def misbehave() -> None:
     """Serve POP3 with one thing wrong, to test clients.
 
