@@ -131,6 +131,7 @@ ELSEWHERE = {
     "server/limits/networks.py": "server/limits/test_throttle.py",
     "server/limits/process_lock.py": "server/limits/test_shared_table.py",
     "server/limits/server_limits.py": "server/limits/test_limit_log.py",
+    "server/lifecycle.py": "server/test_embedding.py",
     "server/loop_thread.py": "server/test_embedding.py",
     "server/processes": "server/processes/test_workers.py",
     "server/unix_sockets.py": "delivery/test_listener.py",

@@ -7,7 +7,7 @@ import contextlib
 import functools
 import socket
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
@@ -28,12 +28,12 @@ from restante.server import embedding
 from restante.server.addresses import ListenAddress
 from restante.server.config.mail_sections import DeliverySection
 from restante.server.embedding import Listener
+from restante.server.lifecycle import ServerLifecycle
 from restante.server.listener import ListenError, open_sockets
-from restante.server.loop_thread import LoopThread
 from restante.server.tls.certificates import Certificates
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Coroutine, Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from structlog.typing import FilteringBoundLogger
@@ -92,7 +92,7 @@ class DeveloperOptions:
     stop_timeout: float = STOP_TIMEOUT
 
 
-class DeveloperServer:
+class DeveloperServer(ServerLifecycle):
     """A server that runs while a `with` or an `async with` block runs. It starts once.
 
     `with` serves in a thread, `async with` on the program's event loop. The attributes may be used
@@ -104,6 +104,8 @@ class DeveloperServer:
         host: where it listens. port, tls_port, smtp_port, smtps_port: None for none.
         authority: a PEM file with which clients can verify TLS, None without TLS.
     """
+
+    thread_name = "restante.developer"
 
     def __init__(self, options: DeveloperOptions | None = None) -> None:
         self.options = options = options or DeveloperOptions()
@@ -122,8 +124,6 @@ class DeveloperServer:
         self.smtp_port: int | None = None
         self.smtps_port: int | None = None
         self.authority: Path | None = None
-        self._running: contextlib.AsyncExitStack | None = None
-        self._thread: LoopThread | None = None
 
     async def start(self) -> None:
         """Listen, and serve until `stop`. Raises ListenError: an address cannot be used.
@@ -141,42 +141,6 @@ class DeveloperServer:
             self.tls_port = more[0] if more else None
             await self._start_smtp(stack, certificates)
             self._running = stack.pop_all()
-
-    async def stop(self) -> None:
-        """End all sessions gracefully; a second call does nothing."""
-        running, self._running = self._running, None
-        if running is not None:
-            await running.aclose()
-
-    def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the server's thread, and return its result.
-
-        Raises RuntimeError: the server runs in no thread, but on the program's event loop.
-        """
-        if self._thread is None:
-            raise RuntimeError("the server does not run in a thread")
-        return self._thread.call(work)
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
-    def __enter__(self) -> Self:
-        self._thread = LoopThread("restante.developer")
-        try:
-            self.call(self.start())
-        except BaseException:
-            self._thread.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._thread is not None
-        self.call(self.stop())
-        self._thread.close()
 
     def _load_certificates(self) -> Certificates | None:
         """Return the certificates for TLS, those of a fault before all others."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import structlog
 
@@ -15,6 +15,7 @@ from restante.server.config.mail_sections import DeliverySection
 from restante.server.connection.connection import Connection
 from restante.server.connection.transport import ListenerPolicy
 from restante.server.context import ServerContext
+from restante.server.lifecycle import ServerLifecycle
 from restante.server.limits.server_limits import ServerLimits
 from restante.server.listener import (
     STOP_PATIENCE,
@@ -22,13 +23,12 @@ from restante.server.listener import (
     ListenConfig,
     serve_listeners,
 )
-from restante.server.loop_thread import LoopThread
 from restante.server.peers import sharing_with_peers
 from restante.storage.interfaces import open_store
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Sequence
 
     from structlog.typing import FilteringBoundLogger
 
@@ -73,7 +73,7 @@ class Listener:
 
 
 @dataclass(eq=False, repr=False)
-class Server:
+class Server(ServerLifecycle):
     """A server with the program's own mail store and accounts.
 
     `async with Server(store, accounts) as server:` serves while the block runs, on the program's
@@ -109,9 +109,8 @@ class Server:
     stop_timeout: float = STOP_PATIENCE
     addresses: list[ListenAddress] = field(init=False, default_factory=list)
     smtp_address: ListenAddress | None = field(init=False, default=None)
-    _running: contextlib.AsyncExitStack | None = field(init=False, default=None)
     _started: bool = field(init=False, default=False)
-    _thread: LoopThread | None = field(init=False, default=None)
+    thread_name = "restante.server"
 
     async def start(self) -> None:
         """Listen, and serve until `stop`. A server starts once.
@@ -146,43 +145,6 @@ class Server:
             await stack.enter_async_context(background_tasks(context, None, certificates))
             self.addresses = [_address(one) for one in sockets]
             self._running = stack.pop_all()
-
-    async def stop(self) -> None:
-        """End all sessions gracefully; a second call does nothing."""
-        running, self._running = self._running, None
-        if running is not None:
-            await running.aclose()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
-    def __enter__(self) -> Self:
-        self._thread = LoopThread("restante.server")
-        try:
-            self.call(self.start())
-        except BaseException:
-            self._thread.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._thread is not None
-        self.call(self.stop())
-        self._thread.close()
-
-    def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run the coroutine `work` in the server's thread, and return its result.
-
-        An example is `store.deliver(...)`. Raises RuntimeError: the server runs in no thread, but
-        on the program's event loop.
-        """
-        if self._thread is None:
-            raise RuntimeError("the server does not run in a thread")
-        return self._thread.call(work)
 
     async def _start_delivery(
         self, stack: contextlib.AsyncExitStack, context: ServerContext
