@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from restante.cli.commands.lazy_group import LazyGroup
+from restante.cli.commands.package_group import PackageGroup
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -19,7 +19,7 @@ COMMANDS = {
 """The modules of this package, each with a command of its name, and their lines in the help."""
 
 
-class MisbehaveGroup(LazyGroup):
+class MisbehaveGroup(PackageGroup):
     """A group whose first command is the default."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

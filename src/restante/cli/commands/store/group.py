@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from restante.cli.commands.lazy_group import LazyGroup
+from restante.cli.commands.package_group import PackageGroup
 
 COMMANDS = {
     "init": "Create or upgrade the tables of a cluster's database.",
@@ -18,7 +18,7 @@ COMMANDS = {
 """The modules of this package, each with a command of its name, and their lines in the help."""
 
 
-@click.group(cls=LazyGroup, package="restante.cli.commands.store", lines=COMMANDS)
+@click.group(cls=PackageGroup, package="restante.cli.commands.store", lines=COMMANDS)
 def store() -> None:
     """Set up and look after the mail of a cluster.
 

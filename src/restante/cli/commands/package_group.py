@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class LazyGroup(click.Group):
+class PackageGroup(click.Group):
     """A group whose command NAME is the function `command` of the module `NAME_command`.
 
     A function of the command's name is not possible: `import` is a word of Python's.
