@@ -134,6 +134,7 @@ ELSEWHERE = {
     "server/lifecycle.py": "server/test_embedding.py",
     "server/loop_thread.py": "server/test_embedding.py",
     "server/processes": "server/processes/test_workers.py",
+    "server/session_ids.py": "server/test_event_log.py",
     "server/unix_sockets.py": "delivery/test_listener.py",
     "server/usage_report.py": "cli/commands/test_quota.py",
     "server/tls/client_hello.py": "server/tls/test_key_kinds.py",

@@ -54,7 +54,7 @@ class Log:
         wait_until(lambda: all(self._count(event) >= events.count(event) for event in events))
         text = self._new()
         self._seen += len(text)
-        text = re.sub(r"\b(pid|worker|uid)=\S+", r"\1=ID", masked(text, self.found))
+        text = re.sub(r"\b(pid|worker|uid|session)=\S+", r"\1=ID", masked(text, self.found))
         self.parts.append((title, "\n".join(sorted(set(text.splitlines())))))
 
     def _count(self, event: str) -> int:

@@ -135,7 +135,7 @@ def test_log_explains_failed_login(tmp_path: Path) -> None:
         log = served.log.read_text()
     for user, _, reason in fails:
         for method in ("password", "SCRAM"):
-            assert f'user={user} method={method} reason="{reason}"\n' in log
+            assert f'user={user} method={method} reason="{reason}" session=' in log
 
 
 def refused(folder: Path) -> str:

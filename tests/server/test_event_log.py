@@ -32,7 +32,8 @@ def test_a_session_has_one_line_with_what_it_did() -> None:
     assert len(sessions) == 1
     assert re.search(
         r"level=info event=session address=127\.0\.0\.1 user=ann tls= octets_in=55 octets_out=151"
-        r" messages=2 maildrop_octets=42 retrieved=1 deleted=1 seconds=[0-9.]+ end=quit$",
+        r" messages=2 maildrop_octets=42 retrieved=1 deleted=1 seconds=[0-9.]+ end=quit"
+        r" session=[0-9a-f]{10}$",
         sessions[0],
     ), sessions[0]
     assert "hunter2" not in live.log.getvalue()
@@ -133,3 +134,22 @@ def test_a_long_value_is_cut() -> None:
     writer.close()
     assert len(lines.getvalue()) < 1200
     assert "... (50000 characters)" in lines.getvalue()
+
+
+def test_all_events_of_a_connection_have_its_id() -> None:
+    """A failed login, the login and the end of one connection have the same session id."""
+    with serving() as live:
+        live.add("ann", "hunter2")
+        for _ in range(2):
+            with live.connect() as client:
+                client.read_line()
+                for line in ("USER ann", "PASS wrong", "USER ann", "PASS hunter2", "QUIT"):
+                    client.say(line)
+    events = re.findall(
+        r" event=(\w+) .* session=([0-9a-f]{10})$", live.log.getvalue(), re.MULTILINE
+    )
+    ids = list(dict.fromkeys(session for _, session in events))
+    assert len(ids) == 2
+    for each in ids:
+        names = [name for name, session in events if session == each]
+        assert names == ["login_failed", "login", "session"]

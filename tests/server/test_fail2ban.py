@@ -46,7 +46,7 @@ def log() -> str:
             client.say("QUIT")
         live.wait_for_log("end=quit", "end=disconnected")
         lines = live.log.getvalue()
-    assert lines.count('reason="no TLS"\n') == 1
+    assert lines.count('reason="no TLS" session=') == 1
     return lines
 
 

@@ -26,7 +26,7 @@ def log_in(live: Live, user: str) -> bytes:
 def refused(user: str, code: str, reason: str) -> str:
     return (
         "level=warning event=login_refused address=127.0.0.1"
-        f" user={user} code={code} reason={reason}\n"
+        f" user={user} code={code} reason={reason} session="
     )
 
 

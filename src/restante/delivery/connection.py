@@ -26,6 +26,7 @@ from restante.net.half_close import half_close
 from restante.protocol.errors import LineTooLong
 from restante.protocol.lines import LineBuffer
 from restante.server.client_bounds import LINGER, MAX_UNREAD, TIME_SLICE
+from restante.server.session_ids import new_session_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +61,7 @@ class DeliveryConnection(asyncio.Protocol):
             dialect=dialect,
             host=sessions.host,
             message_size=sessions.settings.message_size,
+            session_id=new_session_id(),
             unknown_hint=sessions.unknown_hint,
         )
         self._conversation = self.serve(self._session)
@@ -258,7 +260,7 @@ class DeliveryConnection(asyncio.Protocol):
         self._message_by = self._loop.time() + MESSAGE_TIME
         result = receiver.result
         if isinstance(result, DeliveryReply):
-            self._sessions.log_rejected(self._session.transaction, result)
+            self._sessions.log_rejected(self._session, result)
             self._release_memory()
         return result
 

@@ -61,8 +61,11 @@ class Deliverer:
         at_once = store.deliveries_at_once if isinstance(store, BoundsDeliveries) else AT_ONCE
         self._slots = asyncio.Semaphore(at_once)
 
-    async def resolve(self, address: str) -> str | DeliveryReply:
-        """Return the owner of an address's maildrop, or the reply that rejects the address."""
+    async def resolve(self, address: str, session: str = "") -> str | DeliveryReply:
+        """Return the owner of an address's maildrop, or the reply that rejects the address.
+
+        `session` is the id of the connection, for the log.
+        """
         if not _is_address(address):
             return replies.BAD_ADDRESS
         address = with_domain(address, self.default_domain)
@@ -70,16 +73,21 @@ class Deliverer:
             async with asyncio.timeout(PATIENCE):
                 owner = await recipients.find(self.recipients, address, self.delimiter)
         except (UnavailableError, TimeoutError) as error:
-            self.log.warning("trouble", error=str(error), code=replies.NO_ACCOUNTS.status)
+            code = replies.NO_ACCOUNTS.status
+            self.log.warning("trouble", error=str(error), code=code, **_log_ids(session))
             return replies.NO_ACCOUNTS
         return replies.UNKNOWN if owner is None else owner
 
     async def deliver(
-        self, owner: str, message: bytes, trace_: Envelope, via: str
+        self, owner: str, message: bytes, trace_: Envelope, via: str, session: str = ""
     ) -> DeliveryReply:
-        """Deliver a message into a maildrop. Only DELIVERED says that it is there, and durable."""
+        """Deliver a message into a maildrop. Only DELIVERED says that it is there, and durable.
+
+        `session` is the id of the connection, for the log.
+        """
         begun = time.monotonic()
         names = {"via": via, "user": owner, "recipient": trace_.recipient, "sender": trace_.sender}
+        ids = _log_ids(session)
         uid = error = ""
         try:
             async with asyncio.timeout(PATIENCE), self._slot():
@@ -97,13 +105,13 @@ class Deliverer:
         except Exception:
             outcome = replies.STORE_FAILED
             error = "incident"
-            self.log.exception("incident", via=via)
+            self.log.exception("incident", via=via, **ids)
         seconds = round(time.monotonic() - begun, 3)
         log = self.log.bind(**names, octets=len(message), seconds=seconds)
         if outcome is replies.DELIVERED:
-            log.info("delivered", uid=uid)
+            log.info("delivered", uid=uid, **ids)
         else:
-            log.warning("not_delivered", reply=str(outcome), error=error)
+            log.warning("not_delivered", reply=str(outcome), error=error, **ids)
         return outcome
 
     @contextlib.asynccontextmanager
@@ -124,6 +132,11 @@ class Deliverer:
         finally:
             timer.cancel()
             release_slot()
+
+
+def _log_ids(session: str) -> dict[str, str]:
+    """Return what ties an event to its connection; a message from a pipe has none."""
+    return {"session": session} if session else {}
 
 
 def _is_address(address: str) -> bool:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from restante.delivery.deliverer import Deliverer
-    from restante.delivery.protocol.session import DeliverySession, Transaction
+    from restante.delivery.protocol.session import DeliverySession
     from restante.server.config.mail_sections import DeliverySection
 
 MESSAGES = 4  # of the greatest size that may be in memory at once
@@ -43,9 +43,9 @@ class DeliverySessions:
 
     async def resolve(self, address: str, session: DeliverySession) -> str | DeliveryReply:
         """Return the owner of an address's maildrop, or the reply that rejects it."""
-        owner = await self.deliverer.resolve(address)
+        owner = await self.deliverer.resolve(address, session.session_id)
         if isinstance(owner, DeliveryReply):
-            self._log_rejected(session.transaction.sender, address, owner)
+            self._log_rejected(session, address, owner)
         return owner
 
     async def deliver(
@@ -54,29 +54,37 @@ class DeliverySessions:
         """Deliver a message to each recipient, and return what became of it, in their order."""
         sender = session.transaction.sender or ""
         received = self._received_field(session, peer)
-        via = session.dialect.name.lower()
+        via, session_id = session.dialect.name.lower(), session.session_id
         return await asyncio.gather(
             *(
-                self.deliverer.deliver(owner, message, Envelope(sender, address, received), via)
+                self.deliverer.deliver(
+                    owner, message, Envelope(sender, address, received), via, session_id
+                )
                 for address, owner in session.transaction.recipients
             )
         )
 
-    def log_rejected(self, transaction: Transaction, reply: DeliveryReply) -> None:
+    def log_rejected(self, session: DeliverySession, reply: DeliveryReply) -> None:
         """Log for each recipient that its message was rejected."""
-        for address, _ in transaction.recipients:
-            self._log_rejected(transaction.sender, address, reply)
+        for address, _ in session.transaction.recipients:
+            self._log_rejected(session, address, reply)
 
     def log_incident(self, error: BaseException, session: DeliverySession) -> DeliveryReply:
         """Log an error of ours under a number, and return the reply, which has only the number."""
         incident = secrets.token_hex(4)
         via = session.dialect.name.lower()
-        self.deliverer.log.error("incident", incident=incident, via=via, exc_info=error)
+        self.deliverer.log.error(
+            "incident", incident=incident, via=via, session=session.session_id, exc_info=error
+        )
         return incident_reply(incident)
 
-    def _log_rejected(self, sender: str | None, address: str, reply: DeliveryReply) -> None:
+    def _log_rejected(self, session: DeliverySession, address: str, reply: DeliveryReply) -> None:
         self.deliverer.log.info(
-            "not_taken", sender=sender or "", recipient=address, reply=str(reply)
+            "not_taken",
+            sender=session.transaction.sender or "",
+            recipient=address,
+            reply=str(reply),
+            session=session.session_id,
         )
 
     def _received_field(self, session: DeliverySession, peer: str) -> bytes:

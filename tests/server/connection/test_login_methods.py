@@ -242,7 +242,7 @@ def test_account_requires_tls(served: Served) -> None:
         for _ in range(2):
             assert client.say("PASS secret") == said
             client.say("USER strict")
-    refused = 'event=login_refused address=127.0.0.1 user=strict code=AUTH reason="no TLS"\n'
+    refused = 'event=login_refused address=127.0.0.1 user=strict code=AUTH reason="no TLS" session='
     wait_until(lambda: served.log.read_text().count(refused) == 1)
     with over_tls(served) as client:
         client.say("USER strict")

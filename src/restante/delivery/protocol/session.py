@@ -39,6 +39,7 @@ class DeliverySession:
     dialect: Dialect
     host: str  # this machine's name
     message_size: int  # octets
+    session_id: str = ""  # for the log
     unknown_hint: str = ""  # follows the reply about an unknown recipient
     client: str = ""  # the name that the client gave itself
     extended: bool = False  # EHLO or LHLO was the last greeting

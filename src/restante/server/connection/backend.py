@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from restante.protocol.server.maildrop import MessageList
+    from restante.protocol.server.needs import AuthMethod
     from restante.server.connection.transport import ClientTransport
     from restante.server.connection.write_buffer import WriteBuffer
     from restante.server.context import ServerContext
@@ -47,6 +48,7 @@ class SessionBackend:
         "_context",
         "_corrections",
         "_maildrop",
+        "_method",
         "_output",
         "_transport",
         "logged_in",
@@ -64,6 +66,7 @@ class SessionBackend:
         self._maildrop: LockedMaildrop | None = None
         self.user = ""  # the counted user: from the lock on, until the end
         self._claimed = ""  # for the log: the user who logged in, or tried to
+        self._method: AuthMethod | None = None  # of the last login
         self._corrections: dict[int, int] = {}  # sizes in octets, by index
         self.logged_in = False  # a maildrop was opened
         self.removed = 0  # messages
@@ -78,6 +81,7 @@ class SessionBackend:
                 assert self._maildrop is not None
                 result = self._maildrop.read(need.index, need.lines)
             elif isinstance(need, Authenticate):
+                self._method = need.method
                 result = self._authenticator.authenticate(need)
             elif isinstance(need, LockMaildrop):
                 result = self._lock(need)
@@ -98,15 +102,15 @@ class SessionBackend:
 
     def error_reply(self, error: BaseException) -> Refusal:
         """Return the reply to an error. What only the administrator should know goes to the log."""
-        log, address = self._context.session_log, self._transport.address
+        log, client = self._context.session_log, self._transport
         refusal = reply_for(error)
         if refusal is None:
             incident = secrets.token_hex(4)
-            log.internal_error(address, self._claimed, error, incident)
+            log.internal_error(client, self._claimed, error, incident)
             text = "Internal error (incident {incident})."
             return Refusal(text, ResponseCode.SYS_TEMP, incident=incident)
         if refusal.code in (ResponseCode.SYS_TEMP, ResponseCode.SYS_PERM) and refusal is not error:
-            log.store_error(address, self._claimed, error, refusal)
+            log.store_error(client, self._claimed, error, refusal)
         return refusal
 
     def release(self) -> None:
@@ -174,8 +178,8 @@ class SessionBackend:
         if isinstance(need, LockMaildrop):
             foreseen = reply_for(error) is not None
             reason = str(error if foreseen else refusal)
-            address, user = self._transport.address, need.identity.name
-            self._context.session_log.login_refused(address, user, refusal, reason)
+            log = self._context.session_log
+            log.login_refused(self._transport, need.identity.name, refusal, reason)
         return refusal
 
     def _lock(self, need: LockMaildrop) -> MessageList | Awaitable[MessageList]:
@@ -224,6 +228,8 @@ class SessionBackend:
         contents = maildrop.contents
         self._maildrop = maildrop
         self.logged_in = True
+        method = self._method.value if self._method is not None else ""
+        self._context.session_log.logged_in(self._transport, need.identity.name, method)
         if need.login_delay is not None:
             self._context.limits.login_delay.note(need.identity.name, need.login_delay)
         return contents

@@ -219,7 +219,7 @@ class Connection(asyncio.Protocol):
                 return octets
             octets = wire.decrypt(octets)
         except (TlsError, ProxyError) as error:
-            self._context.session_log.connection_failed(wire.address, error)
+            self._context.session_log.connection_failed(wire, error)
             self._end = EndReason.TLS_FAILED if isinstance(error, TlsError) else EndReason.NO_PROXY
             self._transport.close()
             self.phase = phases.CLOSING

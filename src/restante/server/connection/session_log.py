@@ -1,4 +1,4 @@
-"""The log events of a client: rejected logins, errors, and the end of the session."""
+"""The log events of a client: logins, errors, and the end of the session."""
 
 from __future__ import annotations
 
@@ -17,35 +17,83 @@ if TYPE_CHECKING:
 
 
 class SessionLog:
-    """The clients of a server in its log. Each event has the client's address."""
+    """The clients of a server in its log. Each event has the client's address and session id."""
 
     __slots__ = ("_log",)
 
     def __init__(self, log: FilteringBoundLogger) -> None:
         self._log = log
 
-    def connection_failed(self, address: str, problem: Exception) -> None:
+    def connection_failed(self, client: ClientTransport, problem: Exception) -> None:
         """Log that a handshake or a PROXY header was wrong."""
-        self._log.warning("connection_failed", address=address, problem=str(problem))
+        self._log.warning(
+            "connection_failed",
+            address=client.address,
+            problem=str(problem),
+            session=client.session_id,
+        )
 
-    def login_failed(self, address: str, user: str, method: str, reason: str) -> None:
+    def logged_in(self, client: ClientTransport, user: str, method: str) -> None:
+        """Log that a session has got its maildrop."""
+        self._log.info(
+            "login",
+            address=client.address,
+            user=user,
+            method=method,
+            tls=client.tls_version,
+            session=client.session_id,
+        )
+
+    def login_failed(self, client: ClientTransport, user: str, method: str, reason: str) -> None:
         """Log that credentials were wrong."""
-        self._log.warning("login_failed", address=address, user=user, method=method, reason=reason)
+        self._log.warning(
+            "login_failed",
+            address=client.address,
+            user=user,
+            method=method,
+            reason=reason,
+            session=client.session_id,
+        )
 
-    def login_refused(self, address: str, user: str, refusal: Refusal, reason: str) -> None:
+    def login_refused(
+        self, client: ClientTransport, user: str, refusal: Refusal, reason: str
+    ) -> None:
         """Log a login that failed for another reason than wrong credentials."""
-        code = refusal.code.value if refusal.code else ""
-        self._log.warning("login_refused", address=address, user=user, code=code, reason=reason)
+        self._log.warning(
+            "login_refused",
+            address=client.address,
+            user=user,
+            code=refusal.code.value if refusal.code else "",
+            reason=reason,
+            session=client.session_id,
+        )
 
-    def store_error(self, address: str, user: str, error: BaseException, refusal: Refusal) -> None:
+    def store_error(
+        self, client: ClientTransport, user: str, error: BaseException, refusal: Refusal
+    ) -> None:
         """Log the cause of an error. The client's reply only shows whether to retry."""
         assert refusal.code is not None
-        code = refusal.code.value
-        self._log.warning("trouble", address=address, user=user, error=str(error), code=code)
+        self._log.warning(
+            "trouble",
+            address=client.address,
+            user=user,
+            error=str(error),
+            code=refusal.code.value,
+            session=client.session_id,
+        )
 
-    def internal_error(self, address: str, user: str, error: BaseException, number: str) -> None:
+    def internal_error(
+        self, client: ClientTransport, user: str, error: BaseException, number: str
+    ) -> None:
         """Log an unexpected exception, with its traceback."""
-        self._log.error("incident", address=address, user=user, incident=number, exc_info=error)
+        self._log.error(
+            "incident",
+            address=client.address,
+            user=user,
+            incident=number,
+            session=client.session_id,
+            exc_info=error,
+        )
 
     def session_ended(  # noqa: PLR0913  # one line has all of it
         self,
@@ -62,9 +110,9 @@ class SessionLog:
         `octets` are those that came, and those that were sent; `removed` are messages. That it
         required TLS is logged only now: a client may try in clear text first, then better.
         """
-        address = transport.address
         user = session.identity.name if session.identity else ""
-        line: dict[str, object] = {"address": address, "user": user, "tls": transport.tls_version}
+        line: dict[str, object] = {"address": transport.address, "user": user}
+        line["tls"] = transport.tls_version
         if transport.proxied_tls is not None:
             line |= _certificate_at_proxy(transport.proxied_tls)
         line["octets_in"], line["octets_out"] = octets
@@ -72,9 +120,10 @@ class SessionLog:
             contents = session.view.contents
             line["messages"], line["maildrop_octets"] = len(contents.sizes), contents.octets
         elif session.refused_in_clear is not None:
-            self.login_refused(address, session.refused_in_clear, TlsRequired(), "no TLS")
+            self.login_refused(transport, session.refused_in_clear, TlsRequired(), "no TLS")
         line["retrieved"], line["deleted"] = session.retrieved, removed
         line["seconds"], line["end"] = round(seconds, 3), end.value
+        line["session"] = transport.session_id
         self._log.info("session", **line)
 
 

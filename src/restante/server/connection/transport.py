@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from restante.protocol.server.settings import ConnectionSecurity
 from restante.server.connection.proxy_protocol import UNKNOWN, plain_address, read_header
 from restante.server.limits.networks import is_local_client
+from restante.server.session_ids import new_session_id
 from restante.server.tls.layer import ServerTlsLayer
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class ClientTransport:
         "peer_known",
         "proxied_tls",
         "reading",
+        "session_id",
         "tls",
         "write",
     )
@@ -81,6 +83,7 @@ class ClientTransport:
         self.address: str = peer[0] if peer else ""
         if self.address.startswith("::ffff:"):  # IPv4, by a socket for both
             self.address = plain_address(self.address)
+        self.session_id = new_session_id()  # the same in all its events
         self.peer_known = not (
             endpoint.proxies and self._comes_from_proxy()
         )  # the client's address is known
