@@ -20,6 +20,7 @@ from restante.auth.sql_accounts import DecoyHashes
 from restante.delivery.recipients import AccountRecipients, find
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
+from restante.quota import Quota
 from restante.server import Listener, Server, config_check
 from restante.server.config import loader
 from restante.storage.memory import MemoryStore
@@ -607,6 +608,23 @@ def test_settings_of_one_account(database: Database) -> None:
     """The columns login_delay and expire_days are those of the eighth field of a file."""
     found = settings_of(database, "60 AS login_delay, 30 AS expire_days")
     assert found == Identity("ann@example.com", login_delay=60, expire_days=30)
+
+
+def test_quota_of_one_account(database: Database) -> None:
+    """The quota is that of the row which the look-up of the recipient found, without a query."""
+    query = (
+        "SELECT password, 'anne' AS name, 5000000000 AS quota_octets, NULL AS quota_messages"
+        " FROM accounts WHERE address = $1"
+    )
+
+    async def ask() -> tuple[Quota, Quota]:
+        async with contextlib.aclosing(PostgresqlAuthenticator(database.dsn, query)) as accounts:
+            assert await accounts.own_quota("nobody") == Quota()
+            before = await accounts.own_quota("ann@example.com")
+            assert await accounts.owner("ann@example.com") == "anne"
+            return before, await accounts.own_quota("anne")
+
+    assert asyncio.run(ask()) == (Quota(5_000_000_000), Quota(5_000_000_000))
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,10 @@ from contextlib import contextmanager
 import asyncpg
 
 from restante.protocol.secret import Secret
+from restante.quota import Quota
 from restante.storage.cluster import ClusterSettings, ClusterStore, schema
 from restante.storage.cluster.maildrop import ClusterMaildrop
+from restante.storage.quota import StoredWithin
 from support.other_user import public_folder
 from support.postgresql import Database, need_postgresql
 
@@ -112,6 +114,10 @@ class SelfOpeningStore(ClusterStore):
     async def deliver(self, owner: str, message: bytes) -> str:
         await self._ensure_open()
         return await super().deliver(owner, message)
+
+    async def deliver_within(self, owner: str, message: bytes, quota: Quota) -> StoredWithin:
+        await self._ensure_open()
+        return await super().deliver_within(owner, message, quota)
 
     async def _ensure_open(self) -> None:
         if self._life is not None:

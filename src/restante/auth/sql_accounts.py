@@ -16,6 +16,7 @@ from restante.auth.password_only import PasswordOnlyAccounts
 from restante.auth.usernames import candidate_names
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
+from restante.quota import Quota
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
@@ -26,6 +27,8 @@ PATIENCE = 5  # seconds for all answers of the database that one login needs
 CANARIES = 3  # names found last; one is looked up again if a name is not found
 KINDS = 16  # of hashes, one of each kept
 HIGHEST = 100_000  # seconds of a login's delay, or days of mail
+MOST_MAIL = 2**60  # octets, or messages, of a quota
+QUOTAS = 10_000  # of accounts found last, so that a delivery needs no second query
 
 
 class DecoyHashes:
@@ -70,7 +73,8 @@ class SqlAuthenticator(PasswordOnlyAccounts):
     `check` is a query without parameters that returns a row while the accounts are there. It is
     asked as long as no name was found. Without it, an unknown name proves nothing in that time.
 
-    The columns `login_delay` and `expire_days` are those of an account that has its own. `list_all`
+    The columns `login_delay`, `expire_days`, `quota_octets` and `quota_messages` are those of an
+    account that has its own. `list_all`
     is a query without parameters for the `name`, and possibly `expire_days`, of each account.
     """
 
@@ -93,6 +97,7 @@ class SqlAuthenticator(PasswordOnlyAccounts):
         self._decoys = DecoyHashes()
         self._remembered = LoginCache(remember)
         self._found: dict[str, None] = {}  # names that were found last
+        self._quotas: dict[str, Quota] = {}  # by the names of accounts
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError.
@@ -153,7 +158,28 @@ class SqlAuthenticator(PasswordOnlyAccounts):
         await self._check_query(row, ends)
         if not row:
             raise CredentialsError("unknown name")
+        self._note_quota(_name(found, row), row)
         return _name(found, row)
+
+    async def own_quota(self, name: str) -> Quota:
+        """Return the quota of an account: that of its row, as it was last found.
+
+        The look-up of a recipient has just found it. Raises UnavailableError.
+        """
+        if name not in self._quotas:
+            _, row = await self._find([name], _deadline())
+            return self._note_quota(name, row) if row else Quota()
+        return self._quotas[name]
+
+    def _note_quota(self, name: str, row: Mapping[str, object]) -> Quota:
+        """Keep the quota in a row, and return it. Raises UnavailableError."""
+        columns = ("quota_octets", "quota_messages")
+        quota = Quota(*(self._number(row, column, most=MOST_MAIL) for column in columns))
+        self._quotas.pop(name, None)
+        self._quotas[name] = quota
+        if len(self._quotas) > QUOTAS:
+            del self._quotas[next(iter(self._quotas))]
+        return quota
 
     async def list_accounts(self) -> AsyncIterator[Sequence[tuple[str, int | None]]]:
         """Yield at most 1000 accounts at once: the name, and its days of mail.
@@ -223,7 +249,9 @@ class SqlAuthenticator(PasswordOnlyAccounts):
             f"{database}: the query no longer finds the accounts that it found before"
         )
 
-    def _number(self, row: Mapping[str, object], column: str, least: int = 0) -> int | None:
+    def _number(
+        self, row: Mapping[str, object], column: str, least: int = 0, most: int = HIGHEST
+    ) -> int | None:
         """Return the number in a column; None if it is NULL or absent. Raises UnavailableError.
 
         A number that cannot be meant must remove no mail.
@@ -231,9 +259,9 @@ class SqlAuthenticator(PasswordOnlyAccounts):
         value = row.get(column)
         if value is None:
             return None
-        if type(value) is int and least <= value <= HIGHEST:  # a bool is an int, too
+        if type(value) is int and least <= value <= most:  # a bool is an int, too
             return value
-        valid = f"a whole number from {least} to {HIGHEST}, or NULL"
+        valid = f"a whole number from {least} to {most}, or NULL"
         raise UnavailableError(f"{self._queries.database}: {column} must be {valid}")
 
 

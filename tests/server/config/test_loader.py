@@ -357,6 +357,17 @@ def test_each_format_of_mail_has_its_own_unique_ids(
         writer.close()
 
 
+def test_quota_settings_of_other_formats(tmp_path: Path) -> None:
+    """A file of Maildir++ requires Maildirs, and a cluster has each default quota once."""
+    users = '[accounts]\nusers = "users"\n'
+    mbox = '[mail]\nfolder = "mail"\nformat = "mbox"\nmaildirsize = "create"\n'
+    problem = 'mail.maildirsize: requires format = "maildir"; omit it'
+    assert problems(tmp_path, mbox + users) == [problem]
+    cluster = '[mail]\nformat = "cluster"\nquota_octets = 5\n[cluster]\nquota_octets = 5\n'
+    problem = "cluster.quota_octets: mail.quota_octets is the same; omit one of them"
+    assert problems(tmp_path, f'{cluster}postgresql_dsn_file = "dsn"\n{users}') == [problem]
+
+
 ELSEWHERE = {
     "pam": 'pam = "restante"',
     "postgresql": 'postgresql_dsn_file = "dsn"\npostgresql_query = "SELECT 1"',

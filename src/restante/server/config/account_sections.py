@@ -80,8 +80,8 @@ class AccountsSection(ConfigSection):
         postgresql_dsn_file: A file with the address of the database,
             "postgresql://USER:PASSWORD@HOST/DB".
         postgresql_query: A query with the user's name as $1. It returns `password`, a hash, and
-            optionally `name`, `login_delay` and `expire_days`. If $1 is an array, it gets all
-            names, and `login` is required.
+            optionally `name`, `login_delay`, `expire_days`, `quota_octets` and `quota_messages`. If
+            $1 is an array, it gets all names, and `login` is required.
         postgresql_check: A query that returns a row if the table of accounts is in order. It runs
             until a name was found.
         postgresql_list: A query for the `name` of each account, and optionally `expire_days`.
@@ -90,8 +90,8 @@ class AccountsSection(ConfigSection):
             "mysql://USER:PASSWORD@HOST/DB". "?socket=FILE" is for a Unix socket, "?ca=FILE" for
             certificates that only this authority signs, "?tls=never" for no TLS to another host.
         mysql_query: A query with "?" for the user's name. It returns `password`, a hash, `name`,
-            and optionally `login_delay` and `expire_days`. With "IN (?)", it gets all names, and
-            `login` is required.
+            and optionally `login_delay`, `expire_days`, `quota_octets` and `quota_messages`.
+            With "IN (?)", it gets all names, and `login` is required.
         mysql_check: As `postgresql_check`.
         mysql_list: As `postgresql_list`.
         remember: Seconds for which a verified password is cached, 0 for never. A change of the file

@@ -138,6 +138,11 @@ def _useless(config: Config) -> Iterator[str]:
     """Tell of what would have no effect, and of logins that would never succeed."""
     if config.mail.format == "cluster" and config.mail.unique_ids != RESTANTE_UIDS:
         yield 'mail.unique_ids: has no effect with format = "cluster"; omit it'
+    if config.mail.format != "maildir" and config.mail.maildirsize != "keep":
+        yield 'mail.maildirsize: requires format = "maildir"; omit it'
+    for key in ("quota_octets", "quota_messages"):
+        if getattr(config.cluster, key) and getattr(config.mail, key):
+            yield f"cluster.{key}: mail.{key} is the same; omit one of them"
     if config.tokens.metadata_url and not (config.tokens.jwks or config.tokens.introspection):
         yield "tokens.metadata_url: requires tokens.jwks or tokens.introspection"
     if config.server.workers != 1 and sys.platform != "linux":
