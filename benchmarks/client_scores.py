@@ -248,13 +248,13 @@ CLIENTS = (
     Client("mutt", ("mutt", "-v"), shell(MUTT, *ANY_TLS), ("mutt", "script")),
     Client(
         "node-pop3, a script",
-        ("node", "-p", "require('node-pop3/package.json').version"),
+        ("npm", "ls", "--prefix", "build/npm", "node-pop3"),
         ("node", "-e", NODE_POP3, *PLACE, "security={tls:tls}", "cafile={cafile}"),
         ("node", "npm"),
     ),
     Client(
         "yapople, a script",
-        ("node", "-p", "require('yapople/package.json').version"),
+        ("npm", "ls", "--prefix", "build/npm", "yapople"),
         ("node", "-e", YAPOPLE, *PLACE, "security={tls:tls}", "cafile={cafile}"),
         ("node", "npm"),
     ),
