@@ -87,6 +87,15 @@ def test_with_a_file(user: User) -> None:
     assert "3 deleted" in ran.out
 
 
+def test_trace(user: User) -> None:
+    """With `trace = true`, messages begin with the account, the server and the time."""
+    user.configure(f'[work.fetch]\nto = "maildir:{user.maildir}"\ntrace = true\n')
+    assert user.fetch("work").code == 0
+    texts = [file.read_text() for file in (user.maildir / "new").iterdir()]
+    beginning = f"Delivered-To: {user.name}\nReceived: from {user.server.host} by "
+    assert [text.startswith(beginning) for text in texts] == [True] * 3
+
+
 def test_dry_run(user: User) -> None:
     """A dry run says what would be done, and does nothing."""
     ran = user.fetch(user.account, "--dry-run", "--json")

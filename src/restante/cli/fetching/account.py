@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -84,13 +85,23 @@ class FetchAccount:
         )
         try:
             destinations = [open_destination(url, settings) for url in self.destinations]
-            if not self.settings.rule:
-                return destinations
-            from restante.cli.fetching.rules import open_with_rules
+            if self.settings.rule:
+                from restante.cli.fetching.rules import open_with_rules
 
-            return open_with_rules(destinations, self.settings.rule, settings)
+                destinations = open_with_rules(destinations, self.settings.rule, settings)
         except ValueError as error:
             raise click.UsageError(f"{self.name}: {error}") from None
+        if not self.settings.trace:
+            return destinations
+        from restante.fetch.destinations.trace import TracedDestination
+
+        return [TracedDestination(destination, self._trace_fields) for destination in destinations]
+
+    def _trace_fields(self) -> bytes:
+        from restante.fetch.destinations.trace import trace_fields
+
+        target = self.args.locate()
+        return trace_fields(target.user, target.host, socket.gethostname(), time.time())
 
     def connect(self, notice: Callable[[str, str], None], until: float = math.inf) -> Maildrop:
         """Return the open maildrop; `notice` gets warnings. Raises RemoteError.

@@ -61,6 +61,7 @@ class FetchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         addresses: recipients by the addresses in that field.
         rule: rules that choose the destination by the header, in order; filters, too.
         notify: a command that runs after a run with new mail, or with another outcome.
+        trace: add Delivered-To and Received on top of each message, with the account and the time.
         doubt: "again" fetches a message again that may have been delivered; "hold" parks it.
     """
 
@@ -72,6 +73,7 @@ class FetchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     to_password_command: str = ""
     envelope: str = ""
     addresses: dict[str, str | list[str]] = {}
+    trace: bool = False
     doubt: Literal["again", "hold"] = "again"
     rule: list[RuleSettings] = []
     notify: str = ""
