@@ -118,6 +118,7 @@ ELSEWHERE = {
     "protocol/unstuffing.py": "protocol/test_stuffing.py",
     "server/addresses.py": "server/config/test_loader.py",
     "server/app.py": "cli/commands/test_serve.py",
+    "server/auth_socket": "server/auth_socket/test_connection.py",
     "server/backends.py": "server/test_embedding.py",
     "server/background.py": "server/test_expiry.py",
     "server/components.py": "server/config/test_loader.py",

@@ -19,6 +19,7 @@ from support.process import POP3, Served, free_port, serving
 EVENTS = Path(__file__).parent.parent.parent / "docs" / "reference" / "log.md"
 
 ELSEWHERE = {
+    "auth_socket_failed": "tests/server/auth_socket/test_connection.py",
     "certificates": "tests/server/tls/test_certificates.py",
     "certificate_dates": "tests/server/tls/test_certificate_log.py",
     "certificate_renewed": "tests/server/tls/test_certificates.py",

@@ -55,6 +55,8 @@ def test_all_mistakes_at_once(folder: Path) -> None:
         tokens__jwks='"keys.json"',
         delivery__lmtp='"/nowhere/lmtp"',
         delivery__socket_group='"no-such-group"',
+        auth_socket__path='"/nowhere/auth"',
+        auth_socket__group='"no-such-group"',
     )
     assert code == 2
     assert [line.partition(":")[0] for line in mistakes] == [
@@ -64,7 +66,9 @@ def test_all_mistakes_at_once(folder: Path) -> None:
         "server.listen",
         "tls.certificates",
         "delivery.socket_group",
+        "auth_socket.group",
         "delivery.lmtp",
+        "auth_socket.path",
     ]
 
 

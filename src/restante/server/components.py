@@ -44,8 +44,10 @@ if TYPE_CHECKING:
     from restante.auth.oauth import Tokens
     from restante.delivery.listener import DeliveryListener
     from restante.server.activation import ActivatedSockets
+    from restante.server.auth_socket.listener import AuthSocketListener
     from restante.server.config.schema import Config
     from restante.server.config.server_sections import LimitsSection
+    from restante.server.extra_listener import ExtraListener
     from restante.server.limits.shared_limits import SharedLimits
     from restante.storage.interfaces import Store
 
@@ -167,13 +169,21 @@ def build_listeners(
     return found, loaded
 
 
-def build_delivery(
+def build_extra_listeners(
     config: Config, unknown_hint: str = "", activated: ActivatedSockets | None = None
-) -> list[DeliveryListener]:
-    """Return the listener for mail; nothing, if the configuration names no address for it.
+) -> list[ExtraListener]:
+    """Return the listeners beside POP3 that the configuration names addresses for.
 
-    `activated` has sockets that are open already.
+    `unknown_hint` follows the reply about an unknown recipient. `activated` has sockets that are
+    open already.
     """
+    delivery = _build_delivery(config, unknown_hint, activated)
+    return [*delivery, *_build_auth_socket(config, activated)]
+
+
+def _build_delivery(
+    config: Config, unknown_hint: str, activated: ActivatedSockets | None
+) -> list[DeliveryListener]:
     if not config.delivery.lmtp and not config.delivery.smtp:
         return []
     from restante.delivery.listener import DeliveryListener
@@ -185,6 +195,25 @@ def build_delivery(
             recipients=functools.partial(build_recipients, config),
             quotas=functools.partial(build_quotas, config),
             unknown_hint=unknown_hint,
+            stop_patience=config.timeouts.stop,
+            activated=activated,
+        )
+    ]
+
+
+def _build_auth_socket(
+    config: Config, activated: ActivatedSockets | None
+) -> list[AuthSocketListener]:
+    path = config.auth_socket.path
+    if path is None:
+        return []
+    from restante.server.auth_socket.listener import AuthSocketListener
+
+    return [
+        AuthSocketListener(
+            settings=config.auth_socket,
+            path=path,
+            clear_text=config.login.clear_text,
             stop_patience=config.timeouts.stop,
             activated=activated,
         )

@@ -123,28 +123,48 @@ def _check_listeners(config: Config, log: FilteringBoundLogger) -> None:
 
 def _check_delivery(config: Config, _log: FilteringBoundLogger) -> None:
     check_recipients(config)
-    problems = list(_find_socket_problems(config))
+
+
+def _check_sockets(config: Config, _log: FilteringBoundLogger) -> None:
+    delivery, auth = config.delivery, config.auth_socket
+    lmtp = parse_local_address(delivery.lmtp) if delivery.lmtp else None
+    problems = [
+        *_find_group_problems("delivery.socket_group", delivery.socket_group),
+        *_find_group_problems("auth_socket.group", auth.group),
+        *_find_folder_problems("delivery.lmtp", lmtp if isinstance(lmtp, Path) else None),
+        *_find_folder_problems("auth_socket.path", auth.path),
+    ]
     if problems:
         raise ConfigError(problems)
 
 
-def _find_socket_problems(config: Config) -> Iterator[str]:
-    section = config.delivery
-    if section.socket_group and not _group_exists(section.socket_group):
-        yield f"delivery.socket_group: the group {section.socket_group} does not exist"
-    place = parse_local_address(section.lmtp) if section.lmtp else None
-    if isinstance(place, Path):
-        if not place.parent.is_dir():
-            yield f"delivery.lmtp: the folder {place.parent} does not exist; create it"
-        elif not _may(place.parent, os.W_OK | os.X_OK):
-            yield f"delivery.lmtp: {_user()} cannot write to the folder {place.parent}"
+def _find_group_problems(key: str, group: str | None) -> Iterator[str]:
+    if group and not _group_exists(group):
+        yield f"{key}: the group {group} does not exist"
+
+
+def _find_folder_problems(key: str, socket_file: Path | None) -> Iterator[str]:
+    if socket_file is None:
+        return
+    folder = socket_file.parent
+    if not folder.is_dir():
+        yield f"{key}: the folder {folder} does not exist; create it"
+    elif not _may(folder, os.W_OK | os.X_OK):
+        yield f"{key}: {_user()} cannot write to the folder {folder}"
 
 
 def _check_expiry(config: Config, log: FilteringBoundLogger) -> None:
     components.build_expiry(config, components.build_context(config, log))
 
 
-CHECKS = (_check_store, _check_accounts, _check_tokens, _check_listeners, _check_delivery)
+CHECKS = (
+    _check_store,
+    _check_accounts,
+    _check_tokens,
+    _check_listeners,
+    _check_delivery,
+    _check_sockets,
+)
 
 ADDRESSES = (("server", "listen"), ("tls", "listen"), ("tls", "legacy_listen"))
 

@@ -119,7 +119,7 @@ def serve(file: Path | None, demo: Path | None, fault: str | None, **params: Any
         loaded = load()
         hint = "; to add one: pop3 user add NAME --users " + str(demo / "users") if demo else ""
         manager = ServiceManager()
-        extra_listeners = components.build_delivery(loaded, hint, manager.sockets)
+        extra_listeners = components.build_extra_listeners(loaded, hint, manager.sockets)
         if demo:
             on_ready = functools.partial(_show_demo, demo, loaded.delivery.smtp)
             app.run(loaded, on_ready, extra_listeners, manager=manager, **faulty)

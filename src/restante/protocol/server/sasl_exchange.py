@@ -34,12 +34,16 @@ class SaslExchange:
 
     def challenge(self, challenge: bytes) -> Reply:
         """Send a challenge and return the response to it."""
+        return _decode((yield from self.ask(challenge)))
+
+    def ask(self, challenge: bytes) -> Reply:
+        """Send a challenge and return the response as it comes, in base64."""
         reply = b"+ " + binascii.b2a_base64(challenge, newline=False) + b"\r\n"
         line = yield reply, ReadLine(RESPONSE_LIMIT, self.session.command_timeout)
         response = strip_line_end(line, strict=self.session.settings.strict_line_ends)
         if response == b"*":
             raise Refusal("Authentication cancelled.")
-        return _decode(response)
+        return response
 
 
 def _decode(text: bytes) -> bytes:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from restante.protocol.server.settings import ProtocolSettings
-from restante.server.config.section import ConfigSection
+from restante.server.config.section import ConfigSection, Count
 from restante.server.policies import ClearText
 
 
@@ -37,6 +37,28 @@ class LoginSection(ConfigSection):
     scram_plus: Literal["auto", "always"] = "auto"
     apop: bool = False
     cram_md5: bool = False
+
+
+class AuthSocketSection(ConfigSection):
+    """A Unix socket at which a mail server, such as Postfix or Exim, has its users authenticated.
+
+    It speaks Dovecot's authentication protocol. Logins there use the accounts, mechanisms, limits
+    and log of POP3.
+
+    Attributes:
+        path: The file of the socket, such as "/var/spool/postfix/restante/auth".
+        mode: The permissions of the socket, in octal. Programs with write permission can try
+            passwords, and state the addresses of their users.
+        group: The group of the socket, such as "postfix". The default is that of the folder or of
+            the server.
+        connections: The limit of simultaneous connections of each worker. Each process of Postfix
+            that serves users has one.
+    """
+
+    path: Path | None = None
+    mode: Annotated[str, msgspec.Meta(pattern="^0?[0-7]{3}$")] = "0660"
+    group: str | None = None
+    connections: Count = 500
 
 
 class TokensSection(ConfigSection):

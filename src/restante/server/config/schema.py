@@ -5,7 +5,12 @@ from __future__ import annotations
 import msgspec
 
 from restante.protocol.server.settings import ProtocolSettings
-from restante.server.config.account_sections import AccountsSection, LoginSection, TokensSection
+from restante.server.config.account_sections import (
+    AccountsSection,
+    AuthSocketSection,
+    LoginSection,
+    TokensSection,
+)
 from restante.server.config.mail_sections import ClusterSection, DeliverySection, MailSection
 from restante.server.config.section import ConfigSection
 from restante.server.config.server_sections import (
@@ -27,6 +32,7 @@ class Config(ConfigSection):
     tls: TlsSection = msgspec.field(default_factory=TlsSection)
     login: LoginSection = msgspec.field(default_factory=LoginSection)
     tokens: TokensSection = msgspec.field(default_factory=TokensSection)
+    auth_socket: AuthSocketSection = msgspec.field(default_factory=AuthSocketSection)
     delivery: DeliverySection = msgspec.field(default_factory=DeliverySection)
     timeouts: TimeoutsSection = msgspec.field(default_factory=TimeoutsSection)
     limits: LimitsSection = msgspec.field(default_factory=LimitsSection)

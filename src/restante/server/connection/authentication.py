@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from restante.auth.interfaces import AccountDirectory
     from restante.protocol.secret import Secret
-    from restante.server.connection.transport import ClientTransport
+    from restante.server.connection.login_client import LoginClient
     from restante.server.context import ServerContext
 
 
@@ -57,7 +57,7 @@ class ConnectionAuthenticator:
     A failure is logged with its reason. The client gets the same reply for all reasons.
     """
 
-    def __init__(self, context: ServerContext, transport: ClientTransport) -> None:
+    def __init__(self, context: ServerContext, transport: LoginClient) -> None:
         self._context = context
         self._transport = transport
         self._exchange: scram.ScramServer | None = None  # one whose challenge was not answered yet

@@ -7,7 +7,6 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from restante.protocol.errors import Refusal, ResponseCode
 from restante.protocol.server.needs import (
     Authenticate,
     CommitDeletions,
@@ -27,6 +26,7 @@ from restante.storage.utf8_downgrade.maildrop import DowngradedMaildrop
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from restante.protocol.errors import Refusal
     from restante.protocol.server.maildrop import MessageList
     from restante.protocol.server.needs import AuthMethod
     from restante.server.connection.transport import ClientTransport
@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BackendFactory: TypeAlias = "Callable[..., SessionBackend]"
+
+
+def new_timestamp() -> str:
+    """Return a message-id that was never given before. RFC 1939 section 7, APOP."""
+    return f"<{secrets.token_hex(8)}.{time.time_ns()}@{socket.gethostname()}>"
 
 
 class SessionBackend:
@@ -102,16 +107,7 @@ class SessionBackend:
 
     def error_reply(self, error: BaseException) -> Refusal:
         """Return the reply to an error. What only the administrator should know goes to the log."""
-        log, client = self._context.session_log, self._transport
-        refusal = reply_for(error)
-        if refusal is None:
-            incident = secrets.token_hex(4)
-            log.internal_error(client, self._claimed, error, incident)
-            text = "Internal error (incident {incident})."
-            return Refusal(text, ResponseCode.SYS_TEMP, incident=incident)
-        if refusal.code in (ResponseCode.SYS_TEMP, ResponseCode.SYS_PERM) and refusal is not error:
-            log.store_error(client, self._claimed, error, refusal)
-        return refusal
+        return self._context.session_log.refusal_for(self._transport, self._claimed, error)
 
     def release(self) -> None:
         """Give the maildrop back, whatever became of the session."""
@@ -141,7 +137,7 @@ class SessionBackend:
             self._corrections[need.index] = need.octets
             return None
         assert isinstance(need, NewTimestamp), need
-        return f"<{secrets.token_hex(8)}.{time.time_ns()}@{socket.gethostname()}>"
+        return new_timestamp()
 
     async def _fulfil_or_refuse(self, need: Need[Any], work: Awaitable[T]) -> T:
         try:

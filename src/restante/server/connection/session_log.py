@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 
-from restante.protocol.errors import TlsRequired
+from restante.protocol.errors import Refusal, ResponseCode, TlsRequired
 from restante.protocol.server.session import AUTHORIZATION
+from restante.server.error_replies import reply_for
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-    from restante.protocol.errors import Refusal
     from restante.protocol.server.session import EndReason, Session
+    from restante.server.connection.login_client import LoginClient
     from restante.server.connection.proxy_protocol import ProxiedTls
     from restante.server.connection.transport import ClientTransport
 
@@ -33,7 +35,7 @@ class SessionLog:
             session=client.session_id,
         )
 
-    def logged_in(self, client: ClientTransport, user: str, method: str) -> None:
+    def logged_in(self, client: LoginClient, user: str, method: str) -> None:
         """Log that a session has got its maildrop."""
         self._log.info(
             "login",
@@ -41,10 +43,10 @@ class SessionLog:
             user=user,
             method=method,
             tls=client.tls_version,
-            session=client.session_id,
+            **_login_fields(client),
         )
 
-    def login_failed(self, client: ClientTransport, user: str, method: str, reason: str) -> None:
+    def login_failed(self, client: LoginClient, user: str, method: str, reason: str) -> None:
         """Log that credentials were wrong."""
         self._log.warning(
             "login_failed",
@@ -52,12 +54,10 @@ class SessionLog:
             user=user,
             method=method,
             reason=reason,
-            session=client.session_id,
+            **_login_fields(client),
         )
 
-    def login_refused(
-        self, client: ClientTransport, user: str, refusal: Refusal, reason: str
-    ) -> None:
+    def login_refused(self, client: LoginClient, user: str, refusal: Refusal, reason: str) -> None:
         """Log a login that failed for another reason than wrong credentials."""
         self._log.warning(
             "login_refused",
@@ -65,11 +65,23 @@ class SessionLog:
             user=user,
             code=refusal.code.value if refusal.code else "",
             reason=reason,
-            session=client.session_id,
+            **_login_fields(client),
         )
 
-    def store_error(
-        self, client: ClientTransport, user: str, error: BaseException, refusal: Refusal
+    def refusal_for(self, client: LoginClient, user: str, error: BaseException) -> Refusal:
+        """Return the reply to an error, and log what only the administrator should know."""
+        refusal = reply_for(error)
+        if refusal is None:
+            incident = secrets.token_hex(4)
+            self._internal_error(client, user, error, incident)
+            text = "Internal error (incident {incident})."
+            return Refusal(text, ResponseCode.SYS_TEMP, incident=incident)
+        if refusal.code in (ResponseCode.SYS_TEMP, ResponseCode.SYS_PERM) and refusal is not error:
+            self._store_error(client, user, error, refusal)
+        return refusal
+
+    def _store_error(
+        self, client: LoginClient, user: str, error: BaseException, refusal: Refusal
     ) -> None:
         """Log the cause of an error. The client's reply only shows whether to retry."""
         assert refusal.code is not None
@@ -79,11 +91,11 @@ class SessionLog:
             user=user,
             error=str(error),
             code=refusal.code.value,
-            session=client.session_id,
+            **_login_fields(client),
         )
 
-    def internal_error(
-        self, client: ClientTransport, user: str, error: BaseException, number: str
+    def _internal_error(
+        self, client: LoginClient, user: str, error: BaseException, number: str
     ) -> None:
         """Log an unexpected exception, with its traceback."""
         self._log.error(
@@ -91,7 +103,7 @@ class SessionLog:
             address=client.address,
             user=user,
             incident=number,
-            session=client.session_id,
+            **_login_fields(client),
             exc_info=error,
         )
 
@@ -125,6 +137,13 @@ class SessionLog:
         line["seconds"], line["end"] = round(seconds, 3), end.value
         line["session"] = transport.session_id
         self._log.info("session", **line)
+
+
+def _login_fields(client: LoginClient) -> dict[str, str]:
+    """Return the last fields of an event of a login."""
+    if client.service:
+        return {"service": client.service, "session": client.session_id}
+    return {"session": client.session_id}
 
 
 def _certificate_at_proxy(tls: ProxiedTls) -> dict[str, str | bool]:

@@ -61,6 +61,8 @@ class ClientTransport:
     Methods that take octets raise TlsError and ProxyError: the connection is of no use.
     """
 
+    service = ""  # POP3
+
     __slots__ = (
         "_endpoint",
         "_preface",

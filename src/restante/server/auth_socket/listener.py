@@ -1,0 +1,68 @@
+"""The Unix socket that `pop3 serve` opens for the logins of other programs."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from restante.server.auth_socket.connection import AuthSocketSharing, make_protocol
+from restante.server.listener import STOP_PATIENCE, ListenError
+from restante.server.unix_sockets import UnixSockets, serve_unix_socket
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from restante.server.activation import ActivatedSockets
+    from restante.server.config.account_sections import AuthSocketSection
+    from restante.server.context import ServerContext
+    from restante.server.policies import ClearText
+
+
+@dataclass(kw_only=True)
+class AuthSocketListener:
+    """Listens for programs that have their users authenticated, at the socket `path`."""
+
+    settings: AuthSocketSection
+    path: Path
+    clear_text: ClearText  # from where passwords may come without TLS
+    stop_patience: float = STOP_PATIENCE  # seconds
+    activated: ActivatedSockets | None = None  # by the service manager
+    _files: UnixSockets = field(init=False, default_factory=UnixSockets)
+
+    def open(self) -> Sequence[socket.socket]:
+        """Return the listening socket. Raises ListenError."""
+        path = self.path.absolute()
+        if self.activated and (ready := self.activated.take([str(path)])):
+            return ready
+        try:
+            return [self._files.open(path, self.settings.mode, self.settings.group)]
+        except (OSError, LookupError) as error:
+            self.close()
+            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            raise ListenError(f"cannot listen for logins at {path}: {reason}") from error
+
+    @contextlib.asynccontextmanager
+    async def serve(
+        self, sockets: Sequence[socket.socket], context: ServerContext
+    ) -> AsyncIterator[None]:
+        """Authenticate users while the block runs; then finish logins under way."""
+        sharing = AuthSocketSharing(
+            context=context, clear_text=self.clear_text, most=self.settings.connections
+        )
+        connect = functools.partial(make_protocol, sharing)
+        servers = [await serve_unix_socket(connect, opened) for opened in sockets]
+        context.log.info("listening", address=f"unix:{self.path.absolute()}", way="auth")
+        try:
+            yield
+        finally:
+            for server in servers:
+                server.close()
+            await sharing.connections.stop(self.stop_patience)
+
+    def close(self) -> None:
+        """Remove the file of the socket."""
+        self._files.close()
