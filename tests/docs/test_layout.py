@@ -141,6 +141,7 @@ ELSEWHERE = {
     "server/tls/client_hello.py": "server/tls/test_key_kinds.py",
     "server/tls/key_fitting.py": "server/tls/test_key_kinds.py",
     "server/tls/self_signed.py": "conformance/test_suite.py",
+    "storage/maildrops.py": "storage/maildir/test_deleted.py",
     "storage/cluster": "storage/cluster/test_store.py",
     "storage/cluster/check_bodies.py": "storage/cluster/test_check.py",
     "storage/cluster/check_boxes.py": "storage/cluster/test_check.py",

@@ -13,6 +13,7 @@ from restante.storage.interfaces import Store
 from restante.storage.maildir import MaildirStore
 from restante.storage.maildir.maildrop import MaildirMaildrop
 from restante.storage.maildir.quota import Change
+from restante.storage.maildir.removal import FileRemoval
 from restante.storage.mbox import MboxStore
 from restante.storage.paths import Layout
 
@@ -36,7 +37,7 @@ class _Lying(MaildirMaildrop):
 
 class _Unsynced(MaildirMaildrop):
     def _remove(self, indexes: Sequence[int]) -> None:
-        self._unlink_all(set(indexes), Change())
+        self._unlink_all(set(indexes), FileRemoval(self._held.folders, self._evidence, Change()))
 
 
 class _Greedy(MaildirMaildrop):
@@ -63,9 +64,9 @@ class GreedyStore(_Broken):
 
 
 class _Shortsighted(MaildirMaildrop):
-    def _unlink_all(self, indexes: set[int], _: Change) -> dict[int, OSError]:
+    def _unlink_all(self, indexes: set[int], removal: FileRemoval) -> dict[int, OSError]:
         for entry in (self._entries[index] for index in indexes):
-            os.unlink(entry.name, dir_fd=self._held.folders[entry.folder])
+            os.unlink(entry.name, dir_fd=removal.folders[entry.folder])
         return {}
 
 

@@ -53,6 +53,8 @@ def build_layout(config: Config) -> Layout:
 
 def build_store(config: Config, log: FilteringBoundLogger) -> Store:
     """Return the store of all maildrops."""
+    if config.mail.keep_deleted is not None and config.mail.format != "maildir":
+        raise ConfigError(["mail.keep_deleted: requires Maildirs; omit it"])
     if config.mail.format == "cluster":
         return build_cluster_store(config, log)
     folder = config.mail.folder
@@ -75,9 +77,14 @@ def build_store(config: Config, log: FilteringBoundLogger) -> Store:
         if unique_ids == X_UIDL:
             raise ConfigError([f'mail.unique_ids: "{X_UIDL}" requires format = "mbox"'])
         mode = config.mail.maildirsize
-        counter = UsageCounter(follow=mode == "follow", create=mode == "create")
-        others = _other_unique_ids(unique_ids)
-        return MaildirStore(layout, others, note_made, note_skipped, counter=counter)
+        return MaildirStore(
+            layout,
+            _other_unique_ids(unique_ids),
+            note_made,
+            note_skipped,
+            counter=UsageCounter(follow=mode == "follow", create=mode == "create"),
+            keep_deleted=config.mail.keep_deleted is not None,
+        )
     if unique_ids not in {RESTANTE_UIDS, X_UIDL}:
         hint = f'omit it for an mbox, or set "{X_UIDL}"'
         raise ConfigError([f"mail.unique_ids: requires Maildirs; {hint}"])

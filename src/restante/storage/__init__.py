@@ -1,11 +1,11 @@
 """Where mail lies.
 
 `interfaces` says what a store is; `maildir`, `mbox`, `memory` and `cluster` are the stores, and do
-not know each other. `paths` names a user's place, `fs` opens files that others may change
-meanwhile, `file_chunks` reads one, `existence` finds out whether a user has a maildrop,
-`disk_threads` bounds the threads that wait for a disk, `disk_latency` measures it, `snapshot_cache`
-keeps what was found, `quota` is the interface of a store that counts. `utf8_downgrade` serves
-clients that did not ask for UTF-8.
+not know each other. `paths` names a user's place, `maildrops` finds all places, `fs` opens files
+that others may change meanwhile, `file_chunks` reads one, `existence` finds out whether a user has
+a maildrop, `disk_threads` bounds the threads that wait for a disk, `disk_latency` measures it,
+`snapshot_cache` keeps what was found, `quota` is the interface of a store that counts.
+`utf8_downgrade` serves clients that did not ask for UTF-8.
 
 Always: mail that no QUIT has confirmed is never lost, and mail that one has confirmed is gone:
 docs/explanation/durability.md.
@@ -21,12 +21,14 @@ from restante.storage.interfaces import (
     BusyError,
     ClaimsRounds,
     DelaysLogins,
+    DeletedMessage,
     ExpiredMessage,
     Expires,
     FindsExpired,
     ForbiddenError,
     FullError,
     HasPeers,
+    KeepsDeleted,
     Knows,
     Lives,
     LockedError,
@@ -59,12 +61,14 @@ __all__ = [
     "BusyError",
     "ClaimsRounds",
     "DelaysLogins",
+    "DeletedMessage",
     "ExpiredMessage",
     "Expires",
     "FindsExpired",
     "ForbiddenError",
     "FullError",
     "HasPeers",
+    "KeepsDeleted",
     "KeepsQuota",
     "Knows",
     "Lives",

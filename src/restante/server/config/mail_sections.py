@@ -24,6 +24,8 @@ class MailSection(ConfigSection):
             {domain}. {local} alone serves one domain only.
         expire_days: Remove messages this many days after their arrival. CAPA announces it. Without
             it, messages are not removed.
+        keep_deleted: Keep removed messages for this many days, out of all listings and quotas, for
+            `pop3 undelete`. Without it, a removal is final.
         utf8_headers: The form of a header in UTF-8 for clients without UTF8: the message
             "as-stored", as fetchers require, a "surrogate" of its header, or "refuse".
         unique_ids: "own"; or Dovecot's `pop3_uidl_format`, by default "%08Xu%08Xv"; or "courier";
@@ -40,6 +42,7 @@ class MailSection(ConfigSection):
     format: Literal["maildir", "mbox", "cluster"] = "maildir"
     layout: str = "{user}"
     expire_days: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
+    keep_deleted: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
     utf8_headers: Utf8HeaderPolicy = "as-stored"
     unique_ids: str = RESTANTE_UIDS
     quota_octets: Annotated[int, msgspec.Meta(ge=1, le=2**60)] | None = None

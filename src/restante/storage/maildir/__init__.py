@@ -4,8 +4,8 @@
 session holds open. `scan` finds the messages, a `snapshot` is what was found, and `refresh` updates
 one. `identity` separates a message from a later file. `filenames` parses names, `size_cache`
 keeps sizes, `uidlist` keeps the unique-ids of other servers (`dovecot`, `courier`). `delivery`
-adds a message; `removal`, `copies` and `expiry` remove some; `quota` counts for Maildir++;
-`compressed` reads what Dovecot compressed.
+adds a message; `removal`, `copies` and `expiry` remove some, `deleted` keeps them for a while;
+`quota` counts for Maildir++; `compressed` reads what Dovecot compressed.
 
 Always: a message is its inode, whatever its names are. Everything goes by one descriptor of the
 user's folder, and no link in it is followed.

@@ -12,13 +12,14 @@ from restante.storage.maildir import filenames
 from restante.storage.maildir.copies import keep_unique_ids
 from restante.storage.maildir.identity import Evidence, print_of
 from restante.storage.maildir.quota import Change
-from restante.storage.maildir.removal import unlink_all
+from restante.storage.maildir.removal import FileRemoval
 from restante.storage.maildir.scan import list_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from restante.storage.maildir.deleted import DeletedFolder
     from restante.storage.maildir.identity import Print
     from restante.storage.maildir.locked_folder import LockedMaildir
     from restante.storage.maildir.scan import Folders, MaildirEntry
@@ -61,8 +62,12 @@ def due_messages(
     return due
 
 
-def remove(held: LockedMaildir, due: list[Expired], maildrop: Path) -> list[ExpiredMessage]:
-    """Remove these messages for good, under all their names, and return those that are gone now.
+def remove(
+    held: LockedMaildir, due: list[Expired], maildrop: Path, deleted: DeletedFolder | None = None
+) -> list[ExpiredMessage]:
+    """Remove these messages, under all their names, and return those that are gone now.
+
+    With a folder for what is `deleted`, they are moved there.
 
     One that cannot be removed keeps no other from it, and one that another program moves meanwhile
     is left to the next round. Raises PartlyExpiredError.
@@ -71,13 +76,15 @@ def remove(held: LockedMaildir, due: list[Expired], maildrop: Path) -> list[Expi
     problems = _keep_unique_ids(held, due)
     wanted = {place: each.entry for place, each in enumerate(due) if place not in problems}
     change = Change()
-    problems |= unlink_all(wanted, held.folders, evidence, change)
+    problems |= FileRemoval(held.folders, evidence, change, deleted).remove_all(wanted)
     change.write(held.root)
     removed = [each.message for place, each in enumerate(due) if place not in problems]
     errors = [why for why in problems.values() if not isinstance(why, FileNotFoundError)]
     failed = errors[0] if errors else None
     try:
         if removed or failed:
+            if deleted is not None:
+                deleted.sync()
             held.folders.sync()
     except OSError as error:
         failed = failed or error

@@ -22,9 +22,10 @@ from restante.storage.interfaces import MessageGoneError, PartialRemovalError
 from restante.storage.maildir import expiry, size_cache
 from restante.storage.maildir.compressed import FIRST_OCTETS, MAGIC, Compressed, open_plain
 from restante.storage.maildir.copies import keep_unique_ids
+from restante.storage.maildir.deleted import deleted_folder
 from restante.storage.maildir.identity import Evidence
 from restante.storage.maildir.quota import Change
-from restante.storage.maildir.removal import unlink_all
+from restante.storage.maildir.removal import FileRemoval
 from restante.storage.maildir.scan import CUR, MAX_SCANS, NEW, inodes_agree, relocate
 from restante.storage.snapshot_cache import CLOCK_GRANULARITY
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from restante.protocol.server.needs import Body
     from restante.storage.disk_latency import DiskLatency
+    from restante.storage.maildir.deleted import DeletedFolder
     from restante.storage.maildir.locked_folder import LockedMaildir
     from restante.storage.maildir.scan import FoundAgain, MaildirEntry
     from restante.storage.maildir.snapshot import MaildirSnapshot
@@ -45,17 +47,20 @@ BEGINNING = 16 * 1024  # octets in which nearly every header ends
 class MaildirMaildrop:
     """The messages as they were when it was opened."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the last one has a default
         self,
         held: LockedMaildir,
         snapshot: MaildirSnapshot,
         latency: DiskLatency,
         begun: int,
         on_change: Callable[[MaildirSnapshot], object],
+        *,
+        keep_deleted: bool = False,
     ) -> None:
         """`begun`: when the session began, before it read the folders, in nanoseconds since 1970.
 
-        `on_change` is called with what is left after a removal.
+        `on_change` is called with what is left after a removal. With `keep_deleted`, removed
+        messages are kept for a while.
         """
         self._held = held
         self._snapshot = snapshot
@@ -65,6 +70,7 @@ class MaildirMaildrop:
         self._folder = snapshot.folder
         self._latency = latency
         self._on_change = on_change
+        self._keep_deleted = keep_deleted
         self.contents = snapshot.contents
 
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:
@@ -180,21 +186,33 @@ class MaildirMaildrop:
     def _remove(self, indexes: Sequence[int]) -> None:
         with as_store_error("messages cannot be removed", self._folder):
             self._held.check_place()
-            change = Change()
-            try:
-                failed = self._unlink_all(set(indexes), change)
-            finally:
-                change.write(self._held.root)
-        # a file that comes later may have the name and the inode number of one that is gone
-        self._on_change(self._snapshot.without(set(indexes) - failed.keys()))
-        with as_store_error("a removal may not last", self._folder):
-            self._held.folders.sync()
+            with deleted_folder(self._held.root, keep=self._keep_deleted) as deleted:
+                failed = self._remove_files(set(indexes), deleted)
         if failed:
             why = next(iter(failed.values()))
             summary = store_error("some messages could not be removed", why, self._folder)
             raise PartialRemovalError(summary.text, sorted(failed), path=summary.path) from why
 
-    def _unlink_all(self, indexes: set[int], change: Change) -> dict[int, OSError]:
+    def _remove_files(self, indexes: set[int], deleted: DeletedFolder | None) -> dict[int, OSError]:
+        """Remove messages' files durably, and return which may still be there, and why.
+
+        Raises OSError: nothing was removed, or it may not last.
+        """
+        change = Change()
+        removal = FileRemoval(self._held.folders, self._evidence, change, deleted)
+        try:
+            failed = self._unlink_all(indexes, removal)
+        finally:
+            change.write(self._held.root)
+        # a file that comes later may have the name and the inode number of one that is gone
+        self._on_change(self._snapshot.without(indexes - failed.keys()))
+        with as_store_error("a removal may not last", self._folder):
+            if deleted is not None:
+                deleted.sync()
+            self._held.folders.sync()
+        return failed
+
+    def _unlink_all(self, indexes: set[int], removal: FileRemoval) -> dict[int, OSError]:
         """Remove messages' files, and return which may still be there, and why.
 
         The folders are read once where names may have changed since the session began, and again
@@ -208,7 +226,7 @@ class MaildirMaildrop:
             indexes = indexes - failed.keys()
         for _ in range(MAX_SCANS):
             wanted = {index: self._entries[index] for index in sorted(indexes)}
-            problems = unlink_all(wanted, self._held.folders, self._evidence, change, self._entries)
+            problems = removal.remove_all(wanted, self._entries)
             missing = {i for i, why in problems.items() if isinstance(why, FileNotFoundError)}
             indexes = missing - failed.keys()
             failed = {i: problems[i] for i in problems.keys() - indexes} | failed

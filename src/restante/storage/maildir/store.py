@@ -15,22 +15,24 @@ from restante.storage.disk_threads import DISK
 from restante.storage.existence import has_maildrop
 from restante.storage.fs import as_store_error, close_quietly, open_dir_beneath, open_existing
 from restante.storage.interfaces import BusyError
-from restante.storage.maildir import delivery, expiry
+from restante.storage.maildir import deleted, delivery, expiry
+from restante.storage.maildir.deleted import deleted_folder
 from restante.storage.maildir.locked_folder import LockedMaildir, folder_owner
 from restante.storage.maildir.maildrop import MaildirMaildrop
 from restante.storage.maildir.refresh import refresh
 from restante.storage.maildir.scan import Folders
 from restante.storage.maildir.uidlist import uid_function, uid_of_unlisted
 from restante.storage.maildir.usage import UsageCounter
+from restante.storage.maildrops import sweep_maildrops
 from restante.storage.quota import StoredWithin
 from restante.storage.snapshot_cache import SnapshotCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from restante.quota import Quota
-    from restante.storage.interfaces import ExpiredMessage
+    from restante.storage.interfaces import DeletedMessage, ExpiredMessage
     from restante.storage.maildir.snapshot import MaildirSnapshot
     from restante.storage.maildir.uidlist import UniqueIds
     from restante.storage.paths import Layout
@@ -43,7 +45,8 @@ class MaildirStore:
 
     With `unique_ids`, messages in another server's list keep the unique-ids that it gave.
     `on_made` is called with a user and a folder that was just made, `on_skipped` with a user and
-    the reason why an expiry left messages. Both are called in any thread.
+    the reason why an expiry left messages. Both are called in any thread. With `keep_deleted`,
+    removed messages are kept until a sweep deletes them.
     """
 
     def __init__(  # noqa: PLR0913  # all but the first have defaults
@@ -55,6 +58,7 @@ class MaildirStore:
         *,
         latency: DiskLatency | None = None,
         counter: UsageCounter | None = None,
+        keep_deleted: bool = False,
     ) -> None:
         self._layout = layout
         self._counter = counter or UsageCounter()
@@ -65,6 +69,7 @@ class MaildirStore:
         self._list_file = unique_ids.list_file if unique_ids else None
         self._snapshots: SnapshotCache[MaildirSnapshot] = SnapshotCache()
         self._latency = latency or DiskLatency()
+        self._keep_deleted = keep_deleted
 
     def open_cached(self, owner: str) -> MaildirMaildrop | None:
         """Lock and open a Maildir of which nothing has changed; None where that might take time."""
@@ -150,7 +155,60 @@ class MaildirStore:
             due = expiry.due_messages(held.folders, days, unique_id, held.owner, report)
             if due:
                 self._snapshots.forget(owner)
-            return expiry.remove(held, due, folder) if due else []
+            if not due:
+                return []
+            aside = undo.enter_context(deleted_folder(held.root, keep=self._keep_deleted))
+            return expiry.remove(held, due, folder, aside)
+
+    async def list_deleted(self, owner: str) -> list[DeletedMessage]:
+        """Return the removed messages that are kept, the first removed first. Raises StoreError."""
+        folder = self._layout.folder(owner)
+        return await DISK.run(str(folder), partial(self._list_deleted, folder))
+
+    async def undelete(self, owner: str, uids: Collection[str]) -> list[DeletedMessage]:
+        """Restore removed messages, and return them. Raises BusyError, StoreError."""
+        folder = self._layout.folder(owner)
+        return await DISK.run(str(folder), partial(self._undelete, folder, frozenset(uids)))
+
+    async def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> int:
+        """Delete what was removed at least some days ago, and return the number of messages."""
+        before = time.time() - days * deleted.DAY
+        return await sweep_maildrops(
+            self._layout, partial(self._sweep, before), report, most=deleted.MOST_SWEPT
+        )
+
+    def _list_deleted(self, folder: Path) -> list[DeletedMessage]:
+        with as_store_error("removed mail cannot be listed", folder):
+            try:
+                root = open_existing(self._layout.root, folder)
+            except FileNotFoundError:
+                return []
+            try:
+                kept = deleted.list_kept(root, uid_function(self._others, root))
+            finally:
+                close_quietly(root)
+        return [each.message for each in kept]
+
+    def _undelete(self, folder: Path, uids: frozenset[str]) -> list[DeletedMessage]:
+        with as_store_error("removed mail cannot be restored", folder):
+            held = LockedMaildir.take(self._opening(str(folder)))
+            if held is None:
+                raise BusyError("a session holds the maildrop")
+            try:
+                return deleted.restore(held, uids, uid_function(self._others, held.root))
+            finally:
+                held.release()
+
+    def _sweep(self, before: float, folder: Path) -> int:
+        with as_store_error("removed mail cannot be deleted", folder):
+            try:
+                root = open_existing(self._layout.root, folder)
+            except (FileNotFoundError, NotADirectoryError):
+                return 0
+            try:
+                return deleted.sweep(root, before)
+            finally:
+                close_quietly(root)
 
     def open_blocking(self, owner: str, folder: Path) -> MaildirMaildrop | None:
         """Return the maildrop, or None while another session holds its lock. Raises StoreError."""
@@ -169,9 +227,13 @@ class MaildirStore:
                 held.release()
                 raise
             self._cache_snapshot(owner, snapshot)
-            return MaildirMaildrop(
-                held, snapshot, self._latency, now, partial(self._cache_snapshot, owner)
-            )
+            return self._maildrop(owner, held, snapshot, now)
+
+    def _maildrop(
+        self, owner: str, held: LockedMaildir, snapshot: MaildirSnapshot, begun: int
+    ) -> MaildirMaildrop:
+        keep, on_change = self._keep_deleted, partial(self._cache_snapshot, owner)
+        return MaildirMaildrop(held, snapshot, self._latency, begun, on_change, keep_deleted=keep)
 
     def _cache_snapshot(self, owner: str, snapshot: MaildirSnapshot) -> None:
         """Keep what is known of an owner's Maildir, unless sizes must be counted again."""
@@ -187,8 +249,7 @@ class MaildirStore:
         try:
             now = time.time_ns()
             if known.stamp.is_current(held.root, uidlist=self._list_file):
-                on_change = partial(self._cache_snapshot, owner)
-                return MaildirMaildrop(held, known, self._latency, now, on_change)
+                return self._maildrop(owner, held, known, now)
         except BaseException:
             held.release()
             raise

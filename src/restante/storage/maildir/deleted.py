@@ -1,0 +1,178 @@
+"""Removed messages that are kept for a while, in the folder `restante.deleted` of a Maildir.
+
+Mail programs do not list that folder: it has neither `cur` nor `new`, and its name does not begin
+with a dot. A message has the name that it had, and after it when it was removed, in seconds since
+1970: "1424693977.M84P2712.mail:2,S~1795811400". So it keeps its unique-id, and the sweep examines
+no file.
+
+Messages are renamed into the folder and out of it. So at every moment each is in one of the two
+places. A rename needs no space, except for the folder itself, and for its growth.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from restante.storage.fs import close_quietly, open_folder, open_folder_if_there
+from restante.storage.interfaces import DeletedMessage
+from restante.storage.maildir import filenames
+from restante.storage.maildir.quota import Change
+from restante.storage.maildir.scan import CUR, NEW, list_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from restante.storage.maildir.locked_folder import LockedMaildir
+
+DELETED_FOLDER = "restante.deleted"
+DAY = 24 * 60 * 60  # seconds
+MOST_SWEPT = 1000  # files that one call deletes
+
+_NAME = re.compile(r"(?P<base>[^:]+):(?P<info>[^~]*)~(?P<removed>[0-9]{1,18})", re.DOTALL)
+
+
+class DeletedFolder:
+    """The folder for what is removed from a Maildir, open."""
+
+    def __init__(self, folder: int) -> None:
+        self._folder = folder
+
+    def take(self, name: str, folder: int, key: str) -> None:
+        """Move a file here; `key` is the base name that its unique-id comes from. Raises OSError.
+
+        The caller has locked the maildrop, so no other process makes names here.
+        """
+        info = name.partition(":")[2]
+        removed = int(time.time())
+        while self._has(new := f"{key}:{info}~{removed}"):
+            removed += 1
+        os.rename(name, new, src_dir_fd=folder, dst_dir_fd=self._folder)
+
+    def sync(self) -> None:
+        """Have it last what was moved here. Raises OSError."""
+        os.fsync(self._folder)
+
+    def _has(self, name: str) -> bool:
+        try:
+            os.stat(name, dir_fd=self._folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
+
+@contextlib.contextmanager
+def deleted_folder(maildrop: int, *, keep: bool) -> Iterator[DeletedFolder | None]:
+    """Open the folder of a Maildir, made durably if it is missing; None unless messages are kept.
+
+    Raises OSError.
+    """
+    if not keep:
+        yield None
+        return
+    folder = open_folder(DELETED_FOLDER, maildrop)
+    try:
+        yield DeletedFolder(folder)
+    finally:
+        close_quietly(folder)
+
+
+class KeptFile(NamedTuple):
+    """A removed message, its file, and the file's place in the Maildir, once it is restored."""
+
+    message: DeletedMessage
+    name: str
+    folder: int  # NEW or CUR
+    original: str  # its name there
+
+
+def list_kept(maildrop: int, unique_id: Callable[[str], str]) -> list[KeptFile]:
+    """Return the removed messages of a Maildir, the first removed first. Raises OSError."""
+    folder = open_folder_if_there(DELETED_FOLDER, maildrop)
+    if folder < 0:
+        return []
+    try:
+        found = [_examine(name, folder, unique_id) for name in os.listdir(folder)]
+    finally:
+        close_quietly(folder)
+    kept = [each for each in found if each is not None]
+    return sorted(kept, key=lambda each: (each.message.removed, filenames.sort_key(each.original)))
+
+
+def restore(
+    held: LockedMaildir, uids: Collection[str], unique_id: Callable[[str], str]
+) -> list[DeletedMessage]:
+    """Move removed messages back, durably, and return them. Raises OSError.
+
+    Of several with one unique-id, it is the last removed one. One whose base name a message in the
+    Maildir has already stays where it is.
+    """
+    wanted = {each.message.uid: each for each in list_kept(held.root, unique_id)}
+    wanted = {uid: each for uid, each in wanted.items() if uid in uids}
+    if not wanted:
+        return []
+    there = {entry.key for entry in list_names(held.folders)}
+    folder = open_folder(DELETED_FOLDER, held.root)
+    restored, change = [], Change()
+    try:
+        for each in wanted.values():
+            if filenames.base_name(each.original) in there:
+                continue
+            with contextlib.suppress(FileNotFoundError):  # the sweep was quicker
+                place = held.folders[each.folder]
+                os.rename(each.name, each.original, src_dir_fd=folder, dst_dir_fd=place)
+                change.add(each.original, each.message.octets)
+                restored.append(each.message)
+        held.folders.sync()
+        os.fsync(folder)
+    finally:
+        close_quietly(folder)
+        change.write(held.root)
+    return restored
+
+
+def sweep(maildrop: int, before: float) -> int:
+    """Delete what was removed before a time, some files of it, and return their number.
+
+    The time is in seconds since 1970. Needs no lock: what a session moves here is new. A power cut
+    may bring files back, until the next sweep. Raises OSError.
+    """
+    folder = open_folder_if_there(DELETED_FOLDER, maildrop)
+    if folder < 0:
+        return 0
+    count = 0
+    try:
+        with os.scandir(folder) as files:
+            for file in files:
+                found = _NAME.fullmatch(file.name)
+                if found is None or int(found["removed"]) > before:
+                    continue
+                with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+                    os.unlink(file.name, dir_fd=folder)
+                    count += 1
+                if count == MOST_SWEPT:
+                    break
+    finally:
+        close_quietly(folder)
+    return count
+
+
+def _examine(name: str, folder: int, unique_id: Callable[[str], str]) -> KeptFile | None:
+    """Return a removed message by its file's name; None for anything else. Raises OSError."""
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return None
+    try:
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    base, info = found["base"], found["info"]
+    arrived = max(filenames.delivery_time(base), status.st_mtime)
+    message = DeletedMessage(unique_id(base), status.st_size, arrived, float(found["removed"]))
+    return KeptFile(message, name, CUR if info else NEW, f"{base}:{info}" if info else base)

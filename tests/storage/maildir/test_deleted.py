@@ -1,0 +1,198 @@
+"""Removed mail that is kept: out of the maildrop, and back with the same unique-id."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from restante.storage.interfaces import BusyError, PartialRemovalError
+from restante.storage.maildir import DovecotUniqueIds, MaildirStore
+from restante.storage.maildir.deleted import DAY, DELETED_FOLDER, MOST_SWEPT
+from restante.storage.paths import Layout
+
+NOW = 1_800_000_000
+
+
+@pytest.fixture
+def maildir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    for part in ("tmp", "new", "cur"):
+        (tmp_path / "ann" / part).mkdir(parents=True)
+    for name in ("new/1.a", "cur/2.b:2,S", "cur/3.c:2,"):
+        (tmp_path / "ann" / name).write_bytes(f"Subject: {name}\n\n".encode())
+        os.utime(tmp_path / "ann" / name, (100, 100))
+    return tmp_path / "ann"
+
+
+def keeping(maildir: Path, *, dovecot: bool = False) -> MaildirStore:
+    others = DovecotUniqueIds("%08Xu%08Xv") if dovecot else None
+    return MaildirStore(Layout(maildir.parent), others, keep_deleted=True)
+
+
+async def remove(store: MaildirStore, indexes: Sequence[int]) -> Sequence[str]:
+    maildrop = await store.acquire("ann", 0)
+    try:
+        await maildrop.remove(indexes)
+    finally:
+        maildrop.release()
+    return maildrop.contents.uids
+
+
+async def uids(store: MaildirStore) -> Sequence[str]:
+    maildrop = await store.acquire("ann", 0)
+    maildrop.release()
+    return maildrop.contents.uids
+
+
+def files(maildir: Path) -> dict[str, bytes]:
+    return {
+        str(file.relative_to(maildir)): file.read_bytes()
+        for part in ("new", "cur", DELETED_FOLDER)
+        for file in (maildir / part).glob("*")
+    }
+
+
+def test_removed_messages_are_moved(maildir: Path) -> None:
+    """A removed message is in no folder of mail, and keeps its octets, flags and time."""
+    store = keeping(maildir)
+    asyncio.run(remove(store, [0, 1]))
+    assert sorted(files(maildir)) == [
+        "cur/3.c:2,",
+        f"{DELETED_FOLDER}/1.a:~{NOW}",
+        f"{DELETED_FOLDER}/2.b:2,S~{NOW}",
+    ]
+    assert asyncio.run(uids(store)) == ("3.c",)
+
+
+def test_messages_return_as_they_were(maildir: Path) -> None:
+    """An undeleted message has its unique-id, its place in the order, its flags and its time."""
+    store, before = keeping(maildir), files(maildir)
+    asyncio.run(remove(store, [0, 1, 2]))
+    restored = asyncio.run(store.undelete("ann", ["1.a", "2.b", "3.c", "unknown"]))
+    assert [(each.uid, each.arrived, each.removed) for each in restored] == [
+        (uid, 100, NOW) for uid in ("1.a", "2.b", "3.c")
+    ]
+    assert files(maildir) == before
+    assert asyncio.run(uids(store)) == ("1.a", "2.b", "3.c")
+    assert (maildir / "cur/2.b:2,S").stat().st_mtime == 100
+
+
+def test_dovecots_unique_ids_return(maildir: Path) -> None:
+    """A message of Dovecot's list has the unique-id of the list again."""
+    (maildir / "dovecot-uidlist").write_text("3 V10 N9\n7 :1.a\n8 :2.b:2,S\n")
+    store = keeping(maildir, dovecot=True)
+    assert asyncio.run(remove(store, [0]))[0] == "000000070000000a"
+    assert [each.uid for each in asyncio.run(store.list_deleted("ann"))] == ["000000070000000a"]
+    asyncio.run(store.undelete("ann", ["000000070000000a"]))
+    assert asyncio.run(uids(store))[0] == "000000070000000a"
+
+
+def test_a_message_with_several_names_is_kept_once(maildir: Path) -> None:
+    """A file with several names returns under the name that its unique-id comes from."""
+    os.link(maildir / "new/1.a", maildir / "cur/1.a:2,F")
+    os.link(maildir / "new/1.a", maildir / "cur/9.z:2,")
+    store = keeping(maildir)
+    asyncio.run(remove(store, [0]))
+    assert len(list((maildir / DELETED_FOLDER).iterdir())) == 1
+    asyncio.run(store.undelete("ann", ["1.a"]))
+    assert asyncio.run(uids(store)) == ("1.a", "2.b", "3.c")
+
+
+def test_a_message_with_a_backups_link_is_kept(maildir: Path) -> None:
+    """A hard link elsewhere, such as a backup's, changes nothing."""
+    os.link(maildir / "cur/2.b:2,S", maildir.parent / "backup")
+    store = keeping(maildir)
+    asyncio.run(remove(store, [1]))
+    assert [each.uid for each in asyncio.run(store.list_deleted("ann"))] == ["2.b"]
+
+
+def test_the_same_message_removed_twice(maildir: Path) -> None:
+    """A message that came back from a backup and was removed again overwrites no other."""
+    store = keeping(maildir)
+    asyncio.run(remove(store, [0]))
+    (maildir / "new/1.a").write_bytes(b"again\n\n")
+    asyncio.run(remove(store, [0]))
+    assert [each.octets for each in asyncio.run(store.list_deleted("ann"))] == [18, 7]
+    assert [each.octets for each in asyncio.run(store.undelete("ann", ["1.a"]))] == [7]
+    assert asyncio.run(store.undelete("ann", ["1.a"])) == [], "the unique-id is taken"
+    assert len(asyncio.run(store.list_deleted("ann"))) == 1
+
+
+def test_a_full_disk_removes_nothing(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the disk has no space for the folder, no message is removed, and QUIT says so."""
+    (maildir / DELETED_FOLDER).mkdir()
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "rename", fail)
+    before = files(maildir)
+    with pytest.raises(PartialRemovalError) as raised:
+        asyncio.run(remove(keeping(maildir), [0, 1]))
+    assert raised.value.remaining == [0, 1]
+    assert files(maildir) == before
+
+
+def test_a_session_blocks_an_undeletion(maildir: Path) -> None:
+    """A maildrop with a session is not changed."""
+    store = keeping(maildir)
+    asyncio.run(remove(store, [0]))
+
+    async def undelete() -> None:
+        maildrop = await store.acquire("ann", 0)
+        try:
+            await keeping(maildir).undelete("ann", ["1.a"])
+        finally:
+            maildrop.release()
+
+    with pytest.raises(BusyError):
+        asyncio.run(undelete())
+
+
+def test_expired_messages_are_kept(maildir: Path) -> None:
+    """What an expiry removes is kept as well."""
+    store = keeping(maildir)
+    assert len(asyncio.run(store.expire("ann", 1))) == 3
+    assert [each.uid for each in asyncio.run(store.list_deleted("ann"))] == ["1.a", "2.b", "3.c"]
+
+
+def test_sweep_to_the_second(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweep deletes what was removed seven days ago, and nothing later."""
+    store, problems = keeping(maildir), list[str]()
+    asyncio.run(remove(store, [0]))
+    (maildir / DELETED_FOLDER / "note").write_text("not ours")
+    monkeypatch.setattr(time, "time", lambda: NOW + 1)
+    asyncio.run(remove(store, [0]))
+    monkeypatch.setattr(time, "time", lambda: NOW + 7 * DAY)
+    report = lambda _, problem: problems.append(problem)  # noqa: E731
+    assert asyncio.run(store.sweep_deleted(7, report)) == 1
+    assert [each.uid for each in asyncio.run(store.list_deleted("ann"))] == ["2.b"]
+    assert (maildir / DELETED_FOLDER / "note").exists()
+    assert asyncio.run(uids(store)) == ("3.c",)
+    assert problems == []
+
+
+def test_sweep_is_done_in_pieces(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with many removed messages is swept in several calls."""
+    (maildir / DELETED_FOLDER).mkdir()
+    for number in range(MOST_SWEPT + 1):
+        (maildir / DELETED_FOLDER / f"{number}.x:~1").touch()
+    assert asyncio.run(keeping(maildir).sweep_deleted(1, lambda *_: None)) == MOST_SWEPT + 1
+
+
+def test_an_unreadable_maildrop_is_reported(maildir: Path) -> None:
+    """A maildrop that cannot be swept is reported, and the others are swept."""
+    other = maildir.parent / "bob" / DELETED_FOLDER
+    other.mkdir(parents=True)
+    (other / "1.x:~1").touch()
+    (maildir / DELETED_FOLDER).write_text("not a folder")
+    problems: list[str] = []
+    swept = keeping(maildir).sweep_deleted(1, lambda place, problem: problems.append(place))
+    assert asyncio.run(swept) == 1
+    assert problems == [str(maildir)]
