@@ -153,6 +153,7 @@ ELSEWHERE = {
     "storage/maildir": "storage/maildir/test_contract.py",
     "storage/mbox": "storage/mbox/test_contract.py",
     "storage/paths.py": "server/config/test_loader.py",
+    "storage/removals.py": "storage/maildir/test_deleted.py",
     "storage/quota.py": "storage/maildir/test_usage.py",
     "storage/snapshot_cache.py": "storage/maildir/test_snapshot.py",
     "storage/utf8_downgrade/ascii_header.py": "storage/utf8_downgrade/test_maildrop.py",

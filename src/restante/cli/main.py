@@ -91,6 +91,7 @@ SECTIONS = {
         "quota": Subcommand(
             "commands.quota:quota", "Show how much mail the accounts have, and may have."
         ),
+        "undelete": Subcommand("commands.undelete:undelete", "Restore removed messages of a user."),
         "store": Subcommand(
             "commands.store.group:store", "Set up and look after the mail of a cluster."
         ),

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from restante.server.deleted_sweep import DeletedSweep
 from restante.server.tls.certificates import watch_certificates
 from restante.server.upkeep import StoreUpkeep
 from restante.storage.interfaces import NeedsUpkeep
+from restante.storage.removals import KeepsDeleted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -28,6 +30,8 @@ async def background_tasks(
         works.append(expiry.run())
     if isinstance(context.store, NeedsUpkeep):
         works.append(StoreUpkeep(context.store, context.log).run())
+    if context.keep_deleted is not None and isinstance(context.store, KeepsDeleted):
+        works.append(DeletedSweep(context.store, context.keep_deleted, context.log).run())
     tasks = [asyncio.create_task(work) for work in works]
     try:
         yield

@@ -72,6 +72,7 @@ def build_context(
         settings=config.settings(),
         lock_timeout=config.timeouts.lock,
         write_timeout=config.timeouts.write,
+        keep_deleted=config.mail.keep_deleted,
         limits=_limits_of_workers(config.limits, shared) if shared else _limits(config.limits),
         default_domain=config.login.default_domain or "",
         tokens=tokens,

@@ -42,6 +42,7 @@ class ServerContext:
     lock_timeout: float = 3  # for a maildrop that another session holds
     write_timeout: float = 600  # for a peer that reads no octet of a reply
     default_domain: str = ""  # of login names and recipients without one
+    keep_deleted: int | None = None  # days for which the store keeps removed messages
     tokens: Tokens | None = None
     utf8_headers: Utf8HeaderPolicy = "as-stored"  # in UTF-8, for clients that did not ask for that
     offer: Callable[[], AuthOffer] = AuthOffer

@@ -4,8 +4,9 @@
 not know each other. `paths` names a user's place, `maildrops` finds all places, `fs` opens files
 that others may change meanwhile, `file_chunks` reads one, `existence` finds out whether a user has
 a maildrop, `disk_threads` bounds the threads that wait for a disk, `disk_latency` measures it,
-`snapshot_cache` keeps what was found, `quota` is the interface of a store that counts.
-`utf8_downgrade` serves clients that did not ask for UTF-8.
+`snapshot_cache` keeps what was found. `quota` is the interface of a store that counts, and
+`removals` of one that keeps removed mail. `utf8_downgrade` serves clients that did not ask for
+UTF-8.
 
 Always: mail that no QUIT has confirmed is never lost, and mail that one has confirmed is gone:
 docs/explanation/durability.md.
@@ -21,14 +22,12 @@ from restante.storage.interfaces import (
     BusyError,
     ClaimsRounds,
     DelaysLogins,
-    DeletedMessage,
     ExpiredMessage,
     Expires,
     FindsExpired,
     ForbiddenError,
     FullError,
     HasPeers,
-    KeepsDeleted,
     Knows,
     Lives,
     LockedError,
@@ -49,6 +48,7 @@ from restante.storage.interfaces import (
     Utf8Error,
 )
 from restante.storage.quota import KeepsQuota, StoredWithin
+from restante.storage.removals import DeletedMessage, KeepsDeleted
 
 if TYPE_CHECKING:
     from restante.protocol.server.maildrop import MessageList

@@ -19,10 +19,10 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from restante.storage.fs import close_quietly, open_folder, open_folder_if_there
-from restante.storage.interfaces import DeletedMessage
 from restante.storage.maildir import filenames
 from restante.storage.maildir.quota import Change
 from restante.storage.maildir.scan import CUR, NEW, list_names
+from restante.storage.removals import DeletedMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

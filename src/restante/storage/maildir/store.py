@@ -32,10 +32,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from restante.quota import Quota
-    from restante.storage.interfaces import DeletedMessage, ExpiredMessage
+    from restante.storage.interfaces import ExpiredMessage
     from restante.storage.maildir.snapshot import MaildirSnapshot
     from restante.storage.maildir.uidlist import UniqueIds
     from restante.storage.paths import Layout
+    from restante.storage.removals import DeletedMessage
 
 LOCK_PAUSE = 0.05  # seconds between two tries at a lock that another session holds
 

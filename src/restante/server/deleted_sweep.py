@@ -1,0 +1,65 @@
+"""The end of removed messages that were kept: once a day, those past `mail.keep_deleted` go.
+
+Of several nodes with one store, one does so each day.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from restante.storage.interfaces import ClaimsRounds, StoreError
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from restante.storage.removals import KeepsDeleted
+
+ROUND = 24 * 60 * 60  # seconds
+
+
+class DeletedSweep:
+    """The sweep of what was removed at least `days` days ago. `pause` is in seconds."""
+
+    def __init__(
+        self, store: KeepsDeleted, days: int, log: FilteringBoundLogger, *, pause: float = ROUND
+    ) -> None:
+        self._store = store
+        self._days = days
+        self._log = log
+        self._pause = pause
+
+    async def run(self) -> None:
+        """Sweep again and again, until cancelled."""
+        while True:
+            try:
+                if await self._claim():
+                    await self.sweep()
+            except Exception:  # noqa: BLE001  # no other code would restart the loop
+                self._log.exception("incident", what="removed mail is left until the next round")
+            await asyncio.sleep(self._pause)
+
+    async def sweep(self) -> int:
+        """Sweep once, and return the number of messages that were deleted."""
+
+        def report(maildrop: str, problem: str) -> None:
+            self._log.warning("not_swept", maildrop=maildrop, reason=problem)
+
+        try:
+            count = await self._store.sweep_deleted(self._days, report)
+        except StoreError as error:
+            self._log.warning("not_swept", reason=str(error))
+            return 0
+        if count:
+            self._log.info("deleted_swept", messages=count)
+        return count
+
+    async def _claim(self) -> bool:
+        """Return whether this node does the next round."""
+        if not isinstance(self._store, ClaimsRounds):
+            return True
+        try:
+            return await self._store.claim_round("deleted", self._pause * 0.9)
+        except StoreError as error:
+            self._log.warning("not_swept", reason=str(error))
+            return False

@@ -1,0 +1,52 @@
+"""The interface of a store that keeps removed messages for a while."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+
+class DeletedMessage(NamedTuple):
+    """A message that was removed, and is kept for a while.
+
+    Attributes:
+        uid: the unique-id that it had, and has again once it is restored.
+        octets: its size as stored.
+        arrived: when it came, in seconds since 1970; None if that is unknown.
+        removed: when it was removed, in seconds since 1970.
+    """
+
+    uid: str
+    octets: int
+    arrived: float | None
+    removed: float
+
+
+@runtime_checkable
+class KeepsDeleted(Protocol):
+    """A store that can keep removed messages for a while, out of every listing and quota.
+
+    Whether it keeps what is removed from now on is a matter of its settings.
+    """
+
+    async def list_deleted(self, owner: str) -> Sequence[DeletedMessage]:
+        """Return the removed messages of `owner` that are kept, the first removed first.
+
+        Raises StoreError.
+        """
+
+    async def undelete(self, owner: str, uids: Collection[str]) -> Sequence[DeletedMessage]:
+        """Restore removed messages with these unique-ids, durably, and return them.
+
+        A message whose unique-id is in the maildrop already is not restored. Raises BusyError,
+        StoreError.
+        """
+
+    async def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> int:
+        """Delete what was removed at least `days` days ago, and return the number of messages.
+
+        `report` is called with a maildrop and a problem; the others are swept all the same.
+        Raises StoreError.
+        """

@@ -1,0 +1,101 @@
+"""`pop3 undelete`: removed messages are listed, and restored with their unique-ids."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from restante.storage.maildir.deleted import DELETED_FOLDER
+from restante.storage.maildir.lock import try_lock
+from support.command import Ran, pop3
+
+NOW = int(time.time())
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    for part in ("tmp", "new", "cur", DELETED_FOLDER):
+        (tmp_path / "mail/ann" / part).mkdir(parents=True)
+    for name in (f"1.a:~{NOW - 7200}", f"2.b:2,S~{NOW - 60}"):
+        (tmp_path / "mail/ann" / DELETED_FOLDER / name).write_bytes(b"Subject: a\n\n")
+    file = tmp_path / "restante.toml"
+    file.write_text('[mail]\nfolder = "mail"\nkeep_deleted = 7\n[accounts]\nusers = "users"\n')
+    return file
+
+
+def undelete(config: Path, *flags: str) -> Ran:
+    return pop3("undelete", "ann", "--config", config, *flags)
+
+
+def kept(config: Path) -> list[str]:
+    folder = config.parent / "mail/ann" / DELETED_FOLDER
+    return sorted(file.name[:3] for file in folder.iterdir())
+
+
+def test_list_restores_nothing(config: Path) -> None:
+    """`--list` shows the messages with their unique-ids, and restores none."""
+    ended = undelete(config, "--list")
+    assert ended.code == 0
+    assert [line.split()[-1] for line in ended.out.splitlines()[1:3]] == ["1.a", "2.b"]
+    assert ended.out.endswith("2 messages of ann can be restored.\n")
+    assert kept(config) == ["1.a", "2.b"]
+
+
+def test_all_messages_are_restored(config: Path) -> None:
+    """Without an option, all removed messages are restored."""
+    assert undelete(config).out.endswith("2 messages of ann restored.\n")
+    assert kept(config) == []
+    assert (config.parent / "mail/ann/new/1.a").exists()
+    assert (config.parent / "mail/ann/cur/2.b:2,S").exists()
+
+
+@pytest.mark.parametrize(
+    "since", ["1h", time.strftime("%Y-%m-%dT%H:%M", time.localtime(NOW - 600))]
+)
+def test_messages_removed_since(config: Path, since: str) -> None:
+    """`--since` restores what was removed after a time, or within an age."""
+    assert undelete(config, "--since", since).code == 0
+    assert kept(config) == ["1.a"]
+
+
+def test_one_message_by_its_unique_id(config: Path) -> None:
+    """`--uid` restores one message, and an unknown one is an error."""
+    ended = undelete(config, "--uid", "1.a", "--uid", "9.z")
+    assert (ended.code, ended.err) == (1, "9.z: no removed message has this unique-id\n")
+    assert kept(config) == ["2.b"]
+
+
+def test_json(config: Path) -> None:
+    """`--json` prints what was restored, and what was left."""
+    (config.parent / "mail/ann/cur/1.a:2,").write_bytes(b"another")
+    ended = undelete(config, "--json")
+    found = json.loads(ended.out)
+    assert [each["uid"] for each in found["restored"]] == ["2.b"]
+    assert [each["uid"] for each in found["left"]] == ["1.a"]
+    assert found["left"][0]["octets"] == 12
+    assert ended.code == 1
+    assert "has this unique-id" in ended.err
+
+
+def test_a_maildrop_in_use(config: Path) -> None:
+    """A session of the user is an error, and nothing is restored."""
+    folder = os.open(config.parent / "mail/ann", os.O_RDONLY)
+    lock = try_lock(folder)
+    assert lock is not None
+    ended = undelete(config)
+    os.close(lock)
+    os.close(folder)
+    assert ended.code == 1
+    assert "try again when the session has ended" in ended.err
+    assert kept(config) == ["1.a", "2.b"]
+
+
+def test_a_time_that_is_none(config: Path) -> None:
+    """A time that cannot be read is a usage error with an example."""
+    ended = undelete(config, "--since", "yesterday")
+    assert ended.code == 2
+    assert "2026-11-27T10:30" in ended.err
