@@ -30,6 +30,7 @@ ELSEWHERE = {
     "mbox": "tests/storage/mbox",
     "not_delivered": "tests/delivery",
     "not_expired": "tests/server/test_expiry.py",
+    "message_removed": "tests/delivery/test_oldest.py",
     "quota": "tests/delivery/test_quota.py",
     "not_swept": "tests/server/test_upkeep.py",
     "socket_not_used": "tests/server/test_activation.py",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import KnowsQuotas, UnavailableError
+from restante.delivery.oldest import make_room
 from restante.quota import WARNINGS
 from restante.storage.interfaces import OverQuotaError, StoreError
 
@@ -13,13 +15,14 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from restante.auth.interfaces import Authenticator
+    from restante.delivery.oldest import RemovedMessage
     from restante.quota import Quota
+    from restante.server.policies import OverQuotaPolicy
     from restante.storage.quota import KeepsQuota, StoredWithin
 
-MOST_REMEMBERED = 10_000  # accounts over their quota, so that each is logged once
+ROUNDS = 3  # of removals for one message: sizes on the wire and on the disk differ
 
-OverQuotaPolicy: TypeAlias = Literal["defer", "reject"]
-"""What becomes of mail over the quota."""
+MOST_REMEMBERED = 10_000  # accounts over their quota, so that each is logged once
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,7 +51,7 @@ class QuotaDelivery:
             quota = await self.find_quota(owner)
             if not quota.is_limited and not self.ask_store:
                 return await self.store.deliver(owner, message)
-            stored = await self.store.deliver_within(owner, message, quota)
+            stored = await self._deliver_within(owner, message, quota)
         except UnavailableError as error:
             raise StoreError(f"the quota of the account is not known: {error}") from error
         except OverQuotaError as error:
@@ -58,6 +61,23 @@ class QuotaDelivery:
         if stored.quota.is_limited:
             self._warn(owner, stored)
         return stored.uid
+
+    async def _deliver_within(self, owner: str, message: bytes, quota: Quota) -> StoredWithin:
+        """Deliver a message, with room made for it where that is the policy.
+
+        Raises OverQuotaError, BusyError, StoreError.
+        """
+        rounds = ROUNDS if self.policy == "remove-oldest" else 0
+        for _ in range(rounds):
+            try:
+                return await self.store.deliver_within(owner, message, quota)
+            except OverQuotaError:
+                note = functools.partial(self._note_removed, owner)
+                await make_room(self.store, owner, len(message), quota, note)
+        return await self.store.deliver_within(owner, message, quota)
+
+    def _note_removed(self, owner: str, message: RemovedMessage) -> None:
+        self.log.info("message_removed", user=owner, by="quota", **message._asdict())
 
     async def find_quota(self, owner: str) -> Quota:
         """Return the quota that applies to an account. Raises UnavailableError."""

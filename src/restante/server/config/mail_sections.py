@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from restante.server.config.section import ConfigSection, Count
-from restante.server.policies import Utf8HeaderPolicy
+from restante.server.policies import OverQuotaPolicy, Utf8HeaderPolicy
 
 RESTANTE_UIDS, COURIER, X_UIDL = "own", "courier", "x-uidl"  # unique-ids
 
@@ -112,7 +112,8 @@ class DeliverySection(ConfigSection):
         message_size: The size limit of a message, in octets.
         connections: The limit of simultaneous connections. Further clients must try again later.
         over_quota: What becomes of mail over a quota: "defer" keeps it at the MTA for later tries
-            (452), "reject" returns it to its sender (552).
+            (452), "reject" returns it to its sender (552). "remove-oldest" removes the oldest
+            messages of the account, to make room.
     """
 
     lmtp: str | None = None
@@ -124,4 +125,4 @@ class DeliverySection(ConfigSection):
     received: bool = False
     message_size: Annotated[int, msgspec.Meta(ge=65_536, le=2**31)] = 64 * 1024 * 1024
     connections: Count = 100
-    over_quota: Literal["defer", "reject"] = "defer"
+    over_quota: OverQuotaPolicy = "defer"
