@@ -238,7 +238,7 @@ def test_mail_to_a_line_of_no_use_waits(tmp_path: Path, line: str) -> None:
 
 def test_bad_line_is_unknown(tmp_path: Path) -> None:
     """An account with a bad line counts as unknown."""
-    accounts, warnings = made(tmp_path / "users", "ann:{PLAIN}secret", f"bob:{HASH}")
+    accounts, warnings = made(tmp_path / "users", "ann:{OTP}secret", f"bob:{HASH}")
     with pytest.raises(CredentialsError):
         asyncio.run(accounts.verify("ann", Secret(b"secret")))
     assert len(warnings) == 1
@@ -257,7 +257,7 @@ def test_the_administrator_is_told_why_a_login_fails(tmp_path: Path) -> None:
     accounts, _ = made(
         tmp_path / "users",
         f"ann:{HASH}",
-        "bad:{PLAIN}secret",
+        "bad:{OTP}secret",
         f"locked:{HASH}::::::nologin=no",
         f"away:{HASH}::::::allow_nets=10.0.0.0/8,",
         f"old:{HASH}::::::secret=tanstaaf",

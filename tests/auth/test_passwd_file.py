@@ -38,7 +38,7 @@ def test_bad_line_is_named(tmp_path: Path) -> None:
     file = tmp_path / "users"
     file.touch(0o600)
     file.write_bytes(
-        f"ann:{HASH}\nbob\ncarl:{{PLAIN}}x\n../../etc:{HASH}\nann:{OTHER}\n".encode()
+        f"ann:{HASH}\nbob\ncarl:{{OTP}}x\n../../etc:{HASH}\nann:{OTHER}\n".encode()
         + b"\xff\xfe:"
         + HASH.encode()
         + b"\n"

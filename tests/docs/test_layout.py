@@ -15,6 +15,7 @@ KINDS = {
 
 ELSEWHERE = {
     "auth/dovecot_fields.py": "auth/test_file.py",
+    "auth/hash_schemes.py": "auth/test_password_hashing.py",
     "auth/issuer.py": "auth/test_oauth.py",
     "auth/locks.py": "auth/test_passwd_file.py",
     "auth/mail_location.py": "auth/test_passwd_file.py",

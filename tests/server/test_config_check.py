@@ -99,7 +99,7 @@ def test_unknown_pam_service(folder: Path) -> None:
 def test_doubtful_account_is_a_warning(folder: Path) -> None:
     """A line of the accounts that has no effect is a warning, and the server can serve."""
     with (folder / "users").open("a") as users:
-        users.write("bob:{PLAIN}secret\n")
+        users.write("bob:{OTP}secret\n")
     code, mistakes, warnings = check(folder)
     assert (code, mistakes) == (0, [])
     assert warnings

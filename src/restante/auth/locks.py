@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from restante.auth import allowed_networks
-from restante.auth.password_hashing import without_scheme
+from restante.auth.hash_schemes import PLAIN, StoredHash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -117,7 +117,9 @@ def is_lock(key: str) -> bool:
 
 def is_locked_hash(stored: str) -> bool:
     """Tell whether a hash is locked, as by `usermod --lock` ("!"), or as for system users ("*")."""
-    bare = without_scheme(stored)
+    scheme, _, bare = StoredHash.parse(stored)
+    if scheme in PLAIN:  # a password may begin with these characters
+        return bare != "" and set(bare) <= set("!*")
     return bare.startswith(("!", "*")) or bare in _SOLARIS
 
 

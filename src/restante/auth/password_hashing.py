@@ -1,4 +1,6 @@
-"""Stored passwords: argon2id for new ones, and the crypt formats that other programs wrote.
+"""Stored passwords: argon2id for new ones, and the formats that other programs wrote.
+
+The crypt library of the system verifies most of them, and `hash_schemes` the others.
 
 All functions here take their time on purpose: call them in a thread.
 """
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import argon2
 
+from restante.auth.hash_schemes import StoredHash, find_digest
 from restante.auth.interfaces import UnavailableError
 from restante.protocol.saslprep import saslprep
 from restante.protocol.secret import Secret
@@ -24,7 +27,6 @@ AT_ONCE = 2  # each takes 19 MiB and a core
 PATIENCE = 60  # seconds that a login waits for a thread
 
 _HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)  # KiB
-_SCHEME = re.compile(r"\{[A-Z0-9-]+\}")  # what Dovecot writes before a hash
 _ARGON2 = re.compile(r"\$argon2(?:id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$[\w+/]+\$[\w+/]+")
 _CRYPT = re.compile(
     r"\$2[aby]\$\d\d\$[\w./]{53}"  # bcrypt
@@ -33,6 +35,12 @@ _CRYPT = re.compile(
     r"|\$y\$[\w./]+\$[\w./]*\$[\w./]{43}",  # yescrypt, Debian's own
     re.ASCII,
 )
+_WEAK_CRYPT = re.compile(
+    r"\$1\$[^$:]{0,8}\$[\w./]{22}",  # md5-crypt
+    re.ASCII,
+)
+_DES_CRYPT = re.compile(r"[\w./]{13}", re.ASCII)  # only with a scheme: a password may be like it
+_DES_SCHEMES = frozenset({"CRYPT", "DES-CRYPT"})
 _CRYPT_LIBRARIES = ("libcrypt.so.1", "libcrypt.so.2")
 _CRYPT_DATA = 256 * 1024  # octets: no less than any system's struct crypt_data
 
@@ -51,30 +59,53 @@ def hash_password(password: Secret) -> str:
 
 def without_scheme(stored: str) -> str:
     """Return a hash without the {SCHEME} that Dovecot writes before it."""
-    return _SCHEME.sub("", stored, count=1) if stored.startswith("{") else stored
+    return StoredHash.parse(stored).value
 
 
 def unsupported_reason(stored: str) -> str | None:
     """Return what keeps a stored hash from ever matching, in words; None for a good one."""
-    bare = without_scheme(stored)
-    if _ARGON2.fullmatch(bare):
+    parsed = StoredHash.parse(stored)
+    if _ARGON2.fullmatch(parsed.value) or find_digest(parsed):
         return None
-    if not _CRYPT.fullmatch(bare):
-        return "the hash is not argon2, bcrypt, sha256-crypt, sha512-crypt or yescrypt"
+    if not _is_crypt(parsed):
+        return "its hash is not argon2, bcrypt, sha512-crypt or of another supported scheme"
     return None if _crypt_r() else "its hash requires libcrypt, which this system does not have"
+
+
+def is_weak(stored: str) -> bool:
+    """Return whether the password can be found soon by a thief of a hash that is supported."""
+    parsed = StoredHash.parse(stored)
+    is_strong = _ARGON2.fullmatch(parsed.value) or _CRYPT.fullmatch(parsed.value)
+    return not is_strong or find_digest(parsed) is not None
+
+
+def cost_of(stored: str) -> str:
+    """Return the kind of a hash. Two hashes of a kind are verified in the same time."""
+    digest = find_digest(StoredHash.parse(stored))
+    return digest.cost if digest else "$".join(without_scheme(stored).split("$")[:-2])
 
 
 def verify(stored: str, password: Secret) -> bool:
     """Return whether the password matches a stored hash; False for an invalid hash."""
-    bare = without_scheme(stored)
-    if bare.startswith("$argon2"):
+    parsed = StoredHash.parse(stored)
+    if digest := find_digest(parsed):
+        return digest.matches(password.reveal())
+    if parsed.value.startswith("$argon2"):
         try:
-            return _HASHER.verify(bare, password.reveal())
+            return _HASHER.verify(parsed.value, password.reveal())
         except argon2.exceptions.Argon2Error:
             return False
         except argon2.exceptions.InvalidHashError:
             return False
-    return _verify_crypt(bare.encode(), password.reveal())
+    octets = parsed.value.encode(errors="surrogateescape")
+    return _is_crypt(parsed) and _verify_crypt(octets, password.reveal())
+
+
+def _is_crypt(stored: StoredHash) -> bool:
+    """Return whether the crypt library of the system can verify a hash."""
+    if stored.scheme in _DES_SCHEMES and _DES_CRYPT.fullmatch(stored.value):
+        return True
+    return bool(_CRYPT.fullmatch(stored.value) or _WEAK_CRYPT.fullmatch(stored.value))
 
 
 def verify_normalised(stored: str, password: Secret) -> bool:

@@ -41,7 +41,7 @@ class DecoyHashes:
 
     def note(self, stored: str) -> None:
         """Keep one hash of each kind, such as argon2 with these costs."""
-        kind = "$".join(stored.split("$")[:-2])
+        kind = password_hashing.cost_of(stored)
         if kind not in self._hashes and len(self._hashes) <= KINDS:
             self._hashes.pop("", None)
             self._hashes[kind] = stored

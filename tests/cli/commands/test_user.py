@@ -135,7 +135,7 @@ def test_list_reports_bad_lines(tmp_path: Path) -> None:
     add(file, "bob@example.com", b"secret")
     add(file, "ann", b"secret")
     with file.open("a") as lines:
-        lines.write("carl:{PLAIN}hunter2\n")
+        lines.write("carl:{OTP}hunter2\n")
     result = pop3("user", "list", "--users", str(file))
     assert result.stdout == "bob@example.com  SCRAM\nann              SCRAM\n"
     assert f"{file}:4: 'carl' cannot log in" in result.stderr
