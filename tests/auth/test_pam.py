@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import os
+import poplib
 import pwd
 import secrets
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from restante.auth.client_address import CLIENT_ADDRESS
 from restante.auth.interfaces import CredentialsError, UnavailableError
 from restante.auth.pam import PamAuthenticator
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
+from restante.server import Listener, Server
+from restante.storage.memory import MemoryStore
+from support.live import PATIENCE
 
 SERVICES = Path("/etc/pam.d")
 SCRIPT = """#!/bin/sh
+echo "$PAM_RHOST" >> "$0.addresses"
 [ "$PAM_USER" = ann ] && [ "$(tr -d '\\000')" = "Straße 7" ]
 """
 
@@ -141,3 +148,52 @@ def test_a_message_that_is_not_utf_8(
     accounts = service(f"pam_permit.so\nauth optional pam_echo.so file={tmp_path}/said")
     assert verify(accounts, "ann", "Straße 7") == Identity("ann")
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1", ""])
+def test_address_of_the_client(
+    service: Callable[[str], PamAuthenticator], tmp_path: Path, address: str
+) -> None:
+    """PAM's modules get the address of the client."""
+    accounts = service("pam_permit.so")
+
+    async def log_in() -> Identity:
+        CLIENT_ADDRESS.set(address)
+        return await accounts.verify("ann", Secret("Straße 7".encode()))
+
+    assert asyncio.run(log_in()) == Identity("ann")
+    assert (tmp_path / "script.addresses").read_text() == f"{address}\n"
+
+
+@pytest.fixture
+def syslog() -> Iterator[socket.socket]:
+    """A syslog of this machine, which has none."""
+    if Path("/dev/log").exists() or os.geteuid() != 0:
+        pytest.skip("another program reads /dev/log, or it cannot be made")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind("/dev/log")
+        listening.settimeout(PATIENCE)
+        try:
+            yield listening
+        finally:
+            Path("/dev/log").unlink()
+
+
+def test_address_in_the_log_of_pam_unix(syslog: socket.socket) -> None:
+    """The line of Debian's pam_unix names the address of the client, sent by POP3."""
+    name = f"restante-test-{secrets.token_hex(4)}"
+    service = SERVICES / name
+    service.write_text("auth required pam_unix.so nodelay\naccount required pam_unix.so\n")
+    with Server(MemoryStore(), PamAuthenticator(name), [Listener(port=0)]) as server:
+        address = server.addresses[0]
+        client = poplib.POP3(address.host, address.port, timeout=PATIENCE)
+        client.user("nobody")
+        with pytest.raises(poplib.error_proto):
+            client.pass_("wrong")
+        client.close()
+    service.unlink()
+    lines: list[str] = []
+    while "authentication failure" not in "".join(lines):
+        lines.append(syslog.recv(4096).decode())
+    assert f"pam_unix({name}:auth): authentication failure" in lines[-1]
+    assert f" rhost={address.host} " in lines[-1]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pam
 
+from restante.auth.client_address import CLIENT_ADDRESS
 from restante.auth.interfaces import CredentialsError, UnavailableError
 from restante.auth.password_only import PasswordOnlyAccounts
 from restante.auth.usernames import candidate_names
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 16  # logins: a module may wait for the network, or for a while after a wrong password
 PATIENCE = 10  # seconds that a login waits for a thread
+
+_PAM_RHOST = 4
 
 _NOT_ABOUT_CREDENTIALS = frozenset({
     1,  # PAM_OPEN_ERR
@@ -41,13 +44,17 @@ class PamAuthenticator(PasswordOnlyAccounts):
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
-        return await self._threads.run(user, functools.partial(self._verify, user, password))
+        address = CLIENT_ADDRESS.get()
+        return await self._threads.run(
+            user, functools.partial(self._verify, user, password, address)
+        )
 
-    def _verify(self, user: str, password: Secret) -> Identity:
+    def _verify(self, user: str, password: Secret, address: str) -> Identity:
         if b"\0" in password.reveal() or not user:
             raise CredentialsError("no name, or a NUL in the password")
         name = _in_system(user)
         client = pam.PamAuthenticator()
+        _set_remote_host(client, address.encode())
         # A module's messages are in any encoding, and one that fails in the C library's callback
         # would be a traceback. Latin-1 decodes every octet.
         arguments = name.encode(), password.reveal(), self._service.encode()
@@ -56,6 +63,24 @@ class PamAuthenticator(PasswordOnlyAccounts):
         if client.code in _NOT_ABOUT_CREDENTIALS:
             raise UnavailableError(f"PAM service {self._service}: {client.reason}")
         raise CredentialsError(f"PAM: {client.reason}")
+
+
+def _set_remote_host(client: pam.PamAuthenticator, address: bytes) -> None:
+    """Say where the login comes from, as modules such as pam_access and pam_faillock require.
+
+    The item can only be set between the start of PAM and the authentication, both of which are
+    within one method of the library. So the address is set by its call of the latter.
+    """
+    if not address:
+        return
+    authenticate = client.pam_authenticate
+
+    def set_and_authenticate(handle: object, flags: int) -> int:
+        client.pam_set_item(handle, _PAM_RHOST, address)
+        code: int = authenticate(handle, flags)
+        return code
+
+    client.pam_authenticate = set_and_authenticate
 
 
 def _in_system(user: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, assert_never, cast
 
 from restante.auth import scram
 from restante.auth.allowed_networks import admits, require_network
+from restante.auth.client_address import CLIENT_ADDRESS
 from restante.auth.interfaces import ClientCertificateError, CredentialsError, TokenError
 from restante.auth.usernames import saslprep_or_same, with_domain
 from restante.protocol.server.needs import Authenticate, AuthMethod, StartScram
@@ -182,6 +183,7 @@ class ConnectionAuthenticator:
                 assert_never(need.method)
 
     async def _check_password(self, user: str, password: Secret) -> Identity:
+        CLIENT_ADDRESS.set(self._transport.address)
         verify, queue = self._context.authenticator.verify, self._context.hash_queue
         if queue is None:
             return await verify(user, password)
