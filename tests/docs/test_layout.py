@@ -135,6 +135,7 @@ ELSEWHERE = {
     "server/limits/server_limits.py": "server/limits/test_limit_log.py",
     "server/lifecycle.py": "server/test_embedding.py",
     "server/loop_thread.py": "server/test_embedding.py",
+    "server/control": "server/control/test_service.py",
     "server/processes": "server/processes/test_workers.py",
     "server/session_ids.py": "server/test_event_log.py",
     "server/unix_sockets.py": "delivery/test_listener.py",

@@ -26,6 +26,7 @@ ELSEWHERE = {
     "cluster": "tests/storage/cluster",
     "expired": "tests/server/test_expiry.py",
     "incident": "tests/server/test_incidents.py",
+    "kicked": "tests/server/control/test_service.py",
     "limit_reached": "tests/server/limits/test_limit_log.py",
     "mbox": "tests/storage/mbox",
     "not_delivered": "tests/delivery",

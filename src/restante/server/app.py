@@ -90,6 +90,7 @@ class _Application:
         log, writer = event_log.configure_log(self.config.log.format)
         try:
             context = components.build_context(self.config, log)
+            components.prepare_control(self.config)
             raise_file_limit()
             limit_arenas()
             shorten_switch_interval()
@@ -126,6 +127,8 @@ class _Application:
                 serve_listeners(context, listens, config.timeouts.stop, manager.sockets)
             )
             addresses = [format_host_port(*socket.getsockname()[:2]) for socket in found]
+            control = components.serve_control(config, context, lambda: addresses, certificates)
+            await stack.enter_async_context(control)
             _log_addresses(config, addresses, context.log, has_tls=bool(certificates))
             self._report_ready(addresses, context.log)
             async with background_tasks(context, expiry, certificates), manager.staying_alive():

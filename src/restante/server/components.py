@@ -36,7 +36,7 @@ from restante.server.tls.certificates import Certificates
 from restante.storage.interfaces import Expires, Lives, StoreError, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from structlog.typing import FilteringBoundLogger
 
@@ -219,6 +219,28 @@ def _build_auth_socket(
             activated=activated,
         )
     ]
+
+
+def serve_control(
+    config: Config,
+    context: ServerContext,
+    addresses: Callable[[], Sequence[str]],
+    certificates: Sequence[Certificates],
+) -> contextlib.AbstractAsyncContextManager[None]:
+    """Return what answers at the control socket of this process, if there is to be one."""
+    if config.control.folder is None:
+        return contextlib.nullcontext()
+    from restante.server.control.service import ControlService, serving_control
+
+    return serving_control(config.control, ControlService(context, addresses, certificates))
+
+
+def prepare_control(config: Config) -> None:
+    """Make the folder of the control sockets ready."""
+    if config.control.folder is not None:
+        from restante.server.control.service import prepare_folder
+
+        prepare_folder(config.control)
 
 
 def reload(certificates: Iterable[Certificates]) -> None:

@@ -291,6 +291,14 @@ class HasPeers(Protocol):
 
 
 @runtime_checkable
+class KicksUsers(Protocol):
+    """A store of several nodes, which can end a user's sessions at all of them."""
+
+    async def kick(self, owner: str) -> None:
+        """End the sessions of an owner, within two seconds. Raises StoreError."""
+
+
+@runtime_checkable
 class Knows(Protocol):
     """A store that knows which maildrops exist, for accounts that cannot be listed, such as PAM."""
 

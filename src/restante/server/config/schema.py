@@ -14,6 +14,7 @@ from restante.server.config.account_sections import (
 from restante.server.config.mail_sections import ClusterSection, DeliverySection, MailSection
 from restante.server.config.section import ConfigSection
 from restante.server.config.server_sections import (
+    ControlSection,
     LimitsSection,
     LogSection,
     ServerSection,
@@ -36,6 +37,7 @@ class Config(ConfigSection):
     delivery: DeliverySection = msgspec.field(default_factory=DeliverySection)
     timeouts: TimeoutsSection = msgspec.field(default_factory=TimeoutsSection)
     limits: LimitsSection = msgspec.field(default_factory=LimitsSection)
+    control: ControlSection = msgspec.field(default_factory=ControlSection)
     log: LogSection = msgspec.field(default_factory=LogSection)
 
     def settings(self) -> ProtocolSettings:

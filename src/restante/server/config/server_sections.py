@@ -109,6 +109,18 @@ class LimitsSection(ConfigSection):
     refused_logins: Annotated[int, msgspec.Meta(ge=3, le=1000)] = _DEFAULTS.refused_logins
 
 
+class ControlSection(ConfigSection):
+    """Unix sockets for `pop3 sessions`, `pop3 kick` and `pop3 status`, one for each process.
+
+    Attributes:
+        folder: The folder of the sockets, such as "/run/restante/control". The server makes it.
+        group: A group whose users can connect, beside root and the user of the server.
+    """
+
+    folder: Path | None = None
+    group: str | None = None
+
+
 class LogSection(ConfigSection):
     """One line per event, on standard error.
 

@@ -67,6 +67,7 @@ def build_generation(
     log = inherited.log
     context = components.build_context(config, log, inherited.shared)
     components.check_store(context.store)
+    components.prepare_control(config)
     expiry = components.build_expiry(config, context)
     listens, certificates = components.build_listeners(config, log)
     sockets = _open(listens, opened, activated)

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from restante.server import system
+from restante.server import components, system
 from restante.server.background import background_tasks
 from restante.server.listener import accept_connections, close_sockets
 from restante.server.peers import sharing_with_peers
@@ -141,7 +141,10 @@ async def _serve(generation: WorkerGeneration, number: int, death_pipe: int, pip
     system.report_incidents(context.log, context.limit_log)
     stop, drain = _end_events(death_pipe)
     # Every session ends before its store does.
-    async with open_store(context.store), sharing_with_peers(context):
+    control = components.serve_control(
+        generation.config, context, generation.addresses, generation.certificates
+    )
+    async with open_store(context.store), sharing_with_peers(context), control:
         try:
             async with (
                 _extra_services(generation, number),
