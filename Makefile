@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
-.PHONY: serve test check docs bench bench-short bench-courier bench-accounts bench-cluster bench-costs bench-fetch bench-large-message bench-startup bench-testing install clean client-faults client-scores cluster faults cluster-faults fetch-faults fuzz soak
+.PHONY: serve test check docs bench bench-short bench-courier bench-accounts bench-cluster bench-costs bench-fetch bench-large-message bench-startup bench-testing install dist clean client-faults client-scores cluster faults cluster-faults fetch-faults fuzz soak
 
 serve: .venv/web  ## a demo account with five messages at 127.0.0.1:1110, and a page that shows each session
 	$(BIN)/pop3 dev --demo --keep demo
@@ -99,5 +99,13 @@ install: .venv/install  ## make .venv with the command .venv/bin/pop3
 	$(PIP) --editable .[$*]
 	touch $@
 
+dist: .venv/install build/release  ## a source distribution, wheels, hashes and an SBOM in dist
+	release/dist
+
+build/release: release/tools.txt
+	$(PYTHON) -m venv $@
+	$@/bin/pip --disable-pip-version-check --quiet install --requirement $<
+	touch $@
+
 clean:
-	rm -rf .venv build demo docs/_build
+	rm -rf .venv build demo dist docs/_build
