@@ -1,9 +1,11 @@
 # serve and test set everything up on a fresh machine with Python 3.11, python3-venv and make.
 PYTHON ?= python3
+# Packages are built with the system's Python: one of a home folder leaves its path in them.
+RELEASE_PYTHON ?= /usr/bin/python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
-.PHONY: serve test check docs bench bench-short bench-courier bench-accounts bench-cluster bench-costs bench-fetch bench-large-message bench-startup bench-testing install dist clean client-faults client-scores cluster faults cluster-faults fetch-faults fuzz soak
+.PHONY: serve test check docs bench bench-short bench-courier bench-accounts bench-cluster bench-costs bench-fetch bench-large-message bench-startup bench-testing install dist deb clean client-faults client-scores cluster faults cluster-faults fetch-faults fuzz soak
 
 serve: .venv/web  ## a demo account with five messages at 127.0.0.1:1110, and a page that shows each session
 	$(BIN)/pop3 dev --demo --keep demo
@@ -102,8 +104,11 @@ install: .venv/install  ## make .venv with the command .venv/bin/pop3
 dist: .venv/install build/release  ## a source distribution, wheels, hashes and an SBOM in dist
 	release/dist
 
+deb: dist  ## a Debian package in dist, from the same wheel and those of constraints.txt
+	release/deb
+
 build/release: release/tools.txt
-	$(PYTHON) -m venv $@
+	$(RELEASE_PYTHON) -m venv $@
 	$@/bin/pip --disable-pip-version-check --quiet install --requirement $<
 	touch $@
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from restante import __version__
+from restante.server.config.loader import load
 from support.programs import need
 
 ROOT = Path(__file__).parents[2]
@@ -38,3 +40,34 @@ def test_server_extra_is_whole() -> None:
     (whole,) = extras["server"]
     inner = set(re.findall(r"[\w-]+", whole)) - {"restante"}
     assert set(extras) - inner == {"server", "keyring", "web", "test", "fuzz", "check", "docs"}
+
+
+def test_debian_version() -> None:
+    """The Debian package has the version of the program."""
+    first = (ROOT / "debian/changelog").read_text().splitlines()[0]
+    assert first.startswith(f"restante ({__version__}-")
+
+
+def test_debian_unit(tmp_path: Path) -> None:
+    """The unit of the package starts its program as its user, whose mail folder systemd makes."""
+    done = subprocess.run(
+        ["sed", "-f", ROOT / "debian/unit.sed", ROOT / "contrib/systemd/restante.service"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    assert "ExecStart=/usr/bin/pop3 serve --config /etc/restante/restante.toml" in lines
+    assert [line for line in lines if "vmail" in line or "/opt/" in line] == []
+    (user,) = [line.removeprefix("User=") for line in lines if line.startswith("User=")]
+    assert (ROOT / "debian/restante.sysusers").read_text().startswith(f"u {user} ")
+    folder = load(ROOT / "debian/restante.toml", {}).mail.folder
+    assert f"RequiresMountsFor={folder}" in lines
+    assert "StateDirectory=restante restante/mail" in lines
+
+
+def test_debian_configuration_is_safe() -> None:
+    """Until an administrator changes it, the package's server listens for this machine only."""
+    config = load(ROOT / "debian/restante.toml", {})
+    assert all(address.startswith(("127.", "[::1]")) for address in config.server.listen)
+    assert (config.tls.listen, config.delivery) == ((), type(config.delivery)())
