@@ -12,8 +12,10 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import PASSWORDS, ListsAccounts
+from restante.auth.wrapped_accounts import unwrap
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import AuthOffer
+from restante.server.added_logins import add_logins
 from restante.server.addresses import ListenAddress
 from restante.server.backends import (
     build_accounts,
@@ -63,7 +65,7 @@ def build_context(
 ) -> ServerContext:
     """Return what all connections share; `shared` is what all workers do."""
     store = build_store(config, log)
-    accounts = build_accounts(config, log)
+    accounts = add_logins(config, build_accounts(config, log), log)
     tokens = build_tokens(config)
     return ServerContext(
         store=store,
@@ -122,7 +124,7 @@ def check_store(store: Store) -> None:
 
 def build_expiry(config: Config, context: ServerContext) -> MailExpiry | None:
     """Return the expiry of old mail, or None if the accounts cannot be listed."""
-    accounts, store = context.authenticator, context.store
+    accounts, store = unwrap(context.authenticator), context.store
     if isinstance(accounts, ListsAccounts) and accounts.can_list and isinstance(store, Expires):
         return MailExpiry(store, accounts, config.mail.expire_days, context.log)
     if config.mail.expire_days is not None:

@@ -161,6 +161,8 @@ def _useless_without_file(config: Config) -> Iterator[str]:
     if config.accounts.pam:
         if config.login.default_domain:
             yield "login.default_domain: names of system users have no domain; omit it"
+        if config.accounts.app_passwords:
+            yield f"accounts.app_passwords: {NEEDS_NAMES}"
         if config.tls.client_ca:
             yield f"tls.client_ca: {NEEDS_NAMES}"
         for key in ("jwks", "introspection"):

@@ -225,7 +225,7 @@ class SessionBackend:
         self._maildrop = maildrop
         self.logged_in = True
         method = self._method.value if self._method is not None else ""
-        self._context.session_log.logged_in(self._transport, need.identity.name, method)
+        self._context.session_log.logged_in(self._transport, need.identity, method)
         if need.login_delay is not None:
             self._context.limits.login_delay.note(need.identity.name, need.login_delay)
         return contents
