@@ -58,6 +58,10 @@ bench-courier:  ## unpack Debian's Courier for it, which cannot be installed bes
 		courier-authdaemon courier-authlib-userdb libcourier-unicode4 libltdl7 libgamin0
 	cd build/courier && for package in *.deb; do dpkg -x $$package .; done
 
+build/promtool:  ## unpack promtool, the checker of Prometheus, from Debian's package
+	mkdir -p $@
+	cd $@ && apt-get download prometheus && dpkg --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool
+
 build/twisted: benchmarks/twisted.txt
 	$(PYTHON) -m venv $@
 	$@/bin/pip --disable-pip-version-check --quiet install --requirement $<

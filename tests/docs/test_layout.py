@@ -138,6 +138,8 @@ ELSEWHERE = {
     "server/lifecycle.py": "server/test_embedding.py",
     "server/loop_thread.py": "server/test_embedding.py",
     "server/control": "server/control/test_service.py",
+    "server/metrics/catalogue.py": "server/metrics/test_exposition.py",
+    "server/observer.py": "server/metrics/test_recorder.py",
     "server/processes": "server/processes/test_workers.py",
     "server/session_ids.py": "server/test_event_log.py",
     "server/unix_sockets.py": "delivery/test_listener.py",

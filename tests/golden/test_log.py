@@ -33,6 +33,7 @@ ELSEWHERE = {
     "not_expired": "tests/server/test_expiry.py",
     "message_removed": "tests/delivery/test_oldest.py",
     "quota": "tests/delivery/test_quota.py",
+    "not_ready": "tests/server/metrics/test_listener.py",
     "not_swept": "tests/server/test_upkeep.py",
     "socket_not_used": "tests/server/test_activation.py",
     "swept": "tests/server/test_upkeep.py",

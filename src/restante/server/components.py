@@ -38,7 +38,7 @@ from restante.server.tls.certificates import Certificates
 from restante.storage.interfaces import Expires, Lives, StoreError, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
     from structlog.typing import FilteringBoundLogger
 
@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from restante.server.config.server_sections import LimitsSection
     from restante.server.extra_listener import ExtraListener
     from restante.server.limits.shared_limits import SharedLimits
+    from restante.server.metrics.listener import MetricsListener
+    from restante.server.observer import ServerObserver
     from restante.storage.interfaces import Store
 
 
@@ -61,7 +63,10 @@ LISTED = (
 
 
 def build_context(
-    config: Config, log: FilteringBoundLogger, shared: SharedLimits | None = None
+    config: Config,
+    log: FilteringBoundLogger,
+    shared: SharedLimits | None = None,
+    observer: ServerObserver | None = None,
 ) -> ServerContext:
     """Return what all connections share; `shared` is what all workers do."""
     store = build_store(config, log)
@@ -80,6 +85,7 @@ def build_context(
         tokens=tokens,
         utf8_headers=config.mail.utf8_headers,
         offer=_offers(config, accounts, tokens=tokens is not None),
+        observer=observer,
     )
 
 
@@ -243,6 +249,42 @@ def prepare_control(config: Config) -> None:
         from restante.server.control.service import prepare_folder
 
         prepare_folder(config.control)
+
+
+def build_metrics(
+    config: Config, activated: ActivatedSockets | None = None, processes: int = 1
+) -> MetricsListener | None:
+    """Return the listener for metrics, None if the configuration names no address for it.
+
+    `activated` has sockets that are open already. At most `processes` count at once.
+    """
+    if config.metrics.listen is None:
+        return None
+    try:
+        from restante.server.metrics.listener import MetricsListener
+    except ImportError as error:
+        hint = "pip install 'restante[metrics]'"
+        raise ConfigError([f"metrics.listen: requires {error.name}; {hint}"]) from error
+    from restante.server.metrics.memory import MetricMemory
+    from restante.server.metrics.recorder import Recorder
+
+    recorder = Recorder(MetricMemory(processes))
+    return MetricsListener(settings=config.metrics, recorder=recorder, activated=activated)
+
+
+@contextlib.asynccontextmanager
+async def serving_metrics(
+    metrics: MetricsListener | None, context: ServerContext, certificates: Sequence[Certificates]
+) -> AsyncIterator[Callable[[], object]]:
+    """Answer questions about the server while the block runs, if it measures itself.
+
+    The block gets a function to call once connections are accepted.
+    """
+    if metrics is None:
+        yield bool
+        return
+    async with metrics.serve(context, certificates) as readiness:
+        yield readiness.note_listening
 
 
 def reload(certificates: Iterable[Certificates]) -> None:

@@ -311,6 +311,14 @@ class Knows(Protocol):
 
 
 @runtime_checkable
+class ChecksItself(Protocol):
+    """A store that can find out whether it can be used, without a look into any maildrop."""
+
+    async def check(self) -> None:
+        """Raise StoreError if the store cannot be used now."""
+
+
+@runtime_checkable
 class Lives(Protocol):
     """A store that opens before it is used, and closes, such as one with connections to a database.
 

@@ -17,6 +17,7 @@ from restante.server.config.server_sections import (
     ControlSection,
     LimitsSection,
     LogSection,
+    MetricsSection,
     ServerSection,
     TimeoutsSection,
     TlsSection,
@@ -39,6 +40,7 @@ class Config(ConfigSection):
     limits: LimitsSection = msgspec.field(default_factory=LimitsSection)
     control: ControlSection = msgspec.field(default_factory=ControlSection)
     log: LogSection = msgspec.field(default_factory=LogSection)
+    metrics: MetricsSection = msgspec.field(default_factory=MetricsSection)
 
     def settings(self) -> ProtocolSettings:
         """Return the settings of the protocol."""

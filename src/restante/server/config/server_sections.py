@@ -121,6 +121,20 @@ class ControlSection(ConfigSection):
     group: str | None = None
 
 
+class MetricsSection(ConfigSection):
+    """Figures for Prometheus, and whether the server is alive and ready, by HTTP.
+
+    Attributes:
+        listen: A loopback HOST:PORT, or the file of a Unix socket. Without it, nothing is measured.
+        socket_mode: The permissions of the socket, in octal.
+        socket_group: The group of the socket. The default is that of the folder or of the server.
+    """
+
+    listen: str | None = None
+    socket_mode: Annotated[str, msgspec.Meta(pattern="^0?[0-7]{3}$")] = "0660"
+    socket_group: str | None = None
+
+
 class LogSection(ConfigSection):
     """One line per event, on standard error.
 

@@ -88,8 +88,12 @@ class SessionBackend:
             elif isinstance(need, Authenticate):
                 self._method = need.method
                 result = self._authenticator.authenticate(need)
+                if self._context.observer is not None:
+                    result = self._context.observer.time_login(result)
             elif isinstance(need, LockMaildrop):
                 result = self._lock(need)
+                if self._context.observer is not None:
+                    result = self._context.observer.time_open(result)
             elif isinstance(need, CommitDeletions):
                 result = self._commit(need.indexes)
             elif isinstance(need, SendMultiline):
