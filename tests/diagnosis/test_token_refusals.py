@@ -70,6 +70,27 @@ def test_required_scope() -> None:
         == "token-refused"  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("more", "verdict", "evidence"),
+    [
+        ({"scope": "openid email", "email": "ann@gmail.com"}, "token-audience", "openid email"),
+        (
+            {"scope": "https://mail.google.com/", "email": "bob@gmail.com"},
+            "token-user",
+            "bob@gmail.com",
+        ),
+        ({"error": "Invalid Value"}, "token-refused", "Invalid Value"),
+        ({}, "token-refused", ""),
+    ],
+)
+def test_what_the_issuer_says(more: dict[str, Any], verdict: str, evidence: str) -> None:
+    """What its issuer says of an opaque token counts as its claims."""
+    where = target("pop.gmail.com", "ann@gmail.com")
+    found = judge_token("ya29.a0Af", where, GOOGLE, NOW, more)
+    assert found.id == verdict
+    assert evidence in found.evidence
+
+
 def test_challenge() -> None:
     """The server's reason is shown in a line; anything else in its place is not."""
     assert describe_challenge(GOOGLE) == "status 400, scope https://mail.google.com/"

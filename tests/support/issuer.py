@@ -61,6 +61,7 @@ class Issuer:
         token_changes: fields of an answer with tokens; None removes one.
         client_changes: fields of an answer with a client; None removes one.
         requests: path and form of each request.
+        described: what the endpoint `tokeninfo` says of access tokens.
     """
 
     port: int = 0
@@ -87,6 +88,7 @@ class Issuer:
     device_codes: dict[str, Form] = field(default_factory=dict)
     registered: list[dict[str, Any]] = field(default_factory=list)
     revoked: list[str] = field(default_factory=list)
+    described: dict[str, Form] = field(default_factory=dict)
     secrets_given: list[str] = field(default_factory=list)  # none may show in any output
     done: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -297,6 +299,10 @@ class _Handler(BaseHTTPRequestHandler):
                     self._answer(201, self.of.register(form))
                 case "/introspect":
                     self._answer(200, self.of.introspect(form))
+                case "/tokeninfo":
+                    found = self.of.described.get(form.get("access_token", ""))
+                    refused = {"error_description": "Invalid Value"}
+                    self._answer(200, found) if found else self._answer(400, refused)
                 case "/revoke":
                     self.of.revoked.append(form.get("token", ""))
                     self._answer(200, {})

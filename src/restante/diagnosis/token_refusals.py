@@ -1,7 +1,7 @@
 """Why a server refused an access token, as far as the token itself says.
 
 A JWT is decoded without verification: the server has already judged it. An opaque token says
-nothing.
+nothing; a deep check asks its provider, where that is possible.
 """
 
 from __future__ import annotations
@@ -37,17 +37,24 @@ class TokenVerdict(NamedTuple):
 
 
 def judge_token(
-    token: str, target: Target, challenge: bytes = b"", now: float | None = None
+    token: str,
+    target: Target,
+    challenge: bytes = b"",
+    now: float | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> TokenVerdict:
     """Return why `target` refused a token.
 
     `challenge` is what the server said of it, as RFC 7628 section 3.2.2 has it. `now` is the time,
-    None for the present.
+    None for the present. `more` are the claims of an opaque token, by its issuer.
     """
-    claims = read_claims(Secret(token.encode()))
+    claims = read_claims(Secret(token.encode())) or more or {}
     now = time.time() if now is None else now
     for verdict in _verdicts(claims, target, _fields(challenge), now):
         return verdict
+    if isinstance(claims.get("error"), str):
+        text = f"its issuer does not accept the token, either: {_short(claims['error'])}"
+        return TokenVerdict("token-refused", text)
     microsoft = _is_microsoft(target.host)
     if microsoft and claims:
         text = f"the token is for {_audience(claims)}, and for {_user(claims) or 'an application'}"
@@ -146,9 +153,19 @@ def _short(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
-def assign_verdict(error: ServerRefusedError, token: str, target: Target) -> None:
-    """Give a refusal of a token the id of its cause, and the evidence as another line."""
-    verdict = judge_token(token, target, error.challenge)
+def assign_verdict(
+    error: ServerRefusedError, token: str, target: Target, *, ask: bool = False
+) -> None:
+    """Give a refusal of a token the id of its cause, and the evidence as another line.
+
+    With `ask`, the provider is asked for the claims of an opaque token.
+    """
+    more: Mapping[str, Any] = {}
+    if ask and not read_claims(Secret(token.encode())):
+        from restante.oauth.token_information import ask_claims
+
+        more = ask_claims(Secret(token.encode()), target.host)
+    verdict = judge_token(token, target, error.challenge, more=more)
     error.id = verdict.id
     said = describe_challenge(error.challenge)
     error.others += [

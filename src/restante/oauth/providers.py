@@ -37,6 +37,7 @@ class Provider(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=
             None where it may have it.
         authorization, token, device, revocation: the endpoints, "" where there is not one. Without
             `token` all of them are in the issuer's metadata.
+        tokeninfo: the endpoint that describes an opaque access token, "" where there is not one.
         tenant: the tenant where the user names none.
         scopes: the scopes to ask for by protocol: "pop", "imap", "smtp".
         parameters: what the authorization request has besides.
@@ -71,6 +72,7 @@ class Provider(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=
     token: str = ""
     device: str = ""
     revocation: str = ""
+    tokeninfo: str = ""
     tenant: str = ""
     scopes: dict[MailProtocol, tuple[str, ...]] = {}
     parameters: dict[str, str] = {}

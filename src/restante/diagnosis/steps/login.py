@@ -155,7 +155,7 @@ def _explain(check: CheckContext, step: Step, error: RemoteError, password: str)
     if check.session.options.token and is_token_refused(error):
         from restante.diagnosis.token_refusals import assign_verdict
 
-        assign_verdict(error, password, check.target)
+        assign_verdict(error, password, check.target, ask=check.request.deep)
     step.details.append(("tried", ", ".join(check.session.tried) or "nothing"))
     step.details += [("also", other) for other in error.others]
     failed = check.session.refused

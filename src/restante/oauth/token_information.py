@@ -1,0 +1,40 @@
+"""What an issuer says of a token that says nothing of itself.
+
+Google's access tokens are opaque, and its endpoint `tokeninfo` describes them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from restante.oauth.errors import OAuthError
+from restante.oauth.issuer_requests import post_form
+from restante.oauth.providers import find_by_host, load_providers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from restante.oauth.providers import Provider
+    from restante.protocol.secret import Secret
+
+
+def ask_claims(
+    token: Secret, host: str, providers: Mapping[str, Provider] | None = None
+) -> dict[str, Any]:
+    """Return what the provider of a mail server says of its token, as claims; nothing otherwise.
+
+    A token that the provider does not accept has the claim `error`. Only the provider that made the
+    token is asked.
+    """
+    rows = load_providers() if providers is None else providers
+    provider = rows.get(find_by_host(rows, host))
+    if provider is None or not provider.tokeninfo:
+        return {}
+    try:
+        status, answer = post_form(provider.tokeninfo, {"access_token": token.reveal().decode()})
+    except (OAuthError, UnicodeError):
+        return {}
+    if status == 200:
+        return answer
+    said = answer.get("error_description") or answer.get("error")
+    return {"error": said} if isinstance(said, str) and 400 <= status < 500 else {}
