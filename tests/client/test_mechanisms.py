@@ -10,11 +10,12 @@ import threading
 from typing import Any
 
 import pytest
+import scramp
 
 import restante
 from restante import blocking
 from restante.client import mechanisms
-from restante.client.credentials import Credentials
+from restante.client.mechanisms import Credentials
 from restante.client.options import Target
 from restante.client.session import ClientSession
 from restante.protocol.client.replies import Status
@@ -116,11 +117,11 @@ def test_computing_heeds_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time for all of it holds while a proof is computed, and the event loop goes on."""
     over, ticks = threading.Event(), []
 
-    def slow(*_: Any) -> bytes:
+    def slow(_: Any) -> str:
         over.wait(60)
-        return bytes(32)
+        return ""
 
-    monkeypatch.setattr(hashlib, "pbkdf2_hmac", slow)
+    monkeypatch.setattr(scramp.ScramClient, "get_client_final", slow)
 
     async def ticking() -> None:
         while True:

@@ -14,6 +14,7 @@ from restante.client.mechanisms import (
     NAMELESS,
     NO_NAME,
     TOKENS,
+    Credentials,
     apop_digest,
     unusable_reason,
 )
@@ -32,7 +33,6 @@ from restante.protocol.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from restante.client.credentials import Credentials
     from restante.client.session import ClientSession
     from restante.protocol.client.effects import Dialogue
     from restante.protocol.client.pipeline import Operation

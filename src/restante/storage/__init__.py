@@ -20,7 +20,6 @@ from restante.lazy_names import make_loader
 from restante.storage.interfaces import (
     BoundsDeliveries,
     BusyError,
-    ChecksItself,
     ClaimsRounds,
     DelaysLogins,
     ExpiredMessage,
@@ -60,7 +59,6 @@ __all__ = [
     "Body",
     "BoundsDeliveries",
     "BusyError",
-    "ChecksItself",
     "ClaimsRounds",
     "DelaysLogins",
     "DeletedMessage",
