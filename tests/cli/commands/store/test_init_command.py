@@ -57,6 +57,19 @@ def test_a_database_that_is_down(tmp_path: Path) -> None:
     assert "hunter2" not in done.err
 
 
+def test_a_bucket_without_tls(empty: Secret, tmp_path: Path) -> None:
+    """A mistake in the object store is reported before the tables are created."""
+    file = written(tmp_path, empty.reveal())
+    (tmp_path / "bucket").write_text('endpoint = "http://s3.example.org"\n')
+    more = 'objects = "s3://mail"\nobjects_secret_file = "bucket"\n'
+    file.write_text(file.read_text().replace("[accounts]", f"{more}[accounts]"))
+    done = pop3("store", "init", "-c", str(file))
+    assert (done.code, done.out) == (2, "")
+    assert "cluster.objects: endpoint: mail would cross the network without TLS" in done.err
+    tables = "select count(*) from information_schema.tables where table_name = 'box'"
+    assert asyncio.run(execute(empty, tables))[0][0] == 0
+
+
 def test_a_configuration_of_maildirs(tmp_path: Path) -> None:
     """A configuration without a cluster is a usage error."""
     file = tmp_path / "maildir.toml"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from restante.cli.commands.store.configuration import cluster_settings, config_option
-from restante.cli.commands.store.parts import ClusterParts, run_with_parts
+from restante.cli.commands.store.parts import ClusterParts, connect_bodies, run_with_parts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +27,7 @@ def command(file: Path) -> None:
     from restante.storage.interfaces import StoreError
 
     settings = cluster_settings(file)
+    connect_bodies(settings)  # a mistake is reported before anything changes
     version = schema.newest_version()
     for name, each in {FIRST: settings, **settings.shards}.items():
         which = f"database {name}" if settings.shards else "database"

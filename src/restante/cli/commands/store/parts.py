@@ -35,7 +35,7 @@ def run_with_parts(
     from restante.storage.interfaces import StoreError
 
     databases = {FIRST: settings, **settings.shards}
-    bodies = {name: _connect_bodies(name, each) for name, each in databases.items()}
+    bodies = connect_bodies(settings)
     failed = False
 
     async def run(name: str, each: ClusterSettings) -> None:
@@ -72,7 +72,18 @@ async def _open_database(settings: ClusterSettings) -> AsyncIterator[Database]:
         await database.aclose()
 
 
-def _connect_bodies(name: str, settings: ClusterSettings) -> ObjectBodies | None:
+def connect_bodies(settings: ClusterSettings) -> dict[str, ObjectBodies | None]:
+    """Return the bodies of each database outside, None for none; nothing is sent to them yet.
+
+    Raises click.UsageError: the settings of an object store are invalid.
+    """
+    from restante.storage.cluster.settings import FIRST
+
+    databases = {FIRST: settings, **settings.shards}
+    return {name: _bodies_of(name, each) for name, each in databases.items()}
+
+
+def _bodies_of(name: str, settings: ClusterSettings) -> ObjectBodies | None:
     from restante.storage.cluster.bodies import ObjectBodies
     from restante.storage.cluster.settings import FIRST
 
