@@ -1,9 +1,11 @@
 # serve and test set everything up on a fresh machine with Python 3.11, python3-venv and make.
 PYTHON ?= python3
+# Packages are built with the system's Python: one of a home folder leaves its path in them.
+RELEASE_PYTHON ?= /usr/bin/python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
-.PHONY: serve test check docs bench bench-short bench-courier bench-accounts bench-cluster bench-costs bench-fetch bench-large-message bench-startup bench-testing install clean client-faults client-scores cluster faults cluster-faults fetch-faults fuzz soak
+.PHONY: serve test check docs bench bench-short bench-courier bench-accounts bench-cluster bench-costs bench-fetch bench-large-message bench-startup bench-testing install dist deb clean client-faults client-scores cluster faults cluster-faults fetch-faults fuzz soak
 
 serve: .venv/web  ## a demo account with five messages at 127.0.0.1:1110, and a page that shows each session
 	$(BIN)/pop3 dev --demo --keep demo
@@ -56,6 +58,10 @@ bench-courier:  ## unpack Debian's Courier for it, which cannot be installed bes
 		courier-authdaemon courier-authlib-userdb libcourier-unicode4 libltdl7 libgamin0
 	cd build/courier && for package in *.deb; do dpkg -x $$package .; done
 
+build/promtool:  ## unpack promtool, the checker of Prometheus, from Debian's package
+	mkdir -p $@
+	cd $@ && apt-get download prometheus && dpkg --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool
+
 build/twisted: benchmarks/twisted.txt
 	$(PYTHON) -m venv $@
 	$@/bin/pip --disable-pip-version-check --quiet install --requirement $<
@@ -99,5 +105,16 @@ install: .venv/install  ## make .venv with the command .venv/bin/pop3
 	$(PIP) --editable .[$*]
 	touch $@
 
+dist: .venv/install build/release  ## a source distribution, wheels, hashes and an SBOM in dist
+	release/dist
+
+deb: dist  ## a Debian package in dist, from the same wheel and those of constraints.txt
+	release/deb
+
+build/release: release/tools.txt
+	$(RELEASE_PYTHON) -m venv $@
+	$@/bin/pip --disable-pip-version-check --quiet install --requirement $<
+	touch $@
+
 clean:
-	rm -rf .venv build demo docs/_build
+	rm -rf .venv build demo dist docs/_build

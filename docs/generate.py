@@ -20,6 +20,7 @@ from restante.protocol.server.commands import COMMANDS, Command
 from restante.protocol.server.sasl import SERVER_MECHANISMS
 from restante.server.config.schema import Config
 from restante.server.config.section import ConfigSection
+from restante.server.metrics.catalogue import FOUND, METRICS, MetricSpec
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/generate.py. Change the code, then: make docs -->\n"
@@ -273,9 +274,47 @@ def _fault(fault: Fault) -> str:
     return f"| `{fault.name}` | {fault.sentence} | {fault.good_client} | {verdict} | {fault.seen} |"
 
 
+def metrics() -> str:
+    rows = "\n".join(map(_metric, (*METRICS, *FOUND)))
+    values = "\n".join(
+        f"| `{metric.name}` | `{label}` | {', '.join(f'`{value}`' for value in known)} |"
+        for metric in METRICS
+        for label, known in metric.labels.items()
+    )
+    return f"""{NOTE}
+# Metrics
+
+`/metrics` has these metrics, if the configuration has an address in its table [metrics]:
+[how to set it up](../how-to/metrics.md). Counters count since the start of the server. They are sums over all
+workers, and survive the end of a worker and a reload. No label has a user, an address or a domain.
+
+| metric | type | labels | meaning |
+|---|---|---|---|
+{rows}
+
+The upper bounds of a histogram are in seconds.
+
+## Values of labels
+
+The words are those of [the log](log.md). Any other word counts as `other`.
+
+| metric | label | values |
+|---|---|---|
+{values}
+"""
+
+
+def _metric(metric: MetricSpec) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    bounds = ", ".join(f"{bound:g}" for bound in metric.buckets)
+    meaning = f"{metric.meaning} Bounds: {bounds}." if bounds else metric.meaning
+    return f"| `{metric.name}` | {metric.kind} | {labels} | {meaning} |"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands,
     "configuration.md": configuration,
+    "metrics.md": metrics,
     "misbehaviours.md": misbehaviours,
     "rfc.md": requirements.page,
     "toolbox.md": toolbox,

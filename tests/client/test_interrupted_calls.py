@@ -13,8 +13,8 @@ import pytest
 
 import restante
 from restante.client import aio, asyncio_driver, blocking, socket_driver
+from restante.client.credentials import Credentials
 from restante.client.maildrop import open_maildrop
-from restante.client.mechanisms import Credentials
 from restante.client.options import Options, parse_url
 from restante.client.session import ClientSession
 from restante.client.tls import unverified_context

@@ -8,8 +8,9 @@ from typing import Any
 
 from fuzz.target import Target, choices, cut
 from restante.client import session as client_session
+from restante.client.credentials import Credentials
 from restante.client.login import log_in
-from restante.client.mechanisms import CLIENT_MECHANISMS, Credentials
+from restante.client.mechanisms import CLIENT_MECHANISMS
 from restante.client.options import Options
 from restante.client.options import Target as Server
 from restante.client.session import ClientSession, leave, prepare_login

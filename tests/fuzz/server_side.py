@@ -8,8 +8,8 @@ import itertools
 from typing import Any
 
 from fuzz.target import Target, choices, cut
+from restante.client.credentials import Credentials
 from restante.client.mechanisms import CLIENT_MECHANISMS as SPOKEN
-from restante.client.mechanisms import Credentials
 from restante.protocol import lines
 from restante.protocol.client.sasl import Responder
 from restante.protocol.errors import Refusal, ResponseCode

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restante.client.mechanisms import CLIENT_MECHANISMS, Credentials, apop_digest
+from restante.client.credentials import Credentials
+from restante.client.mechanisms import CLIENT_MECHANISMS, apop_digest
 from restante.protocol.client import operations, sasl
 from restante.protocol.client.connection import ServerPeer
 from restante.protocol.client.pipeline import Operation, carry_out, pipeline

@@ -48,6 +48,10 @@ class UncertainError(UnavailableError):
     """A name was not found, and no other name was ever found: the lookup may be broken."""
 
 
+class UndecidedError(UnavailableError):
+    """A password is wrong, or one of those that cannot be read now. It counts as a failure."""
+
+
 class Authenticator(Protocol):
     """Verifies passwords without blocking the event loop.
 
@@ -117,15 +121,15 @@ class KnowsQuotas(Protocol):
 
 
 class AccountDirectory(Authenticator, Protocol):
-    """An authenticator for SCRAM, APOP, tokens and the like, and for delivery.
+    """An authenticator for SCRAM, APOP, tokens and the like, and for delivery."""
 
-    Attributes:
-        longest_login_delay: in seconds, of the accounts that set one; None if none does.
-        shortest_expire_days: of the accounts that set one; None if none does.
-    """
+    @property
+    def longest_login_delay(self) -> int | None:
+        """The longest of the accounts that set one, in seconds; None if none does."""
 
-    longest_login_delay: int | None
-    shortest_expire_days: int | None
+    @property
+    def shortest_expire_days(self) -> int | None:
+        """The shortest of the accounts that set one; None if none does."""
 
     def mechanisms(self) -> frozenset[str]:
         """Return the SASL mechanisms that every account can use."""

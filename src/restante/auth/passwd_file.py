@@ -137,11 +137,23 @@ def name_problem(name: str) -> str | None:
 
 @contextlib.contextmanager
 def edit(path: Path) -> Iterator[list[str]]:
-    """Lock a file of accounts, made when missing, and hand out its lines to be changed in place.
+    """Edit a file of accounts as `edit_lines` does. The first keys for SCRAM bring one for decoys.
+
+    Raises OSError.
+    """
+    with edit_lines(path) as lines:
+        before = list(lines)
+        yield lines
+        if lines != before and any("scram-" in line for line in lines) and _key(lines) is None:
+            lines.append(FAKE_SALT_KEY + base64.b64encode(secrets.token_bytes(KEY)).decode())
+
+
+@contextlib.contextmanager
+def edit_lines(path: Path) -> Iterator[list[str]]:
+    """Lock a file, made when missing, and hand out its lines to be changed in place.
 
     The lines are written back when the block ends well: to a new file, moved over the old one, so
-    that no reader ever sees half of it. Owner and mode stay. The first keys for SCRAM bring one for
-    decoys. Raises OSError.
+    that no reader ever sees half of it. Owner and mode stay. Raises OSError.
     """
     with _lock_file(path) as file:
         status = os.fstat(file)
@@ -149,8 +161,6 @@ def edit(path: Path) -> Iterator[list[str]]:
         before = list(lines)
         yield lines
         if lines != before:
-            if any("scram-" in line for line in lines) and _key(lines) is None:
-                lines.append(FAKE_SALT_KEY + base64.b64encode(secrets.token_bytes(KEY)).decode())
             _replace(path, lines, status)
 
 

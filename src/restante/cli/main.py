@@ -82,6 +82,15 @@ SECTIONS = {
             "Check the configuration file of `pop3 serve`, or show it with all defaults.",
         ),
         "user": Subcommand("commands.user:user", "Add, change, list and remove accounts."),
+        "sessions": Subcommand(
+            "commands.control:sessions", "Show the sessions of a running server."
+        ),
+        "kick": Subcommand(
+            "commands.control:kick", "End the sessions of a user or an address, or one session."
+        ),
+        "status": Subcommand(
+            "commands.control:status", "Show the processes, addresses and certificates of a server."
+        ),
         "deliver": Subcommand(
             "commands.deliver:deliver", "Deliver the message on standard input to USER."
         ),

@@ -23,9 +23,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Self, Unpack
 
 from restante.client import maildrop, messages, socket_driver
+from restante.client.credentials import Credentials
 from restante.client.header_part import HeaderPart
 from restante.client.io import end_time
-from restante.client.mechanisms import Credentials
 from restante.client.options import merge
 from restante.client.session import ClientSession, leave, without_capa
 from restante.client.token_source import call_in_time, is_token_refused, token_options

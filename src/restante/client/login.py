@@ -14,7 +14,6 @@ from restante.client.mechanisms import (
     NAMELESS,
     NO_NAME,
     TOKENS,
-    Credentials,
     apop_digest,
     unusable_reason,
 )
@@ -33,6 +32,7 @@ from restante.protocol.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from restante.client.credentials import Credentials
     from restante.client.session import ClientSession
     from restante.protocol.client.effects import Dialogue
     from restante.protocol.client.pipeline import Operation

@@ -29,7 +29,7 @@ from restante.protocol.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from restante.client.mechanisms import Credentials
+    from restante.client.credentials import Credentials
     from restante.client.session import ClientSession
     from restante.protocol.client.connection import ServerPeer
     from restante.protocol.client.effects import Dialogue

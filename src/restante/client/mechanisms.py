@@ -7,42 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from restante.protocol.client.sasl import SaslRefusal
+from restante.client.scram import check_credentials, scram
 from restante.protocol.saslprep import saslprep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import scramp
-
+    from restante.client.credentials import Credentials
     from restante.protocol.client.sasl import Responder
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Credentials:
-    """User, secret and security of the connection for a login."""
-
-    user: str
-    password: str
-    host: str = ""
-    port: int = 0
-    binding: tuple[str, bytes] | None = None  # of the channel, by name
-    server_has_plus: bool = False
-    timestamp: str = ""  # of the greeting, for APOP
-
-
-MAX_ITERATIONS = 2_000_000  # of SCRAM: about a second of processor time
-
-_SERVER_FIRST = re.compile(rb"r=[!-+\--~]+,s=[A-Za-z0-9/+]+={0,2},i=([1-9][0-9]{0,17})(?:,[ -~]*)?")
 _MESSAGE_ID = re.compile(rb"<[!-;=?A-~]+@[!-;=?A-~]+>")
 
 Begin: TypeAlias = "Callable[[Credentials], Responder]"
-
-# Server errors that indicate a relayed conversation: RFC 5802 section 7.
-_ANOTHER_CHANNEL = (b"e=channel-bindings-dont-match", b"e=server-does-support-channel-binding")
 
 
 def plain(credentials: Credentials) -> Responder:
@@ -87,57 +66,6 @@ def xoauth2(credentials: Credentials) -> Responder:
     yield b""
 
 
-def scram(mechanism: str) -> Begin:
-    """RFC 5802, RFC 7677: both sides prove that they know the password, and do not send it."""
-
-    def respond(credentials: Credentials) -> Responder:
-        import scramp
-
-        client = _scram_client(mechanism, credentials)
-        message = b""
-        try:
-            message = yield client.get_client_first().encode()
-            client.set_server_first(message.decode())
-            _check_first(message)
-            message = yield client.get_client_final().encode()
-            client.set_server_final(message.decode())
-        except (scramp.ScramException, ValueError, LookupError) as error:
-            if message.startswith(b"e=") and not message.startswith(_ANOTHER_CHANNEL):
-                raise SaslRefusal(message.decode("ascii", "replace")) from None
-            text = f"the server did not prove that it knows the password: {error}"
-            raise ValueError(text) from error
-        yield b""
-
-    return respond
-
-
-def _check_first(message: bytes) -> None:
-    """Raise ValueError where a server's first message asks for what no proof is made of.
-
-    Its number of iterations decides how long the client computes. That there are at least 4096 of
-    them (RFC 7677 section 4) is for scramp to see.
-    """
-    found = _SERVER_FIRST.fullmatch(message)
-    if not found:
-        raise ValueError("its first message is not SCRAM")
-    if int(found[1]) > MAX_ITERATIONS:
-        raise ValueError(
-            f"it asks for {int(found[1])} iterations, and {MAX_ITERATIONS} are computed at most"
-        )
-
-
-def _scram_client(mechanism: str, credentials: Credentials) -> scramp.ScramClient:
-    import scramp
-
-    bound = mechanism.endswith("-PLUS")
-    # Say that we could bind to a server that does not claim it can: it objects if it can, for then
-    # an attacker removed its claim on the way. RFC 5802 section 6.
-    binding = credentials.binding if bound or not credentials.server_has_plus else None
-    return scramp.ScramClient(
-        [mechanism], credentials.user, credentials.password, channel_binding=binding
-    )
-
-
 CLIENT_MECHANISMS: dict[str, Begin] = {
     "SCRAM-SHA-256-PLUS": scram("SCRAM-SHA-256-PLUS"),
     "SCRAM-SHA-256": scram("SCRAM-SHA-256"),
@@ -168,11 +96,9 @@ def unusable_reason(credentials: Credentials, mechanism: str) -> str:
         return ""
     if mechanism.endswith("-PLUS") and credentials.binding is None:
         return "it requires TLS 1.2"
-    import scramp
-
     try:
-        _scram_client(mechanism, credentials)
-    except scramp.ScramException as error:
+        check_credentials(credentials)
+    except ValueError as error:
         return f"SASLprep rejects the name or the password ({error})"
     return ""
 

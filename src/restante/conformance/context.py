@@ -9,7 +9,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from restante.client.mechanisms import CLIENT_MECHANISMS, TOKENS, Credentials
+from restante.client.credentials import Credentials
+from restante.client.mechanisms import CLIENT_MECHANISMS, TOKENS
 from restante.conformance import sample_messages
 from restante.conformance.check import Deviation, NotTestable
 from restante.conformance.raw_connection import RawConnection, ServerUnderTest, dial, quote

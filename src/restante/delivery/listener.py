@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from restante.auth.wrapped_accounts import unwrap
 from restante.delivery.connection import DeliveryConnection
 from restante.delivery.deliverer import Deliverer
 from restante.delivery.protocol.session import Dialect
@@ -97,12 +98,12 @@ class DeliveryListener:
 
     def _quotas(self, context: ServerContext) -> QuotaDelivery | None:
         make = self.quotas
-        return make(context.store, context.authenticator, context.log) if make else None
+        return make(context.store, unwrap(context.authenticator), context.log) if make else None
 
     def _sessions(self, context: ServerContext) -> DeliverySessions:
         deliverer = Deliverer(
             store=context.store,
-            recipients=self.recipients(context.store, context.authenticator),
+            recipients=self.recipients(context.store, unwrap(context.authenticator)),
             log=context.log,
             delimiter=self.settings.recipient_delimiter,
             default_domain=context.default_domain,

@@ -8,7 +8,7 @@ connections share, the `listener`, and `extra_listener` for delivery, at `unix_s
 them; `deadlines` and `client_bounds` are theirs. `connection` is one client, `tls` its encryption,
 `limits` what holds for all clients together, `event_log` the log, where `session_ids` tie events.
 `background`, `expiry` and `upkeep` run by the clock, and so does `peers`, which lets the nodes of a
-cluster know of each other.
+cluster know of each other. Through `control`, an administrator sees and ends sessions.
 
 Always: a client never sees an exception's text. Whatever a peer, a disk or another program does,
 time, memory, threads and log are bounded: docs/reference/bounds.md.

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from restante.server.context import ServerContext
     from restante.server.extra_listener import ExtraListener
     from restante.server.listener import ConnectionFactory
+    from restante.server.metrics.listener import MetricsListener
     from restante.server.processes.generation import WorkerGeneration
     from restante.server.tls.certificates import Certificates
 
@@ -87,21 +88,27 @@ class _Application:
 
     def run_alone(self) -> None:
         """Serve in this process. Raises ConfigError, ListenError."""
-        log, writer = event_log.configure_log(self.config.log.format)
+        metrics = components.build_metrics(self.config, self.manager.sockets)
+        observer = metrics.recorder if metrics else None
+        log, writer = event_log.configure_log(self.config.log.format, observer=observer)
         try:
-            context = components.build_context(self.config, log)
+            context = components.build_context(self.config, log, observer=observer)
+            components.prepare_control(self.config)
             raise_file_limit()
             limit_arenas()
             shorten_switch_interval()
             with (
                 _open_extra_listeners(self.extra_listeners) as opened,
+                _open_metrics(metrics),
                 asyncio.Runner(loop_factory=loop_factory()) as runner,
             ):
-                runner.run(self._serve(context, opened))
+                runner.run(self._serve(context, opened, metrics))
         finally:
             writer.close()
 
-    async def _serve(self, context: ServerContext, opened: OpenedListeners) -> None:
+    async def _serve(
+        self, context: ServerContext, opened: OpenedListeners, metrics: MetricsListener | None
+    ) -> None:
         config, manager = self.config, self.manager
         loop = asyncio.get_running_loop()
         report_incidents(context.log, context.limit_log)
@@ -119,6 +126,9 @@ class _Application:
         expiry = components.build_expiry(config, context)
         async with contextlib.AsyncExitStack() as stack:
             await components.enter_store(stack, context.store)
+            note_listening = await stack.enter_async_context(
+                components.serving_metrics(metrics, context, certificates)
+            )
             await stack.enter_async_context(sharing_with_peers(context))
             for listener, sockets in opened:
                 await stack.enter_async_context(listener.serve(sockets, context))
@@ -126,7 +136,10 @@ class _Application:
                 serve_listeners(context, listens, config.timeouts.stop, manager.sockets)
             )
             addresses = [format_host_port(*socket.getsockname()[:2]) for socket in found]
+            control = components.serve_control(config, context, lambda: addresses, certificates)
+            await stack.enter_async_context(control)
             _log_addresses(config, addresses, context.log, has_tls=bool(certificates))
+            note_listening()
             self._report_ready(addresses, context.log)
             async with background_tasks(context, expiry, certificates), manager.staying_alive():
                 await stop.wait()
@@ -146,9 +159,15 @@ class _Application:
         # limit. No thread runs before a fork either: a lock that it holds at that moment is never
         # released.
         config = self.config
-        log, writer = event_log.configure_shared_log(config.log.format, ProcessLock())
-        shared = SharedLimits(MAX_GENERATIONS * count, config.limits.connections)
-        inherited = WorkerResources(log=log, writer=writer, shared=shared)
+        columns = MAX_GENERATIONS * count
+        metrics = components.build_metrics(config, self.manager.sockets, columns + 1)
+        observer = None
+        if metrics is not None:
+            observer = metrics.recorder
+            observer.memory.bind_process(columns)  # the supervisor's own
+        log, writer = event_log.configure_shared_log(config.log.format, ProcessLock(), observer)
+        shared = SharedLimits(columns, config.limits.connections)
+        inherited = WorkerResources(log=log, writer=writer, shared=shared, metrics=metrics)
         raise_file_limit()
         limit_arenas()
         shorten_switch_interval()
@@ -167,7 +186,7 @@ class _Application:
             serving = True
 
         load_config = self.load_config or (lambda: config)
-        with _open_extra_listeners(self.extra_listeners) as opened:
+        with _open_extra_listeners(self.extra_listeners) as opened, _open_metrics(metrics):
             Supervisor(count, inherited, opened, load_config, self.manager).run(
                 config, report_ready
             )
@@ -222,3 +241,14 @@ def _open_extra_listeners(extra_listeners: Sequence[ExtraListener]) -> Iterator[
             stack.callback(listener.close)
             opened.append((listener, listener.open()))
         yield opened
+
+
+@contextlib.contextmanager
+def _open_metrics(metrics: MetricsListener | None) -> Iterator[None]:
+    """Open the address of metrics in the same way."""
+    if metrics is None:
+        yield
+        return
+    with contextlib.closing(metrics):
+        metrics.open()
+        yield

@@ -12,8 +12,10 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import PASSWORDS, ListsAccounts
+from restante.auth.wrapped_accounts import unwrap
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import AuthOffer
+from restante.server.added_logins import add_logins
 from restante.server.addresses import ListenAddress
 from restante.server.backends import (
     build_accounts,
@@ -36,7 +38,7 @@ from restante.server.tls.certificates import Certificates
 from restante.storage.interfaces import Expires, Lives, StoreError, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
     from structlog.typing import FilteringBoundLogger
 
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
     from restante.server.config.server_sections import LimitsSection
     from restante.server.extra_listener import ExtraListener
     from restante.server.limits.shared_limits import SharedLimits
+    from restante.server.metrics.listener import MetricsListener
+    from restante.server.observer import ServerObserver
     from restante.storage.interfaces import Store
 
 
@@ -59,11 +63,14 @@ LISTED = (
 
 
 def build_context(
-    config: Config, log: FilteringBoundLogger, shared: SharedLimits | None = None
+    config: Config,
+    log: FilteringBoundLogger,
+    shared: SharedLimits | None = None,
+    observer: ServerObserver | None = None,
 ) -> ServerContext:
     """Return what all connections share; `shared` is what all workers do."""
     store = build_store(config, log)
-    accounts = build_accounts(config, log)
+    accounts = add_logins(config, build_accounts(config, log), log)
     tokens = build_tokens(config)
     return ServerContext(
         store=store,
@@ -78,6 +85,7 @@ def build_context(
         tokens=tokens,
         utf8_headers=config.mail.utf8_headers,
         offer=_offers(config, accounts, tokens=tokens is not None),
+        observer=observer,
     )
 
 
@@ -122,7 +130,7 @@ def check_store(store: Store) -> None:
 
 def build_expiry(config: Config, context: ServerContext) -> MailExpiry | None:
     """Return the expiry of old mail, or None if the accounts cannot be listed."""
-    accounts, store = context.authenticator, context.store
+    accounts, store = unwrap(context.authenticator), context.store
     if isinstance(accounts, ListsAccounts) and accounts.can_list and isinstance(store, Expires):
         return MailExpiry(store, accounts, config.mail.expire_days, context.log)
     if config.mail.expire_days is not None:
@@ -219,6 +227,64 @@ def _build_auth_socket(
             activated=activated,
         )
     ]
+
+
+def serve_control(
+    config: Config,
+    context: ServerContext,
+    addresses: Callable[[], Sequence[str]],
+    certificates: Sequence[Certificates],
+) -> contextlib.AbstractAsyncContextManager[None]:
+    """Return what answers at the control socket of this process, if there is to be one."""
+    if config.control.folder is None:
+        return contextlib.nullcontext()
+    from restante.server.control.service import ControlService, serving_control
+
+    return serving_control(config.control, ControlService(context, addresses, certificates))
+
+
+def prepare_control(config: Config) -> None:
+    """Make the folder of the control sockets ready."""
+    if config.control.folder is not None:
+        from restante.server.control.service import prepare_folder
+
+        prepare_folder(config.control)
+
+
+def build_metrics(
+    config: Config, activated: ActivatedSockets | None = None, processes: int = 1
+) -> MetricsListener | None:
+    """Return the listener for metrics, None if the configuration names no address for it.
+
+    `activated` has sockets that are open already. At most `processes` count at once.
+    """
+    if config.metrics.listen is None:
+        return None
+    try:
+        from restante.server.metrics.listener import MetricsListener
+    except ImportError as error:
+        hint = "pip install 'restante[metrics]'"
+        raise ConfigError([f"metrics.listen: requires {error.name}; {hint}"]) from error
+    from restante.server.metrics.memory import MetricMemory
+    from restante.server.metrics.recorder import Recorder
+
+    recorder = Recorder(MetricMemory(processes))
+    return MetricsListener(settings=config.metrics, recorder=recorder, activated=activated)
+
+
+@contextlib.asynccontextmanager
+async def serving_metrics(
+    metrics: MetricsListener | None, context: ServerContext, certificates: Sequence[Certificates]
+) -> AsyncIterator[Callable[[], object]]:
+    """Answer questions about the server while the block runs, if it measures itself.
+
+    The block gets a function to call once connections are accepted.
+    """
+    if metrics is None:
+        yield bool
+        return
+    async with metrics.serve(context, certificates) as readiness:
+        yield readiness.note_listening
 
 
 def reload(certificates: Iterable[Certificates]) -> None:

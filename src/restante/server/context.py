@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from restante.auth.interfaces import Authenticator
     from restante.auth.oauth import Tokens
+    from restante.server.observer import ServerObserver
     from restante.server.policies import Utf8HeaderPolicy
     from restante.storage.interfaces import LockedMaildrop, Store
 
@@ -49,6 +50,7 @@ class ServerContext:
     limits: ServerLimits = field(default_factory=ServerLimits)
     connections: ConnectionRegistry = field(default_factory=ConnectionRegistry)
     header_downgrades: DowngradeCache = field(default_factory=DowngradeCache)
+    observer: ServerObserver | None = None  # where the server measures itself
 
     limit_log: LimitLog = field(init=False)  # of limits that are reached
     session_log: SessionLog = field(init=False)  # of clients
@@ -60,7 +62,7 @@ class ServerContext:
         store, accounts = self.store, self.authenticator
         at_once: int | None = getattr(accounts, "at_once", None)
         derived = {
-            "limit_log": LimitLog(self.log),
+            "limit_log": LimitLog(self.log, observer=self.observer),
             "session_log": SessionLog(self.log),
             "open_cached": store.open_cached if isinstance(store, OpensCached) else None,
             "login_cache": accounts if isinstance(accounts, CachesLogins) else None,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from restante.server.journal import JournalSocket
     from restante.server.limits.failures import FailureTable
     from restante.server.limits.process_lock import ProcessLock
+    from restante.server.observer import ServerObserver
 
 Format: TypeAlias = Literal["text", "json"]
 
@@ -64,6 +65,7 @@ class LogWriter:
         self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._lost = 0
         self._thread: threading.Thread | None = None
+        self.on_lost: Callable[[int], object] = bool  # called with the number of lines lost
         self.at_begin: Callable[[], object] = bool  # called in a process that was just forked
         self.at_end: Callable[[], object] = bool  # writes the last lines
         self.at_close: Callable[[], object] = bool  # called after the last line
@@ -83,7 +85,7 @@ class LogWriter:
         elif self._waiting.qsize() < MOST_WAITING:
             self._waiting.put(line)
         else:
-            self._lost += 1
+            self._lose(1)
 
     def close(self, patience: float = 1) -> None:
         """Write the waiting lines, within a number of seconds."""
@@ -116,26 +118,30 @@ class LogWriter:
 
     def _write_soon(self, line: str) -> None:
         if self._turn is not None and not self._turn.acquire(self.patience or 0):
-            self._lost += 1
+            self._lose(1)
             return
         try:
             if self.patience is None or select.select([], [self._file], [], self.patience)[1]:
                 self._write([line])
             else:
-                self._lost += 1
+                self._lose(1)
         finally:
             if self._turn is not None:
                 self._turn.release()
 
     def _write(self, lines: list[str]) -> None:
         lost, self._lost = self._lost, 0
-        if lost:
-            lines.append(self._format_lost(lost))
+        told = [self._format_lost(lost)] if lost else []
         try:
-            self._file.writelines(f"{line}\n" for line in lines)
+            self._file.writelines(f"{line}\n" for line in [*lines, *told])
             self._file.flush()
         except (OSError, ValueError):
-            self._lost += len(lines)
+            self._lost += lost
+            self._lose(len(lines))
+
+    def _lose(self, lines: int) -> None:
+        self._lost += lines
+        self.on_lost(lines)
 
 
 class _Finisher:
@@ -148,6 +154,7 @@ class _Finisher:
         *,
         pid: bool,
         written: FailureTable | None = None,
+        observer: ServerObserver | None = None,
     ) -> None:
         self.rate = LogRate(
             lambda event: writer.write(self.finish("warning", event)), written=written
@@ -155,14 +162,20 @@ class _Finisher:
         self._write = writer.write
         self._render = render
         self._pid = pid
+        self._observer = observer
         self._second = 0, ""  # since 1970, and as text
 
     def log(self, level: str, name: str, context: Context, values: EventDict) -> None:
         """Write an event, unless there are too many of its kind."""
         event = {**context, **values} if context else values
         event["event"] = name
+        if self._observer is not None:
+            event["level"] = level
+            self._observer.note_event(event)
         if self.rate.allows(event):
             self._write(self.finish(level, event))
+        elif self._observer is not None:
+            self._observer.note_left_out()
 
     def finish(self, level: str, event: EventDict) -> str:
         """Return the line of an event, with the time in the form of RFC 3339."""
@@ -208,10 +221,14 @@ class _EventLogger(structlog.BoundLoggerBase):
 
 
 def configure_log(
-    form: Format, file: IO[str] = sys.stderr, *, threaded: bool = True
+    form: Format,
+    file: IO[str] = sys.stderr,
+    *,
+    threaded: bool = True,
+    observer: ServerObserver | None = None,
 ) -> tuple[FilteringBoundLogger, LogWriter]:
     """Return a log, and the writer to close at the end. Without a thread, lines come at once."""
-    log, writer = _prepare(form, file)
+    log, writer = _prepare(form, file, observer=observer)
     if threaded:
         writer.begin()
     else:
@@ -219,7 +236,9 @@ def configure_log(
     return log, writer
 
 
-def configure_shared_log(form: Format, turn: ProcessLock) -> tuple[FilteringBoundLogger, LogWriter]:
+def configure_shared_log(
+    form: Format, turn: ProcessLock, observer: ServerObserver | None = None
+) -> tuple[FilteringBoundLogger, LogWriter]:
     """Return a log for processes that will be forked. Each line has its process.
 
     Each of them begins its writer after the fork, and closes it at its end. They share the rate.
@@ -227,7 +246,7 @@ def configure_shared_log(form: Format, turn: ProcessLock) -> tuple[FilteringBoun
     from restante.server.limits.shared_table import SharedTimestamps
 
     written = SharedTimestamps(MOST_COUNTED)
-    log, writer = _prepare(form, sys.stderr, turn, pid=True, written=written)
+    log, writer = _prepare(form, sys.stderr, turn, written=written, observer=observer)
     writer.at_begin = written.after_fork
     return log, writer
 
@@ -237,8 +256,8 @@ def _prepare(
     file: IO[str],
     turn: ProcessLock | None = None,
     *,
-    pid: bool = False,
     written: FailureTable | None = None,
+    observer: ServerObserver | None = None,
 ) -> tuple[FilteringBoundLogger, LogWriter]:
     journal = connect_journal(file)
     writer = LogWriter(
@@ -247,10 +266,12 @@ def _prepare(
         turn,
     )
     render = _as_json if form == "json" else _as_text
+    if observer is not None:
+        writer.on_lost = observer.note_lost_lines
     if journal is not None:
         writer.at_close = journal.close
         render = functools.partial(_as_entry, render)
-    finisher = _Finisher(writer, render, pid=pid, written=written)
+    finisher = _Finisher(writer, render, pid=turn is not None, written=written, observer=observer)
     writer.at_end = finisher.rate.begin_anew
     log = structlog.wrap_logger(finisher, processors=[], wrapper_class=_EventLogger)
     bound = log.bind()  # a logger that was never bound is made anew for each line

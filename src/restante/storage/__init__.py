@@ -20,6 +20,7 @@ from restante.lazy_names import make_loader
 from restante.storage.interfaces import (
     BoundsDeliveries,
     BusyError,
+    ChecksItself,
     ClaimsRounds,
     DelaysLogins,
     ExpiredMessage,
@@ -59,6 +60,7 @@ __all__ = [
     "Body",
     "BoundsDeliveries",
     "BusyError",
+    "ChecksItself",
     "ClaimsRounds",
     "DelaysLogins",
     "DeletedMessage",

@@ -1,4 +1,4 @@
-"""Whether a user has a maildrop below the mail folder."""
+"""Whether the mail folder is there, and whether a user has a maildrop below it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from restante.storage.paths import Layout
+
+
+async def check_folder(layout: Layout) -> None:
+    """Raise StoreError if the mail folder cannot be entered: it is gone, or its disk is."""
+    await DISK.run(str(layout.root), functools.partial(_check_folder, layout.root))
+
+
+def _check_folder(root: Path) -> None:
+    try:
+        os.stat(os.path.join(root, "."))
+    except OSError as error:
+        raise StoreError(f"the mail folder: {error.strerror}", path=str(root)) from error
 
 
 async def has_maildrop(layout: Layout, owner: str) -> bool:

@@ -291,6 +291,14 @@ class HasPeers(Protocol):
 
 
 @runtime_checkable
+class KicksUsers(Protocol):
+    """A store of several nodes, which can end a user's sessions at all of them."""
+
+    async def kick(self, owner: str) -> None:
+        """End the sessions of an owner, within two seconds. Raises StoreError."""
+
+
+@runtime_checkable
 class Knows(Protocol):
     """A store that knows which maildrops exist, for accounts that cannot be listed, such as PAM."""
 
@@ -300,6 +308,14 @@ class Knows(Protocol):
         Raises StoreError: this cannot be found out now, and mail for the name must wait. The same
         applies if there is no maildrop at all, since a disk may not be mounted.
         """
+
+
+@runtime_checkable
+class ChecksItself(Protocol):
+    """A store that can find out whether it can be used, without a look into any maildrop."""
+
+    async def check(self) -> None:
+        """Raise StoreError if the store cannot be used now."""
 
 
 @runtime_checkable

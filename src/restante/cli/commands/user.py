@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from restante.cli.commands.app_password import app_password
 from restante.cli.options.accounts import accounts_options
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ scram_option = click.option(
 @click.group()
 def user() -> None:
     """Add, change, list and remove accounts."""
+
+
+user.add_command(app_password)
 
 
 @user.command()
@@ -63,6 +67,9 @@ def passwd(name: str, accounts: Accounts, *, stdin: bool, scram: bool) -> None:
     accounts.require_known(name)
     accounts.change(name, *_new_credentials(stdin=stdin, scram=scram))
     click.echo(f"Changed the password of {name}.")
+    labels = accounts.app_passwords.labels().get(name) if accounts.app_passwords else None
+    if labels:
+        click.echo(f"Note: its app passwords still log in: {', '.join(labels)}", err=True)
 
 
 @user.command("list")
@@ -85,6 +92,8 @@ def list_(accounts: Accounts, *, names: bool, as_json: bool) -> None:
 def remove(name: str, accounts: Accounts) -> None:
     """Remove an account. Its mail is not deleted."""
     accounts.remove(name)
+    if accounts.app_passwords:
+        accounts.app_passwords.remove_all(name)
     click.echo(f"Removed {name}. Its mail was not deleted.")
 
 

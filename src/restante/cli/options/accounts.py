@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from restante.auth.postgresql_accounts import AccountTable
     from restante.auth.scram import ScramKeys
+    from restante.cli.options.app_passwords import AppPasswords
     from restante.cli.output.account_list import Form
 
 T = TypeVar("T")
@@ -25,7 +26,13 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 
 class Accounts(Protocol):
-    """Some accounts. All methods raise click.ClickException."""
+    """Some accounts. All methods raise click.ClickException.
+
+    Attributes:
+        app_passwords: theirs, if the configuration has a file of them.
+    """
+
+    app_passwords: AppPasswords | None
 
     def require_new(self, name: str) -> None:
         """Require that no account has this name."""
@@ -49,8 +56,9 @@ class Accounts(Protocol):
 class FileAccounts:
     """The accounts in a password file."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, app_passwords: AppPasswords | None = None) -> None:
         self._file = file
+        self.app_passwords = app_passwords
 
     def require_new(self, name: str) -> None:
         """Require that no line has this name; the file may be missing."""
@@ -99,7 +107,11 @@ class FileAccounts:
 
         with self._errors():
             accounts = passwd_file.read(self._file)
-        found = [AccountSummary.of(entry) for entry in accounts.by_name.values()]
+        labels = self.app_passwords.labels() if self.app_passwords else {}
+        found = [
+            AccountSummary.of(entry, labels.get(entry.name, ()))
+            for entry in accounts.by_name.values()
+        ]
         width = max((len(each.name) for each in found), default=0)
         for line in write_lines(found, form, min(width, WIDEST_NAME)):
             click.echo(line)
@@ -135,8 +147,9 @@ class TableAccounts:
 
     place = "the table account of the cluster"
 
-    def __init__(self, table: AccountTable) -> None:
+    def __init__(self, table: AccountTable, app_passwords: AppPasswords | None = None) -> None:
         self._table = table
+        self.app_passwords = app_passwords
 
     def require_new(self, name: str) -> None:
         """Require that no row has this name."""
@@ -168,9 +181,12 @@ class TableAccounts:
         """Print the accounts, as their pages come."""
         from restante.cli.output.account_list import AccountSummary, write_lines
 
+        labels = self.app_passwords.labels() if self.app_passwords else {}
+
         async def print_each() -> None:
             async for row in self._table.rows():
-                for line in write_lines([AccountSummary.of_row(row)], form):
+                account = AccountSummary.of_row(row, labels.get(row["name"], ()))
+                for line in write_lines([account], form):
                     click.echo(line)
 
         _wait(print_each())
@@ -223,13 +239,16 @@ def find_default() -> Path:
 
 def _find_configured(file: Path) -> Accounts:
     """Return the accounts of a configuration. Raises click.UsageError."""
+    from restante.cli.options.app_passwords import AppPasswords
     from restante.server import backends
     from restante.server.config import loader
 
     try:
         config = loader.load(file, {})
+        path = config.accounts.app_passwords
+        app_passwords = AppPasswords(config, path) if path else None
         if config.accounts.users:
-            return FileAccounts(config.accounts.users)
+            return FileAccounts(config.accounts.users, app_passwords)
         dsn = backends.account_table_dsn(config)
     except loader.ConfigError as error:
         raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
@@ -240,7 +259,7 @@ def _find_configured(file: Path) -> Accounts:
         )
     from restante.auth.postgresql_accounts import AccountTable
 
-    return TableAccounts(AccountTable(dsn))
+    return TableAccounts(AccountTable(dsn), app_passwords)
 
 
 def _wait(work: Awaitable[T]) -> T:

@@ -31,11 +31,12 @@ class AccountSummary:
     secret: bool = False  # for APOP and CRAM-MD5
     tls_required: bool = False
     networks: tuple[str, ...] = ()  # from where it can log in, () for everywhere
+    app_passwords: tuple[str, ...] = ()  # their labels
     login_delay: int | None = None  # seconds
     expire_days: int | None = None
 
     @classmethod
-    def of(cls, entry: PasswdEntry) -> AccountSummary:
+    def of(cls, entry: PasswdEntry, app_passwords: Iterable[str]) -> AccountSummary:
         """Return the summary of a line of the accounts file."""
         end = None if entry.end is None else time.strftime("%Y-%m-%d", time.gmtime(entry.end))
         return cls(
@@ -46,40 +47,47 @@ class AccountSummary:
             secret=entry.secret is not None,
             tls_required=entry.tls_required,
             networks=entry.networks,
+            app_passwords=tuple(app_passwords),
             login_delay=entry.login_delay,
             expire_days=entry.expire_days,
         )
 
     @classmethod
-    def of_row(cls, row: Mapping[str, Any]) -> AccountSummary:
+    def of_row(cls, row: Mapping[str, Any], app_passwords: Iterable[str]) -> AccountSummary:
         """Return the summary of a row in the table of a cluster."""
         return cls(
             name=row["name"],
             locked="the administrator" if row["locked"] else None,
+            app_passwords=tuple(app_passwords),
             login_delay=row["login_delay"],
             expire_days=row["expire_days"],
         )
 
     def details(self) -> Iterator[str]:
         """Yield in words what distinguishes the account from one with a password only."""
+        yield from self._restrictions()
+        if self.scram:
+            yield "SCRAM"
+        if self.secret:
+            yield "secret"
+        if self.app_passwords:
+            yield f"app passwords: {', '.join(map(plain, self.app_passwords))}"
+        if self.login_delay is not None:
+            yield f"login delay {self.login_delay} s"
+        if self.expire_days is not None:
+            yield f"mail expires after {self.expire_days} days"
+
+    def _restrictions(self) -> Iterator[str]:
         if self.locked == "expired":
             yield f"expired on {self.expires}"
         elif self.locked:
             yield f"locked by {self.locked}"
         elif self.expires:
             yield f"expires on {self.expires}"
-        if self.scram:
-            yield "SCRAM"
-        if self.secret:
-            yield "secret"
         if self.tls_required:
             yield "TLS required"
         if self.networks:
             yield f"only from {' '.join(self.networks)}"
-        if self.login_delay is not None:
-            yield f"login delay {self.login_delay} s"
-        if self.expire_days is not None:
-            yield f"mail expires after {self.expire_days} days"
 
 
 def write_lines(accounts: Iterable[AccountSummary], form: Form, width: int = 0) -> Iterator[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REQUIREMENT = re.compile(r"([\w.-]+)[^;]*(?:;.*extra == ['\"]([\w-]+)['\"])?")
-FOR_DEVELOPERS = {"all", "check", "docs", "fuzz", "release", "test"}
+HIDDEN = {"check", "docs", "fuzz", "server", "test"}  # for developers, or made of others
 
 
 def describe() -> Iterator[str]:
@@ -35,7 +35,7 @@ def _parts() -> Iterator[tuple[str, str]]:
     yield "part in C", "in use" if compiled else "missing; Python does the same, more slowly"
     required = _requirements()
     yield "libraries", ", ".join(map(_with_version, required.pop("")))
-    for extra in sorted(set(required) - FOR_DEVELOPERS):
+    for extra in sorted(set(required) - HIDDEN):
         yield extra, _extra(required[extra])
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from restante.client import login
 from restante.client import session as sessions
-from restante.client.mechanisms import Credentials
+from restante.client.credentials import Credentials
 from restante.client.token_source import is_token_refused
 from restante.diagnosis import suggestions, wording
 from restante.diagnosis.context import CheckAborted

@@ -5,13 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from restante.client.mechanisms import (
-    CLEARTEXT,
-    CLIENT_MECHANISMS,
-    TOKENS,
-    Credentials,
-    unusable_reason,
-)
+from restante.client.credentials import Credentials
+from restante.client.mechanisms import CLEARTEXT, CLIENT_MECHANISMS, TOKENS, unusable_reason
 from restante.client.tls import verifying_context
 from restante.fetch.destinations.smtp_session import SmtpSession, reason
 from restante.fetch.interfaces import DestinationUnavailableError

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from restante.client.mechanisms import Credentials
+    from restante.client.credentials import Credentials
     from restante.fetch.destinations.smtp_address import SmtpAddress
     from restante.protocol.client.sasl import Responder
 

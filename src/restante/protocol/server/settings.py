@@ -71,6 +71,8 @@ class Identity:
         expire_days: days that a message stays, None for the server's setting.
         tls_required: reject the login without TLS.
         networks: those from which it can log in, such as "192.0.2.0/24"; () for all.
+        app_password: the label of the app password that it used, "" for another credential.
+        credential: what names that app password; once it is revoked, the session should end.
     """
 
     name: str
@@ -78,3 +80,5 @@ class Identity:
     expire_days: int | None = None
     tls_required: bool = False
     networks: tuple[str, ...] = ()
+    app_password: str = ""
+    credential: str = ""

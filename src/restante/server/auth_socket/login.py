@@ -76,7 +76,7 @@ class RelayedLogin:
             raise self._refusal(error) from error
         finally:
             self._authenticator.leave()
-        self._context.session_log.logged_in(self._client, identity.name, self._method)
+        self._context.session_log.logged_in(self._client, identity, self._method)
         return identity
 
     async def _converse(self) -> Identity:

@@ -97,6 +97,8 @@ class AccountsSection(ConfigSection):
     """The accounts: a password file, PAM, or a PostgreSQL, MySQL or MariaDB database.
 
     Attributes:
+        app_passwords: The file of app passwords, which `pop3 user app-password` writes. They work
+            with each source of accounts. Changes are loaded at once.
         users: The password file. Changes are loaded at once.
         pam: The PAM service, a file in /etc/pam.d.
         postgresql_dsn_file: A file with the address of the database,
@@ -120,6 +122,7 @@ class AccountsSection(ConfigSection):
             clears the cache. With a database, a cached password holds while its hash is the same.
     """
 
+    app_passwords: Path | None = None
     users: Path | None = None
     pam: str | None = None
     postgresql_dsn_file: Path | None = None

@@ -48,7 +48,8 @@ def load(file: Path | None, flags: Mapping[str, Mapping[str, object]]) -> Config
         if isinstance(table, dict):
             table.update(values)
     base = file.parent if file else Path()
-    _place_socket(data.get("delivery"), base)
+    _place_socket(data.get("delivery"), "lmtp", base)
+    _place_socket(data.get("metrics"), "listen", base)
 
     def decode(_kind: type[Path], value: Any) -> Path:
         if not isinstance(value, str | Path):
@@ -69,10 +70,10 @@ def load(file: Path | None, flags: Mapping[str, Mapping[str, object]]) -> Config
     return config
 
 
-def _place_socket(delivery: object, base: Path) -> None:
+def _place_socket(table: object, key: str, base: Path) -> None:
     """Take the file of a Unix socket as relative to the folder too."""
-    if isinstance(delivery, dict) and isinstance(delivery.get("lmtp"), str):
-        delivery["lmtp"] = resolve_socket_path(delivery["lmtp"], base)
+    if isinstance(table, dict) and isinstance(table.get(key), str):
+        table[key] = resolve_socket_path(table[key], base)
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -161,6 +162,8 @@ def _useless_without_file(config: Config) -> Iterator[str]:
     if config.accounts.pam:
         if config.login.default_domain:
             yield "login.default_domain: names of system users have no domain; omit it"
+        if config.accounts.app_passwords:
+            yield f"accounts.app_passwords: {NEEDS_NAMES}"
         if config.tls.client_ca:
             yield f"tls.client_ca: {NEEDS_NAMES}"
         for key in ("jwks", "introspection"):
@@ -233,7 +236,7 @@ def _check_listen(addresses: Iterable[str]) -> None:
         ListenAddress.parse(address)
 
 
-def _check_lmtp(place: str | None) -> None:
+def _check_local(place: str | None) -> None:
     if place is not None:
         parse_local_address(place)
 
@@ -281,7 +284,8 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
     "mail.layout": _check_layout,
     "mail.unique_ids": _check_unique_ids,
     "cluster.shards": _check_shards,
-    "delivery.lmtp": _check_lmtp,
+    "delivery.lmtp": _check_local,
+    "metrics.listen": _check_local,
     "delivery.smtp": _check_smtp,
     "server.greeting": _check_greeting,
     "server.implementation": _check_implementation,

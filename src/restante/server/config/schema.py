@@ -14,8 +14,10 @@ from restante.server.config.account_sections import (
 from restante.server.config.mail_sections import ClusterSection, DeliverySection, MailSection
 from restante.server.config.section import ConfigSection
 from restante.server.config.server_sections import (
+    ControlSection,
     LimitsSection,
     LogSection,
+    MetricsSection,
     ServerSection,
     TimeoutsSection,
     TlsSection,
@@ -36,7 +38,9 @@ class Config(ConfigSection):
     delivery: DeliverySection = msgspec.field(default_factory=DeliverySection)
     timeouts: TimeoutsSection = msgspec.field(default_factory=TimeoutsSection)
     limits: LimitsSection = msgspec.field(default_factory=LimitsSection)
+    control: ControlSection = msgspec.field(default_factory=ControlSection)
     log: LogSection = msgspec.field(default_factory=LogSection)
+    metrics: MetricsSection = msgspec.field(default_factory=MetricsSection)
 
     def settings(self) -> ProtocolSettings:
         """Return the settings of the protocol."""

@@ -109,6 +109,32 @@ class LimitsSection(ConfigSection):
     refused_logins: Annotated[int, msgspec.Meta(ge=3, le=1000)] = _DEFAULTS.refused_logins
 
 
+class ControlSection(ConfigSection):
+    """Unix sockets for `pop3 sessions`, `pop3 kick` and `pop3 status`, one for each process.
+
+    Attributes:
+        folder: The folder of the sockets, such as "/run/restante/control". The server makes it.
+        group: A group whose users can connect, beside root and the user of the server.
+    """
+
+    folder: Path | None = None
+    group: str | None = None
+
+
+class MetricsSection(ConfigSection):
+    """Figures for Prometheus, and whether the server is alive and ready, by HTTP.
+
+    Attributes:
+        listen: A loopback HOST:PORT, or the file of a Unix socket. Without it, nothing is measured.
+        socket_mode: The permissions of the socket, in octal.
+        socket_group: The group of the socket. The default is that of the folder or of the server.
+    """
+
+    listen: str | None = None
+    socket_mode: Annotated[str, msgspec.Meta(pattern="^0?[0-7]{3}$")] = "0660"
+    socket_group: str | None = None
+
+
 class LogSection(ConfigSection):
     """One line per event, on standard error.
 

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, assert_never, cast
 from restante.auth import scram
 from restante.auth.allowed_networks import admits, require_network
 from restante.auth.client_address import CLIENT_ADDRESS
-from restante.auth.interfaces import ClientCertificateError, CredentialsError, TokenError
+from restante.auth.interfaces import (
+    ClientCertificateError,
+    CredentialsError,
+    TokenError,
+    UndecidedError,
+)
 from restante.auth.usernames import saslprep_or_same, with_domain
 from restante.protocol.server.needs import Authenticate, AuthMethod, StartScram
 from restante.protocol.server.settings import Identity
@@ -156,6 +161,9 @@ class ConnectionAuthenticator:
                     self._transport, need.user, need.method.value, error.reason
                 )
                 raise ERROR_BY_METHOD.get(need.method, CredentialsError)(error.reason) from error
+            except UndecidedError:
+                throttle.note_failure(address, name, credentials)
+                raise
             throttle.clear(address, name, credentials)
             return identity
 

@@ -88,8 +88,12 @@ class SessionBackend:
             elif isinstance(need, Authenticate):
                 self._method = need.method
                 result = self._authenticator.authenticate(need)
+                if self._context.observer is not None:
+                    result = self._context.observer.time_login(result)
             elif isinstance(need, LockMaildrop):
                 result = self._lock(need)
+                if self._context.observer is not None:
+                    result = self._context.observer.time_open(result)
             elif isinstance(need, CommitDeletions):
                 result = self._commit(need.indexes)
             elif isinstance(need, SendMultiline):
@@ -225,7 +229,7 @@ class SessionBackend:
         self._maildrop = maildrop
         self.logged_in = True
         method = self._method.value if self._method is not None else ""
-        self._context.session_log.logged_in(self._transport, need.identity.name, method)
+        self._context.session_log.logged_in(self._transport, need.identity, method)
         if need.login_delay is not None:
             self._context.limits.login_delay.note(need.identity.name, need.login_delay)
         return contents

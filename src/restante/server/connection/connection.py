@@ -19,6 +19,7 @@ from restante.protocol.server.session import EndReason, Session
 from restante.protocol.status import error_reply
 from restante.server.client_bounds import MAX_UNREAD, TIME_SLICE
 from restante.server.connection import endings, phases
+from restante.server.connection.administered import AdministeredConnection
 from restante.server.connection.backend import BackendFactory, SessionBackend
 from restante.server.connection.keepalive import LATEST_SIGN
 from restante.server.connection.pending_work import PendingWork
@@ -29,14 +30,14 @@ from restante.server.limits.server_limits import ConnectionSlot
 from restante.server.tls.layer import TlsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine
 
     from restante.protocol.errors import LineTooLong
     from restante.protocol.server.needs import Conversation, Need, ReadLine
     from restante.server.context import ServerContext
 
 
-class Connection(asyncio.Protocol):
+class Connection(AdministeredConnection, asyncio.Protocol):
     """One client. See `phases` for the table that the methods follow."""
 
     serve: Callable[[Session], Conversation] = staticmethod(serve)  # others are for tests, which
@@ -60,7 +61,6 @@ class Connection(asyncio.Protocol):
         self._eof = False  # the client sends no more
         self._slot = ConnectionSlot(context.limits)
         self._end: EndReason | None = None
-        self._stopping: EndReason | None = None  # why it ends when it next waits for a line
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the client, or wait for what comes before a greeting."""
@@ -128,25 +128,6 @@ class Connection(asyncio.Protocol):
         else:
             self.phase = phases.LOST
             self._work.cancel()
-
-    def stop(self, why: EndReason = EndReason.SHUTDOWN) -> None:
-        """End the session after the reply under way; one that has not begun, now."""
-        self._stopping = why
-        if self.phase in phases.IDLE and not self._transport.is_closing():
-            self._close(why)
-
-    def stop_if_kicked(self, kicks: Mapping[str, float]) -> None:
-        """Stop the session if its user is in `kicks`, with a time after the connection's begin.
-
-        Times are those of the event loop.
-        """
-        if self._begun < kicks.get(self._backend.user, 0):
-            self.stop(EndReason.KICKED)
-
-    def stop_if_lost(self) -> None:
-        """Stop a session that no longer holds its maildrop."""
-        if self._backend.lost:
-            self.stop(EndReason.LOST)
 
     def abort(self) -> None:
         """End the session now, whatever it is at; only what a thread does is done to its end."""

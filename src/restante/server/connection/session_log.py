@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from restante.protocol.server.session import EndReason, Session
+    from restante.protocol.server.settings import Identity
     from restante.server.connection.login_client import LoginClient
     from restante.server.connection.proxy_protocol import ProxiedTls
     from restante.server.connection.transport import ClientTransport
@@ -35,13 +36,14 @@ class SessionLog:
             session=client.session_id,
         )
 
-    def logged_in(self, client: LoginClient, user: str, method: str) -> None:
+    def logged_in(self, client: LoginClient, identity: Identity, method: str) -> None:
         """Log that a session has got its maildrop."""
         self._log.info(
             "login",
             address=client.address,
-            user=user,
+            user=identity.name,
             method=method,
+            **_special_credential(identity),
             tls=client.tls_version,
             **_login_fields(client),
         )
@@ -125,6 +127,8 @@ class SessionLog:
         user = session.identity.name if session.identity else ""
         line: dict[str, object] = {"address": transport.address, "user": user}
         line["tls"] = transport.tls_version
+        if session.identity is not None:
+            line |= _special_credential(session.identity)
         if transport.proxied_tls is not None:
             line |= _certificate_at_proxy(transport.proxied_tls)
         line["octets_in"], line["octets_out"] = octets
@@ -144,6 +148,11 @@ def _login_fields(client: LoginClient) -> dict[str, str]:
     if client.service:
         return {"service": client.service, "session": client.session_id}
     return {"session": client.session_id}
+
+
+def _special_credential(identity: Identity) -> dict[str, str]:
+    """Return what an identity used in place of its own credentials, nothing for these."""
+    return {"app_password": identity.app_password} if identity.app_password else {}
 
 
 def _certificate_at_proxy(tls: ProxiedTls) -> dict[str, str | bool]:

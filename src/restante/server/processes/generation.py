@@ -65,8 +65,10 @@ def build_generation(
     Raises ConfigError, ListenError: then nothing has changed.
     """
     log = inherited.log
-    context = components.build_context(config, log, inherited.shared)
+    observer = inherited.metrics.recorder if inherited.metrics else None
+    context = components.build_context(config, log, inherited.shared, observer)
     components.check_store(context.store)
+    components.prepare_control(config)
     expiry = components.build_expiry(config, context)
     listens, certificates = components.build_listeners(config, log)
     sockets = _open(listens, opened, activated)

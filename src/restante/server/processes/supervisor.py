@@ -147,7 +147,7 @@ class Supervisor:
                 continue
             os.close(worker.pipe)
             self._workers.remove(worker)
-            self._inherited.shared.clear_worker(worker.column)
+            self._inherited.clear_worker(worker.column)
             self._columns.append(worker.column)
             code = os.waitstatus_to_exitcode(status)
             expected = worker.kill_at is not None and code in (0, -signal.SIGTERM)

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from restante.server import system
+from restante.server import components, system
 from restante.server.background import background_tasks
 from restante.server.listener import accept_connections, close_sockets
 from restante.server.peers import sharing_with_peers
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from restante.server.event_log import LogWriter
     from restante.server.limits.shared_limits import SharedLimits
+    from restante.server.metrics.listener import MetricsListener
     from restante.server.processes.generation import WorkerGeneration
 
 DRAIN = signal.SIGUSR1  # accept no more connections, and end with the last session
@@ -83,7 +84,14 @@ class WorkerResources:
     log: FilteringBoundLogger
     writer: LogWriter  # of that log
     shared: SharedLimits
+    metrics: MetricsListener | None = None
     death_pipe: ParentDeathPipe = field(default_factory=ParentDeathPipe)
+
+    def clear_worker(self, column: int) -> None:
+        """Forget what a worker held that has ended."""
+        self.shared.clear_worker(column)
+        if self.metrics is not None:
+            self.metrics.recorder.memory.clear_gauges(column)
 
 
 def start_worker(
@@ -114,8 +122,10 @@ def _run_worker(
     try:
         _detach_from_supervisor(inherited)
         inherited.shared.bind_worker(column)
+        if inherited.metrics is not None:
+            inherited.metrics.recorder.memory.bind_process(column)
         close_sockets(generation.unused_sockets)
-        serving = _serve(generation, number, inherited.death_pipe.end, pipe)
+        serving = _serve(generation, number, inherited, pipe)
         with asyncio.Runner(loop_factory=system.loop_factory()) as runner:
             runner.run(serving)
         status = 0
@@ -135,21 +145,36 @@ def _detach_from_supervisor(inherited: WorkerResources) -> None:
     inherited.writer.begin()
 
 
-async def _serve(generation: WorkerGeneration, number: int, death_pipe: int, pipe: int) -> None:
+async def _serve(
+    generation: WorkerGeneration, number: int, inherited: WorkerResources, pipe: int
+) -> None:
     """Serve until a signal to drain or to stop, or until the supervisor ends."""
     context, timeouts = generation.context, generation.config.timeouts
     system.report_incidents(context.log, context.limit_log)
-    stop, drain = _end_events(death_pipe)
+    stop, drain = _end_events(inherited.death_pipe.end)
     # Every session ends before its store does.
-    async with open_store(context.store), sharing_with_peers(context):
+    control = components.serve_control(
+        generation.config, context, generation.addresses, generation.certificates
+    )
+    async with (
+        open_store(context.store),
+        sharing_with_peers(context),
+        control,
+        contextlib.AsyncExitStack() as metrics,
+    ):
+        note_listening = await metrics.enter_async_context(
+            components.serving_metrics(inherited.metrics, context, generation.certificates)
+        )
         try:
             async with (
                 _extra_services(generation, number),
                 accept_connections(context, generation.listen_sockets()),
             ):
+                note_listening()
                 _beat(pipe)
                 await drain.wait()
             if not stop.is_set():
+                await metrics.aclose()  # the workers of the new configuration answer
                 await asyncio.sleep(GRACE)
                 await _wait_for_first(stop.wait(), context.connections.drain(timeouts.reload))
         finally:

@@ -99,6 +99,13 @@ class Certificates:
         for loaded in self._loaded:
             self._log_loaded(loaded)
 
+    def ends(self) -> list[tuple[str, str]]:
+        """Return each certificate's file, and its end as RFC 3339 writes it."""
+        return [
+            (str(each.pair.certificate), each.certificate.not_valid_after_utc.isoformat())
+            for each in self._loaded
+        ]
+
     def end_point_binding(self, context: ssl.SSLContext) -> bytes:
         """Return the channel binding of the certificate in a context, b"" if it has none."""
         return self._end_points.get(context, b"")

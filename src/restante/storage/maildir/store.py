@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from restante.quota import MailUsage
 from restante.storage.disk_latency import DiskLatency
 from restante.storage.disk_threads import DISK
-from restante.storage.existence import has_maildrop
+from restante.storage.existence import check_folder, has_maildrop
 from restante.storage.fs import as_store_error, close_quietly, open_dir_beneath, open_existing
 from restante.storage.interfaces import BusyError
 from restante.storage.maildir import deleted, delivery, expiry
@@ -121,6 +121,10 @@ class MaildirStore:
         return await DISK.run(
             str(folder), functools.partial(self._find_usage, owner, folder, quota, recount)
         )
+
+    async def check(self) -> None:
+        """Raise StoreError if the mail folder cannot be entered."""
+        await check_folder(self._layout)
 
     async def has(self, owner: str) -> bool:
         """Return whether a user has a maildrop. Raises StoreError."""

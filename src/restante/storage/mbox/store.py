@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from restante.quota import MailUsage, Quota
 from restante.storage.disk_latency import DiskLatency
 from restante.storage.disk_threads import DISK
-from restante.storage.existence import has_maildrop
+from restante.storage.existence import check_folder, has_maildrop
 from restante.storage.fs import as_store_error, close_quietly, is_missing
 from restante.storage.interfaces import BusyError, LockedError, OverQuotaError, StoreError
 from restante.storage.mbox import delivery, expiry, scanner
@@ -108,6 +108,10 @@ class MboxStore:
             return await DISK.run(str(self._layout.folder(owner)), work), quota
         except LockedByOtherError:
             raise LockedError("another program holds the mbox") from None
+
+    async def check(self) -> None:
+        """Raise StoreError if the mail folder cannot be entered."""
+        await check_folder(self._layout)
 
     async def has(self, owner: str) -> bool:
         """Return whether a user has a maildrop. Raises StoreError."""

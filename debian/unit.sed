@@ -1,0 +1,9 @@
+# What differs in the package's unit from contrib/systemd/restante.service.
+/^# Copy this file/d
+s,/opt/restante/bin/pop3,/usr/bin/pop3,
+s/^User=vmail$/User=restante/
+s/^Group=vmail$/Group=restante/
+s,^RequiresMountsFor=.*,RequiresMountsFor=/var/lib/restante/mail,
+/^RuntimeDirectory=/i\
+StateDirectory=restante restante/mail\
+StateDirectoryMode=0700

@@ -1,0 +1,135 @@
+"""When each app password was last used: a file beside that of the app passwords.
+
+A line is `KEY SECONDS`, with seconds since 1970. The server writes the file in place, so it needs
+no permission in the folder, and it must not be needed: what a crash leaves of it may be lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import time
+from typing import TYPE_CHECKING
+
+from restante.threads import Threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+    from pathlib import Path
+
+PAUSE = 60  # seconds between two writes of a process
+PATIENCE = 60  # seconds that a write waits for the one before it
+SUFFIX = ".used"
+LARGEST = 64 * 1024 * 1024  # octets of a file: a million app passwords
+
+
+class AppPasswordUses:
+    """Collects uses, and writes them at most once a minute, in a thread: no login waits for that.
+
+    `warn` is called once with words about why they cannot be written, until they can be again.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        warn: Callable[[str], None],
+        clock: Callable[[], float] = time.time,
+        pause: float = PAUSE,
+    ) -> None:
+        """`pause`: seconds between two writes."""
+        self._path = uses_path(path)
+        self._warn = warn
+        self._clock = clock
+        self._pause = pause
+        self._uses: dict[str, int] = {}  # since the last write, by key
+        self._timer: asyncio.TimerHandle | None = None  # of the pause after a write
+        self._task: asyncio.Task[None] | None = None  # the loop itself keeps no reference
+        self._problem = ""
+        self._threads = Threads("the file of last uses", OSError, most=1, patience=PATIENCE)
+
+    def note(self, key: str) -> None:
+        """Note that an app password was used now."""
+        self._uses[key] = int(self._clock())
+        if self._timer is None:
+            self._write_soon()
+
+    def _write_soon(self) -> None:
+        """Write what there is, now and after each pause."""
+        self._timer = None
+        if self._uses:
+            self._timer = asyncio.get_running_loop().call_later(self._pause, self._write_soon)
+            self._task = asyncio.ensure_future(self.write())
+
+    async def write(self) -> None:
+        """Write the uses since the last time."""
+        uses, self._uses = self._uses, {}
+        try:
+            await self._threads.run("", lambda: merge(self._path, uses))
+        except OSError as error:
+            problem = f"{self._path}: {error.strerror or error}"
+            if problem != self._problem:
+                self._warn(f"{problem}; last uses of app passwords are not noted")
+            self._problem = problem
+        else:
+            self._problem = ""
+
+
+def uses_path(path: Path) -> Path:
+    """Return the file of last uses of a file of app passwords."""
+    return path.with_name(path.name + SUFFIX)
+
+
+def read(path: Path) -> dict[str, int]:
+    """Return the last uses in a file by key, in seconds since 1970; none if it is missing.
+
+    Raises OSError.
+    """
+    try:
+        with path.open("rb") as file:
+            return _parse(file.read(LARGEST))
+    except FileNotFoundError:
+        return {}
+
+
+def merge(path: Path, uses: Mapping[str, int]) -> None:
+    """Write uses into a file, which is made if it is missing. The latest of a key stays.
+
+    Raises OSError.
+    """
+    with _edit(path) as found:
+        for key, seconds in uses.items():
+            found[key] = max(seconds, found.get(key, 0))
+
+
+def keep_only(path: Path, keys: Collection[str]) -> None:
+    """Remove the uses of app passwords that no longer exist. Raises OSError."""
+    with _edit(path) as found:
+        for key in found.keys() - set(keys):
+            del found[key]
+
+
+@contextlib.contextmanager
+def _edit(path: Path) -> Iterator[dict[str, int]]:
+    """Lock a file, and hand out its uses to be changed in place."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        size = min(os.fstat(file).st_size, LARGEST)
+        found = _parse(os.pread(file, size, 0))
+        yield found
+        octets = "".join(f"{key} {seconds}\n" for key, seconds in found.items()).encode()
+        os.pwrite(file, octets, 0)
+        os.ftruncate(file, len(octets))
+    finally:
+        os.close(file)
+
+
+def _parse(octets: bytes) -> dict[str, int]:
+    found = {}
+    for line in octets.decode(errors="replace").splitlines():
+        key, _, seconds = line.partition(" ")
+        if len(key) == 16 and seconds.isascii() and seconds.isdigit() and len(seconds) <= 12:
+            found[key] = int(seconds)
+    return found

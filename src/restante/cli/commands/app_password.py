@@ -1,0 +1,60 @@
+"""`pop3 user app-password`: passwords of an account for one program each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from restante.cli.options.app_passwords import app_passwords_options
+
+if TYPE_CHECKING:
+    from restante.cli.options.app_passwords import AppPasswords
+
+
+@click.group("app-password")
+def app_password() -> None:
+    """Add, list and revoke app passwords: each is for one program of an account's user.
+
+    They are in the file of `accounts.app_passwords`, and work with every source of accounts.
+    """
+
+
+@app_password.command()
+@click.argument("name")
+@click.argument("label")
+@app_passwords_options
+def add(name: str, label: str, passwords: AppPasswords) -> None:
+    """Make an app password for the account NAME, and print it once.
+
+    LABEL names the program or device, such as "phone". Only a digest of the password is stored.
+    """
+    click.echo(passwords.add(name, label))
+
+
+@app_password.command("list")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print each app password as a line of JSON.")
+@app_passwords_options
+def list_(name: str | None, passwords: AppPasswords, *, as_json: bool) -> None:
+    """List the app passwords of the account NAME, or of all accounts, with their last use."""
+    from restante.cli.output.terminal import plain
+    from restante.protocol.text import to_json
+
+    for row in passwords.rows(name):
+        if as_json:
+            click.echo(to_json(row))
+        else:
+            last = f"last used {row['last_used']}" if row["last_used"] else "never used"
+            owner = "" if name else f"{plain(row['account'])}  "
+            click.echo(f"{owner}{plain(row['label'])}  created {row['created']}, {last}")
+
+
+@app_password.command()
+@click.argument("name")
+@click.argument("label")
+@app_passwords_options
+def remove(name: str, label: str, passwords: AppPasswords) -> None:
+    """Revoke an app password. Sessions that use it end."""
+    name = passwords.remove(name, label)
+    click.echo(f"Revoked the app password {label} of {name}.")

@@ -1,0 +1,106 @@
+"""`pop3 sessions`, `pop3 kick` and `pop3 status`: what a running server does, and its sessions."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from restante.cli.options.control import ask_server, control_options, report_silent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from restante.server.control.messages import ControlReply
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print a line of JSON for each of them."
+)
+
+
+@click.command()
+@control_options
+@json_option
+def sessions(folder: Path, *, as_json: bool) -> None:
+    """Show the sessions of a running server, the longest first.
+
+    Exits with 1, after the other sessions, if a process of the server does not answer.
+    """
+    from restante.cli.output.session_table import table
+    from restante.server.control.messages import Action
+
+    replies = ask_server(folder, Action.SESSIONS)
+    found = sorted(
+        ((facts, reply) for reply in replies.given for facts in reply.sessions),
+        key=lambda pair: pair[0].since,
+    )
+    if as_json:
+        for facts, reply in found:
+            click.echo(_encode({**_fields(facts), "worker": reply.worker, "node": reply.node}))
+    else:
+        for line in table(found, time.time()):
+            click.echo(line)
+    report_silent(replies)
+
+
+@click.command()
+@click.argument("who", metavar="USER|ADDRESS|ID")
+@control_options
+def kick(who: str, folder: Path) -> None:
+    """End the sessions of a user, those from an IP address, or one by its id.
+
+    A session ends after the reply under way, and no message is removed. `pop3 user lock` keeps a
+    user from a new login. With a cluster, the sessions of the user end at all nodes.
+
+    Exits with 1 if there was no such session, or if a process of the server does not answer.
+    """
+    from restante.server.control.messages import Action
+
+    replies = ask_server(folder, Action.KICK, who)
+    ended = sum(len(reply.sessions) for reply in replies.given)
+    click.echo(f"Ended {ended} session{'' if ended == 1 else 's'}.")
+    if any(reply.everywhere for reply in replies.given):
+        click.echo(f"The sessions of {who} at other nodes end within two seconds.")
+    elif not ended and not replies.silent:
+        raise click.exceptions.Exit(1)
+    report_silent(replies)
+
+
+@click.command()
+@control_options
+@json_option
+def status(folder: Path, *, as_json: bool) -> None:
+    """Show the processes of a running server, its addresses and the ends of its certificates.
+
+    Exits with 1 if a process does not answer.
+    """
+    from restante.cli.output.session_table import describe_status
+    from restante.server.control.messages import Action
+
+    replies = ask_server(folder, Action.STATUS)
+    if as_json:
+        for reply in replies.given:
+            click.echo(_encode(_status_fields(reply)))
+    else:
+        for line in describe_status(replies.given):
+            click.echo(line)
+    report_silent(replies)
+
+
+def _status_fields(reply: ControlReply) -> dict[str, object]:
+    fields = _fields(reply.status)
+    return {"worker": reply.worker, "node": reply.node, **fields}
+
+
+def _fields(struct: object) -> dict[str, object]:
+    import msgspec
+
+    fields: dict[str, object] = msgspec.to_builtins(struct)
+    return fields
+
+
+def _encode(fields: dict[str, object]) -> str:
+    import json
+
+    return json.dumps(fields)

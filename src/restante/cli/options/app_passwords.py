@@ -1,0 +1,203 @@
+"""The app passwords that `pop3 user app-password` changes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from restante.cli.options.accounts import find_default
+from restante.cli.options.server import DEFAULT_CONFIG
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from restante.auth.interfaces import AccountDirectory
+    from restante.server.config.schema import Config
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+MISSING = "accounts.app_passwords is not set; set a file there, and reload the server"
+
+
+class AppPasswords:
+    """The app passwords of a configuration. All methods raise click.ClickException."""
+
+    def __init__(self, config: Config, path: Path) -> None:
+        self._config = config
+        self._path = path
+
+    def add(self, name: str, label: str) -> str:
+        """Add an app password to an account, and return the password."""
+        from restante.auth import app_passwords, passwd_file
+
+        if problem := app_passwords.label_problem(label):
+            raise click.BadParameter(f"{label!r}: {problem}", param_hint="LABEL")
+        name = self._find_account(self._full_name(name))
+        made, shown = app_passwords.create(name, label, time.time())
+        with self._errors():
+            is_new = not self._path.exists()
+            with passwd_file.edit_lines(self._path) as lines:
+                if any(line.split(":")[:2] == [name, label] for line in lines):
+                    raise click.ClickException(f"{name} already has an app password {label}")
+                lines[len(lines) :] = [app_passwords.HEADER] * (not lines) + [str(made)]
+            if is_new:
+                _let_server_use(self._path)
+        return shown
+
+    def labels(self) -> dict[str, list[str]]:
+        """Return the labels by account; none if the file does not exist yet."""
+        from restante.auth import app_passwords
+
+        found: dict[str, list[str]] = {}
+        if self._path.exists():
+            with self._errors():
+                for each in app_passwords.read(self._path)[0]:
+                    found.setdefault(each.account, []).append(each.label)
+        return found
+
+    def rows(self, name: str | None) -> Iterator[dict[str, Any]]:
+        """Yield the app passwords of an account, or all, without their digests."""
+        from restante.auth import app_password_uses, app_passwords
+
+        name = name and self._full_name(name)
+        with self._errors():
+            found, problems = app_passwords.read(self._path)
+            used = app_password_uses.read(app_password_uses.uses_path(self._path))
+        for problem in problems:
+            click.echo(problem, err=True)
+        for each in found:
+            if name in (None, each.account):
+                yield {
+                    "account": each.account,
+                    "label": each.label,
+                    "created": each.created_at,
+                    "last_used": _time(used.get(each.key)),
+                }
+
+    def remove(self, name: str, label: str) -> str:
+        """Remove an app password, and return the name of its account."""
+        name = self._full_name(name)
+        if not self._remove([name, label]):
+            raise click.ClickException(f"{name} has no app password {label}")
+        return name
+
+    def remove_all(self, name: str) -> None:
+        """Remove the app passwords of an account that is removed: the next one is another's."""
+        if self._path.exists():
+            self._remove([name])
+
+    def _remove(self, fields: list[str]) -> bool:
+        """Remove the lines that begin with these fields, and return whether there were some."""
+        from restante.auth import app_password_uses, app_passwords, passwd_file
+
+        with self._errors():
+            app_passwords.read(self._path)
+            with passwd_file.edit_lines(self._path) as lines:
+                left = [line for line in lines if line.split(":")[: len(fields)] != fields]
+                found = len(left) < len(lines)
+                lines[:] = left or [app_passwords.HEADER]
+            uses = app_password_uses.uses_path(self._path)
+            if uses.exists():
+                known, _ = app_passwords.read(self._path)
+                app_password_uses.keep_only(uses, {each.key for each in known})
+        return found
+
+    def _full_name(self, name: str) -> str:
+        from restante.auth.usernames import with_domain
+
+        return with_domain(name, self._config.login.default_domain or "")
+
+    def _find_account(self, name: str) -> str:
+        """Return a name that has an account."""
+        import structlog
+
+        from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
+        from restante.server.backends import build_accounts
+
+        log = structlog.wrap_logger(structlog.ReturnLogger())
+        try:
+            asyncio.run(_look_up(build_accounts(self._config, log), name))
+        except (CredentialsError, UncertainError):
+            raise click.ClickException(f"the account {name} does not exist") from None
+        except UnavailableError as error:
+            raise click.ClickException(str(error)) from None
+        return name
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise click.ClickException(f"{self._path}: {error.strerror}") from None
+
+
+def app_passwords_options(command: F) -> F:
+    """Give a command --config, as its `passwords`: the app passwords of that configuration."""
+
+    @click.option(
+        "-c",
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Use the accounts of this configuration.",
+        show_default=str(DEFAULT_CONFIG),
+    )
+    @functools.wraps(command)
+    def run(*arguments: Any, config: Path | None, **options: Any) -> Any:
+        return command(*arguments, passwords=_find_configured(config), **options)
+
+    return run  # type: ignore[return-value]
+
+
+def _find_configured(file: Path | None) -> AppPasswords:
+    """Return the app passwords of a configuration. Raises click.UsageError."""
+    from restante.server.config import loader
+
+    place = file or find_default()
+    try:
+        config = loader.load(place, {})
+    except loader.ConfigError as error:
+        raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
+    if config.accounts.app_passwords is None:
+        raise click.UsageError(f"{place}: {MISSING}")
+    return AppPasswords(config, config.accounts.app_passwords)
+
+
+async def _look_up(accounts: AccountDirectory, name: str) -> None:
+    """Find an account. Raises CredentialsError, UnavailableError."""
+    try:
+        await accounts.owner(name)
+    finally:
+        close = getattr(accounts, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _let_server_use(path: Path) -> None:
+    """Give new files the owner and group of their folder, which the server's user is one of.
+
+    The group can read the app passwords, and write the times of their last uses.
+    """
+    from restante.auth import app_password_uses
+
+    folder = path.parent.stat()
+    uses = app_password_uses.uses_path(path)
+    uses.touch(0o600)
+    for each, mode in ((path, 0o640), (uses, 0o660)):
+        if os.geteuid() == 0:
+            os.chown(each, folder.st_uid, folder.st_gid)
+        each.chmod(mode)
+
+
+def _time(seconds: int | None) -> str | None:
+    """Return a time as ISO 8601 has it."""
+    if seconds is None:
+        return None
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -1,0 +1,91 @@
+"""The options of commands that ask a running server, and the way to its control sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from restante.cli.options.server import DEFAULT_CONFIG, FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restante.server.control.asking import Replies
+    from restante.server.control.messages import Action
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+DEFAULT_FOLDER = Path("/run/restante/control")
+"""The folder of the sockets for users who may not read the configuration."""
+
+INCOMPLETE = 1  # exit code: a process did not answer
+
+
+def control_options(command: F) -> F:
+    """Give a command --config and --control, as the `folder` of the control sockets."""
+
+    @click.option(
+        "-c",
+        "--config",
+        type=FILE,
+        metavar="FILE",
+        help=f"Find the server by the setting control.folder in FILE.  [default: {DEFAULT_CONFIG}]",
+    )
+    @click.option(
+        "--control",
+        type=FILE,
+        metavar="DIR",
+        help=f"Use the control sockets in DIR.  [default: by FILE, else {DEFAULT_FOLDER}]",
+    )
+    @functools.wraps(command)
+    def run(*arguments: Any, config: Path | None, control: Path | None, **options: Any) -> Any:
+        folder = control or find_folder(config)
+        return command(*arguments, folder=folder, **options)
+
+    return run  # type: ignore[return-value]
+
+
+def find_folder(file: Path | None) -> Path:
+    """Return the folder of the sockets. Raises click.UsageError: the configuration has none."""
+    from restante.server.config import loader
+
+    try:
+        config = loader.load(file or DEFAULT_CONFIG, {})
+    except loader.ConfigError as error:
+        if file is None:  # missing, or readable for the user of the server only
+            return DEFAULT_FOLDER
+        raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
+    if config.control.folder is not None:
+        return config.control.folder
+    if file is None:
+        return DEFAULT_FOLDER
+    example = f'"{DEFAULT_FOLDER}"'
+    raise click.UsageError(f"{file}: control.folder is not set; set it, such as to {example}")
+
+
+def ask_server(folder: Path, action: Action, who: str = "") -> Replies:
+    """Return what all processes of a server answer. Raises click.ClickException."""
+    from restante.server.control import asking
+    from restante.server.control.messages import ControlRequest
+
+    try:
+        return asyncio.run(
+            asking.ask_all(folder, ControlRequest(action=action, who=who), asking.PATIENCE)
+        )
+    except asking.ControlError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def report_silent(replies: Replies) -> None:
+    """Name the processes that did not answer, and those with an error; exit with 1 for them."""
+    for pid in replies.silent:
+        click.echo(f"Process {pid} does not answer; its sessions are missing here.", err=True)
+    for reply in replies.given:
+        if reply.error:
+            click.echo(f"Process {reply.worker}: {reply.error}", err=True)
+    if replies.silent or any(reply.error for reply in replies.given):
+        raise click.exceptions.Exit(INCOMPLETE)

@@ -1,0 +1,85 @@
+"""The sessions and the processes of a running server, as text."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from restante.cli.output.terminal import plain
+from restante.cli.output.units import columns, pad, short_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from restante.server.connection.administered import SessionFacts
+    from restante.server.control.messages import ControlReply
+
+HEADS = ("user", "address", "since", "idle", "state", "maildrop", "octets", "tls", "worker", "id")
+NOBODY = "-"
+
+
+def table(found: Sequence[tuple[SessionFacts, ControlReply]], now: float) -> Iterator[str]:
+    """Yield the lines of a table of sessions; `now` is in seconds since 1970.
+
+    `octets` are those that were sent. The node is a column where there are several.
+    """
+    several = len({reply.node for _, reply in found}) > 1
+    rows = [HEADS + ("node",) * several]
+    for facts, reply in found:
+        row = _row(facts, reply.worker, now)
+        rows.append(row + (reply.node,) * several)
+    yield from _align(rows)
+
+
+def describe_status(replies: Sequence[ControlReply]) -> Iterator[str]:
+    """Yield what to print of the processes of a server."""
+    all_of = [(reply, reply.status) for reply in replies if reply.status is not None]
+    rows = [("worker", "node", "version", "uptime", "connections", "sessions")]
+    for reply, status in all_of:
+        uptime, connections = format_time(status.uptime), str(status.connections)
+        sessions = str(status.sessions)
+        rows.append((str(reply.worker), reply.node, status.version, uptime, connections, sessions))
+    yield from _align(rows)
+    yield ""
+    for address in dict.fromkeys(each for _, status in all_of for each in status.listeners):
+        yield f"listens at {plain(address)}"
+    ends = {(each.file, each.ends) for _, status in all_of for each in status.certificates}
+    for file, end in sorted(ends):
+        yield f"{plain(file)} ends {plain(end)}"
+
+
+def format_time(seconds: float) -> str:
+    """Return a time as 12s, 5m or 3h20m."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m"
+    if whole < 86_400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02}m"
+    return f"{whole // 86_400}d{whole % 86_400 // 3600:02}h"
+
+
+def _row(facts: SessionFacts, worker: int, now: float) -> tuple[str, ...]:
+    since = dt.datetime.fromtimestamp(facts.since).astimezone()
+    recent = now - facts.since < 86_400
+    return (
+        facts.user or NOBODY,
+        facts.address or NOBODY,
+        f"{since:%H:%M:%S}" if recent else f"{since:%Y-%m-%d}",
+        format_time(facts.idle),
+        facts.state,
+        NOBODY if facts.messages is None else f"{facts.messages}/{short_size(facts.maildrop or 0)}",
+        short_size(facts.octets_out),
+        facts.tls.partition(" ")[0] or NOBODY,
+        str(worker),
+        facts.session,
+    )
+
+
+def _align(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    safe = [tuple(map(plain, row)) for row in rows]
+    widths = [max(map(columns, column)) for column in zip(*safe, strict=True)]
+    for row in safe:
+        cells = (pad(cell, width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()

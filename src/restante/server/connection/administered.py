@@ -1,0 +1,116 @@
+"""What an administrator does with a connection: see its session, and end it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from restante.protocol.server.session import AUTHORIZATION, EndReason
+from restante.server.connection import phases
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Mapping
+
+    from restante.protocol.server.session import Session
+    from restante.server.connection.backend import SessionBackend
+    from restante.server.connection.phases import ConnectionPhase
+    from restante.server.connection.transport import ClientTransport
+    from restante.server.connection.write_buffer import WriteBuffer
+
+
+class SessionFacts(msgspec.Struct, kw_only=True):
+    """What an administrator may know of a live session. None of it is a secret.
+
+    Attributes:
+        session: its id in the log.
+        user: the user, "" before the login.
+        since: when it was connected, in seconds since 1970.
+        idle: seconds since its last command; 0 before the login, and while a command is under way.
+        state: "authorization", "transaction" or "update".
+        messages: in the maildrop at its login; None before the login.
+        maildrop: octets of these messages.
+        octets_in: octets that came. octets_out: octets that were sent.
+        tls: the version and cipher, "" without TLS.
+    """
+
+    session: str
+    user: str
+    address: str
+    since: float
+    idle: float
+    state: str
+    messages: int | None
+    maildrop: int | None
+    octets_in: int
+    octets_out: int
+    tls: str
+
+
+class AdministeredConnection:
+    """A connection as `pop3 sessions` shows it, and as `pop3 kick` and a shutdown end it."""
+
+    phase: ConnectionPhase
+    deadline: float
+    _session: Session
+    _backend: SessionBackend
+    _wire: ClientTransport
+    _output: WriteBuffer
+    _loop: asyncio.AbstractEventLoop
+    _transport: asyncio.Transport
+    _begun: float
+    _octets_in: int
+    _stopping: EndReason | None = None  # why it ends when it next waits for a line
+
+    def stop(self, why: EndReason = EndReason.SHUTDOWN) -> None:
+        """End the session after the reply under way; one that has not begun, now."""
+        self._stopping = why
+        if self.phase in phases.IDLE and not self._transport.is_closing():
+            self._close(why)
+
+    def stop_if_kicked(self, kicks: Mapping[str, float]) -> None:
+        """Stop the session if its user is in `kicks`, with a time after the connection's begin.
+
+        Times are those of the event loop.
+        """
+        if self._begun < kicks.get(self._backend.user, 0):
+            self.stop(EndReason.KICKED)
+
+    def stop_if_lost(self) -> None:
+        """Stop a session that no longer holds its maildrop."""
+        if self._backend.lost:
+            self.stop(EndReason.LOST)
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether the session has opened a maildrop."""
+        return self._backend.logged_in
+
+    def describe(self) -> SessionFacts:
+        """Return what an administrator may know of the session now."""
+        session, now = self._session, self._loop.time()
+        contents = session.view.contents if session.state is not AUTHORIZATION else None
+        return SessionFacts(
+            session=self._wire.session_id,
+            user=self._backend.user,
+            address=self._wire.address,
+            since=round(time.time() - (now - self._begun), 3),
+            idle=round(self._idle_seconds(now), 1),
+            state=session.state.name.lower(),
+            messages=len(contents.sizes) if contents else None,
+            maildrop=contents.octets if contents else None,
+            octets_in=self._octets_in,
+            octets_out=self._output.octets,
+            tls=self._wire.tls_version,
+        )
+
+    def _idle_seconds(self, now: float) -> float:
+        """Return how long it has waited for a command: its deadline moves with each of them."""
+        if self.phase is not phases.COMMAND or not self._backend.logged_in:
+            return 0
+        return max(0, now + self._session.command_timeout - self.deadline)
+
+    def _close(self, reason: EndReason) -> None:
+        raise NotImplementedError

@@ -1,0 +1,85 @@
+"""Asks all processes of a server at once, for the commands of the toolbox."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from restante.server.control.messages import LONGEST_REPLY, SUFFIX, ControlReply, ControlRequest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SOCKET = re.compile(rf"[0-9]{{1,10}}{re.escape(SUFFIX)}")
+PATIENCE = 3  # seconds for all processes together
+
+
+class ControlError(Exception):
+    """No process could be asked; the text says why, and what to do."""
+
+
+@dataclass
+class Replies:
+    """What the processes answered, and the ids of those that did not."""
+
+    given: list[ControlReply] = field(default_factory=list)
+    silent: list[int] = field(default_factory=list)
+
+
+async def ask_all(folder: Path, request: ControlRequest, patience: float) -> Replies:
+    """Ask each process that has a socket in a folder. Files of dead processes are removed.
+
+    A process that does not answer within `patience` seconds is silent. Raises ControlError.
+    """
+    files = _find_sockets(folder)
+    replies = Replies()
+    line = msgspec.json.encode(request) + b"\n"
+    answers = await asyncio.gather(
+        *(_ask(file, line, patience) for file in files), return_exceptions=True
+    )
+    for file, answer in zip(files, answers, strict=True):
+        if isinstance(answer, ControlReply):
+            replies.given.append(answer)
+        elif isinstance(answer, PermissionError):
+            raise ControlError(_describe(file, answer))
+        elif isinstance(answer, ConnectionRefusedError):  # its process was killed
+            with contextlib.suppress(OSError):
+                file.unlink()
+        elif not isinstance(answer, FileNotFoundError):  # it ended a moment ago
+            replies.silent.append(int(file.name.removesuffix(SUFFIX)))
+    if not replies.given and not replies.silent:
+        raise ControlError(f"no server answers in {folder}; start `pop3 serve`")
+    return replies
+
+
+def _find_sockets(folder: Path) -> list[Path]:
+    """Return the sockets in a folder. Raises ControlError."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        raise ControlError(_describe(folder, error)) from error
+    return [folder / name for name in names if _SOCKET.fullmatch(name)]
+
+
+async def _ask(file: Path, line: bytes, patience: float) -> ControlReply:
+    async with asyncio.timeout(patience):
+        reader, writer = await asyncio.open_unix_connection(file, limit=LONGEST_REPLY)
+        try:
+            writer.write(line)
+            return msgspec.json.decode(await reader.readline(), type=ControlReply)
+        finally:
+            writer.close()
+
+
+def _describe(path: Path, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"{path} does not exist; set control.folder, and start `pop3 serve`"
+    if isinstance(error, PermissionError):
+        return f"{path}: {error.strerror}; run the command as root, or join the group control.group"
+    return f"{path}: {error.strerror}"

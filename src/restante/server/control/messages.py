@@ -1,0 +1,76 @@
+"""What is said at a control socket: a request, and the reply of one process."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from restante.server.connection.administered import SessionFacts
+
+SUFFIX = ".sock"
+"""A socket's file is the process id and this."""
+
+LONGEST_REQUEST = 4096  # octets
+LONGEST_REPLY = 64 * 1024 * 1024  # octets, of a process with some 200,000 connections
+
+
+class Action(StrEnum):
+    """What a process is asked to do."""
+
+    SESSIONS = "sessions"  # describe them
+    KICK = "kick"  # end those of a user, of an address, or of an id
+    STATUS = "status"  # describe itself
+
+
+class ControlRequest(msgspec.Struct, kw_only=True):
+    """A line to a control socket. `who` is a user, an address or a session id."""
+
+    action: Action
+    who: str = ""
+
+
+class CertificateEnd(msgspec.Struct, kw_only=True):
+    """A certificate in use, and when it ends, as RFC 3339 writes it."""
+
+    file: str
+    ends: str
+
+
+class ProcessStatus(msgspec.Struct, kw_only=True):
+    """How a process is.
+
+    Attributes:
+        version: of Restante.
+        uptime: in seconds.
+        connections: all of POP3, logged in or not.
+        sessions: those that are logged in.
+        listeners: HOST:PORT of each.
+    """
+
+    version: str
+    uptime: float
+    connections: int
+    sessions: int
+    listeners: list[str]
+    certificates: list[CertificateEnd]
+
+
+class ControlReply(msgspec.Struct, kw_only=True):
+    """The line that a process answers with.
+
+    Attributes:
+        worker: its process id.
+        node: the name of its machine.
+        sessions: all of them, or those that it has ended.
+        status: how it is, if that was asked.
+        everywhere: whether the other nodes of a cluster end the sessions, too.
+        error: why it could not do what was asked, in words.
+    """
+
+    worker: int
+    node: str
+    sessions: list[SessionFacts] = []
+    status: ProcessStatus | None = None
+    everywhere: bool = False
+    error: str = ""

@@ -1,0 +1,207 @@
+"""The control socket of one process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import grp
+import ipaddress
+import os
+import socket
+import struct
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from restante.protocol.server.session import EndReason
+from restante.server.config.loader import ConfigError
+from restante.server.connection.administered import AdministeredConnection, SessionFacts
+from restante.server.control.messages import (
+    LONGEST_REQUEST,
+    SUFFIX,
+    Action,
+    CertificateEnd,
+    ControlReply,
+    ControlRequest,
+    ProcessStatus,
+)
+from restante.server.unix_sockets import UnixSockets, serve_unix_socket
+from restante.storage.interfaces import KicksUsers, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from pathlib import Path
+
+    from restante.server.config.server_sections import ControlSection
+    from restante.server.context import ServerContext
+    from restante.server.tls.certificates import Certificates
+
+PATIENCE = 5  # seconds for a request to come, and for its reply to be read
+AT_ONCE = 16  # requests; a further connection is closed
+BATCH = 200  # connections that are described before others get their turn
+
+
+class ControlService:
+    """Answers requests about the connections of this process."""
+
+    def __init__(
+        self,
+        context: ServerContext,
+        addresses: Callable[[], Sequence[str]],
+        certificates: Sequence[Certificates],
+    ) -> None:
+        self._context = context
+        self._addresses = addresses
+        self._certificates = certificates
+        self._begun = time.monotonic()
+        self._open = 0  # requests under way
+
+    async def answer(self, request: ControlRequest, uid: int) -> ControlReply:
+        """Do what a user of this machine asks for."""
+        reply = ControlReply(worker=os.getpid(), node=socket.gethostname())
+        match request.action:
+            case Action.SESSIONS:
+                reply.sessions = [facts async for _, facts in self._describe_each()]
+            case Action.KICK:
+                await self._kick(request.who, uid, reply)
+            case Action.STATUS:
+                reply.status = self._status()
+        return reply
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the request of one connection."""
+        self._open += 1
+        try:
+            if self._open > AT_ONCE:
+                return
+            with contextlib.suppress(OSError, TimeoutError, ValueError):
+                async with asyncio.timeout(PATIENCE):
+                    line = await reader.readline()  # ValueError: it is too long
+                    writer.write(msgspec.json.encode(await self._reply(line, writer)) + b"\n")
+                    await writer.drain()
+        finally:
+            self._open -= 1
+            writer.close()
+
+    async def _reply(self, line: bytes, writer: asyncio.StreamWriter) -> ControlReply:
+        """Return the reply to a line, whatever it is."""
+        try:
+            request = msgspec.json.decode(line, type=ControlRequest)
+            return await self.answer(request, _peer_uid(writer.get_extra_info("socket")))
+        except msgspec.MsgspecError as error:
+            text = f"the request is invalid: {error}"
+        except Exception:
+            self._context.log.exception("incident", what="a control request failed")
+            text = "internal error: the log has an event `incident`"
+        return ControlReply(worker=os.getpid(), node=socket.gethostname(), error=text)
+
+    async def _describe_each(self) -> AsyncIterator[tuple[AdministeredConnection, SessionFacts]]:
+        """Yield each connection; between many, those of POP3 have their turn."""
+        for count, connection in enumerate(self._context.connections, 1):
+            if isinstance(connection, AdministeredConnection):
+                yield connection, connection.describe()
+            if count % BATCH == 0:
+                await asyncio.sleep(0)
+
+    async def _kick(self, who: str, uid: int, reply: ControlReply) -> None:
+        """End the sessions of a user at all nodes, or those of an address or an id here."""
+        address = _canonical_address(who)
+        async for connection, facts in self._describe_each():
+            if who in (facts.user, facts.session) or address == facts.address:
+                connection.stop(EndReason.KICKED)
+                reply.sessions.append(facts)
+        for facts in reply.sessions:
+            self._context.log.info(
+                "kicked", address=facts.address, user=facts.user, by=uid, session=facts.session
+            )
+        store = self._context.store
+        if isinstance(store, KicksUsers) and not address:
+            try:
+                await store.kick(who)
+                reply.everywhere = True
+            except StoreError as error:
+                reply.error = f"other nodes were not told: {error}"
+
+    def _status(self) -> ProcessStatus:
+        connections = self._context.connections
+        ends = {end for each in self._certificates for end in each.ends()}
+        return ProcessStatus(
+            version=version("restante"),
+            uptime=round(time.monotonic() - self._begun, 1),
+            connections=len(connections),
+            sessions=sum(getattr(each, "logged_in", False) for each in connections),
+            listeners=list(self._addresses()),
+            certificates=[CertificateEnd(file=file, ends=end) for file, end in sorted(ends)],
+        )
+
+
+@contextlib.asynccontextmanager
+async def serving_control(section: ControlSection, service: ControlService) -> AsyncIterator[None]:
+    """Answer at the socket of this process while the block runs."""
+    assert section.folder is not None
+    sockets = UnixSockets()
+    file = section.folder / f"{os.getpid()}{SUFFIX}"
+    mode = "660" if section.group else "600"
+    connect = functools.partial(_connect, service)
+    try:
+        server = await serve_unix_socket(connect, sockets.open(file, mode, section.group))
+        try:
+            yield
+        finally:
+            server.close()
+    finally:
+        sockets.close()
+
+
+def prepare_folder(section: ControlSection) -> None:
+    """Make the folder of the sockets where it is missing, and set its mode and group.
+
+    Raises ConfigError: it cannot be used, or another user could put a socket there.
+    """
+    folder, group = section.folder, section.group
+    if folder is None:
+        return
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _check_owner(folder)
+        if group and grp.getgrnam(group).gr_gid != folder.stat().st_gid:
+            os.chown(folder, -1, grp.getgrnam(group).gr_gid)
+        if folder.stat().st_uid == os.geteuid():
+            folder.chmod(0o750 if group else 0o700)
+    except KeyError:
+        raise ConfigError([f"control.group: there is no group {group} on this machine"]) from None
+    except OSError as error:
+        raise ConfigError([f"control.folder: {folder}: {error.strerror}"]) from error
+
+
+def _check_owner(folder: Path) -> None:
+    status = folder.stat()
+    if status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o002:
+        what = "another user can write to it; use a folder of the server's user"
+        raise ConfigError([f"control.folder: {folder}: {what}"])
+
+
+def _connect(service: ControlService) -> asyncio.StreamReaderProtocol:
+    reader = asyncio.StreamReader(limit=LONGEST_REQUEST)
+    return asyncio.StreamReaderProtocol(reader, service.serve)
+
+
+def _peer_uid(connection: socket.socket) -> int:
+    """Return the user at the other end, -1 where the system does not tell: unix(7)."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None:
+        return -1
+    credentials = connection.getsockopt(socket.SOL_SOCKET, option, struct.calcsize("3i"))
+    uid: int = struct.unpack("3i", credentials)[1]
+    return uid
+
+
+def _canonical_address(text: str) -> str:
+    """Return an IP address as the server writes it; "" for another text."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return ""

@@ -1,0 +1,120 @@
+"""The address of metrics and health: opened once, and answered by each process that serves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from restante.server.addresses import parse_local_address
+from restante.server.listener import ListenError, open_sockets
+from restante.server.metrics import catalogue
+from restante.server.metrics.exposition import MetricCollector
+from restante.server.metrics.http_connection import HttpConnection, HttpReply, HttpService
+from restante.server.metrics.readiness import Readiness
+from restante.server.unix_sockets import BACKLOG, UnixSockets, serve_unix_socket
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from restante.server.activation import ActivatedSockets
+    from restante.server.config.server_sections import MetricsSection
+    from restante.server.context import ServerContext
+    from restante.server.metrics.recorder import Recorder
+    from restante.server.tls.certificates import Certificates
+
+ALIVE = HttpReply(200, b"alive\n")
+READY = HttpReply(200, b"ready\n")
+
+
+@dataclass(kw_only=True, eq=False)
+class MetricsListener:
+    """Listens for programs that ask how the server is. `recorder` counts what it does."""
+
+    settings: MetricsSection
+    recorder: Recorder
+    activated: ActivatedSockets | None = None  # by the service manager
+    _files: UnixSockets = field(init=False, default_factory=UnixSockets)
+    _sockets: Sequence[socket.socket] = field(init=False, default=())
+
+    def open(self) -> None:
+        """Listen, before there are workers. Raises ListenError."""
+        assert self.settings.listen is not None
+        place = parse_local_address(self.settings.listen)
+        if not isinstance(place, Path):
+            self._sockets = open_sockets(place, self.activated)
+            return
+        self._sockets = self.activated.take([str(place)]) if self.activated else []
+        if self._sockets:
+            return
+        try:
+            group = self.settings.socket_group
+            self._sockets = [self._files.open(place, self.settings.socket_mode, group)]
+        except (OSError, LookupError) as error:
+            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            raise ListenError(f"cannot listen for metrics at {place}: {reason}") from error
+
+    def close(self) -> None:
+        """Close the sockets, and remove the file of a Unix socket."""
+        for one in self._sockets:
+            one.close()
+        self._files.close()
+
+    @contextlib.asynccontextmanager
+    async def serve(
+        self, context: ServerContext, certificates: Sequence[Certificates]
+    ) -> AsyncIterator[Readiness]:
+        """Answer while the block runs, which gets the readiness of this process."""
+        readiness = Readiness(context)
+        collector = MetricCollector(
+            memory=self.recorder.memory,
+            connections=lambda: context.limits.connections.count(""),
+            certificates=certificates,
+        )
+        service = _service(context, readiness, collector)
+        connect = functools.partial(HttpConnection, service)
+        servers = [await _serve(connect, one) for one in self._sockets]
+        self.recorder.memory.put(catalogue.WORKERS, number=1)
+        try:
+            yield readiness
+        finally:
+            self.recorder.memory.put(catalogue.WORKERS, number=0)
+            for server in servers:
+                server.close()
+            service.close()
+
+
+def _service(
+    context: ServerContext, readiness: Readiness, collector: MetricCollector
+) -> HttpService:
+    async def metrics(accepted: str) -> HttpReply:
+        return HttpReply(200, *collector.render(accepted))
+
+    async def livez(_accepted: str) -> HttpReply:
+        return ALIVE
+
+    async def readyz(_accepted: str) -> HttpReply:
+        problems = await readiness.find_problems()
+        if not problems:
+            return READY
+        return HttpReply(503, "".join(f"{problem}\n" for problem in problems).encode())
+
+    return HttpService(
+        answers={"/metrics": metrics, "/livez": livez, "/readyz": readyz},
+        on_error=lambda error: context.log.error(
+            "incident", what="metrics cannot be shown", exc_info=error
+        ),
+    )
+
+
+async def _serve(
+    connect: functools.partial[HttpConnection], opened: socket.socket
+) -> asyncio.Server:
+    if opened.family == socket.AF_UNIX:
+        return await serve_unix_socket(connect, opened)
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(connect, sock=opened, backlog=BACKLOG)

@@ -1,0 +1,73 @@
+"""What `make dist` packs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from restante import __version__
+from restante.server.config.loader import load
+from support.programs import need
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_source_distribution_is_whole() -> None:
+    """MANIFEST.in names every file and folder of the repository but .gitignore."""
+    git = need("git")
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is not a clone")
+    done = subprocess.run(
+        [git, "ls-tree", "--name-only", "HEAD"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    words = (ROOT / "MANIFEST.in").read_text().split()
+    left_out = [name for name in done.stdout.split() if not any(map(Path(name).match, words))]
+    assert set(left_out) <= {".gitignore", "pyproject.toml"}  # setuptools adds the second itself
+
+
+def test_server_extra_is_whole() -> None:
+    """`restante[server]` has every extra but those for programs that read or test mail."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    (whole,) = extras["server"]
+    inner = set(re.findall(r"[\w-]+", whole)) - {"restante"}
+    assert set(extras) - inner == {"server", "keyring", "web", "test", "fuzz", "check", "docs"}
+
+
+def test_debian_version() -> None:
+    """The Debian package has the version of the program."""
+    first = (ROOT / "debian/changelog").read_text().splitlines()[0]
+    assert first.startswith(f"restante ({__version__}-")
+
+
+def test_debian_unit(tmp_path: Path) -> None:
+    """The unit of the package starts its program as its user, whose mail folder systemd makes."""
+    done = subprocess.run(
+        ["sed", "-f", ROOT / "debian/unit.sed", ROOT / "contrib/systemd/restante.service"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    assert "ExecStart=/usr/bin/pop3 serve --config /etc/restante/restante.toml" in lines
+    assert [line for line in lines if "vmail" in line or "/opt/" in line] == []
+    (user,) = [line.removeprefix("User=") for line in lines if line.startswith("User=")]
+    assert (ROOT / "debian/restante.sysusers").read_text().startswith(f"u {user} ")
+    folder = load(ROOT / "debian/restante.toml", {}).mail.folder
+    assert f"RequiresMountsFor={folder}" in lines
+    assert "StateDirectory=restante restante/mail" in lines
+
+
+def test_debian_configuration_is_safe() -> None:
+    """Until an administrator changes it, the package's server listens for this machine only."""
+    config = load(ROOT / "debian/restante.toml", {})
+    assert all(address.startswith(("127.", "[::1]")) for address in config.server.listen)
+    assert (config.tls.listen, config.delivery) == ((), type(config.delivery)())

@@ -1,0 +1,191 @@
+"""The control sockets, with the commands that use them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from restante.cli.main import main
+from restante.server.config.loader import ConfigError
+from restante.server.config.server_sections import ControlSection
+from restante.server.control import asking
+from restante.server.control.service import AT_ONCE, prepare_folder
+from support.command import Ran, pop3
+from support.live import wait_until
+from support.process import Served, serving
+from support.workers import Workers, log_in, working
+
+CONFIG = '[control]\nfolder = "control"\n'
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    """A server of one process, with a control socket."""
+    file = tmp_path / "restante.toml"
+    file.write_text(CONFIG)
+    with serving(tmp_path, "--config", file) as server:
+        server.add("ann", "secret", b"Subject: a\n\nhello\n")
+        yield server
+
+
+def ask(place: Path, command: str, *arguments: str) -> Ran:
+    return pop3(command, *arguments, "--control", place / "control")
+
+
+def rows(place: Path) -> list[dict[str, object]]:
+    ran = ask(place, "sessions", "--json")
+    assert ran.code == 0, ran.err
+    return [json.loads(line) for line in ran.out.splitlines()]
+
+
+def send(place: Path, octets: bytes) -> bytes:
+    """Return what a control socket answers."""
+    (file,) = (place / "control").glob("*.sock")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(os.fspath(file))
+        client.sendall(octets)
+        return client.makefile("rb").readline()
+
+
+def test_sessions(served: Served, tmp_path: Path) -> None:
+    """`pop3 sessions` shows user, address, times, state, octets, worker and id of each session."""
+    with served.connect() as client, served.connect() as other:
+        client.log_in("ann", "secret")
+        other.read_line()
+        before, session = sorted(rows(tmp_path), key=lambda row: str(row["user"]))
+        assert (before["user"], before["state"], before["messages"]) == ("", "authorization", None)
+        assert session["user"] == "ann"
+        assert session["address"] == "127.0.0.1"
+        assert (session["state"], session["messages"]) == ("transaction", 1)
+        assert session["worker"] == served.process.pid
+        assert session["octets_in"] == len("USER ann\r\nPASS secret\r\n")
+        text = ask(tmp_path, "sessions").out.splitlines()
+        assert text[0].split()[:4] == ["user", "address", "since", "idle"]
+        assert str(session["session"]) in text[1] + text[2]
+    wait_until(lambda: f"session={session['session']}" in served.log.read_text())
+
+
+@pytest.mark.parametrize("who", ["ann", "127.0.0.1", "id"])
+def test_kick(served: Served, tmp_path: Path, who: str) -> None:
+    """`pop3 kick` ends the sessions of a user or an address, or one by its id; nothing is lost."""
+    with served.connect() as client:
+        client.log_in("ann", "secret")
+        client.say("DELE 1")
+        name = str(rows(tmp_path)[0]["session"]) if who == "id" else who
+        ran = ask(tmp_path, "kick", name)
+        assert (ran.code, ran.out) == (0, "Ended 1 session.\n")
+        assert client.read_all() == b""
+    wait_until(lambda: 'end="ended by an administrator"' in served.log.read_text())
+    assert len(list((served.mail / "ann").rglob("*.test*"))) == 1
+    assert re.search(rf"event=kicked .* by={os.geteuid()} session=\w+", served.log.read_text())
+    ran = ask(tmp_path, "kick", name)
+    assert (ran.code, ran.out) == (1, "Ended 0 sessions.\n")
+
+
+def test_status(served: Served, tmp_path: Path) -> None:
+    """`pop3 status` shows each process, what it serves, and where it listens."""
+    with served.connect() as client:
+        client.log_in("ann", "secret")
+        ran = ask(tmp_path, "status", "--json")
+        found = json.loads(ran.out)
+        assert (found["worker"], found["connections"], found["sessions"]) == (
+            served.process.pid, 1, 1,
+        )  # fmt: skip
+        assert found["listeners"] == [f"127.0.0.1:{served.port}"]
+        assert f"listens at 127.0.0.1:{served.port}" in ask(tmp_path, "status").out
+
+
+def test_socket_belongs_to_its_user(served: Served, tmp_path: Path) -> None:
+    """Only root and the user of the server can connect; at the end the socket is removed."""
+    folder = tmp_path / "control"
+    (file,) = folder.iterdir()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert served.stop() == 0
+    assert list(folder.iterdir()) == []
+    ran = ask(tmp_path, "sessions")
+    assert (ran.code, ran.err) == (
+        1, f"Error: no server answers in {folder}; start `pop3 serve`\n",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line", [b"\n", b"{\n", b"[]\n", b'{"action":"x"}\n', b"x" * 5000, b"\xff\xfe\n"]
+)
+def test_invalid_requests_are_answered_or_cut_off(
+    served: Served, tmp_path: Path, line: bytes
+) -> None:
+    """An invalid request changes nothing, and the next one is answered."""
+    answer = send(tmp_path, line)
+    assert answer == b"" or "invalid" in json.loads(answer)["error"]
+    assert rows(tmp_path) == []
+    assert "incident" not in served.log.read_text()
+
+
+def test_silent_connections_are_bounded(served: Served, tmp_path: Path) -> None:
+    """Connections that send nothing are few, and hold back no other for long."""
+    (file,) = (tmp_path / "control").glob("*.sock")
+    assert served.process.poll() is None
+    with ExitStack() as stack:
+        for _ in range(AT_ONCE):
+            one = stack.enter_context(socket.socket(socket.AF_UNIX))
+            one.connect(os.fspath(file))
+        assert send(tmp_path, b'{"action":"status"}\n') == b""
+    wait_until(lambda: send(tmp_path, b'{"action":"status"}\n'))
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[Workers]:
+    """A server of two workers, with control sockets."""
+    with working(tmp_path, CONFIG) as workers:
+        workers.served.add("ann", "secret")
+        workers.served.add("bob", "secret")
+        yield workers
+
+
+def test_workers(two: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All workers are asked; one that hangs is named, one that was killed is forgotten."""
+    monkeypatch.setattr(asking, "PATIENCE", 1)
+    with ExitStack() as stack:
+        found = two.at_each(stack, two.greeted)
+        (first, ann), (second, bob) = found.items()
+        log_in(ann, "ann")
+        log_in(bob, "bob")
+        shown = {(row["user"], row["worker"]) for row in rows(tmp_path)}
+        assert shown == {("ann", first), ("bob", second)}
+        os.kill(first, signal.SIGSTOP)
+        try:
+            words = ["sessions", "--control", str(tmp_path / "control")]
+            ran = CliRunner().invoke(main, words)
+            assert (ran.exit_code, "bob" in ran.stdout) == (1, True)
+            assert (
+                ran.stderr == f"Process {first} does not answer; its sessions are missing here.\n"
+            )
+        finally:
+            os.kill(first, signal.SIGKILL)
+        wait_until(lambda: first not in two.alive() and len(two.alive()) == 2)
+        assert ask(tmp_path, "kick", "bob").out == "Ended 1 session.\n"
+        assert bob.read_all() == b""
+        assert not (tmp_path / "control" / f"{first}.sock").exists()
+
+
+def test_folder_of_others(tmp_path: Path) -> None:
+    """A folder in which other users can put sockets is a mistake of the configuration."""
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(ConfigError, match="another user can write to it"):
+        prepare_folder(ControlSection(folder=folder))
+    with pytest.raises(ConfigError, match="there is no group nobody-here"):
+        prepare_folder(ControlSection(folder=tmp_path / "new", group="nobody-here"))

@@ -1,0 +1,100 @@
+"""Metrics and health of the real command: in one process, with workers, at a Unix socket."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+from support.http import ask, numbers
+from support.live import wait_until
+from support.process import free_port, serving
+from support.workers import log_in, working
+
+QUIT = 'restante_connections_total{end="quit"}'
+
+
+def config(listen: object) -> str:
+    return f'[metrics]\nlisten = "{listen}"\n'
+
+
+def test_one_process(tmp_path: Path) -> None:
+    """Sessions are counted while they are open, and after that."""
+    port = free_port()
+    (tmp_path / "restante.toml").write_text(config(f"127.0.0.1:{port}"))
+    with serving(tmp_path, "--config", tmp_path / "restante.toml") as served:
+        served.add("ann", "secret", b"Subject: a\r\n\r\nhello\r\n")
+        with served.connect() as client:
+            client.log_in("ann", "secret")
+            client.say("RETR 1")
+            client.read_lines()
+            found = numbers(ask(port, "/metrics").body)
+            assert found["restante_open_connections"] == 1
+            client.say("QUIT")
+        wait_until(lambda: numbers(ask(port, "/metrics").body)[QUIT] == 1)
+        found = numbers(ask(port, "/metrics").body)
+        assert found["restante_login_seconds_count"] == 1
+        assert found["restante_maildrop_open_seconds_count"] == 1
+        assert ask(port, "/livez").body == "alive\n"
+        assert ask(port, "/readyz").body == "ready\n"
+
+
+def test_workers(tmp_path: Path) -> None:
+    """A killed worker and a reload leave all counts as they were; the sums are of all workers."""
+    port = free_port()
+    with working(tmp_path, config(f"127.0.0.1:{port}")) as workers:
+        workers.served.add("ann", "secret")
+
+        def poll(times: int) -> None:
+            for _ in range(times):
+                with workers.greeted() as client:
+                    assert log_in(client, "ann").startswith(b"+OK")
+                    client.say("QUIT")
+
+        def wait_for(series: str, number: int) -> None:
+            wait_until(lambda: numbers(ask(port, "/metrics").body)[series] == number)
+
+        poll(4)
+        wait_for(QUIT, 4)
+        with workers.greeted() as client:
+            log_in(client, "ann")
+            os.kill(workers.pid_of(client), signal.SIGKILL)
+            workers.wait_for("worker_ended")
+        wait_for("restante_worker_restarts_total", 1)
+        wait_for("restante_workers", 2)
+        workers.served.process.send_signal(signal.SIGHUP)
+        workers.wait_for("reloaded")
+        wait_for("restante_workers", 2)
+        poll(2)
+        wait_for(QUIT, 6)
+
+
+def test_unix_socket(tmp_path: Path) -> None:
+    """A Unix socket has the mode of the configuration, and is removed in the end."""
+    file = tmp_path / "metrics"
+    text = config("metrics") + 'socket_mode = "0600"\n'
+    (tmp_path / "restante.toml").write_text(text)
+    with serving(tmp_path, "--config", tmp_path / "restante.toml") as served:
+        served.add("ann", "secret")
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert ask(file, "/readyz").status == 200
+        served.stop()
+    assert not file.exists()
+
+
+def test_what_cannot_be_used(tmp_path: Path) -> None:
+    """Without its accounts, or without its mail folder, the server is not ready."""
+    port = free_port()
+    (tmp_path / "restante.toml").write_text(config(f"127.0.0.1:{port}"))
+    with serving(tmp_path, "--config", tmp_path / "restante.toml") as served:
+        served.users.unlink()
+        wait_until(lambda: ask(port, "/readyz").status == 503)
+        assert ask(port, "/readyz").body == "the accounts cannot be used\n"
+        shutil.rmtree(served.mail)
+        wait_until(lambda: "the mail store cannot be used\n" in ask(port, "/readyz").body)
+        assert 'event=not_ready part="the accounts"' in served.log.read_text()
+        assert ask(port, "/livez").status == 200
+        served.mail.mkdir()
+        served.add("ann", "secret")
+        wait_until(lambda: ask(port, "/readyz").status == 200)
