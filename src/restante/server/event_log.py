@@ -289,7 +289,7 @@ def _as_text(event: EventDict) -> str:
     when, level, name = event.pop("timestamp"), event.pop("level"), event.pop("event")
     values = [
         _quote(value if len(value) <= LONGEST_VALUE else _cut(key, value))
-        if isinstance(value, str)
+        if isinstance(value, str) and key != "session"  # an id has nothing to quote, and is new
         else value
         for key, value in event.items()
     ]

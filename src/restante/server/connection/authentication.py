@@ -71,7 +71,8 @@ class ConnectionAuthenticator:
 
     def authenticate(self, need: Authenticate) -> Identity | Awaitable[Identity]:
         """Return the identity of the client: at once, if the login cache has its password."""
-        self._complete_name(need)
+        if self._context.default_domain:
+            self._complete_name(need)
         if self._exchange is not None:
             self._note_cancelled(need)
         if need.method is not AuthMethod.PASSWORD:
@@ -82,7 +83,7 @@ class ConnectionAuthenticator:
         if cache is not None and not suspects(self._transport.address, need.user.lower()):
             cached = cache.cached_login(need.user, need.response)
             if isinstance(cached, Identity):
-                if admits(cached, self._transport.address):
+                if not cached.networks or admits(cached, self._transport.address):
                     return cached
             elif cached is not None:
                 return self._confirm_or_verify(need, cached)
