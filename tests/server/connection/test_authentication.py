@@ -30,6 +30,7 @@ class Wire:
     """A connection of which only the address counts."""
 
     address = "192.0.2.1"
+    service = ""
     session_id = "one"
     tls = None
 
