@@ -139,7 +139,8 @@ class Clocked:
     def ended(self) -> list[str]:
         """Return why sessions ended."""
         lines = [line for line in self.log.getvalue().splitlines() if "event=session" in line]
-        return [line.partition(" end=")[2].strip('"') for line in lines]
+        ends = [line.partition(" end=")[2].partition(" session=")[0] for line in lines]
+        return [end.strip('"') for end in ends]
 
 
 @contextlib.contextmanager

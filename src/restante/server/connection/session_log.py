@@ -43,7 +43,7 @@ class SessionLog:
             address=client.address,
             user=identity.name,
             method=method,
-            **_special_credential(identity),
+            **(_special_credential(identity) if identity.app_password else {}),
             tls=client.tls_version,
             **_login_fields(client),
         )
@@ -127,7 +127,7 @@ class SessionLog:
         user = session.identity.name if session.identity else ""
         line: dict[str, object] = {"address": transport.address, "user": user}
         line["tls"] = transport.tls_version
-        if session.identity is not None:
+        if session.identity is not None and session.identity.app_password:
             line |= _special_credential(session.identity)
         if transport.proxied_tls is not None:
             line |= _certificate_at_proxy(transport.proxied_tls)
@@ -151,8 +151,8 @@ def _login_fields(client: LoginClient) -> dict[str, str]:
 
 
 def _special_credential(identity: Identity) -> dict[str, str]:
-    """Return what an identity used in place of its own credentials, nothing for these."""
-    return {"app_password": identity.app_password} if identity.app_password else {}
+    """Return what an identity used in place of its own credentials."""
+    return {"app_password": identity.app_password}
 
 
 def _certificate_at_proxy(tls: ProxiedTls) -> dict[str, str | bool]:
