@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import tomllib
@@ -71,3 +72,26 @@ def test_debian_configuration_is_safe() -> None:
     config = load(ROOT / "debian/restante.toml", {})
     assert all(address.startswith(("127.", "[::1]")) for address in config.server.listen)
     assert (config.tls.listen, config.delivery) == ((), type(config.delivery)())
+
+
+def test_container_configuration(tmp_path: Path) -> None:
+    """The container serves the ports that it exposes, from the folders that it declares."""
+    lines = (ROOT / "Containerfile").read_text().splitlines()
+    words = {line.split()[0]: line.split()[1:] for line in lines if re.match(r"[A-Z]+ ", line)}
+    config = load(ROOT / "contrib/container/restante.toml", {})
+    assert config.server.listen == (f"*:{words['EXPOSE'][0]}",)
+    assert config.accounts.users is not None
+    folders = json.loads(" ".join(words["VOLUME"]))
+    assert folders == [str(config.accounts.users.parent), str(config.mail.folder)]
+    assert words["USER"] == ["nobody:nogroup"]
+    assert json.loads(" ".join(words["CMD"]))[0] == "serve"
+
+
+def test_container_has_only_what_it_needs() -> None:
+    """The context of a build has what the Containerfile copies, and nothing else."""
+    copied = re.findall(r"^COPY (\S+) ", (ROOT / "Containerfile").read_text(), re.MULTILINE)
+    allowed = (ROOT / ".containerignore").read_text().splitlines()
+    assert allowed[0] == "*"
+    assert all(
+        any(file.startswith(line[1:].split("*")[0]) for line in allowed[1:]) for file in copied
+    )
