@@ -16,6 +16,8 @@ KINDS = {
 ELSEWHERE = {
     "auth/dovecot_fields.py": "auth/test_file.py",
     "auth/hash_schemes.py": "auth/test_password_hashing.py",
+    "auth/junk_accounts.py": "server/connection/test_junk_logins.py",
+    "auth/wrapped_accounts.py": "server/connection/test_junk_logins.py",
     "auth/issuer.py": "auth/test_oauth.py",
     "auth/locks.py": "auth/test_passwd_file.py",
     "auth/mail_location.py": "auth/test_passwd_file.py",
@@ -153,6 +155,7 @@ ELSEWHERE = {
     "storage/cluster/check_boxes.py": "storage/cluster/test_check.py",
     "storage/cluster/check_sizes.py": "storage/cluster/test_check.py",
     "storage/disk_latency.py": "server/test_slow_disk.py",
+    "storage/empty.py": "storage/maildir/test_junk.py",
     "storage/existence.py": "delivery/test_recipients.py",
     "storage/file_chunks.py": "storage/maildir/test_faults.py",
     "storage/fs.py": "storage/maildir/test_safety.py",

@@ -25,6 +25,7 @@ class _Broken(MaildirStore):
 
     async def acquire(self, owner: str, patience: float) -> MaildirMaildrop:
         maildrop = await super().acquire(owner, patience)
+        assert isinstance(maildrop, MaildirMaildrop)
         maildrop.__class__ = self.maildrop
         return maildrop
 

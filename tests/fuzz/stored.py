@@ -127,7 +127,7 @@ def _look(store: MaildirStore, box: Path, files: Files) -> Seen:
         names = b"/".join(sorted(os.listdir(os.fsencode(folder))))
         os.utime(folder, ns=(OLD, OLD + zlib.crc32(names)))
     maildrop = store.open_blocking("ann", box)
-    assert maildrop is not None, "nobody else holds it"
+    assert isinstance(maildrop, MaildirMaildrop), "nobody else holds it"
     try:
         contents = maildrop.contents
         assert contents.octets >= 0

@@ -8,9 +8,10 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from restante.auth.interfaces import UnavailableError
+from restante.auth.interfaces import UnavailableError, UncertainError
 from restante.auth.usernames import with_domain
 from restante.delivery import recipients, replies, trace_headers
+from restante.junk import account_of, is_junk, junk_of, without_suffix
 from restante.storage.interfaces import (
     BoundsDeliveries,
     BusyError,
@@ -53,6 +54,7 @@ class Deliverer:
     log: FilteringBoundLogger
     delimiter: str = "+"
     default_domain: str = ""  # of addresses without one
+    junk_extension: str = ""  # of addresses whose mail goes to the junk maildrop
     quotas: QuotaDelivery | None = None  # of the accounts, if any has one
     _slots: asyncio.Semaphore = field(init=False)
 
@@ -71,12 +73,28 @@ class Deliverer:
         address = with_domain(address, self.default_domain)
         try:
             async with asyncio.timeout(PATIENCE):
-                owner = await recipients.find(self.recipients, address, self.delimiter)
+                owner = await self._find(address)
         except (UnavailableError, TimeoutError) as error:
             code = replies.NO_ACCOUNTS.status
             self.log.warning("trouble", error=str(error), code=code, **_log_ids(session))
             return replies.NO_ACCOUNTS
         return replies.UNKNOWN if owner is None else owner
+
+    async def _find(self, address: str) -> str | None:
+        """Return the owner of the maildrop that an address means. Raises UnavailableError."""
+        delimiter = self.delimiter
+        suffix = delimiter + self.junk_extension if delimiter and self.junk_extension else ""
+        bare = without_suffix(address, suffix)
+        if bare == address:
+            return await recipients.find(self.recipients, address, delimiter)
+        try:  # an account may have the extension in its own name
+            owner = await recipients.find(self.recipients, address, "")
+        except UncertainError:
+            owner = None
+        if owner is None:
+            account = await recipients.find(self.recipients, bare, delimiter)
+            owner = None if account is None else junk_of(account)
+        return owner
 
     async def deliver(
         self, owner: str, message: bytes, trace_: Envelope, via: str, session: str = ""
@@ -86,8 +104,11 @@ class Deliverer:
         `session` is the id of the connection, for the log.
         """
         begun = time.monotonic()
-        names = {"via": via, "user": owner, "recipient": trace_.recipient, "sender": trace_.sender}
+        names = {"via": via, "user": account_of(owner), "recipient": trace_.recipient}
+        names["sender"] = trace_.sender
         ids = _log_ids(session)
+        if is_junk(owner):
+            names["maildrop"] = "junk"
         uid = error = ""
         try:
             async with asyncio.timeout(PATIENCE), self._slot():

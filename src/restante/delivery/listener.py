@@ -107,6 +107,7 @@ class DeliveryListener:
             log=context.log,
             delimiter=self.settings.recipient_delimiter,
             default_domain=context.default_domain,
+            junk_extension=self.settings.junk_extension,
             quotas=self._quotas(context),
         )
         return DeliverySessions(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import KnowsQuotas, UnavailableError
 from restante.delivery.oldest import make_room
+from restante.junk import account_of
 from restante.quota import WARNINGS
 from restante.storage.interfaces import OverQuotaError, StoreError
 
@@ -77,13 +78,13 @@ class QuotaDelivery:
         return await self.store.deliver_within(owner, message, quota)
 
     def _note_removed(self, owner: str, message: RemovedMessage) -> None:
-        self.log.info("message_removed", user=owner, by="quota", **message._asdict())
+        self.log.info("message_removed", user=account_of(owner), by="quota", **message._asdict())
 
     async def find_quota(self, owner: str) -> Quota:
         """Return the quota that applies to an account. Raises UnavailableError."""
         if not isinstance(self.accounts, KnowsQuotas):
             return self.default
-        return (await self.accounts.own_quota(owner)).or_default(self.default)
+        return (await self.accounts.own_quota(account_of(owner))).or_default(self.default)
 
     def _warn(self, owner: str, stored: StoredWithin) -> None:
         """Log the highest percentage that this message has crossed, if any."""
@@ -106,4 +107,4 @@ class QuotaDelivery:
             self._log_quota(owner, WARNINGS[-1])
 
     def _log_quota(self, owner: str, percent: int) -> None:
-        self.log.warning("quota", user=owner, percent=percent)
+        self.log.warning("quota", user=account_of(owner), percent=percent)

@@ -25,6 +25,10 @@ def add_logins(
     """
     if config.accounts.app_passwords:
         accounts = _with_app_passwords(config.accounts.app_passwords, accounts, log)
+    if config.mail.junk:
+        from restante.auth.junk_accounts import JunkAccounts
+
+        accounts = JunkAccounts(accounts, config.mail.junk_suffix)
     return accounts
 
 

@@ -11,6 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from restante.auth.interfaces import KnowsQuotas, UnavailableError
+from restante.auth.wrapped_accounts import unwrap
+from restante.junk import account_of
 from restante.protocol.secret import Secret
 from restante.quota import Quota
 from restante.server.config.loader import ACCOUNT_BACKENDS, ConfigError
@@ -47,8 +49,15 @@ HINTS: Mapping[type[BaseException | None], str] = {
 
 def build_layout(config: Config) -> Layout:
     """Return where the maildrops are, if they are in a folder."""
-    assert config.mail.folder is not None
-    return Layout(config.mail.folder, config.mail.layout)
+    mail = config.mail
+    assert mail.folder is not None
+    junk = mail.junk or ""
+    if junk and "{" not in junk:
+        junk = f"{mail.layout}/{junk}"
+    try:
+        return Layout(mail.folder, mail.layout, junk)
+    except ValueError as error:
+        raise ConfigError([f"mail.junk: {error}"]) from error
 
 
 def build_store(config: Config, log: FilteringBoundLogger) -> Store:
@@ -63,7 +72,7 @@ def build_store(config: Config, log: FilteringBoundLogger) -> Store:
         raise ConfigError([f"mail.folder: {folder} does not exist, or is not a folder; create it"])
 
     def note_made(user: str, folder: Path) -> None:
-        log.info("maildir_made", user=user, folder=str(folder))
+        log.info("maildir_made", user=account_of(user), folder=str(folder))
 
     def note_skipped(user: str, reason: str) -> None:
         log.warning("not_expired", user=user, reason=reason)
@@ -285,6 +294,7 @@ def build_deliverer(config: Config, log: FilteringBoundLogger) -> Deliverer:
         log=log,
         delimiter=config.delivery.recipient_delimiter,
         default_domain=config.login.default_domain or "",
+        junk_extension=config.delivery.junk_extension,
         quotas=build_quotas(config, store, accounts, log),
     )
 
@@ -293,6 +303,7 @@ def build_quotas(
     config: Config, store: Store, accounts: Authenticator, log: FilteringBoundLogger
 ) -> QuotaDelivery | None:
     """Return what keeps accounts within their quota; None if no account can have one."""
+    accounts = unwrap(accounts)
     default, policy = default_quota(config), config.delivery.over_quota
     follow = config.mail.maildirsize == "follow"
     is_used = default.is_limited or isinstance(accounts, KnowsQuotas) or follow or policy != "defer"

@@ -81,6 +81,7 @@ def build_context(
         write_timeout=config.timeouts.write,
         keep_deleted=config.mail.keep_deleted,
         limits=_limits_of_workers(config.limits, shared) if shared else _limits(config.limits),
+        junk_suffix=config.mail.junk_suffix if config.mail.junk else "",
         default_domain=config.login.default_domain or "",
         tokens=tokens,
         utf8_headers=config.mail.utf8_headers,

@@ -42,6 +42,7 @@ class ServerContext:
     settings: ProtocolSettings = field(default_factory=ProtocolSettings)
     lock_timeout: float = 3  # for a maildrop that another session holds
     write_timeout: float = 600  # for a peer that reads no octet of a reply
+    junk_suffix: str = ""  # of login names that open the junk maildrop; "" for none
     default_domain: str = ""  # of login names and recipients without one
     keep_deleted: int | None = None  # days for which the store keeps removed messages
     tokens: Tokens | None = None

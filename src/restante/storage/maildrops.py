@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 from restante.storage.disk_threads import DISK
 from restante.storage.fs import as_store_error
 from restante.storage.interfaces import StoreError
+from restante.storage.paths import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    from restante.storage.paths import Layout
 
 
 async def sweep_maildrops(
@@ -48,10 +47,12 @@ async def sweep_maildrops(
 def _find(layout: Layout, place_of: Callable[[str], str] | None) -> list[Path]:
     """Return the places where a maildrop may be. Raises StoreError."""
     with as_store_error("the mail folder cannot be read", layout.root):
+        layouts = [layout, Layout(layout.root, layout.junk)] if layout.junk else [layout]
         return [
             place
-            for place in _below(layout.root, Path(layout.template).parts, place_of)
-            if layout.owner(place) is not None
+            for each in layouts
+            for place in _below(each.root, Path(each.template).parts, place_of)
+            if each.owner(place) is not None
         ]
 
 

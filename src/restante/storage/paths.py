@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from restante.junk import account_of, is_junk, junk_of
 from restante.storage.interfaces import StoreError
 
 PLACES = ("user", "local", "domain")
@@ -20,7 +21,8 @@ class Layout:
     `{user}` is the whole name, `{local}` what stands before the last "@" and `{domain}` what stands
     after it: "{domain}/{local}/Maildir" is a common one.
 
-    Without "{domain}", "{local}" serves one domain only.
+    Without "{domain}", "{local}" serves one domain only. `junk` is the template of the junk
+    maildrops, "" for none.
 
     Raises ValueError: the template has another placeholder, none that distinguishes users, or would
     leave the root.
@@ -28,30 +30,39 @@ class Layout:
 
     root: Path
     template: str = "{user}"
+    junk: str = ""
 
     def __post_init__(self) -> None:
-        parts = list(string.Formatter().parse(self.template))
-        places = {name for _, name, _, _ in parts if name is not None}
-        plain = all(not spec and not conversion for _, _, spec, conversion in parts)
-        if not places & {"user", "local"} or not places <= set(PLACES) or not plain:
-            raise ValueError("a layout must contain {user}, or {local} and {domain}")
-        if self.template.startswith("/") or ".." in Path(self.template).parts:
-            raise ValueError("a layout must stay within the mail folder")
         object.__setattr__(self, "root", self.root.absolute())  # as the log shall name it
+        _check(self.template)
+        if self.junk:
+            _check(self.junk)
+            if self.owner(self.folder(junk_of("local@domain"))) is not None:
+                raise ValueError("another user's maildrop could have the path of a junk maildrop")
 
     def folder(self, owner: str) -> Path:
         """Return the folder of a user's mail.
 
         Raises StoreError: the name cannot be used in a path, or lacks a part that is asked for.
         """
+        template = self.template
+        if self.junk and is_junk(owner):
+            owner, template = account_of(owner), self.junk
         local, _, domain = owner.rpartition("@")
         parts = {"user": owner, "local": local or owner, "domain": domain if local else ""}
         for place, part in parts.items():
-            if "{" + place + "}" in self.template and not _is_safe(part):
+            if "{" + place + "}" in template and not _is_safe(part):
                 raise StoreError(
                     f"no folder can be named after the {place} {part!r}", permanent=True
                 )
-        return self.root / self.template.format(**parts)
+        return self.root / template.format(**parts)
+
+    def is_subfolder(self, owner: str) -> bool:
+        """Return whether a maildrop is a folder in the account's Maildir, as Maildir++ has them."""
+        if not is_junk(owner):
+            return False
+        junk = Path(self.junk)
+        return junk.parent == Path(self.template) and junk.name.startswith(".")
 
     def owner(self, place: Path) -> str | None:
         """Return the user whose mail would be at a place, None for a place of no user.
@@ -79,6 +90,17 @@ class Layout:
                 pattern += f"(?P={name})" if name in seen else f"(?P<{name}>[^/]+)"
                 seen.add(name)
         return re.compile(pattern, re.DOTALL)
+
+
+def _check(template: str) -> None:
+    """Raise ValueError: a template does not distinguish users, or leaves the root."""
+    parts = list(string.Formatter().parse(template))
+    places = {name for _, name, _, _ in parts if name is not None}
+    plain = all(not spec and not conversion for _, _, spec, conversion in parts)
+    if not places & {"user", "local"} or not places <= set(PLACES) or not plain:
+        raise ValueError("a layout must contain {user}, or {local} and {domain}")
+    if template.startswith("/") or ".." in Path(template).parts:
+        raise ValueError("a layout must stay within the mail folder")
 
 
 def _is_safe(part: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from restante.protocol.server.settings import ProtocolSettings
-from restante.server import components, event_log
+from restante.server import backends, components, event_log
 from restante.server.addresses import ListenAddress
 from restante.server.config.loader import ConfigError, load
 
@@ -366,6 +366,35 @@ def test_quota_settings_of_other_formats(tmp_path: Path) -> None:
     cluster = '[mail]\nformat = "cluster"\nquota_octets = 5\n[cluster]\nquota_octets = 5\n'
     problem = "cluster.quota_octets: mail.quota_octets is the same; omit one of them"
     assert problems(tmp_path, f'{cluster}postgresql_dsn_file = "dsn"\n{users}') == [problem]
+
+
+NO_FOLDER = "mail.junk: Expected a folder of a Maildir, such as \".Junk\" (it is '{}')"
+NO_MBOX = 'mail.junk: Expected the path of an mbox, such as "junk/{user}"'
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ('junk = "new"', NO_FOLDER.format("new")),
+        ('junk = ".."', NO_FOLDER.format("..")),
+        ('junk = ".a/b"', NO_FOLDER.format(".a/b")),
+        ('junk = "Junk"\nformat = "mbox"', NO_MBOX),
+    ],
+)
+def test_invalid_junk(tmp_path: Path, lines: str, problem: str) -> None:
+    """A junk maildrop is a folder of the Maildir, or has a path of its own."""
+    text = f'[mail]\nfolder = "mail"\n{lines}\n[accounts]\nusers = "users"\n'
+    assert problems(tmp_path, text) == [problem]
+
+
+def test_junk_in_the_place_of_a_user(tmp_path: Path) -> None:
+    """The junk maildrop of an account is never the maildrop of another one."""
+    file = tmp_path / "restante.toml"
+    junk = 'format = "mbox"\njunk = "{user}.junk"\n'
+    file.write_text(LEAST.replace("[acc", f"{junk}[acc"))
+    (tmp_path / "mail").mkdir()
+    with pytest.raises(ConfigError, match="another user's maildrop could have"):
+        backends.build_layout(load(file, {}))
 
 
 ELSEWHERE = {

@@ -167,7 +167,7 @@ def test_the_user_can_log_in_between_slices(maildir: Path, monkeypatch: pytest.M
     acquired: list[int] = []
 
     class Counting(MaildirStore):
-        async def acquire(self, owner: str, patience: float) -> LockedMaildrop:  # type: ignore[override]
+        async def acquire(self, owner: str, patience: float) -> LockedMaildrop:
             acquired.append(len(target.boxes.get("ann", ())))
             return await super().acquire(owner, patience)
 

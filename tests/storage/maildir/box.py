@@ -62,6 +62,7 @@ class Box:
 
         async def run() -> T:
             maildrop = await self.store.acquire("ann", 0)
+            assert isinstance(maildrop, MaildirMaildrop)
             try:
                 return use(maildrop)
             finally:

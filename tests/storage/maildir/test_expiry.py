@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from restante.storage.interfaces import BusyError, ExpiredMessage, PartlyExpiredError, StoreError
+from restante.storage.interfaces import (
+    BusyError,
+    ExpiredMessage,
+    KnowsArrivals,
+    PartlyExpiredError,
+    StoreError,
+)
 from restante.storage.maildir import MaildirStore
 from restante.storage.maildir.expiry import DAY
 from restante.storage.paths import Layout
@@ -168,7 +174,8 @@ def test_arrivals(maildir: Path) -> None:
         try:
             os.rename(maildir / "new" / f"{NOW - 50}.a", maildir / "cur" / f"{NOW - 50}.a:2,S")
             assert list(maildrop.contents.uids) == [f"{NOW - 80}.b", f"{NOW - 50}.a"]
-            return await maildrop.arrivals()
+            assert isinstance(maildrop, KnowsArrivals)
+            return list(await maildrop.arrivals())
         finally:
             maildrop.release()
 
@@ -183,7 +190,8 @@ def test_the_arrival_of_a_message_that_is_gone_is_unknown(maildir: Path) -> None
         maildrop = await MaildirStore(Layout(maildir.parent)).acquire("ann", 0)
         try:
             file.unlink()
-            return await maildrop.arrivals()
+            assert isinstance(maildrop, KnowsArrivals)
+            return list(await maildrop.arrivals())
         finally:
             maildrop.release()
 

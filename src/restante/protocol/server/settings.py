@@ -66,13 +66,14 @@ class Identity:
     """An authenticated account.
 
     Attributes:
-        name: the name of the account, which the store gets.
+        name: the name of the account.
         login_delay: seconds between two logins, None for the server's setting.
         expire_days: days that a message stays, None for the server's setting.
         tls_required: reject the login without TLS.
         networks: those from which it can log in, such as "192.0.2.0/24"; () for all.
         app_password: the label of the app password that it used, "" for another credential.
         credential: what names that app password; once it is revoked, the session should end.
+        maildrop: the maildrop that it opens, if it is not the account's own; else "".
     """
 
     name: str
@@ -82,3 +83,9 @@ class Identity:
     networks: tuple[str, ...] = ()
     app_password: str = ""
     credential: str = ""
+    maildrop: str = ""
+
+    @property
+    def owner(self) -> str:
+        """The name by which the store knows the maildrop."""
+        return self.maildrop or self.name

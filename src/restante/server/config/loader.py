@@ -139,6 +139,7 @@ def _useless(config: Config) -> Iterator[str]:
     """Tell of what would have no effect, and of logins that would never succeed."""
     if config.mail.format == "cluster" and config.mail.unique_ids != RESTANTE_UIDS:
         yield 'mail.unique_ids: has no effect with format = "cluster"; omit it'
+    yield from _invalid_junk(config)
     if config.mail.format != "maildir" and config.mail.maildirsize != "keep":
         yield 'mail.maildirsize: requires format = "maildir"; omit it'
     for key in ("quota_octets", "quota_messages"):
@@ -150,6 +151,20 @@ def _useless(config: Config) -> Iterator[str]:
         yield "server.workers: more than one worker is supported on Linux only"
     if not config.accounts.users:
         yield from _useless_without_file(config)
+
+
+def _invalid_junk(config: Config) -> Iterator[str]:
+    """Report a junk maildrop that this format of mail cannot have."""
+    junk, format_ = config.mail.junk, config.mail.format
+    if junk is None:
+        if config.delivery.junk_extension:
+            yield "delivery.junk_extension: requires mail.junk"
+    elif format_ == "cluster":
+        yield 'mail.junk: not supported with format = "cluster"; omit it'
+    elif "{" not in junk and format_ == "mbox":
+        yield 'mail.junk: Expected the path of an mbox, such as "junk/{user}"'
+    elif "{" not in junk and (junk in RESERVED or "/" in junk or not junk.strip(".")):
+        yield f'mail.junk: Expected a folder of a Maildir, such as ".Junk" (it is {junk!r})'
 
 
 def _useless_without_file(config: Config) -> Iterator[str]:
@@ -290,6 +305,9 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
     "server.greeting": _check_greeting,
     "server.implementation": _check_implementation,
 }
+
+RESERVED = ("new", "cur", "tmp")
+"""The folders that each Maildir has."""
 
 ACCOUNT_BACKENDS = ("users", "pam", "postgresql_dsn_file", "mysql_dsn_file")
 

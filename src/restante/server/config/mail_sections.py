@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from restante.junk import SUFFIX
 from restante.server.config.section import ConfigSection, Count
 from restante.server.policies import OverQuotaPolicy, Utf8HeaderPolicy
 
@@ -30,6 +31,9 @@ class MailSection(ConfigSection):
             "as-stored", as fetchers require, a "surrogate" of its header, or "refuse".
         unique_ids: "own"; or Dovecot's `pop3_uidl_format`, by default "%08Xu%08Xv"; or "courier";
             or "x-uidl" for an mbox. Messages then keep the unique-ids of the earlier server.
+        junk: The junk maildrop of each account, opened by logins as "ann+junk": a folder in the
+            Maildir, such as ".Junk", or a path like that of `layout`.
+        junk_suffix: The suffix of these login names, at the end of the local part.
         quota_octets: The quota of an account in octets, unless it has its own. More mail waits, or
             what `delivery.over_quota` says.
         quota_messages: The same in messages.
@@ -45,6 +49,8 @@ class MailSection(ConfigSection):
     keep_deleted: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
     utf8_headers: Utf8HeaderPolicy = "as-stored"
     unique_ids: str = RESTANTE_UIDS
+    junk: str | None = None
+    junk_suffix: Annotated[str, msgspec.Meta(pattern="^[!-~]{1,32}$")] = SUFFIX
     quota_octets: Annotated[int, msgspec.Meta(ge=1, le=2**60)] | None = None
     quota_messages: Annotated[int, msgspec.Meta(ge=1, le=2**31)] | None = None
     maildirsize: Literal["keep", "follow", "create"] = "keep"
@@ -107,6 +113,8 @@ class DeliverySection(ConfigSection):
             or of the server.
         recipients: Which recipients exist: "accounts" are the accounts, "folders" the existing
             Maildirs. "auto" is "folders" with PAM, and "accounts" otherwise.
+        junk_extension: The address extension whose mail goes to the junk maildrop, such as "spam"
+            for ann+spam@example.com. Without it, no mail is delivered there.
         recipient_delimiter: The delimiter before an address extension, as in ann+lists, or "".
         received: Add a Received line for LMTP, too. The MTA has added its own.
         message_size: The size limit of a message, in octets.
@@ -122,6 +130,7 @@ class DeliverySection(ConfigSection):
     socket_group: str | None = None
     recipients: Literal["auto", "accounts", "folders"] = "auto"
     recipient_delimiter: Annotated[str, msgspec.Meta(max_length=1)] = "+"
+    junk_extension: Annotated[str, msgspec.Meta(max_length=64)] = ""
     received: bool = False
     message_size: Annotated[int, msgspec.Meta(ge=65_536, le=2**31)] = 64 * 1024 * 1024
     connections: Count = 100

@@ -17,6 +17,7 @@ from restante.auth.interfaces import (
     UndecidedError,
 )
 from restante.auth.usernames import saslprep_or_same, with_domain
+from restante.junk import with_suffix, without_suffix
 from restante.protocol.server.needs import Authenticate, AuthMethod, StartScram
 from restante.protocol.server.settings import Identity
 from restante.server.limits.networks import client_network
@@ -68,6 +69,7 @@ class ConnectionAuthenticator:
         self._transport = transport
         self._exchange: scram.ScramServer | None = None  # one whose challenge was not answered yet
         self._waited = 0.0  # seconds, for its challenge
+        self._guessed = ""  # the name by which guesses count
 
     def authenticate(self, need: Authenticate) -> Identity | Awaitable[Identity]:
         """Return the identity of the client: at once, if the login cache has its password."""
@@ -80,7 +82,7 @@ class ConnectionAuthenticator:
             return self._check_answer(need) if by_scram else self._verify_throttled(need)
         cache = self._context.login_cache
         suspects = self._context.limits.throttle.has_recent_failures
-        if cache is not None and not suspects(self._transport.address, need.user.lower()):
+        if cache is not None and not suspects(self._transport.address, self._guessed):
             cached = cache.cached_login(need.user, need.response)
             if isinstance(cached, Identity):
                 if not cached.networks or admits(cached, self._transport.address):
@@ -105,7 +107,7 @@ class ConnectionAuthenticator:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         throttle = self._context.limits.throttle
-        async with throttle.one_at_a_time(self._transport.address, need.user.lower()):
+        async with throttle.one_at_a_time(self._transport.address, self._guessed):
             self._waited = loop.time() - begun
             keys = await self._accounts.scram_keys(need.mechanism, need.user)
             tls, plus = self._transport.tls, need.mechanism.endswith("-PLUS")
@@ -117,8 +119,14 @@ class ConnectionAuthenticator:
             return self._exchange
 
     def _complete_name(self, need: Authenticate | StartScram) -> None:
-        """Give the name its domain first: to guessers, ann and ann@example.com are one account."""
-        need.user = with_domain(need.user, self._context.default_domain)
+        """Give the name its domain, and note by which name guesses count.
+
+        A guesser must not begin anew with ann and ann@example.com, with aNn, or a junk maildrop.
+        """
+        need.user = user = with_domain(need.user, self._context.default_domain)
+        if self._context.junk_suffix:
+            user = without_suffix(user, self._context.junk_suffix)
+        self._guessed = user.lower()
 
     def leave(self) -> None:
         """Note that the client is gone."""
@@ -135,7 +143,8 @@ class ConnectionAuthenticator:
             self._note_failure(exchange.user)
 
     def _note_failure(self, user: str) -> None:
-        self._context.limits.throttle.note_failure(self._transport.address, user.lower())
+        name = without_suffix(user, self._context.junk_suffix).lower()
+        self._context.limits.throttle.note_failure(self._transport.address, name)
 
     async def _check_answer(self, need: Authenticate) -> Identity:
         """Check the answer to a challenge; a client that does not wait for that has failed."""
@@ -151,8 +160,7 @@ class ConnectionAuthenticator:
         `waited` is in seconds, for a step of the same login. Raises GuessesError.
         """
         throttle, address = self._context.limits.throttle, self._transport.address
-        # A guesser must not begin anew with Ann, aNn, and anN.
-        name, credentials = need.user.lower(), self._repeated_credentials(need)
+        name, credentials = self._guessed, self._repeated_credentials(need)
         async with throttle.one_at_a_time(address, name, credentials, LONGEST_DELAY - waited):
             try:
                 identity = require_network(await self._check(need), address)
@@ -205,8 +213,20 @@ class ConnectionAuthenticator:
         name = saslprep_or_same(await self._context.tokens.user_of(token))
         name = with_domain(name, self._context.default_domain)
         if user.lower() not in ("", name.lower()):
-            raise CredentialsError("somebody else's token")
+            return await self._identify_junk(user, name, "somebody else's token")
         return await self._accounts.identify(name)
+
+    async def _identify_junk(self, user: str, name: str, reason: str) -> Identity:
+        """Return the identity for the junk maildrop of a verified name, if `user` means that.
+
+        Raises CredentialsError, with the reason if not.
+        """
+        suffix = self._context.junk_suffix
+        if suffix and user.lower() == with_suffix(name, suffix).lower():
+            identity = await self._accounts.identify(user)
+            if identity.maildrop:  # else an account has the suffix in its own name
+                return identity
+        raise CredentialsError(reason)
 
     async def _check_certificate(self, user: str) -> Identity:
         domain = self._context.default_domain
@@ -216,8 +236,13 @@ class ConnectionAuthenticator:
             (name for name in names if requested in ("", name.lower())),
             key=lambda name: name != user,
         )
+        reason = "no certificate for this name"
         if not fitting:
-            raise CredentialsError("no certificate for this name")
+            bare = without_suffix(user, self._context.junk_suffix)
+            junk = next((name for name in names if name.lower() == bare.lower()), None)
+            if junk is None:
+                raise CredentialsError(reason)
+            return await self._identify_junk(user, junk, reason)
         return await self._accounts.identify(fitting[0])
 
     async def _check_scram(self, need: Authenticate) -> Identity:

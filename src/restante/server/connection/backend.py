@@ -185,9 +185,10 @@ class SessionBackend:
     def _lock(self, need: LockMaildrop) -> MessageList | Awaitable[MessageList]:
         """Open the maildrop: at once if the store has it at hand and headers go as stored."""
         context, user = self._context, need.identity.name
+        owner = need.identity.maildrop or user
         self._claimed = user
         if need.login_delay is not None:
-            context.limits.login_delay.check(user, need.login_delay)
+            context.limits.login_delay.check(owner, need.login_delay)
         if user != self.user:  # a session that waits for its lock counts, too
             if self.user:
                 context.limits.users.release(self.user)
@@ -197,17 +198,17 @@ class SessionBackend:
             self.user = user
         as_stored = need.utf8 or context.utf8_headers == "as-stored"
         if as_stored and context.open_cached is not None:
-            maildrop = context.open_cached(user)
+            maildrop = context.open_cached(owner)
             if maildrop is not None:
                 return self._hold(maildrop, need)
         return self._open(need, as_stored=as_stored)
 
     async def _open(self, need: LockMaildrop, *, as_stored: bool) -> MessageList:
-        context, user = self._context, need.identity.name
-        maildrop = await self._acquire(user, need.login_delay)
+        context, owner = self._context, need.identity.maildrop or need.identity.name
+        maildrop = await self._acquire(owner, need.login_delay)
         try:
             if not as_stored:
-                found = await context.header_downgrades.of(maildrop, user)
+                found = await context.header_downgrades.of(maildrop, owner)
                 refuse = context.utf8_headers == "refuse"
                 maildrop = DowngradedMaildrop(maildrop, found, refuse=refuse)
             return self._hold(maildrop, need)
@@ -215,12 +216,12 @@ class SessionBackend:
             self._release(maildrop)
             raise
 
-    async def _acquire(self, user: str, delay: int | None) -> LockedMaildrop:
+    async def _acquire(self, owner: str, delay: int | None) -> LockedMaildrop:
         store, patience = self._context.store, self._context.lock_timeout
         if delay is None or not isinstance(store, DelaysLogins):
-            return await store.acquire(user, patience)
+            return await store.acquire(owner, patience)
         try:
-            return await store.acquire_delayed(user, patience, delay)
+            return await store.acquire_delayed(owner, patience, delay)
         except TooSoonError as error:
             raise LoginDelayError(delay) from error
 
@@ -231,7 +232,7 @@ class SessionBackend:
         method = self._method.value if self._method is not None else ""
         self._context.session_log.logged_in(self._transport, need.identity, method)
         if need.login_delay is not None:
-            self._context.limits.login_delay.note(need.identity.name, need.login_delay)
+            self._context.limits.login_delay.note(need.identity.owner, need.login_delay)
         return contents
 
     def _commit(self, indexes: tuple[int, ...]) -> Awaitable[None] | None:

@@ -131,6 +131,8 @@ class SessionLog:
             line |= _special_credential(session.identity)
         if transport.proxied_tls is not None:
             line |= _certificate_at_proxy(transport.proxied_tls)
+        if session.identity is not None and session.identity.maildrop:
+            line["maildrop"] = "junk"
         line["octets_in"], line["octets_out"] = octets
         if session.state is not AUTHORIZATION:  # a maildrop was opened
             contents = session.view.contents

@@ -27,11 +27,13 @@ def deliver(
     maildrop: int,
     message: bytes,
     admission: AbstractContextManager[object] = contextlib.nullcontext(),  # noqa: B008  # it has no state
+    *,
+    subfolder: bool = False,
 ) -> str:
     """Write a message to tmp/, move it to new/ and return its base name. Raises OSError.
 
     `admission` is entered when the message is written, and left when it is counted. What it raises
-    ends the delivery.
+    ends the delivery. `subfolder`: the maildrop is a folder in another Maildir.
     """
     name = _new_name(message)
     change = Change()
@@ -42,7 +44,7 @@ def deliver(
             with admission:
                 os.rename(name, name, src_dir_fd=tmp, dst_dir_fd=new)
                 os.fsync(new)
-                change.write(maildrop)
+                change.write(maildrop, subfolder=subfolder)
         except BaseException:
             _take_back(name, tmp, new)
             raise

@@ -31,10 +31,11 @@ class LockedMaildir:
     Most sessions find nothing new. They read no message, so `new` and `cur` are opened on demand.
     """
 
-    __slots__ = ("_lock", "_reopen", "opened", "root")
+    __slots__ = ("_lock", "_reopen", "is_subfolder", "opened", "root")
 
     def __init__(self, root: int, lock: int, reopen: Callable[[], int]) -> None:
         self.root = root  # the maildrop's own folder
+        self.is_subfolder = False  # of a Maildir, as Maildir++ has them
         self._lock = lock
         self._reopen = reopen
         self.opened: Folders | None = None  # what `folders` has opened

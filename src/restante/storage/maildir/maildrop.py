@@ -203,7 +203,7 @@ class MaildirMaildrop:
         try:
             failed = self._unlink_all(indexes, removal)
         finally:
-            change.write(self._held.root)
+            change.write(self._held.root, subfolder=self._held.is_subfolder)
         # a file that comes later may have the name and the inode number of one that is gone
         self._on_change(self._snapshot.without(indexes - failed.keys()))
         with as_store_error("a removal may not last", self._folder):

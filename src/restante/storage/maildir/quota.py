@@ -9,17 +9,20 @@ See https://www.courier-mta.org/imap/README.maildirquota.html.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
 from typing import NamedTuple
 
 from restante.quota import MailUsage, Quota
-from restante.storage.fs import close_quietly
+from restante.storage.fs import chown_like_parent, close_quietly
 from restante.storage.maildir import filenames
 
 QUOTA_FILE = "maildirsize"
+SUBFOLDER_FILE = "maildirfolder"
 OWN_FILE = "restante.usage"
+FILES = (QUOTA_FILE, OWN_FILE)  # the first of them that is there counts
 MOST_OCTETS = 5120  # of the file: a larger one is counted anew by the program that needs it
 
 _APPEND = os.O_WRONLY | os.O_APPEND
@@ -49,14 +52,17 @@ class Change:
         self._octets += sign * (octets if said is None else said)
         self._messages += sign
 
-    def write(self, maildrop: int) -> None:
+    def write(self, maildrop: int, *, subfolder: bool = False) -> None:
         """Append a line to the quota file of a maildrop, where it has one; never make one.
+
+        The quota file of a subfolder is that of the Maildir in which it is.
 
         A removal and a delivery succeed whatever becomes of the line: programs count anew sooner
         or later. One write appends it, so changes of several programs do not mix.
         """
         if self._messages:
-            _append(b"%d %d\n" % (self._octets, self._messages), maildrop)
+            names = tuple(f"../{name}" for name in FILES) if subfolder else FILES
+            _append(b"%d %d\n" % (self._octets, self._messages), maildrop, names)
 
 
 class QuotaSum(NamedTuple):
@@ -117,9 +123,7 @@ def write_sum(maildrop: int, name: str, quota: Quota, usage: MailUsage, temporar
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     file = os.open(path, flags | _SAFELY, 0o600, dir_fd=maildrop)
     try:
-        if os.geteuid() == 0:
-            owner = os.fstat(maildrop)
-            os.fchown(file, owner.st_uid, owner.st_gid)
+        chown_like_parent(file, maildrop)
         os.write(file, text.encode())
         os.rename(path, name, src_dir_fd=maildrop, dst_dir_fd=maildrop)
     except BaseException:
@@ -129,8 +133,19 @@ def write_sum(maildrop: int, name: str, quota: Quota, usage: MailUsage, temporar
         close_quietly(file)
 
 
-def _append(line: bytes, maildrop: int) -> None:
-    opened = _open(_APPEND, maildrop)
+def mark_subfolder(folder: int) -> None:
+    """Make the file `maildirfolder`, by which programs find the quota file of the whole Maildir."""
+    flags = os.O_WRONLY | os.O_CREAT
+    with contextlib.suppress(OSError):
+        file = os.open(SUBFOLDER_FILE, flags | _SAFELY, 0o600, dir_fd=folder)
+        try:
+            chown_like_parent(file, folder)
+        finally:
+            close_quietly(file)
+
+
+def _append(line: bytes, maildrop: int, names: tuple[str, ...]) -> None:
+    opened = _open(_APPEND, maildrop, names)
     if opened is None:
         return
     file, status = opened
@@ -144,7 +159,7 @@ def _append(line: bytes, maildrop: int) -> None:
 
 
 def _open(
-    access: int, maildrop: int, names: tuple[str, ...] = (QUOTA_FILE, OWN_FILE)
+    access: int, maildrop: int, names: tuple[str, ...] = FILES
 ) -> tuple[int, os.stat_result] | None:
     """Open the quota file, the one of Maildir++ first; None if none can be used."""
     for name in names:

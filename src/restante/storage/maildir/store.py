@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
 import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+from restante.junk import account_of, is_junk
 from restante.quota import MailUsage
 from restante.storage.disk_latency import DiskLatency
 from restante.storage.disk_threads import DISK
+from restante.storage.empty import EmptyMaildrop
 from restante.storage.existence import check_folder, has_maildrop
 from restante.storage.fs import as_store_error, close_quietly, open_dir_beneath, open_existing
 from restante.storage.interfaces import BusyError
@@ -19,10 +22,11 @@ from restante.storage.maildir import deleted, delivery, expiry
 from restante.storage.maildir.deleted import deleted_folder
 from restante.storage.maildir.locked_folder import LockedMaildir, folder_owner
 from restante.storage.maildir.maildrop import MaildirMaildrop
+from restante.storage.maildir.quota import mark_subfolder
 from restante.storage.maildir.refresh import refresh
 from restante.storage.maildir.scan import Folders
 from restante.storage.maildir.uidlist import uid_function, uid_of_unlisted
-from restante.storage.maildir.usage import UsageCounter
+from restante.storage.maildir.usage import UsageCounter, count
 from restante.storage.maildrops import sweep_maildrops
 from restante.storage.quota import StoredWithin
 from restante.storage.snapshot_cache import SnapshotCache
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from restante.quota import Quota
-    from restante.storage.interfaces import ExpiredMessage
+    from restante.storage.interfaces import ExpiredMessage, LockedMaildrop
     from restante.storage.maildir.snapshot import MaildirSnapshot
     from restante.storage.maildir.uidlist import UniqueIds
     from restante.storage.paths import Layout
@@ -85,7 +89,7 @@ class MaildirStore:
         finally:
             self._latency.note(begun)
 
-    async def acquire(self, owner: str, patience: float) -> MaildirMaildrop:
+    async def acquire(self, owner: str, patience: float) -> LockedMaildrop:
         """Lock and open a user's Maildir. Raises BusyError, StoreError."""
         folder = self._layout.folder(owner)
         loop = asyncio.get_running_loop()
@@ -215,11 +219,14 @@ class MaildirStore:
             finally:
                 close_quietly(root)
 
-    def open_blocking(self, owner: str, folder: Path) -> MaildirMaildrop | None:
+    def open_blocking(self, owner: str, folder: Path) -> MaildirMaildrop | EmptyMaildrop | None:
         """Return the maildrop, or None while another session holds its lock. Raises StoreError."""
         with as_store_error("a maildrop cannot be opened", folder):
             begun = time.monotonic()
-            root = self._open_or_make(owner, folder)
+            try:
+                root = self._open_or_make(owner, folder, make=not is_junk(owner))
+            except FileNotFoundError:
+                return EmptyMaildrop()
             held = LockedMaildir.take(self._opening(str(folder)), root)
             self._latency.note(begun)
             if held is None:
@@ -237,6 +244,8 @@ class MaildirStore:
     def _maildrop(
         self, owner: str, held: LockedMaildir, snapshot: MaildirSnapshot, begun: int
     ) -> MaildirMaildrop:
+        if self._layout.junk:
+            held.is_subfolder = self._layout.is_subfolder(owner)
         keep, on_change = self._keep_deleted, partial(self._cache_snapshot, owner)
         return MaildirMaildrop(held, snapshot, self._latency, begun, on_change, keep_deleted=keep)
 
@@ -265,21 +274,30 @@ class MaildirStore:
         with as_store_error("a message cannot be delivered", folder):
             root = self._open_or_make(owner, folder)
             try:
-                return uid_of_unlisted(self._others, delivery.deliver(root, message))
+                subfolder = self._layout.is_subfolder(owner)
+                return uid_of_unlisted(
+                    self._others, delivery.deliver(root, message, subfolder=subfolder)
+                )
             finally:
                 close_quietly(root)
 
     def _deliver_within(
         self, owner: str, folder: Path, message: bytes, quota: Quota
     ) -> StoredWithin:
-        with as_store_error("a message cannot be delivered", folder):
+        with (
+            as_store_error("a message cannot be delivered", folder),
+            contextlib.ExitStack() as undo,
+        ):
             root = self._open_or_make(owner, folder)
-            try:
-                admission = self._counter.begin(owner, root, quota, len(message))
-                uid = uid_of_unlisted(self._others, delivery.deliver(root, message, admission))
-                return StoredWithin(uid, len(message), admission.usage, admission.quota)
-            finally:
-                close_quietly(root)
+            undo.callback(close_quietly, root)
+            subfolder, counted = self._layout.is_subfolder(owner), root
+            if subfolder:  # the quota is that of the whole Maildir
+                owner, counted = account_of(owner), os.open("..", os.O_RDONLY, dir_fd=root)
+                undo.callback(close_quietly, counted)
+            admission = self._counter.begin(owner, counted, quota, len(message))
+            base = delivery.deliver(root, message, admission, subfolder=subfolder)
+            uid = uid_of_unlisted(self._others, base)
+            return StoredWithin(uid, len(message), admission.usage, admission.quota)
 
     def _find_usage(
         self,
@@ -294,17 +312,23 @@ class MaildirStore:
             except FileNotFoundError:
                 return MailUsage(0, 0), quota
             try:
+                if self._layout.is_subfolder(owner):
+                    return count(root), quota
                 return self._counter.find(owner, root, quota, recount=recount)
             finally:
                 close_quietly(root)
 
-    def _open_or_make(self, owner: str, folder: Path) -> int:
+    def _open_or_make(self, owner: str, folder: Path, *, make: bool = True) -> int:
         """Open a user's folder, made where it is missing. Raises OSError."""
         try:
             return open_existing(self._layout.root, folder)
         except FileNotFoundError:
+            if not make:
+                raise
             root = open_dir_beneath(self._layout.root, folder)
         self._on_made(owner, folder)
+        if self._layout.is_subfolder(owner):
+            mark_subfolder(root)
         return root
 
     def _opening(self, folder: str) -> Callable[[], int]:
@@ -312,6 +336,6 @@ class MaildirStore:
         return partial(open_existing, self._root, folder)
 
 
-def _release(maildrop: MaildirMaildrop | None) -> None:
+def _release(maildrop: MaildirMaildrop | EmptyMaildrop | None) -> None:
     if maildrop is not None:
         maildrop.release()

@@ -10,6 +10,7 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
+from restante.junk import account_of
 from restante.quota import MailUsage, Quota
 from restante.storage.disk_latency import DiskLatency
 from restante.storage.disk_threads import DISK
@@ -245,7 +246,7 @@ class MboxStore:
             self._check_folder(place)
             file = place.open(to_write=True)
             if file is None:
-                delivery.make(place, owner)
+                delivery.make(place, account_of(owner))
                 file = place.open(to_write=True)
             if file is None:
                 raise LockedByOtherError  # it went in this moment: try again

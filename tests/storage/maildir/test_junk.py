@@ -1,0 +1,88 @@
+"""The junk folder of a Maildir, as a maildrop of its own with the quota of the account."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from restante.junk import junk_of
+from restante.quota import MailUsage, Quota
+from restante.storage.interfaces import OverQuotaError
+from restante.storage.maildir import MaildirStore
+from restante.storage.paths import Layout
+from storage.contract import everything, run
+
+MAIL = b"Subject: a\n\nhello\n"  # 18 octets
+JUNK = junk_of("ann")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> MaildirStore:
+    return MaildirStore(Layout(tmp_path, "{user}", "{user}/.Junk"), keep_deleted=True)
+
+
+def test_apart(store: MaildirStore) -> None:
+    """Mail of the one maildrop is not in the other one, and each has its own lock."""
+    asyncio.run(store.deliver("ann", b"a\n"))
+    asyncio.run(store.deliver(JUNK, b"b\n"))
+
+    async def read_both() -> list[list[bytes]]:
+        held = await store.acquire("ann", 0)
+        try:
+            junk = await everything(store, JUNK)
+        finally:
+            held.release()
+        return [list((await everything(store)).values()), list(junk.values())]
+
+    assert run(read_both) == [[b"a\n"], [b"b\n"]]
+
+
+def test_missing(store: MaildirStore, tmp_path: Path) -> None:
+    """A folder that does not exist is empty, and reading makes none."""
+    assert run(lambda: everything(store, JUNK)) == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_marked_as_subfolder(store: MaildirStore, tmp_path: Path) -> None:
+    """A folder that a delivery makes has the file by which Maildir++ knows subfolders."""
+    asyncio.run(store.deliver(JUNK, MAIL))
+    assert (tmp_path / "ann/.Junk/maildirfolder").is_file()
+
+
+def test_one_quota(store: MaildirStore, tmp_path: Path) -> None:
+    """Junk counts for the quota of the account, and removing it makes room."""
+    limit = Quota(40)
+    asyncio.run(store.deliver_within("ann", MAIL, limit))
+    stored = asyncio.run(store.deliver_within(JUNK, MAIL, limit))
+    assert stored.usage == MailUsage(36, 2)
+    for owner in ("ann", JUNK):
+        with pytest.raises(OverQuotaError):
+            asyncio.run(store.deliver_within(owner, MAIL, limit))
+    assert asyncio.run(store.find_usage("ann", limit))[0] == MailUsage(36, 2)
+    assert asyncio.run(store.find_usage(JUNK, limit))[0] == MailUsage(18, 1)
+
+    async def remove() -> None:
+        maildrop = await store.acquire(JUNK, 0)
+        await maildrop.remove([0])
+        maildrop.release()
+
+    asyncio.run(remove())
+    assert (tmp_path / "ann/restante.usage").read_bytes().endswith(b"\n18 1\n18 1\n-18 -1\n")
+    assert asyncio.run(store.deliver_within("ann", MAIL, limit)).usage == MailUsage(36, 2)
+
+
+def test_removed_junk_is_swept(store: MaildirStore) -> None:
+    """What a session removed from the junk maildrop does not stay for ever."""
+    asyncio.run(store.deliver(JUNK, MAIL))
+
+    async def remove() -> None:
+        maildrop = await store.acquire(JUNK, 0)
+        await maildrop.remove([0])
+        maildrop.release()
+
+    asyncio.run(remove())
+    problems: list[str] = []
+    assert asyncio.run(store.sweep_deleted(0, lambda _, problem: problems.append(problem))) == 1
+    assert problems == []
