@@ -17,7 +17,6 @@ ELSEWHERE = {
     "auth/dovecot_fields.py": "auth/test_file.py",
     "auth/hash_schemes.py": "auth/test_password_hashing.py",
     "auth/junk_accounts.py": "server/connection/test_junk_logins.py",
-    "auth/wrapped_accounts.py": "server/connection/test_junk_logins.py",
     "auth/issuer.py": "auth/test_oauth.py",
     "auth/locks.py": "auth/test_passwd_file.py",
     "auth/mail_location.py": "auth/test_passwd_file.py",

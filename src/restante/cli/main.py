@@ -98,7 +98,8 @@ SECTIONS = {
             "commands.expire:expire", "Remove mail that is older than the configuration allows."
         ),
         "quota": Subcommand(
-            "commands.quota:quota", "Show how much mail the accounts have, and may have."
+            "commands.quota:quota",
+            "Show how much of its quota each USER has used, or each account.",
         ),
         "undelete": Subcommand("commands.undelete:undelete", "Restore removed messages of a user."),
         "store": Subcommand(
