@@ -2,9 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from faults.mbox import Mbox
-from faults.stores import Box, Maildir
+from faults.stores import Box, Lasting, Maildir
+from restante.quota import Quota
+from restante.storage.interfaces import Store
+from restante.storage.maildir import MaildirStore
+from restante.storage.paths import Layout
+
+
+class _WithinQuota(MaildirStore):
+    """Delivers within a quota, far from it."""
+
+    async def deliver(self, owner: str, message: bytes) -> str:
+        return (await self.deliver_within(owner, message, Quota(10**9, 10**6))).uid
+
+
+class QuotaMaildir(Maildir):
+    """A Maildir with a quota, whose sum is kept at each delivery and removal.
+
+    The sum need not outlast a power cut: the times of the folders show that it is old.
+    """
+
+    deliveries = Lasting(Maildir.deliveries.ops, re.compile(r"(?!.*restante\.usage).*"))
+
+    def store(self, root: Path) -> Store:
+        return _WithinQuota(Layout(root))
+
 
 BOXES: Mapping[str, Box] = {"maildir": Maildir(), "mbox": Mbox()}
+
+MORE_BOXES: Mapping[str, Box] = {"quota": QuotaMaildir()}
+"""Those with a path of their own, on which a part of the scenarios is tried."""

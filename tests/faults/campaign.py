@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from faults.boxes import BOXES
+from faults.boxes import BOXES, MORE_BOXES
 from faults.broken import BROKEN
 from faults.promise import BreachError
 from faults.scenarios import DELIVERIES, SESSIONS, Delivery, Session
@@ -141,7 +141,7 @@ def main(task: Task) -> None:
     """Print the results."""
     results: dict[str, Any] = {}
     gc.disable()
-    box = BOXES.get(task.box) or BROKEN[task.box][0]
+    box = BOXES.get(task.box) or MORE_BOXES.get(task.box) or BROKEN[task.box][0]
     with contextlib.closing(Bench(Shim(), box, Path(task.folder))) as bench:
         for scenario in (*SESSIONS, *DELIVERIES):
             if task.scenarios in scenario.name and scenario.is_met_by(box):

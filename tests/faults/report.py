@@ -50,17 +50,19 @@ def report(
     scenarios: str = "",
     whole: bool = False,
     until: str = "",
+    sample: int = 1,
 ) -> Report:
     """Run the campaigns of one kind of store, and return what came of them.
 
-    With the first breach that has the text `until` they end.
+    Of the faults, one in `sample` is tried. With the first breach that has the text `until` they
+    end.
     """
     tasks = []
     shares = 1 if until else SHARES
     for share in range(shares):
         place = folder / f"{box}-{share}"
         place.mkdir()
-        tasks.append(Task(str(place), share, shares, whole, box, scenarios, until))
+        tasks.append(Task(str(place), share, shares * sample, whole, box, scenarios, until))
     return _together(box, [json.loads(output) for output in _outputs(library, tasks)])
 
 

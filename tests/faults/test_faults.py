@@ -39,6 +39,15 @@ def test_any_fault_loses_nothing(
     assert set(found.ops) >= OPS | MORE_OPS[box], "the shim does not see these calls"
 
 
+def test_faults_within_a_quota(shim: Path, tmp_path: Path) -> None:
+    """A quota adds calls to a delivery and a removal, and none of them loses mail."""
+    whole = "RESTANTE_ALL_FAULTS" in os.environ
+    scenarios, sample = ("", 1) if whole else ("a message", 12)
+    found = report(shim, tmp_path, box="quota", scenarios=scenarios, whole=whole, sample=sample)
+    assert not found.breaches, "\n".join(found.breaches[:20])
+    assert found.faults >= 30
+
+
 @pytest.mark.parametrize("box", BROKEN)
 def test_checker_detects_breaches(shim: Path, tmp_path: Path, box: str) -> None:
     """The checker detects a store that breaks the promise."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -208,6 +211,41 @@ def test_crash(box: Box, cut: str) -> None:
     with pytest.raises(OverQuotaError):
         deliver(box)
     assert own_file(box).read_bytes() == b"100S\n88 2\n"
+
+
+CALLS = ("open", "write", "rename", "fsync", "fstat", "pread", "scandir", "mkdir")
+
+
+def test_fault_at_any_call(box: Box) -> None:
+    """Whatever call of a delivery fails, the next sum is that of the messages that are there."""
+    number, ended = 0, False
+    while not ended:
+        number += 1
+        restart = counting(box)
+        deliver(box, Quota(10_000))
+        restart[0] += PAUSE  # so that the folders are examined
+        with pytest.MonkeyPatch.context() as patch:
+            made = [0]
+            for name in CALLS:
+                patch.setattr(os, name, failing(getattr(os, name), made, number))
+            with contextlib.suppress(StoreError):
+                deliver(box, Quota(10_000))
+            ended = made[0] < number
+        stored = len(box.names())
+        assert find(box) == MailUsage(18 * stored, stored)
+    assert number > 20
+
+
+def failing(call: Callable[..., Any], made: list[int], number: int) -> Callable[..., Any]:
+    """Return a function of the system that fails if it is the one with this number."""
+
+    def fail_once(*arguments: Any, **options: Any) -> Any:
+        made[0] += 1
+        if made[0] == number:
+            raise OSError(5, "Input/output error")
+        return call(*arguments, **options)
+
+    return fail_once
 
 
 def test_unwritable_file(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,6 +125,7 @@ def write_sum(maildrop: int, name: str, quota: Quota, usage: MailUsage, temporar
     try:
         chown_like_parent(file, maildrop)
         os.write(file, text.encode())
+        os.fsync(file)
         os.rename(path, name, src_dir_fd=maildrop, dst_dir_fd=maildrop)
     except BaseException:
         os.unlink(path, dir_fd=maildrop)

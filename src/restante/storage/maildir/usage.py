@@ -93,7 +93,7 @@ class UsageCounter:
         """Return the exact usage of a Maildir, and the quota that applies. Raises OSError."""
         known = None if recount else quota.read_sum(maildrop)
         applies = self._limits(maildrop, quota_)
-        if known is None or not _is_current(known, maildrop):
+        if known is None or not _is_current(known, maildrop, strictly=True):
             return self._recount(owner, maildrop, applies), applies
         return known.usage, applies
 
@@ -109,13 +109,13 @@ class UsageCounter:
     def require(self, owner: str, maildrop: int, quota_: Quota, octets: int) -> MailUsage:
         """Return the usage with one more message. Raises OverQuotaError, OSError."""
         known = quota.read_sum(maildrop)
-        usage = None if known is None else known.usage
-        if known is None or (
-            (self._is_due(owner) or not quota_.allows(known.usage.plus(octets)))
-            and not _is_current(known, maildrop)
+        fits = known is not None and quota_.allows(known.usage.plus(octets))
+        if known is not None and (
+            (fits and not self._is_due(owner)) or _is_current(known, maildrop, strictly=not fits)
         ):
+            usage = known.usage
+        else:
             usage = self._recount(owner, maildrop, quota_)
-        assert usage is not None
         with_it = usage.plus(octets)
         if not quota_.allows(with_it):
             raise OverQuotaError("the maildrop has reached its quota")
@@ -183,9 +183,14 @@ def _size(entry: os.DirEntry[str]) -> int:
     return 0
 
 
-def _is_current(known: QuotaSum, maildrop: int) -> bool:
-    """Return whether no folder has changed after the quota file was written. Raises OSError."""
-    return max(_changes(maildrop), default=0) <= known.changed
+def _is_current(known: QuotaSum, maildrop: int, *, strictly: bool) -> bool:
+    """Return whether no folder has changed after the quota file was written. Raises OSError.
+
+    The clock of a file system has a grain of some milliseconds. Two changes may bear the same time;
+    `strictly`, that is not enough.
+    """
+    latest = max(_changes(maildrop), default=0)
+    return latest < known.changed or (latest == known.changed and not strictly)
 
 
 def _changes(maildrop: int) -> list[int]:
