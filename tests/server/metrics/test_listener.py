@@ -13,6 +13,7 @@ from support.process import free_port, serving
 from support.workers import log_in, working
 
 QUIT = 'restante_connections_total{end="quit"}'
+LOGINS = 'restante_logins_total{mechanism="password",tls="none"}'
 
 
 def config(listen: object) -> str:
@@ -30,10 +31,13 @@ def test_one_process(tmp_path: Path) -> None:
             client.say("RETR 1")
             client.read_lines()
             found = numbers(ask(port, "/metrics").body)
-            assert found["restante_open_connections"] == 1
+            assert (found["restante_open_sessions"], found["restante_open_connections"]) == (1, 1)
             client.say("QUIT")
         wait_until(lambda: numbers(ask(port, "/metrics").body)[QUIT] == 1)
         found = numbers(ask(port, "/metrics").body)
+        assert found["restante_open_sessions"] == 0
+        assert found[LOGINS] == 1
+        assert found["restante_messages_retrieved_total"] == 1
         assert found["restante_login_seconds_count"] == 1
         assert found["restante_maildrop_open_seconds_count"] == 1
         assert ask(port, "/livez").body == "alive\n"
@@ -59,8 +63,10 @@ def test_workers(tmp_path: Path) -> None:
         wait_for(QUIT, 4)
         with workers.greeted() as client:
             log_in(client, "ann")
+            wait_for("restante_open_sessions", 1)
             os.kill(workers.pid_of(client), signal.SIGKILL)
             workers.wait_for("worker_ended")
+        wait_for("restante_open_sessions", 0)
         wait_for("restante_worker_restarts_total", 1)
         wait_for("restante_workers", 2)
         workers.served.process.send_signal(signal.SIGHUP)
@@ -68,6 +74,7 @@ def test_workers(tmp_path: Path) -> None:
         wait_for("restante_workers", 2)
         poll(2)
         wait_for(QUIT, 6)
+        wait_for(LOGINS, 7)
 
 
 def test_unix_socket(tmp_path: Path) -> None:

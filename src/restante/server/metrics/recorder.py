@@ -92,7 +92,7 @@ class Recorder:
         self.memory.add(metrics.LOGINS_FAILED, event["method"], reason)
 
     def _count_session(self, event: Mapping[str, Any]) -> None:
-        memory, session = self.memory, event.get("session", "")
+        memory, session = self.memory, event["session"]
         memory.add(metrics.CONNECTIONS, event["end"])
         memory.add(metrics.RECEIVED_BYTES, number=event["octets_in"])
         memory.add(metrics.SENT_BYTES, number=event["octets_out"])
