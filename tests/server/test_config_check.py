@@ -57,6 +57,8 @@ def test_all_mistakes_at_once(folder: Path) -> None:
         delivery__socket_group='"no-such-group"',
         auth_socket__path='"/nowhere/auth"',
         auth_socket__group='"no-such-group"',
+        metrics__listen='"/nowhere/metrics"',
+        metrics__socket_group='"no-such-group"',
     )
     assert code == 2
     assert [line.partition(":")[0] for line in mistakes] == [
@@ -69,6 +71,8 @@ def test_all_mistakes_at_once(folder: Path) -> None:
         "auth_socket.group",
         "delivery.lmtp",
         "auth_socket.path",
+        "metrics.socket_group",
+        "metrics.listen",
     ]
 
 

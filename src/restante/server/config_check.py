@@ -128,11 +128,15 @@ def _check_delivery(config: Config, _log: FilteringBoundLogger) -> None:
 def _check_sockets(config: Config, _log: FilteringBoundLogger) -> None:
     delivery, auth = config.delivery, config.auth_socket
     lmtp = parse_local_address(delivery.lmtp) if delivery.lmtp else None
+    components.build_metrics(config)
+    metrics = parse_local_address(config.metrics.listen) if config.metrics.listen else None
     problems = [
         *_find_group_problems("delivery.socket_group", delivery.socket_group),
         *_find_group_problems("auth_socket.group", auth.group),
         *_find_folder_problems("delivery.lmtp", lmtp if isinstance(lmtp, Path) else None),
         *_find_folder_problems("auth_socket.path", auth.path),
+        *_find_group_problems("metrics.socket_group", config.metrics.socket_group),
+        *_find_folder_problems("metrics.listen", metrics if isinstance(metrics, Path) else None),
     ]
     if problems:
         raise ConfigError(problems)

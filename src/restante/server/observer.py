@@ -32,5 +32,5 @@ class ServerObserver(Protocol):
     def time_login(self, work: T) -> T:
         """Return a check of credentials, or its result, so that its time is measured."""
 
-    def time_open(self, work: T) -> T:
-        """Return the opening of a maildrop, or its result, so that its time is measured."""
+    def time_open(self, work: T, *, waits: bool) -> T:
+        """Do the same for the opening of a maildrop; it `waits` if the user has more sessions."""

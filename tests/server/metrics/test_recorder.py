@@ -122,9 +122,12 @@ def test_times(recorder: Recorder) -> None:
         with pytest.raises(OSError, match="no"):
             await recorder.time_login(fail())
 
-    assert recorder.time_open("at once") == "at once"
+    assert recorder.time_open("at once", waits=False) == "at once"
+    assert recorder.memory.read_distribution(metrics.LOCK_WAIT_SECONDS).counts[-1] == 0
+    recorder.time_open("not yet", waits=True)
+    assert recorder.memory.read_distribution(metrics.LOCK_WAIT_SECONDS).counts[-1] == 1
     asyncio.run(measure())
-    assert recorder.memory.read_distribution(metrics.OPEN_SECONDS).counts[0] == 1
+    assert recorder.memory.read_distribution(metrics.OPEN_SECONDS).counts[0] == 2
     assert recorder.memory.read_distribution(metrics.LOGIN_SECONDS).total == 0.25
 
 

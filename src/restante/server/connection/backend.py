@@ -93,7 +93,8 @@ class SessionBackend:
             elif isinstance(need, LockMaildrop):
                 result = self._lock(need)
                 if self._context.observer is not None:
-                    result = self._context.observer.time_open(result)
+                    waits = self._context.limits.users.count(self.user) > 1
+                    result = self._context.observer.time_open(result, waits=waits)
             elif isinstance(need, CommitDeletions):
                 result = self._commit(need.indexes)
             elif isinstance(need, SendMultiline):

@@ -165,6 +165,11 @@ OPEN_SECONDS = _histogram(
     "Time to open a maildrop, with the wait for its lock.",
     QUICK,
 )
+LOCK_WAIT_SECONDS = _histogram(
+    "restante_lock_wait_seconds",
+    "The same where the user had another session, so that the login had to wait for its end.",
+    QUICK,
+)
 SESSION_SECONDS = _histogram(
     "restante_session_seconds", "Time from the connection to its end, if it had a maildrop.", SLOW
 )

@@ -64,8 +64,10 @@ class Recorder:
         """Measure a check of credentials, and return its result, or what is to be awaited."""
         return self._time(metrics.LOGIN_SECONDS, work)
 
-    def time_open(self, work: T) -> T:
+    def time_open(self, work: T, *, waits: bool) -> T:
         """Measure the opening of a maildrop in the same way."""
+        if waits:
+            work = self._time(metrics.LOCK_WAIT_SECONDS, work)
         return self._time(metrics.OPEN_SECONDS, work)
 
     def _time(self, metric: MetricSpec, work: T) -> T:

@@ -218,9 +218,10 @@ class Supervisor:
 
     def _warn_unchanged(self, config: Config) -> None:
         """Warn of a changed setting that a reload cannot apply: the workers share what it made."""
-        server, log = self._first.server, self._first.log
-        if (config.server.workers, config.log) != (server.workers, log):
-            what = "restart the server to change server.workers or [log]"
+        before = self._first
+        kept = (before.server.workers, before.log, before.metrics)
+        if (config.server.workers, config.log, config.metrics) != kept:
+            what = "restart the server to change server.workers, [log] or [metrics]"
             self._log.warning("reload_is_partial", what=what)
 
     def _start_if_due(self) -> None:
