@@ -139,6 +139,22 @@ class PeerNews(NamedTuple):
     kicks: Mapping[str, float]
 
 
+class StoreFigures(NamedTuple):
+    """What a process has of a cluster now.
+
+    Attributes:
+        leases: maildrops that its sessions hold, or wait for.
+        used: connections to databases on which a call is under way.
+        idle: the other connections.
+        down: databases that are known to be down.
+    """
+
+    leases: int
+    used: int
+    idle: int
+    down: int
+
+
 class PartlyExpiredError(StoreError):
     """Some old messages could not be removed, or not durably.
 
@@ -248,6 +264,14 @@ class ClaimsRounds(Protocol):
 
         No node gets the one after it before `seconds` are over. Raises StoreError.
         """
+
+
+@runtime_checkable
+class HasFigures(Protocol):
+    """A store with figures for the metrics of its process."""
+
+    def figures(self) -> StoreFigures:
+        """Return what this process has of the store now, at once."""
 
 
 @runtime_checkable

@@ -65,7 +65,7 @@ def test_legends() -> None:
             for label in labels.split(",")
         }
         known = set().union(*(SERIES[name] for name, _ in used(target["expr"]) if name in SERIES))
-        assert grouped <= known, target
+        assert grouped <= known | OF_PROMETHEUS, target
         assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= grouped, target
 
 

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import shutil
 import signal
 from pathlib import Path
 
+from restante.server import event_log
+from restante.server.config.server_sections import MetricsSection
+from restante.server.context import ServerContext
+from restante.server.metrics import catalogue
+from restante.server.metrics.listener import MetricsListener
+from restante.server.metrics.memory import MetricMemory
+from restante.server.metrics.recorder import Recorder
+from restante.storage.interfaces import StoreFigures
+from restante.storage.memory import MemoryStore
 from support.http import ask, numbers
 from support.live import wait_until
+from support.passwords import Passwords
 from support.process import free_port, serving
 from support.workers import log_in, working
 
@@ -105,3 +117,34 @@ def test_what_cannot_be_used(tmp_path: Path) -> None:
         served.mail.mkdir()
         served.add("ann", "secret")
         wait_until(lambda: ask(port, "/readyz").status == 200)
+
+
+class Cluster(MemoryStore):
+    """A store in memory with the figures of a cluster."""
+
+    def figures(self) -> StoreFigures:
+        return StoreFigures(leases=4, used=3, idle=2, down=1)
+
+
+def test_cluster(tmp_path: Path) -> None:
+    """The figures of a cluster are those of each process, and their sums."""
+    file, memory = tmp_path / "metrics", MetricMemory(2)
+    memory.bind_process(1)
+    memory.put(catalogue.CLUSTER_LEASES, number=10)
+    memory.bind_process(0)
+    settings = MetricsSection(listen=str(file))
+    listener = MetricsListener(settings=settings, recorder=Recorder(memory))
+    log, _ = event_log.configure_log("text", threaded=False)
+    context = ServerContext(store=Cluster(), authenticator=Passwords(), log=log)
+
+    async def run() -> str:
+        async with listener.serve(context, []):
+            return (await asyncio.to_thread(ask, file, "/metrics")).body
+
+    with contextlib.closing(listener):
+        listener.open()
+        found = numbers(asyncio.run(run()))
+    assert found["restante_cluster_leases"] == 14
+    assert found['restante_cluster_connections{state="used"}'] == 3
+    assert found['restante_cluster_connections{state="idle"}'] == 2
+    assert found["restante_cluster_databases_down"] == 1

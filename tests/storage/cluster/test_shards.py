@@ -16,6 +16,7 @@ from restante.storage.interfaces import (
     DelaysLogins,
     Expires,
     FindsExpired,
+    HasFigures,
     HasPeers,
     Knows,
     Lives,
@@ -39,12 +40,27 @@ def test_the_store_is_all_that_one_database_is(pair: ShardPair) -> None:
     """The server uses several databases as it uses one."""
     store = pair.sharded()
     protocols = (
-        ClaimsRounds, DelaysLogins, Expires, FindsExpired, HasPeers, Knows, Lives, LosesMaildrops,
-        NeedsUpkeep,
+        ClaimsRounds, DelaysLogins, Expires, FindsExpired, HasFigures, HasPeers, Knows, Lives,
+        LosesMaildrops, NeedsUpkeep,
     )  # fmt: skip
     for protocol in protocols:
         assert isinstance(store.shards["first"], protocol)
         assert isinstance(store, protocol)
+
+
+def test_figures(pair: ShardPair) -> None:
+    """The figures are sums over the databases."""
+
+    async def test() -> None:
+        store = pair.sharded()
+        async with store.open():
+            maildrop = await store.acquire("ann", 1)
+            found = store.figures()
+            assert (found.leases, found.down) == (1, 0)
+            assert found.used + found.idle >= 1
+            maildrop.release()
+
+    asyncio.run(test())
 
 
 def test_calls_for_all_owners(pair: ShardPair) -> None:

@@ -155,6 +155,18 @@ WORKER_RESTARTS = _counter(
 RELOADS_FAILED = _counter(
     "restante_reloads_failed_total", "Reloads that changed nothing: the event not_reloaded."
 )
+CLUSTER_LEASES = _gauge(
+    "restante_cluster_leases", "Maildrops of a cluster that the sessions here hold, or wait for."
+)
+CLUSTER_CONNECTIONS = _gauge(
+    "restante_cluster_connections",
+    "Connections to the databases of a cluster.",
+    state=("used", "idle"),
+)
+CLUSTER_DOWN = _gauge(
+    "restante_cluster_databases_down",
+    "Databases of a cluster that are down, by what each worker knows: the sum over workers.",
+)
 LOGIN_SECONDS = _histogram(
     "restante_login_seconds",
     "Time to check the credentials of a login, with the delay after failures.",

@@ -17,6 +17,7 @@ from restante.server.metrics.exposition import MetricCollector
 from restante.server.metrics.http_connection import HttpConnection, HttpReply, HttpService
 from restante.server.metrics.readiness import Readiness
 from restante.server.unix_sockets import BACKLOG, UnixSockets, serve_unix_socket
+from restante.storage.interfaces import HasFigures
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -24,8 +25,12 @@ if TYPE_CHECKING:
     from restante.server.activation import ActivatedSockets
     from restante.server.config.server_sections import MetricsSection
     from restante.server.context import ServerContext
+    from restante.server.metrics.memory import MetricMemory
     from restante.server.metrics.recorder import Recorder
     from restante.server.tls.certificates import Certificates
+    from restante.storage.interfaces import Store
+
+SAMPLE_EVERY = 5.0  # seconds between two samples of the store
 
 ALIVE = HttpReply(200, b"alive\n")
 READY = HttpReply(200, b"ready\n")
@@ -79,13 +84,26 @@ class MetricsListener:
         connect = functools.partial(HttpConnection, service)
         servers = [await _serve(connect, one) for one in self._sockets]
         self.recorder.memory.put(catalogue.WORKERS, number=1)
+        sampling = asyncio.create_task(_sample(context.store, self.recorder.memory))
         try:
             yield readiness
         finally:
+            sampling.cancel()
             self.recorder.memory.put(catalogue.WORKERS, number=0)
             for server in servers:
                 server.close()
             service.close()
+
+
+async def _sample(store: Store, memory: MetricMemory) -> None:
+    """Note the figures of the store, again and again, if it has any."""
+    while isinstance(store, HasFigures):
+        found = store.figures()
+        memory.put(catalogue.CLUSTER_LEASES, number=found.leases)
+        memory.put(catalogue.CLUSTER_CONNECTIONS, "used", number=found.used)
+        memory.put(catalogue.CLUSTER_CONNECTIONS, "idle", number=found.idle)
+        memory.put(catalogue.CLUSTER_DOWN, number=found.down)
+        await asyncio.sleep(SAMPLE_EVERY)
 
 
 def _service(

@@ -23,7 +23,7 @@ from restante.storage.cluster.errors import (
     UnansweredError,
     translate,
 )
-from restante.storage.interfaces import StoreError
+from restante.storage.interfaces import StoreError, StoreFigures
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -112,6 +112,11 @@ class Database:
             return result
         finally:
             self._slots.release()
+
+    def figures(self, leases: int) -> StoreFigures:
+        """Return the connections as figures of a store, with its number of leases."""
+        idle = len(self._idle)
+        return StoreFigures(leases, len(self._open) - idle, idle, int(self.is_down))
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -14,7 +14,7 @@ from restante.storage.cluster.errors import MovedError
 from restante.storage.cluster.schema import require_version
 from restante.storage.cluster.settings import FIRST
 from restante.storage.cluster.store import ClusterStore
-from restante.storage.interfaces import StoreError
+from restante.storage.interfaces import StoreError, StoreFigures
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -96,6 +96,11 @@ class ShardedStore:
             for store in self.shards.values():
                 await stack.enter_async_context(store.open())
             yield
+
+    def figures(self) -> StoreFigures:
+        """Return the sums over all databases. They must be open."""
+        each = [store.figures() for store in self.shards.values()]
+        return StoreFigures(*map(sum, zip(*each, strict=True)))
 
     async def acquire(self, owner: str, patience: float) -> ClusterMaildrop:
         """Lock and open the maildrop of an owner. Raises BusyError, StoreError."""

@@ -7,7 +7,7 @@ import contextlib
 import secrets
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from restante.protocol.stuffing import size_on_wire
 from restante.quota import Quota
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from restante.storage.cluster.lease import Standing
     from restante.storage.cluster.settings import ClusterSettings
     from restante.storage.cluster.snapshot import Snapshots
-    from restante.storage.interfaces import PeerNews
+    from restante.storage.interfaces import PeerNews, StoreFigures
 
 START_TIME = 2  # seconds that the begin of a server may wait for PostgreSQL
 FIRST_PAUSE = 0.05  # seconds between two tries at a lease of another node; each is twice as long
@@ -152,6 +152,10 @@ class ClusterStore:
     def call_on_loss(self, on_loss: Callable[[], object]) -> None:
         """Call a function each time that this node has lost its maildrops."""
         self._on_loss = on_loss
+
+    def figures(self) -> StoreFigures:
+        """Return what this process has of the cluster. It must be open."""
+        return cast("_Life", self._life).database.figures(len(self._sessions))
 
     async def acquire(self, owner: str, patience: float) -> ClusterMaildrop:
         """Lock and open the maildrop of an owner. Raises BusyError, StoreError."""
