@@ -25,7 +25,7 @@ from support.process import free_port, serving
 from support.workers import log_in, working
 
 QUIT = 'restante_connections_total{end="quit"}'
-LOGINS = 'restante_logins_total{mechanism="password",tls="none"}'
+LOGINS = 'restante_logins_total{mechanism="password",service="pop3",tls="none"}'
 
 
 def config(listen: object) -> str:

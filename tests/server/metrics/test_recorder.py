@@ -48,13 +48,20 @@ def test_session(recorder: Recorder) -> None:
     read = recorder.memory.read
     recorder.note_event(LOGIN)
     assert read(metrics.SESSIONS) == 1
-    assert read(metrics.LOGINS, "password", "TLSv1.3") == 1
+    assert read(metrics.LOGINS, "pop3", "password", "TLSv1.3") == 1
     recorder.note_event(SESSION)
     assert read(metrics.SESSIONS) == 0
     assert read(metrics.CONNECTIONS, "quit") == 1
     assert [read(each) for each in (metrics.RETRIEVED, metrics.DELETED)] == [3, 2]
     assert [read(each) for each in (metrics.RECEIVED_BYTES, metrics.SENT_BYTES)] == [10, 20]
     assert recorder.memory.read_distribution(metrics.SESSION_SECONDS).total == 1.5
+
+
+def test_login_of_a_mail_server(recorder: Recorder) -> None:
+    """A login at the socket for mail servers counts as a login, and opens no session."""
+    recorder.note_event({**LOGIN, "service": "smtp", "tls": ""})
+    assert recorder.memory.read(metrics.LOGINS, "smtp", "password", "none") == 1
+    assert recorder.memory.read(metrics.SESSIONS) == 0
 
 
 def test_connection_without_a_login(recorder: Recorder) -> None:

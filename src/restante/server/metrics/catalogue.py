@@ -53,6 +53,8 @@ def _histogram(name: str, meaning: str, buckets: tuple[float, ...]) -> MetricSpe
 
 MECHANISMS = (*(method.value for method in AuthMethod), OTHER)
 
+SERVICES = ("pop3", "smtp", OTHER)
+
 FAILURES = (
     "unknown name", "wrong password", "wrong digest", "no secret", "its line is invalid",
     "its hash is not supported", "the account logs in by its secret only", "locked by nologin",
@@ -93,7 +95,8 @@ OPEN_CONNECTIONS = _gauge("restante_open_connections", "POP3 connections that ar
 SESSIONS = _gauge("restante_open_sessions", "Sessions that have a maildrop now.")
 LOGINS = _counter(
     "restante_logins_total",
-    "Logins that opened a maildrop.",
+    "Logins that opened a maildrop, or that the socket for mail servers confirmed.",
+    service=SERVICES,
     mechanism=MECHANISMS,
     tls=TLS_VERSIONS,
 )

@@ -85,9 +85,11 @@ class Recorder:
 
     def _count_login(self, event: Mapping[str, Any]) -> None:
         version = event["tls"].partition(" ")[0] or "none"
-        self.memory.add(metrics.LOGINS, event["method"], version)
-        self._sessions.add(event["session"])
-        self.memory.put(metrics.SESSIONS, number=len(self._sessions))
+        service = event.get("service", "")
+        self.memory.add(metrics.LOGINS, service or "pop3", event["method"], version)
+        if not service:
+            self._sessions.add(event["session"])
+            self.memory.put(metrics.SESSIONS, number=len(self._sessions))
 
     def _count_failed_login(self, event: Mapping[str, Any]) -> None:
         reason = _without_details(event["reason"])
