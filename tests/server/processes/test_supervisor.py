@@ -60,7 +60,7 @@ PROGRAM = """
             return [self.socket]
 
         @contextlib.asynccontextmanager
-        async def serve(self, sockets, store, accounts, log):
+        async def serve(self, sockets, context):
             if "fails" in sys.argv:
                 with contextlib.suppress(FileExistsError):
                     Path("failed").touch(exist_ok=False)
@@ -72,7 +72,7 @@ PROGRAM = """
             server = await asyncio.start_server(tell, sock=sockets[0])
             yield
             server.close()
-            log.info("echo_over", store=type(store).__name__)
+            context.log.info("echo_over", store=type(context.store).__name__)
 
         def close(self):
             print("close", flush=True)
