@@ -73,7 +73,8 @@ class ConnectionAuthenticator:
 
     def authenticate(self, need: Authenticate) -> Identity | Awaitable[Identity]:
         """Return the identity of the client: at once, if the login cache has its password."""
-        if self._context.default_domain:
+        self._guessed = need.user.lower()
+        if self._context.default_domain or self._context.junk_suffix:
             self._complete_name(need)
         if self._exchange is not None:
             self._note_cancelled(need)
