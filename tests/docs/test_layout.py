@@ -14,10 +14,13 @@ KINDS = {
 """Folders that test no package of their own."""
 
 ELSEWHERE = {
+    "auth/account_rows.py": "auth/test_postgresql.py",
     "auth/dovecot_fields.py": "auth/test_file.py",
     "auth/hash_schemes.py": "auth/test_password_hashing.py",
     "auth/junk_accounts.py": "server/connection/test_junk_logins.py",
     "auth/issuer.py": "auth/test_oauth.py",
+    "auth/ldap_directory.py": "auth/test_ldap_accounts.py",
+    "auth/ldap_replies.py": "auth/test_ldap_accounts.py",
     "auth/locks.py": "auth/test_passwd_file.py",
     "auth/mail_location.py": "auth/test_passwd_file.py",
     "auth/mysql_address.py": "auth/test_mysql.py",
@@ -120,6 +123,7 @@ ELSEWHERE = {
     "protocol/translations": "protocol/translations/test_catalogues.py",
     "protocol/unstuffing.py": "protocol/test_stuffing.py",
     "server/added_logins.py": "cli/commands/test_app_password.py",
+    "server/account_sources.py": "auth/test_mysql.py",
     "server/addresses.py": "server/config/test_loader.py",
     "server/app.py": "cli/commands/test_serve.py",
     "server/auth_socket": "server/auth_socket/test_connection.py",

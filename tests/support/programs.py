@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
+from typing import NoReturn
 
 import pytest
 
@@ -17,8 +19,17 @@ def need(program: str, *probe: str) -> str:
     path = shutil.which(program)
     if path and (not probe or subprocess.run([path, *probe], check=False).returncode == 0):
         return path
-    wanted = " ".join([program, *probe])
+    return _skip(" ".join([program, *probe]))
+
+
+def need_module(name: str) -> None:
+    """Skip the whole module of a test if a library of an extra is not installed."""
+    if importlib.util.find_spec(name) is None:
+        _skip(f"the module {name}")
+
+
+def _skip(wanted: str) -> NoReturn:
     text = f"{wanted}: not on this machine; CONTRIBUTING.md says how to install it"
     if os.environ.get("CI"):
         pytest.fail(text)
-    pytest.skip(text)
+    pytest.skip(text, allow_module_level=True)

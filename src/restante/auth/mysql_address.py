@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from restante.net.addresses import is_loopback
 from restante.protocol.secret import Secret
 
 PORT = 3306
@@ -43,7 +43,7 @@ class MysqlAddress:
             parts.port or PORT,
             unquote(parts.path[1:]),
             socket,
-            _tls(options, local=bool(socket) or _is_loopback(host)),
+            _tls(options, local=bool(socket) or is_loopback(host)),
         )
 
 
@@ -67,10 +67,3 @@ def _tls(options: dict[str, str], *, local: bool) -> ssl.SSLContext | None:
         return ssl.create_default_context(cafile=options.get("ca"))
     except OSError as error:
         raise ValueError(f"ca={options['ca']}: {error.strerror or error}") from None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -9,6 +9,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from restante.auth import password_hashing
+from restante.auth.account_rows import HIGHEST, KeptQuotas, read_number
 from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
 from restante.auth.locks import HASH, find_row_networks, first_row_lock, is_locked_hash
 from restante.auth.login_cache import LoginCache
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 PATIENCE = 5  # seconds for all answers of the database that one login needs
 CANARIES = 3  # names found last; one is looked up again if a name is not found
 KINDS = 16  # of hashes, one of each kept
-HIGHEST = 100_000  # seconds of a login's delay, or days of mail
-MOST_MAIL = 2**60  # octets, or messages, of a quota
-QUOTAS = 10_000  # of accounts found last, so that a delivery needs no second query
 
 
 class DecoyHashes:
@@ -97,7 +95,7 @@ class SqlAuthenticator(PasswordOnlyAccounts):
         self._decoys = DecoyHashes()
         self._remembered = LoginCache(remember)
         self._found: dict[str, None] = {}  # names that were found last
-        self._quotas: dict[str, Quota] = {}  # by the names of accounts
+        self._quotas = KeptQuotas(queries.database)
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError.
@@ -158,7 +156,7 @@ class SqlAuthenticator(PasswordOnlyAccounts):
         await self._check_query(row, ends)
         if not row:
             raise CredentialsError("unknown name")
-        self._note_quota(_name(found, row), row)
+        self._quotas.keep(_name(found, row), row)
         return _name(found, row)
 
     async def own_quota(self, name: str) -> Quota:
@@ -166,20 +164,11 @@ class SqlAuthenticator(PasswordOnlyAccounts):
 
         The look-up of a recipient has just found it. Raises UnavailableError.
         """
-        if name not in self._quotas:
-            _, row = await self._find([name], _deadline())
-            return self._note_quota(name, row) if row else Quota()
-        return self._quotas[name]
-
-    def _note_quota(self, name: str, row: Mapping[str, object]) -> Quota:
-        """Keep the quota in a row, and return it. Raises UnavailableError."""
-        columns = ("quota_octets", "quota_messages")
-        quota = Quota(*(self._number(row, column, most=MOST_MAIL) for column in columns))
-        self._quotas.pop(name, None)
-        self._quotas[name] = quota
-        if len(self._quotas) > QUOTAS:
-            del self._quotas[next(iter(self._quotas))]
-        return quota
+        kept = self._quotas.get(name)
+        if kept is not None:
+            return kept
+        _, row = await self._find([name], _deadline())
+        return self._quotas.keep(name, row) if row else Quota()
 
     async def list_accounts(self) -> AsyncIterator[Sequence[tuple[str, int | None]]]:
         """Yield at most 1000 accounts at once: the name, and its days of mail.
@@ -252,17 +241,8 @@ class SqlAuthenticator(PasswordOnlyAccounts):
     def _number(
         self, row: Mapping[str, object], column: str, least: int = 0, most: int = HIGHEST
     ) -> int | None:
-        """Return the number in a column; None if it is NULL or absent. Raises UnavailableError.
-
-        A number that cannot be meant must remove no mail.
-        """
-        value = row.get(column)
-        if value is None:
-            return None
-        if type(value) is int and least <= value <= most:  # a bool is an int, too
-            return value
-        valid = f"a whole number from {least} to {most}, or NULL"
-        raise UnavailableError(f"{self._queries.database}: {column} must be {valid}")
+        """Return the number in a column; None if it is NULL or absent. Raises UnavailableError."""
+        return read_number(self._queries.database, row, column, least, most)
 
 
 def _deadline() -> float:

@@ -15,6 +15,7 @@ from restante.auth.wrapped_accounts import unwrap
 from restante.junk import account_of
 from restante.protocol.secret import Secret
 from restante.quota import Quota
+from restante.server.account_sources import build_ldap_accounts, build_mysql_accounts
 from restante.server.config.loader import ACCOUNT_BACKENDS, ConfigError
 from restante.server.config.mail_sections import COURIER, RESTANTE_UIDS, X_UIDL
 from restante.storage.interfaces import StoreError
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from restante.delivery.deliverer import Deliverer
     from restante.delivery.quota import QuotaDelivery
     from restante.delivery.recipients import Recipients
-    from restante.server.config.account_sections import AccountsSection
     from restante.server.config.mail_sections import ShardSection
     from restante.server.config.schema import Config
     from restante.storage.cluster import ClusterSettings, ClusterStore
@@ -183,7 +183,7 @@ def _other_unique_ids(unique_ids: str) -> CourierUniqueIds | DovecotUniqueIds | 
 
 
 def build_accounts(config: Config, log: FilteringBoundLogger) -> AccountDirectory:
-    """Return the accounts: a file, PAM or a database."""
+    """Return the accounts: a file, PAM, LDAP or a database."""
     section = config.accounts
     if section.users:
         return _account_file(section.users, config, log)
@@ -192,7 +192,12 @@ def build_accounts(config: Config, log: FilteringBoundLogger) -> AccountDirector
 
         return PamAuthenticator(section.pam)
     if section.mysql_dsn_file:
-        return _mysql_accounts(section.mysql_dsn_file, section)
+        dsn = read_secret("accounts.mysql_dsn_file", section.mysql_dsn_file)
+        return build_mysql_accounts(dsn, section)
+    if section.ldap:
+        file = config.ldap.bind_password_file
+        password = read_secret("ldap.bind_password_file", file) if file else Secret(b"")
+        return build_ldap_accounts(section.ldap, config.ldap, password)
     from restante.auth.postgresql import PostgresqlAuthenticator
 
     table = account_table_dsn(config)
@@ -221,29 +226,6 @@ def account_table_dsn(config: Config) -> Secret | None:
     if file is None or any(getattr(section, key) for key in ACCOUNT_BACKENDS):
         return None
     return read_secret("cluster.postgresql_dsn_file", file)
-
-
-def _mysql_accounts(file: Path, section: AccountsSection) -> AccountDirectory:
-    key = "accounts.mysql_dsn_file"
-    dsn = read_secret(key, file)
-    try:
-        from restante.auth.mysql import MysqlAuthenticator
-        from restante.auth.mysql_address import MysqlAddress
-    except ImportError as error:
-        hint = "pip install 'restante[mysql]'"
-        raise ConfigError([f"{key}: MySQL requires {error.name}; {hint}"]) from error
-    try:
-        address = MysqlAddress.parse(dsn)
-    except ValueError as error:
-        raise ConfigError([f"{key}: {file}: {error}"]) from error
-    assert section.mysql_query is not None
-    return MysqlAuthenticator(
-        address,
-        section.mysql_query,
-        section.mysql_check,
-        section.remember,
-        list_all=section.mysql_list,
-    )
 
 
 def _account_file(users: Path, config: Config, log: FilteringBoundLogger) -> FileAuthenticator:
@@ -329,12 +311,13 @@ def build_recipients(config: Config, store: Store, accounts: Authenticator) -> R
     from restante.delivery.recipients import AccountRecipients, StoreRecipients
 
     kind = config.delivery.recipients
-    if kind == "folders" or (kind == "auto" and config.accounts.pam):
+    if kind == "folders" or (kind == "auto" and config.lacks_names()):
         return StoreRecipients(cast("Knows", store))
     return AccountRecipients(cast("AccountDirectory", accounts))
 
 
 def check_recipients(config: Config) -> None:
     """Reject PAM as a directory: it would call every name unknown, and all mail would bounce."""
-    if config.delivery.recipients == "accounts" and config.accounts.pam:
-        raise ConfigError(['delivery.recipients: PAM cannot list accounts; use "folders"'])
+    if config.delivery.recipients == "accounts" and config.lacks_names():
+        source = "PAM" if config.accounts.pam else "LDAP without ldap.base"
+        raise ConfigError([f'delivery.recipients: {source} cannot list accounts; use "folders"'])

@@ -57,7 +57,8 @@ if TYPE_CHECKING:
 
 
 LISTED = (
-    "accounts that can be listed: accounts.users, accounts.postgresql_list or accounts.mysql_list"
+    "accounts that can be listed: accounts.users, ldap.base, accounts.postgresql_list or"
+    " accounts.mysql_list"
 )
 """What the removal of old mail requires."""
 

@@ -94,13 +94,15 @@ class TokensSection(ConfigSection):
 
 
 class AccountsSection(ConfigSection):
-    """The accounts: a password file, PAM, or a PostgreSQL, MySQL or MariaDB database.
+    """The accounts: a password file, PAM, LDAP, or a PostgreSQL, MySQL or MariaDB database.
 
     Attributes:
         app_passwords: The file of app passwords, which `pop3 user app-password` writes. They work
             with each source of accounts. Changes are loaded at once.
         users: The password file. Changes are loaded at once.
         pam: The PAM service, a file in /etc/pam.d.
+        ldap: The URI of an LDAP directory, "ldap://HOST", "ldaps://HOST" or "ldapi://FILE". Of
+            several with a space between, the first that answers counts.
         postgresql_dsn_file: A file with the address of the database,
             "postgresql://USER:PASSWORD@HOST/DB".
         postgresql_query: A query with the user's name as $1. It returns `password`, a hash, and
@@ -125,6 +127,7 @@ class AccountsSection(ConfigSection):
     app_passwords: Path | None = None
     users: Path | None = None
     pam: str | None = None
+    ldap: str | None = None
     postgresql_dsn_file: Path | None = None
     postgresql_query: str | None = None
     postgresql_check: str | None = None
@@ -134,3 +137,43 @@ class AccountsSection(ConfigSection):
     mysql_check: str | None = None
     mysql_list: str | None = None
     remember: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 1200
+
+
+class LdapSection(ConfigSection):
+    """How `accounts.ldap` finds an account. A bind with its DN proves the password.
+
+    Attributes:
+        base: The DN below which the accounts are. Without it, only logins by `user_dn` work.
+        filter: The filter for accounts that can log in. "{user}" stands for the name, and
+            "{local}" and "{domain}" for its parts.
+        mail_filter: The filter for accounts that get mail. The default is `filter`.
+        user_dn: The DN of an account, if there is no `base`, such as
+            "uid={user},ou=people,dc=example,dc=com".
+        name: The attribute with the name of the account. It must have one value.
+        bind_dn: The DN of the server for its searches. The default is an anonymous search.
+        bind_password_file: A file with the password of `bind_dn`.
+        start_tls: "auto" uses StartTLS for "ldap://" to another host, "always" and "never" do what
+            they say. Certificates are verified.
+        ca_file: A file with the authorities that sign the certificate of the directory. The default
+            is that of ldap.conf.
+        login_delay: The attribute with the seconds between two logins of the account.
+        expire_days: The attribute with the days after which its mail is removed.
+        allow_nets: The attribute with the networks from which it can log in.
+        quota_octets: The attribute with the quota of the account in octets.
+        quota_messages: The attribute with the quota of the account in messages.
+    """
+
+    base: str = ""
+    filter: str = "(uid={user})"
+    mail_filter: str = ""
+    user_dn: str = ""
+    name: str = "uid"
+    bind_dn: str = ""
+    bind_password_file: Path | None = None
+    start_tls: Literal["auto", "always", "never"] = "auto"
+    ca_file: Path | None = None
+    login_delay: str = ""
+    expire_days: str = ""
+    allow_nets: str = ""
+    quota_octets: str = ""
+    quota_messages: str = ""

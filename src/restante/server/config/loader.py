@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, get_origin
 
 import msgspec
 
@@ -25,6 +25,9 @@ from restante.server.config.schema import Config
 from restante.server.config.section import ConfigSection
 from restante.storage.maildir import DovecotUniqueIds
 from restante.storage.paths import Layout
+
+if TYPE_CHECKING:
+    from restante.server.config.account_sections import LdapSection
 
 Decode: TypeAlias = Callable[[type[Any], Any], object]
 
@@ -149,6 +152,8 @@ def _useless(config: Config) -> Iterator[str]:
         yield "tokens.metadata_url: requires tokens.jwks or tokens.introspection"
     if config.server.workers != 1 and sys.platform != "linux":
         yield "server.workers: more than one worker is supported on Linux only"
+    if config.accounts.ldap:
+        yield from _ldap_problems(config.ldap)
     if not config.accounts.users:
         yield from _useless_without_file(config)
 
@@ -167,6 +172,18 @@ def _invalid_junk(config: Config) -> Iterator[str]:
         yield f'mail.junk: Expected a folder of a Maildir, such as ".Junk" (it is {junk!r})'
 
 
+def _ldap_problems(section: LdapSection) -> Iterator[str]:
+    """Tell of settings with which no name is found."""
+    if not section.base and not section.user_dn:
+        yield "ldap.base: missing; set the DN below which the accounts are"
+    for key in ("filter", "mail_filter") if section.base else ("user_dn",):
+        text = getattr(section, key)
+        if text and "{user}" not in text and "{local}" not in text:
+            yield f"ldap.{key}: it has no {{user}}, which stands for the name"
+    if section.bind_dn and not section.bind_password_file:
+        yield "ldap.bind_password_file: missing; without a password, a bind is anonymous"
+
+
 def _useless_without_file(config: Config) -> Iterator[str]:
     """Tell of what requires accounts in a file, or their names."""
     if config.login.scram == "always":
@@ -174,16 +191,17 @@ def _useless_without_file(config: Config) -> Iterator[str]:
     for key in ("apop", "cram_md5"):
         if getattr(config.login, key):
             yield f"login.{key}: {NEEDS_FILE}"
-    if config.accounts.pam:
-        if config.login.default_domain:
-            yield "login.default_domain: names of system users have no domain; omit it"
+    if config.accounts.pam and config.login.default_domain:
+        yield "login.default_domain: names of system users have no domain; omit it"
+    if config.lacks_names():
+        reason = NEEDS_NAMES if config.accounts.pam else NEEDS_BASE
         if config.accounts.app_passwords:
-            yield f"accounts.app_passwords: {NEEDS_NAMES}"
+            yield f"accounts.app_passwords: {reason}"
         if config.tls.client_ca:
-            yield f"tls.client_ca: {NEEDS_NAMES}"
+            yield f"tls.client_ca: {reason}"
         for key in ("jwks", "introspection"):
             if getattr(config.tokens, key):
-                yield f"tokens.{key}: {NEEDS_NAMES}"
+                yield f"tokens.{key}: {reason}"
 
 
 def _problem(value: object, kind: Any, name: str, decode: Decode) -> Iterator[str]:
@@ -309,7 +327,7 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
 RESERVED = ("new", "cur", "tmp")
 """The folders that each Maildir has."""
 
-ACCOUNT_BACKENDS = ("users", "pam", "postgresql_dsn_file", "mysql_dsn_file")
+ACCOUNT_BACKENDS = ("users", "pam", "ldap", "postgresql_dsn_file", "mysql_dsn_file")
 
 MISSING_HINTS = {
     "mail.folder": "set the folder of the maildrops here or with --mail DIR",
@@ -318,3 +336,4 @@ MISSING_HINTS = {
 }
 NEEDS_FILE = "requires accounts in a file (accounts.users); omit it"
 NEEDS_NAMES = "not supported with accounts.pam, because PAM knows an account only by its password"
+NEEDS_BASE = "requires ldap.base, because a bind alone knows an account only by its password"

@@ -8,6 +8,7 @@ from restante.protocol.server.settings import ProtocolSettings
 from restante.server.config.account_sections import (
     AccountsSection,
     AuthSocketSection,
+    LdapSection,
     LoginSection,
     TokensSection,
 )
@@ -30,6 +31,7 @@ class Config(ConfigSection):
     mail: MailSection = msgspec.field(default_factory=MailSection)
     cluster: ClusterSection = msgspec.field(default_factory=ClusterSection)
     accounts: AccountsSection = msgspec.field(default_factory=AccountsSection)
+    ldap: LdapSection = msgspec.field(default_factory=LdapSection)
     server: ServerSection = msgspec.field(default_factory=ServerSection)
     tls: TlsSection = msgspec.field(default_factory=TlsSection)
     login: LoginSection = msgspec.field(default_factory=LoginSection)
@@ -41,6 +43,10 @@ class Config(ConfigSection):
     control: ControlSection = msgspec.field(default_factory=ControlSection)
     log: LogSection = msgspec.field(default_factory=LogSection)
     metrics: MetricsSection = msgspec.field(default_factory=MetricsSection)
+
+    def lacks_names(self) -> bool:
+        """Return whether an account is only known by its password: it cannot be looked up."""
+        return bool(self.accounts.pam or (self.accounts.ldap and not self.ldap.base))
 
     def settings(self) -> ProtocolSettings:
         """Return the settings of the protocol."""

@@ -1,0 +1,80 @@
+"""What the replies of LDAP servers to a bind mean, in words for the log."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import ldap
+from ldap.controls import DecodeControlTuples
+from ldap.controls.ppolicy import PasswordPolicyControl
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+REFUSALS = (
+    ldap.INVALID_CREDENTIALS,
+    ldap.INAPPROPRIATE_AUTH,  # the entry has no password
+    ldap.INVALID_DN_SYNTAX,
+    ldap.NO_SUCH_OBJECT,
+    ldap.CONSTRAINT_VIOLATION,  # 389 Directory Server: too many failures
+    ldap.UNWILLING_TO_PERFORM,  # the account is inactive
+)
+"""Replies to a bind that are about its name and password."""
+
+POLICY = {
+    0: "the password has expired",
+    1: "the account is locked",
+    2: "the password must be changed first",
+}
+"""Errors of the control for password policies: draft-behera-ldap-password-policy section 6.2."""
+
+ACTIVE_DIRECTORY = {
+    "525": "unknown name",
+    "52e": "wrong password",
+    "530": "logins are not allowed at this time",
+    "531": "logins are not allowed from this machine",
+    "532": "the password has expired",
+    "533": "the account is disabled",
+    "701": "the account has expired",
+    "773": "the password must be changed first",
+    "775": "the account is locked",
+}
+"""Numbers in Active Directory's text for a bind that failed, such as "data 52e"."""
+
+LONGEST = 200  # characters of a text in the log
+
+
+def refusal_reason(error: ldap.LDAPError) -> str:
+    """Return why a bind was refused."""
+    details = _details(error)
+    by_policy = policy_refusal(DecodeControlTuples(details.get("ctrls")))
+    if by_policy:
+        return by_policy
+    info = str(details.get("info", ""))
+    code = re.search(r"\bdata ([0-9a-f]{3})\b", info)
+    if code and code[1] in ACTIVE_DIRECTORY:
+        return ACTIVE_DIRECTORY[code[1]]
+    if isinstance(error, ldap.INVALID_CREDENTIALS):
+        return "wrong password"
+    return f"LDAP: {describe(error)}"
+
+
+def policy_refusal(controls: Sequence[Any]) -> str:
+    """Return why a password policy allows no login, "" if it does."""
+    kind = PasswordPolicyControl.controlType
+    codes = [each.error for each in controls or () if each.controlType == kind]
+    return next((POLICY[code] for code in codes if code in POLICY), "")
+
+
+def describe(error: ldap.LDAPError) -> str:
+    """Return an error in the words of the library and the server."""
+    details = _details(error)
+    words = [str(details.get(key, "")) for key in ("desc", "info")]
+    text = ": ".join(filter(None, words)) or type(error).__name__
+    return "".join(each if each.isprintable() else " " for each in text)[:LONGEST]
+
+
+def _details(error: ldap.LDAPError) -> dict[str, Any]:
+    found = error.args[0] if error.args else {}
+    return found if isinstance(found, dict) else {}
