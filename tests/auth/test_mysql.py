@@ -17,6 +17,7 @@ from restante.auth.interfaces import CredentialsError, UnavailableError, Uncerta
 from restante.auth.mysql import MysqlAuthenticator
 from restante.auth.mysql_address import MysqlAddress
 from restante.auth.mysql_query import MysqlConnections
+from restante.auth.sql_hash_upgrade import SqlHashUpgrader
 from restante.delivery.recipients import AccountRecipients, find
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
@@ -277,6 +278,27 @@ def test_list_of_all_accounts(database: MariaDb) -> None:
     )
     found = ask(many, names)
     assert len(found) == len(set(found)) == 2500
+
+
+@pytest.mark.parametrize("condition", ["", " AND password = ?"])
+def test_weak_hash_in_mysql(database: MariaDb, condition: str) -> None:
+    """A login replaces a weak hash by the query for that, and only in its row."""
+    database.execute("UPDATE mail.mailbox SET password = '{PLAIN}secret' WHERE local_part = 'bad'")
+    replaced = asyncio.Event()
+    upgrade = f"UPDATE mailbox SET password = ? WHERE username = ?{condition}"
+    upgrader = SqlHashUpgrader(upgrade, lambda _: replaced.set(), pytest.fail)
+    address = MysqlAddress.parse(database.dsn)
+
+    async def replace(accounts: MysqlAuthenticator) -> None:
+        login = "bad@example.com", Secret(b"secret")
+        await accounts.verify(*login)
+        await replaced.wait()
+        await accounts.verify(*login)
+
+    ask(MysqlAuthenticator(address, QUERY, CHECK, upgrader=upgrader), replace)
+    rows = database.execute("SELECT local_part, password FROM mail.mailbox").splitlines()
+    assert [row.split("\t")[1][:10] for row in sorted(rows)] == ["$argon2id$"] * 3
+    assert len(set(rows)) == 3
 
 
 def test_query_without_a_condition(database: MariaDb) -> None:

@@ -17,6 +17,7 @@ from restante.auth import password_hashing, sql_accounts
 from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
 from restante.auth.postgresql import PostgresqlAuthenticator
 from restante.auth.sql_accounts import DecoyHashes
+from restante.auth.sql_hash_upgrade import SqlHashUpgrader
 from restante.delivery.recipients import AccountRecipients, find
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
@@ -699,6 +700,27 @@ def test_connection_breaks_between_two_requests(
     monkeypatch.setattr(asyncpg.Connection, "fetchrow", break_off)
     with pytest.raises(UnavailableError):
         verify(accounts, ("ann@example.com", b"secret"))
+
+
+@pytest.mark.parametrize("condition", ["", " AND password = $3"])
+def test_weak_hash_in_postgresql(database: Database, condition: str) -> None:
+    """A login replaces a weak hash by the query for that."""
+    account = Account(database, BY_NAME)
+    account.change("UPDATE changing SET password = '{PLAIN}secret'")
+    replaced = asyncio.Event()
+    query = f"UPDATE changing SET password = $1 WHERE address = $2{condition}"
+    upgrader = SqlHashUpgrader(query, lambda _: replaced.set(), pytest.fail)
+    made = PostgresqlAuthenticator(database.dsn, BY_NAME, upgrader=upgrader)
+
+    async def replace() -> None:
+        async with contextlib.aclosing(made) as accounts:
+            await accounts.verify("ann", Secret(b"secret"))
+            await replaced.wait()
+            await accounts.verify("ann", Secret(b"secret"))
+
+    asyncio.run(replace())
+    (row,) = database.query("SELECT password FROM changing")
+    assert row[0].startswith("$argon2id$")
 
 
 def test_configuration_check_runs_the_query(database: Database, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ ELSEWHERE = {
     "auth/postgresql_query.py": "auth/test_postgresql.py",
     "auth/sql_accounts.py": "auth/test_postgresql.py",
     "auth/sql_connections.py": "auth/test_postgresql.py",
+    "auth/sql_hash_upgrade.py": "auth/test_hash_upgrade.py",
     "auth/sql_queries.py": "auth/test_postgresql.py",
     "auth/usernames.py": "auth/test_file.py",
     "auth/wrapped_accounts.py": "auth/test_app_password_accounts.py",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from pathlib import Path
 
+    from restante.auth.hash_upgrade import HashUpgrader
     from restante.auth.passwd_entry import PasswdEntry
     from restante.protocol.server.settings import Identity
 
@@ -55,6 +56,7 @@ class FileAuthenticator:
         *,
         alarm: Callable[[str], None] | None = None,
         mail_of: Callable[[str], Path | None] | None = None,
+        upgrader: HashUpgrader | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._path = path
@@ -62,6 +64,7 @@ class FileAuthenticator:
         self._warn = warn
         self._alarm = alarm or warn
         self._mail_of = mail_of
+        self._upgrader = upgrader
         self._clock = clock
         self._problem = ""  # why it cannot be used, as last logged
         self._vanished: frozenset[str] = frozenset()  # names, until they are surely meant to be
@@ -97,7 +100,7 @@ class FileAuthenticator:
             raise self._cannot_use(error.strerror or "it cannot be read") from error
         self._note_vanished(accounts, replaced=self._read_at[:1] != stamp[:1])
         self._has_cut_line = accounts.cut is not None
-        self._read_at = stamp
+        first, self._read_at = not self._read_at, stamp
         self._problem = ""
         self._remembered.clear()
         self._accounts = accounts.by_name
@@ -112,6 +115,18 @@ class FileAuthenticator:
                 self._warn(f"{self._path}: {doubt}")
         for problem in accounts.problems:
             self._warn(problem)
+        if first:
+            self._warn_of_weak_hashes()
+
+    def _warn_of_weak_hashes(self) -> None:
+        """Warn of hashes whose passwords a thief of the file finds soon."""
+        hashes = [account.hash for account in self._accounts.values() if account.hash]
+        weak = sum(map(password_hashing.is_weak, hashes))
+        if weak:
+            cure = "`accounts.upgrade_hashes` replaces each at the next login"
+            if self._upgrader is not None:
+                cure = "each is replaced at the next login"
+            self._warn(f"{self._path}: {weak} of {len(hashes)} accounts have weak hashes; {cure}")
 
     def _note_vanished(self, accounts: passwd_file.PasswdFile, *, replaced: bool) -> None:
         """Note the names that a change removed, unless a whole file replaced another.
@@ -209,6 +224,8 @@ class FileAuthenticator:
         )
         if account is None or reason or not right:
             raise CredentialsError(reason or "wrong password")
+        if self._upgrader is not None:
+            self._upgrader.replace(account.name, account.hash, password)
         if self._accounts.get(account.name) is account:  # it did not change while it was hashed
             self._remembered.add(account.name, password)
         return account.identity

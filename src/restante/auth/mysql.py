@@ -9,6 +9,7 @@ from restante.auth.sql_accounts import SqlAuthenticator
 
 if TYPE_CHECKING:
     from restante.auth.mysql_address import MysqlAddress
+    from restante.auth.sql_hash_upgrade import SqlHashUpgrader
 
 
 class MysqlAuthenticator(SqlAuthenticator):
@@ -18,7 +19,7 @@ class MysqlAuthenticator(SqlAuthenticator):
     collations ignore case, and Ann and ann would have a folder each.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the last four have defaults
         self,
         address: MysqlAddress,
         query: str,
@@ -26,5 +27,7 @@ class MysqlAuthenticator(SqlAuthenticator):
         remember: float = 0,
         *,
         list_all: str | None = None,
+        upgrader: SqlHashUpgrader | None = None,
     ) -> None:
-        super().__init__(MysqlQueries(address, query), check, remember, list_all=list_all)
+        queries = MysqlQueries(address, query)
+        super().__init__(queries, check, remember, list_all=list_all, upgrader=upgrader)

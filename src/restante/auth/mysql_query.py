@@ -78,6 +78,12 @@ class MysqlQueries(AccountQueries[asyncmy.Connection]):
     ) -> Mapping[str, object] | None:
         return next(iter(await self._fetch(connection, query, parameters)), None)
 
+    async def _change(
+        self, connection: asyncmy.Connection, query: str, parameters: Sequence[object]
+    ) -> None:
+        statement = await connection.prepare(query)  # type: ignore[no-untyped-call]
+        await statement.execute(parameters[: statement.parameter_count])
+
     async def _fetch(
         self, connection: asyncmy.Connection, query: str, parameters: Sequence[object]
     ) -> Sequence[Mapping[str, object]]:

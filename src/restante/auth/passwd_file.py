@@ -64,9 +64,9 @@ def read(path: Path, *, trust_last_line: bool = True) -> PasswdFile:
     problems = list(_openness(path))
     text = _read_text(path)
     lines = _split(text)
-    cut = None if trust_last_line or not text or text.endswith("\n") else _name(lines.pop())
+    cut = None if trust_last_line or not text or text.endswith("\n") else name_of(lines.pop())
     for place, line in enumerate(lines, 1):
-        name = _name(line)
+        name = name_of(line)
         if not name:
             continue
         where = f"{path}:{place}: {name!r}"
@@ -135,13 +135,17 @@ def name_problem(name: str) -> str | None:
     return None
 
 
+class ChangedError(OSError):
+    """Another program has changed the file meanwhile, without its lock; nothing was written."""
+
+
 @contextlib.contextmanager
-def edit(path: Path) -> Iterator[list[str]]:
+def edit(path: Path, *, create: bool = True) -> Iterator[list[str]]:
     """Edit a file of accounts as `edit_lines` does. The first keys for SCRAM bring one for decoys.
 
     Raises OSError.
     """
-    with edit_lines(path) as lines:
+    with edit_lines(path, create=create) as lines:
         before = list(lines)
         yield lines
         if lines != before and any("scram-" in line for line in lines) and _key(lines) is None:
@@ -149,13 +153,14 @@ def edit(path: Path) -> Iterator[list[str]]:
 
 
 @contextlib.contextmanager
-def edit_lines(path: Path) -> Iterator[list[str]]:
+def edit_lines(path: Path, *, create: bool = True) -> Iterator[list[str]]:
     """Lock a file, made when missing, and hand out its lines to be changed in place.
 
     The lines are written back when the block ends well: to a new file, moved over the old one, so
-    that no reader ever sees half of it. Owner and mode stay. Raises OSError.
+    that no reader ever sees half of it. Owner and mode stay. Raises OSError, and ChangedError for a
+    change by an editor, which knows no lock.
     """
-    with _lock_file(path) as file:
+    with _lock_file(path, create=create) as file:
         status = os.fstat(file)
         lines = read_lines(path)
         before = list(lines)
@@ -166,7 +171,7 @@ def edit_lines(path: Path) -> Iterator[list[str]]:
 
 def index_of(lines: list[str], name: str) -> int | None:
     """Return the place of an account's line."""
-    return next((i for i, line in enumerate(lines) if _name(line) == name), None)
+    return next((i for i, line in enumerate(lines) if name_of(line) == name), None)
 
 
 def read_lines(path: Path) -> list[str]:
@@ -205,8 +210,26 @@ def _openness(path: Path) -> Iterator[str]:
         )
 
 
-def _name(line: str) -> str:
+def name_of(line: str) -> str:
+    """Return the name of the account in a line, "" for a comment."""
     return "" if line.startswith("#") else line.partition(":")[0]
+
+
+def replace_hash(line: str, old: str, new: str) -> str | None:
+    """Return a line with another hash; None if it has another one than the old hash."""
+    name, _, rest = line.partition(":")
+    stored, colon, others = rest.partition(":")
+    return f"{name}:{new}{colon}{others}" if stored.strip() == old else None
+
+
+def _require_same(path: Path, status: os.stat_result) -> None:
+    """Raise ChangedError: a file is no longer as it was read."""
+    if _stamp(path.stat()) != _stamp(status):
+        raise ChangedError(errno.EAGAIN, "another program changes it; try again", str(path))
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _check(name: str, accounts: dict[str, PasswdEntry]) -> None:
@@ -218,10 +241,11 @@ def _check(name: str, accounts: dict[str, PasswdEntry]) -> None:
 
 
 @contextlib.contextmanager
-def _lock_file(path: Path) -> Iterator[int]:
+def _lock_file(path: Path, *, create: bool) -> Iterator[int]:
     """Hold a lock on the file that has this name now: it may be replaced while we wait."""
     while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+        file = os.open(path, flags, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
             if os.path.samestat(os.fstat(file), path.stat()):
@@ -242,6 +266,7 @@ def _replace(path: Path, lines: list[str], status: os.stat_result) -> None:
             if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
                 os.fchown(handle, status.st_uid, status.st_gid)
             os.fsync(handle)
+        _require_same(path, status)
         os.rename(name, path)
     except BaseException:
         os.unlink(name)

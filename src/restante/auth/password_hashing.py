@@ -118,6 +118,12 @@ def verify_normalised(stored: str, password: Secret) -> bool:
     return any(right)
 
 
+def hash_anew(stored: str, password: Secret) -> str | None:
+    """Return a new hash of the form of a password that a stored hash is of; None if of none."""
+    form = next((form for form in _forms(password) if verify(stored, form)), None)
+    return None if form is None else hash_password(form)
+
+
 def _forms(password: Secret) -> list[Secret]:
     """Return the forms of a password that count. RFC 6856 section 2.2, RFC 4013."""
     octets = password.reveal()

@@ -8,6 +8,7 @@ from restante.auth.postgresql_query import PostgresqlQueries
 from restante.auth.sql_accounts import SqlAuthenticator
 
 if TYPE_CHECKING:
+    from restante.auth.sql_hash_upgrade import SqlHashUpgrader
     from restante.protocol.secret import Secret
 
 
@@ -26,7 +27,8 @@ class PostgresqlAuthenticator(SqlAuthenticator):
         *,
         list_all: str | None = None,
         pooler: bool = False,
+        upgrader: SqlHashUpgrader | None = None,
     ) -> None:
         """`pooler`: one such as PgBouncer may be there, which keeps no prepared statements."""
         queries = PostgresqlQueries(dsn, query, pooler=pooler)
-        super().__init__(queries, check, remember, list_all=list_all)
+        super().__init__(queries, check, remember, list_all=list_all, upgrader=upgrader)

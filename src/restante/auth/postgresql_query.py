@@ -63,6 +63,12 @@ class PostgresqlQueries(AccountQueries[asyncpg.Connection]):
         row: Mapping[str, object] | None = await connection.fetchrow(query, *parameters)
         return row
 
+    async def _change(
+        self, connection: asyncpg.Connection, query: str, parameters: Sequence[object]
+    ) -> None:
+        prepared = await connection.prepare(query, name=self._statement)
+        await connection.execute(query, *parameters[: len(prepared.get_parameters())])
+
     def _by_name(
         self, rows: Sequence[Mapping[str, object]], names: Sequence[str]
     ) -> dict[str, Mapping[str, object]]:

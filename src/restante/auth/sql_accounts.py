@@ -22,6 +22,7 @@ from restante.quota import Quota
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 
+    from restante.auth.sql_hash_upgrade import SqlHashUpgrader
     from restante.auth.sql_queries import AccountQueries
 
 PATIENCE = 5  # seconds for all answers of the database that one login needs
@@ -83,8 +84,10 @@ class SqlAuthenticator(PasswordOnlyAccounts):
         remember: float = 0,
         *,
         list_all: str | None = None,
+        upgrader: SqlHashUpgrader | None = None,
     ) -> None:
         self._queries = queries
+        self._upgrader = upgrader
         self._check = check
         self._list_all = list_all
         self.can_list = list_all is not None
@@ -118,6 +121,8 @@ class SqlAuthenticator(PasswordOnlyAccounts):
         if row is None or reason or not right:
             raise CredentialsError(reason or "wrong password")
         self._remembered.add(user.lower(), password, stored)
+        if self._upgrader is not None:
+            self._upgrader.replace(self._queries, found, stored, password)
         return self._identify(found, row)
 
     def cached_login(self, user: str, password: Secret) -> Awaitable[Identity | None] | None:

@@ -70,6 +70,10 @@ class AccountQueries(ABC, Generic[C]):
         row = await self._run(lambda connection: self._fetch_row(connection, query, []), ends)
         return row is not None
 
+    async def change(self, query: str, parameters: Sequence[object], ends: float) -> None:
+        """Run a query that changes a row, until `ends`. It may use fewer of the parameters."""
+        await self._run(lambda connection: self._change(connection, query, parameters), ends)
+
     async def aclose(self) -> None:
         """Close the connections to the database."""
         await self._connections.aclose()
@@ -112,6 +116,10 @@ class AccountQueries(ABC, Generic[C]):
         self, connection: C, query: str, parameters: Sequence[object]
     ) -> Sequence[Mapping[str, object]]:
         """Return the rows of a query."""
+
+    @abstractmethod
+    async def _change(self, connection: C, query: str, parameters: Sequence[object]) -> None:
+        """Run a query that changes a row."""
 
     @abstractmethod
     async def _fetch_row(

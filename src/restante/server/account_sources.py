@@ -1,4 +1,7 @@
-"""From a configuration to accounts in MySQL and LDAP, whose libraries are extras."""
+"""From a configuration to accounts in MySQL and LDAP, and to what replaces weak hashes.
+
+The libraries for MySQL and LDAP are extras.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,45 @@ from restante.net.addresses import is_loopback
 from restante.server.config.loader import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from structlog.typing import FilteringBoundLogger
+
+    from restante.auth.hash_upgrade import HashUpgrader
     from restante.auth.interfaces import AccountDirectory
+    from restante.auth.sql_hash_upgrade import SqlHashUpgrader
     from restante.protocol.secret import Secret
     from restante.server.config.account_sections import AccountsSection, LdapSection
 
 
-def build_mysql_accounts(dsn: Secret, section: AccountsSection) -> AccountDirectory:
+def build_hash_upgrader(section: AccountsSection, log: FilteringBoundLogger) -> HashUpgrader | None:
+    """Return what replaces weak hashes in the file of accounts, if that is configured."""
+    if not section.upgrade_hashes or section.users is None:
+        return None
+    from restante.auth.hash_upgrade import HashUpgrader
+
+    return HashUpgrader(section.users, *_callbacks(log))
+
+
+def build_sql_hash_upgrader(section: AccountsSection, log: FilteringBoundLogger) -> SqlHashUpgrader:
+    """Return what replaces weak hashes in a database, or warns of them."""
+    from restante.auth.sql_hash_upgrade import SqlHashUpgrader
+
+    query = section.postgresql_upgrade or section.mysql_upgrade
+    return SqlHashUpgrader(query if section.upgrade_hashes else None, *_callbacks(log))
+
+
+def _callbacks(log: FilteringBoundLogger) -> tuple[Callable[[int], None], Callable[[str], None]]:
+    """Return how to log that hashes were replaced, and that they cannot be."""
+    return (
+        lambda accounts: log.info("hashes_replaced", accounts=accounts),
+        lambda problem: log.warning("accounts", problem=problem),
+    )
+
+
+def build_mysql_accounts(
+    dsn: Secret, section: AccountsSection, upgrader: SqlHashUpgrader
+) -> AccountDirectory:
     """Return the accounts in a MySQL or MariaDB. Raises ConfigError."""
     key = "accounts.mysql_dsn_file"
     try:
@@ -34,6 +70,7 @@ def build_mysql_accounts(dsn: Secret, section: AccountsSection) -> AccountDirect
         section.mysql_check,
         section.remember,
         list_all=section.mysql_list,
+        upgrader=upgrader,
     )
 
 

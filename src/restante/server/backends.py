@@ -15,7 +15,12 @@ from restante.auth.wrapped_accounts import unwrap
 from restante.junk import account_of
 from restante.protocol.secret import Secret
 from restante.quota import Quota
-from restante.server.account_sources import build_ldap_accounts, build_mysql_accounts
+from restante.server.account_sources import (
+    build_hash_upgrader,
+    build_ldap_accounts,
+    build_mysql_accounts,
+    build_sql_hash_upgrader,
+)
 from restante.server.config.loader import ACCOUNT_BACKENDS, ConfigError
 from restante.server.config.mail_sections import COURIER, RESTANTE_UIDS, X_UIDL
 from restante.storage.interfaces import StoreError
@@ -193,7 +198,7 @@ def build_accounts(config: Config, log: FilteringBoundLogger) -> AccountDirector
         return PamAuthenticator(section.pam)
     if section.mysql_dsn_file:
         dsn = read_secret("accounts.mysql_dsn_file", section.mysql_dsn_file)
-        return build_mysql_accounts(dsn, section)
+        return build_mysql_accounts(dsn, section, build_sql_hash_upgrader(section, log))
     if section.ldap:
         file = config.ldap.bind_password_file
         password = read_secret("ldap.bind_password_file", file) if file else Secret(b"")
@@ -217,6 +222,7 @@ def build_accounts(config: Config, log: FilteringBoundLogger) -> AccountDirector
         section.remember,
         list_all=section.postgresql_list,
         pooler=config.cluster.pooler,
+        upgrader=build_sql_hash_upgrader(section, log),
     )
 
 
@@ -247,6 +253,7 @@ def _account_file(users: Path, config: Config, log: FilteringBoundLogger) -> Fil
         config.accounts.remember,
         alarm=lambda problem: log.error("accounts", problem=problem),
         mail_of=mail_of,
+        upgrader=build_hash_upgrader(config.accounts, log),
     )
     try:
         accounts.refresh()

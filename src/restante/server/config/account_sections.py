@@ -112,6 +112,8 @@ class AccountsSection(ConfigSection):
             until a name was found.
         postgresql_list: A query for the `name` of each account, and optionally `expire_days`.
             `mail.expire_days` requires it.
+        postgresql_upgrade: A query that replaces a hash, with the new hash as $1, the name as $2
+            and the old hash as $3, which may be omitted.
         mysql_dsn_file: A file with the address of the database,
             "mysql://USER:PASSWORD@HOST/DB". "?socket=FILE" is for a Unix socket, "?ca=FILE" for
             certificates that only this authority signs, "?tls=never" for no TLS to another host.
@@ -120,6 +122,9 @@ class AccountsSection(ConfigSection):
             With "IN (?)", it gets all names, and `login` is required.
         mysql_check: As `postgresql_check`.
         mysql_list: As `postgresql_list`.
+        mysql_upgrade: As `postgresql_upgrade`, with a "?" for each of the three, in this order.
+        upgrade_hashes: Replace a weak hash by argon2id after a login with the correct password. A
+            database requires `postgresql_upgrade` or `mysql_upgrade`.
         remember: Seconds for which a verified password is cached, 0 for never. A change of the file
             clears the cache. With a database, a cached password holds while its hash is the same.
     """
@@ -132,10 +137,13 @@ class AccountsSection(ConfigSection):
     postgresql_query: str | None = None
     postgresql_check: str | None = None
     postgresql_list: str | None = None
+    postgresql_upgrade: str | None = None
     mysql_dsn_file: Path | None = None
     mysql_query: str | None = None
     mysql_check: str | None = None
     mysql_list: str | None = None
+    mysql_upgrade: str | None = None
+    upgrade_hashes: bool = False
     remember: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 1200
 
 

@@ -27,7 +27,7 @@ from restante.storage.maildir import DovecotUniqueIds
 from restante.storage.paths import Layout
 
 if TYPE_CHECKING:
-    from restante.server.config.account_sections import LdapSection
+    from restante.server.config.account_sections import AccountsSection, LdapSection
 
 Decode: TypeAlias = Callable[[type[Any], Any], object]
 
@@ -154,6 +154,7 @@ def _useless(config: Config) -> Iterator[str]:
         yield "server.workers: more than one worker is supported on Linux only"
     if config.accounts.ldap:
         yield from _ldap_problems(config.ldap)
+    yield from _upgrade_problems(config.accounts)
     if not config.accounts.users:
         yield from _useless_without_file(config)
 
@@ -170,6 +171,16 @@ def _invalid_junk(config: Config) -> Iterator[str]:
         yield 'mail.junk: Expected the path of an mbox, such as "junk/{user}"'
     elif "{" not in junk and (junk in RESERVED or "/" in junk or not junk.strip(".")):
         yield f'mail.junk: Expected a folder of a Maildir, such as ".Junk" (it is {junk!r})'
+
+
+def _upgrade_problems(section: AccountsSection) -> Iterator[str]:
+    """Tell of settings about weak hashes that would replace none."""
+    for database in ("postgresql", "mysql"):
+        query = getattr(section, f"{database}_upgrade")
+        if getattr(section, f"{database}_dsn_file") and bool(query) != section.upgrade_hashes:
+            yield f"accounts.{database}_upgrade: set it and accounts.upgrade_hashes = true together"
+    if section.upgrade_hashes and (section.pam or section.ldap):
+        yield "accounts.upgrade_hashes: PAM and LDAP have the hashes themselves; omit it"
 
 
 def _ldap_problems(section: LdapSection) -> Iterator[str]:
