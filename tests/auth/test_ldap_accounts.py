@@ -445,5 +445,13 @@ filter = "(&(mail={{user}})(!(uid=odd)))"
     assert found == ["accounts: LDAP: No such object; correct the query or the database"]
 
 
+def test_configuration_without_a_search(directory: Slapd) -> None:
+    """Without a search, a bind shows whether the directory answers."""
+    search = LdapSearch(user_dn=USER_DN)
+    ask(made(directory, search, bind_dn=""), LdapAuthenticator.try_source)
+    with pytest.raises(UnavailableError, match="Can't contact"):
+        ask(made(directory, search, uri="ldapi://%2Fnowhere"), LdapAuthenticator.try_source)
+
+
 def _drop(*_: object) -> NoReturn:
     raise structlog.DropEvent

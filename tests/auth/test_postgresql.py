@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import poplib
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +23,10 @@ from restante.delivery.recipients import AccountRecipients, find
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
 from restante.quota import Quota
-from restante.server import Listener, Server, config_check
+from restante.server import Listener, Server, config_check, event_log
+from restante.server.background import background_tasks
 from restante.server.config import loader
+from restante.server.context import ServerContext
 from restante.storage.memory import MemoryStore
 from support.clocked_server import Loop
 from support.live import PATIENCE
@@ -735,6 +738,26 @@ def test_configuration_check_runs_the_query(database: Database, tmp_path: Path) 
         found += config_check.find_problems(loader.load(file, {}), log)
     fault = 'UndefinedTableError: relation "acounts" does not exist'
     assert found == [f"accounts: PostgreSQL: {fault}; correct the query or the database"]
+
+
+def test_server_runs_the_query_at_its_start(database: Database) -> None:
+    """A wrong query is in the log before any client logs in, and names its table."""
+    log = io.StringIO()
+    query = QUERY.replace("FROM accounts", "FROM acounts")
+    accounts = PostgresqlAuthenticator(database.dsn, query)
+
+    async def serve() -> None:
+        logger, writer = event_log.configure_log("text", log)
+        context = ServerContext(store=MemoryStore(), authenticator=accounts, log=logger)
+        async with background_tasks(context, None, []):
+            while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.gather(*cast("set[asyncio.Task[None]]", tasks))
+        await accounts.aclose()
+        writer.close()
+
+    asyncio.run(serve())
+    assert "event=accounts" in log.getvalue()
+    assert "acounts" in log.getvalue()
 
 
 def drop(*_: object) -> NoReturn:

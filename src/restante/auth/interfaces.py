@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from restante.protocol.server.settings import Identity
     from restante.quota import Quota
 
+UNLIKELY_NAME = "configuration-check"
+"""A name to look up. Whether it has an account does not matter."""
+
 PASSWORDS = frozenset({"PLAIN", "LOGIN"})
 """The SASL mechanisms that only require `Authenticator.verify`."""
 
@@ -89,6 +92,14 @@ class FindsFirstOwner(Protocol):
 
         Raises CredentialsError: none has one. Raises UnavailableError.
         """
+
+
+@runtime_checkable
+class CanBeTried(Protocol):
+    """A source of accounts whose settings may be wrong in a way that only an answer shows."""
+
+    async def try_source(self) -> None:
+        """Ask for an unlikely name in each way that a server does. Raises UnavailableError."""
 
 
 @runtime_checkable

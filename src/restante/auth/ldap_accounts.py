@@ -17,11 +17,12 @@ from ldap.dn import escape_dn_chars
 from ldap.filter import escape_filter_chars
 
 from restante.auth.account_rows import KeptQuotas, read_number
-from restante.auth.interfaces import CredentialsError, UnavailableError
+from restante.auth.interfaces import UNLIKELY_NAME, CredentialsError, UnavailableError
 from restante.auth.ldap_directory import LdapDirectory
 from restante.auth.locks import find_row_networks, first_row_lock
 from restante.auth.password_only import PasswordOnlyAccounts
 from restante.auth.usernames import candidate_names
+from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
 from restante.quota import Quota
 from restante.threads import Threads
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from restante.auth.ldap_directory import LdapEntry, LdapServer
-    from restante.protocol.secret import Secret
 
 T = TypeVar("T")
 
@@ -145,6 +145,18 @@ class LdapAuthenticator(PasswordOnlyAccounts):
             yield [
                 (self._name(each), self._days(each)) for each in page if each.values(search.name)
             ]
+
+    async def try_source(self) -> None:
+        """Search with each filter, or try to bind. Raises UnavailableError."""
+        ends = now() + PATIENCE
+        if not self._search.base:
+            dn = fill(self._search.user_dn, UNLIKELY_NAME, dn=True)
+            unlikely = Secret(b"unlikely")
+            await self._call("", lambda: self._directory.bind(dn, unlikely, ends))
+            return
+        for text in {self._search.logins, self._search.mail}:
+            find = functools.partial(self._find_now, [UNLIKELY_NAME], text, ends)
+            await self._call("", find)
 
     async def aclose(self) -> None:
         """Close the connections to the directory."""

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from restante.auth import password_hashing
 from restante.auth.account_rows import HIGHEST, KeptQuotas, read_number
-from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
+from restante.auth.interfaces import (
+    UNLIKELY_NAME,
+    CredentialsError,
+    UnavailableError,
+    UncertainError,
+)
 from restante.auth.locks import HASH, find_row_networks, first_row_lock, is_locked_hash
 from restante.auth.login_cache import LoginCache
 from restante.auth.password_only import PasswordOnlyAccounts
@@ -185,6 +190,15 @@ class SqlAuthenticator(PasswordOnlyAccounts):
         while rows := await self._queries.next_page(self._list_all, last, _deadline()):
             yield [(str(row["name"]), self._number(row, "expire_days", least=1)) for row in rows]
             last = str(rows[-1]["name"])
+
+    async def try_source(self) -> None:
+        """Run each query once. Raises UnavailableError: one does not work."""
+        ends = _deadline()
+        await self._queries.find([UNLIKELY_NAME], ends)
+        if self._check is not None:
+            await self._check_query(None, ends)
+        if self._list_all is not None:
+            await self._queries.next_page(self._list_all, "", ends)
 
     async def aclose(self) -> None:
         """Close the connections to the database."""

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import (
+    UNLIKELY_NAME,
+    CanBeTried,
     CredentialsError,
     ListsAccounts,
     UnavailableError,
@@ -32,9 +34,6 @@ if TYPE_CHECKING:
 
     from restante.auth.interfaces import AccountDirectory
     from restante.server.config.schema import Config
-
-UNLIKELY_NAME = "configuration-check"
-"""A name to look up. Whether it has an account does not matter."""
 
 PAM_SERVICES = Path("/etc/pam.d")
 
@@ -84,6 +83,8 @@ def _check_accounts(config: Config, log: FilteringBoundLogger) -> None:
 async def _look_up(accounts: AccountDirectory) -> None:
     """Run each query once. Raises UnavailableError."""
     try:
+        if isinstance(accounts, CanBeTried):
+            await accounts.try_source()
         with contextlib.suppress(CredentialsError, UncertainError):
             await accounts.owner(UNLIKELY_NAME)
         if isinstance(accounts, ListsAccounts) and accounts.can_list:
