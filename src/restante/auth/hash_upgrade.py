@@ -8,6 +8,7 @@ wrong, the old hash stays, and the next login tries again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import time
@@ -78,10 +79,11 @@ class HashUpgrader:
 
     async def _hash(self, name: str, stored: str, password: Secret) -> None:
         work = functools.partial(password_hashing.hash_anew, stored, password)
-        new = await self._hashing.run(name, work)
-        if new is not None:
-            self._new[name] = stored, new
-            self._wait(PAUSE)
+        with contextlib.suppress(UnavailableError):  # too many logins now; the next one tries again
+            new = await self._hashing.run(name, work)
+            if new is not None:
+                self._new[name] = stored, new
+                self._wait(PAUSE)
 
     def _wait(self, seconds: float) -> None:
         """Write after some seconds, unless that is planned already."""
