@@ -24,6 +24,7 @@ ELSEWHERE = {
     "certificate_dates": "tests/server/tls/test_certificate_log.py",
     "certificate_renewed": "tests/server/tls/test_certificates.py",
     "cluster": "tests/storage/cluster",
+    "deleted_swept": "tests/server/test_deleted_sweep.py",
     "expired": "tests/server/test_expiry.py",
     "incident": "tests/server/test_incidents.py",
     "kicked": "tests/server/control/test_service.py",
@@ -31,7 +32,6 @@ ELSEWHERE = {
     "mbox": "tests/storage/mbox",
     "not_delivered": "tests/delivery",
     "not_expired": "tests/server/test_expiry.py",
-    "message_removed": "tests/delivery/test_oldest.py",
     "quota": "tests/delivery/test_quota.py",
     "not_ready": "tests/server/metrics/test_listener.py",
     "not_swept": "tests/server/test_upkeep.py",
@@ -58,7 +58,7 @@ class Log:
         wait_until(lambda: all(self._count(event) >= events.count(event) for event in events))
         text = self._new()
         self._seen += len(text)
-        text = re.sub(r"\b(pid|worker|uid|session)=\S+", r"\1=ID", masked(text, self.found))
+        text = re.sub(r"\b(pid|worker|uid|age|session)=\S+", r"\1=ID", masked(text, self.found))
         self.parts.append((title, "\n".join(sorted(set(text.splitlines())))))
 
     def _count(self, event: str) -> int:
@@ -114,6 +114,8 @@ def test_one_process(tmp_path: Path) -> None:
             log.step("delivery to nobody", "not_taken")
         fetch = ("USER ann", "PASS secret", "RETR 1")
         log.step("hung up", "session", do=talk(*fetch))
+        log.step("removal", "message_removed", "session",
+                 do=talk("USER ann", "PASS secret", "DELE 1", "QUIT"))  # fmt: skip
         with served.connect() as held:
             held.log_in("ann", "secret")
             log.step(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from restante.auth.interfaces import UnavailableError, UncertainError
 from restante.auth.usernames import with_domain
 from restante.delivery import recipients, replies, trace_headers
+from restante.delivery.message_ids import message_ids
 from restante.junk import account_of, is_junk, junk_of, without_suffix
 from restante.storage.interfaces import (
     BoundsDeliveries,
@@ -128,6 +129,7 @@ class Deliverer:
             error = "incident"
             self.log.exception("incident", via=via, **ids)
         seconds = round(time.monotonic() - begun, 3)
+        ids = message_ids(message) | ids
         log = self.log.bind(**names, octets=len(message), seconds=seconds)
         if outcome is replies.DELIVERED:
             log.info("delivered", uid=uid, **ids)

@@ -14,15 +14,13 @@ if TYPE_CHECKING:
     from restante.storage.interfaces import LockedMaildrop
     from restante.storage.quota import KeepsQuota
 
-DAY = 24 * 60 * 60  # seconds
-
 
 class RemovedMessage(NamedTuple):
-    """A message that made room for another: its unique-id, its octets, and its age in days."""
+    """A message that made room for another: its unique-id, its octets, and its age in seconds."""
 
     uid: str
     octets: int
-    days: int | None
+    age: int | None
 
 
 async def make_room(
@@ -83,5 +81,5 @@ async def _remove(
         sizes, uids = maildrop.contents.sizes, maildrop.contents.uids
         for index in indexes:
             if index not in remaining:
-                days = int((time.time() - arrived[index]) // DAY) if arrived[index] else None
-                on_removed(RemovedMessage(uids[index], sizes[index], days))
+                age = int(time.time() - arrived[index]) if arrived[index] else None
+                on_removed(RemovedMessage(uids[index], sizes[index], age))

@@ -12,6 +12,7 @@ from restante.server.limits.fair_queue import FairQueue
 from restante.server.limits.limit_log import LimitLog
 from restante.server.limits.server_limits import ServerLimits
 from restante.server.registry import ConnectionRegistry
+from restante.server.removal_log import RemovalLog
 from restante.storage.interfaces import LosesMaildrops, OpensCached
 from restante.storage.utf8_downgrade.maildrop import DowngradeCache
 
@@ -55,6 +56,7 @@ class ServerContext:
 
     limit_log: LimitLog = field(init=False)  # of limits that are reached
     session_log: SessionLog = field(init=False)  # of clients
+    removal_log: RemovalLog = field(init=False)  # of messages
     open_cached: OpenCached | None = field(init=False)  # of the store, where it has such a way
     login_cache: CachesLogins | None = field(init=False)  # the authenticator, if it is one
     hash_queue: FairQueue | None = field(init=False)  # None: any number may be hashed at once
@@ -65,6 +67,7 @@ class ServerContext:
         derived = {
             "limit_log": LimitLog(self.log, observer=self.observer),
             "session_log": SessionLog(self.log),
+            "removal_log": RemovalLog(self.log),
             "open_cached": store.open_cached if isinstance(store, OpensCached) else None,
             "login_cache": accounts if isinstance(accounts, CachesLogins) else None,
             "hash_queue": FairQueue(at_once) if at_once else None,

@@ -6,9 +6,11 @@ Of several nodes with one store, one does so each hour.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import UnavailableError
+from restante.server.removal_log import LoggedRemoval, RemovalLog
 from restante.storage.interfaces import (
     BusyError,
     ClaimsRounds,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from restante.storage.interfaces import ExpiredMessage, Expires
 
 ROUND = 60 * 60  # seconds
+DAY = 24 * 60 * 60  # seconds
 LONGEST = 10 * 60  # seconds for one maildrop, whose disk may hang
 
 
@@ -54,6 +57,7 @@ class MailExpiry:
         self._accounts = accounts
         self._days = days
         self._log = log
+        self._removals = RemovalLog(log)
         self.complete = True
         self.applies = days is not None
 
@@ -74,6 +78,14 @@ class MailExpiry:
                 user=user,
                 messages=len(removed),
                 octets=sum(message.octets for message in removed),
+            )
+            await self._removals.note(
+                [
+                    LoggedRemoval(message.uid, message.octets, time.time() - message.days * DAY)
+                    for message in removed
+                ],
+                user=user,
+                by="expiry",
             )
 
     async def expire_all(

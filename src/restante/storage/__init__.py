@@ -51,7 +51,7 @@ from restante.storage.interfaces import (
     Utf8Error,
 )
 from restante.storage.quota import KeepsQuota, StoredWithin
-from restante.storage.removals import DeletedMessage, KeepsDeleted
+from restante.storage.removals import DatesRemovals, DeletedMessage, KeepsDeleted
 
 if TYPE_CHECKING:
     from restante.protocol.server.maildrop import MessageList
@@ -64,6 +64,7 @@ __all__ = [
     "BusyError",
     "ChecksItself",
     "ClaimsRounds",
+    "DatesRemovals",
     "DelaysLogins",
     "DeletedMessage",
     "ExpiredMessage",

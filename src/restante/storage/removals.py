@@ -1,11 +1,11 @@
-"""The interface of a store that keeps removed messages for a while."""
+"""The interfaces of stores that say more of removed messages, or keep them for a while."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 
 class DeletedMessage(NamedTuple):
@@ -50,3 +50,14 @@ class KeepsDeleted(Protocol):
         `report` is called with a maildrop and a problem; the others are swept all the same.
         Raises StoreError.
         """
+
+
+@runtime_checkable
+class DatesRemovals(Protocol):
+    """A maildrop that knows when the messages came that it has removed.
+
+    Attributes:
+        arrived: by index, in seconds since 1970, once `remove` has ended; others may be in it.
+    """
+
+    arrived: Mapping[int, float]

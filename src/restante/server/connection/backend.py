@@ -20,11 +20,12 @@ from restante.protocol.server.needs import (
 )
 from restante.server.connection.authentication import ConnectionAuthenticator
 from restante.server.error_replies import LoginDelayError, TooManySessionsError, reply_for
+from restante.server.removal_log import LoggedRemoval
 from restante.storage.interfaces import DelaysLogins, PartialRemovalError, TooSoonError
 from restante.storage.utf8_downgrade.maildrop import DowngradedMaildrop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from restante.protocol.errors import Refusal
     from restante.protocol.server.maildrop import MessageList
@@ -249,12 +250,28 @@ class SessionBackend:
         try:
             if indexes:
                 await maildrop.remove(indexes)
-            self.removed = len(indexes)
+            await self._note_removed(maildrop, indexes)
         except PartialRemovalError as error:
-            self.removed = len(indexes) - len(error.remaining)
+            left = frozenset(error.remaining)
+            await self._note_removed(maildrop, [index for index in indexes if index not in left])
             raise
         finally:
             await self._correct_and_release(maildrop)
+
+    async def _note_removed(self, maildrop: LockedMaildrop, indexes: Sequence[int]) -> None:
+        """Count messages that were removed, and log each."""
+        self.removed = len(indexes)
+        contents, arrived = maildrop.contents, getattr(maildrop, "arrived", {})
+        await self._context.removal_log.note(
+            [
+                LoggedRemoval(contents.uids[index], contents.sizes[index], arrived.get(index))
+                for index in indexes
+            ],
+            user=self._claimed,
+            by="pop3",
+            address=self._transport.address,
+            session=self._transport.session_id,
+        )
 
     async def _correct_and_release(self, maildrop: LockedMaildrop) -> None:
         """Release the maildrop. An error here does not change the result of a completed removal."""

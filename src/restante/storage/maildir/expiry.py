@@ -10,7 +10,7 @@ from restante.storage.fs import store_error
 from restante.storage.interfaces import ExpiredMessage, PartlyExpiredError
 from restante.storage.maildir import filenames
 from restante.storage.maildir.copies import keep_unique_ids
-from restante.storage.maildir.identity import Evidence, print_of
+from restante.storage.maildir.identity import Evidence, arrival_time, print_of
 from restante.storage.maildir.quota import Change
 from restante.storage.maildir.removal import FileRemoval
 from restante.storage.maildir.scan import list_messages
@@ -126,9 +126,3 @@ def find_arrival(entry: MaildirEntry, folders: Folders) -> float | None:
     except OSError:
         return None
     return arrival_time(entry, status)
-
-
-def arrival_time(entry: MaildirEntry, status: os.stat_result) -> float:
-    """Return when a message came, in seconds since 1970, by its names and its file."""
-    named = max(filenames.delivery_time(name) for _, name in entry.all_names)
-    return max(named, status.st_mtime)

@@ -96,3 +96,9 @@ def may_be_message(status: os.stat_result, owner: int) -> bool:
         return True
     us = os.geteuid()
     return status.st_uid == us != 0 and status.st_nlink == 1
+
+
+def arrival_time(entry: MaildirEntry, status: os.stat_result) -> float:
+    """Return when a message came, in seconds since 1970, by its names and its file."""
+    named = max(filenames.delivery_time(name) for _, name in entry.all_names)
+    return max(named, status.st_mtime)

@@ -72,6 +72,7 @@ class MaildirMaildrop:
         self._on_change = on_change
         self._keep_deleted = keep_deleted
         self.contents = snapshot.contents
+        self.arrived: Mapping[int, float] = {}
 
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:
         """Return a message: at once when the disk is quick and its name has not changed.
@@ -200,6 +201,7 @@ class MaildirMaildrop:
         """
         change = Change()
         removal = FileRemoval(self._held.folders, self._evidence, change, deleted)
+        self.arrived = removal.arrived
         try:
             failed = self._unlink_all(indexes, removal)
         finally:

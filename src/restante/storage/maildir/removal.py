@@ -15,12 +15,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from restante.storage.fs import close_quietly
 from restante.storage.maildir import filenames
-from restante.storage.maildir.identity import Verdict
+from restante.storage.maildir.identity import Verdict, arrival_time
 from restante.storage.maildir.scan import MAX_SCANS, list_names
 
 if TYPE_CHECKING:
@@ -56,12 +56,14 @@ class FileRemoval:
         evidence: what the session knows of their files.
         change: what becomes of the maildrop's quota file.
         deleted: the folder for what is removed; None: it is unlinked.
+        arrived: when messages came, by place, in seconds since 1970, once they were examined.
     """
 
     folders: Folders
     evidence: Evidence
     change: Change
     deleted: DeletedFolder | None = None
+    arrived: dict[int, float] = field(default_factory=dict)
 
     def remove_all(
         self, wanted: Mapping[int, MaildirEntry], entries: Sequence[MaildirEntry] = ()
@@ -103,6 +105,7 @@ class FileRemoval:
             status = os.fstat(file)
             if not _is_there(entry, status, self.evidence):
                 return None
+            self.arrived[place] = arrival_time(entry, status)
             removed = status.st_nlink == 1
             if removed:
                 self._remove_last_name(entry.name, folder, entry)

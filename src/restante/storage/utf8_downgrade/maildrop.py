@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 from restante.protocol.message_header import find_body
 from restante.protocol.stuffing import size_on_wire
 from restante.storage.interfaces import Utf8Error
+from restante.storage.removals import DatesRemovals
 from restante.storage.utf8_downgrade.ascii_header import encode_ascii
 
 if TYPE_CHECKING:
@@ -145,6 +146,11 @@ class DowngradedMaildrop:
     async def remove(self, indexes: Sequence[int]) -> None:
         """Remove messages for good, as the store does."""
         await self._inner.remove(indexes)
+
+    @property
+    def arrived(self) -> Mapping[int, float]:
+        """When removed messages came, by index, in seconds since 1970, if that is known."""
+        return self._inner.arrived if isinstance(self._inner, DatesRemovals) else {}
 
     async def correct_sizes(self, sizes: Mapping[int, int]) -> None:
         """Take note of sizes; those of stand-ins say nothing about what is stored."""
