@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from faults.keeping import KeepingMaildir, KeepingMbox
 from faults.mbox import Mbox
 from faults.stores import Box, Lasting, Maildir
 from restante.quota import Quota
@@ -35,5 +36,11 @@ class QuotaMaildir(Maildir):
 
 BOXES: Mapping[str, Box] = {"maildir": Maildir(), "mbox": Mbox()}
 
-MORE_BOXES: Mapping[str, Box] = {"quota": QuotaMaildir()}
+KEEPING: Mapping[str, Box] = {
+    "maildir that keeps": KeepingMaildir(),
+    "mbox that keeps": KeepingMbox(),
+}
+"""The same with `mail.keep_deleted`."""
+
+MORE_BOXES: Mapping[str, Box] = {"quota": QuotaMaildir(), **KEEPING}
 """Those with a path of their own, on which a part of the scenarios is tried."""

@@ -22,9 +22,9 @@ import msgspec
 from faults.boxes import BOXES, MORE_BOXES
 from faults.broken import BROKEN
 from faults.promise import BreachError
-from faults.scenarios import DELIVERIES, SESSIONS, Delivery, Session
+from faults.scenarios import DELIVERIES, SESSIONS, UNDELETIONS, Delivery, Session, Undeletion
 from faults.shim import STATES, Call, Fault, Plan, Shim
-from faults.trial import Bench, try_delivery, try_session
+from faults.trial import Bench, try_delivery, try_session, try_undeletion
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS)
 TRIES = 3  # at a plan that did not come about
@@ -96,7 +96,7 @@ def disks_of(calls: int, *, whole: bool) -> Iterator[Plan]:
             yield Plan(number, fault, errors[number // FEWER % 2])
 
 
-def campaign(bench: Bench, scenario: Session | Delivery, task: Task) -> Result:
+def campaign(bench: Bench, scenario: Session | Delivery | Undeletion, task: Task) -> Result:
     """Try everything on one scenario, or a share of it."""
     result = Result()
     calls = _attempt(bench, scenario, Plan(), result)
@@ -123,10 +123,14 @@ def campaign(bench: Bench, scenario: Session | Delivery, task: Task) -> Result:
     return result
 
 
-def _attempt(bench: Bench, scenario: Session | Delivery, plan: Plan, result: Result) -> list[Call]:
+def _attempt(
+    bench: Bench, scenario: Session | Delivery | Undeletion, plan: Plan, result: Result
+) -> list[Call]:
     try:
         if isinstance(scenario, Session):
             return try_session(bench, scenario, plan)
+        if isinstance(scenario, Undeletion):
+            return try_undeletion(bench, scenario, plan)
         return try_delivery(bench, scenario, plan)
     except BreachError as breach:
         bench.drop()
@@ -143,7 +147,7 @@ def main(task: Task) -> None:
     gc.disable()
     box = BOXES.get(task.box) or MORE_BOXES.get(task.box) or BROKEN[task.box][0]
     with contextlib.closing(Bench(Shim(), box, Path(task.folder))) as bench:
-        for scenario in (*SESSIONS, *DELIVERIES):
+        for scenario in (*SESSIONS, *DELIVERIES, *UNDELETIONS):
             if task.scenarios in scenario.name and scenario.is_met_by(box):
                 results[scenario.name] = vars(campaign(bench, scenario, task))
     json.dump(results, sys.stdout, indent=1)

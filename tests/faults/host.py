@@ -30,10 +30,13 @@ from restante.server.connection.connection import Connection
 from restante.server.context import ServerContext
 from restante.server.system import loop_factory
 from restante.storage.interfaces import LockedMaildrop, Store, StoreError
+from restante.storage.removals import KeepsDeleted
 from support.live import PATIENCE
 from support.passwords import Passwords
 
 PASSWORD = "secret"
+WATCHED = ("deliver", "undelete")
+"""Orders whose reports are answers to a client."""
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
@@ -171,7 +174,7 @@ class Host:
         while line := await orders.readline():
             order = json.loads(line)
             report = await self._handle_signals(order["order"], order["message"].encode("latin-1"))
-            self._say(json.dumps(report).encode() + b"\n", watched=order["order"] == "deliver")
+            self._say(json.dumps(report).encode() + b"\n", watched=order["order"] in WATCHED)
 
     def _say(self, report: bytes, *, watched: bool) -> None:
         control = self._doors.control.fileno()
@@ -205,9 +208,21 @@ class Host:
                     return {"uid": await self._service.store.deliver(OWNER, message)}
                 except StoreError as error:
                     return {"error": str(error)}
+            case "undelete":
+                return await self._undelete()
         sessions = len(self._service.connections) + len(self._service.connections.background)
         files = list(self._open_files())
         return {"log": await self._log_until_now(), "open": files, "sessions": sessions}
+
+    async def _undelete(self) -> dict[str, Any]:
+        store = self._service.store
+        assert isinstance(store, KeepsDeleted)
+        try:
+            kept = await store.list_deleted(OWNER)
+            restored = await store.undelete(OWNER, [message.uid for message in kept])
+        except StoreError as error:
+            return {"error": str(error)}
+        return {"restored": [message.uid for message in restored]}
 
     async def _log_until_now(self) -> str:
         """Return the log once its thread has written all that was logged before."""

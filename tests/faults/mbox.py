@@ -33,6 +33,7 @@ class Mbox:
     format = "mbox"
     a_file_each = False
     removes_without_names = False
+    removes_when_full = True
     removals = Lasting(frozenset({"write", "rename"}), re.compile(OWNER))
     deliveries = Lasting(
         frozenset({"write", "rename", "create", "unlink"}),
@@ -58,7 +59,7 @@ class Mbox:
             octets, added = octets[: int(journal[1])], octets[int(journal[1]) :]
             if _MAYBE_ANOTHERS.search(added.lstrip(b"\n"), 1):
                 octets += added  # else its delivery was not confirmed, and will be cut off
-        return [_message(text) for text in _FROM_LINE.split(octets)[2::2]]
+        return split(octets)
 
     def stored(self, message: bytes) -> bytes:
         return message if message.endswith(b"\n") else message + b"\n"
@@ -85,6 +86,11 @@ class Mbox:
             _, rest = os.readlink(move).split(" ", 1)
             move.unlink()
             move.symlink_to(f"{(root / OWNER).stat().st_ino:x} {rest}")
+
+
+def split(octets: bytes) -> list[bytes]:
+    """Return the messages of an mbox."""
+    return [_message(text) for text in _FROM_LINE.split(octets)[2::2]]
 
 
 def _moved(octets: bytes, move: bytes) -> bytes:

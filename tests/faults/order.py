@@ -16,6 +16,7 @@ from faults.shim import Call
 from faults.stores import Box, Lasting
 
 GRANTED = b"+OK Logging out."
+RESTORED = b'{"restored"'
 DELIVERED = (b'{"uid"', b"250 2.0.0 delivered")
 
 
@@ -31,6 +32,11 @@ def check_deliveries(journal: Iterable[Call], box: Box, *, at_end: bool = False)
     """
     unsynced = _check(journal, box.deliveries, DELIVERED)
     hold(not at_end or not unsynced, f"a delivery was granted before these were synced: {unsynced}")
+
+
+def check_undeletions(journal: Iterable[Call], lasting: Lasting) -> None:
+    """Hold that an undeletion was granted after it was durable. Raises BreachError."""
+    _check(journal, lasting, RESTORED)
 
 
 def _check(

@@ -20,12 +20,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from faults.boxes import BOXES
+from faults.boxes import BOXES, KEEPING
 from faults.broken import BROKEN
 from faults.disk import Contents, History
-from faults.order import DELIVERED, GRANTED
+from faults.keeping import check_restored
+from faults.order import DELIVERED, GRANTED, RESTORED
 from faults.promise import Answer, BreachError, Ledger
-from faults.scenarios import DELIVERIES, SESSIONS, Delivery, Session
+from faults.scenarios import DELIVERIES, SESSIONS, UNDELETIONS, Delivery, Session, Undeletion
 from faults.shim import Call, Fault, Plan, Shim
 from faults.stores import Letter
 from faults.trial import Bench, check_delivered, deliver, visit
@@ -98,11 +99,39 @@ def cut_session(
     def check(told: Told) -> None:
         uids = {message: uid for message, uid in ledger.uids.items() if uid in told.uids}
         replace(ledger, uids=uids, answer=told.answer).check(bench.messages())
+        bench.check_kept(ledger.messages)
         if scenario.wrong_sizes:  # this session finds them
             bench.check_next_server(uids, sizes=False, delete=False)
+        bench.undelete_all()
         bench.check_next_server(uids)
 
     told = _told_in_session(journal, ledger, frozenset((known or {}).values()))
+    return _cut(bench, Run(history, journal, told), check, Result(ledger.uids))
+
+
+def cut_undeletion(bench: Bench, scenario: Undeletion) -> Result:
+    """Cut the power at each call of an undeletion."""
+    ledger = bench.remove(scenario)
+    child = bench.child()
+    history = History(bench.root)
+    bench.shim.plan(bench.root, NOTHING_FAILS)
+    child.ask("undelete")
+    journal = bench.shim.journal()
+    bench.shim.heal()
+    granted = [call.op == "send" and call.data.startswith(RESTORED) for call in journal]
+    told = [
+        Told(Answer.DONE if any(granted[:number]) else Answer.OPEN)
+        for number in range(len(journal) + 1)
+    ]
+
+    def check(told: Told) -> None:
+        bench.check_kept(ledger.messages)
+        if told.answer is Answer.DONE:
+            check_restored(set(ledger.messages), bench.messages())
+        bench.undelete_all()
+        check_restored(set(ledger.messages), bench.messages())
+        bench.check_next_server(ledger.uids)
+
     return _cut(bench, Run(history, journal, told), check, Result(ledger.uids))
 
 
@@ -189,11 +218,13 @@ def _again(bench: Bench, left: Left, known: dict[bytes, bytes]) -> Iterator[Resu
 
 
 def cut(
-    bench: Bench, scenario: Session | Delivery, twice: int, plan: Plan = NOTHING_FAILS
+    bench: Bench, scenario: Session | Delivery | Undeletion, twice: int, plan: Plan = NOTHING_FAILS
 ) -> dict[str, Any]:
     """Cut the power in a scenario, and on some of the disks once more; return what came of it."""
     bench.fill(scenario.letters)
-    if isinstance(scenario, Session):
+    if isinstance(scenario, Undeletion):
+        once = cut_undeletion(bench, scenario)
+    elif isinstance(scenario, Session):
         once = cut_session(bench, scenario, plan=plan)
     else:
         once = cut_delivery(bench, scenario)
@@ -209,11 +240,11 @@ def cut(
 
 def main(task: Task) -> None:
     """Print the results."""
-    box = BOXES.get(task.box) or BROKEN[task.box][0]
+    box = {**BOXES, **KEEPING}.get(task.box) or BROKEN[task.box][0]
     with contextlib.closing(Bench(Shim(), box, Path(task.folder))) as bench:
         results = {
             scenario.name: cut(bench, scenario, task.twice, FULL if task.full else NOTHING_FAILS)
-            for scenario in (*SESSIONS, *DELIVERIES)
+            for scenario in (*SESSIONS, *DELIVERIES, *UNDELETIONS)
             if task.scenarios in scenario.name and scenario.is_met_by(box) and scenario.alone
         }
     json.dump(results, sys.stdout, indent=1)

@@ -66,6 +66,20 @@ class Delivery:
         return True
 
 
+@dataclass(frozen=True, slots=True)
+class Undeletion:
+    """Removed messages return, while others are there. `removed` are numbers."""
+
+    name: str
+    letters: Sequence[Letter]
+    removed: Sequence[int]
+    alone = True  # no other program changes the disk meanwhile
+
+    def is_met_by(self, box: Box) -> bool:
+        """Tell whether it is of interest for this kind of store."""
+        return hasattr(box, "kept")
+
+
 SESSIONS = (
     Session(
         "deletions",
@@ -116,6 +130,12 @@ SESSIONS = (
 )
 
 NEW = b"Subject: new\n\nHello\n>From me\n..\nFrom him Fri Jul 14 02:40:00 2017\n"
+
+UNDELETIONS = (
+    Undeletion("undeletion of some", FOUR, [1, 3]),
+    Undeletion("undeletion of all", FOUR, [1, 2, 3, 4]),
+    Undeletion("undeletion of a big message", [Letter(BIG), Letter(A)], [1]),
+)
 
 DELIVERIES = (
     Delivery("a message", FOUR, NEW),

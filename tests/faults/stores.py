@@ -45,6 +45,7 @@ class Box(Protocol):
     format: str  # as the configuration calls it
     a_file_each: bool  # whose names may say sizes: perhaps wrong ones, perhaps none
     removes_without_names: bool  # on a disk on which no file can be made
+    removes_when_full: bool  # on a disk that has no room
     removals: Lasting  # what must last when QUIT is granted
     deliveries: Lasting  # what must last when a delivery is
 
@@ -80,6 +81,7 @@ class Maildir:
     format = "maildir"
     a_file_each = True
     removes_without_names = True
+    removes_when_full = True
     removals = Lasting(frozenset({"unlink"}), re.compile(f"{OWNER}/(new|cur)/.*"))
     deliveries = Lasting(frozenset({"write", "mkdir", "rename", "link"}), re.compile(".*"))
 

@@ -13,9 +13,10 @@ from typing import Any
 from faults.client import Talk
 from faults.disk import Contents, Link, Target
 from faults.host import Child
-from faults.order import check_deliveries, check_removals
+from faults.keeping import KeepingMaildir, KeepingMbox, check_kept, check_restored
+from faults.order import check_deliveries, check_removals, check_undeletions
 from faults.promise import Answer, Ledger, check_delivery, check_next, hold
-from faults.scenarios import Delivery, Session
+from faults.scenarios import Delivery, Session, Undeletion
 from faults.senders import by_lmtp, by_pipe
 from faults.shim import STATES, Call, Fault, Plan, Shim
 from faults.stores import LONG_AGO, OWNER, Box, Letter, files
@@ -102,6 +103,31 @@ class Bench:
         """Return the messages that are there, as another program reads them."""
         return self.box.messages(files(self.root))
 
+    def remove(self, scenario: Undeletion) -> Ledger:
+        """Begin anew, remove messages, and return what the client knows."""
+        self.fill(scenario.letters)
+        marks = [f"DELE {number}" for number in scenario.removed]
+        session = Session(scenario.name, scenario.letters, [["UIDL", *marks, "QUIT"]])
+        ledger = self.ledger(session)
+        visit(self._next, ledger, session.visits[0])
+        hold(ledger.answer is Answer.DONE, "nothing was removed")
+        return ledger
+
+    def check_kept(self, messages: Sequence[bytes]) -> None:
+        """Hold that each of these messages is there, or kept. Raises BreachError."""
+        if isinstance(self.box, KeepingMaildir | KeepingMbox):
+            found = files(self.root)
+            check_kept(messages, self.box.messages(found), self.box.kept(found))
+
+    def undelete_all(self) -> None:
+        """Let another server restore all that is kept. Raises BreachError."""
+        if isinstance(self.box, KeepingMaildir | KeepingMbox):
+            found = files(self.root)
+            before = {*self.box.messages(found), *self.box.kept(found)}
+            report = self._next.ask("undelete")
+            hold(report is not None and "restored" in report, f"no undeletion: {report}")
+            check_restored(before, self.messages())
+
     def deliver_to_next(self, scenario: Delivery) -> Answer:
         """Deliver a message by another server, straight into its store."""
         return _answer(self._next.ask("deliver", scenario.delivered))
@@ -122,7 +148,7 @@ def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Call]:
     ledger = bench.ledger(scenario)
     ledger.must_read = bool(scenario.letters) and plan.fault in STATES
     ledger.must_remove = bool(scenario.letters) and (
-        plan.fault is Fault.FULL
+        (plan.fault is Fault.FULL and bench.box.removes_when_full)
         or (plan.fault is Fault.NO_NAMES and bench.box.removes_without_names)
     )
     child = bench.child()
@@ -137,6 +163,7 @@ def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Call]:
     check_removals(journal, bench.box)
     there = bench.messages()
     ledger.check(there)
+    bench.check_kept(ledger.messages)
     if alive:
         _check_next(child, there, ledger.uids, sizes=not scenario.wrong_sizes)
         _check_end(child)
@@ -144,6 +171,31 @@ def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Call]:
         bench.drop()
     if scenario.wrong_sizes:  # this session finds them, whatever became of those before
         bench.check_next_server(ledger.uids, sizes=False, delete=False)
+    bench.undelete_all()
+    bench.check_next_server(ledger.uids)
+    return journal
+
+
+def try_undeletion(bench: Bench, scenario: Undeletion, plan: Plan) -> list[Call]:
+    """Undelete messages while something befalls it, and once more. Raises BreachError."""
+    ledger = bench.remove(scenario)
+    child = bench.child()
+    bench.shim.plan(bench.root, plan)
+    report = child.ask("undelete")
+    journal = bench.shim.journal()
+    bench.shim.heal()
+    assert isinstance(bench.box, KeepingMaildir | KeepingMbox)
+    check_undeletions(journal, bench.box.restorations)
+    bench.check_kept(ledger.messages)
+    if report is not None and "restored" in report:
+        hold(len(report["restored"]) == len(scenario.removed), "not all was restored")
+        check_restored(set(ledger.messages), bench.messages())
+    if any(call.fault in KILLS for call in journal):
+        bench.drop()
+        child = bench.child()
+    _check_end(child)
+    bench.undelete_all()
+    check_restored(set(ledger.messages), bench.messages())
     bench.check_next_server(ledger.uids)
     return journal
 

@@ -67,8 +67,9 @@ def build_layout(config: Config) -> Layout:
 
 def build_store(config: Config, log: FilteringBoundLogger) -> Store:
     """Return the store of all maildrops."""
-    if config.mail.keep_deleted is not None and config.mail.format != "maildir":
-        raise ConfigError(["mail.keep_deleted: requires Maildirs; omit it"])
+    keep_deleted = config.mail.keep_deleted is not None
+    if keep_deleted and config.mail.format == "cluster":
+        raise ConfigError(["mail.keep_deleted: a cluster keeps no removed mail; omit it"])
     if config.mail.format == "cluster":
         return build_cluster_store(config, log)
     folder = config.mail.folder
@@ -97,7 +98,7 @@ def build_store(config: Config, log: FilteringBoundLogger) -> Store:
             note_made,
             note_skipped,
             counter=UsageCounter(follow=mode == "follow", create=mode == "create"),
-            keep_deleted=config.mail.keep_deleted is not None,
+            keep_deleted=keep_deleted,
         )
     if unique_ids not in {RESTANTE_UIDS, X_UIDL}:
         hint = f'omit it for an mbox, or set "{X_UIDL}"'
@@ -108,6 +109,7 @@ def build_store(config: Config, log: FilteringBoundLogger) -> Store:
         layout,
         lambda path, problem: log.warning("mbox", path=path, problem=problem),
         x_uidl=unique_ids == X_UIDL,
+        keep_deleted=keep_deleted,
     )
 
 

@@ -27,14 +27,14 @@ async def sweep_maildrops(
 ) -> int:
     """Call `sweep` with the place of each maildrop, and return the sum of its results.
 
-    It is called in a thread, and again while it returns `most`. With `place_of`, the maildrops are
-    those whose name it returns for the name of a file beside them; "" for none. `report` is called
-    with a path and a problem. Raises StoreError: the mail folder cannot be read.
+    It is called in a thread, and again while it returns `most` or more. With `place_of`, the
+    maildrops are those whose name it returns for the name of a file beside them; "" for none.
+    `report` is called with a path and a problem. Raises StoreError: the mail folder cannot be read.
     """
     count = 0
     for place in await DISK.run(str(layout.root), partial(_find, layout, place_of)):
         done = most
-        while done == most:
+        while done >= most:
             try:
                 done = await DISK.run(str(place), partial(sweep, place))
             except StoreError as error:

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from restante.storage.interfaces import ExpiredMessage, PartialRemovalError, PartlyExpiredError
-from restante.storage.mbox import from_line, scanner
+from restante.storage.mbox import deleted, from_line, scanner
 from restante.storage.mbox.reading import pread_exactly
 from restante.storage.mbox.rewrite import rewrite
 
@@ -39,12 +39,19 @@ def due_messages(
 
 
 def remove(
-    place: MboxPaths, file: int, now: MboxSnapshot, due: dict[int, ExpiredMessage]
+    place: MboxPaths,
+    file: int,
+    now: MboxSnapshot,
+    due: dict[int, ExpiredMessage],
+    *,
+    keep_deleted: bool = False,
 ) -> MboxSnapshot:
     """Remove these messages from a locked mbox, and return what it holds then.
 
-    Raises PartlyExpiredError, OSError, StoreError.
+    With `keep_deleted`, they are kept for a while. Raises PartlyExpiredError, OSError, StoreError.
     """
+    if keep_deleted:
+        deleted.keep(place, file, now, due)
     try:
         return rewrite(place, file, now, set(due))
     except PartialRemovalError as error:

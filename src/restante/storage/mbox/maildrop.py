@@ -17,7 +17,7 @@ from restante.storage.interfaces import (
     PartialRemovalError,
     StoreError,
 )
-from restante.storage.mbox import from_line, scanner
+from restante.storage.mbox import deleted, from_line, scanner
 from restante.storage.mbox.digest import CHUNK, as_sent, piece_digest
 from restante.storage.mbox.locks import LockedByOtherError, mbox_locks, mbox_read_lock
 from restante.storage.mbox.reader import MboxChunks
@@ -41,13 +41,15 @@ PATIENCE = 30.0  # seconds for the locks of an mbox, when a session is open alre
 class MboxMaildrop:
     """The messages as they were when it was opened."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the last one has a default
         self,
         place: MboxPaths,
         file: int | None,
         snapshot: MboxSnapshot,
         held: contextlib.ExitStack,
         on_change: Callable[[MboxSnapshot | None], None],
+        *,
+        keep_deleted: bool = False,
     ) -> None:
         self._place = place
         self._file = file
@@ -57,6 +59,8 @@ class MboxMaildrop:
         self._snapshot = snapshot
         self._held = held.pop_all()
         self._on_change = on_change
+        self._keep_deleted = keep_deleted
+        self.arrived: dict[int, float] = {}  # when removed messages came, by index
 
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:  # noqa: ARG002  # a message is read from its start anyway
         """Return a message: at once when the page cache holds it and it is where it was.
@@ -132,12 +136,7 @@ class MboxMaildrop:
         with self._errors("the arrival of messages cannot be found out"):
             if not all(self._is_in_place(entry) for entry in self._entries):
                 self._find_again()
-            return [self._arrival(entry) for entry in self._entries]
-
-    def _arrival(self, entry: MboxEntry | None) -> float | None:
-        if self._file is None or entry is None:
-            return None
-        return from_line.time_of(pread_exactly(self._file, from_line.LONGEST, entry.start))
+            return [_arrival(self._file, entry) for entry in self._entries]
 
     def _is_in_place(self, entry: MboxEntry | None) -> bool:
         return entry is None or (
@@ -203,12 +202,22 @@ class MboxMaildrop:
             raise StoreError("another program changes the mbox without locking it")
         self._on_change(None)
         if removed:
+            self._note_arrivals(file, now, indexes)
+            if self._keep_deleted:
+                deleted.keep(self._place, file, now, removed)
             try:
                 self._on_change(rewrite(self._place, file, now, removed))
             except PartialRemovalError as error:
                 uids = {now.contents.uids[index] for index in error.remaining}
                 left = [i for i in indexes if self.contents.uids[i] in uids]
                 raise PartialRemovalError(error.text, left, path=error.path) from error
+
+    def _note_arrivals(self, file: int, now: MboxSnapshot, indexes: Sequence[int]) -> None:
+        entries = dict(zip(now.contents.uids, now.entries, strict=True))
+        for index in indexes:
+            came = _arrival(file, entries.get(self._uids[index]))
+            if came is not None:
+                self.arrived[index] = came
 
     def _places(self, now: MboxSnapshot, indexes: Sequence[int]) -> set[int]:
         """Return where messages are now.
@@ -226,6 +235,12 @@ class MboxMaildrop:
             else:
                 wanted.add(uid)
         return {index for index, uid in enumerate(now.contents.uids) if uid in wanted}
+
+
+def _arrival(file: int | None, entry: MboxEntry | None) -> float | None:
+    if file is None or entry is None:
+        return None
+    return from_line.time_of(pread_exactly(file, from_line.LONGEST, entry.start))
 
 
 def _as_sent(entry: MboxEntry, octets: bytes) -> bytes:

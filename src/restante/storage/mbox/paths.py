@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+DELETED = ".restante.deleted"
+"""Ends the name of a folder for removed messages, after a dot and the name of an mbox."""
+
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _WITHOUT_TRACE = getattr(
@@ -70,6 +73,11 @@ class MboxPaths:
     def new_move(self) -> str:
         """The name of such a link that is being made."""
         return f".{self.name}.restante.move.new"
+
+    @property
+    def deleted(self) -> str:
+        """The name of the folder for removed messages that are kept."""
+        return f".{self.name}{DELETED}"
 
     def open(self, *, to_write: bool = False) -> int | None:
         """Open the mbox to lock and read it, or `to_write` it; None if it does not exist.

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from restante.protocol.server.maildrop import MessageList
 from restante.storage.fs import close_quietly
 from restante.storage.interfaces import StoreError
 from restante.storage.mbox import from_line, in_place_removal, scanner, status_fields
+from restante.storage.mbox.delivery import separator_after
 from restante.storage.mbox.helper_files import FULL, make_temporary, remove
 from restante.storage.mbox.reading import pread_exactly
 from restante.storage.mbox.snapshot import FileStamp, MboxSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from restante.storage.mbox.paths import MboxPaths
     from restante.storage.mbox.scanner import MboxEntry
@@ -40,6 +41,78 @@ def rewrite(place: MboxPaths, file: int, now: MboxSnapshot, removed: set[int]) -
     return after
 
 
+class Insertion(NamedTuple):
+    """A message that is to be in an mbox, and before which of those that are there.
+
+    Its octets begin with the From-line and end with an empty line.
+    """
+
+    before: int  # the number of all messages is for the end
+    uid: str
+    octets: Iterator[bytes]
+
+
+def insert(place: MboxPaths, file: int, now: MboxSnapshot, insertions: Sequence[Insertion]) -> None:
+    """Write a locked mbox anew with more messages; durable on return.
+
+    Raises OSError, StoreError: the old file is as it was, unless only the last step failed.
+    """
+    name, new = make_temporary(place, place.new_file, 0o600)
+    try:
+        _make_alike(new, file)
+        for octets in _with_more(file, now, insertions):
+            write(new, octets)
+        _require_uids(new, [*now.contents.uids, *(each.uid for each in insertions)])
+        os.fsync(new)
+        os.rename(name, place.name, src_dir_fd=place.folder, dst_dir_fd=place.folder)
+    except BaseException:
+        remove(place, name)
+        raise
+    finally:
+        close_quietly(new)
+    os.fsync(place.folder)
+
+
+def _require_uids(file: int, uids: Sequence[str]) -> None:
+    """Raise StoreError unless a file has messages with these unique-ids."""
+    found = scanner.unique_ids(scanner.scan(file, os.fstat(file).st_size))
+    if sorted(found) != sorted(uids):
+        raise StoreError("with these messages, the mbox would not preserve the others")
+
+
+def _with_more(file: int, now: MboxSnapshot, insertions: Sequence[Insertion]) -> Iterator[bytes]:
+    """Return the file's octets, and those of more messages, which are in order."""
+    begin, size = 0, os.fstat(file).st_size
+    for each in insertions:
+        is_last = each.before == len(now.entries)
+        end = size if is_last else now.entries[each.before].start
+        yield from octets_between(file, begin, end)
+        if is_last and begin < end:
+            yield separator_after(pread_exactly(file, min(3, size), max(0, size - 3)))
+        yield from each.octets
+        begin = end
+    yield from octets_between(file, begin, size)
+
+
+def message_octets(file: int, now: MboxSnapshot, index: int) -> Iterator[bytes]:
+    """Return a message's octets, with all that keeps its unique-id in another file.
+
+    They begin with its From-line, and end with an empty line.
+    """
+    entry = now.entries[index]
+    begin = entry.start
+    if line := own_line(now, index):
+        head = pread_exactly(file, entry.text - entry.start, entry.start)
+        length = from_line.length(head)
+        yield head[:length].rstrip(b"\r\n") + b"\n" + line
+        begin = entry.text - len(status_fields.own_fields(head[length:]).line)
+    last = b""
+    for block in octets_between(file, begin, entry.next):
+        last = (last + block)[-3:]
+        yield block
+    yield separator_after(last)
+
+
 def _shrink(place: MboxPaths, file: int, now: MboxSnapshot, removed: set[int]) -> MboxSnapshot:
     """Take messages out of the file, which needs no room, unless others need new lines then."""
     left = [index for index in range(len(now.entries)) if index not in removed]
@@ -47,7 +120,7 @@ def _shrink(place: MboxPaths, file: int, now: MboxSnapshot, removed: set[int]) -
     full = StoreError(
         f"the disk is full, and removing these messages requires space; free {room} octets"
     )
-    if any(_own_line(now, index) for index in left):
+    if any(own_line(now, index) for index in left):
         raise full
     after = _without_removed(now, removed, _move_entries(now, removed), os.fstat(file))
     try:
@@ -65,7 +138,7 @@ def _write_anew(place: MboxPaths, file: int, now: MboxSnapshot, removed: set[int
     try:
         _make_alike(new, file)
         for octets in _remaining_octets(file, now, removed):
-            _write(new, octets)
+            write(new, octets)
         after = _new_snapshot(new, now, removed)
         old = os.fstat(file)
         os.utime(new, ns=(old.st_atime_ns, old.st_mtime_ns))
@@ -98,18 +171,18 @@ def _remaining_octets(file: int, now: MboxSnapshot, removed: set[int]) -> Iterat
     place = 0
     for index, entry in enumerate(now.entries):
         if index in removed:
-            yield from _octets(file, place, entry.start)
+            yield from octets_between(file, place, entry.start)
             place = entry.next
-        elif line := _own_line(now, index):
+        elif line := own_line(now, index):
             head = pread_exactly(file, entry.text - entry.start, entry.start)
             begin = from_line.length(head)
-            yield from _octets(file, place, entry.start + begin)
+            yield from octets_between(file, place, entry.start + begin)
             yield line if head[:begin].endswith(b"\n") else b"\n" + line
             place = entry.text - len(status_fields.own_fields(head[begin:]).line)
-    yield from _octets(file, place, os.fstat(file).st_size)
+    yield from octets_between(file, place, os.fstat(file).st_size)
 
 
-def _own_line(now: MboxSnapshot, index: int) -> bytes:
+def own_line(now: MboxSnapshot, index: int) -> bytes:
     """Return what must be written into a message so that it stays what it is: mostly nothing.
 
     The second of two equal messages must stay the second when the first is gone; a message with a
@@ -128,7 +201,7 @@ def _new_snapshot(file: int, now: MboxSnapshot, removed: set[int]) -> MboxSnapsh
     status = os.fstat(file)
     left = [index for index in range(len(now.entries)) if index not in removed]
     entries = _move_entries(now, removed)
-    if any(_own_line(now, index) for index in left):
+    if any(own_line(now, index) for index in left):
         entries = scanner.scan(file, status.st_size)
     return _without_removed(now, removed, entries, status)
 
@@ -168,7 +241,8 @@ def _move_entries(now: MboxSnapshot, removed: set[int]) -> list[MboxEntry]:
     return entries
 
 
-def _octets(file: int, begin: int, end: int) -> Iterator[bytes]:
+def octets_between(file: int, begin: int, end: int) -> Iterator[bytes]:
+    """Return the octets between two places of a locked mbox. Raises OSError, StoreError."""
     while begin < end:
         block = pread_exactly(file, min(BLOCK, end - begin), begin)
         if not block:
@@ -177,7 +251,8 @@ def _octets(file: int, begin: int, end: int) -> Iterator[bytes]:
         begin += len(block)
 
 
-def _write(file: int, octets: bytes) -> None:
+def write(file: int, octets: bytes) -> None:
+    """Write octets where a file stands. Raises OSError."""
     rest = memoryview(octets)
     while rest:
         rest = rest[os.write(file, rest) :]

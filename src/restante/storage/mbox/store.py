@@ -15,22 +15,25 @@ from restante.quota import MailUsage, Quota
 from restante.storage.disk_latency import DiskLatency
 from restante.storage.disk_threads import DISK
 from restante.storage.existence import check_folder, has_maildrop
-from restante.storage.fs import as_store_error, close_quietly, is_missing
+from restante.storage.fs import as_store_error, close_quietly, is_missing, open_existing
 from restante.storage.interfaces import BusyError, LockedError, OverQuotaError, StoreError
-from restante.storage.mbox import delivery, expiry, scanner
+from restante.storage.maildrops import sweep_maildrops
+from restante.storage.mbox import deleted, delivery, expiry, scanner
 from restante.storage.mbox.locks import LockedByOtherError, SessionLock, mbox_locks, mbox_read_lock
 from restante.storage.mbox.maildrop import PATIENCE, PAUSE, MboxMaildrop
-from restante.storage.mbox.paths import FolderMissingError, MboxPaths, open_place
+from restante.storage.mbox.paths import DELETED, FolderMissingError, MboxPaths, open_place
 from restante.storage.mbox.snapshot import NOTHING, FileStamp, MboxSnapshot, refresh
 from restante.storage.quota import StoredWithin
 from restante.storage.snapshot_cache import SnapshotCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
+    from pathlib import Path
 
     from restante.protocol.server.maildrop import MessageList
     from restante.storage.interfaces import ExpiredMessage
     from restante.storage.paths import Layout
+    from restante.storage.removals import DeletedMessage
 
 
 class MboxStore:
@@ -46,14 +49,19 @@ class MboxStore:
         *,
         x_uidl: bool = False,
         latency: DiskLatency | None = None,
+        keep_deleted: bool = False,
     ) -> None:
-        """`report` is called with a path and what the administrator should know of it."""
+        """`report` is called with a path and what the administrator should know of it.
+
+        With `keep_deleted`, removed messages are kept until a sweep deletes them.
+        """
         self._layout = layout
         self._report = report
         self._x_uidl = x_uidl
         self._open_to_all: set[str] = set()  # folders that were reported
         self._snapshots: SnapshotCache[MboxSnapshot] = SnapshotCache()
         self._latency = latency or DiskLatency()
+        self._keep_deleted = keep_deleted
 
     def open_cached(self, owner: str) -> MboxMaildrop | None:
         """Lock and open an mbox that has not changed; None where that might take time."""
@@ -152,7 +160,9 @@ class MboxStore:
             due = expiry.due_messages(file, now, days, self._contents(now).uids)
             if due:
                 self._cache_snapshot(owner, None)
-                self._cache_snapshot(owner, expiry.remove(place, file, now, due))
+                keep = self._keep_deleted
+                left = expiry.remove(place, file, now, due, keep_deleted=keep)
+                self._cache_snapshot(owner, left)
             return list(due.values())
 
     def _due_to_read(
@@ -165,6 +175,53 @@ class MboxStore:
         end = undo.enter_context(mbox_read_lock(place, file))
         now = refresh(file, self._snapshots.get(owner), end)
         return list(expiry.due_messages(file, now, days, self._contents(now).uids).values())
+
+    async def list_deleted(self, owner: str) -> list[DeletedMessage]:
+        """Return the removed messages that are kept, the first removed first. Raises StoreError."""
+        work = functools.partial(self._list_deleted, owner)
+        return await DISK.run(str(self._layout.folder(owner)), work)
+
+    async def undelete(self, owner: str, uids: Collection[str]) -> list[DeletedMessage]:
+        """Restore removed messages, and return them. Raises BusyError, LockedError, StoreError."""
+        work = functools.partial(self._undelete, owner, frozenset(uids))
+        try:
+            return await DISK.run(str(self._layout.folder(owner)), work)
+        except LockedByOtherError:
+            raise LockedError("another program holds the mbox") from None
+
+    async def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> int:
+        """Delete what was removed at least some days ago, and return the number of messages."""
+        sweep = functools.partial(self._sweep, time.time() - days * deleted.DAY)
+        most, place_of = deleted.MOST_SWEPT, deleted.mbox_of
+        return await sweep_maildrops(self._layout, sweep, report, most=most, place_of=place_of)
+
+    def _list_deleted(self, owner: str) -> list[DeletedMessage]:
+        errors = self._errors("removed mail cannot be listed", owner)
+        with errors, contextlib.ExitStack() as undo:
+            if is_missing(self._layout.folder(owner).parent):
+                return []
+            kept = deleted.list_kept(self._place(owner, undo), x_uidl=self._x_uidl)
+            return [each.message for each in kept]
+
+    def _undelete(self, owner: str, uids: frozenset[str]) -> list[DeletedMessage]:
+        errors = self._errors("removed mail cannot be restored", owner)
+        with errors, contextlib.ExitStack() as undo:
+            place = self._place(owner, undo)
+            lock = SessionLock.take(place)
+            if lock is None:
+                raise BusyError("a session holds the mbox")
+            undo.callback(lock.release)
+            file = self._lock_to_write(owner, place, undo)
+            self._cache_snapshot(owner, None)
+            return deleted.restore(place, file, uids, x_uidl=self._x_uidl)
+
+    def _sweep(self, before: float, path: Path) -> int:
+        with as_store_error("removed mail cannot be deleted", path, beside=True):
+            folder = open_existing(self._layout.root, path.parent)
+            try:
+                return deleted.sweep(f".{path.name}{DELETED}", folder, before)
+            finally:
+                close_quietly(folder)
 
     def open_blocking(self, owner: str) -> MboxMaildrop | None:
         """Return the maildrop, or None while another session holds its lock. Raises StoreError."""
@@ -194,7 +251,8 @@ class MboxStore:
             if unchanged and (file is None or FileStamp.of(os.fstat(file)) != unchanged.stamp):
                 return None
             on_change = functools.partial(self._cache_snapshot, owner)
-            maildrop = MboxMaildrop(place, file, snapshot, undo, on_change)
+            keep = self._keep_deleted
+            maildrop = MboxMaildrop(place, file, snapshot, undo, on_change, keep_deleted=keep)
             maildrop.contents = self._contents(snapshot)
             return maildrop
 
@@ -244,15 +302,7 @@ class MboxStore:
         with errors, contextlib.ExitStack() as undo:
             place = self._place(owner, undo)
             self._check_folder(place)
-            file = place.open(to_write=True)
-            if file is None:
-                delivery.make(place, account_of(owner))
-                file = place.open(to_write=True)
-            if file is None:
-                raise LockedByOtherError  # it went in this moment: try again
-            undo.callback(close_quietly, file)
-            undo.enter_context(mbox_locks(place, file))
-            scanner.check_start(file)
+            file = self._lock_to_write(owner, place, undo)
             begin = os.fstat(file).st_size
             usage = MailUsage(begin, 0)
             if quota.messages is not None:
@@ -267,6 +317,19 @@ class MboxStore:
             uid = delivery.deliver(place, file, message, require)
             octets = os.fstat(file).st_size - begin
             return StoredWithin(uid, octets, usage.plus(octets), quota)
+
+    def _lock_to_write(self, owner: str, place: MboxPaths, undo: contextlib.ExitStack) -> int:
+        """Open an mbox, made if it is missing, and hold its locks. Raises OSError, StoreError."""
+        file = place.open(to_write=True)
+        if file is None:
+            delivery.make(place, account_of(owner))
+            file = place.open(to_write=True)
+        if file is None:
+            raise LockedByOtherError  # it went in this moment: try again
+        undo.callback(close_quietly, file)
+        undo.enter_context(mbox_locks(place, file))
+        scanner.check_start(file)
+        return file
 
     def _errors(self, what: str, owner: str) -> contextlib.AbstractContextManager[None]:
         """Turn errors into a store's error. Raises StoreError: an invalid name."""

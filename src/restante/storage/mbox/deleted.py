@@ -1,0 +1,239 @@
+"""Removed messages that are kept for a while, in `.NAME.restante.deleted` beside an mbox.
+
+Each removal makes a file there, which is an mbox itself. Its name has the time of the removal, in
+seconds since 1970, the number of its messages, and something random: "1795811400.3.5e0f".
+
+A message is written there, durably, before it leaves the mbox, and into the mbox before it leaves
+the folder. So after a crash it may be in both. It is still one message, because its unique-id is a
+digest of its octets: one that is in the mbox is not restored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from restante.storage.fs import close_quietly, open_file, open_folder, open_folder_if_there
+from restante.storage.interfaces import FullError
+from restante.storage.mbox import from_line, rewrite
+from restante.storage.mbox.helper_files import FULL, MAKE, clear, is_strangers
+from restante.storage.mbox.paths import DELETED
+from restante.storage.mbox.reading import pread_exactly
+from restante.storage.mbox.snapshot import MboxSnapshot, refresh
+from restante.storage.removals import DeletedMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from restante.storage.mbox.paths import MboxPaths
+
+DAY = 24 * 60 * 60  # seconds
+MOST_SWEPT = 1000  # messages that one call deletes; a removal has more at most once
+
+_NAME = re.compile(r"(?P<removed>[0-9]{1,18})\.(?P<messages>[0-9]{1,9})\.[0-9a-f]+")
+_NEW = ".new"  # ends the name of a file that is being written
+
+
+class StoredRemoval(NamedTuple):
+    """A removed message, its unique-id without regard to X-UIDL, and where it is."""
+
+    message: DeletedMessage
+    uid: str
+    name: str  # of the file
+    number: int  # of the message in the file, from 0
+
+
+def keep(place: MboxPaths, file: int, now: MboxSnapshot, removed: Collection[int]) -> None:
+    """Write messages of a locked mbox to a new file in the folder, durably.
+
+    Raises OSError, StoreError: none is to be removed. FullError: the disk is full.
+    """
+    try:
+        folder = _open_folder(place)
+        try:
+            _write(folder, int(time.time()), file, now, sorted(removed))
+        finally:
+            close_quietly(folder)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        octets = sum(now.entries[index].next - now.entries[index].start for index in removed)
+        raise FullError(
+            f"the disk is full, and keeping removed messages requires space; free {octets} octets"
+        ) from error
+
+
+def list_kept(place: MboxPaths, *, x_uidl: bool) -> list[StoredRemoval]:
+    """Return the removed messages of an mbox, the first removed first. Raises OSError."""
+    folder = open_folder_if_there(place.deleted, place.folder)
+    if folder < 0:
+        return []
+    kept: list[StoredRemoval] = []
+    try:
+        for name in sorted(filter(_NAME.fullmatch, os.listdir(folder)), key=_removal_time):
+            with contextlib.suppress(FileNotFoundError), _open_kept(name, folder) as file:
+                kept += _messages(file, name, x_uidl=x_uidl)
+    finally:
+        close_quietly(folder)
+    return kept
+
+
+def restore(
+    place: MboxPaths, file: int, uids: Collection[str], *, x_uidl: bool
+) -> list[DeletedMessage]:
+    """Write removed messages to the end of a locked mbox, durably, and return them.
+
+    Of several with one unique-id, it is the last removed one. One that is in the mbox already stays
+    where it is. Raises OSError, StoreError.
+    """
+    now = refresh(file, None)
+    last = {each.message.uid: each for each in list_kept(place, x_uidl=x_uidl)}
+    there = frozenset(now.contents.uids)
+    wanted = [each for uid, each in last.items() if uid in uids and each.uid not in there]
+    if not wanted:
+        return []
+    folder = open_folder(place.deleted, place.folder)
+    try:
+        rewrite.insert(place, file, now, _insertions(folder, now, wanted))
+        for name in {each.name for each in wanted}:
+            _take_out(folder, name, {each.number for each in wanted if each.name == name})
+    finally:
+        close_quietly(folder)
+    return [each.message for each in wanted]
+
+
+def sweep(name: str, parent: int, before: float) -> int:
+    """Delete what was removed before a time, some of it, and return the number of messages.
+
+    `name` is that of the folder. The time is in seconds since 1970. Needs no lock. A power cut may
+    bring files back, until the next sweep. Raises OSError.
+    """
+    folder = open_folder_if_there(name, parent)
+    if folder < 0:
+        return 0
+    count = 0
+    try:
+        for file in os.listdir(folder):
+            found = _NAME.fullmatch(file.removesuffix(_NEW))
+            if found is None or int(found["removed"]) > before:
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(file, dir_fd=folder)
+                count += 0 if file.endswith(_NEW) else int(found["messages"])
+            if count >= MOST_SWEPT:
+                break
+    finally:
+        close_quietly(folder)
+    return count
+
+
+def mbox_of(name: str) -> str:
+    """Return the name of the mbox that a folder of removed messages belongs to, "" for another."""
+    return name[1:].removesuffix(DELETED) if name[:1] == "." and name.endswith(DELETED) else ""
+
+
+def _open_folder(place: MboxPaths) -> int:
+    """Open the folder, made durably if it is missing; one that a stranger made goes out of the way.
+
+    Raises OSError, StoreError.
+    """
+    folder = open_folder(place.deleted, place.folder)
+    try:
+        strangers = is_strangers(place, os.fstat(folder))
+    except BaseException:
+        close_quietly(folder)
+        raise
+    if not strangers:
+        return folder
+    close_quietly(folder)
+    clear(place, place.deleted)
+    return open_folder(place.deleted, place.folder)
+
+
+def _write(folder: int, removed: int, file: int, now: MboxSnapshot, indexes: Sequence[int]) -> None:
+    """Write messages to a new file, durably. Raises OSError."""
+    name = f"{removed}.{len(indexes)}.{secrets.token_hex(4)}"
+    temporary = name + _NEW
+    new = os.open(temporary, MAKE, 0o600, dir_fd=folder)
+    try:
+        for index in indexes:
+            for octets in rewrite.message_octets(file, now, index):
+                rewrite.write(new, octets)
+        os.fsync(new)
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary, dir_fd=folder)
+        raise
+    finally:
+        close_quietly(new)
+    os.fsync(folder)
+
+
+def _messages(file: int, name: str, *, x_uidl: bool) -> Iterator[StoredRemoval]:
+    now = refresh(file, None)
+    shown = now.contents_with_x_uidl if x_uidl else now.contents
+    for index, entry in enumerate(now.entries):
+        arrived = from_line.time_of(pread_exactly(file, from_line.LONGEST, entry.start))
+        octets = entry.end - entry.text
+        message = DeletedMessage(shown.uids[index], octets, arrived, float(_removal_time(name)))
+        yield StoredRemoval(message, now.contents.uids[index], name, index)
+
+
+def _insertions(
+    folder: int, now: MboxSnapshot, wanted: Iterable[StoredRemoval]
+) -> list[rewrite.Insertion]:
+    """Return where messages are to be: at the end, but before an equal one with a higher number."""
+    found = []
+    for each in wanted:
+        digest, number = _split(each.uid)
+        later = (
+            index
+            for index, (other, place) in enumerate(map(_split, now.contents.uids))
+            if other == digest and place > number
+        )
+        index = next(later, len(now.entries))
+        found.append((index, number, rewrite.Insertion(index, each.uid, _octets(folder, each))))
+    return [each for _, _, each in sorted(found, key=lambda row: row[:2])]
+
+
+def _split(uid: str) -> tuple[str, int]:
+    """Return the digest in a unique-id, and which of several equal messages it is."""
+    digest, _, number = uid.partition("-")
+    return digest, int(number or 1)
+
+
+def _octets(folder: int, kept: StoredRemoval) -> Iterator[bytes]:
+    with _open_kept(kept.name, folder) as file:
+        yield from rewrite.message_octets(file, refresh(file, None), kept.number)
+
+
+def _take_out(folder: int, name: str, restored: Collection[int]) -> None:
+    """Remove restored messages from a file: what is left is written to another one before.
+
+    Raises OSError.
+    """
+    with _open_kept(name, folder) as file:
+        now = refresh(file, None)
+        left = [index for index in range(len(now.entries)) if index not in restored]
+        if left:
+            _write(folder, _removal_time(name), file, now, left)
+    os.unlink(name, dir_fd=folder)
+    os.fsync(folder)
+
+
+@contextlib.contextmanager
+def _open_kept(name: str, folder: int) -> Iterator[int]:
+    file, _ = open_file(name, folder)
+    try:
+        yield file
+    finally:
+        close_quietly(file)
+
+
+def _removal_time(name: str) -> int:
+    return int(name.partition(".")[0])
