@@ -1,0 +1,2 @@
+site ann@example.com
+mkdir -p /backup
