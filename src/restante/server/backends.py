@@ -68,8 +68,6 @@ def build_layout(config: Config) -> Layout:
 def build_store(config: Config, log: FilteringBoundLogger) -> Store:
     """Return the store of all maildrops."""
     keep_deleted = config.mail.keep_deleted is not None
-    if keep_deleted and config.mail.format == "cluster":
-        raise ConfigError(["mail.keep_deleted: a cluster keeps no removed mail; omit it"])
     if config.mail.format == "cluster":
         return build_cluster_store(config, log)
     folder = config.mail.folder
@@ -153,6 +151,7 @@ def build_cluster_settings(config: Config) -> ClusterSettings:
         quota_octets=default.octets,
         quota_messages=default.messages,
         pooler=section.pooler,
+        keep_deleted=config.mail.keep_deleted is not None,
     )
     return replace(settings, shards=_build_shards(settings, section.shards))
 

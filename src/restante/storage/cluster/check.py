@@ -19,7 +19,7 @@ from restante.storage.cluster.claim import (
     read_claim,
     renew_claim,
 )
-from restante.storage.cluster.problems import HIDDEN, Problem
+from restante.storage.cluster.problems import HIDDEN, KEPT, Problem
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -67,7 +67,7 @@ class MailCheck:
     async def run(self, *, every_size: bool = False) -> AsyncIterator[Problem]:
         """Yield all problems; with `every_size`, each message is read. Raises StoreError."""
         async for problem in self._find(every_size=every_size):
-            yield problem._replace(owner=problem.owner.removeprefix(HIDDEN))
+            yield problem._replace(owner=problem.owner.lstrip(HIDDEN + KEPT))
 
     async def _find(self, *, every_size: bool) -> AsyncIterator[Problem]:
         database, bodies, repair = self._database, self._bodies, self._repair

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
+from restante.storage.cluster.problems import HIDDEN, KEPT
 from restante.storage.cluster.transfer import (
     TransferCounts,
     batches,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 MOST_OCTETS = 16 * 1024 * 1024  # of a batch, unless it is one message
 PATIENCE = 60.0  # seconds for a query, and what its octets need beyond that
 SLOWEST = 1_000_000  # octets per second that PostgreSQL sends at least
-HIDDEN = "\1"  # begins the owner of a box that is being moved
 PAGE = 10_000  # boxes in one query
 
 OWNERS = "select id, owner from box where id > $1 order by id limit $2"
@@ -68,6 +68,8 @@ async def list_owners(database: Database, report: Callable[[str], None]) -> list
     last = 0
     while rows := await database.fetch(OWNERS, last, PAGE, patience=PATIENCE):
         for row in rows:
+            if row["owner"].startswith(KEPT):
+                continue
             if row["owner"].startswith(HIDDEN):
                 owner = row["owner"].removeprefix(HIDDEN)
                 report(f"{owner}: the mail is being moved; end that with `pop3 store move`")

@@ -39,7 +39,14 @@ select m.uid, substr(b.content, $3, $4) as content
 from message m join body b on b.box = m.box and b.number = m.number
 where m.box = $1 and m.number = $2
 """
-REMOVE = "select * from remove_many($1, $2, $3)"
+REMOVE = """
+select r.*, m.numbers, m.arrivals from (
+    select coalesce(array_agg(number), '{}') as numbers,
+        coalesce(array_agg(extract(epoch from arrived)::float8), '{}') as arrivals
+    from message where box = $1 and number = any ($3)
+) m cross join lateral remove_many($1, $2, $3) r
+"""
+KEEP = REMOVE.replace("remove_many", "keep_many")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,7 @@ class HeldLease:
         budget: the memory for reading ahead.
         end: gives the lease back.
         keep: keeps what is left after a removal; None: it is not known.
+        keep_deleted: removed messages are kept for a while.
     """
 
     database: Database
@@ -64,6 +72,7 @@ class HeldLease:
     budget: ReadAheadBudget
     end: Callable[[], None]
     keep: Callable[[BoxSnapshot | None], None]
+    keep_deleted: bool = False
 
 
 class ClusterMaildrop:
@@ -75,6 +84,7 @@ class ClusterMaildrop:
         self._ahead = ReadAhead(lease.budget)
         self.snapshot = snapshot
         self.contents = snapshot.contents
+        self.arrived: dict[int, float] = {}  # when removed messages came, by index
 
     @property
     def lost(self) -> bool:
@@ -114,6 +124,9 @@ class ClusterMaildrop:
             lease.keep(None)
             raise
         assert row is not None
+        places = {snapshot.entries[index]: index for index in indexes}
+        for number, arrived in zip(row["numbers"], row["arrivals"], strict=True):
+            self.arrived[places[number]] = arrived
         unchanged = row["generation_before"] == snapshot.generation
         left = snapshot.without(set(indexes), row["generation_after"]) if unchanged else None
         lease.keep(left)
@@ -121,7 +134,8 @@ class ClusterMaildrop:
     async def _remove_rows(self, numbers: Sequence[int]) -> asyncpg.Record | None:
         """Remove messages by their numbers, and try it twice if the first answer does not come."""
         lease = self._lease
-        work = (REMOVE, lease.box, lease.token, numbers)
+        statement = KEEP if lease.keep_deleted else REMOVE
+        work = (statement, lease.box, lease.token, numbers)
         try:
             return await lease.database.fetchrow(*work)
         except UnansweredError:  # what that has removed is gone: the second finds the rest

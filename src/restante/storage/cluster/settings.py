@@ -33,6 +33,7 @@ class ClusterSettings:
         quota_messages: the same in messages.
         pooler: PgBouncer or the like is in front of PostgreSQL: no prepared statements, and no
             settings of a connection.
+        keep_deleted: keep removed messages until a sweep deletes them.
         shards: further databases by their names, for owners that were moved there.
         patience: the time limit of a call to PostgreSQL in total, with the connection for it.
     """
@@ -47,5 +48,6 @@ class ClusterSettings:
     quota_octets: int | None = None
     quota_messages: int | None = None
     pooler: bool = False
+    keep_deleted: bool = False
     shards: Mapping[str, ClusterSettings] = field(default_factory=dict)
     patience: float = 5

@@ -17,7 +17,7 @@ from restante.storage.cluster.store import ClusterStore
 from restante.storage.interfaces import StoreError, StoreFigures
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
     from restante.quota import MailUsage, Quota
     from restante.storage.cluster.bodies import ObjectBodies
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from restante.storage.cluster.settings import ClusterSettings
     from restante.storage.interfaces import ExpiredMessage, PeerNews
     from restante.storage.quota import StoredWithin
+    from restante.storage.removals import DeletedMessage
 
 T = TypeVar("T")
 
@@ -146,6 +147,21 @@ class ShardedStore:
         Raises BusyError, StoreError.
         """
         return await self._use(owner, lambda store: store.expire(owner, days, dry_run=dry_run))
+
+    async def list_deleted(self, owner: str) -> list[DeletedMessage]:
+        """Return the removed messages that are kept, the first removed first. Raises StoreError."""
+        return await self._use(owner, lambda store: store.list_deleted(owner))
+
+    async def undelete(self, owner: str, uids: Collection[str]) -> list[DeletedMessage]:
+        """Restore removed messages, and return them. Raises BusyError, StoreError."""
+        return await self._use(owner, lambda store: store.undelete(owner, uids))
+
+    async def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> int:
+        """Delete what was removed at least some days ago, and return the number of messages.
+
+        Raises StoreError.
+        """
+        return sum([await store.sweep_deleted(days, report) for store in self.shards.values()])
 
     async def find_expired(self, days: Mapping[str, int]) -> Sequence[str]:
         """Return those of the owners in `days` with messages of at least that age in days.

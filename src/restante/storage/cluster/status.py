@@ -22,6 +22,7 @@ from node n left join lease l on l.node = n.id group by n.id, n.until order by n
 MAIL = """
 select count(*) as boxes, coalesce(sum(messages), 0)::bigint as messages,
     coalesce(sum(octets), 0)::bigint as octets from box
+where not starts_with(owner, chr(2))
 """
 MARKED = "select count(*) from removed where marked is not null and deleted is null"
 OLDEST = """

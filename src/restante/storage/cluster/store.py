@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from restante.protocol.stuffing import size_on_wire
 from restante.quota import Quota
-from restante.storage.cluster import schema, startup
+from restante.storage.cluster import deleted, schema, startup
 from restante.storage.cluster.bodies import connect_bodies, new_name
 from restante.storage.cluster.database import Database
 from restante.storage.cluster.errors import UnansweredError, check_inline
@@ -34,7 +34,7 @@ from restante.storage.quota import StoredWithin
 from restante.storage.snapshot_cache import SnapshotCache
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
     from restante.quota import MailUsage
     from restante.storage.cluster.bodies import ObjectBodies
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from restante.storage.cluster.settings import ClusterSettings
     from restante.storage.cluster.snapshot import Snapshots
     from restante.storage.interfaces import PeerNews, StoreFigures
+    from restante.storage.removals import DeletedMessage
 
 START_TIME = 2  # seconds that the begin of a server may wait for PostgreSQL
 FIRST_PAUSE = 0.05  # seconds between two tries at a lease of another node; each is twice as long
@@ -259,6 +260,28 @@ class ClusterStore:
             for index in due
         ]
 
+    async def list_deleted(self, owner: str) -> list[DeletedMessage]:
+        """Return the removed messages that are kept, the first removed first. Raises StoreError."""
+        return await deleted.list_deleted((await self._ready()).database, owner)
+
+    async def undelete(self, owner: str, uids: Collection[str]) -> list[DeletedMessage]:
+        """Restore removed messages, and return them. Raises BusyError, StoreError."""
+        if not await self.has(owner):
+            return []
+        maildrop = await self.acquire(owner, 0)
+        try:
+            return await deleted.restore((await self._ready()).database, maildrop, uids)
+        finally:
+            self._snapshots.forget(owner)
+            maildrop.release()
+
+    async def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> int:
+        """Delete what was removed at least some days ago, and return the number of messages.
+
+        Raises StoreError.
+        """
+        return await deleted.sweep((await self._ready()).database, days, report)
+
     async def find_expired(self, days: Mapping[str, int]) -> Sequence[str]:
         """Return those of the owners in `days` with messages of at least that age in days.
 
@@ -396,5 +419,15 @@ class ClusterStore:
             else:
                 self._snapshots.keep(owner, left)
 
-        lease = HeldLease(life.database, box, token, standing, self.bodies, self.budget, end, keep)
+        lease = HeldLease(
+            database=life.database,
+            box=box,
+            token=token,
+            standing=standing,
+            bodies=self.bodies,
+            budget=self.budget,
+            end=end,
+            keep=keep,
+            keep_deleted=self._settings.keep_deleted,
+        )
         return ClusterMaildrop(lease, known)

@@ -1,0 +1,75 @@
+"""Removed messages that are kept for a while: they are in another box of the same database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.storage.interfaces import StoreError
+from restante.storage.removals import DeletedMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    import asyncpg
+
+    from restante.storage.cluster.database import Database
+    from restante.storage.cluster.maildrop import ClusterMaildrop
+
+MOST_SWEPT = 1000  # messages that one call deletes
+MOST_BOXES = 10_000  # in one query
+PATIENCE = 60.0  # seconds for a call
+
+LIST = """
+select m.uid, m.stored, m.arrived, coalesce(m.removed, clock_timestamp()) as removed
+from message m join box b on b.id = m.box where b.owner = kept_owner($1)
+order by m.removed, m.number
+"""
+RESTORE = "select * from restore_many($1, $2, $3)"
+BOXES = """
+select id, substr(owner, 2) as owner from box
+where starts_with(owner, chr(2)) and messages > 0 and id > $1 order by id limit $2
+"""
+SWEEP = "select sweep_kept($1, $2, $3)"
+
+
+async def list_deleted(database: Database, owner: str) -> list[DeletedMessage]:
+    """Return the removed messages of an owner, the first removed first. Raises StoreError."""
+    return [_message(row) for row in await database.fetch(LIST, owner, patience=PATIENCE)]
+
+
+async def restore(
+    database: Database, maildrop: ClusterMaildrop, uids: Collection[str]
+) -> list[DeletedMessage]:
+    """Restore removed messages of the owner of an open maildrop. Raises LostError, StoreError."""
+    work = (RESTORE, maildrop.box, maildrop.token, list(uids))
+    return [_message(row) for row in await database.fetch(*work, patience=PATIENCE)]
+
+
+async def sweep(database: Database, days: int, report: Callable[[str, str], object]) -> int:
+    """Delete what was removed at least some days ago, and return the number of messages.
+
+    Raises StoreError: the boxes cannot be listed.
+    """
+    count = last = 0
+    while boxes := await database.fetch(BOXES, last, MOST_BOXES, patience=PATIENCE):
+        for box in boxes:
+            try:
+                count += await _sweep_box(database, box["id"], days)
+            except StoreError as error:
+                report(box["owner"], str(error))
+        last = boxes[-1]["id"]
+    return count
+
+
+async def _sweep_box(database: Database, box: int, days: int) -> int:
+    count, swept = 0, MOST_SWEPT
+    while swept == MOST_SWEPT:
+        row = await database.fetchrow(SWEEP, box, days, MOST_SWEPT, patience=PATIENCE)
+        swept = row[0] if row else 0
+        count += swept
+    return count
+
+
+def _message(row: asyncpg.Record) -> DeletedMessage:
+    arrived, removed = row["arrived"].timestamp(), row["removed"].timestamp()
+    return DeletedMessage(row["uid"], row["stored"], arrived, removed)

@@ -1,0 +1,116 @@
+"""Removed mail of a cluster that is kept: out of the box, and back with the same unique-id."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from restante.protocol.secret import Secret
+from restante.storage.cluster import ClusterStore
+from restante.storage.cluster.check import MailCheck
+from restante.storage.cluster.exporting import list_owners
+from restante.storage.interfaces import BusyError
+from storage.contract import everything
+from support.cluster import execute, settings
+
+LETTERS = [b"Subject: %d\n\nhello\n" % number for number in range(3)]
+BIG = b"Subject: big\n\n" + b"0123456789abcde\n" * 200
+AGE = "update message set removed = removed - interval '7 days' where removed is not null"
+
+
+def keeping(dsn: Secret, folder: Path) -> ClusterStore:
+    objects = str(folder)
+    return ClusterStore(settings(dsn, keep_deleted=True, objects=objects, inline=100))
+
+
+def run(dsn: Secret, folder: Path, test: Callable[[ClusterStore], Awaitable[None]]) -> None:
+    async def work() -> None:
+        store = keeping(dsn, folder)
+        async with store.open():
+            for message in (*LETTERS, BIG):
+                await store.deliver("ann", message)
+            await test(store)
+
+    asyncio.run(work())
+
+
+async def remove(store: ClusterStore, *indexes: int) -> list[str]:
+    maildrop = await store.acquire("ann", 0)
+    try:
+        await maildrop.remove(indexes)
+        assert set(maildrop.arrived) == set(indexes)
+        return [maildrop.contents.uids[index] for index in indexes]
+    finally:
+        maildrop.release()
+
+
+def test_messages_return_as_they_were(dsn: Secret, tmp_path: Path) -> None:
+    """Undeleted messages have their unique-ids, octets and places in the order."""
+
+    async def test(store: ClusterStore) -> None:
+        before = await everything(store)
+        gone = await remove(store, 0, 2, 3)
+        assert list((await everything(store)).values()) == [LETTERS[1]]
+        kept = await store.list_deleted("ann")
+        assert [(each.uid, each.octets) for each in kept] == [
+            (uid, len(before[uid])) for uid in gone
+        ]
+        assert {each.uid for each in await store.undelete("ann", gone[:1])} == set(gone[:1])
+        assert {each.uid for each in await store.undelete("ann", gone)} == set(gone[1:])
+        assert list((await everything(store)).items()) == list(before.items())
+        assert await store.list_deleted("ann") == []
+
+    run(dsn, tmp_path, test)
+
+
+def test_kept_messages_belong_to_nobody_else(dsn: Secret, tmp_path: Path) -> None:
+    """No export, quota or removal of old mail finds them, and a check has nothing to say."""
+
+    async def test(store: ClusterStore) -> None:
+        await remove(store, 0, 1, 2, 3)
+        assert store.bodies is not None
+        assert await list_owners(store.database, lambda _: None) == ["ann"]
+        assert await store.find_expired({"ann": 0}) == []
+        check = MailCheck(store.database, store.bodies)
+        assert [problem async for problem in check.run(every_size=True)] == []
+        await store.sweep()
+        assert (
+            len(await store.undelete("ann", [e.uid for e in await store.list_deleted("ann")])) == 4
+        )
+        assert BIG in (await everything(store)).values()
+
+    run(dsn, tmp_path, test)
+
+
+def test_a_session_blocks_an_undeletion(dsn: Secret, tmp_path: Path) -> None:
+    """A maildrop with a session is not changed."""
+
+    async def test(store: ClusterStore) -> None:
+        gone = await remove(store, 0)
+        maildrop = await store.acquire("ann", 0)
+        other = keeping(dsn, tmp_path)
+        async with other.open():
+            with pytest.raises(BusyError):
+                await other.undelete("ann", gone)
+        maildrop.release()
+
+    run(dsn, tmp_path, test)
+
+
+def test_sweep(dsn: Secret, tmp_path: Path) -> None:
+    """The sweep deletes what was removed seven days ago, with its bodies, and nothing later."""
+
+    async def test(store: ClusterStore) -> None:
+        await remove(store, 0, 3)
+        await execute(dsn, AGE)
+        left = await remove(store, 0)
+        assert await store.sweep_deleted(7, lambda *_: None) == 2
+        assert [each.uid for each in await store.list_deleted("ann")] == left
+        rows = await execute(dsn, "select count(*) from body")
+        assert rows[0][0] == 2  # of the one that is kept, and of the one that is there
+        assert len(await execute(dsn, "select object from removed")) == 1
+
+    run(dsn, tmp_path, test)
