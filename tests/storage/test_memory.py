@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 import pytest
 
 from restante.storage.interfaces import Store
-from restante.storage.memory import MemoryStore
+from restante.storage.memory import DAY, MemoryStore
 from storage.contract import *  # noqa: F403
 
 
 @pytest.fixture
 def store() -> Store:
     return MemoryStore()
+
+
+def test_removed_messages_return(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that keeps removed messages restores them, until a sweep deletes them."""
+    monkeypatch.setattr(time, "time", lambda: 1000)
+    store = MemoryStore(keep_deleted=True)
+
+    async def remove_all() -> None:
+        maildrop = await store.acquire("ann", 0)
+        await maildrop.remove(range(len(maildrop.contents.uids)))
+        maildrop.release()
+
+    async def test() -> None:
+        uids = [await store.deliver("ann", message) for message in (b"a", b"b")]
+        await remove_all()
+        assert [each.removed for each in await store.list_deleted("ann")] == [1000, 1000]
+        assert [each.uid for each in await store.undelete("ann", uids[:1])] == uids[:1]
+        assert store.messages("ann") == {uids[0]: b"a"}
+        monkeypatch.setattr(time, "time", lambda: 1000 + DAY)
+        await remove_all()
+        assert await store.sweep_deleted(1, lambda *_: None) == 1
+        assert [each.uid for each in await store.list_deleted("ann")] == uids[:1]
+
+    asyncio.run(test())

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from typing import TYPE_CHECKING
 
 from restante.protocol.server.maildrop import MessageList
 from restante.protocol.stuffing import size_on_wire
 from restante.storage.interfaces import BusyError, MessageGoneError
+from restante.storage.removals import DeletedMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+DAY = 24 * 60 * 60  # seconds
 
 
 class MemoryStore:
-    """Every user has a maildrop, empty at first."""
+    """Every user has a maildrop, empty at first.
 
-    def __init__(self) -> None:
+    With `keep_deleted`, removed messages are kept until a sweep deletes them.
+    """
+
+    def __init__(self, *, keep_deleted: bool = False) -> None:
         self._boxes: dict[str, _Box] = {}
+        self._keep_deleted = keep_deleted
         self._uids = (f"memory-{number}" for number in itertools.count(1))
 
     async def acquire(self, owner: str, patience: float) -> MemoryMaildrop:
@@ -29,7 +37,7 @@ class MemoryStore:
                 await box.lock.acquire()
         except TimeoutError:
             raise BusyError(f"the maildrop of {owner} is in use") from None
-        return MemoryMaildrop(box)
+        return MemoryMaildrop(box, keep_deleted=self._keep_deleted)
 
     async def deliver(self, owner: str, message: bytes) -> str:
         """Put a message in and return its unique-id."""
@@ -40,6 +48,33 @@ class MemoryStore:
     async def has(self, owner: str) -> bool:
         """Return whether a user ever had mail, or a session."""
         return owner in self._boxes
+
+    async def list_deleted(self, owner: str) -> list[DeletedMessage]:
+        """Return the removed messages that are kept, the first removed first."""
+        return [
+            DeletedMessage(uid, len(message), None, removed)
+            for uid, (message, removed) in self._box(owner).deleted.items()
+        ]
+
+    async def undelete(self, owner: str, uids: Collection[str]) -> list[DeletedMessage]:
+        """Restore removed messages, and return them. Raises BusyError."""
+        box = self._box(owner)
+        if box.lock.locked():
+            raise BusyError(f"the maildrop of {owner} is in use")
+        restored = [each for each in await self.list_deleted(owner) if each.uid in uids]
+        for each in restored:
+            box.messages[each.uid], _ = box.deleted.pop(each.uid)
+        return restored
+
+    async def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> int:  # noqa: ARG002  # nothing can fail
+        """Delete what was removed at least some days ago, and return the number of messages."""
+        before, count = time.time() - days * DAY, 0
+        for box in self._boxes.values():
+            due = [uid for uid, (_, removed) in box.deleted.items() if removed <= before]
+            for uid in due:
+                del box.deleted[uid]
+            count += len(due)
+        return count
 
     def messages(self, owner: str) -> dict[str, bytes]:
         """Return a copy of a user's messages by unique-id, whether a session holds them or not."""
@@ -52,14 +87,16 @@ class MemoryStore:
 class _Box:
     def __init__(self) -> None:
         self.messages: dict[str, bytes] = {}
+        self.deleted: dict[str, tuple[bytes, float]] = {}  # with the time of the removal
         self.lock = asyncio.Lock()
 
 
 class MemoryMaildrop:
     """One user's mail, locked for one session."""
 
-    def __init__(self, box: _Box) -> None:
+    def __init__(self, box: _Box, *, keep_deleted: bool = False) -> None:
         self._box = box
+        self._keep_deleted = keep_deleted
         self._held = True
         self.contents = MessageList(
             tuple(size_on_wire([message]) for message in box.messages.values()),
@@ -75,8 +112,10 @@ class MemoryMaildrop:
 
     async def remove(self, indexes: Sequence[int]) -> None:
         """Remove messages."""
-        for index in indexes:
-            self._box.messages.pop(self.contents.uids[index], None)
+        for uid in (self.contents.uids[index] for index in indexes):
+            message = self._box.messages.pop(uid, None)
+            if message is not None and self._keep_deleted:
+                self._box.deleted[uid] = message, time.time()
 
     async def correct_sizes(self, sizes: Mapping[int, int]) -> None:
         """Do nothing: sizes here are counted, never remembered."""

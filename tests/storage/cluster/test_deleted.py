@@ -12,9 +12,11 @@ from restante.protocol.secret import Secret
 from restante.storage.cluster import ClusterStore
 from restante.storage.cluster.check import MailCheck
 from restante.storage.cluster.exporting import list_owners
+from restante.storage.cluster.moving import move_mail
+from restante.storage.cluster.shards import ShardedStore, open_shards
 from restante.storage.interfaces import BusyError
 from storage.contract import everything
-from support.cluster import execute, settings
+from support.cluster import Cluster, execute, settings
 
 LETTERS = [b"Subject: %d\n\nhello\n" % number for number in range(3)]
 BIG = b"Subject: big\n\n" + b"0123456789abcde\n" * 200
@@ -114,3 +116,28 @@ def test_sweep(dsn: Secret, tmp_path: Path) -> None:
         assert len(await execute(dsn, "select object from removed")) == 1
 
     run(dsn, tmp_path, test)
+
+
+def test_kept_messages_move_to_another_database(cluster: Cluster, tmp_path: Path) -> None:
+    """`pop3 store move` moves kept messages, too; their days begin anew."""
+    dsns = cluster.new_database(), cluster.new_database()
+    shards = {"second": settings(dsns[1], keep_deleted=True)}
+    both = settings(dsns[0], keep_deleted=True, shards=shards)
+
+    async def test() -> None:
+        store = ShardedStore(both)
+        async with store.open():
+            uid = await store.deliver("ann", LETTERS[0])
+            maildrop = await store.acquire("ann", 0)
+            await maildrop.remove([0])
+            maildrop.release()
+            async with open_shards(both) as opened:
+                assert await move_mail(opened, "ann", "second", lambda *_: None, 1)
+                assert not await move_mail(opened, "ann", "second", lambda *_: None, 1)
+            assert await store.sweep_deleted(1, lambda *_: None) == 0
+            assert [each.uid for each in await store.undelete("ann", [uid])] == [uid]
+            assert await everything(store) == {uid: LETTERS[0]}
+
+    asyncio.run(test())
+    for dsn in dsns:
+        cluster.drop(dsn)

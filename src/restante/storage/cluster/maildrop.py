@@ -39,14 +39,7 @@ select m.uid, substr(b.content, $3, $4) as content
 from message m join body b on b.box = m.box and b.number = m.number
 where m.box = $1 and m.number = $2
 """
-REMOVE = """
-select r.*, m.numbers, m.arrivals from (
-    select coalesce(array_agg(number), '{}') as numbers,
-        coalesce(array_agg(extract(epoch from arrived)::float8), '{}') as arrivals
-    from message where box = $1 and number = any ($3)
-) m cross join lateral remove_many($1, $2, $3) r
-"""
-KEEP = REMOVE.replace("remove_many", "keep_many")
+REMOVE = "select * from remove_dated($1, $2, $3, $4)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +127,7 @@ class ClusterMaildrop:
     async def _remove_rows(self, numbers: Sequence[int]) -> asyncpg.Record | None:
         """Remove messages by their numbers, and try it twice if the first answer does not come."""
         lease = self._lease
-        statement = KEEP if lease.keep_deleted else REMOVE
-        work = (statement, lease.box, lease.token, numbers)
+        work = (REMOVE, lease.box, lease.token, numbers, lease.keep_deleted)
         try:
             return await lease.database.fetchrow(*work)
         except UnansweredError:  # what that has removed is gone: the second finds the rest

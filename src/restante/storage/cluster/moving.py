@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from restante.storage.cluster.bodies import new_name
 from restante.storage.cluster.errors import MovedError
+from restante.storage.cluster.problems import KEPT
 from restante.storage.cluster.settings import FIRST
 from restante.storage.cluster.transfer import batches, read_body
 from restante.storage.interfaces import StoreError
@@ -63,6 +64,23 @@ OPEN = "select open_moved_box($1, $2)"
 ABANDON = "select abandon_move($1, $2)"
 CLEAR = "select clear_box($1, $2, $3)"
 END = "select end_move($1, $2)"
+
+
+async def move_mail(
+    shards: Mapping[str, Shard],
+    owner: str,
+    target: str,
+    on_progress: Callable[[int, int], object],
+    patience: float,
+) -> bool:
+    """Move an owner's mail, and then the removed messages that are kept, which have their own box.
+
+    Returns False if all is there already. The arguments and errors are those of `Move`.
+    """
+    moved = await Move(shards, owner, target, on_progress).run(patience)
+    if any([await shard.store.has(KEPT + owner) for shard in shards.values()]):
+        moved |= await Move(shards, KEPT + owner, target, on_progress).run(patience)
+    return moved
 
 
 class _Plan(NamedTuple):

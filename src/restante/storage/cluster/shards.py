@@ -134,9 +134,7 @@ class ShardedStore:
         async def find(store: ClusterStore) -> bool:
             if await store.has(owner):
                 return True
-            row = await store.database.fetchrow(IS_MOVED, owner)
-            if row and row[0]:
-                raise MovedError("the mail is in another database")
+            await _require_here(store, owner)
             return False
 
         return await self._use(owner, find)
@@ -150,7 +148,12 @@ class ShardedStore:
 
     async def list_deleted(self, owner: str) -> list[DeletedMessage]:
         """Return the removed messages that are kept, the first removed first. Raises StoreError."""
-        return await self._use(owner, lambda store: store.list_deleted(owner))
+
+        async def find(store: ClusterStore) -> list[DeletedMessage]:
+            await _require_here(store, owner)
+            return await store.list_deleted(owner)
+
+        return await self._use(owner, find)
 
     async def undelete(self, owner: str, uids: Collection[str]) -> list[DeletedMessage]:
         """Restore removed messages, and return them. Raises BusyError, StoreError."""
@@ -241,3 +244,10 @@ class ShardedStore:
         self.kept[owner] = name
         if len(self.kept) > MOST_KEPT:
             del self.kept[next(iter(self.kept))]
+
+
+async def _require_here(store: ClusterStore, owner: str) -> None:
+    """Raise MovedError if an owner's mail has moved from this database. Raises StoreError."""
+    row = await store.database.fetchrow(IS_MOVED, owner)
+    if row and row[0]:
+        raise MovedError("the mail is in another database")

@@ -266,7 +266,7 @@ class ClusterStore:
 
     async def undelete(self, owner: str, uids: Collection[str]) -> list[DeletedMessage]:
         """Restore removed messages, and return them. Raises BusyError, StoreError."""
-        if not await self.has(owner):
+        if not uids:
             return []
         maildrop = await self.acquire(owner, 0)
         try:

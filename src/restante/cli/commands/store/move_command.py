@@ -48,13 +48,8 @@ def command(user: str, target: str, file: Path) -> None:
 
 
 async def _move(settings: ClusterSettings, user: str, target: str, progress: Progress) -> bool:
-    from restante.storage.cluster.moving import Move
-    from restante.storage.cluster.problems import KEPT
+    from restante.storage.cluster.moving import move_mail
     from restante.storage.cluster.shards import open_shards
 
     async with open_shards(settings) as shards:
-        moved = await Move(shards, user, target, progress.update).run(PATIENCE)
-        kept = KEPT + user  # the messages that were removed, in a box of their own
-        if any([await shard.store.has(kept) for shard in shards.values()]):
-            moved |= await Move(shards, kept, target, progress.update).run(PATIENCE)
-        return moved
+        return await move_mail(shards, user, target, progress.update, PATIENCE)

@@ -79,6 +79,27 @@ begin
     select b.generation into generation_after from box b where b.id = the_box;
 end $$;
 
+-- Remove messages, or keep them. Also returns the numbers of those that were there, and when they came,
+-- in seconds since 1970, as bigint: the driver would ask what another array is.
+create function remove_dated(
+    the_box bigint, mine uuid, which bigint[], keep bool,
+    out generation_before bigint, out generation_after bigint,
+    out numbers bigint[], out arrivals bigint[]
+) language plpgsql as $$
+begin
+    select coalesce(array_agg(m.number), '{}'),
+            coalesce(array_agg(extract(epoch from m.arrived)::bigint), '{}')
+        into numbers, arrivals
+        from message m where m.box = the_box and m.number = any (which);
+    if keep then
+        select k.generation_before, k.generation_after into generation_before, generation_after
+            from keep_many(the_box, mine, which) k;
+    else
+        select r.generation_before, r.generation_after into generation_before, generation_after
+            from remove_many(the_box, mine, which) r;
+    end if;
+end $$;
+
 -- Restore kept messages with these unique-ids, for the session that holds the lease of their owner's
 -- box. A message whose unique-id is in that box stays where it is.
 create function restore_many(the_box bigint, mine uuid, uids text[])
