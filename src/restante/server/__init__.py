@@ -6,9 +6,10 @@ builds its parts from a `config`, `backends` the mail store and the accounts: th
 connections share, the `listener`, and `extra_listener` for delivery, at `unix_sockets`.
 `config_check` tries them for `pop3 config check`. `registry` knows the live connections, and stops
 them; `deadlines` and `client_bounds` are theirs. `connection` is one client, `tls` its encryption,
-`limits` what holds for all clients together, `event_log` the log, where `session_ids` tie events.
-`background`, `expiry` and `upkeep` run by the clock, and so does `peers`, which lets the nodes of a
-cluster know of each other. Through `control`, an administrator sees and ends sessions.
+`limits` what holds for all clients together, `event_log` the log, where `session_ids` tie events
+and `removal_log` has removed messages. `background`, `expiry`, `deleted_sweep` and `upkeep` run by
+the clock, and so does `peers`, which lets the nodes of a cluster know of each other. Through
+`control`, an administrator sees and ends sessions.
 
 Always: a client never sees an exception's text. Whatever a peer, a disk or another program does,
 time, memory, threads and log are bounded: docs/reference/bounds.md.
