@@ -26,6 +26,7 @@ def test_any_fault_keeps_each_message(
 ) -> None:
     """Whatever call fails, each message is in the maildrop or kept, and returns from there."""
     sample = 1 if WHOLE else 10
+    found = report(shim, tmp_path, box=box, scenarios=scenarios, whole=WHOLE, sample=sample)
     with capsys.disabled():
         print(f"\n{found}")  # noqa: T201  # how much was tried is what this proves
     assert not found.breaches, "\n".join(found.breaches[:20])

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from restante.storage.disk_threads import DISK
 from restante.storage.fs import as_store_error
 from restante.storage.interfaces import StoreError
-from restante.storage.paths import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from restante.storage.paths import Layout
 
 
 async def sweep_maildrops(
@@ -45,15 +46,11 @@ async def sweep_maildrops(
 
 
 def _find(layout: Layout, place_of: Callable[[str], str] | None) -> list[Path]:
-    """Return the places where a maildrop may be. Raises StoreError."""
+    """Return the places where a maildrop may be, junk maildrops included. Raises StoreError."""
+    templates = filter(None, (layout.template, layout.junk))
     with as_store_error("the mail folder cannot be read", layout.root):
-        layouts = [layout, Layout(layout.root, layout.junk)] if layout.junk else [layout]
-        return [
-            place
-            for each in layouts
-            for place in _below(each.root, Path(each.template).parts, place_of)
-            if each.owner(place) is not None
-        ]
+        found = [list(_below(layout.root, Path(t).parts, place_of)) for t in templates]
+    return [place for places in found for place in places]
 
 
 def _below(
