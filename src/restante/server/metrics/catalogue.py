@@ -58,7 +58,9 @@ SERVICES = ("pop3", "smtp", OTHER)
 FAILURES = (
     "unknown name", "wrong password", "wrong digest", "no secret", "its line is invalid",
     "its hash is not supported", "the account logs in by its secret only", "locked by nologin",
-    "locked by its hash", "expired", "SCRAM", "PAM", OTHER,
+    "locked by its hash", "expired", "the address is not in allow_nets", "SCRAM", "PAM",
+    "the token is not for this server, or not valid now", "the token is not signed by the issuer",
+    "the token is not active", "somebody else's token", "no certificate for this name", OTHER,
 )  # fmt: skip
 """Reasons of the event `login_failed`. What follows "SCRAM: " or "PAM: " is cut off."""
 
