@@ -233,7 +233,7 @@ class FileAuthenticator:
     def cached_login(self, user: str, password: Secret) -> Identity | None:
         """Return whose these are where that was proved a short while ago, else None."""
         account = self._find_entry(user)
-        if account is None or not self._remembered.check(account.name, password):
+        if account is None or self._remembered.stored_hash(account.name, password) is None:
             return None
         if account.lock_reason(self._clock()):
             return None

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from restante.auth.interfaces import AccountDirectory
+    from restante.auth.masters import Masters
     from restante.server.config.schema import Config
 
 
@@ -30,6 +31,31 @@ def add_logins(
 
         accounts = JunkAccounts(accounts, config.mail.junk_suffix)
     return accounts
+
+
+def build_masters(
+    config: Config, accounts: AccountDirectory, log: FilteringBoundLogger
+) -> Masters | None:
+    """Return the master users, None without. Raises ConfigError: their file cannot be used."""
+    section = config.accounts
+    if section.masters is None:
+        return None
+    from restante.auth.file import FileAuthenticator
+    from restante.auth.masters import Masters
+
+    masters = FileAuthenticator(
+        section.masters,
+        lambda problem: log.warning("accounts", problem=problem),
+        section.remember,
+        alarm=lambda problem: log.error("accounts", problem=problem),
+    )
+    try:
+        masters.refresh()
+    except UnavailableError as error:
+        hint = f"; `pop3 user add NAME --users {section.masters}` creates it"
+        missing = not section.masters.exists()
+        raise ConfigError([f"accounts.masters: {error}{hint if missing else ''}"]) from error
+    return Masters(masters, accounts, section.master_separator)
 
 
 def _with_app_passwords(

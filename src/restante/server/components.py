@@ -15,7 +15,7 @@ from restante.auth.interfaces import PASSWORDS, ListsAccounts
 from restante.auth.wrapped_accounts import unwrap
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import AuthOffer
-from restante.server.added_logins import add_logins
+from restante.server.added_logins import add_logins, build_masters
 from restante.server.addresses import ListenAddress
 from restante.server.backends import (
     build_accounts,
@@ -84,6 +84,7 @@ def build_context(
         limits=_limits_of_workers(config.limits, shared) if shared else _limits(config.limits),
         junk_suffix=config.mail.junk_suffix if config.mail.junk else "",
         default_domain=config.login.default_domain or "",
+        masters=build_masters(config, accounts, log),
         tokens=tokens,
         utf8_headers=config.mail.utf8_headers,
         offer=_offers(config, accounts, tokens=tokens is not None),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import structlog
 
     from restante.auth.interfaces import Authenticator
+    from restante.auth.masters import Masters
     from restante.auth.oauth import Tokens
     from restante.server.observer import ServerObserver
     from restante.server.policies import Utf8HeaderPolicy
@@ -46,6 +47,7 @@ class ServerContext:
     junk_suffix: str = ""  # of login names that open the junk maildrop; "" for none
     default_domain: str = ""  # of login names and recipients without one
     keep_deleted: int | None = None  # days for which the store keeps removed messages
+    masters: Masters | None = None
     tokens: Tokens | None = None
     utf8_headers: Utf8HeaderPolicy = "as-stored"  # in UTF-8, for clients that did not ask for that
     offer: Callable[[], AuthOffer] = AuthOffer

@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 import scramp
 
-from restante.protocol.server.sasl import SERVER_MECHANISMS
-from restante.protocol.server.session import State
+from restante.protocol.errors import Refusal
+from restante.protocol.secret import Secret
+from restante.protocol.server.needs import Authenticate, AuthMethod
+from restante.protocol.server.sasl import SERVER_MECHANISMS, plain
+from restante.protocol.server.sasl_exchange import SaslExchange
+from restante.protocol.server.session import Session, State
 from restante.protocol.server.settings import AuthOffer, ConnectionSecurity, ProtocolSettings
 from support.credentials import TIMESTAMP
 from support.world import Talk, World
@@ -422,3 +426,25 @@ def test_values_per_user(offer: dict[str, Any], before: bytes, after: bytes) -> 
     assert b"\r\n" + before + b"\r\n" in session.send(b"CAPA\r\n")
     session.send(b"USER ann\r\nPASS secret\r\n")
     assert b"\r\n" + after + b"\r\n" in session.send(b"CAPA\r\n")
+
+
+@pytest.mark.parametrize(
+    ("response", "user", "master"),
+    [
+        (b"ann\0admin\0secret", "ann", "admin"),
+        (b"ann\0ann\0secret", "ann", ""),
+        (b"\0ann\0secret", "ann", ""),
+        (b"\0ann*admin\0secret", "ann*admin", ""),
+    ],
+)
+def test_plain_of_a_master_user(response: bytes, user: str, master: str) -> None:
+    """PLAIN names the account and the master user, where that is allowed."""
+    session = Session(settings=ProtocolSettings(masters=True))
+    need = next(plain(SaslExchange(session, b64(response))))
+    assert need == Authenticate(AuthMethod.PASSWORD, user, Secret(b"secret"), master=master)
+
+
+def test_plain_without_master_users() -> None:
+    """Without master users, PLAIN for another user is refused at once."""
+    with pytest.raises(Refusal, match="Nobody may log in as somebody else"):
+        next(plain(SaslExchange(Session(), b64(b"ann\0admin\0secret"))))

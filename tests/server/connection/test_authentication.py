@@ -406,3 +406,108 @@ def test_guesses_of_one_account() -> None:
         return context.limits.throttle.failures(Wire.address, "ann@example.com")[0]
 
     assert asyncio.run(guess()) == 1  # the same password is one guess
+
+
+class SmtpWire(Wire):
+    """A client that sends mail."""
+
+    service = "smtp"
+
+
+class OneMaster:
+    """The password of the master user admin is `other`."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def split(self, name: str) -> tuple[str, str]:
+        account, _, master = name.rpartition("*")
+        return account or master, master if account else ""
+
+    def cached_login(self, account: str, master: str, password: Secret) -> None:
+        """Know nothing."""
+
+    async def verify(self, account: str, master: str, password: Secret) -> Identity:
+        self.asked.append((account, master))
+        if (master, password.reveal()) != ("admin", b"other"):
+            raise CredentialsError("wrong password, of the master user")
+        return Identity(account, master=master)
+
+
+def _by_master(need: Authenticate, wire: Wire) -> tuple[list[tuple[str, str]], str, Throttle]:
+    """Return what is asked of the master users, the identity's master, and the failures."""
+    masters = OneMaster()
+    accounts = Asked()
+
+    async def log_in() -> tuple[str, Throttle]:
+        log, writer = event_log.configure_log("text", io.StringIO())
+        context = ServerContext(
+            store=MemoryStore(),
+            authenticator=accounts,
+            masters=cast("Any", masters),
+            tokens=cast("Any", accounts),
+            default_domain="example.com",
+            log=log,
+        )
+        try:
+            result = _authenticator(context, wire).authenticate(need)
+            identity = result if isinstance(result, Identity) else await result
+        except CredentialsError:
+            return "", context.limits.throttle
+        finally:
+            writer.close()
+        return identity.master, context.limits.throttle
+
+    master, throttle = asyncio.run(log_in())
+    return masters.asked, master, throttle
+
+
+@pytest.mark.parametrize(
+    ("user", "master"), [("ann*admin", ""), ("ann@example.com*admin", ""), ("ann", "admin")]
+)
+def test_master_user(user: str, master: str) -> None:
+    """A master user opens an account by its name, or by an authorization identity."""
+    need = Authenticate(AuthMethod.PASSWORD, user, Secret(b"other"), master=master)
+    asked, opened, _ = _by_master(need, Wire())
+    assert (asked, opened) == ([("ann@example.com", "admin")], "admin")
+
+
+def test_guesses_at_a_master_user() -> None:
+    """A wrong password is a guess at the master user, whichever account it is for."""
+    need = Authenticate(AuthMethod.PASSWORD, "ann*Admin", Secret(b"wrong"))
+    _, opened, throttle = _by_master(need, Wire())
+    names = ("/admin", "admin", "ann@example.com")
+    assert [throttle.failures(Wire.address, name)[0] for name in names] == [1, 0, 0]
+    assert opened == ""
+
+
+@pytest.mark.parametrize("master", ["", "admin"])
+def test_master_users_send_no_mail(master: str) -> None:
+    """A master user cannot authenticate for another service than POP3."""
+    user = "ann" if master else "ann*admin"
+    need = Authenticate(AuthMethod.PASSWORD, user, Secret(b"other"), master=master)
+    asked, opened, _ = _by_master(need, SmtpWire())
+    assert (asked, opened) == ([], "")
+
+
+@pytest.mark.parametrize("method", [AuthMethod.TOKEN, AuthMethod.CERTIFICATE, AuthMethod.APOP])
+def test_only_passwords_name_master_users(method: AuthMethod) -> None:
+    """By other methods, the name of an account with a separator is just a name."""
+    need = Authenticate(method, "ann*admin", Secret(b"ann*admin"), b"<1@host>")
+    asked, opened, _ = _by_master(need, CertifiedInClear())
+    assert (asked, opened) == ([], "")
+
+
+def test_guesses_without_further_names() -> None:
+    """Without default domain, junk and master users, guesses count by account."""
+
+    async def guess() -> list[int]:
+        log, writer = event_log.configure_log("text", io.StringIO())
+        context = ServerContext(store=MemoryStore(), authenticator=Asked(), log=log)
+        need = Authenticate(AuthMethod.PASSWORD, "Ann", Secret(b"wrong"))
+        with contextlib.suppress(CredentialsError):
+            await cast("Any", _authenticator(context, Wire()).authenticate(need))
+        writer.close()
+        return [context.limits.throttle.failures(Wire.address, name)[0] for name in ("ann", "")]
+
+    assert asyncio.run(guess()) == [1, 0]

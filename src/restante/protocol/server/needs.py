@@ -94,7 +94,8 @@ class StartScram(Need[ScramExchange]):
 class Authenticate(Need[Identity]):
     """The client's identity, by its credentials. Throws Refusal [AUTH], equal for every reason.
 
-    `user` is empty if the credentials alone name the user. `response` is what the client sent:
+    `user` is empty if the credentials alone name the user. `master` is the user whose password it
+    is, if that one acts for `user`. `response` is what the client sent:
 
     PASSWORD     the password
     TOKEN        a bearer token, RFC 7628
@@ -108,6 +109,7 @@ class Authenticate(Need[Identity]):
     user: str
     response: Secret
     challenge: bytes | ScramExchange = b""
+    master: str = ""
 
 
 @dataclass(slots=True)

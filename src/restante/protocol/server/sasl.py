@@ -57,8 +57,12 @@ def plain(exchange: SaslExchange) -> Login:
     acting_for, name = _name(fields[0]), _name(fields[1])
     if not name:
         _not_understood()
-    _check_authority(acting_for, name)
-    return (yield from verification(name, Secret(fields[2])))
+    if acting_for in ("", name) or not exchange.session.settings.masters:
+        _check_authority(acting_for, name)
+        return (yield from verification(name, Secret(fields[2])))
+    need = verification(acting_for, Secret(fields[2]))
+    need.master = name
+    return (yield from need)
 
 
 def login(exchange: SaslExchange) -> Login:

@@ -21,6 +21,7 @@ class ProtocolSettings:
         refused_logins: failed logins that end the connection.
         apop: offer APOP. The greeting then ends in a timestamp. RFC 1939 section 7.
         language: the language of replies, for `LANG *`. RFC 6856 section 3.
+        masters: let a master user open the account of another; PLAIN may name both. RFC 4616.
         refused_token: the JSON that a client gets for an invalid token. RFC 7628 section 3.2.2.
     """
 
@@ -35,6 +36,7 @@ class ProtocolSettings:
     refused_logins: int = 25
     apop: bool = False
     language: str = "en"
+    masters: bool = False
     refused_token: str = '{"status":"invalid_token"}'  # noqa: S105  # a reply
 
 
@@ -72,7 +74,8 @@ class Identity:
         tls_required: reject the login without TLS.
         networks: those from which it can log in, such as "192.0.2.0/24"; () for all.
         app_password: the label of the app password that it used, "" for another credential.
-        credential: what names that app password; once it is revoked, the session should end.
+        master: the master user who opened the account, "" for the account's own user.
+        credential: what names the app password or master user, "" for the account's own password.
         maildrop: the maildrop that it opens, if it is not the account's own; else "".
     """
 
@@ -83,6 +86,7 @@ class Identity:
     networks: tuple[str, ...] = ()
     app_password: str = ""
     credential: str = ""
+    master: str = ""
     maildrop: str = ""
 
     @property

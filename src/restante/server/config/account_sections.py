@@ -99,6 +99,9 @@ class AccountsSection(ConfigSection):
     Attributes:
         app_passwords: The file of app passwords, which `pop3 user app-password` writes. They work
             with each source of accounts. Changes are loaded at once.
+        masters: A password file of master users. With its own password, admin opens the account of
+            ann as "ann*admin", or with ann as the authorization identity of PLAIN.
+        master_separator: The character between both names.
         users: The password file. Changes are loaded at once.
         pam: The PAM service, a file in /etc/pam.d.
         ldap: The URI of an LDAP directory, "ldap://HOST", "ldaps://HOST" or "ldapi://FILE". Of
@@ -130,6 +133,8 @@ class AccountsSection(ConfigSection):
     """
 
     app_passwords: Path | None = None
+    masters: Path | None = None
+    master_separator: Annotated[str, msgspec.Meta(pattern="^[!#$%&*+=^|~]$")] = "*"
     users: Path | None = None
     pam: str | None = None
     ldap: str | None = None

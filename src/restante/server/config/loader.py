@@ -206,13 +206,10 @@ def _useless_without_file(config: Config) -> Iterator[str]:
         yield "login.default_domain: names of system users have no domain; omit it"
     if config.lacks_names():
         reason = NEEDS_NAMES if config.accounts.pam else NEEDS_BASE
-        if config.accounts.app_passwords:
-            yield f"accounts.app_passwords: {reason}"
-        if config.tls.client_ca:
-            yield f"tls.client_ca: {reason}"
-        for key in ("jwks", "introspection"):
-            if getattr(config.tokens, key):
-                yield f"tokens.{key}: {reason}"
+        for name in NOT_WITHOUT_NAMES:
+            section, key = name.split(".")
+            if getattr(getattr(config, section), key):
+                yield f"{name}: {reason}"
 
 
 def _problem(value: object, kind: Any, name: str, decode: Decode) -> Iterator[str]:
@@ -345,6 +342,13 @@ MISSING_HINTS = {
     "cluster.postgresql_dsn_file": "set a file with the address of the database",
     "accounts.users": "set the password file here or with --users FILE; `pop3 user add` creates it",
 }
+NOT_WITHOUT_NAMES = (
+    "accounts.app_passwords",
+    "accounts.masters",
+    "tls.client_ca",
+    "tokens.jwks",
+    "tokens.introspection",
+)
 NEEDS_FILE = "requires accounts in a file (accounts.users); omit it"
 NEEDS_NAMES = "not supported with accounts.pam, because PAM knows an account only by its password"
 NEEDS_BASE = "requires ldap.base, because a bind alone knows an account only by its password"

@@ -62,5 +62,6 @@ class Config(ConfigSection):
             bad_commands_before_login=self.limits.bad_commands_before_login,
             bad_commands_after_login=self.limits.bad_commands_after_login,
             refused_logins=self.limits.refused_logins,
+            masters=self.accounts.masters is not None,
             refused_token=self.tokens.refused_token(),
         )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from restante.auth.interfaces import AccountDirectory
+    from restante.auth.masters import Masters
     from restante.protocol.secret import Secret
     from restante.server.connection.login_client import LoginClient
     from restante.server.context import ServerContext
@@ -73,24 +74,36 @@ class ConnectionAuthenticator:
 
     def authenticate(self, need: Authenticate) -> Identity | Awaitable[Identity]:
         """Return the identity of the client: at once, if the login cache has its password."""
-        self._guessed = need.user.lower()
-        if self._context.default_domain or self._context.junk_suffix:
+        context = self._context
+        if context.default_domain or context.junk_suffix or context.masters is not None:
             self._complete_name(need)
+        else:
+            self._guessed = need.user.lower()
         if self._exchange is not None:
             self._note_cancelled(need)
         if need.method is not AuthMethod.PASSWORD:
             by_scram = need.method is AuthMethod.SCRAM
             return self._check_answer(need) if by_scram else self._verify_throttled(need)
-        cache = self._context.login_cache
-        suspects = self._context.limits.throttle.has_recent_failures
-        if cache is not None and not suspects(self._transport.address, self._guessed):
-            cached = cache.cached_login(need.user, need.response)
+        suspects = context.limits.throttle.has_recent_failures
+        if not suspects(self._transport.address, self._guessed):
+            cache = context.login_cache
+            cached: Identity | Awaitable[Identity | None] | None
+            if need.master:
+                cached = self._cached_master(need)
+            else:
+                cached = None if cache is None else cache.cached_login(need.user, need.response)
             if isinstance(cached, Identity):
                 if not cached.networks or admits(cached, self._transport.address):
                     return cached
             elif cached is not None:
                 return self._confirm_or_verify(need, cached)
         return self._verify_throttled(need)
+
+    def _cached_master(self, need: Authenticate) -> Awaitable[Identity | None] | None:
+        """Return what is remembered of a master user; None where that is nothing."""
+        if self._masters is None:
+            return None
+        return self._masters.cached_login(need.user, need.master, need.response)
 
     async def _confirm_or_verify(
         self, need: Authenticate, cached: Awaitable[Identity | None]
@@ -122,12 +135,18 @@ class ConnectionAuthenticator:
     def _complete_name(self, need: Authenticate | StartScram) -> None:
         """Give the name its domain, and note by which name guesses count.
 
-        A guesser must not begin anew with ann and ann@example.com, with aNn, or a junk maildrop.
+        A guesser must not begin anew with ann and ann@example.com, with aNn, with a junk maildrop,
+        or with ann*admin and bob*admin. No account's name begins with "/".
         """
+        master = ""
+        if isinstance(need, Authenticate) and need.method is AuthMethod.PASSWORD:
+            if self._masters is not None and not need.master:
+                need.user, need.master = self._masters.split(need.user)
+            master = need.master
         need.user = user = with_domain(need.user, self._context.default_domain)
         if self._context.junk_suffix:
             user = without_suffix(user, self._context.junk_suffix)
-        self._guessed = user.lower()
+        self._guessed = f"/{master}".lower() if master else user.lower()
 
     def leave(self) -> None:
         """Note that the client is gone."""
@@ -188,7 +207,7 @@ class ConnectionAuthenticator:
     async def _check(self, need: Authenticate) -> Identity:
         match need.method:
             case AuthMethod.PASSWORD:
-                return await self._check_password(need.user, need.response)
+                return await self._check_password(need)
             case AuthMethod.TOKEN:
                 return await self._check_token(need.user, need.response)
             case AuthMethod.CERTIFICATE:
@@ -200,13 +219,25 @@ class ConnectionAuthenticator:
             case _:
                 assert_never(need.method)
 
-    async def _check_password(self, user: str, password: Secret) -> Identity:
+    async def _check_password(self, need: Authenticate) -> Identity:
         CLIENT_ADDRESS.set(self._transport.address)
-        verify, queue = self._context.authenticator.verify, self._context.hash_queue
+        queue = self._context.hash_queue
         if queue is None:
-            return await verify(user, password)
+            return await self._verify(need)
         async with queue.turn(client_network(self._transport.address)):
-            return await verify(user, password)
+            return await self._verify(need)
+
+    async def _verify(self, need: Authenticate) -> Identity:
+        if not need.master:
+            return await self._context.authenticator.verify(need.user, need.response)
+        if self._masters is None:
+            raise CredentialsError("master users read mail only")
+        return await self._masters.verify(need.user, need.master, need.response)
+
+    @property
+    def _masters(self) -> Masters | None:
+        """The master users, for POP3 only: none of them sends mail as another user."""
+        return None if self._transport.service else self._context.masters
 
     async def _check_token(self, user: str, token: Secret) -> Identity:
         if self._context.tokens is None:

@@ -38,15 +38,13 @@ class SessionLog:
 
     def logged_in(self, client: LoginClient, identity: Identity, method: str) -> None:
         """Log that a session has got its maildrop."""
-        self._log.info(
-            "login",
-            address=client.address,
-            user=identity.name,
-            method=method,
-            **(_special_credential(identity) if identity.app_password else {}),
-            tls=client.tls_version,
-            **_login_fields(client),
-        )
+        line = {"address": client.address, "user": identity.name, "method": method}
+        if identity.credential:
+            line |= _special_credential(identity)
+        line["tls"] = client.tls_version
+        if client.service:
+            line["service"] = client.service
+        self._log.info("login", **line, session=client.session_id)
 
     def login_failed(self, client: LoginClient, user: str, method: str, reason: str) -> None:
         """Log that credentials were wrong."""
@@ -127,7 +125,7 @@ class SessionLog:
         user = session.identity.name if session.identity else ""
         line: dict[str, object] = {"address": transport.address, "user": user}
         line["tls"] = transport.tls_version
-        if session.identity is not None and session.identity.app_password:
+        if session.identity is not None and session.identity.credential:
             line |= _special_credential(session.identity)
         if transport.proxied_tls is not None:
             line |= _certificate_at_proxy(transport.proxied_tls)
@@ -153,8 +151,9 @@ def _login_fields(client: LoginClient) -> dict[str, str]:
 
 
 def _special_credential(identity: Identity) -> dict[str, str]:
-    """Return what an identity used in place of its own credentials."""
-    return {"app_password": identity.app_password}
+    """Return what an identity used in place of its own credentials, nothing for these."""
+    used = {"master": identity.master, "app_password": identity.app_password}
+    return {key: value for key, value in used.items() if value}
 
 
 def _certificate_at_proxy(tls: ProxiedTls) -> dict[str, str | bool]:
