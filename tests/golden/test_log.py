@@ -26,6 +26,7 @@ ELSEWHERE = {
     "cluster": "tests/storage/cluster",
     "deleted_swept": "tests/server/test_deleted_sweep.py",
     "expired": "tests/server/test_expiry.py",
+    "hashes_replaced": "tests/auth/test_hash_upgrade.py",
     "incident": "tests/server/test_incidents.py",
     "kicked": "tests/server/control/test_service.py",
     "limit_reached": "tests/server/limits/test_limit_log.py",
