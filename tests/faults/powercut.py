@@ -103,6 +103,8 @@ def cut_session(
         if scenario.wrong_sizes:  # this session finds them
             bench.check_next_server(uids, sizes=False, delete=False)
         bench.undelete_all()
+        if scenario.wrong_sizes:
+            bench.check_next_server(uids, sizes=False, delete=False)
         bench.check_next_server(uids)
 
     told = _told_in_session(journal, ledger, frozenset((known or {}).values()))

@@ -172,6 +172,8 @@ def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Call]:
     if scenario.wrong_sizes:  # this session finds them, whatever became of those before
         bench.check_next_server(ledger.uids, sizes=False, delete=False)
     bench.undelete_all()
+    if scenario.wrong_sizes:  # of the restored ones, too
+        bench.check_next_server(ledger.uids, sizes=False, delete=False)
     bench.check_next_server(ledger.uids)
     return journal
 

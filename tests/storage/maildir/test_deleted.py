@@ -196,3 +196,11 @@ def test_an_unreadable_maildrop_is_reported(maildir: Path) -> None:
     swept = keeping(maildir).sweep_deleted(1, lambda place, problem: problems.append(place))
     assert asyncio.run(swept) == 1
     assert problems == [str(maildir)]
+
+
+def test_a_user_without_a_maildir(tmp_path: Path) -> None:
+    """A user without a Maildir has no removed messages, and none is made."""
+    store = MaildirStore(Layout(tmp_path), keep_deleted=True)
+    assert asyncio.run(store.list_deleted("bob")) == []
+    assert asyncio.run(store.undelete("bob", ["1.a"])) == []
+    assert not (tmp_path / "bob").exists()

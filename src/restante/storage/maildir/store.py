@@ -200,7 +200,10 @@ class MaildirStore:
 
     def _undelete(self, folder: Path, uids: frozenset[str]) -> list[DeletedMessage]:
         with as_store_error("removed mail cannot be restored", folder):
-            held = LockedMaildir.take(self._opening(str(folder)))
+            try:
+                held = LockedMaildir.take(self._opening(str(folder)))
+            except FileNotFoundError:
+                return []
             if held is None:
                 raise BusyError("a session holds the maildrop")
             try:
