@@ -106,6 +106,20 @@ def test_pipe_without_permission(site: Site) -> None:
     assert got == expected(LETTER, b"erna@example.com", b"carl@example.org", got)
 
 
+def test_full_maildrop(site: Site) -> None:
+    """Postfix keeps mail over a quota, and delivers it after the quota was raised."""
+    site.add("fritz@example.com")
+    users = site.folder / "users"
+    before = users.read_text()
+    users.write_text(before.rstrip("\n") + " quota_octets=100\n")
+    with running(site, MAIN) as mta:
+        mta.send(LETTER, "carl@example.org", "fritz@example.com")
+        mta.wait_for("dsn=4.2.2, status=deferred")
+        users.write_text(before)
+        got = site.retrieve("fritz@example.com")
+    assert got == expected(LETTER, b"fritz@example.com", b"carl@example.org", got)
+
+
 def test_the_same_by_a_pipe(site: Site) -> None:
     """Postfix delivers through a pipe to `pop3 deliver`, octet for octet."""
     main = MAIN.replace("virtual_transport = lmtp:unix:restante/lmtp\n", PIPE_MAIN)
