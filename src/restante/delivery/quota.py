@@ -78,7 +78,8 @@ class QuotaDelivery:
         return await self.store.deliver_within(owner, message, quota)
 
     def _note_removed(self, owner: str, message: RemovedMessage) -> None:
-        self.log.info("message_removed", user=account_of(owner), by="quota", **message._asdict())
+        facts = {key: value for key, value in message._asdict().items() if value is not None}
+        self.log.info("message_removed", user=account_of(owner), by="quota", **facts)
 
     async def find_quota(self, owner: str) -> Quota:
         """Return the quota that applies to an account. Raises UnavailableError."""
