@@ -55,6 +55,9 @@ def list_(name: str | None, passwords: AppPasswords, *, as_json: bool) -> None:
 @click.argument("label")
 @app_passwords_options
 def remove(name: str, label: str, passwords: AppPasswords) -> None:
-    """Revoke an app password. Sessions that use it end."""
+    """Revoke an app password.
+
+    A session that uses it goes on; `pop3 kick NAME` ends it.
+    """
     name = passwords.remove(name, label)
     click.echo(f"Revoked the app password {label} of {name}.")
