@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from restante.auth import passwd_file, password_hashing, scram
+from restante.auth.account_changes import AccountChanges
 from restante.auth.interfaces import PASSWORDS, CredentialsError, UnavailableError
 from restante.auth.login_cache import LoginCache
 from restante.auth.usernames import candidate_names
@@ -69,6 +70,7 @@ class FileAuthenticator:
         self._problem = ""  # why it cannot be used, as last logged
         self._vanished: frozenset[str] = frozenset()  # names, until they are surely meant to be
         self._vanished_until = 0.0
+        self._changes = AccountChanges()
         self._has_cut_line = False  # the last line had no end, and was left out
         self._accounts: dict[str, PasswdEntry] = {}
         self._in_lower_case: dict[str, PasswdEntry] = {}
@@ -193,6 +195,16 @@ class FileAuthenticator:
     def mechanisms_any(self) -> frozenset[str]:
         """Return the mechanisms that at least one account can use."""
         return PASSWORDS.union(self._scram_parameters)
+
+    def take_ended(self) -> frozenset[str]:
+        """Return the accounts whose sessions must end since the last call.
+
+        They were removed, locked, or given other credentials. Raises UnavailableError.
+        """
+        self.refresh()
+        now = self._clock()
+        in_doubt = self._vanished if now < self._vanished_until else frozenset[str]()
+        return self._changes.find_ended(self._accounts, in_doubt, now)
 
     def accounts(self) -> list[PasswdEntry]:
         """Return all accounts as the file had them when it was last read."""

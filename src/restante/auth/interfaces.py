@@ -131,6 +131,17 @@ class KnowsQuotas(Protocol):
         """
 
 
+@runtime_checkable
+class EndsSessions(Protocol):
+    """Accounts that know when sessions must end: after a removal, a lock, or a new password."""
+
+    def take_ended(self) -> frozenset[str]:
+        """Return the accounts whose sessions must end since the last call.
+
+        Raises UnavailableError.
+        """
+
+
 class AccountDirectory(Authenticator, Protocol):
     """An authenticator for SCRAM, APOP, tokens and the like, and for delivery."""
 

@@ -81,7 +81,7 @@ SECTIONS = {
             "commands.config:config",
             "Check the configuration file of `pop3 serve`, or show it with all defaults.",
         ),
-        "user": Subcommand("commands.user:user", "Add, change, list and remove accounts."),
+        "user": Subcommand("commands.user:user", "Add, change, lock, list and remove accounts."),
         "sessions": Subcommand(
             "commands.control:sessions", "Show the sessions of a running server."
         ),

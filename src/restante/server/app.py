@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from restante.net.addresses import format_host_port
 from restante.server import components, event_log
+from restante.server.account_watch import watching_accounts
 from restante.server.background import background_tasks
 from restante.server.config.loader import ConfigError
 from restante.server.config.server_sections import MOST_WORKERS
@@ -130,6 +131,7 @@ class _Application:
                 components.serving_metrics(metrics, context, certificates)
             )
             await stack.enter_async_context(sharing_with_peers(context))
+            await stack.enter_async_context(watching_accounts(context))
             for listener, sockets in opened:
                 await stack.enter_async_context(listener.serve(sockets, context))
             found = await stack.enter_async_context(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from restante.auth.scram import ScramKeys
     from restante.cli.options.app_passwords import AppPasswords
     from restante.cli.output.account_list import Form
+    from restante.server.config.schema import Config
 
 T = TypeVar("T")
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -48,6 +49,9 @@ class Accounts(Protocol):
 
     def remove(self, name: str) -> None:
         """Remove an account."""
+
+    def set_locked(self, name: str, *, locked: bool) -> str:
+        """Lock or unlock an account. Return what still locks it, "" if nothing does."""
 
     def print_all(self, form: Form) -> None:
         """Print all accounts, and what is wrong with some."""
@@ -99,6 +103,18 @@ class FileAccounts:
             passwd_file.read_lines(self._file)
             with passwd_file.edit(self._file) as lines:
                 del lines[self._find_line(lines, name)]
+
+    def set_locked(self, name: str, *, locked: bool) -> str:
+        """Add `nologin` to a line, or remove it. Return what else locks the account."""
+        from restante.auth import line_locks, passwd_file
+
+        change = line_locks.lock_line if locked else line_locks.unlock_line
+        with self._errors():
+            passwd_file.read_lines(self._file)
+            with passwd_file.edit(self._file) as lines:
+                place = self._find_line(lines, name)
+                lines[place] = change(lines[place])
+        return "" if locked else line_locks.find_lock(lines[place])
 
     def print_all(self, form: Form) -> None:
         """Print the accounts, and report invalid lines."""
@@ -176,6 +192,11 @@ class TableAccounts:
     def remove(self, name: str) -> None:
         """Delete a row."""
         self._require(name, found=_wait(self._table.remove(name)))
+
+    def set_locked(self, name: str, *, locked: bool) -> str:
+        """Update a row."""
+        self._require(name, found=_wait(self._table.set_locked(name, locked=locked)))
+        return ""
 
     def print_all(self, form: Form) -> None:
         """Print the accounts, as their pages come."""
@@ -255,11 +276,18 @@ def _find_configured(file: Path) -> Accounts:
     if dsn is None:
         raise click.UsageError(
             f"{file}: its accounts are neither in a file nor in the table of a cluster;"
-            " change them where they are"
+            f" change them where they are{_advice(config)}"
         )
     from restante.auth.postgresql_accounts import AccountTable
 
     return TableAccounts(AccountTable(dsn), app_passwords)
+
+
+def _advice(config: Config) -> str:
+    """Return how to lock an account in its source, for an administrator in a hurry."""
+    if config.accounts.pam:
+        return ", such as by `usermod --lock --expiredate 1 NAME`; then run `pop3 kick NAME`"
+    return "; a column `nologin` in the query's row locks one; then run `pop3 kick NAME`"
 
 
 def _wait(work: Awaitable[T]) -> T:

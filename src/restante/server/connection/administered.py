@@ -12,7 +12,7 @@ from restante.server.connection import phases
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from restante.protocol.server.session import Session
     from restante.server.connection.backend import SessionBackend
@@ -78,10 +78,20 @@ class AdministeredConnection:
         if self._begun < kicks.get(self._backend.user, 0):
             self.stop(EndReason.KICKED)
 
+    def stop_if_changed(self, users: Collection[str]) -> None:
+        """Stop the session if its user's account was removed, locked or changed."""
+        if self._backend.user in users:
+            self.stop(EndReason.ACCOUNT)
+
     def stop_if_lost(self) -> None:
         """Stop a session that no longer holds its maildrop."""
         if self._backend.lost:
             self.stop(EndReason.LOST)
+
+    @property
+    def user(self) -> str:
+        """The user who has logged in, or waits for the maildrop; "" before that."""
+        return self._backend.user
 
     @property
     def logged_in(self) -> bool:

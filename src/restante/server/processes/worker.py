@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from restante.server import components, system
+from restante.server.account_watch import watching_accounts
 from restante.server.background import background_tasks
 from restante.server.listener import accept_connections, close_sockets
 from restante.server.peers import sharing_with_peers
@@ -159,6 +160,7 @@ async def _serve(
     async with (
         open_store(context.store),
         sharing_with_peers(context),
+        watching_accounts(context),
         control,
         contextlib.AsyncExitStack() as metrics,
     ):

@@ -1,0 +1,85 @@
+"""Ends the sessions of accounts that were removed, locked or changed, in each process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, TypeGuard
+
+from restante.auth.interfaces import CredentialsError, EndsSessions, UnavailableError
+from restante.auth.password_only import PasswordOnlyAccounts
+from restante.server.connection.administered import AdministeredConnection
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from restante.auth.interfaces import AccountDirectory
+    from restante.server.context import ServerContext
+
+PAUSE = 1.0  # seconds between two checks of a file
+LOOKUP_PAUSE = 30.0  # seconds between two rounds of questions to a database
+
+
+class AccountWatch:
+    """Checks the accounts of the sessions of this process."""
+
+    def __init__(self, context: ServerContext) -> None:
+        self._context = context
+
+    async def run(self) -> None:
+        """Check again and again, until cancelled."""
+        changes = isinstance(self._context.authenticator, EndsSessions)
+        while True:
+            try:
+                await self.check()
+            except UnavailableError:
+                pass  # each login says so; the sessions go on
+            except Exception:  # no other code would restart the loop
+                self._context.log.exception("incident", what="changed accounts are not noticed")
+            await asyncio.sleep(PAUSE if changes else LOOKUP_PAUSE)
+
+    async def check(self) -> None:
+        """End the sessions of accounts that may not log in any more. Raises UnavailableError."""
+        accounts = self._context.authenticator
+        if isinstance(accounts, EndsSessions):
+            self._stop(accounts.take_ended())
+        elif _identifies(accounts):
+            self._stop(await self._find_refused(accounts))
+
+    async def _find_refused(self, accounts: AccountDirectory) -> frozenset[str]:
+        """Return the users that could not log in now, one question at a time.
+
+        Raises UnavailableError.
+        """
+        refused = set()
+        users = {each.user for each in self._context.connections if _is_session(each)}
+        for user in users:
+            try:
+                await accounts.identify(user)
+            except CredentialsError:
+                refused.add(user)
+        return frozenset(refused)
+
+    def _stop(self, users: frozenset[str]) -> None:
+        if users:
+            for connection in self._context.connections:
+                if isinstance(connection, AdministeredConnection):
+                    connection.stop_if_changed(users)
+
+
+@contextlib.asynccontextmanager
+async def watching_accounts(context: ServerContext) -> AsyncIterator[None]:
+    """Check the accounts while the block runs."""
+    task = asyncio.create_task(AccountWatch(context).run())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def _identifies(accounts: object) -> TypeGuard[AccountDirectory]:
+    return hasattr(accounts, "identify") and not isinstance(accounts, PasswordOnlyAccounts)
+
+
+def _is_session(connection: object) -> TypeGuard[AdministeredConnection]:
+    return isinstance(connection, AdministeredConnection) and connection.logged_in

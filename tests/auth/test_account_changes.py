@@ -1,0 +1,55 @@
+"""Which accounts must log in anew."""
+
+from __future__ import annotations
+
+import pytest
+
+from restante.auth.account_changes import AccountChanges
+from restante.auth.passwd_entry import PasswdEntry
+
+OLD, NEW = "$6$saltsalt$" + "x" * 86, "$6$saltsalt$" + "y" * 86
+KEYS = "scram-sha-256=4096,c2FsdA==,c3RvcmVkIGtleSBvZiAzMiBvY3RldHMgLi4uLi4uLi4=,eA=="
+
+
+def ended(before: str, after: str | None) -> bool:
+    """Return whether sessions must end after a change of the line."""
+    changes = AccountChanges()
+    assert not changes.find_ended({"ann": PasswdEntry.parse(before)}, (), 0)
+    accounts = {"ann": PasswdEntry.parse(after)} if after else {}
+    found = changes.find_ended(accounts, (), 0)
+    assert not changes.find_ended(accounts, (), 0)
+    return found == {"ann"}
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        None, f"ann:{NEW}", f"ann:{OLD}::::::nologin", f"ann:!{OLD}", f"ann:{OLD}::::::secret=x",
+    ],
+)  # fmt: skip
+def test_end(after: str | None) -> None:
+    """Sessions end when the account is removed, locked, or has another password."""
+    assert ended(f"ann:{OLD}", after)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [f"ann:{OLD}", f"ann:{OLD}::::::login_delay=5", "ann:$argon2id$v=19$m=65536,t=3,p=4$c2FsdA$eA"],
+)
+def test_go_on(after: str) -> None:
+    """Sessions go on when something else changes, and when a login hashed the password anew."""
+    assert not ended(f"ann:{OLD}", after)
+
+
+def test_unlock() -> None:
+    """An account that was locked before has no sessions to end."""
+    assert not ended(f"ann:{OLD}::::::nologin", f"ann:{OLD}")
+
+
+def test_doubt() -> None:
+    """A name that may come back is not ended, until it is sure that it does not."""
+    changes, ann = AccountChanges(), PasswdEntry.parse(f"ann:{OLD}")
+    changes.find_ended({"ann": ann}, (), 0)
+    gone: dict[str, PasswdEntry] = {}
+    assert changes.find_ended(gone, {"ann"}, 0) == frozenset()
+    assert changes.find_ended(gone, (), 0) == {"ann"}

@@ -1,0 +1,104 @@
+"""Sessions of accounts that were removed, locked or changed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from restante.auth.interfaces import CredentialsError, UnavailableError
+from restante.auth.password_only import PasswordOnlyAccounts
+from restante.protocol.secret import Secret
+from restante.protocol.server.settings import Identity
+from restante.server.account_watch import AccountWatch
+from support.command import pop3
+from support.live import Live, serving, wait_until
+from support.passwords import Passwords
+from support.process import Served
+from support.process import serving as serving_process
+from support.workers import log_in
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server with two workers."""
+    with serving_process(tmp_path_factory.mktemp("watch"), "--workers", "2") as server:
+        server.add("ann", "secret")
+        yield server
+
+
+def test_lock(served: Served) -> None:
+    """`pop3 user lock` ends the sessions at all workers; then the password is refused."""
+    before = served.users.read_text()
+    with served.connect() as ann:
+        ann.log_in("ann", "secret")
+        ran = pop3("user", "lock", "ann", "--users", served.users)
+        assert (ran.code, ran.out.split(".")[0]) == (0, "Locked ann")
+        assert ann.read_all() == b""
+    wait_until(lambda: "was removed, locked or changed" in served.log.read_text())
+    with served.connect() as ann:
+        ann.read_line()
+        assert log_in(ann, "ann").startswith(b"-ERR [AUTH]")
+    assert pop3("user", "unlock", "ann", "--users", served.users).code == 0
+    assert served.users.read_text().split() == [line.rstrip(" ") for line in before.split()]
+    with served.connect() as ann:
+        ann.log_in("ann", "secret")
+
+
+def test_still_locked(tmp_path: Path) -> None:
+    """`pop3 user unlock` names another lock, and ends with 1."""
+    users = tmp_path / "users"
+    users.write_text("ann:!$6$salt$x::::::nologin\n")
+    ran = pop3("user", "unlock", "ann", "--users", users)
+    assert (ran.code, "still locked by its hash" in ran.err) == (1, True)
+
+
+class Accounts(Passwords):
+    """Accounts in a database."""
+
+    error: Exception | None = None
+
+    async def identify(self, user: str) -> Identity:
+        if self.error:
+            raise self.error
+        return Identity(user)
+
+
+def check(live: Live) -> None:
+    """Check once, as the server does again and again."""
+    with contextlib.suppress(UnavailableError):
+        live.call(AccountWatch(live.context).check())
+
+
+@pytest.mark.parametrize(
+    ("error", "ended"), [(CredentialsError(), True), (UnavailableError(), False)]
+)
+def test_database(error: Exception, ended: bool) -> None:  # a parameter
+    """Sessions of an account that a database refuses end; they go on while it does not answer."""
+    accounts = Accounts()
+    accounts.known["ann"] = "secret"
+    with serving(authenticator=accounts) as live, live.connect() as client:
+        client.log_in("ann", "secret")
+        check(live)
+        assert client.say("NOOP").startswith(b"+OK")
+        accounts.error = error
+        check(live)
+        if ended:
+            assert client.read_all() == b""
+        else:
+            assert client.say("NOOP").startswith(b"+OK")
+
+
+def test_source_without_a_lookup() -> None:
+    """Sessions go on where the source can only check passwords, such as PAM."""
+
+    class OnlyPasswords(PasswordOnlyAccounts):
+        async def verify(self, user: str, password: Secret) -> Identity:
+            return Identity(user)
+
+    with serving(authenticator=OnlyPasswords()) as live, live.connect() as client:
+        client.log_in("ann", "secret")
+        check(live)
+        assert client.say("NOOP").startswith(b"+OK")
