@@ -59,7 +59,8 @@ class Log:
         wait_until(lambda: all(self._count(event) >= events.count(event) for event in events))
         text = self._new()
         self._seen += len(text)
-        text = re.sub(r"\b(pid|worker|uid|age|session)=\S+", r"\1=ID", masked(text, self.found))
+        keys = "pid|worker|uid|age|session|held_by"
+        text = re.sub(rf"\b({keys})=\S+", r"\1=ID", masked(text, self.found))
         self.parts.append((title, "\n".join(sorted(set(text.splitlines())))))
 
     def _count(self, event: str) -> int:

@@ -6,9 +6,10 @@ accounts), `pam`, `ldap_accounts`, `postgresql` and `mysql`. What all databases 
 `mysql_query`. `account_rows` reads the settings of an account from a row or an entry.
 `postgresql_accounts` changes the accounts that a cluster has of its own. `hash_upgrade` and
 `sql_hash_upgrade` replace weak hashes. `oauth` and `issuer` verify bearer tokens. `passwd_file` and
-`passwd_entry` parse the file, `dovecot_fields` and `locks` its extra fields. `usernames` prepares
-names, `password_hashing`, `hash_schemes` and `scram` hold the cryptography, and `login_cache`
-remembers logins.
+`passwd_entry` parse the file, `dovecot_fields` and `locks` its extra fields. `line_locks` changes a
+lock, and `account_changes` finds the accounts whose sessions must end. `usernames` prepares names,
+`password_hashing`, `hash_schemes` and `scram` hold the cryptography, and `login_cache` remembers
+logins.
 
 Always: an unknown name and a wrong password cost the same work and get the same reply. A backend
 in trouble raises UnavailableError and never says that a name is unknown. A lock locks every

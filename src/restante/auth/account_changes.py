@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restante.auth.password_hashing import without_scheme
+from restante.auth.password_hashing import is_weak
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -58,10 +58,5 @@ def _secret_of(entry: PasswdEntry) -> bytes:
 
 def _is_upgrade(before: PasswdEntry, after: PasswdEntry) -> bool:
     """Tell whether the same password was hashed by a better scheme, as a login may do it."""
-    return _scheme(before.hash) != _scheme(after.hash) and before.scram == after.scram
-
-
-def _scheme(stored: str) -> str:
-    bare = without_scheme(stored)
-    named = stored[: len(stored) - len(bare)]
-    return named + bare.split("$")[1] if bare.startswith("$") else named
+    replaced = is_weak(before.hash) and not is_weak(after.hash)
+    return replaced and before.scram == after.scram

@@ -9,7 +9,8 @@ them; `deadlines` and `client_bounds` are theirs. `connection` is one client, `t
 `limits` what holds for all clients together, `event_log` the log, where `session_ids` tie events
 and `removal_log` has removed messages. `background`, `expiry`, `deleted_sweep` and `upkeep` run by
 the clock, and so does `peers`, which lets the nodes of a cluster know of each other. Through
-`control`, an administrator sees and ends sessions.
+`control`, an administrator sees and ends sessions; `account_watch` ends those of locked accounts,
+and `holders` finds the one that has a maildrop.
 
 Always: a client never sees an exception's text. Whatever a peer, a disk or another program does,
 time, memory, threads and log are bounded: docs/reference/bounds.md.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from restante.auth.interfaces import CredentialsError, EndsSessions, UnavailableError
 from restante.auth.password_only import PasswordOnlyAccounts
+from restante.auth.wrapped_accounts import WrappedAccounts
 from restante.server.connection.administered import AdministeredConnection
 
 if TYPE_CHECKING:
@@ -25,10 +26,13 @@ class AccountWatch:
 
     def __init__(self, context: ServerContext) -> None:
         self._context = context
+        self._accounts: object = context.authenticator
+        while isinstance(self._accounts, WrappedAccounts):  # app passwords and the like
+            self._accounts = self._accounts.accounts
 
     async def run(self) -> None:
         """Check again and again, until cancelled."""
-        changes = isinstance(self._context.authenticator, EndsSessions)
+        changes = isinstance(self._accounts, EndsSessions)
         while True:
             try:
                 await self.check()
@@ -40,7 +44,7 @@ class AccountWatch:
 
     async def check(self) -> None:
         """End the sessions of accounts that may not log in any more. Raises UnavailableError."""
-        accounts = self._context.authenticator
+        accounts = self._accounts
         if isinstance(accounts, EndsSessions):
             self._stop(accounts.take_ended())
         elif _identifies(accounts):

@@ -85,6 +85,8 @@ def build_context(
         junk_suffix=config.mail.junk_suffix if config.mail.junk else "",
         default_domain=config.login.default_domain or "",
         masters=build_masters(config, accounts, log),
+        take_over=config.login.take_over,
+        control=config.control.folder if shared else None,
         tokens=tokens,
         utf8_headers=config.mail.utf8_headers,
         offer=_offers(config, accounts, tokens=tokens is not None),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from restante.auth.interfaces import CachesLogins
 from restante.protocol.server.settings import AuthOffer, ProtocolSettings
 from restante.server.connection.session_log import SessionLog
+from restante.server.holders import MaildropHolders
 from restante.server.limits.fair_queue import FairQueue
 from restante.server.limits.limit_log import LimitLog
 from restante.server.limits.server_limits import ServerLimits
@@ -18,6 +19,7 @@ from restante.storage.utf8_downgrade.maildrop import DowngradeCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import structlog
 
@@ -45,6 +47,8 @@ class ServerContext:
     lock_timeout: float = 3  # for a maildrop that another session holds
     write_timeout: float = 600  # for a peer that reads no octet of a reply
     junk_suffix: str = ""  # of login names that open the junk maildrop; "" for none
+    take_over: bool = False  # a login ends an idle session of its user that holds the maildrop
+    control: Path | None = None  # the folder of the control sockets of all workers
     default_domain: str = ""  # of login names and recipients without one
     keep_deleted: int | None = None  # days for which the store keeps removed messages
     masters: Masters | None = None
@@ -57,6 +61,7 @@ class ServerContext:
     observer: ServerObserver | None = None  # where the server measures itself
 
     limit_log: LimitLog = field(init=False)  # of limits that are reached
+    holders: MaildropHolders = field(init=False)  # of maildrops
     session_log: SessionLog = field(init=False)  # of clients
     removal_log: RemovalLog = field(init=False)  # of messages
     open_cached: OpenCached | None = field(init=False)  # of the store, where it has such a way
@@ -68,6 +73,7 @@ class ServerContext:
         at_once: int | None = getattr(accounts, "at_once", None)
         derived = {
             "limit_log": LimitLog(self.log, observer=self.observer),
+            "holders": MaildropHolders(self.connections, self.control),
             "session_log": SessionLog(self.log),
             "removal_log": RemovalLog(self.log),
             "open_cached": store.open_cached if isinstance(store, OpensCached) else None,

@@ -48,6 +48,7 @@ class EndReason(Enum):
     FULL_ADDRESS = "too many connections from the address"
     SHUTDOWN = "shutdown"
     KICKED = "ended by an administrator"
+    TAKEN_OVER = "a new login of the user"
     ACCOUNT = "the account was removed, locked or changed"
     LOST = "another node may have the maildrop"
     NO_PROXY = "no proxy header"

@@ -26,6 +26,8 @@ class LoginSection(ConfigSection):
         scram_plus: "auto" announces the -PLUS forms on TLS 1.2. On TLS 1.3 clients require the
             binding tls-exporter, which Python does not support, and some do not fall back. "always"
             announces them on TLS 1.3, too, with tls-server-end-point.
+        take_over: A login ends an idle session of the same user, instead of [IN-USE]. A session in
+            the middle of a command stays. With workers, `control.folder` is required.
         apop: Offer APOP for accounts with a shared secret.
         cram_md5: Offer CRAM-MD5 for accounts with a shared secret.
     """
@@ -35,6 +37,7 @@ class LoginSection(ConfigSection):
     delay: Annotated[int, msgspec.Meta(ge=1, le=86_400)] | None = None
     scram: Literal["auto", "always", "never"] = "auto"
     scram_plus: Literal["auto", "always"] = "auto"
+    take_over: bool = False
     apop: bool = False
     cram_md5: bool = False
 

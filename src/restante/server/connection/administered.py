@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Collection, Mapping
 
+    from restante.protocol.lines import LineBuffer
     from restante.protocol.server.session import Session
     from restante.server.connection.backend import SessionBackend
     from restante.server.connection.phases import ConnectionPhase
@@ -62,6 +63,7 @@ class AdministeredConnection:
     _transport: asyncio.Transport
     _begun: float
     _octets_in: int
+    _lines: LineBuffer
     _stopping: EndReason | None = None  # why it ends when it next waits for a line
 
     def stop(self, why: EndReason = EndReason.SHUTDOWN) -> None:
@@ -78,6 +80,16 @@ class AdministeredConnection:
         if self._begun < kicks.get(self._backend.user, 0):
             self.stop(EndReason.KICKED)
 
+    def stop_if_idle(self) -> bool:
+        """Stop a session that has its maildrop and waits for a command; return whether it does.
+
+        A part of a command counts as a command. As in each end but QUIT, no message is removed.
+        """
+        if self.phase is not phases.COMMAND or not self._backend.logged_in or self._lines:
+            return False
+        self.stop(EndReason.TAKEN_OVER)
+        return True
+
     def stop_if_changed(self, users: Collection[str]) -> None:
         """Stop the session if its user's account was removed, locked or changed."""
         if self._backend.user in users:
@@ -92,6 +104,12 @@ class AdministeredConnection:
     def user(self) -> str:
         """The user who has logged in, or waits for the maildrop; "" before that."""
         return self._backend.user
+
+    @property
+    def held_maildrop(self) -> str:
+        """The owner of the maildrop that the session holds, "" for none."""
+        identity = self._session.identity
+        return identity.owner if identity is not None and self._backend.logged_in else ""
 
     @property
     def logged_in(self) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import socket
 import time
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from restante.protocol.errors import ResponseCode
 from restante.protocol.server.needs import (
     Authenticate,
     CommitDeletions,
@@ -21,7 +23,7 @@ from restante.protocol.server.needs import (
 from restante.server.connection.authentication import ConnectionAuthenticator
 from restante.server.error_replies import LoginDelayError, TooManySessionsError, reply_for
 from restante.server.removal_log import LoggedRemoval
-from restante.storage.interfaces import DelaysLogins, PartialRemovalError, TooSoonError
+from restante.storage.interfaces import BusyError, DelaysLogins, PartialRemovalError, TooSoonError
 from restante.storage.utf8_downgrade.maildrop import DowngradedMaildrop
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from restante.protocol.errors import Refusal
     from restante.protocol.server.maildrop import MessageList
     from restante.protocol.server.needs import AuthMethod
+    from restante.protocol.server.settings import Identity
+    from restante.server.connection.administered import SessionFacts
     from restante.server.connection.transport import ClientTransport
     from restante.server.connection.write_buffer import WriteBuffer
     from restante.server.context import ServerContext
@@ -180,9 +184,28 @@ class SessionBackend:
         if isinstance(need, LockMaildrop):
             foreseen = reply_for(error) is not None
             reason = str(error if foreseen else refusal)
-            log = self._context.session_log
-            log.login_refused(self._transport, need.identity.name, refusal, reason)
+            if refusal.code is ResponseCode.IN_USE:
+                self._explain_in_use(need.identity, refusal, reason)
+            else:
+                log = self._context.session_log
+                log.login_refused(self._transport, need.identity.name, refusal, reason)
         return refusal
+
+    def _explain_in_use(self, identity: Identity, refusal: Refusal, reason: str) -> None:
+        """Log a login that met another session, and which one, at this or another worker."""
+        context, client = self._context, self._transport
+
+        def write(holder: SessionFacts | None) -> None:
+            context.session_log.login_refused(client, identity.name, refusal, reason, holder)
+
+        async def find() -> None:
+            write(await context.holders.find(identity.owner))
+
+        holder = context.holders.find_here(identity.owner)
+        if holder is not None or context.control is None:
+            write(holder)
+        else:
+            context.connections.spawn(find())
 
     def _lock(self, need: LockMaildrop) -> MessageList | Awaitable[MessageList]:
         """Open the maildrop: at once if the store has it at hand and headers go as stored."""
@@ -219,7 +242,18 @@ class SessionBackend:
             raise
 
     async def _acquire(self, owner: str, delay: int | None) -> LockedMaildrop:
-        store, patience = self._context.store, self._context.lock_timeout
+        """Lock the maildrop, and end an idle session that has it where that is configured."""
+        context = self._context
+        if context.take_over:
+            with contextlib.suppress(BusyError):
+                return await self._wait_for_lock(owner, 0, delay)
+            await context.holders.stop_idle(owner)
+        return await self._wait_for_lock(owner, context.lock_timeout, delay)
+
+    async def _wait_for_lock(
+        self, owner: str, patience: float, delay: int | None
+    ) -> LockedMaildrop:
+        store = self._context.store
         if delay is None or not isinstance(store, DelaysLogins):
             return await store.acquire(owner, patience)
         try:

@@ -21,13 +21,13 @@ HUNG_UP_ON = frozenset(
     {
         EndReason.BAD_COMMANDS, EndReason.REFUSED_LOGINS, EndReason.ENDLESS_LINE, EndReason.HTTP,
         EndReason.FULL, EndReason.FULL_ADDRESS, EndReason.SHUTDOWN, EndReason.KICKED,
-        EndReason.ACCOUNT, EndReason.LOST, EndReason.BROKEN,
+        EndReason.TAKEN_OVER, EndReason.ACCOUNT, EndReason.LOST, EndReason.BROKEN,
     }
 )  # fmt: skip
 """Ends that meet a peer in mid-sentence: closing at once would reset the connection, and the reply
 that says why, or the last one, would be lost with it."""
 
-STOPPED = frozenset({EndReason.SHUTDOWN, EndReason.KICKED, EndReason.ACCOUNT})
+STOPPED = frozenset({EndReason.SHUTDOWN, EndReason.KICKED, EndReason.TAKEN_OVER, EndReason.ACCOUNT})
 """Ends that the server gives to a session which may be between two commands."""
 
 NOT_BEGUN = Session()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from typing import TYPE_CHECKING
 
 from restante.protocol.errors import Refusal, ResponseCode, TlsRequired
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from restante.protocol.server.session import EndReason, Session
     from restante.protocol.server.settings import Identity
+    from restante.server.connection.administered import SessionFacts
     from restante.server.connection.login_client import LoginClient
     from restante.server.connection.proxy_protocol import ProxiedTls
     from restante.server.connection.transport import ClientTransport
@@ -57,8 +59,18 @@ class SessionLog:
             **_login_fields(client),
         )
 
-    def login_refused(self, client: LoginClient, user: str, refusal: Refusal, reason: str) -> None:
-        """Log a login that failed for another reason than wrong credentials."""
+    def login_refused(
+        self,
+        client: LoginClient,
+        user: str,
+        refusal: Refusal,
+        reason: str,
+        holder: SessionFacts | None = None,
+    ) -> None:
+        """Log a login that failed for another reason than wrong credentials.
+
+        `holder` is the session that holds the maildrop.
+        """
         self._log.warning(
             "login_refused",
             address=client.address,
@@ -66,6 +78,7 @@ class SessionLog:
             code=refusal.code.value if refusal.code else "",
             reason=reason,
             **_login_fields(client),
+            **(_holder_fields(holder) if holder is not None else {}),
         )
 
     def refusal_for(self, client: LoginClient, user: str, error: BaseException) -> Refusal:
@@ -148,6 +161,12 @@ def _login_fields(client: LoginClient) -> dict[str, str]:
     if client.service:
         return {"service": client.service, "session": client.session_id}
     return {"session": client.session_id}
+
+
+def _holder_fields(holder: SessionFacts) -> dict[str, str]:
+    """Return the session that holds a maildrop, its address, and its begin."""
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(holder.since))
+    return {"held_by": holder.session, "held_from": holder.address, "held_since": since}
 
 
 def _special_credential(identity: Identity) -> dict[str, str]:

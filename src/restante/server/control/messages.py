@@ -20,6 +20,8 @@ class Action(StrEnum):
 
     SESSIONS = "sessions"  # describe them
     KICK = "kick"  # end those of a user, of an address, or of an id
+    HOLDER = "holder"  # describe the session that holds the maildrop of a user
+    TAKE_OVER = "take over"  # end that session, if it waits for a command
     STATUS = "status"  # describe itself
 
 

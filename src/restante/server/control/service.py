@@ -67,6 +67,11 @@ class ControlService:
                 reply.sessions = [facts async for _, facts in self._describe_each()]
             case Action.KICK:
                 await self._kick(request.who, uid, reply)
+            case Action.HOLDER:
+                holder = self._context.holders.find_here(request.who)
+                reply.sessions = [holder] if holder is not None else []
+            case Action.TAKE_OVER:
+                reply.sessions = self._context.holders.stop_idle_here(request.who)
             case Action.STATUS:
                 reply.status = self._status()
         return reply
