@@ -34,7 +34,7 @@ class KeepsQuota(Store, Protocol):
     """
 
     async def deliver_within(self, owner: str, message: bytes, quota: Quota) -> StoredWithin:
-        """Deliver as `deliver` does, if `owner` then has no more mail than `quota` allows.
+        """Deliver `message` as `deliver` does, if `owner` then has no more than `quota` allows.
 
         Raises OverQuotaError, and what `deliver` raises.
         """

@@ -38,10 +38,10 @@ class KeepsDeleted(Protocol):
         """
 
     async def undelete(self, owner: str, uids: Collection[str]) -> Sequence[DeletedMessage]:
-        """Restore removed messages with these unique-ids, durably, and return them.
+        """Restore the removed messages of `owner` that have the unique-ids `uids`, durably.
 
-        A message whose unique-id is in the maildrop already is not restored. Raises BusyError,
-        StoreError.
+        Returns them. A message whose unique-id is in the maildrop already is not restored. Raises
+        BusyError, StoreError.
         """
 
     async def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> int:
