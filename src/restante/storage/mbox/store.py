@@ -303,20 +303,21 @@ class MboxStore:
             place = self._place(owner, undo)
             self._check_folder(place)
             file = self._lock_to_write(owner, place, undo)
-            begin = os.fstat(file).st_size
-            usage = MailUsage(begin, 0)
+            usage, stored = MailUsage(os.fstat(file).st_size, 0), 0
             if quota.messages is not None:
                 known = refresh(file, self._snapshots.get(owner))
                 self._snapshots.keep(owner, known)
                 usage = usage._replace(messages=len(known.entries))
 
             def require(octets: int) -> None:
+                nonlocal stored
+                stored = octets
                 if not quota.allows(usage.plus(octets)):
                     raise OverQuotaError("the mbox has reached its quota")
 
+            # From here on nothing may fail: the message is delivered, and its sender must know.
             uid = delivery.deliver(place, file, message, require)
-            octets = os.fstat(file).st_size - begin
-            return StoredWithin(uid, octets, usage.plus(octets), quota)
+            return StoredWithin(uid, stored, usage.plus(stored), quota)
 
     def _lock_to_write(self, owner: str, place: MboxPaths, undo: contextlib.ExitStack) -> int:
         """Open an mbox, made if it is missing, and hold its locks. Raises OSError, StoreError."""
