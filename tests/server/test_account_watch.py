@@ -91,6 +91,30 @@ def test_database(error: Exception, ended: bool) -> None:  # a parameter
             assert client.say("NOOP").startswith(b"+OK")
 
 
+def test_source_with_a_lookup_of_its_own() -> None:
+    """Sessions end where a source of passwords can look accounts up, such as SQL and LDAP."""
+
+    class Database(PasswordOnlyAccounts):
+        locked = False
+
+        async def verify(self, user: str, password: Secret) -> Identity:
+            return Identity(user)
+
+        async def identify(self, user: str) -> Identity:
+            if self.locked:
+                raise CredentialsError
+            return Identity(user)
+
+    accounts = Database()
+    with serving(authenticator=accounts) as live, live.connect() as client:
+        client.log_in("ann", "secret")
+        check(live)
+        assert client.say("NOOP").startswith(b"+OK")
+        accounts.locked = True
+        check(live)
+        assert client.read_all() == b""
+
+
 def test_source_without_a_lookup() -> None:
     """Sessions go on where the source can only check passwords, such as PAM."""
 

@@ -82,7 +82,9 @@ async def watching_accounts(context: ServerContext) -> AsyncIterator[None]:
 
 
 def _identifies(accounts: object) -> TypeGuard[AccountDirectory]:
-    return hasattr(accounts, "identify") and not isinstance(accounts, PasswordOnlyAccounts)
+    """Return whether a source can look an account up without its password."""
+    identify = getattr(type(accounts), "identify", None)
+    return identify not in (None, PasswordOnlyAccounts.identify)
 
 
 def _is_session(connection: object) -> TypeGuard[AdministeredConnection]:
