@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -78,13 +79,16 @@ def test_take_over_at_another_worker(tmp_path: Path) -> None:
 
 
 def test_in_use_at_another_worker(tmp_path: Path) -> None:
-    """The log names a session at another worker."""
-    config = "[control]\nfolder = 'control'\n[timeouts]\nlock = 0\n"
+    """The log names a session at another worker, and so does the reply, to its user alone."""
+    config = "[control]\nfolder = 'control'\n[timeouts]\nlock = 0\n[login]\nname_holder = true\n"
     with working(tmp_path, config) as two, ExitStack() as stack:
         two.served.add("ann", "secret", LETTER)
         first, second = two.at_each(stack, two.greeted).values()
         log_in(first, "ann")
-        assert log_in(second, "ann").startswith(b"-ERR [IN-USE]")
+        said = log_in(second, "ann")
+        named = rb"-ERR \[IN-USE\] A session from 127\.0\.0\.1 holds this maildrop since 2.* UTC\."
+        assert re.match(named, said), said
+        assert b"127.0.0.1" not in log_in(second, "ann", "guess")
         two.wait_for("login_refused")
         assert " held_from=127.0.0.1 " in two.events("login_refused")[0]
 

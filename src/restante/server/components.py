@@ -86,6 +86,7 @@ def build_context(
         default_domain=config.login.default_domain or "",
         masters=build_masters(config, accounts, log),
         take_over=config.login.take_over,
+        name_holder=config.login.name_holder,
         control=config.control.folder if shared else None,
         tokens=tokens,
         utf8_headers=config.mail.utf8_headers,

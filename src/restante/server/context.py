@@ -48,6 +48,7 @@ class ServerContext:
     write_timeout: float = 600  # for a peer that reads no octet of a reply
     junk_suffix: str = ""  # of login names that open the junk maildrop; "" for none
     take_over: bool = False  # a login ends an idle session of its user that holds the maildrop
+    name_holder: bool = False  # in the reply [IN-USE]
     control: Path | None = None  # the folder of the control sockets of all workers
     default_domain: str = ""  # of login names and recipients without one
     keep_deleted: int | None = None  # days for which the store keeps removed messages

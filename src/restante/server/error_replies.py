@@ -5,6 +5,8 @@ RFC 2449 section 8, RFC 3206.
 
 from __future__ import annotations
 
+import time
+
 from restante.auth.interfaces import (
     ClientCertificateError,
     CredentialsError,
@@ -37,6 +39,16 @@ class TooManySessionsError(Exception):
 
 class GuessesError(Exception):
     """Too many logins of one account are under way from one address."""
+
+
+def reply_naming(address: str, since: float) -> Refusal:
+    """Return the reply to a user whose maildrop a session holds, with its address and begin.
+
+    `since` are seconds since 1970. Only a user whose credentials were accepted may get it.
+    """
+    when = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(since))
+    text = "A session from {address} holds this maildrop since {since}."
+    return Refusal(text, ResponseCode.IN_USE, address=address or "localhost", since=when)
 
 
 def reply_for(error: BaseException) -> Refusal | None:  # noqa: C901, PLR0911, PLR0912  # it is a table

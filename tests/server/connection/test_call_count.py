@@ -29,7 +29,7 @@ def test_a_poll(tmp_path: Path) -> None:
     """A whole session that finds nothing new takes few calls of functions of Restante."""
     calls = count(tmp_path, (*LOGIN, "STAT", "UIDL", "QUIT"))
     assert calls.replies.count(b"+OK") == 6
-    assert calls.functions.total() <= 159, calls.functions
+    assert calls.functions.total() <= 150, calls.functions
 
 
 def test_stat(tmp_path: Path) -> None:

@@ -9,6 +9,9 @@ GERMAN = {
     "A password has at most 255 octets.": "Ein Passwort hat höchstens 255 Oktette.",
     "APOP is not offered here.": "APOP wird hier nicht angeboten.",
     "Another program holds this maildrop.": "Ein anderes Programm hält dieses Postfach.",
+    "A session from {address} holds this maildrop since {since}.": (
+        "Eine Sitzung von {address} hält dieses Postfach seit {since}."
+    ),
     "Another session holds this maildrop.": "Eine andere Sitzung hält dieses Postfach.",
     "Authentication cancelled.": "Anmeldung abgebrochen.",
     "Begin TLS now.": "Jetzt TLS beginnen.",
@@ -92,6 +95,9 @@ FRENCH = {
     "A password has at most 255 octets.": "Un mot de passe a au plus 255 octets.",
     "APOP is not offered here.": "APOP n'est pas proposé ici.",
     "Another program holds this maildrop.": "Un autre programme tient cette boîte.",
+    "A session from {address} holds this maildrop since {since}.": (
+        "Une session de {address} tient cette boîte depuis {since}."
+    ),
     "Another session holds this maildrop.": "Une autre session tient cette boîte.",
     "Authentication cancelled.": "Authentification abandonnée.",
     "Begin TLS now.": "Commencez TLS maintenant.",
@@ -181,6 +187,9 @@ SPANISH = {
     "A password has at most 255 octets.": "Una contraseña tiene como máximo 255 octetos.",
     "APOP is not offered here.": "APOP no se ofrece aquí.",
     "Another program holds this maildrop.": "Otro programa tiene este buzón.",
+    "A session from {address} holds this maildrop since {since}.": (
+        "Una sesión de {address} tiene este buzón desde {since}."
+    ),
     "Another session holds this maildrop.": "Otra sesión tiene este buzón.",
     "Authentication cancelled.": "Autenticación cancelada.",
     "Begin TLS now.": "Comience TLS ahora.",

@@ -28,6 +28,9 @@ class LoginSection(ConfigSection):
             announces them on TLS 1.3, too, with tls-server-end-point.
         take_over: A login ends an idle session of the same user, instead of [IN-USE]. A session in
             the middle of a command stays. With workers, `control.folder` is required.
+        name_holder: The reply [IN-USE] names the address of the session that holds the maildrop,
+            and its begin. Only the account's user gets it. With workers, `control.folder` lets
+            each of them know of the others' sessions.
         apop: Offer APOP for accounts with a shared secret.
         cram_md5: Offer CRAM-MD5 for accounts with a shared secret.
     """
@@ -38,6 +41,7 @@ class LoginSection(ConfigSection):
     scram: Literal["auto", "always", "never"] = "auto"
     scram_plus: Literal["auto", "always"] = "auto"
     take_over: bool = False
+    name_holder: bool = False
     apop: bool = False
     cram_md5: bool = False
 

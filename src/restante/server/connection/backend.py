@@ -21,7 +21,12 @@ from restante.protocol.server.needs import (
     StartScram,
 )
 from restante.server.connection.authentication import ConnectionAuthenticator
-from restante.server.error_replies import LoginDelayError, TooManySessionsError, reply_for
+from restante.server.error_replies import (
+    LoginDelayError,
+    TooManySessionsError,
+    reply_for,
+    reply_naming,
+)
 from restante.server.removal_log import LoggedRemoval
 from restante.storage.interfaces import BusyError, DelaysLogins, PartialRemovalError, TooSoonError
 from restante.storage.utf8_downgrade.maildrop import DowngradedMaildrop
@@ -153,7 +158,19 @@ class SessionBackend:
         try:
             return await work
         except Exception as error:  # nothing unforeseen may reach the peer
-            raise self._refusal(need, error) from error
+            refusal = self._refusal(need, error)
+            if self._context.name_holder and isinstance(error, BusyError):
+                assert isinstance(need, LockMaildrop)
+                refusal = await self._name_holder(need.identity, refusal)
+            raise refusal from error
+
+    async def _name_holder(self, identity: Identity, refusal: Refusal) -> Refusal:
+        """Return the reply that names the session which holds the maildrop, if one is found.
+
+        Only a user whose credentials were accepted gets it.
+        """
+        holder = await self._context.holders.find(identity.owner)
+        return refusal if holder is None else reply_naming(holder.address, holder.since)
 
     async def _send(self, need: SendMultiline) -> None:
         """Send a long reply piece by piece, as fast as the peer reads.
