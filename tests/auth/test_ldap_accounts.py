@@ -442,7 +442,7 @@ filter = "(&(mail={{user}})(!(uid=odd)))"
     for base in (BASE, "ou=peeple,dc=example,dc=com"):
         file.write_text(f'{settings}base = "{base}"\n')
         found += config_check.find_problems(loader.load(file, {}), log)
-    assert found == ["accounts: LDAP: No such object; correct the query or the database"]
+    assert found == ["accounts: LDAP: No such object; correct [ldap] or the directory"]
 
 
 def test_configuration_without_a_search(directory: Slapd) -> None:

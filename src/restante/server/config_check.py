@@ -77,7 +77,16 @@ def _check_accounts(config: Config, log: FilteringBoundLogger) -> None:
     try:
         asyncio.run(_look_up(accounts))
     except UnavailableError as error:
-        raise ConfigError([f"accounts: {error}; correct the query or the database"]) from error
+        raise ConfigError([f"accounts: {error}; {_advice(config)}"]) from error
+
+
+def _advice(config: Config) -> str:
+    """Return what to do where the accounts cannot be asked."""
+    if config.accounts.users is not None:
+        return "add an account by `pop3 user add`, or correct the file"
+    if config.ldap != type(config.ldap)():
+        return "correct [ldap] or the directory"
+    return "correct the query or the database"
 
 
 async def _look_up(accounts: AccountDirectory) -> None:
