@@ -6,11 +6,11 @@ node among others, `peers` what the nodes let each other know. `maildrop` is a s
 `read_ahead`, `snapshot` a list of messages kept for the next session, `settings` the section
 [cluster] of the configuration. `bodies` are the messages outside the database, in an `object_store`
 (its keys: `objects_secret`) or an `object_folder`; `claim` says which cluster they belong to.
-`sweep` deletes those that no message has. `deleted` keeps removed messages for a while. `check`
-compares all of it (`check_boxes`, `check_bodies`, `check_sizes`, `problems`), `status` counts it,
-and `startup` says at the start what cannot be promised. `importing` (with `import_target`),
-`exporting` and `moving` are transfers (`transfer`); `shards` knows which database has the mail of
-an owner.
+`sweep` deletes those that no message has. `removed_mail` expires mail, and restores what `deleted`
+keeps for a while. `check` compares all of it (`check_boxes`, `check_bodies`, `check_sizes`,
+`problems`), `status` counts it, and `startup` says at the start what cannot be promised.
+`importing` (with `import_target`), `exporting` and `moving` are transfers (`transfer`); `shards`
+knows which database has the mail of an owner.
 
 Always: a session removes mail only while its random token is in the lease, in the transaction that
 removes. All times are of PostgreSQL's clock. No number from a counter is shown to anyone, since

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from restante.protocol.stuffing import size_on_wire
 from restante.quota import Quota
-from restante.storage.cluster import deleted, schema, startup
+from restante.storage.cluster import schema, startup
 from restante.storage.cluster.bodies import connect_bodies, new_name
 from restante.storage.cluster.database import Database
 from restante.storage.cluster.errors import UnansweredError, check_inline
@@ -19,12 +19,12 @@ from restante.storage.cluster.lease import BEATS, Node
 from restante.storage.cluster.maildrop import ClusterMaildrop, HeldLease
 from restante.storage.cluster.peers import Peers
 from restante.storage.cluster.read_ahead import ReadAheadBudget
+from restante.storage.cluster.removed_mail import RemovedMail
 from restante.storage.cluster.snapshot import BoxSnapshot
 from restante.storage.cluster.sweep import Sweep
 from restante.storage.cluster.usage import read_usage
 from restante.storage.interfaces import (
     BusyError,
-    ExpiredMessage,
     FullError,
     QuotaError,
     StoreError,
@@ -34,7 +34,7 @@ from restante.storage.quota import StoredWithin
 from restante.storage.snapshot_cache import SnapshotCache
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from restante.quota import MailUsage
     from restante.storage.cluster.bodies import ObjectBodies
@@ -42,12 +42,10 @@ if TYPE_CHECKING:
     from restante.storage.cluster.settings import ClusterSettings
     from restante.storage.cluster.snapshot import Snapshots
     from restante.storage.interfaces import PeerNews, StoreFigures
-    from restante.storage.removals import DeletedMessage
 
 START_TIME = 2  # seconds that the begin of a server may wait for PostgreSQL
 FIRST_PAUSE = 0.05  # seconds between two tries at a lease of another node; each is twice as long
 LONGEST_PAUSE = 0.4
-SEARCH_TIME = 60  # seconds to find the maildrops with old mail, of some thousand
 SLOWEST = 1_000_000  # octets per second that PostgreSQL takes at least: big mail has more time
 
 OPEN = "select *, false as too_soon from open_box($1, $2, $3, $4)"
@@ -55,21 +53,9 @@ OPEN_AFTER = "select * from open_box_after($1, $2, $3, $4, $5)"
 DELIVER = "select deliver_within_quota($1, $2, $3, $4, $5, $6, $7, $8)"
 DELIVER_AGAIN = "select deliver_again($1, $2, $3, $4, $5, $6, $7, $8)"
 HAS = "select exists (select from box where owner = $1)"
-DUE = """
-select m.number, extract(day from clock_timestamp() - m.arrived)::int as days from message m
-where m.box = $1 and m.arrived <= clock_timestamp() - $2::int * interval '1 day'
-"""
 SET_QUOTA = """
 insert into box (owner, quota_octets, quota_messages) values ($1, $2, $3)
 on conflict (owner) do update set quota_octets = $2, quota_messages = $3
-"""
-FIND_DUE = """
-select b.owner from unnest($1::text[], $2::int[]) as asked (owner, days)
-join box b on b.owner = asked.owner
-where b.messages > 0 and exists (
-    select from message m where m.box = b.id
-    and m.arrived <= clock_timestamp() - asked.days * interval '1 day'
-)
 """
 
 
@@ -88,7 +74,7 @@ class _Life:
         self.is_checked = True
 
 
-class ClusterStore:
+class ClusterStore(RemovedMail):
     """Maildrops in PostgreSQL, whose large bodies may be in an object store.
 
     `on_problem` is called with what an administrator should know.
@@ -237,61 +223,6 @@ class ClusterStore:
         assert row is not None
         return bool(row[0])
 
-    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
-        """Remove the messages that came at least this many days ago, and return them.
-
-        Raises BusyError, StoreError.
-        """
-        if not await self.has(owner):
-            return []
-        maildrop = await self.acquire(owner, 0)
-        try:
-            rows = await (await self._ready()).database.fetch(DUE, maildrop.box, days)
-            age = {row["number"]: row["days"] for row in rows}
-            snapshot = maildrop.snapshot
-            due = [index for index, number in enumerate(snapshot.entries) if number in age]
-            if due and not dry_run:
-                await maildrop.remove(due)
-        finally:
-            maildrop.release()
-        uids, stored = snapshot.contents.uids, snapshot.stored
-        return [
-            ExpiredMessage(uids[index], age[snapshot.entries[index]], stored[index])
-            for index in due
-        ]
-
-    async def list_deleted(self, owner: str) -> list[DeletedMessage]:
-        """Return the removed messages that are kept, the first removed first. Raises StoreError."""
-        return await deleted.list_deleted((await self._ready()).database, owner)
-
-    async def undelete(self, owner: str, uids: Collection[str]) -> list[DeletedMessage]:
-        """Restore removed messages, and return them. Raises BusyError, StoreError."""
-        if not uids:
-            return []
-        maildrop = await self.acquire(owner, 0)
-        try:
-            return await deleted.restore((await self._ready()).database, maildrop, uids)
-        finally:
-            self._snapshots.forget(owner)
-            maildrop.release()
-
-    async def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> int:
-        """Delete what was removed at least some days ago, and return the number of messages.
-
-        Raises StoreError.
-        """
-        return await deleted.sweep((await self._ready()).database, days, report)
-
-    async def find_expired(self, days: Mapping[str, int]) -> Sequence[str]:
-        """Return those of the owners in `days` with messages of at least that age in days.
-
-        Raises StoreError.
-        """
-        rows = await (await self._ready()).database.fetch(
-            FIND_DUE, list(days), list(days.values()), patience=SEARCH_TIME
-        )
-        return [row["owner"] for row in rows]
-
     async def claim_round(self, task: str, seconds: float) -> bool:
         """Return whether this node does the next round of a task, for some seconds the only one.
 
@@ -330,6 +261,9 @@ class ClusterStore:
         if self._life is None:
             raise StoreError("the store is not open")
         return self._life.database
+
+    async def _open_database(self) -> Database:
+        return (await self._ready()).database
 
     async def _ready(self) -> _Life:
         """Return what the open store has. Raises VersionError, StoreError: it cannot be used."""
