@@ -18,7 +18,7 @@ from restante.server.metrics.memory import MetricMemory
 from restante.server.metrics.recorder import Recorder
 from restante.storage.interfaces import StoreFigures
 from restante.storage.memory import MemoryStore
-from support.http import ask, numbers
+from support.http_requests import ask, numbers
 from support.live import wait_until
 from support.passwords import Passwords
 from support.process import free_port, serving
