@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from restante.auth.app_password_accounts import AppPasswordAccounts
+from restante.auth.app_password_uses import AppPasswordUses
+from restante.auth.app_passwords import AppPasswordFile, create
 from restante.auth.interfaces import CredentialsError, UnavailableError
 from restante.auth.password_only import PasswordOnlyAccounts
 from restante.protocol.secret import Secret
@@ -72,6 +76,11 @@ def check(live: Live) -> None:
         live.call(AccountWatch(live.context).check())
 
 
+async def checked(watch: AccountWatch) -> None:
+    """Check the app passwords once, on the loop of the server."""
+    watch.check_app_passwords()
+
+
 @pytest.mark.parametrize(
     ("error", "ended"), [(CredentialsError(), True), (UnavailableError(), False)]
 )
@@ -126,3 +135,23 @@ def test_source_without_a_lookup() -> None:
         client.log_in("ann", "secret")
         check(live)
         assert client.say("NOOP").startswith(b"+OK")
+
+
+def test_revoked_app_password(tmp_path: Path) -> None:
+    """A session ends when its app password is removed, and no other session does."""
+    revoked, letters = create("ann", "phone", 0)
+    other, _ = create("ann", "desk", 0)
+    file = tmp_path / "app-passwords"
+    file.write_text(f"# app passwords\n{revoked}\n{other}\n")
+    source = Accounts()
+    source.known |= {"ann": "secret", "bob": "secret"}
+    passwords = AppPasswordFile(file, print, print)
+    accounts = AppPasswordAccounts(cast("Any", source), passwords, AppPasswordUses(file, print))
+    with serving(authenticator=accounts) as live, live.connect() as ann, live.connect() as bob:
+        ann.log_in("ann", letters)
+        bob.log_in("bob", "secret")
+        for left, ended in (f"{revoked}\n{other}\n", False), (f"{other}\n", True):
+            file.write_text(f"# app passwords\n{left}")
+            live.call(checked(AccountWatch(live.context)))
+            assert (ann.say("NOOP") == b"") is ended
+            assert bob.say("NOOP").startswith(b"+OK")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from typing import TYPE_CHECKING, TypeGuard
 
+from restante.auth.app_password_accounts import AppPasswordAccounts
 from restante.auth.interfaces import CredentialsError, EndsSessions, UnavailableError
 from restante.auth.password_only import PasswordOnlyAccounts
 from restante.auth.wrapped_accounts import WrappedAccounts
@@ -14,11 +16,12 @@ from restante.server.connection.administered import AdministeredConnection
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from restante.auth.app_passwords import AppPasswordFile
     from restante.auth.interfaces import AccountDirectory
     from restante.server.context import ServerContext
 
-PAUSE = 1.0  # seconds between two checks of a file
-LOOKUP_PAUSE = 30.0  # seconds between two rounds of questions to a database
+PAUSE = 1.0  # seconds between two checks of files
+LOOKUP_EVERY = 30  # of these checks is a round of questions to a database
 
 
 class AccountWatch:
@@ -27,20 +30,33 @@ class AccountWatch:
     def __init__(self, context: ServerContext) -> None:
         self._context = context
         self._accounts: object = context.authenticator
-        while isinstance(self._accounts, WrappedAccounts):  # app passwords and the like
+        self._app_passwords: AppPasswordFile | None = None
+        while isinstance(self._accounts, WrappedAccounts):
+            if isinstance(self._accounts, AppPasswordAccounts):
+                self._app_passwords = self._accounts.passwords
             self._accounts = self._accounts.accounts
 
     async def run(self) -> None:
         """Check again and again, until cancelled."""
-        changes = isinstance(self._accounts, EndsSessions)
-        while True:
+        lookup_every = 1 if isinstance(self._accounts, EndsSessions) else LOOKUP_EVERY
+        for second in itertools.count():
             try:
-                await self.check()
+                self.check_app_passwords()
+                if second % lookup_every == 0:
+                    await self.check()
             except UnavailableError:
                 pass  # each login says so; the sessions go on
             except Exception:  # no other code would restart the loop
                 self._context.log.exception("incident", what="changed accounts are not noticed")
-            await asyncio.sleep(PAUSE if changes else LOOKUP_PAUSE)
+            await asyncio.sleep(PAUSE)
+
+    def check_app_passwords(self) -> None:
+        """End the sessions whose app password was revoked. Raises UnavailableError."""
+        passwords = self._app_passwords
+        if passwords is not None:
+            for connection in self._context.connections:
+                if isinstance(connection, AdministeredConnection):
+                    connection.stop_if_revoked(passwords.has)
 
     async def check(self) -> None:
         """End the sessions of accounts that may not log in any more. Raises UnavailableError."""

@@ -57,7 +57,7 @@ def list_(name: str | None, passwords: AppPasswords, *, as_json: bool) -> None:
 def remove(name: str, label: str, passwords: AppPasswords) -> None:
     """Revoke an app password.
 
-    A session that uses it goes on; `pop3 kick NAME` ends it.
+    Sessions that use it end within a second.
     """
     name = passwords.remove(name, label)
     click.echo(f"Revoked the app password {label} of {name}.")

@@ -12,7 +12,7 @@ from restante.server.connection import phases
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from restante.protocol.lines import LineBuffer
     from restante.protocol.server.session import Session
@@ -93,6 +93,12 @@ class AdministeredConnection:
     def stop_if_changed(self, users: Collection[str]) -> None:
         """Stop the session if its user's account was removed, locked or changed."""
         if self._backend.user in users:
+            self.stop(EndReason.ACCOUNT)
+
+    def stop_if_revoked(self, has: Callable[[str], bool]) -> None:
+        """Stop a session whose app password is none any more, by its name in `has`."""
+        identity = self._session.identity
+        if identity is not None and identity.app_password and not has(identity.credential):
             self.stop(EndReason.ACCOUNT)
 
     def stop_if_lost(self) -> None:
