@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import pytest
 
 from restante.auth.account_changes import AccountChanges
+from restante.auth.file import FileAuthenticator
 from restante.auth.passwd_entry import PasswdEntry
 
 OLD, NEW = "$6$saltsalt$" + "x" * 86, "$6$saltsalt$" + "y" * 86
@@ -59,3 +63,17 @@ def test_doubt() -> None:
     gone: dict[str, PasswdEntry] = {}
     assert changes.find_ended(gone, {"ann"}, 0) == frozenset()
     assert changes.find_ended(gone, (), 0) == {"ann"}
+
+
+def test_changes_between_two_checks(tmp_path: Path) -> None:
+    """An account that was added, used and locked between two checks is among those to end."""
+    users = tmp_path / "users"
+    users.touch(0o600)
+    users.write_text(f"bob:{OLD}\n")
+    accounts = FileAuthenticator(users, print, 0)
+    assert accounts.take_ended() == frozenset()
+    users.write_text(f"bob:{OLD}\nann:{OLD}\n")
+    assert asyncio.run(accounts.identify("ann"))
+    users.write_text(f"bob:{OLD}\nann:{OLD}::::::nologin\n")
+    assert accounts.take_ended() == {"ann"}
+    assert accounts.take_ended() == frozenset()

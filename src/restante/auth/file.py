@@ -71,6 +71,7 @@ class FileAuthenticator:
         self._vanished: frozenset[str] = frozenset()  # names, until they are surely meant to be
         self._vanished_until = 0.0
         self._changes = AccountChanges()
+        self._ended: frozenset[str] = frozenset()  # names whose sessions must end
         self._has_cut_line = False  # the last line had no end, and was left out
         self._accounts: dict[str, PasswdEntry] = {}
         self._in_lower_case: dict[str, PasswdEntry] = {}
@@ -109,6 +110,7 @@ class FileAuthenticator:
         self._key = accounts.key or (self._key if self._has_cut_line else self._own_key)
         self._in_lower_case = {name.lower(): a for name, a in accounts.by_name.items()}
         self._useless = accounts.useless
+        self._ended |= self._find_ended()
         self._note_offers()
         if self._scram_parameters and not accounts.key and not self._has_cut_line:
             self._warn(f"{self._path}: {NO_KEY}")
@@ -202,6 +204,12 @@ class FileAuthenticator:
         They were removed, locked, or given other credentials. Raises UnavailableError.
         """
         self.refresh()
+        ended = self._ended | self._find_ended()
+        self._ended = frozenset()
+        return ended
+
+    def _find_ended(self) -> frozenset[str]:
+        """Compare with what was read before: a login may read what the next change takes back."""
         now = self._clock()
         in_doubt = self._vanished if now < self._vanished_until else frozenset[str]()
         return self._changes.find_ended(self._accounts, in_doubt, now)
