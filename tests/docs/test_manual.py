@@ -39,7 +39,7 @@ def test_index_has_pages(pages: list[Path]) -> None:
     """The index of apropos finds the name and the purpose of each page."""
     done = subprocess.run([need("lexgrog"), *pages], capture_output=True, text=True, check=True)
     assert len(done.stdout.splitlines()) == len(pages)
-    assert '"pop3-user - add, change, list and remove accounts"' in done.stdout
+    assert '"pop3-user - add, change, lock, list and remove accounts"' in done.stdout
 
 
 def test_page_has_texts_of_help(pages: list[Path]) -> None:

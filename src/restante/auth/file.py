@@ -209,7 +209,7 @@ class FileAuthenticator:
         return ended
 
     def _find_ended(self) -> frozenset[str]:
-        """Compare with what was read before: a login may read what the next change takes back."""
+        """Compare with what was read before: the next change may undo what a login reads now."""
         now = self._clock()
         in_doubt = self._vanished if now < self._vanished_until else frozenset[str]()
         return self._changes.find_ended(self._accounts, in_doubt, now)

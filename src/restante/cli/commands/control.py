@@ -23,9 +23,10 @@ json_option = click.option(
 @control_options
 @json_option
 def sessions(folder: Path, *, as_json: bool) -> None:
-    """Show the sessions of a running server, the longest first.
+    """Show the sessions of a running server.
 
-    Exits with 1, after the other sessions, if a process of the server does not answer.
+    The longest session comes first. Exits with 1, after the other sessions, if a process of the
+    server does not answer.
     """
     from restante.cli.output.session_table import table
     from restante.server.control.messages import Action
@@ -48,7 +49,7 @@ def sessions(folder: Path, *, as_json: bool) -> None:
 @click.argument("who", metavar="USER|ADDRESS|ID")
 @control_options
 def kick(who: str, folder: Path) -> None:
-    """End the sessions of a user, those from an IP address, or one by its id.
+    """End the sessions of a user or an address, or one session.
 
     A session ends after the reply under way, and no message is removed. `pop3 user lock` keeps a
     user from a new login. With a cluster, the sessions of the user end at all nodes.
@@ -71,7 +72,7 @@ def kick(who: str, folder: Path) -> None:
 @control_options
 @json_option
 def status(folder: Path, *, as_json: bool) -> None:
-    """Show the processes of a running server, its addresses and the ends of its certificates.
+    """Show the processes, addresses and certificates of a server.
 
     Exits with 1 if a process does not answer.
     """

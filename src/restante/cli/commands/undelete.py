@@ -51,7 +51,9 @@ def undelete(  # noqa: PLR0913  # one for each option
     only_list: bool,
     as_json: bool,
 ) -> None:
-    """Restore removed messages of USER, which have their old unique-ids then.
+    """Restore removed messages of a user.
+
+    A restored message has its old unique-id.
 
     The server keeps removed messages for the days of `mail.keep_deleted`. Without --since and
     --uid, all of them are restored. The server may run meanwhile, but no session of USER.

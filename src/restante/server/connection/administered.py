@@ -96,7 +96,7 @@ class AdministeredConnection:
             self.stop(EndReason.ACCOUNT)
 
     def stop_if_revoked(self, has: Callable[[str], bool]) -> None:
-        """Stop a session whose app password is none any more, by its name in `has`."""
+        """Stop a session whose app password `has` does not know any more, by its name."""
         identity = self._session.identity
         if identity is not None and identity.app_password and not has(identity.credential):
             self.stop(EndReason.ACCOUNT)
