@@ -84,7 +84,7 @@ def _advice(config: Config) -> str:
     """Return what to do where the accounts cannot be asked."""
     if config.accounts.users is not None:
         return "add an account by `pop3 user add`, or correct the file"
-    if config.ldap != type(config.ldap)():
+    if config.accounts.ldap is not None:
         return "correct [ldap] or the directory"
     return "correct the query or the database"
 

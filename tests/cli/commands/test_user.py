@@ -212,10 +212,15 @@ def test_accounts_of_a_configuration(tmp_path: Path) -> None:
     arguments = ("user", "add", "ann", "-c", str(file), "--password-stdin")
     assert pop3(*arguments, stdin=b"secret\n").output == "Added ann.\n"
     assert list(passwd_file.read(tmp_path / "users").by_name) == ["ann"]
-    file.write_text('[mail]\nfolder = "."\n[accounts]\npam = "restante"\n')
-    result = pop3(*arguments, stdin=b"secret\n")
-    assert result.exit_code == 2
-    assert "neither in a file nor in the table of a cluster" in result.output
+    for source, advice in {
+        'pam = "restante"\n': "such as by `usermod --lock",
+        'ldap = "ldap://127.0.0.1"\n[ldap]\nbase = "dc=x"\n': "lock the entry in the directory;",
+    }.items():
+        file.write_text(f'[mail]\nfolder = "."\n[accounts]\n{source}')
+        result = pop3(*arguments, stdin=b"secret\n")
+        assert result.exit_code == 2
+        assert "neither in a file nor in the table of a cluster" in result.output
+        assert advice in result.output
     file.write_text("[mail\n")
     assert "Invalid configuration" in pop3(*arguments, stdin=b"secret\n").output
 

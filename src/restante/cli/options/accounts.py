@@ -287,6 +287,8 @@ def _advice(config: Config) -> str:
     """Return how to lock an account in its source, for an administrator in a hurry."""
     if config.accounts.pam:
         return ", such as by `usermod --lock --expiredate 1 NAME`; then run `pop3 kick NAME`"
+    if config.accounts.ldap:
+        return "; lock the entry in the directory; then run `pop3 kick NAME`"
     return "; a column `nologin` in the query's row locks one; then run `pop3 kick NAME`"
 
 
