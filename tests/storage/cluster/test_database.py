@@ -12,7 +12,13 @@ import pytest
 from restante.protocol.secret import Secret
 from restante.storage.cluster.database import DOWN, Database
 from restante.storage.cluster.errors import NO_ANSWER, UnansweredError, translate
-from restante.storage.interfaces import ForbiddenError, FullError, LostError, QuotaError, StoreError
+from restante.storage.interfaces import (
+    ForbiddenError,
+    FullError,
+    LostError,
+    OverQuotaError,
+    StoreError,
+)
 from support.cluster import execute
 from support.process import free_port
 from support.thread import PATIENCE
@@ -239,7 +245,7 @@ async def _forwarding(dsn: Secret) -> AsyncIterator[int]:
     ("state", "kind"),
     [
         ("RF001", LostError),
-        ("RF002", QuotaError),
+        ("RF002", OverQuotaError),
         ("53100", FullError),
         ("42501", ForbiddenError),
         ("42P01", StoreError),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from restante.junk import junk_of
 from restante.storage.interfaces import StoreError
 from restante.storage.maildir import MaildirStore
 from restante.storage.paths import Layout
@@ -147,9 +148,10 @@ def test_a_layout_that_could_not_work_is_refused(tmp_path: Path, template: str) 
 
 def test_missing_mail_folder(tmp_path: Path) -> None:
     """A missing mail folder is an error and is never created."""
-    store = MaildirStore(Layout(tmp_path / "not-mounted"))
-    with pytest.raises(StoreError):
-        asyncio.run(store.acquire("ann", 0))
+    store = MaildirStore(Layout(tmp_path / "not-mounted", junk="{user}/.Junk"))
+    for owner in ("ann", junk_of("ann")):
+        with pytest.raises(StoreError):
+            asyncio.run(store.acquire(owner, 0))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -229,6 +229,8 @@ class MaildirStore:
             try:
                 root = self._open_or_make(owner, folder, make=not is_junk(owner))
             except FileNotFoundError:
+                if not is_junk(owner) or not self._layout.root.is_dir():  # no disk is mounted
+                    raise
                 return EmptyMaildrop()
             held = LockedMaildir.take(self._opening(str(folder)), root)
             self._latency.note(begun)
