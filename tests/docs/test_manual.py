@@ -44,9 +44,9 @@ def test_index_has_pages(pages: list[Path]) -> None:
 
 def test_page_has_texts_of_help(pages: list[Path]) -> None:
     """A page shows the arguments, the text and the options of the help, of lower commands too."""
-    folder = pages[0].parent
+    mandoc, folder = need("mandoc"), pages[0].parent
     done = subprocess.run(
-        [need("mandoc"), "-Tascii", folder / "pop3-user.1"], capture_output=True, check=True
+        [mandoc, "-Tascii", folder / "pop3-user.1"], capture_output=True, check=True
     )
     letters = done.stdout.decode()
     while "\b" in letters:  # bold is a letter over itself
