@@ -20,6 +20,7 @@ from restante.server.addresses import ListenAddress
 from restante.web.listener import open_port, serving
 from restante.web.security import Guard
 from support.chromium import chromium
+from support.live import wait_until
 from support.outside import OtherSite, other_site
 from support.page_client import ADDRESSES, add, quiet_server, say
 
@@ -185,14 +186,17 @@ def test_html_runs_nothing_and_fetches_nothing(world: World, path: str) -> None:
     direct = "show=" not in path
     text = page.locator("#text") if direct else page.frame_locator("iframe").locator("#text")
     expect(text).to_have_text("Your invoice")
-    page.wait_for_load_state("networkidle") if direct else page.wait_for_load_state("load")
+    if direct:
+        page.wait_for_load_state("networkidle")
+    wait_until(lambda: page.evaluate("document.readyState") == "complete")
     text.locator("xpath=..").locator("#js").click()
     assert page.title() != "pwned"
     assert world.outside.asked == []
     assert len(world.server.mailboxes.mail()) == 1
     with world.context.expect_page() as opened:
         text.locator("xpath=..").locator("#out").click()
-    opened.value.wait_for_load_state()
+    wait_until(lambda: "/clicked" in world.outside.asked)
+    wait_until(lambda: opened.value.evaluate("document.readyState") == "complete")
     assert "/clicked" in world.outside.asked  # the listener can be reached, and only a click does
     assert set(world.outside.asked) <= {"/clicked", "/favicon.ico"}
     assert opened.value.evaluate("[window.opener, document.referrer]") == [None, ""]
