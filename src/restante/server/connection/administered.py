@@ -108,7 +108,7 @@ class AdministeredConnection:
 
     @property
     def user(self) -> str:
-        """The user who has logged in, or waits for the maildrop; "" before that."""
+        """The authenticated user, with or without the maildrop yet; "" before that."""
         return self._backend.user
 
     @property
