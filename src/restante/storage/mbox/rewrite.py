@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -57,19 +58,10 @@ def insert(place: MboxPaths, file: int, now: MboxSnapshot, insertions: Sequence[
 
     Raises OSError, StoreError: the old file is as it was, unless only the last step failed.
     """
-    name, new = make_temporary(place, place.new_file, 0o600)
-    try:
-        _make_alike(new, file)
+    with _replacing(place, file) as new:
         for octets in _with_more(file, now, insertions):
             write(new, octets)
         _require_uids(new, [*now.contents.uids, *(each.uid for each in insertions)])
-        os.fsync(new)
-        os.rename(name, place.name, src_dir_fd=place.folder, dst_dir_fd=place.folder)
-    except BaseException:
-        remove(place, name)
-        raise
-    finally:
-        close_quietly(new)
     os.fsync(place.folder)
 
 
@@ -133,15 +125,26 @@ def _shrink(place: MboxPaths, file: int, now: MboxSnapshot, removed: set[int]) -
 
 
 def _write_anew(place: MboxPaths, file: int, now: MboxSnapshot, removed: set[int]) -> MboxSnapshot:
-    """Let a new file take the old one's place; that lasts once the folder is synced."""
-    name, new = make_temporary(place, place.new_file, 0o600)
-    try:
-        _make_alike(new, file)
+    """Let a new file replace the old one, with its times; that lasts once the folder is synced."""
+    with _replacing(place, file) as new:
         for octets in _remaining_octets(file, now, removed):
             write(new, octets)
         after = _new_snapshot(new, now, removed)
         old = os.fstat(file)
         os.utime(new, ns=(old.st_atime_ns, old.st_mtime_ns))
+    return after
+
+
+@contextlib.contextmanager
+def _replacing(place: MboxPaths, file: int) -> Iterator[int]:
+    """Open a new file, which replaces the mbox at the end; if an error is raised, it is removed.
+
+    The replacement lasts once the folder is synced. Raises OSError, StoreError.
+    """
+    name, new = make_temporary(place, place.new_file, 0o600)
+    try:
+        _make_alike(new, file)
+        yield new
         os.fsync(new)
         os.rename(name, place.name, src_dir_fd=place.folder, dst_dir_fd=place.folder)
     except BaseException:
@@ -149,7 +152,6 @@ def _write_anew(place: MboxPaths, file: int, now: MboxSnapshot, removed: set[int
         raise
     finally:
         close_quietly(new)
-    return after
 
 
 def _make_alike(new: int, old: int) -> None:
