@@ -10,12 +10,12 @@ import pytest
 
 from restante.auth import postgresql_accounts
 from restante.auth.interfaces import CredentialsError, UnavailableError
-from restante.auth.postgresql import PostgresqlAuthenticator
 from restante.auth.postgresql_accounts import CHECK, LIST, QUERY, AccountTable, KnownAccountError
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
 from support.cluster import Cluster, execute
 from support.passwords import quick_hash
+from support.postgresql import accounts_in
 
 HASH = quick_hash(b"secret")
 
@@ -90,7 +90,7 @@ def test_logins(dsn: Secret) -> None:
             "insert into account (name, password, locked, login_delay, expire_days)"
             f" values ('ann', '{HASH}', false, 60, 7), ('old', '{HASH}', true, null, null)",
         )
-        made = PostgresqlAuthenticator(dsn, QUERY, CHECK, 60, list_all=LIST)
+        made = accounts_in(dsn, QUERY, CHECK, 60, list_all=LIST)
         async with contextlib.aclosing(made) as accounts:
             ann = Identity("ann", login_delay=60, expire_days=7)
             assert await accounts.verify("Ann", Secret(b"secret")) == ann
@@ -112,7 +112,7 @@ def test_remembered_login_of_a_changed_account(dsn: Secret) -> None:
         table = AccountTable(dsn)
         await table.add("ann", HASH)
         login = "ann", Secret(b"secret")
-        made = PostgresqlAuthenticator(dsn, QUERY, CHECK, 60)
+        made = accounts_in(dsn, QUERY, CHECK, 60)
         async with contextlib.aclosing(made) as accounts:
             await accounts.verify(*login)
             cached = accounts.cached_login(*login)

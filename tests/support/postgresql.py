@@ -9,7 +9,10 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from restante.auth.postgresql_query import PostgresqlQueries
+from restante.auth.sql_accounts import SqlAuthenticator
 from restante.protocol.secret import Secret
 from support.live import wait_until
 from support.programs import need
@@ -19,6 +22,20 @@ def need_postgresql() -> None:
     """Skip the test if PostgreSQL is not installed."""
     if not list(Path("/usr/lib/postgresql").glob("*/bin")):
         need("postgres")
+
+
+def accounts_in(
+    dsn: Secret,
+    query: str,
+    check: str | None = None,
+    remember: float = 0,
+    *,
+    pooler: bool = False,
+    **options: Any,
+) -> SqlAuthenticator:
+    """Return the accounts that a query finds in a database."""
+    queries = PostgresqlQueries(dsn, query, pooler=pooler)
+    return SqlAuthenticator(queries, check, remember, **options)
 
 
 class Database:

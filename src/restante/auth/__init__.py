@@ -1,13 +1,13 @@
 """Accounts, and how clients authenticate.
 
 `interfaces` has the protocols that a backend implements. The backends are `file` (a file of
-accounts), `pam`, `ldap_accounts`, `postgresql` and `mysql`. What all databases have in common is in
-`sql_accounts`, `sql_queries` and `sql_connections`; their drivers are in `postgresql_query` and
-`mysql_query`. `account_rows` reads the settings of an account from a row or an entry.
-`postgresql_accounts` changes the accounts that a cluster has of its own. `hash_upgrade` and
-`sql_hash_upgrade` replace weak hashes. `oauth` and `issuer` verify bearer tokens. `passwd_file` and
-`passwd_entry` parse the file, `dovecot_fields` and `locks` its extra fields. `line_locks` changes a
-lock, and `account_changes` finds the accounts whose sessions must end. `usernames` prepares names,
+accounts), `pam`, `ldap_accounts` and `sql_accounts`. The queries and connections of each database
+are in `postgresql_query` and `mysql_query`, on top of `sql_queries` and `sql_connections`.
+`account_rows` reads the settings of an account from a row or an entry. `postgresql_accounts`
+changes the accounts that a cluster has of its own. `hash_upgrade` and `sql_hash_upgrade` replace
+weak hashes. `oauth` and `issuer` verify bearer tokens. `passwd_file` and `passwd_entry` parse the
+file, `dovecot_fields` and `locks` its extra fields. `line_locks` changes a lock, and
+`account_changes` finds the accounts whose sessions must end. `usernames` prepares names,
 `password_hashing`, `hash_schemes` and `scram` hold the cryptography, and `login_cache` remembers
 logins.
 

@@ -33,7 +33,11 @@ CLIENT_CODES = range(2000, 3000)
 
 
 class MysqlQueries(AccountQueries[asyncmy.Connection]):
-    """The administrator's queries, in MySQL or MariaDB."""
+    """The administrator's queries, in MySQL or MariaDB.
+
+    They must return the account's `name`: most collations ignore case, and Ann and ann would have a
+    folder each.
+    """
 
     database = "MySQL"
     setting = "mysql"

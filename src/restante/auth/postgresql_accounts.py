@@ -26,7 +26,7 @@ FROM account WHERE name = ANY($1)
 """
 CHECK = "SELECT 1 FROM account LIMIT 1"
 LIST = "SELECT name, expire_days FROM account"
-"""Queries for `PostgresqlAuthenticator`."""
+"""The queries of a `SqlAuthenticator` for this table."""
 
 ROWS = "SELECT name, locked, login_delay, expire_days FROM account"
 

@@ -54,8 +54,9 @@ def build_mysql_accounts(
     """Return the accounts in a MySQL or MariaDB. Raises ConfigError."""
     key = "accounts.mysql_dsn_file"
     try:
-        from restante.auth.mysql import MysqlAuthenticator
         from restante.auth.mysql_address import MysqlAddress
+        from restante.auth.mysql_query import MysqlQueries
+        from restante.auth.sql_accounts import SqlAuthenticator
     except ImportError as error:
         hint = "pip install 'restante[mysql]'"
         raise ConfigError([f"{key}: MySQL requires {error.name}; {hint}"]) from error
@@ -64,9 +65,8 @@ def build_mysql_accounts(
     except ValueError as error:
         raise ConfigError([f"{key}: {section.mysql_dsn_file}: {error}"]) from error
     assert section.mysql_query is not None
-    return MysqlAuthenticator(
-        address,
-        section.mysql_query,
+    return SqlAuthenticator(
+        MysqlQueries(address, section.mysql_query),
         section.mysql_check,
         section.remember,
         list_all=section.mysql_list,

@@ -204,25 +204,23 @@ def build_accounts(config: Config, log: FilteringBoundLogger) -> AccountDirector
         file = config.ldap.bind_password_file
         password = read_secret("ldap.bind_password_file", file) if file else Secret(b"")
         return build_ldap_accounts(section.ldap, config.ldap, password)
-    from restante.auth.postgresql import PostgresqlAuthenticator
+    from restante.auth.postgresql_query import PostgresqlQueries
+    from restante.auth.sql_accounts import SqlAuthenticator
 
-    table = account_table_dsn(config)
+    table, pooler = account_table_dsn(config), config.cluster.pooler
     if table is not None:
         from restante.auth.postgresql_accounts import CHECK, LIST, QUERY
 
-        return PostgresqlAuthenticator(
-            table, QUERY, CHECK, section.remember, list_all=LIST, pooler=config.cluster.pooler
-        )
+        queries = PostgresqlQueries(table, QUERY, pooler=pooler)
+        return SqlAuthenticator(queries, CHECK, section.remember, list_all=LIST)
     assert section.postgresql_dsn_file is not None
     assert section.postgresql_query is not None
     dsn = read_secret("accounts.postgresql_dsn_file", section.postgresql_dsn_file)
-    return PostgresqlAuthenticator(
-        dsn,
-        section.postgresql_query,
+    return SqlAuthenticator(
+        PostgresqlQueries(dsn, section.postgresql_query, pooler=pooler),
         section.postgresql_check,
         section.remember,
         list_all=section.postgresql_list,
-        pooler=config.cluster.pooler,
         upgrader=build_sql_hash_upgrader(section, log),
     )
 

@@ -16,8 +16,7 @@ import structlog
 
 from restante.auth import password_hashing, sql_accounts
 from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
-from restante.auth.postgresql import PostgresqlAuthenticator
-from restante.auth.sql_accounts import DecoyHashes
+from restante.auth.sql_accounts import DecoyHashes, SqlAuthenticator
 from restante.auth.sql_hash_upgrade import SqlHashUpgrader
 from restante.delivery.recipients import AccountRecipients, find
 from restante.protocol.secret import Secret
@@ -31,7 +30,7 @@ from restante.storage.memory import MemoryStore
 from support.clocked_server import Loop
 from support.live import PATIENCE
 from support.other_user import public_folder
-from support.postgresql import Database, need_postgresql
+from support.postgresql import Database, accounts_in, need_postgresql
 
 QUERY = "SELECT password, mailbox AS name FROM accounts WHERE address = lower($1) AND active"
 CHECK = "SELECT 1 FROM accounts WHERE active LIMIT 1"
@@ -58,7 +57,7 @@ def _filled(made: Database) -> Database:
     return made
 
 
-def verify(accounts: PostgresqlAuthenticator, *logins: tuple[str, bytes]) -> list[Identity]:
+def verify(accounts: SqlAuthenticator, *logins: tuple[str, bytes]) -> list[Identity]:
     async def ask() -> list[Identity]:
         async with contextlib.aclosing(accounts):
             return [await accounts.verify(user, Secret(password)) for user, password in logins]
@@ -84,7 +83,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
 
 def test_the_row_says_which_account_it_is(database: Database) -> None:
     """The row of the query names the account."""
-    accounts = PostgresqlAuthenticator(database.dsn, QUERY)
+    accounts = accounts_in(database.dsn, QUERY)
     logins = [("Ann@example.com", b"secret"), ("odd@example.com", b"secret")]
     assert verify(accounts, *logins) == [Identity("ann"), Identity("odd@example.com")]
 
@@ -102,7 +101,7 @@ def test_the_row_says_which_account_it_is(database: Database) -> None:
 )
 def test_all_else_is_refused_alike(database: Database, user: str, password: bytes) -> None:
     """implied/no-user-enumeration."""
-    accounts = PostgresqlAuthenticator(database.dsn, QUERY, CHECK)
+    accounts = accounts_in(database.dsn, QUERY, CHECK)
     with pytest.raises(CredentialsError, match="wrong name or password"):
         verify(accounts, (user, password))
 
@@ -112,7 +111,7 @@ def test_login_before_any_name_was_found(database: Database, user: str) -> None:
     """Until the query has found a name, an unknown one may be the fault of the query."""
 
     async def log_in() -> None:
-        async with contextlib.aclosing(PostgresqlAuthenticator(database.dsn, QUERY)) as accounts:
+        async with contextlib.aclosing(accounts_in(database.dsn, QUERY)) as accounts:
             for ask in (accounts.verify(user, Secret(b"secret")), accounts.identify(user)):
                 with pytest.raises(UnavailableError, match="found no account since the start"):
                     await ask
@@ -127,7 +126,7 @@ def test_login_before_any_name_was_found(database: Database, user: str) -> None:
 def test_capitals_then_lower_case(database: Database) -> None:
     """A name in capitals is looked up as it is, then in lower case."""
     exact = "SELECT password FROM accounts WHERE address = $1 AND active"
-    accounts = PostgresqlAuthenticator(database.dsn, exact)
+    accounts = accounts_in(database.dsn, exact)
     logins = [("Odd@EXAMPLE.com", b"secret"), ("odd@example.com", b"secret")]
     assert verify(accounts, *logins) == [Identity("odd@example.com")] * 2
 
@@ -143,7 +142,7 @@ def test_unknown_name_costs_a_hash(database: Database, monkeypatch: pytest.Monke
     monkeypatch.setattr(password_hashing, "verify_normalised", verify_any)
 
     async def log_in() -> None:
-        accounts = PostgresqlAuthenticator(database.dsn, QUERY)
+        accounts = accounts_in(database.dsn, QUERY)
         await accounts.verify("ann@example.com", Secret(b"secret"))
         with pytest.raises(CredentialsError):
             await accounts.verify("nobody@example.com", Secret(b"secret"))
@@ -158,7 +157,7 @@ def test_same_queries_for_all_names(database: Database, monkeypatch: pytest.Monk
     asked = watched(monkeypatch)
     for user in ("Ann@example.com", "Nobody@example.com"):
         with pytest.raises(CredentialsError):
-            verify(PostgresqlAuthenticator(database.dsn, QUERY, CHECK), (user, b"wrong"))
+            verify(accounts_in(database.dsn, QUERY, CHECK), (user, b"wrong"))
     names = ["Ann@example.com", "ann@example.com", "Nobody@example.com", "nobody@example.com"]
     assert [parameter for (parameter,) in filter(None, asked)] == names
 
@@ -176,7 +175,7 @@ def test_the_administrator_is_told_why(
 ) -> None:
     """A failed login has its reason for the log."""
     with pytest.raises(CredentialsError) as caught:
-        verify(PostgresqlAuthenticator(database.dsn, QUERY, CHECK), (user, password))
+        verify(accounts_in(database.dsn, QUERY, CHECK), (user, password))
     assert caught.value.reason == reason
 
 
@@ -184,12 +183,12 @@ def test_the_administrator_is_told_why(
 def test_a_query_that_is_no_use_is_nobodys_fault(database: Database, query: str) -> None:
     """A query that fails is a temporary failure and not a wrong password."""
     with pytest.raises(UnavailableError, match="PostgreSQL"):
-        verify(PostgresqlAuthenticator(database.dsn, query), ("ann@example.com", b"secret"))
+        verify(accounts_in(database.dsn, query), ("ann@example.com", b"secret"))
 
 
 def test_a_database_that_was_away_is_asked_again(database: Database) -> None:
     """A database that stopped is connected to again after its start."""
-    accounts = PostgresqlAuthenticator(database.dsn, QUERY)
+    accounts = accounts_in(database.dsn, QUERY)
     login = "ann@example.com", Secret(b"secret")
 
     async def through_a_restart() -> None:
@@ -209,7 +208,7 @@ def test_query_that_finds_nobody_any_more(database: Database) -> None:
     """If a query no longer finds names that it found before, mail waits."""
 
     async def through_an_empty_table() -> None:
-        async with contextlib.aclosing(PostgresqlAuthenticator(database.dsn, QUERY)) as accounts:
+        async with contextlib.aclosing(accounts_in(database.dsn, QUERY)) as accounts:
             await accounts.verify("ann@example.com", Secret(b"secret"))
             with pytest.raises(CredentialsError):
                 await accounts.owner("nobody@example.com")
@@ -232,7 +231,7 @@ def test_mail_before_any_name_was_found(database: Database) -> None:
     """Mail to an unknown name waits until some name was found, in whatever form."""
 
     async def ask() -> None:
-        async with contextlib.aclosing(PostgresqlAuthenticator(database.dsn, QUERY)) as accounts:
+        async with contextlib.aclosing(accounts_in(database.dsn, QUERY)) as accounts:
             recipients = AccountRecipients(accounts)
             with pytest.raises(UncertainError, match="found no account since the start"):
                 await find(recipients, "nobody@example.com", "+")
@@ -246,7 +245,7 @@ def test_query_that_checks_the_accounts(database: Database) -> None:
     """An unknown name is certain while the second query returns a row, and nothing is without."""
 
     async def ask(check: str) -> str | None:
-        made = PostgresqlAuthenticator(database.dsn, QUERY, check)
+        made = accounts_in(database.dsn, QUERY, check)
         async with contextlib.aclosing(made) as accounts:
             return await find(AccountRecipients(accounts), "nobody@example.com", "+")
 
@@ -254,7 +253,7 @@ def test_query_that_checks_the_accounts(database: Database) -> None:
     for check in ("SELECT 1 FROM accounts WHERE false", "SELECT 1 FROM nowhere"):
         with pytest.raises(UnavailableError):
             asyncio.run(ask(check))
-        accounts = PostgresqlAuthenticator(database.dsn, QUERY, check)
+        accounts = accounts_in(database.dsn, QUERY, check)
         with pytest.raises(UnavailableError):
             verify(accounts, ("nobody@example.com", b"secret"))
 
@@ -274,7 +273,7 @@ def test_locked_row(database: Database, columns: str, reason: str) -> None:
 
     async def ask() -> list[str]:
         reasons = []
-        async with contextlib.aclosing(PostgresqlAuthenticator(database.dsn, query)) as accounts:
+        async with contextlib.aclosing(accounts_in(database.dsn, query)) as accounts:
             for login in (
                 accounts.verify("ann@example.com", Secret(b"secret")),
                 accounts.identify("ann@example.com"),
@@ -291,7 +290,7 @@ def test_locked_row(database: Database, columns: str, reason: str) -> None:
 def test_column_without_a_value_is_no_lock(database: Database) -> None:
     """A lock that is NULL does not lock the account."""
     query = "SELECT password, NULL AS nologin FROM accounts WHERE address = $1"
-    accounts = PostgresqlAuthenticator(database.dsn, query)
+    accounts = accounts_in(database.dsn, query)
     assert verify(accounts, ("ann@example.com", b"secret")) == [Identity("ann@example.com")]
 
 
@@ -306,7 +305,7 @@ def test_column_without_a_value_is_no_lock(database: Database) -> None:
 def test_allowed_networks(database: Database, column: str, networks: tuple[str, ...]) -> None:
     """The column `allow_nets` says from where an account can log in."""
     query = f"SELECT password, {column} AS allow_nets FROM accounts WHERE address = $1"
-    accounts = PostgresqlAuthenticator(database.dsn, query)
+    accounts = accounts_in(database.dsn, query)
     identity = Identity("ann@example.com", networks=networks)
     assert verify(accounts, ("ann@example.com", b"secret")) == [identity]
 
@@ -332,7 +331,7 @@ EVERY = (
 def test_query_for_all_names(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A query with an array gets all names at once, and says to which a row belongs."""
     asked = watched(monkeypatch)
-    made = PostgresqlAuthenticator(database.dsn, EVERY, CHECK)
+    made = accounts_in(database.dsn, EVERY, CHECK)
     logins = [("Ann@example.com", b"secret"), ("ODD@example.com", b"secret")]
     assert verify(made, *logins) == [Identity("ann"), Identity("odd@example.com")]
     assert asked == [
@@ -347,7 +346,7 @@ def test_name_as_sent_comes_first(database: Database) -> None:
         f"SELECT login, '{HASH}' AS password FROM unnest($1::text[]) AS login ORDER BY lower(login)"
         ', login COLLATE "C" DESC'
     )
-    made = PostgresqlAuthenticator(database.dsn, query)
+    made = accounts_in(database.dsn, query)
     assert verify(made, ("Ann", b"secret"), ("ann", b"secret")) == [
         Identity("Ann"), Identity("ann"),
     ]  # fmt: skip
@@ -358,7 +357,7 @@ def test_query_for_all_names_without_its_columns(database: Database, columns: st
     """Rows that do not show their name, or have no hash, prove nothing."""
     query = f"SELECT {columns} FROM accounts WHERE address = ANY($1)"
     with pytest.raises(UnavailableError, match=r"no column named|not in \$1"):
-        verify(PostgresqlAuthenticator(database.dsn, query), ("ann@example.com", b"secret"))
+        verify(accounts_in(database.dsn, query), ("ann@example.com", b"secret"))
 
 
 def test_recipient_by_one_query(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,7 +365,7 @@ def test_recipient_by_one_query(database: Database, monkeypatch: pytest.MonkeyPa
     asked = watched(monkeypatch)
 
     async def ask() -> list[str | None]:
-        made = PostgresqlAuthenticator(database.dsn, EVERY, CHECK)
+        made = accounts_in(database.dsn, EVERY, CHECK)
         async with contextlib.aclosing(made) as accounts:
             recipients = AccountRecipients(accounts)
             return [
@@ -384,7 +383,7 @@ def test_recipient_by_one_query(database: Database, monkeypatch: pytest.MonkeyPa
 def test_name_that_no_database_has(database: Database, query: str, user: str) -> None:
     """A name with a NUL, or not in UTF-8, is unknown, and no fault of the database."""
     with pytest.raises(CredentialsError):
-        verify(PostgresqlAuthenticator(database.dsn, query, CHECK), (user, b"secret"))
+        verify(accounts_in(database.dsn, query, CHECK), (user, b"secret"))
 
 
 class Account:
@@ -397,7 +396,7 @@ class Account:
             " nologin text); TRUNCATE changing;"
             f" INSERT INTO changing VALUES ('ann', 'ann', '{HASH}', NULL)"
         )
-        self.accounts = PostgresqlAuthenticator(database.dsn, query, remember=300)
+        self.accounts = accounts_in(database.dsn, query, remember=300)
 
     async def cached(self, user: str = "ann", password: bytes = b"secret") -> Identity | None:
         known = self.accounts.cached_login(user, Secret(password))
@@ -467,7 +466,7 @@ def test_wrong_password_is_never_remembered(database: Database) -> None:
             with pytest.raises(CredentialsError):
                 await accounts.verify("ann", Secret(b"wrong"))
             assert accounts.cached_login("ann", Secret(b"wrong")) is None
-        async with contextlib.aclosing(PostgresqlAuthenticator(database.dsn, BY_NAME)) as accounts:
+        async with contextlib.aclosing(accounts_in(database.dsn, BY_NAME)) as accounts:
             await accounts.verify("ann", Secret(b"secret"))
             assert accounts.cached_login("ann", Secret(b"secret")) is None
 
@@ -558,7 +557,7 @@ def test_slow_database(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     """All queries of a login have five seconds together."""
     slow = SlowDatabase(0.9 * sql_accounts.PATIENCE)
     monkeypatch.setattr("asyncpg.connect", slow.connect)
-    accounts = PostgresqlAuthenticator(Secret(b""), "unknown", "check")
+    accounts = accounts_in(Secret(b""), "unknown", "check")
     loop = Loop()
     arguments = ("Ann", Secret(b"secret"))[: 2 if method == "verify" else 1]
     login = loop.create_task(getattr(accounts, method)(*arguments))
@@ -575,7 +574,7 @@ def test_many_logins_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many logins ask at once, the database gets four connections."""
     slow = SlowDatabase(1)
     monkeypatch.setattr("asyncpg.connect", slow.connect)
-    accounts = PostgresqlAuthenticator(Secret(b""), "known")
+    accounts = accounts_in(Secret(b""), "known")
     loop = Loop()
     logins = [loop.create_task(accounts.identify(f"u{number}")) for number in range(12)]
     loop.turn()
@@ -592,7 +591,7 @@ def test_connection_that_was_idle(
     """A connection that was idle for five minutes is not used again."""
     slow = SlowDatabase(0)
     monkeypatch.setattr("asyncpg.connect", slow.connect)
-    accounts = PostgresqlAuthenticator(Secret(b""), "known")
+    accounts = accounts_in(Secret(b""), "known")
     loop = Loop()
     for _ in range(2):
         login = loop.create_task(accounts.identify("ann"))
@@ -605,7 +604,7 @@ def test_connection_that_was_idle(
 
 def settings_of(database: Database, columns: str, user: str = "ann@example.com") -> Identity:
     query = f"SELECT password, {columns} FROM accounts WHERE address = $1"
-    return verify(PostgresqlAuthenticator(database.dsn, query), (user, b"secret"))[0]
+    return verify(accounts_in(database.dsn, query), (user, b"secret"))[0]
 
 
 def test_settings_of_one_account(database: Database) -> None:
@@ -622,7 +621,7 @@ def test_quota_of_one_account(database: Database) -> None:
     )
 
     async def ask() -> tuple[Quota, Quota]:
-        async with contextlib.aclosing(PostgresqlAuthenticator(database.dsn, query)) as accounts:
+        async with contextlib.aclosing(accounts_in(database.dsn, query)) as accounts:
             assert await accounts.own_quota("nobody") == Quota()
             before = await accounts.own_quota("ann@example.com")
             assert await accounts.owner("ann@example.com") == "anne"
@@ -648,14 +647,14 @@ def test_extremes_of_the_settings(database: Database) -> None:
         " CASE address WHEN 'ann@example.com' THEN 7 ELSE 30 END AS expire_days"
         " FROM accounts WHERE address = $1"
     )
-    accounts = PostgresqlAuthenticator(database.dsn, query)
+    accounts = accounts_in(database.dsn, query)
     verify(accounts, ("ann@example.com", b"secret"), ("odd@example.com", b"secret"))
     assert (accounts.longest_login_delay, accounts.shortest_expire_days) == (90, 7)
 
 
 def listed(database: Database, query: str) -> list[tuple[str, int | None]]:
     async def ask() -> list[tuple[str, int | None]]:
-        made = PostgresqlAuthenticator(database.dsn, QUERY, list_all=query)
+        made = accounts_in(database.dsn, QUERY, list_all=query)
         async with contextlib.aclosing(made) as accounts:
             return [pair async for page in accounts.list_accounts() for pair in page]
 
@@ -684,7 +683,7 @@ def test_prepared_statements(database: Database, *, pooler: bool) -> None:
     """Behind a pooler, which may change the connection, no statement is prepared for later."""
     prepared = "(SELECT count(*)::int FROM pg_prepared_statements) AS login_delay"
     query = f"SELECT address AS login, password, {prepared} FROM accounts WHERE address = ANY($1)"
-    made = PostgresqlAuthenticator(database.dsn, query, pooler=pooler)
+    made = accounts_in(database.dsn, query, pooler=pooler)
     login = "ann@example.com", b"secret"
     found = [identity.login_delay or 0 for identity in verify(made, login, login)]
     assert (max(found) == 0) is pooler
@@ -699,7 +698,7 @@ def test_connection_breaks_between_two_requests(
         connection.terminate()
         raise AttributeError("'NoneType' object has no attribute 'bind_execute'")
 
-    accounts = PostgresqlAuthenticator(database.dsn, QUERY)
+    accounts = accounts_in(database.dsn, QUERY)
     monkeypatch.setattr(asyncpg.Connection, "fetchrow", break_off)
     with pytest.raises(UnavailableError):
         verify(accounts, ("ann@example.com", b"secret"))
@@ -713,7 +712,7 @@ def test_weak_hash_in_postgresql(database: Database, condition: str) -> None:
     replaced = asyncio.Event()
     query = f"UPDATE changing SET password = $1 WHERE address = $2{condition}"
     upgrader = SqlHashUpgrader(query, lambda _: replaced.set(), pytest.fail)
-    made = PostgresqlAuthenticator(database.dsn, BY_NAME, upgrader=upgrader)
+    made = accounts_in(database.dsn, BY_NAME, upgrader=upgrader)
 
     async def replace() -> None:
         async with contextlib.aclosing(made) as accounts:
@@ -744,7 +743,7 @@ def test_server_runs_the_query_at_its_start(database: Database) -> None:
     """A wrong query is in the log before any client logs in, and names its table."""
     log = io.StringIO()
     query = QUERY.replace("FROM accounts", "FROM acounts")
-    accounts = PostgresqlAuthenticator(database.dsn, query)
+    accounts = accounts_in(database.dsn, query)
 
     async def serve() -> None:
         logger, writer = event_log.configure_log("text", log)

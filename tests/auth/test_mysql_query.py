@@ -14,9 +14,9 @@ import structlog
 
 from restante.auth import password_hashing, sql_accounts
 from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
-from restante.auth.mysql import MysqlAuthenticator
 from restante.auth.mysql_address import MysqlAddress
-from restante.auth.mysql_query import MysqlConnections
+from restante.auth.mysql_query import MysqlConnections, MysqlQueries
+from restante.auth.sql_accounts import SqlAuthenticator
 from restante.auth.sql_hash_upgrade import SqlHashUpgrader
 from restante.delivery.recipients import AccountRecipients, find
 from restante.protocol.secret import Secret
@@ -73,12 +73,12 @@ def database() -> Iterator[MariaDb]:
 
 def made(
     database: MariaDb, query: str = QUERY, check: str | None = CHECK, *, dsn: str = ""
-) -> MysqlAuthenticator:
+) -> SqlAuthenticator:
     address = MysqlAddress.parse(Secret(dsn.encode()) if dsn else database.dsn)
-    return MysqlAuthenticator(address, query, check, remember=300, list_all=LIST)
+    return SqlAuthenticator(MysqlQueries(address, query), check, remember=300, list_all=LIST)
 
 
-def ask(accounts: MysqlAuthenticator, work: Callable[[MysqlAuthenticator], Awaitable[T]]) -> T:
+def ask(accounts: SqlAuthenticator, work: Callable[[SqlAuthenticator], Awaitable[T]]) -> T:
     async def closing() -> T:
         async with contextlib.aclosing(accounts):
             return await work(accounts)
@@ -172,7 +172,7 @@ def test_database_that_was_away(database: MariaDb) -> None:
     """After a restart of the database, the next login succeeds, in spite of idle connections."""
     login = "ann@example.com", Secret(b"secret")
 
-    async def log_in_again(accounts: MysqlAuthenticator) -> None:
+    async def log_in_again(accounts: SqlAuthenticator) -> None:
         await asyncio.gather(*(accounts.identify("ann@example.com") for _ in range(4)))
         await accounts.verify(*login)
         database.stop()
@@ -204,7 +204,7 @@ def test_silent_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
         server = await asyncio.start_unix_server(say_nothing, tmp_path / "socket")
         dsn = f"mysql://restante:hunter2@localhost/mail?socket={tmp_path}/socket"
-        accounts = MysqlAuthenticator(MysqlAddress.parse(Secret(dsn.encode())), QUERY)
+        accounts = SqlAuthenticator(MysqlQueries(MysqlAddress.parse(Secret(dsn.encode())), QUERY))
         async with server, contextlib.aclosing(accounts):
             with pytest.raises(UnavailableError):
                 await accounts.identify("ann")
@@ -217,7 +217,7 @@ def test_remembered_login_of_a_changed_account(database: MariaDb) -> None:
     """A lock applies to the next login, although the login was remembered."""
     login = "ann@example.com", Secret(b"secret")
 
-    async def lock(accounts: MysqlAuthenticator) -> None:
+    async def lock(accounts: SqlAuthenticator) -> None:
         assert accounts.cached_login(*login) is None
         await accounts.verify(*login)
         for active in (0, 1):
@@ -232,7 +232,7 @@ def test_remembered_login_of_a_changed_account(database: MariaDb) -> None:
 def test_mail_before_any_name_was_found(database: MariaDb) -> None:
     """Mail to an unknown name waits until some name was found; with a check, it is rejected."""
 
-    async def deliver(accounts: MysqlAuthenticator) -> None:
+    async def deliver(accounts: SqlAuthenticator) -> None:
         with pytest.raises(UncertainError, match="MySQL: the query has found no account"):
             await accounts.owner("nobody@example.com")
         recipients = AccountRecipients(accounts)
@@ -265,13 +265,12 @@ def test_columns_of_one_account(database: MariaDb) -> None:
 def test_list_of_all_accounts(database: MariaDb) -> None:
     """A long list comes in pages, each account once."""
 
-    async def names(accounts: MysqlAuthenticator) -> list[str]:
+    async def names(accounts: SqlAuthenticator) -> list[str]:
         return [name async for page in accounts.list_accounts() for name, _ in page]
 
     assert ask(made(database), names) == ["ann@example.com", "bad@example.com"]
-    many = MysqlAuthenticator(
-        MysqlAddress.parse(database.dsn), QUERY, list_all="SELECT seq AS name FROM numbers"
-    )
+    queries = MysqlQueries(MysqlAddress.parse(database.dsn), QUERY)
+    many = SqlAuthenticator(queries, list_all="SELECT seq AS name FROM numbers")
     database.execute(
         "CREATE OR REPLACE TABLE mail.numbers AS SELECT CAST(seq AS CHAR) AS seq"
         " FROM mail.seq_1_to_2500"
@@ -289,13 +288,13 @@ def test_weak_hash_in_mysql(database: MariaDb, condition: str) -> None:
     upgrader = SqlHashUpgrader(upgrade, lambda _: replaced.set(), pytest.fail)
     address = MysqlAddress.parse(database.dsn)
 
-    async def replace(accounts: MysqlAuthenticator) -> None:
+    async def replace(accounts: SqlAuthenticator) -> None:
         login = "bad@example.com", Secret(b"secret")
         await accounts.verify(*login)
         await replaced.wait()
         await accounts.verify(*login)
 
-    ask(MysqlAuthenticator(address, QUERY, CHECK, upgrader=upgrader), replace)
+    ask(SqlAuthenticator(MysqlQueries(address, QUERY), CHECK, upgrader=upgrader), replace)
     rows = database.execute("SELECT local_part, password FROM mail.mailbox").splitlines()
     assert [row.split("\t")[1][:10] for row in sorted(rows)] == ["$argon2id$"] * 3
     assert len(set(rows)) == 3
