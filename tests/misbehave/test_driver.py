@@ -9,7 +9,7 @@ import ssl
 import pytest
 
 from restante.client import blocking
-from restante.client.options import Options, Target
+from restante.client.options import Options, Target, parse_url
 from restante.misbehave import find
 from restante.misbehave.driver import PASSWORD, SAMPLES, USER, FaultyServer, FilledStore, serving
 from restante.misbehave.fault import NONE
@@ -38,7 +38,8 @@ LOGIN = (f"USER {USER}", f"PASS {PASSWORD}")
 def test_everything_else_is_right() -> None:
     """A client fetches and deletes both messages, and the server knows that."""
     with serving(find("retr-drip")) as server:
-        target = Target(server.host, server.port, "none", USER)
+        target = parse_url(server.url)
+        assert target == Target(server.host, server.port, "starttls", USER)
         assert server.left == list(SAMPLES)
         with blocking.connect(target, PASSWORD, OPTIONS) as maildrop:
             assert [message.read() for message in maildrop] == list(SAMPLES)

@@ -70,6 +70,8 @@ RIGHT = ReplyParts(
         ("RETR: chunks 3", {"chunk": 3}),
         ("RETR: without end", {"end": b""}),
         ("RETR: without abcd", {"body": b""}),
+        ("RETR: with abcd e", {"body": b"abcd e\r\n"}),
+        ("RETR: with e f", {"body": b"abcd\r\ne f\r\n"}),
         ("RETR 2: close", {}),
         ("RETR#2: close", {}),
         ("RETR~0%: close", {}),
@@ -120,7 +122,16 @@ def test_a_sum_is_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "rule", ["RETR", "RETR: explode", "RETR#x: close", "RETR: wait 5", "RETR: rate 0/s", ": close"]
+    "rule",
+    [
+        "RETR",
+        "RETR: explode",
+        "RETR#x: close",
+        "RETR: wait 5",
+        "RETR: rate 0/s",
+        "LIST: with ",
+        ": close",
+    ],
 )
 def test_no_rule(rule: str) -> None:
     """A wrong rule is an error that shows the rule, or what is allowed."""

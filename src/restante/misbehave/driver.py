@@ -9,6 +9,7 @@ import functools
 import logging
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Self
+from urllib.parse import quote
 
 import structlog
 
@@ -57,6 +58,8 @@ def serving(  # noqa: PLR0913  # one call has all of it
     fault: Fault,
     *,
     messages: Messages = SAMPLES,
+    user: str = USER,
+    password: str = PASSWORD,
     tls: bool = False,
     host: str = HOST,
     ports: tuple[int, int] = (0, 0),
@@ -64,20 +67,20 @@ def serving(  # noqa: PLR0913  # one call has all of it
 ) -> FaultyServer:
     """Return a server with a fault, which serves while a `with` or `async with` block runs.
 
-    `messages` are what the maildrop holds, unless the fault says otherwise. The user joe+NAME gets
-    another fault beside this one, with mail of its own. `tls` offers STLS, and a port for TLS; a
-    fault of TLS does so anyway. `ports` are for clear text and for TLS, 0 for a free one. With
-    `refill` new mail comes as soon as a client has removed all of it. At the block's beginning
-    ListenError is raised if a port is not free.
+    `messages` are what the maildrop of `user` holds, unless the fault says otherwise. The user
+    joe+NAME gets another fault beside this one, with mail of its own. `tls` offers STLS, and a port
+    for TLS; a fault of TLS does so anyway. `ports` are for clear text and for TLS, 0 for a free
+    one. With `refill` new mail comes as soon as a client has removed all of it. At the block's
+    beginning ListenError is raised if a port is not free.
     """
     mail = fault.surroundings.messages(messages)
-    store = FilledStore(lambda user: messages_for(user, mail), refill=refill)
-    shared = SharedFault(add(fault.conversation, choose_by_user), USER)
+    store = FilledStore(lambda name: messages_for(name, mail), refill=refill)
+    shared = SharedFault(add(fault.conversation, choose_by_user), user)
     with_tls = tls or fault.security in ("starttls", "implicit")
     listeners = _listeners(fault, host, ports, shared, tls=with_tls)
     server = embedding.Server(
         store,
-        OneAccount(USER, PASSWORD),
+        OneAccount(user, password),
         listeners,
         settings=fault.surroundings.settings,
         offer=lambda: fault.surroundings.offer,
@@ -85,7 +88,7 @@ def serving(  # noqa: PLR0913  # one call has all of it
         log=_no_log(),
         stop_timeout=STOP_TIMEOUT,
     )
-    return FaultyServer(fault, store, shared, server)
+    return FaultyServer(fault, store, shared, server, user=user, password=password)
 
 
 @dataclass(eq=False)
@@ -94,7 +97,7 @@ class FaultyServer:
 
     Attributes:
         fault: what is wrong with it.
-        host, user, password: 127.0.0.1, and those of its one account.
+        host, user, password: 127.0.0.1, and the name and the password of its one account.
     """
 
     fault: Fault
@@ -110,6 +113,11 @@ class FaultyServer:
     def port(self) -> int:
         """The port for clear text, and for STLS where that is offered."""
         return self.server.addresses[0].port
+
+    @property
+    def url(self) -> str:
+        """The account as a URL for clear text, and for STLS where that is offered."""
+        return f"pop3://{quote(self.user, safe='@')}@{self.host}:{self.port}"
 
     @property
     def tls_port(self) -> int | None:

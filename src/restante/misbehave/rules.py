@@ -9,6 +9,7 @@
     RETR: chunks 1                     octet by octet
     UIDL~30%: -ERR by chance           three of ten
     CAPA: without UIDL                 no line that begins so
+    CAPA: with SASL NTLM               this line in place of one that begins so, or at the end
     greeting: -ERR [SYS/TEMP] busy     the first line of all
     response: -ERR no                  the reply to a line of AUTH
     # a comment
@@ -47,7 +48,7 @@ LONGEST_WAIT = 600  # seconds
 
 USAGE = (
     'write "-ERR ...", "+OK ...", "close", "reset", "cut" or "silence" (with "at 50%" or "at 20"), '
-    '"wait 50ms", "rate 4k/s", "chunks 1", "without LINE" or "without end"'
+    '"wait 50ms", "rate 4k/s", "chunks 1", "with LINE", "without LINE" or "without end"'
 )
 
 
@@ -149,6 +150,8 @@ def _parse_change(what: str, line: str) -> Change:
         return lambda reply: replace(reply, end=b"")
     if what.startswith("without "):
         return lambda reply: without(reply, what.removeprefix("without ").encode())
+    if what.startswith("with "):
+        return lambda reply: with_line(reply, what.removeprefix("with ").strip().encode())
     raise ValueError(f"invalid rule {line!r}; {USAGE}")
 
 
@@ -165,6 +168,19 @@ def without(reply: ReplyParts, start: bytes) -> ReplyParts:
         line for line in reply.body.splitlines(keepends=True) if line.split(None, 1)[:1] != [start]
     ]
     return replace(reply, body=b"".join(kept))
+
+
+def with_line(reply: ReplyParts, line: bytes) -> ReplyParts:
+    """Return a reply with a line in its body, in place of one with the same first word."""
+    if not reply.multiline:
+        return reply
+    start, lines = line.split(None, 1)[0], reply.body.split(b"\r\n")[:-1]
+    places = [place for place, each in enumerate(lines) if each.split(None, 1)[:1] == [start]]
+    if places:
+        lines[places[0]] = line
+    else:
+        lines.append(line)
+    return replace(reply, body=b"".join(each + b"\r\n" for each in lines))
 
 
 def _ending(found: re.Match[str]) -> Change:
