@@ -10,16 +10,14 @@ from restante.client.options import parse_url
 from restante.client.session import ClientSession
 from restante.protocol.client.effects import Peek, Send
 from restante.protocol.errors import ServerRefusedError
-from support.broken_server import broken
+from support.faulty_server import PASSWORD, faulty_server
 
-
-def url(port: int) -> str:
-    return f"pop3://ann@127.0.0.1:{port}"
+URL = "pop3://ann@127.0.0.1"
 
 
 def test_marked_from_dele_on() -> None:
     """A message counts as marked once DELE is sent, until the server rejects that."""
-    box = MaildropState(ClientSession(parse_url(url(110))))
+    box = MaildropState(ClientSession(parse_url(URL)))
     marking = mark(box, 1)
     assert next(marking) == Peek(0)
     before = box.may_quit
@@ -33,37 +31,30 @@ def test_marked_from_dele_on() -> None:
 
 def test_rejected_second_delete() -> None:
     """A rejected second delete leaves the message marked."""
-    answers = iter([b"+OK\r\n", b"-ERR already\r\n"])
-    with broken({"DELE": lambda _: next(answers)}) as server:
-        with blocking.connect(url(server.port), "pw") as drop:
+    with faulty_server("dele-refused-2") as server:
+        with blocking.connect(server.url, PASSWORD) as drop:
             drop.delete(1)
             with pytest.raises(ServerRefusedError):
                 drop.delete(1)
             assert drop.marked == {1}
-    assert "QUIT" not in server.heard
+    assert "QUIT" not in server.commands
 
 
-PIPELINING = b"+OK\r\nTOP\r\nUIDL\r\nUSER\r\nPIPELINING\r\n.\r\n"
-
-
-@pytest.mark.parametrize("capabilities", [PIPELINING, b"+OK\r\nTOP\r\nUIDL\r\nUSER\r\n.\r\n"])
-def test_many_at_once(capabilities: bytes) -> None:
+@pytest.mark.parametrize("capabilities", ["CAPA: with PIPELINING", "CAPA: without PIPELINING"])
+def test_many_at_once(capabilities: str) -> None:
     """Of many messages those count as marked that the server does not refuse."""
-    with broken({"CAPA": capabilities, "DELE": lambda line: DELE_REPLIES[line[-1]]}) as server:
-        with blocking.connect(url(server.port), "pw") as drop:
+    with faulty_server(capabilities, "DELE 2: -ERR no") as server:
+        with blocking.connect(server.url, PASSWORD) as drop:
             refused = drop.delete_many([1, 2])
             assert ({number: error.text for number, error in refused.items()}) == {2: "no"}
             assert drop.marked == {1}
             drop.commit()
-    assert server.heard[-3:] == ["DELE 1", "DELE 2", "QUIT"]
-
-
-DELE_REPLIES = {"1": b"+OK\r\n", "2": b"-ERR no\r\n"}
+    assert server.commands[-3:] == ["DELE 1", "DELE 2", "QUIT"]
 
 
 def test_commands_ahead() -> None:
     """With PIPELINING all commands leave before the first reply, and count as marks from there."""
-    session = ClientSession(parse_url(url(110)))
+    session = ClientSession(parse_url(URL))
     session.capabilities = {"PIPELINING": ""}
     box = MaildropState(session)
     marking = mark_many(box, [1, 2, 3])

@@ -12,8 +12,8 @@ import pytest
 import restante
 from restante import blocking
 from restante.client.options import OptionArgs, Options, merge
-from support.broken_server import broken
 from support.command import pop3
+from support.faulty_server import PASSWORD, faulty_server
 
 MISTAKES: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"nonsense": 4}, TypeError, "unknown option nonsense: known are .*reply_seconds"),
@@ -40,30 +40,29 @@ def test_invalid_option_names_valid_ones(
     """An invalid option is rejected, with the valid values."""
 
     async def opened(where: str) -> None:
-        async with restante.connect(where, "pw", **given):
+        async with restante.connect(where, PASSWORD, **given):
             pass
 
-    with broken() as server:
-        where = f"pop3://ann@127.0.0.1:{server.port}"
+    with faulty_server() as server:
+        where = server.url
         with pytest.raises(kind, match=text):
-            blocking.connect(where, "pw", **given)
+            blocking.connect(where, PASSWORD, **given)
         with pytest.raises(kind, match=text):
             asyncio.run(opened(where))
         with pytest.raises(kind, match=text):
-            restante.check(where, "pw", **given)
-    assert not server.heard
+            restante.check(where, PASSWORD, **given)
+    assert not server.commands
 
 
 def test_options_by_name_change_those_of_the_object() -> None:
     """Options by name override those of the object."""
     options = merge(Options(reply_seconds=7, window=1), {"window": 2})
     assert (options.reply_seconds, options.window) == (7, 2)
-    with broken() as server:
-        where = f"pop3://ann@127.0.0.1:{server.port}"
-        with blocking.connect(where, "pw", Options(window=1), reply_seconds=3) as drop:
+    with faulty_server() as server:
+        with blocking.connect(server.url, PASSWORD, Options(window=1), reply_seconds=3) as drop:
             assert drop.session.options == Options(window=1, reply_seconds=3)
         with pytest.raises(TypeError, match="unknown option nonsense"):
-            blocking.connect(where, "pw", Options(), nonsense=4)  # type: ignore[call-arg]
+            blocking.connect(server.url, PASSWORD, Options(), nonsense=4)  # type: ignore[call-arg]
 
 
 def test_options_by_name_are_those_of_the_object() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 import restante
 from restante import blocking, testing
+from restante.misbehave.changes import instead
+from restante.misbehave.conversation import Alteration
 from restante.protocol.client.operations import MessageEnd
 from restante.protocol.errors import (
     LocalError,
@@ -16,7 +18,7 @@ from restante.protocol.errors import (
     RemoteError,
     ServerRefusedError,
 )
-from support.broken_server import CLOSE, broken
+from support.faulty_server import PASSWORD, faulty_server
 
 LETTERS = [
     b"Subject: a\n\nhello\n",
@@ -75,23 +77,21 @@ def test_too_large(account: str) -> None:
         list(drop.retrieve_many([1, 4]))
 
 
-CAPA = b"+OK\r\nTOP\r\nUIDL\r\nUSER\r\nPIPELINING\r\n.\r\n"
 SMUGGLED = b"Subject: a\r\n\r\nfirst\r\n.\r\n+OK second\r\nforged\r\n"
 
 
-def retrieve(replies: Mapping[str, bytes | Callable[[str], bytes]]) -> list[tuple[int, object]]:
+def retrieve(*faults: str | Alteration) -> list[tuple[int, object]]:
     messages = (SMUGGLED, b"Subject: b\r\n\r\nreal\r\n")
-    with broken({"CAPA": CAPA, **replies}, messages=messages) as server:
-        with blocking.connect(f"pop3://ann@127.0.0.1:{server.port}", "secret") as drop:
+    with faulty_server(*faults, messages=messages) as server:
+        with blocking.connect(server.url, PASSWORD) as drop:
             assert drop.session.can_pipeline
             return list(drop.retrieve_many([1, 2]))
 
 
 def test_smuggled_reply() -> None:
     """A line of a message that is not stuffed never passes for the reply to the next command."""
-    raw = {"RETR": lambda line: b"+OK\r\n" + (SMUGGLED if " 1" in line else b"x\r\n") + b".\r\n"}
     with pytest.raises(MalformedReplyError) as caught:
-        retrieve(raw)
+        retrieve("retr-unstuffed")
     assert caught.value.id == "list-size"
 
 
@@ -100,19 +100,16 @@ def test_smuggled_reply_between_bare_line_ends() -> None:
     cut = b"Subject: a\n\n" + b"\n" * 20
     smuggled = cut + b".\n+OK second\nforged\n"
     size = len(cut) + cut.count(b"\n")  # as if LIST counted CR LF, and the message ended here
-    listing = f"+OK\r\n1 {size}\r\n2 1\r\n.\r\n".encode()
+    raw = instead("RETR", b"+OK\n" + smuggled + b".\n")
     with pytest.raises(MalformedReplyError) as caught:
-        retrieve({"RETR": b"+OK\n" + smuggled + b".\n", "LIST": listing})
+        retrieve(f"LIST: with 1 {size}", raw)
     assert caught.value.id == "list-size"
 
 
 def test_refused_message() -> None:
     """A refused message is reported with its number, and the next one comes."""
 
-    def reply(line: str) -> bytes:
-        return b"-ERR locked\r\n" if " 1" in line else b"+OK\r\nSubject: b\r\n\r\nreal\r\n.\r\n"
-
-    found = retrieve({"RETR": reply})
+    found = retrieve("retr-refused")
     assert isinstance(found[0][1], ServerRefusedError)
     assert [number for number, _ in found] == [1, 2, 2]
 
@@ -120,5 +117,5 @@ def test_refused_message() -> None:
 def test_cut_message() -> None:
     """A message that is cut off is an error, not an end."""
     with pytest.raises(RemoteError) as caught:
-        retrieve({"RETR": b"+OK\r\nSubject: a\r\n" + CLOSE})
+        retrieve("retr-cut")
     assert caught.value.id == "msg-truncated"

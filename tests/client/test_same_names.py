@@ -10,7 +10,7 @@ import pytest
 import restante
 from restante.client import aio, blocking
 from restante.protocol.client.replies import Status
-from support.broken_server import broken
+from support.faulty_server import PASSWORD, faulty_server
 
 
 @pytest.mark.parametrize("name", ["Maildrop", "Message"])
@@ -30,27 +30,27 @@ def test_what_one_face_has_the_other_has_too(name: str) -> None:
 def test_raw_command_in_asyncio() -> None:
     """In asyncio, too, raw commands can be sent, and their marks are counted."""
 
-    async def typed(port: int) -> None:
-        async with restante.connect(f"pop3://ann@127.0.0.1:{port}", "pw") as drop:
+    async def typed(url: str) -> None:
+        async with restante.connect(url, PASSWORD) as drop:
             ended: list[Status] = []
             assert b"".join([piece async for piece in drop.raw_command("LIST", ended)])
             assert [piece async for piece in drop.raw_command("DELE 1", ended)] == []
             assert [status.ok for status in ended] == [True, True]
             assert drop.marked == {1}
 
-    with broken() as server:
-        asyncio.run(typed(server.port))
-    assert "DELE 1" in server.heard
-    assert not server.deleted
+    with faulty_server() as server:
+        asyncio.run(typed(server.url))
+    assert "DELE 1" in server.commands
+    assert not server.removed
 
 
 def test_a_maildrop_of_asyncio_is_no_plain_iterable() -> None:
     """A maildrop of asyncio can be iterated only with `async for`."""
 
-    async def looked(port: int) -> None:
-        async with restante.connect(f"pop3://ann@127.0.0.1:{port}", "pw") as drop:
+    async def looked(url: str) -> None:
+        async with restante.connect(url, PASSWORD) as drop:
             with pytest.raises(TypeError, match="not iterable"):
                 list(drop)  # type: ignore[call-overload]
 
-    with broken() as server:
-        asyncio.run(looked(server.port))
+    with faulty_server() as server:
+        asyncio.run(looked(server.url))
