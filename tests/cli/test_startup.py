@@ -124,3 +124,21 @@ def test_deliver_imports_no_server(tmp_path: Path) -> None:
     ):
         assert unused not in modules
     assert list((tmp_path / "mail/ann/new").iterdir())
+
+
+def test_dev_imports_only_what_it_uses() -> None:
+    """`pop3 dev` needs no log, no SCRAM and no catalogue of faults before its first line."""
+    ports = [word for name in ("", "tls-", "smtp-", "web-") for word in (f"--{name}port", "0")]
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN, "dev", *ports],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("http://")
+        process.terminate()
+        _, errors = process.communicate(timeout=30)
+    modules = set(errors.splitlines()[-1].split())
+    assert not modules & {"structlog", "rich", "pygments", "attr", "scramp", "asn1crypto"}
+    assert "restante.misbehave.catalogue" not in modules

@@ -9,8 +9,6 @@ import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-import structlog
-
 from restante.delivery.deliverer import Deliverer
 from restante.delivery.sessions import DeliverySessions
 from restante.developer.accounts import DeveloperAccounts
@@ -30,6 +28,7 @@ from restante.server.config.mail_sections import DeliverySection
 from restante.server.embedding import Listener
 from restante.server.lifecycle import ServerLifecycle
 from restante.server.listener import ListenError, open_sockets
+from restante.server.loggers import default_logger
 from restante.server.tls.certificates import Certificates
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ class DeveloperOptions:
     settings: ProtocolSettings = field(default_factory=ProtocolSettings)
     offer: AuthOffer = field(default_factory=AuthOffer)
     without: Collection[str] = ()
-    log: FilteringBoundLogger = field(default_factory=structlog.get_logger)
+    log: FilteringBoundLogger = field(default_factory=default_logger)
     stop_timeout: float = STOP_TIMEOUT
 
 

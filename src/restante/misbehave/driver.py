@@ -6,12 +6,9 @@ A server is bounded: `MOST_CONNECTIONS` at once, an hour for a session, five min
 from __future__ import annotations
 
 import functools
-import logging
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
-
-import structlog
 
 from restante.auth import scram
 from restante.auth.interfaces import CredentialsError
@@ -24,6 +21,7 @@ from restante.protocol.server.settings import Identity
 from restante.server import embedding
 from restante.server.embedding import Listener
 from restante.server.limits.server_limits import ServerLimits
+from restante.server.loggers import SILENT
 from restante.storage.interfaces import FullError
 from restante.storage.memory import MemoryStore
 
@@ -85,7 +83,7 @@ def serving(  # noqa: PLR0913  # one call has all of it
         settings=fault.surroundings.settings,
         offer=lambda: fault.surroundings.offer,
         limits=ServerLimits.create(connections=MOST_CONNECTIONS),
-        log=_no_log(),
+        log=SILENT,
         stop_timeout=STOP_TIMEOUT,
     )
     return FaultyServer(fault, store, shared, server, user=user, password=password)
@@ -263,11 +261,3 @@ def _listeners(
         host, ports[1], certificates=kept, implicit_tls=not swapped, connection=connect
     )
     return [plain, wrapped]
-
-
-def _no_log() -> structlog.typing.FilteringBoundLogger:
-    wrapper = structlog.make_filtering_bound_logger(logging.CRITICAL)
-    logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
-        structlog.ReturnLogger(), processors=[], wrapper_class=wrapper
-    )
-    return logger

@@ -11,6 +11,7 @@ import functools
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
+import restante.auth.scram  # noqa: F401  # before workers fork, and before the first login
 from restante.auth.interfaces import PASSWORDS, ListsAccounts
 from restante.auth.wrapped_accounts import unwrap
 from restante.protocol.secret import Secret

@@ -6,8 +6,6 @@ import contextlib
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, TypeVar, cast
 
-import structlog
-
 from restante.protocol.server.settings import AuthOffer, ProtocolSettings
 from restante.server.addresses import ListenAddress
 from restante.server.background import background_tasks
@@ -23,6 +21,7 @@ from restante.server.listener import (
     ListenConfig,
     serve_listeners,
 )
+from restante.server.loggers import default_logger
 from restante.server.peers import sharing_with_peers
 from restante.storage.interfaces import open_store
 
@@ -105,7 +104,7 @@ class Server(ServerLifecycle):
     limits: ServerLimits = field(default_factory=ServerLimits)
     lock_timeout: float = 3
     offer: Callable[[], AuthOffer] = AuthOffer
-    log: FilteringBoundLogger = field(default_factory=structlog.get_logger)
+    log: FilteringBoundLogger = field(default_factory=default_logger)
     stop_timeout: float = STOP_PATIENCE
     addresses: list[ListenAddress] = field(init=False, default_factory=list)
     smtp_address: ListenAddress | None = field(init=False, default=None)

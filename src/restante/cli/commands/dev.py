@@ -127,12 +127,11 @@ def _serving(
     places: DevPorts, keep: Path | None, faults: Sequence[str], *, demo: bool
 ) -> Iterator[DeveloperServer]:
     """Give the servers of POP3 and SMTP while the block runs. Raises click.ClickException."""
-    import structlog
-
     from restante.developer.server import DeveloperOptions, DeveloperServer
     from restante.net.addresses import is_loopback
     from restante.protocol.server.settings import ProtocolSettings
     from restante.server.listener import ListenError
+    from restante.server.loggers import SILENT
     from restante.storage.interfaces import FullError
 
     options = DeveloperOptions(
@@ -148,7 +147,7 @@ def _serving(
         any_account=True,
         clear_text="loopback" if is_loopback(places.host) else "always",
         settings=ProtocolSettings(login_timeout=HAND_TYPED, authorization_timeout=HAND_TYPED),
-        log=structlog.wrap_logger(None, processors=[_drop]),
+        log=SILENT,  # the page shows what happens
     )
     try:
         server = DeveloperServer(options)
@@ -166,13 +165,6 @@ def _serving(
         except (OSError, FullError) as error:
             raise click.ClickException(f"cannot keep mail in {keep}: {error}") from None
         yield server
-
-
-def _drop(*_: object) -> str:
-    """Drop an event of the log: the page shows what happens."""
-    import structlog
-
-    raise structlog.DropEvent
 
 
 def _certificate(folder: Path) -> CertificateFiles:
