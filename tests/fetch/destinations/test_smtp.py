@@ -236,6 +236,24 @@ def test_refusals(place: SmtpPlace, verb: bytes, reply: bytes, error: type[Excep
     assert place.messages() == [OTHER]
 
 
+@pytest.mark.parametrize(
+    ("verb", "reply"),
+    [
+        (b"MAIL", b"530 5.7.0 Must issue a STARTTLS command first"),
+        (b"MAIL", b"523 5.7.10 Not without protection"),
+        (b"RCPT", b"550 5.7.1 TLS required"),
+        (b"DATA", b"554 Encryption is required"),
+        (b"END", b"554 5.7.1 Message rejected: TLS required"),
+    ],
+)
+def test_a_server_that_requires_tls(smtp: SmtpPlace, verb: bytes, reply: bytes) -> None:
+    """A server that requires TLS does not park mail, and the error says what to add."""
+    destination = opened(smtp)
+    smtp.double.answers[verb] = reply
+    with pytest.raises(NotDeliveredError, match="requires TLS: add tls=yes to the URL"):
+        deliver(destination, LETTER)
+
+
 @pytest.mark.parametrize("verb", [b"MAIL", b"RCPT", b"DATA"])
 @pytest.mark.parametrize("end", [CLOSE, HANG, b"what", b"x" * 100_000, b"250-a\r\n" * 20_000])
 def test_lost_before_the_dot(place: SmtpPlace, verb: bytes, end: bytes) -> None:

@@ -152,6 +152,16 @@ def test_no_mechanism(double: SmtpDouble, features: list[bytes]) -> None:
         _connect(double)
 
 
+def test_authentication_requires_tls(double: SmtpDouble) -> None:
+    """The error says what to add where the server requires TLS for authentication."""
+    double.auth = lambda _: b"538 5.7.11 Encryption required"
+    with pytest.raises(DestinationUnavailableError, match="add tls=yes to the URL"):
+        _connect(double)
+    double.features = [b"STARTTLS"]
+    with pytest.raises(DestinationUnavailableError, match="add tls=yes to the URL"):
+        _connect(double)
+
+
 def test_no_password(double: SmtpDouble) -> None:
     """A user without a password is an error before the connection."""
     with pytest.raises(DestinationUnavailableError, match="the password of ann is missing"):

@@ -62,7 +62,8 @@ def _open(session: SmtpSession, address: SmtpAddress, login: Login | None) -> No
     credentials = login.credentials(address) if login else None
     refusal = session.begin(_context(address))
     if refusal:
-        raise DestinationUnavailableError(f"{address} does not accept a session: {refusal}")
+        hint = session.tls_hint(refusal)
+        raise DestinationUnavailableError(f"{address} does not accept a session: {refusal}{hint}")
     if login and credentials:
         _authenticate(session, address, credentials, tokens=login.token is not None)
 
@@ -88,6 +89,7 @@ def _authenticate(
     if reply.code != 235:
         raise DestinationUnavailableError(
             f"{address} rejected the login of {address.user} by {mechanism}: {reply}"
+            f"{session.tls_hint(reply)}"
         )
 
 
@@ -111,4 +113,6 @@ def _choose(
     text = f"{address} offers no way to authenticate {address.user}: AUTH {' '.join(offered)}"
     if in_clear:
         text += "; without TLS no password and no token is sent, so remove tls=no"
+    elif address.security == "none" and session.has_extn("starttls"):
+        text += "; it may offer more with TLS: add tls=yes to the URL"
     raise DestinationUnavailableError(text)

@@ -51,6 +51,10 @@ class SmtpDeadlines:
     quit: float = 5
 
 
+_ASKS_FOR_TLS = re.compile(r"\b(STARTTLS|TLS|SSL|encrypt\w*)\b|^5\.7\.1[01]\b", re.IGNORECASE)
+"""In a refusal: RFC 3207 section 4, and the codes of RFC 5248."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What a server said to a command."""
@@ -100,6 +104,15 @@ class SmtpSession(smtplib.SMTP):
         self._received = b""
         self.ends = time.monotonic() + deadlines.open
         self.ehlo_msg = "lhlo" if address.lmtp else "ehlo"
+
+    def tls_hint(self, refusal: Reply) -> str:
+        """Return what to do where the server refuses something because the connection has no TLS.
+
+        "" where that is not the reason, and for a Unix socket, which has no TLS.
+        """
+        in_clear = self._address.host and not isinstance(self.sock, ssl.SSLSocket)
+        asks = refusal.code >= 500 and _ASKS_FOR_TLS.search(refusal.text)
+        return "; the server requires TLS: add tls=yes to the URL" if in_clear and asks else ""
 
     def begin(self, context: ssl.SSLContext | None) -> Reply | None:
         """Connect and greet, with TLS as the address says. Returns a refusal, else None."""

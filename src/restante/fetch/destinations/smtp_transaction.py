@@ -149,8 +149,9 @@ class SmtpTransaction:
         if reply.code == _SHUTTING_DOWN:
             session.abandon()
             raise SessionLostError(f"{self._address} ends the session: {reply}")
+        judged = self._judge(reply, refusal)  # before the connection may end
         self._leave(reply)
-        raise judge(reply, f"{self._address} {refusal}: ") or DestinationUnavailableError(
+        raise judged or DestinationUnavailableError(
             f"{self._address}: the reply {reply} to {line.partition(' ')[0]} is not expected"
         )
 
@@ -191,7 +192,7 @@ class SmtpTransaction:
             reply = Reply.of(self._session.getreply())
         except OSError:
             return None
-        return judge(reply, f"{self._address} rejected the message: ")
+        return self._judge(reply, "rejected the message")
 
     def _final_reply(self, refusal: str) -> DestinationError | None:
         try:
@@ -202,6 +203,14 @@ class SmtpTransaction:
                 f"{self._address} did not reply to the message, which it may have delivered: "
                 f"{reason(error)}"
             )
+        judged = self._judge(reply, refusal)
         if reply.code == _SHUTTING_DOWN:
             self._session.abandon()
-        return judge(reply, f"{self._address} {refusal}: ")
+        return judged
+
+    def _judge(self, reply: Reply, what: str) -> DestinationError | None:
+        """Return the error that a reply means. A missing TLS is not the message's fault."""
+        hint = self._session.tls_hint(reply)
+        if hint:
+            return DestinationUnavailableError(f"{self._address} {what}: {reply}{hint}")
+        return judge(reply, f"{self._address} {what}: ")
