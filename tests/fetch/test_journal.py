@@ -101,6 +101,29 @@ def test_known(tmp_path: Path) -> None:
     ]
 
 
+def test_next_run(tmp_path: Path) -> None:
+    """The journal has when the next run begins, until it is known that there is none."""
+    with Journal(tmp_path / "fetch.db", lambda: 1000.0) as journal:
+        account = journal.of("work")
+        account.end_run("ok")
+        account.note_next_run(1300.0)
+        assert journal.accounts() == [("work", 1000.0, "ok", 1300.0)]
+        account.note_next_run(None)
+        assert journal.accounts() == [("work", 1000.0, "ok", None)]
+
+
+def test_an_older_journal(tmp_path: Path) -> None:
+    """A journal of an earlier version of the schema gets what it lacks, and keeps its rows."""
+    path = tmp_path / "fetch.db"
+    with Journal(path) as journal:
+        journal.of("work").note_known([("u1", 1, None)])
+        journal.database.execute("ALTER TABLE account DROP COLUMN next_run")
+        journal.database.execute("PRAGMA user_version = 3")
+    with Journal(path) as journal:
+        assert set(journal.of("work").messages()) == {"u1"}
+        assert journal.accounts() == [("work", None, None, None)]
+
+
 def test_rename(tmp_path: Path) -> None:
     """Unique-ids may be exchanged with each other."""
     with Journal(tmp_path / "fetch.db") as journal:

@@ -245,6 +245,12 @@ class AccountJournal:
                     (new, self.account, f"\0{place}"),
                 )
 
+    def note_next_run(self, moment: float | None) -> None:
+        """Note when the next run begins, in seconds since 1970; None: it is not known."""
+        with self._journal.transaction() as database:
+            update = "UPDATE account SET next_run = ? WHERE name = ?"
+            database.execute(update, (moment, self.account))
+
     def end_run(self, outcome: str) -> str | None:
         """Note when and how a run ended, and return how the one before it did.
 

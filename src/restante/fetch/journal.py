@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from restante.fetch.account_journal import AccountJournal
 from restante.fetch.account_lock import file_name
 from restante.fetch.errors import FetchError
+from restante.fetch.journal_rows import AccountRuns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,7 +50,8 @@ _DESCRIPTION = """
 ALTER TABLE message ADD COLUMN sender TEXT NOT NULL DEFAULT '';
 ALTER TABLE message ADD COLUMN subject TEXT NOT NULL DEFAULT '';
 """
-_VERSIONS = (_SCHEMA, _IMPORTED, _DESCRIPTION)
+_NEXT_RUN = "ALTER TABLE account ADD COLUMN next_run REAL"
+_VERSIONS = (_SCHEMA, _IMPORTED, _DESCRIPTION, _NEXT_RUN)
 """What each version of the schema has added."""
 
 
@@ -130,11 +132,12 @@ class Journal:
                 mark.touch(mode=0o600)
         return AccountJournal(self, account)
 
-    def accounts(self) -> list[tuple[str, float | None, str | None]]:
-        """Return the name of each account, when its last run ended, and how."""
+    def accounts(self) -> list[AccountRuns]:
+        """Return what is known of the runs of each account, in the order of the names."""
         with self.errors():
-            rows = self.database.execute("SELECT name, last_run, outcome FROM account")
-            return sorted(rows.fetchall())
+            columns = ", ".join(AccountRuns._fields)
+            rows = self.database.execute(f"SELECT {columns} FROM account ORDER BY name")  # noqa: S608  # the names of fields
+            return [AccountRuns(*row) for row in rows]
 
     def close(self) -> None:
         """Close the database. It raises nothing."""

@@ -32,6 +32,18 @@ FETCHED = frozenset({MessageState.HERE, MessageState.KNOWN, MessageState.ASKED, 
 """States in which a message is not fetched again."""
 
 
+class AccountRuns(NamedTuple):
+    """When an account was and will be fetched, in seconds since 1970; None is unknown.
+
+    `outcome` is how the last run ended. `next_run` is known while --every runs.
+    """
+
+    name: str
+    last_run: float | None
+    outcome: str | None
+    next_run: float | None
+
+
 class KnownMessage(NamedTuple):
     """A row of the journal. Times are seconds since 1970; None is unknown.
 

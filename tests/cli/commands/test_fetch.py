@@ -203,10 +203,12 @@ def test_every(user: User) -> None:
     environment = {"PATH": "/usr/bin:/bin", "POP3_PASSWORD": "secret", **user.environment}
     with subprocess.Popen([POP3, *words], env=environment, stdout=subprocess.DEVNULL) as process:
         wait_until(lambda: user.arrived == 3)
+        wait_until(lambda: "  next run " in user.fetch("--status").out)
         user.server.add(user.name, "secret", b"Subject: later\n\nlater\n")
         wait_until(lambda: user.arrived == 4)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
+    assert "next run" not in user.fetch("--status").out
 
 
 def test_doubt(user: User) -> None:

@@ -117,12 +117,12 @@ def _print_status(names: tuple[str, ...], path: Path, *, as_json: bool) -> None:
     found, rows = [], []
     if path.exists():
         with error_reporting(), Journal(path) as journal:
-            for name, last_run, outcome in journal.accounts():
-                if not names or name in names:
-                    account = journal.of(name)
+            for runs in journal.accounts():
+                if not names or runs.name in names:
+                    account = journal.of(runs.name)
                     known, undelivered = account.messages(), account.undelivered_messages()
-                    status = report.status_object(name, last_run, outcome, known, undelivered)
-                    found.append({**status, "sign_in_ends": describe_end(name)})
+                    status = report.status_object(runs, known, undelivered)
+                    found.append({**status, "sign_in_ends": describe_end(runs.name)})
                     rows.append(undelivered)
     if as_json:
         click.echo(to_json(found, indent=2))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from restante.cli.fetching.account import FetchAccount
     from restante.cli.fetching.runs import AccountResult
     from restante.fetch.events import FetchEvent
-    from restante.fetch.journal_rows import KnownMessage, UndeliveredMessage
+    from restante.fetch.journal_rows import AccountRuns, KnownMessage, UndeliveredMessage
     from restante.fetch.planner import Plan
 
 MOST_LISTED = 10  # messages that are named one by one
@@ -114,18 +114,17 @@ def plan_line(account: FetchAccount, plan: Plan, width: int) -> str:
 
 
 def status_object(
-    name: str,
-    last_run: float | None,
-    outcome: str | None,
+    runs: AccountRuns,
     known: Mapping[str, KnownMessage],
     undelivered: Sequence[UndeliveredMessage],
 ) -> dict[str, Any]:
     """Return what the journal says of an account."""
     states = [row.state for row in known.values()]
     return {
-        "account": name,
-        "last_run": None if last_run is None else _local(last_run),
-        "outcome": outcome,
+        "account": runs.name,
+        "last_run": None if runs.last_run is None else _local(runs.last_run),
+        "outcome": runs.outcome,
+        "next_run": None if runs.next_run is None else _local(runs.next_run),
         **{state.value: states.count(state) for state in MessageState},
         "parked_messages": [
             {**_undelivered_object(row), "reason": row.reason, "next_try": row.next_try}
@@ -150,7 +149,8 @@ def status_lines(
     if status["last_run"] is None:
         yield f"{name}  never run"
         return
-    since = time.time() - datetime.fromisoformat(status["last_run"]).timestamp()
+    now = time.time()
+    since = now - datetime.fromisoformat(status["last_run"]).timestamp()
     counts = [
         f"{status[state.value]} {state.value.replace('_', ' ')}"
         for state in (
@@ -165,9 +165,19 @@ def status_lines(
     ]
     ended = f"last run {wording.age(max(0, since))} ago: {status['outcome']}"
     yield f"{name}  {ended}; {', '.join(counts) or 'no messages at the server'}"
+    if status["next_run"]:
+        yield f"{'':{width}}  {_next_run(status['next_run'], now)}"
     if status.get("sign_in_ends"):
         yield f"{'':{width}}  sign-in ends {plain(status['sign_in_ends'])}"
     yield from _undelivered_lines(undelivered, width)
+
+
+def _next_run(moment: str, now: float) -> str:
+    """Return when the next run begins. One that is overdue shows that its program has ended."""
+    left = datetime.fromisoformat(moment).timestamp() - now
+    if left >= 0:
+        return f"next run in {wording.age(left)}"
+    return f"next run was due {wording.age(-left)} ago"
 
 
 def event_line(event: FetchEvent) -> str:

@@ -27,6 +27,7 @@ from restante.fetch.events import (
 )
 from restante.fetch.fetcher import Fetcher
 from restante.fetch.interfaces import Settled
+from restante.fetch.journal import Journal
 from restante.protocol.errors import LocalError, RemoteError
 
 if TYPE_CHECKING:
@@ -161,7 +162,17 @@ def run_again_and_again(
             failed = failed or bool(result.error)
         longer = min(longer * 2, max(1.0, LONGEST_PAUSE / pause)) if failed else 1.0
         if not stopper.stopped:
-            stopper.pause(pause * longer * (1 + JITTER * random.random()))  # noqa: S311  # no secret
+            seconds = pause * longer * (1 + JITTER * random.random())  # noqa: S311  # no secret
+            _note_next_run(accounts, time.time() + seconds)
+            stopper.pause(seconds)
+    _note_next_run(accounts, None)
+
+
+def _note_next_run(accounts: Sequence[FetchAccount], moment: float | None) -> None:
+    """Note for --status when the next run begins, None for never; a journal that fails says so."""
+    for account in accounts:
+        with contextlib.suppress(RemoteError), Journal(account.journal) as journal:
+            journal.of(account.name).note_next_run(moment)
 
 
 def _run(
