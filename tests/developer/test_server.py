@@ -10,7 +10,12 @@ from email.message import EmailMessage
 
 import pytest
 
+from restante import RemoteError, blocking
+from restante.auth.interfaces import CredentialsError
+from restante.developer.accounts import DeveloperAccounts
 from restante.developer.server import DeveloperOptions, DeveloperServer
+from restante.protocol.secret import Secret
+from restante.protocol.server.settings import AuthOffer, ProtocolSettings
 from support.developer import QUIET, serving
 
 
@@ -198,3 +203,28 @@ def test_a_fault_of_the_listener_is_an_error() -> None:
     """A fault of TLS cannot be switched on later."""
     with serving() as server, pytest.raises(ValueError, match="before the server starts"):
         server.faults.set(["tls-expired"])
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "CRAM-MD5", "APOP", "PLAIN"])
+def test_a_shared_password(mechanism: str) -> None:
+    """With a password for all names, mechanisms work that never show it; a wrong one is refused."""
+    with serving(
+        any_account=True,
+        shared_password=Secret(b"secret"),
+        settings=ProtocolSettings(apop=True),
+        offer=AuthOffer(mechanisms=frozenset({"SCRAM-SHA-256", "CRAM-MD5", "PLAIN"})),
+    ) as server:
+        url = f"pop3://new@{server.host}:{server.port}"
+        with blocking.connect(url, "secret", mechanisms=(mechanism,)) as maildrop:
+            assert len(maildrop) == 0
+        with pytest.raises(RemoteError):
+            with blocking.connect(url, "wrong", mechanisms=(mechanism,)):
+                pass
+
+
+def test_a_token_needs_a_name() -> None:
+    """Where any password is accepted, a token without a user opens no mailbox."""
+    accounts = DeveloperAccounts(any_account=True)
+    assert asyncio.run(accounts.identify("ann")).name == "ann"
+    with pytest.raises(CredentialsError):
+        asyncio.run(accounts.verify("", Secret(b"token")))

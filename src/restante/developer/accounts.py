@@ -31,16 +31,24 @@ class DeveloperAccount:
 class DeveloperAccounts:
     """Passwords and tokens, unhashed, since a hash would take time. Any thread may change them.
 
-    With `any_account`, a name that was not added may log in with any password, and mail for it is
-    accepted. A name that was added has its password all the same.
+    With `any_account`, a name that was not added may log in, and mail for it is accepted. Its
+    password is `shared_password`; None accepts any, which allows no mechanism that requires the
+    server to know it: neither SCRAM nor APOP. A name that was added has its password all the same.
     """
 
     longest_login_delay = None
     shortest_expire_days = None
 
-    def __init__(self, *, any_account: bool = False, any_address: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        any_account: bool = False,
+        any_address: bool = False,
+        shared_password: Secret | None = None,
+    ) -> None:
         self.any_account = any_account
         self.any_address = any_address
+        self._shared = shared_password
         self._accounts: dict[str, DeveloperAccount] = {}
 
     def add(self, name: str, password: str, token: str | None = None) -> None:
@@ -56,32 +64,42 @@ class DeveloperAccounts:
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return the identity of a user by password or token. Raises CredentialsError."""
-        account = self._accounts.get(mailbox_name(user))
-        if account is None and not self.any_account:
-            raise CredentialsError
-        if account is not None and password not in (account.password, account.token):
+        account = self._find(user)
+        if account is None:
+            wrong = self._shared is not None and password != self._shared
+        else:
+            wrong = password not in (account.password, account.token)
+        if wrong:
             raise CredentialsError
         return Identity(account.name if account else user)
 
     async def identify(self, user: str) -> Identity:
         """Return the identity of a name. Raises CredentialsError."""
-        account = self._accounts.get(mailbox_name(user))
-        if account is None and not self.any_account:
-            raise CredentialsError
+        account = self._find(user)
         return Identity(account.name if account else user)
 
     async def shared_secret(self, user: str) -> Secret:
         """Return the password, for APOP and CRAM-MD5. Raises CredentialsError."""
-        account = self._accounts.get(mailbox_name(user))
-        if account is None:
+        account = self._find(user)
+        password = account.password if account else self._shared
+        if password is None:
             raise CredentialsError
-        return account.password
+        return password
 
     async def scram_keys(self, mechanism: str, user: str) -> ScramKeys:
         """Return the keys of the password; no password has those of an unknown name."""
-        account = self._accounts.get(mailbox_name(user))
-        password = account.password.reveal() if account else DECOY.hex().encode()
+        try:
+            password = (await self.shared_secret(user)).reveal()
+        except CredentialsError:
+            password = DECOY.hex().encode()
         return _scram_keys(mechanism.removesuffix("-PLUS"), password)
+
+    def _find(self, user: str) -> DeveloperAccount | None:
+        """Return the account of a name, None for any other name. Raises CredentialsError."""
+        account = self._accounts.get(mailbox_name(user))
+        if account is None and not (self.any_account and user):
+            raise CredentialsError
+        return account
 
     async def owner(self, name: str) -> str | None:
         """Return the mailbox of an address for mail that comes, None if there is none."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
+    from restante.protocol.secret import Secret
     from restante.server.policies import ClearText
     from restante.server.tls.certificate_files import CertificateFiles
 
@@ -59,7 +60,8 @@ class DeveloperOptions:
             raised for an unknown one.
         certificate: the files of a certificate and its key; None makes a certificate.
         keep: a folder in which the mail is kept; None keeps it in memory.
-        any_account: a name that was not added may log in, with any password.
+        any_account: a name that was not added may log in.
+        shared_password: the password of such names; None accepts any.
         any_address: SMTP accepts mail for any address; False for added accounts only.
         clear_text: from where passwords may come without TLS: "loopback", "always" or "never".
         lock_patience: seconds for a maildrop that another session holds.
@@ -81,6 +83,7 @@ class DeveloperOptions:
     certificate: CertificateFiles | None = None
     keep: Path | None = None
     any_account: bool = False
+    shared_password: Secret | None = None
     any_address: bool = True
     clear_text: ClearText = "loopback"
     lock_patience: float = 3
@@ -115,7 +118,9 @@ class DeveloperServer(ServerLifecycle):
         self.faults = FaultSwitch(self.feed, _find_faults(options.faults))
         self.mailboxes.show_messages = self.faults.show_messages
         self.accounts = DeveloperAccounts(
-            any_account=options.any_account, any_address=options.any_address
+            any_account=options.any_account,
+            any_address=options.any_address,
+            shared_password=options.shared_password,
         )
         self.host = options.host
         self.port: int = 0

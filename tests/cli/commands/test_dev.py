@@ -110,9 +110,22 @@ def test_a_password_of_the_environment_is_required() -> None:
         assert get(ports["web"], "/", right)[0] == 200
 
 
+def test_a_password_of_all_mailboxes(tmp_path: Path) -> None:
+    """With --password, APOP and SCRAM are offered, and another password is refused."""
+    (tmp_path / "password").write_text("secret\n")
+    with dev("--password", tmp_path / "password") as ports:
+        client = poplib.POP3("127.0.0.1", ports["pop3"], timeout=PATIENCE)
+        assert "SCRAM-SHA-256" in client.capa()["SASL"]
+        with pytest.raises(poplib.error_proto, match="AUTH"):
+            client.apop("new@shop.example", "wrong")
+        assert client.apop("new@shop.example", "secret").startswith(b"+OK")
+        client.quit()
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        (["--password", "/nowhere"], "cannot read the password in /nowhere"),
         (["--host", "0.0.0.0"], "so the page requires a password; give --web-password FILE"),
         (["--web-password", "/nowhere"], "cannot read the password in /nowhere"),
         (["--web-password", "/dev/null"], "the first line of /dev/null is empty"),

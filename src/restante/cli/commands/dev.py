@@ -16,14 +16,17 @@ from restante.cli.options.server import FILE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from restante.developer.server import DeveloperServer
+    from restante.developer.server import DeveloperOptions, DeveloperServer
     from restante.protocol.secret import Secret
     from restante.server.tls.certificate_files import CertificateFiles
     from restante.web.page import ServerAddresses
 
-PASSWORD_VARIABLE = "POP3_WEB_PASSWORD"  # noqa: S105  # a name
+PAGE_VARIABLE = "POP3_WEB_PASSWORD"  # a name
+MAIL_VARIABLE = "POP3_DEV_PASSWORD"  # a name
 HAND_TYPED = 600  # seconds for a login that a person types
 PORT = click.IntRange(0, 65535)
+TOKENS = frozenset({"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"})
+"""Mechanisms that show the server a password or a token, so that it may accept any."""
 
 
 class DevPorts(NamedTuple):
@@ -48,6 +51,13 @@ class DevPorts(NamedTuple):
     metavar="FAULT",
     help="Switch on a fault of `pop3 misbehave`; may be repeated.",
 )
+@click.option(
+    "--password",
+    "mail_file",
+    metavar="FILE",
+    help="Accept only the password in FILE, and so SCRAM, CRAM-MD5 and APOP, too; - asks for it. "
+    f"The variable {MAIL_VARIABLE} has the same effect.  [default: any password]",
+)
 @click.option("--port", "pop3", type=PORT, default=1110, show_default=True, help="POP3.")
 @click.option(
     "--tls-port", "pop3s", type=PORT, default=1995, show_default=True, help="POP3 with TLS."
@@ -65,17 +75,18 @@ class DevPorts(NamedTuple):
 )
 @click.option(
     "--web-password",
-    "password_file",
+    "page_file",
     metavar="FILE",
     help="Require the password in FILE for the page and the API; - asks for it. "
-    f"The variable {PASSWORD_VARIABLE} has the same effect.",
+    f"The variable {PAGE_VARIABLE} has the same effect.",
 )
-def dev(
+def dev(  # noqa: PLR0913  # an option each
     keep: Path | None,
     *,
     demo: bool,
     faults: Sequence[str],
-    password_file: str | None,
+    mail_file: str | None,
+    page_file: str | None,
     host: str,
     **ports: int,
 ) -> None:
@@ -84,29 +95,31 @@ def dev(
     POP3, and SMTP for any address with any login. Mail is never sent on.
     """
     places = DevPorts(host, **ports)
-    password = _password(password_file, host)
+    page_password = _page_password(page_file, host)
+    mail_password = _read_password(mail_file, MAIL_VARIABLE, "Password of all mailboxes")
     with contextlib.ExitStack() as stack:
         folder = keep.absolute() if keep else None
-        server = stack.enter_context(_serving(places, folder, faults, demo=demo))
-        url, addresses = stack.enter_context(_page(places, server, password))
+        options = _options(places, folder, faults, mail_password)
+        server = stack.enter_context(_serving(options, folder, demo=demo))
+        url, addresses = stack.enter_context(_page(places, server, page_password))
         stop = _stop_signals()
+        known = "the password of --password" if mail_password else "any password"
         click.echo(
             f"{url}  POP3 {addresses.pop3}  POP3S {addresses.pop3s}  SMTP {addresses.smtp}  "
-            "(any address, any password; Ctrl-C stops)"
+            f"(any address, {known}; Ctrl-C stops)"
         )
         if demo:
             _show_demo(places, addresses)
         stop.get()
 
 
-def _password(file: str | None, host: str) -> Secret | None:
-    """Return the password of the page, if it has one. Raises click.ClickException."""
-    from restante.net.addresses import is_loopback
+def _read_password(file: str | None, variable: str, question: str) -> Secret | None:
+    """Return a password from a file, the variable or the terminal. Raises UsageError."""
     from restante.protocol.secret import Secret
 
-    text = os.environ.get(PASSWORD_VARIABLE, "")
+    text = os.environ.get(variable, "")
     if file == "-":
-        text = click.prompt("Password for the page", hide_input=True, confirmation_prompt=True)
+        text = click.prompt(question, hide_input=True, confirmation_prompt=True)
     elif file is not None:
         try:
             text = Path(file).read_text(encoding="utf-8").partition("\n")[0].strip("\r")
@@ -114,27 +127,34 @@ def _password(file: str | None, host: str) -> Secret | None:
             raise click.UsageError(f"cannot read the password in {file}: {error}") from None
         if not text:
             raise click.UsageError(f"the first line of {file} is empty; write the password there")
-    if not text and not is_loopback(host):
-        raise click.UsageError(
-            f"other machines can reach {host}, so the page requires a password; give "
-            f"--web-password FILE, or set {PASSWORD_VARIABLE}"
-        )
     return Secret(text.encode()) if text else None
 
 
-@contextlib.contextmanager
-def _serving(
-    places: DevPorts, keep: Path | None, faults: Sequence[str], *, demo: bool
-) -> Iterator[DeveloperServer]:
-    """Give the servers of POP3 and SMTP while the block runs. Raises click.ClickException."""
-    from restante.developer.server import DeveloperOptions, DeveloperServer
+def _page_password(file: str | None, host: str) -> Secret | None:
+    """Return the password of the page, if it has one. Raises click.UsageError."""
     from restante.net.addresses import is_loopback
-    from restante.protocol.server.settings import ProtocolSettings
-    from restante.server.listener import ListenError
-    from restante.server.loggers import SILENT
-    from restante.storage.interfaces import FullError
 
-    options = DeveloperOptions(
+    password = _read_password(file, PAGE_VARIABLE, "Password for the page")
+    if password is None and not is_loopback(host):
+        raise click.UsageError(
+            f"other machines can reach {host}, so the page requires a password; give "
+            f"--web-password FILE, or set {PAGE_VARIABLE}"
+        )
+    return password
+
+
+def _options(
+    places: DevPorts, keep: Path | None, faults: Sequence[str], password: Secret | None
+) -> DeveloperOptions:
+    """Return what the servers of POP3 and SMTP are to be. Raises click.ClickException."""
+    from restante.developer.server import DeveloperOptions
+    from restante.net.addresses import is_loopback
+    from restante.protocol.server.sasl import SERVER_MECHANISMS
+    from restante.protocol.server.settings import AuthOffer, ProtocolSettings
+    from restante.server.loggers import SILENT
+
+    every = frozenset(SERVER_MECHANISMS) - {"EXTERNAL"}
+    return DeveloperOptions(
         host=places.host,
         port=places.pop3,
         tls_port=places.pop3s,
@@ -145,10 +165,27 @@ def _serving(
         keep=keep / "mail" if keep else None,
         faults=faults,
         any_account=True,
+        shared_password=password,
         clear_text="loopback" if is_loopback(places.host) else "always",
-        settings=ProtocolSettings(login_timeout=HAND_TYPED, authorization_timeout=HAND_TYPED),
+        settings=ProtocolSettings(
+            login_timeout=HAND_TYPED,
+            authorization_timeout=HAND_TYPED,
+            apop=password is not None,
+        ),
+        offer=AuthOffer(mechanisms=every if password else TOKENS),
         log=SILENT,  # the page shows what happens
     )
+
+
+@contextlib.contextmanager
+def _serving(
+    options: DeveloperOptions, keep: Path | None, *, demo: bool
+) -> Iterator[DeveloperServer]:
+    """Give the servers of POP3 and SMTP while the block runs. Raises click.ClickException."""
+    from restante.developer.server import DeveloperServer
+    from restante.server.listener import ListenError
+    from restante.storage.interfaces import FullError
+
     try:
         server = DeveloperServer(options)
     except ValueError as error:
