@@ -13,14 +13,20 @@ from pathlib import Path
 
 import pytest
 
+from restante.auth.app_password_accounts import AppPasswordAccounts
+from restante.auth.app_password_uses import AppPasswordUses
+from restante.auth.app_passwords import AppPasswordFile, create
 from restante.auth.client_address import CLIENT_ADDRESS
+from restante.auth.file import FileAuthenticator
 from restante.auth.interfaces import CredentialsError, UnavailableError
+from restante.auth.masters import Masters
 from restante.auth.pam import PamAuthenticator
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
 from restante.server import Listener, Server
 from restante.storage.memory import MemoryStore
 from support.live import PATIENCE
+from support.passwords import quick_hash
 
 SERVICES = Path("/etc/pam.d")
 SCRIPT = """#!/bin/sh
@@ -99,6 +105,57 @@ def test_capitals_name_system_user(
     users.clear()  # users that PAM alone knows are called as they say
     with pytest.raises(CredentialsError):
         verify(accounts, "Ann", "Straße 7")
+
+
+def test_user_of_the_system(service: Callable[[str], PamAuthenticator], tmp_path: Path) -> None:
+    """The system's users are found without a password, and their modules are asked for accounts."""
+
+    async def identify(accounts: PamAuthenticator, name: str) -> Identity:
+        CLIENT_ADDRESS.set("192.0.2.1")
+        return await accounts.identify(name)
+
+    accounts = service(f"pam_exec.so quiet {tmp_path}/account")
+    script = tmp_path / "account"
+    script.write_text('#!/bin/sh\necho "$PAM_USER $PAM_RHOST" >> "$0.asked"\n')
+    script.chmod(0o755)
+    assert asyncio.run(identify(accounts, "Nobody")) == Identity("nobody")
+    assert (tmp_path / "account.asked").read_text() == "nobody 192.0.2.1\n"
+    assert not (tmp_path / "script.addresses").exists()  # no password was tried
+    assert asyncio.run(accounts.owner("nobody")) == "nobody"
+    for name in ("no-such-user", "", "a\0b", "Nobody"):
+        with pytest.raises(CredentialsError):
+            asyncio.run(accounts.owner(name))
+    with pytest.raises(CredentialsError) as caught:
+        asyncio.run(identify(accounts, "no-such-user"))
+    assert caught.value.reason.startswith("unknown name")
+    with pytest.raises(CredentialsError) as caught:
+        asyncio.run(identify(service("pam_deny.so"), "nobody"))
+    assert caught.value.reason.startswith("PAM: ")
+
+
+def test_app_password_and_master_user(
+    service: Callable[[str], PamAuthenticator], tmp_path: Path
+) -> None:
+    """An app password and a master user open the account of a user of the system."""
+    made, letters = create("nobody", "phone", 0)
+    (tmp_path / "app-passwords").write_text(f"{made}\n")
+    (tmp_path / "masters").touch(0o600)
+    (tmp_path / "masters").write_text(f"admin:{quick_hash(b'other')}\n")
+    passwords = AppPasswordFile(tmp_path / "app-passwords", print, print)
+    uses = AppPasswordUses(tmp_path / "app-passwords", print)
+
+    async def log_in(source: PamAuthenticator) -> tuple[Identity, Identity]:
+        accounts = AppPasswordAccounts(source, passwords, uses)
+        masters = Masters(FileAuthenticator(tmp_path / "masters", print), accounts, "*")
+        found = await accounts.verify("nobody", Secret(letters.encode()))
+        await uses.write()
+        return found, await masters.verify("nobody", "admin", Secret(b"other"))
+
+    app, master = asyncio.run(log_in(service("pam_permit.so")))
+    assert (app.name, app.app_password) == ("nobody", "phone")
+    assert (master.name, master.master) == ("nobody", "admin")
+    with pytest.raises(CredentialsError):  # the account has expired, say
+        asyncio.run(log_in(service("pam_deny.so")))
 
 
 def test_the_administrator_is_told_what_pam_says(

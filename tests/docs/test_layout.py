@@ -27,6 +27,7 @@ ELSEWHERE = {
     "auth/passwd_entry.py": "auth/test_passwd_file.py",
     "auth/password_only.py": "auth/test_pam.py",
     "auth/postgresql_query.py": "auth/test_sql_accounts.py",
+    "auth/reloaded_file.py": "auth/test_app_passwords.py",
     "auth/sql_connections.py": "auth/test_sql_accounts.py",
     "auth/sql_hash_upgrade.py": "auth/test_hash_upgrade.py",
     "auth/sql_queries.py": "auth/test_sql_accounts.py",

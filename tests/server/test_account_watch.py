@@ -13,6 +13,8 @@ from restante.auth.app_password_accounts import AppPasswordAccounts
 from restante.auth.app_password_uses import AppPasswordUses
 from restante.auth.app_passwords import AppPasswordFile, create
 from restante.auth.interfaces import CredentialsError, UnavailableError
+from restante.auth.locked_accounts import LockedAccounts
+from restante.auth.locked_names import LockedNames
 from restante.auth.password_only import PasswordOnlyAccounts
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
@@ -81,6 +83,11 @@ async def checked(watch: AccountWatch) -> None:
     watch.check_app_passwords()
 
 
+async def locks_checked(watch: AccountWatch) -> None:
+    """Check the list of locks once, on the loop of the server."""
+    watch.check_locks()
+
+
 @pytest.mark.parametrize(
     ("error", "ended"), [(CredentialsError(), True), (UnavailableError(), False)]
 )
@@ -135,6 +142,30 @@ def test_source_without_a_lookup() -> None:
         client.log_in("ann", "secret")
         check(live)
         assert client.say("NOOP").startswith(b"+OK")
+
+
+def test_locked_name(tmp_path: Path) -> None:
+    """A session ends when its account is locked in the list, also over a source such as PAM."""
+
+    class OnlyPasswords(PasswordOnlyAccounts):
+        async def verify(self, user: str, password: Secret) -> Identity:
+            return Identity(user)
+
+    file = tmp_path / "locks"
+    file.write_text("# locks\n")
+    accounts = LockedAccounts(OnlyPasswords(), LockedNames(file, print, print))
+    with serving(authenticator=accounts) as live, live.connect() as ann, live.connect() as bob:
+        ann.log_in("ann", "secret")
+        bob.log_in("bob", "secret")
+        live.call(locks_checked(AccountWatch(live.context)))
+        assert ann.say("NOOP").startswith(b"+OK")
+        file.write_text("# locks\nann\n")
+        live.call(locks_checked(AccountWatch(live.context)))
+        assert ann.read_all() == b""
+        assert bob.say("NOOP").startswith(b"+OK")
+    with serving(authenticator=accounts) as live, live.connect() as ann:
+        ann.read_line()
+        assert log_in(ann, "ann").startswith(b"-ERR [AUTH]")
 
 
 def test_revoked_app_password(tmp_path: Path) -> None:

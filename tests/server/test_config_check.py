@@ -59,11 +59,19 @@ def test_all_mistakes_at_once(folder: Path) -> None:
         auth_socket__group='"no-such-group"',
         metrics__listen='"/nowhere/metrics"',
         metrics__socket_group='"no-such-group"',
+        accounts__locks='"no-locks"',
+        accounts__app_passwords='"no-app-passwords"',
+        accounts__masters='"no-masters"',
+        control__folder='"/nowhere/control"',
+        control__group='"no-such-group"',
     )
     assert code == 2
     assert [line.partition(":")[0] for line in mistakes] == [
         "mail.folder",
         "accounts.users",
+        "accounts.locks",
+        "accounts.app_passwords",
+        "accounts.masters",
         "tokens.jwks",
         "server.listen",
         "tls.certificates",
@@ -73,6 +81,8 @@ def test_all_mistakes_at_once(folder: Path) -> None:
         "auth_socket.path",
         "metrics.socket_group",
         "metrics.listen",
+        "control.group",
+        "control.folder",
     ]
 
 
@@ -122,6 +132,15 @@ def test_missing_permission(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert len(mistakes) == 1
     assert mistakes[0].startswith(f"mail.folder: {folder / 'mail'}: the user ")
     assert mistakes[0].endswith(" cannot write to it; change its owner or its permissions")
+
+
+def test_control_folder_of_others(folder: Path) -> None:
+    """A folder of control sockets to which other users can write is a mistake."""
+    (folder / "control").mkdir()
+    (folder / "control").chmod(0o777)
+    code, mistakes, _ = check(folder, control__folder='"control"')
+    assert (code, len(mistakes)) == (2, 1)
+    assert "another user can write to it" in mistakes[0]
 
 
 def test_unknown_user_of_the_server(folder: Path) -> None:

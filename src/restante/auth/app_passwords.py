@@ -11,7 +11,6 @@ of a password that a person chose, and one look-up finds it, however many an acc
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import secrets
 import time
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from restante.auth import passwd_file
-from restante.auth.interfaces import UnavailableError
+from restante.auth.reloaded_file import ReloadedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,43 +105,20 @@ def read(path: Path) -> tuple[list[AppPassword], list[str]]:
     return found, problems
 
 
-class AppPasswordFile:
+class AppPasswordFile(ReloadedFile):
     """The app passwords in a file, which is read again when it changes.
 
-    `warn` is called with words about each fault, `alarm` when the file cannot be used. A file that
-    is missing, unreadable or suddenly without a line says nothing about any password: `find` raises
-    UnavailableError then. The command leaves a comment in a file without app passwords.
+    A file that cannot be used says nothing about any password: `find` raises UnavailableError then.
     """
+
+    consequence = "app passwords cannot log in"
 
     def __init__(
         self, path: Path, warn: Callable[[str], None], alarm: Callable[[str], None]
     ) -> None:
-        self.path = path
-        self._file = os.fspath(path)
-        self._warn = warn
-        self._alarm = alarm
+        super().__init__(path, warn, alarm)
         self._by_digest: dict[str, AppPassword] = {}
         self._keys: set[str] = set()
-        self._stamp: tuple[int, ...] = ()
-        self._problem = ""  # why it cannot be used, as last logged
-
-    def refresh(self) -> None:
-        """Read the file if it has changed. Raises UnavailableError."""
-        try:
-            status = os.stat(self._file)
-            stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
-            if stamp == self._stamp and not self._problem:
-                return
-            found, problems = read(self.path)
-        except OSError as error:
-            raise self._cannot_use(error.strerror or "it cannot be read") from error
-        if not status.st_size and self._by_digest:
-            raise self._cannot_use("it is empty")
-        self._stamp, self._problem = stamp, ""
-        self._by_digest = {each.digest: each for each in found}
-        self._keys = {each.key for each in found}
-        for problem in problems:
-            self._warn(problem)
 
     def find(self, password: Secret) -> AppPassword | None:
         """Return the app password with these letters. Raises UnavailableError.
@@ -160,12 +136,14 @@ class AppPasswordFile:
         self.refresh()
         return key in self._keys
 
-    def _cannot_use(self, reason: str) -> UnavailableError:
-        problem = f"{self.path}: {reason}"
-        if self._stamp and problem != self._problem:  # else the caller reports it
-            self._alarm(f"{problem}; until this is corrected, app passwords cannot log in")
-        self._problem = problem
-        return UnavailableError(problem)
+    def _load(self) -> list[str]:
+        found, problems = read(self.path)
+        self._by_digest = {each.digest: each for each in found}
+        self._keys = {each.key for each in found}
+        return problems
+
+    def _has_entries(self) -> bool:
+        return bool(self._by_digest)
 
 
 def _digest(letters: bytes) -> str:

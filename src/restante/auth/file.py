@@ -60,7 +60,7 @@ class FileAuthenticator:
         upgrader: HashUpgrader | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._path = path
+        self.path = path
         self._file = os.fspath(path)
         self._warn = warn
         self._alarm = alarm or warn
@@ -98,7 +98,7 @@ class FileAuthenticator:
             if settled and not (self._has_cut_line and self._clock() >= self._vanished_until):
                 return
             trust = settled or not self._read_at
-            accounts = passwd_file.read(self._path, trust_last_line=trust)
+            accounts = passwd_file.read(self.path, trust_last_line=trust)
         except OSError as error:
             raise self._cannot_use(error.strerror or "it cannot be read") from error
         self._note_vanished(accounts, replaced=self._read_at[:1] != stamp[:1])
@@ -113,10 +113,10 @@ class FileAuthenticator:
         self._ended |= self._find_ended()
         self._note_offers()
         if self._scram_parameters and not accounts.key and not self._has_cut_line:
-            self._warn(f"{self._path}: {NO_KEY}")
+            self._warn(f"{self.path}: {NO_KEY}")
         if self._mail_of:
             for doubt in passwd_file.mail_doubts(self._accounts.values(), self._mail_of):
-                self._warn(f"{self._path}: {doubt}")
+                self._warn(f"{self.path}: {doubt}")
         for problem in accounts.problems:
             self._warn(problem)
         if first:
@@ -130,7 +130,7 @@ class FileAuthenticator:
             cure = "`accounts.upgrade_hashes` replaces each at the next login"
             if self._upgrader is not None:
                 cure = "each is replaced at the next login"
-            self._warn(f"{self._path}: {weak} of {len(hashes)} accounts have weak hashes; {cure}")
+            self._warn(f"{self.path}: {weak} of {len(hashes)} accounts have weak hashes; {cure}")
 
     def _note_vanished(self, accounts: passwd_file.PasswdFile, *, replaced: bool) -> None:
         """Note the names that a change removed, unless a whole file replaced another.
@@ -147,7 +147,7 @@ class FileAuthenticator:
 
     def _cannot_use(self, reason: str) -> UnavailableError:
         """Return the error to raise. After the file was read once, the log gets it too, once."""
-        problem = f"{self._path}: {reason}"
+        problem = f"{self.path}: {reason}"
         if self._read_at and problem != self._problem:
             self._alarm(f"{problem}; until this is corrected, logins fail and mail waits")
         self._problem = problem
@@ -188,7 +188,7 @@ class FileAuthenticator:
             self._vanished = frozenset()
         for name in names:
             if name in self._vanished:
-                raise UnavailableError(f"{self._path}: {name!r} was removed a moment ago")
+                raise UnavailableError(f"{self.path}: {name!r} was removed a moment ago")
 
     def mechanisms(self) -> frozenset[str]:
         """Return the mechanisms that every account can use, so that none fails by its choice."""
@@ -298,7 +298,7 @@ class FileAuthenticator:
         if name in self._accounts:
             return name
         if name in self._useless and not passwd_file.name_problem(name):
-            raise UnavailableError(f"{self._path}: the line of {name!r} is invalid")
+            raise UnavailableError(f"{self.path}: the line of {name!r} is invalid")
         self._check_vanished((name,))
         raise CredentialsError("unknown name")
 

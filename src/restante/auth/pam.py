@@ -1,4 +1,9 @@
-"""Accounts of the system, or of another source that PAM is configured to ask."""
+"""Accounts of the system, or of another source that PAM is configured to ask.
+
+A user of the system can be looked up, so app passwords, master users, tokens and certificates work
+for it. The modules for `account` are asked then, as after a password. A name that PAM alone knows
+has only its password.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +21,15 @@ from restante.protocol.server.settings import Identity
 from restante.threads import Threads
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from restante.protocol.secret import Secret
 
 AT_ONCE = 16  # logins: a module may wait for the network, or for a while after a wrong password
+AT_ONCE_EACH = 4  # of them, of one name
 PATIENCE = 10  # seconds that a login waits for a thread
 
+_PAM_SUCCESS = 0
 _PAM_RHOST = 4
 
 _NOT_ABOUT_CREDENTIALS = frozenset({
@@ -34,12 +43,24 @@ _NOT_ABOUT_CREDENTIALS = frozenset({
 })  # fmt: skip
 
 
+UNKNOWN = "unknown name: the system has no such user, and PAM alone knows a password only"
+
+
 class PamAuthenticator(PasswordOnlyAccounts):
-    """Proves passwords by a PAM service: a file in /etc/pam.d. Both its auth and account count."""
+    """Proves passwords by a PAM service: a file in /etc/pam.d. Both its auth and account count.
+
+    Attributes:
+        can_be_watched: False, since the question whether an account may still log in is itself a
+            login for some modules: pam_faillock forgets the failures of the account.
+    """
+
+    can_be_watched = False
 
     def __init__(self, service: str) -> None:
         self._service = service
-        self._threads = Threads("PAM", UnavailableError, most=AT_ONCE, patience=PATIENCE)
+        self._threads = Threads(
+            "PAM", UnavailableError, most=AT_ONCE, most_each=AT_ONCE_EACH, patience=PATIENCE
+        )
         self.at_once = AT_ONCE  # passwords; a server has those that wait take turns
 
     async def verify(self, user: str, password: Secret) -> Identity:
@@ -49,15 +70,60 @@ class PamAuthenticator(PasswordOnlyAccounts):
             user, functools.partial(self._verify, user, password, address)
         )
 
+    async def identify(self, user: str) -> Identity:
+        """Return the identity of a user of the system that may log in.
+
+        Raises CredentialsError, UnavailableError.
+        """
+        address = CLIENT_ADDRESS.get()
+        return await self._threads.run(user, functools.partial(self._identify, user, address))
+
+    async def owner(self, name: str) -> str:
+        """Return the user of the system of exactly this name, also if no login is allowed.
+
+        Raises CredentialsError, UnavailableError.
+        """
+        if not await self._threads.run(name, functools.partial(_is_user, name)):
+            raise CredentialsError(UNKNOWN)
+        return name
+
     def _verify(self, user: str, password: Secret, address: str) -> Identity:
         if b"\0" in password.reveal() or not user:
             raise CredentialsError("no name, or a NUL in the password")
         name = _in_system(user)
         client = pam.PamAuthenticator()
-        _set_remote_host(client, address.encode())
+        authenticate = client.pam_authenticate
+        return self._ask(client, authenticate, name, password.reveal(), address)
+
+    def _identify(self, user: str, address: str) -> Identity:
+        name = _in_system(user)
+        if not _is_user(name):
+            raise CredentialsError(UNKNOWN)
+        return self._ask(pam.PamAuthenticator(), _accept, name, b"", address)
+
+    def _ask(
+        self,
+        client: pam.PamAuthenticator,
+        authenticate: Callable[[object, int], int],
+        name: str,
+        password: bytes,
+        address: str,
+    ) -> Identity:
+        """Return the identity of a user, if both `authenticate` and the account module accept it.
+
+        The address of the client can only be set between the start of PAM and the authentication.
+        Both are within one method of the library, so the call of the latter sets it.
+        """
+
+        def set_address_and_authenticate(handle: object, flags: int) -> int:
+            if address:  # as pam_access and pam_faillock require
+                client.pam_set_item(handle, _PAM_RHOST, address.encode())
+            return authenticate(handle, flags)
+
+        client.pam_authenticate = set_address_and_authenticate
         # A module's messages are in any encoding, and one that fails in the C library's callback
         # would be a traceback. Latin-1 decodes every octet.
-        arguments = name.encode(), password.reveal(), self._service.encode()
+        arguments = name.encode(), password, self._service.encode()
         if client.authenticate(*arguments, encoding="latin-1", resetcreds=False):
             return Identity(name)
         if client.code in _NOT_ABOUT_CREDENTIALS:
@@ -65,22 +131,9 @@ class PamAuthenticator(PasswordOnlyAccounts):
         raise CredentialsError(f"PAM: {client.reason}")
 
 
-def _set_remote_host(client: pam.PamAuthenticator, address: bytes) -> None:
-    """Say where the login comes from, as modules such as pam_access and pam_faillock require.
-
-    The item can only be set between the start of PAM and the authentication, both of which are
-    within one method of the library. So the address is set by its call of the latter.
-    """
-    if not address:
-        return
-    authenticate = client.pam_authenticate
-
-    def set_and_authenticate(handle: object, flags: int) -> int:
-        client.pam_set_item(handle, _PAM_RHOST, address)
-        code: int = authenticate(handle, flags)
-        return code
-
-    client.pam_authenticate = set_and_authenticate
+def _accept(_handle: object, _flags: int) -> int:
+    """Stand in for the authentication of a user whom another credential has proved."""
+    return _PAM_SUCCESS
 
 
 def _in_system(user: str) -> str:
@@ -96,5 +149,5 @@ def _in_system(user: str) -> str:
 def _is_user(name: str) -> bool:
     try:
         return pwd.getpwnam(name).pw_name == name
-    except (KeyError, ValueError):  # the other for a NUL, or what is not text
+    except (KeyError, ValueError):  # the latter for a NUL, or what is not text
         return False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from restante.auth.app_password_accounts import AppPasswordAccounts
 from restante.auth.interfaces import CredentialsError, EndsSessions, UnavailableError
+from restante.auth.locked_accounts import LockedAccounts
 from restante.auth.password_only import PasswordOnlyAccounts
 from restante.auth.wrapped_accounts import WrappedAccounts
 from restante.server.connection.administered import AdministeredConnection
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from restante.auth.app_passwords import AppPasswordFile
     from restante.auth.interfaces import AccountDirectory
+    from restante.auth.locked_names import LockedNames
     from restante.server.context import ServerContext
 
 PAUSE = 1.0  # seconds between two checks of files
@@ -31,9 +33,12 @@ class AccountWatch:
         self._context = context
         self._accounts: object = context.authenticator
         self._app_passwords: AppPasswordFile | None = None
+        self._locks: LockedNames | None = None
         while isinstance(self._accounts, WrappedAccounts):
             if isinstance(self._accounts, AppPasswordAccounts):
                 self._app_passwords = self._accounts.passwords
+            if isinstance(self._accounts, LockedAccounts):
+                self._locks = self._accounts.locks
             self._accounts = self._accounts.accounts
 
     async def run(self) -> None:
@@ -41,6 +46,7 @@ class AccountWatch:
         lookup_every = 1 if isinstance(self._accounts, EndsSessions) else LOOKUP_EVERY
         for second in itertools.count():
             try:
+                self.check_locks()
                 self.check_app_passwords()
                 if second % lookup_every == 0:
                     await self.check()
@@ -49,6 +55,11 @@ class AccountWatch:
             except Exception:  # no other code would restart the loop
                 self._context.log.exception("incident", what="changed accounts are not noticed")
             await asyncio.sleep(PAUSE)
+
+    def check_locks(self) -> None:
+        """End the sessions of accounts that were locked."""
+        if self._locks is not None:
+            self._stop(self._locks.find(self._users()))
 
     def check_app_passwords(self) -> None:
         """End the sessions whose app password was revoked. Raises UnavailableError."""
@@ -72,13 +83,16 @@ class AccountWatch:
         Raises UnavailableError.
         """
         refused = set()
-        users = {each.user for each in self._context.connections if _is_session(each)}
-        for user in users:
+        for user in self._users():
             try:
                 await accounts.identify(user)
             except CredentialsError:
                 refused.add(user)
         return frozenset(refused)
+
+    def _users(self) -> set[str]:
+        """Return the users who are logged in, with or without their maildrop yet."""
+        return {each.user for each in self._context.connections if _is_session(each) and each.user}
 
     def _stop(self, users: frozenset[str]) -> None:
         if users:
@@ -98,10 +112,12 @@ async def watching_accounts(context: ServerContext) -> AsyncIterator[None]:
 
 
 def _identifies(accounts: object) -> TypeGuard[AccountDirectory]:
-    """Return whether a source can look an account up without its password."""
+    """Return whether a source can be asked again and again if an account may log in."""
+    if not getattr(accounts, "can_be_watched", True):
+        return False
     identify = getattr(type(accounts), "identify", None)
     return identify not in (None, PasswordOnlyAccounts.identify)
 
 
 def _is_session(connection: object) -> TypeGuard[AdministeredConnection]:
-    return isinstance(connection, AdministeredConnection) and connection.logged_in
+    return isinstance(connection, AdministeredConnection)

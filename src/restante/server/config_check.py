@@ -23,9 +23,11 @@ from restante.auth.interfaces import (
     UncertainError,
 )
 from restante.server import components
+from restante.server.added_logins import build_app_passwords, build_locks, build_master_users
 from restante.server.addresses import ListenAddress, parse_local_address
 from restante.server.backends import build_accounts, build_store, check_recipients
 from restante.server.config.loader import ConfigError
+from restante.server.control.service import check_owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -105,6 +107,18 @@ async def _look_up(accounts: AccountDirectory) -> None:
             await close()
 
 
+def _check_locks(config: Config, log: FilteringBoundLogger) -> None:
+    build_locks(config, log)
+
+
+def _check_app_passwords(config: Config, log: FilteringBoundLogger) -> None:
+    build_app_passwords(config, log)
+
+
+def _check_masters(config: Config, log: FilteringBoundLogger) -> None:
+    build_master_users(config, log)
+
+
 def _check_tokens(config: Config, _log: FilteringBoundLogger) -> None:
     components.build_tokens(config)
     keys = config.tokens.jwks
@@ -138,7 +152,6 @@ def _check_delivery(config: Config, _log: FilteringBoundLogger) -> None:
 def _check_sockets(config: Config, _log: FilteringBoundLogger) -> None:
     delivery, auth = config.delivery, config.auth_socket
     lmtp = parse_local_address(delivery.lmtp) if delivery.lmtp else None
-    components.build_metrics(config)
     metrics = parse_local_address(config.metrics.listen) if config.metrics.listen else None
     problems = [
         *_find_group_problems("delivery.socket_group", delivery.socket_group),
@@ -148,6 +161,29 @@ def _check_sockets(config: Config, _log: FilteringBoundLogger) -> None:
         *_find_group_problems("metrics.socket_group", config.metrics.socket_group),
         *_find_folder_problems("metrics.listen", metrics if isinstance(metrics, Path) else None),
     ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _check_metrics(config: Config, _log: FilteringBoundLogger) -> None:
+    components.build_metrics(config)
+
+
+def _check_control(config: Config, _log: FilteringBoundLogger) -> None:
+    """Try what makes the folder of the control sockets ready, without making it."""
+    section = config.control
+    if section.folder is None:
+        return
+    problems = [*_find_group_problems("control.group", section.group)]
+    if section.folder.exists():
+        try:
+            check_owner(section.folder)
+        except ConfigError as error:
+            problems += error.problems
+        if not _may(section.folder, os.R_OK | os.W_OK | os.X_OK):
+            problems.append(f"control.folder: {_user()} cannot write to {section.folder}")
+    else:
+        problems += _find_folder_problems("control.folder", section.folder)
     if problems:
         raise ConfigError(problems)
 
@@ -174,10 +210,15 @@ def _check_expiry(config: Config, log: FilteringBoundLogger) -> None:
 CHECKS = (
     _check_store,
     _check_accounts,
+    _check_locks,
+    _check_app_passwords,
+    _check_masters,
     _check_tokens,
     _check_listeners,
     _check_delivery,
     _check_sockets,
+    _check_metrics,
+    _check_control,
 )
 
 ADDRESSES = (("server", "listen"), ("tls", "listen"), ("tls", "legacy_listen"))

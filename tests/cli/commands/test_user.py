@@ -213,7 +213,7 @@ def test_accounts_of_a_configuration(tmp_path: Path) -> None:
     assert pop3(*arguments, stdin=b"secret\n").output == "Added ann.\n"
     assert list(passwd_file.read(tmp_path / "users").by_name) == ["ann"]
     for source, advice in {
-        'pam = "restante"\n': "such as by `usermod --lock",
+        'pam = "restante"\n': "requires the setting accounts.locks; then run",
         'ldap = "ldap://127.0.0.1"\n[ldap]\nbase = "dc=x"\n': "lock the entry in the directory;",
     }.items():
         file.write_text(f'[mail]\nfolder = "."\n[accounts]\n{source}')
@@ -273,3 +273,54 @@ def test_list_shows_what_distinguishes_accounts(tmp_path: Path) -> None:
     assert (bob["locked"], bob["tls_required"], bob["expire_days"]) == ("nologin", True, 3)
     assert (cleo["locked"], cleo["expires"], dan["secret"]) == ("expired", "2023-05-23", True)
     assert "tanstaaf" not in printed.output
+
+
+HASH = f"$6$saltsalt${'x' * 86}"
+PAM = """\
+[mail]
+folder = "."
+[accounts]
+pam = "restante"
+locks = "locks"
+"""
+
+
+def test_locks_of_a_source(tmp_path: Path) -> None:
+    """A lock over PAM is in a list, which the other commands show and change."""
+    file = tmp_path / "restante.toml"
+    file.write_text(PAM)
+
+    def run(*arguments: str) -> Result:
+        return pop3("user", *arguments, "-c", str(file))
+
+    assert run("lock", "nobody").output.startswith("Locked nobody. Its sessions end")
+    assert (
+        "Note: Nobody-here: no account of this name was found" in run("lock", "Nobody-here").stderr
+    )
+    assert (tmp_path / "locks").read_text().splitlines()[1:] == ["nobody", "Nobody-here"]
+    listed = run("list", "--json")
+    assert [json.loads(line)["locked"] for line in listed.stdout.splitlines()] == [
+        "accounts.locks"
+    ] * 2
+    assert listed.stderr == "This source cannot list its accounts, so only locked ones are shown.\n"
+    assert run("unlock", "NOBODY-HERE").exit_code == 0
+    assert run("list", "--names").stdout == "nobody\n"
+    assert "nobody is not locked" not in run("unlock", "nobody").output
+    again = run("unlock", "nobody")
+    assert (again.exit_code, "nobody is not locked by accounts.locks" in again.stderr) == (1, True)
+    assert (tmp_path / "locks").read_text().startswith("# Locked accounts")
+    assert "change them where they are" in run("passwd", "nobody").output
+
+
+def test_locks_beside_a_file(tmp_path: Path) -> None:
+    """An account in a file is locked in its line; the list counts, too, until it is unlocked."""
+    (tmp_path / "users").touch(0o600)
+    (tmp_path / "users").write_text(f"ann:{HASH}\nbob:{HASH}\n")
+    (tmp_path / "locks").write_text("ann\n")
+    file = tmp_path / "restante.toml"
+    file.write_text(PAM.replace('pam = "restante"', 'users = "users"'))
+    assert "ann  locked by accounts.locks" in pop3("user", "list", "-c", str(file)).stdout
+    assert pop3("user", "unlock", "ann", "-c", str(file)).exit_code == 0
+    assert "ann" not in (tmp_path / "locks").read_text()
+    assert pop3("user", "lock", "bob", "-c", str(file)).exit_code == 0
+    assert "nologin" in (tmp_path / "users").read_text()

@@ -79,6 +79,8 @@ def passwd(name: str, accounts: Accounts, *, stdin: bool, scram: bool) -> None:
 def list_(accounts: Accounts, *, names: bool, as_json: bool) -> None:
     """List the accounts, and report invalid lines of the file.
 
+    A source that cannot list its accounts, such as PAM, has only its locked ones here.
+
     After its name, each account has what distinguishes it: a lock, SCRAM keys, settings.
     """
     if names and as_json:
@@ -94,6 +96,8 @@ def remove(name: str, accounts: Accounts) -> None:
     accounts.remove(name)
     if accounts.app_passwords:
         accounts.app_passwords.remove_all(name)
+    if accounts.locks:
+        accounts.locks.remove(name)
     click.echo(f"Removed {name}. Its mail was not deleted.")
 
 
@@ -103,7 +107,8 @@ def remove(name: str, accounts: Accounts) -> None:
 def lock(name: str, accounts: Accounts) -> None:
     """Lock an account: its sessions end, and no client can log in. Its mail is still accepted.
 
-    A server that runs notices it within a second, in all its processes.
+    A server that runs notices it within a second, in all its processes. Accounts of PAM, LDAP or a
+    database are locked in the file of `accounts.locks`.
     """
     accounts.set_locked(name, locked=True)
     click.echo(f"Locked {name}. Its sessions end within a second, and its mail is still accepted.")

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from restante.auth.postgresql_accounts import AccountTable
     from restante.auth.scram import ScramKeys
     from restante.cli.options.app_passwords import AppPasswords
+    from restante.cli.options.locks import LockList
     from restante.cli.output.account_list import Form
-    from restante.server.config.schema import Config
 
 T = TypeVar("T")
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -31,9 +31,11 @@ class Accounts(Protocol):
 
     Attributes:
         app_passwords: theirs, if the configuration has a file of them.
+        locks: the list of locked accounts, if the configuration has one.
     """
 
     app_passwords: AppPasswords | None
+    locks: LockList | None
 
     def require_new(self, name: str) -> None:
         """Require that no account has this name."""
@@ -60,9 +62,15 @@ class Accounts(Protocol):
 class FileAccounts:
     """The accounts in a password file."""
 
-    def __init__(self, file: Path, app_passwords: AppPasswords | None = None) -> None:
+    def __init__(
+        self,
+        file: Path,
+        app_passwords: AppPasswords | None = None,
+        locks: LockList | None = None,
+    ) -> None:
         self._file = file
         self.app_passwords = app_passwords
+        self.locks = locks
 
     def require_new(self, name: str) -> None:
         """Require that no line has this name; the file may be missing."""
@@ -114,6 +122,8 @@ class FileAccounts:
             with passwd_file.edit(self._file) as lines:
                 place = self._find_line(lines, name)
                 lines[place] = change(lines[place])
+        if self.locks and not locked:
+            self.locks.remove(name)
         return "" if locked else line_locks.find_lock(lines[place])
 
     def print_all(self, form: Form) -> None:
@@ -124,8 +134,9 @@ class FileAccounts:
         with self._errors():
             accounts = passwd_file.read(self._file)
         labels = self.app_passwords.labels() if self.app_passwords else {}
+        is_locked = self.locks.load() if self.locks else never
         found = [
-            AccountSummary.of(entry, labels.get(entry.name, ()))
+            AccountSummary.of(entry, labels.get(entry.name, ()), by_list=is_locked(entry.name))
             for entry in accounts.by_name.values()
         ]
         width = max((len(each.name) for each in found), default=0)
@@ -163,39 +174,47 @@ class TableAccounts:
 
     place = "the table account of the cluster"
 
-    def __init__(self, table: AccountTable, app_passwords: AppPasswords | None = None) -> None:
+    def __init__(
+        self,
+        table: AccountTable,
+        app_passwords: AppPasswords | None = None,
+        locks: LockList | None = None,
+    ) -> None:
         self._table = table
         self.app_passwords = app_passwords
+        self.locks = locks
 
     def require_new(self, name: str) -> None:
         """Require that no row has this name."""
-        if _wait(self._table.exists(name)):
+        if wait(self._table.exists(name)):
             raise click.ClickException(_existing_text(name, self.place))
 
     def require_known(self, name: str) -> None:
         """Require that a row has this name."""
-        self._require(name, found=_wait(self._table.exists(name)))
+        self._require(name, found=wait(self._table.exists(name)))
 
     def add(self, name: str, stored_hash: str, _keys: dict[str, ScramKeys]) -> None:
         """Insert a row."""
         from restante.auth.postgresql_accounts import KnownAccountError
 
         try:
-            _wait(self._table.add(name, stored_hash))
+            wait(self._table.add(name, stored_hash))
         except KnownAccountError:
             raise click.ClickException(_existing_text(name, self.place)) from None
 
     def change(self, name: str, stored_hash: str, _keys: dict[str, ScramKeys]) -> None:
         """Update a row."""
-        self._require(name, found=_wait(self._table.set_password(name, stored_hash)))
+        self._require(name, found=wait(self._table.set_password(name, stored_hash)))
 
     def remove(self, name: str) -> None:
         """Delete a row."""
-        self._require(name, found=_wait(self._table.remove(name)))
+        self._require(name, found=wait(self._table.remove(name)))
 
     def set_locked(self, name: str, *, locked: bool) -> str:
         """Update a row."""
-        self._require(name, found=_wait(self._table.set_locked(name, locked=locked)))
+        self._require(name, found=wait(self._table.set_locked(name, locked=locked)))
+        if self.locks and not locked:
+            self.locks.remove(name)
         return ""
 
     def print_all(self, form: Form) -> None:
@@ -203,14 +222,17 @@ class TableAccounts:
         from restante.cli.output.account_list import AccountSummary, write_lines
 
         labels = self.app_passwords.labels() if self.app_passwords else {}
+        is_locked = self.locks.load() if self.locks else never
 
         async def print_each() -> None:
             async for row in self._table.rows():
-                account = AccountSummary.of_row(row, labels.get(row["name"], ()))
+                name = row["name"]
+                by_list = is_locked(name)
+                account = AccountSummary.of_row(row, labels.get(name, ()), by_list=by_list)
                 for line in write_lines([account], form):
                     click.echo(line)
 
-        _wait(print_each())
+        wait(print_each())
 
     def _require(self, name: str, *, found: bool) -> None:
         if not found:
@@ -261,38 +283,47 @@ def find_default() -> Path:
 def _find_configured(file: Path) -> Accounts:
     """Return the accounts of a configuration. Raises click.UsageError."""
     from restante.cli.options.app_passwords import AppPasswords
+    from restante.cli.options.locks import LockList
     from restante.server import backends
     from restante.server.config import loader
 
     try:
         config = loader.load(file, {})
-        path = config.accounts.app_passwords
-        app_passwords = AppPasswords(config, path) if path else None
-        if config.accounts.users:
-            return FileAccounts(config.accounts.users, app_passwords)
+        section = config.accounts
+        app_passwords = (
+            AppPasswords(config, section.app_passwords) if section.app_passwords else None
+        )
+        locks = LockList(section.locks) if section.locks else None
+        if section.users:
+            return FileAccounts(section.users, app_passwords, locks)
         dsn = backends.account_table_dsn(config)
     except loader.ConfigError as error:
         raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
     if dsn is None:
-        raise click.UsageError(
-            f"{file}: its accounts are neither in a file nor in the table of a cluster;"
-            f" change them where they are{_advice(config)}"
-        )
+        from restante.cli.options.source_accounts import SourceAccounts
+
+        return SourceAccounts(file, config, app_passwords, locks)
     from restante.auth.postgresql_accounts import AccountTable
 
-    return TableAccounts(AccountTable(dsn), app_passwords)
+    return TableAccounts(AccountTable(dsn), app_passwords, locks)
 
 
-def _advice(config: Config) -> str:
-    """Return how to lock an account in its source, for an administrator in a hurry."""
-    if config.accounts.pam:
-        return ", such as by `usermod --lock --expiredate 1 NAME`; then run `pop3 kick NAME`"
-    if config.accounts.ldap:
-        return "; lock the entry in the directory; then run `pop3 kick NAME`"
-    return "; a column `nologin` in the query's row locks one; then run `pop3 kick NAME`"
+def never(_name: str) -> bool:
+    """Return False: without a list of locks, none locks an account."""
+    return False
 
 
-def _wait(work: Awaitable[T]) -> T:
+async def closing(source: object, work: Awaitable[T]) -> T:
+    """Do some work with a source of accounts, and close its connections."""
+    try:
+        return await work
+    finally:
+        close = getattr(source, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def wait(work: Awaitable[T]) -> T:
     """Run asynchronous work to its end. Raises click.ClickException."""
     from restante.auth.interfaces import UnavailableError
 

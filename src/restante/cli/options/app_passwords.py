@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from restante.cli.options.accounts import find_default
+from restante.cli.options.accounts import closing, find_default
 from restante.cli.options.server import DEFAULT_CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from restante.auth.interfaces import AccountDirectory
     from restante.server.config.schema import Config
 
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -35,7 +34,7 @@ class AppPasswords:
 
     def add(self, name: str, label: str) -> str:
         """Add an app password to an account, and return the password."""
-        from restante.auth import app_passwords, passwd_file
+        from restante.auth import app_password_uses, app_passwords, passwd_file
 
         if problem := app_passwords.label_problem(label):
             raise click.BadParameter(f"{label!r}: {problem}", param_hint="LABEL")
@@ -48,7 +47,10 @@ class AppPasswords:
                     raise click.ClickException(f"{name} already has an app password {label}")
                 lines[len(lines) :] = [app_passwords.HEADER] * (not lines) + [str(made)]
             if is_new:
-                _let_server_use(self._path)
+                uses = app_password_uses.uses_path(self._path)
+                uses.touch(0o600)
+                give_to_server(self._path, 0o640)
+                give_to_server(uses, 0o660)  # the server writes the times of last uses
         return shown
 
     def labels(self) -> dict[str, list[str]]:
@@ -123,7 +125,8 @@ class AppPasswords:
 
         log = structlog.wrap_logger(structlog.ReturnLogger())
         try:
-            asyncio.run(_look_up(build_accounts(self._config, log), name))
+            accounts = build_accounts(self._config, log)
+            asyncio.run(closing(accounts, accounts.owner(name)))
         except (CredentialsError, UncertainError):
             raise click.ClickException(f"the account {name} does not exist") from None
         except UnavailableError as error:
@@ -170,30 +173,12 @@ def _find_configured(file: Path | None) -> AppPasswords:
     return AppPasswords(config, config.accounts.app_passwords)
 
 
-async def _look_up(accounts: AccountDirectory, name: str) -> None:
-    """Find an account. Raises CredentialsError, UnavailableError."""
-    try:
-        await accounts.owner(name)
-    finally:
-        close = getattr(accounts, "aclose", None)
-        if close is not None:
-            await close()
-
-
-def _let_server_use(path: Path) -> None:
-    """Give new files the owner and group of their folder, which the server's user is one of.
-
-    The group can read the app passwords, and write the times of their last uses.
-    """
-    from restante.auth import app_password_uses
-
-    folder = path.parent.stat()
-    uses = app_password_uses.uses_path(path)
-    uses.touch(0o600)
-    for each, mode in ((path, 0o640), (uses, 0o660)):
-        if os.geteuid() == 0:
-            os.chown(each, folder.st_uid, folder.st_gid)
-        each.chmod(mode)
+def give_to_server(file: Path, mode: int) -> None:
+    """Give a new file the owner and group of its folder, which the server's user is one of."""
+    folder = file.parent.stat()
+    if os.geteuid() == 0:
+        os.chown(file, folder.st_uid, folder.st_gid)
+    file.chmod(mode)
 
 
 def _time(seconds: int | None) -> str | None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Form: TypeAlias = Literal["text", "names", "json"]
 
+LIST = "accounts.locks"
+"""What locks an account in the list of locks."""
+
 WIDEST_NAME = 40  # columns: a longer name moves its own details only
 
 
@@ -36,12 +39,16 @@ class AccountSummary:
     expire_days: int | None = None
 
     @classmethod
-    def of(cls, entry: PasswdEntry, app_passwords: Iterable[str]) -> AccountSummary:
-        """Return the summary of a line of the accounts file."""
+    def of(
+        cls, entry: PasswdEntry, app_passwords: Iterable[str], *, by_list: bool = False
+    ) -> AccountSummary:
+        """Return the summary of a line of the accounts file; `by_list`: the list locks it."""
         end = None if entry.end is None else time.strftime("%Y-%m-%d", time.gmtime(entry.end))
         return cls(
             name=entry.name,
-            locked=entry.lock_reason(time.time()).removeprefix("locked by ") or None,
+            locked=LIST
+            if by_list
+            else entry.lock_reason(time.time()).removeprefix("locked by ") or None,
             expires=end,
             scram=tuple(entry.scram),
             secret=entry.secret is not None,
@@ -53,11 +60,13 @@ class AccountSummary:
         )
 
     @classmethod
-    def of_row(cls, row: Mapping[str, Any], app_passwords: Iterable[str]) -> AccountSummary:
+    def of_row(
+        cls, row: Mapping[str, Any], app_passwords: Iterable[str], *, by_list: bool = False
+    ) -> AccountSummary:
         """Return the summary of a row in the table of a cluster."""
         return cls(
             name=row["name"],
-            locked="the administrator" if row["locked"] else None,
+            locked=LIST if by_list else "the administrator" if row["locked"] else None,
             app_passwords=tuple(app_passwords),
             login_delay=row["login_delay"],
             expire_days=row["expire_days"],

@@ -106,6 +106,8 @@ class AccountsSection(ConfigSection):
     Attributes:
         app_passwords: The file of app passwords, which `pop3 user app-password` writes. They work
             with each source of accounts. Changes are loaded at once.
+        locks: The file of locked accounts, which `pop3 user lock` writes. It works with each source
+            of accounts. Changes are loaded at once.
         masters: A password file of master users. With its own password, admin opens the account of
             ann as "ann*admin", or with ann as the authorization identity of PLAIN.
         master_separator: The character between both names.
@@ -140,6 +142,7 @@ class AccountsSection(ConfigSection):
     """
 
     app_passwords: Path | None = None
+    locks: Path | None = None
     masters: Path | None = None
     master_separator: Annotated[str, msgspec.Meta(pattern="^[!#$%&*+=^|~]$")] = "*"
     users: Path | None = None

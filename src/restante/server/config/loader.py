@@ -206,12 +206,11 @@ def _useless_without_file(config: Config) -> Iterator[str]:
             yield f"login.{key}: {NEEDS_FILE}"
     if config.accounts.pam and config.login.default_domain:
         yield "login.default_domain: names of system users have no domain; omit it"
-    if config.lacks_names():
-        reason = NEEDS_NAMES if config.accounts.pam else NEEDS_BASE
+    if config.lacks_names() and not config.accounts.pam:
         for name in NOT_WITHOUT_NAMES:
             section, key = name.split(".")
             if getattr(getattr(config, section), key):
-                yield f"{name}: {reason}"
+                yield f"{name}: {NEEDS_BASE}"
 
 
 def _problem(value: object, kind: Any, name: str, decode: Decode) -> Iterator[str]:
@@ -352,5 +351,4 @@ NOT_WITHOUT_NAMES = (
     "tokens.introspection",
 )
 NEEDS_FILE = "requires accounts in a file (accounts.users); omit it"
-NEEDS_NAMES = "not supported with accounts.pam, because PAM knows an account only by its password"
 NEEDS_BASE = "requires ldap.base, because a bind alone knows an account only by its password"

@@ -45,7 +45,7 @@ class Config(ConfigSection):
     metrics: MetricsSection = msgspec.field(default_factory=MetricsSection)
 
     def lacks_names(self) -> bool:
-        """Return whether an account is only known by its password: it cannot be looked up."""
+        """Return whether some accounts are only known by their password: no list is complete."""
         return bool(self.accounts.pam or (self.accounts.ldap and not self.ldap.base))
 
     def settings(self) -> ProtocolSettings:

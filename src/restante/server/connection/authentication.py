@@ -109,6 +109,7 @@ class ConnectionAuthenticator:
         self, need: Authenticate, cached: Awaitable[Identity | None]
     ) -> Identity:
         """Return the identity that the login cache has; check the credentials if it changed."""
+        CLIENT_ADDRESS.set(self._transport.address)
         identity = await cached
         if identity is not None and admits(identity, self._transport.address):
             return identity
@@ -207,6 +208,7 @@ class ConnectionAuthenticator:
         return b""
 
     async def _check(self, need: Authenticate) -> Identity:
+        CLIENT_ADDRESS.set(self._transport.address)
         match need.method:
             case AuthMethod.PASSWORD:
                 return await self._check_password(need)
@@ -222,7 +224,6 @@ class ConnectionAuthenticator:
                 assert_never(need.method)
 
     async def _check_password(self, need: Authenticate) -> Identity:
-        CLIENT_ADDRESS.set(self._transport.address)
         queue = self._context.hash_queue
         if queue is None:
             return await self._verify(need)

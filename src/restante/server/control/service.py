@@ -171,7 +171,7 @@ def prepare_folder(section: ControlSection) -> None:
         return
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        _check_owner(folder)
+        check_owner(folder)
         if group and grp.getgrnam(group).gr_gid != folder.stat().st_gid:
             os.chown(folder, -1, grp.getgrnam(group).gr_gid)
         if folder.stat().st_uid == os.geteuid():
@@ -182,7 +182,8 @@ def prepare_folder(section: ControlSection) -> None:
         raise ConfigError([f"control.folder: {folder}: {error.strerror}"]) from error
 
 
-def _check_owner(folder: Path) -> None:
+def check_owner(folder: Path) -> None:
+    """Raise ConfigError: another user can change a folder."""
     status = folder.stat()
     if status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o002:
         what = "another user can write to it; use a folder of the server's user"

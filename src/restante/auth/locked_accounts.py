@@ -1,0 +1,72 @@
+"""Accounts of any source, some of which an administrator has locked in a list of their own."""
+
+from __future__ import annotations
+
+from asyncio import sleep as pause
+from collections import deque
+from time import monotonic as now
+from typing import TYPE_CHECKING
+
+from restante.auth.interfaces import CredentialsError
+from restante.auth.wrapped_accounts import WrappedAccounts
+from restante.protocol.server.settings import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from restante.auth.interfaces import AccountDirectory
+    from restante.auth.locked_names import LockedNames
+    from restante.protocol.secret import Secret
+
+LOCKED = "locked by accounts.locks"
+TIMES = 16  # rejections whose time is known
+LONGEST_TIME = 3.0  # seconds that a rejection lasts because others lasted as long
+
+
+class LockedAccounts(WrappedAccounts):
+    """Rejects each login of a locked account, whatever it proves; its mail is still accepted.
+
+    Both the name of the client and that of the account count. The source is asked first: a source
+    that delays a wrong password must not show that the password of a locked account is right.
+    """
+
+    def __init__(self, accounts: AccountDirectory, locks: LockedNames) -> None:
+        super().__init__(accounts)
+        self.locks = locks
+        self._times: deque[float] = deque(maxlen=TIMES)
+
+    async def verify(self, user: str, password: Secret) -> Identity:
+        """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
+        begun = now()
+        try:
+            identity = await self.accounts.verify(user, password)
+        except CredentialsError:
+            self._times.append(min(now() - begun, LONGEST_TIME))
+            raise
+        if self._is_locked(user, identity):
+            await pause(begun + max(self._times, default=0.0) - now())
+            raise CredentialsError(LOCKED)
+        return identity
+
+    def cached_login(
+        self, user: str, password: Secret
+    ) -> Identity | Awaitable[Identity | None] | None:
+        """Return what the source remembers, None for a locked account."""
+        cached = super().cached_login(user, password)
+        if cached is None or isinstance(cached, Identity):
+            return None if cached is None or self._is_locked(user, cached) else cached
+        return self._confirm(user, cached)
+
+    async def _confirm(self, user: str, cached: Awaitable[Identity | None]) -> Identity | None:
+        identity = await cached
+        return None if identity is None or self._is_locked(user, identity) else identity
+
+    async def identify(self, user: str) -> Identity:
+        """Return whose name this is. Raises CredentialsError, UnavailableError."""
+        identity = await self.accounts.identify(user)
+        if self._is_locked(user, identity):
+            raise CredentialsError(LOCKED)
+        return identity
+
+    def _is_locked(self, user: str, identity: Identity) -> bool:
+        return bool(self.locks.find((user, identity.name)))

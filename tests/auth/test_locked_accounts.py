@@ -1,0 +1,105 @@
+"""Accounts that a list locks, over a source that knows nothing of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from restante.auth import locked_accounts
+from restante.auth.interfaces import CredentialsError
+from restante.auth.locked_accounts import LockedAccounts
+from restante.auth.locked_names import LockedNames
+from restante.protocol.secret import Secret
+from restante.protocol.server.settings import Identity
+from support.passwords import Passwords
+
+SECRET = Secret(b"secret")
+
+
+class Source(Passwords):
+    """Accounts that remember logins, one of which has an alias."""
+
+    later = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known |= {"ann": "secret", "bob": "secret"}
+
+    async def verify(self, user: str, password: Secret) -> Identity:
+        if user == "alias":
+            return Identity("ann")
+        return await super().verify(user, password)
+
+    async def identify(self, user: str) -> Identity:
+        return Identity("ann" if user == "alias" else user)
+
+    def cached_login(self, user: str, _: Secret) -> Identity | Awaitable[Identity | None]:
+        return self.identify(user) if self.later else Identity(user)
+
+
+class Rig:
+    """A source with a list of locks, in which ann is."""
+
+    def __init__(self, folder: Path) -> None:
+        file = folder / "locks"
+        file.write_text("ann\n")
+        self.source = Source()
+        self.accounts = LockedAccounts(cast("Any", self.source), LockedNames(file, print, print))
+
+    def cached(self, user: str) -> Identity | None:
+        async def ask() -> Identity | None:
+            found = self.accounts.cached_login(user, SECRET)
+            return found if found is None or isinstance(found, Identity) else await found
+
+        return asyncio.run(ask())
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Rig:
+    return Rig(tmp_path)
+
+
+WAYS: tuple[Callable[[LockedAccounts, str], Awaitable[Identity]], ...] = (
+    lambda accounts, user: accounts.verify(user, SECRET),
+    lambda accounts, user: accounts.identify(user),
+)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("user", ["ann", "ANN", "alias"])
+def test_locked(rig: Rig, way: Callable[..., Any], user: str) -> None:
+    """No login of a locked account succeeds, by whatever name the source knows it."""
+    rig.source.known["ANN"] = "secret"
+    with pytest.raises(CredentialsError, match="wrong name or password") as caught:
+        asyncio.run(way(rig.accounts, user))
+    assert caught.value.reason == "locked by accounts.locks"
+    assert asyncio.run(way(rig.accounts, "bob")) == Identity("bob")
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_cached_login(rig: Rig, later: bool) -> None:  # a parameter
+    """A remembered password of a locked account logs in no longer."""
+    rig.source.later = later
+    assert rig.cached("ann") is None
+    assert rig.cached("bob") == Identity("bob")
+
+
+def test_time(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """implied/no-user-enumeration: the right password of a locked account is rejected as late as a
+    wrong one.
+    """
+    clock, pauses = iter([0.0, 2.0, 10.0, 10.5]), []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(locked_accounts, "now", lambda: next(clock))
+    monkeypatch.setattr(locked_accounts, "pause", pause)
+    for password in (Secret(b"wrong"), SECRET):
+        with pytest.raises(CredentialsError):
+            asyncio.run(rig.accounts.verify("ann", password))
+    assert pauses == [1.5]
