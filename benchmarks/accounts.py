@@ -21,7 +21,7 @@ from place import OURS, Place
 from sessions import SMALL, warm_up
 
 import mail
-from restante.auth.password_hashing import hash_password
+from restante.auth.passwords.hashing import hash_password
 from restante.protocol.secret import Secret
 from support.postgresql import Database
 

@@ -21,12 +21,12 @@ import mail
 from restante.protocol import line_ends
 from restante.protocol.server.settings import Identity
 from restante.protocol.stuffing import encode_message, encode_top
-from restante.server import event_log
 from restante.server.connection import connection
 from restante.server.connection.connection import Connection
 from restante.server.context import ServerContext
 from restante.server.limits.counters import CountLimit
 from restante.server.limits.server_limits import ServerLimits
+from restante.server.log import event_log
 from restante.storage.disk_latency import ENOUGH, DiskLatency
 from restante.storage.maildir import MaildirStore
 from restante.storage.paths import Layout

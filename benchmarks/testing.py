@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from restante import testing
-from restante.server.loop_thread import LoopThread
+from restante.server.system.loop_thread import LoopThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,7 +16,7 @@ from playwright.sync_api import sync_playwright
 
 from restante.developer.server import DeveloperOptions, DeveloperServer
 from restante.server import demo
-from restante.server.addresses import ListenAddress
+from restante.server.config.addresses import ListenAddress
 from restante.web.listener import open_port, serving
 from restante.web.page import ServerAddresses
 from restante.web.security import Guard

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from restante.auth.file import FileAuthenticator
+from restante.auth.file.accounts import FileAuthenticator
 from restante.auth.interfaces import CredentialsError, UnavailableError
 from restante.auth.masters import Masters
 from restante.protocol.secret import Secret

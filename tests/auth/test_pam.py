@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from restante.auth.app_password_accounts import AppPasswordAccounts
-from restante.auth.app_password_uses import AppPasswordUses
-from restante.auth.app_passwords import AppPasswordFile, create
+from restante.auth.app_passwords.accounts import AppPasswordAccounts
+from restante.auth.app_passwords.file import AppPasswordFile, create
+from restante.auth.app_passwords.uses import AppPasswordUses
 from restante.auth.client_address import CLIENT_ADDRESS
-from restante.auth.file import FileAuthenticator
+from restante.auth.file.accounts import FileAuthenticator
 from restante.auth.interfaces import CredentialsError, UnavailableError
 from restante.auth.masters import Masters
 from restante.auth.pam import PamAuthenticator

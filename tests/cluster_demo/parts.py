@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from restante.auth.password_hashing import hash_password
+from restante.auth.passwords.hashing import hash_password
 from restante.protocol.secret import Secret
 from support.live import PATIENCE
 from support.postgresql import Database

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from restante.delivery.listener import DeliveryListener
-from restante.server import event_log
 from restante.server.config.mail_sections import DeliverySection
 from restante.server.context import ServerContext
+from restante.server.log import event_log
 from restante.storage.interfaces import Store
 from restante.storage.memory import MemoryStore
 from support.live import PATIENCE, wait_until

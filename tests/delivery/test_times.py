@@ -16,8 +16,8 @@ from restante.delivery.connection import MESSAGE_TIME, DeliveryConnection
 from restante.delivery.deliverer import Deliverer
 from restante.delivery.protocol.session import Dialect
 from restante.delivery.sessions import DeliverySessions
-from restante.server.client_bounds import LINGER
 from restante.server.config.mail_sections import DeliverySection
+from restante.server.limits.client_bounds import LINGER
 from support.clocked_server import Loop, Peer
 
 PATIENCE = 300.0  # seconds

@@ -24,11 +24,11 @@ from delivery.door import Known
 from faults.shim import Shim
 from faults.stores import OWNER
 from restante.delivery.listener import DeliveryListener
-from restante.server import event_log
 from restante.server.config.mail_sections import DeliverySection
 from restante.server.connection.connection import Connection
 from restante.server.context import ServerContext
-from restante.server.system import loop_factory
+from restante.server.log import event_log
+from restante.server.system.process import loop_factory
 from restante.storage.interfaces import LockedMaildrop, Store, StoreError
 from restante.storage.removals import KeepsDeleted
 from support.live import PATIENCE

@@ -10,10 +10,12 @@ import pytest
 import scramp
 import structlog
 
-from restante.auth import passwd_file, password_hashing, scram
-from restante.auth.passwd_entry import replace_credentials
+from restante.auth.file import passwd_file
+from restante.auth.file.passwd_entry import replace_credentials
+from restante.auth.passwords import hashing as password_hashing
+from restante.auth.passwords import scram
 from restante.protocol.secret import Secret
-from restante.server import backends, components
+from restante.server.composition import backends, components
 from restante.server.config.loader import ConfigError, load
 from support.live import Client, wait_until
 from support.process import serving

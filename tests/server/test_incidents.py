@@ -20,8 +20,9 @@ from restante.protocol.secret import Secret
 from restante.protocol.server import commands
 from restante.protocol.server.session import Session, State
 from restante.protocol.server.settings import AuthOffer
-from restante.server import event_log, system
 from restante.server.limits.limit_log import LimitLog
+from restante.server.log import event_log
+from restante.server.system import process as system
 from restante.storage.interfaces import (
     LostError,
     MessageGoneError,

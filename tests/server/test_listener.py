@@ -11,10 +11,11 @@ import pytest
 
 from restante.delivery.listener import DeliveryListener
 from restante.delivery.recipients import StoreRecipients
-from restante.server import listener, unix_sockets
-from restante.server.addresses import ListenAddress
+from restante.server import listener
+from restante.server.config.addresses import ListenAddress
 from restante.server.config.mail_sections import DeliverySection
 from restante.server.listener import open_sockets
+from restante.server.system import unix_sockets
 from restante.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells it on Linux")

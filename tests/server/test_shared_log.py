@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from restante.server import event_log
-from restante.server.event_log import LogWriter
 from restante.server.limits.process_lock import ProcessLock
+from restante.server.log import event_log
+from restante.server.log.event_log import LogWriter
 from support.live import wait_until
 from support.workers import value, working
 

@@ -192,7 +192,9 @@ def test_withdrawn_call() -> None:
 
 HANG = """
 import asyncio, threading
-from restante.auth import oauth, pam, password_hashing
+from restante.auth import pam
+from restante.auth.oauth import tokens as oauth
+from restante.auth.passwords import hashing as password_hashing
 from restante.storage.disk_threads import DISK
 
 hung = threading.Event()

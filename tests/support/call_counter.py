@@ -17,12 +17,12 @@ from typing import Any
 from unittest.mock import patch
 
 import restante
-from restante.auth import password_hashing
-from restante.auth.file import FileAuthenticator
+from restante.auth.file.accounts import FileAuthenticator
+from restante.auth.passwords import hashing as password_hashing
 from restante.protocol.secret import Secret
-from restante.server import event_log
 from restante.server.connection.connection import Connection
 from restante.server.context import ServerContext
+from restante.server.log import event_log
 from restante.storage.disk_latency import ENOUGH, DiskLatency
 from restante.storage.maildir import MaildirStore, identity
 from restante.storage.paths import Layout

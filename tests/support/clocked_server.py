@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from restante.protocol.server.settings import ProtocolSettings
-from restante.server import event_log
 from restante.server.connection.connection import Connection
 from restante.server.connection.transport import ListenerPolicy
 from restante.server.context import ServerContext
+from restante.server.log import event_log
 from restante.storage.memory import MemoryStore
 from support.passwords import Passwords
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from restante.auth import passwd_entry, passwd_file
+from restante.auth.file import passwd_entry, passwd_file
 from restante.protocol.secret import Secret
 from restante.storage.cluster import ClusterStore
 from support.cluster import execute, settings

@@ -7,8 +7,8 @@ import hmac
 from collections.abc import Mapping
 from typing import Any
 
-from restante.auth import scram
 from restante.auth.interfaces import CredentialsError
+from restante.auth.passwords import scram
 from restante.protocol.errors import Refusal, ResponseCode
 from restante.protocol.server.needs import (
     Authenticate,

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 from restante.protocol.server.settings import ProtocolSettings
-from restante.server import event_log
-from restante.server.addresses import ListenAddress
+from restante.server.config.addresses import ListenAddress
 from restante.server.connection.transport import PLAIN, ListenerPolicy
 from restante.server.context import ServerContext
 from restante.server.listener import ListenConfig, serve_listeners
+from restante.server.log import event_log
 from restante.storage.interfaces import Store
 from restante.storage.memory import MemoryStore
 from support import thread

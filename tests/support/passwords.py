@@ -6,8 +6,8 @@ import functools
 
 import argon2
 
-from restante.auth import scram
 from restante.auth.interfaces import CredentialsError
+from restante.auth.passwords import scram
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from restante.auth.postgresql_query import PostgresqlQueries
-from restante.auth.sql_accounts import SqlAuthenticator
+from restante.auth.sql.accounts import SqlAuthenticator
+from restante.auth.sql.postgresql_query import PostgresqlQueries
 from restante.protocol.secret import Secret
 from support.live import wait_until
 from support.programs import need

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from restante.auth import passwd_entry, passwd_file
+from restante.auth.file import passwd_entry, passwd_file
 from support.fork_server import AT_START, COMMAND, ForkedProcess, at_start, fork_server
 from support.live import PATIENCE, Client
 from support.passwords import quick_hash, quick_keys

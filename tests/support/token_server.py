@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from restante.auth import password_hashing
+from restante.auth.passwords import hashing as password_hashing
 from restante.protocol.secret import Secret
 from restante.server.tls import self_signed
 from support.issuer import Issuer

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from restante.developer.server import DeveloperServer
-from restante.server.addresses import ListenAddress
+from restante.server.config.addresses import ListenAddress
 from restante.web.listener import open_port, serving
 from restante.web.security import Guard
 from support.chromium import chromium

@@ -1,15 +1,13 @@
 """Accounts, and how clients authenticate.
 
-`interfaces` has the protocols that a backend implements. The backends are `file` (a file of
-accounts), `pam`, `ldap_accounts` and `sql_accounts`. The queries and connections of each database
-are in `postgresql_query` and `mysql_query`, on top of `sql_queries` and `sql_connections`.
-`account_rows` reads the settings of an account from a row or an entry. `postgresql_accounts`
-changes the accounts that a cluster has of its own. `hash_upgrade` and `sql_hash_upgrade` replace
-weak hashes. `oauth` and `issuer` verify bearer tokens. `passwd_file` and `passwd_entry` parse the
-file, `dovecot_fields` and `locks` its extra fields. `line_locks` changes a lock, and
-`account_changes` finds the accounts whose sessions must end. `usernames` prepares names,
-`password_hashing`, `hash_schemes` and `scram` hold the cryptography, and `login_cache` remembers
-logins.
+`interfaces` has the protocols that a backend implements. The backends are a `file` of accounts,
+`pam`, a directory (`ldap`) and a database (`sql`); `password_only` is what those have in common
+that can check nothing but passwords, and `account_rows` reads the settings of an account from a row
+or an entry. `wrapped_accounts` is a source with one more way to log in: `app_passwords` and
+`junk_accounts`. `masters` open the accounts of others. `oauth` verifies bearer tokens. `passwords`
+holds the cryptography, `usernames` prepares names, and `client_address` is that of the client.
+`locked_names` are locked whatever their source, by `locked_accounts`; `reloaded_file` is a file that
+is read again whenever it changes.
 
 Always: an unknown name and a wrong password cost the same work and get the same reply. A backend
 in trouble raises UnavailableError and never says that a name is unknown. A lock locks every

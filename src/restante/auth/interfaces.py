@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Sequence
 
-    from restante.auth.scram import ScramKeys
+    from restante.auth.passwords.scram import ScramKeys
     from restante.protocol.secret import Secret
     from restante.protocol.server.settings import Identity
     from restante.quota import Quota

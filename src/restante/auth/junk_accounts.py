@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from restante.auth.interfaces import AccountDirectory
-    from restante.auth.scram import ScramKeys
+    from restante.auth.passwords.scram import ScramKeys
     from restante.protocol.secret import Secret
 
 

@@ -10,7 +10,7 @@ import contextlib
 import unicodedata
 from typing import TYPE_CHECKING
 
-from restante.auth import passwd_file
+from restante.auth.file import passwd_file
 from restante.auth.interfaces import UnavailableError
 from restante.auth.reloaded_file import ReloadedFile
 

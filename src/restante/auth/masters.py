@@ -10,7 +10,7 @@ from restante.auth.interfaces import CredentialsError
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from restante.auth.file import FileAuthenticator
+    from restante.auth.file.accounts import FileAuthenticator
     from restante.auth.interfaces import AccountDirectory
     from restante.protocol.secret import Secret
     from restante.protocol.server.settings import Identity

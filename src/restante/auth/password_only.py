@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from restante.auth.interfaces import PASSWORDS, CredentialsError
 
 if TYPE_CHECKING:
-    from restante.auth.scram import ScramKeys
+    from restante.auth.passwords.scram import ScramKeys
     from restante.protocol.secret import Secret
     from restante.protocol.server.settings import Identity
 

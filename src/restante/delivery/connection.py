@@ -25,8 +25,8 @@ from restante.delivery.replies import DeliveryReply
 from restante.net.half_close import half_close
 from restante.protocol.errors import LineTooLong
 from restante.protocol.lines import LineBuffer
-from restante.server.client_bounds import LINGER, MAX_UNREAD, TIME_SLICE
-from restante.server.session_ids import new_session_id
+from restante.server.limits.client_bounds import LINGER, MAX_UNREAD, TIME_SLICE
+from restante.server.log.session_ids import new_session_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable

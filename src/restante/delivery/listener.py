@@ -16,9 +16,13 @@ from restante.delivery.deliverer import Deliverer
 from restante.delivery.protocol.session import Dialect
 from restante.delivery.sessions import DeliverySessions
 from restante.net.addresses import format_host_port
-from restante.server.addresses import ListenAddress, parse_local_address, parse_loopback_address
+from restante.server.config.addresses import (
+    ListenAddress,
+    parse_local_address,
+    parse_loopback_address,
+)
 from restante.server.listener import STOP_PATIENCE, ListenError
-from restante.server.unix_sockets import BACKLOG, UnixSockets, serve_unix_socket
+from restante.server.system.unix_sockets import BACKLOG, UnixSockets, serve_unix_socket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -28,9 +32,9 @@ if TYPE_CHECKING:
     from restante.auth.interfaces import Authenticator
     from restante.delivery.quota import QuotaDelivery
     from restante.delivery.recipients import Recipients
-    from restante.server.activation import ActivatedSockets, SocketName
     from restante.server.config.mail_sections import DeliverySection
     from restante.server.context import ServerContext
+    from restante.server.system.activation import ActivatedSockets, SocketName
     from restante.storage.interfaces import Store
 
 QuotasFactory: TypeAlias = (

@@ -13,7 +13,7 @@ from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
 
 if TYPE_CHECKING:
-    from restante.auth.scram import ScramKeys
+    from restante.auth.passwords.scram import ScramKeys
 
 ITERATIONS = 4096  # of SCRAM; fewer are not allowed
 DECOY = secrets.token_bytes(16)  # the password of names that do not exist, for SCRAM
@@ -111,6 +111,6 @@ class DeveloperAccounts:
 
 @functools.lru_cache(maxsize=64)
 def _scram_keys(mechanism: str, password: bytes) -> ScramKeys:
-    from restante.auth import scram
+    from restante.auth.passwords import scram
 
     return scram.create_keys(mechanism, Secret(password), iterations=ITERATIONS)

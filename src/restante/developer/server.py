@@ -23,12 +23,12 @@ from restante.developer.smtp_connection import DeveloperSmtpConnection, SmtpShar
 from restante.misbehave.fault import GOOD, Fault
 from restante.protocol.server.settings import AuthOffer, ProtocolSettings
 from restante.server import embedding
-from restante.server.addresses import ListenAddress
+from restante.server.config.addresses import ListenAddress
 from restante.server.config.mail_sections import DeliverySection
 from restante.server.embedding import Listener
 from restante.server.lifecycle import ServerLifecycle
 from restante.server.listener import ListenError, open_sockets
-from restante.server.loggers import default_logger
+from restante.server.log.loggers import default_logger
 from restante.server.tls.certificates import Certificates
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
-from restante.auth import scram
 from restante.auth.interfaces import CredentialsError
+from restante.auth.passwords import scram
 from restante.misbehave.by_user import MARK, choose_by_user, messages_for
 from restante.misbehave.certificates import authority_file, certificates
 from restante.misbehave.connection import FaultyConnection, SharedFault
@@ -21,7 +21,7 @@ from restante.protocol.server.settings import Identity
 from restante.server import embedding
 from restante.server.embedding import Listener
 from restante.server.limits.server_limits import ServerLimits
-from restante.server.loggers import SILENT
+from restante.server.log.loggers import SILENT
 from restante.storage.interfaces import FullError
 from restante.storage.memory import MemoryStore
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from restante.auth.scram import ScramKeys
+    from restante.auth.passwords.scram import ScramKeys
     from restante.misbehave.fault import Fault, Messages
     from restante.server.connection.transport import ListenerPolicy
     from restante.server.context import ServerContext

@@ -1,16 +1,15 @@
 """The server: an asyncio driver for the protocol, its configuration and its log.
 
 A program embeds it with `Server`, from `embedding`, whose `lifecycle` is a block. For `pop3 serve`,
-`app` runs a whole server, in one process or in the `processes` of several workers. `components`
-builds its parts from a `config`, `backends` the mail store and the accounts: the `context` that all
-connections share, the `listener`, and `extra_listener` for delivery, at `unix_sockets`.
-`config_check` tries them for `pop3 config check`. `registry` knows the live connections, and stops
-them; `deadlines` and `client_bounds` are theirs. `connection` is one client, `tls` its encryption,
-`limits` what holds for all clients together, `event_log` the log, where `session_ids` tie events
-and `removal_log` has removed messages. `background`, `expiry`, `deleted_sweep` and `upkeep` run by
-the clock, and so does `peers`, which lets the nodes of a cluster know of each other. Through
-`control`, an administrator sees and ends sessions; `account_watch` ends those of locked accounts,
-and `holders` finds the one that has a maildrop.
+`app` runs a whole server, in one process or in the `processes` of several workers. `composition`
+builds its parts from a `config`: the `context` that all connections share, the `listener`, and
+`extra_listener` for delivery and the `auth_socket`. `config_check` tries them for `pop3 config
+check`. `registry` knows the live connections, and stops them; `deadlines` are theirs. `connection`
+is one client, `tls` its encryption, and `limits` what holds for all clients together.
+`error_replies` is the one place where errors become replies, `policies` the choices of an
+administrator. `log` writes the events, which an `observer` sees, too: the `metrics`. `tasks` are
+repeated by the clock. Through `control`, an administrator sees and ends sessions. `system` is what
+a process gets from the system, and `demo` the account of the demo.
 
 Always: a client never sees an exception's text. Whatever a peer, a disk or another program does,
 time, memory, threads and log are bounded: docs/reference/bounds.md.
@@ -27,7 +26,7 @@ from restante.lazy_names import make_loader
 if TYPE_CHECKING:
     from restante.delivery.recipients import Recipients
     from restante.protocol.server.settings import AuthOffer, ProtocolSettings
-    from restante.server.addresses import ListenAddress
+    from restante.server.config.addresses import ListenAddress
     from restante.server.embedding import Listener, Server
     from restante.server.limits.server_limits import ServerLimits
     from restante.server.listener import ListenError
@@ -53,7 +52,7 @@ _MODULES = {
     "CertificateError": "restante.server.tls.certificate_files",
     "CertificateFiles": "restante.server.tls.certificate_files",
     "Certificates": "restante.server.tls.certificates",
-    "ListenAddress": "restante.server.addresses",
+    "ListenAddress": "restante.server.config.addresses",
     "ListenError": "restante.server.listener",
     "Listener": "restante.server.embedding",
     "ProtocolSettings": "restante.protocol.server.settings",

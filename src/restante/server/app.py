@@ -10,16 +10,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from restante.net.addresses import format_host_port
-from restante.server import components, event_log
-from restante.server.account_watch import watching_accounts
-from restante.server.background import background_tasks
+from restante.server.composition import components
 from restante.server.config.loader import ConfigError
 from restante.server.config.server_sections import MOST_WORKERS
 from restante.server.connection.connection import Connection
 from restante.server.listener import serve_listeners
-from restante.server.peers import sharing_with_peers
-from restante.server.service_manager import NOT_RELOADED, SERVING, ServiceManager
-from restante.server.system import (
+from restante.server.log import event_log
+from restante.server.system.process import (
     SLACK,
     available_cores,
     end_within,
@@ -29,6 +26,10 @@ from restante.server.system import (
     report_incidents,
     shorten_switch_interval,
 )
+from restante.server.system.service_manager import NOT_RELOADED, SERVING, ServiceManager
+from restante.server.tasks.account_watch import watching_accounts
+from restante.server.tasks.background import background_tasks
+from restante.server.tasks.peers import sharing_with_peers
 
 if TYPE_CHECKING:
     import socket

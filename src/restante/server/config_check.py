@@ -22,10 +22,14 @@ from restante.auth.interfaces import (
     UnavailableError,
     UncertainError,
 )
-from restante.server import components
-from restante.server.added_logins import build_app_passwords, build_locks, build_master_users
-from restante.server.addresses import ListenAddress, parse_local_address
-from restante.server.backends import build_accounts, build_store, check_recipients
+from restante.server.composition import components
+from restante.server.composition.added_logins import (
+    build_app_passwords,
+    build_locks,
+    build_master_users,
+)
+from restante.server.composition.backends import build_accounts, build_store, check_recipients
+from restante.server.config.addresses import ListenAddress, parse_local_address
 from restante.server.config.loader import ConfigError
 from restante.server.control.service import check_owner
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, TypeAlias
 from restante.auth.interfaces import CachesLogins
 from restante.protocol.server.settings import AuthOffer, ProtocolSettings
 from restante.server.connection.session_log import SessionLog
-from restante.server.holders import MaildropHolders
+from restante.server.control.holders import MaildropHolders
 from restante.server.limits.fair_queue import FairQueue
 from restante.server.limits.limit_log import LimitLog
 from restante.server.limits.server_limits import ServerLimits
+from restante.server.log.removal_log import RemovalLog
 from restante.server.registry import ConnectionRegistry
-from restante.server.removal_log import RemovalLog
 from restante.storage.interfaces import LosesMaildrops, OpensCached
 from restante.storage.utf8_downgrade.maildrop import DowngradeCache
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from restante.auth.interfaces import Authenticator
     from restante.auth.masters import Masters
-    from restante.auth.oauth import Tokens
+    from restante.auth.oauth.tokens import Tokens
     from restante.server.observer import ServerObserver
     from restante.server.policies import Utf8HeaderPolicy
     from restante.storage.interfaces import LockedMaildrop, Store

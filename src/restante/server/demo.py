@@ -8,7 +8,9 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
-from restante.auth import passwd_entry, passwd_file, password_hashing, scram
+from restante.auth.file import passwd_entry, passwd_file
+from restante.auth.passwords import hashing as password_hashing
+from restante.auth.passwords import scram
 from restante.protocol.secret import Secret
 from restante.protocol.stuffing import size_on_wire
 from restante.server.tls import self_signed

@@ -7,8 +7,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from restante.protocol.server.settings import AuthOffer, ProtocolSettings
-from restante.server.addresses import ListenAddress
-from restante.server.background import background_tasks
+from restante.server.config.addresses import ListenAddress
 from restante.server.config.mail_sections import DeliverySection
 from restante.server.connection.connection import Connection
 from restante.server.connection.transport import ListenerPolicy
@@ -21,8 +20,9 @@ from restante.server.listener import (
     ListenConfig,
     serve_listeners,
 )
-from restante.server.loggers import default_logger
-from restante.server.peers import sharing_with_peers
+from restante.server.log.loggers import default_logger
+from restante.server.tasks.background import background_tasks
+from restante.server.tasks.peers import sharing_with_peers
 from restante.storage.interfaces import open_store
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
-from restante.server.loop_thread import LoopThread
+from restante.server.system.loop_thread import LoopThread
 
 if TYPE_CHECKING:
     import contextlib

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from restante.server.connection.connection import Connection
 from restante.server.connection.keepalive import keep_alive
 from restante.server.connection.transport import PLAIN
-from restante.server.system import spare_files
+from restante.server.system.process import spare_files
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 
-    from restante.server.activation import ActivatedSockets
-    from restante.server.addresses import ListenAddress
+    from restante.server.config.addresses import ListenAddress
     from restante.server.connection.transport import ListenerPolicy
     from restante.server.context import ServerContext
+    from restante.server.system.activation import ActivatedSockets
 
 ConnectionFactory: TypeAlias = "Callable[[ServerContext, ListenerPolicy], Connection]"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from restante.developer.server import DeveloperOptions, DeveloperServer
 from restante.protocol.server.sasl import SERVER_MECHANISMS
 from restante.protocol.server.settings import AuthOffer, ProtocolSettings
-from restante.server import event_log
+from restante.server.log import event_log
 from restante.storage.interfaces import BusyError
 from restante.testing.account import MemoryAccount
 from restante.testing.received import encode_message, read_received

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import uvicorn
 
     from restante.developer.server import DeveloperServer
-    from restante.server.addresses import ListenAddress
+    from restante.server.config.addresses import ListenAddress
     from restante.web.page import ServerAddresses
     from restante.web.security import Guard
 

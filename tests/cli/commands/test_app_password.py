@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from restante.auth import app_password_uses
+from restante.auth.app_passwords import uses as app_password_uses
 from restante.cli.main import main
 from support.live import wait_until
 from support.passwords import quick_hash

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from restante.auth import passwd_file, password_hashing
+from restante.auth.file import passwd_file
+from restante.auth.passwords import hashing as password_hashing
 from restante.cli.main import main
 from restante.cli.options import accounts
 from restante.protocol.secret import Secret

@@ -16,9 +16,12 @@ import pytest
 from faults.cluster.proxy import Fault, Injector, Plan, Proxy, proxies
 from faults.cluster.wires import HttpWire, PostgresqlWire
 from restante.protocol.secret import Secret
-from restante.storage.cluster import check_bodies, check_boxes, check_sizes, sweep
+from restante.storage.cluster import sweep
 from restante.storage.cluster.bodies import ObjectBodies
-from restante.storage.cluster.check import MailCheck
+from restante.storage.cluster.check import bodies as check_bodies
+from restante.storage.cluster.check import boxes as check_boxes
+from restante.storage.cluster.check import sizes as check_sizes
+from restante.storage.cluster.check.checker import MailCheck
 from restante.storage.cluster.database import Database
 from restante.storage.cluster.sweep import Sweep
 from restante.storage.interfaces import StoreError

@@ -29,7 +29,7 @@ from faults.shim import Call, Plan, Shim
 from faults.stores import LONG_AGO
 from fetch.destinations.contract import deliver, write
 from restante.fetch.destinations.maildir import MaildirDestination
-from restante.fetch.destinations.mbox import MboxDestination
+from restante.fetch.destinations.mbox.destination import MboxDestination
 from restante.fetch.interfaces import Destination, Settled
 from restante.fetch.spool import Spool
 

@@ -12,9 +12,9 @@ import pytest
 
 from delivery.door import Door, listening
 from fetch.destinations.contract import ODD, deliver
-from restante.fetch.destinations.smtp import SmtpDestination
-from restante.fetch.destinations.smtp_address import parse_smtp_url
-from restante.fetch.destinations.smtp_login import Login
+from restante.fetch.destinations.smtp.address import parse_smtp_url
+from restante.fetch.destinations.smtp.destination import SmtpDestination
+from restante.fetch.destinations.smtp.login import Login
 from restante.fetch.interfaces import DestinationUnavailableError, MessageRefusedError
 from restante.protocol.secret import Secret
 from support.authority import GOOD, key_of, root_file

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from restante.server import event_log
 from restante.server.auth_socket.listener import AuthSocketListener
 from restante.server.config.account_sections import AuthSocketSection
 from restante.server.context import ServerContext
 from restante.server.listener import ListenError
+from restante.server.log import event_log
 from restante.storage.memory import MemoryStore
 from support.live import PATIENCE
 from support.passwords import Passwords

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from restante.protocol.server.settings import ProtocolSettings
-from restante.server import backends, components, event_log
-from restante.server.addresses import ListenAddress
+from restante.server.composition import backends, components
+from restante.server.config.addresses import ListenAddress
 from restante.server.config.loader import ConfigError, load
+from restante.server.log import event_log
 
 LEAST = '[mail]\nfolder = "mail"\n[accounts]\nusers = "users"\n'
 

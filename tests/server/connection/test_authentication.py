@@ -11,17 +11,17 @@ from typing import Any, cast
 
 import pytest
 
-from restante.auth import scram
 from restante.auth.interfaces import CredentialsError
+from restante.auth.passwords import scram
 from restante.protocol.secret import Secret
 from restante.protocol.server.needs import Authenticate, AuthMethod, StartScram
 from restante.protocol.server.settings import ConnectionSecurity, Identity
-from restante.server import event_log
 from restante.server.connection.authentication import ConnectionAuthenticator
 from restante.server.context import ServerContext
 from restante.server.limits.failures import Note
 from restante.server.limits.server_limits import ServerLimits
 from restante.server.limits.throttle import LONGEST_DELAY, Throttle
+from restante.server.log import event_log
 from restante.storage.memory import MemoryStore
 from server.doubles import SlowAccounts
 

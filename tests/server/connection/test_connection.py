@@ -8,11 +8,11 @@ import socket
 import pytest
 
 from restante.protocol.server.settings import ProtocolSettings
-from restante.server import event_log
-from restante.server.addresses import ListenAddress
+from restante.server.config.addresses import ListenAddress
 from restante.server.connection.connection import Connection
 from restante.server.context import ServerContext
 from restante.server.listener import ListenConfig, ListenError, serve_listeners
+from restante.server.log import event_log
 from restante.storage.memory import MemoryStore
 from support.passwords import Passwords
 

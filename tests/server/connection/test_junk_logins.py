@@ -15,8 +15,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
-from restante.auth import password_hashing, scram
-from restante.auth.passwd_entry import replace_credentials
+from restante.auth.file.passwd_entry import replace_credentials
+from restante.auth.passwords import hashing as password_hashing
+from restante.auth.passwords import scram
 from restante.client.blocking import connect
 from restante.protocol.secret import Secret
 from restante.server.tls import self_signed

@@ -12,13 +12,13 @@ from typing import Any, cast
 
 import pytest
 
-from restante.server import event_log
 from restante.server.connection import connection as driver
 from restante.server.connection.connection import Connection
 from restante.server.connection.phases import IDLE
 from restante.server.connection.phases import ConnectionPhase as Phase
 from restante.server.connection.transport import ListenerPolicy
 from restante.server.context import ServerContext
+from restante.server.log import event_log
 from server.doubles import ScriptedStore, SlowAccounts
 
 ADDRESS = "192.0.2.1"

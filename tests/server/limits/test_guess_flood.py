@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from restante.auth import password_hashing
-from restante.auth.file import FileAuthenticator
+from restante.auth.file.accounts import FileAuthenticator
+from restante.auth.passwords import hashing as password_hashing
 from restante.protocol.secret import Secret
 from support.live import PATIENCE, Client, Live, serving, wait_until
 

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from restante.server import event_log, system
 from restante.server.limits.counters import AddressLimit, CountLimit
 from restante.server.limits.failures import Failures
 from restante.server.limits.limit_log import EVERY, LimitLog
 from restante.server.limits.server_limits import MOST_LINGERING, ServerLimits
 from restante.server.limits.shared_limits import SharedLimits
 from restante.server.limits.throttle import Tables, Throttle
+from restante.server.log import event_log
+from restante.server.system import process as system
 from support.clocked_server import clocked
 from support.live import PATIENCE, Client, wait_until
 from support.process import POP3, free_port, wait_for_port

@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from restante.auth import scram
+from restante.auth.passwords import scram
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import AuthOffer
 from restante.server.error_replies import GuessesError

@@ -9,9 +9,9 @@ import shutil
 import signal
 from pathlib import Path
 
-from restante.server import event_log
 from restante.server.config.server_sections import MetricsSection
 from restante.server.context import ServerContext
+from restante.server.log import event_log
 from restante.server.metrics import catalogue
 from restante.server.metrics.listener import MetricsListener
 from restante.server.metrics.memory import MetricMemory

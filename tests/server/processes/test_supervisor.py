@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import pytest
 
-from restante.server import system
+from restante.server.system import process as system
 from support.live import wait_until
 from support.process import POP3, free_port
 from support.workers import working

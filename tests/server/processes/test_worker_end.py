@@ -238,7 +238,8 @@ def test_port_in_use(tmp_path: Path) -> None:
 LIVING = """
 import contextlib, os, pathlib, sys
 
-from restante.server import app, components
+from restante.server import app
+from restante.server.composition import components
 from restante.server.config import loader
 from restante.storage.interfaces import StoreError
 from restante.storage.memory import MemoryStore

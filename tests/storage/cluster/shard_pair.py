@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from restante.protocol.secret import Secret
-from restante.storage.cluster.moving import Move
 from restante.storage.cluster.settings import ClusterSettings
 from restante.storage.cluster.shards import Shard, ShardedStore, open_shards
+from restante.storage.cluster.transfer.moving import Move
 from storage.contract import everything
 from support.cluster import execute, settings
 

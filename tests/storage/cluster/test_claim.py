@@ -8,7 +8,8 @@ import pytest
 
 from restante.protocol.secret import Secret
 from restante.storage.cluster.bodies import ObjectBodies
-from restante.storage.cluster.check import MailCheck
+from restante.storage.cluster.check.checker import MailCheck
+from restante.storage.cluster.check.problems import Problem
 from restante.storage.cluster.claim import (
     CLAIM,
     Claim,
@@ -16,7 +17,6 @@ from restante.storage.cluster.claim import (
     renew_claim,
     require_claim,
 )
-from restante.storage.cluster.problems import Problem
 from restante.storage.interfaces import StoreError
 from storage.cluster.rig import Rig, run
 

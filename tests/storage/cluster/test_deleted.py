@@ -10,10 +10,10 @@ import pytest
 
 from restante.protocol.secret import Secret
 from restante.storage.cluster import ClusterStore
-from restante.storage.cluster.check import MailCheck
-from restante.storage.cluster.exporting import list_owners
-from restante.storage.cluster.moving import move_mail
+from restante.storage.cluster.check.checker import MailCheck
 from restante.storage.cluster.shards import ShardedStore, open_shards
+from restante.storage.cluster.transfer.exporting import list_owners
+from restante.storage.cluster.transfer.moving import move_mail
 from restante.storage.interfaces import BusyError
 from storage.contract import everything
 from support.cluster import Cluster, execute, settings

@@ -9,8 +9,8 @@ import pytest
 
 from restante.protocol.secret import Secret
 from restante.storage.cluster import ClusterStore, errors
-from restante.storage.cluster.import_target import ShardedImportTarget
 from restante.storage.cluster.shards import open_shards
+from restante.storage.cluster.transfer.import_target import ShardedImportTarget
 from restante.storage.interfaces import StoredMessage, StoreError
 from support.cluster import settings
 

@@ -91,7 +91,8 @@ def _config(file: Path | None, params: dict[str, Path | str | None]) -> Config:
 async def _deliver(config: Config, user: str, sender: str | None) -> tuple[DeliveryReply, str]:
     """Return how the delivery ended, and what it logged."""
     from restante.delivery.replies import DeliveryReply
-    from restante.server import backends, event_log
+    from restante.server.composition import backends
+    from restante.server.log import event_log
     from restante.storage.interfaces import open_store
 
     log, writer = event_log.configure_log("text", lines := io.StringIO())

@@ -151,7 +151,7 @@ def _options(
     from restante.net.addresses import is_loopback
     from restante.protocol.server.sasl import SERVER_MECHANISMS
     from restante.protocol.server.settings import AuthOffer, ProtocolSettings
-    from restante.server.loggers import SILENT
+    from restante.server.log.loggers import SILENT
 
     every = frozenset(SERVER_MECHANISMS) - {"EXTERNAL"}
     return DeveloperOptions(
@@ -238,7 +238,7 @@ def _page(
 ) -> Iterator[tuple[str, ServerAddresses]]:
     """Serve the page while the block runs, and give its URL. Raises click.ClickException."""
     from restante.net.addresses import format_host_port
-    from restante.server.addresses import ListenAddress
+    from restante.server.config.addresses import ListenAddress
 
     try:
         from restante.web import listener

@@ -25,8 +25,9 @@ def expire(file: Path, *, dry_run: bool) -> None:
     Maildrops in use are skipped.
     """
     from restante.diagnosis import wording
-    from restante.server import components, event_log
+    from restante.server.composition import components
     from restante.server.config import loader
+    from restante.server.log import event_log
     from restante.storage.interfaces import open_store
 
     try:

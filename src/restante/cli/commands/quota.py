@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from restante.server.composition.usage_report import AccountUsage
     from restante.server.config.schema import Config
-    from restante.server.usage_report import AccountUsage
 
 NAME, BAR = 28, 20  # columns
 
@@ -53,8 +53,8 @@ async def _show(config: Config, users: Sequence[str], *, as_json: bool, recount:
 
     from restante.auth.interfaces import CredentialsError, UnavailableError
     from restante.cli.output.terminal import plain
-    from restante.server import backends
-    from restante.server.usage_report import list_usage
+    from restante.server.composition import backends
+    from restante.server.composition.usage_report import list_usage
     from restante.storage.interfaces import StoreError, open_store
 
     log = structlog.wrap_logger(structlog.ReturnLogger())

@@ -98,10 +98,11 @@ def serve(file: Path | None, demo: Path | None, fault: str | None, **params: Any
     Options override the configuration file.
     """
     from restante.delivery.listener import DeliveryListenError
-    from restante.server import app, components, listener
-    from restante.server.addresses import resolve_socket_path
+    from restante.server import app, listener
+    from restante.server.composition import components
     from restante.server.config import loader
-    from restante.server.service_manager import ServiceManager
+    from restante.server.config.addresses import resolve_socket_path
+    from restante.server.system.service_manager import ServiceManager
 
     if demo and params["kind"] == "mbox":
         raise click.UsageError("--demo serves Maildirs only; omit --format")

@@ -148,8 +148,9 @@ async def _run(
 
 def _build_store(file: Path) -> Store:
     """Return the store of a configuration. Raises click.UsageError."""
-    from restante.server import backends, event_log
+    from restante.server.composition import backends
     from restante.server.config import loader
+    from restante.server.log import event_log
 
     log, _ = event_log.configure_log("text", threaded=False)
     try:

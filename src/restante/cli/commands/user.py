@@ -11,7 +11,7 @@ from restante.cli.commands.app_password import app_password
 from restante.cli.options.accounts import accounts_options
 
 if TYPE_CHECKING:
-    from restante.auth.scram import ScramKeys
+    from restante.auth.passwords.scram import ScramKeys
     from restante.cli.options.accounts import Accounts
 
 LONGEST_PASSWORD = 248  # octets: PASS, a space and CR LF fill a line of 255 (RFC 2449 section 4)
@@ -48,7 +48,7 @@ def add(name: str, accounts: Accounts, *, stdin: bool, scram: bool) -> None:
 
     If the accounts file is missing, it is created and only its owner can read it.
     """
-    from restante.auth import passwd_file
+    from restante.auth.file import passwd_file
 
     if problem := passwd_file.name_problem(name):
         raise click.BadParameter(f"{name!r}: {problem}", param_hint="NAME")
@@ -130,8 +130,8 @@ def unlock(name: str, accounts: Accounts) -> None:
 
 def _new_credentials(*, stdin: bool, scram: bool) -> tuple[str, dict[str, ScramKeys]]:
     """Ask for a password, and return its hash and its keys for SCRAM."""
-    from restante.auth import password_hashing
-    from restante.auth.scram import create_keys
+    from restante.auth.passwords import hashing as password_hashing
+    from restante.auth.passwords.scram import create_keys
     from restante.protocol.secret import Secret
 
     password = Secret(_saslprep(_prompt_password(stdin=stdin)))

@@ -16,8 +16,8 @@ from restante.cli.options.server import DEFAULT_CONFIG
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from restante.auth.postgresql_accounts import AccountTable
-    from restante.auth.scram import ScramKeys
+    from restante.auth.passwords.scram import ScramKeys
+    from restante.auth.sql.cluster_accounts import AccountTable
     from restante.cli.options.app_passwords import AppPasswords
     from restante.cli.options.locks import LockList
     from restante.cli.output.account_list import Form
@@ -74,7 +74,7 @@ class FileAccounts:
 
     def require_new(self, name: str) -> None:
         """Require that no line has this name; the file may be missing."""
-        from restante.auth import passwd_file
+        from restante.auth.file import passwd_file
 
         with self._errors():
             if self._file.exists():
@@ -82,14 +82,14 @@ class FileAccounts:
 
     def require_known(self, name: str) -> None:
         """Require that a line has this name."""
-        from restante.auth import passwd_file
+        from restante.auth.file import passwd_file
 
         with self._errors():
             self._find_line(passwd_file.read_lines(self._file), name)
 
     def add(self, name: str, stored_hash: str, keys: dict[str, ScramKeys]) -> None:
         """Append a line. If the file is missing, it is created and only its owner can read it."""
-        from restante.auth import passwd_entry, passwd_file
+        from restante.auth.file import passwd_entry, passwd_file
 
         with self._errors(), passwd_file.edit(self._file) as lines:
             self._refuse_known(lines, name)
@@ -97,7 +97,7 @@ class FileAccounts:
 
     def change(self, name: str, stored_hash: str, keys: dict[str, ScramKeys]) -> None:
         """Change a line."""
-        from restante.auth import passwd_entry, passwd_file
+        from restante.auth.file import passwd_entry, passwd_file
 
         with self._errors(), passwd_file.edit(self._file) as lines:
             place = self._find_line(lines, name)
@@ -105,7 +105,7 @@ class FileAccounts:
 
     def remove(self, name: str) -> None:
         """Remove a line."""
-        from restante.auth import passwd_file
+        from restante.auth.file import passwd_file
 
         with self._errors():
             passwd_file.read_lines(self._file)
@@ -114,7 +114,7 @@ class FileAccounts:
 
     def set_locked(self, name: str, *, locked: bool) -> str:
         """Add `nologin` to a line, or remove it. Return what else locks the account."""
-        from restante.auth import line_locks, passwd_file
+        from restante.auth.file import line_locks, passwd_file
 
         change = line_locks.lock_line if locked else line_locks.unlock_line
         with self._errors():
@@ -128,7 +128,7 @@ class FileAccounts:
 
     def print_all(self, form: Form) -> None:
         """Print the accounts, and report invalid lines."""
-        from restante.auth import passwd_file
+        from restante.auth.file import passwd_file
         from restante.cli.output.account_list import WIDEST_NAME, AccountSummary, write_lines
 
         with self._errors():
@@ -148,13 +148,13 @@ class FileAccounts:
             click.echo(f"{self._file}: {doubt}", err=True)
 
     def _refuse_known(self, lines: list[str], name: str) -> None:
-        from restante.auth import passwd_file
+        from restante.auth.file import passwd_file
 
         if passwd_file.index_of(lines, name) is not None:
             raise click.ClickException(_existing_text(name, self._file))
 
     def _find_line(self, lines: list[str], name: str) -> int:
-        from restante.auth import passwd_file
+        from restante.auth.file import passwd_file
 
         place = passwd_file.index_of(lines, name)
         if place is None:
@@ -195,7 +195,7 @@ class TableAccounts:
 
     def add(self, name: str, stored_hash: str, _keys: dict[str, ScramKeys]) -> None:
         """Insert a row."""
-        from restante.auth.postgresql_accounts import KnownAccountError
+        from restante.auth.sql.cluster_accounts import KnownAccountError
 
         try:
             wait(self._table.add(name, stored_hash))
@@ -284,7 +284,7 @@ def _find_configured(file: Path) -> Accounts:
     """Return the accounts of a configuration. Raises click.UsageError."""
     from restante.cli.options.app_passwords import AppPasswords
     from restante.cli.options.locks import LockList
-    from restante.server import backends
+    from restante.server.composition import backends
     from restante.server.config import loader
 
     try:
@@ -303,7 +303,7 @@ def _find_configured(file: Path) -> Accounts:
         from restante.cli.options.source_accounts import SourceAccounts
 
         return SourceAccounts(file, config, app_passwords, locks)
-    from restante.auth.postgresql_accounts import AccountTable
+    from restante.auth.sql.cluster_accounts import AccountTable
 
     return TableAccounts(AccountTable(dsn), app_passwords, locks)
 

@@ -34,7 +34,9 @@ class AppPasswords:
 
     def add(self, name: str, label: str) -> str:
         """Add an app password to an account, and return the password."""
-        from restante.auth import app_password_uses, app_passwords, passwd_file
+        from restante.auth.app_passwords import file as app_passwords
+        from restante.auth.app_passwords import uses as app_password_uses
+        from restante.auth.file import passwd_file
 
         if problem := app_passwords.label_problem(label):
             raise click.BadParameter(f"{label!r}: {problem}", param_hint="LABEL")
@@ -55,7 +57,7 @@ class AppPasswords:
 
     def labels(self) -> dict[str, list[str]]:
         """Return the labels by account; none if the file does not exist yet."""
-        from restante.auth import app_passwords
+        from restante.auth.app_passwords import file as app_passwords
 
         found: dict[str, list[str]] = {}
         if self._path.exists():
@@ -66,7 +68,8 @@ class AppPasswords:
 
     def rows(self, name: str | None) -> Iterator[dict[str, Any]]:
         """Yield the app passwords of an account, or all, without their digests."""
-        from restante.auth import app_password_uses, app_passwords
+        from restante.auth.app_passwords import file as app_passwords
+        from restante.auth.app_passwords import uses as app_password_uses
 
         name = name and self._full_name(name)
         with self._errors():
@@ -97,7 +100,9 @@ class AppPasswords:
 
     def _remove(self, fields: list[str]) -> bool:
         """Remove the lines that begin with these fields, and return whether there were some."""
-        from restante.auth import app_password_uses, app_passwords, passwd_file
+        from restante.auth.app_passwords import file as app_passwords
+        from restante.auth.app_passwords import uses as app_password_uses
+        from restante.auth.file import passwd_file
 
         with self._errors():
             app_passwords.read(self._path)
@@ -121,7 +126,7 @@ class AppPasswords:
         import structlog
 
         from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
-        from restante.server.backends import build_accounts
+        from restante.server.composition.backends import build_accounts
 
         log = structlog.wrap_logger(structlog.ReturnLogger())
         try:

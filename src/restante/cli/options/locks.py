@@ -22,7 +22,8 @@ class LockList:
 
     def add(self, name: str) -> None:
         """Lock a name. If the file is missing, it is created."""
-        from restante.auth import locked_names, passwd_file
+        from restante.auth import locked_names
+        from restante.auth.file import passwd_file
 
         if problem := passwd_file.name_problem(name):
             raise click.BadParameter(f"{name!r}: {problem}", param_hint="NAME")
@@ -36,7 +37,8 @@ class LockList:
 
     def remove(self, name: str) -> bool:
         """Unlock a name, and return whether it was locked."""
-        from restante.auth import locked_names, passwd_file
+        from restante.auth import locked_names
+        from restante.auth.file import passwd_file
 
         if not self._path.exists():
             return False

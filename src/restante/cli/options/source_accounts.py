@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from restante.auth.interfaces import AccountDirectory
-    from restante.auth.scram import ScramKeys
+    from restante.auth.passwords.scram import ScramKeys
     from restante.cli.options.app_passwords import AppPasswords
     from restante.cli.options.locks import LockList
     from restante.cli.output.account_list import Form
@@ -121,7 +121,7 @@ class SourceAccounts:
     def _open_source(self) -> AccountDirectory:
         import structlog
 
-        from restante.server.backends import build_accounts
+        from restante.server.composition.backends import build_accounts
         from restante.server.config.loader import ConfigError
 
         log = structlog.wrap_logger(structlog.ReturnLogger())

@@ -13,7 +13,7 @@ from restante.protocol.text import to_json
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from restante.auth.passwd_entry import PasswdEntry
+    from restante.auth.file.passwd_entry import PasswdEntry
 
 Form: TypeAlias = Literal["text", "names", "json"]
 

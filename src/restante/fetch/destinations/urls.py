@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from restante.client.token_source import TokenSource
-    from restante.fetch.destinations.gmail_api import GmailApi
+    from restante.fetch.destinations.gmail.api import GmailApi
     from restante.fetch.imported_messages import ImportedMessages
     from restante.fetch.interfaces import Destination
 
@@ -62,7 +62,7 @@ def open_destination(url: str, settings: DestinationSettings) -> Destination:
 
             return MaildirDestination(rest)
         case "mbox" if rest:
-            from restante.fetch.destinations.mbox import MboxDestination
+            from restante.fetch.destinations.mbox.destination import MboxDestination
             from restante.fetch.spool import Spool
 
             return MboxDestination(rest, Spool(str(settings.state / "spool")))
@@ -82,9 +82,9 @@ def open_destination(url: str, settings: DestinationSettings) -> Destination:
 
 
 def _smtp(url: str, settings: DestinationSettings) -> Destination:
-    from restante.fetch.destinations.smtp import SmtpDestination
-    from restante.fetch.destinations.smtp_address import parse_smtp_url
-    from restante.fetch.destinations.smtp_login import Login
+    from restante.fetch.destinations.smtp.address import parse_smtp_url
+    from restante.fetch.destinations.smtp.destination import SmtpDestination
+    from restante.fetch.destinations.smtp.login import Login
     from restante.protocol.secret import Secret
 
     address = parse_smtp_url(url, settings.envelope, settings.addresses)
@@ -101,8 +101,8 @@ def _smtp(url: str, settings: DestinationSettings) -> Destination:
 
 
 def _imap(url: str, settings: DestinationSettings) -> Destination:
-    from restante.fetch.destinations.imap import ImapDestination
-    from restante.fetch.destinations.imap_address import parse_imap_url
+    from restante.fetch.destinations.imap.address import parse_imap_url
+    from restante.fetch.destinations.imap.destination import ImapDestination
     from restante.fetch.spool import Spool
 
     address = parse_imap_url(url)
@@ -113,15 +113,15 @@ def _imap(url: str, settings: DestinationSettings) -> Destination:
 
 
 def _gmail(url: str, settings: DestinationSettings) -> Destination:
-    from restante.fetch.destinations.gmail import GmailDestination
-    from restante.fetch.destinations.gmail_address import parse_gmail_url
+    from restante.fetch.destinations.gmail.address import parse_gmail_url
+    from restante.fetch.destinations.gmail.destination import GmailDestination
     from restante.fetch.spool import Spool
 
     address = parse_gmail_url(url)
 
     def open_api() -> GmailApi:
-        from restante.fetch.destinations.gmail_api import API, HOST, SCOPE, GmailApi
-        from restante.fetch.destinations.stored_tokens import DestinationTokens
+        from restante.fetch.destinations.gmail.api import API, HOST, SCOPE, GmailApi
+        from restante.fetch.destinations.gmail.stored_tokens import DestinationTokens
 
         source = settings.find_token(address.user, HOST)
         tokens = DestinationTokens(address.user, source, SCOPE)

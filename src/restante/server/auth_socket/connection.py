@@ -27,8 +27,8 @@ from restante.server.auth_socket.protocol.messages import (
     Response,
     Version,
 )
+from restante.server.log.session_ids import new_session_id
 from restante.server.registry import ConnectionRegistry
-from restante.server.session_ids import new_session_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

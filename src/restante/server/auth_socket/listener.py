@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 from restante.server.auth_socket.connection import AuthSocketSharing, make_protocol
 from restante.server.listener import STOP_PATIENCE, ListenError
-from restante.server.unix_sockets import UnixSockets, serve_unix_socket
+from restante.server.system.unix_sockets import UnixSockets, serve_unix_socket
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
-    from restante.server.activation import ActivatedSockets
     from restante.server.config.account_sections import AuthSocketSection
     from restante.server.context import ServerContext
     from restante.server.policies import ClearText
+    from restante.server.system.activation import ActivatedSockets
 
 
 @dataclass(kw_only=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, get_origin
 
 import msgspec
 
-from restante.server.addresses import (
+from restante.server.config.addresses import (
     ListenAddress,
     parse_local_address,
     parse_loopback_address,

@@ -9,8 +9,8 @@ import msgspec
 
 from restante.protocol.server.settings import ProtocolSettings
 from restante.server.config.section import ConfigSection, Count, Seconds
-from restante.server.event_log import Format
 from restante.server.limits.server_limits import MAX_CONNECTIONS, MAX_PER_ADDRESS, MAX_PER_USER
+from restante.server.log.event_log import Format
 
 MOST_WORKERS = 64
 

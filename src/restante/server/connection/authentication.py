@@ -7,8 +7,8 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING, assert_never, cast
 
-from restante.auth.allowed_networks import admits, require_network
 from restante.auth.client_address import CLIENT_ADDRESS
+from restante.auth.file.allowed_networks import admits, require_network
 from restante.auth.interfaces import (
     ClientCertificateError,
     CredentialsError,
@@ -25,9 +25,9 @@ from restante.server.limits.throttle import LONGEST_DELAY
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from restante.auth import scram
     from restante.auth.interfaces import AccountDirectory
     from restante.auth.masters import Masters
+    from restante.auth.passwords import scram
     from restante.protocol.secret import Secret
     from restante.server.connection.login_client import LoginClient
     from restante.server.context import ServerContext
@@ -117,7 +117,7 @@ class ConnectionAuthenticator:
 
     async def start_scram(self, need: StartScram) -> scram.ScramServer:
         """Give a challenge, but slowly to a client that failed or cancelled before."""
-        from restante.auth import scram  # its library takes a third of the start of `pop3 dev`
+        from restante.auth.passwords import scram
 
         self._complete_name(need)
         self._note_cancelled(None)
@@ -292,7 +292,7 @@ class ConnectionAuthenticator:
     async def _check_digest(self, need: Authenticate) -> Identity:
         # Decoy keys: the server computes a digest, or a challenge of SCRAM, for an unknown name as
         # well. Without them the time of a reply, or its form, would show which names exist. SCRAM's
-        # decoys are in auth/scram.py: the same name must get the same salt each time.
+        # decoys are in auth/passwords/scram.py: the same name must get the same salt each time.
         unknown: CredentialsError | None = None
         try:
             secret = (await self._accounts.shared_secret(need.user)).reveal()

@@ -27,7 +27,7 @@ from restante.server.error_replies import (
     reply_for,
     reply_naming,
 )
-from restante.server.removal_log import LoggedRemoval
+from restante.server.log.removal_log import LoggedRemoval
 from restante.storage.interfaces import BusyError, DelaysLogins, PartialRemovalError, TooSoonError
 from restante.storage.utf8_downgrade.maildrop import DowngradedMaildrop
 

@@ -17,7 +17,6 @@ from restante.protocol.server.needs import CommitDeletions, SendMultiline, Start
 from restante.protocol.server.serve import serve
 from restante.protocol.server.session import EndReason, Session
 from restante.protocol.status import error_reply
-from restante.server.client_bounds import MAX_UNREAD, TIME_SLICE
 from restante.server.connection import endings, phases
 from restante.server.connection.administered import AdministeredConnection
 from restante.server.connection.backend import BackendFactory, SessionBackend
@@ -26,6 +25,7 @@ from restante.server.connection.pending_work import PendingWork
 from restante.server.connection.proxy_protocol import ProxyError
 from restante.server.connection.transport import PLAIN, ClientTransport, ListenerPolicy
 from restante.server.connection.write_buffer import WriteBuffer
+from restante.server.limits.client_bounds import MAX_UNREAD, TIME_SLICE
 from restante.server.limits.server_limits import ConnectionSlot
 from restante.server.tls.layer import TlsError
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, cast
 
 from restante.protocol.errors import Refusal, ResponseCode
 from restante.protocol.server.session import EndReason, Session
-from restante.server.client_bounds import LINGER
 from restante.server.connection.phases import CLOSING
 from restante.server.error_replies import reply_for
+from restante.server.limits.client_bounds import LINGER
 from restante.storage.interfaces import LostError
 
 if TYPE_CHECKING:

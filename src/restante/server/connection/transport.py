@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from restante.protocol.server.settings import ConnectionSecurity
 from restante.server.connection.proxy_protocol import UNKNOWN, plain_address, read_header
 from restante.server.limits.networks import is_local_client
-from restante.server.session_ids import new_session_id
+from restante.server.log.session_ids import new_session_id
 from restante.server.tls.layer import ServerTlsLayer
 
 if TYPE_CHECKING:

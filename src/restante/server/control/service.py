@@ -28,7 +28,7 @@ from restante.server.control.messages import (
     ControlRequest,
     ProcessStatus,
 )
-from restante.server.unix_sockets import UnixSockets, serve_unix_socket
+from restante.server.system.unix_sockets import UnixSockets, serve_unix_socket
 from restante.storage.interfaces import KicksUsers, StoreError
 
 if TYPE_CHECKING:

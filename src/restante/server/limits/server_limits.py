@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from restante.server.limits.counters import AddressLimit, CountLimit, LoginDelay
 from restante.server.limits.throttle import Throttle
-from restante.server.system import files_for_connections, spare_files
+from restante.server.system.process import files_for_connections, spare_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,23 +10,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restante.server.addresses import parse_local_address
+from restante.server.config.addresses import parse_local_address
 from restante.server.listener import ListenError, open_sockets
 from restante.server.metrics import catalogue
 from restante.server.metrics.exposition import MetricCollector
 from restante.server.metrics.http_connection import HttpConnection, HttpReply, HttpService
 from restante.server.metrics.readiness import Readiness
-from restante.server.unix_sockets import BACKLOG, UnixSockets, serve_unix_socket
+from restante.server.system.unix_sockets import BACKLOG, UnixSockets, serve_unix_socket
 from restante.storage.interfaces import HasFigures
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from restante.server.activation import ActivatedSockets
     from restante.server.config.server_sections import MetricsSection
     from restante.server.context import ServerContext
     from restante.server.metrics.memory import MetricMemory
     from restante.server.metrics.recorder import Recorder
+    from restante.server.system.activation import ActivatedSockets
     from restante.server.tls.certificates import Certificates
     from restante.storage.interfaces import Store
 

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from restante.net.addresses import format_host_port
-from restante.server import components
+from restante.server.composition import components
 from restante.server.listener import close_sockets, open_sockets
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
-    from restante.server.activation import ActivatedSockets
-    from restante.server.addresses import ListenAddress
+    from restante.server.config.addresses import ListenAddress
     from restante.server.config.schema import Config
     from restante.server.context import ServerContext
-    from restante.server.expiry import MailExpiry
     from restante.server.extra_listener import ExtraListener
     from restante.server.listener import ListenConfig
     from restante.server.processes.worker import WorkerResources
+    from restante.server.system.activation import ActivatedSockets
+    from restante.server.tasks.expiry import MailExpiry
     from restante.server.tls.certificates import Certificates
 
 Sockets: TypeAlias = "dict[ListenAddress, list[socket.socket]]"

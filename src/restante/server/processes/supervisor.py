@@ -22,8 +22,8 @@ from restante.server.listener import ListenError, close_sockets
 from restante.server.processes.generation import build_generation
 from restante.server.processes.signals import Signals
 from restante.server.processes.worker import BEAT, DRAIN, start_worker
-from restante.server.service_manager import NOT_RELOADED
-from restante.server.system import SLACK
+from restante.server.system.process import SLACK
+from restante.server.system.service_manager import NOT_RELOADED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from restante.server.config.schema import Config
     from restante.server.processes.generation import OpenedListeners, Sockets, WorkerGeneration
     from restante.server.processes.worker import WorkerHandle, WorkerResources
-    from restante.server.service_manager import ServiceManager
+    from restante.server.system.service_manager import ServiceManager
 
 MAX_GENERATIONS: Final = 3  # at once: one that finishes, one that serves, one that starts
 STEADY = 10.0  # seconds; an earlier crash counts as a crash at start

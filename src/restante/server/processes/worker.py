@@ -10,12 +10,13 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from restante.server import components, system
-from restante.server.account_watch import watching_accounts
-from restante.server.background import background_tasks
+from restante.server.composition import components
 from restante.server.listener import accept_connections, close_sockets
-from restante.server.peers import sharing_with_peers
 from restante.server.processes import signals
+from restante.server.system import process as system
+from restante.server.tasks.account_watch import watching_accounts
+from restante.server.tasks.background import background_tasks
+from restante.server.tasks.peers import sharing_with_peers
 from restante.storage.interfaces import open_store
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
-    from restante.server.event_log import LogWriter
     from restante.server.limits.shared_limits import SharedLimits
+    from restante.server.log.event_log import LogWriter
     from restante.server.metrics.listener import MetricsListener
     from restante.server.processes.generation import WorkerGeneration
 

@@ -7,10 +7,9 @@ node among others, `peers` what the nodes let each other know. `maildrop` is a s
 [cluster] of the configuration. `bodies` are the messages outside the database, in an `object_store`
 (its keys: `objects_secret`) or an `object_folder`; `claim` says which cluster they belong to.
 `sweep` deletes those that no message has. `removed_mail` expires mail, and restores what `deleted`
-keeps for a while. `check` compares all of it (`check_boxes`, `check_bodies`, `check_sizes`,
-`problems`), `status` counts it, and `startup` says at the start what cannot be promised.
-`importing` (with `import_target`), `exporting` and `moving` are transfers (`transfer`); `shards`
-knows which database has the mail of an owner.
+keeps for a while. `check` compares all of it, `status` counts it, and `startup` says at the start
+what cannot be promised. `transfer` brings mail in and out; `shards` knows which database has the
+mail of an owner.
 
 Always: a session removes mail only while its random token is in the lease, in the transaction that
 removes. All times are of PostgreSQL's clock. No number from a counter is shown to anyone, since

@@ -92,7 +92,7 @@ def _choose(only: tuple[str, ...]) -> list[Fault]:
 
 
 def _run(run: ScoreRun, faults: Sequence[Fault]) -> Card:
-    from restante.server.system import loop_factory
+    from restante.server.system.process import loop_factory
 
     done = 0
     with Progress("Running the client") as progress:

@@ -14,7 +14,7 @@ from restante.cli.commands.store.parts import ClusterParts, run_with_parts
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from restante.storage.cluster.problems import Problem
+    from restante.storage.cluster.check.problems import Problem
 
 CLEAR_LINE = "\r\033[K"
 
@@ -32,7 +32,7 @@ def command(file: Path, *, repair: bool, every_size: bool, as_json: bool) -> Non
     was repaired, else with 1.
     """
     from restante.cli.output.progress import Progress
-    from restante.storage.cluster.check import MailCheck, estimate_work
+    from restante.storage.cluster.check.checker import MailCheck, estimate_work
 
     found = left = 0
 

@@ -22,7 +22,7 @@ config_option = click.option(
 
 def cluster_settings(file: Path) -> ClusterSettings:
     """Return the section [cluster]. Raises click.UsageError: the configuration has mistakes."""
-    from restante.server import backends
+    from restante.server.composition import backends
     from restante.server.config import loader
 
     try:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from restante.storage.cluster import ClusterSettings
-    from restante.storage.cluster.transfer import TransferCounts
+    from restante.storage.cluster.transfer.transfer import TransferCounts
     from restante.storage.paths import Layout
 
 
@@ -62,9 +62,9 @@ def command(
 async def _export(
     settings: ClusterSettings, layout: Layout, users: Sequence[str], report: TransferReport
 ) -> TransferCounts:
-    from restante.storage.cluster.exporting import MaildropExport, list_owners
     from restante.storage.cluster.shards import find_shard, open_shards
-    from restante.storage.cluster.transfer import Transfer
+    from restante.storage.cluster.transfer.exporting import MaildropExport, list_owners
+    from restante.storage.cluster.transfer.transfer import Transfer
     from restante.storage.maildir.exported import ExportedMaildir
 
     async with open_shards(settings) as shards:

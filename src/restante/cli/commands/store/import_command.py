@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from restante.server.config.schema import Config
     from restante.storage.cluster import ClusterSettings
-    from restante.storage.cluster.transfer import TransferCounts
+    from restante.storage.cluster.transfer.transfer import TransferCounts
     from restante.storage.interfaces import Store
 
 
@@ -40,8 +40,9 @@ def command(file: Path, source: Path, users: tuple[str, ...], *, as_json: bool) 
     server can run meanwhile, and further imports transfer only the difference. Exits with 1 if
     something could not be imported.
     """
-    from restante.server import backends, event_log
+    from restante.server.composition import backends
     from restante.server.config import loader
+    from restante.server.log import event_log
 
     settings = cluster_settings(file)
     try:
@@ -76,10 +77,10 @@ async def _import(
     patience: float,
     report: TransferReport,
 ) -> TransferCounts:
-    from restante.storage.cluster.import_target import ShardedImportTarget
-    from restante.storage.cluster.importing import MaildropImport
     from restante.storage.cluster.shards import open_shards
-    from restante.storage.cluster.transfer import Transfer
+    from restante.storage.cluster.transfer.import_target import ShardedImportTarget
+    from restante.storage.cluster.transfer.importing import MaildropImport
+    from restante.storage.cluster.transfer.transfer import Transfer
     from restante.storage.interfaces import open_store
 
     async with open_shards(settings) as shards, open_store(source):
@@ -100,7 +101,7 @@ def _find_owners(
     report: Callable[[str], None],
 ) -> list[str]:
     """Return the users whose mail is imported. Raises ConfigError."""
-    from restante.server.owners import find_owners
+    from restante.server.composition.owners import find_owners
 
     found = users or find_owners(config, log, lambda place, why: report(f"{place}: {why}"))
     return list(dict.fromkeys(found))

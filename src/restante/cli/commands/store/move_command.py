@@ -48,8 +48,8 @@ def command(user: str, target: str, file: Path) -> None:
 
 
 async def _move(settings: ClusterSettings, user: str, target: str, progress: Progress) -> bool:
-    from restante.storage.cluster.moving import move_mail
     from restante.storage.cluster.shards import open_shards
+    from restante.storage.cluster.transfer.moving import move_mail
 
     async with open_shards(settings) as shards:
         return await move_mail(shards, user, target, progress.update, PATIENCE)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from restante.cli.output.progress import Progress
-    from restante.storage.cluster.transfer import TransferCounts
+    from restante.storage.cluster.transfer.transfer import TransferCounts
 
 T = TypeVar("T")
 

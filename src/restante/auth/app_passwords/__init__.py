@@ -1,0 +1,5 @@
+"""App passwords: further passwords of an account, each for one program, each revocable.
+
+`file` reads and edits the file of app passwords, `uses` the file beside it that says when each was
+last used, and `accounts` adds these logins to accounts of any source.
+"""

@@ -1,0 +1,86 @@
+"""Accounts of any source, whose owners can also log in by app passwords."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from restante.auth.interfaces import CredentialsError, UnavailableError, UndecidedError
+from restante.auth.usernames import candidate_names
+from restante.auth.wrapped_accounts import WrappedAccounts
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from restante.auth.app_passwords.file import AppPassword, AppPasswordFile
+    from restante.auth.app_passwords.uses import AppPasswordUses
+    from restante.auth.interfaces import AccountDirectory
+    from restante.protocol.secret import Secret
+    from restante.protocol.server.settings import Identity
+
+
+class AppPasswordAccounts(WrappedAccounts):
+    """Searches for an app password first, and asks the source about every other password.
+
+    The account must exist in the source, and may not be locked there. A rejection always costs the
+    time of the source, so it does not show whether an app password exists, or whose it is.
+    """
+
+    def __init__(
+        self, accounts: AccountDirectory, passwords: AppPasswordFile, uses: AppPasswordUses
+    ) -> None:
+        super().__init__(accounts)
+        self.passwords = passwords
+        self._uses = uses
+
+    async def verify(self, user: str, password: Secret) -> Identity:
+        """Return whose name and password these are.
+
+        Raises CredentialsError, UnavailableError. Raises UndecidedError: the source rejects a
+        password that may be an app password, and these cannot be read.
+        """
+        found = unreadable = None
+        try:
+            found = self._find(user, password)
+        except UnavailableError as error:
+            unreadable = error
+        if found is not None and (identity := await self._log_in(user, found)) is not None:
+            return identity
+        try:
+            return await self.accounts.verify(user, password)
+        except CredentialsError as error:
+            if unreadable is not None:
+                raise UndecidedError(str(unreadable)) from error
+            if found is not None:
+                reason = f"{error.reason}, with the app password {found.label!r}"
+                raise CredentialsError(reason) from error
+            raise
+
+    def cached_login(
+        self, user: str, password: Secret
+    ) -> Identity | Awaitable[Identity | None] | None:
+        """Return whose app password this is, at no cost of a hash, or what the source remembers."""
+        try:
+            found = self._find(user, password)
+        except UnavailableError:  # `verify` says so
+            found = None
+        if found is None:
+            return super().cached_login(user, password)
+        return self._log_in(user, found)
+
+    def _find(self, user: str, password: Secret) -> AppPassword | None:
+        """Return the app password that this is, None if it is another user's, too.
+
+        The source is not asked about another user: its time would show whether that one exists.
+        """
+        found = self.passwords.find(password)
+        return found if found is not None and found.account in candidate_names(user) else None
+
+    async def _log_in(self, user: str, found: AppPassword) -> Identity | None:
+        """Return the identity of a user with an app password, None if the source rejects it."""
+        try:
+            identity = await self.accounts.identify(user)
+        except CredentialsError:
+            return None
+        self._uses.note(found.key)
+        return replace(identity, app_password=found.label, credential=found.key)

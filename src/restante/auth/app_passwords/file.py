@@ -1,0 +1,150 @@
+"""App passwords: further passwords of an account, each for one program, each revocable.
+
+They are in a file of their own, so they work with every source of accounts. A line is
+`ACCOUNT:LABEL:CREATED:DIGEST`. Lines that begin with "#" are comments. `pop3 user app-password`
+writes the file; the server reads it again when it changes.
+
+An app password has 120 random bits, so a plain SHA-256 of it is as hard to reverse as a slow hash
+of a password that a person chose, and one look-up finds it, however many an account has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from restante.auth.file import passwd_file
+from restante.auth.reloaded_file import ReloadedFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from restante.protocol.secret import Secret
+
+LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # 32, none of which looks like another
+LENGTH = 24  # letters, 5 bits each
+GROUP = 4  # letters between two dashes
+LONGEST_LABEL = 64  # characters
+HEADER = "# App passwords, written by `pop3 user app-password`."
+
+_DIGEST = re.compile("[0-9a-f]{64}")
+_TIME = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass(frozen=True, slots=True)
+class AppPassword:
+    """One app password, without the password itself."""
+
+    account: str
+    label: str
+    created: str  # as ISO 8601 has it, in UTC, without separators
+    digest: str  # SHA-256 in hexadecimal digits
+
+    @classmethod
+    def parse(cls, line: str) -> AppPassword:
+        """Read a line. Raises ValueError: what is wrong with it, in words."""
+        fields = line.split(":")
+        if len(fields) != 4:
+            raise ValueError("it does not have four fields")
+        found = cls(*fields)
+        if problem := passwd_file.name_problem(found.account) or label_problem(found.label):
+            raise ValueError(problem)
+        if not _DIGEST.fullmatch(found.digest):
+            raise ValueError("its digest is invalid")
+        return found
+
+    def __str__(self) -> str:
+        """Return the line."""
+        return f"{self.account}:{self.label}:{self.created}:{self.digest}"
+
+    @property
+    def key(self) -> str:
+        """A short name of it that reveals nothing, for the file of last uses."""
+        return self.digest[:16]
+
+    @property
+    def created_at(self) -> str:
+        """When it was made, as ISO 8601 has it."""
+        day, _, clock = self.created.partition("T")
+        return f"{day[:4]}-{day[4:6]}-{day[6:8]}T{clock[:2]}:{clock[2:4]}:{clock[4:6]}Z"
+
+
+def create(account: str, label: str, now: float) -> tuple[AppPassword, str]:
+    """Return a new app password, and the password to show once. `now` is in seconds since 1970."""
+    letters = "".join(secrets.choice(LETTERS) for _ in range(LENGTH))
+    created = time.strftime(_TIME, time.gmtime(now))
+    shown = "-".join(letters[i : i + GROUP] for i in range(0, LENGTH, GROUP))
+    return AppPassword(account, label, created, _digest(letters.encode())), shown
+
+
+def label_problem(label: str) -> str | None:
+    """Return why no app password can have this label, in words; None for a good one."""
+    if not label or len(label) > LONGEST_LABEL or label != label.strip():
+        return f"a label must have 1 to {LONGEST_LABEL} characters, and no space at its ends"
+    if not label.isprintable() or ":" in label:
+        return "a label must not contain control characters or ':'"
+    return None
+
+
+def read(path: Path) -> tuple[list[AppPassword], list[str]]:
+    """Return the app passwords in a file, and its problems in words. Raises OSError."""
+    found: list[AppPassword] = []
+    problems = []
+    for place, line in enumerate(passwd_file.read_lines(path), 1):
+        if not line or line.startswith("#"):
+            continue
+        try:
+            found.append(AppPassword.parse(line))
+        except ValueError as problem:
+            problems.append(f"{path}:{place}: this app password cannot log in: {problem}")
+    return found, problems
+
+
+class AppPasswordFile(ReloadedFile):
+    """The app passwords in a file, which is read again when it changes.
+
+    A file that cannot be used says nothing about any password: `find` raises UnavailableError then.
+    """
+
+    consequence = "app passwords cannot log in"
+
+    def __init__(
+        self, path: Path, warn: Callable[[str], None], alarm: Callable[[str], None]
+    ) -> None:
+        super().__init__(path, warn, alarm)
+        self._by_digest: dict[str, AppPassword] = {}
+        self._keys: set[str] = set()
+
+    def find(self, password: Secret) -> AppPassword | None:
+        """Return the app password with these letters. Raises UnavailableError.
+
+        Dashes, spaces and capitals do not count. The time says only whether the form is right.
+        """
+        letters = password.reveal().translate(None, b"- ").lower()
+        if len(letters) != LENGTH:
+            return None
+        self.refresh()
+        return self._by_digest.get(_digest(letters))
+
+    def has(self, key: str) -> bool:
+        """Return whether there still is an app password. Raises UnavailableError."""
+        self.refresh()
+        return key in self._keys
+
+    def _load(self) -> list[str]:
+        found, problems = read(self.path)
+        self._by_digest = {each.digest: each for each in found}
+        self._keys = {each.key for each in found}
+        return problems
+
+    def _has_entries(self) -> bool:
+        return bool(self._by_digest)
+
+
+def _digest(letters: bytes) -> str:
+    return hashlib.sha256(letters).hexdigest()

@@ -1,0 +1,62 @@
+"""Which accounts must log in anew after a change of their file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.auth.passwords.hashing import is_weak
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from restante.auth.file.passwd_entry import PasswdEntry
+
+
+class AccountChanges:
+    """Compares the accounts of a file with those of the call before."""
+
+    def __init__(self) -> None:
+        self._before: Mapping[str, PasswdEntry] | None = None
+        self._compared: tuple[Mapping[str, PasswdEntry], bool] | None = None
+
+    def find_ended(
+        self, accounts: Mapping[str, PasswdEntry], in_doubt: Collection[str], now: float
+    ) -> frozenset[str]:
+        """Return the accounts that were removed, locked, or given other credentials.
+
+        Those `in_doubt` may still come back; they are compared by a later call. `now` is in seconds
+        since 1970. The first call returns none.
+        """
+        same = self._compared is not None and self._compared[0] is accounts
+        if same and self._compared is not None and not self._compared[1]:
+            return frozenset()
+        before = accounts if self._before is None else self._before
+        ended = frozenset(
+            name
+            for name, entry in before.items()
+            if name not in in_doubt and _must_log_in(entry, accounts.get(name), now)
+        )
+        waiting = {name: before[name] for name in in_doubt if name in before}
+        self._before = {**waiting, **accounts}
+        self._compared = (accounts, bool(waiting))
+        return ended
+
+
+def _must_log_in(before: PasswdEntry, now_there: PasswdEntry | None, now: float) -> bool:
+    if now_there is None:
+        return True
+    if now_there.lock_reason(now) and not before.lock_reason(now):
+        return True
+    if _secret_of(before) != _secret_of(now_there):
+        return True
+    return before.hash != now_there.hash and not _is_upgrade(before, now_there)
+
+
+def _secret_of(entry: PasswdEntry) -> bytes:
+    return entry.secret.reveal() if entry.secret is not None else b""
+
+
+def _is_upgrade(before: PasswdEntry, after: PasswdEntry) -> bool:
+    """Tell whether the same password was hashed by a better scheme, as a login may do it."""
+    replaced = is_weak(before.hash) and not is_weak(after.hash)
+    return replaced and before.scram == after.scram

@@ -1,0 +1,8 @@
+"""Accounts in an LDAP directory, such as OpenLDAP or Active Directory. A bind proves a password.
+
+`accounts` is the authenticator, `directory` the searches and binds, which block in threads of their
+own, and `replies` says what the replies of servers to a bind mean.
+
+Always: a name is escaped in filters and in distinguished names, and no password is sent in clear
+text over a network.
+"""

@@ -1,0 +1,194 @@
+"""Bearer tokens: for whom they were issued. RFC 6750, RFC 7519, RFC 7662."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import math
+import time
+import urllib.parse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from restante.auth.interfaces import CredentialsError, UnavailableError
+from restante.auth.oauth import issuer
+from restante.net.http import HttpError
+from restante.threads import Threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restante.protocol.secret import Secret
+
+T = TypeVar("T")
+
+ALGORITHMS = [  # with public keys only: a secret shared with the issuer has no place in a JWKS
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519",
+]  # fmt: skip
+PATIENCE = 10  # seconds for an answer, with the wait for a thread
+KEYS_KEPT = 3600  # seconds
+KEYS_ASKED_AGAIN = 60  # seconds at least between two requests, when a token names a key we lack
+KEYS_MISSED = 5  # seconds at least between two requests, when the last one failed
+THREADS = 8  # that may wait for the issuer
+MOST_WAITING = 64  # tokens that wait for one of them
+LEEWAY = 60  # seconds by which clocks may differ
+
+
+class Tokens(Protocol):
+    """Knows for whom a token was issued."""
+
+    async def user_of(self, token: Secret) -> str:
+        """Return the name of the account. Raises CredentialsError, UnavailableError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """What a token must say."""
+
+    issuer: str | None = None
+    audience: str | None = None
+    user: str = "email"  # the claim with the name of the account
+
+    def check(self, claims: dict[str, Any]) -> str:
+        """Return the name of the account. Raises CredentialsError."""
+        now = time.time()
+        audience = claims.get("aud", [])
+        audiences = audience if isinstance(audience, list) else [audience]
+        name = claims.get(self.user)
+        if (
+            (self.issuer is not None and claims.get("iss") != self.issuer)
+            or (self.audience is not None and self.audience not in audiences)
+            or not _number(claims.get("exp", 0)) > now - LEEWAY
+            or not _number(claims.get("nbf", 0)) < now + LEEWAY
+            or not isinstance(name, str)
+            or not name
+            or (self.user == "email" and claims.get("email_verified") is False)
+        ):
+            raise CredentialsError("the token is not for this server, or not valid now")
+        return name
+
+
+class IssuerPool:
+    """Asks the issuer in threads of its own, for he may let us wait: logins need the others."""
+
+    def __init__(self) -> None:
+        self._threads = Threads("the issuer", UnavailableError, most=THREADS, patience=PATIENCE)
+        self._waiting = 0
+
+    async def run(self, ask: Callable[[], T]) -> T:
+        """Return an answer. Raises UnavailableError: too many wait, or it takes too long."""
+        if self._waiting >= MOST_WAITING:
+            raise UnavailableError("the issuer is too slow, and too many tokens wait for it")
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._threads.run("", ask)
+        except TimeoutError as error:
+            raise UnavailableError("the issuer does not reply in time") from error
+        finally:
+            self._waiting -= 1
+
+
+class JwksTokens:
+    """Tokens that are signed by keys which the issuer publishes: a JWKS, RFC 7517 section 5.
+
+    `source` is a file or an https URL; http is for this machine alone.
+    """
+
+    def __init__(self, source: str, claims: Claims) -> None:
+        self._source = source
+        self._claims = claims
+        self._errands = IssuerPool()
+        self._keys: KeySet | None = None
+        self._fetched_at = -math.inf
+        self._missed_at = -math.inf  # when it was last asked for nothing
+        self._lock = asyncio.Lock()
+
+    async def user_of(self, token: Secret) -> str:
+        """Return for whom a token was issued. Raises CredentialsError, UnavailableError."""
+        text = token.reveal().decode("ascii", errors="replace")
+        try:
+            claims = _verify_claims(text, await self._fresh_keys(KEYS_KEPT))
+        except ValueError:
+            try:  # the issuer may have new keys
+                claims = _verify_claims(text, await self._fresh_keys(KEYS_ASKED_AGAIN))
+            except ValueError as error:
+                raise CredentialsError("the token is not signed by the issuer") from error
+        return self._claims.check(claims)
+
+    async def _fresh_keys(self, oldest: float) -> KeySet:
+        """Return keys of an age in seconds, or older ones while the issuer gives no others."""
+        if self._due(oldest):
+            async with self._lock:
+                if self._due(oldest):
+                    await self._ask()
+        if self._keys is None:
+            raise UnavailableError(f"{self._source}: no keys of the issuer")
+        return self._keys
+
+    def _due(self, oldest: float) -> bool:
+        now = time.monotonic()
+        return now - self._fetched_at > oldest and now - self._missed_at > KEYS_MISSED
+
+    async def _ask(self) -> None:
+        try:
+            self._keys = await self._errands.run(self._fetch)
+            self._fetched_at = time.monotonic()
+        except UnavailableError:
+            self._missed_at = time.monotonic()
+            if self._keys is None:
+                raise
+
+    def _fetch(self) -> KeySet:
+        try:
+            if self._source.startswith(("https://", "http://")):
+                found: Any = issuer.get(self._source)
+            else:
+                found = json.loads(Path(self._source).read_bytes())
+            return KeySet.import_key_set(found)
+        except (HttpError, OSError, ValueError, JoseError, KeyError, TypeError) as error:
+            raise UnavailableError(f"{self._source}: no keys of the issuer") from error
+
+
+class IntrospectedTokens:
+    """Tokens that the issuer is asked about. RFC 7662."""
+
+    def __init__(self, url: str, client: str, client_secret: Secret, claims: Claims) -> None:
+        self._url = url
+        self._claims = claims
+        self._errands = IssuerPool()
+        pair = f"{client}:".encode() + client_secret.reveal()
+        self._authorization = f"Basic {base64.b64encode(pair).decode()}"
+
+    async def user_of(self, token: Secret) -> str:
+        """Return for whom a token was issued. Raises CredentialsError, UnavailableError."""
+        claims = await self._errands.run(lambda: self._introspect(token))
+        if claims.get("active") is not True:
+            raise CredentialsError("the token is not active")
+        return self._claims.check({"exp": time.time(), **claims})
+
+    def _introspect(self, token: Secret) -> dict[str, Any]:
+        form = {"token": token.reveal(), "token_type_hint": "access_token"}
+        headers = [("Authorization", self._authorization), ("Accept", "application/json")]
+        try:
+            return issuer.post(self._url, urllib.parse.urlencode(form).encode(), headers)
+        except (HttpError, ValueError) as error:
+            raise UnavailableError(f"{self._url}: the issuer does not reply") from error
+
+
+def _verify_claims(token: str, keys: KeySet) -> dict[str, Any]:
+    """Return the claims of a token. Raises ValueError: invalid, or not signed by the keys."""
+    try:
+        return jwt.decode(token, keys, algorithms=ALGORITHMS).claims
+    except Exception as error:  # an invalid token makes joserfc raise errors of any type
+        raise ValueError("not a token of the issuer") from error
+
+
+def _number(value: object) -> float:
+    return value if isinstance(value, int | float) else 0

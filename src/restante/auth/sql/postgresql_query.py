@@ -1,0 +1,127 @@
+"""The administrator's query for accounts in PostgreSQL.
+
+A query whose $1 is an array, such as `WHERE address = ANY($1)`, gets all names of a login at once.
+Any other query runs once for each name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from restante.auth.interfaces import UnavailableError
+from restante.auth.sql.connections import Connections
+from restante.auth.sql.queries import AccountQueries
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from restante.auth.sql.connections import T
+    from restante.protocol.secret import Secret
+
+SHOWN_CLASSES = ("08", "28", "3D", "3F", "42", "53", "57")
+"""Classes of errors whose texts name tables, columns, roles and databases, and no value."""
+
+
+class PostgresqlQueries(AccountQueries[asyncpg.Connection]):
+    """The administrator's queries, in PostgreSQL."""
+
+    database = "PostgreSQL"
+    setting = "postgresql"
+    _parameter = "$1"
+
+    def __init__(self, dsn: Secret, query: str, *, pooler: bool = False) -> None:
+        """`pooler`: one such as PgBouncer may be there, which keeps no prepared statements."""
+        options = {"statement_cache_size": 0} if pooler else {}
+        super().__init__(query, PostgresqlConnections(dsn, options))
+        self._statement = "" if pooler else None  # the name of what is prepared
+        self._takes_array: bool | None = None  # not known yet
+
+    async def _rows(
+        self,
+        connection: asyncpg.Connection,
+        names: Sequence[str],
+        first_only: bool,  # noqa: FBT001
+    ) -> dict[str, Mapping[str, object]]:
+        if self._takes_array is None:
+            prepared = await connection.prepare(self._query, name=self._statement)
+            self._takes_array = any(each.kind == "array" for each in prepared.get_parameters())
+        if self._takes_array:
+            return self._by_name(await connection.fetch(self._query, names), names)
+        return await self._find_each(connection, names, first_only)
+
+    async def _fetch(
+        self, connection: asyncpg.Connection, query: str, parameters: Sequence[object]
+    ) -> Sequence[Mapping[str, object]]:
+        rows: Sequence[Mapping[str, object]] = await connection.fetch(query, *parameters)
+        return rows
+
+    async def _fetch_row(
+        self, connection: asyncpg.Connection, query: str, parameters: Sequence[object]
+    ) -> Mapping[str, object] | None:
+        row: Mapping[str, object] | None = await connection.fetchrow(query, *parameters)
+        return row
+
+    async def _change(
+        self, connection: asyncpg.Connection, query: str, parameters: Sequence[object]
+    ) -> None:
+        prepared = await connection.prepare(query, name=self._statement)
+        await connection.execute(query, *parameters[: len(prepared.get_parameters())])
+
+    def _by_name(
+        self, rows: Sequence[Mapping[str, object]], names: Sequence[str]
+    ) -> dict[str, Mapping[str, object]]:
+        """Return the rows by the name in their column `login`. The first row of a name counts."""
+        found: dict[str, Mapping[str, object]] = {}
+        for row in rows:
+            login = str(self._require(row, "login")["login"])
+            if login not in names:
+                raise UnavailableError(f"PostgreSQL: the query returns a login {login!r} not in $1")
+            found.setdefault(login, row)
+        return found
+
+    def _describe(self, error: Exception) -> str:
+        kind = type(error).__name__
+        shown = str(getattr(error, "sqlstate", None) or "").startswith(SHOWN_CLASSES)
+        return f"{kind}: {error.args[0]}" if shown and error.args else kind
+
+
+class PostgresqlConnections(Connections[asyncpg.Connection]):
+    """The connections to a PostgreSQL."""
+
+    errors = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+
+    def __init__(self, dsn: Secret, options: Mapping[str, object]) -> None:
+        super().__init__()
+        self._dsn = dsn
+        self._options = options
+
+    async def run(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        """Do some work on a connection."""
+
+        async def run_once(connection: asyncpg.Connection) -> T:
+            try:
+                return await work(connection)
+            except AttributeError as error:  # of asyncpg: it broke between two requests
+                if not connection.is_closed():
+                    raise
+                raise ConnectionError from error
+
+        return await super().run(run_once)
+
+    async def _connect(self) -> asyncpg.Connection:
+        return await asyncpg.connect(self._dsn.reveal().decode(), **self._options)
+
+    async def _close(self, connection: asyncpg.Connection) -> None:
+        await connection.close(timeout=1)
+
+    def _terminate(self, connection: asyncpg.Connection) -> None:
+        connection.terminate()
+
+    def _is_answer(self, error: BaseException) -> bool:
+        return isinstance(error, asyncpg.PostgresError)
+
+    def _is_closed(self, connection: asyncpg.Connection) -> bool:
+        closed: bool = connection.is_closed()
+        return closed

@@ -1,0 +1,4 @@
+"""An IMAP folder as a destination.
+
+`address` parses it, `session` speaks IMAP, and `destination` delivers.
+"""

@@ -1,0 +1,7 @@
+"""From a configuration to the parts of a server.
+
+`components` is the composition root. `backends` builds the mail store and the accounts,
+`account_sources` those in MySQL and LDAP, and `added_logins` adds app passwords, masters and junk
+maildrops to accounts of any source. `owners` and `usage_report` list the owners of mail, and its
+amount, for the commands that need no server.
+"""

@@ -1,0 +1,111 @@
+"""From a configuration to accounts in MySQL and LDAP, and to what replaces weak hashes.
+
+The libraries for MySQL and LDAP are extras.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from restante.net.addresses import is_loopback
+from restante.server.config.loader import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from structlog.typing import FilteringBoundLogger
+
+    from restante.auth.file.hash_upgrade import HashUpgrader
+    from restante.auth.interfaces import AccountDirectory
+    from restante.auth.sql.hash_upgrade import SqlHashUpgrader
+    from restante.protocol.secret import Secret
+    from restante.server.config.account_sections import AccountsSection, LdapSection
+
+
+def build_hash_upgrader(section: AccountsSection, log: FilteringBoundLogger) -> HashUpgrader | None:
+    """Return what replaces weak hashes in the file of accounts, if that is configured."""
+    if not section.upgrade_hashes or section.users is None:
+        return None
+    from restante.auth.file.hash_upgrade import HashUpgrader
+
+    return HashUpgrader(section.users, *_callbacks(log))
+
+
+def build_sql_hash_upgrader(section: AccountsSection, log: FilteringBoundLogger) -> SqlHashUpgrader:
+    """Return what replaces weak hashes in a database, or warns of them."""
+    from restante.auth.sql.hash_upgrade import SqlHashUpgrader
+
+    query = section.postgresql_upgrade or section.mysql_upgrade
+    return SqlHashUpgrader(query if section.upgrade_hashes else None, *_callbacks(log))
+
+
+def _callbacks(log: FilteringBoundLogger) -> tuple[Callable[[int], None], Callable[[str], None]]:
+    """Return how to log that hashes were replaced, and that they cannot be."""
+    return (
+        lambda accounts: log.info("hashes_replaced", accounts=accounts),
+        lambda problem: log.warning("accounts", problem=problem),
+    )
+
+
+def build_mysql_accounts(
+    dsn: Secret, section: AccountsSection, upgrader: SqlHashUpgrader
+) -> AccountDirectory:
+    """Return the accounts in a MySQL or MariaDB. Raises ConfigError."""
+    key = "accounts.mysql_dsn_file"
+    try:
+        from restante.auth.sql.accounts import SqlAuthenticator
+        from restante.auth.sql.mysql_address import MysqlAddress
+        from restante.auth.sql.mysql_query import MysqlQueries
+    except ImportError as error:
+        hint = "pip install 'restante[mysql]'"
+        raise ConfigError([f"{key}: MySQL requires {error.name}; {hint}"]) from error
+    try:
+        address = MysqlAddress.parse(dsn)
+    except ValueError as error:
+        raise ConfigError([f"{key}: {section.mysql_dsn_file}: {error}"]) from error
+    assert section.mysql_query is not None
+    return SqlAuthenticator(
+        MysqlQueries(address, section.mysql_query),
+        section.mysql_check,
+        section.remember,
+        list_all=section.mysql_list,
+        upgrader=upgrader,
+    )
+
+
+def build_ldap_accounts(uri: str, section: LdapSection, password: Secret) -> AccountDirectory:
+    """Return the accounts in an LDAP directory. Raises ConfigError."""
+    try:
+        from restante.auth.ldap.accounts import LdapAuthenticator, LdapSearch
+        from restante.auth.ldap.directory import LdapServer
+    except ImportError as error:
+        hint = "pip install 'restante[ldap]'"
+        raise ConfigError([f"accounts.ldap: LDAP requires {error.name}; {hint}"]) from error
+    if section.ca_file and not section.ca_file.is_file():
+        raise ConfigError([f"ldap.ca_file: {section.ca_file} does not exist"])
+    server = LdapServer(
+        uri,
+        start_tls=section.start_tls == "always"
+        or (section.start_tls == "auto" and any(map(_crosses_network, uri.split()))),
+        ca_file=section.ca_file,
+        bind_dn=section.bind_dn,
+        bind_password=password,
+    )
+    columns = ("login_delay", "expire_days", "allow_nets", "quota_octets", "quota_messages")
+    search = LdapSearch(
+        base=section.base,
+        logins=section.filter,
+        mail=section.mail_filter or section.filter,
+        user_dn=section.user_dn,
+        name=section.name,
+        attributes={each: getattr(section, each) for each in columns if getattr(section, each)},
+    )
+    return LdapAuthenticator(server, search)
+
+
+def _crosses_network(uri: str) -> bool:
+    """Return whether passwords would go over a network in clear text."""
+    parts = urlsplit(uri)
+    host = parts.hostname or ""
+    return parts.scheme == "ldap" and host != "localhost" and not is_loopback(host)

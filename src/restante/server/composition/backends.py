@@ -1,0 +1,329 @@
+"""From a configuration to the mail store and the accounts, and to what delivers from a pipe.
+
+`pop3 deliver` runs once for each message, so this module loads only what it uses. Everything here
+raises ConfigError: files that the configuration names cannot be used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+from restante.auth.interfaces import KnowsQuotas, UnavailableError
+from restante.auth.wrapped_accounts import unwrap
+from restante.junk import account_of
+from restante.protocol.secret import Secret
+from restante.quota import Quota
+from restante.server.composition.account_sources import (
+    build_hash_upgrader,
+    build_ldap_accounts,
+    build_mysql_accounts,
+    build_sql_hash_upgrader,
+)
+from restante.server.config.loader import ACCOUNT_BACKENDS, ConfigError
+from restante.server.config.mail_sections import COURIER, RESTANTE_UIDS, X_UIDL
+from restante.storage.interfaces import StoreError
+from restante.storage.paths import Layout
+from restante.storage.quota import KeepsQuota
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from structlog.typing import FilteringBoundLogger
+
+    from restante.auth.file.accounts import FileAuthenticator
+    from restante.auth.interfaces import AccountDirectory, Authenticator
+    from restante.delivery.deliverer import Deliverer
+    from restante.delivery.quota import QuotaDelivery
+    from restante.delivery.recipients import Recipients
+    from restante.server.config.mail_sections import ShardSection
+    from restante.server.config.schema import Config
+    from restante.storage.cluster import ClusterSettings, ClusterStore
+    from restante.storage.cluster.shards import ShardedStore
+    from restante.storage.interfaces import Knows, Store
+    from restante.storage.maildir import CourierUniqueIds, DovecotUniqueIds
+
+HINTS: Mapping[type[BaseException | None], str] = {
+    FileNotFoundError: "; `pop3 user add` creates it",
+    PermissionError: "; give the user of the server permission to read it",
+}
+"""What to do about a file of accounts that cannot be read, by why."""
+
+
+def build_layout(config: Config) -> Layout:
+    """Return where the maildrops are, if they are in a folder."""
+    mail = config.mail
+    assert mail.folder is not None
+    junk = mail.junk or ""
+    if junk and "{" not in junk:
+        junk = f"{mail.layout}/{junk}"
+    try:
+        return Layout(mail.folder, mail.layout, junk)
+    except ValueError as error:
+        raise ConfigError([f"mail.junk: {error}"]) from error
+
+
+def build_store(config: Config, log: FilteringBoundLogger) -> Store:
+    """Return the store of all maildrops."""
+    keep_deleted = config.mail.keep_deleted is not None
+    if config.mail.format == "cluster":
+        return build_cluster_store(config, log)
+    folder = config.mail.folder
+    assert folder is not None
+    if not folder.is_dir():
+        raise ConfigError([f"mail.folder: {folder} does not exist, or is not a folder; create it"])
+
+    def note_made(user: str, folder: Path) -> None:
+        log.info("maildir_made", user=account_of(user), folder=str(folder))
+
+    def note_skipped(user: str, reason: str) -> None:
+        log.warning("not_expired", user=user, reason=reason)
+
+    layout = build_layout(config)
+    unique_ids = config.mail.unique_ids
+    if config.mail.format == "maildir":
+        from restante.storage.maildir import MaildirStore
+        from restante.storage.maildir.usage import UsageCounter
+
+        if unique_ids == X_UIDL:
+            raise ConfigError([f'mail.unique_ids: "{X_UIDL}" requires format = "mbox"'])
+        mode = config.mail.maildirsize
+        return MaildirStore(
+            layout,
+            _other_unique_ids(unique_ids),
+            note_made,
+            note_skipped,
+            counter=UsageCounter(follow=mode == "follow", create=mode == "create"),
+            keep_deleted=keep_deleted,
+        )
+    if unique_ids not in {RESTANTE_UIDS, X_UIDL}:
+        hint = f'omit it for an mbox, or set "{X_UIDL}"'
+        raise ConfigError([f"mail.unique_ids: requires Maildirs; {hint}"])
+    from restante.storage.mbox import MboxStore
+
+    return MboxStore(
+        layout,
+        lambda path, problem: log.warning("mbox", path=path, problem=problem),
+        x_uidl=unique_ids == X_UIDL,
+        keep_deleted=keep_deleted,
+    )
+
+
+def build_cluster_store(config: Config, log: FilteringBoundLogger) -> ClusterStore | ShardedStore:
+    """Return the store of a cluster."""
+    settings = build_cluster_settings(config)
+
+    def note(problem: str) -> None:
+        log.warning("cluster", problem=problem)
+
+    if settings.shards:
+        from restante.storage.cluster.shards import ShardedStore
+
+        return ShardedStore(settings, note)
+    from restante.storage.cluster import ClusterStore
+
+    return ClusterStore(settings, note)
+
+
+def build_cluster_settings(config: Config) -> ClusterSettings:
+    """Return the section [cluster], with its files."""
+    section = config.cluster
+    if section.postgresql_dsn_file is None:
+        raise ConfigError(["cluster.postgresql_dsn_file: missing; a cluster requires it"])
+    secret_file, default = section.objects_secret_file, default_quota(config)
+    try:
+        from restante.storage.cluster import ClusterSettings
+    except ImportError as error:
+        hint = "pip install 'restante[cluster]'"
+        raise ConfigError([f"mail.format: a cluster requires {error.name}; {hint}"]) from error
+    settings = ClusterSettings(
+        dsn=read_secret("cluster.postgresql_dsn_file", section.postgresql_dsn_file),
+        objects=section.objects or "",
+        objects_secret=read_secret("cluster.objects_secret_file", secret_file)
+        if secret_file
+        else None,
+        inline=section.inline,
+        lease=section.lease,
+        grace=section.grace,
+        connections=section.connections,
+        quota_octets=default.octets,
+        quota_messages=default.messages,
+        pooler=section.pooler,
+        keep_deleted=config.mail.keep_deleted is not None,
+    )
+    return replace(settings, shards=_build_shards(settings, section.shards))
+
+
+def _build_shards(
+    settings: ClusterSettings, sections: Mapping[str, ShardSection]
+) -> dict[str, ClusterSettings]:
+    """Return the settings of further databases. Each has object storage of its own, or none."""
+    shards = {}
+    taken = {settings.objects}
+    for name, section in sections.items():
+        key = f"cluster.shards.{name}"
+        if section.objects in taken:
+            raise ConfigError([f"{key}.objects: another database uses it; set another place"])
+        taken.add(section.objects or "")
+        secret_file = section.objects_secret_file
+        shards[name] = replace(
+            settings,
+            dsn=read_secret(f"{key}.postgresql_dsn_file", section.postgresql_dsn_file),
+            objects=section.objects or "",
+            objects_secret=read_secret(f"{key}.objects_secret_file", secret_file)
+            if secret_file
+            else None,
+        )
+    return shards
+
+
+def _other_unique_ids(unique_ids: str) -> CourierUniqueIds | DovecotUniqueIds | None:
+    """Return how another server made the unique-ids that stay; None for Restante's own."""
+    from restante.storage.maildir import CourierUniqueIds, DovecotUniqueIds
+
+    if unique_ids == RESTANTE_UIDS:
+        return None
+    return CourierUniqueIds() if unique_ids == COURIER else DovecotUniqueIds(unique_ids)
+
+
+def build_accounts(config: Config, log: FilteringBoundLogger) -> AccountDirectory:
+    """Return the accounts: a file, PAM, LDAP or a database."""
+    section = config.accounts
+    if section.users:
+        return _account_file(section.users, config, log)
+    if section.pam:
+        from restante.auth.pam import PamAuthenticator
+
+        return PamAuthenticator(section.pam)
+    if section.mysql_dsn_file:
+        dsn = read_secret("accounts.mysql_dsn_file", section.mysql_dsn_file)
+        return build_mysql_accounts(dsn, section, build_sql_hash_upgrader(section, log))
+    if section.ldap:
+        file = config.ldap.bind_password_file
+        password = read_secret("ldap.bind_password_file", file) if file else Secret(b"")
+        return build_ldap_accounts(section.ldap, config.ldap, password)
+    from restante.auth.sql.accounts import SqlAuthenticator
+    from restante.auth.sql.postgresql_query import PostgresqlQueries
+
+    table, pooler = account_table_dsn(config), config.cluster.pooler
+    if table is not None:
+        from restante.auth.sql.cluster_accounts import CHECK, LIST, QUERY
+
+        queries = PostgresqlQueries(table, QUERY, pooler=pooler)
+        return SqlAuthenticator(queries, CHECK, section.remember, list_all=LIST)
+    assert section.postgresql_dsn_file is not None
+    assert section.postgresql_query is not None
+    dsn = read_secret("accounts.postgresql_dsn_file", section.postgresql_dsn_file)
+    return SqlAuthenticator(
+        PostgresqlQueries(dsn, section.postgresql_query, pooler=pooler),
+        section.postgresql_check,
+        section.remember,
+        list_all=section.postgresql_list,
+        upgrader=build_sql_hash_upgrader(section, log),
+    )
+
+
+def account_table_dsn(config: Config) -> Secret | None:
+    """Return the database of a cluster whose accounts are in its own table, else None."""
+    section, file = config.accounts, config.cluster.postgresql_dsn_file
+    if file is None or any(getattr(section, key) for key in ACCOUNT_BACKENDS):
+        return None
+    return read_secret("cluster.postgresql_dsn_file", file)
+
+
+def _account_file(users: Path, config: Config, log: FilteringBoundLogger) -> FileAuthenticator:
+    from restante.auth.file.accounts import FileAuthenticator
+
+    def note_skipped(user: str, reason: str) -> None:
+        log.warning("not_expired", user=user, reason=reason)
+
+    layout = None if config.mail.format == "cluster" else build_layout(config)
+
+    def mail_of(name: str) -> Path | None:
+        with contextlib.suppress(StoreError):
+            return layout.folder(name) if layout else None
+        return None
+
+    accounts = FileAuthenticator(
+        users,
+        lambda problem: log.warning("accounts", problem=problem),
+        config.accounts.remember,
+        alarm=lambda problem: log.error("accounts", problem=problem),
+        mail_of=mail_of,
+        upgrader=build_hash_upgrader(config.accounts, log),
+    )
+    try:
+        accounts.refresh()
+    except UnavailableError as error:
+        hint = HINTS.get(type(error.__cause__), "")
+        raise ConfigError([f"accounts.users: {error}{hint}"]) from error
+    return accounts
+
+
+def read_secret(key: str, file: Path) -> Secret:
+    """Return the secret in a file that the setting `key` names."""
+    try:
+        return Secret(file.read_bytes().strip())
+    except OSError as error:
+        raise ConfigError([f"{key}: {file}: {error.strerror}"]) from error
+
+
+def build_deliverer(config: Config, log: FilteringBoundLogger) -> Deliverer:
+    """Return what `pop3 deliver` uses: it needs the store and the accounts, and no server."""
+    from restante.delivery.deliverer import Deliverer
+
+    check_recipients(config)
+    store, accounts = build_store(config, log), build_accounts(config, log)
+    return Deliverer(
+        store=store,
+        recipients=build_recipients(config, store, accounts),
+        log=log,
+        delimiter=config.delivery.recipient_delimiter,
+        default_domain=config.login.default_domain or "",
+        junk_extension=config.delivery.junk_extension,
+        quotas=build_quotas(config, store, accounts, log),
+    )
+
+
+def build_quotas(
+    config: Config, store: Store, accounts: Authenticator, log: FilteringBoundLogger
+) -> QuotaDelivery | None:
+    """Return what keeps accounts within their quota; None if no account can have one."""
+    accounts = unwrap(accounts)
+    default, policy = default_quota(config), config.delivery.over_quota
+    follow = config.mail.maildirsize == "follow"
+    is_used = default.is_limited or isinstance(accounts, KnowsQuotas) or follow or policy != "defer"
+    if not isinstance(store, KeepsQuota) or not is_used:
+        return None
+    from restante.delivery.quota import QuotaDelivery
+
+    return QuotaDelivery(
+        store=store, accounts=accounts, log=log, default=default, policy=policy, ask_store=follow
+    )
+
+
+def default_quota(config: Config) -> Quota:
+    """Return the quota of accounts without their own; a cluster may have it in its section."""
+    own = Quota(config.mail.quota_octets, config.mail.quota_messages)
+    if config.mail.format != "cluster":
+        return own
+    return Quota(config.cluster.quota_octets, config.cluster.quota_messages).or_default(own)
+
+
+def build_recipients(config: Config, store: Store, accounts: Authenticator) -> Recipients:
+    """Return the users that may get mail."""
+    from restante.delivery.recipients import AccountRecipients, StoreRecipients
+
+    kind = config.delivery.recipients
+    if kind == "folders" or (kind == "auto" and config.lacks_names()):
+        return StoreRecipients(cast("Knows", store))
+    return AccountRecipients(cast("AccountDirectory", accounts))
+
+
+def check_recipients(config: Config) -> None:
+    """Reject PAM as a directory: it would call every name unknown, and all mail would bounce."""
+    if config.delivery.recipients == "accounts" and config.lacks_names():
+        source = "PAM" if config.accounts.pam else "LDAP without ldap.base"
+        raise ConfigError([f'delivery.recipients: {source} cannot list accounts; use "folders"'])

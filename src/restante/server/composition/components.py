@@ -1,0 +1,370 @@
+"""The composition root: from a configuration to the parts of a server, and of delivery.
+
+Everything here raises ConfigError: files that the configuration names cannot be used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
+
+import restante.auth.passwords.scram  # noqa: F401  # before workers fork, and before the first login
+from restante.auth.interfaces import PASSWORDS, ListsAccounts
+from restante.auth.wrapped_accounts import unwrap
+from restante.protocol.secret import Secret
+from restante.protocol.server.settings import AuthOffer
+from restante.server.composition.added_logins import add_logins, build_masters
+from restante.server.composition.backends import (
+    build_accounts,
+    build_quotas,
+    build_recipients,
+    build_store,
+    check_recipients,
+    read_secret,
+)
+from restante.server.config.addresses import ListenAddress
+from restante.server.config.loader import ConfigError
+from restante.server.connection.transport import ListenerPolicy
+from restante.server.context import ServerContext
+from restante.server.limits.counters import AddressLimit
+from restante.server.limits.server_limits import ServerLimits
+from restante.server.listener import ListenConfig
+from restante.server.tasks.expiry import MailExpiry
+from restante.server.tls.certificate_files import CertificateError, CertificateFiles, Profile
+from restante.server.tls.certificate_log import CertificateLog
+from restante.server.tls.certificates import Certificates
+from restante.storage.interfaces import Expires, Lives, StoreError, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+
+    from structlog.typing import FilteringBoundLogger
+
+    from restante.auth.interfaces import AccountDirectory
+    from restante.auth.oauth.tokens import Tokens
+    from restante.delivery.listener import DeliveryListener
+    from restante.server.auth_socket.listener import AuthSocketListener
+    from restante.server.config.schema import Config
+    from restante.server.config.server_sections import LimitsSection
+    from restante.server.extra_listener import ExtraListener
+    from restante.server.limits.shared_limits import SharedLimits
+    from restante.server.metrics.listener import MetricsListener
+    from restante.server.observer import ServerObserver
+    from restante.server.system.activation import ActivatedSockets
+    from restante.storage.interfaces import Store
+
+
+LISTED = (
+    "accounts that can be listed: accounts.users, ldap.base, accounts.postgresql_list or"
+    " accounts.mysql_list"
+)
+"""What the removal of old mail requires."""
+
+
+def build_context(
+    config: Config,
+    log: FilteringBoundLogger,
+    shared: SharedLimits | None = None,
+    observer: ServerObserver | None = None,
+) -> ServerContext:
+    """Return what all connections share; `shared` is what all workers do."""
+    store = build_store(config, log)
+    accounts = add_logins(config, build_accounts(config, log), log)
+    tokens = build_tokens(config)
+    return ServerContext(
+        store=store,
+        authenticator=accounts,
+        log=log,
+        settings=config.settings(),
+        lock_timeout=config.timeouts.lock,
+        write_timeout=config.timeouts.write,
+        keep_deleted=config.mail.keep_deleted,
+        limits=_limits_of_workers(config.limits, shared) if shared else _limits(config.limits),
+        junk_suffix=config.mail.junk_suffix if config.mail.junk else "",
+        default_domain=config.login.default_domain or "",
+        masters=build_masters(config, accounts, log),
+        take_over=config.login.take_over,
+        name_holder=config.login.name_holder,
+        control=config.control.folder if shared else None,
+        tokens=tokens,
+        utf8_headers=config.mail.utf8_headers,
+        offer=_offers(config, accounts, tokens=tokens is not None),
+        observer=observer,
+    )
+
+
+def _limits(limits: LimitsSection) -> ServerLimits:
+    return ServerLimits.create(
+        connections=limits.connections,
+        connections_per_address=limits.connections_per_address,
+        sessions_per_user=limits.sessions_per_user,
+        count_loopback=limits.count_loopback,
+    )
+
+
+def _limits_of_workers(limits: LimitsSection, shared: SharedLimits) -> ServerLimits:
+    per_address = shared.addresses(limits.connections_per_address)
+    return ServerLimits(
+        connections=shared.connections(limits.connections),
+        addresses=AddressLimit(per_address, count_loopback=limits.count_loopback),
+        users=shared.users(limits.sessions_per_user),
+        throttle=shared.throttle(count_loopback=limits.count_loopback),
+        login_delay=shared.login_delay(),
+    )
+
+
+async def enter_store(stack: contextlib.AsyncExitStack, store: Store) -> None:
+    """Open a store until the end of the stack. Raises ConfigError: it cannot be used."""
+    try:
+        await stack.enter_async_context(open_store(store))
+    except StoreError as error:
+        raise ConfigError([f"the mail store cannot be opened: {error}"]) from error
+
+
+def check_store(store: Store) -> None:
+    """Open a store for a moment, before there are workers. Raises ConfigError."""
+
+    async def check() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            await enter_store(stack, store)
+
+    if isinstance(store, Lives):
+        asyncio.run(check())
+
+
+def build_expiry(config: Config, context: ServerContext) -> MailExpiry | None:
+    """Return the expiry of old mail, or None if the accounts cannot be listed."""
+    accounts, store = unwrap(context.authenticator), context.store
+    if isinstance(accounts, ListsAccounts) and accounts.can_list and isinstance(store, Expires):
+        return MailExpiry(store, accounts, config.mail.expire_days, context.log)
+    if config.mail.expire_days is not None:
+        raise ConfigError([f"mail.expire_days: requires {LISTED}"])
+    return None
+
+
+def build_listeners(
+    config: Config, log: FilteringBoundLogger
+) -> tuple[list[ListenConfig], list[Certificates]]:
+    """Return where to listen, and the certificates to look after."""
+    clear_text = config.login.clear_text
+    proxies = tuple(ip_network(network) for network in config.server.proxies)
+    tls = config.tls
+    if not tls.certificates:
+        if tls.listen or tls.legacy_listen:
+            raise ConfigError(
+                ["tls.certificates: missing; TLS requires one, or --certificate and --key"]
+            )
+        plain = ListenerPolicy(clear_text=clear_text, proxies=proxies)
+        return [
+            ListenConfig(ListenAddress.parse(address), plain) for address in config.server.listen
+        ], []
+    certificate_log = CertificateLog(log)
+    modern = _certificates(config, "modern", certificate_log)
+    groups = [(config.server.listen, modern, False), (tls.listen, modern, True)]
+    loaded = [modern]
+    if tls.legacy_listen:
+        loaded.append(_certificates(config, "legacy", certificate_log))
+        groups.append((tls.legacy_listen, loaded[-1], True))
+    found = [
+        ListenConfig(
+            ListenAddress.parse(address),
+            ListenerPolicy(
+                certificates=certificates,
+                implicit_tls=implicit,
+                clear_text=clear_text,
+                announce_bindings=config.login.scram_plus == "always",
+                proxies=proxies,
+            ),
+        )
+        for addresses, certificates, implicit in groups
+        for address in addresses
+    ]
+    return found, loaded
+
+
+def build_extra_listeners(
+    config: Config, unknown_hint: str = "", activated: ActivatedSockets | None = None
+) -> list[ExtraListener]:
+    """Return the listeners beside POP3 that the configuration names addresses for.
+
+    `unknown_hint` follows the reply about an unknown recipient. `activated` has sockets that are
+    open already.
+    """
+    delivery = _build_delivery(config, unknown_hint, activated)
+    return [*delivery, *_build_auth_socket(config, activated)]
+
+
+def _build_delivery(
+    config: Config, unknown_hint: str, activated: ActivatedSockets | None
+) -> list[DeliveryListener]:
+    if not config.delivery.lmtp and not config.delivery.smtp:
+        return []
+    from restante.delivery.listener import DeliveryListener
+
+    check_recipients(config)
+    return [
+        DeliveryListener(
+            settings=config.delivery,
+            recipients=functools.partial(build_recipients, config),
+            quotas=functools.partial(build_quotas, config),
+            unknown_hint=unknown_hint,
+            stop_patience=config.timeouts.stop,
+            activated=activated,
+        )
+    ]
+
+
+def _build_auth_socket(
+    config: Config, activated: ActivatedSockets | None
+) -> list[AuthSocketListener]:
+    path = config.auth_socket.path
+    if path is None:
+        return []
+    from restante.server.auth_socket.listener import AuthSocketListener
+
+    return [
+        AuthSocketListener(
+            settings=config.auth_socket,
+            path=path,
+            clear_text=config.login.clear_text,
+            stop_patience=config.timeouts.stop,
+            activated=activated,
+        )
+    ]
+
+
+def serve_control(
+    config: Config,
+    context: ServerContext,
+    addresses: Callable[[], Sequence[str]],
+    certificates: Sequence[Certificates],
+) -> contextlib.AbstractAsyncContextManager[None]:
+    """Return what answers at the control socket of this process, if there is to be one."""
+    if config.control.folder is None:
+        return contextlib.nullcontext()
+    from restante.server.control.service import ControlService, serving_control
+
+    return serving_control(config.control, ControlService(context, addresses, certificates))
+
+
+def prepare_control(config: Config) -> None:
+    """Make the folder of the control sockets ready."""
+    if config.control.folder is not None:
+        from restante.server.control.service import prepare_folder
+
+        prepare_folder(config.control)
+
+
+def build_metrics(
+    config: Config, activated: ActivatedSockets | None = None, processes: int = 1
+) -> MetricsListener | None:
+    """Return the listener for metrics, None if the configuration names no address for it.
+
+    `activated` has sockets that are open already. At most `processes` count at once.
+    """
+    if config.metrics.listen is None:
+        return None
+    try:
+        from restante.server.metrics.listener import MetricsListener
+    except ImportError as error:
+        hint = "pip install 'restante[metrics]'"
+        raise ConfigError([f"metrics.listen: requires {error.name}; {hint}"]) from error
+    from restante.server.metrics.memory import MetricMemory
+    from restante.server.metrics.recorder import Recorder
+
+    recorder = Recorder(MetricMemory(processes))
+    return MetricsListener(settings=config.metrics, recorder=recorder, activated=activated)
+
+
+@contextlib.asynccontextmanager
+async def serving_metrics(
+    metrics: MetricsListener | None, context: ServerContext, certificates: Sequence[Certificates]
+) -> AsyncIterator[Callable[[], object]]:
+    """Answer questions about the server while the block runs, if it measures itself.
+
+    The block gets a function to call once connections are accepted.
+    """
+    if metrics is None:
+        yield bool
+        return
+    async with metrics.serve(context, certificates) as readiness:
+        yield readiness.note_listening
+
+
+def reload(certificates: Iterable[Certificates]) -> None:
+    """Load all certificates again."""
+    with _certificate_errors():
+        for each in certificates:
+            each.reload()
+
+
+def _certificates(config: Config, profile: Profile, log: CertificateLog) -> Certificates:
+    pairs = [CertificateFiles(files.certificate, files.key) for files in config.tls.certificates]
+    with _certificate_errors():
+        return Certificates(pairs, profile, config.tls.client_ca, log)
+
+
+@contextlib.contextmanager
+def _certificate_errors() -> Iterator[None]:
+    try:
+        yield
+    except CertificateError as error:
+        raise ConfigError([f"tls.certificates: {error}"]) from error
+
+
+def _offers(config: Config, accounts: AccountDirectory, *, tokens: bool) -> Callable[[], AuthOffer]:
+    """Return a function that says what to offer a new connection: accounts may change."""
+    always = set(PASSWORDS)
+    if config.login.cram_md5:
+        always.add("CRAM-MD5")
+    if config.tls.client_ca:
+        always.add("EXTERNAL")
+    if tokens:
+        always |= {"OAUTHBEARER", "XOAUTH2"}
+
+    @functools.lru_cache(1)
+    def offer_of(
+        of_all: frozenset[str], of_some: frozenset[str], delay: int | None, days: int | None
+    ) -> AuthOffer:
+        hashes = {
+            "auto": of_all - PASSWORDS,
+            "always": {"SCRAM-SHA-256"} | of_some - PASSWORDS,
+            "never": set[str](),
+        }[config.login.scram]
+        mechanisms = always | hashes | {f"{name}-PLUS" for name in hashes}
+        general_delay, general_days = config.login.delay, config.mail.expire_days
+        return AuthOffer(
+            mechanisms=frozenset(mechanisms),
+            login_delay=general_delay,
+            longest_login_delay=None if delay is None else max(delay, general_delay or 0),
+            expire_days=general_days,
+            shortest_expire_days=None if days is None else min(days, general_days or days),
+        )
+
+    return lambda: offer_of(
+        accounts.mechanisms(),
+        accounts.mechanisms_any(),
+        accounts.longest_login_delay,
+        accounts.shortest_expire_days,
+    )
+
+
+def build_tokens(config: Config) -> Tokens | None:
+    """Return what verifies bearer tokens, or None if none are accepted."""
+    section = config.tokens
+    if section.jwks and section.introspection:
+        raise ConfigError(["tokens: jwks and introspection exclude each other; use one"])
+    if not section.jwks and not section.introspection:
+        return None
+    from restante.auth.oauth.tokens import Claims, IntrospectedTokens, JwksTokens
+
+    claims = Claims(issuer=section.issuer, audience=section.audience, user=section.user_claim)
+    if section.jwks:
+        return JwksTokens(section.jwks, claims)
+    assert section.introspection
+    file = section.client_secret_file
+    secret = read_secret("tokens.client_secret_file", file) if file else Secret(b"")
+    return IntrospectedTokens(section.introspection, section.client, secret, claims)

@@ -1,0 +1,61 @@
+"""How much mail the accounts have, and how much they may have: what `pop3 quota` shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from restante.auth.interfaces import KnowsQuotas, ListsAccounts
+from restante.quota import MailUsage, Quota
+from restante.server.composition.backends import default_quota
+from restante.server.config.loader import ConfigError
+from restante.storage.quota import KeepsQuota
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from restante.auth.interfaces import AccountDirectory
+    from restante.server.config.schema import Config
+    from restante.storage.interfaces import Store
+
+
+class AccountUsage(NamedTuple):
+    """What one account has, and what it may have."""
+
+    user: str
+    usage: MailUsage
+    quota: Quota
+
+
+async def list_usage(
+    config: Config,
+    store: Store,
+    accounts: AccountDirectory,
+    names: Sequence[str],
+    *,
+    recount: bool = False,
+) -> AsyncIterator[AccountUsage]:
+    """Yield the usage of the accounts with these names, or of all accounts.
+
+    Raises CredentialsError: an account is unknown. Raises ConfigError: the accounts cannot be
+    listed. Raises UnavailableError, StoreError.
+    """
+    if not isinstance(store, KeepsQuota):
+        raise ConfigError(["mail.format: this store does not count its mail"])
+    default = default_quota(config)
+    async for name in _find_accounts(accounts, names):
+        own = await accounts.own_quota(name) if isinstance(accounts, KnowsQuotas) else Quota()
+        usage, quota = await store.find_usage(name, own.or_default(default), recount=recount)
+        yield AccountUsage(name, usage, quota)
+
+
+async def _find_accounts(accounts: AccountDirectory, names: Sequence[str]) -> AsyncIterator[str]:
+    """Yield the accounts with these names, or all. Raises what `list_usage` raises."""
+    if names:
+        for name in names:
+            yield await accounts.owner(name) if hasattr(accounts, "owner") else name
+    elif isinstance(accounts, ListsAccounts) and accounts.can_list:
+        async for some in accounts.list_accounts():
+            for name, _ in some:
+                yield name
+    else:
+        raise ConfigError(["accounts: they cannot be listed; name the accounts to show"])

@@ -1,0 +1,8 @@
+"""The log: one line an event.
+
+`event_log` writes it, `journal` with the fields of systemd's journal. `rate` bounds what clients
+can make it write. `session_ids` tie the events of one connection, and `removal_log` has one event
+for each removed message.
+
+Always: no password and no content of mail gets into it, and a slow reader of it stops no client.
+"""

@@ -1,0 +1,6 @@
+"""What a process gets from the system, and says to it.
+
+`process` sets its limits, threads and signals. `activation` receives the sockets that the service
+manager has opened, and `service_manager` reports to it. `unix_sockets` opens Unix sockets with the
+rights of their file, and `loop_thread` runs an event loop in a thread.
+"""

@@ -1,0 +1,123 @@
+"""Ends the sessions of accounts that were removed, locked or changed, in each process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from typing import TYPE_CHECKING, TypeGuard
+
+from restante.auth.app_passwords.accounts import AppPasswordAccounts
+from restante.auth.interfaces import CredentialsError, EndsSessions, UnavailableError
+from restante.auth.locked_accounts import LockedAccounts
+from restante.auth.password_only import PasswordOnlyAccounts
+from restante.auth.wrapped_accounts import WrappedAccounts
+from restante.server.connection.administered import AdministeredConnection
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from restante.auth.app_passwords.file import AppPasswordFile
+    from restante.auth.interfaces import AccountDirectory
+    from restante.auth.locked_names import LockedNames
+    from restante.server.context import ServerContext
+
+PAUSE = 1.0  # seconds between two checks of files
+LOOKUP_EVERY = 30  # of these checks is a round of questions to a database
+
+
+class AccountWatch:
+    """Checks the accounts of the sessions of this process."""
+
+    def __init__(self, context: ServerContext) -> None:
+        self._context = context
+        self._accounts: object = context.authenticator
+        self._app_passwords: AppPasswordFile | None = None
+        self._locks: LockedNames | None = None
+        while isinstance(self._accounts, WrappedAccounts):
+            if isinstance(self._accounts, AppPasswordAccounts):
+                self._app_passwords = self._accounts.passwords
+            if isinstance(self._accounts, LockedAccounts):
+                self._locks = self._accounts.locks
+            self._accounts = self._accounts.accounts
+
+    async def run(self) -> None:
+        """Check again and again, until cancelled."""
+        lookup_every = 1 if isinstance(self._accounts, EndsSessions) else LOOKUP_EVERY
+        for second in itertools.count():
+            try:
+                self.check_locks()
+                self.check_app_passwords()
+                if second % lookup_every == 0:
+                    await self.check()
+            except UnavailableError:
+                pass  # each login says so; the sessions go on
+            except Exception:  # no other code would restart the loop
+                self._context.log.exception("incident", what="changed accounts are not noticed")
+            await asyncio.sleep(PAUSE)
+
+    def check_locks(self) -> None:
+        """End the sessions of accounts that were locked."""
+        if self._locks is not None:
+            self._stop(self._locks.find(self._users()))
+
+    def check_app_passwords(self) -> None:
+        """End the sessions whose app password was revoked. Raises UnavailableError."""
+        passwords = self._app_passwords
+        if passwords is not None:
+            for connection in self._context.connections:
+                if isinstance(connection, AdministeredConnection):
+                    connection.stop_if_revoked(passwords.has)
+
+    async def check(self) -> None:
+        """End the sessions of accounts that may not log in any more. Raises UnavailableError."""
+        accounts = self._accounts
+        if isinstance(accounts, EndsSessions):
+            self._stop(accounts.take_ended())
+        elif _identifies(accounts):
+            self._stop(await self._find_refused(accounts))
+
+    async def _find_refused(self, accounts: AccountDirectory) -> frozenset[str]:
+        """Return the users that could not log in now, one question at a time.
+
+        Raises UnavailableError.
+        """
+        refused = set()
+        for user in self._users():
+            try:
+                await accounts.identify(user)
+            except CredentialsError:
+                refused.add(user)
+        return frozenset(refused)
+
+    def _users(self) -> set[str]:
+        """Return the users who are logged in, with or without their maildrop yet."""
+        return {each.user for each in self._context.connections if _is_session(each) and each.user}
+
+    def _stop(self, users: frozenset[str]) -> None:
+        if users:
+            for connection in self._context.connections:
+                if isinstance(connection, AdministeredConnection):
+                    connection.stop_if_changed(users)
+
+
+@contextlib.asynccontextmanager
+async def watching_accounts(context: ServerContext) -> AsyncIterator[None]:
+    """Check the accounts while the block runs."""
+    task = asyncio.create_task(AccountWatch(context).run())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def _identifies(accounts: object) -> TypeGuard[AccountDirectory]:
+    """Return whether a source can be asked again and again if an account may log in."""
+    if not getattr(accounts, "can_be_watched", True):
+        return False
+    identify = getattr(type(accounts), "identify", None)
+    return identify not in (None, PasswordOnlyAccounts.identify)
+
+
+def _is_session(connection: object) -> TypeGuard[AdministeredConnection]:
+    return isinstance(connection, AdministeredConnection)

@@ -1,0 +1,151 @@
+"""Removes old mail once an hour, if configured. RFC 2449 section 6.7.
+
+Of several nodes with one store, one does so each hour.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from restante.auth.interfaces import UnavailableError
+from restante.server.log.removal_log import LoggedRemoval, RemovalLog
+from restante.storage.interfaces import (
+    BusyError,
+    ClaimsRounds,
+    FindsExpired,
+    PartlyExpiredError,
+    StoreError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from structlog.typing import FilteringBoundLogger
+
+    from restante.auth.interfaces import ListsAccounts
+    from restante.storage.interfaces import ExpiredMessage, Expires
+
+ROUND = 60 * 60  # seconds
+DAY = 24 * 60 * 60  # seconds
+LONGEST = 10 * 60  # seconds for one maildrop, whose disk may hang
+
+
+class MailExpiry:
+    """Expires the mail of all accounts; `days` holds for those without their own.
+
+    Attributes:
+        complete: the last round processed every maildrop, but those that were in use.
+        applies: at least one account has days, as far as the last round found out.
+    """
+
+    def __init__(  # noqa: PLR0913  # the last two have defaults
+        self,
+        store: Expires,
+        accounts: ListsAccounts,
+        days: int | None,
+        log: FilteringBoundLogger,
+        *,
+        pause: float = ROUND,
+        longest: float = LONGEST,
+    ) -> None:
+        """`pause`: seconds between two checks. `longest`: seconds for one maildrop."""
+        self._pause = pause
+        self._longest = longest
+        self._store = store
+        self._accounts = accounts
+        self._days = days
+        self._log = log
+        self._removals = RemovalLog(log)
+        self.complete = True
+        self.applies = days is not None
+
+    async def run(self) -> None:
+        """Remove what is due, again and again, until cancelled."""
+        while True:
+            try:
+                if await self._claim():
+                    await self._remove()
+            except Exception:  # noqa: BLE001  # no other code would restart the loop
+                self._log.exception("incident", what="old mail is left until the next round")
+            await asyncio.sleep(self._pause)
+
+    async def _remove(self) -> None:
+        async for user, removed in self.expire_all(dry_run=False):
+            self._log.info(
+                "expired",
+                user=user,
+                messages=len(removed),
+                octets=sum(message.octets for message in removed),
+            )
+            await self._removals.note(
+                [
+                    LoggedRemoval(message.uid, message.octets, time.time() - message.days * DAY)
+                    for message in removed
+                ],
+                user=user,
+                by="expiry",
+            )
+
+    async def expire_all(
+        self, *, dry_run: bool
+    ) -> AsyncIterator[tuple[str, Sequence[ExpiredMessage]]]:
+        """Remove what is due, unless it is a dry run, and tell it user by user.
+
+        A maildrop that is locked or unreadable is skipped until the next time.
+        """
+        self.complete = True
+        try:
+            async for accounts in self._accounts.list_accounts():
+                pairs = ((name, self._days if days is None else days) for name, days in accounts)
+                limits = {name: days for name, days in pairs if days is not None}
+                self.applies |= bool(limits)
+                for name in await self._find(limits):
+                    due = await self._expire(name, limits[name], dry_run=dry_run)
+                    if due:
+                        yield name, due
+        except (UnavailableError, StoreError) as error:
+            self.complete = False
+            self._log.warning("trouble", error=str(error), code="SYS/TEMP")
+
+    async def _claim(self) -> bool:
+        """Return whether this node does the next round."""
+        if not isinstance(self._store, ClaimsRounds):
+            return True
+        try:
+            return await self._store.claim_round("expire", self._pause * 0.9)
+        except StoreError as error:
+            self._log.warning("trouble", error=str(error), code="SYS/TEMP")
+            return False
+
+    async def _find(self, limits: Mapping[str, int]) -> Sequence[str]:
+        """Return the users to process, each with its days: those with old mail, if that is known.
+
+        Raises StoreError.
+        """
+        if isinstance(self._store, FindsExpired):
+            return await self._store.find_expired(limits)
+        return list(limits)
+
+    async def _expire(self, user: str, days: int, *, dry_run: bool) -> Sequence[ExpiredMessage]:
+        """Return what went from a maildrop. What goes wrong keeps no other one from its turn."""
+        try:
+            async with asyncio.timeout(self._longest):
+                return await self._store.expire(user, days, dry_run=dry_run)
+        except TimeoutError:
+            self.complete = False
+            reason = f"the disk did not respond within {self._longest:g} seconds"
+            self._log.warning("not_expired", user=user, reason=reason)
+            return ()
+        except BusyError as error:
+            self._log.info("not_expired", user=user, reason=str(error))
+            return ()
+        except StoreError as error:
+            self.complete = False
+            self._log.warning("not_expired", user=user, reason=str(error))
+            return error.removed if isinstance(error, PartlyExpiredError) else ()
+        except Exception:  # noqa: BLE001  # the other maildrops continue
+            self.complete = False
+            self._log.exception("incident", user=user, what="old mail is left")
+            return ()

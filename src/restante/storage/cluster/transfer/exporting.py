@@ -1,0 +1,159 @@
+"""Export: mail from the cluster into another store, user by user, while the cluster serves it.
+
+No lease is taken: what a client removes during an export goes with the next run. The target
+remembers which unique-ids were exported, so a run only exports the difference.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from restante.storage.cluster.check.problems import HIDDEN, KEPT
+from restante.storage.cluster.transfer.transfer import (
+    TransferCounts,
+    batches,
+    cluster_errors,
+    read_body,
+)
+from restante.storage.interfaces import StoredMessage, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    import asyncpg
+
+    from restante.storage.cluster.bodies import ObjectBodies
+    from restante.storage.cluster.database import Database
+
+MOST_OCTETS = 16 * 1024 * 1024  # of a batch, unless it is one message
+PATIENCE = 60.0  # seconds for a query, and what its octets need beyond that
+SLOWEST = 1_000_000  # octets per second that PostgreSQL sends at least
+PAGE = 10_000  # boxes in one query
+
+OWNERS = "select id, owner from box where id > $1 order by id limit $2"
+LIST = """
+select m.number, m.uid, m.octets, m.stored, m.arrived, m.object
+from box b left join message m on m.box = b.id where b.owner = $1 order by m.number
+"""
+CONTENTS = """
+select c.number, c.content from body c join box b on b.id = c.box
+where b.owner = $1 and c.number = any ($2)
+"""
+
+
+class ExportTarget(Protocol):
+    """One user's mail in another store, locked. All methods block, and raise StoreError."""
+
+    @property
+    def uids(self) -> Collection[str]:
+        """The unique-ids of the messages that were exported, even if they are gone there."""
+
+    def add(self, messages: Sequence[StoredMessage]) -> None:
+        """Put messages in, after those that are there. On return they are durable."""
+
+    def remove(self, uids: Collection[str]) -> int:
+        """Remove messages that were exported, unless the target is in use. Return how many."""
+
+    def close(self) -> None:
+        """Unlock it."""
+
+
+async def list_owners(database: Database, report: Callable[[str], None]) -> list[str]:
+    """Return the owners of all boxes. Raises StoreError.
+
+    `report` is called with each owner whose mail is on its way to another database.
+    """
+    owners: list[str] = []
+    last = 0
+    while rows := await database.fetch(OWNERS, last, PAGE, patience=PATIENCE):
+        for row in rows:
+            if row["owner"].startswith(KEPT):
+                continue
+            if row["owner"].startswith(HIDDEN):
+                owner = row["owner"].removeprefix(HIDDEN)
+                report(f"{owner}: the mail is being moved; end that with `pop3 store move`")
+            else:
+                owners.append(row["owner"])
+        last = rows[-1]["id"]
+    return owners
+
+
+class MaildropExport:
+    """The export of one user's mail.
+
+    `open_target` blocks, and raises BusyError and StoreError. `report` is called with what could
+    not be exported, in words.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        bodies: ObjectBodies | None,
+        open_target: Callable[[str], ExportTarget],
+        owner: str,
+        report: Callable[[str], None],
+    ) -> None:
+        self.counts = TransferCounts()
+        self._database = database
+        self._bodies = bodies
+        self._open_target = open_target
+        self._owner = owner
+        self._report = report
+
+    async def run(self, patience: float) -> None:  # noqa: ARG002  # a target does not wait
+        """Export the difference. Raises BusyError, StoreError, ClusterError."""
+        with cluster_errors():
+            rows = await self._database.fetch(LIST, self._owner, patience=PATIENCE)
+            if not rows:  # not even that of an empty box
+                raise StoreError("the maildrop is not in this database")
+        messages = [row for row in rows if row["number"] is not None]
+        target = await asyncio.to_thread(self._open_target, self._owner)
+        try:
+            await self._export(messages, target)
+        finally:
+            await asyncio.to_thread(target.close)
+        self.counts.maildrops = 1
+
+    async def _export(self, rows: Sequence[asyncpg.Record], target: ExportTarget) -> None:
+        known = set(target.uids)
+        here = {row["uid"] for row in rows}
+        self.counts.present = len(known & here)
+        if gone := known - here:
+            self.counts.removed = await asyncio.to_thread(target.remove, gone)
+        for batch in batches([row for row in rows if row["uid"] not in known], MOST_OCTETS):
+            messages = await self._read(batch)
+            await asyncio.to_thread(target.add, messages)
+            self.counts.added += len(messages)
+            self.counts.octets += sum(message.octets for message in messages)
+
+    async def _read(self, rows: Sequence[asyncpg.Record]) -> list[StoredMessage]:
+        """Return messages that are still there and can be read. Raises ClusterError."""
+        inline = [row for row in rows if row["object"] is None]
+        octets = sum(row["stored"] for row in inline)
+        with cluster_errors():
+            found = await self._database.fetch(
+                CONTENTS,
+                self._owner,
+                [row["number"] for row in inline],
+                patience=PATIENCE + octets / SLOWEST,
+            )
+        contents = {row["number"]: row["content"] for row in found}
+        messages = []
+        for row in rows:
+            content = contents.get(row["number"])
+            if row["object"] is not None:
+                content = await self._read_object(row)
+            if content is not None:
+                arrived = row["arrived"].timestamp()
+                messages.append(StoredMessage(row["uid"], content, row["octets"], arrived))
+        return messages
+
+    async def _read_object(self, row: asyncpg.Record) -> bytes | None:
+        """Return a body outside, None if it cannot be read: the others continue."""
+        try:
+            return await read_body(self._bodies, row)
+        except StoreError as error:
+            self.counts.problems += 1
+            self._report(f"{self._owner}: message {row['uid']}: {error}")
+            return None

@@ -1,0 +1,295 @@
+"""The move of one owner's mail to another database. It can be killed at any moment and run again.
+
+The box is hidden in the source, copied, and made known in the target. One row of the directory
+decides where the mail is. Until the move ends, deliveries are deferred and logins get [SYS/TEMP].
+Each step is one transaction that names the move by its random id. So a run that stood still while
+another one ended the move changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from typing import TYPE_CHECKING, NamedTuple
+
+from restante.storage.cluster.bodies import new_name
+from restante.storage.cluster.check.problems import KEPT
+from restante.storage.cluster.errors import MovedError
+from restante.storage.cluster.settings import FIRST
+from restante.storage.cluster.transfer.transfer import batches, read_body
+from restante.storage.interfaces import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import asyncpg
+
+    from restante.storage.cluster.database import Database
+    from restante.storage.cluster.shards import Shard
+
+PATIENCE = 60.0  # seconds for a call, and what its octets need beyond that
+SLOWEST = 1_000_000  # octets per second that PostgreSQL reads at least
+MOST_OCTETS = 4 * 1024 * 1024  # of a batch, unless it is one message
+MOST_UIDS = 10_000  # of imported messages in one call
+MOST_DELETED = 5_000  # messages in one call
+
+BEGIN = "select * from begin_move($1, $2, $3)"
+HIDE = "select hide_box($1, $2, $3, $4)"
+HIDDEN = """
+select m.move from moved m join box b on b.owner = hidden_owner(m.owner)
+where m.owner = $1 and m.part = 'source'
+"""
+PREPARE = "select prepare_box($1, $2, $3)"
+STATE = """
+select b.id, b.last_number, b.quota_octets, b.quota_messages,
+    i.last_number as last_imported, i.opened,
+    (select count(*) from message m where m.box = b.id) as messages
+from box b left join import_box i on i.box = b.id where b.owner = hidden_owner($1)
+"""
+LAST = "select max(number) from message where box = $1"
+LIST = """
+select number, uid, octets, stored, arrived, object from message
+where box = $1 and ($2::bigint is null or number > $2) order by number
+"""
+CONTENTS = "select number, content from body where box = $1 and number = any ($2)"
+COLUMNS = ("number", "uid", "octets", "stored", "arrived")
+NOTE = "insert into removed (object) select unnest($1::text[])"
+COPY = "select copy_many($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+IMPORTED = "select uid from imported where box = $1 and uid > $2 order by uid limit $3"
+COPY_IMPORTED = "select copy_imported($1, $2, $3)"
+END_COPY = "select end_copy($1, $2, $3, $4, $5, $6, $7, $8)"
+DECIDE = "select decide_move($1, $2, $3)"
+IS_CURRENT = "select exists (select from directory where owner = $1 and move = $2)"
+OPEN = "select open_moved_box($1, $2)"
+ABANDON = "select abandon_move($1, $2)"
+CLEAR = "select clear_box($1, $2, $3)"
+END = "select end_move($1, $2)"
+
+
+async def move_mail(
+    shards: Mapping[str, Shard],
+    owner: str,
+    target: str,
+    on_progress: Callable[[int, int], object],
+    patience: float,
+) -> bool:
+    """Move an owner's mail, and then the removed messages that are kept, which have their own box.
+
+    Returns False if all is there already. The arguments and errors are those of `Move`.
+    """
+    moved = await Move(shards, owner, target, on_progress).run(patience)
+    if any([await shard.store.has(KEPT + owner) for shard in shards.values()]):
+        moved |= await Move(shards, KEPT + owner, target, on_progress).run(patience)
+    return moved
+
+
+class _Plan(NamedTuple):
+    """A move that has begun: its id, where the mail comes from, and whether it is decided."""
+
+    id: uuid.UUID
+    source: str
+    is_decided: bool
+
+
+class Move:
+    """A move of an owner's mail. `on_progress` gets the messages copied, and all messages."""
+
+    def __init__(
+        self,
+        shards: Mapping[str, Shard],
+        owner: str,
+        target: str,
+        on_progress: Callable[[int, int], object] = lambda _copied, _all: None,
+    ) -> None:
+        self._shards = shards
+        self._owner = owner
+        self._target = target
+        self._on_progress = on_progress
+
+    async def run(self, patience: float) -> bool:
+        """Move the mail, or end the move that has begun; return False if it is there already.
+
+        Waits at most `patience` seconds for a session to end. Raises BusyError, StoreError: the
+        same move can be run again, or taken back by a move to the source.
+        """
+        target = self._find_shard(self._target).database
+        stale = await self._find_hidden(target)
+        plan = await self._begin()
+        if plan is None:
+            if stale is not None:  # of a run that stood still until its move was taken back
+                await target.fetch(OPEN, self._owner, stale, patience=PATIENCE)
+            return False
+        source = self._find_shard(plan.source)
+        try:
+            await self._move(source, plan, patience)
+        except StoreError:
+            with contextlib.suppress(StoreError):
+                await self._give_up(source.database, plan)
+            raise
+        return True
+
+    async def _move(self, source: Shard, plan: _Plan, patience: float) -> None:
+        if not plan.is_decided:
+            await self._hide(source, plan, patience)
+            await self._copy(source, plan)
+            await self._decide(plan)
+        if not await self._open(plan):
+            await self._copy(source, plan)
+            if not await self._open(plan):
+                raise MovedError("the copy is not complete")
+        await self._clear(source.database, plan)
+        first = self._shards[FIRST].database
+        await first.fetch(END, self._owner, plan.id, patience=PATIENCE)
+
+    def _find_shard(self, name: str) -> Shard:
+        if name not in self._shards:
+            raise StoreError(f"cluster.shards.{name} is missing in the configuration")
+        return self._shards[name]
+
+    async def _begin(self) -> _Plan | None:
+        first = self._shards[FIRST].database
+        row = await first.fetchrow(
+            BEGIN, self._owner, uuid.uuid4(), self._target, patience=PATIENCE
+        )
+        if row is None or row["move"] is None:
+            return None
+        return _Plan(row["move"], row["source"], row["shard"] == self._target)
+
+    async def _find_hidden(self, database: Database) -> uuid.UUID | None:
+        """Return the id of the move for which the owner's box is hidden, if it is a source."""
+        row = await database.fetchrow(HIDDEN, self._owner, patience=PATIENCE)
+        return row["move"] if row else None
+
+    async def _hide(self, source: Shard, plan: _Plan, patience: float) -> None:
+        """Hide the box in the source, unless an earlier run has. Raises BusyError, StoreError."""
+        hidden = await self._find_hidden(source.database)
+        if hidden == plan.id:
+            return
+        if hidden is not None:  # as above
+            await source.database.fetch(OPEN, self._owner, hidden, patience=PATIENCE)
+        maildrop = await source.store.acquire(self._owner, patience)
+        try:
+            await source.database.fetch(
+                HIDE, self._owner, maildrop.token, plan.id, self._target, patience=PATIENCE
+            )
+        finally:
+            maildrop.release()
+
+    async def _copy(self, source: Shard, plan: _Plan) -> None:
+        """Copy the hidden box, from where an earlier run has ended."""
+        target = self._shards[self._target]
+        row = await target.database.fetchrow(
+            PREPARE, self._owner, plan.id, plan.source, patience=PATIENCE
+        )
+        state = await source.database.fetchrow(STATE, self._owner, patience=PATIENCE)
+        if row is None or state is None:
+            raise MovedError("another run has ended this move")
+        last = await target.database.fetchrow(LAST, row[0], patience=PATIENCE)
+        rows = await source.database.fetch(
+            LIST, state["id"], last[0] if last else None, patience=PATIENCE
+        )
+        copied = state["messages"] - len(rows)
+        for batch in batches(rows, MOST_OCTETS):
+            await self._copy_batch(source, target, plan, state["id"], batch)
+            copied += len(batch)
+            self._on_progress(copied, state["messages"])
+        await self._copy_imported(source.database, target.database, plan, state["id"])
+        await target.database.fetch(
+            END_COPY, self._owner, plan.id, state["messages"], state["last_number"],
+            state["last_imported"], state["opened"], state["quota_octets"],
+            state["quota_messages"], patience=PATIENCE,
+        )  # fmt: skip
+
+    async def _copy_batch(
+        self,
+        source: Shard,
+        target: Shard,
+        plan: _Plan,
+        box: int,
+        rows: Sequence[asyncpg.Record],
+    ) -> None:
+        patience = PATIENCE + sum(row["stored"] for row in rows) / SLOWEST
+        inside = [row["number"] for row in rows if row["object"] is None]
+        found = await source.database.fetch(CONTENTS, box, inside, patience=patience)
+        contents = {row["number"]: row["content"] for row in found}
+        if len(contents) < len(inside):
+            raise MovedError("another run has ended this move")
+        objects: list[str | None] = []
+        for row in rows:
+            if row["object"] is not None:
+                contents[row["number"]] = await read_body(source.bodies, row)
+            outside = target.bodies is not None and row["stored"] > target.inline
+            objects.append(new_name() if outside else None)
+        await self._put(target, rows, objects, contents)
+        await target.database.fetch(
+            COPY,
+            self._owner,
+            plan.id,
+            *(
+                [row[key] for row in rows]
+                for key in ("number", "uid", "octets", "stored", "arrived")
+            ),
+            objects,
+            [
+                contents[row["number"]] if name is None else None
+                for row, name in zip(rows, objects, strict=True)
+            ],
+            patience=patience,
+        )
+
+    async def _put(
+        self,
+        target: Shard,
+        rows: Sequence[asyncpg.Record],
+        objects: Sequence[str | None],
+        contents: Mapping[int, bytes],
+    ) -> None:
+        """Write the bodies outside, each noted before that as one to be deleted."""
+        names = [name for name in objects if name is not None]
+        if not names or target.bodies is None:
+            return
+        await target.database.fetch(NOTE, names, patience=PATIENCE)
+        for row, name in zip(rows, objects, strict=True):
+            if name is not None:
+                await target.bodies.put(
+                    name, contents[row["number"]], owner=self._owner, arrived=row["arrived"]
+                )
+
+    async def _copy_imported(
+        self, source: Database, target: Database, plan: _Plan, box: int
+    ) -> None:
+        """Copy which messages were imported, so that a later import adds none again."""
+        last = ""
+        while rows := await source.fetch(IMPORTED, box, last, MOST_UIDS, patience=PATIENCE):
+            uids = [row["uid"] for row in rows]
+            await target.fetch(COPY_IMPORTED, self._owner, plan.id, uids, patience=PATIENCE)
+            last = uids[-1]
+
+    async def _decide(self, plan: _Plan) -> None:
+        first = self._shards[FIRST].database
+        row = await first.fetchrow(DECIDE, self._owner, plan.id, self._target, patience=PATIENCE)
+        if row is None or not row[0]:
+            raise MovedError("another run has taken this move back")
+
+    async def _give_up(self, source: Database, plan: _Plan) -> None:
+        """End what this run has done since another run has ended the move, if one has."""
+        first = self._shards[FIRST].database
+        row = await first.fetchrow(IS_CURRENT, self._owner, plan.id, patience=PATIENCE)
+        if row and not row[0]:
+            for database in (source, self._shards[self._target].database):
+                await database.fetch(ABANDON, self._owner, plan.id, patience=PATIENCE)
+
+    async def _open(self, plan: _Plan) -> bool:
+        """Let logins and deliveries into the target; return False if its copy is not complete."""
+        target = self._shards[self._target].database
+        row = await target.fetchrow(OPEN, self._owner, plan.id, patience=PATIENCE)
+        return bool(row and row[0])
+
+    async def _clear(self, source: Database, plan: _Plan) -> None:
+        """Delete what is left in the source, some messages at a time."""
+        left = True
+        while left:
+            row = await source.fetchrow(
+                CLEAR, self._owner, plan.id, MOST_DELETED, patience=PATIENCE
+            )
+            left = bool(row and row[0])

@@ -1,0 +1,457 @@
+"""Logging in by an OpenLDAP server which the test starts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import pytest
+import structlog
+
+from restante.auth.interfaces import CredentialsError, UnavailableError
+from restante.delivery.recipients import AccountRecipients, find
+from restante.protocol.secret import Secret
+from restante.protocol.server.settings import Identity
+from restante.quota import Quota
+from restante.server import config_check
+from restante.server.config import loader
+from support.authority import root_file
+from support.other_user import public_folder
+from support.programs import need_module
+from support.slapd import Slapd, need_slapd
+
+need_module("ldap")
+import ldap  # noqa: E402
+
+from restante.auth.ldap import accounts as ldap_accounts  # noqa: E402
+from restante.auth.ldap.accounts import LdapAuthenticator, LdapSearch  # noqa: E402
+from restante.auth.ldap.directory import LdapServer  # noqa: E402
+from restante.auth.ldap.replies import refusal_reason  # noqa: E402
+
+T = TypeVar("T")
+
+BASE = "ou=people,dc=example,dc=com"
+SERVICE = "cn=restante,dc=example,dc=com"
+PASSWORD = Secret(b"hunter2")
+USER_DN = f"uid={{user}},{BASE}"
+SEARCH = LdapSearch(
+    base=BASE,
+    logins="(&(objectClass=inetOrgPerson)(mail={user})(!(title=locked)))",
+    mail="(&(objectClass=inetOrgPerson)(mail={user}))",
+    name="uid",
+    attributes={"expire_days": "employeeNumber", "allow_nets": "roomNumber"},
+)
+
+LDIF = f"""\
+dn: dc=example,dc=com
+objectClass: dcObject
+objectClass: organization
+dc: example
+o: Example
+
+dn: ou=people,dc=example,dc=com
+objectClass: organizationalUnit
+ou: people
+
+dn: {SERVICE}
+objectClass: organizationalRole
+objectClass: simpleSecurityObject
+cn: restante
+userPassword: hunter2
+
+dn: cn=policy,dc=example,dc=com
+objectClass: organizationalRole
+objectClass: pwdPolicy
+cn: policy
+pwdAttribute: userPassword
+pwdMustChange: TRUE
+
+dn: cn=strict,dc=example,dc=com
+objectClass: organizationalRole
+objectClass: pwdPolicy
+cn: strict
+pwdAttribute: userPassword
+pwdLockout: TRUE
+pwdMaxFailure: 3
+
+"""
+
+PERSON = f"""\
+dn: uid={{0}},{BASE}
+objectClass: inetOrgPerson
+uid: {{0}}
+cn: {{0}}
+sn: {{0}}
+mail: {{0}}@example.com
+userPassword: secret
+"""
+PEOPLE = {
+    "ann": "mail: ann.alias@example.com\nemployeeNumber: 30\nroomNumber: 192.0.2.0/24\n",
+    "shut": "title: locked\n",
+    "odd": "uid: second\n",
+    "a*(b)": "",
+    "many": "employeeNumber: many\n",
+    "guessed": "pwdPolicySubentry: cn=strict,dc=example,dc=com\n",
+    "reset": "pwdReset: TRUE\n",
+}
+
+
+@pytest.fixture(scope="module")
+def directory() -> Iterator[Slapd]:
+    need_slapd()
+    with public_folder() as folder:
+        made = Slapd(folder)
+        made.add(LDIF + "\n".join(PERSON.format(name) + more for name, more in PEOPLE.items()))
+        made.start()
+        yield made
+        made.stop()
+
+
+def made(directory: Slapd, search: LdapSearch = SEARCH, **server: Any) -> LdapAuthenticator:
+    given: dict[str, Any] = {"uri": directory.uri, "bind_dn": SERVICE, "bind_password": PASSWORD}
+    return LdapAuthenticator(LdapServer(**(given | server)), search)
+
+
+def ask(accounts: LdapAuthenticator, work: Callable[[LdapAuthenticator], Awaitable[T]]) -> T:
+    async def closing() -> T:
+        async with contextlib.aclosing(accounts):
+            return await work(accounts)
+
+    return asyncio.run(closing())
+
+
+def log_in(accounts: LdapAuthenticator, user: str, password: bytes = b"secret") -> Identity:
+    return ask(accounts, lambda each: each.verify(user, Secret(password)))
+
+
+def refusal(accounts: LdapAuthenticator, user: str, password: bytes = b"secret") -> str:
+    with pytest.raises(CredentialsError, match="wrong name or password") as caught:
+        log_in(accounts, user, password)
+    return caught.value.reason
+
+
+ANN = Identity("ann", expire_days=30, networks=("192.0.2.0/24",))
+
+
+@pytest.mark.parametrize("user", ["ann@example.com", "Ann@Example.com", "ann.alias@example.com"])
+def test_login_by_a_search_and_a_bind(directory: Slapd, user: str) -> None:
+    """The entry that the search finds names the account, and has its settings."""
+    assert log_in(made(directory), user) == ANN
+
+
+@pytest.mark.parametrize("user", ["ann", "Ann", "a*(b)"])
+def test_login_by_a_template(directory: Slapd, user: str) -> None:
+    """A template gives the DN without a search. The name of the account is in lower case."""
+    search = LdapSearch(user_dn=USER_DN)
+    assert log_in(made(directory, search, bind_dn=""), user) == Identity(user.lower())
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "reason"),
+    [
+        ("ann@example.com", b"wrong", "wrong password"),
+        ("ann@example.com", b"", "no name or no password"),
+        ("ann@example.com", b"secret\0", "wrong password"),
+        ("ann@example.com", b"\xff", "wrong password"),
+        ("nobody@example.com", b"secret", "unknown name"),
+        ("shut@example.com", b"secret", "unknown name"),
+        ("", b"secret", "unknown name"),
+        ("*", b"secret", "unknown name"),
+        ("ann*", b"secret", "unknown name"),
+        ("ann@example.com)(uid=*", b"secret", "unknown name"),
+        ("*)(|(mail=ann@example.com", b"secret", "unknown name"),
+        ("ann@example.com\\", b"secret", "unknown name"),
+        ("ann@example.com\\2a", b"secret", "unknown name"),
+        ("ann\0@example.com", b"secret", "unknown name"),
+        ("ann\udc80@example.com", b"secret", "unknown name"),
+        ("a*)(b)", b"secret", "unknown name"),
+    ],
+)
+def test_search_that_a_name_cannot_change(
+    directory: Slapd, user: str, password: bytes, reason: str
+) -> None:
+    """implied/no-user-enumeration: a name is data in a filter, and an empty password is wrong."""
+    assert refusal(made(directory), user, password) == reason
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        f"ann,{BASE}", "ann+cn=ann", "ann,ou=people", "ann\\", "ann\\2c", 'ann"', "#616e6e", " ann",
+        "ann ", "a\u00adnn", "\uff41nn", "ann\0", "",
+    ],
+)  # fmt: skip
+def test_template_that_a_name_cannot_change(directory: Slapd, user: str) -> None:
+    """A name is data in a DN, and another spelling of a name gives no second account."""
+    refusal(made(directory, LdapSearch(user_dn=USER_DN), bind_dn=""), user)
+
+
+def test_template_of_active_directory() -> None:
+    """A template without "=" is a name, in which nothing is escaped."""
+    assert ldap_accounts.fill("{user}@ad.example.com", "o'neil+x", dn=True) == (
+        "o'neil+x@ad.example.com"
+    )
+    assert ldap_accounts.fill("(cn={local})", "a*b@example.com") == "(cn=a\\2ab)"
+    assert ldap_accounts.fill("(cn={local})(d={domain})", "ann") == "(cn=ann)(d=)"
+
+
+def test_locked_by_too_many_failures(directory: Slapd) -> None:
+    """The log says what the password policy has decided."""
+    accounts = made(directory)
+    reasons = [refusal(accounts, "guessed@example.com", b"wrong") for _ in range(4)]
+    assert reasons[:2] == ["wrong password"] * 2
+    assert reasons[-1] == "the account is locked"
+    assert refusal(accounts, "guessed@example.com") == "the account is locked"
+
+
+def test_password_that_must_be_changed(directory: Slapd) -> None:
+    """A password that the administrator has reset does not log in."""
+    assert refusal(made(directory), "reset@example.com") == "the password must be changed first"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ("52e", "wrong password"),
+        ("533", "the account is disabled"),
+        ("775", "the account is locked"),
+    ],
+)
+def test_reasons_of_active_directory(data: str, reason: str) -> None:
+    """The number in Active Directory's text says why a bind was refused."""
+    info = f"80090308: LdapErr: DSID-0C090439, comment: AcceptSecurityContext error, data {data}, v"
+    assert refusal_reason(ldap.INVALID_CREDENTIALS({"desc": "x", "info": info})) == reason
+
+
+@pytest.mark.parametrize(
+    ("search", "text"),
+    [
+        (LdapSearch(base="ou=nowhere,dc=example,dc=com"), "No such object"),
+        (LdapSearch(base=BASE, logins="(mail={user})(", mail="("), "filter"),
+        (LdapSearch(base=BASE, logins="(nothing={user})", mail="x"), "no account at all"),
+        (LdapSearch(base=BASE, logins="(sn={user})", name="mail"), "mail has 2 values, not one"),
+        (LdapSearch(base=BASE, logins="(|(sn={user})(sn=odd))", name="sn"), "several entries"),
+        (
+            LdapSearch(base=BASE, logins="(sn=many)", attributes={"expire_days": "employeeNumber"}),
+            "expire_days must be a whole number",
+        ),
+    ],
+)
+def test_wrong_settings(directory: Slapd, search: LdapSearch, text: str) -> None:
+    """A filter or attribute that does not work names the fault, and proves nothing."""
+    with pytest.raises(UnavailableError) as caught:
+        log_in(made(directory, search), "ann")
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("server", "text"),
+    [
+        ({"bind_password": Secret(b"wrong-hunter2")}, f"{SERVICE} cannot bind: wrong password"),
+        ({"bind_dn": "", "bind_password": Secret(b"")}, "No such object"),
+        ({"uri": "ldapi://%2Fnowhere"}, "Can't contact LDAP server"),
+        ({"uri": "ldap://127.0.0.1:1"}, "Can't contact LDAP server"),
+    ],
+)
+def test_directory_that_cannot_be_asked(
+    directory: Slapd, server: dict[str, Any], text: str
+) -> None:
+    """The error says why, and does not show the password."""
+    with pytest.raises(UnavailableError) as caught:
+        log_in(made(directory, **server), "ann@example.com")
+    assert text in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_tls_to_the_directory(directory: Slapd, tmp_path: Path, *, trusted: bool) -> None:
+    """StartTLS verifies the certificate, by the authority that is configured."""
+    ca_file = root_file(tmp_path) if trusted else None
+    uri = f"ldap://127.0.0.1:{directory.port}"
+    accounts = made(directory, uri=uri, start_tls=True, ca_file=ca_file)
+    if trusted:
+        assert log_in(accounts, "ann@example.com") == ANN
+        return
+    with pytest.raises(UnavailableError, match="certificate"):
+        log_in(accounts, "ann@example.com")
+
+
+def test_tls_to_another_name(directory: Slapd, tmp_path: Path) -> None:
+    """A certificate for another host is rejected; to libldap, localhost is this host's name."""
+    uri = f"ldap://localhost:{directory.port}"
+    accounts = made(directory, uri=uri, start_tls=True, ca_file=root_file(tmp_path))
+    with pytest.raises(UnavailableError, match="check its certificate"):
+        log_in(accounts, "ann@example.com")
+
+
+def test_directory_that_was_away(directory: Slapd) -> None:
+    """After a restart of the directory, the next login succeeds, in spite of idle connections."""
+    login = "ann@example.com", Secret(b"secret")
+
+    async def log_in_again(accounts: LdapAuthenticator) -> None:
+        assert await accounts.verify(*login) == ANN
+        directory.stop()
+        with pytest.raises(UnavailableError):
+            await accounts.verify(*login)
+        directory.start()
+        assert await accounts.verify(*login) == ANN
+        directory.stop()
+        directory.start()
+        assert await accounts.verify(*login) == ANN
+
+    ask(made(directory), log_in_again)
+
+
+def test_silent_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory that accepts connections and says nothing costs 5 seconds."""
+    monkeypatch.setattr(ldap_accounts, "PATIENCE", 0.05)
+
+    async def wait() -> None:
+        ended = asyncio.Event()
+
+        async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+            ended.set()
+
+        listening = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+        port = listening.sockets[0].getsockname()[1]
+        server = LdapServer(f"ldap://127.0.0.1:{port}", bind_dn=SERVICE, bind_password=Secret(b"x"))
+        async with listening:
+            with pytest.raises(UnavailableError):
+                await LdapAuthenticator(server, SEARCH).verify("ann", Secret(b"secret"))
+            await ended.wait()
+
+    asyncio.run(wait())
+
+
+def test_mail_for_accounts_in_a_directory(directory: Slapd) -> None:
+    """Mail is accepted for a locked account, too, and rejected for an unknown name."""
+
+    async def deliver(accounts: LdapAuthenticator) -> list[str | None]:
+        recipients = AccountRecipients(accounts)
+        names = (
+            "Ann+x@example.com",
+            "ann.alias@example.com",
+            "shut@example.com",
+            "eve@example.com",
+        )
+        return [await find(recipients, name, "+") for name in names]
+
+    assert ask(made(directory), deliver) == ["ann", "ann", "shut", None]
+
+
+def test_token_of_an_account(directory: Slapd) -> None:
+    """After a token was verified, the entry must be one that can log in."""
+    assert ask(made(directory), lambda each: each.identify("ann@example.com")) == ANN
+    for user in ("shut@example.com", "eve@example.com"):
+        with pytest.raises(CredentialsError):
+            ask(made(directory), functools.partial(LdapAuthenticator.identify, user=user))
+    template = made(directory, LdapSearch(user_dn=USER_DN))
+    with pytest.raises(CredentialsError):
+        ask(template, lambda each: each.identify("ann"))
+
+
+def test_list_of_the_accounts_in_a_directory(directory: Slapd) -> None:
+    """A long list comes in pages, each account once."""
+    search = LdapSearch(base=BASE, mail="(mail={user})", attributes=SEARCH.attributes)
+    people = [PERSON.format(f"p{number}") + "employeeNumber: 7\n" for number in range(1100)]
+    directory.stop()
+    directory.add("\n".join(people))
+    directory.start()
+
+    async def pages(accounts: LdapAuthenticator) -> list[list[tuple[str, int | None]]]:
+        with pytest.raises(UnavailableError, match=r"has 2 values|must be a whole number"):
+            [page async for page in accounts.list_accounts()]
+        only = LdapSearch(base=BASE, mail="(uid=p*)", attributes=SEARCH.attributes)
+        listed = made(directory, only)
+        async with contextlib.aclosing(listed):
+            return [list(page) async for page in listed.list_accounts()]
+
+    found = ask(made(directory, search), pages)
+    assert [len(page) for page in found] == [1000, 100]
+    assert len({pair for page in found for pair in page}) == 1100
+    assert found[0][0][1] == 7
+
+
+class SlowDirectory(LdapAuthenticator):
+    """A directory whose answers take the given times; pauses are noted, and not made."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(LdapServer("ldap://127.0.0.1"), SEARCH)
+        self.now = 0.0
+        self.answers: list[tuple[float, bool]] = []
+        self.paused: list[float] = []
+        monkeypatch.setattr(ldap_accounts, "now", lambda: self.now)
+        monkeypatch.setattr(ldap_accounts, "pause", self._pause)
+
+    async def _pause(self, seconds: float) -> None:
+        self.paused.append(round(seconds, 3))
+
+    async def _call(self, user: str, work: object) -> Any:
+        seconds, refused = self.answers.pop(0)
+        self.now += seconds
+        if refused:
+            raise CredentialsError
+        return ANN
+
+
+def test_refusals_take_the_time_of_a_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal ends no sooner than the slowest of the last logins, at most a second."""
+    slow = SlowDirectory(monkeypatch)
+    slow.answers = [(0.3, False), (0.1, False), (0.01, True), (7, False), (0.01, True)]
+    while slow.answers:
+        with contextlib.suppress(CredentialsError):
+            asyncio.run(slow.verify("ann", Secret(b"secret")))
+    assert slow.paused == [0.29, 0.99]
+
+
+def test_quota_in_a_directory(directory: Slapd) -> None:
+    """The quota of an account is that of its entry."""
+    search = dataclasses.replace(SEARCH, attributes={"quota_messages": "employeeNumber"})
+
+    async def quotas(accounts: LdapAuthenticator) -> list[Quota]:
+        assert await accounts.owner("ann@example.com") == "ann"
+        return [await accounts.own_quota(name) for name in ("ann", "shut", "eve")]
+
+    found = ask(made(directory, search), quotas)
+    assert found == [Quota(messages=30), Quota(), Quota()]
+
+
+def test_configuration_with_a_directory(directory: Slapd, tmp_path: Path) -> None:
+    """`pop3 config check` asks the directory, and names what is wrong with a setting."""
+    (tmp_path / "password").write_text("hunter2\n")
+    file = tmp_path / "restante.toml"
+    settings = f"""
+[mail]
+folder = "."
+[accounts]
+ldap = "{directory.uri}"
+[ldap]
+bind_dn = "{SERVICE}"
+bind_password_file = "password"
+filter = "(&(mail={{user}})(!(uid=odd)))"
+"""
+    log = structlog.wrap_logger(None, processors=[_drop])
+    found = []
+    for base in (BASE, "ou=peeple,dc=example,dc=com"):
+        file.write_text(f'{settings}base = "{base}"\n')
+        found += config_check.find_problems(loader.load(file, {}), log)
+    assert found == ["accounts: LDAP: No such object; correct [ldap] or the directory"]
+
+
+def test_configuration_without_a_search(directory: Slapd) -> None:
+    """Without a search, a bind shows whether the directory answers."""
+    search = LdapSearch(user_dn=USER_DN)
+    ask(made(directory, search, bind_dn=""), LdapAuthenticator.try_source)
+    with pytest.raises(UnavailableError, match="Can't contact"):
+        ask(made(directory, search, uri="ldapi://%2Fnowhere"), LdapAuthenticator.try_source)
+
+
+def _drop(*_: object) -> NoReturn:
+    raise structlog.DropEvent

@@ -1,0 +1,131 @@
+"""The table of accounts that a cluster has of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+
+from restante.auth.interfaces import CredentialsError, UnavailableError
+from restante.auth.sql import cluster_accounts as postgresql_accounts
+from restante.auth.sql.cluster_accounts import CHECK, LIST, QUERY, AccountTable, KnownAccountError
+from restante.protocol.secret import Secret
+from restante.protocol.server.settings import Identity
+from support.cluster import Cluster, execute
+from support.passwords import quick_hash
+from support.postgresql import accounts_in
+
+HASH = quick_hash(b"secret")
+
+
+@pytest.fixture
+def dsn(cluster: Cluster) -> Iterator[Secret]:
+    made = cluster.new_database()
+    yield made
+    cluster.drop(made)
+
+
+async def names(table: AccountTable) -> list[str]:
+    return [row["name"] async for row in table.rows()]
+
+
+def test_changes(dsn: Secret) -> None:
+    """An account is added once, changed, locked and removed."""
+
+    async def work() -> None:
+        table = AccountTable(dsn)
+        await table.add("ann", HASH)
+        with pytest.raises(KnownAccountError):
+            await table.add("ann", HASH)
+        assert (await table.exists("ann"), await table.exists("bob")) == (True, False)
+        changes = table.set_password, "another"
+        assert [await changes[0](name, changes[1]) for name in ("ann", "bob")] == [True, False]
+        assert [await table.set_locked(name, locked=True) for name in ("ann", "bob")] == [
+            True, False,
+        ]  # fmt: skip
+        (row,) = await execute(dsn, "select name, password, locked from account")
+        assert tuple(row) == ("ann", "another", True)
+        assert [await table.remove(name) for name in ("ann", "bob")] == [True, False]
+
+    asyncio.run(work())
+
+
+def test_names(dsn: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long list comes in pages, in order."""
+    monkeypatch.setattr(postgresql_accounts, "PAGE", 3)
+
+    async def work() -> None:
+        table = AccountTable(dsn)
+        assert await names(table) == []
+        await execute(dsn, "insert into account select 'u' || n, 'x' from generate_series(1, 8) n")
+        assert await names(table) == [f"u{number}" for number in range(1, 9)]
+
+    asyncio.run(work())
+
+
+def test_without_tables(cluster: Cluster) -> None:
+    """Without its tables, an error says what to do."""
+    empty = cluster.new_database(empty=True)
+    with pytest.raises(UnavailableError, match="run `pop3 store init`"):
+        asyncio.run(AccountTable(empty).exists("ann"))
+    cluster.drop(empty)
+
+
+@pytest.mark.parametrize("address", ["postgresql://:hunter2@/x?host=/nowhere", "x"])
+def test_without_database(address: str) -> None:
+    """An error of the connection shows no password."""
+    with pytest.raises(UnavailableError) as caught:
+        asyncio.run(AccountTable(Secret(address.encode())).exists("ann"))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_logins(dsn: Secret) -> None:
+    """Accounts of the table log in, in whatever case; locked ones only get mail."""
+
+    async def work() -> None:
+        await execute(
+            dsn,
+            "insert into account (name, password, locked, login_delay, expire_days)"
+            f" values ('ann', '{HASH}', false, 60, 7), ('old', '{HASH}', true, null, null)",
+        )
+        made = accounts_in(dsn, QUERY, CHECK, 60, list_all=LIST)
+        async with contextlib.aclosing(made) as accounts:
+            ann = Identity("ann", login_delay=60, expire_days=7)
+            assert await accounts.verify("Ann", Secret(b"secret")) == ann
+            with pytest.raises(CredentialsError) as caught:
+                await accounts.verify("old", Secret(b"secret"))
+            assert caught.value.reason == "locked by nologin"
+            assert await accounts.owner("old") == "old"
+            assert [page async for page in accounts.list_accounts()] == [
+                [("ann", 7), ("old", None)]
+            ]
+
+    asyncio.run(work())
+
+
+def test_remembered_login_of_a_changed_account(dsn: Secret) -> None:
+    """A change at any node counts at the next login: the hash is compared each time."""
+
+    async def work() -> None:
+        table = AccountTable(dsn)
+        await table.add("ann", HASH)
+        login = "ann", Secret(b"secret")
+        made = accounts_in(dsn, QUERY, CHECK, 60)
+        async with contextlib.aclosing(made) as accounts:
+            await accounts.verify(*login)
+            cached = accounts.cached_login(*login)
+            assert cached is not None
+            assert await cached == Identity("ann")
+            await table.set_locked("ann", locked=True)
+            cached = accounts.cached_login(*login)
+            assert cached is not None
+            assert await cached is None
+            await table.set_locked("ann", locked=False)
+            await table.set_password("ann", quick_hash(b"another"))
+            cached = accounts.cached_login(*login)
+            assert cached is not None
+            assert await cached is None
+
+    asyncio.run(work())

@@ -1,0 +1,354 @@
+"""IMAP as a destination: Debian's Dovecot, and a double for servers that misbehave."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import itertools
+import json
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from imapclient import IMAPClient
+
+from fetch.destinations.contract import *  # noqa: F403
+from fetch.destinations.contract import LETTER, OTHER, deliver, opened, prepare, settle, source
+from fetch.destinations.imap_double import GmailHandler, ImapHandler, odd_server, serving
+from restante.fetch.destinations.imap.address import parse_imap_url
+from restante.fetch.destinations.imap.destination import ImapDestination
+from restante.fetch.destinations.message_digest import NormalDigest
+from restante.fetch.interfaces import (
+    Content,
+    DeliveryInDoubtError,
+    DestinationUnavailableError,
+    MessageRefusedError,
+    Settled,
+)
+from restante.fetch.spool import Spool
+from support.dovecot import imap_server
+from support.other_user import public_folder
+
+PASSWORD = "secret"
+_users = itertools.count(1)
+
+
+class ImapPlace:
+    """The INBOX of a user of its own."""
+
+    exact = True
+
+    def __init__(self, port: int, state: Path, user: str) -> None:
+        self.port, self.state, self.user = port, state, user
+
+    def destination(self, more: str = "INBOX") -> ImapDestination:
+        url = f"imap://{self.user}@127.0.0.1:{self.port}/{more}"
+        spool = Spool(str(self.state / "spool"))
+        return ImapDestination(url, parse_imap_url(url), spool, lambda: PASSWORD)
+
+    @contextlib.contextmanager
+    def reader(self, folder: str = "INBOX") -> Iterator[IMAPClient]:
+        with IMAPClient("127.0.0.1", self.port, ssl=False) as client:
+            client.login(self.user, PASSWORD)
+            client.select_folder(folder)
+            yield client
+
+    def messages(self, folder: str = "INBOX") -> list[bytes]:
+        with self.reader(folder) as client:
+            found = client.fetch(client.search(), ["BODY.PEEK[]"])
+        return [found[uid][b"BODY[]"] for uid in sorted(found)]
+
+    def remove_all(self) -> None:
+        with self.reader() as client:
+            client.delete_messages(client.search())
+            client.expunge()
+
+    def carries(self, message: bytes) -> bool:
+        lone = b"\r" in message.replace(b"\r\n", b"")
+        return b"\0" not in message and not lone
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with public_folder() as folder, imap_server(folder, PASSWORD) as (_, port):
+        yield port
+
+
+@pytest.fixture
+def place(port: int, tmp_path: Path) -> ImapPlace:
+    return ImapPlace(port, tmp_path, f"user{next(_users)}")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [b"Subject: a\r\n\r\nNUL\0\r\n", b"Subject: a\r\n\r\na lone\rCR\r\n", LETTER.rstrip()],
+    ids=["NUL", "CR", "no line end"],
+)
+def test_changed_octets_are_recognized(place: ImapPlace, message: bytes) -> None:
+    """A message whose odd octets the server changes is known to be there all the same."""
+    destination = opened(place)
+    [token] = deliver(destination, message)
+    destination.close()
+    assert len(place.messages()) == 1
+    assert settle(place, token) is Settled.HERE
+
+
+def test_other_mail_is_not_taken_for_it(place: ImapPlace) -> None:
+    """Mail that came meanwhile does not count as the message in doubt."""
+    destination = opened(place)
+    [token] = prepare(destination, LETTER)[1]
+    with place.reader() as client:
+        client.append("INBOX", OTHER)
+        client.append("INBOX", LETTER.replace(b"hello", b"hullo"))
+    destination.close()
+    assert settle(place, token) is Settled.NOT_HERE
+
+
+def test_date_and_flags(place: ImapPlace) -> None:
+    """A message is unread, and has the date at which the first server received it."""
+    received = b"Received: from a by b; Fri, 20 Nov 2026 10:11:12 +0000\r\n"
+    message = received + LETTER
+    destination = opened(place)
+    draft = destination.start(source())
+    draft.write(message)
+    draft.finish(Content(len(message), "", message.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"))
+    destination.prepare([draft])
+    destination.deliver(draft)
+    destination.close()
+    with place.reader() as client:
+        [found] = client.fetch(client.search(), ["INTERNALDATE", "FLAGS"]).values()
+    assert b"\\Seen" not in found[b"FLAGS"]
+    assert found[b"INTERNALDATE"].strftime("%d %b") == "20 Nov"
+
+
+def test_missing_folder(place: ImapPlace) -> None:
+    """A missing folder is named, or made where the URL says so; its name may have any letter."""
+    with pytest.raises(DestinationUnavailableError, match="Entwürfe"):
+        opened_at(place, "Entw%C3%BCrfe")
+    destination = opened_at(place, "Entw%C3%BCrfe?create=true")
+    deliver(destination, LETTER)
+    destination.close()
+    assert place.messages("Entwürfe") == [LETTER]
+
+
+def opened_at(place: ImapPlace, more: str) -> ImapDestination:
+    destination = place.destination(more)
+    try:
+        destination.open()
+    except DestinationUnavailableError:
+        destination.close()
+        raise
+    return destination
+
+
+def test_new_folder_of_the_same_name(place: ImapPlace) -> None:
+    """Where the folder was made anew, the message is in doubt, or is not there."""
+    destination = opened_at(place, "Work?create=true")
+    [token] = prepare(destination, LETTER)[1]
+    destination.close()
+    with place.reader() as client:
+        client.delete_folder("Work")
+        client.create_folder("Work")
+    again = opened_at(place, "Work")
+    validity = again.settle(token)
+    again.close()
+    assert validity in {Settled.UNKNOWN, Settled.NOT_HERE}
+
+
+def test_wrong_password(place: ImapPlace) -> None:
+    """A rejected login is unavailable, and the error has no password."""
+    url = f"imap://ann@127.0.0.1:{place.port}/INBOX"
+    spool = Spool(str(place.state / "spool"))
+    destination = ImapDestination(url, parse_imap_url(url), spool, lambda: "wrong-password")
+    with pytest.raises(DestinationUnavailableError, match="rejected the login") as caught:
+        destination.open()
+    destination.close()
+    assert "wrong-password" not in str(caught.value)
+
+
+def test_ended_session(place: ImapPlace, port: int) -> None:
+    """A session that the server ended while nothing was sent is begun anew."""
+    destination = opened(place)
+    session = destination._session  # type: ignore[attr-defined]  # noqa: SLF001
+    session._shut_down()  # noqa: SLF001
+    deliver(destination, LETTER)
+    destination.close()
+    assert place.messages() == [LETTER]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (b"a\r\nb\r\n", b"a\nb"),
+        (b"a\0b", b"a\x80b"),
+        (b"a\r\n\r\nb", b"a\n\nb\n\n"),
+    ],
+)
+def test_normal_digest(one: bytes, other: bytes) -> None:
+    """Line ends and NUL octets that servers change do not change the digest, in any pieces."""
+    digests = set()
+    for octets, size in itertools.product((one, other), (1, 2, 100)):
+        digest = NormalDigest()
+        for start in range(0, len(octets), size):
+            digest.feed(octets[start : start + size])
+        digests.add(digest.hexdigest())
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("imaps://ann:pw@host/INBOX", r"ann:\*\*\*@host.*password"),
+        ("imaps://host/INBOX", "names no user"),
+        ("imaps://ann@host/INBOX?make=true", "create=true"),
+        ("imaps://ann@host:port/", "for example imaps://"),
+    ],
+)
+def test_invalid_url(url: str, reason: str) -> None:
+    """An invalid URL is rejected with what to write, and without its password."""
+    with pytest.raises(ValueError, match=reason):
+        parse_imap_url(url)
+
+
+def test_user_with_domain() -> None:
+    """A user may be a mail address; a folder may have a slash."""
+    found = parse_imap_url("imaps://ann@example.com@mail.example.com/Lists/dev")
+    assert (found.user, found.host, found.port, found.folder) == (
+        "ann@example.com", "mail.example.com", 993, "Lists/dev",
+    )  # fmt: skip
+
+
+def accept_then(answer: bytes | None) -> Callable[[Any, bytes], None]:
+    def append(handler: ImapHandler, tag: bytes) -> None:
+        handler.take_literal(len(LETTER))
+        if answer is None:
+            handler.connection.shutdown(socket.SHUT_RDWR)
+        else:
+            handler.say(answer.replace(b"TAG", tag))
+
+    return append
+
+
+@pytest.mark.parametrize(
+    ("append", "kind"),
+    [
+        (lambda handler, tag: handler.say(tag + b" NO [OVERQUOTA] full"), "unavailable"),
+        (lambda handler, tag: handler.say(tag + b" NO [TRYCREATE] no folder"), "unavailable"),
+        (lambda handler, tag: handler.say(tag + b" NO too large"), "refused"),
+        (lambda handler, tag: handler.say(b"* BYE restart"), "unavailable"),
+        (accept_then(b"TAG NO virus"), "refused"),
+        (accept_then(b"TAG NO [UNAVAILABLE] later"), "unavailable"),
+        (accept_then(b"TAG BAD what"), "unavailable"),
+        (accept_then(b"* BYE restart"), "doubt"),
+        (accept_then(None), "doubt"),
+        (accept_then(b"* 1 EXISTS\r\nTAG OK [APPENDUID 7 4] done"), "here"),
+    ],
+)
+def test_odd_servers(append: Callable[[Any, bytes], None], kind: str, tmp_path: Path) -> None:
+    """Rejections, trouble and doubt differ by what the server says, and when."""
+    with odd_server(append) as port:
+        destination = opened(ImapPlace(port, tmp_path, "ann"))
+        try:
+            deliver(destination, LETTER)
+            outcome = "here"
+        except DeliveryInDoubtError:
+            outcome = "doubt"
+        except DestinationUnavailableError:
+            outcome = "unavailable"
+        except MessageRefusedError:
+            outcome = "refused"
+        finally:
+            destination.close()
+    assert outcome == kind
+
+
+NAMED = b"Message-ID: <1@example.com>\r\n" + LETTER
+
+
+@pytest.fixture
+def gmail(tmp_path: Path) -> Iterator[tuple[ImapPlace, type[GmailHandler]]]:
+    folders: dict[bytes, dict[int, bytes]] = {b"INBOX": {}, b"[Gmail]/All Mail": {}}
+    with serving(GmailHandler, folders=folders) as (port, handler):
+        yield ImapPlace(port, tmp_path, "ann"), handler
+
+
+def test_gmail_message_that_was_moved(gmail: tuple[ImapPlace, type[GmailHandler]]) -> None:
+    """At Gmail a message in doubt is found where a reader has moved it, and another is not."""
+    place, handler = gmail
+    destination = opened(place)
+    [token] = deliver(destination, NAMED)
+    [other] = prepare(destination, NAMED + b"more\r\n")[1]
+    [unnamed] = deliver(destination, LETTER)
+    destination.close()
+    handler.folders[b"INBOX"].clear()
+    assert settle(place, token) is Settled.HERE
+    assert settle(place, other) is Settled.NOT_HERE
+    assert settle(place, unnamed) is Settled.NOT_HERE
+
+
+def test_numbers_of_appended_messages(gmail: tuple[ImapPlace, type[GmailHandler]]) -> None:
+    """APPENDUID says where the next message comes; STATUS, which may lag, is not asked again."""
+    place, handler = gmail
+    destination = opened(place)
+    first, second, third = deliver(destination, NAMED, NAMED, LETTER)
+    [fourth] = prepare(destination, LETTER)[1]
+    destination.close()
+    assert [json.loads(token)[:2] for token in (first, second, third, fourth)] == [
+        [7, 4], [7, 5], [7, 6], [7, 7],
+    ]  # fmt: skip
+    assert handler.commands.count(b"STATUS") == 2
+    handler.folders[b"INBOX"].pop(5)
+    handler.folders[b"[Gmail]/All Mail"].pop(6)
+    assert settle(place, third) is Settled.HERE
+    assert settle(place, fourth) is Settled.NOT_HERE
+
+
+def test_numbers_that_are_old(
+    gmail: tuple[ImapPlace, type[GmailHandler]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that was idle is asked again, and begun anew if the server has ended it."""
+    place, handler = gmail
+    monkeypatch.setattr("restante.fetch.destinations.imap.destination.FRESH", 0)
+    destination = place.destination()
+    destination.open()
+    deliver(destination, LETTER)
+    destination._session._shut_down()  # type: ignore[union-attr]  # noqa: SLF001
+    deliver(destination, OTHER)
+    destination.close()
+    assert list(handler.folders[b"INBOX"].values()) == [LETTER, OTHER]
+
+
+def test_token_of_an_older_version(gmail: tuple[ImapPlace, type[GmailHandler]]) -> None:
+    """A token without a Message-ID, as older versions wrote it, is settled by the folder."""
+    place, _ = gmail
+    destination = opened(place)
+    [token] = deliver(destination, NAMED)
+    destination.close()
+    assert settle(place, json.dumps(json.loads(token)[:4])) is Settled.HERE
+
+
+def test_token(tmp_path: Path) -> None:
+    """A token is sent as OAuth requires it, and never in an error."""
+    sent = []
+
+    class TokenServer(ImapHandler):
+        capabilities = b" AUTH=XOAUTH2"
+
+        def answer(self, tag: bytes, word: bytes, command: bytes) -> bytes | None:
+            if word == b"AUTHENTICATE":
+                self.say(b"+ ")
+                sent.append(base64.b64decode(self.rfile.readline()))
+                return b"NO rejected"
+            return super().answer(tag, word, command)
+
+    with serving(TokenServer) as (port, _):
+        url = f"imap://ann@127.0.0.1:{port}/INBOX"
+        spool = Spool(str(tmp_path))
+        made = ImapDestination(url, parse_imap_url(url), spool, None, lambda: "the-token")
+        with pytest.raises(DestinationUnavailableError, match="rejected the login") as caught:
+            made.open()
+        made.close()
+    assert sent == [b"user=ann\1auth=Bearer the-token\1\1"]
+    assert "the-token" not in str(caught.value)

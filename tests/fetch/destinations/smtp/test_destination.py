@@ -1,0 +1,467 @@
+"""SMTP and LMTP as destinations, with servers of all kinds."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fetch.destinations.contract import *  # noqa: F403
+from fetch.destinations.contract import LETTER, OTHER, deliver, opened, prepare, source, write
+from fetch.destinations.smtp_double import CLOSE, HANG, SmtpDouble, smtp_double
+from restante.fetch.destinations.smtp.accepted_recipients import KEPT, AcceptedRecipients
+from restante.fetch.destinations.smtp.address import parse_smtp_url
+from restante.fetch.destinations.smtp.destination import SmtpDestination
+from restante.fetch.destinations.smtp.login import Login
+from restante.fetch.destinations.smtp.session import SmtpDeadlines
+from restante.fetch.interfaces import (
+    DeliveryInDoubtError,
+    DestinationUnavailableError,
+    MessageRefusedError,
+    NotDeliveredError,
+    Settled,
+)
+
+SOON = SmtpDeadlines(
+    open=0.3, reply=0.3, stall=0.3, final=0.3, commands=0.5, slowest=1_000_000_000, quit=0.3
+)
+
+
+class SmtpPlace:
+    """A double of a server."""
+
+    exact = False
+
+    def __init__(self, double: SmtpDouble, state: Path) -> None:
+        self.double = double
+        self.state = state
+        self.made: list[SmtpDestination] = []
+
+    def destination(
+        self,
+        settings: str = "rcpt=ann@example.com",
+        login: Login | None = None,
+        deadlines: SmtpDeadlines | None = None,
+        *,
+        hold: bool = False,
+        envelope: str = "",
+        addresses: dict[str, str] | None = None,
+    ) -> SmtpDestination:
+        scheme = "lmtp:" if self.double.lmtp else "smtp://"
+        url = f"{scheme}127.0.0.1:{self.double.port}?{settings}"
+        address = replace(parse_smtp_url(url, envelope, addresses), hold=hold)
+        made = SmtpDestination(url, address, str(self.state), login, deadlines)
+        self.made.append(made)
+        return made
+
+    def close(self) -> None:
+        for destination in self.made:
+            destination.close()
+
+    def messages(self) -> list[bytes]:
+        return [each.octets.partition(b"\r\n")[2] for each in self.double.received]
+
+    def remove_all(self) -> None:
+        self.double.received.clear()
+
+    def carries(self, message: bytes) -> bool:
+        return message.endswith(b"\r\n")
+
+
+@pytest.fixture(params=["smtp", "lmtp"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SmtpPlace]:
+    with (
+        smtp_double(lmtp=request.param == "lmtp") as double,
+        contextlib.closing(SmtpPlace(double, tmp_path)) as place,
+    ):
+        yield place
+
+
+@pytest.fixture
+def lmtp(tmp_path: Path) -> Iterator[SmtpPlace]:
+    with smtp_double(lmtp=True) as double, contextlib.closing(SmtpPlace(double, tmp_path)) as place:
+        yield place
+
+
+@pytest.fixture
+def smtp(tmp_path: Path) -> Iterator[SmtpPlace]:
+    with smtp_double() as double, contextlib.closing(SmtpPlace(double, tmp_path)) as place:
+        yield place
+
+
+def test_no_quit_before_the_journal(place: SmtpPlace) -> None:
+    """A delivery ends with the reply to the final dot; one session serves several messages."""
+    destination = opened(place)
+    deliver(destination, LETTER, OTHER)
+    assert b"QUIT" not in place.double.verbs
+    destination.close()
+    assert place.double.verbs.count(b"QUIT") == 1
+    assert place.double.sessions == 1
+
+
+def test_trace_field(place: SmtpPlace) -> None:
+    """A message begins with the field by which Sieve drops a double."""
+    destination = opened(place)
+    deliver(destination, LETTER)
+    destination.close()
+    [received] = place.double.received
+    assert received.octets == b"X-Restante-Fetch: %b\r\n" % source(0).fetch_id.encode() + LETTER
+
+
+def _only(place: SmtpPlace, destination: SmtpDestination, message: bytes = LETTER) -> None:
+    """Deliver one message, and disconnect."""
+    destination.open()
+    try:
+        draft = write(destination, message, 0)
+        destination.prepare([draft])
+        destination.deliver(draft)
+    finally:
+        destination.close()
+
+
+@pytest.mark.parametrize(
+    ("header", "sender"),
+    [
+        (b"Return-Path: <bob@example.org>\r\n", b"<bob@example.org>"),
+        (b"Return-Path: bob@example.org\r\n", b"<bob@example.org>"),
+        (b"Return-Path: <bob@example.org> (added by mx)\r\n", b"<bob@example.org>"),
+        (b"Return-Path: <a@example.org>\r\nReturn-Path: <b@example.org>\r\n", b"<a@example.org>"),
+        (b"Return-Path: <>\r\n", b"<>"),
+        (b"Return-Path: <bob>\r\n", b"<>"),
+        (b"Return-Path: <bob@example.org> SIZE=1\r\n", b"<bob@example.org>"),
+        (b"Return-Path: bob@example.org SIZE=1\r\n", b"<>"),
+        (b"Return-Path: <bob@ex\rample.org>\r\n", b"<>"),
+        (b"Return-Path: <\xff@example.org>\r\n", b"<>"),
+        (b"Return-Path: <%b@example.org>\r\n" % (b"b" * 400), b"<>"),
+        (b"From: bob@example.org\r\n", b"<>"),
+    ],
+)
+def test_envelope_sender(place: SmtpPlace, header: bytes, sender: bytes) -> None:
+    """The sender is that of Return-Path; where that has no usable address, it is empty."""
+    _only(place, place.destination(), header + b"Subject: a\r\n\r\nhello\r\n")
+    [mail] = [line for line in place.double.lines if line.startswith(b"MAIL")]
+    assert mail.split()[1] == b"FROM:" + sender
+
+
+def test_sender_setting(place: SmtpPlace) -> None:
+    """A sender in the URL replaces that of the message, for servers that require their own."""
+    _only(place, place.destination("rcpt=ann@example.com&sender=me@example.com"))
+    assert place.double.received[0].mail.startswith(b"MAIL FROM:<me@example.com>")
+
+
+@pytest.mark.parametrize(
+    ("features", "message", "parameters"),
+    [
+        ([], LETTER, b""),
+        ([b"SIZE 1000"], LETTER, b" SIZE=%d" % (52 + len(LETTER))),
+        ([b"SIZE"], LETTER, b" SIZE=%d" % (52 + len(LETTER))),
+        ([b"8BITMIME"], LETTER, b""),
+        ([b"8BITMIME"], LETTER + b"\xe9\r\n", b" BODY=8BITMIME"),
+        ([b"SMTPUTF8"], LETTER + b"\xe9\r\n", b""),
+    ],
+)
+def test_parameters(
+    place: SmtpPlace, features: list[bytes], message: bytes, parameters: bytes
+) -> None:
+    """Only parameters that the server offers, and the message requires, are sent."""
+    place.double.features = features
+    _only(place, place.destination(), message)
+    assert place.double.received[0].mail == b"MAIL FROM:<>" + parameters
+
+
+UTF8 = "Return-Path: <jörg@example.org>\r\n".encode()
+
+
+def test_smtputf8(place: SmtpPlace) -> None:
+    """Addresses beyond ASCII go to a server with SMTPUTF8."""
+    _only(place, place.destination("rcpt=änn@example.com"), UTF8 + LETTER)
+    [received] = place.double.received
+    assert received.mail.startswith("MAIL FROM:<jörg@example.org>".encode())
+    assert received.mail.endswith(b" SMTPUTF8")
+    assert received.recipients == ["änn@example.com".encode()]
+
+
+def test_no_smtputf8(place: SmtpPlace) -> None:
+    """Without SMTPUTF8 such a sender is left out, and such a recipient rejected."""
+    place.double.features = []
+    _only(place, place.destination(), UTF8 + LETTER)
+    assert place.double.received[0].mail == b"MAIL FROM:<>"
+    with pytest.raises(MessageRefusedError, match="SMTPUTF8"):
+        _only(place, place.destination("rcpt=änn@example.com"), LETTER)
+
+
+def test_too_large(place: SmtpPlace) -> None:
+    """A message beyond the server's SIZE is rejected before it is sent; smaller ones follow."""
+    place.double.features = [b"SIZE 1000"]
+    destination = opened(place)
+    with pytest.raises(MessageRefusedError, match=r"has 1122 octets, and .* accepts at most 1000"):
+        deliver(destination, LETTER + b"x" * 1024 + b"\r\n")
+    assert b"MAIL" not in place.double.verbs
+    deliver(destination, LETTER)
+    destination.close()
+    assert place.messages() == [LETTER]
+
+
+@pytest.mark.parametrize("verb", [b"MAIL", b"RCPT", b"DATA", b"END"])
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (b"550 5.1.1 no", MessageRefusedError),
+        (b"554-first line\r\n554 second line", MessageRefusedError),
+        (b"450 4.2.0 later", NotDeliveredError),
+        (b"421 4.3.2 shutting down", NotDeliveredError),
+        (b"530 5.7.0 authenticate first", NotDeliveredError),
+        (b"552 5.2.2 mailbox full", NotDeliveredError),
+        (b"334 what", NotDeliveredError),
+    ],
+)
+def test_refusals(place: SmtpPlace, verb: bytes, reply: bytes, error: type[Exception]) -> None:
+    """What the server says decides whether the message or the destination has the fault.
+
+    No such reply leaves a doubt, and the next message goes through.
+    """
+    destination = opened(place)
+    place.double.answers[verb] = reply
+    with pytest.raises(error) as caught:
+        deliver(destination, LETTER)
+    assert type(caught.value) is error
+    assert reply.split(b"\r\n")[-1][4:].decode() in str(caught.value)
+    assert place.messages() == []
+    place.double.answers.clear()
+    deliver(destination, OTHER)
+    destination.close()
+    assert place.messages() == [OTHER]
+
+
+@pytest.mark.parametrize(
+    ("verb", "reply"),
+    [
+        (b"MAIL", b"530 5.7.0 Must issue a STARTTLS command first"),
+        (b"MAIL", b"523 5.7.10 Not without protection"),
+        (b"RCPT", b"550 5.7.1 TLS required"),
+        (b"DATA", b"554 Encryption is required"),
+        (b"END", b"554 5.7.1 Message rejected: TLS required"),
+    ],
+)
+def test_a_server_that_requires_tls(smtp: SmtpPlace, verb: bytes, reply: bytes) -> None:
+    """A server that requires TLS does not park mail, and the error says what to add."""
+    destination = opened(smtp)
+    smtp.double.answers[verb] = reply
+    with pytest.raises(NotDeliveredError, match="requires TLS: add tls=yes to the URL"):
+        deliver(destination, LETTER)
+
+
+@pytest.mark.parametrize("verb", [b"MAIL", b"RCPT", b"DATA"])
+@pytest.mark.parametrize("end", [CLOSE, HANG, b"what", b"x" * 100_000, b"250-a\r\n" * 20_000])
+def test_lost_before_the_dot(place: SmtpPlace, verb: bytes, end: bytes) -> None:
+    """A session that ends before the final dot has delivered nothing, and is replaced."""
+    destination = place.destination(deadlines=SOON)
+    destination.open()
+    place.double.answers[verb] = end
+    with pytest.raises(NotDeliveredError):
+        deliver(destination, LETTER)
+    place.double.answers.clear()
+    deliver(destination, OTHER)
+    destination.close()
+    assert place.messages() == [OTHER]
+
+
+@pytest.mark.parametrize("end", [CLOSE, HANG, b"what"])
+def test_lost_behind_the_dot(place: SmtpPlace, end: bytes) -> None:
+    """A session that ends behind the final dot leaves a doubt, and is replaced."""
+    destination = place.destination(deadlines=SOON)
+    destination.open()
+    place.double.answers[b"END"] = end
+    with pytest.raises(DeliveryInDoubtError, match="may have delivered"):
+        deliver(destination, LETTER)
+    place.double.answers.clear()
+    deliver(destination, OTHER)
+    destination.close()
+    assert place.messages() == [OTHER]
+
+
+def test_idle_session(place: SmtpPlace) -> None:
+    """A session that the server ended meanwhile is replaced without a word."""
+    for ending in (CLOSE, b"421 4.4.2 idle"):
+        destination = opened(place)
+        place.double.answers[b"MAIL"] = _once(ending, place.double)
+        deliver(destination, LETTER)
+        destination.close()
+    assert place.messages() == [LETTER, LETTER]
+
+
+def _once(answer: bytes, double: SmtpDouble) -> Callable[[bytes], bytes]:
+    def say(_: bytes) -> bytes:
+        double.answers.clear()
+        return answer
+
+    return say
+
+
+def test_early_refusal(smtp: SmtpPlace) -> None:
+    """A server that rejects and hangs up in the middle of a message is understood."""
+    smtp.double.answers[b"DATA"] = b"354 go on\r\n552 5.3.4 too big"
+    smtp.double.answers[b"BODY"] = CLOSE
+    with pytest.raises((MessageRefusedError, DestinationUnavailableError)) as caught:
+        _only(smtp, smtp.destination(deadlines=SOON), LETTER + b"x\r\n" * 5_000_000)
+    assert not isinstance(caught.value, DeliveryInDoubtError)
+
+
+def test_a_server_that_reads_nothing(place: SmtpPlace) -> None:
+    """A server that accepts no octets of a message is left, and nothing is in doubt."""
+    place.double.answers[b"BODY"] = HANG
+    with pytest.raises(DestinationUnavailableError, match="did not answer in time") as caught:
+        _only(place, place.destination(deadlines=SOON), LETTER + b"x\r\n" * 5_000_000)
+    assert not isinstance(caught.value, DeliveryInDoubtError)
+
+
+@pytest.mark.parametrize("verb", [b"GREETING", b"EHLO", b"LHLO"])
+@pytest.mark.parametrize("answer", [CLOSE, HANG, b"554 no", b"421 busy", b"what"])
+def test_no_session(place: SmtpPlace, verb: bytes, answer: bytes) -> None:
+    """A server that accepts no session is unavailable, whatever it says."""
+    place.double.answers = {b"HELO": b"502 no", verb: answer}
+    destination = place.destination(deadlines=SOON)
+    if (verb == b"LHLO") != place.double.lmtp and verb != b"GREETING":
+        destination.open()
+    else:
+        with pytest.raises(DestinationUnavailableError, match=f"127.0.0.1:{place.double.port}"):
+            destination.open()
+    destination.close()
+
+
+def test_helo(smtp: SmtpPlace) -> None:
+    """A server without EHLO is asked by HELO."""
+    smtp.double.answers[b"EHLO"] = b"500 what"
+    _only(smtp, smtp.destination())
+    assert smtp.double.received[0].mail == b"MAIL FROM:<>"
+
+
+def test_a_slow_quit(place: SmtpPlace) -> None:
+    """A server that does not answer QUIT delays nothing."""
+    place.double.answers[b"QUIT"] = HANG
+    _only(place, place.destination(deadlines=SOON))
+    assert place.messages() == [LETTER]
+
+
+def test_octets_that_drip(place: SmtpPlace) -> None:
+    """The deadline is one for a whole reply, however its octets come."""
+    place.double.drip = 0.05
+    with pytest.raises(DestinationUnavailableError, match="did not answer in time"):
+        place.destination(deadlines=SOON).open()
+
+
+def test_settle_says_there_is_a_doubt(place: SmtpPlace) -> None:
+    """No server knows what it has, so the message comes again, or is held."""
+    destination = opened(place)
+    [token] = prepare(destination, LETTER)[1]
+    assert destination.settle(token) is Settled.UNKNOWN
+    destination.close()
+    destination = place.destination(hold=True)
+    with pytest.raises(MessageRefusedError, match=f"X-Restante-Fetch: {token}"):
+        destination.settle(token)
+
+
+SOME = "rcpt=ann@example.com&rcpt=bob@example.com&rcpt=carl@example.com"
+
+
+def test_all_or_none_before_the_dot(place: SmtpPlace) -> None:
+    """Where one of several recipients is rejected before the message, none gets it."""
+    destination = place.destination(SOME)
+    destination.open()
+    for reply, error in (
+        (b"550 no", MessageRefusedError),
+        (b"450 no", DestinationUnavailableError),
+    ):
+        place.double.answers[b"RCPT"] = _to_bob(reply)
+        with pytest.raises(error, match="bob"):
+            deliver(destination, LETTER)
+    destination.close()
+    assert b"DATA" not in place.double.verbs
+    assert place.messages() == []
+
+
+def _to_bob(reply: bytes) -> Callable[[bytes], bytes]:
+    return lambda line: reply if b"bob" in line else b"250 ok"
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (b"452 full", DestinationUnavailableError),
+        (b"550 no", MessageRefusedError),
+        (CLOSE, DeliveryInDoubtError),
+    ],
+)
+def test_some_accept(lmtp: SmtpPlace, reply: bytes, error: type[Exception]) -> None:
+    """Where some recipients accept a message, the next run sends it only to the others."""
+    lmtp.double.answers[b"END"] = _to_bob(reply)
+    with pytest.raises(error):
+        _only(lmtp, lmtp.destination(SOME, deadlines=SOON))
+    lmtp.double.answers.clear()
+    _only(lmtp, lmtp.destination(SOME))
+    got = [recipient for each in lmtp.double.received for recipient in each.recipients]
+    lost_replies = [b"ann@example.com"] if reply == CLOSE else []  # the double counts a message
+    assert sorted(got + lost_replies) == [
+        b"ann@example.com",
+        b"bob@example.com",
+        b"carl@example.com",
+    ]
+    _only(lmtp, lmtp.destination(SOME))
+    assert len(lmtp.double.received[-1].recipients) == 3
+
+
+def test_the_worst_reason(lmtp: SmtpPlace) -> None:
+    """A message that one recipient rejects for now, and another for good, is tried again."""
+    lmtp.double.answers[b"END"] = lambda recipient: (
+        b"550 no" if b"ann" in recipient else b"452 full"
+    )
+    with pytest.raises(DestinationUnavailableError, match="452 full"):
+        _only(lmtp, lmtp.destination(SOME))
+
+
+def test_multidrop(place: SmtpPlace) -> None:
+    """The address in the named field decides where a message goes; an unknown one goes to rcpt."""
+    destination = place.destination(
+        "rcpt=post@example.com",
+        envelope="X-Original-To",
+        addresses={"Ann@example.org": "ann@local", "@example.net": "@inside.example"},
+    )
+    destination.open()
+    for address in (b"<ann@EXAMPLE.org>", b"Bob@example.net", b"carl@example.org", b"nothing"):
+        deliver(destination, b"X-Original-To: " + address + b"\r\nTo: ann@example.org\r\n\r\n")
+    deliver(destination, b"To: ann@example.org\r\n\r\n")
+    destination.close()
+    post = [b"post@example.com"]
+    got = [received.recipients for received in place.double.received]
+    assert got == [[b"ann@local"], [b"Bob@inside.example"], post, post, post]
+
+
+def test_disk_is_full(place: SmtpPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A draft that cannot be read is never sent half."""
+    destination = opened(place)
+    draft = write(destination, LETTER, 0)
+    monkeypatch.setattr(draft, "chunks", _unreadable)
+    with pytest.raises(DestinationUnavailableError, match="broken disk"):
+        destination.deliver(draft)
+    deliver(destination, OTHER)
+    destination.close()
+    assert place.messages() == [OTHER]
+
+
+def _unreadable() -> Iterator[bytes]:
+    yield b"Subject: half\r\n"
+    raise DestinationUnavailableError("broken disk")
+
+
+def test_old_notes_of_recipients(tmp_path: Path) -> None:
+    """What is known of a message's recipients is removed when nothing asks for it any more."""
+    accepted = AcceptedRecipients(str(tmp_path), "lmtp:here")
+    accepted.add("id", ["ann@example.com"])
+    written = next(tmp_path.iterdir()).stat().st_mtime
+    accepted.remove_old(written + KEPT)
+    assert accepted.find("id") == {"ann@example.com"}
+    accepted.remove_old(written + KEPT + 1)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,89 @@
+"""Log entries in the journal of systemd, by its native protocol."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from restante.server.log import event_log, journal
+from support.live import PATIENCE
+
+
+@pytest.fixture
+def entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """Return the socket of a journal."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as opened:
+        opened.bind(str(tmp_path / "journal"))
+        opened.settimeout(PATIENCE)
+        monkeypatch.setattr(journal, "SOCKET", str(tmp_path / "journal"))
+        yield opened
+
+
+def parse(entry: bytes) -> dict[str, str]:
+    """Return the fields of an entry, as the journal reads them."""
+    fields = {}
+    while entry:
+        name, separator, rest = entry.partition(b"\n")
+        if b"=" in name:
+            name, _, value = name.partition(b"=")
+        else:
+            length = int.from_bytes(rest[:8], "little")
+            value, rest = rest[8 : 8 + length], rest[8 + length :]
+            assert rest[:1] == separator
+            rest = rest[1:]
+        fields[name.decode()] = value.decode()
+        entry = rest
+    return fields
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_fields(
+    tmp_path: Path,
+    entries: socket.socket,
+    monkeypatch: pytest.MonkeyPatch,
+    form: event_log.Format,
+) -> None:
+    """An entry has the line as its message, a priority, and a field for each key."""
+    with (tmp_path / "stream").open("w") as stream:
+        status = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        log, writer = event_log.configure_log(form, stream, threaded=False)
+        log.warning("login_failed", user="ann", address="192.0.2.1", message="forged", priority=0)
+        log.error("incident", what="a\nb=c", **{"_uid": 0, "odd-key": "ü"})
+        log.info("session", user="bob")
+        writer.close()
+        first, second, third = (parse(entries.recv(65_536)) for _ in range(3))
+    assert first.items() >= {"EVENT": "login_failed", "USER": "ann", "PRIORITY": "4"}.items()
+    assert first["ADDRESS"] == "192.0.2.1"
+    assert first["SYSLOG_IDENTIFIER"] == "pop3"
+    assert ("level=warning event=login_failed user=ann" in first["MESSAGE"]) == (form == "text")
+    assert first["MESSAGE"].startswith("{") == (form == "json")
+    assert (second["WHAT"], second["UID"], second["ODD_KEY"]) == ("a\nb=c", "0", "ü")
+    assert (second["PRIORITY"], third["PRIORITY"], third["USER"]) == ("3", "6", "bob")
+    assert (tmp_path / "stream").read_text() == ""
+
+
+@pytest.mark.parametrize("stream", ["", "0:0", "nothing"])
+def test_stderr_is_not_the_journal(
+    tmp_path: Path, entries: socket.socket, monkeypatch: pytest.MonkeyPatch, stream: str
+) -> None:
+    """Where standard error was redirected, lines go there."""
+    monkeypatch.setenv("JOURNAL_STREAM", stream)
+    with (tmp_path / "file").open("w") as file:
+        assert journal.connect_journal(file) is None
+    entries.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        entries.recv(1)
+
+
+def test_no_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal that does not run leaves the log on standard error."""
+    monkeypatch.setattr(journal, "SOCKET", str(tmp_path / "nowhere"))
+    with (tmp_path / "file").open("w") as file:
+        status = os.fstat(file.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        assert journal.connect_journal(file) is None

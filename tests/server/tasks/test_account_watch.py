@@ -1,0 +1,188 @@
+"""Sessions of accounts that were removed, locked or changed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from restante.auth.app_passwords.accounts import AppPasswordAccounts
+from restante.auth.app_passwords.file import AppPasswordFile, create
+from restante.auth.app_passwords.uses import AppPasswordUses
+from restante.auth.interfaces import CredentialsError, UnavailableError
+from restante.auth.locked_accounts import LockedAccounts
+from restante.auth.locked_names import LockedNames
+from restante.auth.password_only import PasswordOnlyAccounts
+from restante.protocol.secret import Secret
+from restante.protocol.server.settings import Identity
+from restante.server.tasks.account_watch import AccountWatch
+from support.command import pop3
+from support.live import Live, serving, wait_until
+from support.passwords import Passwords
+from support.process import Served
+from support.process import serving as serving_process
+from support.workers import log_in
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server with two workers."""
+    with serving_process(tmp_path_factory.mktemp("watch"), "--workers", "2") as server:
+        server.add("ann", "secret")
+        yield server
+
+
+def test_lock(served: Served) -> None:
+    """`pop3 user lock` ends the sessions at all workers; then the password is refused."""
+    before = served.users.read_text()
+    with served.connect() as ann:
+        ann.log_in("ann", "secret")
+        ran = pop3("user", "lock", "ann", "--users", served.users)
+        assert (ran.code, ran.out.split(".")[0]) == (0, "Locked ann")
+        assert ann.read_all() == b""
+    wait_until(lambda: "was removed, locked or changed" in served.log.read_text())
+    with served.connect() as ann:
+        ann.read_line()
+        assert log_in(ann, "ann").startswith(b"-ERR [AUTH]")
+    assert pop3("user", "unlock", "ann", "--users", served.users).code == 0
+    assert served.users.read_text().split() == [line.rstrip(" ") for line in before.split()]
+    with served.connect() as ann:
+        ann.log_in("ann", "secret")
+
+
+def test_still_locked(tmp_path: Path) -> None:
+    """`pop3 user unlock` names another lock, and ends with 1."""
+    users = tmp_path / "users"
+    users.write_text("ann:!$6$salt$x::::::nologin\n")
+    ran = pop3("user", "unlock", "ann", "--users", users)
+    assert (ran.code, "still locked by its hash" in ran.err) == (1, True)
+
+
+class Accounts(Passwords):
+    """Accounts in a database."""
+
+    error: Exception | None = None
+
+    async def identify(self, user: str) -> Identity:
+        if self.error:
+            raise self.error
+        return Identity(user)
+
+
+def check(live: Live) -> None:
+    """Check once, as the server does again and again."""
+    with contextlib.suppress(UnavailableError):
+        live.call(AccountWatch(live.context).check())
+
+
+async def checked(watch: AccountWatch) -> None:
+    """Check the app passwords once, on the loop of the server."""
+    watch.check_app_passwords()
+
+
+async def locks_checked(watch: AccountWatch) -> None:
+    """Check the list of locks once, on the loop of the server."""
+    watch.check_locks()
+
+
+@pytest.mark.parametrize(
+    ("error", "ended"), [(CredentialsError(), True), (UnavailableError(), False)]
+)
+def test_database(error: Exception, ended: bool) -> None:  # a parameter
+    """Sessions of an account that a database refuses end; they go on while it does not answer."""
+    accounts = Accounts()
+    accounts.known["ann"] = "secret"
+    with serving(authenticator=accounts) as live, live.connect() as client:
+        client.log_in("ann", "secret")
+        check(live)
+        assert client.say("NOOP").startswith(b"+OK")
+        accounts.error = error
+        check(live)
+        if ended:
+            assert client.read_all() == b""
+        else:
+            assert client.say("NOOP").startswith(b"+OK")
+
+
+def test_source_with_a_lookup_of_its_own() -> None:
+    """Sessions end where a source of passwords can look accounts up, such as SQL and LDAP."""
+
+    class Database(PasswordOnlyAccounts):
+        locked = False
+
+        async def verify(self, user: str, password: Secret) -> Identity:
+            return Identity(user)
+
+        async def identify(self, user: str) -> Identity:
+            if self.locked:
+                raise CredentialsError
+            return Identity(user)
+
+    accounts = Database()
+    with serving(authenticator=accounts) as live, live.connect() as client:
+        client.log_in("ann", "secret")
+        check(live)
+        assert client.say("NOOP").startswith(b"+OK")
+        accounts.locked = True
+        check(live)
+        assert client.read_all() == b""
+
+
+def test_source_without_a_lookup() -> None:
+    """Sessions go on where the source can only check passwords, such as PAM."""
+
+    class OnlyPasswords(PasswordOnlyAccounts):
+        async def verify(self, user: str, password: Secret) -> Identity:
+            return Identity(user)
+
+    with serving(authenticator=OnlyPasswords()) as live, live.connect() as client:
+        client.log_in("ann", "secret")
+        check(live)
+        assert client.say("NOOP").startswith(b"+OK")
+
+
+def test_locked_name(tmp_path: Path) -> None:
+    """A session ends when its account is locked in the list, also over a source such as PAM."""
+
+    class OnlyPasswords(PasswordOnlyAccounts):
+        async def verify(self, user: str, password: Secret) -> Identity:
+            return Identity(user)
+
+    file = tmp_path / "locks"
+    file.write_text("# locks\n")
+    accounts = LockedAccounts(OnlyPasswords(), LockedNames(file, print, print))
+    with serving(authenticator=accounts) as live, live.connect() as ann, live.connect() as bob:
+        ann.log_in("ann", "secret")
+        bob.log_in("bob", "secret")
+        live.call(locks_checked(AccountWatch(live.context)))
+        assert ann.say("NOOP").startswith(b"+OK")
+        file.write_text("# locks\nann\n")
+        live.call(locks_checked(AccountWatch(live.context)))
+        assert ann.read_all() == b""
+        assert bob.say("NOOP").startswith(b"+OK")
+    with serving(authenticator=accounts) as live, live.connect() as ann:
+        ann.read_line()
+        assert log_in(ann, "ann").startswith(b"-ERR [AUTH]")
+
+
+def test_revoked_app_password(tmp_path: Path) -> None:
+    """A session ends when its app password is removed, and no other session does."""
+    revoked, letters = create("ann", "phone", 0)
+    other, _ = create("ann", "desk", 0)
+    file = tmp_path / "app-passwords"
+    file.write_text(f"# app passwords\n{revoked}\n{other}\n")
+    source = Accounts()
+    source.known |= {"ann": "secret", "bob": "secret"}
+    passwords = AppPasswordFile(file, print, print)
+    accounts = AppPasswordAccounts(cast("Any", source), passwords, AppPasswordUses(file, print))
+    with serving(authenticator=accounts) as live, live.connect() as ann, live.connect() as bob:
+        ann.log_in("ann", letters)
+        bob.log_in("bob", "secret")
+        for left, ended in (f"{revoked}\n{other}\n", False), (f"{other}\n", True):
+            file.write_text(f"# app passwords\n{left}")
+            live.call(checked(AccountWatch(live.context)))
+            assert (ann.say("NOOP") == b"") is ended
+            assert bob.say("NOOP").startswith(b"+OK")

@@ -1,0 +1,86 @@
+"""The sweep of removed messages that were kept, day by day: nothing may end it but the server."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Callable, Collection, Sequence
+
+import pytest
+
+from restante.server.log import event_log
+from restante.server.tasks.deleted_sweep import DeletedSweep
+from restante.storage.interfaces import StoreError
+from restante.storage.removals import DeletedMessage
+from support.thread import PATIENCE
+
+
+class KeepingStore:
+    """A store with removed messages; the first sweeps fail."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.days: list[int] = []
+
+    async def list_deleted(self, owner: str) -> Sequence[DeletedMessage]:
+        return ()
+
+    async def undelete(self, owner: str, uids: Collection[str]) -> Sequence[DeletedMessage]:
+        return ()
+
+    async def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> int:
+        self.days.append(days)
+        if self.errors:
+            raise self.errors.pop(0)
+        report("/srv/mail/bob", "the disk failed")
+        return len(self.days) % 2
+
+
+class SharedKeepingStore(KeepingStore):
+    """A store of several nodes: each second round is another node's."""
+
+    claims = 0
+
+    async def claim_round(self, task: str, seconds: float) -> bool:
+        self.claims += 1
+        return self.claims % 2 == 0
+
+
+def logged(store: KeepingStore, until: Callable[[str], bool]) -> str:
+    """Let the sweep run until the log satisfies, and return what it logged."""
+    log, writer = event_log.configure_log("text", lines := io.StringIO())
+
+    async def run() -> None:
+        task = asyncio.ensure_future(DeletedSweep(store, 7, log, pause=0.01).run())
+        async with asyncio.timeout(PATIENCE):
+            while not until(lines.getvalue()):
+                assert not task.done(), task
+                await asyncio.sleep(0.005)
+        task.cancel()
+
+    asyncio.run(run())
+    writer.close()
+    return lines.getvalue()
+
+
+def test_sweeps_and_problems_are_logged() -> None:
+    """A round that deleted something has its event, and so has a maildrop that was left."""
+    store = KeepingStore()
+    lines = logged(store, lambda text: text.count("deleted_swept") > 1)
+    assert "event=deleted_swept messages=1" in lines
+    assert 'event=not_swept maildrop=/srv/mail/bob reason="the disk failed"' in lines
+    assert set(store.days) == {7}
+
+
+@pytest.mark.parametrize("error", [StoreError("the disk failed"), ValueError("a bug")])
+def test_an_error_ends_one_round(error: Exception) -> None:
+    """After an error, the next round comes."""
+    lines = logged(KeepingStore(error), lambda text: "deleted_swept" in text)
+    assert "event=not_swept" in lines or "event=incident" in lines
+
+
+def test_one_node_sweeps() -> None:
+    """Of several nodes with one store, one sweeps."""
+    store = SharedKeepingStore()
+    logged(store, lambda text: text.count("deleted_swept") > 1)
+    assert len(store.days) == store.claims // 2

@@ -1,0 +1,165 @@
+"""The server's own removal of old mail, hour by hour: nothing may end it but the server."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+import pytest
+
+from restante.auth.interfaces import UnavailableError
+from restante.server.log import event_log
+from restante.server.tasks.expiry import MailExpiry
+from restante.storage.interfaces import BusyError, ExpiredMessage, PartlyExpiredError, StoreError
+from support.thread import PATIENCE
+
+OLD = ExpiredMessage("1.old", 9, 12)
+
+
+class Accounts:
+    """Ann, Bob and Cy, once they can be asked for."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+
+    can_list = True
+
+    async def list_accounts(self) -> AsyncIterator[Sequence[tuple[str, int | None]]]:
+        if self.errors:
+            raise self.errors.pop(0)
+        yield [("ann", None), ("bob", None)]
+        yield [("cy", None)]
+
+
+class Mail:
+    """A store in which something happens in Bob's maildrop, and every other has old mail."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.asked: list[str] = []
+
+    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
+        self.asked.append(owner)
+        if owner == "bob" and self.error:
+            raise self.error
+        return [OLD]
+
+
+def held(
+    mail: Mail, until: Callable[[str], bool], accounts: Accounts | None = None
+) -> tuple[MailExpiry, str]:
+    """Let it run until the log satisfies; return it, and what it logged."""
+    log, writer = event_log.configure_log("text", lines := io.StringIO())
+    made = MailExpiry(mail, accounts or Accounts(), 7, log, pause=0.01)
+
+    async def run() -> None:
+        task = asyncio.ensure_future(made.run())
+        async with asyncio.timeout(PATIENCE):
+            while not until(lines.getvalue()):
+                assert not task.done(), task
+                await asyncio.sleep(0.005)
+        task.cancel()
+
+    asyncio.run(run())
+    writer.close()
+    return made, lines.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (BusyError("a session"), 'level=info event=not_expired user=bob reason="a session"'),
+        (
+            StoreError("no way in", path="/srv/mail/bob"),
+            'level=warning event=not_expired user=bob reason="no way in: /srv/mail/bob"',
+        ),
+        (RuntimeError("a detail"), "level=error event=incident user=bob"),
+    ],
+)
+def test_expiry_continues_after_error(error: Exception, line: str) -> None:
+    """known-bug/exception-text: an error in one maildrop is logged, and the others are still
+    expired.
+    """
+    made, log = held(Mail(error), lambda log: "user=cy" in log)
+    assert line in log
+    assert "event=expired user=ann messages=1 octets=12" in log
+    assert made.complete is isinstance(error, BusyError)
+
+
+def test_what_went_before_a_removal_failed_is_told_too() -> None:
+    """If a removal fails half way, the log counts the messages that were removed."""
+    error = PartlyExpiredError("in part", [OLD, OLD])
+    made, log = held(Mail(error), lambda log: "user=cy" in log)
+    assert 'level=warning event=not_expired user=bob reason="in part"' in log
+    assert "event=expired user=bob messages=2 octets=24" in log
+    assert not made.complete
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [(RuntimeError("a detail"), "a detail"), (UnavailableError("no file"), "event=trouble")],
+)
+def test_failed_round_is_logged(error: Exception, line: str) -> None:
+    """known-bug/exception-text: a round that fails is logged, and the next one follows."""
+    made, log = held(Mail(), lambda log: "user=cy" in log, Accounts(error))
+    assert line in log
+    assert made.complete
+
+
+class SharedMail(Mail):
+    """A store of several nodes: it knows that only Bob has old mail, and grants some rounds."""
+
+    def __init__(self, *claims: bool | Exception) -> None:
+        super().__init__()
+        self.claims = list(claims)
+
+    async def find_expired(self, days: Mapping[str, int]) -> Sequence[str]:
+        return [name for name in days if name == "bob"]
+
+    async def claim_round(self, task: str, seconds: float) -> bool:
+        assert task == "expire"
+        assert seconds == pytest.approx(0.009)
+        claim = self.claims.pop(0) if len(self.claims) > 1 else self.claims[0]
+        if isinstance(claim, Exception):
+            raise claim
+        return claim
+
+
+def test_only_maildrops_with_old_mail() -> None:
+    """A store that knows which maildrops have old mail opens only those."""
+    mail = SharedMail(True)
+    held(mail, lambda log: "user=bob" in log)
+    assert set(mail.asked) == {"bob"}
+
+
+def test_round_of_another_node() -> None:
+    """A node does the rounds that it can claim, and no other."""
+    mail = SharedMail(StoreError("no database"), False, False, True)
+    _, log = held(mail, lambda log: "user=bob" in log)
+    assert 'event=trouble error="no database" code=SYS/TEMP' in log
+    assert len(mail.claims) == 1
+
+
+def test_hung_maildrop_keeps_no_other_from_its_turn() -> None:
+    """A disk that hangs ends the turn of its maildrop, and the others still expire."""
+
+    class HungMail(Mail):
+        async def expire(
+            self, owner: str, days: int, *, dry_run: bool = False
+        ) -> list[ExpiredMessage]:
+            if owner == "bob":
+                await asyncio.Event().wait()
+            return await super().expire(owner, days, dry_run=dry_run)
+
+    log, writer = event_log.configure_log("text", lines := io.StringIO())
+    made = MailExpiry(HungMail(), Accounts(), 7, log, longest=0.01)
+
+    async def run() -> list[str]:
+        return [user async for user, _ in made.expire_all(dry_run=False)]
+
+    assert asyncio.run(run()) == ["ann", "cy"]
+    writer.close()
+    line = 'user=bob reason="the disk did not respond within 0.01 seconds"'
+    assert f"level=warning event=not_expired {line}" in lines.getvalue()
+    assert not made.complete

@@ -1,0 +1,124 @@
+"""The server's upkeep of its store: a check at the start, and a sweep hour by hour."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Callable, Mapping, Sequence
+
+import pytest
+
+from restante.server.log import event_log
+from restante.server.tasks.upkeep import StoreUpkeep
+from restante.storage.interfaces import StoreError
+from support.thread import PATIENCE
+
+
+class SweptStore:
+    """A store that counts its sweeps; the first ones fail."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.sweeps = 0
+
+    async def find_faults(self) -> Sequence[str]:
+        return ["the clocks differ"]
+
+    async def sweep(self) -> Mapping[str, int]:
+        self.sweeps += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return {"deleted": 3, "waiting": self.sweeps}
+
+
+class SilentStore(SweptStore):
+    """A store that does not answer at first."""
+
+    async def find_faults(self) -> Sequence[str]:
+        if self.errors:
+            raise self.errors.pop(0)
+        return await super().find_faults()
+
+
+class SharedStore(SweptStore):
+    """A store of several nodes: each second round is another node's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.claims: list[tuple[str, float]] = []
+
+    async def claim_round(self, task: str, seconds: float) -> bool:
+        self.claims.append((task, seconds))
+        return len(self.claims) % 2 == 0
+
+
+class PlainStore(SweptStore):
+    """A store without anything to sweep."""
+
+    async def sweep(self) -> Mapping[str, int]:
+        self.sweeps += 1
+        return {}
+
+
+def logged(store: SweptStore, until: Callable[[str], bool]) -> str:
+    """Let the upkeep run until the log satisfies, and return what it logged."""
+    log, writer = event_log.configure_log("text", lines := io.StringIO())
+
+    async def run() -> None:
+        task = asyncio.ensure_future(StoreUpkeep(store, log, pause=0.01).run())
+        async with asyncio.timeout(PATIENCE):
+            while not until(lines.getvalue()):
+                assert not task.done(), task
+                await asyncio.sleep(0.005)
+        task.cancel()
+
+    asyncio.run(run())
+    writer.close()
+    return lines.getvalue()
+
+
+def test_faults_are_logged_at_the_start() -> None:
+    """What is wrong with the store is logged once, as a warning."""
+    log = logged(SweptStore(), lambda log: log.count("event=swept") > 1)
+    assert log.count('level=warning event=cluster problem="the clocks differ"') == 1
+
+
+def test_a_silent_store_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is wrong with a store that does not answer at first is logged once it does."""
+    monkeypatch.setattr("restante.server.tasks.upkeep.RETRY_PAUSE", 0)
+    log = logged(SilentStore(StoreError("down")), lambda log: "event=swept" in log)
+    assert log.count('event=cluster problem="the clocks differ"') == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (StoreError("no bucket"), 'level=warning event=not_swept reason="no bucket"'),
+        (RuntimeError("a detail"), "level=error event=incident"),
+    ],
+)
+def test_a_sweep_that_fails_is_followed_by_the_next(error: Exception, line: str) -> None:
+    """Whatever goes wrong is logged, and the next round comes."""
+    log = logged(SweptStore(error), lambda log: "event=swept" in log)
+    assert line in log
+    assert "level=info event=swept deleted=3 waiting=2" in log
+
+
+def test_one_node_sweeps_each_hour() -> None:
+    """A round that another node has claimed is left to it."""
+    store = SharedStore()
+    logged(store, lambda _: store.sweeps == 2)
+    assert {task for task, _ in store.claims} == {"sweep"}
+    assert all(0 < seconds < 0.01 for _, seconds in store.claims)  # less than a round
+
+
+def test_nothing_to_sweep_is_not_logged() -> None:
+    """A store without an object store logs no sweep."""
+    store = PlainStore()
+    assert "swept" not in logged(store, lambda _: store.sweeps == 2)
+
+
+def test_a_check_that_fails_is_followed_by_the_sweep() -> None:
+    """An unforeseen error of the check at the start is logged, and the sweep begins."""
+    log = logged(SilentStore(RuntimeError("a detail")), lambda log: "event=swept" in log)
+    assert "level=error event=incident" in log

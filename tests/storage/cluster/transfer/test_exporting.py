@@ -1,0 +1,131 @@
+"""Export from the cluster. tests/cli/commands/store/test_export_command.py has whole runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from restante.storage.cluster.shards import open_shards
+from restante.storage.cluster.transfer.exporting import MaildropExport, list_owners
+from restante.storage.cluster.transfer.transfer import ClusterError
+from restante.storage.interfaces import StoredMessage
+from storage.cluster.shard_pair import ShardPair
+from support.cluster import Cluster, execute
+
+BIG = b"Subject: big\n\n" + b"hello\n" * 500
+
+
+@pytest.fixture
+def pair(cluster: Cluster, tmp_path: Path) -> Iterator[ShardPair]:
+    first, second = cluster.new_database(), cluster.new_database()
+    yield ShardPair(first, second, tmp_path)
+    for dsn in (first, second):
+        cluster.drop(dsn)
+
+
+class MemoryTarget:
+    """A maildrop in memory that knows what was exported."""
+
+    def __init__(self) -> None:
+        self.mail: dict[str, bytes] = {}
+        self.uids: set[str] = set()
+        self.is_open = False
+
+    def open(self, _owner: str) -> MemoryTarget:
+        self.is_open = True
+        return self
+
+    def add(self, messages: Sequence[StoredMessage]) -> None:
+        self.mail.update((message.uid, message.content) for message in messages)
+        self.uids.update(self.mail)
+
+    def remove(self, uids: Collection[str]) -> int:
+        for uid in uids:
+            del self.mail[uid]
+        self.uids -= set(uids)
+        return len(uids)
+
+    def close(self) -> None:
+        self.is_open = False
+
+
+async def export(pair: ShardPair, target: MemoryTarget, problems: list[str]) -> None:
+    async with open_shards(pair.settings) as shards:
+        shard = shards["first"]
+        await MaildropExport(shard.database, shard.bodies, target.open, "ann", problems.append).run(
+            0
+        )
+
+
+async def deliver(pair: ShardPair, *messages: bytes) -> list[str]:
+    store = pair.sharded()
+    async with store.open():
+        return [await store.deliver("ann", message) for message in messages]
+
+
+def test_bodies_in_both_places(pair: ShardPair) -> None:
+    """Messages are exported in order, with bodies in the database and outside."""
+
+    async def test() -> None:
+        target, problems = MemoryTarget(), list[str]()
+        uids = await deliver(pair, b"one\n", BIG, b"")
+        await export(pair, target, problems)
+        assert list(target.mail.items()) == list(zip(uids, [b"one\n", BIG, b""], strict=True))
+        assert not target.is_open
+        assert problems == []
+
+    asyncio.run(test())
+
+
+def test_a_body_that_is_missing(pair: ShardPair) -> None:
+    """The message is named, the others are exported, and the next run tries it again."""
+
+    async def test() -> None:
+        target, problems = MemoryTarget(), list[str]()
+        first, big, last = await deliver(pair, b"one\n", BIG, b"two\n")
+        (body,) = [file for file in (pair.folder / "first").rglob("*") if file.is_file()]
+        body.rename(pair.folder / "away")
+        await export(pair, target, problems)
+        assert list(target.mail) == [first, last]
+        assert len(problems) == 1
+        assert problems[0].startswith(f"ann: message {big}: the body of a message is missing")
+        (pair.folder / "away").rename(body)
+        await export(pair, target, problems)
+        assert set(target.mail) == {first, big, last}
+
+    asyncio.run(test())
+
+
+def test_a_maildrop_that_is_being_moved(pair: ShardPair) -> None:
+    """A maildrop without a box is not an empty one: nothing is removed from its export."""
+
+    async def test() -> None:
+        target, problems = MemoryTarget(), list[str]()
+        await deliver(pair, b"one\n")
+        await export(pair, target, problems)
+        await pair.killed_move("second", 6, after=True)
+        with pytest.raises(ClusterError, match="not in this database"):
+            await export(pair, target, problems)
+        assert len(target.mail) == 1
+        async with open_shards(pair.settings) as shards:
+            assert await list_owners(shards["first"].database, problems.append) == []
+        assert problems == ["ann: the mail is being moved; end that with `pop3 store move`"]
+
+    asyncio.run(test())
+
+
+def test_removed_mail(pair: ShardPair) -> None:
+    """What is gone in the cluster goes from the export, even the last message."""
+
+    async def test() -> None:
+        target, problems = MemoryTarget(), list[str]()
+        await deliver(pair, b"one\n")
+        await export(pair, target, problems)
+        await execute(pair.dsns["first"], "delete from message")
+        await export(pair, target, problems)
+        assert target.mail == {}
+
+    asyncio.run(test())
