@@ -46,6 +46,21 @@ def accounts() -> Passwords:
     return accounts
 
 
+def test_stop_ends_a_connection_that_was_just_accepted(accounts: Passwords) -> None:
+    """When `stop` returns, a connection is closed that the event loop had not yet announced."""
+
+    async def stop_early() -> bytes:
+        server = Server(MemoryStore(), accounts, FREE)
+        await server.start()
+        with socket.create_connection(("127.0.0.1", server.addresses[0].port), PATIENCE) as client:
+            for _ in range(2):
+                await asyncio.sleep(0)
+            await server.stop()
+            return client.recv(100)
+
+    assert asyncio.run(stop_early()).startswith(b"+OK")
+
+
 def fetched(client: poplib.POP3) -> list[bytes]:
     """Log in, and return the first message's lines; then quit."""
     try:

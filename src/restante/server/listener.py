@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ConnectionFactory: TypeAlias = "Callable[[ServerContext, ListenerPolicy], Connection]"
 
 BACKLOG = 1024  # connections that the kernel holds until they are accepted
+ACCEPT_TURNS = 3  # turns of asyncio's loop from an accepted socket to `connection_made`
 STOP_PATIENCE = 10  # seconds
 
 
@@ -77,8 +78,22 @@ async def accept_connections(
                 servers.append(await loop.create_server(serve, sock=one, backlog=backlog()))
         yield [socket for server in servers for socket in server.sockets]
     finally:
-        for server in servers:
-            server.close()
+        await _close_servers(servers)
+
+
+async def _close_servers(servers: Sequence[asyncio.Server]) -> None:
+    """Accept no more, and announce each connection that was accepted.
+
+    asyncio leaves a socket open for ever that it accepted right before its server was closed.
+    """
+    loop = asyncio.get_running_loop()
+    for server in servers:
+        for one in server.sockets:
+            loop.remove_reader(one.fileno())
+    for _ in range(ACCEPT_TURNS):
+        await asyncio.sleep(0)
+    for server in servers:
+        server.close()
 
 
 def backlog() -> int:
