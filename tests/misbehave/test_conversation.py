@@ -89,10 +89,17 @@ def test_tls_that_begins() -> None:
 
 
 def test_tls_that_does_not_begin() -> None:
-    """If a fault refuses STLS, the session continues in clear text, and answers once."""
-    said = steps("STLS: -ERR no", "STLS", "NOOP")
-    assert said[1:3] == [SendPart(b"-ERR no\r\n"), b""]
+    """If a fault keeps TLS from beginning, the session goes on in clear text, and answers once."""
+    said = steps("stls-garbage", "STLS", "NOOP")
+    assert said[1:3] == [SendPart(b"+OK Begin TLS now.\r\n"), b""]
     assert said[3].startswith(b"-ERR Log in first")
+
+
+def test_refused_tls() -> None:
+    """If a rule refuses STLS, the server does not get it."""
+    said = steps("STLS: -ERR no", "STLS", "NOOP")
+    assert said[1] == b"-ERR no\r\n"
+    assert said[2].startswith(b"-ERR Log in first")
 
 
 def test_a_sum_is_composed() -> None:

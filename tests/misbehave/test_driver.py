@@ -103,6 +103,27 @@ def test_tls() -> None:
         assert not server.leaked
 
 
+def test_refused_command_has_no_effect() -> None:
+    """A rule that refuses keeps the command from the server, which marks nothing."""
+    with serving(find("DELE 1: -ERR no")) as server:
+        said(server, *LOGIN, "DELE 1", "DELE 2", "QUIT")
+        assert server.removed == [SAMPLES[1]]
+    with serving(find("PASS#1: -ERR no")) as server:
+        received = said(server, *LOGIN, *LOGIN, "QUIT")
+    assert received.count(b"+OK Logged in") == 1
+    assert server.commands == [*LOGIN, *LOGIN, "QUIT"]
+
+
+def test_refused_login_by_auth() -> None:
+    """After a refusal in AUTH the next line is a command, not a response."""
+    for place in ("AUTH", "response"):
+        lines = ["AUTH PLAIN", *(["AGpvZQBzZWNyZXQ="] if place == "response" else [])]
+        with serving(find(f"{place}: -ERR [AUTH] no")) as server:
+            received = said(server, *lines, *LOGIN, "QUIT")
+        assert received.count(b"-ERR") == received.count(b"-ERR [AUTH] no") == 1
+        assert b"+OK Logged in" in received
+
+
 def test_refill() -> None:
     """On demand there is new mail as soon as all is removed."""
     with serving(find("retr-drip"), refill=True) as server:

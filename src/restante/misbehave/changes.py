@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from restante.misbehave.conversation import Answer, alter, continue_from, next_step
-from restante.misbehave.rules import on, say
+from restante.misbehave.rules import Place, on, refuse_at, say
 
 if TYPE_CHECKING:
     from restante.misbehave.conversation import Alteration, Change, Conversation, ReplyParts
@@ -19,7 +19,12 @@ Text: TypeAlias = bytes | Callable[["ReplyParts"], bytes]
 
 
 def status(verb: str, text: Text, *, nth: int | None = None) -> Alteration:
-    """Return a fault that answers a command with another status line, given without its end."""
+    """Return a fault that answers a command with another status line, given without its end.
+
+    What it refuses with octets has no effect, as with a rule.
+    """
+    if isinstance(text, bytes) and text.startswith(b"-ERR"):
+        return refuse_at(Place(verb, nth), text + b"\r\n")
     return on(verb, lambda reply: say(reply, _of(text, reply) + b"\r\n"), nth=nth)
 
 
@@ -82,9 +87,15 @@ def each_part(change: Callable[[bytes], bytes]) -> Alteration:
     return on("*", change_parts)
 
 
-def instead(verb: str, octets: Text) -> Alteration:
+def instead(
+    verb: str, octets: Text, *, nth: int | None = None, number: int | None = None
+) -> Alteration:
     """Return a fault that sends these octets for a whole reply."""
-    return on(verb, lambda reply: replace(reply, status=_of(octets, reply), body=b"", end=b""))
+
+    def change(reply: ReplyParts) -> ReplyParts:
+        return replace(reply, status=_of(octets, reply), body=b"", end=b"")
+
+    return on(verb, change, nth=nth, number=number)
 
 
 def foreign(greeting: bytes, answer: bytes) -> Alteration:

@@ -14,7 +14,8 @@
     response: -ERR no                  the reply to a line of AUTH
     # a comment
 
-A later rule is nearer to the server.
+A later rule is nearer to the server. A command that a rule refuses has no effect: the server does
+not get it. QUIT does, because a session ends with it, whatever it says.
 """
 
 from __future__ import annotations
@@ -22,16 +23,30 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from restante.misbehave.conversation import Alteration, Ending, ReplyParts, add, alter, stop_at
+from restante.misbehave.conversation import (
+    RESPONSE,
+    Alteration,
+    Answer,
+    CommandLine,
+    Ending,
+    ReplyParts,
+    add,
+    alter,
+    next_step,
+    read_command,
+    stop_at,
+)
+from restante.protocol.errors import LineTooLong, Refusal
+from restante.protocol.server.needs import ReadLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
-    from restante.misbehave.conversation import Change, Conversation
+    from restante.misbehave.conversation import Change, Conversation, Step
+    from restante.protocol.server.session import EndReason
 
 _WHERE = re.compile(
     r"(?P<verb>\*|[A-Za-z][A-Za-z0-9]*)(?:#(?P<nth>\d+))?(?: +(?P<number>\d+))?"
@@ -68,12 +83,28 @@ class Place:
     number: int | None = None
     chance: float = 1.0
 
-    def fits(self, reply: ReplyParts) -> bool:
-        """Tell whether a reply is one of these, whatever its turn and its luck."""
-        command = reply.command
-        if self.verb == "*":
-            return bool(reply.status)
-        return command.verb == self.verb and self.number in (None, command.number)
+    def fits(self, command: CommandLine) -> bool:
+        """Tell whether a reply to a command is one of these, whatever its turn and its luck."""
+        return self.verb in ("*", command.verb) and self.number in (None, command.number)
+
+
+class _Choice:
+    """Chooses replies of one session: those of a place, by their turn and their luck."""
+
+    def __init__(self, place: Place, luck: random.Random) -> None:
+        self._place = place
+        self._luck = luck
+        self._seen = 0
+
+    def takes(self, command: CommandLine) -> bool:
+        """Tell whether the next reply to such a command is chosen."""
+        place = self._place
+        if not place.fits(command):
+            return False
+        self._seen += 1
+        if place.nth not in (None, self._seen):
+            return False
+        return place.chance >= 1 or self._luck.random() < place.chance
 
 
 def change_at(place: Place, change: Change, luck: random.Random | None = None) -> Alteration:
@@ -81,15 +112,10 @@ def change_at(place: Place, change: Change, luck: random.Random | None = None) -
     rolls = luck or random.Random(0)  # noqa: S311  # a fault, and no secret
 
     def apply(conversation: Conversation) -> Conversation:
-        seen: Counter[Place] = Counter()
+        choice = _Choice(place, rolls)
 
         def change_one(reply: ReplyParts) -> ReplyParts:
-            if not place.fits(reply):
-                return reply
-            seen[place] += 1
-            if place.nth not in (None, seen[place]):
-                return reply
-            if place.chance < 1 and rolls.random() >= place.chance:
+            if not reply.status or not choice.takes(reply.command):
                 return reply
             try:
                 return change(reply)
@@ -99,6 +125,65 @@ def change_at(place: Place, change: Change, luck: random.Random | None = None) -
         return alter(conversation, reply=change_one)
 
     return apply
+
+
+def refuse_at(place: Place, status: bytes, luck: random.Random | None = None) -> Alteration:
+    """Return a fault that refuses the commands of a place: the server does not carry them out."""
+    rolls = luck or random.Random(0)  # noqa: S311  # a fault, and no secret
+
+    def apply(conversation: Conversation) -> Conversation:
+        return _refuse(conversation, _Choice(place, rolls), status)
+
+    return apply
+
+
+def _refuse(conversation: Conversation, choice: _Choice, status: bytes) -> Conversation:
+    answer: object = None
+    known = False  # whether the next reply was chosen, or not, at its command
+    refused = False  # whether that reply is to be another one
+    while True:
+        try:
+            step = next_step(conversation, answer)
+        except StopIteration as ended:
+            end: EndReason = ended.value
+            return end
+        if isinstance(step, Answer):
+            late = not known and step.reply.status and choice.takes(step.reply.command)
+            if refused or late:
+                step = Answer(say(step.reply, status), step.then)
+            answer, known, refused = yield from _answer(step, choice, status)
+        else:
+            answer = yield from _pass_on(step)
+
+
+def _answer(
+    step: Answer, choice: _Choice, status: bytes
+) -> Generator[Step, Any, tuple[object, bool, bool]]:
+    """Give replies until a line comes that the server is to get, and return it.
+
+    And whether it was a command that was chosen from, and whether its reply is to be a refusal.
+    """
+    while True:
+        line = yield from _pass_on(step)
+        if not isinstance(step.then, ReadLine) or not isinstance(line, bytes):
+            return line, False, False
+        command = read_command(line, step.reply.status)
+        if not choice.takes(command):
+            return line, True, False
+        if command.verb == "QUIT":
+            return line, True, True
+        if command.verb == RESPONSE:
+            return b"*\r\n", True, True  # RFC 5034 section 4: the client gives up
+        reply = ReplyParts(command=command, session=step.reply.session, status=status)
+        step = Answer(reply, step.then)
+
+
+def _pass_on(step: Step) -> Generator[Step, Any, object]:
+    """Yield a step, and return what comes for it, an error too."""
+    try:
+        return (yield step)
+    except (Refusal, LineTooLong) as error:
+        return error
 
 
 def on(
@@ -135,12 +220,15 @@ def _parse(line: str, luck: random.Random) -> Alteration:
         int(found["number"]) if found["number"] else None,
         float(found["chance"]) / 100 if found["chance"] else 1.0,
     )
-    return change_at(place, _parse_change(what.strip(), line), luck)
+    what = what.strip()
+    if what.upper().startswith("-ERR"):
+        return refuse_at(place, what.encode() + b"\r\n", luck)
+    return change_at(place, _parse_change(what, line), luck)
 
 
 def _parse_change(what: str, line: str) -> Change:
     """Return what a rule does to a reply. Raises ValueError."""
-    if what.upper().startswith(("-ERR", "+OK")):
+    if what.upper().startswith("+OK"):
         status = what.encode() + b"\r\n"
         return lambda reply: say(reply, status)
     for form, parse in _FORMS:
