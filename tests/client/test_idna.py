@@ -10,8 +10,8 @@ from restante.client import blocking, mail_address
 from restante.client.options import Options, Target, parse_url
 from restante.net import host_names
 from support.authority import ROOT, make, trusting
-from support.broken_server import broken
 from support.command import pop3
+from support.faulty_server import PASSWORD, faulty_server
 
 LIKE_APPLE = "\u0430\u0440\u0440\u04cf\u0435"  # Cyrillic letters
 SHARP = "xn--fa-hia.example"  # faß.example; IDNA 2003 made it fass.example
@@ -70,10 +70,10 @@ def test_names_that_cannot_be(host: str) -> None:
 def test_certificate_of_such_a_name() -> None:
     """SNI and the certificate have the form of the DNS."""
     certified = make("w", issuer=ROOT, hosts=(SHARP,))
-    with broken(implicit=certified.serving()) as server:
-        resolve = {("faß.example", server.port): "127.0.0.1"}
-        url = f"pop3s://ann@faß.example:{server.port}"
-        with blocking.connect(url, "hunter22", context=trusting(), resolve=resolve) as drop:
+    with faulty_server(tls=certified.serving()) as server:
+        resolve = {("faß.example", server.tls_port): "127.0.0.1"}
+        url = f"pop3s://ann@faß.example:{server.tls_port}"
+        with blocking.connect(url, PASSWORD, context=trusting(), resolve=resolve) as drop:
             assert drop.session.target.host == SHARP
 
 

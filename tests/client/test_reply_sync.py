@@ -28,13 +28,9 @@ from restante.protocol.client.effects import (
 )
 from restante.protocol.client.pipeline import carry_out
 from restante.protocol.errors import ConnectionLostError, MalformedReplyError, RemoteError
-from support.broken_server import HELLO, broken
+from support.faulty_server import HELLO, PASSWORD, faulty_server
 
 TARGET = parse_url("pop3://ann@127.0.0.1")
-
-
-def url(port: int) -> str:
-    return f"pop3://ann@127.0.0.1:{port}"
 
 
 def steps(dialogue: Dialogue[Any], said: bytes) -> list[ClientEffect]:
@@ -166,11 +162,10 @@ def test_peek_after_total_time() -> None:
 def test_octets_after_message_fail() -> None:
     """A message of the listed length with further octets after it is an error."""
     first = b"Subject: x\r\n\r\n"
-    reply = b"+OK\r\n" + first + b".\r\nmore\r\n.\r\n"
-    listed = f"+OK\r\n1 {len(first)}\r\n.\r\n".encode()
-    with broken({"RETR": reply, "LIST": listed}) as server:
-        with blocking.connect(url(server.port), "pw") as drop:
+    listed = f"LIST: with 1 {len(first)}"
+    with faulty_server("retr-unstuffed", listed, messages=(first + b".\r\nmore\r\n",)) as server:
+        with blocking.connect(server.url, PASSWORD) as drop:
             with pytest.raises(MalformedReplyError):
                 drop[1].read()
                 drop.delete(1)
-    assert "DELE 1" not in server.heard
+    assert "DELE 1" not in server.commands

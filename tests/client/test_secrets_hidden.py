@@ -9,13 +9,14 @@ import pytest
 
 from restante import check
 from restante.client import blocking
+from restante.misbehave.changes import instead
 from restante.protocol.client import operations
 from restante.protocol.client.connection import ServerPeer, quote
 from restante.protocol.client.effects import Dialogue
 from restante.protocol.client.pipeline import carry_out
 from restante.protocol.client.raw_command import raw_command
 from restante.protocol.errors import Pop3Error
-from support.broken_server import CLOSE, broken
+from support.faulty_server import faulty_server
 
 LONG = "hunter22 & more"
 FORMS = (LONG, quote(LONG), "aHVudGVyMjIgJiBtb3Jl")
@@ -23,15 +24,11 @@ PARTS = tuple(form[:8] for form in FORMS)  # what stands before a cut
 ECHO = " ".join(FORMS).encode()
 
 
-def url(port: int) -> str:
-    return f"pop3://ann@127.0.0.1:{port}"
-
-
 def test_one_digit_password() -> None:
     """A password of one digit does not spoil the numbers of a check."""
     messages = [b"x" * 19 + b"\r\n"] * 5
-    with broken(messages=messages) as server:
-        report = check(url(server.port), password="5")
+    with faulty_server(messages=messages, password="5") as server:
+        report = check(server.url, password="5")
     assert report.ok, report.as_json()
     assert not report.warnings
 
@@ -52,7 +49,7 @@ CUT = b"x" * 90 + b" "  # an error's text ends in the midst of what follows it
 REPLIES = {
     "cut": b"+OK " + CUT + ECHO + b"\r\n",
     "cut, neither": CUT + ECHO + b"\r\n",
-    "cut, and the end": CUT[20:] + ECHO + CLOSE,
+    "cut, and the end": CUT[20:] + ECHO,
     "a list": b"+OK\r\n1 " + ECHO + b"\r\n2 " + ECHO + b"\r\n.\r\n",
     "a cut list": b"+OK\r\n1 " + CUT[20:] + ECHO + b"\r\n.\r\n",
     "ok": b"+OK " + ECHO + b"\r\n",
@@ -78,26 +75,27 @@ def _by_hand(drop: blocking.Maildrop, line: str) -> str:
 
 
 @pytest.mark.filterwarnings("ignore::restante.client.maildrop.SizeWarning")
-@pytest.mark.parametrize("reply", REPLIES.values(), ids=list(REPLIES))
+@pytest.mark.parametrize("reply", REPLIES)
 @pytest.mark.parametrize("verb", ["PASS", "LIST", "UIDL", "DELE", "RSET", "TOP", "RETR", "NOOP",
                                   "STAT", "QUIT"])  # fmt: skip
-def test_no_reply_makes_the_password_show(verb: str, reply: bytes) -> None:
+def test_no_reply_makes_the_password_show(verb: str, reply: str) -> None:
     """In a trace, an error, a status or a report: plain, in base64 and as in a URL."""
     shown: list[str] = []
 
     def trace(way: str, line: str) -> None:
         shown.append(f"{way} {line}")
 
-    with broken({verb: reply}) as server:
+    ending = [f"{verb}: close at 100%"] if reply == "cut, and the end" else []
+    with faulty_server(*ending, instead(verb, REPLIES[reply]), password=LONG) as server:
         for call in CALLS.values():
             try:
                 with blocking.connect(
-                    url(server.port), LONG, trace=trace, reply_seconds=0.1, mechanisms=("USER",)
+                    server.url, LONG, trace=trace, reply_seconds=0.1, mechanisms=("USER",)
                 ) as drop:
                     shown.append(str(call(drop)))
             except Pop3Error as error:
                 shown += [str(error), repr(error), repr(vars(error))]
-        report = check(url(server.port), password=LONG, reply_seconds=0.1)
+        report = check(server.url, password=LONG, reply_seconds=0.1)
         shown += [str(report.as_json()), str(report.trace)]
     text = "\n".join(shown)
     assert [part for part in PARTS if part in text] == []

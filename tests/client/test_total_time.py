@@ -16,7 +16,7 @@ from restante.client import asyncio_driver, blocking, socket_driver
 from restante.client.options import parse_url
 from restante.client.session import ClientSession
 from restante.protocol.errors import RemoteError, ServerUnreachableError
-from support.broken_server import broken
+from support.faulty_server import faulty_server
 
 
 def url(port: int) -> str:
@@ -87,11 +87,11 @@ def test_a_look_up_that_took_all_the_time_leaves_none(
         time.sleep(0.1)
         return parse_url(url(server.port))
 
-    with broken() as server:
+    with faulty_server() as server:
         monkeypatch.setattr("restante.client.maildrop.target_of", slow)
         with pytest.raises(RemoteError, match=r"the 0\.05 seconds of the time limit have passed"):
             face(server.port, total_seconds=0.05)
-    assert not server.heard
+    assert not server.commands
 
 
 def test_a_dialled_connection_ends_when_the_session_does() -> None:
@@ -102,7 +102,7 @@ def test_a_dialled_connection_ends_when_the_session_does() -> None:
         line.close()
         return line.io.ends
 
-    with broken() as server:
+    with faulty_server() as server:
         session = ClientSession(parse_url(url(server.port)), ends=time.monotonic() + 99)
         line = socket_driver.dial(session)
         line.close()

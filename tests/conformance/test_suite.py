@@ -18,9 +18,9 @@ from restante.conformance.context import ConformanceContext
 from restante.conformance.delivery import DeliveryError, Lmtp
 from restante.conformance.raw_connection import ServerUnderTest
 from restante.server.tls import self_signed
-from support.authority import GOOD, root_file
 from support.command import pop3
 from support.dovecot import dovecot
+from support.faulty_server import faulty_server
 from support.live import Live
 from support.live import serving as serving_live
 from support.other_user import public_folder
@@ -212,19 +212,16 @@ def test_broken_run_removes_mail(live: Live) -> None:
         assert client.say("STAT").startswith(b"+OK 2 ")
 
 
-def test_implicit_tls_is_verified(tmp_path: Path) -> None:
+def test_implicit_tls_is_verified() -> None:
     """Implicit TLS is verified, and old versions are rejected."""
-    from support.broken_server import broken
-
-    with broken(implicit=GOOD.serving()) as running:
-        where = f"pop3s://127.0.0.1:{running.port}"
+    with faulty_server(tls=True) as running:
+        where = f"pop3s://127.0.0.1:{running.tls_port}"
         assert pop3("verify", where).code == 5
-        root = root_file(tmp_path)
         ran = pop3(
             "verify",
             where,
             "--cacert",
-            root,
+            running.authority or "",
             "--only",
             "rfc8314-s4/tls-1-2",
             "--servername",

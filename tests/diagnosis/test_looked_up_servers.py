@@ -12,7 +12,7 @@ from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine
 from restante.protocol.errors import OtherDomainError
 from support.authority import ROOT, make, trusting
-from support.broken_server import broken
+from support.faulty_server import PASSWORD, faulty_server
 
 
 def ask(
@@ -75,16 +75,18 @@ NAMES = [
 def test_names_of_a_certificate(host: str, user: str, name: str, *, suggested: bool) -> None:
     """Only a name in a domain that the person named is suggested, for who answers chose them."""
     certified = make("w", issuer=ROOT, hosts=(name, "*.evil.example", "a b;rm"))
-    with broken(implicit=certified.serving()) as running:
+    with faulty_server(tls=certified.serving()) as running:
+        port = running.tls_port
+        assert port
         for server_name in ("", host):
             at = "127.0.0.1" if server_name else host
             options = Options(
                 context=trusting(),
                 server_name=server_name,
-                resolve={(at, running.port): "127.0.0.1"},
+                resolve={(at, port): "127.0.0.1"},
             )
-            target = Target(at, running.port, "implicit", user)
-            report = examine(CheckRequest("x", target, options, password=lambda: "hunter22"))
+            target = Target(at, port, "implicit", user)
+            report = examine(CheckRequest("x", target, options, password=lambda: PASSWORD))
             assert report.id == "tls-wronghost"
             assert report.failure is not None
             said = " ".join(report.failure.commands)

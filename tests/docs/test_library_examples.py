@@ -18,7 +18,7 @@ import pytest
 import restante
 from restante import blocking
 from restante.client import aio
-from support.broken_server import HELLO
+from support.faulty_server import HELLO
 from support.live import Live, serving
 from support.programs import need
 

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
+from restante.server.tls.certificates import Certificates
+
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 DAY = dt.timedelta(days=1)
@@ -50,6 +52,23 @@ class Certified:
             file.flush()
             context.load_cert_chain(file.name)
         return context
+
+
+class GivenContext(Certificates):
+    """A server's settings as the certificates of a listener: those that it would not load, too."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+
+    @property
+    def several(self) -> bool:
+        return False
+
+    def context(self) -> ssl.SSLContext:
+        return self._context
+
+    def end_point_binding(self, context: ssl.SSLContext) -> bytes:  # it has none
+        return b""
 
 
 def key_of(

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from restante.misbehave.fault import Fault, Messages
     from restante.server.connection.transport import ListenerPolicy
     from restante.server.context import ServerContext
+    from restante.server.tls.certificates import Certificates
     from restante.storage.memory import MemoryMaildrop
 
 HOST = "127.0.0.1"
@@ -58,7 +59,7 @@ def serving(  # noqa: PLR0913  # one call has all of it
     messages: Messages = SAMPLES,
     user: str = USER,
     password: str = PASSWORD,
-    tls: bool = False,
+    tls: bool | Certificates = False,
     host: str = HOST,
     ports: tuple[int, int] = (0, 0),
     refill: bool = False,
@@ -67,15 +68,16 @@ def serving(  # noqa: PLR0913  # one call has all of it
 
     `messages` are what the maildrop of `user` holds, unless the fault says otherwise. The user
     joe+NAME gets another fault beside this one, with mail of its own. `tls` offers STLS, and a port
-    for TLS; a fault of TLS does so anyway. `ports` are for clear text and for TLS, 0 for a free
-    one. With `refill` new mail comes as soon as a client has removed all of it. At the block's
-    beginning ListenError is raised if a port is not free.
+    for TLS, by these certificates or by some made here; a fault of TLS does so anyway. `ports` are
+    for clear text and for TLS, 0 for a free one. With `refill` new mail comes as soon as a client
+    has removed all of it. At the block's beginning ListenError is raised if a port is not free.
     """
     mail = fault.surroundings.messages(messages)
     store = FilledStore(lambda name: messages_for(name, mail), refill=refill)
     shared = SharedFault(add(fault.conversation, choose_by_user), user)
-    with_tls = tls or fault.security in ("starttls", "implicit")
-    listeners = _listeners(fault, host, ports, shared, tls=with_tls)
+    if tls is True or (not tls and fault.security in ("starttls", "implicit")):
+        tls = certificates(fault.surroundings.certificate)
+    listeners = _listeners(fault, host, ports, shared, tls or None)
     server = embedding.Server(
         store,
         OneAccount(user, password),
@@ -244,17 +246,20 @@ def _keys(mechanism: str, password: bytes) -> ScramKeys:
 
 
 def _listeners(
-    fault: Fault, host: str, ports: tuple[int, int], shared: SharedFault, *, tls: bool
+    fault: Fault,
+    host: str,
+    ports: tuple[int, int],
+    shared: SharedFault,
+    known: Certificates | None,
 ) -> list[Listener]:
-    """Return the listener for clear text, and the one for TLS if that is offered."""
+    """Return the listener for clear text, and the one for TLS if there are certificates."""
 
     def connect(context: ServerContext, policy: ListenerPolicy) -> FaultyConnection:
         return FaultyConnection(shared, context, policy)
 
-    known = certificates(fault.surroundings.certificate) if tls else None
     swapped = fault.surroundings.swapped
     plain = Listener(host, ports[0], certificates=known, implicit_tls=swapped, connection=connect)
-    if not tls:
+    if known is None:
         return [plain]
     kept = None if swapped else known
     wrapped = Listener(

@@ -15,22 +15,23 @@ from restante.cli.fetching.account import FetchAccount
 from restante.cli.options.account import fill_options, parse_account
 from restante.cli.options.fetch_settings import FetchSettings
 from restante.fetch.planner import Policy
+from restante.misbehave.driver import FaultyServer
 from restante.oauth.sign_in import SignIn
 from restante.oauth.token_endpoint import TokenEndpoint, TokenSet
 from restante.oauth.token_store import TokenStore
 from restante.protocol.errors import RemoteError
 from restante.protocol.secret import Secret
-from support.broken_server import HELLO, Broken, broken
 from support.command import Ran, pop3
+from support.faulty_server import HELLO, PASSWORD, faulty_server
 from support.gmail_api import Gmail, gmail_api
 
 
-def account_at(server: Broken) -> FetchAccount:
+def account_at(server: FaultyServer) -> FetchAccount:
     params: dict[str, Any] = {}
     fill_options(params)
-    params["password"] = "pw"
+    params["password"] = PASSWORD
     with click.Context(click.Command("fetch")):
-        args = parse_account(f"pop3://ann@127.0.0.1:{server.port}", params)
+        args = parse_account(server.url, params)
     return FetchAccount("ann", args, (), FetchSettings(), Policy(), Path("fetch.db"))
 
 
@@ -40,7 +41,7 @@ def ignore(_id: str, _text: str) -> None:
 
 def test_time_is_over() -> None:
     """The time of a run is that of all its sessions: none begins when it is over."""
-    with broken() as server:
+    with faulty_server() as server:
         account = account_at(server)
         account.connect(ignore, until=time.monotonic() + 60).close()
         with pytest.raises(RemoteError) as failed:
@@ -50,9 +51,9 @@ def test_time_is_over() -> None:
 
 def test_large_message() -> None:
     """A message of over 256 MiB by LIST is fetched: the limit of the library does not apply."""
-    listing = b"+OK\r\n1 3000000000\r\n2 20\r\n.\r\n"
-    with broken({"LIST": listing}) as server, account_at(server).connect(ignore) as drop:
-        assert b"".join(drop.retrieve(1)) == HELLO
+    with faulty_server("LIST: with 1 3000000000") as server:
+        with account_at(server).connect(ignore) as drop:
+            assert b"".join(drop.retrieve(1)) == HELLO
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import os
 import pexpect
 import pytest
 
-from support.broken_server import broken
+from support.faulty_server import faulty_server
 from support.live import PATIENCE
 from support.process import POP3
 
@@ -35,9 +35,8 @@ def at_prompt(key: str, *words: str) -> tuple[int, str]:
 @pytest.mark.parametrize("words", [["check"], ["ls"], ["rm"], ["verify"]], ids=lambda w: w[0])
 def test_who_breaks_off_at_the_prompt_gets_130(words: list[str], key: str) -> None:
     """Ctrl-C or Ctrl-D at the password prompt exits with 130, without a traceback."""
-    with broken() as running:
-        where = f"pop3://ann@127.0.0.1:{running.port}"
-        code, said = at_prompt(key, *words, where, *(["1"] if words == ["rm"] else []))
+    with faulty_server() as running:
+        code, said = at_prompt(key, *words, running.url, *(["1"] if words == ["rm"] else []))
     assert code == 130, said
     assert "nothing was deleted" in said
     assert "Traceback" not in said

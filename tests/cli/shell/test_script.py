@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.shell.terminal import answer, environment, play, scripted
-from support.authority import HOSTS, make
-from support.broken_server import broken
+from cli.shell.terminal import PASSWORD, answer, environment, play, scripted
+from support.command import pop3
+from support.faulty_server import faulty_server
 from support.live import PATIENCE
 from support.process import POP3
 
@@ -71,8 +71,8 @@ def test_a_wrong_password_is_told_once(account: str, tmp_path: Path) -> None:
 
 def test_untrusted_certificate_needs_flag(tmp_path: Path) -> None:
     """A certificate that cannot be verified is accepted only with -k."""
-    with broken(implicit=make("self", hosts=HOSTS).serving()) as running:
-        account = f"pop3s://ann@127.0.0.1:{running.port}"
+    with faulty_server("tls-selfsigned", password=PASSWORD) as running:
+        account = f"pop3s://ann@127.0.0.1:{running.tls_port}"
         played = play(account, tmp_path)
         assert played.returncode == 5
         assert played.stderr.startswith("FAIL tls-selfsigned  ")
@@ -126,12 +126,8 @@ def test_account_requires_a_name(account: str, tmp_path: Path) -> None:
 
 def test_an_account_alone_is_a_session_by_hand(tmp_path: Path) -> None:
     """`pop3 ACCOUNT` opens the shell."""
-    from support.broken_server import broken
-    from support.command import pop3
-
-    with broken() as running:
-        where = f"pop3://ann@127.0.0.1:{running.port}"
-        ran = pop3(where, stdin=b"STAT\nquit\n", XDG_STATE_HOME=str(tmp_path))
+    with faulty_server() as running:
+        ran = pop3(running.url, stdin=b"STAT\nquit\n", XDG_STATE_HOME=str(tmp_path))
     assert (ran.code, "< +OK 2 " in ran.out) == (0, True)
 
 
