@@ -71,6 +71,7 @@ def test_certificate_of_such_a_name() -> None:
     """SNI and the certificate have the form of the DNS."""
     certified = make("w", issuer=ROOT, hosts=(SHARP,))
     with faulty_server(tls=certified.serving()) as server:
+        assert server.tls_port
         resolve = {("faß.example", server.tls_port): "127.0.0.1"}
         url = f"pop3s://ann@faß.example:{server.tls_port}"
         with blocking.connect(url, PASSWORD, context=trusting(), resolve=resolve) as drop:
