@@ -146,6 +146,7 @@ ELSEWHERE = {
     "server/control": "server/control/test_service.py",
     "server/metrics/catalogue.py": "server/metrics/test_exposition.py",
     "server/observer.py": "server/metrics/test_recorder.py",
+    "storage/peers.py": "storage/cluster/test_requests.py",
     "server/processes": "server/processes/test_workers.py",
     "server/log/session_ids.py": "server/log/test_event_log.py",
     "server/system/unix_sockets.py": "delivery/test_listener.py",

@@ -131,16 +131,17 @@ class _Application:
             note_listening = await stack.enter_async_context(
                 components.serving_metrics(metrics, context, certificates)
             )
-            await stack.enter_async_context(sharing_with_peers(context))
+            addresses: list[str] = []
+            control = components.build_control(config, context, lambda: addresses, certificates)
+            await stack.enter_async_context(sharing_with_peers(context, control))
             await stack.enter_async_context(watching_accounts(context))
             for listener, sockets in opened:
                 await stack.enter_async_context(listener.serve(sockets, context))
             found = await stack.enter_async_context(
                 serve_listeners(context, listens, config.timeouts.stop, manager.sockets)
             )
-            addresses = [format_host_port(*socket.getsockname()[:2]) for socket in found]
-            control = components.serve_control(config, context, lambda: addresses, certificates)
-            await stack.enter_async_context(control)
+            addresses += [format_host_port(*socket.getsockname()[:2]) for socket in found]
+            await stack.enter_async_context(components.serve_control(config, control))
             _log_addresses(config, addresses, context.log, has_tls=bool(certificates))
             note_listening()
             self._report_ready(addresses, context.log)

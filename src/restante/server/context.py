@@ -74,7 +74,7 @@ class ServerContext:
         at_once: int | None = getattr(accounts, "at_once", None)
         derived = {
             "limit_log": LimitLog(self.log, observer=self.observer),
-            "holders": MaildropHolders(self.connections, self.control),
+            "holders": MaildropHolders(self.connections, self.control, store),
             "session_log": SessionLog(self.log),
             "removal_log": RemovalLog(self.log),
             "open_cached": store.open_cached if isinstance(store, OpensCached) else None,

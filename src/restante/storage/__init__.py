@@ -4,9 +4,9 @@
 not know each other. `paths` names a user's place, `maildrops` finds all places, `fs` opens files
 that others may change meanwhile, `file_chunks` reads one, `existence` finds out whether a user has
 a maildrop, `disk_threads` bounds the threads that wait for a disk, `disk_latency` measures it,
-`snapshot_cache` keeps what was found. `quota` is the interface of a store that counts, and
-`removals` of one that keeps removed mail. `utf8_downgrade` serves clients that did not ask for
-UTF-8.
+`snapshot_cache` keeps what was found. `quota` is the interface of a store that counts, `removals`
+of one that keeps removed mail, and `peers` of one that several nodes share. `utf8_downgrade` serves
+clients that did not ask for UTF-8.
 
 Always: mail that no QUIT has confirmed is never lost, and mail that one has confirmed is gone:
 docs/explanation/durability.md.
@@ -29,7 +29,6 @@ from restante.storage.interfaces import (
     ForbiddenError,
     FullError,
     HasFigures,
-    HasPeers,
     Knows,
     Lives,
     LockedError,
@@ -42,7 +41,6 @@ from restante.storage.interfaces import (
     OverQuotaError,
     PartialRemovalError,
     PartlyExpiredError,
-    PeerNews,
     QuotaError,
     Store,
     StoreError,
@@ -50,6 +48,7 @@ from restante.storage.interfaces import (
     TooSoonError,
     Utf8Error,
 )
+from restante.storage.peers import HasPeers, PeerNews
 from restante.storage.quota import KeepsQuota, StoredWithin
 from restante.storage.removals import DatesRemovals, DeletedMessage, KeepsDeleted
 

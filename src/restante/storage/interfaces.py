@@ -124,21 +124,6 @@ class ExpiredMessage(NamedTuple):
     octets: int
 
 
-class PeerNews(NamedTuple):
-    """What the nodes of a cluster have noted. Ages are in seconds.
-
-    Attributes:
-        key: the key of the digests, the same at all nodes.
-        failures: a digest of an address and a name, the number of their failed logins at all nodes,
-            and the age of the last one. A number of 0 says that they have logged in since.
-        kicks: by owner, how long ago the sessions of that owner should have ended.
-    """
-
-    key: bytes
-    failures: Sequence[tuple[bytes, int, float]]
-    kicks: Mapping[str, float]
-
-
 class StoreFigures(NamedTuple):
     """What a process has of a cluster now.
 
@@ -300,26 +285,6 @@ class DelaysLogins(Protocol):
 
         `patience` is in seconds, as in `Store.acquire`. Raises TooSoonError, and what that raises.
         """
-
-
-@runtime_checkable
-class HasPeers(Protocol):
-    """A store over which the nodes of a cluster let each other know what happens."""
-
-    async def share(self, failures: Mapping[bytes, int]) -> PeerNews:
-        """Add failed logins to those of all nodes, and return what is new since the last call.
-
-        `failures` has their numbers by digest; 0 clears those of a digest. Raises StoreError:
-        nothing of `failures` may have got there.
-        """
-
-
-@runtime_checkable
-class KicksUsers(Protocol):
-    """A store of several nodes, which can end a user's sessions at all of them."""
-
-    async def kick(self, owner: str) -> None:
-        """End the sessions of an owner, within two seconds. Raises StoreError."""
 
 
 @runtime_checkable

@@ -14,11 +14,13 @@ import pytest
 from restante.auth.sql.cluster_accounts import AccountTable
 from restante.protocol.secret import Secret
 from restante.server.context import ServerContext
+from restante.server.control.service import ControlService
 from restante.server.limits.peer_failures import PeerFailures
 from restante.server.log import event_log
 from restante.server.tasks.peers import PeerExchange, sharing_with_peers
-from restante.storage.interfaces import PeerNews, StoreError
+from restante.storage.interfaces import StoreError
 from restante.storage.memory import MemoryStore
+from restante.storage.peers import PeerNews
 from support.clocked_server import Clocked, clocked
 from support.cluster import Cluster, execute
 from support.live import Client
@@ -53,7 +55,8 @@ def news(
 
 
 def exchange(server: Clocked, store: Peers) -> None:
-    made = server.loop.do(PeerExchange, store, server.context, 1)
+    service = ControlService(server.context, list, ())
+    made = server.loop.do(PeerExchange, store, server.context, 1, service)
     server.loop.run_until_complete(made.exchange())
     server.loop.turn()
 
@@ -97,7 +100,7 @@ def run(store: MemoryStore, log: io.StringIO, until: str) -> ServerContext:
     context = ServerContext(store=store, authenticator=Passwords(), log=made)
 
     async def share() -> None:
-        async with asyncio.timeout(PATIENCE), sharing_with_peers(context, 0.001):
+        async with asyncio.timeout(PATIENCE), sharing_with_peers(context, pause=0.001):
             while until not in log.getvalue():  # noqa: ASYNC110  # a thread writes it
                 await asyncio.sleep(0.005)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import uuid
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -16,6 +17,7 @@ from restante.storage.interfaces import BusyError, QuotaError, TooSoonError
 from support.cluster import execute, settings
 
 LETTER = b"Subject: a\n\nhello\n"  # 21 octets on the wire
+ME = uuid.uuid4()
 PAIR, OTHER = bytes(16), bytes(range(16))
 
 Work = Callable[[ClusterStore, ClusterStore], Awaitable[None]]
@@ -210,12 +212,12 @@ def test_kick_during_an_outage(dsn: Secret) -> None:
         database = Database(dsn, connections=1)
         async with contextlib.aclosing(database):
             peers = Peers(database, lambda: now)
-            await peers.share({})
+            await peers.share({}, ME)
             await peers.kick("ann")
             await execute(dsn, "update kick set at = at - interval '40 s'")
-            assert (await peers.share({})).kicks == {}
+            assert (await peers.share({}, ME)).kicks == {}
             now += 35
-            assert list((await peers.share({})).kicks) == ["ann"]
+            assert list((await peers.share({}, ME)).kicks) == ["ann"]
 
     asyncio.run(run())
 

@@ -17,13 +17,13 @@ from restante.storage.interfaces import (
     Expires,
     FindsExpired,
     HasFigures,
-    HasPeers,
     Knows,
     Lives,
     LosesMaildrops,
     NeedsUpkeep,
     StoreError,
 )
+from restante.storage.peers import AsksPeers, HasPeers, KicksUsers
 from storage.cluster.shard_pair import ShardPair
 from support.cluster import Cluster, execute
 
@@ -40,8 +40,8 @@ def test_the_store_is_all_that_one_database_is(pair: ShardPair) -> None:
     """The server uses several databases as it uses one."""
     store = pair.sharded()
     protocols = (
-        ClaimsRounds, DelaysLogins, Expires, FindsExpired, HasFigures, HasPeers, Knows, Lives,
-        LosesMaildrops, NeedsUpkeep,
+        AsksPeers, ClaimsRounds, DelaysLogins, Expires, FindsExpired, HasFigures, HasPeers,
+        KicksUsers, Knows, Lives, LosesMaildrops, NeedsUpkeep,
     )  # fmt: skip
     for protocol in protocols:
         assert isinstance(store.shards["first"], protocol)

@@ -25,8 +25,8 @@ json_option = click.option(
 def sessions(folder: Path, *, as_json: bool) -> None:
     """Show the sessions of a running server.
 
-    The longest session comes first. Exits with 1, after the other sessions, if a process of the
-    server does not answer.
+    The longest session comes first. With a cluster, those of all nodes are shown. Exits with 1,
+    after the other sessions, if a process of the server or a node does not answer.
     """
     from restante.cli.output.session_table import table
     from restante.server.control.messages import Action
@@ -52,20 +52,19 @@ def kick(who: str, folder: Path) -> None:
     """End the sessions of a user or an address, or one session.
 
     A session ends after the reply under way, and no message is removed. `pop3 user lock` keeps a
-    user from a new login. With a cluster, the sessions of the user end at all nodes.
+    user from a new login. With a cluster, the sessions end at all nodes, within two seconds.
 
-    Exits with 1 if there was no such session, or if a process of the server does not answer.
+    Exits with 1 if there was no such session, or if a process of the server or a node does not
+    answer.
     """
     from restante.server.control.messages import Action
 
     replies = ask_server(folder, Action.KICK, who)
     ended = sum(len(reply.sessions) for reply in replies.given)
     click.echo(f"Ended {ended} session{'' if ended == 1 else 's'}.")
-    if any(reply.everywhere for reply in replies.given):
-        click.echo(f"The sessions of {who} at other nodes end within two seconds.")
-    elif not ended and not replies.silent:
-        raise click.exceptions.Exit(1)
     report_silent(replies)
+    if not ended:
+        raise click.exceptions.Exit(1)
 
 
 @click.command()
@@ -74,17 +73,22 @@ def kick(who: str, folder: Path) -> None:
 def status(folder: Path, *, as_json: bool) -> None:
     """Show the processes, addresses and certificates of a server.
 
-    Exits with 1 if a process does not answer.
+    With a cluster, its nodes are shown, and when each was last seen. Exits with 1 if a process or
+    a node does not answer.
     """
     from restante.cli.output.session_table import describe_status
     from restante.server.control.messages import Action
 
     replies = ask_server(folder, Action.STATUS)
+    nodes = replies.nodes.nodes if replies.nodes is not None else []
     if as_json:
         for reply in replies.given:
-            click.echo(_encode(_status_fields(reply)))
+            if reply.status is not None:
+                click.echo(_encode(_status_fields(reply)))
+        for node in nodes:
+            click.echo(_encode(_fields(node)))
     else:
-        for line in describe_status(replies.given):
+        for line in describe_status(replies.given, nodes):
             click.echo(line)
     report_silent(replies)
 

@@ -68,14 +68,15 @@ def find_folder(file: Path | None) -> Path:
 
 
 def ask_server(folder: Path, action: Action, who: str = "") -> Replies:
-    """Return what all processes of a server answer. Raises click.ClickException."""
+    """Return what all processes of a server and of its cluster answer.
+
+    Raises click.ClickException.
+    """
     from restante.server.control import asking
     from restante.server.control.messages import ControlRequest
 
     try:
-        return asyncio.run(
-            asking.ask_all(folder, ControlRequest(action=action, who=who), asking.PATIENCE)
-        )
+        return asyncio.run(asking.ask_everywhere(folder, ControlRequest(action=action, who=who)))
     except asking.ControlError as error:
         raise click.ClickException(str(error)) from None
 
@@ -84,8 +85,14 @@ def report_silent(replies: Replies) -> None:
     """Name the processes that did not answer, and those with an error; exit with 1 for them."""
     for pid in replies.silent:
         click.echo(f"Process {pid} does not answer; its sessions are missing here.", err=True)
-    for reply in replies.given:
-        if reply.error:
-            click.echo(f"Process {reply.worker}: {reply.error}", err=True)
-    if replies.silent or any(reply.error for reply in replies.given):
+    nodes = replies.nodes.silent if replies.nodes is not None else []
+    silent = [node for node in nodes if node.worker not in replies.silent]
+    for node in silent:
+        where = f"Process {node.worker} of the node {node.node}"
+        click.echo(f"{where} does not answer; its sessions are missing here.", err=True)
+    given = [*replies.given, *([replies.nodes] if replies.nodes is not None else [])]
+    errors = [reply for reply in given if reply.error]
+    for reply in errors:
+        click.echo(f"Process {reply.worker}: {reply.error}", err=True)
+    if replies.silent or silent or errors:
         raise click.exceptions.Exit(INCOMPLETE)

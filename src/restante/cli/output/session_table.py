@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from restante.server.connection.administered import SessionFacts
-    from restante.server.control.messages import ControlReply
+    from restante.server.control.messages import ControlReply, NodeState
 
 HEADS = ("user", "address", "since", "idle", "state", "maildrop", "octets", "tls", "worker", "id")
 NOBODY = "-"
@@ -21,18 +21,20 @@ NOBODY = "-"
 def table(found: Sequence[tuple[SessionFacts, ControlReply]], now: float) -> Iterator[str]:
     """Yield the lines of a table of sessions; `now` is in seconds since 1970.
 
-    `octets` are those that were sent. The node is a column where there are several.
+    `octets` are those that were sent. A cluster has a column for the node.
     """
-    several = len({reply.node for _, reply in found}) > 1
-    rows = [HEADS + ("node",) * several]
+    is_cluster = any(reply.id for _, reply in found)
+    rows = [HEADS + ("node",) * is_cluster]
     for facts, reply in found:
         row = _row(facts, reply.worker, now)
-        rows.append(row + (reply.node,) * several)
+        rows.append(row + (reply.node,) * is_cluster)
     yield from _align(rows)
 
 
-def describe_status(replies: Sequence[ControlReply]) -> Iterator[str]:
-    """Yield what to print of the processes of a server."""
+def describe_status(
+    replies: Sequence[ControlReply], nodes: Sequence[NodeState] = ()
+) -> Iterator[str]:
+    """Yield what to print of the processes of a server, and of the nodes of a cluster."""
     all_of = [(reply, reply.status) for reply in replies if reply.status is not None]
     rows = [("worker", "node", "version", "uptime", "connections", "sessions")]
     for reply, status in all_of:
@@ -41,6 +43,10 @@ def describe_status(replies: Sequence[ControlReply]) -> Iterator[str]:
         rows.append((str(reply.worker), reply.node, status.version, uptime, connections, sessions))
     yield from _align(rows)
     yield ""
+    for node in nodes:
+        state = "lives" if node.alive else "does not live"
+        where = f"node {plain(node.node)}, process {node.worker}"
+        yield f"{where}: {state}, last seen {format_time(node.seen)} ago"
     for address in dict.fromkeys(each for _, status in all_of for each in status.listeners):
         yield f"listens at {plain(address)}"
     ends = {(each.file, each.ends) for _, status in all_of for each in status.certificates}

@@ -37,6 +37,7 @@ from restante.server.tls.certificate_files import CertificateError, CertificateF
 from restante.server.tls.certificate_log import CertificateLog
 from restante.server.tls.certificates import Certificates
 from restante.storage.interfaces import Expires, Lives, StoreError, open_store
+from restante.storage.peers import HasPeers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from restante.server.auth_socket.listener import AuthSocketListener
     from restante.server.config.schema import Config
     from restante.server.config.server_sections import LimitsSection
+    from restante.server.control.service import ControlService
     from restante.server.extra_listener import ExtraListener
     from restante.server.limits.shared_limits import SharedLimits
     from restante.server.metrics.listener import MetricsListener
@@ -236,18 +238,29 @@ def _build_auth_socket(
     ]
 
 
-def serve_control(
+def build_control(
     config: Config,
     context: ServerContext,
     addresses: Callable[[], Sequence[str]],
     certificates: Sequence[Certificates],
+) -> ControlService | None:
+    """Return what answers administrators and other nodes, None if no program can ask."""
+    if config.control.folder is None and not isinstance(context.store, HasPeers):
+        return None
+    from restante.server.control.service import ControlService
+
+    return ControlService(context, addresses, certificates)
+
+
+def serve_control(
+    config: Config, service: ControlService | None
 ) -> contextlib.AbstractAsyncContextManager[None]:
     """Return what answers at the control socket of this process, if there is to be one."""
-    if config.control.folder is None:
+    if config.control.folder is None or service is None:
         return contextlib.nullcontext()
-    from restante.server.control.service import ControlService, serving_control
+    from restante.server.control.service import serving_control
 
-    return serving_control(config.control, ControlService(context, addresses, certificates))
+    return serving_control(config.control, service)
 
 
 def prepare_control(config: Config) -> None:

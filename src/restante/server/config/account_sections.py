@@ -27,10 +27,11 @@ class LoginSection(ConfigSection):
             binding tls-exporter, which Python does not support, and some do not fall back. "always"
             announces them on TLS 1.3, too, with tls-server-end-point.
         take_over: A login ends an idle session of the same user, instead of [IN-USE]. A session in
-            the middle of a command stays. With workers, `control.folder` is required.
+            the middle of a command stays. With workers, `control.folder` is required, except in a
+            cluster, where it also applies to sessions at other nodes.
         name_holder: The reply [IN-USE] names the address of the session that holds the maildrop,
             and its begin. Only the account's user gets it. With workers, `control.folder` lets
-            each of them know of the others' sessions.
+            each of them know of the others' sessions. The nodes of a cluster ask each other.
         apop: Offer APOP for accounts with a shared secret.
         cram_md5: Offer CRAM-MD5 for accounts with a shared secret.
     """

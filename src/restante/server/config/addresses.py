@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -54,6 +55,14 @@ def parse_loopback_address(text: str) -> ListenAddress:
             f"{text!r} accepts connections from other machines; use 127.0.0.1 or [::1]"
         )
     return address
+
+
+def canonical_address(text: str) -> str:
+    """Return an IP address as the server writes it; "" for another text."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return ""
 
 
 def require_https(url: str) -> None:

@@ -150,7 +150,8 @@ def _useless(config: Config) -> Iterator[str]:
             yield f"cluster.{key}: mail.{key} is the same; omit one of them"
     if config.tokens.metadata_url and not (config.tokens.jwks or config.tokens.introspection):
         yield "tokens.metadata_url: requires tokens.jwks or tokens.introspection"
-    if config.login.take_over and config.server.workers != 1 and config.control.folder is None:
+    needs_sockets = config.server.workers != 1 and config.mail.format != "cluster"
+    if config.login.take_over and needs_sockets and config.control.folder is None:
         yield "login.take_over: requires control.folder, since the workers ask each other there"
     if config.server.workers != 1 and sys.platform != "linux":
         yield "server.workers: more than one worker is supported on Linux only"

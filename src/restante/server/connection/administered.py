@@ -80,12 +80,15 @@ class AdministeredConnection:
         if self._begun < kicks.get(self._backend.user, 0):
             self.stop(EndReason.KICKED)
 
-    def stop_if_idle(self) -> bool:
+    def stop_if_idle(self, begun_by: float) -> bool:
         """Stop a session that has its maildrop and waits for a command; return whether it does.
 
-        A part of a command counts as a command. As in each end but QUIT, no message is removed.
+        A part of a command counts as a command. As in each end but QUIT, no message is removed. A
+        connection that began after `begun_by`, in the time of the event loop, stays.
         """
         if self.phase is not phases.COMMAND or not self._backend.logged_in or self._lines:
+            return False
+        if self._begun > begun_by:
             return False
         self.stop(EndReason.TAKEN_OVER)
         return True

@@ -21,6 +21,7 @@ from restante.protocol.server.needs import (
     StartScram,
 )
 from restante.server.connection.authentication import ConnectionAuthenticator
+from restante.server.control.holders import Holder
 from restante.server.error_replies import (
     LoginDelayError,
     TooManySessionsError,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from restante.protocol.server.maildrop import MessageList
     from restante.protocol.server.needs import AuthMethod
     from restante.protocol.server.settings import Identity
-    from restante.server.connection.administered import SessionFacts
     from restante.server.connection.transport import ClientTransport
     from restante.server.connection.write_buffer import WriteBuffer
     from restante.server.context import ServerContext
@@ -170,7 +170,9 @@ class SessionBackend:
         Only a user whose credentials were accepted gets it.
         """
         holder = await self._context.holders.find(identity.owner)
-        return refusal if holder is None else reply_naming(holder.address, holder.since)
+        if holder is None:
+            return refusal
+        return reply_naming(holder.session.address, holder.session.since)
 
     async def _send(self, need: SendMultiline) -> None:
         """Send a long reply piece by piece, as fast as the peer reads.
@@ -209,18 +211,18 @@ class SessionBackend:
         return refusal
 
     def _explain_in_use(self, identity: Identity, refusal: Refusal, reason: str) -> None:
-        """Log a login that met another session, and which one, at this or another worker."""
+        """Log a login that met another session, and which one, at whatever worker or node."""
         context, client = self._context, self._transport
 
-        def write(holder: SessionFacts | None) -> None:
+        def write(holder: Holder | None) -> None:
             context.session_log.login_refused(client, identity.name, refusal, reason, holder)
 
         async def find() -> None:
             write(await context.holders.find(identity.owner))
 
-        holder = context.holders.find_here(identity.owner)
-        if holder is not None or context.control is None:
-            write(holder)
+        here = context.holders.find_here(identity.owner)
+        if here is not None or not context.holders.asks:
+            write(None if here is None else Holder(here))
         else:
             context.connections.spawn(find())
 
@@ -261,11 +263,12 @@ class SessionBackend:
     async def _acquire(self, owner: str, delay: int | None) -> LockedMaildrop:
         """Lock the maildrop, and end an idle session that has it where that is configured."""
         context = self._context
+        patience = context.lock_timeout
         if context.take_over:
             with contextlib.suppress(BusyError):
                 return await self._wait_for_lock(owner, 0, delay)
-            await context.holders.stop_idle(owner)
-        return await self._wait_for_lock(owner, context.lock_timeout, delay)
+            patience = max(patience, await context.holders.stop_idle(owner))
+        return await self._wait_for_lock(owner, patience, delay)
 
     async def _wait_for_lock(
         self, owner: str, patience: float, delay: int | None

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from restante.protocol.server.session import EndReason, Session
     from restante.protocol.server.settings import Identity
-    from restante.server.connection.administered import SessionFacts
     from restante.server.connection.login_client import LoginClient
     from restante.server.connection.proxy_protocol import ProxiedTls
     from restante.server.connection.transport import ClientTransport
+    from restante.server.control.holders import Holder
 
 
 class SessionLog:
@@ -65,7 +65,7 @@ class SessionLog:
         user: str,
         refusal: Refusal,
         reason: str,
-        holder: SessionFacts | None = None,
+        holder: Holder | None = None,
     ) -> None:
         """Log a login that failed for another reason than wrong credentials.
 
@@ -163,10 +163,12 @@ def _login_fields(client: LoginClient) -> dict[str, str]:
     return {"session": client.session_id}
 
 
-def _holder_fields(holder: SessionFacts) -> dict[str, str]:
-    """Return the session that holds a maildrop, its address, and its begin."""
-    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(holder.since))
-    return {"held_by": holder.session, "held_from": holder.address, "held_since": since}
+def _holder_fields(holder: Holder) -> dict[str, str]:
+    """Return the session that holds a maildrop, its address, its begin, and its node if another."""
+    session = holder.session
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(session.since))
+    fields = {"held_by": session.session, "held_from": session.address, "held_since": since}
+    return {**fields, "held_at": holder.node} if holder.node else fields
 
 
 def _special_credential(identity: Identity) -> dict[str, str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _SOCKET = re.compile(rf"[0-9]{{1,10}}{re.escape(SUFFIX)}")
 PATIENCE = 3  # seconds for all processes together
+NODES_PATIENCE = 5  # seconds for the other nodes of a cluster
 
 
 class ControlError(Exception):
@@ -26,10 +27,15 @@ class ControlError(Exception):
 
 @dataclass
 class Replies:
-    """What the processes answered, and the ids of those that did not."""
+    """What the processes answered, and the ids of those that did not.
+
+    Attributes:
+        nodes: what one of them says of the other nodes of a cluster, if there is one.
+    """
 
     given: list[ControlReply] = field(default_factory=list)
     silent: list[int] = field(default_factory=list)
+    nodes: ControlReply | None = None
 
 
 async def ask_all(folder: Path, request: ControlRequest, patience: float) -> Replies:
@@ -55,6 +61,26 @@ async def ask_all(folder: Path, request: ControlRequest, patience: float) -> Rep
             replies.silent.append(int(file.name.removesuffix(SUFFIX)))
     if not replies.given and not replies.silent:
         raise ControlError(f"no server answers in {folder}; start `pop3 serve`")
+    return replies
+
+
+async def ask_everywhere(folder: Path, request: ControlRequest) -> Replies:
+    """Ask each process, then the other nodes of a cluster by way of the first one that answered.
+
+    The answers of those nodes are among the others. Raises ControlError.
+    """
+    replies = await ask_all(folder, request, PATIENCE)
+    known = [reply.id for reply in replies.given if reply.id]
+    if known:
+        passed_on = msgspec.structs.replace(request, others=True, but=known)
+        line = msgspec.json.encode(passed_on) + b"\n"
+        worker = next(reply.worker for reply in replies.given if reply.id)
+        try:
+            replies.nodes = await _ask(folder / f"{worker}{SUFFIX}", line, NODES_PATIENCE)
+        except (OSError, TimeoutError, ValueError, msgspec.MsgspecError):
+            replies.silent.append(worker)
+        else:
+            replies.given += replies.nodes.others
     return replies
 
 

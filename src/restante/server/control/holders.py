@@ -1,14 +1,17 @@
-"""The session that holds a maildrop, in this process or a sibling, and its end when it is idle.
+"""The session that holds a maildrop, in this process or another, and its end when it is idle.
 
-The siblings are the other workers; they are asked through the control sockets, which only a login
-that meets [IN-USE] does.
+The other workers are asked through the control sockets, and the other nodes of a cluster through
+its store. Only a login that meets another session asks them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
 
 from restante.server.connection.administered import AdministeredConnection, SessionFacts
+from restante.storage.interfaces import StoreError
+from restante.storage.peers import AsksPeers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,14 +20,35 @@ if TYPE_CHECKING:
     from restante.server.registry import ConnectionRegistry
 
 PATIENCE = 1.0  # seconds for the siblings to answer
+NODE_PATIENCE = 2.0  # seconds for other nodes to see a request, and to answer it
+TAKE_OVER_TIME = 2.0  # seconds for another node to see a request, and to end a session
+MOST_QUESTIONS = 8  # to other nodes at once; further logins are rejected without an explanation
+
+
+class Holder(NamedTuple):
+    """A session that holds a maildrop. `node` is the name of its machine, "" for this node."""
+
+    session: SessionFacts
+    node: str = ""
 
 
 class MaildropHolders:
-    """Finds the session that holds the maildrop of an owner. `folder` has the control sockets."""
+    """Finds the session that holds the maildrop of an owner.
 
-    def __init__(self, connections: ConnectionRegistry, folder: Path | None = None) -> None:
+    `folder` has the control sockets of all workers.
+
+    Attributes:
+        asks: whether there are other processes that can be asked.
+    """
+
+    def __init__(
+        self, connections: ConnectionRegistry, folder: Path | None = None, store: object = None
+    ) -> None:
         self._connections = connections
         self._folder = folder
+        self._nodes = store if isinstance(store, AsksPeers) else None
+        self._questions: dict[str, asyncio.Task[Holder | None]] = {}  # to other nodes, by owner
+        self.asks = folder is not None or self._nodes is not None
 
     def find_here(self, owner: str) -> SessionFacts | None:
         """Return the session of this process that holds the maildrop, if one does."""
@@ -33,32 +57,76 @@ class MaildropHolders:
                 return each.describe()
         return None
 
-    async def find(self, owner: str) -> SessionFacts | None:
-        """Return the session that holds the maildrop, of any process of this server."""
+    async def find(self, owner: str) -> Holder | None:
+        """Return the session that holds the maildrop, of any process of any node."""
         from restante.server.control.messages import Action
 
         if (found := self.find_here(owner)) is not None:
-            return found
-        return next(iter(await self._ask(Action.HOLDER, owner)), None)
+            return Holder(found)
+        for found in await self._ask_workers(Action.HOLDER, owner):
+            return Holder(found)
+        return await self._ask_nodes(owner)
 
-    def stop_idle_here(self, owner: str) -> list[SessionFacts]:
-        """End the session of this process that holds the maildrop and waits for a command."""
-        stopped = []
+    def stop_idle_here(self, owner: str, age: float = 0) -> list[SessionFacts]:
+        """End the session of this process that holds the maildrop and waits for a command.
+
+        One that was connected less than `age` seconds ago stays.
+        """
+        begun_by, stopped = asyncio.get_running_loop().time() - age, []
         for each in self._connections:
             if isinstance(each, AdministeredConnection) and each.held_maildrop == owner:
                 facts = each.describe()
-                if each.stop_if_idle():
+                if each.stop_if_idle(begun_by):
                     stopped.append(facts)
         return stopped
 
-    async def stop_idle(self, owner: str) -> None:
-        """End the session that holds the maildrop, of any process, if it waits for a command."""
+    async def stop_idle(self, owner: str) -> float:
+        """End the session that holds the maildrop, of any process, if it waits for a command.
+
+        Return the seconds in which one at another node may end.
+        """
         from restante.server.control.messages import Action
 
-        if not self.stop_idle_here(owner) and self.find_here(owner) is None:
-            await self._ask(Action.TAKE_OVER, owner)
+        if self.stop_idle_here(owner) or self.find_here(owner) is not None:
+            return 0
+        if await self._ask_workers(Action.TAKE_OVER, owner) or self._nodes is None:
+            return 0
+        from restante.server.control.others import encode_request
 
-    async def _ask(self, action: Action, owner: str) -> list[SessionFacts]:
+        try:
+            await self._nodes.send_request(encode_request(Action.TAKE_OVER, owner))
+        except StoreError:
+            return 0
+        return TAKE_OVER_TIME
+
+    async def _ask_nodes(self, owner: str) -> Holder | None:
+        """Ask the other nodes of a cluster which of them has the session, once at a time."""
+        if self._nodes is None:
+            return None
+        task = self._questions.get(owner)
+        if task is None:
+            if len(self._questions) >= MOST_QUESTIONS:
+                return None
+            task = self._connections.spawn(self._find_elsewhere(self._nodes, owner))
+            self._questions[owner] = task
+            task.add_done_callback(lambda _: self._questions.pop(owner))
+        return await asyncio.shield(task)
+
+    async def _find_elsewhere(self, nodes: AsksPeers, owner: str) -> Holder | None:
+        from restante.server.control.messages import Action
+        from restante.server.control.others import decode_answers, encode_request
+
+        request = encode_request(Action.HOLDER, owner)
+        try:
+            answers = await nodes.ask_nodes(request, (), NODE_PATIENCE, first=True)
+        except StoreError:
+            return None
+        for reply in decode_answers(answers):
+            for facts in reply.sessions:
+                return Holder(facts, reply.node)
+        return None
+
+    async def _ask_workers(self, action: Action, owner: str) -> list[SessionFacts]:
         """Ask all processes; one that does not answer is left out."""
         if self._folder is None:
             return []

@@ -26,10 +26,21 @@ class Action(StrEnum):
 
 
 class ControlRequest(msgspec.Struct, kw_only=True):
-    """A line to a control socket. `who` is a user, an address or a session id."""
+    """A line to a control socket. `who` is a user, an address or a session id.
+
+    Attributes:
+        others: it is for the other nodes of a cluster, and this one passes it on.
+        but: nodes that were asked already, by their ids.
+        by: the user of this machine that asks, set by the node that passes it on.
+        at: the name of that node.
+    """
 
     action: Action
     who: str = ""
+    others: bool = False
+    but: list[str] = []
+    by: int = -1
+    at: str = ""
 
 
 class CertificateEnd(msgspec.Struct, kw_only=True):
@@ -58,6 +69,22 @@ class ProcessStatus(msgspec.Struct, kw_only=True):
     certificates: list[CertificateEnd]
 
 
+class NodeState(msgspec.Struct, kw_only=True):
+    """A process of a cluster, as the database knows it.
+
+    Attributes:
+        node: the name of its machine.
+        worker: its process id.
+        alive: it said so in time.
+        seen: seconds since it last said so.
+    """
+
+    node: str
+    worker: int
+    alive: bool
+    seen: float
+
+
 class ControlReply(msgspec.Struct, kw_only=True):
     """The line that a process answers with.
 
@@ -66,8 +93,12 @@ class ControlReply(msgspec.Struct, kw_only=True):
         node: the name of its machine.
         sessions: all of them, or those that it has ended.
         status: how it is, if that was asked.
-        everywhere: whether the other nodes of a cluster end the sessions, too.
+        everywhere: whether silent nodes end the sessions once they are back.
         error: why it could not do what was asked, in words.
+        id: its random name as a node of a cluster.
+        others: what the other nodes answered.
+        silent: the other nodes that did not answer.
+        nodes: all nodes of the cluster, if their status was asked.
     """
 
     worker: int
@@ -76,3 +107,7 @@ class ControlReply(msgspec.Struct, kw_only=True):
     status: ProcessStatus | None = None
     everywhere: bool = False
     error: str = ""
+    id: str = ""
+    others: list[ControlReply] = []
+    silent: list[NodeState] = []
+    nodes: list[NodeState] = []

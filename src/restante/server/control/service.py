@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import functools
 import grp
-import ipaddress
 import os
 import socket
 import struct
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from restante.protocol.server.session import EndReason
+from restante.server.config.addresses import canonical_address
 from restante.server.config.loader import ConfigError
 from restante.server.connection.administered import AdministeredConnection, SessionFacts
 from restante.server.control.messages import (
@@ -28,8 +28,9 @@ from restante.server.control.messages import (
     ControlRequest,
     ProcessStatus,
 )
+from restante.server.control.others import ask_others, encode_answer
 from restante.server.system.unix_sockets import UnixSockets, serve_unix_socket
-from restante.storage.interfaces import KicksUsers, StoreError
+from restante.storage.peers import AsksPeers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -59,14 +60,24 @@ class ControlService:
         self._begun = time.monotonic()
         self._open = 0  # requests under way
 
-    async def answer(self, request: ControlRequest, uid: int) -> ControlReply:
-        """Do what a user of this machine asks for."""
-        reply = ControlReply(worker=os.getpid(), node=socket.gethostname())
+    async def answer(self, request: ControlRequest) -> ControlReply:
+        """Do what a user of this machine or another node asks for. Raises nothing."""
+        try:
+            return await self._carry_out(request)
+        except Exception:
+            self._context.log.exception("incident", what="a control request failed")
+            return self._new_reply("internal error: the log has an event `incident`")
+
+    async def _carry_out(self, request: ControlRequest) -> ControlReply:
+        reply = self._new_reply()
+        if request.others:
+            await ask_others(self._context.store, request, reply)
+            return reply
         match request.action:
             case Action.SESSIONS:
                 reply.sessions = [facts async for _, facts in self._describe_each()]
             case Action.KICK:
-                await self._kick(request.who, uid, reply)
+                reply.sessions = await self._kick(request)
             case Action.HOLDER:
                 holder = self._context.holders.find_here(request.who)
                 reply.sessions = [holder] if holder is not None else []
@@ -75,6 +86,23 @@ class ControlService:
             case Action.STATUS:
                 reply.status = self._status()
         return reply
+
+    async def answer_node(self, content: bytes, age: float) -> bytes | None:
+        """Do what another node asked for `age` seconds ago, and return the answer.
+
+        None: it needs none of this node.
+        """
+        try:
+            request = msgspec.json.decode(content, type=ControlRequest)
+        except msgspec.MsgspecError:
+            return None  # a newer node asks what this one cannot do
+        if request.action is Action.TAKE_OVER:
+            self._context.holders.stop_idle_here(request.who, age)
+            return None
+        reply = await self.answer(request)
+        if request.action is Action.HOLDER and not reply.sessions:
+            return None
+        return encode_answer(reply)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the request of one connection."""
@@ -95,13 +123,15 @@ class ControlService:
         """Return the reply to a line, whatever it is."""
         try:
             request = msgspec.json.decode(line, type=ControlRequest)
-            return await self.answer(request, _peer_uid(writer.get_extra_info("socket")))
         except msgspec.MsgspecError as error:
-            text = f"the request is invalid: {error}"
-        except Exception:
-            self._context.log.exception("incident", what="a control request failed")
-            text = "internal error: the log has an event `incident`"
-        return ControlReply(worker=os.getpid(), node=socket.gethostname(), error=text)
+            return self._new_reply(f"the request is invalid: {error}")
+        request.by, request.at = _peer_uid(writer.get_extra_info("socket")), ""
+        return await self.answer(request)
+
+    def _new_reply(self, error: str = "") -> ControlReply:
+        store = self._context.store
+        node = store.node if isinstance(store, AsksPeers) else ""
+        return ControlReply(worker=os.getpid(), node=socket.gethostname(), id=node, error=error)
 
     async def _describe_each(self) -> AsyncIterator[tuple[AdministeredConnection, SessionFacts]]:
         """Yield each connection; between many, those of POP3 have their turn."""
@@ -111,24 +141,25 @@ class ControlService:
             if count % BATCH == 0:
                 await asyncio.sleep(0)
 
-    async def _kick(self, who: str, uid: int, reply: ControlReply) -> None:
-        """End the sessions of a user at all nodes, or those of an address or an id here."""
-        address = _canonical_address(who)
+    async def _kick(self, request: ControlRequest) -> list[SessionFacts]:
+        """End the sessions of a user, of an address or of an id, and return them."""
+        who, ended = request.who, []
+        address = canonical_address(who)
         async for connection, facts in self._describe_each():
             if who in (facts.user, facts.session) or address == facts.address:
                 connection.stop(EndReason.KICKED)
-                reply.sessions.append(facts)
-        for facts in reply.sessions:
+                ended.append(facts)
+        asked_at = {"asked_at": request.at} if request.at else {}
+        for facts in ended:
             self._context.log.info(
-                "kicked", address=facts.address, user=facts.user, by=uid, session=facts.session
+                "kicked",
+                address=facts.address,
+                user=facts.user,
+                by=request.by,
+                session=facts.session,
+                **asked_at,
             )
-        store = self._context.store
-        if isinstance(store, KicksUsers) and not address:
-            try:
-                await store.kick(who)
-                reply.everywhere = True
-            except StoreError as error:
-                reply.error = f"other nodes were not told: {error}"
+        return ended
 
     def _status(self) -> ProcessStatus:
         connections = self._context.connections
@@ -203,11 +234,3 @@ def _peer_uid(connection: socket.socket) -> int:
     credentials = connection.getsockopt(socket.SOL_SOCKET, option, struct.calcsize("3i"))
     uid: int = struct.unpack("3i", credentials)[1]
     return uid
-
-
-def _canonical_address(text: str) -> str:
-    """Return an IP address as the server writes it; "" for another text."""
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        return ""

@@ -155,14 +155,14 @@ async def _serve(
     system.report_incidents(context.log, context.limit_log)
     stop, drain = _end_events(inherited.death_pipe.end)
     # Every session ends before its store does.
-    control = components.serve_control(
+    control = components.build_control(
         generation.config, context, generation.addresses, generation.certificates
     )
     async with (
         open_store(context.store),
-        sharing_with_peers(context),
+        sharing_with_peers(context, control),
         watching_accounts(context),
-        control,
+        components.serve_control(generation.config, control),
         contextlib.AsyncExitStack() as metrics,
     ):
         note_listening = await metrics.enter_async_context(

@@ -1,4 +1,4 @@
-"""What a node of a cluster shares with the others, once a second: failed logins, and kicks.
+"""What a node of a cluster shares with the others, once a second: failed logins, kicks, requests.
 
 Nothing of it is on the way of a login. While the store does not answer, nodes know less of each
 other, and all else goes on.
@@ -13,24 +13,32 @@ from typing import TYPE_CHECKING
 
 from restante.server.connection.connection import Connection
 from restante.server.limits.peer_failures import PeerFailures
-from restante.storage.interfaces import HasPeers, StoreError
+from restante.storage.interfaces import StoreError
+from restante.storage.peers import AsksPeers, HasPeers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from restante.server.context import ServerContext
-    from restante.storage.interfaces import PeerNews
+    from restante.server.control.service import ControlService
+    from restante.storage.peers import PeerNews, PeerRequest
 
 PAUSE = 1.0  # seconds between two exchanges
 
 
 class PeerExchange:
-    """Shares, again and again, what this process and the other nodes have noted."""
+    """Shares, again and again, what this process and the other nodes have noted.
 
-    def __init__(self, store: HasPeers, context: ServerContext, pause: float) -> None:
+    `service` answers the requests of other nodes.
+    """
+
+    def __init__(
+        self, store: HasPeers, context: ServerContext, pause: float, service: ControlService
+    ) -> None:
         self._store = store
         self._context = context
         self._pause = pause
+        self._service = service
         self._failing = False  # as last logged
         throttle = context.limits.throttle
         self._failures = throttle.peers = throttle.peers or PeerFailures()
@@ -57,7 +65,15 @@ class PeerExchange:
         except BaseException:
             self._failures.put_back(changes)
             raise
-        self._take(news)
+        answers = [(each, await self._answer(each)) for each in news.requests]
+        self._take(news)  # after the answers, since a kick also comes as a request, which counts
+        if isinstance(self._store, AsksPeers):
+            for request, answer in answers:
+                if answer is not None:
+                    await self._store.answer_request(request.id, answer)
+
+    async def _answer(self, request: PeerRequest) -> bytes | None:
+        return await self._service.answer_node(request.content, request.age)
 
     def _take(self, news: PeerNews) -> None:
         self._failures.set_key(news.key)
@@ -72,12 +88,21 @@ class PeerExchange:
 
 
 @contextlib.asynccontextmanager
-async def sharing_with_peers(context: ServerContext, pause: float = PAUSE) -> AsyncIterator[None]:
-    """Share with the other nodes while the block runs, if the store has any."""
+async def sharing_with_peers(
+    context: ServerContext, service: ControlService | None = None, pause: float = PAUSE
+) -> AsyncIterator[None]:
+    """Share with the other nodes while the block runs, if the store has any.
+
+    `service` answers their requests. Without one, they learn of sessions alone.
+    """
     if not isinstance(context.store, HasPeers):
         yield
         return
-    task = asyncio.create_task(PeerExchange(context.store, context, pause).run())
+    if service is None:
+        from restante.server.control.service import ControlService
+
+        service = ControlService(context, list, ())
+    task = asyncio.create_task(PeerExchange(context.store, context, pause, service).run())
     try:
         yield
     finally:

@@ -27,10 +27,10 @@ RETRY_PAUSE = 0.5  # seconds after a beat that failed, at most
 
 REGISTER = """
 with dead as (delete from node where until < clock_timestamp() - interval '1 hour')
-insert into node values ($1, clock_timestamp() + $2::float8 * interval '1 s')
+insert into node (id, until) values ($1, clock_timestamp() + $2::float8 * interval '1 s')
 """
 BEAT = """
-update node set until = clock_timestamp() + $2::float8 * interval '1 s'
+update node set seen = clock_timestamp(), until = clock_timestamp() + $2::float8 * interval '1 s'
 where id = $1 and until > clock_timestamp() returning true
 """
 RELEASE = """

@@ -1,4 +1,4 @@
-"""What the nodes let each other know, once a second: failed logins and kicks.
+"""What the nodes let each other know, once a second: failed logins, kicks and requests.
 
 Nothing here is on the way of a login: while PostgreSQL does not answer, nodes only know less.
 """
@@ -8,15 +8,19 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from restante.storage.interfaces import PeerNews
+from restante.storage.peers import PeerNews, PeerRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    import uuid
+    from collections.abc import Callable, Mapping, Sequence
+
+    import asyncpg
 
     from restante.storage.cluster.database import Database
 
 MEMORY = 900  # seconds for which a failed login counts: server/limits/throttle.py
 OVERLAP = 10  # seconds: a row may be committed this long after the time in it
+REQUEST_TIME = 5  # seconds for which a request counts: no node waits longer for an answer
 PRUNE_EACH = 60  # calls
 
 KEY = "select key from peer_key"
@@ -32,15 +36,21 @@ FAILURES = """
 select pair, number, extract(epoch from clock_timestamp() - at)::float8 as age from failure
 where at > clock_timestamp() - $1::float8 * interval '1 s'
 """
-KICKS = """
-select owner, extract(epoch from clock_timestamp() - at)::float8 as age from kick
+KICKS_AND_REQUESTS = """
+select null::uuid as request, owner, null::bytea as content,
+    extract(epoch from clock_timestamp() - at)::float8 as age from kick
 where at > clock_timestamp() - $1::float8 * interval '1 s'
+union all
+select id, null, content, extract(epoch from clock_timestamp() - at)::float8 from request
+where at > clock_timestamp() - $2::float8 * interval '1 s' and node <> $3 and $3 <> all (but)
 """
 PRUNE = """
 with old as (
     select pair from failure where at < clock_timestamp() - $1::float8 * interval '1 s'
     for update skip locked
-), gone as (delete from failure f using old where f.pair = old.pair)
+), gone as (delete from failure f using old where f.pair = old.pair),
+asked as (delete from request where at < clock_timestamp() - interval '1 minute'),
+answered as (delete from answer where at < clock_timestamp() - interval '1 minute')
 delete from kick where at < clock_timestamp() - interval '1 hour'
 """
 KICK = """
@@ -62,11 +72,12 @@ class Peers:
         self._key = b""
         self._calls = 0
         self._asked_at: float | None = None  # the time of the last answer
+        self._requests: frozenset[uuid.UUID] = frozenset()  # that the last answer had
 
-    async def share(self, failures: Mapping[bytes, int]) -> PeerNews:
+    async def share(self, failures: Mapping[bytes, int], node: uuid.UUID) -> PeerNews:
         """Add failed logins to those of all nodes, and return what has changed since the last call.
 
-        `failures` has the new ones by pair; 0 clears those of a pair.
+        `failures` has the new ones by pair; 0 clears those of a pair. `node` is this one.
         """
         if not self._key:
             row = await self._database.fetchrow(KEY)
@@ -77,7 +88,7 @@ class Peers:
         now = self._clock()
         window = MEMORY if self._asked_at is None else now - self._asked_at + OVERLAP
         noted = await self._database.fetch(FAILURES, min(window, MEMORY))
-        kicked = await self._database.fetch(KICKS, window)
+        rows = await self._database.fetch(KICKS_AND_REQUESTS, window, REQUEST_TIME, node)
         self._asked_at = now
         self._calls += 1
         if self._calls % PRUNE_EACH == 0:
@@ -85,8 +96,16 @@ class Peers:
         return PeerNews(
             key=self._key,
             failures=[(row["pair"], row["number"], row["age"]) for row in noted],
-            kicks={row["owner"]: row["age"] for row in kicked},
+            kicks={row["owner"]: row["age"] for row in rows if row["owner"] is not None},
+            requests=self._take_requests(rows),
         )
+
+    def _take_requests(self, rows: Sequence[asyncpg.Record]) -> list[PeerRequest]:
+        """Return the requests that were not there at the last call."""
+        found = {row["request"]: row for row in rows if row["request"] is not None}
+        new = [row for request, row in found.items() if request not in self._requests]
+        self._requests = frozenset(found)
+        return [PeerRequest(str(row["request"]), row["content"], row["age"]) for row in new]
 
     async def kick(self, owner: str) -> None:
         """End the sessions of an owner at all nodes, within two seconds."""

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from restante.storage.cluster.database import Database
     from restante.storage.cluster.maildrop import ClusterMaildrop
     from restante.storage.cluster.settings import ClusterSettings
-    from restante.storage.interfaces import ExpiredMessage, PeerNews
+    from restante.storage.interfaces import ExpiredMessage
+    from restante.storage.peers import PeerAnswers, PeerNews, PeerNode
     from restante.storage.quota import StoredWithin
     from restante.storage.removals import DeletedMessage
 
@@ -213,6 +214,29 @@ class ShardedStore:
     async def kick(self, owner: str) -> None:
         """End the sessions of an owner at all nodes, within two seconds. Raises StoreError."""
         await self.shards[FIRST].kick(owner)
+
+    @property
+    def node(self) -> str:
+        """The random name of this node, "" before its first `share`."""
+        return self.shards[FIRST].node
+
+    async def list_nodes(self) -> Sequence[PeerNode]:
+        """Return the nodes that serve, and those that ended without a word. Raises StoreError."""
+        return await self.shards[FIRST].list_nodes()
+
+    async def send_request(self, content: bytes) -> None:
+        """Make a request to all other nodes that is not answered. Raises StoreError."""
+        await self.shards[FIRST].send_request(content)
+
+    async def ask_nodes(
+        self, content: bytes, but: Collection[str], patience: float, *, first: bool = False
+    ) -> PeerAnswers:
+        """Ask all other nodes but some of them. Raises StoreError."""
+        return await self.shards[FIRST].ask_nodes(content, but, patience, first=first)
+
+    async def answer_request(self, request: str, content: bytes) -> None:
+        """Answer a request by its id. Raises StoreError."""
+        await self.shards[FIRST].answer_request(request, content)
 
     def call_on_loss(self, on_loss: Callable[[], object]) -> None:
         """Call a function each time that this node has lost its maildrops in a database."""

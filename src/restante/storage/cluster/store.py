@@ -20,6 +20,7 @@ from restante.storage.cluster.maildrop import ClusterMaildrop, HeldLease
 from restante.storage.cluster.peers import Peers
 from restante.storage.cluster.read_ahead import ReadAheadBudget
 from restante.storage.cluster.removed_mail import RemovedMail
+from restante.storage.cluster.requests import NodeRequests
 from restante.storage.cluster.snapshot import BoxSnapshot
 from restante.storage.cluster.sweep import Sweep
 from restante.storage.cluster.usage import read_usage
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
     from restante.storage.cluster.lease import Standing
     from restante.storage.cluster.settings import ClusterSettings
     from restante.storage.cluster.snapshot import Snapshots
-    from restante.storage.interfaces import PeerNews, StoreFigures
+    from restante.storage.interfaces import StoreFigures
+    from restante.storage.peers import PeerNews
 
 START_TIME = 2  # seconds that the begin of a server may wait for PostgreSQL
 FIRST_PAUSE = 0.05  # seconds between two tries at a lease of another node; each is twice as long
@@ -74,7 +76,7 @@ class _Life:
         self.is_checked = True
 
 
-class ClusterStore(RemovedMail):
+class ClusterStore(RemovedMail, NodeRequests):
     """Maildrops in PostgreSQL, whose large bodies may be in an object store.
 
     `on_problem` is called with what an administrator should know.
@@ -244,8 +246,9 @@ class ClusterStore(RemovedMail):
     async def share(self, failures: Mapping[bytes, int]) -> PeerNews:
         """Share failed logins with the other nodes, and return what is new. Raises StoreError."""
         life = await self._ready()
-        await life.node.stand()  # so that a node without sessions is seen, too
-        return await life.peers.share(failures)
+        standing = await life.node.stand()  # so that a node without sessions is seen, too
+        await self.announce(str(standing.node))
+        return await life.peers.share(failures, standing.node)
 
     async def kick(self, owner: str) -> None:
         """End the sessions of an owner at all nodes, within two seconds. Raises StoreError."""

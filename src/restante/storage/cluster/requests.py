@@ -1,0 +1,104 @@
+"""Requests of a node to all others, by way of the database, and their answers.
+
+A request is a row, which each node sees when it next shares, once a second. Nothing waits for
+requests in the meantime: no connection, and no query more than those of `peers`. `peers` also
+removes the rows that a killed node left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import uuid
+from typing import TYPE_CHECKING
+
+from restante.storage.interfaces import StoreError
+from restante.storage.peers import PeerAnswers, PeerNode
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from restante.storage.cluster.database import Database
+
+PAUSE = 0.25  # seconds between two queries for answers
+
+ANNOUNCE = "update node set name = $2, process = $3, seen = clock_timestamp() where id = $1"
+NODES = """
+select id::text, name, process, until > clock_timestamp() as alive,
+    extract(epoch from clock_timestamp() - coalesce(seen, until))::float8 as seen
+from node where name is not null order by name, process, id
+"""
+REQUEST = "insert into request (id, node, but, content) values ($1, $2, $3, $4)"
+ANSWER = "insert into answer values ($1, $2, $3) on conflict do nothing"
+ANSWERS = "select node::text, content from answer where request = $1"
+FORGET = """
+with gone as (delete from request where id = $1) delete from answer where request = $1
+"""
+
+
+class NodeRequests:
+    """A store that carries requests between nodes. All methods raise StoreError.
+
+    Attributes:
+        node: the random name of this node, "" before others may know it.
+    """
+
+    node: str = ""
+
+    async def announce(self, node: str) -> None:
+        """Let the others know this node, once in its life, so that they expect its answers."""
+        if node != self.node:
+            database = await self._open_database()
+            await database.fetch(ANNOUNCE, uuid.UUID(node), socket.gethostname(), os.getpid())
+            self.node = node
+
+    async def list_nodes(self) -> Sequence[PeerNode]:
+        """Return the nodes that serve, and those that ended without a word, for an hour."""
+        return [PeerNode(*row) for row in await (await self._open_database()).fetch(NODES)]
+
+    async def send_request(self, content: bytes) -> None:
+        """Make a request to all other nodes that is not answered."""
+        await self._send(uuid.uuid4(), content, ())
+
+    async def ask_nodes(
+        self, content: bytes, but: Collection[str], patience: float, *, first: bool = False
+    ) -> PeerAnswers:
+        """Ask all other nodes but some of them, and wait for `patience` seconds at most.
+
+        `first`: the first answer is enough.
+        """
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + patience
+        nodes = {each.id: each for each in await self.list_nodes() if each.alive}
+        for known in (self.node, *but):
+            nodes.pop(known, None)
+        if not nodes:
+            return PeerAnswers([], [])
+        database, request = await self._open_database(), uuid.uuid4()
+        given: dict[str, bytes] = {}
+        try:
+            await self._send(request, content, but)
+            while loop.time() < ends and not (nodes.keys() <= given.keys() or (first and given)):
+                await asyncio.sleep(PAUSE)
+                given = dict(await database.fetch(ANSWERS, request))
+        finally:
+            with contextlib.suppress(StoreError):
+                await database.fetch(FORGET, request)
+        return PeerAnswers(list(given.values()), [nodes[id_] for id_ in nodes if id_ not in given])
+
+    async def answer_request(self, request: str, content: bytes) -> None:
+        """Answer a request by its id."""
+        database = await self._open_database()
+        await database.fetch(ANSWER, uuid.UUID(request), uuid.UUID(self.node), content)
+
+    async def _send(self, request: uuid.UUID, content: bytes, but: Collection[str]) -> None:
+        if not self.node:
+            raise StoreError("the other nodes do not know this one yet")
+        database = await self._open_database()
+        but_ids = [uuid.UUID(id_) for id_ in but]
+        await database.fetch(REQUEST, request, uuid.UUID(self.node), but_ids, content)
+
+    async def _open_database(self) -> Database:
+        raise NotImplementedError
