@@ -45,7 +45,7 @@ class SizeWarning(UserWarning):
     """A message whose octets are not as many as LIST said."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class MaildropState:
     """The state of an open maildrop: what is in it, what is marked, whether it was looked into."""
 

@@ -9,9 +9,6 @@ import contextlib
 import re
 from typing import TYPE_CHECKING, TypeAlias
 
-from restante.client.scram import check_credentials, scram
-from restante.protocol.saslprep import saslprep
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -66,11 +63,22 @@ def xoauth2(credentials: Credentials) -> Responder:
     yield b""
 
 
+def _scram(mechanism: str) -> Begin:
+    """RFC 5802, RFC 7677. The module is loaded when a server offers one of them."""
+
+    def begin(credentials: Credentials) -> Responder:
+        from restante.client.scram import scram
+
+        return scram(mechanism)(credentials)
+
+    return begin
+
+
 CLIENT_MECHANISMS: dict[str, Begin] = {
-    "SCRAM-SHA-256-PLUS": scram("SCRAM-SHA-256-PLUS"),
-    "SCRAM-SHA-256": scram("SCRAM-SHA-256"),
-    "SCRAM-SHA-1-PLUS": scram("SCRAM-SHA-1-PLUS"),
-    "SCRAM-SHA-1": scram("SCRAM-SHA-1"),
+    "SCRAM-SHA-256-PLUS": _scram("SCRAM-SHA-256-PLUS"),
+    "SCRAM-SHA-256": _scram("SCRAM-SHA-256"),
+    "SCRAM-SHA-1-PLUS": _scram("SCRAM-SHA-1-PLUS"),
+    "SCRAM-SHA-1": _scram("SCRAM-SHA-1"),
     "PLAIN": plain,
     "LOGIN": login,
     "CRAM-MD5": cram_md5,
@@ -96,6 +104,8 @@ def unusable_reason(credentials: Credentials, mechanism: str) -> str:
         return ""
     if mechanism.endswith("-PLUS") and credentials.binding is None:
         return "it requires TLS 1.2"
+    from restante.client.scram import check_credentials
+
     try:
         check_credentials(credentials)
     except ValueError as error:
@@ -110,6 +120,8 @@ def apop_digest(timestamp: str, password: str) -> str:
     as it is, to servers that do not prepare.
     """
     import hashlib
+
+    from restante.protocol.saslprep import saslprep
 
     with contextlib.suppress(ValueError):
         password = saslprep(password)

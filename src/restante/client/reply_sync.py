@@ -20,7 +20,7 @@ A_MOMENT = 0.005  # seconds in which octets that no command asked for arrive, if
 LAST = 200  # octets that are kept of the last ones
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class ReplyTracker:
     """The octets that came since the last command.
 

@@ -10,8 +10,7 @@ import base64
 import binascii
 import os
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from restante.protocol.client.sasl import SaslRefusal
 from restante.protocol.saslprep import saslprep
@@ -34,8 +33,7 @@ _SERVER_FINAL = re.compile(rb"v=([A-Za-z0-9/+]+={0,2})(?:,[ -~]*)?")
 _ANOTHER_CHANNEL = (b"e=channel-bindings-dont-match", b"e=server-does-support-channel-binding")
 
 
-@dataclass(frozen=True, slots=True)
-class _Parameters:
+class _Parameters(NamedTuple):
     """What a server's first message says: the nonce of both sides, the salt, the iterations."""
 
     nonce: bytes

@@ -55,7 +55,7 @@ _OTHER_PROTOCOLS = (
 )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class ClientSession:
     """What the client knows of a connection.
 

@@ -32,7 +32,7 @@ class CheckAborted(Exception):  # noqa: N818  # it is the end of a check, no err
     """The check ends here: what it found is in the report."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class CheckContext:
     """What the steps share."""
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from restante.diagnosis.explanations import EXPLANATIONS
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -104,7 +102,9 @@ class Report:
     def exit_code(self) -> int:
         """The exit code of `pop3 check`."""
         if self.failure:
-            return EXPLANATIONS[self.failure.id].exit
+            from restante.diagnosis.explanations import explain
+
+            return explain(self.failure.id).exit
         return 1 if self.warnings else 0
 
     def as_json(self) -> dict[str, Any]:
@@ -137,7 +137,9 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    row = EXPLANATIONS[finding.id]
+    from restante.diagnosis.explanations import explain
+
+    row = explain(finding.id)
     return {
         "id": finding.id,
         "phase": finding.phase,

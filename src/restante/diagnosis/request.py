@@ -23,7 +23,7 @@ DEEP_TURN = 0.5  # seconds that it adds besides: to ask and be answered from far
 SLOW = {"connect": 2.0, "tls": 3.0, "greeting": 5.0, "login": 5.0, "mailbox": 10.0}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class CheckRequest:
     """An account, and how much of it to check.
 

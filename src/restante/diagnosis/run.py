@@ -12,7 +12,7 @@ from restante.client.options import merge
 from restante.diagnosis.context import CheckAborted, CheckContext
 from restante.diagnosis.report import Report
 from restante.diagnosis.request import DEEP_MOST, DEEP_RATE, DEEP_TURN, TOTAL, CheckRequest
-from restante.diagnosis.steps import connect, greeting, login, mailbox, messages, tls
+from restante.diagnosis.steps import connect, greeting, login, mailbox, tls
 from restante.protocol.errors import (
     ConnectionLostError,
     MalformedReplyError,
@@ -94,6 +94,8 @@ def _run_steps(check: CheckContext, progress: Callable[[int, int], object]) -> N
         login.log_in(check)
         box = mailbox.inspect(check)
         if check.request.deep:
+            from restante.diagnosis.steps import messages
+
             give_more_time(check, box)
             messages.fetch_all(check, box, progress)
         _quit_after_login(check, box)

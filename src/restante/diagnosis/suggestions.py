@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from restante.client.options import PORTS, Target
@@ -25,6 +24,8 @@ def check_command(  # noqa: PLR0913  # what may be other than it was asked
     flags: tuple[str, ...] = (),
 ) -> str:
     """Return a command like the one that asked, with what is to be another."""
+    import shlex
+
     target = request.target or Target("", 0, "implicit", request.account)
     tls = tls or target.tls
     tls = "starttls" if tls == "none" else tls

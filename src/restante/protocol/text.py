@@ -10,12 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Printable by Python's rule, and nothing is seen of them: fillers of Hangul and Braille, joiners
-# and selectors. Two of these names look the same and are not.
+# and selectors. Two of these names look the same and are not. It is compiled at its first use.
 _UNSEEN = (
-    "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
-    "\U0001d159\U000e0100-\U000e01ef"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U0001d159\U000e0100-\U000e01ef]"
 )
-_SEARCH_UNSEEN = re.compile(f"[{_UNSEEN}]").search
 _SELECTORS = "\ufe0e\ufe0f"  # of the look of a symbol: text or emoji
 _JOINERS = "\u200c\u200d"  # between letters of Arabic and Indian scripts, and in emoji
 _JOINED = frozenset({"Lo", "Mc", "Mn", "So", "Sk"})  # categories on both sides of a joiner
@@ -30,7 +29,7 @@ def printable(text: str) -> str:
     tab becomes a space; odd spaces stay.
     """
     text = text.replace("\t", " ")
-    if text.isprintable() and (text.isascii() or not _SEARCH_UNSEEN(text)):
+    if text.isprintable() and (text.isascii() or not re.search(_UNSEEN, text)):
         return text
     return _escape(text, lambda c: c.encode("unicode_escape").decode())
 
@@ -64,14 +63,14 @@ def _is_harmless(before: str, character: str, after: str) -> bool:
         return _category(before) in _JOINED and _category(after) in _JOINED
     if character in _SELECTORS:
         return _category(before) in _SELECTED
-    if _SEARCH_UNSEEN(character):
+    if re.search(_UNSEEN, character):
         return False
     return character.isprintable() or unicodedata.category(character) == "Zs"
 
 
 def _category(character: str) -> str:
     """Return a character's category, "" for an invisible or unassigned one."""
-    if not character or (_SEARCH_UNSEEN(character) and character not in _SELECTORS):
+    if not character or (re.search(_UNSEEN, character) and character not in _SELECTORS):
         return ""
     return unicodedata.category(character)
 

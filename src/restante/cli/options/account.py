@@ -45,7 +45,7 @@ ACCOUNT_HELP = (
 )
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(slots=True, eq=False)
 class AccountArgs:
     """An account as the command line names it."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from typing import TYPE_CHECKING, cast
 
 import click
 
 from restante.cli.output.terminal import plain
-from restante.cli.output.wrapping import is_terminal, wrap_hanging
 
 if TYPE_CHECKING:
     from restante.client.options import Target
@@ -23,6 +21,8 @@ _RISK = (
 
 def confirm(error: OtherDomainError) -> bool:
     """Ask the user to confirm the server. Returns False without a terminal."""
+    from restante.cli.output.wrapping import is_terminal, wrap_hanging
+
     if not (sys.stdin.isatty() and is_terminal(sys.stderr)):
         return False
     text = f"{error.text.partition(':')[0]}. {_RISK}"
@@ -34,6 +34,8 @@ def confirm(error: OtherDomainError) -> bool:
 
 def explicit(target: Target, flags: tuple[str, ...]) -> str:
     """Return the command that was typed, with the server named in it."""
+    import shlex
+
     context = click.get_current_context()
     words, account = ["pop3", *context.command_path.split()[1:]], context.params.get("account")
     for parameter in context.command.params:

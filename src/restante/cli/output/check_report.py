@@ -8,7 +8,6 @@ import click
 
 from restante.cli.output.terminal import plain
 from restante.cli.output.wrapping import columns, is_terminal, wrap_hanging
-from restante.diagnosis.explanations import EXPLANATIONS
 from restante.diagnosis.wording import milliseconds
 
 if TYPE_CHECKING:
@@ -72,7 +71,9 @@ def show_verdict(report: Report, *, login: bool, silent: bool) -> None:
 
 
 def _show(finding: Finding, word: str, what: list[str], code: int | None) -> None:
-    row = EXPLANATIONS[finding.id]
+    from restante.diagnosis.explanations import explain
+
+    row = explain(finding.id)
     color = "red" if word == "FAIL" else "yellow"
     said = "said" if word == "FAIL" and finding.facts.get("said") else "what"
     lines = wrap_hanging(f"{word} {row.id}  ", row.verdict, wrap=is_terminal())
@@ -87,7 +88,9 @@ def _show(finding: Finding, word: str, what: list[str], code: int | None) -> Non
 
 def _fixes(finding: Finding) -> Iterator[str]:
     """Yield the fixes for administrator and user. A command stays on one line, for copying."""
-    row = EXPLANATIONS[finding.id]
+    from restante.diagnosis.explanations import explain
+
+    row = explain(finding.id)
     label = "fix"
     for who, text in (("admin:", row.admin), ("you:", "" if finding.commands else row.you)):
         if text:

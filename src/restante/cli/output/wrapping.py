@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
-import textwrap
 from typing import TextIO
 
 WIDEST = 84  # columns of a line, where the terminal has as many
 
 
 def columns() -> int:
-    """Return how wide a line may be."""
-    return min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns)
+    """Return how wide a line may be. COLUMNS or the terminal has the width, as for `shutil`.
+
+    `shutil` itself would load all modules for compressed files.
+    """
+    stated = os.environ.get("COLUMNS", "")
+    if stated.isdecimal() and int(stated):
+        return min(WIDEST, int(stated))
+    try:
+        return min(WIDEST, os.get_terminal_size().columns or WIDEST)
+    except OSError:  # standard output is closed, or a file, or a pipe
+        return WIDEST
 
 
 def wrap_hanging(head: str, text: str, *, wrap: bool, most: int = 0, spare: int = 0) -> list[str]:
@@ -24,6 +32,8 @@ def wrap_hanging(head: str, text: str, *, wrap: bool, most: int = 0, spare: int 
     """
     if not wrap:
         return [head + text]
+    import textwrap  # programs need none of it
+
     width = max(24, columns() - len(head) - spare)
     endless = max(map(len, text.split()), default=0) > 2 * width
     lines = textwrap.wrap(text, width, break_long_words=endless, break_on_hyphens=False)

@@ -11,7 +11,7 @@ from restante.client.maildrop import MaildropState
 from restante.client.messages import MessageTable
 from restante.client.reply_sync import expect_silence
 from restante.diagnosis import wording
-from restante.mail import dates, fields
+from restante.mail import fields
 from restante.protocol.client import operations
 from restante.protocol.errors import RemoteError, ServerRefusedError
 from restante.protocol.unique_id import is_valid_uid
@@ -159,7 +159,12 @@ def _age(head: bytes) -> float | None:
     """Return how many seconds ago a message came, by its newest Received, else by its Date."""
     header = fields.split(head)
     received = header.first("Received").rpartition(b";")[2]
-    for text in (received, header.first("Date")):
+    stated = [text for text in (received, header.first("Date")) if text]
+    if not stated:
+        return None
+    from restante.mail import dates  # with the email package
+
+    for text in stated:
         when = dates.parse(text.decode("ascii", "replace").strip())
         if when is not None:
             return max(0.001, time.time() - when.timestamp())

@@ -29,7 +29,7 @@ LONGEST_LINE = 998  # octets, line end not counted: RFC 5322 section 2.1.1
 MAX_REPORTED = 5  # oddities of a kind
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class MessageInspector:
     """What is odd in a message, each with the octet where it was first seen, counted from 0."""
 

@@ -36,7 +36,7 @@ _ABOUT_TRUST = {
 OLD = ("SSLv3", "TLSv1", "TLSv1.1")  # versions out of use: RFC 8996
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class TlsObservation:
     """What a look without verification found."""
 

@@ -58,7 +58,7 @@ class LineBlocks(NamedTuple):
     take: Callable[[bytes], object]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class ServerPeer:
     """The state of the server, and its octets that were not read yet."""
 

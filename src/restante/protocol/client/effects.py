@@ -42,9 +42,10 @@ class Peek(Effect[bytes]):
     seconds: float
 
 
-@dataclass(slots=True)
 class StartClientTls(Effect[None]):
     """Do the TLS handshake and verify the server. Throws SecurityError among others."""
+
+    __slots__ = ()
 
 
 @dataclass(slots=True)
