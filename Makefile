@@ -91,6 +91,10 @@ build/npm:  ## the clients of npm for it, where npm is installed
 	command -v npm >/dev/null || exit 0; \
 	npm install --prefix build/npm --no-package-lock --no-audit --no-fund node-pop3@0.11.0 yapople@0.4.10
 
+build/pyodide:  ## a newer Python for the protocol's tests, where npm is installed
+	command -v npm >/dev/null || exit 0; \
+	npm install --prefix build/pyodide --no-package-lock --no-audit --no-fund pyodide@314.0.7
+
 bench-startup: .venv/test  ## how long the commands take to start
 	$(BIN)/python benchmarks/startup.py
 

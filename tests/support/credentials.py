@@ -1,11 +1,14 @@
-"""Meets the needs of authentication, with passwords in a dict."""
+"""Meets the needs of authentication, with passwords in a dict.
+
+Only SCRAM requires a library, so it is imported late: the protocol alone runs without.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from restante.auth.interfaces import CredentialsError
 from restante.auth.passwords import scram
@@ -18,7 +21,9 @@ from restante.protocol.server.needs import (
     StartScram,
 )
 from restante.protocol.server.settings import Identity
-from support.passwords import quick_keys
+
+if TYPE_CHECKING:
+    from restante.auth.scram import ScramServer
 
 TIMESTAMP = "<1896.697170952@dbc.mtview.ca.us>"  # the example of RFC 1939 section 7
 
@@ -51,11 +56,7 @@ def _is_right(need: Authenticate, password: str | None) -> bool:
         case AuthMethod.TOKEN:
             return said == f"token of {need.user}".encode()
         case AuthMethod.SCRAM:
-            assert isinstance(need.challenge, scram.ScramServer)
-            try:
-                return need.challenge.finish(said) == need.challenge.signature
-            except CredentialsError:
-                return False
+            return _finishes_scram(need.challenge, said)
     assert isinstance(need.challenge, bytes)
     if need.method is AuthMethod.CRAM_MD5:
         return hmac.new(secret, need.challenge, "md5").hexdigest().encode() == said
@@ -63,11 +64,24 @@ def _is_right(need: Authenticate, password: str | None) -> bool:
     return hashlib.md5(need.challenge + secret).hexdigest().encode() == said
 
 
+def _finishes_scram(challenge: object, said: bytes) -> bool:
+    from restante.auth.scram import ScramServer
+
+    assert isinstance(challenge, ScramServer)
+    try:
+        return challenge.finish(said) == challenge.signature
+    except CredentialsError:
+        return False
+
+
 def _start_scram(
     need: StartScram, passwords: Mapping[str, str], bindings: Mapping[str, bytes]
-) -> scram.ScramServer:
+) -> ScramServer:
+    from restante.auth.scram import ScramServer
+    from support.passwords import quick_keys
+
     try:
         keys = quick_keys(need.mechanism, passwords.get(need.user, "unknown").encode())
-        return scram.ScramServer(need.mechanism, need.user, keys, need.message, bindings)
+        return ScramServer(need.mechanism, need.user, keys, need.message, bindings)
     except CredentialsError:
         raise wrong() from None

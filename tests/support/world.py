@@ -23,7 +23,7 @@ from restante.protocol.server.serve import serve
 from restante.protocol.server.session import EndReason, Session
 from restante.protocol.server.settings import AuthOffer, ConnectionSecurity, ProtocolSettings
 from restante.protocol.stuffing import size_on_wire
-from support import credentials
+from support import credentials, transcript
 
 
 @dataclass
@@ -163,3 +163,26 @@ class Talk:
     def _release(self) -> None:
         if self.session.identity is not None:
             self.world.locked.discard(self.session.identity.name)
+
+
+def play_in_memory(name: str) -> None:
+    """Play a transcript on the protocol alone, and compare each octet."""
+    script = transcript.read(name)
+    world = World()
+    for user, (password, messages) in script.mailboxes.items():
+        world.add(user, password, *messages)
+    talk = Talk(world, script.make_settings(), offer=script.make_offer())
+    unread = bytearray(talk.send())
+
+    def send(octets: bytes) -> None:
+        unread.extend(talk.send(octets))
+
+    def read_line() -> bytes:
+        end = unread.find(b"\n") + 1
+        assert end or talk.over, f"the server should have said something; unread: {unread!r}"
+        line = bytes(unread[:end])
+        del unread[:end]
+        return line
+
+    transcript.play(name, script, send, read_line)
+    assert not unread, f"the server said more: {unread!r}"
