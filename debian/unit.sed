@@ -1,5 +1,7 @@
-# What differs in the package's unit from contrib/systemd/restante.service.
+# What differs in the package's units from those of contrib/systemd.
+s/^# Copy this file to .* It does/# It does/
 /^# Copy this file/d
+s,/opt/restante/share,/usr/share,
 s,/opt/restante/bin/pop3,/usr/bin/pop3,
 s/^User=vmail$/User=restante/
 s/^Group=vmail$/Group=restante/

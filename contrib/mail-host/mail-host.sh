@@ -84,6 +84,7 @@ postfix postfix/mailname string $host"
 
 install_restante() {
     step "Restante"
+    local unit
     if [ -n "$package" ]; then
         apt-get install --yes -qq "$(realpath "$package")"
     else
@@ -93,8 +94,9 @@ install_restante() {
         getent passwd vmail >/dev/null ||
             useradd --system --user-group --home-dir /nonexistent --shell /usr/sbin/nologin vmail
         install -d -o vmail -g vmail -m 700 "$mail"
-        write restante /etc/systemd/system/restante.service <"$clone/contrib/systemd/restante.service"
-        write restante /etc/systemd/system/restante.socket <"$clone/contrib/systemd/restante.socket"
+        for unit in restante.service restante-config-check.service restante.socket; do
+            write restante "/etc/systemd/system/$unit" <"$clone/contrib/systemd/$unit"
+        done
         write fail2ban /etc/fail2ban/filter.d/restante.conf <"$clone/contrib/fail2ban/restante.conf"
     fi
     install -d -o root -g "$user" -m 750 /etc/restante
@@ -151,6 +153,9 @@ lmtp = "$spool/lmtp"
 
 [auth_socket]
 path = "$spool/auth"
+
+[control]
+folder = "/run/restante/control"
 EOF
     # systemd keeps the sockets open during a restart, so Postfix always finds one.
     write restante /etc/systemd/system/restante.socket.d/mail-host.conf <<EOF

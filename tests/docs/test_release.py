@@ -51,15 +51,20 @@ def test_debian_version() -> None:
     assert first.startswith(f"restante ({__version__}-")
 
 
-def test_debian_unit(tmp_path: Path) -> None:
-    """The unit of the package starts its program as its user, whose mail folder systemd makes."""
+def debian_unit(name: str) -> list[str]:
+    """Return the lines of a unit of contrib as the package has it."""
     done = subprocess.run(
-        ["sed", "-f", ROOT / "debian/unit.sed", ROOT / "contrib/systemd/restante.service"],
+        ["sed", "-f", ROOT / "debian/unit.sed", ROOT / "contrib/systemd" / name],
         capture_output=True,
         text=True,
         check=True,
     )
-    lines = done.stdout.splitlines()
+    return done.stdout.splitlines()
+
+
+def test_debian_unit() -> None:
+    """The unit of the package starts its program as its user, whose mail folder systemd makes."""
+    lines = debian_unit("restante.service")
     assert "ExecStart=/usr/bin/pop3 serve --config /etc/restante/restante.toml" in lines
     assert [line for line in lines if "vmail" in line or "/opt/" in line] == []
     (user,) = [line.removeprefix("User=") for line in lines if line.startswith("User=")]
@@ -69,11 +74,25 @@ def test_debian_unit(tmp_path: Path) -> None:
     assert "StateDirectory=restante restante/mail" in lines
 
 
+def test_debian_check_before_restart() -> None:
+    """The package's check runs the package's program, and the file that the wheel brings."""
+    text = "\n".join(debian_unit("restante-config-check.service"))
+    assert "/opt/" not in text
+    assert "/usr/share/restante/systemd/check-before-restart" in text
+    assert "/usr/bin/pop3 config check /etc/restante/restante.toml" in text
+    assert (ROOT / "contrib/systemd/check-before-restart").stat().st_mode & 0o111
+
+
 def test_debian_configuration_is_safe() -> None:
-    """Until an administrator changes it, the package's server listens for this machine only."""
+    """Until an administrator changes it, the package's server listens for this machine only.
+
+    Its control sockets are in the folder that systemd makes, and for root and the server's user.
+    """
     config = load(ROOT / "debian/restante.toml", {})
     assert all(address.startswith(("127.", "[::1]")) for address in config.server.listen)
     assert (config.tls.listen, config.delivery) == ((), type(config.delivery)())
+    assert (config.control.folder, config.control.group) == (Path("/run/restante/control"), None)
+    assert "RuntimeDirectory=restante" in debian_unit("restante.service")
 
 
 def test_container_configuration(tmp_path: Path) -> None:

@@ -1,8 +1,4 @@
 site ann@example.com
-systemctl stop restante
-cat <(fence install toml 1) <(fence incidents toml 1) >/etc/restante/restante.toml
-install -d -o vmail -g vmail -m 755 /run/restante
-systemctl start restante
 # The session that holds the maildrop, until `pop3 kick` ends it.
 setsid bash -c 'exec 3<>/dev/tcp/127.0.0.1/110
     printf "USER ann@example.com\r\nPASS restante\r\n" >&3; cat <&3' </dev/null >/run/session 2>&1 &

@@ -1,0 +1,131 @@
+"""`contrib/systemd/check-before-restart`, with a stand-in for systemd."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.programs import need
+
+CHECK = Path(__file__).parents[2] / "contrib/systemd/check-before-restart"
+
+SYSTEMCTL = """#!/bin/sh
+case "$*" in
+"list-jobs --no-legend restante.service") cat jobs ;;
+*"--property ActiveState "*) cat state ;;
+*"--property MainPID "*) cat pid ;;
+"cancel "*) echo "$2" >cancelled ;;
+esac
+"""
+
+ENTER = """#!/bin/sh
+echo "$2" >entered
+while [ "$1" != -- ]; do shift; done
+shift
+exec "$@"
+"""
+"""A namespace cannot be entered in a container, so the command runs here."""
+
+
+class Systemd:
+    """A restart of a server, whose process is that of the test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name, text in (("systemctl", SYSTEMCTL), ("nsenter", ENTER)):
+            (folder / name).write_text(text)
+            (folder / name).chmod(0o755)
+        self.write("pid", str(os.getpid()))
+        self.write("state", "active")
+        self.write("jobs", "8 restante.service restart waiting")
+
+    def write(self, name: str, line: str) -> None:
+        (self.folder / name).write_text(f"{line}\n" if line else "")
+
+    def read(self, name: str) -> str | None:
+        file = self.folder / name
+        return file.read_text().strip() if file.exists() else None
+
+    def check(self, command: str) -> str:
+        """Run the check with a command, and return what the administrator reads."""
+        path = f"{self.folder}:{os.environ['PATH']}"
+        done = subprocess.run(
+            ["sh", CHECK, "sh", "-c", command],
+            cwd=self.folder,
+            env={**os.environ, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+
+@pytest.fixture
+def systemd(tmp_path: Path) -> Systemd:
+    need("setpriv")
+    need("xargs")
+    return Systemd(tmp_path)
+
+
+def test_a_mistake_cancels_the_restart(systemd: Systemd) -> None:
+    """The job of the restart is cancelled, and the log says what to do."""
+    said = systemd.check("echo the mistake >&2; exit 2")
+    assert systemd.read("cancelled") == "8"
+    assert said.splitlines()[0] == "the mistake"
+    assert "Correct the mistakes above" in said
+
+
+def test_a_good_configuration_cancels_nothing(systemd: Systemd) -> None:
+    """The restart goes on."""
+    assert systemd.check("exit 0") == ""
+    assert systemd.read("cancelled") is None
+
+
+@pytest.mark.parametrize(
+    ("jobs", "state"),
+    [
+        ("", "active"),
+        ("8 restante.service stop waiting", "deactivating"),
+        ("8 restante.service restart waiting", "activating"),
+        ("8 restante.service restart waiting", "failed"),
+    ],
+    ids=["no job", "stop", "restart after a crash", "restart of a failed one"],
+)
+def test_only_the_restart_of_a_running_server_is_checked(
+    systemd: Systemd, jobs: str, state: str
+) -> None:
+    """A stop, and the start after a crash, run no check."""
+    systemd.write("jobs", jobs)
+    systemd.write("state", state)
+    assert systemd.check("touch checked; exit 2") == ""
+    assert (systemd.read("checked"), systemd.read("cancelled")) == (None, None)
+
+
+def test_the_check_runs_as_the_server(systemd: Systemd) -> None:
+    """The command gets the ids, the groups and the environment of the server, in its namespace."""
+    environment = {"PATH": os.environ["PATH"], "SECRET_OF_THE_SERVER": "a b\nc"}
+    ids: dict[str, object] = {}
+    if os.getuid() == 0:
+        ids = {"user": 65534, "group": 65534, "extra_groups": [4242, 4243]}
+        systemd.folder.chmod(0o755)
+    with subprocess.Popen(
+        ["sleep", "60"],
+        env=environment,
+        **ids,  # type: ignore[call-overload]
+    ) as server:
+        try:
+            systemd.write("pid", str(server.pid))
+            said = systemd.check(
+                'echo "$SECRET_OF_THE_SERVER" >&2; id -u >&2; id -g >&2; id -G >&2'
+            )
+        finally:
+            server.kill()
+    expected = ["65534", "65534", "65534 4242 4243"]
+    assert said.splitlines()[:2] == ["a b", "c"]
+    assert systemd.read("entered") == str(server.pid)
+    if ids:
+        assert said.splitlines()[2:] == expected
