@@ -1,6 +1,11 @@
 # What differs in the package's units from those of contrib/systemd.
-s/^# Copy this file to .* It does/# It does/
 /^# Copy this file/d
+/^# Optional: systemd opens/,/^# .*tls.listen\.$/c\
+# Optional: systemd opens the ports, and keeps connections waiting while the server restarts. The addresses are those of\
+# the configuration. If you change them there, change them here, too: systemctl edit restante.socket
+s/=0\.0\.0\.0:110$/=127.0.0.1:110/
+s/=\[::\]:110$/=[::1]:110/
+/^ListenStream=.*:995$/d
 s,/opt/restante/share,/usr/share,
 s,/opt/restante/bin/pop3,/usr/bin/pop3,
 s/^User=vmail$/User=restante/

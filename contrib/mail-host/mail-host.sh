@@ -161,6 +161,11 @@ EOF
     write restante /etc/systemd/system/restante.socket.d/mail-host.conf <<EOF
 # Written by mail-host.sh.
 [Socket]
+ListenStream=
+ListenStream=0.0.0.0:110
+ListenStream=[::]:110
+ListenStream=0.0.0.0:995
+ListenStream=[::]:995
 ListenStream=$spool/lmtp
 ListenStream=$spool/auth
 SocketUser=$user

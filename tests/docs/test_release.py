@@ -95,6 +95,13 @@ def test_debian_configuration_is_safe() -> None:
     assert "RuntimeDirectory=restante" in debian_unit("restante.service")
 
 
+def test_debian_socket() -> None:
+    """The package's socket has the addresses of the package's configuration."""
+    lines = debian_unit("restante.socket")
+    addresses = [line.partition("=")[2] for line in lines if line.startswith("ListenStream=")]
+    assert tuple(addresses) == load(ROOT / "debian/restante.toml", {}).server.listen
+
+
 def test_container_configuration(tmp_path: Path) -> None:
     """The container serves the ports that it exposes, from the folders that it declares."""
     lines = (ROOT / "Containerfile").read_text().splitlines()

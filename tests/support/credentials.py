@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from restante.auth.interfaces import CredentialsError
-from restante.auth.passwords import scram
 from restante.protocol.errors import Refusal, ResponseCode
 from restante.protocol.server.needs import (
     Authenticate,
@@ -23,7 +22,7 @@ from restante.protocol.server.needs import (
 from restante.protocol.server.settings import Identity
 
 if TYPE_CHECKING:
-    from restante.auth.scram import ScramServer
+    from restante.auth.passwords.scram import ScramServer
 
 TIMESTAMP = "<1896.697170952@dbc.mtview.ca.us>"  # the example of RFC 1939 section 7
 
@@ -65,7 +64,7 @@ def _is_right(need: Authenticate, password: str | None) -> bool:
 
 
 def _finishes_scram(challenge: object, said: bytes) -> bool:
-    from restante.auth.scram import ScramServer
+    from restante.auth.passwords.scram import ScramServer
 
     assert isinstance(challenge, ScramServer)
     try:
@@ -77,7 +76,7 @@ def _finishes_scram(challenge: object, said: bytes) -> bool:
 def _start_scram(
     need: StartScram, passwords: Mapping[str, str], bindings: Mapping[str, bytes]
 ) -> ScramServer:
-    from restante.auth.scram import ScramServer
+    from restante.auth.passwords.scram import ScramServer
     from support.passwords import quick_keys
 
     try:

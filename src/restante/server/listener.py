@@ -140,13 +140,24 @@ def open_sockets(
     except OSError as error:
         for one in opened:
             one.close()
-        hint = ""
-        if isinstance(error, PermissionError):
-            hint = "; ports below 1024 require root or CAP_NET_BIND_SERVICE"
+        hint = _advise(error, address, activated)
         raise ListenError(f"cannot listen at {address}: {error.strerror}{hint}") from error
     if not opened:
         raise ListenError(f"cannot listen at {address}: this address family is not supported here")
     return opened
+
+
+def _advise(error: OSError, address: ListenAddress, activated: ActivatedSockets | None) -> str:
+    """Return what to do about an address that cannot be opened, or nothing."""
+    if isinstance(error, PermissionError):
+        return "; ports below 1024 require root or CAP_NET_BIND_SERVICE"
+    held = activated.find_unused(address.port) if activated is not None else []
+    if held and error.errno == errno.EADDRINUSE:
+        return (
+            f"; the service manager listens at {', '.join(held)}, which the configuration does not "
+            "name: use the same addresses in both"
+        )
+    return ""
 
 
 def _bound(family: int, name: tuple[Any, ...]) -> list[socket.socket]:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from restante.server.config.addresses import ListenAddress
+from restante.server.listener import ListenError, open_sockets
 from restante.server.system import activation
 from restante.server.system.activation import ActivatedSockets
 from support.live import PATIENCE, wait_until
@@ -82,6 +84,19 @@ def test_connections_wait_over_a_restart(
             wait_until(lambda: log.read_text().count("event=socket_not_used") == times)  # noqa: B023
     assert (tmp_path / "lmtp").is_socket(), "the file is the service manager's"
     assert f"socket=127.0.0.1:{sockets[2].getsockname()[1]}" in log.read_text()
+
+
+def test_socket_of_other_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names a socket that holds the port, but has another address."""
+    with socket.create_server(("0.0.0.0", 0)) as one:
+        port = one.getsockname()[1]
+        monkeypatch.setattr(activation, "FIRST_DESCRIPTOR", os.dup(one.fileno()))
+        activated = ActivatedSockets({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"})
+        with pytest.raises(
+            ListenError, match=rf"the service manager listens at 0\.0\.0\.0:{port}, "
+        ):
+            open_sockets(ListenAddress.parse(f"127.0.0.1:{port}"), activated)
+        activated.close()
 
 
 def test_sockets_of_another_process(sockets: list[socket.socket]) -> None:

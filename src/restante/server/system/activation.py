@@ -43,6 +43,11 @@ class ActivatedSockets:
             one.settimeout(0)
         return taken
 
+    def find_unused(self, port: int) -> list[str]:
+        """Return the names of the sockets at a port that nothing took, such as "0.0.0.0:110"."""
+        names = [one.getsockname() for one in self._sockets]
+        return [_describe(name) for name in names if isinstance(name, tuple) and name[1] == port]
+
     def close(self) -> list[str]:
         """Close the sockets that nothing took, and return their names, such as "127.0.0.1:110"."""
         unused = [_describe(one.getsockname()) for one in self._sockets]
