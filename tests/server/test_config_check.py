@@ -134,6 +134,12 @@ def test_missing_permission(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert mistakes[0].endswith(" cannot write to it; change its owner or its permissions")
 
 
+def test_folder_that_systemd_makes(folder: Path) -> None:
+    """A folder below /run may be missing while no server runs: systemd makes it at the start."""
+    made = '"/run/restante-that-does-not-run/control"'
+    assert check(folder, control__folder=made) == (0, [], [])
+
+
 def test_control_folder_of_others(folder: Path) -> None:
     """A folder of control sockets to which other users can write is a mistake."""
     (folder / "control").mkdir()

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from restante.server.config.schema import Config
 
 PAM_SERVICES = Path("/etc/pam.d")
+MADE_AT_START = Path("/run")
 
 
 def find_problems(config: Config, log: FilteringBoundLogger) -> list[str]:
@@ -201,6 +202,8 @@ def _find_folder_problems(key: str, socket_file: Path | None) -> Iterator[str]:
     if socket_file is None:
         return
     folder = socket_file.parent
+    if folder.parent == MADE_AT_START and not folder.exists():
+        return  # systemd makes it: RuntimeDirectory=
     if not folder.is_dir():
         yield f"{key}: the folder {folder} does not exist; create it"
     elif not _may(folder, os.W_OK | os.X_OK):
