@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class ReloadedFile(ABC):
     """A file whose lines `pop3 user` writes, read again when it changes.
 
-    `warn` is called with words about each fault of a line, `alarm` when the file cannot be used: it
-    is missing, unreadable or suddenly without an octet. Then what was read before stays. The
-    commands leave a comment in a file without entries.
+    `warn` is called once with words about each fault of a line, `alarm` when the file cannot be
+    used: it is missing, unreadable or suddenly without an octet. Then what was read before stays.
+    The commands leave a comment in a file without entries.
 
     Attributes:
         consequence: what follows while the file cannot be used, for the log.
@@ -35,6 +35,7 @@ class ReloadedFile(ABC):
         self._alarm = alarm
         self._stamp: tuple[int, ...] = ()
         self._problem = ""  # why it cannot be used, as last logged
+        self._faults: frozenset[str] = frozenset()  # of its lines, as last read
 
     def refresh(self) -> None:
         """Read the file if it has changed. Raises UnavailableError: it cannot be used."""
@@ -50,7 +51,9 @@ class ReloadedFile(ABC):
             raise self._cannot_use(error.strerror or "it cannot be read") from error
         self._stamp, self._problem = stamp, ""
         for problem in problems:
-            self._warn(problem)
+            if problem not in self._faults:
+                self._warn(problem)
+        self._faults = frozenset(problems)
 
     @abstractmethod
     def _load(self) -> list[str]:

@@ -32,6 +32,7 @@ from restante.server.composition.backends import build_accounts, build_store, ch
 from restante.server.config.addresses import ListenAddress, parse_local_address
 from restante.server.config.loader import ConfigError
 from restante.server.control.service import check_owner
+from restante.server.log.file_problems import FileProblems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,15 +114,15 @@ async def _look_up(accounts: AccountDirectory) -> None:
 
 
 def _check_locks(config: Config, log: FilteringBoundLogger) -> None:
-    build_locks(config, log)
+    build_locks(config, FileProblems(log))
 
 
 def _check_app_passwords(config: Config, log: FilteringBoundLogger) -> None:
-    build_app_passwords(config, log)
+    build_app_passwords(config, FileProblems(log))
 
 
 def _check_masters(config: Config, log: FilteringBoundLogger) -> None:
-    build_master_users(config, log)
+    build_master_users(config, FileProblems(log))
 
 
 def _check_tokens(config: Config, _log: FilteringBoundLogger) -> None:

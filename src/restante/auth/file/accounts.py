@@ -21,7 +21,7 @@ from restante.protocol.secret import Secret
 from restante.quota import Quota
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from restante.auth.file.hash_upgrade import HashUpgrader
@@ -39,9 +39,9 @@ NO_KEY = (
 class FileAuthenticator:
     """Proves passwords by a file of accounts.
 
-    `warn` is called with words about each fault of the file when it is read, `alarm` with words
-    about a file of which nothing can be used. A login is remembered for `remember` seconds, and
-    forgotten at once when the file changes. `mail_of` is as for `passwd_file.mail_doubts`.
+    `warn` is called once with words about each fault of the file, `alarm` with words about a file
+    of which nothing can be used. A login is remembered for `remember` seconds, and forgotten at
+    once when the file changes. `mail_of` is as for `passwd_file.mail_doubts`.
 
     Nothing permanent follows from a file that is missing, unreadable or without a usable line: all
     methods raise UnavailableError then. The same holds for a line that cannot be used, and for a
@@ -70,6 +70,7 @@ class FileAuthenticator:
         self._upgrader = upgrader
         self._clock = clock
         self._problem = ""  # why it cannot be used, as last logged
+        self._faults: frozenset[str] = frozenset()  # in words, as last read
         self._vanished: frozenset[str] = frozenset()  # names, until they are surely meant to be
         self._vanished_until = 0.0
         self._changes = AccountChanges()
@@ -114,15 +115,22 @@ class FileAuthenticator:
         self._useless = accounts.useless
         self._ended |= self._find_ended()
         self._note_offers()
-        if self._scram_parameters and not accounts.key and not self._has_cut_line:
-            self._warn(f"{self.path}: {NO_KEY}")
-        if self._mail_of:
-            for doubt in passwd_file.mail_doubts(self._accounts.values(), self._mail_of):
-                self._warn(f"{self.path}: {doubt}")
-        for problem in accounts.problems:
-            self._warn(problem)
+        faults = list(self._find_faults(accounts))
+        for fault in faults:
+            if fault not in self._faults:
+                self._warn(fault)
+        self._faults = frozenset(faults)
         if first:
             self._warn_of_weak_hashes()
+
+    def _find_faults(self, accounts: passwd_file.PasswdFile) -> Iterator[str]:
+        """Yield in words what is wrong with the file, as it was just read."""
+        if self._scram_parameters and not accounts.key and not self._has_cut_line:
+            yield f"{self.path}: {NO_KEY}"
+        if self._mail_of:
+            for doubt in passwd_file.mail_doubts(self._accounts.values(), self._mail_of):
+                yield f"{self.path}: {doubt}"
+        yield from accounts.problems
 
     def _warn_of_weak_hashes(self) -> None:
         """Warn of hashes whose passwords a thief of the file finds soon."""

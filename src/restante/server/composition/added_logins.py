@@ -8,10 +8,6 @@ from restante.auth.interfaces import UnavailableError
 from restante.server.config.loader import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from structlog.typing import FilteringBoundLogger
-
     from restante.auth.app_passwords.file import AppPasswordFile
     from restante.auth.file.accounts import FileAuthenticator
     from restante.auth.interfaces import AccountDirectory
@@ -19,24 +15,25 @@ if TYPE_CHECKING:
     from restante.auth.masters import Masters
     from restante.auth.reloaded_file import ReloadedFile
     from restante.server.config.schema import Config
+    from restante.server.log.file_problems import FileProblems
 
 
 def add_logins(
-    config: Config, accounts: AccountDirectory, log: FilteringBoundLogger
+    config: Config, accounts: AccountDirectory, problems: FileProblems
 ) -> AccountDirectory:
     """Return the accounts, with the locks and ways to log in that the configuration adds.
 
     Raises ConfigError: a file cannot be read.
     """
-    if (locks := build_locks(config, log)) is not None:
+    if (locks := build_locks(config, problems)) is not None:
         from restante.auth.locked_accounts import LockedAccounts
 
         accounts = LockedAccounts(accounts, locks)
-    if (passwords := build_app_passwords(config, log)) is not None:
+    if (passwords := build_app_passwords(config, problems)) is not None:
         from restante.auth.app_passwords.accounts import AppPasswordAccounts
-        from restante.auth.app_passwords.uses import AppPasswordUses
+        from restante.auth.app_passwords.uses import AppPasswordUses, uses_path
 
-        warn, _ = _callbacks(log)
+        warn, _ = problems.of(uses_path(passwords.path))
         accounts = AppPasswordAccounts(accounts, passwords, AppPasswordUses(passwords.path, warn))
     if config.mail.junk:
         from restante.auth.junk_accounts import JunkAccounts
@@ -45,33 +42,34 @@ def add_logins(
     return accounts
 
 
-def build_locks(config: Config, log: FilteringBoundLogger) -> LockedNames | None:
+def build_locks(config: Config, problems: FileProblems) -> LockedNames | None:
     """Return the list of locked names, None without. Raises ConfigError: it cannot be used."""
     if config.accounts.locks is None:
         return None
     from restante.auth.locked_names import LockedNames
 
-    locks = LockedNames(config.accounts.locks, *_callbacks(log))
+    locks = LockedNames(config.accounts.locks, *problems.of(config.accounts.locks))
     _read_first(locks, "accounts.locks", "`pop3 user lock NAME` creates it")
     return locks
 
 
-def build_app_passwords(config: Config, log: FilteringBoundLogger) -> AppPasswordFile | None:
+def build_app_passwords(config: Config, problems: FileProblems) -> AppPasswordFile | None:
     """Return the app passwords, None without. Raises ConfigError: their file cannot be used."""
     if config.accounts.app_passwords is None:
         return None
     from restante.auth.app_passwords.file import AppPasswordFile
 
-    passwords = AppPasswordFile(config.accounts.app_passwords, *_callbacks(log))
+    path = config.accounts.app_passwords
+    passwords = AppPasswordFile(path, *problems.of(path))
     _read_first(passwords, "accounts.app_passwords", "`pop3 user app-password add` creates it")
     return passwords
 
 
 def build_masters(
-    config: Config, accounts: AccountDirectory, log: FilteringBoundLogger
+    config: Config, accounts: AccountDirectory, problems: FileProblems
 ) -> Masters | None:
     """Return the master users and what they may open, None without. Raises ConfigError."""
-    masters = build_master_users(config, log)
+    masters = build_master_users(config, problems)
     if masters is None:
         return None
     from restante.auth.masters import Masters
@@ -79,14 +77,14 @@ def build_masters(
     return Masters(masters, accounts, config.accounts.master_separator)
 
 
-def build_master_users(config: Config, log: FilteringBoundLogger) -> FileAuthenticator | None:
+def build_master_users(config: Config, problems: FileProblems) -> FileAuthenticator | None:
     """Return the master users, None without. Raises ConfigError: their file cannot be used."""
     section = config.accounts
     if section.masters is None:
         return None
     from restante.auth.file.accounts import FileAuthenticator
 
-    warn, alarm = _callbacks(log)
+    warn, alarm = problems.of(section.masters)
     masters = FileAuthenticator(section.masters, warn, section.remember, alarm=alarm)
     hint = f"`pop3 user add NAME --users {section.masters}` creates it"
     _read_first(masters, "accounts.masters", hint)
@@ -100,11 +98,3 @@ def _read_first(file: ReloadedFile | FileAuthenticator, key: str, hint: str) -> 
     except UnavailableError as error:
         missing = not file.path.exists()
         raise ConfigError([f"{key}: {error}{f'; {hint}' if missing else ''}"]) from error
-
-
-def _callbacks(log: FilteringBoundLogger) -> tuple[Callable[[str], None], Callable[[str], None]]:
-    """Return how to log a fault of a file, and that a file cannot be used."""
-    return (
-        lambda problem: log.warning("accounts", problem=problem),
-        lambda problem: log.error("accounts", problem=problem),
-    )

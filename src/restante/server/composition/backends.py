@@ -23,6 +23,7 @@ from restante.server.composition.account_sources import (
 )
 from restante.server.config.loader import ACCOUNT_BACKENDS, ConfigError
 from restante.server.config.mail_sections import COURIER, RESTANTE_UIDS, X_UIDL
+from restante.server.log.file_problems import FileProblems
 from restante.storage.interfaces import StoreError
 from restante.storage.paths import Layout
 from restante.storage.quota import KeepsQuota
@@ -188,11 +189,13 @@ def _other_unique_ids(unique_ids: str) -> CourierUniqueIds | DovecotUniqueIds | 
     return CourierUniqueIds() if unique_ids == COURIER else DovecotUniqueIds(unique_ids)
 
 
-def build_accounts(config: Config, log: FilteringBoundLogger) -> AccountDirectory:
-    """Return the accounts: a file, PAM, LDAP or a database."""
+def build_accounts(
+    config: Config, log: FilteringBoundLogger, problems: FileProblems | None = None
+) -> AccountDirectory:
+    """Return the accounts: a file, PAM, LDAP or a database. `problems` logs faults of a file."""
     section = config.accounts
     if section.users:
-        return _account_file(section.users, config, log)
+        return _account_file(section.users, config, log, problems or FileProblems(log))
     if section.pam:
         from restante.auth.pam import PamAuthenticator
 
@@ -233,11 +236,10 @@ def account_table_dsn(config: Config) -> Secret | None:
     return read_secret("cluster.postgresql_dsn_file", file)
 
 
-def _account_file(users: Path, config: Config, log: FilteringBoundLogger) -> FileAuthenticator:
+def _account_file(
+    users: Path, config: Config, log: FilteringBoundLogger, problems: FileProblems
+) -> FileAuthenticator:
     from restante.auth.file.accounts import FileAuthenticator
-
-    def note_skipped(user: str, reason: str) -> None:
-        log.warning("not_expired", user=user, reason=reason)
 
     layout = None if config.mail.format == "cluster" else build_layout(config)
 
@@ -246,11 +248,12 @@ def _account_file(users: Path, config: Config, log: FilteringBoundLogger) -> Fil
             return layout.folder(name) if layout else None
         return None
 
+    warn, alarm = problems.of(users)
     accounts = FileAuthenticator(
         users,
-        lambda problem: log.warning("accounts", problem=problem),
+        warn,
         config.accounts.remember,
-        alarm=lambda problem: log.error("accounts", problem=problem),
+        alarm=alarm,
         mail_of=mail_of,
         upgrader=build_hash_upgrader(config.accounts, log),
     )

@@ -32,6 +32,7 @@ from restante.server.context import ServerContext
 from restante.server.limits.counters import AddressLimit
 from restante.server.limits.server_limits import ServerLimits
 from restante.server.listener import ListenConfig
+from restante.server.log.file_problems import FileProblems
 from restante.server.tasks.expiry import MailExpiry
 from restante.server.tls.certificate_files import CertificateError, CertificateFiles, Profile
 from restante.server.tls.certificate_log import CertificateLog
@@ -74,7 +75,8 @@ def build_context(
 ) -> ServerContext:
     """Return what all connections share; `shared` is what all workers do."""
     store = build_store(config, log)
-    accounts = add_logins(config, build_accounts(config, log), log)
+    problems = FileProblems(log, shared.reported if shared else None)
+    accounts = add_logins(config, build_accounts(config, log, problems), problems)
     tokens = build_tokens(config)
     return ServerContext(
         store=store,
@@ -87,7 +89,7 @@ def build_context(
         limits=_limits_of_workers(config.limits, shared) if shared else _limits(config.limits),
         junk_suffix=config.mail.junk_suffix if config.mail.junk else "",
         default_domain=config.login.default_domain or "",
-        masters=build_masters(config, accounts, log),
+        masters=build_masters(config, accounts, problems),
         take_over=config.login.take_over,
         name_holder=config.login.name_holder,
         control=config.control.folder if shared else None,
@@ -148,7 +150,7 @@ def build_expiry(config: Config, context: ServerContext) -> MailExpiry | None:
 
 
 def build_listeners(
-    config: Config, log: FilteringBoundLogger
+    config: Config, log: FilteringBoundLogger, shared: SharedLimits | None = None
 ) -> tuple[list[ListenConfig], list[Certificates]]:
     """Return where to listen, and the certificates to look after."""
     clear_text = config.login.clear_text
@@ -163,7 +165,7 @@ def build_listeners(
         return [
             ListenConfig(ListenAddress.parse(address), plain) for address in config.server.listen
         ], []
-    certificate_log = CertificateLog(log)
+    certificate_log = CertificateLog(log, reported=shared.reported if shared else None)
     modern = _certificates(config, "modern", certificate_log)
     groups = [(config.server.listen, modern, False), (tls.listen, modern, True)]
     loaded = [modern]

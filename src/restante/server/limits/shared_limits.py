@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ROWS_PER_CONNECTION = 4  # rows for each connection that there may be: a bucket is hardly ever full
 MAX_TIMESTAMPS = 131_072  # failures, and logins, remembered at once
+MAX_REPORTED = 16_384  # problems of files, so that not every worker logs them
 
 
 class SharedCountLimit(CountLimit):
@@ -75,6 +76,9 @@ class SharedLimits:
     """The limits that all workers share; made before the first one is forked.
 
     At most this many processes may have it at once, each with its own column.
+
+    Attributes:
+        reported: the problems of files that are in the log.
     """
 
     def __init__(
@@ -94,12 +98,13 @@ class SharedLimits:
         self._tried = SharedTimestamps(timestamps)
         self._key = secrets.token_bytes(32)
         self._logins = SharedTimestamps(timestamps)
+        self.reported = SharedTimestamps(MAX_REPORTED)
 
     def bind_worker(self, column: int) -> None:
         """Count in this column from now on, in a process that was just forked."""
         for counts in self._counts():
             counts.bind_worker(column)
-        for timestamps in (self._failed, self._tried, self._logins):
+        for timestamps in (self._failed, self._tried, self._logins, self.reported):
             timestamps.after_fork()
 
     def clear_worker(self, column: int) -> None:

@@ -179,6 +179,18 @@ class SharedTimestamps:
             self._latest[0] = max(self._latest[0], time)
         return full
 
+    def note_first(self, name: str, time: float) -> bool:
+        """Note a time, unless there is one; return whether there was none."""
+        key = self._keys.of(name)
+        with self._turn:
+            if self._keys.find(key) is not None:
+                return False
+            row = min(self._keys.choice(key), key=self._times.__getitem__)
+            self._keys.clear(row)
+            self._numbers[row], self._times[row] = 1, time
+            self._keys.put(row, key)
+        return True
+
     def drop(self, name: str) -> None:
         """Forget what was noted."""
         key = self._keys.of(name)

@@ -70,7 +70,7 @@ def build_generation(
     components.check_store(context.store)
     components.prepare_control(config)
     expiry = components.build_expiry(config, context)
-    listens, certificates = components.build_listeners(config, log)
+    listens, certificates = components.build_listeners(config, log, inherited.shared)
     sockets = _open(listens, opened, activated)
     return WorkerGeneration(
         config=config,

@@ -6,6 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from restante.net.certificate_dates import ends_soon
+from restante.server.log.file_problems import FileProblems, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from cryptography import x509
     from structlog.typing import FilteringBoundLogger
 
+    from restante.server.limits.shared_table import SharedTimestamps
     from restante.server.tls.certificate_files import CertificateFiles, LoadedCertificate
 
 REMIND_EVERY = dt.timedelta(days=1)
@@ -24,10 +26,17 @@ def _now() -> dt.datetime:
 
 
 class CertificateLog:
-    """Logs each event once, although several listeners load the same files."""
+    """Logs each event once, although several listeners and workers load the same files."""
 
-    def __init__(self, log: FilteringBoundLogger, clock: Callable[[], dt.datetime] = _now) -> None:
+    def __init__(
+        self,
+        log: FilteringBoundLogger,
+        clock: Callable[[], dt.datetime] = _now,
+        reported: SharedTimestamps | None = None,
+    ) -> None:
+        """`reported`: what all workers have logged."""
         self._log = log
+        self._problems = FileProblems(log, reported)
         self._clock = clock
         self._loaded: dict[Path, x509.Certificate] = {}
         self._refused: dict[CertificateFiles, str] = {}
@@ -37,7 +46,9 @@ class CertificateLog:
         """Log that changed files cannot be used; the same problem is logged once."""
         if self._refused.get(pair) != problem:
             self._refused[pair] = problem
-            self._log.warning("certificates", problem=problem)
+            version = f"{version_of(pair.certificate)} {version_of(pair.key)}"
+            if self._problems.is_first(problem, version):
+                self._log.warning("certificates", problem=problem)
 
     def log_loaded(self, loaded: LoadedCertificate) -> None:
         """Log a renewed certificate, and what is wrong with its dates."""
@@ -47,10 +58,12 @@ class CertificateLog:
         if before == certificate:
             return
         self._loaded[file] = certificate
-        if before is not None:
+        serial = f"{certificate.serial_number}"
+        if before is not None and self._problems.is_first(f"renewed {file}", serial):
             ends = certificate.not_valid_after_utc.isoformat()
             self._log.info("certificate_renewed", certificate=str(file), ends=ends)
-        self._warn(file, certificate)
+        if self._problems.is_first(f"dates of {file}", serial):
+            self._warn(file, certificate)
 
     def warn_expiring(self) -> None:
         """Log, once a day, what is wrong with the dates of the certificates in use."""
