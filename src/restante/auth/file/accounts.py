@@ -98,7 +98,10 @@ class FileAuthenticator:
             status = os.stat(self._file)
             stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
             settled = stamp == self._read_at
-            if settled and not (self._has_cut_line and self._clock() >= self._vanished_until):
+            is_due = self._has_cut_line and self._clock() >= self._vanished_until
+            if settled and not is_due:
+                if self._accounts:
+                    self._problem = ""  # it was away for a while
                 return
             trust = settled or not self._read_at
             accounts = passwd_file.read(self.path, trust_last_line=trust)
