@@ -151,7 +151,7 @@ def test_few_threads_sync(place: MaildirPlace) -> None:
     assert 1 <= len(threads) <= SYNCING_THREADS
     destination.close()
     assert not any(thread.is_alive() for thread in threads)
-    assert destination.batch == 64
+    assert destination.batch == 200
 
 
 def test_a_file_is_private(place: MaildirPlace) -> None:

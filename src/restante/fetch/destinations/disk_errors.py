@@ -30,11 +30,16 @@ FREE_PART = 20
 
 
 def require_space(octets: int, place: int | str) -> None:
-    """Require room for a message on a disk, given by a folder in it. Raises OSError (ENOSPC).
+    """Require room for a message on a disk, given by a folder in it. Raises OSError.
 
-    A tenth more than its size must be free, and 50 MB or a twentieth of the disk beside that.
+    A tenth more than its size must be free, and 50 MB or a twentieth of the disk beside that; and
+    one more file, where the number of files has a limit.
     """
     disk = os.statvfs(place)
+    if disk.f_flag & os.ST_RDONLY:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+    if disk.f_files and not disk.f_favail:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     kept = min(FREE, disk.f_blocks * disk.f_frsize // FREE_PART)
     if disk.f_bavail * disk.f_frsize < octets * 11 // 10 + kept:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -10,10 +10,10 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from restante.fetch.destinations.disk_errors import as_unavailable, require_space
+from restante.fetch.destinations.sync_threads import SyncThreads
 from restante.fetch.destinations.unix_lines import UnixLines
 from restante.fetch.interfaces import Content, DestinationUnavailableError, Settled, SourceMessage
 from restante.storage.fs import chown_like_parent, close_quietly, open_folder
@@ -24,10 +24,11 @@ from restante.storage.maildir.quota import Change
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from restante.fetch.destinations.sync_threads import DiskWork
     from restante.fetch.interfaces import Draft
 
 SYNCING_THREADS = 4  # twice as fast as one; 16 gain nothing
-BUFFER = 64 * 1024  # octets
+BUFFER = 64 * 1024  # octets of a message that wait for their file
 CERTAIN = 24 * 60 * 60  # seconds; other programs remove files from tmp/ after 36 hours
 
 _FOLDERS = ("tmp", "new", "cur")
@@ -36,22 +37,21 @@ _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 class MaildirDraft:
-    """A file in tmp. Its name gets the sizes of Maildir++ when it is delivered."""
+    """A file in tmp. Its name gets the sizes of Maildir++ when it is delivered.
 
-    def __init__(self, destination: MaildirDestination, tmp: int) -> None:
+    A thread makes, writes and syncs it, so that the next message comes meanwhile.
+    """
+
+    def __init__(self, destination: MaildirDestination) -> None:
         self._destination = destination
-        self._tmp = tmp
         self._lines = UnixLines()
         self.name = unique_name()
         self.prepared = False
-        self.synced: Future[None] | None = None
-        file = os.open(self.name, _MAKE, 0o600, dir_fd=tmp)
-        self._file = open(file, "wb", buffering=BUFFER)  # noqa: SIM115  # `_sync` closes it
-        try:
-            chown_like_parent(file, tmp)
-        except BaseException:
-            self.discard()
-            raise
+        self._waiting: list[bytes] = []  # that are not in the file yet
+        self._octets = 0  # of them
+        self._file = -1
+        self._is_made = False
+        self._storing: DiskWork | None = None
 
     @property
     def octets(self) -> int:
@@ -65,29 +65,57 @@ class MaildirDraft:
 
     def write(self, octets: bytes) -> None:
         """Add octets with CR LF ends. Raises DestinationUnavailableError."""
-        with self._destination.errors("a message cannot be written to"):
-            self._file.write(self._lines.feed(octets))
+        self._add(self._lines.feed(octets))
+        if self._octets > BUFFER:
+            with self._destination.errors("a message cannot be written to"):
+                self._write_waiting()
 
     def finish(self, content: Content) -> None:  # noqa: ARG002  # its name needs other sizes
-        """Begin to sync the file; `prepare` waits for that."""
-        with self._destination.errors("a message cannot be written to"):
-            self._file.write(self._lines.finish())
-            self._file.flush()
-        self.synced = self._destination.threads.submit(self._sync)
+        """Begin to make the file durable; `wait` waits for that."""
+        self._add(self._lines.finish())
+        self._storing = self._destination.threads.start(self._store)
+
+    def wait(self) -> None:
+        """Wait until the file is durable. Raises OSError."""
+        assert self._storing is not None
+        error = self._storing.wait()
+        if error is not None:
+            raise error
 
     def discard(self) -> None:
         """Remove the file, unless its name may be in the journal: `settle` delivers that one."""
-        if self.synced is not None:
-            self.synced.exception()
-        with contextlib.suppress(OSError):  # of octets that are not written by now
-            self._file.close()
-        if not self.prepared:
-            with contextlib.suppress(OSError):
-                os.unlink(self.name, dir_fd=self._tmp)
+        if self._storing is not None:
+            self._storing.wait()
+        self._close()
+        if self._is_made and not self.prepared:
+            self._destination.remove_draft(self.name)
 
-    def _sync(self) -> None:
-        with self._file:
-            os.fsync(self._file.fileno())
+    def _add(self, octets: bytes) -> None:
+        if octets:
+            self._waiting.append(octets)
+            self._octets += len(octets)
+
+    def _store(self) -> None:
+        try:
+            self._write_waiting()
+            os.fsync(self._file)
+        finally:
+            self._close()
+
+    def _write_waiting(self) -> None:
+        if not self._is_made:
+            self._file = self._destination.make_draft(self.name)
+            self._is_made = True
+        rest = memoryview(b"".join(self._waiting))
+        self._waiting.clear()
+        self._octets = 0
+        while rest:
+            rest = rest[os.write(self._file, rest) :]
+
+    def _close(self) -> None:
+        file, self._file = self._file, -1
+        if file >= 0:
+            close_quietly(file)
 
 
 class MaildirDestination:
@@ -96,12 +124,12 @@ class MaildirDestination:
     It is created if its parent is there: a missing parent may be a disk that is not mounted.
     """
 
-    batch = 64
+    batch = 200  # all messages of a session: each batch waits for the disk four times
 
     def __init__(self, path: str, clock: Callable[[], float] = time.time) -> None:
         """`path` may begin with "~"; `clock` returns the seconds since 1970."""
         self.url = f"maildir:{path}"
-        self.threads: ThreadPoolExecutor
+        self.threads = SyncThreads(SYNCING_THREADS)
         self._path = os.path.abspath(os.path.expanduser(path))
         self._clock = clock
         self._descriptors = contextlib.ExitStack()
@@ -118,24 +146,38 @@ class MaildirDestination:
         with self.errors("mail cannot be delivered to"):
             maildir = self._open_maildir()
             self._tmp, self._new, _ = (self._open(name, maildir) for name in _FOLDERS)
-        self.threads = ThreadPoolExecutor(SYNCING_THREADS, "fsync")
-        self._descriptors.callback(self.threads.shutdown)
+        self._descriptors.callback(self.threads.close)
 
     def start(self, message: SourceMessage) -> MaildirDraft:
-        """Make a file in tmp, if there is room. Raises DestinationUnavailableError."""
+        """Return a draft, if there is room for its file. Raises DestinationUnavailableError."""
         with self.errors("a message cannot be written to"):
             require_space(message.size, self._tmp)
-            draft = MaildirDraft(self, self._tmp)
+        draft = MaildirDraft(self)
         self._drafts.add(draft)
         return draft
+
+    def make_draft(self, name: str) -> int:
+        """Return the descriptor of a new file in tmp. Raises OSError."""
+        file = os.open(name, _MAKE, 0o600, dir_fd=self._tmp)
+        try:
+            chown_like_parent(file, self._tmp)
+        except BaseException:
+            os.close(file)
+            self.remove_draft(name)
+            raise
+        return file
+
+    def remove_draft(self, name: str) -> None:
+        """Remove a file from tmp. It raises nothing."""
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=self._tmp)
 
     def prepare(self, drafts: Sequence[Draft]) -> list[str]:
         """Make files and their names in tmp durable. Raises DestinationUnavailableError."""
         ours = [draft for draft in drafts if isinstance(draft, MaildirDraft)]
         with self.errors("a message cannot be written to"):
             for draft in ours:
-                assert draft.synced is not None
-                draft.synced.result()
+                draft.wait()
             os.fsync(self._tmp)
             folder = os.fstat(self._tmp).st_ino
         for draft in ours:
