@@ -27,6 +27,7 @@ from restante.fetch.journal import Journal
 from restante.fetch.journal_rows import MessageState
 from restante.fetch.planner import MessageEntry, Policy
 from restante.fetch.retrieval import Retrieved
+from restante.protocol.errors import Phase, ServerRefusedError
 from restante.testing import MemoryServer
 from support.broken_server import CLOSE, HELLO, SECOND, broken
 
@@ -361,6 +362,57 @@ def test_session_that_ends_in_the_middle(journal: Journal) -> None:
     assert sessions == [["RETR 1", "RETR 2"], ["RETR 2"]]
     assert (destination.arrived, fetcher.failure) == ([HELLO, SECOND], None)
     assert fetcher.summary.parked == []
+
+
+def test_a_server_that_hides_what_was_fetched(server: MemoryServer, journal: Journal) -> None:
+    """New mail is fetched although the server lists none of the known messages, as Gmail does."""
+    destination = ListDestination()
+    server.misbehave("fetched-is-hidden")
+    for names in ("abc", "defg"):
+        server.add("max", "secret", *letters(*names))
+        assert fetch(server, journal, "max", destination, policy=Policy()).new == len(names)
+    server.behave()
+    server.add("max", "secret", *letters("a", "d", "g"))  # with other unique-ids
+    with pytest.raises(FetchError, match="uids-changed"):
+        fetch(server, journal, "max", destination, policy=Policy())
+    assert len(destination.arrived) == 7
+
+
+def parts_of(
+    server: MemoryServer, parts: list[list[bytes]]
+) -> Callable[[Callable[[str, str], None]], Maildrop]:
+    """Return what connects to a server that lists the next part in each session, as Gmail does."""
+
+    def connect(_: Callable[[str, str], None]) -> Maildrop:
+        if not parts:
+            raise ServerRefusedError("login-delay", "too soon", phase=Phase.LOGIN)
+        server.add("gil", "secret", *parts.pop(0))
+        drop = blocking.connect(f"pop3://gil@{server.host}:{server.port}", "secret")
+        drop.session.capabilities = {**(drop.session.capabilities or {}), "X-GOOGLE-RICO": ""}
+        return drop
+
+    return connect
+
+
+def test_a_server_that_lists_a_part(server: MemoryServer, journal: Journal) -> None:
+    """At Gmail, sessions follow until nothing new comes."""
+    destination = ListDestination()
+    parts = [letters(*"abc"), letters(*"defg"), [], letters("h")]
+    server.misbehave("fetched-is-hidden")
+    fetcher = Fetcher(journal.of("gil"), [destination], parts_of(server, parts), Policy())
+    list(fetcher.run())
+    server.behave()
+    assert (fetcher.summary.new, len(parts)) == (7, 1)
+
+
+def test_login_delay_between_sessions(server: MemoryServer, journal: Journal) -> None:
+    """Where the server rejects the next session as too soon, the run ends well, with a warning."""
+    connect = parts_of(server, [letters("z")])
+    fetcher = Fetcher(journal.of("gil"), [ListDestination()], connect, Policy())
+    notices = [event.id for event in fetcher.run() if isinstance(event, Notice)]
+    assert (fetcher.summary.new, notices) == (1, ["login-delay"])
+    with pytest.raises(ServerRefusedError):
+        list(Fetcher(journal.of("gil"), [ListDestination()], connect, Policy()).run())
 
 
 def test_description_of_what_stays(server: MemoryServer, journal: Journal) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from restante.fetch.errors import FetchError
 from restante.fetch.journal_rows import KnownMessage, MessageState
 from restante.fetch.planner import MessageEntry, Plan, Policy, are_unusable, make_plan
 
@@ -93,12 +92,11 @@ def test_gone() -> None:
 
 
 def test_uids_changed() -> None:
-    """Where no unique-id is known and no known one is there, nothing is done."""
+    """The plan says where no unique-id is known and no known one is there."""
     known = [row(uid, MessageState.HERE) for uid in "abc"]
-    with pytest.raises(FetchError, match="uids-changed"):
-        plan(known, "x", "y", "z")
-    assert len(plan(known, "x", "y").fetch) == 2
-    assert len(plan([row(uid, MessageState.GONE) for uid in "abc"], "x", "y", "z").fetch) == 3
+    assert plan(known, "x", "y", "z").moved.startswith("none of the 3 messages is known")
+    assert plan(known, "x", "y").moved == ""
+    assert plan([row(uid, MessageState.GONE) for uid in "abc"], "x", "y", "z").moved == ""
 
 
 @pytest.mark.parametrize(

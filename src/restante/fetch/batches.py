@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from restante.client.session import ClientSession
     from restante.fetch.planner import MessageEntry
 
 SESSION_MESSAGES = 200  # that one session fetches; then QUIT confirms their deletion
 MOST_SESSIONS = 20  # of a run, about: each lists all messages again
 SESSION_OCTETS = 100_000_000
 GROUP_OCTETS = 8_000_000  # that are prepared at once, whatever the destination allows
+
+
+def lists_a_part(session: ClientSession) -> bool:
+    """Return whether a server lists a part of its messages, and the next part in the next session.
+
+    Gmail lists a few hundred, and none again that was fetched.
+    """
+    return "X-GOOGLE-RICO" in (session.capabilities or {})
 
 
 def split_into_groups(messages: Sequence[MessageEntry], most: int) -> Iterator[list[MessageEntry]]:

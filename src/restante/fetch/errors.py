@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from restante.protocol.errors import Phase, RemoteError
+from restante.protocol.errors import (
+    ConnectionLostError,
+    MalformedReplyError,
+    Phase,
+    RemoteError,
+    ReplyTimeoutError,
+    TruncatedReplyError,
+)
 
 
 class FetchError(RemoteError):
@@ -15,3 +22,9 @@ class FetchError(RemoteError):
 
     def __init__(self, id: str, text: str) -> None:  # noqa: A002  # see RemoteError
         super().__init__(id, text, phase=Phase.MAILBOX)
+
+
+LOST = (ConnectionLostError, ReplyTimeoutError, TruncatedReplyError)
+ENDED = (ConnectionLostError, TruncatedReplyError)
+BROKEN = (*LOST, MalformedReplyError)
+"""Errors after which a session cannot go on."""

@@ -16,9 +16,9 @@ import time
 from typing import TYPE_CHECKING
 
 from restante.fetch import identity
-from restante.fetch.batches import first_messages, split_into_groups
+from restante.fetch.batches import first_messages, lists_a_part, split_into_groups
 from restante.fetch.descriptions import Describer
-from restante.fetch.errors import FetchError
+from restante.fetch.errors import BROKEN, ENDED, LOST, FetchError
 from restante.fetch.events import (
     DoubtSettled,
     MessageDelivered,
@@ -35,14 +35,7 @@ from restante.fetch.journal_rows import MessageState
 from restante.fetch.large_headers import retrieve_headers
 from restante.fetch.planner import MessageEntry, make_plan
 from restante.fetch.retrieval import Receiver
-from restante.protocol.errors import (
-    ConnectionLostError,
-    MalformedReplyError,
-    RemoteError,
-    ReplyTimeoutError,
-    ServerRefusedError,
-    TruncatedReplyError,
-)
+from restante.protocol.errors import RemoteError, ServerRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -56,11 +49,6 @@ if TYPE_CHECKING:
     from restante.protocol.client.operations import MessageEnd
 
 MOST_IN_A_ROW = 3  # messages that fail one after the other: it is the server or the destination
-
-LOST = (ConnectionLostError, ReplyTimeoutError, TruncatedReplyError)
-ENDED = (ConnectionLostError, TruncatedReplyError)
-BROKEN = (*LOST, MalformedReplyError)
-"""Errors after which a session cannot go on."""
 
 
 class Fetcher:
@@ -167,7 +155,14 @@ class Fetcher:
 
     def _hold_session(self) -> Generator[FetchEvent, None, bool]:
         """Hold one session, and return whether another one has something to do."""
-        drop = self._connect(self._note)
+        try:
+            drop = self._connect(self._note)
+        except RemoteError as error:
+            if error.id != "login-delay" or not self.summary.new:
+                raise
+            self._note("login-delay", f"{error}; the next run fetches the rest")
+            yield from self._new_notices()
+            return False
         self._before_session = self.summary.new
         try:
             yield from self._park_suspect()
@@ -214,6 +209,7 @@ class Fetcher:
         """Fetch and delete in an open maildrop, and return whether there is more to fetch."""
         listed = identity.list_messages(drop, self._journal.rows())
         plan = self._plan(listed)
+        identity.check_moved(drop, listed, self._journal.rows, plan.moved)
         if plan.doubtful:
             self._judge(drop, plan.doubtful)
             plan = self._plan(listed)
@@ -231,7 +227,8 @@ class Fetcher:
         yield from self._delete(drop, plan.delete)
         self._journal.note_state(plan.gone, MessageState.GONE)
         self._journal.note_state(plan.left, MessageState.LEFT)
-        return len(chosen) < len(to_fetch)
+        progressed = self.summary.new > self._before_session
+        return len(chosen) < len(to_fetch) or (progressed and lists_a_part(drop.session))
 
     def _plan(self, listed: Sequence[MessageEntry]) -> Plan:
         return make_plan(listed, self._journal.rows(), self._policy, self._clock())

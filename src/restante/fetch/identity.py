@@ -11,11 +11,13 @@ import hashlib
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from restante.fetch.errors import FetchError
+from restante.fetch.journal_rows import FETCHED, MessageState
 from restante.fetch.planner import MessageEntry, are_unusable
 from restante.protocol.errors import ServerRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from restante.client.blocking import Maildrop
     from restante.fetch.journal_rows import KnownMessage
@@ -84,6 +86,39 @@ def header_digests(drop: Maildrop, numbers: Iterable[int]) -> dict[int, str]:
     return found
 
 
+def check_moved(
+    drop: Maildrop,
+    listed: Sequence[MessageEntry],
+    known: Callable[[], Iterable[KnownMessage]],
+    moved: str,
+) -> None:
+    """Raise FetchError (uids-changed) where known messages have other unique-ids now.
+
+    `moved` says that all unique-ids are new, "" that they are not. At Gmail, for example, all that
+    is listed is new, since it hides what was fetched: then no header is known.
+    """
+    if moved and _are_known(drop, listed, known()):
+        raise FetchError("uids-changed", moved)
+
+
+def _are_known(
+    drop: Maildrop, listed: Sequence[MessageEntry], known: Iterable[KnownMessage]
+) -> bool:
+    """Return whether a listed message may be a known one, by their headers."""
+    headers = set()
+    for row in known:
+        if row.state in FETCHED:
+            if row.header_sha256 is None and row.state is not MessageState.GONE:
+                return True  # another program fetched it
+            headers.add(row.header_sha256)
+    for start in range(0, len(listed), AT_ONCE):
+        some = [message.number for message in listed[start : start + AT_ONCE]]
+        digests = header_digests(drop, some)
+        if len(digests) < len(some) or not headers.isdisjoint(digests.values()):
+            return True
+    return False
+
+
 def compare_messages(
     drop: Maildrop, known: Mapping[MessageEntry, KnownMessage]
 ) -> tuple[list[MessageEntry], list[MessageEntry]]:
@@ -104,6 +139,29 @@ def compare_messages(
                 whole = _digest_all(drop, message.number)
                 (same if whole == row.sha256 else others).append(message)
     return same, others
+
+
+def pair_messages(
+    drop: Maildrop, rows: Sequence[KnownMessage], messages: Sequence[MessageEntry]
+) -> Iterator[tuple[str, str]]:
+    """Yield the known and the present unique-id of each known message, where all have one header.
+
+    Where there are several, their octets decide: two warnings of a full mailbox often differ in
+    nothing else.
+    """
+    if len(rows) == len(messages) == 1:
+        yield rows[0].uid, messages[0].uid
+        return
+    free = {row.uid: row.sha256 for row in rows}
+    for message in messages:
+        if not free:
+            return
+        with contextlib.suppress(ServerRefusedError):
+            digest = _digest_all(drop, message.number)
+            uid = next((uid for uid, sha256 in free.items() if sha256 == digest), None)
+            if uid is not None:
+                del free[uid]
+                yield uid, message.uid
 
 
 def header_digest(head: bytes) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from restante.fetch.errors import FetchError
 from restante.fetch.journal_rows import FETCHED, MessageState
 
 if TYPE_CHECKING:
@@ -58,6 +57,7 @@ class Plan:
         new_too_large: those of them that the journal does not have as such.
         headers: those of them whose header is to be delivered, under the unique-ids of the headers.
         waiting: parked messages that are not tried again yet.
+        moved: where all unique-ids are new, a text that says so: the server may have moved.
         gone: unique-ids of fetched messages that the server does not list any more.
         left: unique-ids of other messages that it does not list any more.
     """
@@ -69,6 +69,7 @@ class Plan:
     new_too_large: list[MessageEntry] = field(default_factory=list)
     headers: list[MessageEntry] = field(default_factory=list)
     waiting: list[MessageEntry] = field(default_factory=list)
+    moved: str = ""
     gone: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
@@ -82,8 +83,6 @@ def make_plan(
     """Return what to do with messages, each listed under another unique-id.
 
     `known` are the rows of the journal. They are read once, and none is kept.
-
-    Raises FetchError: all unique-ids have changed (uids-changed).
     """
     plan = Plan()
     not_known = {message.uid: message for message in listed}
@@ -106,7 +105,7 @@ def make_plan(
                 noted.add(row.uid)
             to_fetch.append(message)
     if len(not_known) == len(listed):
-        _check_uids(len(listed), were_there)
+        plan.moved = _moved_text(len(listed), were_there)
     plan.delete.sort()
     plan.waiting.sort()
     to_fetch += not_known.values()
@@ -188,14 +187,14 @@ def may_be_part(row: KnownMessage) -> bool:
     return row.octets < row.size * LEAST_PART
 
 
-def _check_uids(listed: int, were_there: int) -> None:
-    """Raise FetchError where a server has new unique-ids for all messages (uids-changed)."""
-    if were_there >= MANY and listed >= MANY:
-        text = (
-            f"none of the {listed} messages is known, and none of the {were_there} known"
-            " messages is there"
-        )
-        raise FetchError("uids-changed", text)
+def _moved_text(listed: int, were_there: int) -> str:
+    """Return what is said where a server has new unique-ids for all messages, else ""."""
+    if were_there < MANY or listed < MANY:
+        return ""
+    return (
+        f"none of the {listed} messages is known, and none of the {were_there} known"
+        " messages is there"
+    )
 
 
 def are_unusable(uids: Iterable[tuple[int, str | None]]) -> bool:

@@ -155,6 +155,38 @@ def test_match(user: User) -> None:
     assert user.arrived == 4
 
 
+def test_match_twins(user: User) -> None:
+    """Messages with the same header are matched by their octets; what differs is fetched."""
+    warnings = [b"Subject: full\n\n%d%%\n" % part for part in (80, 90, 95)]
+    twins = f"{user.name}-twins"
+    user.server.add(twins, "secret", *warnings[:2], LETTERS[0])
+    user.account = user.account.replace(user.name, twins)
+    user.configure(f'[work.fetch]\nto = "maildir:{user.maildir}"\n')
+    user.fetch()
+    moved = f"{user.name}-moved"
+    user.server.add(moved, "secret", *warnings[::-1], LETTERS[0])
+    file = user.folder / "config" / "restante" / "accounts.toml"
+    file.write_text(file.read_text().replace(f"//{twins}@", f"//{moved}@"))
+    ran = user.fetch("--match")
+    assert (ran.code, "3 messages matched; 1 message not known" in ran.out) == (0, True), ran
+    arrived = [file.read_bytes() for file in (user.maildir / "new").iterdir()]
+    assert sorted(arrived) == sorted([*warnings, LETTERS[0]])
+
+
+def test_match_of_a_part(user: User) -> None:
+    """Where the server has lost known messages, --match finds the others, and new ones come."""
+    user.configure(f'[work.fetch]\nto = "maildir:{user.maildir}"\n')
+    user.fetch()
+    moved = f"{user.name}-moved"
+    user.server.add(moved, "secret", *LETTERS[:1], *(b"X: new\n" + each for each in LETTERS))
+    file = user.folder / "config" / "restante" / "accounts.toml"
+    file.write_text(file.read_text().replace(f"//{user.name}@", f"//{moved}@"))
+    assert user.fetch().code == 14
+    ran = user.fetch("--match")
+    assert (ran.code, "1 message matched; 3 messages not known" in ran.out) == (0, True), ran
+    assert user.arrived == 6
+
+
 def test_full_destination(user: User) -> None:
     """A destination that cannot be used ends the run with its exit code, and says why."""
     ran = user.fetch(user.account, "--to", f"maildir:{user.folder}/missing/Mail")

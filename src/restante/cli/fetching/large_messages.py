@@ -34,6 +34,7 @@ def delete_large(account: FetchAccount, journal: AccountJournal, now: float, *, 
     with account.connect(_ignore) as drop:
         listed = identity.list_messages(drop, journal.rows())
         plan = make_plan(listed, journal.rows(), account.policy, now)
+        identity.check_moved(drop, listed, journal.rows, plan.moved)
         too_large = plan.too_large
         if not too_large:
             return f"{account.name}: no message is too large"

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 from restante.diagnosis import wording
 from restante.fetch import identity
 from restante.fetch.fetcher import Fetcher
-from restante.fetch.journal_rows import FETCHED
+from restante.fetch.journal_rows import FETCHED, MessageState
 from restante.fetch.planner import make_plan
 from restante.mail import fields
 from restante.protocol.text import decode_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from restante.cli.fetching.account import FetchAccount
     from restante.client.blocking import Maildrop
     from restante.fetch.account_journal import AccountJournal
+    from restante.fetch.journal_rows import KnownMessage
     from restante.fetch.planner import MessageEntry, Plan
 
 
@@ -53,38 +54,57 @@ def _older(drop: Maildrop, listed: Sequence[MessageEntry], moment: float) -> lis
 def match_messages(account: FetchAccount, journal: AccountJournal) -> str:
     """Find known messages under the unique-ids that their server uses now, by their headers.
 
-    A header that several known or several listed messages have is left out. Raises RemoteError.
+    Messages with the same header are compared by all their octets. Raises RemoteError.
     """
     if journal.doubts():  # what a killed run delivered is known only after this
         Fetcher(
             journal, account.open_destinations(journal), account.connect, account.policy
         ).settle()
     known = journal.messages()
-    by_header: defaultdict[str, list[str]] = defaultdict(list)
-    for uid, row in known.items():
+    by_header: defaultdict[str, list[KnownMessage]] = defaultdict(list)
+    for row in known.values():
         if row.header_sha256 and row.state in FETCHED:
-            by_header[row.header_sha256].append(uid)
+            by_header[row.header_sha256].append(row)
     with account.connect(_ignore) as drop:
-        listed = [m for m in identity.list_messages(drop, known.values()) if m.uid not in known]
+        all_listed = identity.list_messages(drop, known.values())
+        listed = [message for message in all_listed if message.uid not in known]
         digests = identity.header_digests(drop, [message.number for message in listed])
-    by_listed: defaultdict[str, list[MessageEntry]] = defaultdict(list)
-    for message in listed:
-        by_listed[digests.get(message.number, "")].append(message)
-    pairs = [
-        (by_header[digest][0], messages[0].uid)
-        for digest, messages in by_listed.items()
-        if len(messages) == 1 and len(by_header.get(digest, ())) == 1
-    ]
+        by_listed: defaultdict[str, list[MessageEntry]] = defaultdict(list)
+        for message in listed:
+            by_listed[digests.get(message.number, "")].append(message)
+        pairs = [
+            pair
+            for digest, messages in by_listed.items()
+            for pair in identity.pair_messages(drop, by_header.get(digest, ()), messages)
+        ]
     journal.rename(pairs)
+    journal.note_state(_missing_uids(known.values(), pairs, all_listed), MessageState.GONE)
     left = wording.messages(len(listed) - len(pairs))
     return f"{account.name}: {wording.messages(len(pairs))} matched; {left} not known"
+
+
+def _missing_uids(
+    known: Iterable[KnownMessage], pairs: Iterable[tuple[str, str]], listed: Iterable[MessageEntry]
+) -> list[str]:
+    """Return the known messages that the server does not have under any unique-id.
+
+    One without a header cannot be matched, so the server may have it.
+    """
+    there = {old for old, _ in pairs} | {message.uid for message in listed}
+    return [
+        row.uid
+        for row in known
+        if row.state in FETCHED and row.header_sha256 and row.uid not in there
+    ]
 
 
 def plan_run(account: FetchAccount) -> Plan:
     """Return what a run would do now. Raises RemoteError."""
     with account.open_journal() as journal, account.connect(_ignore) as drop:
         listed = identity.list_messages(drop, journal.rows())
-        return make_plan(listed, journal.rows(), account.policy, time.time())
+        plan = make_plan(listed, journal.rows(), account.policy, time.time())
+        identity.check_moved(drop, listed, journal.rows, plan.moved)
+        return plan
 
 
 def _ignore(_id: str, _text: str) -> None:
