@@ -159,6 +159,21 @@ def test_unusable_answers(issuer: Issuer, changes: dict[str, Any]) -> None:
     assert "xxxx" not in str(error)
 
 
+@pytest.mark.parametrize(("said", "kept"), [("mail \ud800", "mail ?"), ([], SCOPE), ("", SCOPE)])
+def test_an_odd_scope(issuer: Issuer, said: object, kept: str) -> None:
+    """Whatever the scope of an answer is, the tokens can be stored: the old ones are of no use."""
+    issuer.token_changes = {"scope": said, "error": None}
+    found = token_endpoint.refresh(endpoint(issuer), signed_in(issuer), SCOPE)
+    assert (found.scope, found.refresh is not None) == (kept, True)
+    assert found.scope.encode()
+
+
+def test_an_error_of_nothing(issuer: Issuer) -> None:
+    """An answer with tokens and an empty `error` is one with tokens."""
+    issuer.token_changes = {"error": ""}
+    assert token_endpoint.refresh(endpoint(issuer), signed_in(issuer)).refresh is not None
+
+
 @pytest.mark.parametrize(
     ("said", "seconds"), [("60", 60), (-5, 0), (1e400, 366 * 86400), ("soon", None), ([], None)]
 )

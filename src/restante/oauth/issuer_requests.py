@@ -77,9 +77,13 @@ def connect(host: str, port: int, ends: float) -> socket.socket:
 
 
 def _json_object(url: str, answer: HttpAnswer) -> dict[str, Any]:
-    """Return the object of an answer, an empty one for a failure without one."""
+    """Return the object of an answer, an empty one for a failure without one.
+
+    JSON can name halves of characters, which no text can have: they become "?".
+    """
     try:
         found = json.loads(answer.content)
+        found = json.loads(json.dumps(found, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError):
         found = None
     if isinstance(found, dict):

@@ -108,7 +108,7 @@ def _request(
 ) -> TokenSet:
     status, body = _post(endpoint, endpoint.url, form, secrets)
     old_refresh = secrets.get("refresh_token")
-    if status != 200 or "error" in body:
+    if status != 200 or body.get("error"):
         raise refusal(status, body, _sent_secrets(endpoint, secrets), code=old_refresh is None)
     return _read_tokens(body, scope, old_refresh)
 

@@ -209,6 +209,13 @@ def test_a_wrong_address(issuer: Issuer, text: str) -> None:
     assert caught.value.id == "oauth-answer"
 
 
+def test_an_address_that_is_not_text(issuer: Issuer) -> None:
+    """A terminal without UTF-8 may give octets: such an answer is of another sign-in."""
+    with pytest.raises(OAuthError) as caught:
+        paste.sign_in(client(issuer), lambda _: "?code=a&state=\udcff")
+    assert caught.value.id == "oauth-forged"
+
+
 def test_a_field_twice(issuer: Issuer) -> None:
     """An answer with two states or codes is not one. rfc6749-s3/field-once"""
     with pytest.raises(OAuthError) as caught:
@@ -296,7 +303,7 @@ def test_ctrl_c_ends_the_polls(issuer: Issuer) -> None:
         device.sign_in(client(issuer), lambda _: None, pause=pause)
 
 
-@pytest.mark.parametrize("interval", [0, -1, 10**9, "soon", None])
+@pytest.mark.parametrize("interval", [0, -1, 10**9, 10**400, "soon", None])
 def test_odd_intervals(issuer: Issuer, interval: Any) -> None:
     """Any interval becomes one of 1 to 60 s."""
     issuer.interval = interval

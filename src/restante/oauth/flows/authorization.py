@@ -72,8 +72,9 @@ class AuthorizationRequest:
         """Return the code. Raises OAuthError: a refusal, or an answer to another request."""
         if len(answer) > LONGEST_ANSWER:
             raise OAuthError("oauth-answer", "the answer of the browser is too long")
+        text = answer.strip().encode(errors="replace").decode()  # of a terminal without UTF-8
         try:
-            pairs = parse_qsl(urlsplit(answer.strip()).query)
+            pairs = parse_qsl(urlsplit(text).query)
         except ValueError:
             pairs = []
         fields = dict(pairs)

@@ -85,7 +85,7 @@ def request_device_code(client: SignInClient) -> DeviceCode:
     form = {"client_id": client.endpoint.client_id, "scope": client.scope}
     secret = client.endpoint.client_secret
     status, body = post_form(client.server.device, form)
-    if status != 200 or "error" in body:
+    if status != 200 or body.get("error"):
         raise refusal(status, body, [secret.reveal().decode()] if secret else [], code=True)
     uri = body.get("verification_uri") or body.get("verification_url")  # Google's name for it
     values = (body.get("device_code"), body.get("user_code"), uri)
@@ -106,4 +106,4 @@ def request_device_code(client: SignInClient) -> DeviceCode:
 def _seconds(body: Mapping[str, Any], name: str, most: float, default: float = 900) -> float:
     value = body.get(name, default)
     valid = isinstance(value, int | float) and value > 0
-    return min(float(value), most) if valid else default
+    return float(min(value, most)) if valid else default
