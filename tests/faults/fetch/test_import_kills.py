@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
 
 from faults.fetch.killing import Command, count, run
 from restante.testing import serving
@@ -11,7 +14,7 @@ from support.process import POP3
 from support.programs import need
 
 LETTERS = [b"Subject: %d\n\nText.\n" % number for number in range(4)]
-POINTS = 8  # of about a hundred
+POINTS = 8  # of about a hundred; `make faults` tries all
 
 
 def set_up(folder: Path, port: int, known: Sequence[str]) -> tuple[Command, Command]:
@@ -31,7 +34,7 @@ def set_up(folder: Path, port: int, known: Sequence[str]) -> tuple[Command, Comm
     return Command(take_over, environment), Command(fetch, environment)
 
 
-def test_a_killed_import_is_repeated(tmp_path: Path) -> None:
+def test_a_killed_import_is_repeated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An import that was killed at any call can be repeated, and then the rest is fetched once."""
     need("strace")
     with serving() as server:
@@ -41,7 +44,8 @@ def test_a_killed_import_is_repeated(tmp_path: Path) -> None:
         ended, points = count(set_up(first, server.port, uids[:2])[0], tmp_path / "calls")
         assert ended.code == 0, ended.output
         killed = 0
-        for place, point in enumerate(points[:: len(points) // POINTS]):
+        every = 1 if "RESTANTE_ALL_FAULTS" in os.environ else len(points) // POINTS
+        for place, point in enumerate(points[::every]):
             (folder := tmp_path / str(place)).mkdir()
             take_over, fetch = set_up(folder, server.port, uids[:2])
             killed += run(take_over, point).killed
@@ -49,4 +53,6 @@ def test_a_killed_import_is_repeated(tmp_path: Path) -> None:
                 assert (again := run(command)).code == 0, (point, again.output)
             found = sorted(file.read_bytes() for file in (folder / "box/new").iterdir())
             assert found == LETTERS[2:], point
-        assert killed > POINTS // 2
+    with capsys.disabled():
+        print(f"\npop3 fetch import: {killed} kills, 0 lost, 0 doubled")  # noqa: T201  # the proof
+    assert killed > POINTS // 2
