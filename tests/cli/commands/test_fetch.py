@@ -9,9 +9,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from restante import testing
+from restante.cli.options.password import password_of_command
 from restante.fetch.destinations.disk_errors import require_space
 from restante.testing import MemoryServer
 from support.command import Ran, pop3
@@ -185,6 +187,14 @@ def test_match_of_a_part(user: User) -> None:
     ran = user.fetch("--match")
     assert (ran.code, "1 message matched; 3 messages not known" in ran.out) == (0, True), ran
     assert user.arrived == 6
+
+
+def test_settings_that_are_wrong(user: User) -> None:
+    """A setting that is unknown, or a command that fails, is named."""
+    user.configure('[work.fetch]\nto = "maildir:Mail"\nkeap = false\n')
+    assert "[work.fetch]: keap is not a setting; did you mean keep?" in user.fetch().err
+    with pytest.raises(click.UsageError, match="to_password_command failed with exit code 1"):
+        password_of_command("false", "to_password_command")()
 
 
 def test_full_destination(user: User) -> None:

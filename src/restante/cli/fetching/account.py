@@ -72,7 +72,7 @@ class FetchAccount:
     def open_destinations(self, journal: AccountJournal) -> list[Destination]:
         """Return the destinations. Raises click.UsageError: a URL is invalid."""
         command = self.settings.to_password_command
-        password = password_of_command(command) if command else None
+        password = password_of_command(command, "to_password_command") if command else None
         settings = DestinationSettings(
             self.state_folder,
             password,

@@ -93,7 +93,21 @@ def read_settings(name: str) -> FetchSettings | None:
         return msgspec.convert(table, FetchSettings)
     except msgspec.ValidationError as error:
         file = configuration_folder() / "accounts.toml"
-        raise click.UsageError(f"{file}: [{name}.fetch]: {error}") from None
+        raise click.UsageError(f"{file}: [{name}.fetch]: {_reason(error)}") from None
+
+
+def _reason(error: msgspec.ValidationError) -> str:
+    """Return what is wrong with a table, with the setting that may have been meant."""
+    found = re.search(r"unknown field `([^`]*)`", str(error))
+    if found is None:
+        return str(error)
+    import difflib
+
+    kinds = (FetchSettings, RuleSettings, ConditionSettings)
+    known = [field.encode_name for kind in kinds for field in msgspec.structs.fields(kind)]
+    near = difflib.get_close_matches(found[1], known, 1)
+    hint = f"did you mean {near[0]}?" if near else "the manual of `pop3 fetch` has all settings"
+    return f"{found[1]} is not a setting; {hint}"
 
 
 def accounts_with_settings() -> list[str]:

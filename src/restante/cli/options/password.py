@@ -120,12 +120,15 @@ def _first_line(octets: bytes) -> str:
 _REASONS: dict[type[Exception], str] = {IndexError: "it is empty"}
 
 
-def password_of_command(command: str) -> Callable[[], str]:
-    """Return a function that runs a command, and returns the first line of its output."""
-    return lambda: _from_command(command)
+def password_of_command(command: str, name: str) -> Callable[[], str]:
+    """Return a function that runs a command, and returns the first line of its output.
+
+    `name` is the setting that has the command.
+    """
+    return lambda: _from_command(command, name)
 
 
-def _from_command(command: str) -> str:
+def _from_command(command: str, name: str = "the password command") -> str:
     import shlex
     import signal
     import subprocess
@@ -137,10 +140,10 @@ def _from_command(command: str) -> str:
         ended = f"exit code {error.returncode}"
         if error.returncode < 0:
             ended = signal.Signals(-error.returncode).name
-        raise click.UsageError(f"--password-command failed with {ended}") from None
+        raise click.UsageError(f"{name} failed with {ended}") from None
     except (OSError, ValueError, IndexError) as error:
         reason = _REASONS.get(type(error)) or getattr(error, "strerror", None) or "unclosed quote"
-        raise click.UsageError(f"--password-command failed: {reason}") from None
+        raise click.UsageError(f"{name} failed: {reason}") from None
     return _first_line(completed.stdout)
 
 

@@ -12,7 +12,8 @@ FETCH = (
         "fetch-delivery", 12, "The destination does not accept mail now.",
         why="Nothing was lost: a message stays at its server until all destinations have it.",
         admin="Remove the cause shown above: a full disk, a quota, a server that is down.",
-        you="Run the command again. It goes on where it stopped.",
+        you="Remove the cause shown above, such as a wrong password, and run the command again. It "
+        "goes on where it stopped.",
     ),
     Explanation(
         "fetch-journal", 14, "The journal of fetched mail is missing or cannot be used.",

@@ -166,6 +166,17 @@ def test_wrong_password(place: ImapPlace) -> None:
         destination.open()
     destination.close()
     assert "wrong-password" not in str(caught.value)
+    assert "check the output of to_password_command" in str(caught.value)
+
+
+def test_tls_at_a_port_without_it(place: ImapPlace) -> None:
+    """The error of a port without TLS says what to write."""
+    url = f"imaps://ann@127.0.0.1:{place.port}/INBOX"
+    spool = Spool(str(place.state / "spool"))
+    destination = ImapDestination(url, parse_imap_url(url), spool, lambda: PASSWORD)
+    with pytest.raises(DestinationUnavailableError, match="use imap://, or the port of imaps://"):
+        destination.open()
+    destination.close()
 
 
 def test_ended_session(place: ImapPlace, port: int) -> None:

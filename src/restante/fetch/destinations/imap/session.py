@@ -241,9 +241,8 @@ class ImapSession:
         except _ERRORS as error:
             what = "rejected the login" if isinstance(error, LoginError) else what
             reason = getattr(error, "strerror", None) or str(error)
-            raise DestinationUnavailableError(
-                printable(f"{self._address}: {what}: {reason}")[:500]
-            ) from None
+            text = printable(f"{self._address}: {what}: {reason}")[:500]
+            raise DestinationUnavailableError(f"{text}{_hint(error)}") from None
 
     @contextlib.contextmanager
     def _deadline(self, seconds: float) -> Iterator[None]:
@@ -266,6 +265,15 @@ class ImapSession:
             self._client.logout()
         with contextlib.suppress(*_ERRORS):
             self._client.shutdown()
+
+
+def _hint(error: Exception) -> str:
+    """Return what to do about an error, "" where its text says enough."""
+    if isinstance(error, LoginError):
+        return "; check the output of to_password_command, or sign in again by `pop3 login`"
+    if getattr(error, "reason", "") == "WRONG_VERSION_NUMBER":  # of ssl.SSLError
+        return "; this port has no TLS at the beginning, so use imap://, or the port of imaps://"
+    return ""
 
 
 def _refusal(address: ImapAddress, line: str) -> DestinationUnavailableError | MessageRefusedError:

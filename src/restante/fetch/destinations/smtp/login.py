@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from restante.protocol.secret import Secret
 
 
+CHECK_COMMAND = "; check the output of to_password_command, or sign in again by `pop3 login`"
+
+
 @dataclass(frozen=True, slots=True)
 class Login:
     """What the server authenticates: a password, or a token that is new each time."""
@@ -89,7 +92,7 @@ def _authenticate(
     if reply.code != 235:
         raise DestinationUnavailableError(
             f"{address} rejected the login of {address.user} by {mechanism}: {reply}"
-            f"{session.tls_hint(reply)}"
+            f"{session.tls_hint(reply) or CHECK_COMMAND}"
         )
 
 

@@ -79,6 +79,8 @@ def reason(error: OSError) -> str:
         return "it did not answer in time"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not valid: {error.verify_message}"
+    if getattr(error, "reason", "") == "WRONG_VERSION_NUMBER":
+        return "its port has no TLS at the beginning; use smtp://, or the port of smtps://"
     if isinstance(error, smtplib.SMTPException) or not error.strerror:
         return printable(str(error))
     return error.strerror
