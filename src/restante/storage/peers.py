@@ -60,6 +60,18 @@ class PeerNode(NamedTuple):
     seen: float
 
 
+class PeerLease(NamedTuple):
+    """The lease of a maildrop, as the others know it.
+
+    Attributes:
+        node: the name of the machine whose session has it.
+        since: when the session got it, in seconds since 1970.
+    """
+
+    node: str
+    since: float
+
+
 class PeerAnswers(NamedTuple):
     """What other nodes answered.
 
@@ -105,6 +117,9 @@ class AsksPeers(Protocol):
 
         `first`: the first answer is enough. Raises StoreError.
         """
+
+    async def find_lease(self, owner: str) -> PeerLease | None:
+        """Return which node has the lease of a maildrop, if it is known. Raises StoreError."""
 
     async def answer_request(self, request: str, content: bytes) -> None:
         """Answer a request by its id. Raises StoreError."""

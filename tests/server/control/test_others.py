@@ -110,6 +110,20 @@ def test_half_a_command_at_another_node(pair: Pair, monkeypatch: pytest.MonkeyPa
     assert client.say("OP") == b"+OK\r\n"
 
 
+def test_holder_that_does_not_answer(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log has the node of a maildrop even if it stands still, and since when."""
+    monkeypatch.setattr(holders, "NODE_PATIENCE", 0.1)
+    monkeypatch.setattr(holders, "TAKE_OVER_TIME", 0.1)
+    pair.first.add("ann", "secret", MAIL)
+    ghost = uuid.uuid4()
+    pair.execute("insert into node values ($1, now() + interval '1 day', 'ghost', 7, now())", ghost)
+    pair.execute("insert into lease select id, gen_random_uuid(), $1, now() from box", ghost)
+    _, reply = pair.log_in(pair.first)
+    assert reply == b"-ERR [IN-USE] Another session holds this maildrop.\r\n"
+    pair.first.wait_for_log(" held_since=2", " held_at=ghost\n")
+    assert "held_by" not in pair.first.log.getvalue()
+
+
 def test_node_that_does_not_answer(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """`pop3 status` shows each node and when it was last seen; a silent one is named."""
     monkeypatch.setattr(others, "PATIENCE", 0.1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import time
 
 import pytest
 
@@ -100,6 +102,38 @@ def test_nodes(dsn: Secret) -> None:
         (node,) = await first.list_nodes()
         assert (node.id, node.alive) == (second.node, False)
         assert 9 <= node.seen < 60
+
+    at_two_nodes(dsn, work)
+
+
+def test_lives_of_one_process(dsn: Secret) -> None:
+    """A process that was silent for too long is listed once, as it is now."""
+
+    async def work(first: ClusterStore, _: ClusterStore) -> None:
+        await first.share({})
+        past = (
+            "insert into node select gen_random_uuid(), until - interval '1 minute', name, process,"
+            " seen from node where name is not null"
+        )
+        await execute(dsn, past)
+        (node,) = await first.list_nodes()
+        assert (node.id, node.alive) == (first.node, True)
+
+    at_two_nodes(dsn, work)
+
+
+def test_lease(dsn: Secret) -> None:
+    """The node that has a lease is known to the others, and since when."""
+
+    async def work(first: ClusterStore, second: ClusterStore) -> None:
+        await first.share({})
+        assert await second.find_lease("ann") is None
+        maildrop = await first.acquire("ann", 0)
+        lease = await second.find_lease("ann")
+        assert lease is not None
+        assert lease.node == socket.gethostname()
+        assert lease.since == pytest.approx(time.time(), abs=60)
+        maildrop.release()
 
     at_two_nodes(dsn, work)
 

@@ -108,10 +108,12 @@ def lock(name: str, accounts: Accounts) -> None:
     """Lock an account: its sessions end, and no client can log in. Its mail is still accepted.
 
     A server that runs notices it within a second, in all its processes. Accounts of PAM, LDAP or a
-    database are locked in the file of `accounts.locks`.
+    database are locked in the file of `accounts.locks`. A lock in the table of a cluster holds at
+    all nodes, one in a file at this node.
     """
     accounts.set_locked(name, locked=True)
-    click.echo(f"Locked {name}. Its sessions end within a second, and its mail is still accepted.")
+    when = accounts.lock_time
+    click.echo(f"Locked {name}. Its sessions end {when}, and its mail is still accepted.")
 
 
 @user.command()

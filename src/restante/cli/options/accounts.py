@@ -32,10 +32,12 @@ class Accounts(Protocol):
     Attributes:
         app_passwords: theirs, if the configuration has a file of them.
         locks: the list of locked accounts, if the configuration has one.
+        lock_time: when the sessions of a locked account end.
     """
 
     app_passwords: AppPasswords | None
     locks: LockList | None
+    lock_time: str
 
     def require_new(self, name: str) -> None:
         """Require that no account has this name."""
@@ -61,6 +63,8 @@ class Accounts(Protocol):
 
 class FileAccounts:
     """The accounts in a password file."""
+
+    lock_time = "within a second"
 
     def __init__(
         self,
@@ -173,6 +177,7 @@ class TableAccounts:
     """The accounts in the table of a cluster. They have no keys for SCRAM."""
 
     place = "the table account of the cluster"
+    lock_time = "at all nodes, within two seconds"
 
     def __init__(
         self,

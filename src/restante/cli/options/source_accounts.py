@@ -24,6 +24,8 @@ CANNOT_LIST = "This source cannot list its accounts, so only locked ones are sho
 class SourceAccounts:
     """The accounts of a source that other programs change. A list has their locks."""
 
+    lock_time = "within a second"
+
     def __init__(
         self,
         file: Path,

@@ -170,9 +170,9 @@ class SessionBackend:
         Only a user whose credentials were accepted gets it.
         """
         holder = await self._context.holders.find(identity.owner)
-        if holder is None:
+        if holder is None or holder.session is None:
             return refusal
-        return reply_naming(holder.session.address, holder.session.since)
+        return reply_naming(holder.session.address, holder.since)
 
     async def _send(self, need: SendMultiline) -> None:
         """Send a long reply piece by piece, as fast as the peer reads.
@@ -222,7 +222,7 @@ class SessionBackend:
 
         here = context.holders.find_here(identity.owner)
         if here is not None or not context.holders.asks:
-            write(None if here is None else Holder(here))
+            write(None if here is None else Holder(here.since, here))
         else:
             context.connections.spawn(find())
 

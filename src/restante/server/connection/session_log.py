@@ -165,9 +165,11 @@ def _login_fields(client: LoginClient) -> dict[str, str]:
 
 def _holder_fields(holder: Holder) -> dict[str, str]:
     """Return the session that holds a maildrop, its address, its begin, and its node if another."""
-    session = holder.session
-    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(session.since))
-    fields = {"held_by": session.session, "held_from": session.address, "held_since": since}
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(holder.since))
+    fields = {"held_since": since}
+    if holder.session is not None:
+        session = {"held_by": holder.session.session, "held_from": holder.session.address}
+        fields = {**session, **fields}
     return {**fields, "held_at": holder.node} if holder.node else fields
 
 

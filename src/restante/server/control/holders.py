@@ -26,9 +26,16 @@ MOST_QUESTIONS = 8  # to other nodes at once; further logins are rejected withou
 
 
 class Holder(NamedTuple):
-    """A session that holds a maildrop. `node` is the name of its machine, "" for this node."""
+    """What holds a maildrop.
 
-    session: SessionFacts
+    Attributes:
+        since: when its session began, in seconds since 1970.
+        session: the session; None if its node does not answer.
+        node: the name of its machine, "" for this node.
+    """
+
+    since: float
+    session: SessionFacts | None
     node: str = ""
 
 
@@ -62,9 +69,9 @@ class MaildropHolders:
         from restante.server.control.messages import Action
 
         if (found := self.find_here(owner)) is not None:
-            return Holder(found)
+            return Holder(found.since, found)
         for found in await self._ask_workers(Action.HOLDER, owner):
-            return Holder(found)
+            return Holder(found.since, found)
         return await self._ask_nodes(owner)
 
     def stop_idle_here(self, owner: str, age: float = 0) -> list[SessionFacts]:
@@ -106,7 +113,7 @@ class MaildropHolders:
         task = self._questions.get(owner)
         if task is None:
             if len(self._questions) >= MOST_QUESTIONS:
-                return None
+                return await _find_lease(self._nodes, owner)
             task = self._connections.spawn(self._find_elsewhere(self._nodes, owner))
             self._questions[owner] = task
             task.add_done_callback(lambda _: self._questions.pop(owner))
@@ -123,8 +130,8 @@ class MaildropHolders:
             return None
         for reply in decode_answers(answers):
             for facts in reply.sessions:
-                return Holder(facts, reply.node)
-        return None
+                return Holder(facts.since, facts, reply.node)
+        return await _find_lease(nodes, owner)
 
     async def _ask_workers(self, action: Action, owner: str) -> list[SessionFacts]:
         """Ask all processes; one that does not answer is left out."""
@@ -140,3 +147,12 @@ class MaildropHolders:
         except ControlError:
             return []
         return [facts for reply in replies.given for facts in reply.sessions]
+
+
+async def _find_lease(nodes: AsksPeers, owner: str) -> Holder | None:
+    """Return what the database knows, since a node that stands still does not answer."""
+    try:
+        lease = await nodes.find_lease(owner)
+    except StoreError:
+        return None
+    return None if lease is None else Holder(lease.since, None, lease.node)

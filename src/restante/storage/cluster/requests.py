@@ -15,7 +15,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from restante.storage.interfaces import StoreError
-from restante.storage.peers import PeerAnswers, PeerNode
+from restante.storage.peers import PeerAnswers, PeerLease, PeerNode
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -28,7 +28,15 @@ ANNOUNCE = "update node set name = $2, process = $3, seen = clock_timestamp() wh
 NODES = """
 select id::text, name, process, until > clock_timestamp() as alive,
     extract(epoch from clock_timestamp() - coalesce(seen, until))::float8 as seen
-from node where name is not null order by name, process, id
+from node n where name is not null and (until > clock_timestamp() or not exists (
+    select from node later
+    where later.name = n.name and later.process = n.process and later.until > n.until
+)) order by name, process, id
+"""  # a process that was silent for too long has a row for each of its lives
+LEASE = """
+select n.name, extract(epoch from l.taken)::float8 as since
+from box b join lease l on l.box = b.id join node n on n.id = l.node
+where b.owner = $1 and n.name is not null
 """
 REQUEST = "insert into request (id, node, but, content) values ($1, $2, $3, $4)"
 ANSWER = "insert into answer values ($1, $2, $3) on conflict do nothing"
@@ -87,6 +95,11 @@ class NodeRequests:
             with contextlib.suppress(StoreError):
                 await database.fetch(FORGET, request)
         return PeerAnswers(list(given.values()), [nodes[id_] for id_ in nodes if id_ not in given])
+
+    async def find_lease(self, owner: str) -> PeerLease | None:
+        """Return which node has the lease of a maildrop, if it is known."""
+        row = await (await self._open_database()).fetchrow(LEASE, owner)
+        return None if row is None else PeerLease(*row)
 
     async def answer_request(self, request: str, content: bytes) -> None:
         """Answer a request by its id."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from restante.storage.cluster.maildrop import ClusterMaildrop
     from restante.storage.cluster.settings import ClusterSettings
     from restante.storage.interfaces import ExpiredMessage
-    from restante.storage.peers import PeerAnswers, PeerNews, PeerNode
+    from restante.storage.peers import PeerAnswers, PeerLease, PeerNews, PeerNode
     from restante.storage.quota import StoredWithin
     from restante.storage.removals import DeletedMessage
 
@@ -233,6 +233,10 @@ class ShardedStore:
     ) -> PeerAnswers:
         """Ask all other nodes but some of them. Raises StoreError."""
         return await self.shards[FIRST].ask_nodes(content, but, patience, first=first)
+
+    async def find_lease(self, owner: str) -> PeerLease | None:
+        """Return which node has the lease of a maildrop, if it is known. Raises StoreError."""
+        return await self._use(owner, lambda store: store.find_lease(owner))
 
     async def answer_request(self, request: str, content: bytes) -> None:
         """Answer a request by its id. Raises StoreError."""

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 TIME = 60.0  # seconds for a query: it adds up all boxes
 
 NODES = """
-select n.id::text, n.until > clock_timestamp() as alive,
+select n.id::text, n.name, n.process, n.until > clock_timestamp() as alive,
     extract(epoch from n.until - clock_timestamp())::float8 as remaining, count(l.box) as leases
-from node n left join lease l on l.node = n.id group by n.id, n.until order by n.until desc, n.id
+from node n left join lease l on l.node = n.id group by n.id order by n.until desc, n.id
 """
 MAIL = """
 select count(*) as boxes, coalesce(sum(messages), 0)::bigint as messages,
@@ -54,12 +54,16 @@ class NodeStatus:
 
     Attributes:
         id: its random name.
+        name: that of its machine; None for a command.
+        process: its process id there.
         alive: it said so in time.
         remaining: seconds until it is dead, if it says nothing more; negative since it is.
         leases: maildrops that it holds.
     """
 
     id: str
+    name: str | None
+    process: int | None
     alive: bool
     remaining: float
     leases: int

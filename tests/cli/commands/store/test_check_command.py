@@ -145,7 +145,7 @@ def test_a_status(installed: Installed) -> None:
     installed.deliver()
     installed.deliver()
     node = uuid.uuid4()
-    installed.sql("insert into node values ($1, now() + '1 hour'::interval)", node)
+    installed.sql("insert into node values ($1, now() + '1 hour'::interval, 'node1', 7)", node)
     installed.sql("insert into node values (gen_random_uuid(), now() - '9 s'::interval)")
     installed.sql("insert into lease select id, gen_random_uuid(), $1, now() from box", node)
     installed.sql("insert into removed (object, since) values ('a', now() - '36 hours'::interval)")
@@ -157,7 +157,7 @@ def test_a_status(installed: Installed) -> None:
     assert lines[2:5] == [
         "1 maildrop: 2 messages, 42 B",
         "Nodes alive: 1",
-        f"  {node}: 1 maildrop in use",
+        "  node1, process 7: 1 maildrop in use",
     ]
     assert re.fullmatch(r"  [-0-9a-f]{36}: dead for \d+ s", lines[5])
     assert lines[6:] == ["Bodies that wait for the sweep: 1, the first for 1.5 days"]

@@ -71,9 +71,10 @@ def _describe_replica(replica: ReplicaStatus) -> str:
 def _describe_node(node: NodeStatus) -> str:
     from restante.diagnosis.wording import quantity
 
+    name = node.id if node.name is None else f"{node.name}, process {node.process}"
     if not node.alive:
-        return f"{node.id}: dead for {-node.remaining:.0f} s"
-    return f"{node.id}: {quantity(node.leases, 'maildrop')} in use"
+        return f"{name}: dead for {-node.remaining:.0f} s"
+    return f"{name}: {quantity(node.leases, 'maildrop')} in use"
 
 
 def _describe_age(seconds: float | None) -> str:
