@@ -325,3 +325,16 @@ def test_locks_beside_a_file(tmp_path: Path) -> None:
     assert "ann" not in (tmp_path / "locks").read_text()
     assert pop3("user", "lock", "bob", "-c", str(file)).exit_code == 0
     assert "nologin" in (tmp_path / "users").read_text()
+
+
+def test_locks_in_a_cluster(cluster_config: Path) -> None:
+    """The command says at which nodes a lock holds: at all, or at those that have the file."""
+    where = ("--config", str(cluster_config))
+    assert pop3("user", "add", "ann", "--password-stdin", *where, stdin=b"secret\n").exit_code == 0
+    assert " end at all nodes, within two seconds" in pop3("user", "lock", "ann", *where).output
+    users = cluster_config.parent / "users"
+    users.touch(0o600)
+    users.write_text(f"ann:{HASH}\n")
+    with cluster_config.open("a") as file:
+        file.write('[accounts]\nusers = "users"\n')
+    assert " at the nodes that have this file" in pop3("user", "lock", "ann", *where).output

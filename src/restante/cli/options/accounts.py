@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from restante.cli.options.locks import LockList
     from restante.cli.output.account_list import Form
 
+IN_FILES = "within a second, at the nodes that have this file"
+"""When the sessions of a locked account end in a cluster whose nodes have files of their own."""
+
 T = TypeVar("T")
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -71,10 +74,12 @@ class FileAccounts:
         file: Path,
         app_passwords: AppPasswords | None = None,
         locks: LockList | None = None,
+        lock_time: str = lock_time,
     ) -> None:
         self._file = file
         self.app_passwords = app_passwords
         self.locks = locks
+        self.lock_time = lock_time
 
     def require_new(self, name: str) -> None:
         """Require that no line has this name; the file may be missing."""
@@ -299,15 +304,16 @@ def _find_configured(file: Path) -> Accounts:
             AppPasswords(config, section.app_passwords) if section.app_passwords else None
         )
         locks = LockList(section.locks) if section.locks else None
+        lock_time = IN_FILES if config.mail.format == "cluster" else FileAccounts.lock_time
         if section.users:
-            return FileAccounts(section.users, app_passwords, locks)
+            return FileAccounts(section.users, app_passwords, locks, lock_time)
         dsn = backends.account_table_dsn(config)
     except loader.ConfigError as error:
         raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
     if dsn is None:
         from restante.cli.options.source_accounts import SourceAccounts
 
-        return SourceAccounts(file, config, app_passwords, locks)
+        return SourceAccounts(file, config, app_passwords, locks, lock_time)
     from restante.auth.sql.cluster_accounts import AccountTable
 
     return TableAccounts(AccountTable(dsn), app_passwords, locks)

@@ -24,19 +24,19 @@ CANNOT_LIST = "This source cannot list its accounts, so only locked ones are sho
 class SourceAccounts:
     """The accounts of a source that other programs change. A list has their locks."""
 
-    lock_time = "within a second"
-
     def __init__(
         self,
         file: Path,
         config: Config,
         app_passwords: AppPasswords | None,
         locks: LockList | None,
+        lock_time: str,
     ) -> None:
         self._file = file
         self._config = config
         self.app_passwords = app_passwords
         self.locks = locks
+        self.lock_time = lock_time
 
     def require_new(self, _name: str) -> None:
         """Reject the command."""
