@@ -322,4 +322,5 @@ configure_fail2ban
 start_services
 [ ${#changed[@]} -eq 0 ] || check_host
 show_records
-step "Done: ${#changed[@]} services changed"
+services=${!changed[*]}
+step "Done. Changed: ${services:-nothing}"

@@ -12,6 +12,7 @@ import pytest
 
 from support import authority
 from support.live import Client
+from support.passwords import quick_hash
 from support.process import Served, free_port, serving, wait_for_port
 from support.programs import need
 
@@ -86,6 +87,33 @@ def test_clear_text_behind_haproxy(tmp_path: Path, send: str) -> None:
             client.say("QUIT")
         assert served.stop() == 0
         assert "user=ann tls= octets_in" in served.log.read_text()
+
+
+@pytest.mark.parametrize("send", ["send-proxy", "send-proxy-v2"])
+def test_allowed_networks_behind_haproxy(tmp_path: Path, send: str) -> None:
+    """`allow_nets` is about the address of the client, and not about that of the proxy."""
+    with behind(tmp_path, send) as (served, port):
+        hashed = quick_hash(b"secret")
+        networks = {"ann": "127.0.0.2", "bob": "127.0.0.1"}
+        lines = [f"{user}:{hashed}::::::allow_nets={net}\n" for user, net in networks.items()]
+        served.users.write_text("".join(lines))
+        replies = {}
+        for user, source in (("ann", "127.0.0.2"), ("ann", "127.0.0.3"), ("bob", "127.0.0.2")):
+            with Client(port, source) as client:
+                client.read_line()
+                client.say(f"USER {user}")
+                replies[user, source] = client.say("PASS secret")[:3]
+        assert served.stop() == 0
+        log = served.log.read_text()
+    assert replies == {
+        ("ann", "127.0.0.2"): b"+OK",
+        ("ann", "127.0.0.3"): b"-ER",
+        ("bob", "127.0.0.2"): b"-ER",
+    }
+    refused = [line for line in log.splitlines() if "event=login_failed" in line]
+    assert "address=127.0.0.3 user=ann " in refused[0]
+    assert "address=127.0.0.2 user=bob " in refused[1]
+    assert all('reason="the address is not in allow_nets"' in line for line in refused)
 
 
 @pytest.mark.parametrize("send", ["send-proxy-v2-ssl", "send-proxy-v2-ssl-cn"])

@@ -61,8 +61,8 @@ class Live:
 class Client:
     """A socket, and its lines."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    def __init__(self, port: int, source: str = "127.0.0.1") -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE, (source, 0))
         self._file = self.socket.makefile("rb")
 
     def send(self, octets: bytes) -> None:
