@@ -8,12 +8,14 @@ import contextlib
 import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import scramp
 
+from restante.auth.file.accounts import FileAuthenticator
 from restante.auth.interfaces import UnavailableError
+from restante.auth.masters import Masters
 from restante.protocol.secret import Secret
 from restante.protocol.server.sasl import SERVER_MECHANISMS
 from restante.protocol.server.settings import AuthOffer, Identity, ProtocolSettings
@@ -24,7 +26,7 @@ from restante.server.auth_socket.connection import (
 )
 from restante.server.policies import ClearText
 from support.clocked_server import Clocked, Peer, clocked
-from support.passwords import Passwords
+from support.passwords import Passwords, quick_hash
 
 ADDRESS = "192.0.2.1"
 HELLO = b"VERSION\t1\t1\nCPID\t1\n"
@@ -110,6 +112,18 @@ def test_plain() -> None:
             f"event=login address={ADDRESS} user=ann method=password tls=yes service=smtp session="
         )
         assert line in opened.log
+
+
+def test_master_user_without_a_service(tmp_path: Path) -> None:
+    """No master user sends mail as another user, also where a program names no service."""
+    (tmp_path / "masters").touch(0o600)
+    (tmp_path / "masters").write_text(f"admin:{quick_hash(b'other')}\n")
+    masters = Masters(FileAuthenticator(tmp_path / "masters", print), cast("Any", Accounts()), "*")
+    with door(masters=masters) as opened:
+        line = f"AUTH\t1\tPLAIN\trip={ADDRESS}\tsecured\tresp=".encode()
+        reply = opened.connect().say(line + b64(b"\0ann*admin\0other") + b"\n")
+        assert reply.startswith(b"FAIL\t1\tuser=ann*admin\t")
+        assert "service=unknown" in opened.log
 
 
 def test_wrong_password() -> None:

@@ -21,7 +21,7 @@ class RelayedClient:
 
     Attributes:
         address: its IP address, or "unknown": that is one place for all such clients.
-        service: what it logs in for, such as "smtp".
+        service: what it logs in for, such as "smtp"; never "", which stands for POP3.
         session_id: the same in all events of the login.
     """
 
@@ -54,7 +54,7 @@ def relayed_client(request: LoginRequest, clear_text: ClearText, session_id: str
     in_clear = ConnectionSecurity(clear_text=allowed, announce_bindings=False)
     return RelayedClient(
         address=address,
-        service=request.service,
+        service=request.service or UNKNOWN,
         session_id=session_id,
         security=BEHIND_TLS if request.secured else in_clear,
     )
