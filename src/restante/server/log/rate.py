@@ -24,6 +24,7 @@ OTHERS = "others"
 
 LIMITED = frozenset({
     "session", "login_failed", "login_refused", "trouble", "connection_failed", "incident",
+    "auth_socket_failed",
 })  # fmt: skip
 """Events that a client can cause without a password; a session that logged in is not among them."""
 
