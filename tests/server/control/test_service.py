@@ -180,6 +180,30 @@ def test_workers(two: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert not (tmp_path / "control" / f"{first}.sock").exists()
 
 
+def test_kick_of_no_name(served: Served, tmp_path: Path) -> None:
+    """An empty name ends no session, also not those without a user. An address may be mapped."""
+    with served.connect() as client:
+        client.read_line()
+        assert ask(tmp_path, "kick", "").out == "Ended 0 sessions.\n"
+        assert client.say("CAPA").startswith(b"+OK")
+        assert ask(tmp_path, "kick", "::ffff:127.0.0.1").out == "Ended 1 session.\n"
+
+
+def test_link_of_others(tmp_path: Path) -> None:
+    """A link that another user has made is no folder for sockets: its target would change."""
+    if os.geteuid() != 0:
+        pytest.skip("root: a test of links makes one for another user")
+    (tmp_path / "target").mkdir(0o755)
+    link = tmp_path / "link"
+    link.symlink_to("target")
+    prepare_folder(ControlSection(folder=link))
+    (tmp_path / "target").chmod(0o755)
+    os.chown(link, 65534, 65534, follow_symlinks=False)
+    with pytest.raises(ConfigError, match="another user"):
+        prepare_folder(ControlSection(folder=link))
+    assert stat.S_IMODE((tmp_path / "target").stat().st_mode) == 0o755
+
+
 def test_folder_of_others(tmp_path: Path) -> None:
     """A folder in which other users can put sockets is a mistake of the configuration."""
     folder = tmp_path / "open"

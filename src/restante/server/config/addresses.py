@@ -60,9 +60,11 @@ def parse_loopback_address(text: str) -> ListenAddress:
 def canonical_address(text: str) -> str:
     """Return an IP address as the server writes it; "" for another text."""
     try:
-        return str(ipaddress.ip_address(text))
+        ip = ipaddress.ip_address(text)
     except ValueError:
         return ""
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return str(mapped or ip)
 
 
 def require_https(url: str) -> None:

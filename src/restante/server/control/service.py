@@ -8,6 +8,7 @@ import functools
 import grp
 import os
 import socket
+import stat
 import struct
 import time
 from importlib.metadata import version
@@ -144,9 +145,9 @@ class ControlService:
     async def _kick(self, request: ControlRequest) -> list[SessionFacts]:
         """End the sessions of a user, of an address or of an id, and return them."""
         who, ended = request.who, []
-        address = canonical_address(who)
+        found = {who, canonical_address(who)} - {""}  # clients before the login have no user
         async for connection, facts in self._describe_each():
-            if who in (facts.user, facts.session) or address == facts.address:
+            if found & {facts.user, facts.session, facts.address}:
                 connection.stop(EndReason.KICKED)
                 ended.append(facts)
         asked_at = {"asked_at": request.at} if request.at else {}
@@ -214,9 +215,10 @@ def prepare_folder(section: ControlSection) -> None:
 
 
 def check_owner(folder: Path) -> None:
-    """Raise ConfigError: another user can change a folder."""
+    """Raise ConfigError: another user can change a folder, or has made a link to it."""
     status = folder.stat()
-    if status.st_uid not in (0, os.geteuid()) or status.st_mode & 0o002:
+    owners = {folder.lstat().st_uid, status.st_uid}
+    if owners - {0, os.geteuid()} or status.st_mode & stat.S_IWOTH:
         what = "another user can write to it; use a folder of the server's user"
         raise ConfigError([f"control.folder: {folder}: {what}"])
 
