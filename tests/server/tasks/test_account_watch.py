@@ -12,16 +12,18 @@ import pytest
 from restante.auth.app_passwords.accounts import AppPasswordAccounts
 from restante.auth.app_passwords.file import AppPasswordFile, create
 from restante.auth.app_passwords.uses import AppPasswordUses
+from restante.auth.file.accounts import FileAuthenticator
 from restante.auth.interfaces import CredentialsError, UnavailableError
 from restante.auth.locked_accounts import LockedAccounts
 from restante.auth.locked_names import LockedNames
+from restante.auth.masters import Masters
 from restante.auth.password_only import PasswordOnlyAccounts
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
 from restante.server.tasks.account_watch import AccountWatch
 from support.command import pop3
 from support.live import Live, serving, wait_until
-from support.passwords import Passwords
+from support.passwords import Passwords, quick_hash
 from support.process import Served
 from support.process import serving as serving_process
 from support.workers import log_in
@@ -166,6 +168,38 @@ def test_locked_name(tmp_path: Path) -> None:
     with serving(authenticator=accounts) as live, live.connect() as ann:
         ann.read_line()
         assert log_in(ann, "ann").startswith(b"-ERR [AUTH]")
+
+
+class Counted(AccountWatch):
+    """A watch whose app passwords cannot be read."""
+
+    def check_app_passwords(self) -> None:
+        raise UnavailableError("the file is missing")
+
+
+def test_removed_master_user(tmp_path: Path) -> None:
+    """A session ends when its master user is removed, also while another file cannot be read."""
+    file = tmp_path / "masters"
+    file.touch(0o600)
+    line = f":{quick_hash(b'other')}\n"
+    file.write_text(f"admin{line}eve{line}")
+    source = Accounts()
+    source.known |= {"ann": "secret", "bob": "secret"}
+    masters = Masters(FileAuthenticator(file, print), cast("Any", source), "*")
+    with (
+        serving(authenticator=source, masters=masters) as live,
+        live.connect() as ann,
+        live.connect() as bob,
+    ):
+        ann.log_in("ann*admin", "other")
+        bob.log_in("bob", "secret")
+        watch = Counted(live.context)
+        live.call(watch.check_all())
+        (tmp_path / "new").write_text(f"eve{line}")
+        (tmp_path / "new").rename(file)
+        live.call(watch.check_all())
+        assert ann.read_all() == b""
+        assert bob.say("NOOP").startswith(b"+OK")
 
 
 def test_revoked_app_password(tmp_path: Path) -> None:

@@ -104,6 +104,12 @@ class AdministeredConnection:
         if identity is not None and identity.app_password and not has(identity.credential):
             self.stop(EndReason.ACCOUNT)
 
+    def stop_if_opened_by(self, masters: Collection[str]) -> None:
+        """Stop a session that one of these master users has opened."""
+        identity = self._session.identity
+        if identity is not None and identity.master in masters:
+            self.stop(EndReason.ACCOUNT)
+
     def stop_if_lost(self) -> None:
         """Stop a session that no longer holds its maildrop."""
         if self._backend.lost:

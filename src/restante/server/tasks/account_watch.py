@@ -43,18 +43,24 @@ class AccountWatch:
 
     async def run(self) -> None:
         """Check again and again, until cancelled."""
-        lookup_every = 1 if isinstance(self._accounts, EndsSessions) else LOOKUP_EVERY
         for second in itertools.count():
             try:
-                self.check_locks()
-                self.check_app_passwords()
-                if second % lookup_every == 0:
-                    await self.check()
-            except UnavailableError:
-                pass  # each login says so; the sessions go on
+                await self.check_all(second)
             except Exception:  # no other code would restart the loop
                 self._context.log.exception("incident", what="changed accounts are not noticed")
             await asyncio.sleep(PAUSE)
+
+    async def check_all(self, second: int = 0) -> None:
+        """Check all files, and a database where it is its turn in this second.
+
+        While one of them cannot be read, each login says so, and its sessions go on.
+        """
+        for check in (self.check_locks, self.check_app_passwords, self.check_masters):
+            with contextlib.suppress(UnavailableError):
+                check()
+        if isinstance(self._accounts, EndsSessions) or second % LOOKUP_EVERY == 0:
+            with contextlib.suppress(UnavailableError):
+                await self.check()
 
     def check_locks(self) -> None:
         """End the sessions of accounts that were locked."""
@@ -68,6 +74,15 @@ class AccountWatch:
             for connection in self._context.connections:
                 if isinstance(connection, AdministeredConnection):
                     connection.stop_if_revoked(passwords.has)
+
+    def check_masters(self) -> None:
+        """End the sessions of master users who were removed or changed. Raises UnavailableError."""
+        masters = self._context.masters
+        ended = masters.take_ended() if masters is not None else ()
+        if ended:
+            for connection in self._context.connections:
+                if isinstance(connection, AdministeredConnection):
+                    connection.stop_if_opened_by(ended)
 
     async def check(self) -> None:
         """End the sessions of accounts that may not log in any more. Raises UnavailableError."""
