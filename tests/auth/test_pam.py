@@ -75,7 +75,15 @@ def test_the_right_password_proves_who_it_is(
 
 @pytest.mark.parametrize(
     ("user", "password"),
-    [("ann", "wrong"), ("bob", "Straße 7"), ("", "Straße 7"), ("ann", "Straße 7\0"), ("ann", "")],
+    [
+        ("ann", "wrong"),
+        ("bob", "Straße 7"),
+        ("", "Straße 7"),
+        ("ann\0", "Straße 7"),
+        ("\udc80", "x"),
+        ("ann", "Straße 7\0"),
+        ("ann", ""),
+    ],
 )
 def test_all_else_is_refused_alike(
     service: Callable[[str], PamAuthenticator], user: str, password: str

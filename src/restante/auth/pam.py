@@ -88,8 +88,8 @@ class PamAuthenticator(PasswordOnlyAccounts):
         return name
 
     def _verify(self, user: str, password: Secret, address: str) -> Identity:
-        if b"\0" in password.reveal() or not user:
-            raise CredentialsError("no name, or a NUL in the password")
+        if b"\0" in password.reveal() or not _is_text(user):
+            raise CredentialsError("an invalid name, or a NUL in the password")
         name = _in_system(user)
         client = pam.PamAuthenticator()
         authenticate = client.pam_authenticate
@@ -129,6 +129,14 @@ class PamAuthenticator(PasswordOnlyAccounts):
         if client.code in _NOT_ABOUT_CREDENTIALS:
             raise UnavailableError(f"PAM service {self._service}: {client.reason}")
         raise CredentialsError(f"PAM: {client.reason}")
+
+
+def _is_text(name: str) -> bool:
+    """Return whether a name can be given to the C library: some octets of UTF-8 without NUL."""
+    try:
+        return bool(name) and b"\0" not in name.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def _accept(_handle: object, _flags: int) -> int:
