@@ -53,6 +53,16 @@ def test_invalid_line(tmp_path: Path, line: str) -> None:
     )
 
 
+def test_file_that_all_users_can_change(tmp_path: Path) -> None:
+    """A list that each local user can change is reported."""
+    listed = Listed(tmp_path / "locks", "ann")
+    listed.path.chmod(0o666)
+    listed.path.write_text("ann\nbob\n")
+    assert listed.locked("bob") == {"bob"}
+    (warning,) = listed.warnings
+    assert "all users of this machine can change it" in warning
+
+
 @pytest.mark.parametrize("trouble", ["empty", "missing", "folder"])
 def test_list_that_cannot_be_used(tmp_path: Path, trouble: str) -> None:
     """The locks hold while the file cannot be used, and the log has one error."""

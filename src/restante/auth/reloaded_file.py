@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from restante.auth.interfaces import UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -46,7 +47,7 @@ class ReloadedFile(ABC):
                 return
             if not status.st_size and self._has_entries():
                 raise self._cannot_use("it is empty")
-            problems = self._load()
+            problems = [*self._openness(status), *self._load()]
         except OSError as error:
             raise self._cannot_use(error.strerror or "it cannot be read") from error
         self._stamp, self._problem = stamp, ""
@@ -54,6 +55,11 @@ class ReloadedFile(ABC):
             if problem not in self._faults:
                 self._warn(problem)
         self._faults = frozenset(problems)
+
+    def _openness(self, status: os.stat_result) -> Iterator[str]:
+        """Yield that all local users can change the file, and so log in as any user."""
+        if status.st_mode & stat.S_IWOTH:
+            yield f"{self.path}: all users of this machine can change it; run chmod o-w {self.path}"
 
     @abstractmethod
     def _load(self) -> list[str]:
