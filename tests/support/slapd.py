@@ -48,7 +48,7 @@ def need_slapd() -> str:
 
 
 class Slapd:
-    """An OpenLDAP server of its own, on a socket in its folder and a port of 127.0.0.1."""
+    """An OpenLDAP server of its own, on a socket in its folder and two ports of 127.0.0.1."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -60,9 +60,11 @@ class Slapd:
         self._configuration.write_text(
             CONFIGURATION.format(schemas=SCHEMAS, modules=MODULES, folder=folder)
         )
-        with socket.socket() as free:
+        with socket.socket() as free, socket.socket() as other:
             free.bind(("127.0.0.1", 0))
+            other.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
+            self.tls_port: int = other.getsockname()[1]
 
     @property
     def uri(self) -> str:
@@ -80,7 +82,8 @@ class Slapd:
         subprocess.run(command, input=ldif.encode(), check=True, capture_output=True)
 
     def start(self) -> None:
-        uris = f"{self.uri} ldap://127.0.0.1:{self.port}"
+        tls = f"ldaps://127.0.0.1:{self.tls_port}"
+        uris = f"{self.uri} ldap://127.0.0.1:{self.port} {tls}"
         command = [need_slapd(), "-d", "0", "-f", str(self._configuration), "-h", uris]
         silent = subprocess.DEVNULL
         self._process = subprocess.Popen(command, stdout=silent, stderr=silent)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
+import json
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -21,6 +22,7 @@ from restante.quota import Quota
 from restante.server import config_check
 from restante.server.config import loader
 from support.authority import root_file
+from support.command import pop3
 from support.other_user import public_folder
 from support.programs import need_module
 from support.slapd import Slapd, need_slapd
@@ -91,7 +93,9 @@ mail: {{0}}@example.com
 userPassword: secret
 """
 PEOPLE = {
-    "ann": "mail: ann.alias@example.com\nemployeeNumber: 30\nroomNumber: 192.0.2.0/24\n",
+    "ann": (
+        "mail: ann.alias@example.com\nemployeeNumber: 30\nroomNumber: 192.0.2.0/24\npostalCode: 1\n"
+    ),
     "shut": "title: locked\n",
     "odd": "uid: second\n",
     "a*(b)": "",
@@ -268,12 +272,17 @@ def test_directory_that_cannot_be_asked(
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("start_tls", [True, False])
 @pytest.mark.parametrize("trusted", [True, False])
-def test_tls_to_the_directory(directory: Slapd, tmp_path: Path, *, trusted: bool) -> None:
-    """StartTLS verifies the certificate, by the authority that is configured."""
+def test_tls_to_the_directory(
+    directory: Slapd, tmp_path: Path, *, trusted: bool, start_tls: bool
+) -> None:
+    """StartTLS and ldaps verify the certificate, by the authority that is configured."""
     ca_file = root_file(tmp_path) if trusted else None
-    uri = f"ldap://127.0.0.1:{directory.port}"
-    accounts = made(directory, uri=uri, start_tls=True, ca_file=ca_file)
+    uri = f"ldaps://127.0.0.1:{directory.tls_port}"
+    if start_tls:
+        uri = f"ldap://127.0.0.1:{directory.port}"
+    accounts = made(directory, uri=uri, start_tls=start_tls, ca_file=ca_file)
     if trusted:
         assert log_in(accounts, "ann@example.com") == ANN
         return
@@ -281,10 +290,13 @@ def test_tls_to_the_directory(directory: Slapd, tmp_path: Path, *, trusted: bool
         log_in(accounts, "ann@example.com")
 
 
-def test_tls_to_another_name(directory: Slapd, tmp_path: Path) -> None:
+@pytest.mark.parametrize("start_tls", [True, False])
+def test_tls_to_another_name(directory: Slapd, tmp_path: Path, *, start_tls: bool) -> None:
     """A certificate for another host is rejected; to libldap, localhost is this host's name."""
-    uri = f"ldap://localhost:{directory.port}"
-    accounts = made(directory, uri=uri, start_tls=True, ca_file=root_file(tmp_path))
+    uri = f"ldaps://localhost:{directory.tls_port}"
+    if start_tls:
+        uri = f"ldap://localhost:{directory.port}"
+    accounts = made(directory, uri=uri, start_tls=start_tls, ca_file=root_file(tmp_path))
     with pytest.raises(UnavailableError, match="check its certificate"):
         log_in(accounts, "ann@example.com")
 
@@ -421,6 +433,36 @@ def test_quota_in_a_directory(directory: Slapd) -> None:
 
     found = ask(made(directory, search), quotas)
     assert found == [Quota(messages=30), Quota(), Quota()]
+
+
+def test_quota_of_an_entry_is_kept(directory: Slapd, tmp_path: Path) -> None:
+    """`pop3 quota` shows the quota in a directory, and delivery keeps it."""
+    (tmp_path / "password").write_text("hunter2\n")
+    (tmp_path / "mail").mkdir()
+    file = tmp_path / "restante.toml"
+    settings = f"""
+        mail.folder = "mail"
+        accounts.ldap = "{directory.uri}"
+        ldap.base = "{BASE}"
+        ldap.filter = "(&(mail={{user}})(postalCode=1))"
+        ldap.bind_dn = "{SERVICE}"
+        ldap.bind_password_file = "password"
+        ldap.quota_messages = "postalCode"
+    """
+    file.write_text("".join(f"{line.strip()}\n" for line in settings.splitlines()))
+
+    def usage(*words: str) -> tuple[str, int, int]:
+        ran = pop3("quota", *words, "--json", "--config", file)
+        assert (ran.code, ran.err) == (0, "")
+        shown = json.loads(ran.out)
+        return shown["user"], shown["messages"], shown["quota_messages"]
+
+    assert usage("ann@example.com") == usage() == ("ann", 0, 1)
+    for code in (0, 75):
+        text = b"From: bob@example.com\n\nhello\n"
+        ran = pop3("deliver", "ann@example.com", "--config", file, stdin=text)
+        assert (ran.code, "4.2.2" in ran.err) == (code, code == 75)
+    assert usage("ann@example.com") == ("ann", 1, 1)
 
 
 def test_configuration_with_a_directory(directory: Slapd, tmp_path: Path) -> None:
