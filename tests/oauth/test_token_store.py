@@ -169,7 +169,9 @@ def test_leftover(store: TokenStore, folder: Path) -> None:
     assert store.load(NAME)
 
 
-@pytest.mark.parametrize("octets", [b"", b"{", b"[]", b'{"version":1,"name":"a","place":"file"}'])
+@pytest.mark.parametrize(
+    "octets", [b"", b"{", b"[]", b'{"version":1,"name":"a","place":"file"}', b'{"name":"\xff"}']
+)
 def test_damaged(store: TokenStore, folder: Path, octets: bytes) -> None:
     """A damaged file is an error with a remedy, and can be forgotten."""
     save(store)

@@ -94,6 +94,8 @@ def test_other_routes_answer(server: DeveloperServer) -> None:
     assert client.get("/api/v1/message/none").status_code == 404
     assert client.get("/api/v1/message/2/html-check").status_code == 404
     assert client.request("DELETE", "/api/v1/messages", content=b"{").status_code == 400
+    not_text = b'{"IDs":["\xff"]}'
+    assert client.request("DELETE", "/api/v1/messages", content=not_text).status_code == 400
 
 
 def test_a_form_names_messages_too(server: DeveloperServer) -> None:

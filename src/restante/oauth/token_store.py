@@ -227,7 +227,7 @@ class StoreEntry:
             return None
         try:
             file = msgspec.json.decode(octets, type=_File)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             raise self._damage_error() from None
         if file.version != VERSION:
             text = f"{self._path}: version {file.version}, and this pop3 reads version {VERSION}"

@@ -291,7 +291,7 @@ async def _choice(request: Request) -> MailpitChoice:
         found = msgspec.json.decode(body, type=dict[str, Any])
         known = {names[key.lower()]: found[key] for key in found if key.lower() in names}
         return msgspec.convert(known, MailpitChoice)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RefusedRequest(400, str(error)) from None
 
 

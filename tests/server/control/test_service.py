@@ -121,7 +121,16 @@ def test_socket_belongs_to_its_user(served: Served, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"\n", b"{\n", b"[]\n", b'{"action":"x"}\n', b"x" * 5000, b"\xff\xfe\n"]
+    "line",
+    [
+        b"\n",
+        b"{\n",
+        b"[]\n",
+        b'{"action":"x"}\n',
+        b"x" * 5000,
+        b"\xff\xfe\n",
+        b'{"action":"kick","who":"\xff"}\n',
+    ],
 )
 def test_invalid_requests_are_answered_or_cut_off(
     served: Served, tmp_path: Path, line: bytes

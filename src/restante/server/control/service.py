@@ -95,7 +95,7 @@ class ControlService:
         """
         try:
             request = msgspec.json.decode(content, type=ControlRequest)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             return None  # a newer node asks what this one cannot do
         if request.action is Action.TAKE_OVER:
             self._context.holders.stop_idle_here(request.who, age)
@@ -124,9 +124,9 @@ class ControlService:
         """Return the reply to a line, whatever it is."""
         try:
             request = msgspec.json.decode(line, type=ControlRequest)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             return self._new_reply(f"the request is invalid: {error}")
-        request.by, request.at = _peer_uid(writer.get_extra_info("socket")), ""
+        request.by, request.at = peer_uid(writer.get_extra_info("socket")), ""
         return await self.answer(request)
 
     def _new_reply(self, error: str = "") -> ControlReply:
@@ -182,7 +182,7 @@ async def serving_control(section: ControlSection, service: ControlService) -> A
     sockets = UnixSockets()
     file = section.folder / f"{os.getpid()}{SUFFIX}"
     mode = "660" if section.group else "600"
-    connect = functools.partial(_connect, service)
+    connect = functools.partial(make_control_protocol, service)
     try:
         server = await serve_unix_socket(connect, sockets.open(file, mode, section.group))
         try:
@@ -223,12 +223,13 @@ def check_owner(folder: Path) -> None:
         raise ConfigError([f"control.folder: {folder}: {what}"])
 
 
-def _connect(service: ControlService) -> asyncio.StreamReaderProtocol:
+def make_control_protocol(service: ControlService) -> asyncio.StreamReaderProtocol:
+    """Return what serves a new connection. Called within an event loop."""
     reader = asyncio.StreamReader(limit=LONGEST_REQUEST)
     return asyncio.StreamReaderProtocol(reader, service.serve)
 
 
-def _peer_uid(connection: socket.socket) -> int:
+def peer_uid(connection: socket.socket) -> int:
     """Return the user at the other end, -1 where the system does not tell: unix(7)."""
     option = getattr(socket, "SO_PEERCRED", None)
     if option is None:
