@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fuzz import client_side, cost, delivery_side, forms, mail_read, mbox, server_side, stored
+from fuzz import (
+    client_side,
+    cost,
+    delivery_side,
+    forms,
+    local_sockets,
+    mail_read,
+    mbox,
+    server_side,
+    stored,
+)
 from fuzz.target import Target
 
 HERE = Path(__file__).parent
@@ -14,6 +24,7 @@ TARGETS: dict[str, Target] = {
     **server_side.TARGETS,
     **cost.TARGETS,
     **delivery_side.TARGETS,
+    **local_sockets.TARGETS,
     **client_side.TARGETS,
     **forms.TARGETS,
     **stored.TARGETS,
