@@ -199,7 +199,7 @@ def test_kick_of_no_name(served: Served, tmp_path: Path) -> None:
 
 
 def test_link_of_others(tmp_path: Path) -> None:
-    """A link that another user has made is no folder for sockets: its target would change."""
+    """A link that another user has made is rejected: the mode of its target would change."""
     if os.geteuid() != 0:
         pytest.skip("root: a test of links makes one for another user")
     (tmp_path / "target").mkdir(0o755)

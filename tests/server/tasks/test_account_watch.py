@@ -170,6 +170,24 @@ def test_locked_name(tmp_path: Path) -> None:
         assert log_in(ann, "ann").startswith(b"-ERR [AUTH]")
 
 
+def test_source_whose_lookup_is_a_login() -> None:
+    """Accounts of PAM are not asked about again: to some modules, that is a login."""
+
+    class System(PasswordOnlyAccounts):
+        can_be_watched = False
+
+        async def verify(self, user: str, password: Secret) -> Identity:
+            return Identity(user)
+
+        async def identify(self, user: str) -> Identity:
+            raise AssertionError(user)
+
+    with serving(authenticator=System()) as live, live.connect() as client:
+        client.log_in("ann", "secret")
+        check(live)
+        assert client.say("NOOP").startswith(b"+OK")
+
+
 class Counted(AccountWatch):
     """A watch whose app passwords cannot be read."""
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 KEY = "allow_nets"
 LOCAL = "local"
+MAPPED = 96  # bits before an IPv4 address that is mapped into IPv6: RFC 4291 section 2.5.5.2
 MOST = 100  # networks of an account
 
 
@@ -65,7 +66,12 @@ def admits(identity: Identity, address: str) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def _network(text: str) -> IPv4Network | IPv6Network:
-    return ip_network(text, strict=False)
+    """Return a network; one of mapped IPv4 addresses as that of IPv4, as clients have theirs."""
+    network = ip_network(text, strict=False)
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if mapped is None or network.prefixlen < MAPPED:
+        return network
+    return IPv4Network((int(mapped), network.prefixlen - MAPPED))
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
