@@ -95,8 +95,8 @@ def read_sum(maildrop: int) -> QuotaSum | None:
     finally:
         close_quietly(file)
     head, *lines = text.split(b"\n")
-    changes = [_LINE.fullmatch(line) for line in lines[:-1]]  # one without its end does not count
-    if not changes or None in changes:
+    changes = [_LINE.fullmatch(line) for line in lines[:-1]]
+    if not changes or None in changes or lines[-1]:  # a change without its end was cut off
         return None
     usage = MailUsage(*(sum(int(each[part]) for each in changes if each) for part in (1, 2)))
     return QuotaSum(_parse_limits(head), usage, changed) if min(usage) >= 0 else None
