@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,22 @@ def test_failed_removal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert office.deliver(b"new") is replies.STORE_FAILED
     assert office.removed == []
     assert office.uids() == ["1.a"]
+
+
+def test_unsynced_removal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is gone without a sync has its event, and the message waits."""
+    put(tmp_path / "ann", "1.a", 1)
+    office = Office(MaildirStore(Layout(tmp_path)), Quota(None, 1))
+    real = os.fsync
+
+    def fail(file: int) -> None:
+        if stat.S_ISDIR(os.fstat(file).st_mode):
+            raise OSError(5, "Input/output error")
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", fail)
+    assert office.deliver(b"new") is replies.STORE_FAILED
+    assert [(event["uid"], event["durable"]) for event in office.removed] == [("1.a", "no")]
 
 
 def test_mbox(tmp_path: Path) -> None:

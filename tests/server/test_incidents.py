@@ -28,6 +28,7 @@ from restante.storage.interfaces import (
     MessageGoneError,
     PartialRemovalError,
     StoreError,
+    UnsyncedRemovalError,
 )
 from server.doubles import Chunks, ScriptedStore
 from support.live import Client, Live, serving
@@ -192,6 +193,19 @@ def test_an_update_that_fails_in_part_says_so(live: Live, store: ScriptedStore) 
         assert client.say("QUIT") == b"-ERR [SYS/TEMP] Some deleted messages not removed.\r\n"
         assert client.read_all() == b""
     live.wait_for_log('end="update failed"', "deleted=1")
+
+
+def test_unsynced_removal_is_logged(live: Live, store: ScriptedStore) -> None:
+    """What is gone without a sync has its event, and the client gets an error."""
+    with live.connect() as client:
+        client.log_in("ann", "hunter2")
+        client.say("DELE 1")
+        client.say("DELE 2")
+        store.remove_error = UnsyncedRemovalError("a removal may not last", [1])
+        reply = b"-ERR [SYS/TEMP] The mail store does not answer now, try again later.\r\n"
+        assert client.say("QUIT") == reply
+    live.wait_for_log("event=message_removed user=ann by=pop3 ", " durable=no")
+    assert live.log.getvalue().count("event=message_removed") == 1
 
 
 def test_storage_error_is_logged(live: Live, store: ScriptedStore) -> None:

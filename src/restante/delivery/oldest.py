@@ -5,7 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from restante.storage.interfaces import KnowsArrivals, OverQuotaError, PartialRemovalError
+from restante.storage.interfaces import (
+    KnowsArrivals,
+    OverQuotaError,
+    PartialRemovalError,
+    UnsyncedRemovalError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,11 +21,19 @@ if TYPE_CHECKING:
 
 
 class RemovedMessage(NamedTuple):
-    """A message that made room for another: its unique-id, its octets, and its age in seconds."""
+    """A message that made room for another.
+
+    Attributes:
+        uid: its unique-id.
+        octets: its size.
+        age: seconds since it came; None if that is unknown.
+        durable: "no" if the disk failed to sync the removal, else None.
+    """
 
     uid: str
     octets: int
     age: int | None
+    durable: str | None
 
 
 async def make_room(
@@ -69,10 +82,12 @@ async def _remove(
 ) -> None:
     """Remove messages, and report each that is gone. Raises PartialRemovalError, StoreError."""
     remaining: Sequence[int] = ()
+    durable = None
     try:
         await maildrop.remove(sorted(indexes))
     except PartialRemovalError as error:
         remaining = error.remaining
+        durable = "no" if isinstance(error, UnsyncedRemovalError) else None
         raise
     except BaseException:
         remaining = indexes
@@ -82,4 +97,4 @@ async def _remove(
         for index in indexes:
             if index not in remaining:
                 age = int(time.time() - arrived[index]) if arrived[index] else None
-                on_removed(RemovedMessage(uids[index], sizes[index], age))
+                on_removed(RemovedMessage(uids[index], sizes[index], age, durable))

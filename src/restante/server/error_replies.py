@@ -21,6 +21,7 @@ from restante.storage.interfaces import (
     MessageGoneError,
     PartialRemovalError,
     StoreError,
+    UnsyncedRemovalError,
     Utf8Error,
 )
 
@@ -82,7 +83,7 @@ def reply_for(error: BaseException) -> Refusal | None:  # noqa: C901, PLR0911, P
         case LostError():
             text = "This session no longer holds the maildrop, and removed nothing; log in again."
             return Refusal(text, ResponseCode.SYS_TEMP)
-        case PartialRemovalError():
+        case PartialRemovalError() if not isinstance(error, UnsyncedRemovalError):
             return Refusal("Some deleted messages not removed.", ResponseCode.SYS_TEMP)
         case StoreError(permanent=True):
             text = "The mail store needs its administrator."

@@ -46,6 +46,7 @@ from restante.storage.interfaces import (
     StoreError,
     StoreFigures,
     TooSoonError,
+    UnsyncedRemovalError,
     Utf8Error,
 )
 from restante.storage.peers import HasPeers, PeerNews
@@ -95,6 +96,7 @@ __all__ = [
     "StoreFigures",
     "StoredWithin",
     "TooSoonError",
+    "UnsyncedRemovalError",
     "Utf8Error",
     "size_on_wire",
 ]

@@ -89,9 +89,15 @@ class PartialRemovalError(StoreError):
         remaining: the indexes of the messages that are still there.
     """
 
-    def __init__(self, text: str, remaining: Sequence[int], *, path: str = "") -> None:
-        super().__init__(text, path=path)
+    def __init__(
+        self, text: str, remaining: Sequence[int], *, permanent: bool = False, path: str = ""
+    ) -> None:
+        super().__init__(text, permanent=permanent, path=path)
         self.remaining = remaining
+
+
+class UnsyncedRemovalError(PartialRemovalError):
+    """Messages were removed, but the disk failed to sync that: a power cut may bring them back."""
 
 
 class StoredMessage(NamedTuple):
@@ -117,11 +123,13 @@ class ExpiredMessage(NamedTuple):
         uid: its unique-id.
         days: whole days since it came.
         octets: its size as stored.
+        durable: false if it was removed, but the disk failed to sync that.
     """
 
     uid: str
     days: int
     octets: int
+    durable: bool = True
 
 
 class StoreFigures(NamedTuple):
@@ -172,7 +180,8 @@ class LockedMaildrop(Protocol):
         """Remove the messages with these `indexes`. On return the removal is durable.
 
         A message that is gone already counts as removed. Raises PartialRemovalError: some could
-        not be removed. Raises LostError: none was.
+        not be removed. Raises UnsyncedRemovalError: some or all were, but not durably. Raises
+        LostError: none was.
         """
 
     async def correct_sizes(self, sizes: Mapping[int, int]) -> None:

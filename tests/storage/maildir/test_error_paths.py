@@ -15,7 +15,7 @@ import pytest
 from restante.storage.disk_latency import DiskLatency
 from restante.storage.file_chunks import FileChunks
 from restante.storage.fs import CHUNK
-from restante.storage.interfaces import PartialRemovalError, StoreError
+from restante.storage.interfaces import PartialRemovalError, StoreError, UnsyncedRemovalError
 from restante.storage.maildir import MaildirStore
 from restante.storage.paths import Layout
 from storage.contract import whole
@@ -88,6 +88,26 @@ def test_a_message_that_breaks_off_is_named(box: Box, monkeypatch: pytest.Monkey
         maildrop.release()
 
     asyncio.run(read())
+
+
+def test_unsynced_removal(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a removal cannot be synced, the error says which messages remain."""
+    for name in ("new/1.a", "new/2.b"):
+        box.put(name)
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    async def remove() -> None:
+        maildrop = await box.store.acquire("ann", 0)
+        monkeypatch.setattr(os, "fsync", fail)
+        with pytest.raises(UnsyncedRemovalError, match="a removal may not last: Input") as caught:
+            await maildrop.remove([0])
+        assert caught.value.remaining == []
+        maildrop.release()
+
+    asyncio.run(remove())
+    assert box.names() == ["new/2.b"]
 
 
 def test_failed_removal_names_one(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,7 +123,7 @@ def test_what_is_gone_is_told_though_it_may_not_last(
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(PartlyExpiredError, match=f"Input/output error: {maildir}$") as caught:
         expire(maildir, 7)
-    assert caught.value.removed == [ExpiredMessage(file.name, 9, 12)]
+    assert caught.value.removed == [ExpiredMessage(file.name, 9, 12, durable=False)]
 
 
 def test_nothing_goes_while_a_session_holds_the_maildrop(maildir: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from restante.storage.interfaces import StoreError
+from restante.storage.interfaces import StoreError, UnsyncedRemovalError
 from restante.storage.mbox import MboxStore, locks
 from restante.storage.mbox.maildrop import MboxMaildrop
 from restante.storage.paths import Layout
@@ -79,6 +79,20 @@ def test_unsynced_delivery_is_undone(
             box.deliver(TWO)
     assert box.file.read_bytes() == old
     assert box.beside() == []
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_unsynced_removal(box: Box, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """A removal either fails with all messages there, or the error says that it may not last."""
+    box.write(ONE, TWO)
+    count = iter(range(1, 100))
+    errors: list[type[StoreError]] = [StoreError, UnsyncedRemovalError]
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", failing_for(lambda _: next(count) == number, os.fsync))
+        with pytest.raises(StoreError) as caught:
+            box.remove(0)
+    assert caught.type is errors[number - 1]
+    assert box.texts() == [ONE, TWO][number - 1 :]
 
 
 def test_stuck_lock_keeps_delivery(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:

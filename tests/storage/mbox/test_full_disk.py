@@ -13,7 +13,12 @@ from typing import Any
 
 import pytest
 
-from restante.storage.interfaces import FullError, StoreError
+from restante.storage.interfaces import (
+    FullError,
+    PartialRemovalError,
+    StoreError,
+    UnsyncedRemovalError,
+)
 from restante.storage.mbox import MboxStore, in_place_removal
 from restante.storage.mbox.maildrop import MboxMaildrop
 from restante.storage.paths import Layout
@@ -149,6 +154,40 @@ def test_quota(box: Box, monkeypatch: pytest.MonkeyPatch, error: int, names: boo
             box.remove(1)
         assert not caught.value.permanent
         assert box.texts() == LETTERS
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "left"),
+    [
+        (1, UnsyncedRemovalError, [0, 1, 2, 3, 4]),
+        (2, PartialRemovalError, [0, 1, 2, 3, 4]),
+        (3, UnsyncedRemovalError, [0, 1, 2, 4]),
+    ],
+)
+def test_unsynced_removal_in_place(
+    box: Box,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    error: type[StoreError],
+    left: list[int],
+) -> None:
+    """A removal that has begun counts as done, since the next process completes it."""
+    box.write(*LETTERS)
+    count = iter(range(1, 100))
+    real = os.fsync
+
+    def sync(file: int) -> None:
+        if next(count) == number:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(file)
+
+    with monkeypatch.context() as patched:
+        no_room(patched, box)
+        patched.setattr(os, "fsync", sync)
+        with pytest.raises(PartialRemovalError) as caught:
+            box.remove(3, 5)
+    assert caught.type is error
+    assert box.texts() == [LETTERS[index] for index in left]
 
 
 def test_too_little_room_to_move(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,13 @@ from restante.server.error_replies import (
     reply_naming,
 )
 from restante.server.log.removal_log import LoggedRemoval
-from restante.storage.interfaces import BusyError, DelaysLogins, PartialRemovalError, TooSoonError
+from restante.storage.interfaces import (
+    BusyError,
+    DelaysLogins,
+    PartialRemovalError,
+    TooSoonError,
+    UnsyncedRemovalError,
+)
 from restante.storage.utf8_downgrade.maildrop import DowngradedMaildrop
 
 if TYPE_CHECKING:
@@ -307,18 +313,24 @@ class SessionBackend:
             await self._note_removed(maildrop, indexes)
         except PartialRemovalError as error:
             left = frozenset(error.remaining)
-            await self._note_removed(maildrop, [index for index in indexes if index not in left])
+            gone = [index for index in indexes if index not in left]
+            durable = not isinstance(error, UnsyncedRemovalError)
+            await self._note_removed(maildrop, gone, durable=durable)
             raise
         finally:
             await self._correct_and_release(maildrop)
 
-    async def _note_removed(self, maildrop: LockedMaildrop, indexes: Sequence[int]) -> None:
+    async def _note_removed(
+        self, maildrop: LockedMaildrop, indexes: Sequence[int], *, durable: bool = True
+    ) -> None:
         """Count messages that were removed, and log each."""
         self.removed = len(indexes)
         contents, arrived = maildrop.contents, getattr(maildrop, "arrived", {})
         await self._context.removal_log.note(
             [
-                LoggedRemoval(contents.uids[index], contents.sizes[index], arrived.get(index))
+                LoggedRemoval(
+                    contents.uids[index], contents.sizes[index], arrived.get(index), durable
+                )
                 for index in indexes
             ],
             user=self._claimed,

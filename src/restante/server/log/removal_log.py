@@ -22,11 +22,13 @@ class LoggedRemoval(NamedTuple):
         uid: its unique-id.
         octets: its size.
         arrived: when it came, in seconds since 1970; None if that is unknown.
+        durable: the disk has synced the removal.
     """
 
     uid: str
     octets: int
     arrived: float | None
+    durable: bool = True
 
 
 class RemovalLog:
@@ -56,4 +58,6 @@ class RemovalLog:
             facts: dict[str, object] = {"uid": message.uid, "octets": message.octets}
             if message.arrived is not None:
                 facts["age"] = max(0, int(now - message.arrived))
+            if not message.durable:
+                facts["durable"] = "no"
             self._log.info("message_removed", **names, **facts)

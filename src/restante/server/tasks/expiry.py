@@ -81,7 +81,12 @@ class MailExpiry:
             )
             await self._removals.note(
                 [
-                    LoggedRemoval(message.uid, message.octets, time.time() - message.days * DAY)
+                    LoggedRemoval(
+                        message.uid,
+                        message.octets,
+                        time.time() - message.days * DAY,
+                        message.durable,
+                    )
                     for message in removed
                 ],
                 user=user,

@@ -88,6 +88,7 @@ def remove(
             held.folders.sync()
     except OSError as error:
         failed = failed or error
+        removed = [message._replace(durable=False) for message in removed]
     if failed is not None:
         summary = store_error("old mail cannot be removed", failed, maildrop)
         raise PartlyExpiredError(summary.text, removed, path=summary.path) from failed

@@ -18,7 +18,11 @@ from restante.storage.fs import (
     read_if_cached,
     store_error,
 )
-from restante.storage.interfaces import MessageGoneError, PartialRemovalError
+from restante.storage.interfaces import (
+    MessageGoneError,
+    PartialRemovalError,
+    UnsyncedRemovalError,
+)
 from restante.storage.maildir import expiry, size_cache
 from restante.storage.maildir.compressed import FIRST_OCTETS, MAGIC, Compressed, open_plain
 from restante.storage.maildir.copies import keep_unique_ids
@@ -92,7 +96,7 @@ class MaildirMaildrop:
     async def remove(self, indexes: Sequence[int]) -> None:
         """Remove messages, under whatever name they have now.
 
-        Raises PartialRemovalError, StoreError.
+        Raises PartialRemovalError, UnsyncedRemovalError, StoreError.
         """
         if indexes:
             await DISK.run(self._folder, functools.partial(self._remove, indexes))
@@ -197,7 +201,7 @@ class MaildirMaildrop:
     def _remove_files(self, indexes: set[int], deleted: DeletedFolder | None) -> dict[int, OSError]:
         """Remove messages' files durably, and return which may still be there, and why.
 
-        Raises OSError: nothing was removed, or it may not last.
+        Raises OSError: nothing was removed. Raises UnsyncedRemovalError.
         """
         change = Change()
         removal = FileRemoval(self._held.folders, self._evidence, change, deleted)
@@ -208,10 +212,15 @@ class MaildirMaildrop:
             change.write(self._held.root, subfolder=self._held.is_subfolder)
         # a file that comes later may have the name and the inode number of one that is gone
         self._on_change(self._snapshot.without(indexes - failed.keys()))
-        with as_store_error("a removal may not last", self._folder):
+        try:
             if deleted is not None:
                 deleted.sync()
             self._held.folders.sync()
+        except OSError as error:
+            why = store_error("a removal may not last", error, self._folder)
+            raise UnsyncedRemovalError(
+                why.text, sorted(failed), permanent=why.permanent, path=why.path
+            ) from error
         return failed
 
     def _unlink_all(self, indexes: set[int], removal: FileRemoval) -> dict[int, OSError]:

@@ -109,7 +109,7 @@ class FileRemoval:
             removed = status.st_nlink == 1
             if removed:
                 self._remove_last_name(entry.name, folder, entry)
-            linked = os.fstat(file).st_nlink > (removed and self.deleted is not None)
+            linked = _has_names(file, besides=int(removed and self.deleted is not None))
             if linked:
                 return Linked(place, entry, file, status.st_size, removed=removed)
             self.change.remove(entry.name, status.st_size)
@@ -217,6 +217,14 @@ def _bases_that_stay(
     """Return the base names of the messages that stay."""
     spared = {entry.base for place, entry in enumerate(entries) if place not in wanted}
     return spared - {entry.base for entry in wanted.values()}
+
+
+def _has_names(file: int, *, besides: int) -> bool:
+    """Return whether a file may have more names than some that are known."""
+    try:
+        return os.fstat(file).st_nlink > besides
+    except OSError:
+        return True  # the next look at the files with several names shows it
 
 
 def _close(linked: list[Linked]) -> None:

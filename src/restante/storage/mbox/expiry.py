@@ -5,7 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from restante.storage.interfaces import ExpiredMessage, PartialRemovalError, PartlyExpiredError
+from restante.storage.interfaces import (
+    ExpiredMessage,
+    PartialRemovalError,
+    PartlyExpiredError,
+    UnsyncedRemovalError,
+)
 from restante.storage.mbox import deleted, from_line, scanner
 from restante.storage.mbox.reading import pread_exactly
 from restante.storage.mbox.rewrite import rewrite
@@ -55,5 +60,10 @@ def remove(
     try:
         return rewrite(place, file, now, set(due))
     except PartialRemovalError as error:
-        gone = [message for index, message in due.items() if index not in error.remaining]
+        durable = not isinstance(error, UnsyncedRemovalError)
+        gone = [
+            message._replace(durable=durable)
+            for index, message in due.items()
+            if index not in error.remaining
+        ]
         raise PartlyExpiredError(error.text, gone, path=error.path) from error

@@ -16,7 +16,7 @@ import re
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from restante.storage.interfaces import PartialRemovalError, StoreError
+from restante.storage.interfaces import PartialRemovalError, StoreError, UnsyncedRemovalError
 from restante.storage.mbox import helper_files
 from restante.storage.mbox.reading import pread_exactly
 
@@ -56,23 +56,28 @@ def remove(
 ) -> None:
     """Remove messages of these indexes from a locked mbox, in place; durable on return.
 
-    Raises PartialRemovalError: some are gone. Raises OSError, StoreError: none is, or the last
-    step failed, and the next process with the lock completes it.
+    Raises OSError, StoreError: none is gone. Raises PartialRemovalError: some are. Raises
+    UnsyncedRemovalError: the removal of the last of those was begun, and is not durable; the next
+    process with the lock completes it.
     """
     size = os.fstat(file).st_size
     gaps = list(_gaps(entries, removed))
     steps = sum(-(-(size - gap.end) // min(gap.end - gap.start, BLOCK)) for gap in gaps)
     if steps > MOST_STEPS:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    begun: list[Gap] = []
     done = 0
     try:
         for gap in reversed(gaps):
-            _close(place, file, gap)
+            _close(place, file, gap, begun)
             done += 1
     except (OSError, StoreError) as error:
-        if not done:
+        if not begun:
             raise
-        left = sorted(index for gap in gaps[: len(gaps) - done] for index in gap.indexes)
+        left = sorted(index for gap in gaps[: len(gaps) - len(begun)] for index in gap.indexes)
+        if len(begun) > done:
+            text = f"a removal may not last: {error}"
+            raise UnsyncedRemovalError(text, left, path=str(place.path)) from error
         text = f"some messages could not be removed: {error}"
         raise PartialRemovalError(text, left, path=str(place.path)) from error
 
@@ -119,17 +124,23 @@ def _gaps(entries: Sequence[MboxEntry], removed: Iterable[int]) -> Iterable[Gap]
         yield gap
 
 
-def _close(place: MboxPaths, file: int, gap: Gap) -> None:
-    """Take the octets of a gap out of the file, and keep its times."""
+def _close(place: MboxPaths, file: int, gap: Gap, begun: list[Gap]) -> None:
+    """Take the octets of a gap out of the file, and keep its times.
+
+    It is added to `begun` as soon as the next process would complete it.
+    """
     status = os.fstat(file)
     if gap.end == status.st_size:
         os.ftruncate(file, gap.start)
+        begun.append(gap)
         os.fsync(file)
     else:
         octets = gap.end - gap.start
         _try_to_overwrite(file, gap.start, min(octets, BLOCK))
         move = InPlaceRemoval(status.st_ino, gap.start, octets, status.st_size)
         _note(place, file, move)
+        begun.append(gap)
+        os.fsync(place.folder)
         _move(place, file, move)
     with contextlib.suppress(OSError):
         os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -153,20 +164,20 @@ def _move(place: MboxPaths, file: int, move: InPlaceRemoval) -> None:
         os.fsync(file)
         move = move._replace(place=move.place + len(octets))
         _note(place, file, move)
+        os.fsync(place.folder)
     os.ftruncate(file, move.place)
     os.fsync(file)
     _forget(place)
 
 
 def _note(place: MboxPaths, file: int, move: InPlaceRemoval) -> None:
-    """Note how far it came, durably: the link is replaced as a whole."""
+    """Note how far it came: the link is replaced as a whole. It lasts once the folder is synced."""
     new, name, folder = place.new_move, place.move, place.folder
     numbers = [f"{number:x}" for number in move[:4]]
     target = " ".join([*numbers, _around(file, move)])
     helper_files.remove(place, new)
     os.symlink(target, new, dir_fd=folder)
     os.rename(new, name, src_dir_fd=folder, dst_dir_fd=folder)
-    os.fsync(folder)
 
 
 def _forget(place: MboxPaths) -> None:

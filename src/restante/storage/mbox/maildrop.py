@@ -80,7 +80,7 @@ class MboxMaildrop:
     async def remove(self, indexes: Sequence[int]) -> None:
         """Remove messages, at any position. Raises BusyError, StoreError: none is removed.
 
-        Raises PartialRemovalError: some are, on a full disk.
+        Raises PartialRemovalError: some are, on a full disk. Raises UnsyncedRemovalError.
         """
         deadline = time.monotonic() + PATIENCE
         work = functools.partial(self.remove_blocking, indexes)
@@ -210,7 +210,9 @@ class MboxMaildrop:
             except PartialRemovalError as error:
                 uids = {now.contents.uids[index] for index in error.remaining}
                 left = [i for i in indexes if self.contents.uids[i] in uids]
-                raise PartialRemovalError(error.text, left, path=error.path) from error
+                raise type(error)(
+                    error.text, left, permanent=error.permanent, path=error.path
+                ) from error
 
     def _note_arrivals(self, file: int, now: MboxSnapshot, indexes: Sequence[int]) -> None:
         entries = dict(zip(now.contents.uids, now.entries, strict=True))

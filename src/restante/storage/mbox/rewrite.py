@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from restante.protocol.server.maildrop import MessageList
-from restante.storage.fs import close_quietly
-from restante.storage.interfaces import StoreError
+from restante.storage.fs import close_quietly, store_error
+from restante.storage.interfaces import StoreError, UnsyncedRemovalError
 from restante.storage.mbox import from_line, in_place_removal, scanner, status_fields
 from restante.storage.mbox.delivery import separator_after
 from restante.storage.mbox.helper_files import FULL, make_temporary, remove
@@ -29,8 +29,8 @@ def rewrite(place: MboxPaths, file: int, now: MboxSnapshot, removed: set[int]) -
     """Write a locked mbox anew without the messages of these indexes; durable on return.
 
     Owner, mode and times stay. Where the disk is full, the messages are taken out of the file as it
-    is. Returns what it holds then. Raises OSError, StoreError: the old file is as it was, unless
-    only the last step failed, which makes it durable. Raises PartialRemovalError: some are gone.
+    is. Returns what it holds then. Raises OSError, StoreError: the old file is as it was. Raises
+    PartialRemovalError: some are gone. Raises UnsyncedRemovalError: that is not durable.
     """
     try:
         after = _write_anew(place, file, now, removed)
@@ -38,7 +38,11 @@ def rewrite(place: MboxPaths, file: int, now: MboxSnapshot, removed: set[int]) -
         if error.errno not in FULL:
             raise
         return _shrink(place, file, now, removed)
-    os.fsync(place.folder)
+    try:
+        os.fsync(place.folder)
+    except OSError as error:
+        why = store_error("a removal may not last", error, place.path, beside=True)
+        raise UnsyncedRemovalError(why.text, (), permanent=why.permanent, path=why.path) from error
     return after
 
 
