@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from faults.keeping import KeepingMaildir, KeepingMbox
 from faults.mbox import Mbox
-from faults.stores import Box, Lasting, Maildir
+from faults.stores import Box, Maildir
 from restante.quota import Quota
 from restante.storage.interfaces import Store
 from restante.storage.maildir import MaildirStore
@@ -23,12 +22,7 @@ class _WithinQuota(MaildirStore):
 
 
 class QuotaMaildir(Maildir):
-    """A Maildir with a quota, whose sum is kept at each delivery and removal.
-
-    The sum need not outlast a power cut: the times of the folders show that it is old.
-    """
-
-    deliveries = Lasting(Maildir.deliveries.ops, re.compile(r"(?!.*restante\.usage).*"))
+    """A Maildir with a quota, whose sum is kept at each delivery and removal."""
 
     def store(self, root: Path) -> Store:
         return _WithinQuota(Layout(root))

@@ -108,7 +108,8 @@ def campaign(bench: Bench, scenario: Session | Delivery | Undeletion, task: Task
         for plan in faults_of(number, call, whole=task.whole)
     ]
     plans += disks_of(len(calls), whole=task.whole)
-    for plan in plans[task.share :: task.shares]:
+    sample = 1 if task.whole else scenario.sample
+    for plan in plans[task.share :: task.shares * sample]:
         for _ in range(TRIES):
             befallen = _attempt(bench, scenario, plan, result)
             came = len(befallen) >= plan.at

@@ -24,12 +24,15 @@ from delivery.door import Known
 from faults.shim import Shim
 from faults.stores import OWNER
 from restante.delivery.listener import DeliveryListener
+from restante.delivery.quota import QuotaDelivery
+from restante.quota import Quota
 from restante.server.config.mail_sections import DeliverySection
 from restante.server.connection.connection import Connection
 from restante.server.context import ServerContext
 from restante.server.log import event_log
 from restante.server.system.process import loop_factory
 from restante.storage.interfaces import LockedMaildrop, Store, StoreError
+from restante.storage.quota import KeepsQuota
 from restante.storage.removals import KeepsDeleted
 from support.live import PATIENCE
 from support.passwords import Passwords
@@ -48,6 +51,9 @@ class Child:
     `settle` waits for the end of all sessions, `deliver` delivers a message, and `look` says what
     is in the log, which files are open and how many sessions there are. `anew`: each connection
     meets a server that has just started.
+
+    Options of orders hold from then on: with `take_over`, a login ends an idle session; `most` is
+    the number of messages that a maildrop may have, in which the oldest ones make room.
     """
 
     def __init__(
@@ -93,18 +99,18 @@ class Child:
         client.connect(address)
         return client
 
-    def ask(self, order: str, message: bytes = b"") -> dict[str, Any] | None:
+    def ask(self, order: str, message: bytes = b"", **options: Any) -> dict[str, Any] | None:
         """Give an order and return the report; None when the child was killed meanwhile."""
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self.give(order, message)
+            self.give(order, message, **options)
             line = self._reports.readline()
             if line.endswith(b"\n"):
                 return dict(json.loads(line))
         return None
 
-    def give(self, order: str, message: bytes = b"") -> None:
+    def give(self, order: str, message: bytes = b"", **options: Any) -> None:
         """Give an order, and wait for nothing."""
-        text = json.dumps({"order": order, "message": message.decode("latin-1")})
+        text = json.dumps({"order": order, "message": message.decode("latin-1"), **options})
         self._control.sendall(text.encode() + b"\n")
 
     def end(self) -> None:
@@ -147,6 +153,8 @@ class Host:
         event_log.PAUSE = 0  # the lines are asked for after each fault
         self._log, _ = event_log.configure_log("text", self._lines)
         self._reports = itertools.count()
+        self._take_over = False
+        self._most: int | None = None
         self._service = self._new()
 
     async def run(self) -> None:
@@ -161,8 +169,19 @@ class Host:
         server.close()  # until here: uvloop forgets a server without a reference
 
     async def deliver(self, owner: str, message: bytes) -> str:
-        """Put a message into the current store, for the LMTP server."""
-        return await self._service.store.deliver(owner, message)
+        """Put a message into the current store, for the LMTP server and for an order."""
+        store = self._service.store
+        if self._most is None:
+            return await store.deliver(owner, message)
+        assert isinstance(store, KeepsQuota)
+        quotas = QuotaDelivery(
+            store=store,
+            accounts=Passwords(),
+            log=self._log,
+            default=Quota(messages=self._most),
+            policy="remove-oldest",
+        )
+        return await quotas.deliver(owner, message)
 
     async def acquire(self, owner: str, patience: float) -> LockedMaildrop:
         """Open a maildrop of the store that there is now."""
@@ -173,6 +192,8 @@ class Host:
             self._shim.arm()
         while line := await orders.readline():
             order = json.loads(line)
+            self._take_over = order.get("take_over", self._take_over)
+            self._most = order.get("most", self._most)
             report = await self._handle_signals(order["order"], order["message"].encode("latin-1"))
             self._say(json.dumps(report).encode() + b"\n", watched=order["order"] in WATCHED)
 
@@ -189,7 +210,14 @@ class Host:
         passwords = Passwords()
         passwords.known[OWNER] = PASSWORD
         store = self._store(self._root)
-        return ServerContext(store=store, authenticator=passwords, log=self._log, lock_timeout=0)
+        take_over = self._take_over
+        return ServerContext(
+            store=store,
+            authenticator=passwords,
+            log=self._log,
+            lock_timeout=PATIENCE if take_over else 0,
+            take_over=take_over,
+        )
 
     def _connection(self) -> Connection:
         return Connection(self._new() if self._anew else self._service)
@@ -205,7 +233,7 @@ class Host:
                     await asyncio.sleep(0.001)
             case "deliver":
                 try:
-                    return {"uid": await self._service.store.deliver(OWNER, message)}
+                    return {"uid": await self.deliver(OWNER, message)}
                 except StoreError as error:
                     return {"error": str(error)}
             case "undelete":

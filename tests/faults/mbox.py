@@ -31,6 +31,7 @@ class Mbox:
     """A file with all messages."""
 
     format = "mbox"
+    lock = f".{OWNER}.restante"
     a_file_each = False
     removes_without_names = False
     removes_when_full = True

@@ -34,6 +34,11 @@ def check_deliveries(journal: Iterable[Call], box: Box, *, at_end: bool = False)
     hold(not at_end or not unsynced, f"a delivery was granted before these were synced: {unsynced}")
 
 
+def check_room(journal: Iterable[Call], box: Box) -> None:
+    """Hold that removals that made room were durable before a delivery was granted."""
+    _check(journal, box.removals, DELIVERED)
+
+
 def check_undeletions(journal: Iterable[Call], lasting: Lasting) -> None:
     """Hold that an undeletion was granted after it was durable. Raises BreachError."""
     _check(journal, lasting, RESTORED)

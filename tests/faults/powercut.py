@@ -29,7 +29,7 @@ from faults.promise import Answer, BreachError, Ledger
 from faults.scenarios import DELIVERIES, SESSIONS, UNDELETIONS, Delivery, Session, Undeletion
 from faults.shim import Call, Fault, Plan, Shim
 from faults.stores import Letter
-from faults.trial import Bench, check_delivered, deliver, visit
+from faults.trial import Bench, check_delivered, deliver, hold_sessions
 
 NOTHING_FAILS = Plan()
 FULL = Plan(1, Fault.FULL, errno.ENOSPC)
@@ -43,6 +43,7 @@ class Task(msgspec.Struct):
     scenarios: str = ""  # part of their names
     twice: int = 0  # of this many disks, one has the power cut off again; 0 for none
     full: bool = False  # the disk has no room at the first session
+    whole: bool = False  # scenarios of which `make test` has a sample, too
 
 
 class Told(NamedTuple):
@@ -86,12 +87,11 @@ def cut_session(
 
     `known`: the unique-ids that were listed before, by message.
     """
-    child = bench.child()
+    child = bench.child(take_over=scenario.take_over)
     ledger = replace(bench.ledger(scenario), uids=dict(known or {}))
     history = History(bench.root)
     bench.shim.plan(bench.root, plan)
-    for commands in scenario.visits:
-        visit(child, ledger, commands)
+    hold_sessions(child, ledger, scenario)
     child.ask("settle")
     journal = bench.shim.journal()
     bench.shim.heal()
@@ -139,7 +139,7 @@ def cut_undeletion(bench: Bench, scenario: Undeletion) -> Result:
 
 def cut_delivery(bench: Bench, scenario: Delivery) -> Result:
     """Cut the power at each call of a delivery into the folder as it is."""
-    child = bench.child()
+    child = bench.child(most=scenario.most)
     history = History(bench.root)
     bench.shim.plan(bench.root, Plan())
     at_end = deliver(bench, child, scenario)
@@ -247,7 +247,10 @@ def main(task: Task) -> None:
         results = {
             scenario.name: cut(bench, scenario, task.twice, FULL if task.full else NOTHING_FAILS)
             for scenario in (*SESSIONS, *DELIVERIES, *UNDELETIONS)
-            if task.scenarios in scenario.name and scenario.is_met_by(box) and scenario.alone
+            if task.scenarios in scenario.name
+            and scenario.is_met_by(box)
+            and scenario.alone
+            and (task.whole or scenario.sample == 1 or task.scenarios)
         }
     json.dump(results, sys.stdout, indent=1)
 

@@ -6,6 +6,7 @@ durable; a message is delivered once or the sender knows.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -48,12 +49,21 @@ class Ledger:
     logged_in: bool = False
     must_read: bool = False  # all but a removal must be granted
     must_remove: bool = False  # that too
+    takes_over: bool = False  # a login that meets an idle session ends it
+    shared: bool = False  # one has not: there were two sessions at once
     owner: str = OWNER
 
     def visit(
-        self, talk: Talk, commands: Sequence[str], change: Callable[[str, int], None]
+        self,
+        talk: Talk,
+        commands: Sequence[str],
+        change: Callable[[str, int], None],
+        *,
+        stay: bool = False,
     ) -> None:
         """Hold a session, checking each answer; it may break off at any point.
+
+        The client hangs up at the end, unless it is to `stay`.
 
         At "!flag 2", which is not a command, another program flags that message. "!rename 2" and
         the like change its name, and with that its unique-id.
@@ -68,36 +78,62 @@ class Ledger:
                     change(how, int(number))
                     if how in ("rename", "rebase"):
                         self.uids.pop(self.messages[int(number) - 1], None)
+                elif command == "QUIT &":
+                    self._leave()
+                    talk.send("QUIT")
                 else:
                     self._say(talk, command)
         except LostError:
             return
         finally:
-            talk.close()
+            if not stay:
+                talk.close()
+
+    def end_taken_over(self, talk: Talk, *, left: bool) -> None:
+        """See what becomes of a session after the next login.
+
+        `left`: its client had said QUIT just before.
+        """
+        with contextlib.closing(talk), contextlib.suppress(LostError):
+            if left:
+                self._hear_of_quit(*talk.answer())
+                return
+            ok, text = talk.ask("NOOP")
+            hold(ok, f"a session that was ended got {text}")
+            self.shared = True
 
     def _log_in(self, talk: Talk) -> bool:
         talk.ask(f"USER {self.owner}")
         ok, text = talk.ask(f"PASS {PASSWORD}")
         codes = ("[SYS/TEMP]", "[SYS/PERM]", "[IN-USE]")
         hold(ok or text.startswith(codes), f"a refusal without its code: {text}")
+        idle_holder = self.takes_over and text.startswith("[IN-USE]")
+        hold(not idle_holder, "an idle session was not ended")
         hold(ok or not self.must_read, f"a login that needs no room was refused: {text}")
         return ok
 
     def _say(self, talk: Talk, command: str) -> None:
         verb, _, argument = command.partition(" ")
         if verb == "QUIT":
-            self.doomed, self.answer = frozenset(self.marked), Answer.OPEN
+            self._leave()
         ok, text = talk.ask(command)
         lines = talk.lines() if ok and (verb in ("RETR", "TOP") or command in LISTINGS) else []
         hold("incident" not in text, f"{command}: {text}")
         must = self.must_remove if verb == "QUIT" and self.marked else self.must_read
         hold(ok or not must, f"{command}, which needs no room, was refused: {text}")
         if verb == "QUIT":
-            nothing = "removed nothing" in text  # says the server
-            self.answer = Answer.DONE if ok else Answer.NONE if nothing else Answer.REFUSED
+            self._hear_of_quit(ok, text)
         elif ok:
             hold(self.logged_in, f"{command} was answered without a login")
             self._check(verb, argument, text, lines)
+
+    def _leave(self) -> None:
+        """Note that QUIT is said."""
+        self.doomed, self.answer = frozenset(self.marked), Answer.OPEN
+
+    def _hear_of_quit(self, ok: bool, text: str) -> None:  # as `Talk.answer` returns it
+        nothing = "removed nothing" in text  # says the server
+        self.answer = Answer.DONE if ok else Answer.NONE if nothing else Answer.REFUSED
 
     def _check(self, verb: str, argument: str, text: str, lines: list[bytes]) -> None:
         left = [n for n in range(1, len(self.messages) + 1) if n not in self.marked]

@@ -18,11 +18,16 @@ FOUR = (Letter(A), Letter(B, seen=True), Letter(C, seen=True), Letter(D))
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Connections one after the other; one without QUIT breaks off."""
+    """Connections one after the other; one without QUIT breaks off, or is ended by the next one.
+
+    "QUIT &" is a QUIT whose reply the client does not read before the next connection.
+    """
 
     name: str
     letters: Sequence[Letter]
     visits: Sequence[Sequence[str]]
+    take_over: bool = False  # each login ends the session before, whose client stays connected
+    sample: int = 1  # `make test` tries one fault of this number
 
     def is_met_by(self, box: Box) -> bool:
         """Tell whether it is of interest for this kind of store."""
@@ -37,8 +42,8 @@ class Session:
 
     @property
     def alone(self) -> bool:
-        """Whether no other program changes the disk meanwhile, of which no journal would tell."""
-        return not self.changes
+        """Whether the journal is complete: no other program, nor other session, is in between."""
+        return not self.changes and all("QUIT &" not in visit for visit in self.visits)
 
     @property
     def wrong_sizes(self) -> bool:
@@ -54,12 +59,18 @@ class Delivery:
     letters: Sequence[Letter]
     message: bytes
     way: Way = "store"
+    most: int | None = None  # messages that fit in; the oldest ones make room
+    sample: int = 1
     alone = True  # no other program changes the disk meanwhile
 
     @property
     def delivered(self) -> bytes:
         """The message as it is handed to the store."""
         return TRACE[self.way] + self.message
+
+    def in_the_way(self, messages: int) -> int:
+        """Return the number of old messages that must go for a number of new ones."""
+        return 0 if self.most is None else max(0, len(self.letters) + messages - self.most)
 
     def is_met_by(self, box: Box) -> bool:
         """Tell whether it is of interest for this kind of store."""
@@ -73,6 +84,7 @@ class Undeletion:
     name: str
     letters: Sequence[Letter]
     removed: Sequence[int]
+    sample: int = 1
     alone = True  # no other program changes the disk meanwhile
 
     def is_met_by(self, box: Box) -> bool:
@@ -127,6 +139,24 @@ SESSIONS = (
     ),
     Session("a big message", [Letter(BIG), Letter(A)], [["RETR 1", "TOP 1 2", "DELE 1", "QUIT"]]),
     Session("the first login", [], [["STAT", "UIDL", "QUIT"]]),
+    Session(
+        "a take-over",
+        FOUR,
+        [
+            ["UIDL", "RETR 2", "DELE 1", "DELE 2"],
+            ["STAT", "UIDL", "RETR 1", "DELE 4"],
+            ["STAT", "UIDL", "RETR 2", "DELE 3", "QUIT"],
+        ],
+        take_over=True,
+        sample=12,
+    ),
+    Session(
+        "a take-over at QUIT",
+        FOUR,
+        [["DELE 1", "DELE 3", "QUIT &"], ["NOOP"]],
+        take_over=True,
+        sample=12,
+    ),
 )
 
 NEW = b"Subject: new\n\nHello\n>From me\n..\nFrom him Fri Jul 14 02:40:00 2017\n"
@@ -143,4 +173,6 @@ DELIVERIES = (
     Delivery("a big delivery", [Letter(A)], b"Subject: much\n\n" + b"0123456789abcde\n" * 20_000),
     Delivery("a message by LMTP", FOUR, NEW, "lmtp"),
     Delivery("a message by pop3 deliver", FOUR, NEW, "pipe"),
+    Delivery("room for a message", FOUR, NEW, most=3, sample=12),
+    Delivery("room for a message by LMTP", FOUR, NEW, "lmtp", most=3, sample=12),
 )

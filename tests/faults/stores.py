@@ -43,6 +43,7 @@ class Box(Protocol):
     """One kind of store, below a folder."""
 
     format: str  # as the configuration calls it
+    lock: str  # the file by which a session keeps others out; without it there may be two
     a_file_each: bool  # whose names may say sizes: perhaps wrong ones, perhaps none
     removes_without_names: bool  # on a disk on which no file can be made
     removes_when_full: bool  # on a disk that has no room
@@ -79,11 +80,15 @@ class Maildir:
     """A file a message."""
 
     format = "maildir"
+    lock = f"{OWNER}/restante.lock"
     a_file_each = True
     removes_without_names = True
     removes_when_full = True
     removals = Lasting(frozenset({"unlink"}), re.compile(f"{OWNER}/(new|cur)/.*"))
-    deliveries = Lasting(frozenset({"write", "mkdir", "rename", "link"}), re.compile(".*"))
+    # the sum of a quota need not last: the times of the folders show that it is old
+    deliveries = Lasting(
+        frozenset({"write", "mkdir", "rename", "link"}), re.compile(r"(?!.*restante\.usage).*")
+    )
 
     def store(self, root: Path) -> Store:
         return MaildirStore(Layout(root))

@@ -39,7 +39,8 @@ def test_power_cut_keeps_each_message(
 ) -> None:
     """After a power cut at any point, each message is in the maildrop or kept."""
     scenarios = "" if WHOLE else "undeletion of some"
-    found = cut(shim, Task(str(tmp_path), box, scenarios, twice=10 if WHOLE else 0))
+    task = Task(str(tmp_path), box, scenarios, twice=10 if WHOLE else 0, whole=WHOLE)
+    found = cut(shim, task)
     with capsys.disabled():
         print(f"\n{found}")  # noqa: T201  # how much was tried is what this proves
     assert not found.breaches, "\n".join(found.breaches[:20])

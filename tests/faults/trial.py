@@ -14,7 +14,7 @@ from faults.client import Talk
 from faults.disk import Contents, Link, Target
 from faults.host import Child
 from faults.keeping import KeepingMaildir, KeepingMbox, check_kept, check_restored
-from faults.order import check_deliveries, check_removals, check_undeletions
+from faults.order import check_deliveries, check_removals, check_room, check_undeletions
 from faults.promise import Answer, Ledger, check_delivery, check_next, hold
 from faults.scenarios import Delivery, Session, Undeletion
 from faults.senders import by_lmtp, by_pipe
@@ -49,11 +49,14 @@ class Bench:
         self._next.end()
         self.drop()
 
-    def child(self) -> Child:
-        """Return a server as it is after its start, which the shim watches."""
+    def child(self, *, take_over: bool = False, most: int | None = None) -> Child:
+        """Return a server as it is after its start, which the shim watches.
+
+        `most`: messages that a maildrop may have; the oldest ones make room.
+        """
         if self._child is None:
             self._child = Child(self.root, self.box.store, self.shim)
-        self._child.ask("new")
+        self._child.ask("new", take_over=take_over, most=most)
         return self._child
 
     def drop(self) -> None:
@@ -93,7 +96,8 @@ class Bench:
 
     def ledger(self, scenario: Session) -> Ledger:
         """Return the ledger of a client that has not come yet."""
-        return Ledger([self.box.stored(letter.octets) for letter in scenario.letters])
+        messages = [self.box.stored(letter.octets) for letter in scenario.letters]
+        return Ledger(messages, takes_over=scenario.take_over)
 
     def change(self, scenario: Session, how: str, number: int) -> None:
         """Change a message (from 1) as another program does."""
@@ -130,6 +134,7 @@ class Bench:
 
     def deliver_to_next(self, scenario: Delivery) -> Answer:
         """Deliver a message by another server, straight into its store."""
+        self._next.ask("new", most=scenario.most)  # one that remembers no sum of a quota
         return _answer(self._next.ask("deliver", scenario.delivered))
 
     def check_next_server(
@@ -151,22 +156,23 @@ def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Call]:
         (plan.fault is Fault.FULL and bench.box.removes_when_full)
         or (plan.fault is Fault.NO_NAMES and bench.box.removes_without_names)
     )
-    child = bench.child()
+    child = bench.child(take_over=scenario.take_over)
     bench.shim.plan(bench.root, plan)
-    for commands in scenario.visits:
-        visit(child, ledger, commands, lambda how, number: bench.change(scenario, how, number))
+    hold_sessions(child, ledger, scenario, lambda how, number: bench.change(scenario, how, number))
     alive = child.ask("settle") is not None
     journal = bench.shim.journal()
     bench.shim.heal()
     killed = any(call.fault in KILLS for call in journal)
     hold(alive is not killed, "the server ended, though nothing killed it")
     check_removals(journal, bench.box)
+    unlocked = any(call.path == bench.box.lock and not call.done for call in journal)
+    hold(unlocked or not ledger.shared, "an idle session was not ended by the next login")
     there = bench.messages()
     ledger.check(there)
     bench.check_kept(ledger.messages)
     if alive:
         _check_next(child, there, ledger.uids, sizes=not scenario.wrong_sizes)
-        _check_end(child)
+        _check_end(child, removed=len(ledger.messages) - len(there))
     else:
         bench.drop()
     if scenario.wrong_sizes:  # this session finds them, whatever became of those before
@@ -205,7 +211,7 @@ def try_undeletion(bench: Bench, scenario: Undeletion, plan: Plan) -> list[Call]
 def try_delivery(bench: Bench, scenario: Delivery, plan: Plan) -> list[Call]:
     """Deliver a message while something befalls it, as often as a sender would."""
     bench.fill(scenario.letters)
-    child = bench.child()
+    child = bench.child(most=scenario.most)
     broken = plan.fault in (Fault.FAIL_ON, Fault.READ_ONLY)
     bench.shim.plan(bench.root, plan)
     answers = [deliver(bench, child, scenario)]
@@ -213,17 +219,39 @@ def try_delivery(bench: Bench, scenario: Delivery, plan: Plan) -> list[Call]:
     bench.shim.heal()
     done = scenario.way == "pipe" and answers[0] is Answer.DONE
     check_deliveries(journal, bench.box, at_end=done)
-    check_delivered(bench, scenario, answers, broken=broken)
+    check_room(journal, bench.box)
+    gone = check_delivered(bench, scenario, answers, broken=broken)
+    logged = 0
     if any(call.fault in KILLS for call in journal):  # perhaps just after it had answered
         bench.drop()
-        child = bench.child()
+        child, logged = bench.child(most=scenario.most), gone
     if answers[-1] is not Answer.DONE:
         answers.append(deliver(bench, child, scenario))
     hold(answers[-1] is Answer.DONE, "the second try failed although nothing does any more")
-    _check_end(child)
-    check_delivered(bench, scenario, answers, broken=broken)
+    gone = check_delivered(bench, scenario, answers, broken=broken)
+    _check_end(child, removed=gone - logged)
     bench.check_next_server({})
     return journal
+
+
+def hold_sessions(
+    child: Child,
+    ledger: Ledger,
+    scenario: Session,
+    change: Callable[[str, int], None] = lambda *_: None,
+) -> None:
+    """Hold the sessions of a scenario."""
+    before: Talk | None = None
+    held = left = False
+    for number, commands in enumerate(scenario.visits, 1):
+        stay = scenario.take_over and number < len(scenario.visits)
+        talk = visit(child, ledger, commands, change, stay=stay)
+        if before is not None and (left or (held and ledger.logged_in)):
+            ledger.end_taken_over(before, left=left)
+        elif before is not None:
+            before.close()
+        before = talk if stay else None
+        held, left = ledger.logged_in, "QUIT &" in commands and ledger.answer is Answer.OPEN
 
 
 def visit(
@@ -231,13 +259,16 @@ def visit(
     ledger: Ledger,
     commands: Sequence[str],
     change: Callable[[str, int], None] = lambda *_: None,
-) -> None:
-    """Hold one session of a client."""
+    *,
+    stay: bool = False,
+) -> Talk | None:
+    """Hold one session of a client, and return its connection; None: the server was killed."""
     try:
         talk = Talk(child.connect())
     except (ConnectionRefusedError, ConnectionResetError):
-        return  # it was killed before
-    ledger.visit(talk, commands, change)
+        return None
+    ledger.visit(talk, commands, change, stay=stay)
+    return talk
 
 
 def _check_next(
@@ -252,8 +283,11 @@ def _check_next(
         check_next(talk, there, uids, sizes=sizes, delete=delete)
 
 
-def _check_end(child: Child) -> None:
-    """See what a server that nothing killed leaves behind."""
+def _check_end(child: Child, *, removed: int | None = None) -> None:
+    """See what a server that nothing killed leaves behind.
+
+    `removed`: the number of messages that it has removed.
+    """
     child.ask("settle")
     report = child.ask("look")
     hold(report is not None, "the server ended")
@@ -261,6 +295,8 @@ def _check_end(child: Child) -> None:
     hold(not report["open"], f"files stay open: {report['open']}")
     for line in report["log"].splitlines():
         hold("event=incident" not in line, f"an unforeseen error: ...{line[-400:]}")
+    events = report["log"].count(" event=message_removed ")
+    hold(removed in (None, events), f"{removed} messages are gone, and the log has {events}")
 
 
 def deliver(bench: Bench, child: Child, scenario: Delivery) -> Answer:
@@ -280,11 +316,18 @@ def _answer(report: dict[str, Any] | None) -> Answer:
 
 def check_delivered(
     bench: Bench, scenario: Delivery, answers: Sequence[Answer], *, broken: bool = False
-) -> None:
-    """Hold the promise against the sender's reply at each try. Raises BreachError."""
+) -> int:
+    """Hold the promise against the sender's reply at each try. Raises BreachError.
+
+    Returns how many messages have made room.
+    """
     there = bench.messages()
-    for letter in scenario.letters:
-        before = bench.box.stored(letter.octets)
-        hold(before in there, "a message that was there before is lost")
-        there.remove(before)
+    letters = [bench.box.stored(letter.octets) for letter in scenario.letters]
+    gone = [letter for letter in letters if letter not in there]
+    oldest = letters[: scenario.in_the_way(len(answers))]
+    hold(set(gone) <= set(oldest), "a message is lost that was there before, and not in the way")
+    there = [message for message in there if message not in letters]
+    left = len(letters) - len(gone) + len(there)
+    hold(not there or scenario.most in (None, *range(left, 10)), f"{left} messages are there")
     check_delivery(bench.box.stored(scenario.delivered), answers, there, broken=broken)
+    return len(gone)
