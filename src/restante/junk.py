@@ -25,6 +25,12 @@ def account_of(owner: str) -> str:
     return owner.removesuffix(_JUNK)
 
 
+def log_names(owner: str) -> dict[str, str]:
+    """Return the keys of a log event that name a maildrop: `user`, and `maildrop` if it is junk."""
+    account = account_of(owner)
+    return {"user": account, "maildrop": "junk"} if is_junk(owner) else {"user": account}
+
+
 def with_suffix(name: str, suffix: str) -> str:
     """Return the login name of an account's junk maildrop."""
     local, at, domain = name.rpartition("@")

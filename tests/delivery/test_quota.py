@@ -12,7 +12,7 @@ from structlog.testing import CapturingLogger
 from restante.auth.interfaces import UnavailableError
 from restante.delivery import replies
 from restante.delivery.deliverer import Deliverer
-from restante.delivery.quota import QuotaDelivery
+from restante.delivery.quota import EFFECTS, QuotaDelivery
 from restante.delivery.replies import DeliveryReply
 from restante.delivery.trace_headers import Envelope
 from restante.quota import MailUsage, Quota
@@ -112,6 +112,16 @@ def test_warnings() -> None:
     for octets in (790, 60, 60, 45, 60, 60):
         office.deliver(octets=octets)
     assert office.warnings == [("bob", 80), ("bob", 95), ("bob", 100)]
+
+
+@pytest.mark.parametrize("policy", ["defer", "reject", "remove-oldest"])
+def test_warnings_say_the_effect(policy: str) -> None:
+    """A warning says what becomes of new mail, by the policy once there is no more room."""
+    office = Office(Quota(1000), policy=policy)
+    for octets in (850, 150):
+        office.deliver(octets=octets)
+    effects = [call.kwargs["effect"] for call in office.lines.calls if "effect" in call.kwargs]
+    assert effects == ["mail is still delivered", EFFECTS[policy]]  # type: ignore[index]
 
 
 def test_warnings_begin_again() -> None:

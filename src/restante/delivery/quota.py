@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import KnowsQuotas, UnavailableError
 from restante.delivery.oldest import make_room
-from restante.junk import account_of
+from restante.junk import account_of, log_names
 from restante.quota import WARNINGS
 from restante.storage.interfaces import OverQuotaError, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from structlog.typing import FilteringBoundLogger
 
     from restante.auth.interfaces import Authenticator
@@ -24,6 +26,13 @@ if TYPE_CHECKING:
 ROUNDS = 3  # of removals for one message: sizes on the wire and on the disk differ
 
 MOST_REMEMBERED = 10_000  # accounts over their quota, so that each is logged once
+
+EFFECTS: Mapping[OverQuotaPolicy, str] = {
+    "defer": "new mail waits at the sender until there is room",
+    "reject": "new mail goes back to the sender",
+    "remove-oldest": "the oldest mail is removed for new mail",
+}
+"""What the log says of an account that may have no more mail."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,7 +88,7 @@ class QuotaDelivery:
 
     def _note_removed(self, owner: str, message: RemovedMessage) -> None:
         facts = {key: value for key, value in message._asdict().items() if value is not None}
-        self.log.info("message_removed", user=account_of(owner), by="quota", **facts)
+        self.log.info("message_removed", **log_names(owner), by="quota", **facts)
 
     async def find_quota(self, owner: str) -> Quota:
         """Return the quota that applies to an account. Raises UnavailableError."""
@@ -108,4 +117,5 @@ class QuotaDelivery:
             self._log_quota(owner, WARNINGS[-1])
 
     def _log_quota(self, owner: str, percent: int) -> None:
-        self.log.warning("quota", user=account_of(owner), percent=percent)
+        effect = EFFECTS[self.policy] if percent >= WARNINGS[-1] else "mail is still delivered"
+        self.log.warning("quota", user=account_of(owner), percent=percent, effect=effect)
