@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import io
 from collections.abc import Callable, Collection, Sequence
 
 import pytest
 
-from restante.server.log import event_log
 from restante.server.tasks.deleted_sweep import DeletedSweep
 from restante.storage.interfaces import StoreError
 from restante.storage.removals import DeletedMessage
-from support.thread import PATIENCE
+from support.rounds import run_until
 
 
 class KeepingStore:
@@ -22,7 +19,7 @@ class KeepingStore:
         self.errors = list(errors)
         self.days: list[int] = []
 
-    async def list_deleted(self, owner: str) -> Sequence[DeletedMessage]:
+    async def list_deleted(self, owner: str, *, headers: bool = False) -> Sequence[DeletedMessage]:
         return ()
 
     async def undelete(self, owner: str, uids: Collection[str]) -> Sequence[DeletedMessage]:
@@ -48,19 +45,7 @@ class SharedKeepingStore(KeepingStore):
 
 def logged(store: KeepingStore, until: Callable[[str], bool]) -> str:
     """Let the sweep run until the log satisfies, and return what it logged."""
-    log, writer = event_log.configure_log("text", lines := io.StringIO())
-
-    async def run() -> None:
-        task = asyncio.ensure_future(DeletedSweep(store, 7, log, pause=0.01).run())
-        async with asyncio.timeout(PATIENCE):
-            while not until(lines.getvalue()):
-                assert not task.done(), task
-                await asyncio.sleep(0.005)
-        task.cancel()
-
-    asyncio.run(run())
-    writer.close()
-    return lines.getvalue()
+    return run_until(lambda log: DeletedSweep(store, 7, log, pause=0.01), until)
 
 
 def test_sweeps_and_problems_are_logged() -> None:
