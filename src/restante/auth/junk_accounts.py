@@ -33,7 +33,7 @@ class JunkAccounts(WrappedAccounts):
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
-        name = await self._find_account(user)
+        name = await self.find_account(user)
         return _with_junk(await self.accounts.verify(name, password), is_junk=name != user)
 
     def cached_login(
@@ -51,25 +51,25 @@ class JunkAccounts(WrappedAccounts):
     ) -> Identity | None:
         """Return the identity for a junk maildrop, None if the suffix belongs to an account."""
         identity = cached if isinstance(cached, Identity) else await cached
-        if identity is None or await self._find_account(user) != bare:
+        if identity is None or await self.find_account(user) != bare:
             return None
         return _with_junk(identity, is_junk=True)
 
     async def scram_keys(self, mechanism: str, user: str) -> ScramKeys:
         """Return the keys of the account. Raises UnavailableError."""
-        return await self.accounts.scram_keys(mechanism, await self._find_account(user))
+        return await self.accounts.scram_keys(mechanism, await self.find_account(user))
 
     async def shared_secret(self, user: str) -> Secret:
         """Return the secret of the account. Raises CredentialsError, UnavailableError."""
-        return await self.accounts.shared_secret(await self._find_account(user))
+        return await self.accounts.shared_secret(await self.find_account(user))
 
     async def identify(self, user: str) -> Identity:
         """Return whose name this is. Raises CredentialsError, UnavailableError."""
-        name = await self._find_account(user)
+        name = await self.find_account(user)
         return _with_junk(await self.accounts.identify(name), is_junk=name != user)
 
-    async def _find_account(self, user: str) -> str:
-        """Return the name to look up: without the suffix, unless an account has it in its name.
+    async def find_account(self, user: str) -> str:
+        """Return the account that a login name means: without the suffix, unless it is a real name.
 
         Raises UnavailableError.
         """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from restante.protocol.server.maildrop import MessageList
 from restante.protocol.stuffing import size_on_wire
 from restante.storage.interfaces import BusyError, MessageGoneError
-from restante.storage.removals import DeletedMessage
+from restante.storage.removals import MOST_OF_A_HEADER, DeletedMessage, header_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -49,10 +49,16 @@ class MemoryStore:
         """Return whether a user ever had mail, or a session."""
         return owner in self._boxes
 
-    async def list_deleted(self, owner: str) -> list[DeletedMessage]:
+    async def list_deleted(self, owner: str, *, headers: bool = False) -> list[DeletedMessage]:
         """Return the removed messages that are kept, the first removed first."""
         return [
-            DeletedMessage(uid, len(message), None, removed)
+            DeletedMessage(
+                uid,
+                len(message),
+                None,
+                removed,
+                header_of(message[:MOST_OF_A_HEADER]) if headers else b"",
+            )
             for uid, (message, removed) in self._box(owner).deleted.items()
         ]
 

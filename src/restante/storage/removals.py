@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
+from restante.protocol.message_header import find_body
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+
+MOST_OF_A_HEADER = 16 * 1024  # octets
 
 
 class DeletedMessage(NamedTuple):
@@ -16,12 +20,20 @@ class DeletedMessage(NamedTuple):
         octets: its size as stored.
         arrived: when it came, in seconds since 1970; None if that is unknown.
         removed: when it was removed, in seconds since 1970.
+        header: its header, at most 16 KB of it, if that was requested and can be read.
     """
 
     uid: str
     octets: int
     arrived: float | None
     removed: float
+    header: bytes = b""
+
+
+def header_of(octets: bytes) -> bytes:
+    """Return the header at the beginning of a message."""
+    body = find_body(octets)
+    return octets[:body] if body >= 0 else octets
 
 
 @runtime_checkable
@@ -31,10 +43,10 @@ class KeepsDeleted(Protocol):
     Whether it keeps what is removed from now on is a matter of its settings.
     """
 
-    async def list_deleted(self, owner: str) -> Sequence[DeletedMessage]:
+    async def list_deleted(self, owner: str, *, headers: bool = False) -> Sequence[DeletedMessage]:
         """Return the removed messages of `owner` that are kept, the first removed first.
 
-        Raises StoreError.
+        With `headers`, each has its header. Raises StoreError.
         """
 
     async def undelete(self, owner: str, uids: Collection[str]) -> Sequence[DeletedMessage]:

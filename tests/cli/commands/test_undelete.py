@@ -40,9 +40,43 @@ def test_list_restores_nothing(config: Path) -> None:
     """`--list` shows the messages with their unique-ids, and restores none."""
     ended = undelete(config, "--list")
     assert ended.code == 0
-    assert [line.split()[-1] for line in ended.out.splitlines()[1:3]] == ["1.a", "2.b"]
+    assert [line.split()[5] for line in ended.out.splitlines()[1:3]] == ["1.a", "2.b"]
     assert ended.out.endswith("2 messages of ann can be restored.\n")
     assert kept(config) == ["1.a", "2.b"]
+
+
+def test_list_shows_sender_and_subject(config: Path) -> None:
+    """`--list` shows decoded headers, and no escape sequence of them reaches the terminal."""
+    kept = config.parent / "mail/ann" / DELETED_FOLDER / f"1.a:~{NOW - 7200}"
+    header = (
+        "From: =?utf-8?Q?J=C3=B6rg?= <joerg@example.com>\nSubject: a\x1b]0;b\x07 c\n\nSubject: x\n"
+    )
+    kept.write_text(header)
+    line = undelete(config, "--list").out.splitlines()[1]
+    assert "Jörg" in line
+    assert "\x1b" not in line
+    assert "Subject" not in line
+    found = json.loads(undelete(config, "--list", "--json").out)
+    assert found[0]["from"].startswith("Jörg")
+    assert "\x1b" not in undelete(config, "--list", "--json").out
+
+
+def test_junk_maildrop(config: Path) -> None:
+    """The login name of a junk maildrop means its removed mail, unless an account has that name."""
+    config.write_text(config.read_text().replace("[mail]", '[mail]\njunk = ".Junk"'))
+    users = config.parent / "users"
+    users.write_text("ann:{PLAIN}secret\n")
+    users.chmod(0o600)
+    for part in ("tmp", "new", "cur", DELETED_FOLDER):
+        (config.parent / "mail/ann/.Junk" / part).mkdir(parents=True)
+    (config.parent / "mail/ann/.Junk" / DELETED_FOLDER / f"3.c:~{NOW}").write_bytes(b"a\n")
+    ended = pop3("undelete", "ann+junk", "--config", config)
+    assert ended.out.endswith("1 message of ann+junk restored.\n")
+    assert (config.parent / "mail/ann/.Junk/new/3.c").exists()
+    users.write_text("ann:{PLAIN}secret\nann+junk:{PLAIN}secret\n")
+    users.chmod(0o600)
+    ended = pop3("undelete", "ann+junk", "--config", config)
+    assert ended.out == "0 messages of ann+junk restored.\n"
 
 
 def test_all_messages_are_restored(config: Path) -> None:

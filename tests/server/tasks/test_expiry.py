@@ -7,14 +7,17 @@ import io
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import pytest
+from structlog.typing import FilteringBoundLogger
 
 from restante.auth.interfaces import UnavailableError
+from restante.junk import junk_of
 from restante.server.log import event_log
 from restante.server.tasks.expiry import MailExpiry
 from restante.storage.interfaces import BusyError, ExpiredMessage, PartlyExpiredError, StoreError
-from support.thread import PATIENCE
+from support.rounds import run_until
 
 OLD = ExpiredMessage("1.old", 9, 12)
+NAMES = ("ann", "bob", "cy")
 
 
 class Accounts:
@@ -47,23 +50,21 @@ class Mail:
 
 
 def held(
-    mail: Mail, until: Callable[[str], bool], accounts: Accounts | None = None
+    mail: Mail,
+    until: Callable[[str], bool],
+    accounts: Accounts | None = None,
+    *,
+    junk: bool = False,
 ) -> tuple[MailExpiry, str]:
     """Let it run until the log satisfies; return it, and what it logged."""
-    log, writer = event_log.configure_log("text", lines := io.StringIO())
-    made = MailExpiry(mail, accounts or Accounts(), 7, log, pause=0.01)
+    made: list[MailExpiry] = []
 
-    async def run() -> None:
-        task = asyncio.ensure_future(made.run())
-        async with asyncio.timeout(PATIENCE):
-            while not until(lines.getvalue()):
-                assert not task.done(), task
-                await asyncio.sleep(0.005)
-        task.cancel()
+    def make(log: FilteringBoundLogger) -> MailExpiry:
+        made.append(MailExpiry(mail, accounts or Accounts(), 7, log, junk=junk, pause=0.01))
+        return made[0]
 
-    asyncio.run(run())
-    writer.close()
-    return made, lines.getvalue()
+    lines = run_until(make, until)
+    return made[0], lines
 
 
 @pytest.mark.parametrize(
@@ -139,6 +140,14 @@ def test_round_of_another_node() -> None:
     _, log = held(mail, lambda log: "user=bob" in log)
     assert 'event=trouble error="no database" code=SYS/TEMP' in log
     assert len(mail.claims) == 1
+
+
+def test_junk_maildrops() -> None:
+    """The mail in junk maildrops expires, too, and the log says where it was."""
+    mail = Mail()
+    _, log = held(mail, lambda log: log.count("user=cy maildrop=junk by=expiry") > 0, junk=True)
+    assert set(mail.asked) == {*NAMES, *map(junk_of, NAMES)}
+    assert "event=expired user=ann maildrop=junk messages=1 octets=12" in log
 
 
 def test_hung_maildrop_keeps_no_other_from_its_turn() -> None:

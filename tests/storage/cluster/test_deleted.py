@@ -68,6 +68,21 @@ def test_messages_return_as_they_were(dsn: Secret, tmp_path: Path) -> None:
     run(dsn, tmp_path, test)
 
 
+def test_restored_messages_expire_anew(dsn: Secret, tmp_path: Path) -> None:
+    """The days of a restored message begin with its restoration. Lists of it have its header."""
+
+    async def test(store: ClusterStore) -> None:
+        await execute(dsn, "update message set arrived = arrived - interval '9 days'")
+        gone = await remove(store, 0, 3)
+        heads = [each.header for each in await store.list_deleted("ann", headers=True)]
+        assert heads == [b"Subject: 0\n\n", b"Subject: big\n\n"]
+        await store.undelete("ann", gone)
+        assert len(await store.expire("ann", 7)) == 2
+        assert set(await everything(store)) == set(gone)
+
+    run(dsn, tmp_path, test)
+
+
 def test_kept_messages_belong_to_nobody_else(dsn: Secret, tmp_path: Path) -> None:
     """No export, quota or removal of old mail finds them, and a check has nothing to say."""
 

@@ -71,7 +71,9 @@ def test_removed_messages_are_moved(maildir: Path) -> None:
 
 
 def test_messages_return_as_they_were(maildir: Path) -> None:
-    """An undeleted message has its unique-id, its place in the order, its flags and its time."""
+    """An undeleted message has its unique-id, its place in the order and its flags; it is new to
+    the removal of old mail.
+    """
     store, before = keeping(maildir), files(maildir)
     asyncio.run(remove(store, [0, 1, 2]))
     restored = asyncio.run(store.undelete("ann", ["1.a", "2.b", "3.c", "unknown"]))
@@ -80,7 +82,8 @@ def test_messages_return_as_they_were(maildir: Path) -> None:
     ]
     assert files(maildir) == before
     assert asyncio.run(uids(store)) == ("1.a", "2.b", "3.c")
-    assert (maildir / "cur/2.b:2,S").stat().st_mtime == 100
+    assert (maildir / "cur/2.b:2,S").stat().st_mtime == NOW
+    assert asyncio.run(store.expire("ann", 1)) == []
 
 
 def test_dovecots_unique_ids_return(maildir: Path) -> None:

@@ -63,27 +63,38 @@ def test_one_quota(store: MaildirStore, tmp_path: Path) -> None:
     assert asyncio.run(store.find_usage("ann", limit))[0] == MailUsage(36, 2)
     assert asyncio.run(store.find_usage(JUNK, limit))[0] == MailUsage(18, 1)
 
-    async def remove() -> None:
-        maildrop = await store.acquire(JUNK, 0)
-        await maildrop.remove([0])
-        maildrop.release()
-
-    asyncio.run(remove())
+    asyncio.run(remove_first(store))
     assert (tmp_path / "ann/restante.usage").read_bytes().endswith(b"\n-18 -1\n")
     assert asyncio.run(store.find_usage("ann", limit))[0] == MailUsage(18, 1)
     assert asyncio.run(store.deliver_within("ann", MAIL, limit)).usage == MailUsage(36, 2)
+
+
+async def remove_first(store: MaildirStore) -> None:
+    maildrop = await store.acquire(JUNK, 0)
+    await maildrop.remove([0])
+    maildrop.release()
+
+
+def test_expiry_and_undeletion(store: MaildirStore, tmp_path: Path) -> None:
+    """Old junk expires into its own folder and returns, and the quota of the account counts it."""
+    limit = Quota(100)
+    asyncio.run(store.deliver_within("ann", MAIL, limit))
+    asyncio.run(store.deliver_within(JUNK, MAIL, limit))
+    sums = tmp_path / "ann/restante.usage"
+    (gone,) = asyncio.run(store.expire(JUNK, 0))
+    assert [each.uid for each in asyncio.run(store.list_deleted(JUNK))] == [gone.uid]
+    assert asyncio.run(store.list_deleted("ann")) == []
+    assert sums.read_bytes().endswith(b"\n-18 -1\n")
+    assert [each.uid for each in asyncio.run(store.undelete(JUNK, [gone.uid]))] == [gone.uid]
+    assert sums.read_bytes().endswith(b"\n18 1\n")
+    assert list(run(lambda: everything(store, JUNK))) == [gone.uid]
 
 
 def test_removed_junk_is_swept(store: MaildirStore) -> None:
     """What a session removed from the junk maildrop does not stay for ever."""
     asyncio.run(store.deliver(JUNK, MAIL))
 
-    async def remove() -> None:
-        maildrop = await store.acquire(JUNK, 0)
-        await maildrop.remove([0])
-        maildrop.release()
-
-    asyncio.run(remove())
+    asyncio.run(remove_first(store))
     problems: list[str] = []
     assert asyncio.run(store.sweep_deleted(0, lambda _, problem: problems.append(problem))) == 1
     assert problems == []

@@ -149,6 +149,17 @@ def test_expired_messages_are_kept(root: Path) -> None:
     assert len(kept(store)) == 2
 
 
+def test_restored_messages_expire_anew(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The days of a restored message begin with its restoration; those of others do not."""
+    store = put(root, letter(1), letter(2), letter(3))
+    uids = asyncio.run(remove(store, [0, 1]))
+    asyncio.run(store.undelete("ann", [uids[0]]))
+    assert [each.uid for each in asyncio.run(store.expire("ann", 7))] == [uids[2]]
+    asyncio.run(store.undelete("ann", [uids[1]]))
+    monkeypatch.setattr(time, "time", lambda: NOW + 7 * DAY)
+    assert {each.uid for each in asyncio.run(store.expire("ann", 7))} == set(uids[:2])
+
+
 def test_sweep(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sweep deletes what was removed seven days ago, and nothing later."""
     store = put(root, *ODD)

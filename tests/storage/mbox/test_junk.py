@@ -21,3 +21,14 @@ def test_second_file(tmp_path: Path) -> None:
     assert list(run(lambda: everything(store, junk)).values()) == [b"b\n"]
     assert list(run(lambda: everything(store)).values()) == [b"a\n"]
     assert (tmp_path / "junk" / "ann").is_file()
+
+
+def test_expiry_and_undeletion(tmp_path: Path) -> None:
+    """Old junk expires beside its own mbox, and returns."""
+    store = MboxStore(Layout(tmp_path, "{user}", "junk/{user}"), keep_deleted=True)
+    junk = junk_of("ann")
+    uid = asyncio.run(store.deliver(junk, b"b\n"))
+    assert [each.uid for each in asyncio.run(store.expire(junk, 0))] == [uid]
+    assert asyncio.run(store.list_deleted("ann")) == []
+    assert [each.uid for each in asyncio.run(store.undelete(junk, [uid]))] == [uid]
+    assert run(lambda: everything(store, junk)) == {uid: b"b\n"}

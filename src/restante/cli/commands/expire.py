@@ -25,6 +25,7 @@ def expire(file: Path, *, dry_run: bool) -> None:
     Maildrops in use are skipped.
     """
     from restante.diagnosis import wording
+    from restante.junk import account_of, is_junk, with_suffix
     from restante.server.composition import components
     from restante.server.config import loader
     from restante.server.log import event_log
@@ -46,7 +47,9 @@ def expire(file: Path, *, dry_run: bool) -> None:
     async def count_expired() -> int:
         count = 0
         async with open_store(context.store):
-            async for user, due in expiry.expire_all(dry_run=dry_run):
+            async for owner, due in expiry.expire_all(dry_run=dry_run):
+                suffix = loaded.mail.junk_suffix if is_junk(owner) else ""
+                user = with_suffix(account_of(owner), suffix)
                 for message in due:
                     text = f"{message.uid}, {message.days} days, {message.octets} octets"
                     click.echo(f"{user}: {word}: {text}")

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from structlog.typing import FilteringBoundLogger
+
+    from restante.server.config.schema import Config
     from restante.storage.interfaces import Store
     from restante.storage.removals import DeletedMessage
 
@@ -58,10 +61,13 @@ def undelete(  # noqa: PLR0913  # one for each option
     The server keeps removed messages for the days of `mail.keep_deleted`. Without --since and
     --uid, all of them are restored. The server may run meanwhile, but no session of USER.
 
+    A restored message counts as new for the removal of old mail. With `mail.junk`, USER may be the
+    login name of a junk maildrop, such as ann+junk@example.com.
+
     Exits with 1 if a message could not be restored.
     """
-    store = _build_store(file)
-    found = asyncio.run(_run(store, user, since, uids, restore=not only_list))
+    config, store, log = _load(file)
+    found = asyncio.run(_run(config, store, log, Request(user, since, uids, restore=not only_list)))
     if as_json:
         click.echo(to_json(found.as_json(), indent=2))
     else:
@@ -71,6 +77,15 @@ def undelete(  # noqa: PLR0913  # one for each option
         click.echo(problem, err=True)
     if found.left or found.missing:
         raise click.exceptions.Exit(1)
+
+
+class Request(NamedTuple):
+    """What is to be listed or restored. `since` are seconds since 1970."""
+
+    user: str
+    since: float | None
+    uids: Sequence[str]
+    restore: bool
 
 
 class Found(NamedTuple):
@@ -97,14 +112,12 @@ class Found(NamedTuple):
 
     def lines(self, user: str) -> Iterator[str]:
         """Yield the output for people."""
+        from restante.cli.output.deleted_table import deleted_table
         from restante.diagnosis import wording
 
         shown = self.wanted if self.restored is None else self.restored
         if shown:
-            yield f"{'removed':16}  {'arrived':16}  {'octets':>9}  unique-id"
-        for each in shown:
-            times = f"{_time(each.removed):16}  {_time(each.arrived):16}"
-            yield f"{times}  {each.octets:>9}  {plain(each.uid)}"
+            yield from deleted_table(shown, with_headers=self.restored is None)
         count = wording.messages(len(shown))
         kept = f"{count} of {plain(user)} can be restored."
         yield kept if self.restored is None else f"{count} of {plain(user)} restored."
@@ -118,63 +131,82 @@ class Found(NamedTuple):
             yield f"{plain(uid)}: no removed message has this unique-id"
 
 
-async def _run(
-    store: Store, user: str, since: float | None, uids: Sequence[str], *, restore: bool
-) -> Found:
+async def _run(config: Config, store: Store, log: FilteringBoundLogger, request: Request) -> Found:
     """Find the messages, and restore them. Raises click.ClickException."""
+    from restante.auth.interfaces import UnavailableError
     from restante.storage.interfaces import BusyError, StoreError, open_store
     from restante.storage.removals import KeepsDeleted
 
     if not isinstance(store, KeepsDeleted):
         raise click.ClickException("this store keeps no removed messages")
+    user, since, uids = request.user, request.since or 0, request.uids
     try:
         async with open_store(store):
+            owner = await find_owner(config, user, log)
             wanted = [
                 message
-                for message in await store.list_deleted(user)
-                if message.removed >= (since or 0) and (not uids or message.uid in uids)
+                for message in await store.list_deleted(owner, headers=not request.restore)
+                if message.removed >= since and (not uids or message.uid in uids)
             ]
             missing = sorted(set(uids) - {message.uid for message in wanted})
-            if not restore:
+            if not request.restore:
                 return Found(wanted, missing, None)
-            restored = await store.undelete(user, [message.uid for message in wanted])
+            restored = await store.undelete(owner, [message.uid for message in wanted])
             return Found(wanted, missing, restored)
     except BusyError as error:
         text = f"the mail of {user} is in use ({error}); try again when the session has ended"
         raise click.ClickException(plain(text)) from None
-    except StoreError as error:
+    except (StoreError, UnavailableError) as error:
         raise click.ClickException(plain(str(error))) from None
 
 
-def _build_store(file: Path) -> Store:
-    """Return the store of a configuration. Raises click.UsageError."""
+async def find_owner(config: Config, user: str, log: FilteringBoundLogger) -> str:
+    """Return the owner of the maildrop that a login name means, which may be a junk maildrop.
+
+    Raises UnavailableError.
+    """
+    from restante.junk import junk_of, without_suffix
+
+    suffix = config.mail.junk_suffix if config.mail.junk else ""
+    if without_suffix(user, suffix) == user:
+        return user
+    from restante.auth.junk_accounts import JunkAccounts
+    from restante.server.composition import backends
+
+    account = await JunkAccounts(backends.build_accounts(config, log), suffix).find_account(user)
+    return user if account == user else junk_of(account)
+
+
+def _load(file: Path) -> tuple[Config, Store, FilteringBoundLogger]:
+    """Return a configuration, its store, and a log. Raises click.UsageError."""
     from restante.server.composition import backends
     from restante.server.config import loader
     from restante.server.log import event_log
 
     log, _ = event_log.configure_log("text", threaded=False)
     try:
-        return backends.build_store(loader.load(file, {}), log)
+        config = loader.load(file, {})
+        return config, backends.build_store(config, log), log
     except loader.ConfigError as error:
         raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
 
 
 def _as_json(message: DeletedMessage) -> dict[str, object]:
-    return {
+    facts: dict[str, object] = {
         "uid": message.uid,
         "octets": message.octets,
         "arrived": _iso(message.arrived),
         "removed": _iso(message.removed),
     }
+    if message.header:
+        from restante.cli.output.message_summary import head_of
+
+        head = head_of(message.header)
+        facts |= {"from": head.sender, "subject": head.subject}
+    return facts
 
 
 def _iso(seconds: float | None) -> str | None:
     from datetime import UTC, datetime
 
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()
-
-
-def _time(seconds: float | None) -> str:
-    import time
-
-    return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))

@@ -143,7 +143,8 @@ def build_expiry(config: Config, context: ServerContext) -> MailExpiry | None:
     """Return the expiry of old mail, or None if the accounts cannot be listed."""
     accounts, store = unwrap(context.authenticator), context.store
     if isinstance(accounts, ListsAccounts) and accounts.can_list and isinstance(store, Expires):
-        return MailExpiry(store, accounts, config.mail.expire_days, context.log)
+        days, junk = config.mail.expire_days, config.mail.junk is not None
+        return MailExpiry(store, accounts, days, context.log, junk=junk)
     if config.mail.expire_days is not None:
         raise ConfigError([f"mail.expire_days: requires {LISTED}"])
     return None

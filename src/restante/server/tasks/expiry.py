@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import UnavailableError
+from restante.junk import junk_of, log_names
 from restante.server.log.removal_log import LoggedRemoval, RemovalLog
 from restante.storage.interfaces import (
     BusyError,
@@ -35,6 +36,8 @@ LONGEST = 10 * 60  # seconds for one maildrop, whose disk may hang
 class MailExpiry:
     """Expires the mail of all accounts; `days` holds for those without their own.
 
+    With `junk`, it expires the mail in their junk maildrops, too.
+
     Attributes:
         complete: the last round processed every maildrop, but those that were in use.
         applies: at least one account has days, as far as the last round found out.
@@ -47,6 +50,7 @@ class MailExpiry:
         days: int | None,
         log: FilteringBoundLogger,
         *,
+        junk: bool = False,
         pause: float = ROUND,
         longest: float = LONGEST,
     ) -> None:
@@ -56,6 +60,7 @@ class MailExpiry:
         self._store = store
         self._accounts = accounts
         self._days = days
+        self._junk = junk
         self._log = log
         self._removals = RemovalLog(log)
         self.complete = True
@@ -72,10 +77,10 @@ class MailExpiry:
             await asyncio.sleep(self._pause)
 
     async def _remove(self) -> None:
-        async for user, removed in self.expire_all(dry_run=False):
+        async for owner, removed in self.expire_all(dry_run=False):
             self._log.info(
                 "expired",
-                user=user,
+                **log_names(owner),
                 messages=len(removed),
                 octets=sum(message.octets for message in removed),
             )
@@ -89,14 +94,14 @@ class MailExpiry:
                     )
                     for message in removed
                 ],
-                user=user,
+                **log_names(owner),
                 by="expiry",
             )
 
     async def expire_all(
         self, *, dry_run: bool
     ) -> AsyncIterator[tuple[str, Sequence[ExpiredMessage]]]:
-        """Remove what is due, unless it is a dry run, and tell it user by user.
+        """Remove what is due, unless it is a dry run, and yield it with the owner of the maildrop.
 
         A maildrop that is locked or unreadable is skipped until the next time.
         """
@@ -106,6 +111,8 @@ class MailExpiry:
                 pairs = ((name, self._days if days is None else days) for name, days in accounts)
                 limits = {name: days for name, days in pairs if days is not None}
                 self.applies |= bool(limits)
+                if self._junk:
+                    limits |= {junk_of(name): days for name, days in limits.items()}
                 for name in await self._find(limits):
                     due = await self._expire(name, limits[name], dry_run=dry_run)
                     if due:
@@ -133,24 +140,24 @@ class MailExpiry:
             return await self._store.find_expired(limits)
         return list(limits)
 
-    async def _expire(self, user: str, days: int, *, dry_run: bool) -> Sequence[ExpiredMessage]:
+    async def _expire(self, owner: str, days: int, *, dry_run: bool) -> Sequence[ExpiredMessage]:
         """Return what went from a maildrop. What goes wrong keeps no other one from its turn."""
         try:
             async with asyncio.timeout(self._longest):
-                return await self._store.expire(user, days, dry_run=dry_run)
+                return await self._store.expire(owner, days, dry_run=dry_run)
         except TimeoutError:
             self.complete = False
             reason = f"the disk did not respond within {self._longest:g} seconds"
-            self._log.warning("not_expired", user=user, reason=reason)
+            self._log.warning("not_expired", **log_names(owner), reason=reason)
             return ()
         except BusyError as error:
-            self._log.info("not_expired", user=user, reason=str(error))
+            self._log.info("not_expired", **log_names(owner), reason=str(error))
             return ()
         except StoreError as error:
             self.complete = False
-            self._log.warning("not_expired", user=user, reason=str(error))
+            self._log.warning("not_expired", **log_names(owner), reason=str(error))
             return error.removed if isinstance(error, PartlyExpiredError) else ()
         except Exception:  # noqa: BLE001  # the other maildrops continue
             self.complete = False
-            self._log.exception("incident", user=user, what="old mail is left")
+            self._log.exception("incident", **log_names(owner), what="old mail is left")
             return ()

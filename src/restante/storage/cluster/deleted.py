@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restante.storage.interfaces import StoreError
-from restante.storage.removals import DeletedMessage
+from restante.storage.removals import MOST_OF_A_HEADER, DeletedMessage, header_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     import asyncpg
 
+    from restante.storage.cluster.bodies import ObjectBodies
     from restante.storage.cluster.database import Database
     from restante.storage.cluster.maildrop import ClusterMaildrop
 
@@ -20,8 +21,11 @@ MOST_BOXES = 10_000  # in one query
 PATIENCE = 60.0  # seconds for a call
 
 LIST = """
-select m.uid, m.stored, m.arrived, coalesce(m.removed, clock_timestamp()) as removed
-from message m join box b on b.id = m.box where b.owner = kept_owner($1)
+select m.uid, m.stored, m.arrived, coalesce(m.removed, clock_timestamp()) as removed,
+    m.object, substr(c.content, 1, $2::int) as head
+from message m join box b on b.id = m.box
+left join body c on c.box = m.box and c.number = m.number
+where b.owner = kept_owner($1)
 order by m.removed, m.number
 """
 RESTORE = "select * from restore_many($1, $2, $3)"
@@ -32,9 +36,34 @@ where starts_with(owner, chr(2)) and messages > 0 and id > $1 order by id limit 
 SWEEP = "select sweep_kept($1, $2, $3)"
 
 
-async def list_deleted(database: Database, owner: str) -> list[DeletedMessage]:
-    """Return the removed messages of an owner, the first removed first. Raises StoreError."""
-    return [_message(row) for row in await database.fetch(LIST, owner, patience=PATIENCE)]
+async def list_deleted(
+    database: Database, owner: str, bodies: ObjectBodies | None, *, headers: bool
+) -> list[DeletedMessage]:
+    """Return the removed messages of an owner, the first removed first. Raises StoreError.
+
+    With `headers`, each has its header, unless its body cannot be read.
+    """
+    most = MOST_OF_A_HEADER if headers else 0
+    found = []
+    for row in await database.fetch(LIST, owner, most, patience=PATIENCE):
+        head = row["head"] or b""
+        if headers and row["object"] is not None and bodies is not None:
+            head = await _read_beginning(bodies, row["object"])
+        found.append(_message(row)._replace(header=header_of(head)))
+    return found
+
+
+async def _read_beginning(bodies: ObjectBodies, name: str) -> bytes:
+    try:
+        body = await bodies.get(name, first=MOST_OF_A_HEADER)
+        if isinstance(body, bytes):
+            return body
+        try:
+            return await anext(aiter(body))
+        finally:
+            await body.aclose()
+    except (StoreError, StopAsyncIteration):
+        return b""
 
 
 async def restore(

@@ -10,6 +10,7 @@ from restante.storage.interfaces import ExpiredMessage
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from restante.storage.cluster.bodies import ObjectBodies
     from restante.storage.cluster.database import Database
     from restante.storage.cluster.maildrop import ClusterMaildrop
     from restante.storage.cluster.snapshot import Snapshots
@@ -35,6 +36,7 @@ class RemovedMail:
     """The part of a store that removes by age, and restores."""
 
     _snapshots: Snapshots
+    bodies: ObjectBodies | None
 
     async def acquire(self, owner: str, patience: float) -> ClusterMaildrop:
         """Lock and open a maildrop."""
@@ -70,9 +72,10 @@ class RemovedMail:
             for index in due
         ]
 
-    async def list_deleted(self, owner: str) -> list[DeletedMessage]:
+    async def list_deleted(self, owner: str, *, headers: bool = False) -> list[DeletedMessage]:
         """Return the removed messages that are kept, the first removed first. Raises StoreError."""
-        return await deleted.list_deleted(await self._open_database(), owner)
+        database = await self._open_database()
+        return await deleted.list_deleted(database, owner, self.bodies, headers=headers)
 
     async def undelete(self, owner: str, uids: Collection[str]) -> list[DeletedMessage]:
         """Restore removed messages, and return them. Raises BusyError, StoreError."""

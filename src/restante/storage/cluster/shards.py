@@ -147,12 +147,12 @@ class ShardedStore:
         """
         return await self._use(owner, lambda store: store.expire(owner, days, dry_run=dry_run))
 
-    async def list_deleted(self, owner: str) -> list[DeletedMessage]:
+    async def list_deleted(self, owner: str, *, headers: bool = False) -> list[DeletedMessage]:
         """Return the removed messages that are kept, the first removed first. Raises StoreError."""
 
         async def find(store: ClusterStore) -> list[DeletedMessage]:
             await _require_here(store, owner)
-            return await store.list_deleted(owner)
+            return await store.list_deleted(owner, headers=headers)
 
         return await self._use(owner, find)
 

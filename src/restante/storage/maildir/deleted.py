@@ -18,11 +18,11 @@ import stat
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from restante.storage.fs import close_quietly, open_folder, open_folder_if_there
+from restante.storage.fs import close_quietly, open_file, open_folder, open_folder_if_there
 from restante.storage.maildir import filenames
 from restante.storage.maildir.quota import Change
 from restante.storage.maildir.scan import CUR, NEW, list_names
-from restante.storage.removals import DeletedMessage
+from restante.storage.removals import MOST_OF_A_HEADER, DeletedMessage, header_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -90,13 +90,18 @@ class KeptFile(NamedTuple):
     original: str  # its name there
 
 
-def list_kept(maildrop: int, unique_id: Callable[[str], str]) -> list[KeptFile]:
-    """Return the removed messages of a Maildir, the first removed first. Raises OSError."""
+def list_kept(
+    maildrop: int, unique_id: Callable[[str], str], *, headers: bool = False
+) -> list[KeptFile]:
+    """Return the removed messages of a Maildir, the first removed first. Raises OSError.
+
+    With `headers`, each has its header, unless its file cannot be read.
+    """
     folder = open_folder_if_there(DELETED_FOLDER, maildrop)
     if folder < 0:
         return []
     try:
-        found = [_examine(name, folder, unique_id) for name in os.listdir(folder)]
+        found = [_examine(name, folder, unique_id, headers) for name in os.listdir(folder)]
     finally:
         close_quietly(folder)
     kept = [each for each in found if each is not None]
@@ -108,6 +113,7 @@ def restore(
 ) -> list[DeletedMessage]:
     """Move removed messages back, durably, and return them. Raises OSError.
 
+    Each gets the time of now, by which its days until it expires begin anew.
     Of several with one unique-id, it is the last removed one. One whose base name a message in the
     Maildir has already stays where it is.
     """
@@ -125,14 +131,22 @@ def restore(
             with contextlib.suppress(FileNotFoundError):  # the sweep was quicker
                 place = held.folders[each.folder]
                 os.rename(each.name, each.original, src_dir_fd=folder, dst_dir_fd=place)
+                _renew(each.original, place)
                 change.add(each.original, each.message.octets)
                 restored.append(each.message)
         held.folders.sync()
         os.fsync(folder)
     finally:
         close_quietly(folder)
-        change.write(held.root)
+        change.write(held.root, subfolder=held.is_subfolder)
     return restored
+
+
+def _renew(name: str, folder: int) -> None:
+    """Let a message count as one that came now: its name keeps its place in the order."""
+    now = time.time()
+    with contextlib.suppress(OSError):  # then it may expire again, and is kept again
+        os.utime(name, (now, now), dir_fd=folder, follow_symlinks=False)
 
 
 def sweep(maildrop: int, before: float) -> int:
@@ -161,7 +175,12 @@ def sweep(maildrop: int, before: float) -> int:
     return count
 
 
-def _examine(name: str, folder: int, unique_id: Callable[[str], str]) -> KeptFile | None:
+def _examine(
+    name: str,
+    folder: int,
+    unique_id: Callable[[str], str],
+    headers: bool,  # noqa: FBT001
+) -> KeptFile | None:
     """Return a removed message by its file's name; None for anything else. Raises OSError."""
     found = _NAME.fullmatch(name)
     if found is None:
@@ -174,5 +193,19 @@ def _examine(name: str, folder: int, unique_id: Callable[[str], str]) -> KeptFil
         return None
     base, info = found["base"], found["info"]
     arrived = max(filenames.delivery_time(base), status.st_mtime)
-    message = DeletedMessage(unique_id(base), status.st_size, arrived, float(found["removed"]))
+    header = _read_header(name, folder) if headers else b""
+    removed = float(found["removed"])
+    message = DeletedMessage(unique_id(base), status.st_size, arrived, removed, header)
     return KeptFile(message, name, CUR if info else NEW, f"{base}:{info}" if info else base)
+
+
+def _read_header(name: str, folder: int) -> bytes:
+    """Return the header of a message, b"" if its file cannot be read."""
+    try:
+        file, _ = open_file(name, folder)
+        try:
+            return header_of(os.pread(file, MOST_OF_A_HEADER, 0))
+        finally:
+            close_quietly(file)
+    except OSError:
+        return b""

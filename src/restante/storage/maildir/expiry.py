@@ -77,7 +77,7 @@ def remove(
     wanted = {place: each.entry for place, each in enumerate(due) if place not in problems}
     change = Change()
     problems |= FileRemoval(held.folders, evidence, change, deleted).remove_all(wanted)
-    change.write(held.root)
+    change.write(held.root, subfolder=held.is_subfolder)
     removed = [each.message for place, each in enumerate(due) if place not in problems]
     errors = [why for why in problems.values() if not isinstance(why, FileNotFoundError)]
     failed = errors[0] if errors else None

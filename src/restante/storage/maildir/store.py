@@ -160,6 +160,7 @@ class MaildirStore:
             if held is None:
                 raise BusyError("a session holds the maildrop")
             undo.callback(held.release)
+            held.is_subfolder = self._layout.is_subfolder(owner)
             unique_id = uid_function(self._others, held.root)
             due = expiry.due_messages(held.folders, days, unique_id, held.owner, report)
             if due:
@@ -169,15 +170,15 @@ class MaildirStore:
             aside = undo.enter_context(deleted_folder(held.root, keep=self._keep_deleted))
             return expiry.remove(held, due, folder, aside)
 
-    async def list_deleted(self, owner: str) -> list[DeletedMessage]:
+    async def list_deleted(self, owner: str, *, headers: bool = False) -> list[DeletedMessage]:
         """Return the removed messages that are kept, the first removed first. Raises StoreError."""
         folder = self._layout.folder(owner)
-        return await DISK.run(str(folder), partial(self._list_deleted, folder))
+        return await DISK.run(str(folder), partial(self._list_deleted, folder, headers))
 
     async def undelete(self, owner: str, uids: Collection[str]) -> list[DeletedMessage]:
         """Restore removed messages, and return them. Raises BusyError, StoreError."""
         folder = self._layout.folder(owner)
-        return await DISK.run(str(folder), partial(self._undelete, folder, frozenset(uids)))
+        return await DISK.run(str(folder), partial(self._undelete, owner, folder, frozenset(uids)))
 
     async def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> int:
         """Delete what was removed at least some days ago, and return the number of messages."""
@@ -186,19 +187,20 @@ class MaildirStore:
             self._layout, partial(self._sweep, before), report, most=deleted.MOST_SWEPT
         )
 
-    def _list_deleted(self, folder: Path) -> list[DeletedMessage]:
+    def _list_deleted(self, folder: Path, headers: bool) -> list[DeletedMessage]:  # noqa: FBT001
         with as_store_error("removed mail cannot be listed", folder):
             try:
                 root = open_existing(self._layout.root, folder)
             except FileNotFoundError:
                 return []
             try:
-                kept = deleted.list_kept(root, uid_function(self._others, root))
+                unique_id = uid_function(self._others, root)
+                kept = deleted.list_kept(root, unique_id, headers=headers)
             finally:
                 close_quietly(root)
         return [each.message for each in kept]
 
-    def _undelete(self, folder: Path, uids: frozenset[str]) -> list[DeletedMessage]:
+    def _undelete(self, owner: str, folder: Path, uids: frozenset[str]) -> list[DeletedMessage]:
         with as_store_error("removed mail cannot be restored", folder):
             try:
                 held = LockedMaildir.take(self._opening(str(folder)))
@@ -206,6 +208,7 @@ class MaildirStore:
                 return []
             if held is None:
                 raise BusyError("a session holds the maildrop")
+            held.is_subfolder = self._layout.is_subfolder(owner)
             try:
                 return deleted.restore(held, uids, uid_function(self._others, held.root))
             finally:

@@ -6,6 +6,9 @@ seconds since 1970, the number of its messages, and something random: "179581140
 A message is written there, durably, before it leaves the mbox, and into the mbox before it leaves
 the folder. So after a crash it may be in both. It is still one message, because its unique-id is a
 digest of its octets: one that is in the mbox is not restored.
+
+The file `restored` has the unique-ids of restored messages, and the time of each restoration, from
+which their days until they expire count. The From-line cannot have it, since it is in the digest.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from restante.storage.mbox.helper_files import FULL, MAKE, clear, is_strangers
 from restante.storage.mbox.paths import DELETED
 from restante.storage.mbox.reading import pread_exactly
 from restante.storage.mbox.snapshot import MboxSnapshot, refresh
-from restante.storage.removals import DeletedMessage
+from restante.storage.removals import MOST_OF_A_HEADER, DeletedMessage, header_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -36,6 +39,8 @@ MOST_SWEPT = 1000  # messages that one call deletes; a removal has more at most 
 
 _NAME = re.compile(r"(?P<removed>[0-9]{1,18})\.(?P<messages>[0-9]{1,9})\.[0-9a-f]+")
 _NEW = ".new"  # ends the name of a file that is being written
+_RESTORED = "restored"
+MOST_RESTORED = 100_000  # messages whose restoration is remembered
 
 
 class StoredRemoval(NamedTuple):
@@ -67,8 +72,11 @@ def keep(place: MboxPaths, file: int, now: MboxSnapshot, removed: Collection[int
         ) from error
 
 
-def list_kept(place: MboxPaths, *, x_uidl: bool) -> list[StoredRemoval]:
-    """Return the removed messages of an mbox, the first removed first. Raises OSError."""
+def list_kept(place: MboxPaths, *, x_uidl: bool, headers: bool = False) -> list[StoredRemoval]:
+    """Return the removed messages of an mbox, the first removed first. Raises OSError.
+
+    With `headers`, each has its header.
+    """
     folder = open_folder_if_there(place.deleted, place.folder)
     if folder < 0:
         return []
@@ -76,7 +84,7 @@ def list_kept(place: MboxPaths, *, x_uidl: bool) -> list[StoredRemoval]:
     try:
         for name in sorted(filter(_NAME.fullmatch, os.listdir(folder)), key=_removal_time):
             with contextlib.suppress(FileNotFoundError), _open_kept(name, folder) as file:
-                kept += _messages(file, name, x_uidl=x_uidl)
+                kept += _messages(file, name, x_uidl=x_uidl, headers=headers)
     finally:
         close_quietly(folder)
     return kept
@@ -98,12 +106,55 @@ def restore(
         return []
     folder = open_folder(place.deleted, place.folder)
     try:
+        _note_restored(folder, [each.uid for each in wanted], there)
         rewrite.insert(place, file, now, _insertions(folder, now, wanted))
         for name in {each.name for each in wanted}:
             _take_out(folder, name, {each.number for each in wanted if each.name == name})
     finally:
         close_quietly(folder)
     return [each.message for each in wanted]
+
+
+def restoration_times(place: MboxPaths) -> dict[str, float]:
+    """Return by unique-id when messages were restored, in seconds since 1970. Raises OSError."""
+    folder = open_folder_if_there(place.deleted, place.folder)
+    if folder < 0:
+        return {}
+    try:
+        return _read_restored(folder)
+    finally:
+        close_quietly(folder)
+
+
+def _read_restored(folder: int) -> dict[str, float]:
+    try:
+        file, status = open_file(_RESTORED, folder)
+    except FileNotFoundError:
+        return {}
+    try:
+        lines = pread_exactly(file, status.st_size, 0).decode(errors="replace").splitlines()
+    finally:
+        close_quietly(file)
+    found = (line.partition(" ") for line in lines)
+    return {uid: float(moment) for uid, _, moment in found if moment.isdecimal()}
+
+
+def _note_restored(folder: int, uids: Collection[str], there: Collection[str]) -> None:
+    """Note which messages are restored now. `there` are those of the mbox: others are forgotten."""
+    now = int(time.time())
+    with contextlib.suppress(OSError):  # then they may expire again, and are kept again
+        known = {uid: moment for uid, moment in _read_restored(folder).items() if uid in there}
+        known |= dict.fromkeys(uids, now)
+        lines = [f"{uid} {moment:.0f}\n" for uid, moment in known.items()][-MOST_RESTORED:]
+        temporary = _RESTORED + _NEW
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=folder)
+        file = os.open(temporary, MAKE, 0o600, dir_fd=folder)
+        try:
+            rewrite.write(file, "".join(lines).encode())
+        finally:
+            close_quietly(file)
+        os.rename(temporary, _RESTORED, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def sweep(name: str, parent: int, before: float) -> int:
@@ -174,13 +225,15 @@ def _write(folder: int, removed: int, file: int, now: MboxSnapshot, indexes: Seq
     os.fsync(folder)
 
 
-def _messages(file: int, name: str, *, x_uidl: bool) -> Iterator[StoredRemoval]:
+def _messages(file: int, name: str, *, x_uidl: bool, headers: bool) -> Iterator[StoredRemoval]:
     now = refresh(file, None)
     shown = now.contents_with_x_uidl if x_uidl else now.contents
     for index, entry in enumerate(now.entries):
         arrived = from_line.time_of(pread_exactly(file, from_line.LONGEST, entry.start))
-        octets = entry.end - entry.text
-        message = DeletedMessage(shown.uids[index], octets, arrived, float(_removal_time(name)))
+        octets, removed = entry.end - entry.text, float(_removal_time(name))
+        most = min(octets, MOST_OF_A_HEADER) if headers else 0
+        header = header_of(pread_exactly(file, most, entry.text))
+        message = DeletedMessage(shown.uids[index], octets, arrived, removed, header)
         yield StoredRemoval(message, now.contents.uids[index], name, index)
 
 

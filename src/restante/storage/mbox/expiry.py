@@ -25,17 +25,21 @@ DAY = 24 * 60 * 60  # seconds
 
 
 def due_messages(
-    file: int, now: MboxSnapshot, days: int, uids: Sequence[str]
+    place: MboxPaths, file: int, now: MboxSnapshot, days: int, uids: Sequence[str]
 ) -> dict[int, ExpiredMessage]:
     """Return by index the messages of a locked mbox that are due. Raises OSError.
 
     The arrival of a message is the date of its From-line, which the delivering program writes in
-    local time. One with an invalid date never expires; nor does one that has moved.
+    local time, or when it was restored. One with an invalid date never expires; nor does one that
+    has moved.
     """
     moment = time.time()
+    restored = deleted.restoration_times(place)
     found = {}
     for index, entry in enumerate(now.entries):
         came = from_line.time_of(pread_exactly(file, from_line.LONGEST, entry.start))
+        if came is not None:
+            came = max(came, restored.get(now.contents.uids[index], 0))
         if came is None or moment - came < days * DAY or not scanner.is_still_there(file, entry):
             continue
         age = int((moment - came) // DAY)

@@ -157,7 +157,7 @@ class MboxStore:
             undo.callback(close_quietly, file)
             undo.enter_context(mbox_locks(place, file))
             now = refresh(file, self._snapshots.get(owner))
-            due = expiry.due_messages(file, now, days, self._contents(now).uids)
+            due = expiry.due_messages(place, file, now, days, self._contents(now).uids)
             if due:
                 self._cache_snapshot(owner, None)
                 keep = self._keep_deleted
@@ -174,11 +174,11 @@ class MboxStore:
         undo.callback(close_quietly, file)
         end = undo.enter_context(mbox_read_lock(place, file))
         now = refresh(file, self._snapshots.get(owner), end)
-        return list(expiry.due_messages(file, now, days, self._contents(now).uids).values())
+        return list(expiry.due_messages(place, file, now, days, self._contents(now).uids).values())
 
-    async def list_deleted(self, owner: str) -> list[DeletedMessage]:
+    async def list_deleted(self, owner: str, *, headers: bool = False) -> list[DeletedMessage]:
         """Return the removed messages that are kept, the first removed first. Raises StoreError."""
-        work = functools.partial(self._list_deleted, owner)
+        work = functools.partial(self._list_deleted, owner, headers)
         return await DISK.run(str(self._layout.folder(owner)), work)
 
     async def undelete(self, owner: str, uids: Collection[str]) -> list[DeletedMessage]:
@@ -195,12 +195,13 @@ class MboxStore:
         most, place_of = deleted.MOST_SWEPT, deleted.mbox_of
         return await sweep_maildrops(self._layout, sweep, report, most=most, place_of=place_of)
 
-    def _list_deleted(self, owner: str) -> list[DeletedMessage]:
+    def _list_deleted(self, owner: str, headers: bool) -> list[DeletedMessage]:  # noqa: FBT001
         errors = self._errors("removed mail cannot be listed", owner)
         with errors, contextlib.ExitStack() as undo:
             if is_missing(self._layout.folder(owner).parent):
                 return []
-            kept = deleted.list_kept(self._place(owner, undo), x_uidl=self._x_uidl)
+            place = self._place(owner, undo)
+            kept = deleted.list_kept(place, x_uidl=self._x_uidl, headers=headers)
             return [each.message for each in kept]
 
     def _undelete(self, owner: str, uids: frozenset[str]) -> list[DeletedMessage]:
