@@ -113,7 +113,8 @@ def _choose(
     ]
     if usable:
         return usable[0]
-    text = f"{address} offers no way to authenticate {address.user}: AUTH {' '.join(offered)}"
+    mechanisms = f"AUTH {' '.join(offered)}" if offered else "no AUTH"
+    text = f"{address} offers no way to authenticate {address.user}: {mechanisms}"
     if in_clear:
         text += "; without TLS no password and no token is sent, so remove tls=no"
     elif address.security == "none" and session.has_extn("starttls"):
