@@ -241,6 +241,8 @@ def verdicts() -> str:
 def misbehaviours() -> str:
     from restante.misbehave.catalogue import STAGES
     from restante.misbehave.profiles import LIKE
+    from restante.misbehave.smtp.catalogue import SMTP_FAULTS
+    from restante.misbehave.smtp.catalogue import STAGES as SMTP_STAGES
 
     stages = "\n".join(
         f"## {stage}\n\n| fault | the server | a good client | `pop3 check` | seen |\n"
@@ -252,6 +254,15 @@ def misbehaviours() -> str:
         for name, row in LIKE.items()
     )
     count = sum(map(len, STAGES.values()))
+    smtp = "\n".join(
+        f"### {stage}\n\n| fault | the server | a good program | seen |\n|---|---|---|---|\n"
+        + "\n".join(
+            f"| `{fault.name}` | {fault.sentence} | {fault.good_client} | {fault.seen} |"
+            for fault in rows
+        )
+        + "\n"
+        for stage, rows in SMTP_STAGES.items()
+    )
     return f"""{NOTE}
 # Misbehaviours
 
@@ -266,7 +277,14 @@ that requires TLS. Names add up: `retr-cut+slow-latency`.
 | name | the server | faults | seen |
 |---|---|---|---|
 {profiles}
-"""
+
+## SMTP
+
+`pop3 dev --fault NAME`, its page, `MemoryServer.misbehave` and the mark `smtp_faults` switch on these {len(SMTP_FAULTS)} faults of
+SMTP, for programs that send mail: [a mailbox for development](../how-to/develop.md). A refused message is not stored, and a
+refused recipient does not get it.
+
+{smtp}"""
 
 
 def _fault(fault: Fault) -> str:

@@ -150,10 +150,19 @@ def test_nothing_is_lost(pop3_account, pop3_fault):
 def test_without_the_fixture(pop3_account):
     with pytest.raises(poplib.error_proto):
         fetch(pop3_account)
+
+@pytest.mark.smtp_faults("smtp-message-re*", "DATA: 451 later")
+def test_sending(mailbox, smtp_fault):
+    import smtplib
+    with smtplib.SMTP(mailbox.host, mailbox.smtp_port, timeout=20) as client:
+        with pytest.raises(smtplib.SMTPDataError):
+            client.sendmail("a@example.com", ["b@example.com"], "hello")
+    assert mailbox.sessions[0].fault == smtp_fault.name
+    mailbox.assert_none()
 """,
         "-v",
     )
-    assert outcomes(printed) == {"passed": 4}
+    assert outcomes(printed) == {"passed": 6}
     assert "test_nothing_is_lost[retr-refused] PASSED" in printed
 
 
@@ -165,6 +174,7 @@ def test_without_the_fixture(pop3_account):
             "did you mean retr-cut",
         ),
         ("def test(pop3_fault): pass", "needs the mark pop3_faults"),
+        ("@pytest.mark.smtp_faults('retr-cut')\ndef test(): pass", "unknown fault of SMTP"),
     ],
 )
 def test_wrong_marks(run: NestedRun, test: str, error: str) -> None:
@@ -202,6 +212,6 @@ def test_the_reference_has_all() -> None:
     source = Path(pytest_plugin.__file__).read_text()
     fixtures = re.findall(r"@pytest.fixture.*\ndef (\w+)", source)
     marks = [mark.partition("(")[0] for mark in pytest_plugin.MARKS]
-    assert len(fixtures) == 5
+    assert len(fixtures) == 6
     assert [name for name in fixtures if f"| `{name}` |" not in page] == []
     assert [name for name in marks if f"`@pytest.mark.{name}(" not in page] == []

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from restante.misbehave import Fault
+    from restante.misbehave.smtp.fault import SmtpFault
     from restante.testing import MemoryAccount, MemoryServer, TrustedAuthority
 
 SERVERS = pytest.StashKey[list["MemoryServer"]]()
@@ -22,7 +23,10 @@ MOST_LINES = 500  # of a transcript in a report
 MARKS = (
     "pop3(**options): options of restante.testing.serving for the server of this test",
     "pop3_faults(*patterns): run this test once for each fault that matches, such as 'retr-*'",
+    "smtp_faults(*patterns): the same for faults of SMTP, such as 'smtp-message-*'",
 )
+FAULT_MARKS = {"pop3_faults": "pop3_fault", "smtp_faults": "smtp_fault"}
+"""The fixture of each mark."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,17 +36,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test with the mark `pop3_faults` once for each fault."""
-    marks = list(metafunc.definition.iter_markers("pop3_faults"))
-    if not marks and "pop3_fault" not in metafunc.fixturenames:
-        return
-    if not marks:
-        raise pytest.UsageError("the fixture pop3_fault needs the mark pop3_faults('retr-*')")
-    if "pop3_fault" not in metafunc.fixturenames:
-        metafunc.fixturenames.append("pop3_fault")
-    faults = _find_faults([str(pattern) for mark in marks for pattern in mark.args])
-    ids = [fault.name for fault in faults]
-    metafunc.parametrize("pop3_fault", faults, ids=ids, indirect=True)
+    """Run a test with the mark `pop3_faults` or `smtp_faults` once for each fault."""
+    for name, fixture in FAULT_MARKS.items():
+        marks = list(metafunc.definition.iter_markers(name))
+        if not marks and fixture not in metafunc.fixturenames:
+            continue
+        if not marks:
+            example = "retr-*" if name == "pop3_faults" else "smtp-message-*"
+            raise pytest.UsageError(f"the fixture {fixture} needs the mark {name}({example!r})")
+        if fixture not in metafunc.fixturenames:
+            metafunc.fixturenames.append(fixture)
+        faults = _find_faults(name, [str(pattern) for mark in marks for pattern in mark.args])
+        ids = [fault.name for fault in faults]
+        metafunc.parametrize(fixture, faults, ids=ids, indirect=True)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -69,6 +75,13 @@ def pop3_fault(request: pytest.FixtureRequest) -> Fault:
 
 
 @pytest.fixture
+def smtp_fault(request: pytest.FixtureRequest) -> SmtpFault:
+    """Return the fault of SMTP that the server of this test has: see the mark `smtp_faults`."""
+    fault: SmtpFault = request.param
+    return fault
+
+
+@pytest.fixture
 def pop3_server(request: pytest.FixtureRequest) -> Iterator[MemoryServer]:
     """Give a POP3 and SMTP server for this test alone, with the options of the mark `pop3`."""
     from restante.testing import serving
@@ -81,6 +94,8 @@ def pop3_server(request: pytest.FixtureRequest) -> Iterator[MemoryServer]:
     if "mailbox" in request.fixturenames:
         options.setdefault("any_account", True)
     with serving(**options) as server:
+        if hasattr(request.node, "callspec") and "smtp_fault" in request.node.callspec.params:
+            server.misbehave(request.getfixturevalue("smtp_fault").name)
         request.node.stash.setdefault(SERVERS, []).append(server)
         yield server
 
@@ -105,19 +120,32 @@ def pop3_ca() -> TrustedAuthority:
     return TrustedAuthority()
 
 
-def _find_faults(patterns: Sequence[str]) -> list[Fault]:
+def _find_faults(mark: str, patterns: Sequence[str]) -> list[Fault | SmtpFault]:
     """Return the faults that patterns mean. Raises UsageError: a pattern means none."""
-    from restante.misbehave import FAULTS, find
-
-    found: dict[str, Fault] = {}
+    known, find = _catalogue(mark)
+    found: dict[str, Fault | SmtpFault] = {}
     for pattern in patterns:
-        names = fnmatch.filter(FAULTS, pattern)
-        found |= {name: FAULTS[name] for name in names}
+        names = fnmatch.filter(known, pattern)
+        found |= {name: known[name] for name in names}
         if names:
             continue
         try:
             fault = find(pattern)
         except ValueError as error:
-            raise pytest.UsageError(f"pop3_faults({pattern!r}): {error}") from None
+            raise pytest.UsageError(f"{mark}({pattern!r}): {error}") from None
         found[fault.name] = fault
     return list(found.values())
+
+
+def _catalogue(
+    mark: str,
+) -> tuple[Mapping[str, Fault | SmtpFault], Callable[[str], Fault | SmtpFault]]:
+    """Return the faults of a mark, and what goes from a text to one of them."""
+    if mark == "smtp_faults":
+        from restante.misbehave.smtp.catalogue import SMTP_FAULTS
+        from restante.misbehave.smtp.finding import find_smtp
+
+        return SMTP_FAULTS, find_smtp
+    from restante.misbehave import FAULTS, find
+
+    return FAULTS, find

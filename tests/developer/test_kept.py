@@ -7,6 +7,7 @@ import smtplib
 
 import pytest
 
+from restante.developer.faults import MOST_USERS, FaultSwitch
 from restante.developer.feed import MOST_WAITERS, EventFeed, TooManyWaitersError
 from restante.developer.mailboxes import MOST_REMOVED, Mailboxes
 from restante.developer.secrets import LineRedaction
@@ -17,6 +18,7 @@ from restante.developer.sessions import (
     MOST_SESSIONS,
     SessionTable,
 )
+from restante.misbehave.fault import NONE
 from restante.storage.interfaces import FullError
 from support.developer import serving
 
@@ -125,3 +127,15 @@ def test_secrets(lines: list[bytes], shown: list[str]) -> None:
     """PASS, APOP, AUTH and each line behind AUTH are starred until a known command comes."""
     redaction = LineRedaction({"USER", "PASS", "APOP", "AUTH", "CAPA"})
     assert [redaction.show(line).text for line in lines] == shown
+
+
+def test_faults_of_mailboxes() -> None:
+    """A bounded number of mailboxes has faults of its own, and a free place can be used again."""
+    switch = FaultSwitch(EventFeed())
+    for number in range(MOST_USERS):
+        switch.use([NONE], f"user-{number}")
+    with pytest.raises(ValueError, match="at most 1000 mailboxes"):
+        switch.use([NONE], "one-more")
+    switch.use([], "user-0")
+    switch.use([NONE], "one-more")
+    assert len(switch.by_user) == MOST_USERS

@@ -228,3 +228,13 @@ def test_a_token_needs_a_name() -> None:
     assert asyncio.run(accounts.identify("ann")).name == "ann"
     with pytest.raises(CredentialsError):
         asyncio.run(accounts.verify("", Secret(b"token")))
+
+
+def test_a_fault_of_the_first_session() -> None:
+    """Sessions are counted since the switch: `second-login` refuses the first one alone."""
+    with serving(any_account=True) as server:
+        session(server).quit()
+        server.faults.set(["second-login"], "ann")
+        with pytest.raises(poplib.error_proto, match="IN-USE"):
+            session(server)
+        session(server).quit()

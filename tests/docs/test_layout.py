@@ -100,6 +100,7 @@ ELSEWHERE = {
     "misbehave/fault.py": "misbehave/test_rules.py",
     "misbehave/profiles.py": "misbehave/test_library.py",
     "misbehave/finding.py": "misbehave/test_rules.py",
+    "misbehave/smtp": "misbehave/smtp/test_smtp_catalogue.py",
     "misbehave/score/client_process.py": "misbehave/score/test_runner.py",
     "misbehave/score/picture.py": "misbehave/score/test_report.py",
     "misbehave/score/sandbox.py": "misbehave/score/test_runner.py",

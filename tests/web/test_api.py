@@ -170,6 +170,12 @@ def test_faults_are_switched(server: DeveloperServer) -> None:
         400, wrong.json()["error"]
     )  # fmt: skip
     assert client.put("/api/faults", content=b"{").status_code == 400
+    single = {"on": ["retr-stall"], "mailbox": "Ann@example.com"}
+    found = client.put("/api/faults", json=single).json()
+    assert (found["on"], found["mailboxes"]) == (["retr-cut"], {"ann@example.com": ["retr-stall"]})
+    refused = client.put("/api/faults", json={"on": ["smtp-busy"], "mailbox": "ann@example.com"})
+    assert "RCPT ann@example.com: 550" in refused.json()["error"]
+    assert client.put("/api/faults", json=single | {"on": []}).json()["mailboxes"] == {}
     assert client.get("/api/faults").json()["on"] == ["retr-cut"]
 
 

@@ -141,6 +141,13 @@ def test_faults_are_switched_on_and_off(world: World) -> None:
     page.get_by_role("button", name="Switch off retr-cut").click()
     expect(page.locator("#faults .none")).to_be_visible()
     assert world.server.faults.on == []
+    page.locator("#fault").fill("retr-cut")
+    page.locator("#fault-mailbox").fill("ann@example.com")
+    page.locator("#fault-mailbox").press("Enter")
+    expect(page.locator("#faults li")).to_contain_text("for ann@example.com")
+    assert world.server.faults.by_user == {"ann@example.com": ["retr-cut"]}
+    page.get_by_role("button", name="Switch off retr-cut for ann@example.com").click()
+    expect(page.locator("#faults .none")).to_be_visible()
 
 
 def test_removing_all_asks_first(world: World) -> None:

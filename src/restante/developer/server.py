@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from restante.delivery.deliverer import Deliverer
 from restante.delivery.sessions import DeliverySessions
 from restante.developer.accounts import DeveloperAccounts
-from restante.developer.faults import FaultSwitch
+from restante.developer.faults import FaultSwitch, find_fault
 from restante.developer.feed import EventFeed
 from restante.developer.hiding import check_hidden
 from restante.developer.kept_mail import KeptMail
@@ -20,7 +20,7 @@ from restante.developer.mailboxes import Mailboxes
 from restante.developer.pop3_connection import DeveloperPop3Connection, Pop3Sharing
 from restante.developer.sessions import SessionTable
 from restante.developer.smtp_connection import DeveloperSmtpConnection, SmtpSharing
-from restante.misbehave.fault import GOOD, Fault
+from restante.misbehave.fault import GOOD
 from restante.protocol.server.settings import AuthOffer, ProtocolSettings
 from restante.server import embedding
 from restante.server.config.addresses import ListenAddress
@@ -56,8 +56,8 @@ class DeveloperOptions:
         host: the address where it listens. port, tls_port, smtp_port, smtps_port: 0 for any free
             port, None for none. The ports for TLS are opened with `tls` only.
         tls: offer STLS and STARTTLS, and ports for TLS from the first octet.
-        faults: the faults that are on from the beginning, those of TLS among them. ValueError is
-            raised for an unknown one.
+        faults: the faults of POP3 and SMTP that are on from the beginning, those of TLS among
+            them. ValueError is raised for an unknown one.
         certificate: the files of a certificate and its key; None makes a certificate.
         keep: a folder in which the mail is kept; None keeps it in memory.
         any_account: a name that was not added may log in.
@@ -115,7 +115,7 @@ class DeveloperServer(ServerLifecycle):
         self._kept = KeptMail(options.keep) if options.keep else None
         self.mailboxes = Mailboxes(self.feed, kept=self._kept)
         self.sessions = SessionTable(self.feed)
-        self.faults = FaultSwitch(self.feed, _find_faults(options.faults))
+        self.faults = FaultSwitch(self.feed, [find_fault(text) for text in options.faults])
         self.mailboxes.show_messages = self.faults.show_messages
         self.accounts = DeveloperAccounts(
             any_account=options.any_account,
@@ -209,6 +209,7 @@ class DeveloperServer(ServerLifecycle):
             deliveries=deliveries,
             mailboxes=self.mailboxes,
             sessions=self.sessions,
+            faults=self.faults,
             certificates=certificates,
         )
         if options.smtp_port is not None:
@@ -216,15 +217,6 @@ class DeveloperServer(ServerLifecycle):
         if certificates and options.smtps_port is not None:
             sharing = share(implicit_tls=True)
             self.smtps_port = await _listen(stack, options.host, options.smtps_port, sharing)
-
-
-def _find_faults(texts: Sequence[str]) -> list[Fault]:
-    """Return faults; the catalogue is loaded only if there are any. Raises ValueError."""
-    if not texts:
-        return []
-    from restante.misbehave.finding import find
-
-    return [find(text) for text in texts]
 
 
 async def _listen(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,17 +15,19 @@ from restante.delivery.protocol.serve import serve_verbs
 from restante.delivery.protocol.session import Dialect
 from restante.delivery.trace_headers import Envelope
 from restante.developer.smtp_recorder import record_smtp
-from restante.developer.smtp_verbs import DEVELOPER_VERBS, DeveloperSmtpSession, StartSmtpTls
+from restante.developer.smtp_verbs import DEVELOPER_VERBS, DeveloperSmtpSession
+from restante.misbehave.connection import AT_RESET
+from restante.misbehave.effects import HangUp, Pause, SendPart
+from restante.misbehave.smtp.conversation import StartSmtpTls
 from restante.net.addresses import format_host_port
 from restante.storage.interfaces import FullError
 
 if TYPE_CHECKING:
-    import asyncio
-
     from restante.delivery.protocol.needs import Conversation
     from restante.delivery.protocol.session import DeliverySession
     from restante.delivery.replies import DeliveryReply
     from restante.delivery.sessions import DeliverySessions
+    from restante.developer.faults import FaultSwitch
     from restante.developer.mailboxes import Mailboxes
     from restante.developer.sessions import SessionRecord, SessionTable
     from restante.protocol.server.needs import Need
@@ -39,6 +43,7 @@ class SmtpSharing:
     deliveries: DeliverySessions
     mailboxes: Mailboxes
     sessions: SessionTable
+    faults: FaultSwitch
     certificates: Certificates | None = None
     implicit_tls: bool = False  # the transport does TLS from the first octet
 
@@ -67,12 +72,21 @@ class DeveloperSmtpConnection(DeliveryConnection):
 
     async def fulfil(self, need: Need[Any]) -> object:
         """Return what the session needs."""
-        if isinstance(need, StartSmtpTls):
-            await self._start_tls()
-            return None
-        if isinstance(need, DeliverMessage):
-            return self._deliver(need.message)
-        return await super().fulfil(need)
+        match need:
+            case StartSmtpTls():
+                await self._start_tls()
+            case DeliverMessage(message):
+                return self._deliver(message)
+            case SendPart(octets):
+                self._output.append(octets)
+                self._flush()
+            case Pause(seconds):
+                await asyncio.sleep(seconds)
+            case HangUp():
+                self._end(reset=need.reset)
+            case _:
+                return await super().fulfil(need)
+        return None
 
     def serve(self, known: DeliverySession) -> Conversation:
         """Return the conversation of developer mode, with a record of it."""
@@ -84,7 +98,12 @@ class DeveloperSmtpConnection(DeliveryConnection):
             tls=sharing.implicit_tls,
             can_start_tls=sharing.certificates is not None,
         )
-        return record_smtp(serve_verbs(session, DEVELOPER_VERBS), session, self._get_record)
+        conversation = serve_verbs(session, DEVELOPER_VERBS)
+        altered = sharing.faults.alter_smtp(conversation, session, self._note_fault)
+        return record_smtp(altered, session, self._get_record)
+
+    def _note_fault(self, text: str) -> None:
+        self._get_record().note(fault=text)
 
     def _get_record(self) -> SessionRecord:
         assert self._record is not None
@@ -116,6 +135,15 @@ class DeveloperSmtpConnection(DeliveryConnection):
         assert transport is not None
         self._transport = transport
         self._reading = True
+
+    def _end(self, *, reset: bool) -> None:
+        """Hang up in the middle, as a fault says."""
+        opened = self._transport.get_extra_info("socket")
+        if reset and opened is not None:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_RESET)
+            self.abort()
+        else:
+            self._close()
 
     def _close(self, *, linger: bool = False) -> None:
         """Close; TLS has no half of a connection that could stay open."""

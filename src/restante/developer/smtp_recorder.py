@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from restante.delivery.protocol.needs import ReadCommand, ReceiveMessage
 from restante.developer.secrets import LineRedaction
-from restante.developer.smtp_verbs import DEVELOPER_VERBS, DeveloperSmtpSession, StartSmtpTls
+from restante.developer.smtp_verbs import DEVELOPER_VERBS, DeveloperSmtpSession
 from restante.misbehave.conversation import next_step
+from restante.misbehave.effects import HangUp, Pause, SendPart
+from restante.misbehave.smtp.conversation import StartSmtpTls
 from restante.protocol.errors import LineTooLong
 
 if TYPE_CHECKING:
@@ -50,18 +52,30 @@ class _SmtpRecorder:
         self._session = session
         self._record = record
         self._redaction = LineRedaction(DEVELOPER_VERBS)
+        self._begun = b""  # the start of a line of the server
 
     def note_step(self, step: bytes | Need[Any]) -> None:
         """Note a reply, and where the session stands."""
-        if isinstance(step, bytes):
-            for line in step.splitlines():
-                self._record.add("S", line.decode())
+        match step:
+            case bytes() | SendPart():
+                self._note_octets(step.octets if isinstance(step, SendPart) else step)
+            case Pause(seconds):
+                self._record.add("-", f"waits {seconds:g} s")
+            case HangUp():
+                self._note_octets(b"\n" if self._begun else b"")
+                self._record.add("-", "resets the connection" if step.reset else "hangs up")
         session = self._session
         self._record.note(
             tls=session.tls,
             user=session.transaction.sender or session.login,
             state="TRANSACTION" if session.client else "AUTHORIZATION",
         )
+
+    def _note_octets(self, octets: bytes) -> None:
+        """Note the lines of the server that are whole now."""
+        *lines, self._begun = (self._begun + octets).split(b"\n")
+        for line in lines:
+            self._record.add("S", line.rstrip(b"\r").decode(errors="backslashreplace"))
 
     def note_answer(self, step: bytes | Need[Any], answer: object) -> None:
         """Note what the client sent."""

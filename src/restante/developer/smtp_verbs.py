@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Generator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from restante.delivery.protocol import handlers
 from restante.delivery.protocol.commands import VERBS
@@ -21,20 +20,27 @@ from restante.delivery.protocol.session import (
     Dialect,
     Transaction,
 )
-from restante.protocol.server.needs import Need
+from restante.misbehave.smtp.conversation import StartSmtpTls
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from restante.delivery.protocol.needs import Command, Reply
+    from restante.protocol.server.needs import Need
 
 RESPONSE_LIMIT = 12_288  # octets of a response to AUTH: RFC 4954 section 4
 CHALLENGE = b"<1896.697170952@restante.example>"  # of CRAM-MD5; any answer to it is right
 
-AskForText: TypeAlias = Generator[bytes | Need[Any], Any, str]
+AskForText: TypeAlias = "Generator[bytes | Need[Any], Any, str]"
 
 
-@dataclass(frozen=True, slots=True)
-class StartSmtpTls(Need[None]):
-    """TLS from here on. What the client sent in clear behind STARTTLS is thrown away."""
+class SmtpState(NamedTuple):
+    """Where a session stands: its greeting, its login, and its transaction."""
+
+    client: str
+    extended: bool
+    login: str
+    transaction: Transaction
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,6 +60,20 @@ class DeveloperSmtpSession(DeliverySession):
     def command_limit(self) -> int:
         """How many octets a command line may have: AUTH may bring a long token."""
         return RESPONSE_LIMIT
+
+    def save(self) -> SmtpState:
+        """Return where the session stands, for `restore`."""
+        transaction = self.transaction
+        return SmtpState(
+            self.client,
+            self.extended,
+            self.login,
+            Transaction(transaction.sender, transaction.recipients.copy()),
+        )
+
+    def restore(self, saved: SmtpState) -> None:
+        """Go back to what `save` returned: a fault has refused the command since then."""
+        self.client, self.extended, self.login, self.transaction = saved
 
 
 def ehlo(session: DeliverySession, name: str) -> Reply:

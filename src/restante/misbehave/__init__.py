@@ -6,7 +6,8 @@ the fault is right, and faults add up: `a+b`.
 `conversation` has a session in parts, with no I/O, and `effects` what it asks of a driver. `fault`
 is the form of a fault, `rules` the language of one-line faults, `catalogue` the faults with a name,
 `profiles` sums of them that behave like a known server. `finding` has FAULTS and `find`, and
-`by_user` reads a fault from the name of a user. `driver` serves a fault, `connection` is its part
+`by_user` reads a fault from the name of a user. `smtp` has faults of SMTP, for
+`restante.developer`. `driver` serves a fault, `connection` is its part
 for one client, and `certificates` makes those that are wrong.
 
     with serving(find("retr-cut"), messages=[b"Subject: a\r\n\r\nb\r\n"]) as server:

@@ -124,7 +124,7 @@ class Answer:
     """A reply, and what comes after it: a line of the client, TLS, or the end of the session."""
 
     reply: ReplyParts
-    then: ReadLine | StartServerTls | None
+    then: Need[Any] | None  # in POP3 ReadLine or StartServerTls
 
 
 Step: TypeAlias = Answer | Need[Any]
@@ -276,24 +276,25 @@ def _carry_out(conversation: Conversation, step: Step) -> Generator[needs.Step, 
     if isinstance(then, StartServerTls):
         if reply.ok and reply.begins_tls and reply.ending is None and not reply.wait:
             return (yield StartServerTls(reply.octets))
-        yield from _send(reply)
+        yield from send_reply(reply)
         # Nothing begins, so the session continues in clear text. Its own reply is not sent.
         step = conversation.throw(Refusal("no TLS"))
         assert isinstance(step, Answer)
         assert isinstance(step.then, ReadLine)
         return (yield b"", step.then)
-    if then is not None and _is_plain(reply):
+    assert then is None or isinstance(then, ReadLine)
+    if then is not None and is_plain(reply):
         return (yield reply.octets, then)
-    yield from _send(reply)
+    yield from send_reply(reply)
     return None if then is None else (yield b"", then)
 
 
-def _is_plain(reply: ReplyParts) -> bool:
+def is_plain(reply: ReplyParts) -> bool:
     """Tell whether a reply leaves as any other does."""
     return not (reply.wait or reply.chunk or reply.ending) and reply.rate == math.inf
 
 
-def _send(reply: ReplyParts) -> Generator[needs.Step, Any, None]:
+def send_reply(reply: ReplyParts) -> Generator[Need[Any], Any, None]:
     """Send a reply in its manner."""
     if reply.wait:
         yield Pause(reply.wait)

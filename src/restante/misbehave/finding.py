@@ -45,6 +45,8 @@ def find(text: str, seed: int = 0) -> Fault:
 def _find_named(line: str) -> list[Fault]:
     names = [name.strip() for name in line.lower().split("+")]
     for name in names:
+        if name.startswith("smtp-"):
+            raise ValueError(f"{name} is a fault of SMTP; use `pop3 dev --fault {name}`")
         if name not in NAMED:
             near = difflib.get_close_matches(name, NAMED, 3)
             hint = (

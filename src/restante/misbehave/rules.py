@@ -231,9 +231,8 @@ def _parse_change(what: str, line: str) -> Change:
     if what.upper().startswith("+OK"):
         status = what.encode() + b"\r\n"
         return lambda reply: say(reply, status)
-    for form, parse in _FORMS:
-        if found := form.fullmatch(what):
-            return parse(found)
+    if change := parse_manner(what):
+        return change
     if what == "without end":
         return lambda reply: replace(reply, end=b"")
     if what.startswith("without "):
@@ -241,6 +240,17 @@ def _parse_change(what: str, line: str) -> Change:
     if what.startswith("with "):
         return lambda reply: with_line(reply, what.removeprefix("with ").strip().encode())
     raise ValueError(f"invalid rule {line!r}; {USAGE}")
+
+
+def parse_manner(what: str) -> Change | None:
+    """Return what a rule does to the sending of a reply, None if it is another kind of rule.
+
+    Raises ValueError: a number is not possible.
+    """
+    for form, parse in _FORMS:
+        if found := form.fullmatch(what):
+            return parse(found)
+    return None
 
 
 def say(reply: ReplyParts, status: bytes) -> ReplyParts:

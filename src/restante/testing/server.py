@@ -184,9 +184,10 @@ class MemoryServer:
     def misbehave(self, *faults: str) -> None:
         """Let the server misbehave, in sessions that begin from now on.
 
-        A fault is a name that `pop3 misbehave list` has, a rule such as "RETR#2: -ERR later", or a
-        sum of names with "+". The faults of one call replace those before. A fault of TLS must be
-        on from the beginning: `serving(fault=...)`. Raises ValueError: a fault is unknown.
+        A fault is a name that `pop3 misbehave list` has, a rule such as "RETR#2: -ERR later" or
+        "RCPT: 451 later", or a sum of names with "+". Names of SMTP begin with "smtp-". The faults
+        of one call replace those before. A fault of TLS must be on from the beginning:
+        `serving(fault=...)`. Raises ValueError: a fault is unknown.
         """
         self._server.faults.set(faults)
 

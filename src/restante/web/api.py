@@ -125,14 +125,15 @@ async def show_session(request: Request) -> Response:
 
 async def show_faults(request: Request) -> Response:
     """Answer with the faults."""
-    return answer(FaultList(page_of(request).server.faults.on, known_faults()))
+    faults = page_of(request).server.faults
+    return answer(FaultList(faults.on, faults.by_user, known_faults()))
 
 
 async def set_faults(request: Request) -> Response:
-    """Switch faults on, and the others off."""
+    """Switch faults on, and the others off, for all mailboxes or for one."""
     try:
         wanted = msgspec.json.decode(await read_body(request), type=FaultChoice)
-        page_of(request).server.faults.set(wanted.on)
+        page_of(request).server.faults.set(wanted.on, wanted.mailbox)
     except (ValueError, msgspec.MsgspecError) as error:
         raise RefusedRequest(400, str(error)) from None
     return await show_faults(request)
@@ -145,10 +146,12 @@ async def show_info(request: Request) -> Response:
 
 
 def known_faults() -> dict[str, str]:
-    """Return the names of all faults, and what the server does in each."""
+    """Return the names of all faults of POP3 and SMTP, and what the server does in each."""
     from restante.misbehave import FAULTS
+    from restante.misbehave.smtp.catalogue import SMTP_FAULTS
 
-    return {name: fault.sentence for name, fault in FAULTS.items()}
+    pop3 = {name: fault.sentence for name, fault in FAULTS.items()}
+    return pop3 | {name: fault.sentence for name, fault in SMTP_FAULTS.items()}
 
 
 def _matching(request: Request) -> list[DeveloperMail]:
@@ -223,7 +226,8 @@ ENDPOINTS = (
         {200: ("The faults.", FaultList)},
     ),
     Endpoint(
-        "PUT", "/api/faults", "Switch faults on, and all others off.", set_faults,
+        "PUT", "/api/faults", "Switch faults on, and the others off, for all mailboxes or for one.",
+        set_faults,
         {200: ("The faults.", FaultList), 400: ("A fault is unknown.", ErrorAnswer)},
         body=FaultChoice,
     ),

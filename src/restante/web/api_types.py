@@ -118,9 +118,10 @@ class SessionDetail(SessionRow):
 
 
 class FaultList(Struct):
-    """The faults that are switched on, and all that can be."""
+    """The faults that are switched on, for all and for single mailboxes, and all that can be."""
 
     on: list[str]
+    mailboxes: Annotated[dict[str, list[str]], Meta(description="The faults of one mailbox alone.")]
     known: dict[str, str]
 
 
@@ -128,6 +129,7 @@ class FaultChoice(Struct):
     """The faults to switch on: names, rules, or sums such as `retr-cut+slow-latency`."""
 
     on: list[str]
+    mailbox: Annotated[str, Meta(description='For this mailbox alone; "" for all.')] = ""
 
 
 class Removal(Struct):

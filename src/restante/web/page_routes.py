@@ -83,7 +83,7 @@ async def show_page(request: Request) -> Response:
         sessions=sessions[:MOST_SESSIONS],
         session=page.session(state.session) if state.session else next(iter(sessions), None),
         most_lines=MOST_LINES,
-        faults=page.server.faults.on,
+        faults=_faults(page),
         known_faults=known_faults(),
     )  # fmt: skip
     return HTMLResponse(text)
@@ -119,6 +119,13 @@ def _mailboxes(boxes: Mailboxes) -> list[dict[str, Any]]:
         {"name": name, "count": counts[name], "holder": boxes.holder(name)}
         for name in boxes.names()
     ]
+
+
+def _faults(page: Page) -> list[tuple[str, str]]:
+    """Return each fault that is on, and its mailbox, "" for all."""
+    faults = page.server.faults
+    single = [(name, user) for user, names in faults.by_user.items() for name in names]
+    return [(name, "") for name in faults.on] + single
 
 
 def _message(page: Page, state: PageState) -> MessageView | None:

@@ -49,7 +49,8 @@ class DevPorts(NamedTuple):
     "faults",
     multiple=True,
     metavar="FAULT",
-    help="Switch on a fault of `pop3 misbehave`; may be repeated.",
+    help="Switch on a fault of `pop3 misbehave`, or one of SMTP, such as smtp-busy; may be "
+    "repeated.",
 )
 @click.option(
     "--password",

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import difflib
 import textwrap
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from restante.misbehave.smtp.fault import SmtpFault
 
 
 @click.command()
@@ -26,12 +30,9 @@ def explain(id: str | None) -> None:  # noqa: A002  # the argument's name on the
         _explain_fault(id)
         return
     click.echo(f"{found.id}: {found.verdict}\n")
-    parts = [("why", found.why), ("admin", found.admin), ("you", found.you), ("more", found.more)]
-    for label, text in parts:
-        if text:
-            click.echo(
-                textwrap.fill(text, 76, initial_indent=f"  {label:<6} ", subsequent_indent=" " * 9)
-            )
+    _print_parts(
+        [("why", found.why), ("admin", found.admin), ("you", found.you), ("more", found.more)]
+    )
     exit_code = f"{found.exit}" if found.exit == 1 else f"{found.exit}, as a warning 1"
     click.echo(f"  {'exit':<6} {exit_code}")
 
@@ -40,10 +41,14 @@ def _explain_fault(id: str) -> None:  # noqa: A002  # see above
     """Explain a fault. Raises UsageError: it is not known."""
     from restante.diagnosis.explanations import EXPLANATIONS
     from restante.misbehave.finding import NAMED
+    from restante.misbehave.smtp.catalogue import SMTP_FAULTS
 
+    if id.lower() in SMTP_FAULTS:
+        _explain_smtp_fault(SMTP_FAULTS[id.lower()])
+        return
     fault = NAMED.get(id.lower())
     if fault is None:
-        near = difflib.get_close_matches(id, [*EXPLANATIONS, *NAMED], 3)
+        near = difflib.get_close_matches(id, [*EXPLANATIONS, *NAMED, *SMTP_FAULTS], 3)
         hint = f"; did you mean {' or '.join(near)}?" if near else "; `pop3 explain` lists all ids"
         raise click.UsageError(f"unknown id {id!r}{hint}")
     click.echo(f"{fault.name}: a server that {fault.sentence}\n")
@@ -53,6 +58,21 @@ def _explain_fault(id: str) -> None:  # noqa: A002  # see above
         ("seen", fault.seen),
         ("try", f"pop3 misbehave {fault.name}"),
     ]
+    _print_parts(parts)
+
+
+def _explain_smtp_fault(fault: SmtpFault) -> None:
+    click.echo(f"{fault.name}: a server of SMTP that {fault.sentence}\n")
+    _print_parts(
+        [
+            ("client", f"A good one {fault.good_client}."),
+            ("seen", fault.seen),
+            ("try", f"pop3 dev --fault {fault.name}"),
+        ]
+    )
+
+
+def _print_parts(parts: list[tuple[str, str]]) -> None:
     for label, text in parts:
         if text:
             click.echo(

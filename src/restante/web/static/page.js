@@ -177,14 +177,18 @@ document.addEventListener("click", async (event) => {
   if (data.copyLines !== undefined) copy(transcript(), button);
   if (data.remove !== undefined) remove(data.remove);
   if (data.removeAll !== undefined) removeAll(data);
-  if (data.faultOff !== undefined) setFaults((on) => on.filter((one) => one !== data.faultOff));
+  if (data.faultOff !== undefined) {
+    setFaults(data.mailbox, (on) => on.filter((one) => one !== data.faultOff));
+  }
 });
 
 document.getElementById("fault-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const field = document.getElementById("fault");
   const wanted = field.value.trim();
-  if (wanted && (await setFaults((on) => [...on.filter((one) => one !== wanted), wanted]))) field.value = "";
+  const mailbox = document.getElementById("fault-mailbox").value.trim();
+  const add = (on) => [...on.filter((one) => one !== wanted), wanted];
+  if (wanted && (await setFaults(mailbox, add))) field.value = "";
 });
 
 async function remove(id) {
@@ -211,11 +215,12 @@ async function removeAll(data) {
   if (await change("DELETE", `/api/messages?${query}`)) say(`Removed ${data.count}`);
 }
 
-async function setFaults(chosen) {
+async function setFaults(mailbox, chosen) {
   const error = document.getElementById("fault-error");
   error.textContent = "";
   const now = await (await fetch("/api/faults")).json();
-  const answer = await change("PUT", "/api/faults", { on: chosen(now.on) });
+  const on = mailbox ? (now.mailboxes[mailbox.toLowerCase()] ?? []) : now.on;
+  const answer = await change("PUT", "/api/faults", { on: chosen(on), mailbox });
   if (answer?.error) error.textContent = answer.error;
   return answer && !answer.error;
 }

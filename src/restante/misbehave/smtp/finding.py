@@ -1,0 +1,46 @@
+"""From a text to a fault of SMTP."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from restante.misbehave.smtp.catalogue import SMTP_FAULTS
+from restante.misbehave.smtp.fault import SmtpFault, sum_of
+from restante.misbehave.smtp.rules import is_rule, parse_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PREFIX = "smtp-"
+
+
+def is_smtp(text: str) -> bool:
+    """Tell whether a text means faults of SMTP: names that begin with "smtp-", or a rule."""
+    return text.strip().lower().startswith(PREFIX) or is_rule(text.strip())
+
+
+def find_smtp(text: str, seed: int = 0) -> SmtpFault:
+    """Return the fault that a text means: names with "+" between them, or one rule.
+
+    Raises ValueError: a name is unknown, or a rule is invalid.
+    """
+    line = text.strip()
+    if is_rule(line):
+        return SmtpFault(
+            name=line, sentence=f"obeys {line!r}", conversation=parse_rules(line, seed)
+        )
+    return sum_of(list(_find_named(line)))
+
+
+def _find_named(line: str) -> Iterator[SmtpFault]:
+    for name in (each.strip() for each in line.lower().split("+")):
+        if name not in SMTP_FAULTS:
+            near = difflib.get_close_matches(name, SMTP_FAULTS, 3)
+            hint = (
+                f"did you mean {' or '.join(near)}?"
+                if near
+                else "`pop3 misbehave list 'smtp-*'` names all"
+            )
+            raise ValueError(f"unknown fault of SMTP {name!r}; {hint}")
+        yield SMTP_FAULTS[name]

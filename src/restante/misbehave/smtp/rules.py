@@ -1,0 +1,143 @@
+"""The language of rules for SMTP: one thing wrong in one line.
+
+    RCPT#2: 451 4.3.0 later             the second RCPT of a session
+    RCPT ann@example.com: 550 no        this recipient
+    MESSAGE: 552 5.3.4 too big          the message, after the dot
+    MAIL~30%: 451 by chance             three of ten
+    EHLO: without STARTTLS              no line that begins so
+    EHLO: with SIZE 1000                a line, in place of one with the same first word
+    DATA: close at 100%                 behind the reply
+    smtp greeting: 421 busy             the first line of all; 421 hangs up, too
+    smtp AUTH: 535 wrong password       the last reply to AUTH
+    smtp challenge: silence             the server's lines within AUTH
+    smtp *: wait 50ms                   each reply
+
+Verbs that POP3 has too need the word smtp before them. A later rule is nearer to the server.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from restante.misbehave.conversation import Ending, add
+from restante.misbehave.rules import Place, change_at, parse_manner
+from restante.misbehave.smtp.conversation import MESSAGE
+
+if TYPE_CHECKING:
+    from restante.misbehave.conversation import Alteration, Change, CommandLine, ReplyParts
+
+SMTP_ONLY = frozenset({"EHLO", "HELO", "MAIL", "RCPT", "DATA", "STARTTLS", MESSAGE})
+"""Verbs that need no word before them."""
+
+_WHERE = re.compile(
+    r"(?P<smtp>smtp +)?(?P<verb>\*|[A-Za-z]+)(?:#(?P<nth>\d+))?(?: +(?P<about>[^\s:~]+))?"
+    r"(?:~(?P<chance>\d+(?:\.\d+)?)%)?",
+    re.IGNORECASE,
+)
+_REPLY = re.compile(r"[2-5]\d\d(?: .*)?")
+
+USAGE = (
+    'write a reply such as "451 4.3.0 later", "close", "reset" or "silence" (with "at 50%" or '
+    '"at 20"), "wait 50ms", "rate 4k/s", "chunks 1", "without WORD" or "with LINE"'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpPlace(Place):
+    """Which replies of a session a rule is about; `about` is in the argument of the command."""
+
+    about: str = ""
+
+    def fits(self, command: CommandLine) -> bool:
+        """Tell whether a reply to a command is one of these, whatever its turn and its luck."""
+        inside = self.about.lower() in command.argument.lower()
+        return inside and self.verb in ("*", command.verb)
+
+
+def is_rule(text: str) -> bool:
+    """Tell whether a text is a rule of SMTP, not a name and not a rule of POP3."""
+    place, colon, _ = text.partition(":")
+    found = _WHERE.fullmatch(place.strip())
+    return bool(colon and found and (found["smtp"] or found["verb"].upper() in SMTP_ONLY))
+
+
+def parse_rules(text: str, seed: int = 0) -> Alteration:
+    """Return the sum of the rules in a text, one a line. `seed` decides what chance does.
+
+    Raises ValueError: a line is not a rule.
+    """
+    luck = random.Random(seed)  # noqa: S311  # a fault, and no secret
+    lines = [line.strip() for line in text.splitlines()]
+    return add(*(_parse(line, luck) for line in lines if line and not line.startswith("#")))
+
+
+def _parse(line: str, luck: random.Random) -> Alteration:
+    where, colon, what = line.partition(":")
+    found = _WHERE.fullmatch(where.strip())
+    if not found or not colon:
+        raise ValueError(f'invalid rule {line!r}; write it as "RCPT#2: 451 later"')
+    place = SmtpPlace(
+        found["verb"].upper(),
+        int(found["nth"]) if found["nth"] else None,
+        chance=float(found["chance"]) / 100 if found["chance"] else 1.0,
+        about=found["about"] or "",
+    )
+    return change_at(place, _parse_change(what.strip(), line), luck)
+
+
+def _parse_change(what: str, line: str) -> Change:
+    """Return what a rule does to a reply. Raises ValueError."""
+    if _REPLY.fullmatch(what):
+        return lambda reply: say(reply, what.encode())
+    if change := parse_manner(what):
+        return change
+    if what.startswith("without "):
+        return lambda reply: without(reply, what.removeprefix("without ").encode())
+    if what.startswith("with "):
+        return lambda reply: with_line(reply, what.removeprefix("with ").strip().encode())
+    raise ValueError(f"invalid rule {line!r}; {USAGE}")
+
+
+def say(reply: ReplyParts, status: bytes) -> ReplyParts:
+    """Return a reply with another text, given without its end.
+
+    421 hangs up, too: RFC 5321 section 3.8.
+    """
+    said = replace(reply, status=status + b"\r\n")
+    return replace(said, ending=Ending.CLOSE, stop=None) if status.startswith(b"421") else said
+
+
+def without(reply: ReplyParts, word: bytes) -> ReplyParts:
+    """Return a reply without the lines that begin with a word, as those of EHLO do."""
+    return with_lines(reply, [line for line in lines_of(reply) if _word(line) != word.upper()])
+
+
+def with_line(reply: ReplyParts, line: bytes) -> ReplyParts:
+    """Return a reply with a line more, in place of one with the same first word."""
+    lines = lines_of(reply)
+    places = [place for place, each in enumerate(lines) if _word(each) == _word(line)]
+    if places:
+        lines[places[0]] = line
+    else:
+        lines.append(line)
+    return with_lines(reply, lines)
+
+
+def lines_of(reply: ReplyParts) -> list[bytes]:
+    """Return the lines of a reply, without their code and end."""
+    return [line[4:] for line in reply.status.splitlines()]
+
+
+def with_lines(reply: ReplyParts, lines: list[bytes]) -> ReplyParts:
+    """Return a reply with the same code and other lines, given without code and end."""
+    code = reply.status[:3]
+    marks = [b"-"] * (len(lines) - 1) + [b" "]
+    status = b"".join(code + mark + line + b"\r\n" for mark, line in zip(marks, lines, strict=True))
+    return replace(reply, status=status)
+
+
+def _word(line: bytes) -> bytes:
+    return line.partition(b" ")[0].upper()
