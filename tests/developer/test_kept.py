@@ -18,6 +18,8 @@ from restante.developer.sessions import (
     MOST_SESSIONS,
     SessionTable,
 )
+from restante.developer.tags import LONGEST as LONGEST_TAG
+from restante.developer.tags import MOST as MOST_TAGS
 from restante.misbehave.fault import NONE
 from restante.storage.interfaces import FullError
 from support.developer import serving
@@ -139,3 +141,14 @@ def test_faults_of_mailboxes() -> None:
     switch.use([], "user-0")
     switch.use([NONE], "one-more")
     assert len(switch.by_user) == MOST_USERS
+
+
+def test_tags() -> None:
+    """A message has a bounded number of tags of a bounded length; a header of more is cut."""
+    boxes = Mailboxes(EventFeed())
+    many = [f"tag-{number}" for number in range(MOST_TAGS + 1)]
+    mail = boxes.add("ann", f"X-Tags: {','.join(many)}\n\n".encode())
+    assert len(mail.tags) == MOST_TAGS
+    for wrong in (many, ["x" * (LONGEST_TAG + 1)]):
+        with pytest.raises(ValueError, match="tag"):
+            boxes.tag([mail.id], wrong)

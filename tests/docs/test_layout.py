@@ -180,7 +180,10 @@ ELSEWHERE = {
     "web/app.py": "web/test_page.py",
     "web/formats.py": "web/test_page.py",
     "web/listener.py": "web/test_browser.py",
+    "web/mailpit_events.py": "web/test_mailpit.py",
+    "web/mailpit_rows.py": "web/test_mailpit.py",
     "web/mailpit_send.py": "web/test_mailpit.py",
+    "web/mailpit_tags.py": "web/test_mailpit.py",
     "web/page_routes.py": "web/test_page.py",
     "web/state.py": "web/test_page.py",
 }

@@ -17,6 +17,7 @@ from restante.web.security import Guard
 
 TOKEN = "the-token-of-the-page"
 NOON = 1795780800.0  # 27 November 2026, 12:00 UTC
+EVENTS = "ws://127.0.0.1:8025/api/events"
 ADDRESSES = ServerAddresses("127.0.0.1:1110", "127.0.0.1:1995", "127.0.0.1:1025")
 
 

@@ -45,6 +45,7 @@ def test_messages_are_listed(server: DeveloperServer) -> None:
         "subject": "Welcome",
         "date": "2026-11-27T12:01:07+01:00",
         "attachments": 0,
+        "tags": [],
         "delivered_by": 3,
         "fetched_by": [],
         "marked_by": None,

@@ -209,6 +209,25 @@ def test_html_runs_nothing_and_fetches_nothing(world: World, path: str) -> None:
     assert opened.value.evaluate("[window.opener, document.referrer]") == [None, ""]
 
 
+def test_a_websocket_of_the_own_page(world: World) -> None:
+    """Mailpit's websocket works at the page's port, and ends with the server."""
+    page = world.open()
+    page.evaluate("""() => {
+        const socket = new WebSocket(`ws://${location.host}/api/events`);
+        window.opened = new Promise((yes) => { socket.onopen = () => yes("opened"); });
+        window.said = new Promise((yes) => {
+            const kinds = [];
+            socket.onmessage = (event) => {
+                kinds.push(JSON.parse(event.data).Type);
+                if (kinds.includes("stats")) yes(kinds);
+            };
+        });
+    }""")
+    assert page.evaluate("window.opened") == "opened"
+    add(world.server, b"Subject: one\n\n")
+    assert page.evaluate("window.said") == ["new", "stats"]
+
+
 def test_a_subject_is_text(world: World) -> None:
     """Markup in a header is shown as text, in the list and in the heading."""
     add(world.server, b"Subject: <img src=x onerror=document.title='pwned'>\n\n")
@@ -238,7 +257,11 @@ def test_another_site_reads_and_changes_nothing(world: World) -> None:
                 fetch(`${url}/api/faults`, {method: "PUT", body: "{}"}),
                 new Promise((yes, no) => {
                     const events = new EventSource(`${url}/api/events`);
-                    events.onopen = yes; events.onerror = no;
+                    events.onopen = () => yes("opened"); events.onerror = no;
+                }),
+                new Promise((yes, no) => {
+                    const socket = new WebSocket(`${url.replace("http", "ws")}/api/events`);
+                    socket.onopen = () => yes("opened"); socket.onerror = no;
                 }),
             ];
             return (await Promise.allSettled(tries)).map((one) => String(one.value ?? ""));
@@ -246,6 +269,7 @@ def test_another_site_reads_and_changes_nothing(world: World) -> None:
         world.url,
     )
     assert not any("secret" in text for text in tried)
+    assert "opened" not in tried
     assert len(world.server.mailboxes.mail()) == 1
     expect(page.frame_locator("#frame").locator("header")).to_have_count(0)
     page.evaluate("document.forms[0].submit()")

@@ -7,7 +7,8 @@ from email.message import EmailMessage
 import pytest
 
 from restante.developer.server import DeveloperServer
-from support.page_client import add, page_client, quiet_server
+from restante.web import page as web_page
+from support.page_client import EVENTS, add, page_client, quiet_server
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def test_other_routes_answer(server: DeveloperServer) -> None:
     """What clients ask at their start is there; what is not there is 404."""
     client = page_client(server)
     assert client.get("/readyz").text == client.get("/livez").text == "ok"
-    assert client.get("/api/v1/webui").json()["ChaosEnabled"] is False
+    assert client.get("/api/v1/webui").json()["ChaosEnabled"] is True
     assert client.get("/api/v1/tags").json() == []
     assert client.get("/api/v1/message/none").status_code == 404
     assert client.get("/api/v1/message/2/html-check").status_code == 404
@@ -142,3 +143,96 @@ def test_an_invalid_message_is_not_sent(change: dict[str, object]) -> None:
     sending = {"From": {"Email": "a@x"}, "To": [{"Email": "b@x"}], **change}
     assert page_client(server).post("/api/v1/send", json=sending).status_code == 400
     assert server.mailboxes.mail() == []
+
+
+def test_tags_are_set_listed_renamed_and_removed(server: DeveloperServer) -> None:
+    """Tags of the API replace those before; a search and the counts know them."""
+    client = page_client(server)
+    tags = {"IDs": ["1", "2", "x"], "Tags": ["Blue", "two  words", "blue"]}
+    assert client.put("/api/v1/tags", json=tags).text == "ok"
+    assert client.get("/api/v1/tags").json() == ["Blue", "two words"]
+    client.put("/api/v1/tags", json={"IDs": ["1"]})
+    assert client.get("/api/v1/info").json()["Tags"] == {"Blue": 1, "two words": 1}
+    assert client.put("/api/v1/tags/two%20words", json={"Name": "Red"}).text == "ok"
+    found = client.get("/api/v1/search", params={"query": "tag:red"}).json()
+    assert [row["Tags"] for row in found["messages"]] == [["Blue", "Red"]]
+    assert found["tags"] == ["Blue", "Red"]
+    assert client.delete("/api/v1/tags/blue").text == "ok"
+    assert client.get("/api/v1/message/2").json()["Tags"] == ["Red"]
+    assert client.put("/api/v1/tags", json={"IDs": ["1"], "Tags": ["<b>"]}).status_code == 400
+    assert client.put("/api/v1/tags/Red", json={"Name": ""}).status_code == 400
+    assert client.put("/api/v1/tags", content=b"{").status_code == 400
+    assert client.get("/api/v1/tags").json() == ["Red"]
+
+
+def test_tags_come_with_a_message() -> None:
+    """X-Tags, a plus-address and the request that sends give tags."""
+    server = quiet_server()
+    add(server, b"X-Tags: one, two,\n three\n\nX-Tags: body\n", "ann+shop@example.com")
+    client = page_client(server)
+    sending = {"From": {"Email": "a@example.com"}, "Bcc": ["b@example.com"], "Tags": ["sent"]}
+    assert client.post("/api/v1/send", json=sending).status_code == 200
+    assert client.post("/api/v1/send", json=sending | {"Tags": ["?"]}).status_code == 400
+    tags = [row["Tags"] for row in client.get("/api/v1/messages").json()["messages"]]
+    assert tags == [["sent"], ["one", "shop", "three", "two"]]
+
+
+def test_chaos_is_faults_of_smtp(server: DeveloperServer) -> None:
+    """Triggers become rules, other faults stay, and a trigger of 0 percent has no rule."""
+    client = page_client(server)
+    server.faults.set(["smtp-slow"])
+    usual = {
+        "Sender": {"ErrorCode": 451, "Probability": 0},
+        "Recipient": {"ErrorCode": 451, "Probability": 0},
+        "Authentication": {"ErrorCode": 535, "Probability": 0},
+    }
+    assert client.get("/api/v1/chaos").json() == usual
+    wanted = {"Sender": {"ErrorCode": 421, "Probability": 100}, "Recipient": {"Probability": 30}}
+    found = client.put("/api/v1/chaos", json=wanted).json()
+    assert found == usual | {
+        "Sender": {"ErrorCode": 421, "Probability": 100},
+        "Recipient": {"ErrorCode": 451, "Probability": 30},
+    }
+    assert server.faults.on == [
+        "smtp-slow", "MAIL~100%: 421 Chaos sender error", "RCPT~30%: 451 Chaos recipient error"
+    ]  # fmt: skip
+    for wrong in ({"ErrorCode": 399}, {"ErrorCode": 600}, {"Probability": 101}):
+        bad = {"Sender": {"ErrorCode": 451, "Probability": 1} | wrong}
+        assert client.put("/api/v1/chaos", json=bad).status_code == 400
+    assert client.put("/api/v1/chaos", json={}).json() == usual
+    assert server.faults.on == ["smtp-slow"]
+
+
+def test_the_websocket_tells_what_happens(server: DeveloperServer) -> None:
+    """New, changed and removed messages come as Mailpit's events, and the counts after them."""
+    client = page_client(server)
+    with client.websocket_connect(EVENTS) as socket:
+        server.mailboxes.tag([2], ["Blue"])
+        assert socket.receive_json() == {"Type": "update", "Data": {"ID": "2", "Tags": ["Blue"]}}
+        client.get("/api/v1/message/2")
+        add(server, b"Subject: third\n\nhi\n")
+        server.mailboxes.remove([1])
+        kinds, last = {}, ""
+        while "delete" not in kinds or last != "stats":  # counts may come between, too
+            event = socket.receive_json()
+            last = event["Type"]
+            kinds[last] = event["Data"]
+        assert kinds["update"] == {"ID": "2", "Read": True}
+        assert kinds["new"]["Subject"] == "third"
+        assert kinds["delete"] == {"ID": "1"}
+        assert (kinds["stats"]["Total"], kinds["stats"]["Unread"]) == (2, 1)
+        server.feed.publish("stopped")
+        assert socket.receive()["type"] == "websocket.close"
+
+
+def test_readers_of_the_websocket_are_bounded(server: DeveloperServer) -> None:
+    """One reader too many gets code 1013, and a reader that leaves frees its place."""
+    client = page_client(server)
+    page = client.app.state.page  # type: ignore[attr-defined]  # of Starlette
+    page.readers = web_page.MOST_READERS
+    with client.websocket_connect(EVENTS) as socket:
+        assert socket.receive() == {"type": "websocket.close", "code": 1013, "reason": ""}
+    page.readers = 0
+    with client.websocket_connect(EVENTS):
+        pass
+    assert page.readers == 0

@@ -8,10 +8,11 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
+from starlette.websockets import WebSocketDisconnect
 
 from restante.protocol.secret import Secret
 from restante.web.security import Guard, GuardMiddleware
-from support.page_client import TOKEN, add, page_client, quiet_server
+from support.page_client import EVENTS, TOKEN, add, page_client, quiet_server
 
 BROWSER = {"Origin": "http://127.0.0.1:8025", "Sec-Fetch-Site": "same-origin"}
 
@@ -170,3 +171,29 @@ def test_wrong_passwords_take_turns() -> None:
 
 async def _nothing() -> MutableMapping[str, Any]:
     return {"type": "http.request"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "http://127.0.0.1:8025", "Sec-Fetch-Site": "cross-site"},
+        {"Host": "evil.example"},
+    ],
+)
+def test_another_site_opens_no_websocket(headers: dict[str, str]) -> None:
+    """A page of another site cannot follow what happens, whatever the browser allows it."""
+    with pytest.raises(WebSocketDisconnect):
+        with page_client().websocket_connect(EVENTS, headers=headers):
+            pass
+
+
+def test_a_websocket_needs_the_password() -> None:
+    """With a password, a websocket needs it too, and a wrong one waits as elsewhere."""
+    client = page_client(password="secret")
+    for headers in ({}, {"Authorization": "Basic Ondyb25n"}):
+        with pytest.raises(WebSocketDisconnect):
+            with client.websocket_connect(EVENTS, headers=headers):
+                pass
+    with client.websocket_connect(EVENTS, headers={"Authorization": "Basic OnNlY3JldA=="}):
+        pass

@@ -11,7 +11,8 @@ address may exist, and `accounts` the users. `sessions` keeps what clients and s
 `pop3_recorder` and `smtp_recorder` write it, from the conversation itself, with no I/O, so that
 they know what is secret; `secrets` stars it. `pop3_connection` and `smtp_connection` are the
 connections, `smtp_verbs` adds AUTH and STARTTLS to the SMTP of `restante.delivery`, `faults`
-has the faults that are on, and `hiding` hides capabilities. `server` puts all of it together.
+has the faults that are on, `tags` the tags of messages, and `hiding` hides capabilities. `server`
+puts all of it together.
 
 Always: a secret is starred before it is stored. What is kept is bounded in sum. Nothing of
 `pop3 serve` imports this package, and no configuration file can switch it on.

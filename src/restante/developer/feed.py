@@ -34,13 +34,15 @@ class FeedEvent:
             "fetched"    a session retrieved a message: `id`, `mailbox`, `session`
             "marked"     a mark was set or taken away: `id`, `mailbox`, `session`, `marked`
             "removed"    a message was removed: `id`, `mailbox`, `session`
+            "tagged"     the tags of a message changed: `id`, `mailbox`, `tags`
+            "read"       a message was opened on the page, or marked: `id`, `mailbox`, `read`
             "session"    a session began, ended, or changed its state: `number`
             "line"       a line of a conversation: `session`, `number`, `time`, `sender`, `text`,
                          `mail`
             "faults"     faults were switched on or off: `on`
             "stopped"    the page of the server stops
-        data: texts, numbers, booleans and None; `id` is the number of a message, `session` the
-            number of a session, or None for none.
+        data: texts, tuples of them, numbers, booleans and None; `id` is the number of a message,
+            `session` the number of a session, or None for none.
     """
 
     id: int

@@ -14,13 +14,14 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from restante.developer.tags import clean_tags, tags_of
 from restante.protocol.server.maildrop import MessageList
 from restante.protocol.stuffing import size_on_wire
 from restante.protocol.unique_id import is_valid_uid
 from restante.storage.interfaces import BusyError, FullError, MessageGoneError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from restante.developer.feed import EventFeed
     from restante.developer.kept_mail import KeptMail
@@ -49,6 +50,7 @@ class DeveloperMail:
         removed: seconds since 1970, or None while it is there.
         removed_by: the number of the session that removed it, or None.
         shown: what that session got for it, where a fault changed it, else None.
+        tags: see `restante.developer.tags`.
     """
 
     id: int
@@ -63,6 +65,7 @@ class DeveloperMail:
     removed: float | None = None
     removed_by: int | None = None
     shown: bytes | None = field(default=None, repr=False)
+    tags: tuple[str, ...] = ()
 
 
 class Mailboxes:
@@ -130,8 +133,9 @@ class Mailboxes:
             if not is_valid_uid(uid) or uid in box.mail:
                 raise ValueError(f"the unique-id {uid!r} is in use, or not valid")
             mail = DeveloperMail(
-                number, uid, box.name, message, self._clock(), sender, delivered_by=session
-            )
+                number, uid, box.name, message, self._clock(), sender, delivered_by=session,
+                tags=tags_of(box.name, message),
+            )  # fmt: skip
             if self._kept:
                 self._kept.keep(box.name, uid, message)
             self._put(box, mail)
@@ -146,7 +150,10 @@ class Mailboxes:
                 self._check_room(len(octets))
                 box = self._box(mailbox)
                 if is_valid_uid(uid) and uid not in box.mail:
-                    mail = DeveloperMail(next(self._numbers), uid, box.name, octets, received)
+                    mail = DeveloperMail(
+                        next(self._numbers), uid, box.name, octets, received,
+                        tags=tags_of(box.name, octets),
+                    )  # fmt: skip
                     self._put(box, mail)
 
     def mail(self, mailbox: str | None = None) -> list[DeveloperMail]:
@@ -179,6 +186,30 @@ class Mailboxes:
             for mail in found:
                 self.discard(self._boxes[mail.mailbox], mail.uid)
             return len(found)
+
+    def tags(self) -> list[str]:
+        """Return all tags, sorted."""
+        return sorted({tag for mail in self.mail() for tag in mail.tags}, key=str.lower)
+
+    def tag(self, numbers: Collection[int], tags: Iterable[str]) -> None:
+        """Give the messages with these ids these tags and no others. Raises ValueError."""
+        clean = clean_tags(tags)
+        with self._feed.lock:
+            for mail in self.mail():
+                if mail.id in numbers:
+                    self._tag(mail, clean)
+
+    def rename_tag(self, tag: str, names: Iterable[str]) -> None:
+        """Replace a tag, in any case of letters, on all messages by others, or by none.
+
+        Raises ValueError.
+        """
+        clean = clean_tags(names)
+        with self._feed.lock:
+            for mail in self.mail():
+                kept = [one for one in mail.tags if one.lower() != tag.lower()]
+                if len(kept) < len(mail.tags):
+                    self._tag(mail, clean_tags((*clean, *kept)))
 
     def names(self) -> list[str]:
         """Return the names of all mailboxes, sorted."""
@@ -264,6 +295,10 @@ class Mailboxes:
     def _new_uid(self, number: int) -> str:
         """Return a unique-id, with a time if it is kept: the numbers begin again at each start."""
         return f"{self._clock():.6f}-{number}" if self._kept else f"memory-{number}"
+
+    def _tag(self, mail: DeveloperMail, tags: tuple[str, ...]) -> None:
+        self._boxes[mail.mailbox].mail[mail.uid] = dataclasses.replace(mail, tags=tags)
+        self._feed.publish("tagged", id=mail.id, mailbox=mail.mailbox, tags=tags)
 
     def _put(self, box: DeveloperMailbox, mail: DeveloperMail) -> None:
         box.mail[mail.uid] = mail

@@ -36,6 +36,7 @@ class MessageRow(Struct, rename={"sender": "from"}):
     subject: str
     date: Annotated[str | None, Meta(description="Date, in ISO 8601.")]
     attachments: Annotated[int, Meta(description="The number of attachments.")]
+    tags: list[str]
     delivered_by: Annotated[int | None, Meta(description="The SMTP session that delivered it.")]
     fetched_by: Annotated[list[int], Meta(description="The POP3 sessions that retrieved it.")]
     marked_by: Annotated[
@@ -217,6 +218,7 @@ def _row(view: MessageView) -> dict[str, Any]:
         "subject": view.subject,
         "date": view.date.isoformat() if view.date else None,
         "attachments": len(view.attachments),
+        "tags": list(mail.tags),
         "delivered_by": mail.delivered_by,
         "fetched_by": list(mail.fetched_by),
         "marked_by": mail.marked_by,

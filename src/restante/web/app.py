@@ -9,10 +9,10 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from restante.web import api, mailpit, page_routes
+from restante.web import api, mailpit, mailpit_events, page_routes
 from restante.web.api_types import ErrorAnswer
 from restante.web.openapi import describe
 from restante.web.page import Page, answer
@@ -38,6 +38,7 @@ def create_app(server: DeveloperServer, addresses: ServerAddresses, guard: Guard
         Route("/messages/{id}/pictures/{number}", page_routes.show_picture),
         Route("/openapi.json", _show_openapi),
         *(Route(row.path, row.handler, methods=[row.method]) for row in ENDPOINTS),
+        WebSocketRoute("/api/events", mailpit_events.follow),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     made = Starlette(

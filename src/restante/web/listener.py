@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator
 
     import uvicorn
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 BACKLOG = 128  # connections that the kernel holds until they are accepted
 MOST_REQUESTS = 200  # at once, readers of events counted; more get 503
+MOST_OF_A_CLIENT = 16 * 1024  # octets of a message in a websocket, which is not read
 STOP_PATIENCE = 1  # seconds for answers under way, when the page stops
 
 
@@ -43,7 +45,8 @@ def create_server(
         create_app(server, addresses, guard),
         loop="asyncio",
         http="h11",
-        ws="none",
+        ws=cast("type[asyncio.Protocol]", _open_websocket),
+        ws_max_size=MOST_OF_A_CLIENT,
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -53,6 +56,13 @@ def create_server(
         timeout_graceful_shutdown=STOP_PATIENCE,
     )
     return uvicorn.Server(config)
+
+
+def _open_websocket(*parts: Any, **more: Any) -> asyncio.Protocol:
+    """Return the protocol of a websocket, which is loaded when the first one is opened."""
+    from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
+
+    return WSProtocol(*parts, **more)
 
 
 @contextlib.contextmanager

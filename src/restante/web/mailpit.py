@@ -1,11 +1,12 @@
 """The part of Mailpit's API, version 1, that its client libraries use: same paths, same JSON.
 
 https://mailpit.axllent.org/docs/api-v1/ describes it. Messages of all mailboxes are in one list, as
-there. What Restante does not have answers 404: checks of HTML and links, tags, chaos and relays.
+there. What Restante does not have answers 404: checks of HTML and links, thumbnails and relays.
 """
 
 from __future__ import annotations
 
+import collections
 import hashlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -15,28 +16,24 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from restante import __version__
 from restante.web import api
+from restante.web import mailpit_tags as tags
 from restante.web.api_types import moment
 from restante.web.html_document import POLICY
+from restante.web.mailpit_rows import first_field, message_summary, recipients_of, sender_of
 from restante.web.mailpit_send import MailpitSending, MailpitSent, send_message
-from restante.web.mailpit_types import (
-    MailpitAddress,
-    MailpitChoice,
-    MailpitList,
-    MailpitMessage,
-    MailpitPart,
-    MailpitRow,
-)
+from restante.web.mailpit_tags import MailpitChaos, MailpitTagging, MailpitTagName
+from restante.web.mailpit_types import MailpitChoice, MailpitList, MailpitMessage, MailpitPart
 from restante.web.openapi import Endpoint, Parameter
 from restante.web.page import answer, is_numeral, number_of, page_of, read_body
 from restante.web.security import RefusedRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
 
     from restante.developer.mailboxes import DeveloperMail
-    from restante.mail.addresses import Mailbox
     from restante.web.message_view import MessageView, PartRow
-    from restante.web.page import Page
 
 LATEST = "latest"  # in place of an id
 
@@ -54,8 +51,8 @@ async def search_messages(request: Request) -> Response:
 async def mark_messages(request: Request) -> Response:
     """Mark messages as read or unread; all, if the request names none."""
     page, choice = page_of(request), await _choice(request)
-    ids = _numbers(choice.IDs) or {mail.id for mail in page.find(choice.Search)}
-    page.read = page.read | ids if choice.Read else page.read - ids
+    ids, found = _numbers(choice.IDs), page.find(choice.Search)
+    page.mark((mail for mail in found if not ids or mail.id in ids), is_read=choice.Read)
     return PlainTextResponse("ok")
 
 
@@ -81,15 +78,15 @@ async def show_message(request: Request) -> Response:
     return answer(
         MailpitMessage(
             ID=str(view.mail.id),
-            MessageID=_first(view, "Message-ID").strip("<>"),
+            MessageID=first_field(view, "Message-ID").strip("<>"),
             Read=True,
-            From=_sender(view),
-            **_recipients(view),
-            ReturnPath=_first(view, "Return-Path").strip("<>"),
+            From=sender_of(view),
+            **recipients_of(view),
+            ReturnPath=first_field(view, "Return-Path").strip("<>"),
             Subject=view.subject,
             ListUnsubscribe=_list_unsubscribe(view),
             Date=view.date.isoformat() if view.date else moment(view.mail.received),
-            Tags=[],
+            Tags=list(view.mail.tags),
             Username="",
             Text=view.text,
             HTML=view.html,
@@ -143,7 +140,7 @@ async def show_info(request: Request) -> Response:
             "DatabaseSize": sum(len(mail.octets) for mail in found),
             "Messages": len(found),
             "Unread": sum(not page.is_read(mail) for mail in found),
-            "Tags": {},
+            "Tags": collections.Counter(tag for mail in found for tag in mail.tags),
             "RuntimeStats": {},
         }
     )
@@ -157,15 +154,10 @@ async def show_options(request: Request) -> Response:  # noqa: ARG001  # the sam
             "Label": "Restante",
             "MessageRelay": relay,
             "SpamAssassin": False,
-            "ChaosEnabled": False,
+            "ChaosEnabled": True,
             "DuplicatesIgnored": False,
         }
     )
-
-
-async def show_tags(request: Request) -> Response:  # noqa: ARG001  # there are none
-    """Answer with the tags, of which there are none."""
-    return answer([])
 
 
 async def report_ready(request: Request) -> Response:  # noqa: ARG001  # the same for all
@@ -187,26 +179,9 @@ def _list(request: Request, found: list[DeveloperMail]) -> Response:
             messages_count=len(found),
             messages_unread=sum(not page.is_read(mail) for mail in found),
             start=start,
-            tags=[],
-            messages=[_row(page, page.cache.view(mail)) for mail in shown],
+            tags=page.server.mailboxes.tags(),
+            messages=[message_summary(page, page.cache.view(mail)) for mail in shown],
         )
-    )
-
-
-def _row(page: Page, view: MessageView) -> MailpitRow:
-    return MailpitRow(
-        ID=str(view.mail.id),
-        MessageID=_first(view, "Message-ID").strip("<>"),
-        Read=page.is_read(view.mail),
-        From=_sender(view),
-        **_recipients(view),
-        Subject=view.subject,
-        Created=moment(view.mail.received),
-        Username="",
-        Tags=[],
-        Size=view.size,
-        Attachments=len(view.attachments),
-        Snippet=view.snippet,
     )
 
 
@@ -224,28 +199,11 @@ def _part(view: MessageView, row: PartRow) -> MailpitPart:
     )
 
 
-def _recipients(view: MessageView) -> dict[str, list[MailpitAddress]]:
-    names = {"To": "To", "Cc": "Cc", "Bcc": "Bcc", "ReplyTo": "Reply-To"}
-    return {key: _addresses(view.mailboxes(name)) for key, name in names.items()}
-
-
-def _sender(view: MessageView) -> MailpitAddress | None:
-    return next(iter(_addresses(view.mailboxes("From"))), None)
-
-
-def _addresses(found: list[Mailbox]) -> list[MailpitAddress]:
-    return [MailpitAddress(one.name, one.address) for one in found]
-
-
 def _list_unsubscribe(view: MessageView) -> dict[str, Any]:
-    header = _first(view, "List-Unsubscribe")
+    header = first_field(view, "List-Unsubscribe")
     links = [part.strip(" <>") for part in header.split(",") if part.strip()]
-    post = _first(view, "List-Unsubscribe-Post")
+    post = first_field(view, "List-Unsubscribe-Post")
     return {"Header": header, "Links": links, "Errors": "", "HeaderPost": post}
-
-
-def _first(view: MessageView, name: str) -> str:
-    return next((text for field, text in view.fields if field.lower() == name.lower()), "")
 
 
 def _canonical(name: str) -> str:
@@ -301,6 +259,7 @@ _PARAMETERS = {
     "limit": Parameter("limit", "The most messages of the answer: 50, at most 500.", "integer"),
 }
 _MESSAGE = "/api/v1/message/{id}"
+_TAGS, _CHAOS = "/api/v1/tags", "/api/v1/chaos"
 _OCTETS = "application/octet-stream"
 _ROWS: tuple[tuple[str, str, str, Any, Any, str], ...] = (
     ("GET", "/api/v1/messages", "List messages.", list_messages, MailpitList, "start limit"),
@@ -315,13 +274,25 @@ _ROWS: tuple[tuple[str, str, str, Any, Any, str], ...] = (
     ("GET", f"{_MESSAGE}/part/{{part}}", "Download a part.", show_part, _OCTETS, ""),
     ("GET", "/api/v1/info", "Show version and counts.", show_info, dict[str, Any], ""),
     ("GET", "/api/v1/webui", "Show the options.", show_options, dict[str, Any], ""),
-    ("GET", "/api/v1/tags", "List the tags: none.", show_tags, list[str], ""),
+    ("GET", _TAGS, "List the tags.", tags.list_tags, list[str], ""),
+    ("PUT", _TAGS, "Give messages tags.", tags.set_tags, "text/plain", ""),
+    ("PUT", f"{_TAGS}/{{tag}}", "Rename a tag.", tags.rename_tag, "text/plain", ""),
+    ("DELETE", f"{_TAGS}/{{tag}}", "Remove a tag.", tags.remove_tag, "text/plain", ""),
+    ("GET", _CHAOS, "Show the errors by chance.", tags.show_chaos, MailpitChaos, ""),
+    ("PUT", _CHAOS, "Set the errors by chance.", tags.set_chaos, MailpitChaos, ""),
     ("GET", "/view/{id}.html", "Show the HTML.", show_html, "text/html", ""),
     ("GET", "/view/{id}.txt", "Show the text.", show_text, "text/plain", ""),
     ("GET", "/livez", "Report that the server runs.", report_ready, "text/plain", ""),
     ("GET", "/readyz", "Report that the server is ready.", report_ready, "text/plain", ""),
 )  # fmt: skip
-_BODIES = {"POST": MailpitSending, "PUT": MailpitChoice, "DELETE": MailpitChoice}
+_BODIES: dict[Callable[..., Any], Any] = {
+    mark_messages: MailpitChoice,
+    remove_messages: MailpitChoice,
+    send_message: MailpitSending,
+    tags.set_tags: MailpitTagging,
+    tags.rename_tag: MailpitTagName,
+    tags.set_chaos: MailpitChaos,
+}
 
 ENDPOINTS = tuple(
     Endpoint(
@@ -331,7 +302,7 @@ ENDPOINTS = tuple(
         handler,
         {200: ("As Mailpit answers.", kind)},
         [_PARAMETERS[name] for name in names.split()],
-        None if names else _BODIES.get(method),
+        _BODIES.get(handler),
         group="Mailpit's API",
     )
     for method, path, summary, handler, kind, names in _ROWS

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from restante.developer.tags import clean_tags
 from restante.storage.interfaces import FullError
 from restante.web.page import answer, page_of, read_body
 from restante.web.security import RefusedRequest
@@ -51,6 +52,7 @@ class MailpitSending(Struct):
     HTML: str = ""
     Attachments: list[MailpitFile] = []
     Headers: dict[str, str] = {}
+    Tags: list[str] = []
 
 
 class MailpitSent(Struct):
@@ -71,7 +73,12 @@ async def send_message(request: Request) -> Response:
         raise RefusedRequest(400, "no recipient: name one in To, Cc or Bcc")
     boxes = page_of(request).server.mailboxes
     try:
+        clean_tags(sending.Tags)
         stored = [boxes.add(one, octets, sender=sending.From.Email) for one in recipients]
+        if sending.Tags:
+            boxes.tag({mail.id for mail in stored}, sending.Tags)
+    except ValueError as error:
+        raise RefusedRequest(400, str(error)) from None
     except FullError as error:
         raise RefusedRequest(507, str(error)) from None
     return answer(MailpitSent(str(stored[0].id)))

@@ -48,6 +48,8 @@ EVENTS = {
     "fetched": "A session retrieved a message: `id`, `mailbox`, `session`.",
     "marked": "A mark was set or taken away: `id`, `mailbox`, `session`, `marked`.",
     "removed": "A message was removed: `id`, `mailbox`, `session`.",
+    "tagged": "The tags of a message changed: `id`, `mailbox`, `tags`.",
+    "read": "A message was opened on the page, or marked: `id`, `mailbox`, `read`.",
     "session": "A session began, ended, or changed its state: `number`.",
     "line": "A line of a conversation: `session` and the fields of `SessionLine`.",
     "faults": "Faults were switched on or off: `on`.",

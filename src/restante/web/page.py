@@ -14,9 +14,9 @@ from restante.web.message_view import ViewCache
 from restante.web.security import RefusedRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from starlette.requests import Request
+    from starlette.requests import HTTPConnection, Request
 
     from restante.developer.feed import FeedReader
     from restante.developer.mailboxes import DeveloperMail
@@ -78,8 +78,15 @@ class Page:
             mail = next((one for one in every if one.uid == identifier), None)
         if mail is None:
             raise RefusedRequest(404, f"no message has the id {identifier!r}")
-        self.read.add(mail.id)
+        self.mark([mail], is_read=True)
         return self.cache.view(mail)
+
+    def mark(self, mails: Iterable[DeveloperMail], *, is_read: bool) -> None:
+        """Mark messages as read, or as not read."""
+        for mail in mails:
+            if self.is_read(mail) != is_read:
+                (self.read.add if is_read else self.read.discard)(mail.id)
+                self.server.feed.publish("read", id=mail.id, mailbox=mail.mailbox, read=is_read)
 
     def is_read(self, mail: DeveloperMail) -> bool:
         """Return whether a message was opened."""
@@ -101,7 +108,7 @@ class Page:
             self.readers -= 1
 
 
-def page_of(request: Request) -> Page:
+def page_of(request: HTTPConnection) -> Page:
     """Return the state that the routes of an application share."""
     page = request.app.state.page
     assert isinstance(page, Page)

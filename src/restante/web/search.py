@@ -42,6 +42,7 @@ FIELDS: dict[str, Callable[[MessageView, str], bool]] = {
     "subject": lambda view, word: word in view.search_text("Subject"),
     "message-id": lambda view, word: word.strip("<>") in view.search_text("Message-ID"),
     "mailbox": lambda view, word: word == view.mail.mailbox.lower(),
+    "tag": lambda view, word: word in map(str.lower, view.mail.tags),
     "id": lambda view, word: word in (str(view.mail.id), view.mail.uid.lower()),
     "body": lambda view, word: word in view.text.lower() or word in view.html.lower(),
     "has": _has,

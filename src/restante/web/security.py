@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 TOKEN_HEADER = "X-Restante-Token"  # noqa: S105  # a name
 LOCAL_NAMES = frozenset(("127.0.0.1", "localhost", "[::1]"))
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+POLICY_VIOLATION = 1008  # the code that closes a websocket: RFC 6455 section 7.4.1
 OWN_SITES = ("same-origin", "none")  # "none" is a person's own doing, such as a typed address
 
 PAGE_POLICY = (
@@ -110,6 +111,9 @@ class GuardMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if scope["type"] == "websocket":
+            await self._serve_websocket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -126,14 +130,29 @@ class GuardMiddleware:
         except RefusedRequest as refusal:
             response = PlainTextResponse(f"{refusal}\n", refusal.status)
             if refusal.status == 401:
-                if "authorization" in Headers(scope=scope):
-                    async with self.guard.turn:
-                        await asyncio.sleep(self.guard.pause)
+                await self._slow_down(scope)
                 response.headers["WWW-Authenticate"] = 'Basic realm="Restante", charset="UTF-8"'
             await response(scope, receive, send_with_headers)
             return
         path = "/" + scope["path"].lstrip("/")  # clients of Mailpit ask for //view/1.html
         await self.app({**scope, "path": path}, receive, send_with_headers)
+
+    async def _serve_websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a websocket, which only our page and other programs may open."""
+        try:
+            self.guard.check("GET", Headers(scope=scope))
+        except RefusedRequest as refusal:
+            if refusal.status == 401:
+                await self._slow_down(scope)
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
+            return
+        await self.app(scope, receive, send)
+
+    async def _slow_down(self, scope: Scope) -> None:
+        """Wait before the answer to a wrong password, in turn."""
+        if "authorization" in Headers(scope=scope):
+            async with self.guard.turn:
+                await asyncio.sleep(self.guard.pause)
 
 
 def _name_of(host: str) -> str:

@@ -101,7 +101,7 @@ def test_a_refused_recipient_gets_nothing(server: DeveloperServer) -> None:
 
 
 def test_a_refused_sender_may_try_again(server: DeveloperServer) -> None:
-    """A refused MAIL begins no transaction, and a refused login is none."""
+    """A refused MAIL begins no transaction, and a refused login may be tried again."""
     server.faults.set(["MAIL#1: 451 later", "smtp AUTH#1: 535 no"])
     with smtplib.SMTP(server.host, server.smtp_port or 0, timeout=20) as client:
         client.ehlo()

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from restante.misbehave.conversation import Conversation
 
 MESSAGE, CHALLENGE = "MESSAGE", "CHALLENGE"
-"""In place of a verb: what the reply behind the dot answers, and a line of the server in AUTH.
+"""In place of a verb: what the reply after the dot answers, and a line of the server in AUTH.
 
 The argument of MESSAGE is its octets.
 """
@@ -57,7 +57,7 @@ class SavedState(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StartSmtpTls(Need[None]):
-    """TLS from here on. What the client sent in clear behind STARTTLS is thrown away."""
+    """TLS from here on. What the client sent in clear after STARTTLS is thrown away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _ask(
     said: bytes,
     session: int,
 ) -> Answer:
-    """Return a reply, and what the session waits for behind it."""
+    """Return a reply, and what the session waits for then."""
     if command is DROPPED:
         said = b""
     elif said.startswith(b"334") and isinstance(step, ReadCommand):

@@ -6,7 +6,7 @@
     MAIL~30%: 451 by chance             three of ten
     EHLO: without STARTTLS              no line that begins so
     EHLO: with SIZE 1000                a line, in place of one with the same first word
-    DATA: close at 100%                 behind the reply
+    DATA: close at 100%                 after the reply
     smtp greeting: 421 busy             the first line of all; 421 hangs up, too
     smtp AUTH: 535 wrong password       the last reply to AUTH
     smtp challenge: silence             the server's lines within AUTH

@@ -103,7 +103,7 @@ function follow() {
     connection("lost", "not connected");
     if (events.readyState === EventSource.CLOSED) setTimeout(follow, 3000);
   };
-  for (const kind of ["delivered", "fetched", "marked", "removed", "session", "faults"]) {
+  for (const kind of ["delivered", "fetched", "marked", "removed", "tagged", "session", "faults"]) {
     events.addEventListener(kind, refresh);
   }
   events.addEventListener("delivered", (event) => {

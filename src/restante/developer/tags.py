@@ -1,0 +1,45 @@
+"""Tags of messages: given by a header, a plus-address or the API, as in Mailpit."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LONGEST = 100  # characters of a tag
+MOST = 50  # of a message
+
+_VALID = re.compile(rf"[A-Za-z0-9._ -]{{1,{LONGEST}}}")
+_X_TAGS = re.compile(rb"^X-Tags:((?:.|\r?\n[ \t])*)", re.IGNORECASE | re.MULTILINE)
+
+
+def clean_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return tags in order, each once in any case of letters, without blanks around them.
+
+    Raises ValueError: one has other characters than letters, digits, ".", "_", "-" and blanks, or
+    there are too many.
+    """
+    found: dict[str, str] = {}
+    for tag in (" ".join(each.split()) for each in tags):
+        if not _VALID.fullmatch(tag):
+            raise ValueError(
+                f"invalid tag {tag[:LONGEST]!r}; use 1 to {LONGEST} letters, digits, '.', '_', '-' "
+                "and blanks"
+            )
+        found.setdefault(tag.lower(), tag)
+    if len(found) > MOST:
+        raise ValueError(f"a message has at most {MOST} tags")
+    return tuple(found[name] for name in sorted(found))
+
+
+def tags_of(mailbox: str, octets: bytes) -> tuple[str, ...]:
+    """Return the tags that a message has when it comes: of X-Tags, and of ann+TAG@example.com."""
+    local = mailbox.rpartition("@")[0]
+    wanted = local.split("+")[1:]
+    end = re.search(rb"\r?\n\r?\n", octets)
+    if header := _X_TAGS.search(octets, 0, end.start() if end else len(octets)):
+        wanted += header[1].decode(errors="replace").split(",")
+    tags = (" ".join(each.split()) for each in wanted[:MOST])
+    return clean_tags(tag for tag in tags if _VALID.fullmatch(tag))
