@@ -27,6 +27,18 @@ if TYPE_CHECKING:
 ESCAPES = b"\x1b[2J\x1b]0;owned\x07"
 ALL_BUT_EMPTY = GoodClient("keeps message 2; message 1 is empty", frozenset({2}), may_keep=True)
 
+FIRST_OR_RESET = replace(
+    FIRST,
+    sentence="keeps message 1, and reports an error; with commands sent ahead, a reset may lose it",
+)
+UNSEEN = replace(
+    ALL_OR_NONE,
+    sentence="cannot see it by RETR alone: sizes and TOP may show that message 2 is another one",
+)
+BY_SIZE = replace(
+    ALL_OR_NONE, sentence="sees it by the size in LIST alone; keeps no part as a whole"
+)
+
 HEADER_LINE = b"X-Filling: " + b"x" * 50 + b"\r\n"
 
 
@@ -114,7 +126,7 @@ MESSAGES = (
           "RETR: reset at 50%", "msg-truncated"),
     _retr("retr-cut-2", "hangs up within the second message", FIRST,
           "RETR#2: close at 50%", "msg-truncated"),
-    _retr("retr-closed-after", "hangs up behind the first message", FIRST,
+    _retr("retr-closed-after", "hangs up behind the first message", FIRST_OR_RESET,
           "RETR#1: close at 100%", "msg-truncated conn-lost"),
     _retr("retr-stall", "falls silent within a message", NOTHING,
           "RETR: silence at 50%", "stalled"),
@@ -173,9 +185,9 @@ MESSAGES = (
     _retr("retr-short-then-err", "ends a message at its half, and then says -ERR", ALL_OR_NONE,
           (after("RETR", b"-ERR line too long\r\n"), body("RETR", _half)),
           "desync list-size", "Inbucket's source, e56c6d5"),
-    _retr("retr-short", "ends a message at its half with a dot", ALL_OR_NONE,
+    _retr("retr-short", "ends a message at its half with a dot", BY_SIZE,
           body("RETR", _half), "list-size"),
-    _retr("retr-same", "sends message 1 for each number", ALL_OR_NONE,
+    _retr("retr-same", "sends message 1 for each number", UNSEEN,
           hear(_first_message)),
     row("retr-many-newlines", "adds an empty line to each message", ALL,
         body("RETR", lambda octets: octets + b"\r\n"), "list-size",
