@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import poplib
 import socket
 import ssl
 
@@ -174,3 +175,13 @@ def test_maildrops_are_counted() -> None:
         return errors
 
     assert asyncio.run(open_all()) == ["joe+empty: a server has at most 2 maildrops"]
+
+
+def test_tls_begins_after_a_late_reply() -> None:
+    """A fault of time delays the reply to STLS, and leaves TLS as it is."""
+    with serving(find("*: wait 1ms"), tls=True) as server:
+        client = poplib.POP3("localhost", server.port, timeout=20)
+        client.stls(ssl.create_default_context(cafile=server.authority))
+        client.user(USER)
+        assert client.pass_(PASSWORD).startswith(b"+OK")
+        client.quit()

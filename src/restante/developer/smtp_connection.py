@@ -64,6 +64,10 @@ class DeveloperSmtpConnection(DeliveryConnection):
         self._record = self._sharing.sessions.open("SMTP", format_host_port(*peer[:2]))
         super().connection_made(transport)
 
+    def eof_received(self) -> bool:
+        """Close; TLS has no half of a connection that could stay open."""
+        return super().eof_received() and not self._is_tls()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """End the record, and forget the client."""
         assert self._record is not None
@@ -147,8 +151,10 @@ class DeveloperSmtpConnection(DeliveryConnection):
 
     def _close(self, *, linger: bool = False) -> None:
         """Close; TLS has no half of a connection that could stay open."""
-        tls = self._transport.get_extra_info("ssl_object") is not None
-        super()._close(linger=linger and not tls)
+        super()._close(linger=linger and not self._is_tls())
+
+    def _is_tls(self) -> bool:
+        return self._transport.get_extra_info("ssl_object") is not None
 
     def _deliver(self, message: bytes) -> list[DeliveryReply]:
         """Store a message for each recipient, and return a reply for each."""

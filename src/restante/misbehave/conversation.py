@@ -274,7 +274,9 @@ def _carry_out(conversation: Conversation, step: Step) -> Generator[needs.Step, 
         return (yield step)
     reply, then = step.reply, step.then
     if isinstance(then, StartServerTls):
-        if reply.ok and reply.begins_tls and reply.ending is None and not reply.wait:
+        if reply.ok and reply.begins_tls and reply.ending is None:
+            if reply.wait:
+                yield Pause(reply.wait)
             return (yield StartServerTls(reply.octets))
         yield from send_reply(reply)
         # Nothing begins, so the session continues in clear text. Its own reply is not sent.

@@ -92,6 +92,16 @@ def test_no_tls(server: DeveloperServer, name: str) -> None:
     assert not server.sessions.all()[-1].tls
 
 
+@pytest.mark.parametrize("fault", ["smtp-drip", "smtp *: wait 1ms"])
+def test_tls_begins_after_a_slow_reply(server: DeveloperServer, fault: str) -> None:
+    """A reply to STARTTLS that is sent slowly begins TLS all the same."""
+    server.faults.set([fault])
+    with smtplib.SMTP("localhost", server.smtp_port or 0, timeout=20) as client:
+        client.starttls(context=ssl.create_default_context(cafile=server.authority))
+        client.sendmail("a@example.com", ["ann@example.com"], LETTER)
+    assert count(server) == 1
+
+
 def test_a_refused_recipient_gets_nothing(server: DeveloperServer) -> None:
     """Of two recipients, the refused one is not there when the message comes."""
     server.faults.set(["smtp-recipient-second"])

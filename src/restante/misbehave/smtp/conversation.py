@@ -9,7 +9,7 @@ There is no I/O here, and no clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from restante.delivery.protocol.needs import DeliverMessage, ReadCommand, ReceiveMessage
@@ -155,6 +155,11 @@ def _answer(step: Answer) -> Generator[bytes | Need[Any], Any, object]:
     reply, then = step.reply, step.then
     if isinstance(then, DeliverMessage):
         return (yield from _deliver(reply, then))
+    if isinstance(then, StartSmtpTls) and not _is_refusal(reply) and reply.ending is None:
+        # The last octet leaves with the need: before it the client does not begin TLS.
+        yield from _send(replace(reply, status=reply.status[:-1]))
+        yield reply.status[-1:]
+        return (yield then)
     yield from _send(reply)
     refused = Refusal("refused by a fault")
     match then:
