@@ -21,23 +21,14 @@ case "$*" in
 esac
 """
 
-ENTER = """#!/bin/sh
-echo "$2" >entered
-while [ "$1" != -- ]; do shift; done
-shift
-exec "$@"
-"""
-"""A namespace cannot be entered in a container, so the command runs here."""
-
 
 class Systemd:
     """A restart of a server, whose process is that of the test."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name, text in (("systemctl", SYSTEMCTL), ("nsenter", ENTER)):
-            (folder / name).write_text(text)
-            (folder / name).chmod(0o755)
+        (folder / "systemctl").write_text(SYSTEMCTL)
+        (folder / "systemctl").chmod(0o755)
         self.write("pid", str(os.getpid()))
         self.write("state", "active")
         self.write("jobs", "8 restante.service restart waiting")
@@ -67,7 +58,7 @@ class Systemd:
 @pytest.fixture
 def systemd(tmp_path: Path) -> Systemd:
     need("setpriv")
-    need("xargs")
+    need("bash")
     return Systemd(tmp_path)
 
 
@@ -106,7 +97,7 @@ def test_only_the_restart_of_a_running_server_is_checked(
 
 
 def test_the_check_runs_as_the_server(systemd: Systemd) -> None:
-    """The command gets the ids, the groups and the environment of the server, in its namespace."""
+    """The command gets the ids, the groups and the environment of the server."""
     environment = {"PATH": os.environ["PATH"], "SECRET_OF_THE_SERVER": "a b\nc"}
     ids: dict[str, object] = {}
     if os.getuid() == 0:
@@ -119,13 +110,10 @@ def test_the_check_runs_as_the_server(systemd: Systemd) -> None:
     ) as server:
         try:
             systemd.write("pid", str(server.pid))
-            said = systemd.check(
-                'echo "$SECRET_OF_THE_SERVER" >&2; id -u >&2; id -g >&2; id -G >&2'
-            )
+            said = systemd.check('echo "$SECRET_OF_THE_SERVER"; id -u; id -g; id -G; exit 2')
         finally:
             server.kill()
     expected = ["65534", "65534", "65534 4242 4243"]
     assert said.splitlines()[:2] == ["a b", "c"]
-    assert systemd.read("entered") == str(server.pid)
     if ids:
-        assert said.splitlines()[2:] == expected
+        assert said.splitlines()[2:5] == expected
