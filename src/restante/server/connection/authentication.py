@@ -128,12 +128,17 @@ class ConnectionAuthenticator:
             self._waited = loop.time() - begun
             keys = await self._accounts.scram_keys(need.mechanism, need.user)
             tls, plus = self._transport.tls, need.mechanism.endswith("-PLUS")
-            announced = plus or self._transport.channel().announce_bindings
+            announced = plus or self._announces_bindings(need.mechanism)
             bindings = tls.bindings() if tls is not None and announced else {}
             self._exchange = scram.ScramServer(
                 need.mechanism, need.user, keys, need.message, bindings
             )
             return self._exchange
+
+    def _announces_bindings(self, mechanism: str) -> bool:
+        """Tell whether clients can see that a mechanism binds to TLS: RFC 5802 section 6."""
+        offered = f"{mechanism}-PLUS" in self._context.offer().mechanisms
+        return offered and self._transport.channel().announce_bindings
 
     def _complete_name(self, need: Authenticate | StartScram) -> None:
         """Give the name its domain, and note by which name guesses count.
