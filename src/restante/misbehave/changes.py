@@ -139,16 +139,16 @@ def hear(change: Callable[[bytes], bytes]) -> Alteration:
 
 def first_session(change: Alteration) -> Alteration:
     """Return a fault that only the first session of a server has."""
-    return _in_sessions(change, lambda number: number == 0)
+    return in_sessions(change, lambda number: number == 0)
 
 
 def later_sessions(change: Alteration) -> Alteration:
     """Return a fault that every session but the first one has."""
-    return _in_sessions(change, lambda number: number > 0)
+    return in_sessions(change, lambda number: number > 0)
 
 
-def _in_sessions(change: Alteration, fits: Callable[[int], bool]) -> Alteration:
-    """Return a fault of some sessions. The greeting, which has their number, stays as it is."""
+def in_sessions(change: Alteration, fits: Callable[[int], bool]) -> Alteration:
+    """Return a fault of sessions by their number, from 0. Their greetings stay as they are."""
 
     def apply(conversation: Conversation) -> Conversation:
         step = conversation.send(None)

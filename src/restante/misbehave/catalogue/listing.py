@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from restante.misbehave.catalogue.row import row
 from restante.misbehave.changes import (
+    after,
     body,
     both_forms,
     each_line,
@@ -174,6 +175,10 @@ LISTING = (
         "STAT: +OK no numbers today", "bad-reply"),
     row("stat-refused", "refuses STAT", ALL_OR_NONE,
         "STAT: -ERR no index", "refused"),
+    row("stat-no-status", "leaves +OK out in STAT", ALL_OR_NONE,
+        status("STAT", lambda reply: reply.status[4:].rstrip()), "bad-reply"),
+    row("stat-twice", "answers STAT with two lines", ALL_OR_NONE,
+        after("STAT", b"+OK 2 616\r\n"), "desync"),
     row("stat-negative", "counts -1 messages", ALL_OR_NONE,
         "STAT: +OK -1 -1", "stat-lie bad-reply"),
     row("stat-huge", "counts 99999999999999999999 messages", ALL_OR_NONE,
@@ -240,6 +245,9 @@ LISTING = (
         messages=_no_mail),
     row("empty-refused", "holds no mail, and refuses LIST and UIDL therefore", NO_MAIL,
         "LIST: -ERR no messages\nUIDL: -ERR no messages", "list-empty", messages=_no_mail),
+    row("empty-no-dot", "holds no mail, and answers LIST and UIDL without a dot", NO_MAIL,
+        "LIST: without end\nUIDL: +OK 0 messages\nUIDL: without end", "list-empty",
+        messages=_no_mail),
     row("uidl-none", "does not know UIDL", ALL,
         "CAPA: without UIDL\nUIDL: -ERR unknown command", "uidl-missing",
         "hMailServer, neomutt#1427"),

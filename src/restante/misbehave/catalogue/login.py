@@ -50,6 +50,10 @@ LOGIN = (
         "PASS: -ERR [AUTH] Your account has been locked", "auth-locked"),
     row("login-expired", "says that the password has expired", NOTHING,
         "PASS: -ERR [AUTH] password expired, change it", "auth-expired"),
+    row("login-token-only", "rejects each password, and offers XOAUTH2", NOTHING,
+        "CAPA: with SASL PLAIN XOAUTH2\n"
+        "PASS: -ERR Logon failure: unknown user name or bad password.",
+        "auth-oauth", "Microsoft 365"),
     row("login-web", "requires a login in a browser first", NOTHING,
         "PASS: -ERR [ALERT] Please log in via your web browser: https://support.example.com/78754",
         "auth-oauth", "Gmail"),

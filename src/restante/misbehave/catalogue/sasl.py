@@ -83,6 +83,15 @@ def _signature(said: bytes) -> bytes:
     return b"v=" + b"A" * 43 + b"=" if said.startswith(b"v=") else said
 
 
+def _empty_signature(said: bytes) -> bytes:
+    return b"v=" if said.startswith(b"v=") else said
+
+
+def _ok_at_once(reply: ReplyParts) -> ReplyParts:
+    """Say +OK where the salt should be."""
+    return reply if reply.status.strip() == b"+" else say(reply, b"+OK Logged in.\r\n")
+
+
 def _error(said: bytes) -> bytes:
     return b"e=invalid-proof" if said.startswith(b"v=") else said
 
@@ -129,6 +138,12 @@ SASL = (
            challenge(_signature), "auth-unproven"),
     _scram("scram-no-signature", "says +OK in SCRAM without any proof",
            in_auth(_no_signature), "auth-unproven"),
+    _scram("scram-empty-signature", "proves itself with an empty signature in SCRAM",
+           challenge(_empty_signature), "auth-unproven"),
+    _scram("scram-ok-at-once", "says +OK in SCRAM before the client has proved anything",
+           in_auth(_ok_at_once), "auth-unproven"),
+    _scram("scram-error-ok", "says an error in SCRAM's own words, and then +OK",
+           challenge(_error), "auth-unproven"),
     _scram("scram-error", "refuses the proof in SCRAM's own words",
            (_refuse_late, challenge(_error)), "auth-failed"),
     _scram("scram-iterations-huge", "demands two billion iterations in SCRAM",
