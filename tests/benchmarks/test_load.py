@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import load
@@ -12,7 +13,12 @@ from load import Result
 from servers import Running, canned, restante
 
 import mail
-from support.broken_server import CLOSE, HELLO, SECOND, Reply, broken
+from restante import testing
+from restante.misbehave.changes import body, lines
+from restante.misbehave.conversation import Alteration, Ending, ReplyParts, stop_at
+from restante.misbehave.rules import on, say
+from restante.testing import MemoryServer
+from support.faulty_server import HELLO, SECOND, faulty_server
 from support.process import serving
 from support.programs import need
 
@@ -38,6 +44,14 @@ def run(programs: Path) -> Run:
         return load.run(programs / "load", None, server, scenario, **options)
 
     return run
+
+
+@contextlib.contextmanager
+def good_server(users: int) -> Iterator[MemoryServer]:
+    with testing.serving() as server:
+        for number in range(users):
+            server.add(f"u{number}", "secret", HELLO, SECOND)
+        yield server
 
 
 def test_logins_and_drains_of_a_real_server_are_counted(tmp_path: Path, run: Run) -> None:
@@ -73,7 +87,7 @@ def test_tickets_shorten_handshakes(tmp_path: Path, run: Run) -> None:
 )
 def test_scenarios_with_a_good_server(scenario: str, run: Run) -> None:
     """Each scenario completes all its sessions with a server that makes no error."""
-    with broken() as server:
+    with good_server(users=3) as server:
         found = run(server.port, scenario, sessions=3, connections=3, users=3)
     assert (found.sessions, found.refused) == (3, 0)
 
@@ -86,53 +100,57 @@ def test_canned_server_answers_load(tmp_path: Path, programs: Path, run: Run) ->
             assert found.sessions == 8, scenario
 
 
-WRONG: dict[str, tuple[str, dict[str, Reply], str]] = {
-    "a login is refused": ("login", {"PASS": b"-ERR no\r\n"}, "refused: -ERR no"),
-    "STAT counts wrongly": ("poll", {"STAT": b"+OK 3 99\r\n"}, "another number of messages"),
-    "UIDL lists too few": ("poll", {"UIDL": b"+OK\r\n1 a\r\n.\r\n"}, "another number of messages"),
-    "UIDL is disordered": ("poll", {"UIDL": b"+OK\r\n2 a\r\n1 b\r\n.\r\n"}, "out of order"),
-    "LIST is disordered": ("drain", {"LIST": b"+OK\r\n2 9\r\n1 9\r\n.\r\n"}, "out of order"),
-    "LIST tells another size": ("drain", {"LIST": b"+OK\r\n1 9\r\n2 9\r\n.\r\n"}, "octets, not 9"),
-    "a message is cut": ("pipelined", {"RETR 2": b"+OK\r\nSubject: S\r\n.\r\n"}, "another size"),
-    "a message has a line too many": (
-        "drain",
-        {"RETR 1": b"+OK\r\n" + HELLO + b"\r\n.\r\n"},
-        "size",
-    ),
-    "a line has no CR": ("drain", {"RETR 1": b"+OK\r\nSubject: S\n.\r\n"}, "without CR"),
-    "a dot is not doubled": ("drain", {"RETR 2": b"+OK\r\n" + SECOND + b".\r\n"}, "another size"),
-    "a header is empty": ("top", {"TOP": b"+OK\r\n.\r\n"}, "TOP is empty"),
-    "a mark is refused": ("dele", {"DELE 2": b"-ERR no\r\n"}, "refused: -ERR no"),
-    "one reply is two": ("poll", {"STAT": b"+OK 2 9\r\n+OK again\r\n"}, "more than it was asked"),
-    "it hangs up": ("poll", {"UIDL": b"+OK\r\n1 a\r\n" + CLOSE}, "hung up"),
+WRONG_SIZES = "LIST: with 1 9\nLIST: with 2 9"
+
+WRONG: dict[str, tuple[str, str | Alteration, str]] = {
+    "a login is refused": ("login", "PASS: -ERR no", "refused: -ERR no"),
+    "STAT counts wrongly": ("poll", "STAT: +OK 3 99", "another number of messages"),
+    "UIDL lists too few": ("poll", "uidl-short", "another number of messages"),
+    "UIDL is disordered": ("poll", lines("UIDL", lambda found: found[::-1]), "out of order"),
+    "LIST is disordered": ("drain", "list-reversed", "out of order"),
+    "LIST tells another size": ("drain", WRONG_SIZES, "octets, not 9"),
+    "a message is cut": ("pipelined", "retr-short", "another size"),
+    "a message has a line too many": ("drain", "retr-many-newlines", "size"),
+    "a line has no CR": ("drain", "retr-lf", "without CR"),
+    "a dot is not doubled": ("drain", "retr-unstuffed", "another size"),
+    "a header is empty": ("top", body("TOP", lambda _: b""), "TOP is empty"),
+    "a mark is refused": ("dele", "DELE 2: -ERR no", "refused: -ERR no"),
+    "one reply is two": ("poll", "stat-twice", "more than it was asked"),
+    "it hangs up": ("poll", "uidl-cut", "hung up"),
 }
 
 
 @pytest.mark.parametrize("what", WRONG)
 def test_a_wrong_reply_ends_the_run_and_is_told(what: str, run: Run) -> None:
     """A wrong reply ends the run with an error."""
-    scenario, replies, told = WRONG[what]
-    with broken(replies) as server, pytest.raises(RuntimeError, match=told):
-        run(server.port, scenario, sessions=1)
+    scenario, fault, told = WRONG[what]
+    with faulty_server(fault, user="u0", password="secret") as server:
+        with pytest.raises(RuntimeError, match=told):
+            run(server.port, scenario, sessions=1)
 
 
 def test_known_wrong_sizes_can_pass(run: Run) -> None:
     """Sizes that are known to be wrong can be accepted."""
-    with broken({"LIST": b"+OK\r\n1 9\r\n2 9\r\n.\r\n"}) as server:
+    with faulty_server(WRONG_SIZES, user="u0", password="secret") as server:
         assert run(server.port, "drain", sessions=1, exact=0).sessions == 1
 
 
 def test_a_storm_counts_who_was_turned_away(run: Run) -> None:
     """A storm counts the rejected connections."""
-    replies = iter([b"-ERR full\r\n", b"+OK\r\n", CLOSE])
-    with broken({"USER": lambda _: next(replies)}) as server:
+
+    def turn_away(reply: ReplyParts) -> ReplyParts:
+        if reply.command.argument == "u0":
+            return say(reply, b"-ERR full\r\n")
+        return stop_at(reply, Ending.CLOSE, 0) if reply.command.argument == "u2" else reply
+
+    with faulty_server(on("USER", turn_away), user="u1", password="secret") as server:
         found = run(server.port, "storm", users=3, connections=3)
     assert (found.sessions, found.refused) == (1, 2)
 
 
 def test_fairness_measures_logins(run: Run) -> None:
     """The fairness scenario measures logins and not downloads."""
-    with broken() as server:
+    with good_server(users=2) as server:
         found = run(server.port, "fairness", users=2, connections=2, seconds=0.3, pause=10)
     assert found.sessions > 0
     assert found.replies > 4 * found.sessions

@@ -17,12 +17,12 @@ from restante.client import mechanisms
 from restante.client.credentials import Credentials
 from restante.client.options import Target
 from restante.client.session import ClientSession
+from restante.misbehave.changes import challenge, hear, in_auth, status
+from restante.misbehave.rules import say
 from restante.protocol.client.replies import Status
 from restante.protocol.errors import LocalError, RemoteError, SecurityError
-from support.broken_server import broken
-from support.false_scram import FalseScram
+from support.faulty_server import PASSWORD, SCRAM, faulty_server, offering
 
-CAPA = b"+OK\r\nUSER\r\nTOP\r\nUIDL\r\n.\r\n"
 GOOD = "<1896.697170952@dbc.mtview.ca.us>"
 BAD = [
     "<1896@caf\xe9.example>", "<\xff\xfe\x80@host>", "<1896.697170952>", "<@host>", "<1896@>",
@@ -31,20 +31,15 @@ BAD = [
 ]  # fmt: skip
 
 
-def url(port: int) -> str:
-    return f"pop3://ann@127.0.0.1:{port}"
-
-
 @pytest.mark.parametrize("timestamp", BAD)
 def test_timestamp_of_no_message_id(timestamp: str) -> None:
     """APOP is refused if the greeting's timestamp is not a msg-id of RFC 822 (CVE-2007-1558)."""
-    greeting = f"+OK ready {timestamp}\r\n".encode("latin-1", "replace")
-    replies = {"CAPA": CAPA, "APOP": b"+OK\r\n"}
-    with broken(replies, greeting=greeting) as server:
+    greeting = f"+OK ready {timestamp}".encode("latin-1", "replace")
+    with faulty_server(status("GREETING", greeting)) as server:
         with pytest.raises(LocalError, match="APOP: the greeting has no timestamp"):
-            blocking.connect(url(server.port), "hunter22", mechanisms=("APOP",))
-        assert not any("APOP" in line for line in server.heard)
-        with blocking.connect(url(server.port), "hunter22", mechanisms=("APOP", "USER")) as drop:
+            blocking.connect(server.url, PASSWORD, mechanisms=("APOP",))
+        assert not any("APOP" in line for line in server.commands)
+        with blocking.connect(server.url, PASSWORD, mechanisms=("APOP", "USER")) as drop:
             assert drop.session.mechanism == "USER"
     session = ClientSession(Target("host.example", 110, "none", "ann"))
     session.greeting = Status(ok=True, code="", text=timestamp)
@@ -53,24 +48,26 @@ def test_timestamp_of_no_message_id(timestamp: str) -> None:
 
 def test_timestamp_of_a_message_id() -> None:
     """A good one is answered with RFC 1939's digest."""
+    plain = base64.b64encode(b"\0ann\0tanstaaf")
+    let_in = hear(lambda line: b"AUTH PLAIN %s\r\n" % plain if line.startswith(b"APOP") else line)
     with (
-        broken({"APOP": b"+OK\r\n"}, greeting=f"+OK ready {GOOD}\r\n".encode()) as server,
-        blocking.connect(url(server.port), "tanstaaf", mechanisms=("APOP",)),
+        faulty_server(f"greeting: +OK ready {GOOD}", let_in, password="tanstaaf") as server,
+        blocking.connect(server.url, "tanstaaf", mechanisms=("APOP",)),
     ):
         digest = hashlib.md5(f"{GOOD}tanstaaf".encode()).hexdigest()
-        assert f"APOP ann {digest}" in server.heard
+        assert f"APOP ann {digest}" in server.commands
 
 
 @pytest.mark.parametrize("challenge", BAD)
 def test_challenge_of_cram_md5(challenge: str) -> None:
     """CRAM-MD5 answers a msg-id alone, as RFC 2195 has it."""
     coded = base64.b64encode(challenge.encode("latin-1", "replace"))
-    replies = {"CAPA": CAPA.replace(b"USER", b"SASL CRAM-MD5"), "AUTH": b"+ " + coded + b"\r\n"}
-    with broken(replies) as server:
+    asked = in_auth(lambda reply: say(reply, b"+ " + coded + b"\r\n"))
+    with faulty_server(asked, offering("CRAM-MD5")) as server:
         with pytest.raises(SecurityError) as caught:
-            blocking.connect(url(server.port), "hunter22", mechanisms=("CRAM-MD5",))
+            blocking.connect(server.url, PASSWORD, mechanisms=("CRAM-MD5",))
         assert caught.value.id == "auth-unproven"
-    assert server.heard[-1] in ("*", "AUTH CRAM-MD5")
+    assert server.commands[-1] in ("*", "AUTH CRAM-MD5")
 
 
 def test_good_challenge_of_cram_md5() -> None:
@@ -104,12 +101,12 @@ LIES = [
 @pytest.mark.parametrize(("what", "lie"), LIES)
 def test_first_message_of_scram(what: bytes, lie: bytes) -> None:
     """What no proof can be made of, or only in a long time, is refused before it is computed."""
-    replies = FalseScram(first=lambda said: re.sub(what, lie, said))
-    with broken(replies) as server, pytest.raises(RemoteError) as caught:
-        blocking.connect(url(server.port), "hunter22")
+    first = challenge(lambda said: re.sub(what, lie, said) if said.startswith(b"r=") else said)
+    with faulty_server(first, SCRAM) as server, pytest.raises(RemoteError) as caught:
+        blocking.connect(server.url, PASSWORD)
     assert isinstance(caught.value, SecurityError)
     assert caught.value.id == "auth-unproven"
-    assert server.heard[3:] == ["*"]
+    assert server.commands[3:] == ["*"]
 
 
 def test_computing_heeds_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,19 +124,19 @@ def test_computing_heeds_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
             ticks.append(1)
             await asyncio.sleep(0.01)
 
-    async def opened(port: int) -> None:
+    async def opened(url: str) -> None:
         task = asyncio.create_task(ticking())
-        async with restante.connect(url(port), "hunter22", total_seconds=0.5):
+        async with restante.connect(url, PASSWORD, total_seconds=0.5):
             pass
         task.cancel()
 
     try:
-        with broken(FalseScram()) as server:
+        with faulty_server(SCRAM) as server:
             with pytest.raises(RemoteError) as caught:
-                blocking.connect(url(server.port), "hunter22", total_seconds=0.5)
+                blocking.connect(server.url, PASSWORD, total_seconds=0.5)
             assert caught.value.id == "out-of-time"
             with pytest.raises(RemoteError) as caught:
-                asyncio.run(opened(server.port))
+                asyncio.run(opened(server.url))
             assert caught.value.id == "out-of-time"
     finally:
         over.set()

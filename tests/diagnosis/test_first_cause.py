@@ -2,68 +2,73 @@
 
 from __future__ import annotations
 
-from typing import Any
+from restante.misbehave.changes import challenge, status
+from restante.misbehave.conversation import RESPONSE, ReplyParts
+from restante.misbehave.rules import on, say
+from support.check_request import Faults, ask, faults, server_of
+from support.faulty_server import PASSWORD, SCRAM
 
-from support.broken_server import CLOSE, RESET, SILENCE, Reply, broken
-from support.check_request import ask, capa, faults
-from support.false_scram import FalseScram
-
-BOTH = capa("TOP", "UIDL", "USER", "SASL SCRAM-SHA-256 PLAIN")
-PLAIN = capa("TOP", "UIDL", "SASL PLAIN")
-BAD = b"-ERR [AUTH] invalid credentials\r\n"
-UNKNOWN = b"-ERR unknown command\r\n"
+BOTH = "CAPA: with SASL SCRAM-SHA-256 PLAIN"
+PLAIN = "CAPA: without USER\nCAPA: with SASL PLAIN"
+BAD = "-ERR [AUTH] invalid credentials"
+UNKNOWN = "-ERR unknown command"
 
 
-def scram(auth: bytes, **others: Reply) -> dict[str, Any]:
+def scram(auth: str, *others: str) -> Faults:
     """Return a server that offers SCRAM beside USER, and answers AUTH so."""
-    return {"replies": {"CAPA": BOTH, "AUTH": auth, **others}}
+    return (BOTH, *others, f"AUTH: {auth}")
 
 
-def within(message: bytes, status: bytes, **others: Reply) -> dict[str, Any]:
-    """Return a server that ends SCRAM by a message of its own and a status line."""
-    return {"replies": FalseScram(final=lambda _: message, status=status, others=others)}
+def within(message: bytes, *others: str, refusal: str = "") -> Faults:
+    """Return a server that ends SCRAM by a message of its own, and then refuses or not."""
+
+    def end(reply: ReplyParts) -> ReplyParts:
+        return say(reply, refusal.encode() + b"\r\n") if refusal and reply.ok else reply
+
+    said = challenge(lambda said: message if said.startswith(b"v=") else said)
+    return (SCRAM, *others, on(RESPONSE, end), said)
 
 
 ORDERS = faults(
-    ("auth-failed", "refused and reset", scram(BAD + RESET), "invalid credentials"),
-    ("auth-failed", "refused and closed", scram(BAD + CLOSE), "invalid credentials"),
-    ("auth-failed", "refused, closed at PASS", scram(BAD, PASS=CLOSE), "invalid credentials"),
-    ("auth-failed", "refused, closed at USER", scram(BAD, USER=CLOSE), "invalid credentials"),
-    ("auth-failed", "refused, reset at PASS", scram(BAD, PASS=RESET), "invalid credentials"),
-    ("auth-failed", "refused, silent at PASS", scram(BAD, PASS=SILENCE), "invalid credentials"),
-    ("auth-failed", "refused, silent at USER", scram(BAD, USER=SILENCE), "invalid credentials"),
-    ("auth-failed", "refused, noise at PASS", scram(BAD, PASS=b"what\r\n"), "invalid credentials"),
-    ("auth-failed", "refused, USER wants TLS", scram(BAD, USER=b"-ERR use TLS\r\n"), "invalid"),
-    ("auth-failed", "refused, USER unknown", scram(BAD, USER=UNKNOWN), "invalid credentials"),
-    ("auth-failed", "words without a code", scram(b"-ERR Authentication failed\r\n", PASS=CLOSE), "Authentication failed"),
-    ("auth-failed", "one after the other", scram(BAD, PASS=b"-ERR [AUTH] no\r\n"), "invalid credentials"),
-    ("auth-failed", "refused, then too many", scram(BAD, PASS=b"-ERR too many failed logins\r\n"), "invalid"),
-    ("locked", "refused, then in use", scram(BAD, PASS=b"-ERR [IN-USE] by another\r\n"), "by another"),
-    ("login-delay", "refused, then too soon", scram(BAD, PASS=b"-ERR [LOGIN-DELAY] wait\r\n"), "wait"),
-    ("auth-apppw", "refused, then a reason", scram(BAD, PASS=b"-ERR app password required\r\n"), "app password"),
-    ("auth-temp", "a back end that is down", scram(b"-ERR [SYS/TEMP] later\r\n"), "later"),
-    ("auth-noreply", "unknown, closed at PASS", scram(UNKNOWN, PASS=CLOSE), "closed"),
-    ("auth-noreply", "unknown, silent at PASS", scram(UNKNOWN, PASS=SILENCE), "sent nothing"),
-    ("auth-noreply", "closed at AUTH", scram(CLOSE), "closed"),
-    ("auth-noreply", "silent at AUTH", scram(SILENCE), "sent nothing"),
-    ("auth-failed", "unknown, PASS refused", scram(UNKNOWN, PASS=BAD), "invalid credentials"),
-    ("auth-failed", "SCRAM's own words, closed", within(b"e=unknown-user", CLOSE), "e=unknown-user"),
-    ("auth-failed", "SCRAM's own words, silent", within(b"e=invalid-proof", SILENCE), "e=invalid-proof"),
-    ("auth-failed", "SCRAM's own words, closed at PASS", within(b"e=invalid-proof", BAD, PASS=CLOSE), "invalid credentials"),
-    ("auth-unproven", "SCRAM's own words and +OK", within(b"e=invalid-proof", b"+OK\r\n"), "e=invalid-proof"),
-    ("refused", "every command unknown", {"replies": {"CAPA": PLAIN, "AUTH": UNKNOWN, "USER": UNKNOWN}}, "unknown command"),
-    ("auth-failed", "PLAIN unknown, PASS refused", {"replies": {"CAPA": PLAIN, "AUTH": UNKNOWN, "PASS": BAD}}, "invalid credentials"),
-    ("auth-failed", "no mailbox", {"replies": {"USER": b"-ERR no mailbox here\r\n"}}, "no mailbox"),
-    ("auth-failed", "USER refused with the code", {"replies": {"USER": b"-ERR [AUTH] no\r\n"}}, "no"),
-    ("auth-failed", "USER refused without a word", {"replies": {"USER": b"-ERR\r\n"}}, ""),
-    ("auth-failed", "a bad password, and secure", {"replies": {"PASS": b"-ERR wrong password, secure your account\r\n"}}, "wrong password"),
+    ("auth-failed", "refused and reset", scram(BAD, "AUTH: reset at 100%"), "invalid credentials"),
+    ("auth-failed", "refused and closed", scram(BAD, "AUTH: close at 100%"), "invalid credentials"),
+    ("auth-failed", "refused, closed at PASS", scram(BAD, "PASS: close"), "invalid credentials"),
+    ("auth-failed", "refused, closed at USER", scram(BAD, "USER: close"), "invalid credentials"),
+    ("auth-failed", "refused, reset at PASS", scram(BAD, "PASS: reset"), "invalid credentials"),
+    ("auth-failed", "refused, silent at PASS", scram(BAD, "PASS: silence"), "invalid credentials"),
+    ("auth-failed", "refused, silent at USER", scram(BAD, "USER: silence"), "invalid credentials"),
+    ("auth-failed", "refused, noise at PASS", (status("PASS", b"what"), BOTH, f"AUTH: {BAD}"), "invalid credentials"),
+    ("auth-failed", "refused, USER wants TLS", scram(BAD, "USER: -ERR use TLS"), "invalid"),
+    ("auth-failed", "refused, USER unknown", scram(BAD, f"USER: {UNKNOWN}"), "invalid credentials"),
+    ("auth-failed", "words without a code", scram("-ERR Authentication failed", "PASS: close"), "Authentication failed"),
+    ("auth-failed", "one after the other", scram(BAD, "PASS: -ERR [AUTH] no"), "invalid credentials"),
+    ("auth-failed", "refused, then too many", scram(BAD, "PASS: -ERR too many failed logins"), "invalid"),
+    ("locked", "refused, then in use", scram(BAD, "PASS: -ERR [IN-USE] by another"), "by another"),
+    ("login-delay", "refused, then too soon", scram(BAD, "PASS: -ERR [LOGIN-DELAY] wait"), "wait"),
+    ("auth-apppw", "refused, then a reason", scram(BAD, "PASS: -ERR app password required"), "app password"),
+    ("auth-temp", "a back end that is down", scram("-ERR [SYS/TEMP] later"), "later"),
+    ("auth-noreply", "unknown, closed at PASS", scram(UNKNOWN, "PASS: close"), "closed"),
+    ("auth-noreply", "unknown, silent at PASS", scram(UNKNOWN, "PASS: silence"), "sent nothing"),
+    ("auth-noreply", "closed at AUTH", scram("close"), "closed"),
+    ("auth-noreply", "silent at AUTH", scram("silence"), "sent nothing"),
+    ("auth-failed", "unknown, PASS refused", scram(UNKNOWN, f"PASS: {BAD}"), "invalid credentials"),
+    ("auth-failed", "SCRAM's own words, closed", within(b"e=unknown-user", "RESPONSE#3: close"), "e=unknown-user"),
+    ("auth-failed", "SCRAM's own words, silent", within(b"e=invalid-proof", "RESPONSE#3: silence"), "e=invalid-proof"),
+    ("auth-failed", "SCRAM's own words, closed at PASS", within(b"e=invalid-proof", "PASS: close", refusal=BAD), "invalid credentials"),
+    ("auth-unproven", "SCRAM's own words and +OK", within(b"e=invalid-proof"), "e=invalid-proof"),
+    ("refused", "every command unknown", (PLAIN, f"AUTH: {UNKNOWN}", f"USER: {UNKNOWN}"), "unknown command"),
+    ("auth-failed", "PLAIN unknown, PASS refused", (PLAIN, f"AUTH: {UNKNOWN}", f"PASS: {BAD}"), "invalid credentials"),
+    ("auth-failed", "no mailbox", "user-refused", "no mailbox"),
+    ("auth-failed", "USER refused with the code", "USER: -ERR [AUTH] no", "no"),
+    ("auth-failed", "USER refused without a word", "USER: -ERR", ""),
+    ("auth-failed", "a bad password, and secure", "PASS: -ERR wrong password, secure your account", "wrong password"),
 )  # fmt: skip
 
 
 @ORDERS
-def test_the_first_real_cause(name: str, server: dict[str, Any], said: str) -> None:
+def test_the_first_real_cause(name: str, server: Faults, said: str) -> None:
     """The verdict and the evidence are those of the first real cause."""
-    with broken(**server) as running:
+    with server_of(server) as running:
         report = ask(running.port)
     assert report.failure is not None
     assert (report.id, report.failure.severity) == (name, "failure")
@@ -73,24 +78,22 @@ def test_the_first_real_cause(name: str, server: dict[str, Any], said: str) -> N
 
 def test_what_went_wrong_besides() -> None:
     """A hang-up behind a refusal is a detail of the refusal."""
-    with broken(**scram(BAD, PASS=CLOSE)) as running:
+    with server_of(scram(BAD, "PASS: close")) as running:
         report = ask(running.port)
     assert ("also", "PASS ***: the server closed the connection") in report.steps[-1].details
 
 
 def test_plain_refused_as_a_command() -> None:
     """USER is tried if the server does not know AUTH."""
-    with broken({"CAPA": PLAIN, "AUTH": UNKNOWN}) as running:
+    with server_of((PLAIN, f"AUTH: {UNKNOWN}")) as running:
         report = ask(running.port)
     assert report.failure is None
-    assert "PASS hunter22" in running.heard
+    assert f"PASS {PASSWORD}" in running.commands
 
 
 def test_plain_refused_as_credentials() -> None:
     """USER is not tried where the credentials were refused: it would count as a second guess."""
-    with broken(
-        {"CAPA": PLAIN, "AUTH": b"+ \r\n", "AGFubkBleGFtcGxlLmNvbQBodW50ZXIyMg==": b"-ERR no\r\n"}
-    ) as running:
+    with server_of((PLAIN, "response: -ERR no")) as running:
         report = ask(running.port)
     assert report.id == "auth-failed"
-    assert "USER ann@example.com" not in running.heard
+    assert "USER ann@example.com" not in running.commands

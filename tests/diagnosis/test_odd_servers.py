@@ -3,88 +3,80 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
-from support.broken_server import CLOSE, HELLO, RESET, SECOND, SILENCE, broken
-from support.check_request import ask, capa, faults
+from restante.misbehave.changes import after, instead, lines, status
+from restante.misbehave.conversation import Alteration, Ending, ReplyParts, stop_at
+from restante.misbehave.rules import on
+from support.check_request import Faults, ask, faults, server_of
+from support.faulty_server import HELLO, SECOND, mail
 
 SIZES = (len(HELLO), len(SECOND))
 LF = HELLO.replace(b"\r\n", b"\n")
-STAT_LF = f"+OK 1 {len(LF)}\r\n".encode()
-LIST_LF = f"+OK\r\n1 {len(LF)}\r\n.\r\n".encode()
-UIDL_1 = b"+OK\r\n1 a\r\n.\r\n"
 
 
-def lists(first: bytes, second: bytes = b"2 %d" % SIZES[1]) -> dict[str, Any]:
-    """Return a server whose LIST has these lines."""
-    return {"replies": {"LIST": b"+OK\r\n" + first + b"\r\n" + second + b"\r\n.\r\n"}}
+def without_cr(verb: str, *, status: bool = True) -> Alteration:
+    """Return a fault whose replies to a command end their lines with LF alone."""
+
+    def change(reply: ReplyParts) -> ReplyParts:
+        body, end = (part.replace(b"\r\n", b"\n") for part in (reply.body, reply.end))
+        line = reply.status.replace(b"\r\n", b"\n") if status else reply.status
+        return replace(reply, status=line, body=body, end=end)
+
+    return on(verb, change)
 
 
-def uids(*lines: bytes) -> dict[str, Any]:
-    """Return a server whose UIDL has these lines."""
-    return {"replies": {"UIDL": b"+OK\r\n" + b"".join(line + b"\r\n" for line in lines) + b".\r\n"}}
+def lf(end: bytes) -> Faults:
+    """Return a server with a message of LF alone; `end` is that of the message."""
+    size = b"1 %d" % len(LF)
+    listed = lines("LIST", lambda found: [size for _ in found])
+    counted = status("STAT", lambda reply: b"+OK " + (size if b" 1 " in reply.status else b"0 0"))
+    retrieved = instead("RETR", b"+OK\r\n" + LF + end)
+    return (mail(HELLO), counted, listed, without_cr("TOP", status=False), retrieved)
 
-
-def user(reply: bytes) -> dict[str, Any]:
-    """Return a server that answers USER so."""
-    return {"replies": {"USER": reply}}
-
-
-def lf(message: bytes, top: bytes = b"") -> dict[str, Any]:
-    """Return a server that sends one message as it is, with these octets behind its status."""
-    return {
-        "messages": (LF,),
-        "replies": {
-            "STAT": STAT_LF, "LIST": LIST_LF, "UIDL": UIDL_1, "RETR": b"+OK\r\n" + message,
-            "TOP": top or b"+OK\r\n" + LF.split(b"\n\n")[0] + b"\n\n.\n",
-        },
-    }  # fmt: skip
-
-
-ONE = b"1 %d" % SIZES[0]
 
 READ_ON = faults(
-    ("odd-reply", "a comma", user(b"+OK, hello\r\n"), "+OK, hello"),
-    ("odd-reply", "a colon", user(b"+OK: hello\r\n"), "+OK: hello"),
-    ("odd-reply", "lower case", user(b"+ok hello\r\n"), "+ok"),
-    ("odd-reply", "leading blanks", user(b"  +OK\r\n"), "+OK"),
-    ("odd-reply", "a mark of byte order", {"greeting": b"\xef\xbb\xbf+OK ready\r\n"}, "+OK ready"),
-    ("odd-reply", "telnet before it", {"greeting": b"\xff\xfb\x01\xff\xfd\x03+OK ready\r\n"}, "+OK ready"),
-    ("odd-reply", "an empty line before it", {"greeting": b"\r\n+OK ready\r\n"}, "empty line"),
-    ("odd-reply", "an empty line behind it", user(b"+OK\r\n\r\n"), "empty line"),
-    ("odd-reply", "numbers in a sentence", {"replies": {"STAT": b"+OK 2 messages (%d octets)\r\n" % sum(SIZES)}}, f"({sum(SIZES)} octets)"),
-    ("odd-reply", "a challenge in words", {"replies": {"CAPA": capa("TOP", "UIDL", "SASL PLAIN"), "AUTH": b"+ go ahead\r\n", "AGFubkBleGFtcGxlLmNvbQBodW50ZXIyMg==": b"+OK\r\n"}}, "base64"),
-    ("long-reply", "to USER", user(b"+OK " + b"x" * 600 + b"\r\n"), "the limit is 512"),
-    ("odd-list", "a tab", lists(ONE.replace(b" ", b"\t")), "1\\t"),
-    ("odd-list", "more blanks", lists(ONE.replace(b" ", b"   ")), "1   "),
-    ("odd-list", "a blank before", lists(b" " + ONE), "' 1 "),
-    ("odd-list", "an empty line", lists(ONE + b"\r\n"), "''"),
-    ("odd-list", "blanks behind the dot", {"replies": {"LIST": b"+OK\r\n" + ONE + b"\r\n2 %d\r\n. \r\n" % SIZES[1]}}, "its dot"),
-    ("odd-list", "a tab in UIDL", uids(b"1\ta", b"2 b"), "1\\ta"),
-    ("odd-list", "an empty line in UIDL", uids(b"1 a", b"", b"2 b"), "''"),
-    ("lf-ends", "in a reply", user(b"+OK\n"), "LF alone"),
-    ("lf-ends", "in a list", {"replies": {"LIST": b"+OK\n" + ONE + b"\n2 %d\n.\n" % SIZES[1]}}, "LF alone"),
-    ("lf-ends", "in TOP", lf(b""), "TOP 1 0"),
-    ("top-body", "a whole body", {"replies": {"TOP": b"+OK\r\n" + HELLO + b"More.\r\n" * 9 + b".\r\n"}}, "octets of the body"),
-    ("list-empty", "LIST refused", {"messages": (), "replies": {"LIST": b"-ERR no messages\r\n"}}, "no messages"),
-    ("list-empty", "STAT and LIST refused", {"messages": (), "replies": {"STAT": b"-ERR mailbox empty\r\n", "LIST": b"-ERR no messages\r\n"}}, "mailbox empty"),
-    ("capa-lost", "closed", {"replies": {"CAPA": CLOSE}}, "closed"),
-    ("capa-lost", "reset", {"replies": {"CAPA": RESET}}, "reset"),
-    ("capa-lost", "silent", {"replies": {"CAPA": SILENCE}}, "sent nothing"),
-    ("capa-lost", "refused and closed", {"replies": {"CAPA": b"-ERR what?\r\n" + CLOSE}}, "closed"),
-    ("capa-lost", "noise", {"replies": {"CAPA": b"500 what?\r\n"}}, "500 what?"),
-    ("bad-reply", "words for an answer to QUIT", {"replies": {"QUIT": b"bye\r\n"}}, "bye"),
-    ("quit-noreply", "silent", {"replies": {"QUIT": SILENCE}}, "no message was marked"),
-    ("quit-noreply", "closed", {"replies": {"QUIT": CLOSE}}, "no message was marked"),
+    ("odd-reply", "a comma", "status-comma", "+OK, go on"),
+    ("odd-reply", "a colon", "status-colon", "+OK: go on"),
+    ("odd-reply", "lower case", status("USER", b"+ok hello"), "+ok"),
+    ("odd-reply", "leading blanks", "status-blank-first", "+OK"),
+    ("odd-reply", "a mark of byte order", "greeting-bom", "+OK POP3 server ready"),
+    ("odd-reply", "telnet before it", "greeting-telnet", "+OK POP3 server ready"),
+    ("odd-reply", "an empty line before it", "greeting-empty-line", "empty line"),
+    ("odd-reply", "an empty line behind it", "status-empty-line", "empty line"),
+    ("odd-reply", "numbers in a sentence", "stat-words", f"({sum(SIZES)} octets)"),
+    ("odd-reply", "a challenge in words", "auth-continuation-not-base64", "base64"),
+    ("long-reply", "to USER", "status-long", "the limit is 512"),
+    ("odd-list", "a tab", "list-tab", "1\\t"),
+    ("odd-list", "more blanks", "list-blanks", "1   "),
+    ("odd-list", "a blank before", lines("LIST", lambda found: [b" " + found[0], *found[1:]]), "' 1 "),
+    ("odd-list", "an empty line", "list-empty-line", "''"),
+    ("odd-list", "blanks behind the dot", "list-dot-blank", "its dot"),
+    ("odd-list", "a tab in UIDL", "uidl-tab", "1\\tmemory"),
+    ("odd-list", "an empty line in UIDL", lines("UIDL", lambda found: [*found[:1], b"", *found[1:]]), "''"),
+    ("lf-ends", "in a reply", without_cr("USER"), "LF alone"),
+    ("lf-ends", "in a list", without_cr("LIST"), "LF alone"),
+    ("lf-ends", "in TOP", without_cr("TOP", status=False), "TOP 1 0"),
+    ("top-body", "a whole body", ("top-whole", mail(HELLO + b"More.\r\n" * 9)), "octets of the body"),
+    ("list-empty", "LIST refused", ("empty", "LIST: -ERR no messages"), "no messages"),
+    ("list-empty", "STAT and LIST refused", ("empty-refused", "STAT: -ERR mailbox empty"), "mailbox empty"),
+    ("capa-lost", "closed", "closed-at-capa", "closed"),
+    ("capa-lost", "reset", "CAPA: reset", "reset"),
+    ("capa-lost", "silent", "capa-silent", "sent nothing"),
+    ("capa-lost", "refused and closed", ("CAPA: close at 100%", "CAPA: -ERR what?"), "closed"),
+    ("capa-lost", "noise", "capa-noise", "500 what?"),
+    ("bad-reply", "words for an answer to QUIT", "quit-words", "bye"),
+    ("quit-noreply", "silent", "quit-silent", "no message was marked"),
+    ("quit-noreply", "closed", "quit-closed", "no message was marked"),
 )  # fmt: skip
 
 
 @READ_ON
-def test_read_all_the_same(name: str, server: dict[str, Any], said: str) -> None:
+def test_read_all_the_same(name: str, server: Faults, said: str) -> None:
     """The account works, and the oddity is a warning."""
-    with broken(**server) as running:
+    with server_of(server) as running:
         report = ask(running.port)
     assert report.failure is None
     assert [warning.id for warning in report.warnings] == [name]
@@ -93,41 +85,41 @@ def test_read_all_the_same(name: str, server: dict[str, Any], said: str) -> None
 
 
 REFUSED = faults(
-    ("odd-reply", "a colon", {"replies": {"PASS": b"-ERR: wrong password\r\n"}}, "auth-failed"),
+    ("odd-reply", "a colon", "status-err-glued", "auth-failed"),
     (
         "odd-reply",
         "no blank before the code",
-        {"replies": {"PASS": b"-ERR[IN-USE] by another\r\n"}},
+        "PASS: -ERR[IN-USE] by another",
         "locked",
     ),
-    ("odd-reply", "lower case", {"replies": {"PASS": b"-err [auth] no\r\n"}}, "auth-failed"),
+    ("odd-reply", "lower case", "PASS: -err [auth] no", "auth-failed"),
 )
 
 
 @REFUSED
-def test_refused_in_an_odd_way(name: str, server: dict[str, Any], said: str) -> None:
+def test_refused_in_an_odd_way(name: str, server: Faults, said: str) -> None:
     """A refusal keeps its cause, whatever its form."""
-    with broken(**server) as running:
+    with server_of(server) as running:
         report = ask(running.port)
     assert report.failure is not None
     assert (report.id, [warning.id for warning in report.warnings]) == (said, [name])
 
 
 STRICT = faults(
-    ("refused", "LIST of a mailbox that has mail", {"replies": {"LIST": b"-ERR no messages\r\n"}}, "no messages"),
-    ("sys-temp", "an empty mailbox for the moment", {"messages": (), "replies": {"LIST": b"-ERR [SYS/TEMP] no messages\r\n"}}, "no messages"),
-    ("bad-reply", "a size that is none", lists(b"1 many"), "1 many"),
-    ("bad-reply", "no size", lists(b"1"), '"1"'),
-    ("bad-reply", "a word behind +OK", user(b"+OKAY\r\n"), "+OKAY"),
-    ("bad-reply", "STAT with three numbers in words", {"replies": {"STAT": b"+OK 2 new of 5, 100 octets\r\n"}}, "no two numbers"),
-    ("not-stuffed", "behind the last TOP", {"replies": {"TOP": b"+OK\r\nA: b\r\n\r\n.\r\n\r\nmore\r\n.\r\n"}}, "more"),
+    ("refused", "LIST of a mailbox that has mail", "list-refused", "no messages"),
+    ("sys-temp", "an empty mailbox for the moment", ("empty", "LIST: -ERR [SYS/TEMP] no messages"), "no messages"),
+    ("bad-reply", "a size that is none", "LIST: with 1 many", "1 many"),
+    ("bad-reply", "no size", "LIST: with 1", '"1"'),
+    ("bad-reply", "a word behind +OK", "USER: +OKAY", "+OKAY"),
+    ("bad-reply", "STAT with three numbers in words", "STAT: +OK 2 new of 5, 100 octets", "no two numbers"),
+    ("not-stuffed", "behind the last TOP", after("TOP", b"\r\nmore\r\n.\r\n"), "more"),
 )  # fmt: skip
 
 
 @STRICT
-def test_never_where_mail_could_be_lost(name: str, server: dict[str, Any], said: str) -> None:
+def test_never_where_mail_could_be_lost(name: str, server: Faults, said: str) -> None:
     """A greeting that could be cut off, or another number, is not reported as odd."""
-    with broken(**server) as running:
+    with server_of(server) as running:
         report = ask(running.port)
     assert report.failure is not None
     assert report.id == name
@@ -135,17 +127,16 @@ def test_never_where_mail_could_be_lost(name: str, server: dict[str, Any], said:
 
 
 MESSAGES = faults(
-    ("bare-lf", "LF and LF.LF", lf(LF + b".\n"), "octet"),
-    ("bare-lf", "LF and LF.CRLF", lf(LF + b".\r\n"), "octet"),
-    ("lf-ends", "CRLF and a dot with LF", {"messages": (HELLO,), "replies": {"RETR": b"+OK\r\n" + HELLO + b".\n"}}, "LF alone"),
-    ("bare-lf", "LF and a dot line", lf(LF + b"\r\n.\r\n"[2:]), "octet"),
+    ("bare-lf", "LF and LF.LF", lf(b".\n"), "octet"),
+    ("bare-lf", "LF and LF.CRLF", lf(b".\r\n"), "octet"),
+    ("lf-ends", "CRLF and a dot with LF", ("retr-end-lf", mail(HELLO)), "LF alone"),
 )  # fmt: skip
 
 
 @MESSAGES
-def test_a_message_of_bare_lf(name: str, server: dict[str, Any], said: str) -> None:
+def test_a_message_of_bare_lf(name: str, server: Faults, said: str) -> None:
     """A message whose lines end with LF alone ends there too, and is whole."""
-    with broken(**server) as running:
+    with server_of(server) as running:
         begun = time.monotonic()
         report = ask(running.port, deep=True)
     assert report.failure is None
@@ -156,19 +147,19 @@ def test_a_message_of_bare_lf(name: str, server: dict[str, Any], said: str) -> N
 
 def test_one_refused_message_stops_no_other() -> None:
     """Every message is asked for, and each refusal is reported."""
-    refusals = {f"RETR {n}": b"-ERR [SYS/TEMP] gone\r\n" for n in (1, 3)}
-    with broken(refusals, messages=(HELLO,) * 4) as running:
+    refusals = "RETR 1: -ERR [SYS/TEMP] gone\nRETR 3: -ERR [SYS/TEMP] gone"
+    with server_of(refusals, messages=(HELLO,) * 4) as running:
         report = ask(running.port, deep=True)
     assert (report.id, report.exit_code) == ("retr-refused", 11)
     said = [finding.evidence for finding in report.findings if finding.id == "retr-refused"]
     assert said == ["[SYS/TEMP] message 1: gone", "[SYS/TEMP] message 3: gone"]
-    assert "RETR 4" in running.heard
+    assert "RETR 4" in running.commands
     assert "2 messages fetched, 2 rejected" in report.steps[-1].text
 
 
 def test_many_refused_messages() -> None:
     """Of many refusals five are findings, and the others are counted."""
-    with broken({"RETR": b"-ERR no\r\n"}, messages=(HELLO,) * 9) as running:
+    with server_of("retr-quota", messages=(HELLO,) * 9) as running:
         report = ask(running.port, deep=True)
     assert len(report.findings) == 5
     assert report.facts["more"] == {"retr-refused": 4}
@@ -177,7 +168,7 @@ def test_many_refused_messages() -> None:
 def test_lost_dots() -> None:
     """A size that is short by as many dots as were taken away hints at a server without stuffing."""
     message = b"A: b\r\n\r\n.one\r\n.two\r\n"
-    with broken({"RETR": b"+OK\r\n" + message + b".\r\n"}, messages=(message,)) as running:
+    with server_of("retr-unstuffed", messages=(message,)) as running:
         report = ask(running.port, deep=True)
     assert report.id == "list-size"
     assert "2 dots" in report.warnings[0].evidence
@@ -191,7 +182,7 @@ def test_a_tree_in_place_of_a_header() -> None:
         for n in range(3000)
     )
     head = b"Date: Thu, 1 Oct 2026 10:00:00 +0000\r\n" + nested
-    with broken({"TOP": b"+OK\r\n" + head + b".\r\n"}) as running:
+    with server_of(instead("TOP", b"+OK\r\n" + head + b".\r\n")) as running:
         report = ask(running.port)
     assert report.id == "top-body"
     assert report.facts["mailbox"]["newest"] is not None
@@ -200,24 +191,27 @@ def test_a_tree_in_place_of_a_header() -> None:
 @pytest.mark.parametrize("capability", [True, False])
 def test_tls_required_on_loopback(capability: bool) -> None:
     """With require_tls nothing is said of the account without TLS, to this machine either."""
-    replies = {} if capability else {"CAPA": b"-ERR what?\r\n"}
-    with broken(replies) as running:
+    with server_of(() if capability else "capa-none") as running:
         report = ask(running.port, options={"require_tls": True})
     assert (report.id, report.exit_code) == ("stls-missing", 5)
-    assert not any(line.startswith(("USER", "PASS", "AUTH", "APOP")) for line in running.heard)
+    assert not any(line.startswith(("USER", "PASS", "AUTH", "APOP")) for line in running.commands)
 
 
 def test_capa_left_out() -> None:
     """With capa=False the check does not send CAPA."""
-    with broken({"CAPA": CLOSE}) as running:
+    with server_of("closed-at-capa") as running:
         report = ask(running.port, options={"capa": False})
     assert report.failure is None
-    assert "CAPA" not in running.heard
+    assert "CAPA" not in running.commands
 
 
 def test_a_server_that_fails_with_and_without_capa() -> None:
     """Where leaving CAPA out does not help, the first failure is the verdict."""
-    with broken({"CAPA": CLOSE}, budget=len(b"+OK ready\r\n") + 3) as running:
+
+    def close_later(reply: ReplyParts) -> ReplyParts:
+        return stop_at(reply, Ending.CLOSE, 0) if reply.session else reply
+
+    with server_of((on("GREETING", close_later), "closed-at-capa")) as running:
         report = ask(running.port)
     assert report.id == "conn-lost"
     assert report.failure is not None
@@ -226,8 +220,7 @@ def test_a_server_that_fails_with_and_without_capa() -> None:
 
 def test_an_empty_list_without_its_dot() -> None:
     """LIST and UIDL of an empty mailbox that end behind their first line hinder nothing."""
-    replies = {"LIST": b"+OK 0 messages\r\n", "UIDL": b"+OK 0 messages\r\n"}
-    with broken(replies, messages=()) as running:
+    with server_of("empty-no-dot") as running:
         report = ask(running.port, options={"reply_seconds": 20})
     assert report.failure is None
     assert [warning.id for warning in report.warnings] == ["list-empty"]
@@ -235,16 +228,16 @@ def test_an_empty_list_without_its_dot() -> None:
 
 
 WORDS = faults(
-    ("uidl-missing", "of UIDL", {"replies": {"UIDL": b"-ERR [SYS/TEMP] index away\r\n"}}, "[SYS/TEMP] index away"),
-    ("top-missing", "of TOP", {"replies": {"TOP": b"-ERR [SYS/TEMP] index away\r\n"}}, "[SYS/TEMP] index away"),
-    ("odd-reply", "before the greeting", {"greeting": b"\r\n+OK\r\n"}, "before the greeting"),
+    ("uidl-missing", "of UIDL", "UIDL: -ERR [SYS/TEMP] index away", "[SYS/TEMP] index away"),
+    ("top-missing", "of TOP", "TOP: -ERR [SYS/TEMP] index away", "[SYS/TEMP] index away"),
+    ("odd-reply", "before the greeting", "greeting-empty-line", "before the greeting"),
 )  # fmt: skip
 
 
 @WORDS
-def test_words_of_a_warning(name: str, server: dict[str, Any], said: str) -> None:
+def test_words_of_a_warning(name: str, server: Faults, said: str) -> None:
     """A warning has the server's words and code, and names what they answer."""
-    with broken(**server) as running:
+    with server_of(server) as running:
         report = ask(running.port)
     assert [warning.id for warning in report.warnings] == [name]
     assert said in report.warnings[0].evidence
@@ -252,7 +245,7 @@ def test_words_of_a_warning(name: str, server: dict[str, Any], said: str) -> Non
 
 def test_a_refusal_before_the_end_of_the_session() -> None:
     """A connection that ends behind a refusal has the refusal's words beside it."""
-    with broken({"TOP": b"-ERR too many, bye\r\n" + CLOSE}) as running:
+    with server_of(("TOP: close at 100%", "TOP: -ERR too many, bye")) as running:
         report = ask(running.port)
     assert report.id == "conn-lost"
     assert report.failure is not None
@@ -262,11 +255,8 @@ def test_a_refusal_before_the_end_of_the_session() -> None:
 
 def test_a_mechanism_refused_for_a_while() -> None:
     """A server that refuses AUTH with a passing reason and hangs up is not silent."""
-    replies = {
-        "CAPA": b"+OK\r\nSASL PLAIN LOGIN\r\n.\r\n",
-        "AUTH": b"-ERR too many connections, bye\r\n" + CLOSE,
-    }
-    with broken(replies) as running:
+    refusal = ("AUTH: close at 100%", "AUTH: -ERR too many connections, bye")
+    with server_of(("CAPA: without USER", *refusal)) as running:
         report = ask(running.port)
     assert (report.id, report.exit_code) == ("auth-temp", 8)
     assert report.failure is not None
@@ -275,7 +265,7 @@ def test_a_mechanism_refused_for_a_while() -> None:
 
 def test_stls_that_goes_on_in_clear() -> None:
     """A server that says +OK to STLS and speaks no TLS is not one of another port."""
-    with broken({"CAPA": b"+OK\r\nSTLS\r\nUSER\r\n.\r\n", "STLS": b"+OK go\r\n"}) as running:
+    with server_of("stls-garbage") as running:
         report = ask(running.port)
     assert (report.id, report.exit_code) == ("stls-refused", 5)
     assert report.failure is not None

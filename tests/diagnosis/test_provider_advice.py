@@ -7,13 +7,7 @@ from typing import Any
 import pytest
 
 from restante.diagnosis.report import Report
-from support.broken_server import broken
-from support.check_request import ask, capa
-
-OAUTH_ONLY = {
-    "CAPA": capa("TOP", "UIDL", "USER", "SASL PLAIN XOAUTH2"),
-    "PASS": b"-ERR Logon failure: unknown user name or bad password.\r\n",
-}
+from support.check_request import ask, server_of
 
 
 def never() -> str:
@@ -22,7 +16,7 @@ def never() -> str:
 
 def ask_as(host: str, **more: Any) -> tuple[Report, dict[str, str]]:
     """Check an account of a provider's server, and return the report and the login's details."""
-    with broken(OAUTH_ONLY) as server:
+    with server_of("login-token-only") as server:
         options = {"resolve": {(host, server.port): "127.0.0.1"}, "insecure_plaintext": True}
         report = ask(server.port, host=host, options=options, **more)
     [step] = [step for step in report.steps if step.phase == "login"]

@@ -10,9 +10,8 @@ import pytest
 from restante.client.options import Options, Target
 from restante.diagnosis import suggestions
 from restante.diagnosis.request import CheckRequest
-from support.authority import make, root_file
-from support.broken_server import broken
 from support.command import pop3
+from support.faulty_server import PASSWORD, faulty_server
 
 
 def request(target: Target | None, **options: object) -> CheckRequest:
@@ -58,12 +57,11 @@ def test_a_command_keeps_what_it_does_not_change(
 
 def test_a_suggested_command_works_as_it_stands(tmp_path: Path) -> None:
     """A suggested command can be run as it is."""
-    root, file = root_file(tmp_path), tmp_path / "password"
-    file.write_text("hunter22\n")
-    from support.authority import ROOT
-
-    named = make("other", issuer=ROOT, hosts=("localhost",))
-    with broken(implicit=named.serving()) as running:
+    file = tmp_path / "password"
+    file.write_text(f"{PASSWORD}\n")
+    with faulty_server("tls-on-plain") as running:
+        root = running.authority
+        assert root
         options: list[str | Path] = [
             "--cacert",
             root,
@@ -86,8 +84,8 @@ def test_a_suggested_command_works_as_it_stands(tmp_path: Path) -> None:
 
 def test_no_suggested_command_has_a_password_in_it() -> None:
     """A suggested command contains no password."""
-    with broken({"PASS": b"-ERR [IN-USE] busy\r\n"}) as running:
-        where = f"pop3://ann@127.0.0.1:{running.port}"
+    with faulty_server("login-in-use") as running:
+        where = running.url
         ran = pop3("check", where, "--password", "hunter22", password=None)
         also = pop3("check", where, "--password-command", "echo hunter22", password=None)
     assert "--wait 60" in ran.out

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from restante.diagnosis.request import DEEP_MOST, TOTAL
-from support.broken_server import HELLO, SILENCE, broken
-from support.check_request import ask
+from restante.misbehave.changes import in_sessions
+from restante.misbehave.conversation import ReplyParts
+from restante.misbehave.rules import on, parse_rules
+from support.check_request import ANN, ask, server_of
+from support.faulty_server import HELLO, PASSWORD
 
 
 class Clock:
-    """Time that can be made to pass at once."""
+    """Time that can be made to pass at once, for the thread of the test: not for the server."""
 
     def __init__(self) -> None:
         self.passed = 0.0
         self._real = time.monotonic
+        self._thread = threading.get_ident()
 
     def now(self) -> float:
-        return self._real() + self.passed
+        return self._real() + (self.passed if threading.get_ident() == self._thread else 0)
 
     def pass_by(self, seconds: float) -> None:
         self.passed += seconds
 
     def type_for(self, seconds: float) -> str:
         self.passed += seconds
-        return "hunter22"
+        return PASSWORD
 
 
 @pytest.fixture
@@ -39,7 +45,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def test_who_types_slowly_is_no_silence_of_the_server(clock: Clock) -> None:
     """The time at the password prompt does not count."""
-    with broken() as running:
+    with server_of(()) as running:
         report = ask(running.port, password=lambda: clock.type_for(300))
     assert report.id == "ok"
     assert report.seconds < 300
@@ -47,22 +53,22 @@ def test_who_types_slowly_is_no_silence_of_the_server(clock: Clock) -> None:
 
 def test_slow_typing_reconnects(clock: Clock) -> None:
     """After a long wait for the password the session is opened again."""
-    with broken() as running:
+    with server_of(()) as running:
         assert ask(running.port, password=lambda: clock.type_for(60)).id == "ok"
-    assert running.heard[:3] == ["CAPA", "CAPA", "USER ann@example.com"]
+    assert running.commands[:3] == ["CAPA", "CAPA", f"USER {ANN}"]
 
 
 def test_one_connection_suffices() -> None:
     """With a password at hand, one connection suffices."""
-    with broken() as running:
+    with server_of(()) as running:
         assert ask(running.port).id == "ok"
-    assert running.heard[:2] == ["CAPA", "USER ann@example.com"]
+    assert running.commands[:2] == ["CAPA", f"USER {ANN}"]
 
 
 @pytest.mark.parametrize("command", ["USER", "PASS", "STAT", "CAPA"])
 def test_the_own_limit_has_a_name_of_its_own(command: str) -> None:
     """The end of the check's own time has its own verdict."""
-    with broken({command: SILENCE}) as running:
+    with server_of(f"{command}: silence") as running:
         report = ask(running.port, options={"total_seconds": 1, "reply_seconds": 20})
     assert (report.id, report.exit_code) == ("out-of-time", 4)
     assert report.failure is not None
@@ -71,8 +77,8 @@ def test_the_own_limit_has_a_name_of_its_own(command: str) -> None:
 
 def test_the_wait_that_was_asked_for_is_not_slowness(clock: Clock) -> None:
     """The wait for a locked maildrop does not make the login slow."""
-    replies = iter([b"-ERR [IN-USE] busy\r\n"] * 3 + [b"+OK\r\n"])
-    with broken({"PASS": lambda _: next(replies)}) as running:
+    busy = parse_rules("PASS: -ERR [IN-USE] busy")
+    with server_of(in_sessions(busy, lambda number: number < 3)) as running:
         report = ask(running.port, wait=60)
     assert clock.passed
     assert (report.id, report.exit_code) == ("ok", 0)
@@ -94,8 +100,7 @@ def test_untried_address_not_blamed(clock: Clock, monkeypatch: pytest.MonkeyPatc
 
 def test_a_deep_check_ends_with_the_time_that_was_set() -> None:
     """What LIST says gives no more time than was asked for."""
-    replies = {"LIST": b"+OK\r\n1 200000000\r\n.\r\n", "RETR": b"+OK\r\nA: b\r\n" + SILENCE}
-    with broken(replies, messages=(HELLO,)) as running:
+    with server_of(("retr-stall", "LIST: with 1 200000000"), messages=(HELLO,)) as running:
         report = ask(running.port, deep=True, options={"total_seconds": 1, "reply_seconds": 9})
     assert report.id == "out-of-time"
     assert report.failure is not None
@@ -105,13 +110,12 @@ def test_a_deep_check_ends_with_the_time_that_was_set() -> None:
 def test_time_of_a_deep_check_is_bounded(clock: Clock) -> None:
     """A mailbox that names endless octets gives an hour more, and no message of them is fetched."""
 
-    def late(_: str) -> bytes:
+    def pass_by(reply: ReplyParts) -> ReplyParts:
         clock.pass_by(TOTAL + DEEP_MOST + 1)
-        return b"+OK\r\n"
+        return replace(reply, body=b"", end=b"")
 
-    lists = b"+OK\r\n1 999999999999999\r\n2 54\r\n.\r\n"
-    with broken({"LIST": lists, "RETR": late}, messages=(HELLO, HELLO)) as running:
+    with server_of((on("RETR", pass_by), "LIST: with 1 999999999999999")) as running:
         report = ask(running.port, deep=True, options={"total_seconds": TOTAL})
-        assert "RETR 1" not in running.heard
+        assert "RETR 1" not in running.commands
     assert report.id == "out-of-time"
     assert "msg-large" in {warning.id for warning in report.warnings}

@@ -27,9 +27,11 @@ from restante.fetch.journal import Journal
 from restante.fetch.journal_rows import MessageState
 from restante.fetch.planner import MessageEntry, Policy
 from restante.fetch.retrieval import Retrieved
+from restante.misbehave import find
+from restante.misbehave.changes import first_session
 from restante.protocol.errors import Phase, ServerRefusedError
 from restante.testing import MemoryServer
-from support.broken_server import CLOSE, HELLO, SECOND, broken
+from support.faulty_server import HELLO, PASSWORD, SECOND, faulty_server
 
 DELETE = Policy(keep_seconds=0)
 
@@ -308,11 +310,10 @@ def test_destination_that_left(server: MemoryServer, journal: Journal) -> None:
 def test_refused_deletion(journal: Journal) -> None:
     """A server that rejects DELE keeps the message, which is reported once (fetch-dele)."""
     destination = ListDestination()
-    with broken({"DELE": b"-ERR no\r\n"}) as odd:
-        url = f"pop3://ann@127.0.0.1:{odd.port}"
+    with faulty_server("dele-refused") as odd:
 
         def connect(notice: Callable[[str, str], None]) -> Maildrop:
-            return blocking.connect(url, "secret", notice=notice)
+            return blocking.connect(odd.url, PASSWORD, notice=notice)
 
         fetcher = Fetcher(journal.of("odd"), [destination], connect, DELETE)
         notices = [event.id for event in fetcher.run() if isinstance(event, Notice)]
@@ -339,27 +340,15 @@ def test_message_id(header: str, expected: str) -> None:
 def test_session_that_ends_in_the_middle(journal: Journal) -> None:
     """A session that a server ends after an hour, as Gmail does, goes on in a new one."""
     destination = ListDestination()
-    sessions: list[list[str]] = []
-
-    def retrieve(line: str) -> bytes:
-        sessions[-1].append(line)
-        if len(sessions) == 1 and line == "RETR 2":
-            return b"+OK\r\nSubject: Sec" + CLOSE
-        return (
-            b"+OK\r\n"
-            + (HELLO if line == "RETR 1" else SECOND).replace(b"\r\n.", b"\r\n..")
-            + b".\r\n"
-        )
-
-    with broken({"RETR": retrieve}) as odd:
+    with faulty_server(first_session(find("retr-cut-2").conversation)) as odd:
 
         def connect(_: Callable[[str, str], None]) -> Maildrop:
-            sessions.append([])
-            return blocking.connect(f"pop3://ann@127.0.0.1:{odd.port}", "secret")
+            return blocking.connect(odd.url, PASSWORD)
 
         fetcher = Fetcher(journal.of("odd"), [destination], connect, Policy())
         list(fetcher.run())
-    assert sessions == [["RETR 1", "RETR 2"], ["RETR 2"]]
+        asked = [line for line in odd.commands if line.startswith(("USER", "RETR"))]
+    assert asked == ["USER ann", "RETR 1", "RETR 2", "USER ann", "RETR 2"]
     assert (destination.arrived, fetcher.failure) == ([HELLO, SECOND], None)
     assert fetcher.summary.parked == []
 
@@ -434,17 +423,16 @@ def test_description_of_what_stays(server: MemoryServer, journal: Journal) -> No
 def test_server_that_fails_at_top(journal: Journal) -> None:
     """A server that hangs up at TOP is asked once, and the rest of the run goes on."""
     destination = ListDestination()
-    with broken({"TOP": CLOSE}) as odd:
-        url = f"pop3://ann@127.0.0.1:{odd.port}"
+    with faulty_server("TOP: close") as odd:
         for _ in range(2):
             fetcher = Fetcher(
                 journal.of("odd"),
                 [destination],
-                lambda _: blocking.connect(url, "secret"),
+                lambda _: blocking.connect(odd.url, PASSWORD),
                 Policy(max_size=len(SECOND)),
             )
             list(fetcher.run())
-        asked = [line for line in odd.heard if line.startswith("TOP")]
+        asked = [line for line in odd.commands if line.startswith("TOP")]
     assert (destination.arrived, len(asked)) == ([SECOND], 1)
 
 

@@ -18,8 +18,13 @@ from restante.fetch.destinations.maildir import MaildirDestination
 from restante.fetch.fetcher import Fetcher
 from restante.fetch.journal import Journal
 from restante.fetch.planner import Policy
+from restante.misbehave.conversation import Ending
+from restante.misbehave.driver import FaultyServer
 from restante.protocol.errors import RemoteError
-from support.broken_server import CLOSE, HELLO, RESET, SECOND, Broken, broken
+from support.check_request import ANN, Faults, server_of
+from support.faulty_server import HELLO, PASSWORD, SECOND, OctetLimit, faulty_server
+
+ENOUGH = 1_000_000  # octets
 
 OPTIONS = Options(reply_seconds=0.6, connect_seconds=5, total_seconds=20)
 TABLES = {
@@ -42,7 +47,6 @@ OTHER_VERDICTS = {
     "greeting no-end: no line end": "greet-none",
     "break no-end: PASS": "auth-noreply",
     "mailbox quit-err: refused": "quit-err",
-    "read on lf-ends: in TOP": "stalled",
     "read on bad-reply: words for an answer to QUIT": "bad-reply",
     "read on quit-noreply: silent": "stalled",
     "read on quit-noreply: closed": "conn-lost",
@@ -81,10 +85,10 @@ class Account:
 
     def fetch(self, port: int) -> str:
         """Fetch and delete all mail, and return the id of what was wrong, "" for nothing."""
-        target = Target("127.0.0.1", port, "starttls", "ann@example.com")
+        target = Target("127.0.0.1", port, "starttls", ANN)
 
         def connect(notice: Callable[[str, str], None]) -> Maildrop:
-            return blocking.connect(target, "hunter22", dataclasses.replace(OPTIONS, notice=notice))
+            return blocking.connect(target, PASSWORD, dataclasses.replace(OPTIONS, notice=notice))
 
         with Journal(self._journal) as journal:
             destination = MaildirDestination(str(self._box))
@@ -108,60 +112,62 @@ def stored(message: bytes) -> bytes:
     return message.replace(b"\r\n", b"\n").removesuffix(b"\n")
 
 
-def assert_promise(server: Broken, delivered: list[bytes]) -> None:
+def assert_promise(server: FaultyServer, delivered: list[bytes]) -> None:
     """What was delivered is whole and not twice, and what was deleted was delivered."""
-    whole = [stored(message) for message in server.messages]
+    whole = [stored(message) for message in server.given]
     found = [stored(message) for message in delivered]
     assert len(found) == len(set(found))
     assert set(found) <= set(whole)
-    assert {whole[number - 1] for number in server.deleted} <= set(found)
+    assert {stored(message) for message in server.removed} <= set(found)
 
 
 @pytest.mark.parametrize(("server", "verdict"), list(servers()))
-def test_an_odd_server(server: dict[str, Any], verdict: str, tmp_path: Path) -> None:
+def test_an_odd_server(server: Faults, verdict: str, tmp_path: Path) -> None:
     """A run has the true verdict. It delivers whole messages only, once, and deletes only those."""
     account = Account(tmp_path)
-    with broken(**server) as running:
+    with server_of(server) as running:
         assert account.fetch(running.port) == verdict
         assert_promise(running, account.delivered())
         if not verdict:
-            assert len(account.delivered()) == len(running.messages)
+            assert len(account.delivered()) == len(running.given)
         if account.delivered():
             account.fetch(running.port)
             assert_promise(running, account.delivered())
 
 
-@pytest.mark.parametrize("at_end", [CLOSE, RESET], ids=["closed", "reset"])
-def test_a_session_that_breaks_at_any_octet(at_end: bytes, tmp_path: Path) -> None:
-    """If the server stops after any octet, the next run at a sound server completes the mail."""
-    with broken() as sound:
-        for budget in range(0, 420, 13):
-            (folder := tmp_path / str(budget)).mkdir()
-            account = Account(folder)
-            with broken(budget=budget, at_end=at_end) as running:
-                account.fetch(running.port)
-                assert_promise(running, account.delivered())
-            assert account.fetch(sound.port) == ""
-            assert sorted(map(stored, account.delivered())) == sorted(map(stored, (HELLO, SECOND)))
+@pytest.mark.parametrize("ending", [Ending.CLOSE, Ending.RESET])
+def test_a_session_that_breaks_at_any_octet(ending: Ending, tmp_path: Path) -> None:
+    """If the server stops after any octet, the next run completes the mail."""
+    for octets in range(0, 620, 19):
+        (folder := tmp_path / str(octets)).mkdir()
+        account = Account(folder)
+        limit = OctetLimit(octets, ending)
+        with faulty_server(limit, user=ANN) as running:
+            account.fetch(running.port)
+            assert_promise(running, account.delivered())
+            limit.left = ENOUGH
+            assert account.fetch(running.port) == ""
+            assert_promise(running, account.delivered())
+        assert sorted(map(stored, account.delivered())) == sorted(map(stored, (HELLO, SECOND)))
 
 
 def test_delete_that_is_refused(tmp_path: Path) -> None:
     """A message whose deletion the server rejects is asked for again, and not fetched again."""
     account = Account(tmp_path)
-    with broken({"DELE 1": b"-ERR not allowed\r\n"}) as running:
+    with faulty_server("DELE 1: -ERR not allowed", user=ANN) as running:
         account.fetch(running.port)
         account.fetch(running.port)
-    assert running.heard.count("DELE 1") == 2
-    assert [line for line in running.heard if line.startswith("RETR")] == ["RETR 1", "RETR 2"]
+    assert running.commands.count("DELE 1") == 2
+    assert [line for line in running.commands if line.startswith("RETR")] == ["RETR 1", "RETR 2"]
     assert len(account.delivered()) == 2
 
 
 def test_other_mail_under_a_known_uid(tmp_path: Path) -> None:
     """If a server gives a unique-id to another message, the other message is fetched too."""
     account = Account(tmp_path)
-    with broken(messages=(HELLO,)) as running:
+    with faulty_server(messages=(HELLO,), user=ANN) as running:
         account.fetch(running.port)
-    with broken(messages=(SECOND,)) as running:
+    with faulty_server(messages=(SECOND,), user=ANN) as running:
         assert account.fetch(running.port) == ""
-        assert running.deleted == {1}
+        assert running.removed == [SECOND]
     assert list(map(stored, account.delivered())) == [stored(HELLO), stored(SECOND)]

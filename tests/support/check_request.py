@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -12,6 +12,15 @@ from restante.client.options import Options, Target
 from restante.diagnosis.report import Report
 from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine
+from restante.misbehave import Fault
+from restante.misbehave.conversation import Alteration
+from restante.misbehave.driver import FaultyServer
+from support.faulty_server import PASSWORD, faulty_server
+
+Faults: TypeAlias = str | Fault | Alteration | tuple[str | Fault | Alteration, ...]
+"""What `server_of` makes a server of."""
+
+ANN = "ann@example.com"
 
 OPTIONS = Options(reply_seconds=0.6, connect_seconds=5, total_seconds=20)
 
@@ -19,15 +28,20 @@ OPTIONS = Options(reply_seconds=0.6, connect_seconds=5, total_seconds=20)
 def ask(port: int, *, host: str = "127.0.0.1", **more: Any) -> Report:
     """Check ann's account at a port; the options of both kinds are given by name."""
     options = replace(OPTIONS, **more.pop("options", {}))
-    target = Target(host, port, more.pop("tls", "starttls"), "ann@example.com")
-    password: Callable[[], str] = more.pop("password", lambda: "hunter22")
+    target = Target(host, port, more.pop("tls", "starttls"), ANN)
+    password: Callable[[], str] = more.pop("password", lambda: PASSWORD)
     report = examine(CheckRequest("ann", target, options, password=password, **more))
-    assert "hunter22" not in str(report.as_json())
+    assert PASSWORD not in str(report.as_json())
     return report
 
 
-def faults(*rows: tuple[str, str, dict[str, Any], str]) -> pytest.MarkDecorator:
-    """Return the rows of a table as cases: the id, a title, a server, what is said."""
+def server_of(given: Faults, **more: Any) -> FaultyServer:
+    """Return a server with faults, and with ann's account."""
+    return faulty_server(*(given if isinstance(given, tuple) else (given,)), user=ANN, **more)
+
+
+def faults(*rows: tuple[str, str, Faults, str]) -> pytest.MarkDecorator:
+    """Return the rows of a table as cases: the id, a title, the faults, what is said."""
     return pytest.mark.parametrize(
         ("name", "server", "said"),
         [
@@ -35,11 +49,3 @@ def faults(*rows: tuple[str, str, dict[str, Any], str]) -> pytest.MarkDecorator:
             for name, title, server, said in rows
         ],
     )
-
-
-def PASS(text: str) -> dict[str, Any]:  # noqa: N802
-    return {"replies": {"PASS": f"-ERR {text}\r\n".encode()}}
-
-
-def capa(*tags: str) -> bytes:
-    return ("+OK\r\n" + "".join(f"{tag}\r\n" for tag in tags) + ".\r\n").encode()

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from restante.diagnosis.explanations import EXPLANATIONS
-from support.authority import GOOD, root_file
-from support.broken_server import CLOSE, HELLO, broken
 from support.command import pop3
+from support.faulty_server import HELLO, faulty_server
 from support.live import Live, serving
 
 ODD = b"Subject: =?utf-8?q?=1b]0;evil=07_Gr=C3=BC=C3=9Fe?=\r\nFrom: Eve \x1b[31m <eve@example.com>\r\n\r\nRed \x1b[31m alert\x07\r\n"
@@ -79,35 +78,35 @@ def test_check_from_the_library_says_the_same(live: Live) -> None:
     assert restante.check(url(live.port), "nope", mechanisms=("USER",)).id == "auth-failed"
 
 
-def test_check_verifies_by_the_file_it_is_given(tmp_path: Path) -> None:
+def test_check_verifies_by_the_file_it_is_given() -> None:
     """`--cacert` and `--servername` decide which certificate a check accepts."""
-    with broken(implicit=GOOD.serving()) as running:
-        where = f"pop3s://ann@127.0.0.1:{running.port}"
+    with faulty_server(tls=True) as running:
+        assert running.authority
+        where = f"pop3s://ann@127.0.0.1:{running.tls_port}"
         assert pop3("check", where, "-s").code == 5
-        ran = pop3("check", where, "--cacert", root_file(tmp_path), "--servername", "localhost")
+        ran = pop3("check", where, "--cacert", running.authority, "--servername", "localhost")
     assert ran.code == 0
-    assert "certificate localhost, 89 days left, chain complete" in ran.out
+    assert "certificate localhost, 364 days left, chain complete" in ran.out
 
 
 def test_waiting_check_gets_maildrop() -> None:
     """A check that waits gets the maildrop when it is free."""
-    replies = iter([b"-ERR [IN-USE] busy\r\n", b"+OK\r\n"])
-    with broken({"PASS": lambda _: next(replies)}) as running:
-        assert pop3("check", url(running.port), "--wait", 10, "-s").code == 0
-    with broken({"PASS": b"-ERR [IN-USE] busy\r\n"}) as running:
-        ran = pop3("check", url(running.port))
+    with faulty_server("second-login") as running:
+        assert pop3("check", running.url, "--wait", 10, "-s").code == 0
+    with faulty_server("login-in-use") as running:
+        ran = pop3("check", running.url)
     assert ran.code == 9
     assert "--wait 60" in ran.out
 
 
-def test_probe_needs_no_password(tmp_path: Path) -> None:
+def test_probe_needs_no_password() -> None:
     """`probe` requires no password and finds out which protocol a port speaks."""
-    with broken(implicit=GOOD.serving()) as running:
-        root = root_file(tmp_path)
-        ran = pop3("probe", f"127.0.0.1:{running.port}", "--cacert", root, password=None)
+    with faulty_server(tls=True) as running:
+        where = f"127.0.0.1:{running.tls_port}"
+        ran = pop3("probe", where, "--cacert", running.authority or "", password=None)
     assert ran.code == 0
     assert "OK  The server works." in ran.out
-    assert running.heard == ["CAPA", "QUIT"]
+    assert running.commands == ["CAPA", "QUIT"]
 
 
 def test_explain_suggests_ids() -> None:
@@ -159,8 +158,8 @@ def test_show_saves_under_safe_names(live: Live, tmp_path: Path) -> None:
 
 def test_a_message_cut_off_is_saved_in_no_part(tmp_path: Path) -> None:
     """A message that is cut off is an error, and no part of it is saved."""
-    with broken({"RETR": b"+OK\r\n" + HELLO[:20] + CLOSE}) as running:
-        ran = pop3("show", url(running.port), 1, "--save", tmp_path)
+    with faulty_server("retr-cut") as running:
+        ran = pop3("show", running.url, 1, "--save", tmp_path)
     assert ran.code == 11
     assert "FAIL msg-truncated" in ran.err
     assert not list(tmp_path.iterdir())
@@ -194,21 +193,20 @@ def test_rm_shows_asks_and_reports_what_quit_answered(live: Live) -> None:
 
 def test_rm_says_when_a_delete_was_not_confirmed() -> None:
     """`rm` exits with 13 if the server did not confirm the removal."""
-    with broken({"QUIT": b"-ERR disk\r\n"}) as running:
-        ran = pop3("rm", url(running.port), 1, "--yes")
+    with faulty_server("quit-refused") as running:
+        ran = pop3("rm", running.url, 1, "--yes")
     assert ran.code == 13
     assert "message 1 may not have been deleted" in ran.err
-    with broken({"QUIT": CLOSE}) as running:
-        ran = pop3("rm", url(running.port), 1, "--yes")
+    with faulty_server("quit-closed") as running:
+        ran = pop3("rm", running.url, 1, "--yes")
     assert ran.code == 13
     assert "may or may not have been deleted" in ran.err
 
 
 def test_output_is_escaped() -> None:
     """Octets from a server and its mail are never printed raw to the terminal."""
-    greeting = b"+OK \x1b]0;owned\x07 ready\r\n"
-    with broken(greeting=greeting, messages=(ODD,)) as running:
-        where = url(running.port)
+    with faulty_server("greeting: +OK \x1b]0;owned\x07 ready", messages=(ODD,)) as running:
+        where = running.url
         said = "".join(
             ran.out + ran.err
             for ran in (
@@ -269,8 +267,8 @@ def test_unmeasured_threshold_is_unknown(limit: str) -> None:
 
 def test_a_locked_mailbox_is_a_warning_to_a_monitor() -> None:
     """A locked maildrop is a warning to a monitor, not a failure."""
-    with broken({"PASS": b"-ERR [IN-USE] busy\r\n"}) as running:
-        assert pop3("monitor", url(running.port)).code == 1
+    with faulty_server("login-in-use") as running:
+        assert pop3("monitor", running.url).code == 1
 
 
 def test_password_sources(live: Live, tmp_path: Path) -> None:
@@ -343,11 +341,11 @@ def test_what_cannot_be_is_said_before_anything_is_sent(words: list[str], said: 
 
 def test_an_empty_password_is_not_sent() -> None:
     """An empty password is an error and is never sent."""
-    with broken() as running:
-        ran = pop3("check", url(running.port), password="")
+    with faulty_server() as running:
+        ran = pop3("check", running.url, password="")
     assert ran.code == 2
     assert "POP3_PASSWORD is set but empty" in ran.err
-    assert not any(line.startswith("USER") for line in running.heard)
+    assert not any(line.startswith("USER") for line in running.commands)
 
 
 def test_the_checks_of_verify_are_listed_without_a_host() -> None:
@@ -378,11 +376,11 @@ def test_a_password_in_an_account_is_not_shown(command: str, account: str) -> No
 
 def test_password_requires_tls() -> None:
     """A password is not sent without TLS unless an option allows that."""
-    with broken() as running:
+    with faulty_server() as running:
         resolve = ["--resolve", f"mail.example.com:{running.port}:127.0.0.1"]
         where = f"pop3://ann@mail.example.com:{running.port}"
         assert pop3("stat", where, *resolve).code == 5
-        assert not any("USER" in line for line in running.heard)
+        assert not any("USER" in line for line in running.commands)
         assert pop3("stat", where, *resolve, "--insecure-plaintext").code == 0
 
 

@@ -9,22 +9,19 @@ import pytest
 
 import restante
 from restante import blocking
+from restante.misbehave.changes import instead
 from restante.protocol.errors import MalformedReplyError, ServerRefusedError
-from support.broken_server import HELLO, SILENCE, broken
 from support.command import pop3
+from support.faulty_server import HELLO, PASSWORD, SECOND, faulty_server
 
-WITHOUT_TOP = {"TOP": b"-ERR unknown command\r\n"}
-NOT_STUFFED = {"TOP": b"+OK\r\nSubject: x\r\n\r\n.\r\nlost\r\n.\r\n"}
-
-
-def url(port: int) -> str:
-    return f"pop3://ann@127.0.0.1:{port}"
+WITHOUT_TOP = "top-announced"
+NOT_STUFFED = "top-goes-on"
 
 
 def test_ls_without_top() -> None:
     """Sizes are listed, the reason is a line, and --retr fetches the headers."""
-    with broken(WITHOUT_TOP) as server:
-        plain, fetched = pop3("ls", url(server.port)), pop3("ls", "--retr", url(server.port))
+    with faulty_server(WITHOUT_TOP) as server:
+        plain, fetched = pop3("ls", server.url), pop3("ls", "--retr", server.url)
     assert (plain.code, fetched.code) == (1, 0)
     assert plain.err.startswith("WARN top-missing")
     assert len(plain.out.splitlines()) == 3
@@ -34,8 +31,8 @@ def test_ls_without_top() -> None:
 
 def test_ls_with_a_refused_header() -> None:
     """The refused message has the server's words in its row, the others are listed, exit code 1."""
-    with broken({"TOP 2 0": b"-ERR no way, Jose\r\n"}) as server:
-        rows, data = pop3("ls", url(server.port)), pop3("ls", "--json", url(server.port))
+    with faulty_server("TOP 2: -ERR no way, Jose") as server:
+        rows, data = pop3("ls", server.url), pop3("ls", "--json", server.url)
     assert (rows.code, data.code) == (1, 1)
     assert len(rows.out.splitlines()) == 3
     assert "no way, Jose" in rows.out
@@ -52,17 +49,17 @@ def test_ls_with_a_refused_header() -> None:
 def test_ls_retr_is_bounded() -> None:
     """A message over the bound is not fetched for its header."""
     large = b"Subject: large\r\n\r\n" + b"x" * 998 * 1003
-    with broken(WITHOUT_TOP, messages=(HELLO, large + b"\r\n")) as server:
-        ran = pop3("ls", "--retr", url(server.port))
-        assert "RETR 2" not in server.heard
+    with faulty_server(WITHOUT_TOP, messages=(HELLO, large + b"\r\n")) as server:
+        ran = pop3("ls", "--retr", server.url)
+        assert "RETR 2" not in server.commands
     assert ran.code == 1
     assert "too large" in ran.err
 
 
 def test_headers_without_top() -> None:
     """`show --headers` fetches the message that it was asked for, and shows its header alone."""
-    with broken(WITHOUT_TOP) as server:
-        ran = pop3("show", "--headers", url(server.port), 1)
+    with faulty_server(WITHOUT_TOP) as server:
+        ran = pop3("show", "--headers", server.url, 1)
     assert ran.code == 0
     assert "Subject: Hello" in ran.out
     assert "Hello, Bob" not in ran.out
@@ -72,21 +69,21 @@ def test_headers_without_top() -> None:
 def test_the_last_reply_goes_on(words: tuple[str | int, ...]) -> None:
     """A reply that was cut by a dot of its own is an error, at the last command too."""
     verb, *rest = words
-    with broken(NOT_STUFFED, messages=(HELLO,)) as server:
-        ran = pop3(verb, url(server.port), *rest)
+    with faulty_server(NOT_STUFFED, messages=(HELLO,)) as server:
+        ran = pop3(verb, server.url, *rest)
     assert ran.code == 11
     assert "not-stuffed" in ran.err
 
 
 def test_the_library_hears_of_it_when_it_leaves() -> None:
     """Both faces raise at the end of the block what the last reply hid."""
-    with broken(NOT_STUFFED, messages=(HELLO,)) as server:
+    with faulty_server(NOT_STUFFED, messages=(HELLO,)) as server:
         with pytest.raises(MalformedReplyError, match="not-stuffed"):
-            with blocking.connect(url(server.port), "hunter22") as drop:
+            with blocking.connect(server.url, PASSWORD) as drop:
                 drop[1].top()
 
         async def look() -> None:
-            async with restante.connect(url(server.port), "hunter22") as drop:
+            async with restante.connect(server.url, PASSWORD) as drop:
                 await drop[1].top()
 
         with pytest.raises(MalformedReplyError, match="not-stuffed"):
@@ -95,9 +92,8 @@ def test_the_library_hears_of_it_when_it_leaves() -> None:
 
 def test_a_wrong_size_is_one_line() -> None:
     """The message is shown, and a line of the tool's own says what is wrong."""
-    lists = {"LIST": b"+OK\r\n1 5\r\n.\r\n"}
-    with broken(lists, messages=(HELLO,)) as server:
-        ran = pop3("show", url(server.port), 1)
+    with faulty_server("LIST: with 1 5", messages=(HELLO,)) as server:
+        ran = pop3("show", server.url, 1)
     assert ran.code == 1
     assert "Hello, Bob" in ran.out
     assert ran.err.splitlines() == [
@@ -107,22 +103,23 @@ def test_a_wrong_size_is_one_line() -> None:
 
 def test_raw_list_with_a_list() -> None:
     """What comes is shown as it came, though one line was to be expected."""
-    with broken({"LIST 1": b"+OK\r\n1 50\r\n.\r\n"}) as server:
-        ran = pop3("raw", url(server.port), "LIST", "1")
+    with faulty_server(instead("LIST", b"+OK\r\n1 50\r\n.\r\n", number=1)) as server:
+        ran = pop3("raw", server.url, "LIST", "1")
     assert (ran.code, ran.out) == (0, "+OK\n1 50\r\n.\r\n")
 
 
 def test_raw_command_of_a_servers_own() -> None:
     """An unknown command may have a reply of many lines."""
-    with broken({"XTND": b"+OK\r\nline one\r\nline two\r\n.\r\n"}) as server:
-        ran = pop3("raw", url(server.port), "XTND", "XLIST")
+    reply = b"+OK\r\nline one\r\nline two\r\n.\r\n"
+    with faulty_server(instead("XTND", reply)) as server:
+        ran = pop3("raw", server.url, "XTND", "XLIST")
     assert "line two" in ran.out
 
 
 def test_quit_is_waited_for_two_seconds() -> None:
     """`ls` does not wait for a QUIT that removes nothing, and says so."""
-    with broken({"QUIT": SILENCE}) as server:
-        ran = pop3("ls", url(server.port))
+    with faulty_server("quit-silent") as server:
+        ran = pop3("ls", server.url)
     assert ran.code == 0
     assert "WARN quit-noreply" in ran.err
     assert "for 2 seconds" in ran.err
@@ -130,9 +127,9 @@ def test_quit_is_waited_for_two_seconds() -> None:
 
 def test_rm_goes_on_behind_a_refusal() -> None:
     """One message that is refused keeps no other one."""
-    with broken({"DELE 1": b"-ERR read only\r\n"}) as server:
-        ran = pop3("rm", "--yes", url(server.port), 1, 2)
-        assert server.deleted == {2}
+    with faulty_server("DELE 1: -ERR read only") as server:
+        ran = pop3("rm", "--yes", server.url, 1, 2)
+        assert server.removed == [SECOND]
     assert ran.code == 13
     assert "message 1 was not deleted" in ran.err
     assert "Deleted message 2" in ran.out
@@ -140,29 +137,29 @@ def test_rm_goes_on_behind_a_refusal() -> None:
 
 def test_require_tls() -> None:
     """The option keeps the name at home where there is no TLS."""
-    with broken() as server:
-        ran = pop3("ls", "--require-tls", url(server.port))
-        assert server.heard == ["CAPA"]
+    with faulty_server() as server:
+        ran = pop3("ls", "--require-tls", server.url)
+        assert server.commands == ["CAPA"]
     assert ran.code == 5
     assert "stls-missing" in ran.err
 
 
 def test_an_empty_mailbox_that_refuses_list() -> None:
     """`ls` says that there is no mail, and names the oddity."""
-    with broken({"LIST": b"-ERR no messages\r\n"}, messages=()) as server:
-        ran = pop3("ls", url(server.port))
+    with faulty_server("empty", "LIST: -ERR no messages") as server:
+        ran = pop3("ls", server.url)
     assert (ran.code, ran.out) == (0, "The mailbox is empty.\n")
     assert "WARN list-empty" in ran.err
 
 
 def test_the_library_reads_headers_without_top() -> None:
     """Both faces fetch a small message for its header, and keep the header alone."""
-    with broken(WITHOUT_TOP) as server:
-        with blocking.connect(url(server.port), "hunter22") as drop:
+    with faulty_server(WITHOUT_TOP) as server:
+        with blocking.connect(server.url, PASSWORD) as drop:
             header = drop[1].header()
 
         async def look() -> str:
-            async with restante.connect(url(server.port), "hunter22") as drop:
+            async with restante.connect(server.url, PASSWORD) as drop:
                 return str((await drop[1].header())["subject"])
 
         assert (header["subject"], asyncio.run(look())) == ("Hello", "Hello")
@@ -171,19 +168,18 @@ def test_the_library_reads_headers_without_top() -> None:
 
 def test_large_message_not_fetched() -> None:
     """A message over the bound is not fetched, and the refusal is raised."""
-    lists = {"LIST": b"+OK\r\n1 1000001\r\n.\r\n"}
-    with broken(WITHOUT_TOP | lists, messages=(HELLO,)) as server:
-        with blocking.connect(url(server.port), "hunter22") as drop:
+    with faulty_server(WITHOUT_TOP, "LIST: with 1 1000001", messages=(HELLO,)) as server:
+        with blocking.connect(server.url, PASSWORD) as drop:
             with pytest.raises(ServerRefusedError, match="top-missing"):
                 drop[1].header()
-        assert "RETR 1" not in server.heard
+        assert "RETR 1" not in server.commands
 
 
 def test_rm_says_that_quit_was_not_sent() -> None:
     """Replies out of step end the command before anything is removed."""
-    with broken({"DELE": b"+OK\r\n+OK\r\n"}) as server:
-        ran = pop3("rm", "--yes", url(server.port), 1)
-        assert "QUIT" not in server.heard
-        assert not server.deleted
+    with faulty_server("dele-twice") as server:
+        ran = pop3("rm", "--yes", server.url, 1)
+        assert "QUIT" not in server.commands
+        assert not server.removed
     assert ran.code == 13
     assert "nothing was deleted, because QUIT was not sent" in ran.err

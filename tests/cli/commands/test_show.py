@@ -9,8 +9,9 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from support.broken_server import broken
+from restante.misbehave.changes import instead
 from support.command import pop3
+from support.faulty_server import PASSWORD, faulty_server
 from support.odd_mail import VALUES
 from support.process import POP3
 
@@ -34,14 +35,10 @@ C1 = (
 )
 
 
-def url(port: int) -> str:
-    return f"pop3://ann@example.com@127.0.0.1:{port}"
-
-
 def test_parts_are_saved_as_they_were_sent(tmp_path: Path) -> None:
     """--save, --save-all, --output and a pipe get the transfer-decoded octets."""
-    with broken(messages=(PARTS,)) as running:
-        where = url(running.port)
+    with faulty_server(messages=(PARTS,)) as running:
+        where = running.url
         shown = pop3("show", where, 1).out
         pop3("show", where, 1, "--part", 2, "--save", tmp_path)
         again = pop3("show", where, 1, "--save-all", tmp_path)
@@ -64,9 +61,14 @@ def test_parts_are_saved_as_they_were_sent(tmp_path: Path) -> None:
 
 def test_a_binary_part_is_not_printed_on_a_terminal(tmp_path: Path) -> None:
     """A terminal gets text; of a picture it is said how to save it."""
-    with broken(messages=(PARTS,)) as running:
-        words = ["show", url(running.port), "1", "--part"]
-        environment = {"POP3_PASSWORD": "x", "TERM": "dumb", "PATH": "/usr/bin", "COLUMNS": "200"}
+    with faulty_server(messages=(PARTS,)) as running:
+        words = ["show", running.url, "1", "--part"]
+        environment = {
+            "POP3_PASSWORD": PASSWORD,
+            "TERM": "dumb",
+            "PATH": "/usr/bin",
+            "COLUMNS": "200",
+        }
         environment["LC_ALL"] = "C.UTF-8"
 
         def said(part: int) -> str:
@@ -86,8 +88,8 @@ def test_a_binary_part_is_not_printed_on_a_terminal(tmp_path: Path) -> None:
 
 def test_nothing_in_a_message_reaches_the_terminal_raw(tmp_path: Path) -> None:
     """C1 controls and changes of direction are escaped, in JSON by its own escapes."""
-    with broken(messages=(C1,)) as running:
-        where = url(running.port)
+    with faulty_server(messages=(C1,)) as running:
+        where = running.url
         listed = pop3("ls", where, "--json")
         ran = [
             listed,
@@ -110,8 +112,8 @@ def test_one_bad_message_blocks_nothing(field: str) -> None:
     """Every message has a row and can be shown, whatever its fields have."""
     bad = [value for value in VALUES if len(value) < 20_000 and b"\n" not in value]
     messages = [field.encode() + b": " + value + b"\r\n\r\nBody.\r\n" for value in bad]
-    with broken(messages=messages) as running:
-        where = url(running.port)
+    with faulty_server(messages=messages) as running:
+        where = running.url
         listed = pop3("ls", where)
         assert listed.code == 0
         assert len(listed.out.splitlines()) == len(messages) + 1
@@ -125,14 +127,14 @@ def test_one_bad_message_blocks_nothing(field: str) -> None:
 def test_a_message_without_end_has_a_ceiling(tmp_path: Path) -> None:
     """More than --max-size is not fetched, whatever LIST said."""
     endless = b"+OK\r\n" + b"a" * 200_000
-    with broken({"RETR": endless}) as running:
-        ran = pop3("show", url(running.port), 1, "--max-size", "100k", "--save", tmp_path)
+    with faulty_server(instead("RETR", endless)) as running:
+        ran = pop3("show", running.url, 1, "--max-size", "100k", "--save", tmp_path)
     assert ran.code == 11
     assert "more than 102 kB" in ran.err or "more than 100" in ran.err
     assert not list(tmp_path.iterdir())
-    with broken({"LIST": b"+OK\r\n1 9999999999\r\n.\r\n"}) as running:
-        ran = pop3("show", url(running.port), 1)
-        assert "RETR 1" not in running.heard
+    with faulty_server("LIST: with 1 9999999999") as running:
+        ran = pop3("show", running.url, 1)
+        assert "RETR 1" not in running.commands
     assert ran.code == 11
     assert "--max-size" in ran.err
 
@@ -140,15 +142,15 @@ def test_a_message_without_end_has_a_ceiling(tmp_path: Path) -> None:
 def test_big_heads_are_not_kept() -> None:
     """60 heads of 2 MB take no more memory than their beginnings."""
     head = b"Subject: big\r\n" + (b"X: " + b"a" * 990 + b"\r\n") * 2000 + b"\r\n"
-    with broken(messages=(head,) * 60) as running:
+    with faulty_server(messages=(head,) * 60) as running:
         code = (
             "from pathlib import Path; from restante.cli.main import main\n"
             "try: main()\n"  # ru_maxrss would be that of the process which forks
             'finally: print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])'
         )
         done = pexpect.run(
-            f"{sys.executable} -c '{code}' ls {url(running.port)}",
-            env={"POP3_PASSWORD": "x", "PATH": "/usr/bin", "COLUMNS": "100"},
+            f"{sys.executable} -c '{code}' ls {running.url}",
+            env={"POP3_PASSWORD": PASSWORD, "PATH": "/usr/bin", "COLUMNS": "100"},
             encoding="utf-8",
             timeout=300,
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 
 import pexpect
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from restante.cli.output.wrapping import wrap_hanging
 from restante.cli.shell.screen import ShellScreen
 from restante.diagnosis.explanations import EXPLANATIONS
-from support.broken_server import broken
+from support.faulty_server import PASSWORD, faulty_server
 from support.live import PATIENCE
 from support.process import POP3, free_port
 
@@ -21,7 +20,7 @@ def looked_at(*words: str, columns: int = 80) -> list[str]:
     """Return the lines that `pop3` prints in a terminal."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("POP3_", "COLUMNS"))}
     child: pexpect.spawn[str] = pexpect.spawn(
-        str(POP3), list(words), env=environment | {"POP3_PASSWORD": "hunter22", "NO_COLOR": "1"},
+        str(POP3), list(words), env=environment | {"POP3_PASSWORD": PASSWORD, "NO_COLOR": "1"},
         dimensions=(60, columns), timeout=PATIENCE, encoding="utf-8",
     )  # fmt: skip
     child.expect(pexpect.EOF)
@@ -30,9 +29,9 @@ def looked_at(*words: str, columns: int = 80) -> list[str]:
 
 def test_lines_fit_the_terminal() -> None:
     """No line of a failed check is wider than the terminal."""
-    said = b"-ERR [AUTH] " + b"the account has to be looked at by somebody, so " * 6 + b"wait\r\n"
-    with broken({"PASS": said}) as running:
-        lines = looked_at("check", f"pop3://ann@127.0.0.1:{running.port}")
+    said = "the account has to be looked at by somebody, so " * 6
+    with faulty_server(f"PASS: -ERR [AUTH] {said}wait") as running:
+        lines = looked_at("check", running.url)
     assert max(map(len, lines)) <= 80
     assert lines[-2].endswith("exit 7")
     assert re.fullmatch(r"  more  pop3 explain auth-failed +exit 7", lines[-2])
@@ -40,8 +39,8 @@ def test_lines_fit_the_terminal() -> None:
 
 def test_endless_greeting_is_cut() -> None:
     """A greeting without end does not fill the screen."""
-    with broken(greeting=b"+OK " + b"z" * 3000 + b"\r\n") as running:
-        lines = looked_at("check", f"pop3://ann@127.0.0.1:{running.port}")
+    with faulty_server(f"greeting: +OK {'z' * 3000}") as running:
+        lines = looked_at("check", running.url)
     assert sum("zzz" in line for line in lines) <= 8
     assert any(line.startswith("WARN long-reply") for line in lines)
 
@@ -69,19 +68,16 @@ def test_the_shell_breaks_no_word(
 @pytest.mark.parametrize("silent", [True, False])
 def test_a_failure_shows_what_the_server_said(silent: bool) -> None:
     """A failed check shows the server's own words."""
-    with broken({"PASS": b"-ERR [AUTH] Come to room 7\r\n"}) as running:
+    with faulty_server("PASS: -ERR [AUTH] Come to room 7") as running:
         flags = ["-s"] if silent else []
-        lines = looked_at("check", f"pop3://ann@127.0.0.1:{running.port}", *flags)
+        lines = looked_at("check", running.url, *flags)
     assert "  said  [AUTH] Come to room 7" in lines
 
 
-def test_a_command_to_copy_stays_in_one_line(tmp_path: Path) -> None:
+def test_a_command_to_copy_stays_in_one_line() -> None:
     """A suggested command stays on one line, so it can be copied."""
-    from support.authority import ROOT, make, root_file
-
-    root = root_file(tmp_path)
-    named = make("other", issuer=ROOT, hosts=("localhost",))
-    with broken(implicit=named.serving()) as running:
+    with faulty_server("tls-on-plain") as running:
+        root = running.authority
         where = f"pop3://ann@localhost:{running.port}"
         lines = looked_at("check", where, "--cacert", str(root), columns=60)
     assert any(line.endswith(f"--cacert {root}") for line in lines)
@@ -107,8 +103,7 @@ def test_no_verdict_speaks_of_what_may_not_be_there() -> None:
 
 def test_repeated_oddity_is_counted() -> None:
     """An oddity of many messages is reported once, with their number."""
-    odd = b"Subject: x\r\n\r\na\nb\r\n"
-    with broken(messages=(odd,) * 61) as running:
-        lines = looked_at("check", "--deep", f"pop3://ann@127.0.0.1:{running.port}")
+    with faulty_server("retr-lf", messages=(b"Subject: x\r\n\r\na\r\nb\r\n",) * 61) as running:
+        lines = looked_at("check", "--deep", running.url)
     assert sum(line.startswith("WARN bare-lf") for line in lines) == 1
     assert any(line.strip() == "and 56 more" for line in lines)

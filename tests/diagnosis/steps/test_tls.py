@@ -17,17 +17,20 @@ from restante.diagnosis.report import Report
 from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine
 from restante.diagnosis.steps import tls
+from restante.misbehave.changes import instead
 from support.authority import DAY, GOOD, HOSTS, INTERMEDIATE, ROOT, Certified, make, trusting
-from support.broken_server import CLOSE, SILENCE, broken
+from support.check_request import ANN, server_of
+from support.faulty_server import PASSWORD
 
 OPTIONS = Options(reply_seconds=2, total_seconds=20)
 
 
-def ask(port: int, tls: Tls = "implicit", *, host: str = "localhost", **more: Any) -> Report:
+def ask(port: int | None, tls: Tls = "implicit", *, host: str = "localhost", **more: Any) -> Report:
     options = replace(OPTIONS, **{"context": trusting(), **more.pop("options", {})})
-    target = Target(host, port, tls, "ann@example.com")
+    assert port
+    target = Target(host, port, tls, ANN)
     options = replace(options, resolve={(host, port): "127.0.0.1"})
-    password: Callable[[], str] = lambda: "hunter22"  # noqa: E731
+    password: Callable[[], str] = lambda: PASSWORD  # noqa: E731
     return examine(CheckRequest("ann", target, options, password=password, **more))
 
 
@@ -47,16 +50,14 @@ def test_untrusted_certificate_ends_check(
     name: str, certified: Callable[[], Certified], said: str, tls: Tls
 ) -> None:
     """A certificate that cannot be verified ends the check before the password is sent."""
-    context = _lenient(certified())
-    kind: dict[str, Any] = {"implicit" if tls == "implicit" else "stls": context}
-    with broken(**kind) as running:
-        report = ask(running.port, tls)
+    with server_of((), tls=_lenient(certified())) as running:
+        report = ask(running.tls_port if tls == "implicit" else running.port, tls)
     assert (report.id, report.exit_code) == (name, 5)
     assert report.failure is not None
     assert said in report.failure.evidence
     assert report.steps[-1].phase == "login"
     assert report.steps[-1].outcome == "not tried"
-    assert not any(line.startswith(("USER", "PASS", "AUTH")) for line in running.heard)
+    assert not any(line.startswith(("USER", "PASS", "AUTH")) for line in running.commands)
 
 
 def _lenient(certified: Certified) -> ssl.SSLContext:
@@ -68,44 +69,44 @@ def _lenient(certified: Certified) -> ssl.SSLContext:
 def test_missing_intermediate() -> None:
     """A missing intermediate has a verdict other than an unknown authority."""
     leaf = make("localhost", issuer=INTERMEDIATE, fetchable=True)
-    with broken(implicit=leaf.serving(chain=False)) as running:
-        report = ask(running.port)
+    with server_of((), tls=leaf.serving(chain=False)) as running:
+        report = ask(running.tls_port)
     assert report.id == "tls-chain"
     assert report.failure is not None
     assert "Test Intermediate" in report.failure.evidence
-    with broken(implicit=leaf.serving()) as running:
-        assert ask(running.port).id == "ok"
+    with server_of((), tls=leaf.serving()) as running:
+        assert ask(running.tls_port).id == "ok"
 
 
 def test_an_old_version_of_tls_is_named() -> None:
     """A server with only old TLS versions is reported so."""
-    with broken(implicit=GOOD.serving(minimum=ssl.TLSVersion.TLSv1_1)) as running:
-        report = ask(running.port)
+    with server_of((), tls=GOOD.serving(minimum=ssl.TLSVersion.TLSv1_1)) as running:
+        report = ask(running.tls_port)
     assert report.id == "tls-old"
     assert "server uses" in str(report.steps)
 
 
 def test_tls_spoken_to_a_port_in_clear_is_told() -> None:
     """TLS on a port in clear text has its own verdict."""
-    with broken() as running:
+    with server_of(()) as running:
         report = ask(running.port)
     assert (report.id, report.exit_code) == ("plain-on-tls", 6)
 
 
 def test_tls_spoken_to_another_protocol_names_it() -> None:
     """TLS on the port of another protocol has a verdict that names the protocol."""
-    with broken(greeting=b"220 mail ESMTP Postfix\r\n" + SILENCE) as running:
+    with server_of("greeting-smtp") as running:
         report = ask(running.port)
     assert report.id == "wrong-protocol"
 
 
 def test_starttls_on_tls_port() -> None:
     """STARTTLS to a port with implicit TLS is reported, with the right command."""
-    with broken(implicit=GOOD.serving()) as running:
-        report = ask(running.port, "starttls", options={"reply_seconds": 1})
+    with server_of((), tls=GOOD.serving()) as running:
+        report = ask(running.tls_port, "starttls", options={"reply_seconds": 1})
     assert report.id == "tls-on-plain"
     assert report.failure is not None
-    where = f"localhost:{running.port}"
+    where = f"localhost:{running.tls_port}"
     assert report.failure.commands == (
         f"pop3 check pop3s://ann@example.com@{where} --resolve {where}:127.0.0.1",
     )
@@ -113,9 +114,8 @@ def test_starttls_on_tls_port() -> None:
 
 def test_wrong_protocol_before_certificate() -> None:
     """With another protocol and a bad certificate, the protocol is the cause."""
-    greeting = b"220 mx.example.com ESMTP Postfix\r\n" + SILENCE
-    with broken(greeting=greeting, implicit=make("self", hosts=HOSTS).serving()) as running:
-        report = ask(running.port)
+    with server_of("greeting-smtp", tls=make("self", hosts=HOSTS).serving()) as running:
+        report = ask(running.tls_port)
     assert (report.id, report.exit_code) == ("wrong-protocol", 6)
     step = report.steps[-1]
     assert "SMTP server" in step.text
@@ -129,17 +129,17 @@ def test_wrong_protocol_before_certificate() -> None:
 def test_a_certificate_that_ends_soon_is_a_warning(begins: int, ends: int, found: str) -> None:
     """A certificate that expires soon is a warning."""
     certified = make("localhost", issuer=ROOT, begins=begins * DAY, ends=ends * DAY)
-    with broken(implicit=certified.serving()) as running:
-        report = ask(running.port)
-        quiet = ask(running.port, warn_expiring=False)
+    with server_of((), tls=certified.serving()) as running:
+        report = ask(running.tls_port)
+        quiet = ask(running.tls_port, warn_expiring=False)
     assert (report.id, quiet.id) == (found, "ok")
 
 
 def test_days_of_expired_certificate() -> None:
     """The number of days for programs is that of the text: -3 is "3 days ago"."""
     certified = make("localhost", issuer=ROOT, begins=-90 * DAY, ends=-3.5 * DAY)
-    with broken(implicit=certified.serving()) as running:
-        report = ask(running.port)
+    with server_of((), tls=certified.serving()) as running:
+        report = ask(running.tls_port)
     assert report.failure is not None
     assert "expired 3 days ago" in report.failure.evidence
     assert report.failure.facts["certificate"]["days_left"] == -3
@@ -147,22 +147,22 @@ def test_days_of_expired_certificate() -> None:
 
 def test_stls_that_is_missing_keeps_the_password_at_home() -> None:
     """Without STLS no name or password is sent."""
-    with broken() as running:
+    with server_of(()) as running:
         report = ask(running.port, "starttls", host="mail.example.com")
     assert (report.id, report.exit_code) == ("stls-missing", 5)
-    assert not any(line.startswith(("USER", "PASS")) for line in running.heard)
+    assert not any(line.startswith(("USER", "PASS")) for line in running.commands)
 
 
 def test_stls_that_is_refused_is_told() -> None:
     """A rejected STLS has its own verdict."""
-    with broken({"STLS": b"-ERR no certificate\r\n"}, stls=GOOD.serving()) as running:
+    with server_of("stls-refused", tls=GOOD.serving()) as running:
         report = ask(running.port, "starttls")
     assert report.id == "stls-refused"
 
 
 def test_words_behind_the_answer_to_stls_are_an_attack() -> None:
     """Octets after the reply to STLS are reported as an injection."""
-    with broken({"STLS": b"+OK go\r\n+OK injected\r\n"}, stls=GOOD.serving()) as running:
+    with server_of("stls-injection", tls=GOOD.serving()) as running:
         report = ask(running.port, "starttls")
     assert report.id == "stls-injection"
 
@@ -170,9 +170,12 @@ def test_words_behind_the_answer_to_stls_are_an_attack() -> None:
 def test_an_insecure_check_goes_on_and_warns() -> None:
     """Without verification an expired certificate is a warning, and the check logs in."""
     certified = make("old", issuer=ROOT, begins=-700 * DAY, ends=-691 * DAY)
-    with broken(implicit=certified.serving()) as running:
+    with server_of((), tls=certified.serving()) as running:
         report = ask(
-            running.port, verify=False, trust=trusting(), options={"context": unverified_context()}
+            running.tls_port,
+            verify=False,
+            trust=trusting(),
+            options={"context": unverified_context()},
         )
     assert (report.id, report.exit_code) == ("tls-expired", 1)
     assert report.logged_in
@@ -180,8 +183,8 @@ def test_an_insecure_check_goes_on_and_warns() -> None:
 
 def test_a_good_certificate_is_told_with_its_days() -> None:
     """A valid certificate is reported with the days that it has left."""
-    with broken(implicit=GOOD.serving()) as running:
-        report = ask(running.port)
+    with server_of((), tls=GOOD.serving()) as running:
+        report = ask(running.tls_port)
     assert report.id == "ok"
     step = next(step for step in report.steps if step.phase == "tls")
     assert "TLSv1.3; certificate localhost, 89 days left, chain complete" in step.text
@@ -193,8 +196,8 @@ def test_unknown_handshake_failure() -> None:
     picky.verify_mode = ssl.CERT_REQUIRED
     picky.maximum_version = ssl.TLSVersion.TLSv1_2
     picky.load_verify_locations(cadata=ROOT.pem.decode())
-    with broken(implicit=picky) as running:
-        report = ask(running.port)
+    with server_of((), tls=picky) as running:
+        report = ask(running.tls_port)
     assert (report.id, report.exit_code) == ("tls-failed", 5)
 
 
@@ -210,7 +213,7 @@ OPENINGS = {
 @pytest.mark.parametrize(("answer", "name"), OPENINGS.values(), ids=list(OPENINGS))
 def test_a_handshake_is_judged_by_its_octets(answer: bytes, name: str) -> None:
     """The verdict hangs on what came, not on the words or settings of the local library."""
-    with broken(greeting=answer + CLOSE) as running:
+    with server_of(("greeting: close at 100%", instead("GREETING", answer))) as running:
         report = ask(running.port)
     assert report.id == name
 
@@ -218,9 +221,10 @@ def test_a_handshake_is_judged_by_its_octets(answer: bytes, name: str) -> None:
 def test_a_version_that_the_library_cannot_speak(monkeypatch: pytest.MonkeyPatch) -> None:
     """An old version is found without a library that speaks it."""
     monkeypatch.setattr(tls, "lenient_context", unverified_context)
-    with broken(implicit=GOOD.serving(minimum=ssl.TLSVersion.TLSv1_1)) as running:
-        assert port_probe.old_version("127.0.0.1", running.port, 2) == "TLSv1.1"
-        report = ask(running.port)
+    with server_of((), tls=GOOD.serving(minimum=ssl.TLSVersion.TLSv1_1)) as running:
+        assert running.tls_port
+        assert port_probe.old_version("127.0.0.1", running.tls_port, 2) == "TLSv1.1"
+        report = ask(running.tls_port)
     assert report.id == "tls-old"
     assert report.failure is not None
     assert "TLSv1.1 at most" in report.failure.evidence
@@ -230,8 +234,8 @@ def test_a_server_that_local_settings_refuse() -> None:
     """A server that speaks TLS 1.2 is not old, though the settings here want TLS 1.3."""
     modern = trusting()
     modern.minimum_version = ssl.TLSVersion.TLSv1_3
-    with broken(implicit=GOOD.serving(minimum=ssl.TLSVersion.TLSv1_2)) as running:
-        report = ask(running.port, options={"context": modern})
+    with server_of((), tls=GOOD.serving(minimum=ssl.TLSVersion.TLSv1_2)) as running:
+        report = ask(running.tls_port, options={"context": modern})
     assert report.id == "tls-failed"
     assert report.failure is not None
     assert "settings of this machine reject" in report.failure.evidence
