@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 import pytest
@@ -12,8 +12,10 @@ import pytest
 from golden.command import ran
 from golden.recording import compare, sections
 from restante.cli.main import main
+from restante.misbehave.changes import body
 from support.authority import DAY, GOOD, HOSTS, make, root_file
-from support.broken_server import CLOSE, HELLO, SILENCE, broken
+from support.check_request import Faults
+from support.faulty_server import HELLO, SECOND, faulty_server
 from support.process import free_port
 
 
@@ -34,55 +36,55 @@ def test_help() -> None:
 
 
 URL = "pop3://ann@127.0.0.1:{port}"
-TLS = "pop3s://ann@127.0.0.1:{port}"
+TLS = "pop3s://ann@127.0.0.1:{tls_port}"
 
-
-def replies(**changed: bytes) -> dict[str, Any]:
-    return {"replies": changed}
-
-
-ODD = b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nFrom: Eve <eve@example.com>\r\n\r\na\0b\nc\r\n"
+ODD = b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nFrom: Eve <eve@example.com>\r\n\r\na\0b\r\nc\r\n"
 EXPIRED = make("localhost", issuer=GOOD.issuer, hosts=HOSTS, begins=-30 * DAY, ends=-3 * DAY)
+BARE_LF = body("RETR", lambda octets: octets.replace(b"b\r\nc", b"b\nc"))
+NO_PROOF = "CAPA: without USER\nCAPA: with SASL SCRAM-SHA-256\nAUTH: -ERR [AUTH] no"
+OF_GOOD = {"tls": GOOD.serving()}
 
-CHECKS: dict[str, tuple[list[str], dict[str, Any]]] = {
-    "ok": ([URL], {}),
-    "ok, deep": ([URL, "--deep"], {}),
-    "ok, silent": ([URL, "-s"], {}),
-    "ok, no mail": ([URL], {"messages": ()}),
-    "odd mail": ([URL, "--deep"], {"messages": (ODD, HELLO)}),
-    "ok, by TLS": ([TLS, "--cacert", "{root}"], {"implicit": GOOD.serving()}),
-    "ok, by STLS": ([URL, "--cacert", "{root}"], {"stls": GOOD.serving()}),
-    "certificate of another authority": ([TLS], {"implicit": GOOD.serving()}),
-    "certificate expired": ([TLS, "--cacert", "{root}"], {"implicit": EXPIRED.serving()}),
+Check: TypeAlias = tuple[list[str], Faults, dict[str, Any]]
+
+CHECKS: dict[str, Check] = {
+    "ok": ([URL], (), {}),
+    "ok, deep": ([URL, "--deep"], (), {}),
+    "ok, silent": ([URL, "-s"], (), {}),
+    "ok, no mail": ([URL], "empty", {}),
+    "odd mail": ([URL, "--deep"], (BARE_LF, "LIST: with 1 76\nSTAT: +OK 2 130"),
+                 {"messages": (ODD, HELLO)}),
+    "ok, by TLS": ([TLS, "--cacert", "{root}"], (), OF_GOOD),
+    "ok, by STLS": ([URL, "--cacert", "{root}"], (), OF_GOOD),
+    "certificate of another authority": ([TLS], (), OF_GOOD),
+    "certificate expired": ([TLS, "--cacert", "{root}"], (), {"tls": EXPIRED.serving()}),
     "certificate of another name": ([TLS, "--cacert", "{root}", "--servername", "mail.example"],
-                                    {"implicit": GOOD.serving()}),
-    "TLS to a port without": ([TLS], {}),
-    "TLS required, none there": ([URL, "--require-tls"], {}),
-    "wrong password": ([URL], replies(PASS=b"-ERR [AUTH] no\r\n")),
-    "wrong password, no code": ([URL], replies(PASS=b"-ERR invalid password\r\n")),
-    "wrong user": ([URL], replies(USER=b"-ERR no such user\r\n")),
-    "locked": ([URL], replies(PASS=b"-ERR [IN-USE] locked\r\n")),
-    "login delay": ([URL], replies(PASS=b"-ERR [LOGIN-DELAY] wait\r\n")),
-    "temporary": ([URL], replies(PASS=b"-ERR [SYS/TEMP] disk\r\n")),
-    "permanent": ([URL], replies(PASS=b"-ERR [SYS/PERM] gone\r\n")),
-    "greeting refuses": ([URL], {"greeting": b"-ERR [SYS/TEMP] too many\r\n"}),
-    "greeting closes": ([URL], {"greeting": CLOSE}),
-    "SMTP": ([URL], {"greeting": b"220 mail ESMTP\r\n" + SILENCE}),
-    "closes in STAT": ([URL], replies(STAT=CLOSE)),
-    "stalls in LIST": ([URL], replies(LIST=b"+OK\r\n1 54\r\n" + SILENCE)),
-    "no numbers": ([URL], replies(STAT=b"+OK none\r\n")),
-    "one reply too many": ([URL], replies(STAT=b"+OK 2 99\r\n+OK\r\n")),
-    "STAT contradicts": ([URL], replies(STAT=b"+OK 3 100\r\n")),
-    "no UIDL": ([URL], replies(UIDL=b"-ERR no\r\n")),
-    "UIDL twice": ([URL], replies(UIDL=b"+OK\r\n1 a\r\n2 a\r\n.\r\n")),
-    "no TOP": ([URL], replies(TOP=b"-ERR no\r\n")),
-    "QUIT refuses": ([URL], replies(QUIT=b"-ERR disk full\r\n")),
-    "size wrong": ([URL, "--deep"], replies(LIST=b"+OK\r\n1 5\r\n2 45\r\n.\r\n",
-                                            STAT=b"+OK 2 50\r\n")),
-    "not stuffed": ([URL], replies(TOP=b"+OK\r\nA: b\r\n\r\n.\r\nmore\r\n.\r\n")),
-    "SCRAM that proves nothing": ([URL], replies(
-        CAPA=b"+OK\r\nSASL SCRAM-SHA-256\r\n.\r\n", AUTH=b"-ERR [AUTH] no\r\n")),
-    "only an unknown mechanism": ([URL], replies(CAPA=b"+OK\r\nSASL NTLM\r\n.\r\n")),
+                                    (), OF_GOOD),
+    "TLS to a port without": (["pop3s://ann@127.0.0.1:{port}"], (), {}),
+    "TLS required, none there": ([URL, "--require-tls"], (), {}),
+    "wrong password": ([URL], "PASS: -ERR [AUTH] no", {}),
+    "wrong password, no code": ([URL], "PASS: -ERR invalid password", {}),
+    "wrong user": ([URL], "USER: -ERR no such user", {}),
+    "locked": ([URL], "PASS: -ERR [IN-USE] locked", {}),
+    "login delay": ([URL], "PASS: -ERR [LOGIN-DELAY] wait", {}),
+    "temporary": ([URL], "PASS: -ERR [SYS/TEMP] disk", {}),
+    "permanent": ([URL], "PASS: -ERR [SYS/PERM] gone", {}),
+    "greeting refuses": ([URL], "greeting: -ERR [SYS/TEMP] too many", {}),
+    "greeting closes": ([URL], "connect-closed", {}),
+    "SMTP": ([URL], "greeting-smtp", {}),
+    "closes in STAT": ([URL], "stat-closed", {}),
+    "stalls in LIST": ([URL], "list-stall", {}),
+    "STAT refused": ([URL], "stat-refused", {}),
+    "no numbers": ([URL], "STAT: +OK none", {}),
+    "one reply too many": ([URL], "stat-twice", {}),
+    "STAT contradicts": ([URL], "STAT: +OK 3 100", {}),
+    "no UIDL": ([URL], "UIDL: -ERR no", {}),
+    "UIDL twice": ([URL], "uidl-duplicate", {}),
+    "no TOP": ([URL], "TOP: -ERR no", {}),
+    "QUIT refuses": ([URL], "QUIT: -ERR disk full", {}),
+    "size wrong": ([URL, "--deep"], f"LIST: with 1 5\nSTAT: +OK 2 {5 + len(SECOND)}", {}),
+    "not stuffed": ([URL], "top-goes-on", {}),
+    "SCRAM that proves nothing": ([URL], NO_PROOF, {}),
+    "only an unknown mechanism": ([URL], "CAPA: without USER\nCAPA: with SASL NTLM", {}),
 }  # fmt: skip
 
 
@@ -96,16 +98,19 @@ AS_JSON = {
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_check(form: str, tmp_path: Path) -> None:
     """Reports as a person or a program gets them, and what the server heard of each."""
-    root = root_file(tmp_path)
+    root, free = root_file(tmp_path), free_port()
     parts = []
-    for title, (arguments, server) in CHECKS.items():
+    for title, (arguments, fault, more) in CHECKS.items():
         if form == "json" and title not in AS_JSON:
             continue
-        with broken(**server) as running:
-            given = [word.format(port=running.port, root=root) for word in arguments]
+        faults = fault if isinstance(fault, tuple) else (fault,)
+        with faulty_server(*faults, **more) as running:
+            port, tls_port = running.port, running.tls_port or free
+            given = [word.format(port=port, tls_port=tls_port, root=root) for word in arguments]
             given += ["--timeout", "0.4", *(["--json"] if form == "json" else [])]
-            said = ran(["check", *given], {running.port: "PORT", root: "ROOT", tmp_path: "DIR"})
-            heard = ", ".join(line for line in running.heard if line.isprintable())
+            shown = {port: "PORT", tls_port: "PORT", root: "ROOT", tmp_path: "DIR"}
+            said = ran(["check", *given], shown)
+            heard = ", ".join(line for line in running.commands if line.isprintable())
         parts.append((title, f"{said}the server heard: {heard}"))
     compare(f"toolbox/check_{form}.txt", sections(parts))
 
@@ -114,7 +119,7 @@ MAIL = [
     "stat", "ls", "ls --json", "ls --full", "uidl", "show 1", "show 2 --raw",
     "show 1 --headers", "show 1 --save", "show 3", "show 1 --raw --headers", "show 0",
     "show 1 --part 2", "top 1 1", "top 9", "raw STAT", "raw XYZ", "raw", "rm 1",
-    "rm 1 --yes", "rm uid2 --yes", "rm 9 --yes", "rm", "shell", "monitor",
+    "rm 1 --yes", "rm memory-2 --yes", "rm 9 --yes", "rm", "shell", "monitor",
     "monitor -w count=1", "monitor -c count=1", "monitor -w size", "monitor -w age=1",
     "probe", "probe --json", "check --mechanism X", "check --port 0", "check --resolve x",
     "check --cacert /nowhere", "check --user", "check --max-time x", "check --color pink",
@@ -131,10 +136,10 @@ def test_mail(tmp_path: Path) -> None:
     parts = []
     for words in MAIL:
         name, *rest = words.split()
-        with broken(messages=(ODD, HELLO)) as running:
+        with faulty_server(messages=(ODD, HELLO)) as running:
             found = {running.port: "PORT", tmp_path: "DIR"}
             said = ran([name, URL.format(port=running.port), *rest], found)
-            heard = ", ".join(line for line in running.heard if line.isprintable())
+            heard = ", ".join(line for line in running.commands if line.isprintable())
         parts.append((words, f"{said}the server heard: {heard}"))
     compare("toolbox/mail.txt", sections(parts))
 
