@@ -7,6 +7,7 @@ one of the command by nothing but the imports, which cost ten times what most ru
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import gc
 import importlib
@@ -30,6 +31,8 @@ LATE = ("dns.asyncresolver", "getpass", "http.client", "http.server", "joserfc.j
 """What commands import when they need it, beside the modules of Restante."""
 
 LARGEST = 1 << 17  # octets of a request
+
+_PR_SET_PDEATHSIG = 1
 
 COMMAND = Path(sys.executable).parent / "pop3"
 
@@ -169,6 +172,7 @@ class Forks:
             status.send(str(code).encode())
 
     def _become_command(self, request: dict[str, Any], files: list[int]) -> NoReturn:
+        _die_with_parent()
         self._control.close()
         for handle, (_, status) in self._running.items():
             os.close(handle)
@@ -184,6 +188,11 @@ class Forks:
         time.tzset()
         sys.argv = request["words"]
         _run_command()
+
+
+def _die_with_parent() -> None:
+    """Let this process be killed when the one that forked it ends: no server outlives the tests."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _run_command() -> NoReturn:

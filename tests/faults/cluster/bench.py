@@ -13,7 +13,7 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,10 +24,10 @@ from faults.client import LostError, Talk
 from faults.cluster.proxy import Injector, Met, Plan, Proxy, proxies
 from faults.cluster.services import Services
 from faults.cluster.wires import HttpWire, PostgresqlWire
-from faults.cluster.zygote import Command, Zygote
 from faults.host import PASSWORD
 from faults.promise import Answer, hold
 from faults.senders import by_lmtp
+from support.fork_server import COMMAND, ForkedProcess, fork_server
 from support.passwords import quick_hash
 from support.process import free_port
 
@@ -47,10 +47,17 @@ def stored(owner: str, message: bytes) -> bytes:
     return f"Return-Path: <bob@example.com>\nDelivered-To: {owner}\n".encode() + message
 
 
+def start_pop3(arguments: Sequence[str | Path], log: Path) -> ForkedProcess:
+    """Start `pop3` with these arguments; all that it writes goes to the end of `log`."""
+    with open(os.devnull, "rb") as nothing, log.open("ab") as file:
+        files = nothing.fileno(), file.fileno(), file.fileno()
+        return fork_server().start([str(COMMAND), *map(str, arguments)], dict(os.environ), *files)
+
+
 class Node:
     """One `pop3 serve`."""
 
-    def __init__(self, pop3: Zygote, folder: Path, name: str, config: str) -> None:
+    def __init__(self, folder: Path, name: str, config: str) -> None:
         self.port = free_port()
         self.config = folder / f"{name}.toml"
         self.log = folder / f"{name}.log"
@@ -59,17 +66,17 @@ class Node:
             f'[server]\nlisten = ["127.0.0.1:{self.port}"]\n'
             f'[delivery]\nlmtp = "{self._door}"\n{config}'
         )
-        self._pop3 = pop3
-        self._command: Command | None = None
+        self._process: ForkedProcess | None = None
 
     @property
     def pid(self) -> int:
-        assert self._command
-        return self._command.pid
+        assert self._process
+        return self._process.pid
 
     def start(self) -> None:
-        """Start it, and wait until it listens."""
-        self._command = self._pop3.start(["serve", "-c", self.config], self.log)
+        """Start it, and wait until it listens. It does not run."""
+        self.end()
+        self._process = start_pop3(["serve", "-c", self.config], self.log)
         deadline = time.monotonic() + SOON
         while True:
             with contextlib.suppress(OSError):
@@ -78,9 +85,12 @@ class Node:
             assert time.monotonic() < deadline, self.log.read_text()[-2000:]
             time.sleep(0.01)
 
-    def signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, number)
+    def end(self) -> None:
+        """Kill it, if it runs."""
+        process, self._process = self._process, None
+        if process is not None:
+            with process:
+                process.kill()
 
     def is_alive(self) -> bool:
         """Return whether it runs; one that was killed may take a moment to end."""
@@ -117,9 +127,8 @@ class Row(NamedTuple):
 class Bench:
     """A database, a bucket and two nodes. `name` is that of the database and the bucket."""
 
-    def __init__(self, services: Services, pop3: Zygote, folder: Path, name: str) -> None:
+    def __init__(self, services: Services, folder: Path, name: str) -> None:
         self.services = services
-        self.pop3 = pop3
         self.folder = folder
         self.name = name
         self.injector = Injector(BEATS)
@@ -150,6 +159,8 @@ class Bench:
             try:
                 yield
             finally:
+                for node in (self.a, self.b):
+                    node.end()
                 self._connection.terminate()
 
     def _create_database(self) -> None:
@@ -168,7 +179,7 @@ class Bench:
         secret.write_text(self.services.s3_secret(s3_port))
         for file in (dsn, secret):
             file.chmod(0o600)
-        return Node(self.pop3, self.folder, name, CONFIG.format(
+        return Node(self.folder, name, CONFIG.format(
             users=self.folder / "users", dsn=dsn, secret=secret, bucket=self.name,
             inline=INLINE, lease=LEASE,
         ))  # fmt: skip
@@ -181,14 +192,9 @@ class Bench:
 
     def command(self, *arguments: str | Path, node: Node) -> tuple[int, str]:
         """Run `pop3` with a node's configuration; return its exit code and what it wrote."""
-        command, log = self.start_command(*arguments, node=node)
-        code = command.wait()
-        return code, log.read_text()
-
-    def start_command(self, *arguments: str | Path, node: Node) -> tuple[Command, Path]:
-        """Start `pop3` with a node's configuration; return it, and where it writes."""
         log = self.folder / f"command-{time.monotonic_ns()}"
-        return self.pop3.start([*arguments, "-c", node.config], log), log
+        with start_pop3([*arguments, "-c", node.config], log) as process:
+            return process.wait(), log.read_text()
 
     def sql(self, query: str, *values: object) -> list[asyncpg.Record]:
         """Run a query as an administrator."""

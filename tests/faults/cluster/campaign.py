@@ -21,7 +21,6 @@ from faults.cluster.proxy import Fault, Met, Plan
 from faults.cluster.scenarios import DELIVERIES, SESSIONS, Delivery, Session
 from faults.cluster.services import Services
 from faults.cluster.trial import revive, try_delivery, try_session
-from faults.cluster.zygote import zygote
 from faults.promise import BreachError
 
 FAULTS = [fault for fault in Fault if fault is not Fault.NONE]
@@ -141,8 +140,8 @@ def main(task: Task) -> None:
     """Print the results."""
     results: dict[str, Result] = {}
     plans = Plans(task.share, task.stride)
-    with tempfile.TemporaryDirectory() as folder, zygote(Path(folder)) as pop3:
-        bench = Bench(task.services, pop3, Path(folder), task.name)
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(task.services, Path(folder), task.name)
         with bench.running():
             for scenario in (*SESSIONS, *DELIVERIES):
                 if task.scenarios in scenario.name and scenario.twice <= task.twice:
