@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from restante.oauth import issuer_requests
 from restante.oauth.token_source import StoredTokenSource
 from restante.oauth.token_store import TokenStore
+from support.killed_child import fork, killed_at_each_call
 
 NAME = "ann@example.com"
-MOST_KILLS = 500
 CALLS: list[tuple[Any, str]] = [
     (os, "open"), (os, "fsync"), (os, "rename"), (os, "unlink"), (os, "close"),
     (fcntl, "flock"),
@@ -45,55 +43,16 @@ def use(introspection: str, token: str) -> None:
     issuer_requests.post_form(introspection, {"token": token})
 
 
-def kill_at(number: int) -> None:
-    """Let the process kill itself before or after one of its calls: odd numbers are before."""
-    count = 0
-
-    def counted(call: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*arguments: Any, **options: Any) -> Any:
-            step()
-            result = call(*arguments, **options)
-            step()
-            return result
-
-        return run
-
-    def step() -> None:
-        nonlocal count
-        count += 1
-        if count == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    for owner, name in CALLS:
-        setattr(owner, name, counted(getattr(owner, name)))
-
-
-def fork(work: Callable[[], None]) -> int:
-    """Run work in a child, and return the child's id."""
-    child = os.fork()
-    if child:
-        return child
-    try:
-        work()
-    finally:
-        os._exit(0 if sys.exc_info()[0] is None else 1)
-
-
 def kills(folder: Path, introspection: str) -> None:
-    for number in range(1, MOST_KILLS):
+    def work() -> None:
+        use(introspection, source(folder, OVER).token())
 
-        def work(number: int = number) -> None:
-            kill_at(number)
-            use(introspection, source(folder, OVER).token())
-
-        _, status = os.waitpid(fork(work), 0)
+    killed = -1  # the last child comes to its end
+    for _ in killed_at_each_call(work, CALLS, after=True):
+        killed += 1
         for _ in range(2):  # the second refresh shows what the first one kept
             use(introspection, source(folder, OVER).token())
-        if os.WIFEXITED(status):
-            assert os.WEXITSTATUS(status) == 0
-            sys.stdout.write(str(number - 1))
-            return
-    raise AssertionError("it never came to an end")
+    sys.stdout.write(str(killed))
 
 
 def race(folder: Path, count: int) -> None:

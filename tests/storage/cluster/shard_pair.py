@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +14,18 @@ from restante.storage.cluster.shards import Shard, ShardedStore, open_shards
 from restante.storage.cluster.transfer.moving import Move
 from storage.contract import everything
 from support.cluster import execute, settings
+from support.kill_points import KilledError, KillPoint
 
-
-class Killed(BaseException):
-    """The process is gone."""
-
-
-Gate = Callable[[], Awaitable[None]]
+Gate = Callable[[Callable[[], Awaitable[object]]], Awaitable[object]]
+"""Makes a call, or does not."""
 
 
 class Gated:
-    """Calls a gate before and after each call of an object's methods that change something."""
+    """Makes the calls of an object's methods that change something through a gate."""
 
-    def __init__(self, inner: Any, before: Gate, after: Gate) -> None:
+    def __init__(self, inner: Any, gate: Gate) -> None:
         self._inner = inner
-        self._before = before
-        self._after = after
+        self._gate = gate
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
@@ -37,10 +33,7 @@ class Gated:
             return found
 
         async def call(*args: object, **kwargs: object) -> object:
-            await self._before()
-            result = await found(*args, **kwargs)
-            await self._after()
-            return result
+            return await self._gate(lambda: found(*args, **kwargs))
 
         return call
 
@@ -48,10 +41,10 @@ class Gated:
 class GatedShard:
     """A shard whose calls go through a gate."""
 
-    def __init__(self, shard: Shard, before: Gate, after: Gate) -> None:
-        self.store = Gated(shard.store, before, after)
-        self.database = Gated(shard.database, before, after)
-        self.bodies = Gated(shard.bodies, before, after) if shard.bodies else None
+    def __init__(self, shard: Shard, gate: Gate) -> None:
+        self.store = Gated(shard.store, gate)
+        self.database = Gated(shard.database, gate)
+        self.bodies = Gated(shard.bodies, gate) if shard.bodies else None
         self.inline = shard.inline
 
 
@@ -84,25 +77,14 @@ class ShardPair:
 
         With `after`, this call still happens, but its reply is lost.
         """
-        calls = 0
-
-        async def count_before() -> None:
-            nonlocal calls
-            calls += 1
-            if calls > call or (calls == call and not after):
-                raise Killed
-
-        async def count_after() -> None:
-            if calls >= call:
-                raise Killed
-
+        point = KillPoint(call, after=after)
         async with open_shards(self.settings) as shards:
-            gated: Any = {n: GatedShard(s, count_before, count_after) for n, s in shards.items()}
-            try:
+            gated: Any = {
+                name: GatedShard(shard, point.await_call) for name, shard in shards.items()
+            }
+            with suppress(KilledError):
                 await Move(gated, "ann", target).run(0)
-            except Killed:
-                return True
-        return False
+        return point.killed
 
     @contextmanager
     def stalled(self, call: int) -> Iterator[tuple[asyncio.Event, Gate]]:
@@ -110,12 +92,13 @@ class ShardPair:
         calls = 0
         reached, go = asyncio.Event(), asyncio.Event()
 
-        async def stall() -> None:
+        async def stall(work: Callable[[], Awaitable[object]]) -> object:
             nonlocal calls
             calls += 1
             if calls == call:
                 reached.set()
                 await go.wait()
+            return await work()
 
         yield reached, stall
         go.set()

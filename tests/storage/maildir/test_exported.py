@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,6 +15,7 @@ from restante.storage.maildir import DovecotUniqueIds, MaildirStore
 from restante.storage.maildir.exported import LIST_FILE, NOTES_FILE, ExportedMaildir
 from restante.storage.paths import Layout
 from storage.contract import everything
+from support.kill_points import KilledError, KillPoint
 
 
 def message(number: int, arrived: float = 1000) -> StoredMessage:
@@ -152,32 +152,7 @@ def test_a_message_that_was_not_noted_yet(tmp_path: Path) -> None:
     assert list(served(tmp_path)) == ["uid-2"]
 
 
-class Killed(BaseException):
-    """The process is gone."""
-
-
-@contextmanager
-def killed_at(monkeypatch: pytest.MonkeyPatch, call: int) -> Iterator[list[bool]]:
-    """Let no call of the system for changes happen from the one with this number on."""
-    calls, killed = 0, [False]
-
-    def limited(name: str) -> Callable[..., Any]:
-        original = getattr(os, name)
-
-        def run(*args: Any, **kwargs: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            if calls > call:
-                killed[0] = True
-                raise Killed
-            return original(*args, **kwargs)
-
-        return run
-
-    with monkeypatch.context() as patch:
-        for name in ("open", "rename", "unlink", "fsync", "utime", "mkdir"):
-            patch.setattr(os, name, limited(name))
-        yield killed
+CALLS = ("open", "rename", "unlink", "fsync", "utime", "mkdir")
 
 
 def test_a_run_that_is_killed_at_each_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,20 +162,19 @@ def test_a_run_that_is_killed_at_each_step(tmp_path: Path, monkeypatch: pytest.M
         root = tmp_path / str(step)
         root.mkdir()
         put(root, ONE, TWO)
-        with killed_at(monkeypatch, step) as killed:
-            maildir = None
-            try:
-                maildir = ExportedMaildir.open(Layout(root), "ann")
-                maildir.remove(["uid-1"])
-                maildir.add([THREE])
-            except Killed:
-                pass
+        point, maildir = KillPoint(step + 1), None
+        with monkeypatch.context() as patch, suppress(KilledError):
+            for name in CALLS:
+                patch.setattr(os, name, point.limit(getattr(os, name)))
+            maildir = ExportedMaildir.open(Layout(root), "ann")
+            maildir.remove(["uid-1"])
+            maildir.add([THREE])
         if maildir is not None:
             maildir.close()
         gone = put(root, TWO, THREE, gone=("uid-1",))
         assert gone <= 1
         assert list(served(root).items()) == list(contents(TWO, THREE).items()), step
-        if not killed[0]:
+        if not point.killed:
             break
     else:
         pytest.fail("the run never came to its end")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from restante.storage.maildir import MaildirStore
 from restante.storage.paths import Layout
 from storage.contract import everything
 from support.cluster import execute, settings
+from support.kill_points import KilledError, KillPoint
 
 ALL = "RESTANTE_CLUSTER_FAULTS" in os.environ
 SMALL = b"Subject: small\n\nhello\n"
@@ -281,37 +281,6 @@ def test_any_time_of_arrival(place: Place) -> None:
     assert list(place.served()) == [str(time) for time in times]
 
 
-class Killed(BaseException):
-    """The process is gone."""
-
-
-@contextmanager
-def killed_at(call: int, *, after: bool) -> Iterator[list[bool]]:
-    """Let no call to the database or the bodies happen from the one with this number on.
-
-    With `after`, this one happens, but its reply is lost.
-    """
-    calls, killed = 0, [False]
-
-    def limited(original: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
-        async def run(*args: object, **kwargs: object) -> object:
-            nonlocal calls
-            calls += 1
-            if calls < call or (calls == call and after):
-                result = await original(*args, **kwargs)
-            if calls >= call:
-                killed[0] = True
-                raise Killed
-            return result
-
-        return run
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Database, "run", limited(Database.run))
-        patch.setattr(ObjectBodies, "put", limited(ObjectBodies.put))
-        yield killed
-
-
 @pytest.mark.parametrize("after", [False, True])
 def test_a_run_that_is_killed_at_each_call(
     place: Place, monkeypatch: pytest.MonkeyPatch, after: bool
@@ -331,14 +300,17 @@ def test_a_run_that_is_killed_at_each_call(
 
         async def work(target: ClusterImportTarget) -> None:
             task = MaildropImport(source, target, owner, print)  # noqa: B023
-            with contextlib.suppress(Killed):
+            with contextlib.suppress(KilledError):
                 await task.run(0)
 
-        with killed_at(step, after=after) as killed:
+        point = KillPoint(step, after=after)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Database, "run", point.limit_async(Database.run))
+            patch.setattr(ObjectBodies, "put", point.limit_async(ObjectBodies.put))
             asyncio.run(place.use(work))
         place.run(owner)
         assert place.uids(owner) == ("1000.a", "2000.b", "2000.c", "3000.d", "4000.e"), step
-        if not killed[0]:
+        if not point.killed:
             break
     else:
         pytest.fail("the run never came to its end")

@@ -182,12 +182,8 @@ async def run_stalled(
 ) -> bool:
     """Move, but stand still at a call until another run is over; return if it came that far."""
     async with open_shards(pair.settings) as shards:
-
-        async def do_nothing() -> None:
-            pass
-
         with pair.stalled(call) as (reached, stall):
-            gated: Any = {n: GatedShard(s, stall, do_nothing) for n, s in shards.items()}
+            gated: Any = {n: GatedShard(s, stall) for n, s in shards.items()}
             task = asyncio.create_task(Move(gated, "ann", "second").run(0))
             waiting = asyncio.create_task(reached.wait())
             await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
