@@ -1,18 +1,18 @@
-"""The real command in a real terminal, and a server that replies as a test requires."""
+"""The real command in a real terminal, and a server with small messages."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import socket
 import subprocess
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pexpect
 
+from restante.misbehave.conversation import Alteration
+from restante.misbehave.driver import FaultyServer
+from support.faulty_server import faulty_server
 from support.live import PATIENCE
 from support.process import POP3
 
@@ -100,48 +100,9 @@ def play(
     )
 
 
-THEN_HANG_UP = b"<then hang up>"
-
-Answer = Callable[[str], bytes | None]
-"""What a server says to a line; None hangs up."""
+SMALL = b"Subject: Hello\r\n\r\n\r\n"
 
 
-def answer(line: str) -> bytes | None:
-    """Say what a small server says that has two messages."""
-    return {
-        "CAPA": b"+OK\r\nUSER\r\nTOP\r\nUIDL\r\n.\r\n",
-        "LIST": b"+OK\r\n1 20\r\n2 20\r\n.\r\n",
-        "UIDL": b"+OK\r\n1 a\r\n2 b\r\n.\r\n",
-        "TOP": b"+OK\r\nSubject: Hello\r\nFrom: Ann <ann@example.com>\r\n\r\n.\r\n",
-    }.get(line.partition(" ")[0], b"+OK\r\n")
-
-
-@contextlib.contextmanager
-def scripted(*answers: Answer) -> Iterator[str]:
-    """Serve connections, each with the next of the answers, the last one for ever; give the URL."""
-    left = list(answers)
-
-    def talk(connection: socket.socket, say: Answer) -> None:
-        with connection, connection.makefile("rb") as lines, contextlib.suppress(OSError):
-            connection.sendall(b"+OK ready\r\n")
-            for line in lines:
-                reply = say(line.decode().strip())
-                if reply is None:
-                    return
-                connection.sendall(reply.removesuffix(THEN_HANG_UP))
-                if reply.endswith(THEN_HANG_UP):
-                    return
-
-    def serve() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection = server.accept()[0]
-                say = left.pop(0) if len(left) > 1 else left[0]
-                threading.Thread(target=talk, args=(connection, say), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=serve, daemon=True).start()
-        try:
-            yield f"pop3://ann@127.0.0.1:{server.getsockname()[1]}"
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
+def small_server(*faults: str | Alteration, count: int = 2) -> FaultyServer:
+    """Return a server with messages of 20 octets, and with ann's account."""
+    return faulty_server(*faults, messages=(SMALL,) * count, password=PASSWORD)

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from cli.shell.terminal import CTRL_C, THEN_HANG_UP, Terminal, answer, play, scripted
+from cli.shell.terminal import CTRL_C, Terminal, play, small_server
+from restante.misbehave.changes import first_session, instead
+from restante.misbehave.conversation import Conversation, alter
+from restante.misbehave.rules import parse_rules
+from restante.protocol.server.needs import CommitDeletions
 
 SitAt = Callable[[str], Terminal]
 
 
+def remove_first(conversation: Conversation) -> Conversation:
+    """Remove the first of the messages that are marked, and no other one."""
+
+    def change(need: Any) -> Any:
+        return (
+            replace(need, indexes=need.indexes[:1]) if isinstance(need, CommitDeletions) else need
+        )
+
+    return alter(conversation, need=change)
+
+
 def test_shell_reconnects(sit_at: SitAt) -> None:
     """After the server hung up, the shell says so and connects again."""
-    with scripted(lambda line: None if line == "NOOP" else answer(line), answer) as url:
-        terminal = sit_at(url)
+    with small_server(first_session(parse_rules("NOOP: close"))) as server:
+        terminal = sit_at(server.url)
         terminal.type("rm 2")
         terminal.expect("pop3 -1>")
         terminal.type("NOOP")
@@ -29,8 +46,8 @@ def test_shell_reconnects(sit_at: SitAt) -> None:
 
 def test_who_does_not_connect_again_can_still_leave(sit_at: SitAt) -> None:
     """After a lost connection, the user can decline to reconnect and quit."""
-    with scripted(lambda line: None if line == "NOOP" else answer(line)) as url:
-        terminal = sit_at(url)
+    with small_server("NOOP: close") as server:
+        terminal = sit_at(server.url)
         terminal.type("NOOP")
         terminal.expect("Reconnect? [Y/n]")
         terminal.type("n")
@@ -41,12 +58,9 @@ def test_who_does_not_connect_again_can_still_leave(sit_at: SitAt) -> None:
 
 def test_ctrl_c_stops_transfer(sit_at: SitAt) -> None:
     """Ctrl-C stops a long transfer, and the session goes on."""
-
-    def endless(line: str) -> bytes | None:
-        return b"+OK\r\none\r\ntwo\r\n" if line.startswith("RETR") else answer(line)
-
-    with scripted(endless, answer) as url:
-        terminal = sit_at(url)
+    endless = instead("RETR", b"+OK\r\none\r\ntwo\r\n")
+    with small_server(first_session(endless)) as server:
+        terminal = sit_at(server.url)
         terminal.type("rm 2")
         terminal.expect("pop3 -1>")
         terminal.type("raw 1")
@@ -64,16 +78,8 @@ def test_ctrl_c_stops_transfer(sit_at: SitAt) -> None:
 
 def test_a_refused_quit_is_told_with_what_is_still_there(sit_at: SitAt) -> None:
     """After a rejected QUIT, the shell connects again and lists which messages remain."""
-
-    def refusing(line: str) -> bytes | None:
-        return b"-ERR [SYS/TEMP] disk \x1b[1mfull\r\n" if line == "QUIT" else answer(line)
-
-    def later(line: str) -> bytes | None:
-        lists = {"LIST": b"+OK\r\n1 20\r\n.\r\n", "UIDL": b"+OK\r\n1 b\r\n.\r\n"}
-        return lists.get(line) or answer(line)
-
-    with scripted(refusing, later) as url:
-        terminal = sit_at(url)
+    with small_server("QUIT: -ERR [SYS/TEMP] disk \x1b[1mfull", remove_first) as server:
+        terminal = sit_at(server.url)
         terminal.type("rm 1 2")
         terminal.expect("pop3 -2>")
         terminal.type("quit")
@@ -87,8 +93,8 @@ def test_a_refused_quit_is_told_with_what_is_still_there(sit_at: SitAt) -> None:
 
 def test_a_quit_without_an_answer_is_not_taken_for_done(sit_at: SitAt) -> None:
     """A QUIT without a reply is not a confirmation; the exit code is 13."""
-    with scripted(lambda line: None if line == "QUIT" else answer(line)) as url:
-        terminal = sit_at(url)
+    with small_server("QUIT: close\nquit-removes-nothing") as server:
+        terminal = sit_at(server.url)
         terminal.type("rm 1")
         terminal.expect("pop3 -1>")
         terminal.type("quit")
@@ -101,8 +107,8 @@ def test_a_quit_without_an_answer_is_not_taken_for_done(sit_at: SitAt) -> None:
 
 def test_a_script_ends_where_its_connection_does(tmp_path: Path) -> None:
     """A script ends when its connection does, and deletes nothing."""
-    with scripted(lambda line: None if line == "NOOP" else answer(line)) as url:
-        played = play(url, tmp_path, "rm 1", "NOOP", "commit")
+    with small_server("NOOP: close") as server:
+        played = play(server.url, tmp_path, "rm 1", "NOOP", "commit")
     assert played.returncode == 1
     assert "The marks are lost, so nothing was deleted." in played.stderr
     assert "deleted." not in played.stdout
@@ -110,12 +116,8 @@ def test_a_script_ends_where_its_connection_does(tmp_path: Path) -> None:
 
 def test_text_of_a_server_never_reaches_the_terminal_raw(sit_at: SitAt) -> None:
     """Control characters from a server are escaped in the terminal."""
-
-    def rude(line: str) -> bytes | None:
-        return b"+OK \x1b]0;owned\x07\r\n" if line == "NOOP" else answer(line)
-
-    with scripted(rude) as url:
-        terminal = sit_at(url)
+    with small_server("NOOP: +OK \x1b]0;owned\x07") as server:
+        terminal = sit_at(server.url)
         terminal.type("NOOP")
         terminal.expect(r"  < +OK \x1b]0;owned\x07")
         terminal.expect("pop3>")
@@ -124,12 +126,8 @@ def test_text_of_a_server_never_reaches_the_terminal_raw(sit_at: SitAt) -> None:
 
 def test_a_wrong_size_is_told(sit_at: SitAt) -> None:
     """A message whose size differs from LIST is reported."""
-
-    def wrong(line: str) -> bytes | None:
-        return b"+OK\r\nshort\r\n.\r\n" if line.startswith("RETR") else answer(line)
-
-    with scripted(wrong) as url:
-        terminal = sit_at(url)
+    with small_server(instead("RETR", b"+OK\r\nshort\r\n.\r\n")) as server:
+        terminal = sit_at(server.url)
         terminal.type("raw 1")
         terminal.expect("short\r\n")
         terminal.expect("message 1 has 7 octets, but LIST gives 20")
@@ -137,11 +135,7 @@ def test_a_wrong_size_is_told(sit_at: SitAt) -> None:
 
 def test_a_broken_save_leaves_no_file(tmp_path: Path) -> None:
     """A message that breaks off is not saved."""
-
-    def half(line: str) -> bytes | None:
-        return b"+OK\r\nhalf\r\n" + THEN_HANG_UP if line.startswith("RETR") else answer(line)
-
-    with scripted(half) as url:
-        played = play(url, tmp_path, "save 1 file", "NOOP")
+    with small_server("retr-cut") as server:
+        played = play(server.url, tmp_path, "save 1 file", "NOOP")
     assert played.returncode == 1
     assert not (tmp_path / "file").exists()

@@ -6,37 +6,24 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from cli.shell.terminal import CTRL_C, CTRL_D, Answer, Terminal, answer, play, scripted
+from cli.shell.terminal import CTRL_C, CTRL_D, Terminal, play, small_server
+from restante.misbehave.changes import instead
 
 SitAt = Callable[[str], Terminal]
 
 
-def saying(**replies: str) -> Answer:
-    """Return a server that says these, by verb, and else what a small one says."""
-
-    def say(line: str) -> bytes | None:
-        reply = replies.get(line.partition(" ")[0])
-        return answer(line) if reply is None else reply.replace("\n", "\r\n").encode()
-
-    return say
-
-
-def listed(count: int) -> str:
-    return "+OK\n" + "".join(f"{number} 20\n" for number in range(1, count + 1)) + ".\n"
-
-
 def test_an_empty_maildrop_is_said_to_be_so(tmp_path: Path) -> None:
     """An empty maildrop is named so, and a message number in it is an error."""
-    with scripted(saying(LIST=listed(0), UIDL=listed(0))) as url:
-        played = play(url, tmp_path, "ls", "show 1", "ls all")
+    with small_server("empty") as server:
+        played = play(server.url, tmp_path, "ls", "show 1", "ls all")
     assert played.stdout == "The mailbox is empty.\n" * 2
     assert played.stderr == "unknown message 1; the mailbox has 0\n"
 
 
 def test_large_maildrop_lists_last(tmp_path: Path) -> None:
     """Of a large maildrop the last messages are listed."""
-    with scripted(saying(LIST=listed(120), UIDL=listed(120))) as url:
-        played = play(url, tmp_path, "ls", "ls 2-3", "ls all")
+    with small_server(count=120) as server:
+        played = play(server.url, tmp_path, "ls", "ls 2-3", "ls all")
     first, some, every = (
         [line.split()[0] for line in part.splitlines()]
         for part in re.split(r" +#   size .*\n", played.stdout)[1:]
@@ -49,8 +36,8 @@ def test_large_maildrop_lists_last(tmp_path: Path) -> None:
 
 def test_many_marks_are_told_by_the_first(tmp_path: Path, sit_at: SitAt) -> None:
     """Of many marked messages the first are listed, and the rest is counted."""
-    with scripted(saying(LIST=listed(9), UIDL=listed(9))) as url:
-        terminal = sit_at(url)
+    with small_server(count=9) as server:
+        terminal = sit_at(server.url)
         terminal.type("rm 2-9")
         terminal.expect('marked: 2 "Hello", 3 "Hello", 4 "Hello", 5 "Hello", 6 "Hello" and 3 more')
         terminal.expect("pop3 -8>")
@@ -63,8 +50,8 @@ def test_many_marks_are_told_by_the_first(tmp_path: Path, sit_at: SitAt) -> None
 
 def test_without_top_sizes_are_listed(tmp_path: Path) -> None:
     """Without TOP, messages are listed with their sizes only."""
-    with scripted(saying(TOP="-ERR no TOP\n")) as url:
-        played = play(url, tmp_path, "ls 1", "rm 1", "undo")
+    with small_server("TOP: -ERR no TOP") as server:
+        played = play(server.url, tmp_path, "ls 1", "rm 1", "undo")
     assert played.stdout.splitlines()[1:] == [
         "  1   20 B",
         "marked: 1   (undo: rset)",
@@ -74,30 +61,25 @@ def test_without_top_sizes_are_listed(tmp_path: Path) -> None:
 
 def test_without_unique_ids_fate_unknown(tmp_path: Path) -> None:
     """Without unique-ids, the fate of marked messages stays unknown."""
-    with scripted(saying(UIDL="-ERR no UIDL\n", QUIT="-ERR full\n")) as url:
-        played = play(url, tmp_path, "rm 1", "commit")
+    with small_server("UIDL: -ERR no UIDL", "QUIT: -ERR full") as server:
+        played = play(server.url, tmp_path, "rm 1", "commit")
     assert "Unknown, because the server does not support unique-ids." in played.stderr
     assert played.returncode == 13
 
 
 def test_rejected_dele_keeps_marks(tmp_path: Path) -> None:
     """A rejected DELE is reported, and messages that were marked before stay marked."""
-
-    def one(line: str) -> bytes | None:
-        return b"-ERR not that one\r\n" if line == "DELE 2" else answer(line)
-
-    with scripted(one) as url:
-        played = play(url, tmp_path, "rm 1 2")
+    with small_server("DELE 2: -ERR not that one") as server:
+        played = play(server.url, tmp_path, "rm 1 2")
     assert "  < -ERR not that one  (to DELE 2)\n" in played.stderr
     assert "1 message is marked but was not deleted." in played.stderr
 
 
 def test_of_a_long_message_one_sees_how_much_has_come(tmp_path: Path, sit_at: SitAt) -> None:
     """A long transfer shows its progress, and Ctrl-C stops it without a file."""
-    line = "x" * 98 + "\n"
-    replies = {"LIST": "+OK\n1 2000000\n.\n", "RETR": "+OK\n" + line * 10_000}
-    with scripted(saying(**replies)) as url:
-        terminal = sit_at(url)
+    endless = instead("RETR", b"+OK\r\n" + (b"x" * 98 + b"\r\n") * 10_000)
+    with small_server("LIST: with 1 2000000", endless) as server:
+        terminal = sit_at(server.url)
         terminal.type("save 1 file")
         terminal.expect("49 %   Ctrl-C stops")
         terminal.press(CTRL_C)
@@ -109,8 +91,8 @@ def test_of_a_long_message_one_sees_how_much_has_come(tmp_path: Path, sit_at: Si
 def test_a_history_that_cannot_be_kept_stops_nobody(tmp_path: Path, sit_at: SitAt) -> None:
     """If the history cannot be saved, the shell keeps it for its session."""
     (tmp_path / "state").touch()
-    with scripted(answer) as url:
-        terminal = sit_at(url)
+    with small_server() as server:
+        terminal = sit_at(server.url)
         terminal.type("NOOP")
         terminal.expect("  < +OK")
         terminal.expect("pop3>")

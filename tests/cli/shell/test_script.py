@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.shell.terminal import PASSWORD, answer, environment, play, scripted
+from cli.shell.terminal import PASSWORD, environment, play, small_server
 from support.command import pop3
 from support.faulty_server import faulty_server
 from support.live import PATIENCE
@@ -106,8 +106,8 @@ def test_nobody_to_read_what_is_printed_ends_a_script(account: str, maildir: Pat
 
 def test_unconfirmed_delete_exits_with_13(tmp_path: Path) -> None:
     """A script exits with 13 if removals were not confirmed."""
-    with scripted(lambda line: b"-ERR full\r\n" if line == "QUIT" else answer(line)) as url:
-        played = play(url, tmp_path, "rm 1", "commit", "NOOP")
+    with small_server("QUIT: -ERR full\nquit-removes-nothing") as server:
+        played = play(server.url, tmp_path, "rm 1", "commit", "NOOP")
     assert "The server replied to QUIT with -ERR full" in played.stderr
     assert 'not deleted: 1 "Hello"' in played.stderr
     assert "NOOP" not in played.stdout
@@ -143,8 +143,6 @@ def test_save_a_part(account: str, tmp_path: Path) -> None:
 
 def test_ls_without_top(tmp_path: Path) -> None:
     """A list that cannot have headers says why."""
-    with scripted(
-        lambda line: b"-ERR what?\r\n" if line.startswith("TOP") else answer(line)
-    ) as url:
-        played = play(url, tmp_path, "ls")
+    with small_server("top-announced") as server:
+        played = play(server.url, tmp_path, "ls")
     assert "The server does not support TOP" in played.stdout

@@ -8,7 +8,7 @@ import pytest
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
-from cli.shell.terminal import PASSWORD, answer, scripted
+from cli.shell.terminal import PASSWORD, small_server
 from restante.cli.output import units
 from restante.cli.output.message_summary import head_of
 from restante.cli.shell import letter
@@ -95,9 +95,11 @@ def test_who_is_idle_for_long_is_warned(seconds: float, text: str) -> None:
 def test_the_idle_time_counts_from_the_last_reply() -> None:
     """The idle time counts from the last reply."""
     now = [100.0]
-    with scripted(answer) as url:
+    with small_server() as server:
         screen = ShellScreen(interactive=False)
-        session = ShellSession(lambda: blocking.connect(url, PASSWORD), screen, lambda: now[0])
+        session = ShellSession(
+            lambda: blocking.connect(server.url, PASSWORD), screen, lambda: now[0]
+        )
         assert session.idle == 0  # not connected
         session.connect()
         now[0] = 800
@@ -109,9 +111,9 @@ def test_the_idle_time_counts_from_the_last_reply() -> None:
 
 def test_completion_error_shown_later() -> None:
     """An error during completion is shown by the next command."""
-    with scripted(lambda line: None if line.startswith("TOP") else answer(line)) as url:
+    with small_server("TOP: close") as server:
         session = ShellSession(
-            lambda: blocking.connect(url, PASSWORD), ShellScreen(interactive=True)
+            lambda: blocking.connect(server.url, PASSWORD), ShellScreen(interactive=True)
         )
         session.connect()
         completer = ShellCompleter(session)
