@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,26 +15,11 @@ from restante.client.options import parse_url
 from restante.client.session import ClientSession
 from restante.protocol.errors import RemoteError, ServerUnreachableError
 from support.faulty_server import faulty_server
+from support.process import full_port
 
 
 def url(port: int) -> str:
     return f"pop3://ann@127.0.0.1:{port}"
-
-
-@contextlib.contextmanager
-def full() -> Iterator[int]:
-    """Give a port that neither accepts nor refuses more connections."""
-    with contextlib.ExitStack() as held:
-        listener = held.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        port: int = listener.getsockname()[1]
-        for _ in range(4):
-            waiting = held.enter_context(socket.socket())
-            waiting.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
-                waiting.connect(("127.0.0.1", port))
-        yield port
 
 
 def connected(port: int, **given: Any) -> None:
@@ -58,7 +41,7 @@ FACES = pytest.mark.parametrize("face", [connected, connected_by_asyncio])
 def test_unaccepted_connection_times_out(face: Callable[..., None]) -> None:
     """A connection that is never accepted fails at the total time."""
     with (
-        full() as port,
+        full_port() as port,
         pytest.raises(ServerUnreachableError, match=r"within (1|0\.[0-9]+) seconds"),
     ):
         face(port, total_seconds=1, connect_seconds=60)
@@ -72,7 +55,7 @@ def test_no_address_after_total_time(
     tried = ["127.0.0.1"] * 1000
     monkeypatch.setattr("restante.client.name_resolution.addresses", lambda *_: tried)
     begun = time.monotonic()
-    with full() as port, pytest.raises(ServerUnreachableError, match="did not reply"):
+    with full_port() as port, pytest.raises(ServerUnreachableError, match="did not reply"):
         face(port, total_seconds=1, connect_seconds=0.2)
     assert time.monotonic() - begun < 100  # of 200 seconds for all addresses
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
@@ -32,7 +31,7 @@ from restante.misbehave.conversation import ReplyParts
 from restante.misbehave.rules import on, parse_rules
 from support.check_request import OPTIONS, Faults, ask, faults, server_of
 from support.faulty_server import HELLO, PASSWORD, SECOND, faulty_server, mail
-from support.process import POP3, free_port
+from support.process import POP3, free_port, full_port
 
 GREETINGS = faults(
     ("greet-err", "busy", "greeting-err", "[SYS/TEMP] busy"),
@@ -193,15 +192,7 @@ def test_a_name_without_an_address_of_the_kind_is_told() -> None:
 
 def test_an_address_that_swallows_packets_is_a_timeout() -> None:
     """A host that does not answer the connection attempt is tcp-timeout."""
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        port = listener.getsockname()[1]
-        for _ in range(4):  # fill the queue of connections to accept
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(("127.0.0.1", port))
+    with full_port() as port:
         report = ask(port, options={"connect_seconds": 0.3})
     assert report.id == "tcp-timeout"
 

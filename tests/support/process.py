@@ -72,6 +72,21 @@ _PORTS = range(10_000, 30_000)  # below those that the system gives for port 0
 reserved: list[socket.socket] = []  # sockets whose names stand for ports
 
 
+@contextlib.contextmanager
+def full_port() -> Iterator[int]:
+    """Give a port that neither accepts nor refuses more connections."""
+    with contextlib.ExitStack() as held:
+        listener = held.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port: int = listener.getsockname()[1]
+        for _ in range(4):  # fill the queue of connections to accept
+            waiting = held.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        yield port
+
+
 def free_port(host: str = "127.0.0.1") -> int:
     """Return a free port that no other test gets while this process lives.
 
