@@ -213,7 +213,7 @@ MESSAGES = (
         "TOP: close at 50%", "conn-lost msg-truncated"),
     row("top-stall", "falls silent within TOP", ALL_OR_NONE,
         "TOP: silence at 50%", "stalled"),
-    row("top-goes-on", "sends a line that is a dot in TOP, and goes on behind it", ALL_OR_NONE,
+    row("top-goes-on", "sends a line that is a dot in TOP, and goes on after it", ALL_OR_NONE,
         after("TOP", b"more\r\n.\r\n"), "not-stuffed"),
     row("top-silent", "never answers TOP", ALL_OR_NONE,
         "TOP: silence", "stalled"),
