@@ -106,9 +106,11 @@ class Stuck(io.StringIO):
     def __init__(self) -> None:
         super().__init__()
         self.freed = threading.Event()
+        self.writes = 0
 
     def write(self, text: str) -> int:
         assert self.freed.wait(PATIENCE)
+        self.writes += bool(text)
         return super().write(text)
 
 
@@ -125,6 +127,17 @@ def test_lines_that_nobody_takes_are_counted() -> None:
     lost = sum(int(line.rpartition("lines_lost=")[2]) for line in lines if "lines_lost" in line)
     assert lost
     assert written + lost == said
+
+
+def test_lines_that_wait_together_are_written_together() -> None:
+    """Many lines cost few calls of the system, however many sessions end meanwhile."""
+    log, writer = event_log.configure_log("text", stuck := Stuck())
+    for _ in range(100):
+        log.info("session", user="ann")
+    stuck.freed.set()
+    writer.close(PATIENCE)
+    assert stuck.getvalue().count("\n") == 100
+    assert stuck.writes <= 2
 
 
 def test_a_long_value_is_cut() -> None:

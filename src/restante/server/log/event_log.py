@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Literal, TypeAlias, cast
 
 import structlog
 
-from restante.server.log.journal import connect_journal, format_entry
+from restante.server.log.journal import JournalSocket, connect_journal, format_entry
 from restante.server.log.rate import LogRate
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from restante.server.limits.failures import FailureTable
     from restante.server.limits.process_lock import ProcessLock
-    from restante.server.log.journal import JournalSocket
     from restante.server.observer import ServerObserver
 
 Format: TypeAlias = Literal["text", "json"]
@@ -132,8 +131,12 @@ class LogWriter:
     def _write(self, lines: list[str]) -> None:
         lost, self._lost = self._lost, 0
         told = [self._format_lost(lost)] if lost else []
+        ended = [f"{line}\n" for line in [*lines, *told]]
         try:
-            self._file.writelines(f"{line}\n" for line in [*lines, *told])
+            if isinstance(self._file, JournalSocket):
+                self._file.writelines(ended)  # an entry is a datagram
+            else:
+                self._file.write("".join(ended))  # one call of the system for all
             self._file.flush()
         except (OSError, ValueError):
             self._lost += lost
