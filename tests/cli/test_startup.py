@@ -46,15 +46,16 @@ finally:
 """
 
 
-def imported(*words: str, password: str = "") -> set[str]:
-    """Return the names of all modules that a run of pop3 imports."""
+def imported(*words: str, password: str = "", code: int = 0) -> set[str]:
+    """Return the names of all modules that a run of pop3 imports, which exits with a code."""
     ran = subprocess.run(
         [sys.executable, "-c", RUN, *words],
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
         env={"POP3_PASSWORD": password},
     )
+    assert ran.returncode == code, ran.stderr
     return set(ran.stderr.splitlines()[-1].split())
 
 
@@ -97,6 +98,18 @@ def test_check_imports_only_what_it_uses() -> None:
     for unused_part in ("restante.client.scram", "restante.diagnosis.explanations"):
         assert unused_part not in modules
     assert len([name for name in modules if name.startswith("restante")]) <= 82
+
+
+def test_a_check_that_fails_imports_no_sign_in() -> None:
+    """A wrong password is explained with the advice of providers, without what a sign-in needs."""
+    with serving() as live:
+        live.add("ann", "hunter22")
+        server = f"pop.example.com:{live.port}"
+        words = ("check", f"pop3://ann@{server}", "--insecure-plaintext", "--resolve")
+        modules = imported(*words, f"{server}:127.0.0.1", password="wrong", code=7)
+    assert "restante.oauth.providers" in modules
+    for unused in ("http", "httpcore", "httpx", "ssl", "hashlib", "json", "tempfile", "zipfile"):
+        assert unused not in modules
 
 
 def test_fetch_into_a_maildir_imports_no_server(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from restante.oauth.discovery import Issuer
+    from restante.oauth.flows import Flow
     from restante.oauth.metadata import AuthorizationServer
     from restante.oauth.registration import Registrations
     from restante.oauth.settings import OAuthSettings
-    from restante.oauth.sign_in import Flow
     from restante.protocol.secret import Secret
 
 

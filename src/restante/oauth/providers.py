@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import pkgutil
 import tomllib
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
 from restante.client.mail_address import is_below
-from restante.oauth.sign_in import Flow
+from restante.oauth.flows import Flow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,7 +128,9 @@ def find_by_domain(providers: Mapping[str, Provider], domain: str) -> str:
 
 
 def _shipped_text() -> str:
-    return resources.files("restante.oauth").joinpath(FILE).read_text()
+    shipped = pkgutil.get_data("restante.oauth", FILE)  # importlib.resources loads 20 modules
+    assert shipped is not None  # as with all loaders of Python
+    return shipped.decode()
 
 
 def _check_table(name: str, row: object) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from restante.oauth.flows import Flow
 from restante.oauth.providers import MailProtocol
-from restante.oauth.sign_in import Flow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

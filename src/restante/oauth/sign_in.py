@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
+from restante.oauth.flows import Flow  # noqa: TC001  # for msgspec
 from restante.oauth.token_endpoint import TokenEndpoint, TokenSet  # noqa: TC001  # for msgspec
-
-Flow: TypeAlias = Literal["loopback", "device", "paste", "client-credentials"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,9 @@ import pytest
 
 from restante.oauth.client import SignInClient
 from restante.oauth.errors import OAuthError
-from restante.oauth.flows import device, loopback, paste, run
+from restante.oauth.flows import Flow, device, loopback, paste, run
 from restante.oauth.flows.device import DeviceCode
 from restante.oauth.metadata import fetch_metadata
-from restante.oauth.sign_in import Flow
 from restante.oauth.token_endpoint import TokenEndpoint
 from restante.protocol.secret import Secret
 from support.issuer import SCOPE, Issuer, Refused, browse, final_url, running_issuer

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from restante.oauth.client import SignInClient
+    from restante.oauth.flows import Flow
     from restante.oauth.flows.device import DeviceCode
-    from restante.oauth.sign_in import Flow
     from restante.oauth.token_endpoint import TokenSet
 
 ELSEWISE = frozenset({"oauth-scope", "oauth-policy", "oauth-client"})
