@@ -124,7 +124,7 @@ class AsyncioDriver:
 
 async def in_thread(work: Callable[[], T]) -> T:
     """Run work in a thread. Neither a cancellation nor the end of the loop waits for it."""
-    return await asyncio.wrap_future(daemon_threads.start(work))
+    return await asyncio.wrap_future(daemon_threads.start_future(work))
 
 
 async def _turn() -> None:

@@ -13,7 +13,8 @@ from restante.net.addresses import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from concurrent.futures import Future
+
+    from restante.net.daemon_threads import DaemonThread
 
 MOST_ADDRESSES = 6  # of a host that are tried
 
@@ -25,7 +26,7 @@ class _Lookup(NamedTuple):
 
 
 _lock = threading.Lock()
-_lookups: dict[_Lookup, Future[list[str]]] = {}
+_lookups: dict[_Lookup, DaemonThread[list[str]]] = {}
 
 
 def resolve(host: str, port: int, seconds: float, family: int = socket.AF_UNSPEC) -> list[str]:

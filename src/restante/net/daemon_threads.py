@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,13 +12,50 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def start(work: Callable[[], T], name: str = "restante") -> Future[T]:
-    """Begin work in a thread of its own and return its future.
+class DaemonThread(threading.Thread, Generic[T]):
+    """A thread that does some work, and keeps its result.
 
     The threads of concurrent.futures and asyncio.to_thread are joined when the process ends, so one
-    look-up that hangs holds the process up. This one is a daemon.
+    look-up that hangs holds the process up. Their futures also load `logging`, which takes longer
+    than to connect.
     """
-    from concurrent.futures import Future  # with logging: a connection to an address has no thread
+
+    def __init__(self, work: Callable[[], T], name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self._work = work
+        self._results: list[T] = []
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        """Do the work."""
+        try:
+            self._results.append(self._work())
+        except BaseException as error:  # noqa: BLE001  # it is raised where the result is asked for
+            self._error = error
+
+    def result(self, seconds: float | None = None) -> T:
+        """Return the result, for which a caller waits a number of seconds; None: for ever.
+
+        Raises TimeoutError: the work is not done. Raises what the work raised.
+        """
+        self.join(seconds)
+        if self.is_alive():
+            raise TimeoutError
+        if self._error is not None:
+            raise self._error
+        return self._results[0]
+
+
+def start(work: Callable[[], T], name: str) -> DaemonThread[T]:
+    """Begin work in a thread of its own and return the thread."""
+    thread = DaemonThread(work, name)
+    thread.start()
+    return thread
+
+
+def start_future(work: Callable[[], T], name: str = "restante") -> Future[T]:
+    """Begin work in a thread of its own and return a future, for asyncio.wrap_future."""
+    from concurrent.futures import Future
 
     future: Future[T] = Future()
 
@@ -27,7 +64,7 @@ def start(work: Callable[[], T], name: str = "restante") -> Future[T]:
             return
         try:
             result = work()
-        except BaseException as error:  # noqa: BLE001  # it is raised where the result is asked for
+        except BaseException as error:  # noqa: BLE001  # as in DaemonThread
             future.set_exception(error)
         else:
             future.set_result(result)

@@ -123,7 +123,7 @@ def _query_all(sources: dict[str, Query], ends: float) -> list[DiscoveryNote]:
 
 def _results(work: Mapping[T, Callable[[], R]], ends: float) -> dict[T, R]:
     """Do all of some work side by side; return the results that there are in time."""
-    futures = {key: daemon_threads.start(do, "discover") for key, do in work.items()}
+    futures = {key: daemon_threads.start_future(do, "discover") for key, do in work.items()}
     wait(futures.values(), max(0.0, ends - time.monotonic()))
     return {key: future.result() for key, future in futures.items() if future.done()}
 

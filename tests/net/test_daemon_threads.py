@@ -1,0 +1,39 @@
+"""Threads for work that may hang."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from restante.net import daemon_threads
+from support.thread import PATIENCE
+
+
+def test_the_result_is_that_of_the_work() -> None:
+    """Each caller that waits gets the result."""
+    thread = daemon_threads.start(lambda: 5, "work")
+    assert thread.daemon
+    assert thread.result(PATIENCE) == thread.result() == 5
+
+
+def test_an_error_is_raised_where_the_result_is_asked_for() -> None:
+    """What the work raises is raised for each caller, and in no other thread."""
+
+    def work() -> None:
+        raise LookupError("nothing")
+
+    thread = daemon_threads.start(work, "work")
+    for _ in range(2):
+        with pytest.raises(LookupError, match="nothing"):
+            thread.result(PATIENCE)
+
+
+def test_work_that_hangs_is_waited_for_in_vain() -> None:
+    """After the time a caller goes on, and the thread too."""
+    freed = threading.Event()
+    thread = daemon_threads.start(freed.wait, "work")
+    with pytest.raises(TimeoutError):
+        thread.result(0)
+    freed.set()
+    assert thread.result(PATIENCE)
