@@ -123,7 +123,6 @@ ELSEWHERE = {
     "protocol/server": "protocol/server/test_transcripts.py",
     "protocol/translations": "protocol/translations/test_catalogues.py",
     "protocol/unstuffing.py": "protocol/test_stuffing.py",
-    "server/composition/added_logins.py": "cli/commands/test_app_password.py",
     "server/composition/account_sources.py": "auth/sql/test_mysql_query.py",
     "server/config/addresses.py": "server/config/test_loader.py",
     "server/app.py": "cli/commands/test_serve.py",

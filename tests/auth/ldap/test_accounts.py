@@ -465,6 +465,34 @@ def test_quota_of_an_entry_is_kept(directory: Slapd, tmp_path: Path) -> None:
     assert usage("ann@example.com") == ("ann", 1, 1)
 
 
+def test_lock_of_an_entry(directory: Slapd, tmp_path: Path) -> None:
+    """`pop3 user lock` finds the account of an alias, and the list shows the lock."""
+    (tmp_path / "password").write_text("hunter2\n")
+    file = tmp_path / "restante.toml"
+    settings = f"""
+        mail.folder = "."
+        accounts.ldap = "{directory.uri}"
+        accounts.locks = "locks"
+        ldap.base = "{BASE}"
+        ldap.filter = "(&(mail={{user}})(postalCode=1))"
+        ldap.bind_dn = "{SERVICE}"
+        ldap.bind_password_file = "password"
+    """
+    file.write_text("".join(f"{line.strip()}\n" for line in settings.splitlines()))
+    ran = pop3("user", "lock", "ann.alias@example.com", "--config", file)
+    assert (ran.code, ran.err) == (0, "")
+    assert (tmp_path / "locks").read_text().splitlines()[1:] == ["ann"]
+    listed = [
+        json.loads(line) for line in pop3("user", "list", "--json", "-c", file).out.splitlines()
+    ]
+    assert [(each["name"], each["locked"]) for each in listed] == [("ann", "accounts.locks")]
+    assert pop3("user", "unlock", "ann@example.com", "--config", file).code == 0
+    directory.stop()
+    ran = pop3("user", "lock", "ann", "--config", file)
+    directory.start()
+    assert (ran.code, "the list has the name as it is" in ran.err) == (0, True)
+
+
 def test_configuration_with_a_directory(directory: Slapd, tmp_path: Path) -> None:
     """`pop3 config check` asks the directory, and names what is wrong with a setting."""
     (tmp_path / "password").write_text("hunter2\n")
