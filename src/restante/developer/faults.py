@@ -100,7 +100,7 @@ class FaultSwitch:
                 del self._by_user[name]
                 raise ValueError(f"at most {MOST_USERS} mailboxes have faults of their own")
             for count in (name, *((OF_SMTP,) if not name else ())):
-                self._sessions[count] = 0
+                self._sessions.pop(count, None)
             self._feed.publish("faults", on=self.on)
 
     def _check(self, fault: AnyFault, user: str) -> None:
