@@ -51,6 +51,7 @@ class Ledger:
     must_remove: bool = False  # that too
     takes_over: bool = False  # a login that meets an idle session ends it
     shared: bool = False  # one has not: there were two sessions at once
+    taken: bool = False  # another session has the maildrop: nothing may be removed any more
     owner: str = OWNER
 
     def visit(
@@ -122,6 +123,8 @@ class Ledger:
         must = self.must_remove if verb == "QUIT" and self.marked else self.must_read
         hold(ok or not must, f"{command}, which needs no room, was refused: {text}")
         if verb == "QUIT":
+            lost = self.taken and self.logged_in
+            hold(not (ok and lost), "a session that was taken over has ended well")
             self._hear_of_quit(ok, text)
         elif ok:
             hold(self.logged_in, f"{command} was answered without a login")
@@ -171,7 +174,7 @@ class Ledger:
         for number, message in enumerate(self.messages, 1):
             count = counts.pop(message, 0)
             hold(count <= 1, f"message {number} is there {count} times")
-            if number not in self.doomed or self.answer is Answer.NONE:
+            if number not in self.doomed or self.answer is Answer.NONE or self.taken:
                 hold(count == 1, f"message {number} is lost; the client was told: {self.answer}")
             elif self.answer is Answer.DONE:
                 hold(count == 0, f"message {number} is there, but its removal was confirmed")

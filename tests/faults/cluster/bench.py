@@ -1,7 +1,7 @@
-"""Where faults are tried: a database and a bucket, and two nodes of them.
+"""Where faults are tried: a database and a bucket, and nodes of them.
 
-Node `a` reaches both through proxies; node `b` reaches them directly, and nothing befalls it. Each
-is the real command, `pop3 serve`.
+Node `a` reaches both through proxies; the others reach them directly, and nothing befalls them. A
+login at node `c` takes an idle session over. Each is the real command, `pop3 serve`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LONGEST = 40  # seconds that a client waits for an answer; the limits of a node 
 SOON = 40  # seconds within which all works again by itself
 
 STANDING = re.compile(r"\b(update|into) node\b")
-BEATS = re.compile(r"\b(node|failure|kick|removed|tokens|round)\b|^BEGIN")
+BEATS = re.compile(r"\b(node|failure|kick|request|answer|removed|tokens|round)\b|^BEGIN")
 
 
 def stored(owner: str, message: bytes) -> bytes:
@@ -137,6 +137,7 @@ class Bench:
         )
         self.s3 = Proxy("s3", HttpWire, services.connect_s3, self.injector)
         self._owners = 0
+        self._keeps = False
         self._seen: dict[Path, int] = {}  # octets of a log
         self.journal: list[Met] = []  # of the last try
         self.uids: dict[str, bytes] = {}  # all that there ever were
@@ -152,14 +153,16 @@ class Bench:
             self._create_database()
             self.a = self.node("a", self.postgresql.port, self.s3.port)
             self.b = self.node("b")
+            self.c = self.node("c", more=TAKES_OVER)
             code, text = self.command("store", "init", node=self.b)
             assert code == 0, text
             self.start(self.a)
             self.b.start()
+            self.c.start()
             try:
                 yield
             finally:
-                for node in (self.a, self.b):
+                for node in (self.a, self.b, self.c):
                     node.end()
                 self._connection.terminate()
 
@@ -172,7 +175,9 @@ class Bench:
 
         self._connection = self._runner.run(create())
 
-    def node(self, name: str, postgresql_port: int = 0, s3_port: int = 0) -> Node:
+    def node(
+        self, name: str, postgresql_port: int = 0, s3_port: int = 0, *, more: str = ""
+    ) -> Node:
         """Return a node that is not started; its ports are those of proxies, or 0."""
         dsn, secret = self.folder / f"{name}.dsn", self.folder / f"{name}.s3"
         dsn.write_text(self.services.dsn(self.name, postgresql_port))
@@ -182,7 +187,17 @@ class Bench:
         return Node(self.folder, name, CONFIG.format(
             users=self.folder / "users", dsn=dsn, secret=secret, bucket=self.name,
             inline=INLINE, lease=LEASE,
-        ))  # fmt: skip
+        ) + more)  # fmt: skip
+
+    def keep_removed(self, *, keeps: bool) -> bool:
+        """Let node `a` keep what it removes, or not; return whether that took a restart."""
+        is_new = keeps is not self._keeps
+        if is_new:
+            self._keeps = keeps
+            change = (PLAIN, KEEPING) if keeps else (KEEPING, PLAIN)
+            self.a.config.write_text(self.a.config.read_text().replace(*change))
+            self.start(self.a)
+        return is_new
 
     def start(self, node: Node) -> None:
         """Start a node. If it is `a`, faults befall it."""
@@ -208,6 +223,10 @@ class Bench:
     def rows(self, owner: str) -> list[Row]:
         """Return an owner's messages in their order, as PostgreSQL and the bucket have them."""
         return [Row(row["uid"], row["octets"], self._content(row)) for row in self.sql(ROWS, owner)]
+
+    def kept(self, owner: str) -> list[Row]:
+        """Return an owner's removed messages that are kept."""
+        return self.rows(f"\x02{owner}")
 
     def _content(self, row: asyncpg.Record) -> bytes:
         if row["object"] is None:
@@ -316,9 +335,13 @@ class Bench:
         return found[0]
 
 
-CONFIG = """
-[mail]
-format = "cluster"
+PLAIN = '[mail]\nformat = "cluster"\n'
+KEEPING = PLAIN + "keep_deleted = 30\n"
+TAKES_OVER = "[login]\ntake_over = true\n"
+
+CONFIG = (
+    PLAIN
+    + """
 [accounts]
 users = "{users}"
 [cluster]
@@ -328,6 +351,7 @@ objects_secret_file = "{secret}"
 inline = {inline}
 lease = {lease}
 """
+)
 
 ROWS = """
 SELECT uid, m.octets, object, content FROM box b JOIN message m ON m.box = b.id

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeVar
 
 from hypothesis import strategies as st
@@ -27,12 +27,18 @@ T = TypeVar("T")
 OWNER = "ann"
 LEASE = 60.0  # seconds
 NODES = (0, 1)
+KEEPING = 0  # this node keeps what it removes
 
 MOST_TRIES = 3000
 
 HELD = """
 select from lease join node on node.id = lease.node where node.until > clock_timestamp()
 """
+ROWS = """
+select uid, content from message m join box b on b.id = m.box
+left join body using (box, number) where owner = $1 order by number
+"""
+COUNTED = "select messages from box where owner = $1"
 DIE = """
 update node set until = clock_timestamp() - interval '1 s' where id in (select node from lease)
 """
@@ -67,12 +73,13 @@ class Group:
 
     delivered: dict[str, bytes] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)
+    kept: set[str] = field(default_factory=set)  # of the removed ones
     acquired: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)  # to acquire
 
 
 class TwoStores(RuleBasedStateMachine):
-    """`there` is the whole model: what is in the maildrop, by unique-id."""
+    """`there` and `kept` are the model: the maildrop and its removed messages, by unique-id."""
 
     cluster: ClassVar[Cluster]
 
@@ -80,6 +87,7 @@ class TwoStores(RuleBasedStateMachine):
         super().__init__()
         tried["examples"] += 1
         self.there: dict[str, bytes] = {}
+        self.kept: dict[str, bytes] = {}
         self.given: set[str] = set()  # unique-ids
         self.sessions: dict[int, ClusterMaildrop] = {}
         self.listed: dict[int, Sequence[str]] = {}
@@ -91,7 +99,10 @@ class TwoStores(RuleBasedStateMachine):
         self.runner = asyncio.Runner(loop_factory=SkewedLoop)
         self.opened = contextlib.AsyncExitStack()
         settings = ClusterSettings(dsn=self.dsn, lease=LEASE, connections=4)
-        self.stores = [ClusterStore(settings, self.note_death) for _ in NODES]
+        self.stores = [
+            ClusterStore(replace(settings, keep_deleted=node == KEEPING), self.note_death)
+            for node in NODES
+        ]
         for store in self.stores:
             self.run(self.opened.enter_async_context(store.open()))
 
@@ -138,7 +149,9 @@ class TwoStores(RuleBasedStateMachine):
         self.run(run_all())
         self.there.update(group.delivered)
         for uid in group.removed:
-            del self.there[uid]
+            message = self.there.pop(uid)
+            if uid in group.kept:
+                self.kept[uid] = message
         self.check_sessions(group, before, holder)
 
     async def deliver(self, group: Group, node: int, octets: int) -> None:
@@ -158,7 +171,9 @@ class TwoStores(RuleBasedStateMachine):
             assert not group.removed & {listed[index] for index in indexes}
         else:
             assert not indexes or self.holder == node, "a lost session removed mail"
-            group.removed |= {listed[index] for index in indexes} & set(self.there)
+            removed = {listed[index] for index in indexes} & set(self.there)
+            group.removed |= removed
+            group.kept |= removed if node == KEEPING else set()
         self.release_now(group, node)
 
     async def read(self, _: Group, node: int, place: int) -> None:
@@ -220,6 +235,19 @@ class TwoStores(RuleBasedStateMachine):
         if node in self.sessions:
             self.together([("release", node, None)])
 
+    @rule(node=nodes, number=st.integers(1, 3))
+    def undelete(self, node: int, number: int) -> None:
+        """Restore some messages, as a command does, which opens the maildrop."""
+        if node in self.dead:
+            return
+        self.together([("release", holder, None) for holder in self.sessions])
+        uids = list(self.kept)[:number]
+        restored = self.run(self.stores[node].undelete(OWNER, uids))
+        assert [message.uid for message in restored] == uids, "not all are restored"
+        self.there.update({uid: self.kept.pop(uid) for uid in uids})
+        tried["restored"] += len(uids)
+        self.wait_until_free()
+
     @rule(node=nodes)
     def die(self, node: int) -> None:
         """Let a node be dead to the others, and not know it."""
@@ -247,9 +275,9 @@ class TwoStores(RuleBasedStateMachine):
     @invariant()
     def rows_are_the_model(self) -> None:
         tried["steps"] += 1
-        rows = self.sql(
-            "select uid, content from message left join body using (box, number) order by number"
-        )
-        assert {row["uid"]: row["content"] for row in rows} == self.there
-        counted = self.sql("select messages from box")
-        assert [row["messages"] for row in counted] in ([], [len(self.there)])
+        for owner, expected in ((OWNER, self.there), (f"\x02{OWNER}", self.kept)):
+            rows = self.sql(ROWS, owner)
+            assert {row["uid"]: row["content"] for row in rows} == expected
+            assert len(rows) == len(expected)
+            counted = self.sql(COUNTED, owner)
+            assert [row["messages"] for row in counted] in ([], [len(expected)])

@@ -39,14 +39,14 @@ class Report:
         return "\n".join(rows)
 
 
-def report(*, shares: int, stride: int, scenarios: str = "", twice: bool = True) -> Report:
+def report(*, shares: int, stride: int, scenarios: str = "", whole: bool = True) -> Report:
     """Run `shares` campaigns at once, which try one of `stride` faults, and put them together.
 
-    `twice`: two faults, one after the other, too.
+    `whole`: scenarios that are in no sample, too.
     """
     with services() as running:
         tasks = [
-            Task(running, f"bench{share}", share * stride // shares, stride, scenarios, twice)
+            Task(running, f"bench{share}", share * stride // shares, stride, scenarios, whole)
             for share in range(shares)
         ]
         return _together([_read(output) for output in _outputs(tasks)])

@@ -23,7 +23,9 @@ class Session:
     """Connections one after the other, of a client of a maildrop with these messages.
 
     One without QUIT breaks off. At "!lose 1" the lease is lost, as after a crash of PostgreSQL. At
-    "!beats 8" the client waits until the node has made 8 requests by its own clock.
+    "!beats 8" the client waits until the node has made 8 requests by its own clock. At "!take 1" it
+    waits until a login at another node has taken the idle session over; at "!race 1" such a login
+    begins, and the client goes on.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Session:
     beside: Sequence[bytes] = ()  # delivered by the other node meanwhile
     beats: bool = False  # faults come at the beats of the node, and not at the other requests
     twice: bool = False  # a second fault follows
+    keeps: bool = False  # the node keeps what it removes for some days
+    in_sample: bool = True  # it is tried in each run of CI, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class Delivery:
     is_cold: bool = False
     beats: bool = False
     twice: bool = False
+    keeps: bool = False
+    in_sample: bool = True
 
 
 SESSIONS = (
@@ -81,7 +87,56 @@ SESSIONS = (
         [["UIDL", "DELE 1", f"!beats {BEATS}", "RETR 2", "DELE 2", "QUIT"]],
         beats=True,
     ),
-    Session("a removal tried twice", [A, OUTSIDE, C], [["DELE 1", "DELE 2", "QUIT"]], twice=True),
+    Session(
+        "a removal tried twice",
+        [A, OUTSIDE, C],
+        [["DELE 1", "DELE 2", "QUIT"]],
+        twice=True,
+        in_sample=False,
+    ),
+    Session("taken over", [A, OUTSIDE, C], [["UIDL", "DELE 1", "DELE 2", "!take 1", "QUIT"]]),
+    Session(
+        "taken over, at beats",
+        [A, OUTSIDE, C],
+        [["UIDL", "DELE 1", "DELE 2", "!take 1", "QUIT"]],
+        beats=True,
+        in_sample=False,
+    ),
+    Session(
+        "taken over beside a removal",
+        [A, OUTSIDE, C],
+        [["RETR 1", "DELE 1", "DELE 3", "!race 1", "QUIT"]],
+        in_sample=False,
+    ),
+    Session(
+        "kept deletions",
+        [A, OUTSIDE, C, D],
+        [["STAT", "QUIT"], ["UIDL", "RETR 1", "DELE 1", "DELE 2", "STAT", "QUIT"]],
+        keeps=True,
+    ),
+    Session(
+        "a lost lease, kept",
+        [A, OUTSIDE, C],
+        [["UIDL", "DELE 1", "DELE 2", "!lose 1", "QUIT"], ["UIDL"]],
+        keeps=True,
+        in_sample=False,
+    ),
+    Session(
+        "deliveries beside a kept removal",
+        [A, OUTSIDE, C],
+        [["RETR 1", "DELE 1", "DELE 3", "QUIT"]],
+        beside=[NEW, OUTSIDE + b"2\n", NEW + b"3\n"],
+        keeps=True,
+        in_sample=False,
+    ),
+    Session(
+        "a kept removal tried twice",
+        [A, OUTSIDE, C],
+        [["DELE 1", "DELE 2", "QUIT"]],
+        twice=True,
+        in_sample=False,
+        keeps=True,
+    ),
 )
 
 DELIVERIES = (
@@ -90,6 +145,6 @@ DELIVERIES = (
     Delivery("the first delivery", [], NEW),
     Delivery("a huge delivery", [A], HUGE),
     Delivery("a cold delivery", [A], OUTSIDE, is_cold=True),
-    Delivery("a delivery inline tried twice", [A], NEW, twice=True),
-    Delivery("a delivery outside tried twice", [A], OUTSIDE, twice=True),
+    Delivery("a delivery inline tried twice", [A], NEW, twice=True, in_sample=False),
+    Delivery("a delivery outside tried twice", [A], OUTSIDE, twice=True, in_sample=False),
 )

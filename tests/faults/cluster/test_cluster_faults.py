@@ -22,7 +22,7 @@ LEAST = 1000 if ALL else 15  # the requests of a node that connects anew are not
 
 def test_any_fault_of_a_node_loses_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever request fails, no mail is lost and no reply is wrong."""
-    found = report(shares=SHARES, stride=STRIDE, twice=ALL)
+    found = report(shares=SHARES, stride=STRIDE, whole=ALL)
     with capsys.disabled():
         print(f"\n{found}")  # noqa: T201  # how much was tried is what this proves
     assert not found.breaches, "\n".join(found.breaches[:20])

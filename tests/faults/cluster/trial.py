@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 
 from faults.client import Talk
 from faults.cluster.bench import Bench, Node, Row, stored
 from faults.cluster.proxy import KILLS, LASTING, STOPS, Met, Plan
 from faults.cluster.scenarios import Delivery, Session
+from faults.keeping import check_kept, check_restored
 from faults.promise import Answer, Ledger, check_delivery, check_next, hold
 from protocol import reference
 
@@ -23,10 +25,17 @@ def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Met]:
     ledger = Ledger([stored(owner, message) for message in scenario.messages], owner=owner)
     known = [*ledger.messages, *(stored(owner, message) for message in scenario.beside)]
     beside: list[tuple[bytes, Answer]] = []
+    taker = _Taker(bench, owner, known)
+    takes = any({"!take 1", "!race 1"} & set(visit) for visit in scenario.visits)
 
     def change(how: str, number: int) -> None:
         if how == "lose":
             bench.lose(owner)
+        elif how == "take":
+            taker.take()
+            ledger.taken = True
+        elif how == "race":
+            taker.begin()
         else:
             bench.await_beats(number)
 
@@ -40,13 +49,19 @@ def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Met]:
             (stored(owner, each), bench.b.deliver(owner, each)) for each in scenario.beside
         )
 
-    journal = act(bench, plan, [visit, deliver_beside], lambda: _Rival(bench, owner, known))
+    def stand_in() -> _Rival:
+        return taker.take() if takes else _Rival(bench, bench.b, owner, known)
+
+    journal = act(bench, plan, [visit, deliver_beside], stand_in)
+    taker.finish()
     there = [row.content for row in check_rows(bench, owner)]
     for message, answer in beside:
         hold(answer is Answer.DONE, f"a delivery at a node without faults: {answer}")
         hold(there.count(message) == 1, f"{there.count(message)} of a message delivered meanwhile")
         there.remove(message)
     ledger.check(there)
+    if scenario.keeps:
+        check_restoration(bench, owner, ledger.messages, there)
     check_end(bench, owner, ledger.uids)
     return journal
 
@@ -122,22 +137,74 @@ def act(
 
 
 class _Rival:
-    """A session at the other node, which begins while node `a` stands still."""
+    """A session at another node, which begins while node `a` stands still or has a session."""
 
-    def __init__(self, bench: Bench, owner: str, known: Sequence[bytes]) -> None:
+    def __init__(self, bench: Bench, node: Node, owner: str, known: Sequence[bytes]) -> None:
         self._known = [reference.wire_lines(message) for message in known]
-        self._talk = bench.log_in(bench.b, owner, "a stopped node keeps its lease")
+        self._talk = bench.log_in(node, owner, "the other node keeps its lease")
         hold(self._talk.ask("UIDL")[0], "the rival cannot list")
+        self._is_over = False
         self._numbers = [int(line.split()[0]) for line in self._talk.lines()]
 
     def finish(self) -> None:
-        """Read all that was listed, after node `a` has gone on, and leave."""
+        """Read all that was listed, after node `a` has gone on, and leave. That is done once."""
+        if self._is_over:
+            return
+        self._is_over = True
         with contextlib.closing(self._talk):
             for number in self._numbers:
                 ok, text = self._talk.ask(f"RETR {number}")
                 hold(ok, f"mail was removed under a session: {text}")
                 hold(self._talk.lines() in self._known, "the rival got another message")
             self._talk.ask("QUIT")
+
+
+class _Taker:
+    """The rival at node `c`, which comes once, when it is first needed."""
+
+    def __init__(self, bench: Bench, owner: str, known: Sequence[bytes]) -> None:
+        self._arguments = bench, bench.c, owner, known
+        self._lock = threading.Lock()
+        self._rival: _Rival | None = None
+        self._pool = ThreadPoolExecutor(1)
+        self._beginning: Future[_Rival] | None = None
+
+    def take(self) -> _Rival:
+        """Log in, which ends the session of node `a` as soon as it is idle or lost."""
+        with self._lock:
+            if self._rival is None:
+                self._rival = _Rival(*self._arguments)
+            return self._rival
+
+    def begin(self) -> None:
+        """Begin to log in, and go on meanwhile."""
+        self._beginning = self._pool.submit(self.take)
+
+    def finish(self) -> None:
+        """End the rival's session, if there is one."""
+        if self._beginning is not None:
+            self._beginning.result(WORK)
+        self._pool.shutdown()
+        if self._rival is not None:
+            self._rival.finish()
+
+
+def check_restoration(
+    bench: Bench, owner: str, messages: Sequence[bytes], there: Sequence[bytes]
+) -> None:
+    """See that each message is either there or kept, and comes back by `pop3 undelete`."""
+    kept = [row.content for row in bench.kept(owner)]
+    check_kept(messages, there, kept)
+    hold(not set(kept) & set(there), "a message is there, and kept too")
+    if not kept:
+        return
+    uids = {row.uid for row in bench.kept(owner)} | {row.uid for row in bench.rows(owner)}
+    code, text = bench.command("undelete", owner, node=bench.a)
+    hold(code == 0, f"an undeletion failed: {text}")
+    rows = bench.rows(owner)
+    check_restored(set(messages), [row.content for row in rows if row.content in messages])
+    hold({row.uid for row in rows} == uids, "a restored message has another unique-id")
+    hold(not bench.kept(owner), "a restored message is kept, too")
 
 
 def check_rows(bench: Bench, owner: str) -> list[Row]:

@@ -102,3 +102,13 @@ def test_workers_need_control_sockets(tmp_path: Path) -> None:
     )
     with pytest.raises(loader.ConfigError, match=r"requires control\.folder"):
         loader.load(file, {})
+
+
+def test_nodes_need_no_control_sockets(tmp_path: Path) -> None:
+    """The workers of a cluster's node ask each other through the database."""
+    file = tmp_path / "restante.toml"
+    file.write_text(
+        "[mail]\nformat = 'cluster'\n[cluster]\npostgresql_dsn_file = 'dsn'\n"
+        "[login]\ntake_over = true\n[server]\nworkers = 2\n"
+    )
+    assert loader.load(file, {}).login.take_over

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -199,6 +200,25 @@ def test_kick(dsn: Secret) -> None:
         for _ in range(60):
             await second.share({})
         assert await execute(dsn, "select from kick") == []
+
+    at_two_nodes(dsn, work)
+
+
+def test_a_quiet_second(dsn: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that has nothing to share, and shares again, makes two queries."""
+    queries = []
+    fetch = Database.fetch
+
+    async def count(self: Database, query: str, *arguments: object, **options: float) -> Any:
+        queries.append(query)
+        return await fetch(self, query, *arguments, **options)
+
+    async def work(first: ClusterStore, _: ClusterStore) -> None:
+        await first.share({})
+        monkeypatch.setattr(Database, "fetch", count)
+        monkeypatch.setattr(Database, "fetchrow", count)
+        await first.share({})
+        assert len(queries) == 2
 
     at_two_nodes(dsn, work)
 
