@@ -20,6 +20,9 @@ MOST_FIELDS = 1000  # of a header
 LONGEST_FIELD = 32 * 1024  # octets of a field's value; the rest is left out
 
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
+_PLAIN = re.compile(rb"(?:[!-9;-~]{1,200}[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*)*\r?\n")
+_PLAIN_FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:([^\n]*\n(?:[ \t][^\n]*\n)*)")
+LONGEST_PLAIN = 16 * 1024  # octets of a header that is read in one go, if nothing in it is odd
 _MBOX = (b"From ", b">From ")  # lines that programs leave above a header
 
 
@@ -95,6 +98,19 @@ def split(
         place = end
     keep(place)
     return HeaderFields(tuple(fields), _end(octets, place) if place < len(octets) else len(octets))
+
+
+def split_header(octets: bytes) -> HeaderFields:
+    """Return the header at the beginning of a message, as `split` does.
+
+    A header of usual size without odd lines is read without a look at each line.
+    """
+    found = _PLAIN.match(octets, 0, LONGEST_PLAIN)
+    if found is None or octets.count(b"\n", 0, found.end()) > MOST_FIELDS:
+        return split(octets)
+    pairs = _PLAIN_FIELD.findall(octets, 0, found.end())
+    fields = [Field(name.decode("ascii"), value) for name, value in pairs]
+    return HeaderFields(tuple(fields), found.end())
 
 
 def _is_field(octets: Octets, place: int) -> bool:

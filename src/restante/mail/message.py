@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from restante.mail import addresses, charset, dates, html_text, parameters, parts
-from restante.mail.fields import LONGEST_FIELD, split
+from restante.mail.fields import LONGEST_FIELD, Field, split_header
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SHOWN = ("From", "Reply-To", "To", "Cc", "Date", "Subject", "Message-ID")  # to a reader, in order
 MOST_OF_A_FIELD = 20  # fields of one name that are shown
 MOST_TEXT = 1024 * 1024  # octets of the mail that are decoded to show its texts, together
+NOTHING = Field("", b"")
 _STATUS = ("message/delivery-status", "message/disposition-notification")
 
 
@@ -90,15 +91,17 @@ def read(octets: Octets) -> DecodedMessage:
 
 def summary(octets: bytes) -> Summary:
     """Return what a list shows of a message; its header is enough."""
-    header = split(octets)
-    sender = addresses.parse(header.first("From"))
-    kind = parameters.parse(header.first("Content-Type"))[0]
-    named, date = header.all("Subject"), header.all("Date")
-    text = date[0].text if date else ""
+    header = split_header(octets)
+    named: dict[str, Field] = {}
+    for field in header.fields:
+        named.setdefault(field.name.lower(), field)
+    sender = addresses.parse(named.get("from", NOTHING).unfolded)
+    kind = parameters.parse(named.get("content-type", NOTHING).unfolded)[0]
+    text = named.get("date", NOTHING).text
     first = (sender[0].name or sender[0].address) if sender else ""
     return Summary(
-        sender=first or "".join(field.text for field in header.all("From")[:1]),
-        subject=named[0].text if named else "",
+        sender=first or named.get("from", NOTHING).text,
+        subject=named.get("subject", NOTHING).text,
         date=dates.parse(text),
         date_text=text,
         mixed=kind == "multipart/mixed",
