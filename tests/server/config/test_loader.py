@@ -430,12 +430,17 @@ def test_useless_mechanism_not_offered(tmp_path: Path, source: str, line: str, k
         ("tokens", 'introspection = "https://issuer.example/introspect"'),
     ],
 )
-def test_pam_has_only_passwords(tmp_path: Path, section: str, line: str) -> None:
-    """PAM cannot authenticate by certificate or token."""
-    rest = f"{ELSEWHERE['pam']}\n[{section}]\n{line}\n"
-    (problem,) = problems(tmp_path, f'[mail]\nfolder = "mail"\n[accounts]\n{rest}')
+def test_proof_without_a_password(tmp_path: Path, section: str, line: str) -> None:
+    """A certificate or token requires a source with names; a bind to a directory has none."""
+    rest = f"[{section}]\n{line}\n"
+    pam = f'[mail]\nfolder = "mail"\n[accounts]\n{ELSEWHERE["pam"]}\n'
+    (tmp_path / "pam.toml").write_text(pam + rest)
+    load(tmp_path / "pam.toml", {})
+    bind = '[mail]\nfolder = "mail"\n[accounts]\nldap = "ldap://127.0.0.1"\n'
+    user_dn = '[ldap]\nuser_dn = "uid={user},dc=x"\n'
+    (problem,) = problems(tmp_path, bind + user_dn + rest)
     key = line.partition(" ")[0]
-    assert problem.startswith(f"{section}.{key}: not supported with accounts.pam")
+    assert problem.startswith(f"{section}.{key}: requires ldap.base")
 
 
 @pytest.mark.parametrize("domain", ["", "Example.com", "@example.com", "a b", "a:b", "a/b"])
