@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from restante.junk import SUFFIX, junk_of, without_suffix
+from restante.protocol.secret import Secret
+from restante.protocol.server.settings import Identity
 from restante.server.config import loader
 from restante.server.connection.administered import AdministeredConnection
+from restante.storage.memory import MemoryStore
 from support.live import Live, serving, wait_until
+from support.passwords import Passwords
 from support.workers import log_in, working
 
 LETTER = b"Subject: a\n\nhello\n"
@@ -38,6 +45,31 @@ def test_take_over() -> None:
             assert second.say("STAT") == b"+OK 1 21\r\n"
             assert first.read_all() == b""
         live.wait_for_log('end="a new login of the user"', "deleted=0")
+
+
+class JunkPasswords(Passwords):
+    """Opens the junk maildrop for a name with its suffix."""
+
+    async def verify(self, user: str, password: Secret) -> Identity:
+        name = without_suffix(user, SUFFIX)
+        identity = await super().verify(name, password)
+        return identity if name == user else replace(identity, maildrop=junk_of(name))
+
+
+def test_take_over_of_the_junk_maildrop() -> None:
+    """A login to the junk maildrop ends the idle session there, and not the one of the inbox."""
+    passwords, store, junk = JunkPasswords(), MemoryStore(), "ann" + SUFFIX
+    passwords.known["ann"] = "secret"
+    asyncio.run(store.deliver(junk_of("ann"), LETTER))
+    with serving(store, authenticator=passwords, lock_timeout=10, take_over=True) as live:
+        with live.connect() as inbox, live.connect() as first, live.connect() as second:
+            inbox.log_in("ann", "secret")
+            first.log_in(junk, "secret")
+            first.say("DELE 1")
+            second.log_in(junk, "secret")
+            assert second.say("STAT") == b"+OK 1 21\r\n"
+            assert first.read_all() == b""
+            assert inbox.say("STAT") == b"+OK 0 0\r\n"
 
 
 def wait_for_octets(live: Live, octets: int) -> None:
