@@ -121,9 +121,12 @@ def _messages(
 
 
 def find_arrival(entry: MaildirEntry, folders: Folders) -> float | None:
-    """Return when a message came, in seconds since 1970, None if its file cannot be examined."""
+    """Return when a message came, in seconds since 1970, None if it is gone.
+
+    Raises OSError: without a message's time, the oldest ones are unknown, and none may be removed.
+    """
     try:
         status = os.stat(entry.name, dir_fd=folders[entry.folder], follow_symlinks=False)
-    except OSError:
+    except FileNotFoundError:
         return None
     return arrival_time(entry, status)
