@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
-from restante.auth.interfaces import UnavailableError
+from restante.auth.interfaces import UnreadableAccountError
 from restante.quota import Quota
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 HIGHEST = 100_000  # seconds of a login's delay, or days of mail
 MOST_MAIL = 2**60  # octets, or messages, of a quota
@@ -18,9 +19,10 @@ QUOTAS = 10_000  # of accounts found last, so that a delivery needs no second qu
 def read_number(
     source: str, row: Mapping[str, object], column: str, least: int = 0, most: int = HIGHEST
 ) -> int | None:
-    """Return the number in a column; None if it is NULL or absent. Raises UnavailableError.
+    """Return the number in a column; None if it is NULL or absent.
 
-    A number that cannot be meant must remove no mail. `source` is a word for the error.
+    Raises UnreadableAccountError: a number that cannot be meant must remove no mail. `source` is a
+    word for the error.
     """
     value = row.get(column)
     if value is None:
@@ -28,7 +30,30 @@ def read_number(
     if type(value) is int and least <= value <= most:  # a bool is an int, too
         return value
     valid = f"a whole number from {least} to {most}, or NULL"
-    raise UnavailableError(f"{source}: {column} must be {valid}")
+    raise UnreadableAccountError(f"{source}: {column} must be {valid}")
+
+
+class SkippedAccounts:
+    """The accounts that a list leaves out, because their settings cannot be read."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._first = ""
+
+    @contextlib.contextmanager
+    def skip_unreadable(self, name: str) -> Iterator[None]:
+        """Leave an account out if the block cannot read it."""
+        try:
+            yield
+        except UnreadableAccountError as error:
+            self._count += 1
+            self._first = self._first or f"{name}: {error}"
+
+    def report(self) -> None:
+        """Raise UnreadableAccountError if an account was left out. Called after the others."""
+        if self._count:
+            text = f"accounts that cannot be read: {self._count}, the first is {self._first}"
+            raise UnreadableAccountError(text)
 
 
 class KeptQuotas:
@@ -43,7 +68,7 @@ class KeptQuotas:
         return self._by_name.get(name)
 
     def keep(self, name: str, row: Mapping[str, object]) -> Quota:
-        """Keep the quota in a row, and return it. Raises UnavailableError."""
+        """Keep the quota in a row, and return it. Raises UnreadableAccountError."""
         columns = ("quota_octets", "quota_messages")
         quota = Quota(*(read_number(self._source, row, each, most=MOST_MAIL) for each in columns))
         self._by_name.pop(name, None)

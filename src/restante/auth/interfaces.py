@@ -47,6 +47,10 @@ class UnavailableError(AuthError):
     """The accounts cannot be read now. The credentials may be right."""
 
 
+class UnreadableAccountError(UnavailableError):
+    """The settings of one account cannot be read. The other accounts are not concerned."""
+
+
 class UncertainError(UnavailableError):
     """A name was not found, and no other name was ever found: the lookup may be broken."""
 

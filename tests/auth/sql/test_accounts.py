@@ -14,7 +14,12 @@ import asyncpg
 import pytest
 import structlog
 
-from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
+from restante.auth.interfaces import (
+    CredentialsError,
+    UnavailableError,
+    UncertainError,
+    UnreadableAccountError,
+)
 from restante.auth.passwords import hashing as password_hashing
 from restante.auth.sql import accounts as sql_accounts
 from restante.auth.sql.accounts import DecoyHashes, SqlAuthenticator
@@ -672,6 +677,22 @@ def test_list_of_all_accounts(database: Database) -> None:
     assert listed(database, "SELECT address AS name FROM accounts WHERE active") == [
         (name, None) for name in ("ann@example.com", "bad@example.com", "odd@example.com")
     ]
+
+
+def test_list_with_an_account_that_cannot_be_read(database: Database) -> None:
+    """Such an account stops no other; the error comes last, and names it."""
+    days = "SELECT name, days AS expire_days FROM (VALUES ('ann', 7), ('bad', 0), ('cy', 30))"
+    found: list[tuple[str, int | None]] = []
+
+    async def ask() -> None:
+        made = accounts_in(database.dsn, QUERY, list_all=f"{days} AS a(name, days)")
+        async with contextlib.aclosing(made) as accounts:
+            async for page in accounts.list_accounts():
+                found.extend(page)
+
+    with pytest.raises(UnreadableAccountError, match="cannot be read: 1, the first is bad: "):
+        asyncio.run(ask())
+    assert found == [("ann", 7), ("cy", 30)]
 
 
 def test_list_that_does_not_work(database: Database) -> None:

@@ -13,7 +13,7 @@ from restante.auth.app_passwords.accounts import AppPasswordAccounts
 from restante.auth.app_passwords.file import AppPasswordFile, create
 from restante.auth.app_passwords.uses import AppPasswordUses
 from restante.auth.file.accounts import FileAuthenticator
-from restante.auth.interfaces import CredentialsError, UnavailableError
+from restante.auth.interfaces import CredentialsError, UnavailableError, UnreadableAccountError
 from restante.auth.locked_accounts import LockedAccounts
 from restante.auth.locked_names import LockedNames
 from restante.auth.masters import Masters
@@ -131,6 +131,32 @@ def test_source_with_a_lookup_of_its_own() -> None:
         accounts.locked = True
         check(live)
         assert client.read_all() == b""
+
+
+def test_account_that_cannot_be_read() -> None:
+    """An account whose row cannot be read keeps no other from being checked."""
+
+    class Database(PasswordOnlyAccounts):
+        is_odd = False
+
+        async def verify(self, user: str, password: Secret) -> Identity:
+            return Identity(user)
+
+        async def identify(self, user: str) -> Identity:
+            if not self.is_odd:
+                return Identity(user)
+            raise CredentialsError if user == "bob" else UnreadableAccountError(user)
+
+    accounts = Database()
+    with serving(authenticator=accounts) as live, contextlib.ExitStack() as stack:
+        ann, bob, cy = (stack.enter_context(live.connect()) for _ in range(3))
+        for client, name in ((ann, "ann"), (bob, "bob"), (cy, "cy")):
+            client.log_in(name, "secret")
+        accounts.is_odd = True
+        check(live)
+        assert bob.read_all() == b""
+        assert ann.say("NOOP").startswith(b"+OK")
+        assert cy.say("NOOP").startswith(b"+OK")
 
 
 def test_source_without_a_lookup() -> None:

@@ -16,9 +16,14 @@ from typing import TYPE_CHECKING, TypeVar
 from ldap.dn import escape_dn_chars
 from ldap.filter import escape_filter_chars
 
-from restante.auth.account_rows import KeptQuotas, read_number
+from restante.auth.account_rows import KeptQuotas, SkippedAccounts, read_number
 from restante.auth.file.locks import find_row_networks, first_row_lock
-from restante.auth.interfaces import UNLIKELY_NAME, CredentialsError, UnavailableError
+from restante.auth.interfaces import (
+    UNLIKELY_NAME,
+    CredentialsError,
+    UnavailableError,
+    UnreadableAccountError,
+)
 from restante.auth.ldap.directory import LdapDirectory
 from restante.auth.password_only import PasswordOnlyAccounts
 from restante.auth.usernames import candidate_names
@@ -134,17 +139,22 @@ class LdapAuthenticator(PasswordOnlyAccounts):
     async def list_accounts(self) -> AsyncIterator[Sequence[tuple[str, int | None]]]:
         """Yield at most 1000 accounts at once: the name, and its days of mail.
 
-        Raises UnavailableError.
+        Raises UnavailableError; UnreadableAccountError after all accounts that can be read.
         """
+        skipped = SkippedAccounts()
         search = self._search
         pages = self._directory.list(search.base, fill(search.mail, None), search.wanted, PATIENCE)
         while True:
             page = await self._call("", lambda: next(pages, None))
             if page is None:
+                skipped.report()
                 return
-            yield [
-                (self._name(each), self._days(each)) for each in page if each.values(search.name)
-            ]
+            listed = []
+            for entry in page:
+                with skipped.skip_unreadable(entry.dn):
+                    if entry.values(search.name):
+                        listed.append((self._name(entry), self._days(entry)))
+            yield listed
 
     async def try_source(self) -> None:
         """Search with each filter, or try to bind. Raises UnavailableError."""
@@ -235,18 +245,19 @@ class LdapAuthenticator(PasswordOnlyAccounts):
         for column, attribute in self._search.attributes.items():
             values = entry.values(attribute)
             if len(values) > 1 and column != "allow_nets":
-                raise UnavailableError(f"LDAP: {attribute} has several values: {entry.dn}")
+                text = f"LDAP: {attribute} has several values: {entry.dn}"
+                raise UnreadableAccountError(text)
             if values:
                 is_number = re.fullmatch("[0-9]{1,18}", values[0])
                 row[column] = int(values[0]) if is_number else list(values)
         return row
 
     def _name(self, entry: LdapEntry) -> str:
-        """Return the name of an account. Raises UnavailableError: the entry has not just one."""
+        """Return the name of an account. Raises UnreadableAccountError: not just one."""
         values = entry.values(self._search.name)
         if len(values) != 1:
             text = f"LDAP: {self._search.name} has {len(values)} values, not one: {entry.dn}"
-            raise UnavailableError(text)
+            raise UnreadableAccountError(text)
         return values[0]
 
 

@@ -8,7 +8,7 @@ import hmac
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from restante.auth.account_rows import HIGHEST, KeptQuotas, read_number
+from restante.auth.account_rows import HIGHEST, KeptQuotas, SkippedAccounts, read_number
 from restante.auth.file.locks import HASH, find_row_networks, first_row_lock, is_locked_hash
 from restante.auth.interfaces import (
     UNLIKELY_NAME,
@@ -183,13 +183,18 @@ class SqlAuthenticator(PasswordOnlyAccounts):
     async def list_accounts(self) -> AsyncIterator[Sequence[tuple[str, int | None]]]:
         """Yield at most 1000 accounts at once: the name, and its days of mail.
 
-        Raises UnavailableError.
+        Raises UnavailableError; UnreadableAccountError after all accounts that can be read.
         """
         assert self._list_all is not None, "can_list"
-        last = ""
+        skipped, last = SkippedAccounts(), ""
         while rows := await self._queries.next_page(self._list_all, last, _deadline()):
-            yield [(str(row["name"]), self._number(row, "expire_days", least=1)) for row in rows]
-            last = str(rows[-1]["name"])
+            listed = []
+            for row in rows:
+                last = str(row["name"])
+                with skipped.skip_unreadable(last):
+                    listed.append((last, self._number(row, "expire_days", least=1)))
+            yield listed
+        skipped.report()
 
     async def try_source(self) -> None:
         """Run each query once. Raises UnavailableError: one does not work."""
@@ -260,7 +265,10 @@ class SqlAuthenticator(PasswordOnlyAccounts):
     def _number(
         self, row: Mapping[str, object], column: str, least: int = 0, most: int = HIGHEST
     ) -> int | None:
-        """Return the number in a column; None if it is NULL or absent. Raises UnavailableError."""
+        """Return the number in a column; None if it is NULL or absent.
+
+        Raises UnreadableAccountError.
+        """
         return read_number(self._queries.database, row, column, least, most)
 
 

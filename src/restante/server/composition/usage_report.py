@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from restante.auth.account_rows import SkippedAccounts
 from restante.auth.interfaces import KnowsQuotas, ListsAccounts
 from restante.quota import MailUsage, Quota
 from restante.server.composition.backends import default_quota
@@ -37,15 +38,17 @@ async def list_usage(
     """Yield the usage of the accounts with these names, or of all accounts.
 
     Raises CredentialsError: an account is unknown. Raises ConfigError: the accounts cannot be
-    listed. Raises UnavailableError, StoreError.
+    listed. Raises UnavailableError, StoreError; UnreadableAccountError after all other accounts.
     """
     if not isinstance(store, KeepsQuota):
         raise ConfigError(["mail.format: this store does not count its mail"])
-    default = default_quota(config)
+    default, skipped = default_quota(config), SkippedAccounts()
     async for name in _find_accounts(accounts, names):
-        own = await accounts.own_quota(name) if isinstance(accounts, KnowsQuotas) else Quota()
-        usage, quota = await store.find_usage(name, own.or_default(default), recount=recount)
-        yield AccountUsage(name, usage, quota)
+        with skipped.skip_unreadable(name):
+            own = await accounts.own_quota(name) if isinstance(accounts, KnowsQuotas) else Quota()
+            usage, quota = await store.find_usage(name, own.or_default(default), recount=recount)
+            yield AccountUsage(name, usage, quota)
+    skipped.report()
 
 
 async def _find_accounts(accounts: AccountDirectory, names: Sequence[str]) -> AsyncIterator[str]:

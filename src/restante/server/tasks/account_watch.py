@@ -8,7 +8,12 @@ import itertools
 from typing import TYPE_CHECKING, TypeGuard
 
 from restante.auth.app_passwords.accounts import AppPasswordAccounts
-from restante.auth.interfaces import CredentialsError, EndsSessions, UnavailableError
+from restante.auth.interfaces import (
+    CredentialsError,
+    EndsSessions,
+    UnavailableError,
+    UnreadableAccountError,
+)
 from restante.auth.locked_accounts import LockedAccounts
 from restante.auth.password_only import PasswordOnlyAccounts
 from restante.auth.wrapped_accounts import WrappedAccounts
@@ -103,6 +108,8 @@ class AccountWatch:
                 await accounts.identify(user)
             except CredentialsError:
                 refused.add(user)
+            except UnreadableAccountError:
+                pass  # its logins say so; the other accounts are checked
         return frozenset(refused)
 
     def _users(self) -> set[str]:
