@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from restante.fetch.destinations.sync_threads import SyncThreads
 
 
@@ -43,3 +45,22 @@ def test_closed_threads_begin_again() -> None:
         threads.start(lambda number=number: done.append(number))  # type: ignore[misc]
         threads.close()
     assert done == [0, 1]
+
+
+def test_no_thread_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the system allows no thread, the work is done at once; if one runs, it does all of it."""
+    done: list[str] = []
+    threads = SyncThreads(2)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        alone = threads.start(lambda: done.append(threading.current_thread().name))
+        assert alone.wait() is None
+    threads.start(lambda: None).wait()
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    threads.start(lambda: done.append(threading.current_thread().name)).wait()
+    assert done == [threading.current_thread().name, "fsync"]
+    threads.close()

@@ -51,9 +51,7 @@ class SyncThreads:
         made = DiskWork(work)
         self._queue.put(made)
         if len(self._threads) < self._most:
-            thread = threading.Thread(target=self._run, name="fsync", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            self._start_thread()
         return made
 
     def close(self) -> None:
@@ -63,6 +61,17 @@ class SyncThreads:
         for thread in self._threads:
             thread.join()
         self._threads.clear()
+
+    def _start_thread(self) -> None:
+        """Start one more thread. If the system allows none at all, do the work here."""
+        thread = threading.Thread(target=self._run, name="fsync", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            if not self._threads and (work := self._queue.get()) is not None:
+                work.run()
+        else:
+            self._threads.append(thread)
 
     def _run(self) -> None:
         while (work := self._queue.get()) is not None:
