@@ -70,7 +70,7 @@ def test_the_page_on_tests(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     marks = [text for text in written if text.startswith("@")]
     calls = [text for text in written if not text.startswith("@")]
     tests = [f"{mark}\ndef test_{place}(pop3_account): pass" for place, mark in enumerate(marks)]
-    tests.append("def test_calls(pop3_server, pop3_account):\n    " + "\n    ".join(calls))
+    tests.append("def test_calls(pop3_server, pop3_account, mailbox):\n    " + "\n    ".join(calls))
     head = "from restante.server import ProtocolSettings\n"
     run = NestedRun(tmp_path, capsys)
     assert len(marks) > 3

@@ -32,7 +32,7 @@ _LAZY = (
     "delivery.deliverer",
     "delivery.recipients",
     "delivery.trace_headers",
-    "server.backends",
+    "server.composition.backends",
 )
 
 

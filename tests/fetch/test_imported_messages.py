@@ -46,6 +46,7 @@ def test_journal_of_an_older_version(tmp_path: Path) -> None:
         database.execute("DROP TABLE imported")
         for column in ("sender", "subject"):
             database.execute(f"ALTER TABLE message DROP COLUMN {column}")
+        database.execute("ALTER TABLE account DROP COLUMN next_run")
         database.execute("PRAGMA user_version = 1")
     database.close()
     with Journal(path) as journal:

@@ -85,7 +85,7 @@ def test_file_problem_reported_once(tmp_path: Path, workers: int) -> None:
 def test_empty_file_is_reported(tmp_path: Path) -> None:
     """A file that is empty, at the start or later, is reported."""
     with serving(tmp_path) as served:
-        assert served.log.read_text().count("it has no account that can log in") == 1
+        wait_until(lambda: served.log.read_text().count("it has no account that can log in") == 1)
         served.add("ann", "secret")
         with served.connect() as client:
             client.log_in("ann", "secret")

@@ -183,7 +183,7 @@ def _check_control(config: Config, _log: FilteringBoundLogger) -> None:
     problems = [*_find_group_problems("control.group", section.group)]
     if section.folder.exists():
         try:
-            check_owner(section.folder)
+            check_owner(section.folder, user_known=os.geteuid() != 0)  # root tries for the server
         except ConfigError as error:
             problems += error.problems
         if not _may(section.folder, os.R_OK | os.W_OK | os.X_OK):

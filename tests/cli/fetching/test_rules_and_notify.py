@@ -117,7 +117,7 @@ def test_a_filter_that_fails(fetch: Run, tmp_path: Path) -> None:
         ('to = "mbox:x"\nallow_drop = true', "allow_drop, which only a filter can have"),
         ('filter = "sh -c \'"', "rule 1: No closing quotation"),
         ('if = { has = "a" }\nto = "mbox:x"', "`header`"),
-        ('if = { header = "a", matches = "a" }\nto = "mbox:x"', "`matches`"),
+        ('if = { header = "a", matches = "a" }\nto = "mbox:x"', "matches is not"),
     ],
 )
 def test_invalid_rules(fetch: Run, rule: str, text: str) -> None:

@@ -1,2 +1,2 @@
 site ann@example.com
-sed -i "s/^folder = .*/&\nexpire_days = 90/" /etc/restante/restante.toml
+sed -i "s#^folder = ./srv/mail.#&\nexpire_days = 90#" /etc/restante/restante.toml

@@ -214,11 +214,15 @@ def prepare_folder(section: ControlSection) -> None:
         raise ConfigError([f"control.folder: {folder}: {error.strerror}"]) from error
 
 
-def check_owner(folder: Path) -> None:
-    """Raise ConfigError: another user can change a folder, or has made a link to it."""
+def check_owner(folder: Path, *, user_known: bool = True) -> None:
+    """Raise ConfigError: another user can change a folder, or has made a link to it.
+
+    If the user of the server is not known, it is the owner of the folder.
+    """
     status = folder.stat()
+    allowed = {0, os.geteuid() if user_known else status.st_uid}
     owners = {folder.lstat().st_uid, status.st_uid}
-    if owners - {0, os.geteuid()} or status.st_mode & stat.S_IWOTH:
+    if owners - allowed or status.st_mode & stat.S_IWOTH:
         what = "another user can write to it; use a folder of the server's user"
         raise ConfigError([f"control.folder: {folder}: {what}"])
 
