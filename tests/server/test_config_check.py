@@ -149,6 +149,19 @@ def test_control_folder_of_others(folder: Path) -> None:
     assert "another user can write to it" in mistakes[0]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="root: a test makes a folder of another user")
+def test_control_folder_of_the_server(folder: Path) -> None:
+    """Root may check the folder of a running server, but no link to it that another user made."""
+    (folder / "control").mkdir(0o700)
+    (folder / "link").symlink_to("control")
+    os.chown(folder / "control", 12345, 12345)
+    assert check(folder, control__folder='"control"') == (0, [], [])
+    os.chown(folder / "link", 12346, 12346, follow_symlinks=False)
+    code, mistakes, _ = check(folder, control__folder='"link"')
+    assert (code, len(mistakes)) == (2, 1)
+    assert "another user can write to it" in mistakes[0]
+
+
 def test_unknown_user_of_the_server(folder: Path) -> None:
     """An unknown user is a mistake of the command line."""
     command = ["config", "check", "--user", "no-such-user", str(folder / "restante.toml")]
