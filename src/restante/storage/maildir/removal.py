@@ -44,7 +44,13 @@ class Linked:
     entry: MaildirEntry
     file: int  # its descriptor
     octets: int
-    removed: bool  # its last name went already, and it got another one meanwhile
+    removed: bool  # its last name that was known went already
+    renamed: bool  # and it was seen to have another one since
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether no name of it is known any more."""
+        return self.removed and not self.renamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +115,11 @@ class FileRemoval:
             removed = status.st_nlink == 1
             if removed:
                 self._remove_last_name(entry.name, folder, entry)
-            linked = _has_names(file, besides=int(removed and self.deleted is not None))
+            names = _count_names(file)
+            linked = names is None or names > int(removed and self.deleted is not None)
             if linked:
-                return Linked(place, entry, file, status.st_size, removed=removed)
+                renamed = removed and names is not None
+                return Linked(place, entry, file, status.st_size, removed=removed, renamed=renamed)
             self.change.remove(entry.name, status.st_size)
             return None
         finally:
@@ -132,8 +140,8 @@ class FileRemoval:
         """
         if not linked:
             return {}
+        failed: dict[int, OSError] = {}
         try:
-            failed: dict[int, OSError] = {}
             left = list(linked)
             for _ in range(MAX_SCANS):
                 left = self._remove_once(left, spared, failed)
@@ -142,14 +150,12 @@ class FileRemoval:
             busy = OSError(errno.EBUSY, "another program gives a message new names")
             failed |= {file.place: busy for file in left}
         except OSError as error:  # the folders cannot be read
-            return {file.place: error for file in linked}
-        else:
-            for file in linked:
-                if file.place not in failed:
-                    self.change.remove(file.entry.name, file.octets)
-            return failed
-        finally:
-            _close(linked)
+            failed = {file.place: error for file in linked if not file.is_gone}
+        for file in linked:
+            if file.place not in failed:
+                self.change.remove(file.entry.name, file.octets)
+        _close(linked)
+        return failed
 
     def _remove_once(
         self, linked: list[Linked], spared: Collection[str], failed: dict[int, OSError]
@@ -158,7 +164,7 @@ class FileRemoval:
 
         Raises OSError.
         """
-        left = [file for file in linked if os.fstat(file.file).st_nlink > 0]
+        left = [file for file in linked if _count_names(file.file) != 0]
         if not left:
             return []
         names: dict[int, list[MaildirEntry]] = {file.entry.inode: [] for file in left}
@@ -175,6 +181,7 @@ class FileRemoval:
         Returns whether there was one. After an error the names that are left stay.
         """
         had = False
+        file.renamed = bool(names)
         names.sort(key=lambda name: filenames.sort_key(name.key), reverse=True)
         names.sort(key=lambda name: name.key == file.entry.base)
         for name in names:
@@ -194,6 +201,7 @@ class FileRemoval:
                 failed[file.place] = error
                 return False
             had = True
+        file.renamed = False
         return had
 
 
@@ -219,12 +227,12 @@ def _bases_that_stay(
     return spared - {entry.base for entry in wanted.values()}
 
 
-def _has_names(file: int, *, besides: int) -> bool:
-    """Return whether a file may have more names than some that are known."""
+def _count_names(file: int) -> int | None:
+    """Return how many names a file has, None if it cannot be examined."""
     try:
-        return os.fstat(file).st_nlink > besides
+        return os.fstat(file).st_nlink
     except OSError:
-        return True  # the next look at the files with several names shows it
+        return None
 
 
 def _close(linked: list[Linked]) -> None:
