@@ -140,7 +140,7 @@ def _is_text(name: str) -> bool:
 
 
 def _accept(_handle: object, _flags: int) -> int:
-    """Stand in for the authentication of a user whom another credential has proved."""
+    """Answer PAM without a password: another credential has proved the user."""
     return _PAM_SUCCESS
 
 

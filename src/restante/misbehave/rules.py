@@ -198,9 +198,16 @@ def parse_rules(text: str, seed: int = 0) -> Alteration:
 
     Raises ValueError: a line is not a rule.
     """
+    return parse_lines(text, seed, _parse)
+
+
+def parse_lines(
+    text: str, seed: int, parse: Callable[[str, random.Random], Alteration]
+) -> Alteration:
+    """Return the sum of what `parse` makes of each line but comments. Raises what it raises."""
     luck = random.Random(seed)  # noqa: S311  # a fault, and no secret
     lines = [line.strip() for line in text.splitlines()]
-    return add(*(_parse(line, luck) for line in lines if line and not line.startswith("#")))
+    return add(*(parse(line, luck) for line in lines if line and not line.startswith("#")))
 
 
 def is_rule(text: str) -> bool:

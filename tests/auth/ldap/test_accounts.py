@@ -443,21 +443,27 @@ def test_quota_in_a_directory(directory: Slapd) -> None:
     assert found == [Quota(messages=30), Quota(), Quota()]
 
 
+def configure(directory: Slapd, folder: Path, *more: str) -> Path:
+    """Return a configuration whose accounts are the people with a postal code."""
+    (folder / "password").write_text("hunter2\n")
+    (folder / "mail").mkdir()
+    settings = [
+        'mail.folder = "mail"',
+        f'accounts.ldap = "{directory.uri}"',
+        f'ldap.base = "{BASE}"',
+        'ldap.filter = "(&(mail={user})(postalCode=1))"',
+        f'ldap.bind_dn = "{SERVICE}"',
+        'ldap.bind_password_file = "password"',
+        *more,
+    ]
+    file = folder / "restante.toml"
+    file.write_text("".join(f"{line}\n" for line in settings))
+    return file
+
+
 def test_quota_of_an_entry_is_kept(directory: Slapd, tmp_path: Path) -> None:
     """`pop3 quota` shows the quota in a directory, and delivery keeps it."""
-    (tmp_path / "password").write_text("hunter2\n")
-    (tmp_path / "mail").mkdir()
-    file = tmp_path / "restante.toml"
-    settings = f"""
-        mail.folder = "mail"
-        accounts.ldap = "{directory.uri}"
-        ldap.base = "{BASE}"
-        ldap.filter = "(&(mail={{user}})(postalCode=1))"
-        ldap.bind_dn = "{SERVICE}"
-        ldap.bind_password_file = "password"
-        ldap.quota_messages = "postalCode"
-    """
-    file.write_text("".join(f"{line.strip()}\n" for line in settings.splitlines()))
+    file = configure(directory, tmp_path, 'ldap.quota_messages = "postalCode"')
 
     def usage(*words: str) -> tuple[str, int, int]:
         ran = pop3("quota", *words, "--json", "--config", file)
@@ -475,18 +481,7 @@ def test_quota_of_an_entry_is_kept(directory: Slapd, tmp_path: Path) -> None:
 
 def test_lock_of_an_entry(directory: Slapd, tmp_path: Path) -> None:
     """`pop3 user lock` finds the account of an alias, and the list shows the lock."""
-    (tmp_path / "password").write_text("hunter2\n")
-    file = tmp_path / "restante.toml"
-    settings = f"""
-        mail.folder = "."
-        accounts.ldap = "{directory.uri}"
-        accounts.locks = "locks"
-        ldap.base = "{BASE}"
-        ldap.filter = "(&(mail={{user}})(postalCode=1))"
-        ldap.bind_dn = "{SERVICE}"
-        ldap.bind_password_file = "password"
-    """
-    file.write_text("".join(f"{line.strip()}\n" for line in settings.splitlines()))
+    file = configure(directory, tmp_path, 'accounts.locks = "locks"')
     ran = pop3("user", "lock", "ann.alias@example.com", "--config", file)
     assert (ran.code, ran.err) == (0, "")
     assert (tmp_path / "locks").read_text().splitlines()[1:] == ["ann"]

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import io
 from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
-from restante.server.log import event_log
 from restante.server.tasks.upkeep import StoreUpkeep
 from restante.storage.interfaces import StoreError
-from support.thread import PATIENCE
+from support.rounds import run_until
 
 
 class SweptStore:
@@ -62,19 +59,7 @@ class PlainStore(SweptStore):
 
 def logged(store: SweptStore, until: Callable[[str], bool]) -> str:
     """Let the upkeep run until the log satisfies, and return what it logged."""
-    log, writer = event_log.configure_log("text", lines := io.StringIO())
-
-    async def run() -> None:
-        task = asyncio.ensure_future(StoreUpkeep(store, log, pause=0.01).run())
-        async with asyncio.timeout(PATIENCE):
-            while not until(lines.getvalue()):
-                assert not task.done(), task
-                await asyncio.sleep(0.005)
-        task.cancel()
-
-    asyncio.run(run())
-    writer.close()
-    return lines.getvalue()
+    return run_until(lambda log: StoreUpkeep(store, log, pause=0.01), until)
 
 
 def test_faults_are_logged_at_the_start() -> None:

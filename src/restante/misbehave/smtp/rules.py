@@ -17,16 +17,17 @@ Verbs that POP3 has too need the word smtp before them. A later rule is nearer t
 
 from __future__ import annotations
 
-import random
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from restante.misbehave.conversation import Ending, add
-from restante.misbehave.rules import Place, change_at, parse_manner
+from restante.misbehave.conversation import Ending
+from restante.misbehave.rules import Place, change_at, parse_lines, parse_manner
 from restante.misbehave.smtp.conversation import MESSAGE
 
 if TYPE_CHECKING:
+    import random
+
     from restante.misbehave.conversation import Alteration, Change, CommandLine, ReplyParts
 
 SMTP_ONLY = frozenset({"EHLO", "HELO", "MAIL", "RCPT", "DATA", "STARTTLS", MESSAGE})
@@ -69,9 +70,7 @@ def parse_rules(text: str, seed: int = 0) -> Alteration:
 
     Raises ValueError: a line is not a rule.
     """
-    luck = random.Random(seed)  # noqa: S311  # a fault, and no secret
-    lines = [line.strip() for line in text.splitlines()]
-    return add(*(_parse(line, luck) for line in lines if line and not line.startswith("#")))
+    return parse_lines(text, seed, _parse)
 
 
 def _parse(line: str, luck: random.Random) -> Alteration:
