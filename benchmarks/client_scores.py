@@ -299,8 +299,9 @@ def page(cards: Sequence[tuple[Client, str, Card]]) -> str:
 
 Each program fetched two messages into a Maildir and deleted them, at each of the {len(FAULTS)}
 servers that [`pop3 misbehave`](misbehaviours.md) had when this was measured. The time limit was
-{LIMITS.seconds:.0f} seconds, and 4 seconds for a reply. `pop3 misbehave score` judges what a run leaves behind, by its worst
-verdict. Measured on {datetime.now(UTC).date()}, on a machine with other work, with
+{LIMITS.seconds:.0f} seconds, and 4 seconds for a reply. `pop3 misbehave score` judges what a run
+leaves behind, by its worst verdict. Measured on {datetime.now(UTC).date()}, on a machine with
+other work, with
 
     make client-scores
 
