@@ -143,7 +143,7 @@ def leave_capa_out(check: CheckContext, error: RemoteError) -> None:
 
 def describe_changes(before: dict[str, str] | None, after: dict[str, str] | None) -> str:
     """Return how capabilities changed with TLS."""
-    old, new = format_capabilities(before).split(), format_capabilities(after).split()
+    old, new = _format_each(before or {}), _format_each(after or {})
     plus = [f"+{entry}" for entry in new if entry not in old]
     minus = [f"-{entry}" for entry in old if entry not in new]
     return "with TLS: " + (" ".join([*plus, *minus]) or "the same")
@@ -153,6 +153,8 @@ def format_capabilities(capabilities: dict[str, str] | None) -> str:
     """Return capabilities in a line."""
     if capabilities is None:
         return "none: the server does not support CAPA"
-    return " ".join(
-        f"{tag}({argument})" if argument else tag for tag, argument in capabilities.items()
-    )
+    return " ".join(_format_each(capabilities))
+
+
+def _format_each(capabilities: dict[str, str]) -> list[str]:
+    return [f"{tag}({argument})" if argument else tag for tag, argument in capabilities.items()]
