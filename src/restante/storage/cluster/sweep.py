@@ -8,7 +8,8 @@ is marked first, and the row's insert refuses a marked name. It is deleted a gra
 row has it, and if all transactions that could not see the mark are over. The mark stays for a year.
 
 Each step is one transaction with at most one request to the object store. It can be killed and
-repeated. Several nodes may sweep at once: no two get the same lines, and one of them lists.
+repeated. Several nodes may sweep at once: no two get the same lines, and one of them lists. A body
+that it lists while another node deletes it is marked, and deleted once more: no harm is done.
 """
 
 from __future__ import annotations
