@@ -20,6 +20,8 @@ from restante.oauth.refusals import refusal
 from restante.protocol.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from restante.oauth.client import SignInClient
     from restante.oauth.token_endpoint import TokenSet
 
@@ -68,19 +70,20 @@ class AuthorizationRequest:
         endpoint, scope = self.client.endpoint, self.client.scope
         return token_endpoint.exchange_code(endpoint, code, self.redirect_uri, self.verifier, scope)
 
+    def has_answer(self, address: str) -> bool:
+        """Return whether an address has the answer to this request, and not to another one."""
+        try:
+            return self._has_state(_read_fields(address))
+        except OAuthError:
+            return False
+
+    def _has_state(self, fields: Mapping[str, str]) -> bool:
+        return _equal(fields.get("state", ""), self.state.reveal().decode())
+
     def _read_code(self, answer: str) -> Secret:
         """Return the code. Raises OAuthError: a refusal, or an answer to another request."""
-        if len(answer) > LONGEST_ANSWER:
-            raise OAuthError("oauth-answer", "the answer of the browser is too long")
-        text = answer.strip().encode(errors="replace").decode()  # of a terminal without UTF-8
-        try:
-            pairs = parse_qsl(urlsplit(text).query)
-        except ValueError:
-            pairs = []
-        fields = dict(pairs)
-        if len(fields) != len(pairs) or not fields:  # RFC 6749 section 3.1: no field comes twice
-            raise OAuthError("oauth-answer", "the address has no answer of the issuer")
-        if not _equal(fields.get("state", ""), self.state.reveal().decode()):
+        fields = _read_fields(answer)
+        if not self._has_state(fields):
             text = "the answer has another state, so it belongs to another sign-in"
             raise OAuthError("oauth-forged", text)
         self._check_issuer(fields.get("iss"))
@@ -98,6 +101,21 @@ class AuthorizationRequest:
         if found is None or not _equal(found, server.issuer):
             text = f"the answer is from the issuer {str(found)[:100]}, and not from {server.issuer}"
             raise OAuthError("oauth-forged", text)
+
+
+def _read_fields(answer: str) -> dict[str, str]:
+    """Return the fields of an answer. Raises OAuthError: it has none, or one of them twice."""
+    if len(answer) > LONGEST_ANSWER:
+        raise OAuthError("oauth-answer", "the answer of the browser is too long")
+    text = answer.strip().encode(errors="replace").decode()  # of a terminal without UTF-8
+    try:
+        pairs = parse_qsl(urlsplit(text).query)
+    except ValueError:
+        pairs = []
+    fields = dict(pairs)
+    if len(fields) != len(pairs) or not fields:  # RFC 6749 section 3.1: no field comes twice
+        raise OAuthError("oauth-answer", "the address has no answer of the issuer")
+    return fields
 
 
 def _equal(one: str, other: str) -> bool:

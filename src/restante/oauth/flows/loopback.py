@@ -7,27 +7,31 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from restante.oauth.errors import OAuthError
 from restante.oauth.flows.authorization import AuthorizationRequest
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
 
     from restante.oauth.client import SignInClient
     from restante.oauth.token_endpoint import TokenSet
 
 SECONDS = 300  # for a person to sign in
-MOST_CONNECTIONS = 100  # a browser opens a few, and asks for an icon
-CONNECTION_SECONDS = 10  # for a browser to send its request
+MOST_CONNECTIONS = 100  # open at once: a browser opens a few, and asks for an icon
+CONNECTION_SECONDS = 10  # for all of a request, and its reply
 
 PAGE = b"""<!doctype html><meta charset="utf-8"><title>Restante</title>
 <p>Close this page, and go on in the terminal.</p>
+"""
+OTHER_PAGE = b"""<!doctype html><meta charset="utf-8"><title>Restante</title>
+<p>This answer belongs to another sign-in. Open the address in the terminal once more.</p>
 """
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
@@ -49,12 +53,21 @@ def sign_in(
     with _Listener(port) as listener:
         uri = f"{client.redirect}:{listener.server_port}/"
         request = AuthorizationRequest(client, uri)
+        listener.is_answer = request.has_answer
         open_page(request.url)
         return request.accept(listener.wait(seconds))
 
 
 class _Listener(ThreadingHTTPServer):
-    """Listens on 127.0.0.1 for one answer. What is not an answer gets 404, and does not count."""
+    """Listens on 127.0.0.1 for one answer. What is not an answer gets 404, and does not count.
+
+    Any page in any browser here can open the port. So an answer counts only if it has the state of
+    this sign-in, and no number of connections keeps the browser out.
+
+    Attributes:
+        is_answer: says whether an address has the answer to this sign-in.
+        others: how many answers belonged to another sign-in.
+    """
 
     daemon_threads = True
     block_on_close = False
@@ -63,7 +76,9 @@ class _Listener(ThreadingHTTPServer):
     def __init__(self, port: int) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.answers: queue.Queue[str] = queue.Queue(maxsize=1)
-        self._connections = 0
+        self.is_answer: Callable[[str], bool] = lambda _: False
+        self.others = 0
+        self._open: dict[socket.socket, float] = {}  # each with its end, the oldest first
         self._thread = threading.Thread(
             target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         )
@@ -77,14 +92,26 @@ class _Listener(ThreadingHTTPServer):
         self.server_close()
         self._thread.join()
 
-    def verify_request(
-        self,
-        request: socket.socket | tuple[bytes, socket.socket],  # noqa: ARG002  # of socketserver
-        client_address: object,  # noqa: ARG002  # see above
-    ) -> bool:
-        """Return whether one more connection is allowed."""
-        self._connections += 1
-        return self._connections <= MOST_CONNECTIONS
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in a thread. The oldest one is closed if there are too many."""
+        self._open[request] = time.monotonic() + CONNECTION_SECONDS
+        if len(self._open) > MOST_CONNECTIONS:
+            oldest, *_ = self._open
+            self._open.pop(oldest, None)
+            _end(oldest)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection."""
+        self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Close the connections whose time is over."""
+        now = time.monotonic()
+        for connection, ends in list(self._open.items()):
+            if ends < now:
+                _end(connection)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Write no traceback: a browser may hang up at any time."""
@@ -95,7 +122,15 @@ class _Listener(ThreadingHTTPServer):
             return self.answers.get(timeout=seconds)
         except queue.Empty:
             text = f"no user signed in within {seconds / 60:g} minutes"
+            if self.others:
+                text += f"; answers of other sign-ins were ignored: {self.others}"
             raise OAuthError("oauth-code", text) from None
+
+
+def _end(connection: socket.socket) -> None:
+    """End a connection; its thread then closes it."""
+    with contextlib.suppress(OSError):  # it has ended by itself
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -109,6 +144,10 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         if parts.path != "/" or not parse_qs(parts.query).keys() & {"code", "error"}:
             self._answer(404, b"")
+            return
+        if not self.server.is_answer(self.path):
+            self.server.others += 1
+            self._answer(404, OTHER_PAGE)
             return
         with contextlib.suppress(OSError):  # the browser may be gone, and its answer counts
             self._answer(200, PAGE)
