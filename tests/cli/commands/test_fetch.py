@@ -130,8 +130,39 @@ def test_skip(user: User) -> None:
     """A message that its user does not want is not fetched."""
     [plan] = json.loads(user.fetch(user.account, "--dry-run", "--json").out)
     uid = plan["fetch"][0]["uid"]
-    user.fetch(user.account, "--to", f"maildir:{user.maildir}", "--skip", uid)
+    ran = user.fetch(user.account, "--to", f"maildir:{user.maildir}", "--skip", uid)
+    assert "1 message noted as fetched" in ran.out
     assert user.arrived == 2
+
+
+def test_skip_of_a_known_message(user: User) -> None:
+    """A message that the journal has is given up without another login."""
+    to = ("--to", f"maildir:{user.maildir}")
+    user.fetch(user.account, *to, "--max-size", "10")
+    [status] = json.loads(user.fetch("--status", "--json").out)
+    uid = status["too_large_messages"][0]["uid"]
+    ran = user.fetch(user.account, *to, "--skip", uid)
+    assert (ran.code, user.arrived) == (0, 2), ran
+
+
+def test_skip_of_an_unknown_message(user: User) -> None:
+    """A unique-id that neither the journal nor the server has is an error, and nothing is done."""
+    to = ("--to", f"maildir:{user.maildir}")
+    [plan] = json.loads(user.fetch(user.account, "--dry-run", "--json").out)
+    ran = user.fetch(user.account, *to, "--skip", plan["fetch"][0]["uid"], "--skip", "mistyped")
+    assert (ran.code, user.arrived) == (2, 0), ran
+    assert "neither the journal nor the server has the unique-id mistyped" in ran.err
+    assert "--status" in ran.err
+    assert user.fetch(user.account, *to).code == 0
+    assert user.arrived == 3
+
+
+def test_status_of_an_unknown_account(user: User) -> None:
+    """A mistyped name is an error, also where nothing is fetched."""
+    user.configure(f'[work.fetch]\nto = "maildir:{user.maildir}"\n')
+    ran = user.fetch("--status", "werk")
+    assert (ran.code, "did you mean work?" in ran.err) == (2, True), ran
+    assert "Nothing was fetched yet." in user.fetch("--status", "work").out
 
 
 def test_status(user: User) -> None:

@@ -305,6 +305,24 @@ def test_an_account_has_a_name_in_the_file_of_accounts(live: Live, tmp_path: Pat
     assert (ran.code, ran.err) == (0, "")
 
 
+@pytest.mark.parametrize("command", ["check", "fetch", "login", "ls", "token", "logout"])
+def test_a_mistyped_stored_name(tmp_path: Path, command: str) -> None:
+    """A name that is not in the file of accounts brings the file and the similar names."""
+    folder = tmp_path / "restante"
+    folder.mkdir()
+    file = folder / "accounts.toml"
+
+    def said(name: str) -> str:
+        ran = pop3(command, name, password=None, XDG_CONFIG_HOME=str(tmp_path))
+        assert ran.code == 2, ran
+        return ran.err
+
+    assert f"a name from {file}, which does not exist" in said("werk")
+    file.write_text("".join(f'[{n}]\naccount = "{n}@example.com"\n' for n in ("work", "home")))
+    assert f"a name from {file}; did you mean work?" in said("werk")
+    assert f"a name from {file}, which has work, home" in said("zzz")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

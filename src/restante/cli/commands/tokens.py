@@ -10,7 +10,7 @@ import click
 
 from restante.cli.errors import CommandFailed, error_reporting
 from restante.cli.options.account import AccountCommand
-from restante.cli.options.account_file import find_account, find_entry
+from restante.cli.options.account_file import describe_unknown, find_account, find_entry
 from restante.cli.output.terminal import plain
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def logout(account: str) -> None:
 def find_stored(account: str) -> tuple[AccountTokens, str]:
     """Return the stored tokens of an account, and the user name of its login.
 
-    Raises CommandFailed: there are none. Raises ValueError: it is not an account.
+    Raises CommandFailed: there are none. Raises ValueError, click.UsageError: it is not an account.
     """
     from restante.cli.options.stored_tokens import find_tokens
     from restante.client.options import Target, parse_url
@@ -93,6 +93,8 @@ def find_stored(account: str) -> tuple[AccountTokens, str]:
     user = str(table.get("user") or target.user)
     found = find_tokens(account, name, user, table, lambda: target)
     if found is None:
+        if not table and "@" not in name:
+            raise click.UsageError(describe_unknown(name))
         text = f"no tokens are stored for {plain(account)}; run pop3 login {plain(account)}"
         raise CommandFailed(f"pop3: {text}", MISSING)
     return found, user

@@ -11,9 +11,10 @@ import click
 from restante.cli.errors import CommandFailed, error_reporting
 from restante.cli.fetching import report
 from restante.cli.fetching.account import find_fetch_account
-from restante.cli.fetching.marking import mark_fetched, match_messages, plan_run
+from restante.cli.fetching.marking import mark_fetched, match_messages, plan_run, skip_messages
 from restante.cli.fetching.message_log import MessageLog
 from restante.cli.fetching.runs import Stopper, run_again_and_again, run_once
+from restante.cli.options.account_file import describe_unknown, is_stored
 from restante.cli.options.fetch_settings import accounts_with_settings, default_journal
 from restante.cli.options.stored_tokens import describe_end
 from restante.fetch.journal import Journal, move_damaged
@@ -82,7 +83,7 @@ def _prepare(account: FetchAccount, params: dict[str, Any]) -> None:
         if params["retry"]:
             journal.retry()
         if params["skip"]:
-            journal.note_known((uid, None, None) for uid in params["skip"])
+            click.echo(skip_messages(account, journal, params["skip"]))
         if params["match"]:
             click.echo(match_messages(account, journal))
         if params["delete_big"]:
@@ -115,15 +116,19 @@ def _print_plans(accounts: Sequence[FetchAccount], *, as_json: bool) -> None:
 
 def _print_status(names: tuple[str, ...], path: Path, *, as_json: bool) -> None:
     found, rows = [], []
+    unknown = [name for name in names if "@" not in name and not is_stored(name)]
     if path.exists():
         with error_reporting(), Journal(path) as journal:
             for runs in journal.accounts():
+                unknown = [name for name in unknown if name != runs.name]
                 if not names or runs.name in names:
                     account = journal.of(runs.name)
                     known, undelivered = account.messages(), account.undelivered_messages()
                     status = report.status_object(runs, known, undelivered)
                     found.append({**status, "sign_in_ends": describe_end(runs.name)})
                     rows.append(undelivered)
+    if unknown:
+        raise click.UsageError(describe_unknown(unknown[0]))
     if as_json:
         click.echo(to_json(found, indent=2))
         return

@@ -51,6 +51,24 @@ def _older(drop: Maildrop, listed: Sequence[MessageEntry], moment: float) -> lis
     return found
 
 
+def skip_messages(account: FetchAccount, journal: AccountJournal, uids: Sequence[str]) -> str:
+    """Note messages as fetched that their user gives up.
+
+    The server is asked for those that the journal does not have. Raises RemoteError. Raises
+    ValueError: the server does not have one, either, and nothing was changed.
+    """
+    unknown = set(uids) - journal.messages().keys()
+    if unknown:
+        with account.connect(_ignore) as drop:
+            unknown -= {message.uid for message in identity.list_messages(drop, journal.rows())}
+    if unknown:
+        names = ", ".join(sorted(unknown))
+        text = f"{account.name}: neither the journal nor the server has the unique-id {names}"
+        raise ValueError(f"{text}; nothing was skipped. See pop3 fetch {account.name} --status")
+    count = journal.note_known((uid, None, None) for uid in uids)
+    return f"{account.name}: {wording.messages(count)} noted as fetched"
+
+
 def match_messages(account: FetchAccount, journal: AccountJournal) -> str:
     """Find known messages under the unique-ids that their server uses now, by their headers.
 

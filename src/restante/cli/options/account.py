@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from restante.cli.errors import error_reporting
-from restante.cli.options.account_file import find_account, find_entry
+from restante.cli.options.account_file import describe_unknown, find_account, find_entry
 from restante.cli.options.connection import (
     CONNECTION_OPTIONS,
     client_options,
@@ -204,7 +204,7 @@ def parse_account(
     password = password_getter(params, lambda: _known_target(holder[0]))
     target, guess = _target(name, params, flags)
     if login and target is not None and not target.user:
-        raise click.UsageError(f'"{name}" is not an account; use user@domain, or add -u NAME')
+        raise click.UsageError(describe_unknown(name))
     verbose = params.pop("verbose")
     seconds = params.pop("max_time") or total
     verify = not params.pop("insecure")
@@ -258,8 +258,7 @@ def _target(
             raise click.UsageError(f"{redact_account(name)}: {text}")
         host, port = _bare_host(name, host, port)
         if not host and "@" not in name:
-            text = f'"{name}" is not an account; use user@domain, or pop3s://user@host'
-            raise click.UsageError(text)
+            raise click.UsageError(describe_unknown(name))
         if not (host or starttls or port or user):
             return None, False
         found = None if host else _discover(name, params["max_time"], flags)[0]

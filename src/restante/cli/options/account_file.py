@@ -38,19 +38,41 @@ def find_entry(name: str) -> dict[str, Any]:
     """
     if "@" in name or "://" in name:
         return {}
-    file = configuration_folder() / "accounts.toml"
-    if not file.exists():
-        return {}
-    import tomllib
-
-    try:
-        known = tomllib.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise click.UsageError(f"{file}: {error}") from None
-    entry = known.get(name)
+    entry = load_entries().get(name)
     if entry is None:
         return {}
     if not isinstance(entry, dict) or not isinstance(entry.get("account"), str):
-        text = f'{file}: [{name}] requires account = "user@example.com" or a URL'
+        text = f'{accounts_file()}: [{name}] requires account = "user@example.com" or a URL'
         raise click.UsageError(text)
     return entry
+
+
+def load_entries() -> dict[str, Any]:
+    """Return all that the file has, in its order. Raises click.UsageError: it is invalid."""
+    import tomllib
+
+    file = accounts_file()
+    try:
+        return tomllib.loads(file.read_text()) if file.exists() else {}
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"{file}: {error}") from None
+
+
+def accounts_file() -> Path:
+    """Return where the file of accounts is."""
+    return configuration_folder() / "accounts.toml"
+
+
+def describe_unknown(name: str) -> str:
+    """Return that a name is not an account, with the stored names that may have been meant."""
+    if not name or "://" in name:
+        return f'"{name}" is not an account; use user@domain, or add -u NAME'
+    text = f'"{name}" is not an account; use user@domain, add -u NAME, or use a name from'
+    file, names = accounts_file(), list(load_entries())
+    if not names:
+        return f"{text} {file}, which {'has no names' if file.exists() else 'does not exist'}"
+    import difflib
+
+    near = difflib.get_close_matches(name, names, 3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else f", which has {', '.join(names)}"
+    return f"{text} {file}{hint}"

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import click
 import msgspec
 
-from restante.cli.options.account_file import configuration_folder, find_entry
+from restante.cli.options.account_file import accounts_file, find_entry, load_entries
 from restante.cli.options.size import Size
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -92,8 +92,7 @@ def read_settings(name: str) -> FetchSettings | None:
     try:
         return msgspec.convert(table, FetchSettings)
     except msgspec.ValidationError as error:
-        file = configuration_folder() / "accounts.toml"
-        raise click.UsageError(f"{file}: [{name}.fetch]: {_reason(error)}") from None
+        raise click.UsageError(f"{accounts_file()}: [{name}.fetch]: {_reason(error)}") from None
 
 
 def _reason(error: msgspec.ValidationError) -> str:
@@ -115,14 +114,8 @@ def accounts_with_settings() -> list[str]:
 
     Raises click.UsageError: the file is invalid.
     """
-    import tomllib
-
-    file = configuration_folder() / "accounts.toml"
-    try:
-        known = tomllib.loads(file.read_text()) if file.exists() else {}
-    except (OSError, ValueError) as error:
-        raise click.UsageError(f"{file}: {error}") from None
-    return [name for name, entry in known.items() if isinstance(entry, dict) and "fetch" in entry]
+    entries = load_entries().items()
+    return [name for name, entry in entries if isinstance(entry, dict) and "fetch" in entry]
 
 
 def default_journal() -> Path:
