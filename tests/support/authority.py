@@ -6,6 +6,7 @@ import datetime as dt
 import ssl
 import tempfile
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -92,8 +93,12 @@ def make(
     hosts: tuple[str, ...] = ("localhost",),
     key: Key | None = None,
     fetchable: bool = False,
+    extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
 ) -> Certified:
-    """Return a certificate; without an issuer it certifies itself."""
+    """Return a certificate; without an issuer it certifies itself.
+
+    `extensions` are pairs of an extension and whether it is critical.
+    """
     key = key or ec.generate_private_key(ec.SECP256R1())
     now = dt.datetime.now(dt.UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -115,6 +120,8 @@ def make(
         where = x509.UniformResourceIdentifier("http://ca.example.com/issuer.der")
         access = x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, where)
         builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical=critical)
     signed = builder.sign(issuer.key if issuer else key, hashes.SHA256())
     return Certified(signed, key, issuer)
 

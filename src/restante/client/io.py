@@ -230,14 +230,28 @@ class ClientIO:
                 if out := layer.outgoing():
                     yield from self._write(out)
             if not done:
-                octets = yield from self._read(until)
-                if not octets:
-                    text = "the server closed the connection in the handshake of TLS"
-                    raise session.peer.error(ConnectionLostError, "conn-lost", text)
+                octets = yield from self._read_handshake(until)
         session.tls = layer
         session.peer.add_trace("<", f"({layer.version} {layer.cipher})")
         early = layer.receive(b"")
         session.peer.unread += early
+
+    def _read_handshake(self, until: float) -> IOSteps[bytes]:
+        """Return what the server sends next. Raises ConnectionLostError, ReplyTimeoutError."""
+        try:
+            octets = yield from self._read(until)
+        except (ConnectionLostError, ReplyTimeoutError) as error:
+            if error.id != "out-of-time":
+                error.id = "tls-noreply"
+                waited = isinstance(error, ReplyTimeoutError)
+                seconds = f"sent nothing for {self.session.options.connect_seconds:g} seconds"
+                what = seconds if waited else "reset the connection"
+                error.text = f"the server {what} in the handshake of TLS"
+            raise
+        if octets:
+            return octets
+        text = "the server closed the connection in the handshake of TLS"
+        raise self.session.peer.error(ConnectionLostError, "tls-noreply", text)
 
     def set_reply_timeout(self, seconds: float) -> None:
         """Wait `seconds` for each reply from now on."""

@@ -15,19 +15,21 @@ if TYPE_CHECKING:
     from restante.client.options import Options
 
 _VERIFY_CODES = {
+    2: "tls-unknown-ca",
     9: "tls-notyet",
     10: "tls-expired",
     18: "tls-selfsigned",
     19: "tls-unknown-ca",
     20: "tls-unknown-ca",
     21: "tls-chain",
+    27: "tls-unknown-ca",
     62: "tls-wronghost",
     64: "tls-wronghost",
     66: "tls-weak",
     67: "tls-weak",
     68: "tls-weak",
 }
-"""By OpenSSL's X509_V_ERR numbers."""
+"""By OpenSSL's X509_V_ERR numbers. Any other says that the certificate may not be used so."""
 
 _ALERTS = {
     40: (
@@ -39,13 +41,18 @@ _ALERTS = {
         "tls-weak",
         "the server requires more than the client offered (alert 71, insufficient_security)",
     ),
+    80: (
+        "tls-failed",
+        "the server failed (alert 80, internal_error); it may be unable to use its certificate",
+    ),
+    112: ("tls-failed", "the server has no certificate for this name (alert 112)"),
 }
 """By the numbers of RFC 8446 section 6, as they come from the server before anything is agreed."""
 
 _RECORDS = (0x14, 0x15, 0x16, 0x17)  # what a record of TLS begins with
-_ALERT, _HANDSHAKE, _SERVER_HELLO = 0x15, 0x16, 2
+_ALERT, _HANDSHAKE, _SERVER_HELLO, _CERTIFICATE_REQUEST = 0x15, 0x16, 2, 13
 TLS_1_2 = b"\x03\x03"
-ENOUGH = 16  # octets of an answer that show what it is
+ENOUGH = 64 * 1024  # octets of a server's handshake that are kept, to judge a failure
 
 _REASONS = {
     "WRONG_VERSION_NUMBER": "plain-on-tls",
@@ -62,7 +69,14 @@ _REASONS = {
     "CA_MD_TOO_WEAK": "tls-weak",
     "BAD_DH_VALUE": "tls-weak",
     "WRONG_SIGNATURE_TYPE": "tls-weak",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "tls-client-cert",
+    "TLSV1_ALERT_UNKNOWN_CA": "tls-client-cert",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "tls-client-cert",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "tls-client-cert",
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": "tls-client-cert",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "tls-client-cert",
 }
+"""By OpenSSL's names. An alert of the server about a certificate is about the client's."""
 
 
 def hello_version(answer: bytes) -> bytes:
@@ -84,6 +98,22 @@ def _identify_answer(answer: bytes) -> tuple[str, str]:
     if version and version < TLS_1_2:
         return "tls-old", "the server chose a version before TLS 1.2"
     return "", ""
+
+
+def _requests_certificate(answer: bytes) -> bool:
+    """Return whether a server's handshake requests a certificate in clear text, before TLS 1.3.
+
+    Records: RFC 5246 section 6.2.1; messages: section 7.4.
+    """
+    messages = b""
+    while answer[:1] == bytes([_HANDSHAKE]) and len(answer) >= 5:
+        end = 5 + int.from_bytes(answer[3:5])
+        messages, answer = messages + answer[5:end], answer[end:]
+    while len(messages) >= 4:
+        if messages[0] == _CERTIFICATE_REQUEST:
+            return True
+        messages = messages[4 + int.from_bytes(messages[1:4]) :]
+    return False
 
 
 @cache
@@ -112,20 +142,19 @@ class ClientTlsLayer(TlsLayer):
             super().__init__(options.context or verifying_context(), server_name=name)
         except ValueError as error:
             raise SecurityError("tls-failed", f"{name!r}: {error}", phase=Phase.TLS) from None
-        self._answer = b""  # its beginning
+        self._answer = b""  # the server's handshake, until it is done
 
     def handshake(self, octets: bytes) -> bool:
         """Go on with the handshake; True when it is done. Raises SecurityError."""
         self._in.write(octets)
-        self._answer = (
-            (self._answer + octets)[:ENOUGH] if len(self._answer) < ENOUGH else self._answer
-        )
+        self._answer = (self._answer + octets)[:ENOUGH]
         try:
             self._object.do_handshake()
         except ssl.SSLWantReadError:
             return False
         except (ssl.SSLError, ssl.CertificateError) as error:
             raise _insecure(error, self._answer) from None
+        self._answer = b""
         return True
 
     def receive(self, octets: bytes) -> bytes:
@@ -176,11 +205,19 @@ class ClientTlsLayer(TlsLayer):
 def _insecure(error: Exception, answer: bytes = b"") -> SecurityError:
     """Return Restante's error. The second inspection fills in `certificate`."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        trouble = _VERIFY_CODES.get(error.verify_code, "tls-unknown-ca")
+        trouble = _VERIFY_CODES.get(error.verify_code, "tls-invalid")
         return SecurityError(trouble, error.verify_message or str(error), phase=Phase.TLS)
     reason = getattr(error, "reason", None) or ""
     name, text = _identify_answer(answer)
-    if name:
-        return SecurityError(name, text, phase=Phase.TLS)
-    text = reason.replace("_", " ").lower() or str(error)
-    return SecurityError(_REASONS.get(reason, "tls-failed"), text, phase=Phase.TLS)
+    if not name:
+        name, text = _REASONS.get(reason, "tls-failed"), _words(error, reason)
+    if name == "tls-client-cert" or ("ALERT" in reason and _requests_certificate(answer)):
+        name, text = "tls-client-cert", f"the server requires a client certificate ({text})"
+    return SecurityError(name, text, phase=Phase.TLS)
+
+
+def _words(error: Exception, reason: str) -> str:
+    """Return the words of an error of OpenSSL, without where in its code it is."""
+    if reason:
+        return reason.replace("_", " ").lower()
+    return str(error).removeprefix("[SSL] ").partition(" (_ssl.c")[0]

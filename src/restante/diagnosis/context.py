@@ -142,6 +142,8 @@ class CheckContext:
         """Say which part of the reply came, if any did."""
         if self.driver is None or not isinstance(error, (ReplyTimeoutError, ConnectionLostError)):
             return
+        if error.id == "tls-noreply":  # the reply to STLS came, and nothing after it
+            return
         came = self.replies.missing(self.session)
         unended = self.replies.is_unended(self.session)
         if isinstance(error, ReplyTimeoutError) and unended:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import time
 
@@ -24,8 +25,11 @@ def read_banner(address: str, port: int, seconds: float) -> bytes:
         return b""
 
 
-def probe_tls(address: str, port: int, seconds: float) -> bytes:
-    """Return the first octets that a port answers to the opening of TLS."""
+def probe_tls(address: str, port: int, seconds: float, until: socket.socket | None = None) -> bytes:
+    """Return the first octets that a port answers to the opening of TLS.
+
+    The wait ends when something comes on the connection `until`.
+    """
     import ssl
 
     from restante.client.tls import unverified_context
@@ -37,7 +41,24 @@ def probe_tls(address: str, port: int, seconds: float) -> bytes:
     try:
         with socket.create_connection((address, port), seconds) as sock:
             sock.sendall(opening.read())
-            return _line(sock, seconds)
+            return _line(sock, seconds, until)
+    except OSError:
+        return b""
+
+
+def probe_within_tls(
+    address: str, port: int, seconds: float, until: socket.socket | None = None
+) -> bytes:
+    """Return the first octets that a port answers to a line within TLS; as `probe_tls` else."""
+    from restante.client.tls import unverified_context
+
+    try:
+        with (
+            socket.create_connection((address, port), seconds) as sock,
+            unverified_context().wrap_socket(sock, server_hostname="localhost") as tls,
+        ):
+            tls.sendall(b"QUIT\r\n")
+            return _line(tls, seconds, until)
     except OSError:
         return b""
 
@@ -87,15 +108,27 @@ def kind_of(octets: bytes) -> str:
     return protocol_of(octets)
 
 
-def _line(sock: socket.socket, seconds: float) -> bytes:
-    """Return the first line that comes in time, or as much of it as does."""
+def _line(sock: socket.socket, seconds: float, until: socket.socket | None = None) -> bytes:
+    """Return the first line that comes in time, or as much of it as does.
+
+    The wait ends when something comes on the connection `until`.
+    """
+    import ssl
+
     heard = b""
-    until = time.monotonic() + seconds
+    ends = time.monotonic() + seconds
+    sock.settimeout(0)
+    poll = select.poll()
+    for watched in filter(None, (sock, until)):
+        poll.register(watched, select.POLLIN)
     with contextlib.suppress(OSError):
         while len(heard) < ENOUGH and b"\n" not in heard and not heard.startswith(_RECORD):
-            sock.settimeout(max(0.01, until - time.monotonic()))
-            octets = sock.recv(ENOUGH)
-            if not octets:
+            ready = dict(poll.poll(max(0.0, ends - time.monotonic()) * 1000))
+            if sock.fileno() not in ready:
                 break
-            heard += octets
+            with contextlib.suppress(ssl.SSLWantReadError):  # it was TLS's own
+                octets = sock.recv(ENOUGH)
+                if not octets:
+                    break
+                heard += octets
     return heard

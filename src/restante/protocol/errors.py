@@ -59,7 +59,7 @@ RETRYABLE = frozenset(
     {
         "auth-noreply", "auth-temp", "auth-toomany", "conn-lost", "dns-temp", "greet-closed",
         "greet-none", "locked", "login-delay", "msg-truncated", "oauth-busy", "oauth-network",
-        "out-of-time", "stalled", "sys-temp", "tcp-reset", "tcp-timeout",
+        "out-of-time", "stalled", "sys-temp", "tcp-reset", "tcp-timeout", "tls-noreply",
     }
 )  # fmt: skip
 """Ids of failures that may well be gone when the client tries again later."""

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import socketserver
+import ssl
+import threading
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
+from restante.client.options import Tls
+from restante.diagnosis.steps import greeting
 from restante.diagnosis.steps.greeting import describe_changes
+from support.authority import GOOD, trusting
+from support.check_request import ask, server_of
 
 
 @pytest.mark.parametrize(
@@ -24,3 +35,58 @@ def test_changed_capabilities(
 ) -> None:
     """A capability with several words stays whole."""
     assert describe_changes(before, after) == f"with TLS: {text}"
+
+
+class _WebServer(socketserver.BaseRequestHandler):
+    """Waits for a request, as web servers do, and answers what is not one."""
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            self.request.recv(4096)
+            self.request.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+
+
+@contextlib.contextmanager
+def web_server(context: ssl.SSLContext | None) -> Iterator[int]:
+    """Run a web server, with TLS or without, and give its port."""
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+        def finish_request(self, request: Any, client_address: Any) -> None:
+            with contextlib.suppress(OSError):
+                sock = context.wrap_socket(request, server_side=True) if context else request
+                with sock:
+                    super().finish_request(sock, client_address)
+
+    with Server(("127.0.0.1", 0), _WebServer) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("https", [False, True])
+@pytest.mark.parametrize("way", ["implicit", "starttls"])
+def test_a_web_server(https: bool, way: Tls, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that waits for a request is recognised by its answer to one, in TLS as well."""
+    monkeypatch.setattr(greeting, "FIRST_WAIT", 0.2)
+    with web_server(GOOD.serving() if https else None) as port:
+        report = ask(port, tls=way, options={"context": trusting()})
+    expected = "tls-on-plain" if https and way == "starttls" else "wrong-protocol"
+    assert report.id == expected
+    assert report.failure is not None
+    assert ("HTTP" in report.failure.evidence) == (expected == "wrong-protocol")
+
+
+@pytest.mark.parametrize("way", ["implicit", "starttls"])
+def test_a_late_greeting(way: Tls, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A greeting that comes while the port is asked what it speaks is read at once."""
+    monkeypatch.setattr(greeting, "FIRST_WAIT", 0.2)
+    monkeypatch.setattr(greeting, "PROBE_WAIT", 60.0)  # more than the check has
+    options = {"context": trusting(), "reply_seconds": 20}
+    with server_of("greeting: wait 500ms", tls=GOOD.serving()) as running:
+        port = running.tls_port if way == "implicit" else running.port
+        report = ask(port or 0, tls=way, options=options)
+    assert report.id == "ok"

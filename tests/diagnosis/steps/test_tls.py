@@ -8,7 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from restante.client.options import Options, Target, Tls
 from restante.client.tls import unverified_context
@@ -190,21 +192,72 @@ def test_a_good_certificate_is_told_with_its_days() -> None:
     assert "TLSv1.3; certificate localhost, 89 days left, chain complete" in step.text
 
 
-def test_unknown_handshake_failure() -> None:
-    """A handshake that fails for an unknown reason is reported with the library's words."""
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("way", ["implicit", "starttls"])
+def test_client_certificate(version: ssl.TLSVersion, way: Tls) -> None:
+    """A server that requires a client certificate is reported so, with each version of TLS."""
     picky = GOOD.serving()
     picky.verify_mode = ssl.CERT_REQUIRED
-    picky.maximum_version = ssl.TLSVersion.TLSv1_2
+    picky.maximum_version = version
     picky.load_verify_locations(cadata=ROOT.pem.decode())
     with server_of((), tls=picky) as running:
+        report = ask(running.tls_port if way == "implicit" else running.port, way)
+    assert (report.id, report.exit_code) == ("tls-client-cert", 5)
+
+
+PURPOSE = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+CONSTRAINT = x509.NameConstraints([x509.DNSName("example.org")], None)
+UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+UNUSABLE: dict[str, Callable[[], Certified]] = {
+    "purpose": lambda: make("localhost", issuer=ROOT, extensions=[(PURPOSE, False)]),
+    "CA certificate": lambda: make("localhost", issuer=make("Not an authority", issuer=ROOT)),
+    "subtree violation": lambda: make(
+        "localhost",
+        issuer=make("Limited", issuer=ROOT, authority=True, extensions=[(CONSTRAINT, True)]),
+    ),
+    "critical extension": lambda: make("localhost", issuer=ROOT, extensions=[(UNKNOWN, True)]),
+}
+
+
+@pytest.mark.parametrize(("said", "certified"), UNUSABLE.items(), ids=list(UNUSABLE))
+def test_a_certificate_of_a_trusted_issuer(said: str, certified: Callable[[], Certified]) -> None:
+    """If something else than trust is wrong, the evidence has OpenSSL's words for it."""
+    with server_of((), tls=certified().serving()) as running:
         report = ask(running.tls_port)
-    assert (report.id, report.exit_code) == ("tls-failed", 5)
+    assert (report.id, report.exit_code) == ("tls-invalid", 5)
+    assert report.failure is not None
+    assert said in report.failure.evidence
+    assert "not trusted" not in report.failure.evidence
+
+
+@pytest.mark.parametrize(
+    ("way", "end"),
+    [
+        ("implicit", "close"),
+        ("implicit", "silence"),
+        ("starttls", "close"),
+        ("starttls", "reset"),
+        ("starttls", "silence"),
+    ],
+)
+def test_a_handshake_without_an_end(way: Tls, end: str) -> None:
+    """A server that hangs up or falls silent in the handshake has a verdict of its own."""
+    rule = f"STLS: {end} at 100%" if way == "starttls" else f"greeting: {end} at 0%"
+    options = {"connect_seconds": 0.5, "reply_seconds": 0.5}
+    with server_of(rule, tls=GOOD.serving() if way == "starttls" else None) as running:
+        report = ask(running.port, way, options=options)
+    assert (report.id, report.exit_code) == ("tls-noreply", 4)
+    assert report.failure is not None
+    assert "in the handshake of TLS" in report.failure.evidence
+    assert "line with a dot" not in report.failure.evidence
 
 
 OPENINGS = {
     "alert 70": (b"\x15\x03\x01\x00\x02\x02\x46", "tls-old"),
     "alert 40": (b"\x15\x03\x01\x00\x02\x02\x28", "tls-failed"),
     "alert 80": (b"\x15\x03\x01\x00\x02\x02\x50", "tls-failed"),
+    "alert 112": (b"\x15\x03\x01\x00\x02\x02\x70", "tls-failed"),
+    "HTTP": (b"HTTP/1.1 400 Bad Request\r\n\r\n", "wrong-protocol"),
     "no TLS": (b"hello\r\n", "wrong-protocol"),
     "POP3": (b"+OK ready\r\n", "plain-on-tls"),
 }

@@ -77,15 +77,18 @@ NETWORK = (
     ),
     Explanation(
         "greet-none", 4, "The server accepted the connection, but sent no greeting.",
-        why="The server is overloaded, or its back end hangs (TLS on this port was ruled out).",
-        admin="Check the server's load and its back end.",
+        why="The server is overloaded, or its back end hangs (TLS on this port was ruled out). A "
+        "server behind a proxy may wait for a PROXY header.",
+        admin="Check the server's load and its back end. Behind a proxy, check that both agree on "
+        "the PROXY protocol.",
         you="Try again later.",
     ),
     Explanation(
         "greet-closed", 4, "The server closed the connection before its greeting.",
         why="Causes are an access list, a limit of connections from your address, or a port that "
         "accepts only TLS.",
-        admin="Search the log for the client's address: access lists, limits, bans.",
+        admin="Search the log for the client's address: access lists, limits, bans, or a PROXY "
+        "header that the server expects.",
         you="Close other mail programs, wait a few minutes, and try the TLS port 995.",
     ),
     Explanation(

@@ -47,6 +47,17 @@ ENCRYPTION = (
         you="Nothing. Report this to the administrator.",
     ),
     Explanation(
+        "tls-invalid", 5, "The server's certificate may not be used for this server.",
+        why="Its authority is not the cause: the certificate, or one in its chain, is for another "
+        "purpose, is limited to other names, was revoked or is malformed. The reason is shown "
+        "above.",
+        admin="Get a certificate for a server (extended key usage serverAuth), and send the chain "
+        "that came with it.",
+        you="Nothing. Report the reason above to the administrator.",
+        more="Revocation is checked only by programs that give the library a context with "
+        "certificate revocation lists. `pop3 check` asks neither them nor OCSP.",
+    ),
+    Explanation(
         "tls-wronghost", 5, "The server is up, but its certificate has another name.",
         why="Mail programs warn users, or refuse to connect without a reason.",
         admin="Add the name to the certificate.",
@@ -67,9 +78,26 @@ ENCRYPTION = (
         you="Ask the administrator to upgrade. No workaround is safe.",
     ),
     Explanation(
+        "tls-client-cert", 5, "The server requires a certificate of the client.",
+        why="It accepts only clients with a certificate of their own, from an authority that "
+        "the server trusts.",
+        admin="Give the user a certificate, or let the server accept clients without one.",
+        you="Choose your certificate in the mail program, or ask the administrator for one. `pop3` "
+        "cannot send it; Python programs can, by a context with load_cert_chain.",
+    ),
+    Explanation(
+        "tls-noreply", 4, "The server did not complete the TLS handshake.",
+        why="It closed the connection or stopped answering. It may limit or ban your address, have "
+        "no certificate that it can use, or wait for a PROXY header. A firewall may drop large "
+        "packets.",
+        admin="Search the log for the client's address, and for errors with certificate and key. "
+        "Behind a proxy, check that both agree on the PROXY protocol.",
+        you="Wait some minutes, and try again from another network.",
+    ),
+    Explanation(
         "tls-failed", 5, "The TLS handshake failed.",
-        why="The error of the TLS library is shown above.",
-        admin="Find the server's error in its log.",
+        why="The server's alert, or the error of the TLS library, is shown above.",
+        admin="Find the server's error in its log. Check that it can read its certificate and key.",
         you="Report the error above to the administrator.",
     ),
     Explanation(

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from restante.protocol.client.replies import Status
 
 LONGEST = 512  # octets of a reply's first line, with CR LF: RFC 1939 section 3
-FIRST_WAIT = 4.0  # seconds of silence after which the port is asked whether it speaks TLS
+FIRST_WAIT = 4.0  # seconds of silence after which the port is asked what it speaks
+PROBE_WAIT = 4.0  # seconds for the answer
 
 _CODES = {"SYS/TEMP": "it will pass", "SYS/PERM": "an administrator must act", "IN-USE": "in use"}
 
@@ -48,10 +49,8 @@ def greet(check: CheckContext) -> None:
 
 def shorten_first_wait(check: CheckContext) -> None:
     """Make the first wait for a greeting a short one; see `_silent`."""
-    session = check.session
-    if session.tls is None:
-        seconds = min(FIRST_WAIT, session.options.reply_seconds)
-        check.connection.set_reply_timeout(seconds)
+    seconds = min(FIRST_WAIT, check.session.options.reply_seconds)
+    check.connection.set_reply_timeout(seconds)
 
 
 def _silent(check: CheckContext, step: Step, error: ReplyTimeoutError) -> Status:
@@ -59,9 +58,10 @@ def _silent(check: CheckContext, step: Step, error: ReplyTimeoutError) -> Status
 
     Raises CheckAborted.
     """
-    if check.session.tls is None and not check.session.has_unread:
-        seconds = min(connect.A_MOMENT * 2, check.left)
-        answer = port_probe.probe_tls(check.address, check.target.port, seconds)
+    if not check.session.has_unread:
+        probe = port_probe.probe_within_tls if check.session.tls else port_probe.probe_tls
+        seconds = min(PROBE_WAIT, check.left)
+        answer = probe(check.address, check.target.port, seconds, check.connection.socket)
         kind = port_probe.kind_of(answer) if answer else ""
         if kind == "TLS":
             _report_tls(check, step, error)

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from restante.diagnosis.context import CheckContext
     from restante.diagnosis.report import Step
 
-_ABOUT_TRUST = {
+_INSPECTED = {
     "tls-expired", "tls-notyet", "tls-selfsigned", "tls-unknown-ca", "tls-chain", "tls-wronghost",
+    "tls-invalid", "tls-old", "tls-weak", "tls-failed",
 }  # fmt: skip
 
 OLD = ("SSLv3", "TLSv1", "TLSv1.1")  # versions out of use: RFC 8996
@@ -57,6 +58,8 @@ def implicit_tls_step(check: CheckContext) -> None:
             if error.id == "plain-on-tls":
                 _identify_other_protocol(check, error)
                 raise
+            if error.id == "tls-client-cert":
+                raise
             _report_rejected_certificate(check, step, error)
         except ConnectionLostError:
             _identify_other_protocol(check, None)
@@ -72,7 +75,7 @@ def stls_step(check: CheckContext) -> None:
         try:
             check.run(sessions.secure(check.session))
         except SecurityError as error:
-            if error.id not in _ABOUT_TRUST | {"tls-old", "tls-weak", "tls-failed"}:
+            if error.id not in _INSPECTED:
                 if error.id == "stls-missing":
                     _suggest_implicit(check, step)
                 raise
@@ -238,6 +241,7 @@ def _evidence(
         "tls-selfsigned": f"{facts.subject} is self-signed",
         "tls-unknown-ca": f"the issuer of {facts.subject}, {facts.issuer}, is not trusted here",
         "tls-chain": f"the certificate of its issuer, {facts.issuer}, is not sent",
+        "tls-invalid": f"certificate of {facts.subject}: {error.text}",
         "tls-wronghost": f"certificate is for {', '.join(facts.names)}; requested was {host}",
         "tls-old": f"the server supports {seen.version} at most",
         "tls-weak": f"{seen.version} {seen.cipher}, key {facts.key}, signed with {facts.signature}",
@@ -291,9 +295,10 @@ def _warn_unverified(check: CheckContext, step: Step) -> None:
 
 def _identify_other_protocol(check: CheckContext, error: SecurityError | None) -> None:
     """Say which protocol a port speaks that speaks no TLS. Raises MalformedReplyError."""
-    banner = port_probe.read_banner(
-        check.address, check.target.port, min(connect.A_MOMENT, check.left)
-    )
+    seconds = min(connect.A_MOMENT, check.left)
+    banner = port_probe.read_banner(check.address, check.target.port, seconds)
+    if not banner:  # it waits for a request, as web servers do
+        banner = port_probe.probe_tls(check.address, check.target.port, seconds)
     kind = port_probe.kind_of(banner) if banner else ""
     if kind in ("", "TLS"):
         return
