@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from restante.client.mechanisms import CLIENT_MECHANISMS, TOKENS
 from restante.protocol.errors import (
     ConnectionLostError,
     MechanismRefusedError,
@@ -71,6 +72,13 @@ _EXPIRED = _any_of(
 _ACCOUNT_LOCKED = _any_of(
     r"(?:account|user)\b.{0,30}\b(?:locked|expired|suspended|blocked|disabled|deactivated|closed)"
 )
+_ACCOUNT_CLOSED = _any_of(
+    r"mail ?box\b.{0,30}\b(?:suspended|disabled|deactivated|closed)",
+    r"(?:account|user|mail ?box)\b.{0,30}\bnot (?:yet |been )*activated",
+)
+_PLACE = r"from (?:your|this) (?:country|location|network|region)"
+_REJECTED = r"(?:not (?:allowed|permitted|accepted)|blocked|denied|forbidden|rejected)"
+_WRONG_PLACE = _any_of(rf"{_PLACE}\b.{{0,40}}{_REJECTED}", rf"{_REJECTED}\b.{{0,40}}{_PLACE}")
 _EITHER = r"(?:password|credentials?|log-?in)\b.{0,40}\bor\b|\bor\b.{0,40}(?:password|credentials?)"
 _MAILDROP = r"mail ?(?:box|drop)|session|spool"
 _TOO_MANY = _any_of(
@@ -92,9 +100,11 @@ _TOO_OFTEN = _any_of(
 )
 _WORDS = (
     ("auth-apppw", _APP_PASSWORD, None),
+    ("auth-place", _WRONG_PLACE, None),
     ("auth-pop-disabled", _SWITCHED_OFF, _CLEAR),
     ("auth-expired", _EXPIRED, _any_of(_EITHER)),
     ("auth-locked", _ACCOUNT_LOCKED, _any_of(_EITHER, _MAILDROP)),
+    ("auth-locked", _ACCOUNT_CLOSED, _any_of(_EITHER)),
     ("auth-toomany", _TOO_MANY, None),
 )
 """What is meant by which wording, but where another is there too."""
@@ -105,7 +115,9 @@ _TEMPORARY = _any_of(
     r"internal (?:server )?error|system error",
     r"overload|timed?[- ]?out|back ?end|database|\bbusy\b",
     r"too many",
-    r"chdir|no such file|permission denied|disk|quota",
+    r"chdir|no such file|permission denied|disk|quota|maintenance",
+    r"(?:mail ?(?:box|drop)|storage).{0,20}\bfull",
+    r"\b(?:maximum|max|limit)\b.{0,40}\b(?:exceeded|reached)",
 )
 _PASSWORD = _any_of(
     r"\b(?:bad|wrong|invalid|incorrect|unknown)\b.{0,30}(?:password|credential|user|login)"
@@ -127,8 +139,8 @@ _UNKNOWN_COMMAND = _any_of(
 )
 SPECIFIC = frozenset(
     {
-        "auth-apppw", "auth-expired", "auth-locked", "auth-oauth", "auth-pop-disabled", "locked",
-        "login-delay",
+        "auth-apppw", "auth-expired", "auth-locked", "auth-oauth", "auth-place",
+        "auth-pop-disabled", "locked", "login-delay",
     }
 )  # fmt: skip
 """Ids of a refused login that say more than that it was refused."""
@@ -183,7 +195,7 @@ def login_error_id(
     """Return the id for a login that was refused. The server's own words weigh most."""
     if error.code in _CODES:
         return _CODES[error.code]
-    found = _by_words(error.text, tls=tls)
+    found = _by_words(error.text, tls=tls) or _without_password_mechanism(error, capabilities)
     if found is None and not judges_credentials(error):
         found = "auth-plain-refused" if not tls and _only_tls(capabilities) else None
         found = found or transient_id(error) or "refused"
@@ -199,6 +211,22 @@ def login_error_id(
 def _only_tls(capabilities: Mapping[str, str] | None) -> bool:
     """Return whether a server offers STLS and, before it, no way to log in."""
     return capabilities is not None and "STLS" in capabilities and "USER" not in capabilities
+
+
+def _without_password_mechanism(
+    error: ServerRefusedError, capabilities: Mapping[str, str] | None
+) -> str | None:
+    """Return the id for a server that rejects USER and has no mechanism for a password, else None.
+
+    It does not list USER, either.
+    """
+    offered = (capabilities or {}).get("SASL", "").upper().split()
+    unlisted = "USER" not in (capabilities or {}) and error.command.upper().startswith("USER")
+    if not offered or not unlisted:
+        return None
+    if set(offered) & (CLIENT_MECHANISMS.keys() - {*TOKENS, "EXTERNAL"}):
+        return None
+    return "auth-oauth" if set(offered) & set(TOKENS) else "auth-nomech"
 
 
 def _by_words(text: str, *, tls: bool) -> str | None:

@@ -272,9 +272,9 @@ def test_a_locked_mailbox_is_a_warning_to_a_monitor() -> None:
 
 
 def test_password_sources(live: Live, tmp_path: Path) -> None:
-    """Passwords are read from files, commands, netrc and standard input."""
+    """Passwords are read from files, commands, netrc and standard input; files may have a BOM."""
     file = tmp_path / "password"
-    file.write_text("hunter22\nsecond line\n")
+    file.write_text("hunter22\r\nsecond line\n", encoding="utf-8-sig", newline="")
     where = url(live.port)
     for words in (
         ["--password-file", file],

@@ -7,12 +7,17 @@ import pytest
 from restante.client.options import Target
 from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine
+from restante.diagnosis.steps import login
 from support.check_request import OPTIONS, Faults, ask, faults, server_of
 from support.faulty_server import PASSWORD
 
 
 def PASS(text: str) -> str:  # noqa: N802
     return f"PASS: -ERR {text}"
+
+
+def OFFERING(mechanisms: str) -> str:  # noqa: N802
+    return f"CAPA: without USER\nCAPA: without SASL PLAIN\nCAPA: with SASL {mechanisms}\nUSER: -ERR unknown"
 
 
 LOGINS = faults(
@@ -47,6 +52,15 @@ LOGINS = faults(
     ("auth-toomany", "with a code", PASS("[AUTH] too many failed attempts"), "too many"),
     ("locked", "by an account's session", PASS("Account mailbox is locked by another session"), "locked"),
     ("locked", "as qpopper says it", PASS("/var/mail/.ann.pop lock busy! Is another session active?"), "busy"),
+    ("auth-locked", "a closed mailbox", PASS("This mailbox has been disabled. Contact your administrator"), "disabled"),
+    ("auth-locked", "a new account", PASS("account not activated yet"), "not activated"),
+    ("auth-temp", "a full mailbox", PASS("Mailbox is full"), "full"),
+    ("auth-temp", "maintenance", PASS("Server is under maintenance, come back at 18:00"), "18:00"),
+    ("auth-temp", "a licence", PASS("Maximum user count exceeded (license)"), "license"),
+    ("auth-place", "a country", PASS("Access from your country is blocked"), "country"),
+    ("auth-place", "a network", PASS("[AUTH] Login from this network is not allowed"), "network"),
+    ("auth-oauth", "nothing but tokens", OFFERING("XOAUTH2 OAUTHBEARER"), "unknown"),
+    ("auth-nomech", "nothing for passwords", OFFERING("GSSAPI EXTERNAL"), "unknown"),
     ("login-delay", "by the code", "login-delay", "too soon"),
     ("login-delay", "by text alone", PASS("login too soon; minimum login interval is 5 minutes"), "too soon"),
 )  # fmt: skip
@@ -71,3 +85,21 @@ def test_a_name_that_cannot_be_sent_is_not_called_wrong(user: str) -> None:
         report = examine(CheckRequest("ann", target, OPTIONS, password=lambda: PASSWORD))
     assert (report.id, report.exit_code) == ("auth-unsent", 7)
     assert running.commands == ["CAPA"]
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "said"),
+    [
+        ("ann@example.com", "secret", "the part before the"),
+        ("Ann@example.com", "secret", "capital letters"),
+        ("ann@m\u00fcller.example", "secret", "ann@xn--mller-kva.example"),
+        ("ann ", "secret", "ends with a space"),
+        ("ann", "s\u00e9cret", "beyond ASCII"),
+        ("ann", "\ufeffsecret", "invisible"),
+    ],
+)
+def test_hints(user: str, password: str, said: str) -> None:
+    """A refused login has hints on what can be wrong with the name and the password."""
+    found = login.hints(user, password)
+    assert any(said in hint for hint in found)
+    assert not any(password in hint for hint in found)

@@ -111,8 +111,9 @@ def _get(taken: dict[str, Any], target: Target) -> str:
 
 
 def _first_line(octets: bytes) -> str:
+    """Return the first line, without the byte order mark that some editors begin a file with."""
     try:
-        return octets.split(b"\n")[0].removesuffix(b"\r").decode()
+        return octets.split(b"\n")[0].removesuffix(b"\r").decode("utf-8-sig")
     except UnicodeDecodeError:
         raise click.UsageError("the password is not UTF-8") from None
 

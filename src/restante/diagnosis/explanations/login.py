@@ -65,6 +65,20 @@ LOGIN = (
         you="Stop programs that use an old password. Then wait, or ask the provider to unlock it.",
     ),
     Explanation(
+        "auth-place", 10, "The server accepts no logins from this country or network.",
+        why="The server's reply, shown above, says so. The password is not the cause.",
+        admin="Allow the country or the network of this address, if it is the user's.",
+        you="Log in from another network without a VPN, or allow the place in the provider's "
+        "security settings.",
+    ),
+    Explanation(
+        "auth-nomech", 10, "The server offers no login for passwords that `pop3` knows.",
+        why="It offers only other mechanisms, such as GSSAPI (Kerberos) or EXTERNAL (a client "
+        "certificate). They are shown at capa.",
+        admin="Offer SCRAM-SHA-256 or PLAIN within TLS.",
+        you="Ask the administrator which mail programs can log in here.",
+    ),
+    Explanation(
         "auth-toomany", 8, "Too many login attempts: the server rejects your logins for now.",
         why="For some minutes the server rejects correct passwords as well.",
         admin="Check the server's limits, and which program or address tries so often.",
@@ -90,8 +104,9 @@ LOGIN = (
         you="Close other mail programs and phones, or let the check wait: --wait 60.",
     ),
     Explanation(
-        "login-delay", 8, "The password is correct, but this login is too soon after the last.",
-        why="The server limits how often an account may log in.",
+        "login-delay", 8, "This login is too soon after the last one. The server accepts it later.",
+        why="The server limits how often an account may log in. Most servers say so only after a "
+        "correct password, but not all.",
         admin="Nothing, if the limit is intended.",
         you="Let the mail program check for mail less often.",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from functools import partial
@@ -15,6 +16,7 @@ from restante.diagnosis import suggestions, wording
 from restante.diagnosis.context import CheckAborted
 from restante.diagnosis.steps import connect
 from restante.diagnosis.steps.greeting import leave_capa_out
+from restante.net.host_names import ascii_domain
 from restante.protocol.errors import (
     ConnectionLostError,
     LocalError,
@@ -200,6 +202,12 @@ def hints(user: str, password: str) -> list[str]:
         )
     else:
         found.append("some servers require the whole address as the name")
+    if user != user.lower():
+        found.append("some servers distinguish capital letters in the name")
+    local, _, domain = user.rpartition("@")
+    if local and not domain.isascii():
+        with contextlib.suppress(ValueError):
+            found.append(f"some servers know the name as {local}@{ascii_domain(domain)}")
     if user != user.strip():
         found.append("the name begins or ends with a space")
     if password != password.strip():
