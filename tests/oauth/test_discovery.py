@@ -129,14 +129,14 @@ def test_an_autoconfig_file() -> None:
 
 def test_an_autoconfig_file_with_an_issuer(issuer: LocalIssuer) -> None:
     """A file that has a URL as the issuer leads to its metadata."""
-    found = find("mail.example.com", Sources(OAuthHint(issuer.url)))
+    found = find("localhost", Sources(OAuthHint(issuer.url)))
     assert found.server.registration == f"{issuer.url}/register"
 
 
 def test_a_server_that_names_its_issuer(issuer: LocalIssuer) -> None:
     """The reply to a rejected token has the URL of the metadata, and a scope."""
     said = RejectedToken(f"{issuer.url}/.well-known/openid-configuration", "mail")
-    found = find("mail.example.com", Sources(said=said))
+    found = find("localhost", Sources(said=said))
     assert found.server.issuer == issuer.url
     assert found.scope == "mail"
 
@@ -164,6 +164,19 @@ def test_a_server_must_not_name_the_issuer_of_another(url: str) -> None:
     for urls in ((url, url), (url, own), (own, url)):
         sources = Sources(OAuthHint("evil.example", "mail", *urls))
         assert failure("pop.evil.example", sources).id == "oauth-forged"
+
+
+def test_an_issuer_on_this_machine(issuer: LocalIssuer) -> None:
+    """A server elsewhere must not make the client ask a service of the client's machine."""
+    own = "https://id.evil.example/o"
+    for sources in (
+        Sources(said=RejectedToken(f"{issuer.url}/.well-known/openid-configuration")),
+        Sources(OAuthHint(issuer.url)),
+        Sources(OAuthHint("evil.example", "mail", own, f"{issuer.url}/token")),
+        Sources(OAuthHint("evil.example", "mail", "https://localhost/a", own)),
+    ):
+        assert failure("pop.evil.example", sources).id == "oauth-forged"
+    assert issuer.requests == []
 
 
 def test_endpoints_of_a_domain() -> None:

@@ -72,6 +72,7 @@ def test_another_issuer(issuer: Issuer, changed: str | None) -> None:
         {"token_endpoint": "http://a.example/token"},
         {"token_endpoint": None},
         {"authorization_endpoint": 5},
+        {"authorization_endpoint": "https://a.example/a#b"},
         {"registration_endpoint": "javascript:alert(1)"},
         {"code_challenge_methods_supported": ["plain"]},
     ],
@@ -80,6 +81,16 @@ def test_unusable_metadata(issuer: Issuer, changes: dict[str, Any]) -> None:
     """Endpoints are https, and PKCE is with S256. rfc7636-s4/s256, rfc8414-s3/metadata"""
     issuer.metadata_changes = changes
     assert failure(issuer.url).id == "oauth-answer"
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:631/", "https://localhost/register"])
+def test_endpoints_on_this_machine(endpoint: str) -> None:
+    """An issuer elsewhere must not make the client ask a service of the client's machine."""
+    issuer = "https://id.example.com"
+    found = {"issuer": issuer, "token_endpoint": f"{issuer}/t", "registration_endpoint": endpoint}
+    with pytest.raises(OAuthError) as caught:
+        metadata.read_metadata(found, issuer)
+    assert caught.value.id == "oauth-answer"
 
 
 def test_no_metadata(issuer: Issuer) -> None:

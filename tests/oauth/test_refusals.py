@@ -65,6 +65,13 @@ def test_statuses(status: int) -> None:
     assert refusal(status, {}).temporary
 
 
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_trouble_ends_nothing(status: int) -> None:
+    """An issuer in trouble does not end a sign-in, whatever error it names. RFC 6749 section 5.2"""
+    error = refusal(status, body(700082))
+    assert (error.id, error.ended) == ("oauth-busy", False)
+
+
 @pytest.mark.parametrize(
     ("answer", "ended"),
     [

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -195,6 +197,25 @@ def test_no_secret_is_shown(issuer: Issuer) -> None:
     assert error.text == "*** is bad"
     shown = TokenSet(token, token, None, "all")
     assert text not in repr(shown)
+
+
+@pytest.mark.parametrize("form", [quote, quote_plus, partial(quote, safe="")])
+def test_no_encoded_secret_is_shown(issuer: Issuer, form: Callable[[str], str]) -> None:
+    """Nor does an issuer that repeats the octets of the request."""
+    text = "1//0ab cd+secret=="
+    said = f"bad request: refresh_token={form(text)}&x=1"
+    issuer.scripted.append(Refused("invalid_request", error_description=said))
+    assert failure(issuer, Secret(text.encode())).text == "bad request: refresh_token=***&x=1"
+
+
+def test_no_header_is_shown(issuer: Issuer) -> None:
+    """A client's secret in the header Authorization is a secret there, too."""
+    pair = base64.b64encode(b"me:s3cret-of-me").decode()
+    issuer.scripted.append(Refused("invalid_client", error_description=f"Basic {pair} is bad"))
+    basic = endpoint(issuer, client_secret=Secret(b"s3cret-of-me"), basic=True)
+    with pytest.raises(OAuthError) as caught:
+        token_endpoint.client_credentials(basic, "all")
+    assert caught.value.text == "Basic *** is bad"
 
 
 def test_the_words_of_the_issuer(issuer: Issuer) -> None:

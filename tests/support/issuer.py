@@ -60,6 +60,7 @@ class Issuer:
         metadata_changes: fields of the metadata; None removes one.
         token_changes: fields of an answer with tokens; None removes one.
         client_changes: fields of an answer with a client; None removes one.
+        device_changes: fields of an answer with a device code.
         requests: path and form of each request.
         described: what the endpoint `tokeninfo` says of access tokens.
     """
@@ -81,6 +82,7 @@ class Issuer:
     metadata_changes: dict[str, Any] = field(default_factory=dict)
     token_changes: dict[str, Any] = field(default_factory=dict)
     client_changes: dict[str, Any] = field(default_factory=dict)
+    device_changes: dict[str, Any] = field(default_factory=dict)
     requests: list[tuple[str, Form]] = field(default_factory=list)
     refresh_tokens: dict[str, bool] = field(default_factory=dict)  # True: it is of use
     predecessors: Form = field(default_factory=dict)  # of new tokens, to be retired
@@ -233,6 +235,7 @@ class Issuer:
         return {
             "device_code": code, "user_code": "G7KQ-M2XW", "interval": self.interval,
             "verification_uri": f"{self.url}/activate", "expires_in": self.device_life,
+            **self.device_changes,
         }  # fmt: skip
 
     def register(self, client: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ The table of providers comes first, by the host of the server. Any other server 
 a file of its domain (autoconfig or PACC), or in the reply to a token that it rejects.
 
 A server must not name the issuer of another provider: a user that signs in there would send it a
-token that opens a mailbox elsewhere.
+token that opens a mailbox elsewhere. Nor may it name one on the user's own machine.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+from restante.net.addresses import is_loopback
 from restante.oauth.errors import OAuthError
 from restante.oauth.metadata import (
     AuthorizationServer,
     fetch_metadata,
     fetch_metadata_at,
+    is_on_this_machine,
     is_safe_url,
 )
 from restante.oauth.providers import Provider, find_by_host
@@ -91,7 +93,7 @@ def find_issuer(
     name = settings.provider or find_by_host(providers, host)
     if name:
         return _by_table(name, providers[name], settings)
-    found = _by_server(settings, sources)
+    found = _by_server(host, settings, sources)
     _check_server(found, host, providers)
     return found
 
@@ -139,17 +141,30 @@ def _usual_scope(server: AuthorizationServer) -> str:
     return " ".join(scope for scope in usual if not server.scopes or scope in server.scopes)
 
 
-def _by_server(settings: OAuthSettings, sources: ServerSources) -> Issuer:
+def _by_server(host: str, settings: OAuthSettings, sources: ServerSources) -> Issuer:
     """Ask the domain, and then the server itself."""
     hint = sources.domain_file()
     if hint is not None:
+        _check_place(host, hint.issuer, hint.authorization, hint.token)
         return _by_hint(hint, settings)
     rejected = sources.rejected_token()
     if rejected is not None and rejected.openid_configuration:
+        _check_place(host, rejected.openid_configuration)
         server = fetch_metadata_at(rejected.openid_configuration)
         return _by_metadata(server, settings, "the mail server", rejected.scope)
     text = "neither the table of providers, nor the domain, nor the server names an issuer"
     raise OAuthError("oauth-none", text)
+
+
+def _check_place(host: str, *urls: str) -> None:
+    """Raise OAuthError: a mail server elsewhere names an issuer on this machine.
+
+    Else any server could make the client send requests to a service that listens only here.
+    """
+    for url in urls:
+        if is_safe_url(url) and is_on_this_machine(url) and not is_loopback(host):
+            text = f"{host} names {url[:100]}, which is on this machine"
+            raise OAuthError("oauth-forged", text)
 
 
 def _by_hint(hint: OAuthHint, settings: OAuthSettings) -> Issuer:

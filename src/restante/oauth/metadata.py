@@ -1,12 +1,14 @@
 """What an issuer says of itself. RFC 8414, or OpenID Connect Discovery 1.0.
 
 The issuer is compared exactly, redirects are not followed, and all endpoints are https; http is for
-this machine alone. That is also the profile of draft-ietf-mailmaint-oauth-public.
+this machine alone, which an issuer elsewhere must not name. That is also the profile of
+draft-ietf-mailmaint-oauth-public.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -93,14 +95,15 @@ def read_metadata(found: Mapping[str, Any], issuer: str) -> AuthorizationServer:
     challenges = found.get("code_challenge_methods_supported")
     if isinstance(challenges, list) and "S256" not in challenges:
         raise OAuthError("oauth-answer", f"{issuer} does not support PKCE with S256")
+    endpoint = partial(_endpoint, found, is_on_this_machine(issuer))
     ways = _texts(found, "token_endpoint_auth_methods_supported")
     made = AuthorizationServer(
         issuer=issuer,
-        authorization=_endpoint(found, "authorization_endpoint"),
-        token=_endpoint(found, "token_endpoint"),
-        device=_endpoint(found, "device_authorization_endpoint"),
-        registration=_endpoint(found, "registration_endpoint"),
-        revocation=_endpoint(found, "revocation_endpoint"),
+        authorization=endpoint("authorization_endpoint"),
+        token=endpoint("token_endpoint"),
+        device=endpoint("device_authorization_endpoint"),
+        registration=endpoint("registration_endpoint"),
+        revocation=endpoint("revocation_endpoint"),
         iss_in_response=found.get("authorization_response_iss_parameter_supported") is True or None,
         scopes=_texts(found, "scopes_supported"),
         basic=bool(ways) and "client_secret_post" not in ways and "client_secret_basic" in ways,
@@ -126,11 +129,21 @@ def _get(url: str) -> tuple[int, dict[str, Any]]:
         raise
 
 
-def _endpoint(found: Mapping[str, Any], name: str) -> str:
+def _endpoint(found: Mapping[str, Any], here: bool, name: str) -> str:  # noqa: FBT001  # for partial
+    """Return an endpoint, "" for none. Only an issuer that is `here` has it on this machine."""
     url = found.get(name, "")
-    if url and not (isinstance(url, str) and is_safe_url(url)):
+    if not url:
+        return ""
+    if not isinstance(url, str) or not is_safe_url(url) or "#" in url:
         raise OAuthError("oauth-answer", f"the {name} of the metadata is not an https URL")
-    return url if isinstance(url, str) else ""
+    if is_on_this_machine(url) and not here:
+        raise OAuthError("oauth-answer", f"the {name} of the metadata is on this machine")
+    return url
+
+
+def is_on_this_machine(url: str) -> bool:
+    """Return whether the host of a URL is a loopback address or name."""
+    return is_loopback(urlsplit(url).hostname or "")
 
 
 def is_safe_url(url: str) -> bool:

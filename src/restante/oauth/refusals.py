@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
 
 from restante.oauth.errors import OAuthError
 
@@ -96,13 +97,16 @@ def refusal(
     said = _text(body.get("error_description")) or error or f"HTTP {status}"
     for secret in sent:
         if len(secret) >= _PRIVATE:
-            said = said.replace(secret, "***")
+            for form in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret)):
+                said = said.replace(form, "***")
     correlation = _text(body.get("correlation_id"))[:64]
     said = _first_line(said) + (f" (correlation id {correlation})" if correlation else "")
     return OAuthError(verdict, said, error=error[:64], correlation=correlation)
 
 
 def _verdict(status: int, error: str, numbers: Iterable[int], words: str) -> str:
+    if status == 429 or status >= 500:  # RFC 6749 section 5.2: a refusal has another status
+        return "oauth-busy"
     for number in numbers:
         if number in _BY_NUMBER:
             return _BY_NUMBER[number]
@@ -110,9 +114,7 @@ def _verdict(status: int, error: str, numbers: Iterable[int], words: str) -> str
         for found, pattern in WORDS:
             if re.search(pattern, words, re.IGNORECASE):
                 return found
-    if error in CODES:
-        return CODES[error]
-    return "oauth-busy" if status == 429 or status >= 500 else "oauth-answer"
+    return CODES.get(error, "oauth-answer")
 
 
 def _numbers(body: Mapping[str, Any], words: str) -> list[int]:

@@ -116,7 +116,15 @@ def _request(
 def _sent_secrets(endpoint: TokenEndpoint, secrets: Mapping[str, Secret]) -> list[str]:
     """Return the secrets of a request, to be kept out of errors."""
     all_secrets = [*secrets.values(), *filter(None, [endpoint.client_secret])]
-    return [secret.reveal().decode() for secret in all_secrets]
+    header = [_basic_pair(endpoint)] if endpoint.basic and endpoint.client_secret else []
+    return [*(secret.reveal().decode() for secret in all_secrets), *header]
+
+
+def _basic_pair(endpoint: TokenEndpoint) -> str:
+    """Return the client's id and secret as the header Authorization has them."""
+    secret = endpoint.client_secret.reveal().decode() if endpoint.client_secret else ""
+    pair = f"{quote_plus(endpoint.client_id)}:{quote_plus(secret)}"
+    return base64.b64encode(pair.encode()).decode()
 
 
 def _post(
@@ -126,9 +134,7 @@ def _post(
     fields = {**form, **{name: secret.reveal().decode() for name, secret in secrets.items()}}
     secret = endpoint.client_secret.reveal().decode() if endpoint.client_secret else ""
     if endpoint.basic and secret:
-        pair = f"{quote_plus(endpoint.client_id)}:{quote_plus(secret)}".encode()
-        header = ("Authorization", f"Basic {base64.b64encode(pair).decode()}")
-        return post_form(url, fields, [header])
+        return post_form(url, fields, [("Authorization", f"Basic {_basic_pair(endpoint)}")])
     client = {"client_id": endpoint.client_id, **({"client_secret": secret} if secret else {})}
     return post_form(url, {**fields, **client})
 

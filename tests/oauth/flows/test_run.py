@@ -366,6 +366,31 @@ def test_odd_intervals(issuer: Issuer, interval: Any) -> None:
     assert 1 <= device.request_device_code(client(issuer)).interval <= 60
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"verification_uri": "javascript:alert(1)"},
+        {"verification_uri": "http://id.example.com/"},
+        {"interval": 60, "expires_in": 30},
+        {"user_code": ""},
+        {"device_code": 5},
+    ],
+)
+def test_unusable_device_codes(issuer: Issuer, changes: dict[str, Any]) -> None:
+    """A code that cannot be used is not shown. rfc8628-s3/polling"""
+    issuer.device_changes = changes
+    shown: list[DeviceCode] = []
+    with pytest.raises(OAuthError) as caught:
+        device.sign_in(client(issuer), shown.append)
+    assert (caught.value.id, shown) == ("oauth-answer", [])
+
+
+def test_an_unusable_address_with_the_code(issuer: Issuer) -> None:
+    """The address that has the code in it is optional, so a bad one is left out."""
+    issuer.device_changes = {"verification_uri_complete": "javascript:alert(1)"}
+    assert device.request_device_code(client(issuer)).verification_uri_complete == ""
+
+
 def test_the_order() -> None:
     """Loopback needs a browser here or a port; client credentials are never guessed."""
     all_flows: tuple[Any, ...] = ("loopback", "device", "paste", "client-credentials")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from restante.oauth import token_endpoint
 from restante.oauth.errors import OAuthError
 from restante.oauth.issuer_requests import post_form
+from restante.oauth.metadata import is_safe_url
 from restante.oauth.refusals import refusal
 from restante.protocol.secret import Secret
 
@@ -22,6 +23,7 @@ INTERVAL = 5  # seconds between two polls where the issuer names none: section 3
 SLOWER = 5  # seconds more after slow_down: section 3.5
 LONGEST_INTERVAL = 60  # seconds
 LONGEST_LIFE = 3600  # seconds
+LONGEST = 4096  # characters of a code or an address
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +91,22 @@ def request_device_code(client: SignInClient) -> DeviceCode:
         raise refusal(status, body, [secret.reveal().decode()] if secret else [], code=True)
     uri = body.get("verification_uri") or body.get("verification_url")  # Google's name for it
     values = (body.get("device_code"), body.get("user_code"), uri)
-    if not all(isinstance(value, str) and 0 < len(value) <= 4096 for value in values):
+    if not all(isinstance(value, str) and 0 < len(value) <= LONGEST for value in values):
         raise OAuthError("oauth-answer", "the issuer's answer has no device code")
     code, user_code, address = map(str, values)
+    seconds = _seconds(body, "expires_in", LONGEST_LIFE)
+    interval = max(1.0, _seconds(body, "interval", LONGEST_INTERVAL, INTERVAL))
+    if not is_safe_url(address):
+        raise OAuthError("oauth-answer", "the address to sign in at is not an https URL")
+    if interval >= seconds:
+        text = (
+            f"the code is good for {seconds:g} s, and a poll is allowed only after {interval:g} s"
+        )
+        raise OAuthError("oauth-answer", text)
     complete = body.get("verification_uri_complete", "")
-    return DeviceCode(
-        Secret(code.encode()),
-        user_code,
-        address,
-        complete if isinstance(complete, str) else "",
-        _seconds(body, "expires_in", LONGEST_LIFE),
-        max(1.0, _seconds(body, "interval", LONGEST_INTERVAL, INTERVAL)),
-    )
+    usable = isinstance(complete, str) and len(complete) <= LONGEST and is_safe_url(complete)
+    code_in_url = complete if usable else ""
+    return DeviceCode(Secret(code.encode()), user_code, address, code_in_url, seconds, interval)
 
 
 def _seconds(body: Mapping[str, Any], name: str, most: float, default: float = 900) -> float:
