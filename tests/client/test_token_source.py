@@ -20,14 +20,14 @@ from support.token_server import TokenServer, token_serving
 class Tokens:
     """A source that gives each of its tokens in turn, and keeps what was refused."""
 
-    def __init__(self, *tokens: str) -> None:
-        self.left = list(tokens)
+    def __init__(self, *tokens: Any) -> None:
+        self.left: list[Any] = list(tokens)
         self.refused: list[str] = []
 
-    def token(self) -> str:
+    def token(self) -> Any:
         return self.left.pop(0)
 
-    def renew(self, refused: str) -> str | None:
+    def renew(self, refused: str) -> Any:
         self.refused.append(refused)
         return self.left.pop(0) if self.left else None
 
@@ -143,3 +143,27 @@ def test_source_error(server: TokenServer, count: Count) -> None:
 
     with pytest.raises(restante.RemoteError, match="oauth-refresh"):
         count(server.url("ann"), auth=Failing())
+
+
+@FACES
+@pytest.mark.parametrize("given", [b"octets", None, 5])
+def test_no_text(server: TokenServer, count: Count, given: Any) -> None:
+    """A source that gives something else than text is named, and nothing is sent."""
+    for tokens in (Tokens(given), Tokens("stale", given or 5)):
+        with pytest.raises(TypeError, match=r"of the token source returned \w+, and must"):
+            count(server.url("ann"), auth=tokens, context=server.context)
+
+
+@FACES
+def test_empty_token(server: TokenServer, count: Count) -> None:
+    """An empty token is not sent."""
+    with pytest.raises(restante.LocalError, match="empty token"):
+        count(server.url("ann"), auth=Tokens(""), context=server.context)
+
+
+@FACES
+def test_no_source(server: TokenServer, count: Count) -> None:
+    """A token in place of a source is an error that names the right argument, and not the token."""
+    with pytest.raises(TypeError, match="token=True") as found:
+        count(server.url("ann"), auth="a1b2c3d4e5f6")
+    assert "a1b2c3" not in str(found.value)

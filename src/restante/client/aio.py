@@ -27,7 +27,12 @@ from restante.client.header_part import HeaderPart
 from restante.client.io import end_time
 from restante.client.options import merge
 from restante.client.session import ClientSession, leave, without_capa
-from restante.client.token_source import call_in_time, is_token_refused, token_options
+from restante.client.token_source import (
+    is_token_refused,
+    renew_token,
+    request_token,
+    token_options,
+)
 from restante.mail.fields import MOST_OCTETS
 from restante.mail.header import header_of
 from restante.protocol.client.connection import LISTING_LIMIT
@@ -299,7 +304,7 @@ async def connect(
     """
     options = merge(options, overrides)
     if auth is not None:
-        options = token_options(options, password)
+        options = token_options(options, password, auth)
     ends = end_time(options)
     seconds = ends - time.monotonic()
     target = await asyncio_driver.in_thread(partial(maildrop.target_of, account, seconds))
@@ -316,23 +321,16 @@ async def connect(
 async def _connect_by_token(session: ClientSession, auth: TokenSource) -> Maildrop:
     """Connect with a token, and a second time with another one where the first is refused."""
     target, options, ends = session.target, session.options, session.ends
-    token = await _call(auth.token, session)
+    token = await asyncio_driver.in_thread(partial(request_token, auth, options, ends))
     try:
         return await _connect(session, token)
     except RemoteError as refused:
         if not is_token_refused(refused):
             raise
-        renewed = await _call(partial(auth.renew, token), session)
+        renewed = await asyncio_driver.in_thread(partial(renew_token, auth, token, options, ends))
         if renewed is None:
             raise
     return await _connect(ClientSession(target, options, ends=ends), renewed)
-
-
-async def _call(call: Callable[[], T], session: ClientSession) -> T:
-    """Call a token source in a thread, in the time for the whole call."""
-    return await asyncio_driver.in_thread(
-        partial(call_in_time, call, session.options, session.ends)
-    )
 
 
 async def _connect(session: ClientSession, password: str) -> Maildrop:

@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from functools import partial
 from typing import TYPE_CHECKING, Self, Unpack
 
 from restante.client import maildrop, messages, socket_driver
@@ -28,7 +27,12 @@ from restante.client.header_part import HeaderPart
 from restante.client.io import end_time
 from restante.client.options import merge
 from restante.client.session import ClientSession, leave, without_capa
-from restante.client.token_source import call_in_time, is_token_refused, token_options
+from restante.client.token_source import (
+    is_token_refused,
+    renew_token,
+    request_token,
+    token_options,
+)
 from restante.mail.fields import MOST_OCTETS
 from restante.protocol.client.connection import LISTING_LIMIT
 from restante.protocol.errors import (
@@ -295,18 +299,18 @@ def connect(
     """
     options = merge(options, overrides)
     if auth is not None:
-        options = token_options(options, password)
+        options = token_options(options, password, auth)
     ends = end_time(options)
     target = maildrop.target_of(account, ends - time.monotonic())
     if auth is None:
         return _connect(ClientSession(target, options, ends=ends), password)
-    token = call_in_time(auth.token, options, ends)
+    token = request_token(auth, options, ends)
     try:
         return _connect(ClientSession(target, options, ends=ends), token)
     except RemoteError as refused:
         if not is_token_refused(refused):
             raise
-        renewed = call_in_time(partial(auth.renew, token), options, ends)
+        renewed = renew_token(auth, token, options, ends)
         if renewed is None:
             raise
     return _connect(ClientSession(target, options, ends=ends), renewed)

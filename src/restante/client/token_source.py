@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeGuard, TypeVar
 
 from restante.client.io import time_over_text
 from restante.net import daemon_threads
-from restante.protocol.errors import Phase, ReplyTimeoutError, ServerRefusedError
+from restante.protocol.errors import LocalError, Phase, ReplyTimeoutError, ServerRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,10 +41,18 @@ class TokenSource(Protocol):
         ...
 
 
-def token_options(options: Options, password: str) -> Options:
-    """Return the options of a login with a token. Raises ValueError: there is a password too."""
+def token_options(options: Options, password: str, auth: TokenSource) -> Options:
+    """Return the options of a login with a token.
+
+    Raises ValueError: there is a password too. Raises TypeError: it is not a source.
+    """
     if password:
         raise ValueError("password and auth exclude each other; use one")
+    if not callable(getattr(auth, "token", None)) or not callable(getattr(auth, "renew", None)):
+        text = (
+            "auth must have the methods of TokenSource; for one token use password and token=True"
+        )
+        raise TypeError(text)
     return replace(options, token=True)
 
 
@@ -53,8 +62,28 @@ def is_token_refused(error: RemoteError) -> TypeGuard[ServerRefusedError]:
     return refused and error.id in _TOKEN_REFUSALS
 
 
-def call_in_time(call: Callable[[], T], options: Options, ends: float) -> T:
-    """Return the result of a call to a token source. Raises ReplyTimeoutError at `ends`."""
+def request_token(auth: TokenSource, options: Options, ends: float) -> str:
+    """Return a token of a source. Raises ReplyTimeoutError at `ends`."""
+    return _check_token(_call_in_time(auth.token, options, ends), "token()")
+
+
+def renew_token(auth: TokenSource, refused: str, options: Options, ends: float) -> str | None:
+    """Return another token of a source, None for none. Raises ReplyTimeoutError at `ends`."""
+    found = _call_in_time(partial(auth.renew, refused), options, ends)
+    return None if found is None else _check_token(found, "renew()")
+
+
+def _check_token(token: object, method: str) -> str:
+    """Return a token. Raises TypeError: it is not text. Raises LocalError: it is empty."""
+    if not isinstance(token, str):
+        kind = type(token).__name__
+        raise TypeError(f"{method} of the token source returned {kind}, and must return str")
+    if not token:
+        raise LocalError(f"{method} of the token source returned an empty token: nothing was sent")
+    return token
+
+
+def _call_in_time(call: Callable[[], T], options: Options, ends: float) -> T:
     if ends == float("inf"):
         return call()
     try:
