@@ -99,6 +99,9 @@ BREAKS = faults(
     ("refused", "STAT", "stat-refused", "no index"),
     ("sys-temp", "STAT", "STAT: -ERR [SYS/TEMP] index", "[SYS/TEMP] index"),
     ("sys-perm", "LIST", "LIST: -ERR [SYS/PERM] index", "[SYS/PERM] index"),
+    ("sys-temp", "behind PASS", after("PASS", b"-ERR [SYS/TEMP] Internal error\r\n"), "[SYS/TEMP] Internal error"),
+    ("sys-perm", "behind PASS", after("PASS", b"-ERR [SYS/PERM] no mailbox\r\n"), "[SYS/PERM] no mailbox"),
+    ("desync", "an error and more", after("PASS", b"-ERR [SYS/TEMP] a\r\n+OK\r\n"), "more replies"),
     ("desync", "two replies", "stat-twice", "more replies"),
     ("not-stuffed", "behind TOP", "top-goes-on", "continues after its end"),
 )  # fmt: skip

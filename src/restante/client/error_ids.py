@@ -70,7 +70,8 @@ _EXPIRED = _any_of(
     r"(?:must|need to|have to|has to) (?:change|renew|reset) (?:your |the )?password",
 )
 _ACCOUNT_LOCKED = _any_of(
-    r"(?:account|user)\b.{0,30}\b(?:locked|expired|suspended|blocked|disabled|deactivated|closed)"
+    r"(?:account|user)\b.{0,30}\b(?:locked|expired|suspended|blocked|disabled|deactivated|closed)",
+    r"log-?in (?:is )?disabled for this (?:user|account)",
 )
 _ACCOUNT_CLOSED = _any_of(
     r"mail ?box\b.{0,30}\b(?:suspended|disabled|deactivated|closed)",
@@ -98,7 +99,12 @@ _TOO_OFTEN = _any_of(
     r"login delay",
     r"wait .{0,30}(?:before|min)",
 )
+_CLIENT_CERTIFICATE = _any_of(
+    r"(?:client|valid|required?|missing|no)\b.{0,30}\b(?:SSL|TLS|client) certificate",
+    r"client certificate.{0,30}required",
+)
 _WORDS = (
+    ("tls-client-cert", _CLIENT_CERTIFICATE, None),
     ("auth-apppw", _APP_PASSWORD, None),
     ("auth-place", _WRONG_PLACE, None),
     ("auth-pop-disabled", _SWITCHED_OFF, _CLEAR),
@@ -156,10 +162,10 @@ def judges_credentials(denied: ServerRefusedError) -> bool:
 
     Otherwise the server only refused a command or a mechanism.
     """
-    if denied.code:
-        return True
     if is_unknown_command(denied.text):
         return False
+    if denied.code:
+        return True
     if not isinstance(denied, MechanismRefusedError):
         return True
     return bool(_JUDGED.search(denied.text)) or _by_words(denied.text, tls=True) is not None

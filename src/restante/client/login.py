@@ -229,7 +229,7 @@ def _no_mechanism_error(session: ClientSession) -> SecurityError | ServerRefused
     text = (
         f"no mechanism is supported by both client and server; the server has {session.mechanisms}"
     )
-    return ServerRefusedError("auth-failed", text, phase=Phase.LOGIN, command=peer.command)
+    return ServerRefusedError("auth-nomech", text, phase=Phase.LOGIN, command=peer.command)
 
 
 def _authenticate(

@@ -248,6 +248,8 @@ def secure(session: ClientSession) -> Dialogue[None]:
         _check_clear(session, f'the server rejected STLS: "{refused.text}"')
         return
     if peer.unread:
+        if failure := peer.reported_failure():
+            raise failure
         count = len(peer.unread)
         text = f"{count} unencrypted octets followed the +OK of STLS, which may be an attack"
         raise peer.error(SecurityError, "stls-injection", text)

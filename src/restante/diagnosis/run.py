@@ -16,6 +16,7 @@ from restante.diagnosis.steps import connect, greeting, login, mailbox, tls
 from restante.protocol.errors import (
     ConnectionLostError,
     MalformedReplyError,
+    Phase,
     RemoteError,
     ReplyTimeoutError,
 )
@@ -148,6 +149,8 @@ def _note_skipped_login(check: CheckContext) -> None:
     """Report that the login was skipped, because TLS failed before it."""
     failed = check.report.failure
     if failed is None or check.request.password is None or check.report.logged_in:
+        return
+    if failed.phase == Phase.LOGIN:
         return
     if failed.id.startswith(("tls-", "stls-")) and failed.id != "tls-on-plain":
         why = "skipped: an unverified server never gets the password"

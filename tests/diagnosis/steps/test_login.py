@@ -59,6 +59,8 @@ LOGINS = faults(
     ("auth-temp", "a licence", PASS("Maximum user count exceeded (license)"), "license"),
     ("auth-place", "a country", PASS("Access from your country is blocked"), "country"),
     ("auth-place", "a network", PASS("[AUTH] Login from this network is not allowed"), "network"),
+    ("tls-client-cert", "as Dovecot says it", PASS("[AUTH] Client didn't present valid SSL certificate"), "certificate"),
+    ("auth-locked", "as Dovecot says it", PASS("[AUTH] Login disabled for this user"), "disabled"),
     ("auth-oauth", "nothing but tokens", OFFERING("XOAUTH2 OAUTHBEARER"), "unknown"),
     ("auth-nomech", "nothing for passwords", OFFERING("GSSAPI EXTERNAL"), "unknown"),
     ("login-delay", "by the code", "login-delay", "too soon"),
@@ -103,3 +105,12 @@ def test_hints(user: str, password: str, said: str) -> None:
     found = login.hints(user, password)
     assert any(said in hint for hint in found)
     assert not any(password in hint for hint in found)
+
+
+def test_a_mechanism_that_is_listed_and_unknown() -> None:
+    """Dovecot lists USER and rejects it with [AUTH] if it has no PLAIN; the next one is tried."""
+    rules = "CAPA: without SASL PLAIN\nCAPA: with SASL CRAM-MD5"
+    rules += "\nPASS: -ERR [AUTH] Unsupported authentication mechanism."
+    with server_of(rules) as running:
+        ask(running.port)
+    assert "AUTH CRAM-MD5" in running.commands

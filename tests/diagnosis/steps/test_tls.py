@@ -19,7 +19,7 @@ from restante.diagnosis.report import Report
 from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine
 from restante.diagnosis.steps import tls
-from restante.misbehave.changes import instead
+from restante.misbehave.changes import after, instead
 from support.authority import DAY, GOOD, HOSTS, INTERMEDIATE, ROOT, Certified, make, trusting
 from support.check_request import ANN, server_of
 from support.faulty_server import PASSWORD
@@ -160,6 +160,16 @@ def test_stls_that_is_refused_is_told() -> None:
     with server_of("stls-refused", tls=GOOD.serving()) as running:
         report = ask(running.port, "starttls")
     assert report.id == "stls-refused"
+
+
+def test_stls_that_fails_behind_its_answer() -> None:
+    """Dovecot confirms STLS, and then sends -ERR where it cannot read its certificate."""
+    failure = after("STLS", b"-ERR [SYS/TEMP] TLS initialization failed.\r\n")
+    with server_of(failure, tls=GOOD.serving()) as running:
+        report = ask(running.port, "starttls")
+    assert report.id == "stls-refused"
+    assert report.failure is not None
+    assert "TLS initialization failed" in report.failure.evidence
 
 
 def test_words_behind_the_answer_to_stls_are_an_attack() -> None:

@@ -99,8 +99,9 @@ LOGIN = (
     ),
     Explanation(
         "locked", 9, "Another session has locked the mailbox. The password is correct.",
-        why="Another program is fetching mail, or it crashed and its lock remains.",
-        admin="End the stale session.",
+        why="Another program is fetching mail, or it crashed and its lock remains. Some servers "
+        "also say so for too many sessions of one user.",
+        admin="End the stale session, or check the limit of sessions for a user.",
         you="Close other mail programs and phones, or let the check wait: --wait 60.",
     ),
     Explanation(

@@ -37,6 +37,8 @@ MOST_LINES = 1_000_000  # of a list: short lines take far more memory than their
 
 _OF_MAIL = ("TOP", "RETR")  # commands whose replies hold lines that others wrote
 
+_SYSTEM_FAILURES = ("SYS/TEMP", "SYS/PERM")
+
 A_MOMENT = 0.05  # seconds in which more of the same is there
 
 HIDDEN = "***"  # what is shown in place of a secret
@@ -120,6 +122,7 @@ class ServerPeer:
         """Make sure that nothing came unasked; noise is passed over. Raises MalformedReplyError.
 
         Behind the end of a reply of many lines it is the rest of it: not-stuffed; else desync.
+        Raises ServerRefusedError: it is a failure that the server reports of its own accord.
         """
         # Counting replies: POP3 has no tags, so a reply belongs to a command only by its place. One
         # line too many shifts all later replies: the +OK of a RETR would confirm a DELE. So the
@@ -132,8 +135,23 @@ class ServerPeer:
             )
             self.unread.clear()
         if came:
+            if failure := self.reported_failure():
+                raise failure
             extra = self.excerpt(came, 60).partition("\n")[0].rstrip("\r")
             raise self.unexpected_line(extra)
+
+    def reported_failure(self) -> ServerRefusedError | None:
+        """Return the failure that the server reports behind a reply, None for anything else.
+
+        Dovecot confirms PASS and STLS, and then sends -ERR [SYS/TEMP] if it cannot open the mailbox
+        or read its certificate. It is one line with a code of RFC 3206, and nothing comes after it.
+        """
+        line, _, more = strip_noise(bytes(self.unread)).partition(b"\n")
+        status = None if more else parse_status(line)
+        if status is None or status.ok or status.code not in _SYSTEM_FAILURES:
+            return None
+        self.broken = True
+        return self.error(ServerRefusedError, "refused", status.text, status.code)
 
     def unexpected_line(self, extra: str) -> RemoteError:
         """Return the error of a line that no command asked for."""
