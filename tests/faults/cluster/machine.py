@@ -13,19 +13,22 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeVar
 
+import asyncpg
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from restante.storage.cluster import ClusterSettings, ClusterStore
+from restante.storage.cluster.lease import BEATS
 from restante.storage.cluster.maildrop import ClusterMaildrop
 from restante.storage.interfaces import BusyError, LostError, MessageGoneError
-from support.cluster import Cluster, execute
+from support.cluster import Cluster
 from support.live import PATIENCE
 
 T = TypeVar("T")
 
 OWNER = "ann"
 LEASE = 60.0  # seconds
+PATIENT = 3600.0  # seconds: no request is cut off because the clock is moved meanwhile
 NODES = (0, 1)
 KEEPING = 0  # this node keeps what it removes
 
@@ -42,10 +45,12 @@ COUNTED = "select messages from box where owner = $1"
 DIE = """
 update node set until = clock_timestamp() - interval '1 s' where id in (select node from lease)
 """
+NOTHING = "select"
 
 nodes = st.sampled_from(NODES)
 deliveries = st.tuples(st.just("deliver"), nodes, st.sampled_from([10, 500]))
-removals = st.tuples(st.just("remove"), nodes, st.sets(st.integers(0, 3), min_size=1))
+some_places = st.sets(st.integers(0, 3), min_size=1)  # in a session's list
+removals = st.tuples(st.just("remove"), nodes, some_places)
 reads = st.tuples(st.just("read"), nodes, st.integers(0, 5))
 acquisitions = st.tuples(st.just("acquire"), nodes, st.none())
 releases = st.tuples(st.just("release"), nodes, st.none())
@@ -94,11 +99,13 @@ class TwoStores(RuleBasedStateMachine):
         self.holder: int | None = None  # whose session may remove
         self.dead: set[int] = set()  # nodes that do not know it yet
         self.zombies: set[int] = set()  # nodes with a session that outlived its node
-        self.deaths = 0  # that nodes know of
+        self.deaths = 0
+        self.known_deaths = 0  # to the nodes that died; a beat that was under way says so at once
         self.dsn = self.cluster.new_database()
         self.runner = asyncio.Runner(loop_factory=SkewedLoop)
+        self.administrator = self.run(asyncpg.connect(self.dsn.reveal().decode()))
         self.opened = contextlib.AsyncExitStack()
-        settings = ClusterSettings(dsn=self.dsn, lease=LEASE, connections=4)
+        settings = ClusterSettings(dsn=self.dsn, lease=LEASE, connections=4, patience=PATIENT)
         self.stores = [
             ClusterStore(replace(settings, keep_deleted=node == KEEPING), self.note_death)
             for node in NODES
@@ -110,10 +117,10 @@ class TwoStores(RuleBasedStateMachine):
         return self.runner.run(work)
 
     def sql(self, query: str, *values: object) -> list[Any]:
-        return self.run(execute(self.dsn, query, *values))
+        return list(self.run(self.administrator.fetch(query, *values)))
 
     def note_death(self, _: str) -> None:
-        self.deaths += 1
+        self.known_deaths += 1
 
     def teardown(self) -> None:
         for node in list(self.sessions):
@@ -123,8 +130,17 @@ class TwoStores(RuleBasedStateMachine):
         assert 0 in self.sessions, "the maildrop cannot be opened after all"
         self.end(0)
         self.run(self.opened.aclose())
+        self.run(self.administrator.close())
         self.runner.close()
         self.cluster.drop(self.dsn)
+
+    @initialize(holder=nodes)
+    def begin(self, holder: int) -> None:
+        """Let there be mail, mail that is kept, and a session: few lives get that far by luck."""
+        self.together([("deliver", holder, 10)] * 4)
+        self.together([("acquire", KEEPING, None)])
+        self.together([("remove", KEEPING, {0, 1})])
+        self.together([("acquire", holder, None)])
 
     @rule(several=operations)
     def together(self, several: Sequence[Operation]) -> None:
@@ -148,6 +164,9 @@ class TwoStores(RuleBasedStateMachine):
 
         self.run(run_all())
         self.there.update(group.delivered)
+        tried["removed"] += len(group.removed)
+        tried["kept"] += len(group.kept)
+        tried["refused"] += len(group.refused)
         for uid in group.removed:
             message = self.there.pop(uid)
             if uid in group.kept:
@@ -169,6 +188,7 @@ class TwoStores(RuleBasedStateMachine):
         except LostError:
             assert self.holder != node or node in self.zombies, "a good session lost its maildrop"
             assert not group.removed & {listed[index] for index in indexes}
+            tried["lost"] += 1
         else:
             assert not indexes or self.holder == node, "a lost session removed mail"
             removed = {listed[index] for index in indexes} & set(self.there)
@@ -241,32 +261,44 @@ class TwoStores(RuleBasedStateMachine):
         if node in self.dead:
             return
         self.together([("release", holder, None) for holder in self.sessions])
-        uids = list(self.kept)[:number]
+        uids = sorted(self.kept)[:number]
         restored = self.run(self.stores[node].undelete(OWNER, uids))
-        assert [message.uid for message in restored] == uids, "not all are restored"
+        assert sorted(message.uid for message in restored) == uids, "not all are restored"
         self.there.update({uid: self.kept.pop(uid) for uid in uids})
         tried["restored"] += len(uids)
         self.wait_until_free()
 
-    @rule(node=nodes)
-    def die(self, node: int) -> None:
-        """Let a node be dead to the others, and not know it."""
-        if self.holder == node and node not in self.zombies:
+    @rule()
+    def die(self) -> None:
+        """Let the node of the session be dead to the others, and not know it."""
+        if self.holder is not None and self.holder not in self.zombies:
             self.sql(DIE)
-            self.dead.add(node)
-            self.zombies.add(node)
+            self.dead.add(self.holder)
+            self.zombies.add(self.holder)
+            self.deaths += 1
             tried["deaths"] += 1
+
+    @rule(places=some_places)
+    def outlive(self, places: set[int]) -> None:
+        """Let the node of the session die, another one open the maildrop, and the session go on."""
+        holder = self.holder
+        self.die()
+        if holder is not None:
+            self.together([("acquire", 1 - holder, None)])
+            self.together([("remove", holder, places)])
 
     @rule()
     def learn(self) -> None:
         """Let a beat come due at both nodes: the dead one learns of it."""
-        loop, expected = self.runner.get_loop(), self.deaths + len(self.dead)
+        loop = self.runner.get_loop()
         assert isinstance(loop, SkewedLoop)
-        loop.ahead += LEASE / 4
+        for _ in range(2):  # steps shorter than the time in which a beat must be answered
+            loop.ahead += LEASE / BEATS / 2
+            self.sql(NOTHING)
 
         async def wait() -> None:
             async with asyncio.timeout(PATIENCE):
-                while self.deaths < expected:  # noqa: ASYNC110  # no event says so
+                while self.known_deaths < self.deaths:  # noqa: ASYNC110  # no event says so
                     await asyncio.sleep(0.001)
 
         self.run(wait())
