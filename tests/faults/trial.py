@@ -119,6 +119,12 @@ class Bench:
         hold(ledger.answer is Answer.DONE, "nothing was removed")
         return ledger
 
+    def kept(self) -> list[bytes]:
+        """Return the removed messages that are kept, as another program reads them."""
+        if isinstance(self.box, KeepingMaildir | KeepingMbox):
+            return self.box.kept(files(self.root))
+        return []
+
     def check_kept(self, messages: Sequence[bytes]) -> None:
         """Hold that each of these messages is there, or kept. Raises BreachError."""
         if isinstance(self.box, KeepingMaildir | KeepingMbox):
