@@ -225,7 +225,9 @@ def test_a_network_without_a_way_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
         raise OSError(101, "Network is unreachable")
 
     monkeypatch.setattr(socket, "create_connection", unreachable)
-    assert ask(1).id == "tcp-unreachable"
+    report = ask(1)
+    assert report.id == "tcp-unreachable"
+    assert report.steps[-1].details == [("reason", "127.0.0.1 port 1: Network is unreachable")]
 
 
 def test_what_works_is_said_to_work_and_left_as_it_was() -> None:

@@ -222,13 +222,15 @@ def _only_tls(capabilities: Mapping[str, str] | None) -> bool:
 def _without_password_mechanism(
     error: ServerRefusedError, capabilities: Mapping[str, str] | None
 ) -> str | None:
-    """Return the id for a server that rejects USER and has no mechanism for a password, else None.
+    """Return the id for a server that has mechanisms, but none for a password, else None.
 
-    It does not list USER, either.
+    It rejects USER without listing it, or it rejects USER or PASS as unsupported.
     """
-    offered = (capabilities or {}).get("SASL", "").upper().split()
-    unlisted = "USER" not in (capabilities or {}) and error.command.upper().startswith("USER")
-    if not offered or not unlisted:
+    known, command = capabilities or {}, error.command.upper()
+    offered = known.get("SASL", "").upper().split()
+    unlisted = "USER" not in known and command.startswith("USER")
+    unsupported = command.startswith(("USER", "PASS")) and is_unknown_command(error.text)
+    if not offered or not (unlisted or unsupported):
         return None
     if set(offered) & (CLIENT_MECHANISMS.keys() - {*TOKENS, "EXTERNAL"}):
         return None

@@ -20,6 +20,11 @@ def OFFERING(mechanisms: str) -> str:  # noqa: N802
     return f"CAPA: without USER\nCAPA: without SASL PLAIN\nCAPA: with SASL {mechanisms}\nUSER: -ERR unknown"
 
 
+def UNSUPPORTED(mechanisms: str) -> str:  # noqa: N802
+    capa = f"CAPA: without SASL PLAIN\nCAPA: with SASL {mechanisms}"
+    return f"{capa}\nPASS: -ERR [AUTH] Unsupported authentication mechanism."
+
+
 LOGINS = faults(
     ("auth-failed", "with the code", "login-refused", "wrong"),
     ("auth-failed", "without a code", PASS("invalid login"), "invalid login"),
@@ -62,6 +67,8 @@ LOGINS = faults(
     ("tls-client-cert", "as Dovecot says it", PASS("[AUTH] Client didn't present valid SSL certificate"), "certificate"),
     ("auth-locked", "as Dovecot says it", PASS("[AUTH] Login disabled for this user"), "disabled"),
     ("auth-oauth", "nothing but tokens", OFFERING("XOAUTH2 OAUTHBEARER"), "unknown"),
+    ("auth-oauth", "USER listed in vain", UNSUPPORTED("XOAUTH2"), "Unsupported"),
+    ("auth-nomech", "USER listed in vain", UNSUPPORTED("GSSAPI"), "Unsupported"),
     ("auth-nomech", "nothing for passwords", OFFERING("GSSAPI EXTERNAL"), "unknown"),
     ("login-delay", "by the code", "login-delay", "too soon"),
     ("login-delay", "by text alone", PASS("login too soon; minimum login interval is 5 minutes"), "too soon"),
@@ -109,8 +116,6 @@ def test_hints(user: str, password: str, said: str) -> None:
 
 def test_a_mechanism_that_is_listed_and_unknown() -> None:
     """Dovecot lists USER and rejects it with [AUTH] if it has no PLAIN; the next one is tried."""
-    rules = "CAPA: without SASL PLAIN\nCAPA: with SASL CRAM-MD5"
-    rules += "\nPASS: -ERR [AUTH] Unsupported authentication mechanism."
-    with server_of(rules) as running:
+    with server_of(UNSUPPORTED("CRAM-MD5")) as running:
         ask(running.port)
     assert "AUTH CRAM-MD5" in running.commands

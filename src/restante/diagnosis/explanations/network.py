@@ -65,7 +65,8 @@ NETWORK = (
     ),
     Explanation(
         "tcp-unreachable", 4, "This machine has no route to the address.",
-        why="Either this machine's network is down, or it has no IPv6 connection.",
+        why="This machine's network is down, it has no IPv6 connection, or its firewall forbids "
+        "the connection.",
         admin="Check that the published addresses are correct.",
         you="Check your own network. Try `-4` or `-6` to use only one kind of address.",
     ),

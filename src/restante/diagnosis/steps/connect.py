@@ -164,6 +164,8 @@ def _report_unreachable(
 ) -> None:
     """Tell why no address took a connection, and which port beside it does."""
     error = next(iter(troubles.values()))
+    if error.id == "tcp-unreachable":
+        step.details.append(("reason", error.text))
     next_commands = []
     for port, tls in USUAL_PORTS:
         if port == check.target.port:
