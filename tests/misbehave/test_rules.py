@@ -131,12 +131,26 @@ def test_a_sum_is_in_order() -> None:
         "RETR: rate 0/s",
         "LIST: with ",
         ": close",
+        "RETR#0: close",
+        "RETR~101%: close",
+        "RETR#2#3: close",
+        "RETR#1-3: close",
+        "USER ann: close",
+        "RTER: close",
+        "connect: close",
+        "RETR: close at 101%",
     ],
 )
 def test_no_rule(rule: str) -> None:
     """A wrong rule is an error that shows the rule, or what is allowed."""
-    with pytest.raises(ValueError, match=r"rule|rate"):
+    with pytest.raises(ValueError, match=r"rule|rate|share"):
         parse_rules(rule)
+
+
+@pytest.mark.parametrize("verb", ["XTND", "LAST"])
+def test_other_commands(verb: str) -> None:
+    """A rule may be about obsolete commands, and about those that begin with X."""
+    assert not changed(f"{verb}: -ERR no", verb).ok
 
 
 def test_find() -> None:
@@ -153,6 +167,9 @@ def test_find() -> None:
         ("retr-cutt", "unknown fault 'retr-cutt'; did you mean retr-cut"),
         ("zzzzzz", "pop3 misbehave list"),
         ("", "no fault"),
+        ("RTER: close", "unknown command 'RTER' in rule 'RTER: close'; did you mean RETR"),
+        ("retr-cut+RETR#2: close", "by itself"),
+        ("RCPT: close", "use `pop3 dev --fault`"),
         ("retr-cut+nothing-like-it", "unknown fault 'nothing-like-it'"),
     ],
 )

@@ -36,7 +36,7 @@ def find_fault(text: str) -> AnyFault:
     from restante.misbehave.smtp.finding import PREFIX, find_smtp, is_smtp
 
     kinds = {name.strip().lower().startswith(PREFIX) for name in text.split("+")}
-    if len(kinds) > 1:
+    if len(kinds) > 1 and ":" not in text:
         raise ValueError(f"{text!r} has faults of POP3 and of SMTP; switch on each by itself")
     return find_smtp(text) if is_smtp(text) else find(text)
 

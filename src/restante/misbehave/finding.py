@@ -10,6 +10,7 @@ from restante.misbehave.catalogue import ROWS
 from restante.misbehave.fault import Fault, sum_of
 from restante.misbehave.profiles import PROFILES
 from restante.misbehave.rules import is_rule, parse_rules
+from restante.misbehave.smtp.rules import is_rule as is_rule_of_smtp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +33,8 @@ def find(text: str, seed: int = 0) -> Fault:
     for line in lines:
         if not line or line.startswith("#"):
             continue
+        if is_rule_of_smtp(line):
+            raise ValueError(f"{line!r} is a rule of SMTP; use `pop3 dev --fault`")
         if is_rule(line):
             alteration = parse_rules(line, seed + len(found))
             found.append(Fault(name=line, sentence=f"obeys {line!r}", conversation=alteration))

@@ -20,6 +20,7 @@ not get it. QUIT does, because a session ends with it, whatever it says.
 
 from __future__ import annotations
 
+import difflib
 import math
 import random
 import re
@@ -27,6 +28,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from restante.misbehave.conversation import (
+    GREETING,
     RESPONSE,
     Alteration,
     Answer,
@@ -40,10 +42,11 @@ from restante.misbehave.conversation import (
     stop_at,
 )
 from restante.protocol.errors import LineTooLong, Refusal
+from restante.protocol.server.commands import VERBS
 from restante.protocol.server.needs import ReadLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Collection, Generator
 
     from restante.misbehave.conversation import Change, Conversation, Step
     from restante.protocol.server.session import EndReason
@@ -59,7 +62,12 @@ _WAIT = re.compile(r"wait (?P<time>\d+(?:\.\d+)?) ?(?P<unit>ms|s)")
 _RATE = re.compile(r"rate (?P<rate>\d+(?:\.\d+)?)(?P<unit>k?)/s")
 _CHUNKS = re.compile(r"chunks (?P<chunk>[1-9]\d*)")
 
+_OLD_VERBS = {"LAST", "RPOP"}  # RFC 1460 and RFC 1081
+_VERBS = {"*", GREETING, RESPONSE, *_OLD_VERBS, *(verb.decode() for verb in VERBS)}
+
 LONGEST_WAIT = 600  # seconds
+
+PLACES = 'write it as "RETR: -ERR text", "RETR#3: ...", "RETR 2: ..." or "RETR~30%: ...", by itself'
 
 USAGE = (
     'write "-ERR ...", "+OK ...", "close", "reset", "cut" or "silence" (with "at 50%" or "at 20"), '
@@ -211,26 +219,51 @@ def parse_lines(
 
 
 def is_rule(text: str) -> bool:
-    """Tell whether a text is a rule, not a name."""
-    place, colon, _ = text.partition(":")
-    return bool(colon and _WHERE.fullmatch(place.strip()))
+    """Tell whether a text is a rule, not a name. No name has a colon."""
+    return ":" in text
 
 
 def _parse(line: str, luck: random.Random) -> Alteration:
     where, colon, what = line.partition(":")
     found = _WHERE.fullmatch(where.strip())
     if not found or not colon:
-        raise ValueError(f'invalid rule {line!r}; write it as "RETR#2: -ERR text"')
-    place = Place(
-        found["verb"].upper(),
-        int(found["nth"]) if found["nth"] else None,
-        int(found["number"]) if found["number"] else None,
-        float(found["chance"]) / 100 if found["chance"] else 1.0,
-    )
+        raise ValueError(f"invalid rule {line!r}; {PLACES}")
+    verb = found["verb"].upper()
+    if not verb.startswith("X"):  # as commands of a server's own do
+        check_verb(verb, _VERBS, line)
+    number = int(found["number"]) if found["number"] else None
+    place = Place(verb, parse_turn(found["nth"], line), number, parse_chance(found["chance"], line))
     what = what.strip()
     if what.upper().startswith("-ERR"):
         return refuse_at(place, what.encode() + b"\r\n", luck)
     return change_at(place, _parse_change(what, line), luck)
+
+
+def check_verb(verb: str, known: Collection[str], line: str) -> None:
+    """Check that a server may know the verb of a rule. Raises ValueError."""
+    if verb not in known:
+        near = difflib.get_close_matches(verb, known, 3)
+        hint = (
+            f"did you mean {' or '.join(near)}?"
+            if near
+            else f"there are {', '.join(sorted(known))}"
+        )
+        raise ValueError(f"unknown command {verb!r} in rule {line!r}; {hint}")
+
+
+def parse_turn(text: str | None, line: str) -> int | None:
+    """Return the number behind "#", None without one. Raises ValueError: it is 0."""
+    if text is not None and int(text) == 0:
+        raise ValueError(f"invalid rule {line!r}; the first reply is #1")
+    return None if text is None else int(text)
+
+
+def parse_chance(text: str | None, line: str) -> float:
+    """Return the chance behind "~" as a share, 1 without one. Raises ValueError: it is over 1."""
+    chance = 1.0 if text is None else float(text) / 100
+    if chance > 1:
+        raise ValueError(f"invalid rule {line!r}; a chance is at most 100%")
+    return chance
 
 
 def _parse_change(what: str, line: str) -> Change:
@@ -296,7 +329,9 @@ def _ending(found: re.Match[str]) -> Change:
     stop = float(found["stop"])
     if not found["share"]:
         return lambda reply: stop_at(reply, ending, math.floor(stop))
-    if not 0 <= stop < 100:
+    if stop > 100:
+        raise ValueError("invalid share; a reply ends at 100%")
+    if stop == 100:
         return lambda reply: stop_at(reply, ending)
     return lambda reply: stop_at(reply, ending, stop / 100)
 

@@ -193,12 +193,26 @@ def test_the_transcript_has_the_fault(server: DeveloperServer) -> None:
         ("smtp-busy+retr-cut", "faults of POP3 and of SMTP"),
         ("RCPT: 550no", "invalid rule"),
         ("smtp QUIT: nothing", "invalid rule"),
+        ("smtp-busy+RCPT: 451 later", "by itself"),
+        ("RCPT#0: 451 later", "the first reply is #1"),
+        ("RCPT~200%: 451 later", "at most 100%"),
+        ("RCTP: 451 later", "did you mean RCPT"),
+        ("smtp connect: close", "unknown command 'CONNECT'"),
     ],
 )
 def test_a_wrong_text(server: DeveloperServer, text: str, problem: str) -> None:
     """The error says what is wrong, and what to write."""
     with pytest.raises(ValueError, match=problem):
         server.faults.set([text])
+
+
+@pytest.mark.parametrize(
+    "rule", ["AUTH: 535 5.7.8 wrong", "greeting: 421 busy", "RCPT ann+smtp-x@example.com: 550 no"]
+)
+def test_a_reply_with_a_code(server: DeveloperServer, rule: str) -> None:
+    """A reply with a code is one of SMTP, whatever the verb, so the word smtp is not necessary."""
+    server.faults.set([rule])
+    assert server.faults.on == [rule]
 
 
 def test_smtp_is_for_all(server: DeveloperServer) -> None:

@@ -12,7 +12,8 @@
     smtp challenge: silence             the server's lines within AUTH
     smtp *: wait 50ms                   each reply
 
-Verbs that POP3 has too need the word smtp before them. A later rule is nearer to the server.
+Verbs that POP3 has too need the word smtp before them, unless a reply with a code follows. A later
+rule is nearer to the server.
 """
 
 from __future__ import annotations
@@ -21,9 +22,18 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from restante.misbehave.conversation import Ending
-from restante.misbehave.rules import Place, change_at, parse_lines, parse_manner
-from restante.misbehave.smtp.conversation import MESSAGE
+from restante.delivery.protocol.commands import COMMANDS
+from restante.misbehave.conversation import GREETING, Ending
+from restante.misbehave.rules import (
+    Place,
+    change_at,
+    check_verb,
+    parse_chance,
+    parse_lines,
+    parse_manner,
+    parse_turn,
+)
+from restante.misbehave.smtp.conversation import CHALLENGE, MESSAGE
 
 if TYPE_CHECKING:
     import random
@@ -38,7 +48,12 @@ _WHERE = re.compile(
     r"(?:~(?P<chance>\d+(?:\.\d+)?)%)?",
     re.IGNORECASE,
 )
+_VERBS = {"*", GREETING, MESSAGE, CHALLENGE, *(row.name for row in COMMANDS)}
 _REPLY = re.compile(r"[2-5]\d\d(?: .*)?")
+
+PLACES = (
+    'write it as "RCPT: 451 later", "RCPT#2: ...", "RCPT ann: ..." or "RCPT~30%: ...", by itself'
+)
 
 USAGE = (
     'write a reply such as "451 4.3.0 later", "close", "reset" or "silence" (with "at 50%" or '
@@ -60,9 +75,10 @@ class SmtpPlace(Place):
 
 def is_rule(text: str) -> bool:
     """Tell whether a text is a rule of SMTP, not a name and not a rule of POP3."""
-    place, colon, _ = text.partition(":")
-    found = _WHERE.fullmatch(place.strip())
-    return bool(colon and found and (found["smtp"] or found["verb"].upper() in SMTP_ONLY))
+    place, colon, what = text.partition(":")
+    word = re.split(r"[^A-Z]", place.strip().upper())[0]
+    is_of_smtp = word == "SMTP" or word in SMTP_ONLY or _REPLY.fullmatch(what.strip())
+    return bool(colon and is_of_smtp)
 
 
 def parse_rules(text: str, seed: int = 0) -> Alteration:
@@ -77,11 +93,13 @@ def _parse(line: str, luck: random.Random) -> Alteration:
     where, colon, what = line.partition(":")
     found = _WHERE.fullmatch(where.strip())
     if not found or not colon:
-        raise ValueError(f'invalid rule {line!r}; write it as "RCPT#2: 451 later"')
+        raise ValueError(f"invalid rule {line!r}; {PLACES}")
+    verb = found["verb"].upper()
+    check_verb(verb, _VERBS, line)
     place = SmtpPlace(
-        found["verb"].upper(),
-        int(found["nth"]) if found["nth"] else None,
-        chance=float(found["chance"]) / 100 if found["chance"] else 1.0,
+        verb,
+        parse_turn(found["nth"], line),
+        chance=parse_chance(found["chance"], line),
         about=found["about"] or "",
     )
     return change_at(place, _parse_change(what.strip(), line), luck)
