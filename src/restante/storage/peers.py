@@ -105,7 +105,10 @@ class AsksPeers(Protocol):
         """The random name of this node, "" before its first `share`."""
 
     async def list_nodes(self) -> Sequence[PeerNode]:
-        """Return the nodes that serve, and those that ended without a word. Raises StoreError."""
+        """Return the nodes that serve, and those of machines where none does any more.
+
+        Raises StoreError.
+        """
 
     async def send_request(self, content: bytes) -> None:
         """Make a request to all other nodes that is not answered. Raises StoreError."""

@@ -122,6 +122,25 @@ def test_lives_of_one_process(dsn: Secret) -> None:
     at_two_nodes(dsn, work)
 
 
+def test_replaced_process(dsn: Secret) -> None:
+    """A killed process is listed until another one of its machine has outlived it."""
+
+    async def work(first: ClusterStore, _: ClusterStore) -> None:
+        await first.share({})
+        killed = (
+            "insert into node select gen_random_uuid(), now() - interval '1 minute', $1,"
+            " process + 1, seen from node where name is not null limit 1"
+        )
+        for machine in (socket.gethostname(), "elsewhere"):
+            await execute(dsn, killed, machine)
+        nodes = await first.list_nodes()
+        assert sorted((node.name, node.alive) for node in nodes) == sorted(
+            [(socket.gethostname(), True), ("elsewhere", False)]
+        )
+
+    at_two_nodes(dsn, work)
+
+
 def test_lease(dsn: Secret) -> None:
     """The node that has a lease is known to the others, and since when."""
 

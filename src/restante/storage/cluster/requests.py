@@ -30,9 +30,10 @@ select id::text, name, process, until > clock_timestamp() as alive,
     extract(epoch from clock_timestamp() - coalesce(seen, until))::float8 as seen
 from node n where name is not null and (until > clock_timestamp() or not exists (
     select from node later
-    where later.name = n.name and later.process = n.process and later.until > n.until
+    where later.name = n.name and (later.process = n.process or later.until > clock_timestamp())
+        and later.until > n.until
 )) order by name, process, id
-"""  # a process that was silent for too long has a row for each of its lives
+"""  # a process has a row for each of its lives, and a killed one says nothing while others serve
 LEASE = """
 select n.name, extract(epoch from l.taken)::float8 as since
 from box b join lease l on l.box = b.id join node n on n.id = l.node
@@ -63,7 +64,7 @@ class NodeRequests:
             self.node = node
 
     async def list_nodes(self) -> Sequence[PeerNode]:
-        """Return the nodes that serve, and those that ended without a word, for an hour."""
+        """Return the nodes that serve, and for an hour those of machines where none does."""
         return [PeerNode(*row) for row in await (await self._open_database()).fetch(NODES)]
 
     async def send_request(self, content: bytes) -> None:
