@@ -86,6 +86,45 @@ def test_all_mistakes_at_once(folder: Path) -> None:
     ]
 
 
+def test_all_certificates_at_once(folder: Path) -> None:
+    """Each certificate that cannot be used is reported."""
+    pairs = [f'{{certificate = "{name}.pem", key = "{name}.key"}}' for name in ("one", "two")]
+    code, mistakes, _ = check(folder, tls__certificates=f"[{', '.join(pairs)}]")
+    assert code == 2
+    assert mistakes == [
+        f"tls.certificates: {folder / name}.pem: No such file or directory"
+        for name in ("one", "two")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("127.0.0.1", "127.0.0.1"), ("*", "127.0.0.1"), ("[::1]", "*"), ("0.0.0.0", "localhost")],
+)
+def test_same_address_twice(folder: Path, first: str, second: str) -> None:
+    """Of two addresses only one can be opened, so the server could not start."""
+    code, mistakes, _ = check(folder, server__listen=f'["{first}:1110", "{second}:1110"]')
+    assert code == 2
+    assert mistakes == [
+        f"server.listen: {second}:1110: server.listen has {first}:1110 already; omit one of them"
+    ]
+
+
+def test_same_address_in_two_sections(folder: Path) -> None:
+    """A port of LMTP or of the metrics is compared with those of POP3."""
+    code, mistakes, _ = check(
+        folder,
+        server__listen='["127.0.0.1:1110", "[::1]:1110", "127.0.0.1:0", "127.0.0.1:0"]',
+        delivery__lmtp='"127.0.0.1:1110"',
+        metrics__listen='"[::1]:1110"',
+    )
+    assert code == 2
+    assert mistakes == [
+        "delivery.lmtp: 127.0.0.1:1110: server.listen has 127.0.0.1:1110 already; omit one of them",
+        "metrics.listen: [::1]:1110: server.listen has [::1]:1110 already; omit one of them",
+    ]
+
+
 def test_values_first(folder: Path) -> None:
     """Mistakes in the file itself are named with the file."""
     code, mistakes, _ = check(folder, mail__format='"mailbox"', limits__connections="0")

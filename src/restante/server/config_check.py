@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import socket
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +37,8 @@ from restante.server.control.service import check_owner
 from restante.server.log.file_problems import FileProblems
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+    from ipaddress import IPv4Address, IPv6Address
 
     from structlog.typing import FilteringBoundLogger
 
@@ -141,14 +144,41 @@ def _check_listeners(config: Config, log: FilteringBoundLogger) -> None:
     problems = [
         f"{name}: {address}: the host has no address; correct it, or use *"
         for name, address in addresses
-        if address.host and not _has_address(address.host)
+        if not _resolve(address.host)
     ]
+    problems += _find_overlaps([*addresses, *_extra_addresses(config)])
     try:
         components.build_listeners(config, log)
     except ConfigError as error:
         problems += error.problems
     if problems:
         raise ConfigError(problems)
+
+
+def _extra_addresses(config: Config) -> Iterator[tuple[str, ListenAddress]]:
+    """Yield the ports beside those of POP3, with their settings."""
+    for key, text in (
+        ("delivery.lmtp", config.delivery.lmtp),
+        ("metrics.listen", config.metrics.listen),
+    ):
+        address = parse_local_address(text) if text else None
+        if isinstance(address, ListenAddress):
+            yield key, address
+
+
+def _find_overlaps(addresses: Sequence[tuple[str, ListenAddress]]) -> Iterator[str]:
+    """Report addresses that could not be opened, because another one includes them."""
+    for (key, one), (other_key, other) in itertools.combinations(addresses, 2):
+        if one.port == other.port != 0 and _share_address(one.host, other.host):
+            yield f"{other_key}: {other}: {key} has {one} already; omit one of them"
+
+
+def _share_address(host: str, other_host: str) -> bool:
+    return any(
+        one.version == other.version
+        and (one == other or one.is_unspecified or other.is_unspecified)
+        for one, other in itertools.product(_resolve(host), _resolve(other_host))
+    )
 
 
 def _check_delivery(config: Config, _log: FilteringBoundLogger) -> None:
@@ -258,8 +288,10 @@ def _group_exists(name: str) -> bool:
     return False
 
 
-def _has_address(host: str) -> bool:
+def _resolve(host: str) -> set[IPv4Address | IPv6Address]:
+    """Return the addresses of a host; those that stand for all addresses if it is empty."""
     try:
-        return bool(socket.getaddrinfo(host, None))
+        found = socket.getaddrinfo(host or None, 0, flags=socket.AI_PASSIVE)
     except OSError:
-        return False
+        return set()
+    return {ip_address(place[0]) for *_, place in found}

@@ -328,7 +328,7 @@ def _certificate_errors() -> Iterator[None]:
     try:
         yield
     except CertificateError as error:
-        raise ConfigError([f"tls.certificates: {error}"]) from error
+        raise ConfigError([f"tls.certificates: {each}" for each in error.problems]) from error
 
 
 def _offers(config: Config, accounts: AccountDirectory, *, tokens: bool) -> Callable[[], AuthOffer]:

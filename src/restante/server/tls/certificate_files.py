@@ -30,7 +30,11 @@ _OTHER_KEY = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFIC
 
 
 class CertificateError(Exception):
-    """A certificate cannot be used; the text names the file."""
+    """Certificates cannot be used; each of the `problems` names a file."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True)

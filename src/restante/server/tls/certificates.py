@@ -93,7 +93,7 @@ class Certificates:
     def reload(self) -> None:
         """Load all files again, changed or not. Raises CertificateError: then nothing changes."""
         self._checked_at = time.monotonic()
-        loaded_now = [self._load(pair) for pair in self._pairs]
+        loaded_now = self._load_all()
         _check_used(loaded_now)
         self._loaded = loaded_now
         for loaded in self._loaded:
@@ -109,6 +109,19 @@ class Certificates:
     def end_point_binding(self, context: ssl.SSLContext) -> bytes:
         """Return the channel binding of the certificate in a context, b"" if it has none."""
         return self._end_points.get(context, b"")
+
+    def _load_all(self) -> list[LoadedCertificate]:
+        """Raise one CertificateError for all pairs that cannot be loaded."""
+        loaded: list[LoadedCertificate] = []
+        problems: list[str] = []
+        for pair in self._pairs:
+            try:
+                loaded.append(self._load(pair))
+            except CertificateError as error:
+                problems += error.problems
+        if problems:
+            raise CertificateError(*dict.fromkeys(problems))  # the authorities are read for each
+        return loaded
 
     def _load(self, pair: CertificateFiles) -> LoadedCertificate:
         loaded = load(pair, self._profile, self._client_ca)
