@@ -25,8 +25,10 @@ from faults.shim import Shim
 from faults.stores import OWNER
 from restante.delivery.listener import DeliveryListener
 from restante.delivery.quota import QuotaDelivery
+from restante.protocol.server.session import EndReason
 from restante.quota import Quota
 from restante.server.config.mail_sections import DeliverySection
+from restante.server.connection.administered import AdministeredConnection
 from restante.server.connection.connection import Connection
 from restante.server.context import ServerContext
 from restante.server.log import event_log
@@ -48,9 +50,10 @@ class Child:
     """A child that serves the mail below a folder, until it is killed or ended.
 
     It executes orders, each answered by a report: `new` makes it a server that has just started,
-    `settle` waits for the end of all sessions, `deliver` delivers a message, and `look` says what
-    is in the log, which files are open and how many sessions there are. `anew`: each connection
-    meets a server that has just started.
+    `settle` waits for the end of all sessions, `kick` ends them as an administrator does, `deliver`
+    delivers a message, `undelete` restores all that is kept, and `look` says what is in the log,
+    which files are open and how many sessions there are. `anew`: each connection meets a server
+    that has just started.
 
     Options of orders hold from then on: with `take_over`, a login ends an idle session; `most` is
     the number of messages that a maildrop may have, in which the oldest ones make room.
@@ -238,6 +241,10 @@ class Host:
                     return {"error": str(error)}
             case "undelete":
                 return await self._undelete()
+            case "kick":
+                for connection in self._service.connections:
+                    assert isinstance(connection, AdministeredConnection)
+                    connection.stop(EndReason.KICKED)
         sessions = len(self._service.connections) + len(self._service.connections.background)
         files = list(self._open_files())
         return {"log": await self._log_until_now(), "open": files, "sessions": sessions}

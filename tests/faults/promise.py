@@ -74,7 +74,12 @@ class Ledger:
             talk.greet()
             self.logged_in = self._log_in(talk)
             for command in commands:
-                if command.startswith("!"):
+                if command == "!hear":
+                    self._hear_of_quit(*talk.answer())
+                elif command == "!kick":
+                    self.taken = self.answer is Answer.NONE
+                    change("kick", 0)
+                elif command.startswith("!"):
                     how, number = command[1:].split()
                     change(how, int(number))
                     if how in ("rename", "rebase"):

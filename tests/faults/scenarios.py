@@ -20,7 +20,8 @@ FOUR = (Letter(A), Letter(B, seen=True), Letter(C, seen=True), Letter(D))
 class Session:
     """Connections one after the other; one without QUIT breaks off, or is ended by the next one.
 
-    "QUIT &" is a QUIT whose reply the client does not read before the next connection.
+    "QUIT &" is a QUIT whose reply the client does not read before the next connection, or before
+    "!hear". "!kick" ends the session as an administrator does.
     """
 
     name: str
@@ -32,7 +33,7 @@ class Session:
     def is_met_by(self, box: Box) -> bool:
         """Tell whether it is of interest for this kind of store."""
         plain = all(each.wire_size == "right" and not each.linked for each in self.letters)
-        return box.a_file_each or (plain and self.changes <= {"!flag"})
+        return box.a_file_each or (plain and self.changes <= {"!flag", "!kick", "!hear"})
 
     @property
     def changes(self) -> set[str]:
@@ -150,6 +151,8 @@ SESSIONS = (
         take_over=True,
         sample=12,
     ),
+    Session("a kick", FOUR, [["RETR 2", "DELE 1", "DELE 2", "!kick", "QUIT"]], sample=12),
+    Session("a kick at QUIT", FOUR, [["DELE 1", "DELE 3", "QUIT &", "!kick", "!hear"]], sample=12),
     Session(
         "a take-over at QUIT",
         FOUR,

@@ -101,9 +101,16 @@ class Bench:
         messages = [self.box.stored(letter.octets) for letter in scenario.letters]
         return Ledger(messages, takes_over=scenario.take_over)
 
-    def change(self, scenario: Session, how: str, number: int) -> None:
-        """Change a message (from 1) as another program does."""
-        self.box.change(self.root, scenario.letters[number - 1].octets, how)
+    def changer(self, scenario: Session, child: Child) -> Callable[[str, int], None]:
+        """Return what changes a message (from 1) as another program does, or kicks the session."""
+
+        def change(how: str, number: int) -> None:
+            if how == "kick":
+                child.ask("kick")
+            else:
+                self.box.change(self.root, scenario.letters[number - 1].octets, how)
+
+        return change
 
     def messages(self) -> list[bytes]:
         """Return the messages that are there, as another program reads them."""
@@ -166,7 +173,7 @@ def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Call]:
     )
     child = bench.child(take_over=scenario.take_over)
     bench.shim.plan(bench.root, plan)
-    hold_sessions(child, ledger, scenario, lambda how, number: bench.change(scenario, how, number))
+    hold_sessions(child, ledger, scenario, bench.changer(scenario, child))
     alive = child.ask("settle") is not None
     journal = bench.shim.journal()
     bench.shim.heal()
