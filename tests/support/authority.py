@@ -97,7 +97,8 @@ def make(
 ) -> Certified:
     """Return a certificate; without an issuer it certifies itself.
 
-    `extensions` are pairs of an extension and whether it is critical.
+    `extensions` are pairs of an extension and whether it is critical. Without hosts, the name is
+    only in the subject.
     """
     key = key or ec.generate_private_key(ec.SECP256R1())
     now = dt.datetime.now(dt.UTC)
@@ -112,7 +113,7 @@ def make(
         .not_valid_after(now + ends)
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
     )
-    if not authority:
+    if not authority and hosts:
         names: list[x509.GeneralName] = [x509.DNSName(h) for h in hosts if not h[0].isdigit()]
         names += [x509.IPAddress(ip_address(h)) for h in hosts if h[0].isdigit()]
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)

@@ -27,6 +27,7 @@ class CertificateSummary(NamedTuple):
     signature: str
     sent: int  # how many certificates the server sent
     fetchable: bool  # it says where its issuer's certificate can be had: it is an intermediate
+    subject_alone: bool  # it has no name but the subject's
 
     @property
     def days_left(self) -> int:
@@ -93,6 +94,7 @@ def _facts(certificate: x509.Certificate, sent: int) -> CertificateSummary:
         _value_or_empty(lambda: certificate.signature_hash_algorithm.name),  # type: ignore[union-attr]
         sent,
         _fetchable(certificate),
+        not _alternative_names(certificate),
     )
 
 
@@ -115,12 +117,17 @@ def _name(name: x509.Name) -> str:
 
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:
     """Return all names of a certificate. The subject's name counts only without others."""
+    return _alternative_names(certificate) or tuple(filter(None, [_name(certificate.subject)]))
+
+
+def _alternative_names(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Return the hosts and addresses of the extension for them, none without it."""
     from cryptography import x509
 
     try:
         other = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):
-        return tuple(filter(None, [_name(certificate.subject)]))
+        return ()
     hosts = other.get_values_for_type(x509.DNSName)
     return (*hosts, *map(str, other.get_values_for_type(x509.IPAddress)))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from restante.diagnosis.explanations import EXPLANATIONS
+from support.authority import HOSTS, make
 from support.command import pop3
 from support.faulty_server import HELLO, faulty_server
 from support.live import Live, serving
@@ -303,6 +304,14 @@ def test_an_account_has_a_name_in_the_file_of_accounts(live: Live, tmp_path: Pat
     )
     ran = pop3("stat", "work", password=None, XDG_CONFIG_HOME=str(tmp_path))
     assert (ran.code, ran.err) == (0, "")
+
+
+def test_verify_names_the_fault_of_a_certificate() -> None:
+    """A test that cannot start has OpenSSL's words for it, and the command that shows more."""
+    with faulty_server(tls=make("self", hosts=HOSTS).serving()) as running:
+        ran = pop3("verify", f"pop3s://ann@localhost:{running.tls_port}")
+    assert ran.code == 5
+    assert ran.err.startswith("TLS failed: self-signed certificate; `pop3 probe` shows why")
 
 
 @pytest.mark.parametrize("command", ["check", "fetch", "login", "ls", "token", "logout"])

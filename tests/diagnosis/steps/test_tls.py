@@ -137,6 +137,15 @@ def test_a_certificate_that_ends_soon_is_a_warning(begins: int, ends: int, found
     assert (report.id, quiet.id) == (found, "ok")
 
 
+def test_a_name_in_the_subject_alone() -> None:
+    """Most clients ignore the common name of the subject, so a certificate without another name is
+    a warning.
+    """
+    with server_of((), tls=make("localhost", issuer=ROOT, hosts=()).serving()) as running:
+        report = ask(running.tls_port)
+    assert (report.id, report.exit_code, report.ok) == ("tls-subject", 1, True)
+
+
 def test_days_of_expired_certificate() -> None:
     """The number of days for programs is that of the text: -3 is "3 days ago"."""
     certified = make("localhost", issuer=ROOT, begins=-90 * DAY, ends=-3.5 * DAY)

@@ -152,8 +152,11 @@ def _run(context: ConformanceContext, checks: list[Check], *, quiet: bool) -> Co
 
     try:
         return suite.run(context, checks, (lambda _: None) if quiet else _show)
+    except ssl.SSLCertVerificationError as error:
+        text = f"TLS failed: {error.verify_message}; `pop3 probe` shows why, and -k ignores it"
+        raise CommandFailed(text, NO_TLS) from None
     except ssl.SSLError as error:
-        text = f"TLS failed: {error.reason or error}; `pop3 probe` shows why, and -k ignores it"
+        text = f"TLS failed: {error.reason or error}; `pop3 probe` shows why"
         raise CommandFailed(text, NO_TLS) from None
     except DeliveryError as error:
         raise CommandFailed(

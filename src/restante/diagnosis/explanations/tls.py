@@ -22,6 +22,13 @@ ENCRYPTION = (
         "life if that is shorter.",
     ),
     Explanation(
+        "tls-subject", 1, "The certificate has the server's name in an obsolete place only.",
+        why="Browsers, phones and many mail programs ignore the common name of the subject (RFC "
+        "9525). `pop3` accepts it if there is no other name.",
+        admin="Get a certificate with the name in the extension subjectAltName.",
+        you="Nothing. Report this to the administrator.",
+    ),
+    Explanation(
         "tls-notyet", 5, "The server's certificate is not valid yet.",
         why="Its first day is in the future. Either this clock is wrong, or the issuer's was.",
         admin="Check the clock of the machine that issued the certificate.",
