@@ -17,6 +17,7 @@ from restante.delivery.deliverer import Deliverer
 from restante.delivery.quota import QuotaDelivery
 from restante.delivery.replies import DeliveryReply
 from restante.delivery.trace_headers import Envelope
+from restante.junk import junk_of
 from restante.quota import Quota
 from restante.storage.maildir import MaildirStore
 from restante.storage.mbox import MboxStore
@@ -40,13 +41,13 @@ class Office:
         self.store = store
         self.deliverer = Deliverer(store=store, recipients=Any, log=log, quotas=quotas)  # type: ignore[arg-type]
 
-    def deliver(self, message: bytes) -> DeliveryReply:
+    def deliver(self, message: bytes, owner: str = "ann") -> DeliveryReply:
         envelope = Envelope(sender="", recipient="ann")
-        return asyncio.run(self.deliverer.deliver("ann", message, envelope, "lmtp"))
+        return asyncio.run(self.deliverer.deliver(owner, message, envelope, "lmtp"))
 
-    def uids(self) -> list[str]:
+    def uids(self, owner: str = "ann") -> list[str]:
         async def read() -> list[str]:
-            maildrop = await self.store.acquire("ann", 0)
+            maildrop = await self.store.acquire(owner, 0)
             maildrop.release()
             return list(maildrop.contents.uids)
 
@@ -145,6 +146,35 @@ def test_unsynced_removal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(os, "fsync", fail)
     assert office.deliver(b"new") is replies.STORE_FAILED
     assert [(event["uid"], event["durable"]) for event in office.removed] == [("1.a", "no")]
+
+
+@pytest.mark.parametrize("room", [1, 2])
+def test_spam_goes_before_other_mail(tmp_path: Path, room: int) -> None:
+    """Spam of the same quota goes first, so that its senders cannot displace other mail."""
+    put(tmp_path / "ann", "1.old", 1)
+    put(tmp_path / "ann" / ".Junk", "2.spam", 20)
+    put(tmp_path / "ann" / ".Junk", "3.spam", 30)
+    office = Office(MaildirStore(Layout(tmp_path, junk="{user}/.Junk")), Quota(None, 4 - room))
+    assert office.deliver(b"new") is replies.DELIVERED
+    assert office.uids()[:-1] == ["1.old"]
+    assert office.uids(junk_of("ann")) == ["2.spam", "3.spam"][room:]
+    assert [(event["uid"], event.get("maildrop")) for event in office.removed] == [
+        ("2.spam", "junk"),
+        ("3.spam", "junk"),
+    ][:room]
+
+
+def test_spam_removes_spam_only(tmp_path: Path) -> None:
+    """New spam makes room in the spam folder alone, and else it waits."""
+    put(tmp_path / "ann", "1.old", 1)
+    put(tmp_path / "ann" / ".Junk", "2.spam", 20)
+    office = Office(MaildirStore(Layout(tmp_path, junk="{user}/.Junk")), Quota(None, 2))
+    assert office.deliver(b"new", junk_of("ann")) is replies.DELIVERED
+    assert [event["uid"] for event in office.removed] == ["2.spam"]
+    assert office.uids() == ["1.old"]
+    office = Office(MaildirStore(Layout(tmp_path, junk="{user}/.Junk")), Quota(None, 1))
+    assert office.deliver(b"new", junk_of("ann")) is replies.OVER_QUOTA
+    assert office.uids() == ["1.old"]
 
 
 def test_mbox(tmp_path: Path) -> None:

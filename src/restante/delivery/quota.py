@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -82,8 +81,7 @@ class QuotaDelivery:
             try:
                 return await self.store.deliver_within(owner, message, quota)
             except OverQuotaError:
-                note = functools.partial(self._note_removed, owner)
-                await make_room(self.store, owner, len(message), quota, note)
+                await make_room(self.store, owner, len(message), quota, self._note_removed)
         return await self.store.deliver_within(owner, message, quota)
 
     def _note_removed(self, owner: str, message: RemovedMessage) -> None:

@@ -50,7 +50,7 @@ from restante.storage.interfaces import (
     Utf8Error,
 )
 from restante.storage.peers import HasPeers, PeerNews
-from restante.storage.quota import KeepsQuota, StoredWithin
+from restante.storage.quota import KeepsQuota, SharesQuota, StoredWithin
 from restante.storage.removals import DatesRemovals, DeletedMessage, KeepsDeleted
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ __all__ = [
     "PartlyExpiredError",
     "PeerNews",
     "QuotaError",
+    "SharesQuota",
     "Store",
     "StoreError",
     "StoreFigures",

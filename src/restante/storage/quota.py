@@ -46,3 +46,11 @@ class KeepsQuota(Store, Protocol):
 
         With `recount`, nothing that was remembered is used. Raises StoreError.
         """
+
+
+@runtime_checkable
+class SharesQuota(Protocol):
+    """A store in which the spam of an account may count for the quota of its other mail."""
+
+    def shares_quota(self, junk: str) -> bool:
+        """Return whether a junk maildrop has the quota of its account, not one of its own."""

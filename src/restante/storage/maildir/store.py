@@ -134,6 +134,10 @@ class MaildirStore:
         """Return whether a user has a maildrop. Raises StoreError."""
         return await has_maildrop(self._layout, owner)
 
+    def shares_quota(self, junk: str) -> bool:
+        """Return whether a junk maildrop counts for its account: it is a folder of its Maildir."""
+        return self._layout.is_subfolder(junk)
+
     async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
         """Remove the messages that arrived at least this many days ago, and return them.
 
