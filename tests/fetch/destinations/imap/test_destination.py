@@ -275,6 +275,57 @@ def test_odd_servers(append: Callable[[Any, bytes], None], kind: str, tmp_path: 
     assert outcome == kind
 
 
+@pytest.mark.parametrize(
+    "status",
+    [
+        b'* STATUS "INBOX" (MESSAGES 1)',
+        b'* STATUS "INBOX" (UIDVALIDITY x UIDNEXT 4)',
+        b'* STATUS "INBOX" (UIDVALIDITY 7 UIDNEXT (4))',
+        b'* STATUS "INBOX"',
+        b'* STATUS "INBOX" ' + b"(" * 20_000,
+        b"* STATUS {99999999999999}",
+        b"* OK nothing",
+    ],
+)
+def test_unreadable_status(status: bytes, tmp_path: Path) -> None:
+    """An answer that cannot be read is trouble of the server, so other accounts are fetched."""
+
+    def answer(self: ImapHandler, tag: bytes, word: bytes, command: bytes) -> bytes | None:
+        if word != b"STATUS":
+            return ImapHandler.answer(self, tag, word, command)
+        self.say(status)
+        return b"OK done"
+
+    with serving(ImapHandler, answer=answer) as (port, _):
+        destination = ImapPlace(port, tmp_path, "ann").destination()
+        try:
+            with pytest.raises(DestinationUnavailableError):
+                destination.open()
+        finally:
+            destination.close()
+
+
+def test_endless_answer_to_starttls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answers before TLS have the time of a command in all, however many lines come."""
+    monkeypatch.setattr("restante.fetch.destinations.imap.session.COMMAND_SECONDS", 0.1)
+
+    def answer(self: ImapHandler, tag: bytes, word: bytes, command: bytes) -> bytes | None:
+        if word != b"STARTTLS":
+            return ImapHandler.answer(self, tag, word, command)
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(b"* OK wait\r\n")
+        return None
+
+    with serving(ImapHandler, answer=answer, capabilities=b" STARTTLS") as (port, _):
+        destination = ImapPlace(port, tmp_path, "ann").destination()
+        try:
+            with pytest.raises(DestinationUnavailableError):
+                destination.open()
+        finally:
+            destination.close()
+
+
 NAMED = b"Message-ID: <1@example.com>\r\n" + LETTER
 
 

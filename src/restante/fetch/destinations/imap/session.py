@@ -25,7 +25,6 @@ from restante.net.addresses import is_loopback
 from restante.protocol.text import printable
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
@@ -45,6 +44,10 @@ _TEMPORARY = re.compile(
     re.IGNORECASE,
 )
 _ERRORS = (OSError, IMAPClientError, imaplib.IMAP4.error)
+_UNREADABLE = (
+    AssertionError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
+"""What imaplib and imapclient raise for answers that they do not expect."""
 _MISSING = re.compile(r"\[(?:TRYCREATE|NONEXISTENT)\]", re.IGNORECASE)
 _APPENDED = re.compile(r"OK \[APPENDUID ([0-9]{1,10}) ([0-9]{1,10})\]", re.IGNORECASE)
 _GMAIL_FOLDERS = (b"\\All", b"\\Junk", b"\\Trash")  # which have all messages, each one once
@@ -72,6 +75,8 @@ class ImapSession:
         with self._errors("cannot be used"):
             self._client = self._connect()
         try:
+            with self._errors("cannot be used"), self._deadline(COMMAND_SECONDS):
+                self._start_tls()
             with self._errors("rejected the login"), self._deadline(COMMAND_SECONDS):
                 self._log_in(password, token)
         except BaseException:
@@ -80,29 +85,23 @@ class ImapSession:
 
     def _connect(self) -> IMAPClient:
         address = self._address
-        context = verifying_context(address.cafile)
-        client = IMAPClient(
+        return IMAPClient(
             address.host,
             address.port,
             ssl=address.tls,
-            ssl_context=context,
+            ssl_context=verifying_context(address.cafile),
             timeout=SocketTimeout(CONNECT_SECONDS, READ_SECONDS),
         )
-        if address.tls:
-            return client
-        try:
-            self._start_tls(client, context)
-        except BaseException:
-            client.shutdown()
-            raise
-        return client
 
-    def _start_tls(self, client: IMAPClient, context: ssl.SSLContext) -> None:
-        if client.has_capability("STARTTLS"):
-            client.starttls(context)
-        elif not is_loopback(self._address.host):
+    def _start_tls(self) -> None:
+        address = self._address
+        if address.tls:
+            return
+        if self._client.has_capability("STARTTLS"):
+            self._client.starttls(verifying_context(address.cafile))
+        elif not is_loopback(address.host):
             raise DestinationUnavailableError(
-                f"{self._address}: the server does not offer STARTTLS, so no password was sent;"
+                f"{address}: the server does not offer STARTTLS, so no password was sent;"
                 " use imaps://"
             )
 
@@ -133,7 +132,7 @@ class ImapSession:
                     raise
                 self._client.create_folder(self._address.folder)
                 found = self._client.folder_status(self._address.folder, ("UIDVALIDITY", "UIDNEXT"))
-        return FolderNumbers(int(found[b"UIDVALIDITY"]), int(found[b"UIDNEXT"]))
+            return FolderNumbers(int(found[b"UIDVALIDITY"]), int(found[b"UIDNEXT"]))
 
     def new_messages(self, uid_next: int) -> dict[int, int]:
         """Return the sizes of the messages since a UID, by their UIDs."""
@@ -243,6 +242,9 @@ class ImapSession:
             reason = getattr(error, "strerror", None) or str(error)
             text = printable(f"{self._address}: {what}: {reason}")[:500]
             raise DestinationUnavailableError(f"{text}{_hint(error)}") from None
+        except _UNREADABLE as error:
+            text = f"{self._address}: the server's answer cannot be read ({type(error).__name__})"
+            raise DestinationUnavailableError(text) from None
 
     @contextlib.contextmanager
     def _deadline(self, seconds: float) -> Iterator[None]:
@@ -261,7 +263,7 @@ class ImapSession:
 
     def close(self) -> None:
         """Log out, and close the connection. It raises nothing."""
-        with contextlib.suppress(*_ERRORS), self._deadline(LOGOUT_SECONDS):
+        with contextlib.suppress(*_ERRORS, *_UNREADABLE), self._deadline(LOGOUT_SECONDS):
             self._client.logout()
         with contextlib.suppress(*_ERRORS):
             self._client.shutdown()
