@@ -61,6 +61,16 @@ def test_list_shows_sender_and_subject(config: Path) -> None:
     assert "\x1b" not in undelete(config, "--list", "--json").out
 
 
+@pytest.mark.parametrize("flags", [(), ("--list",), ("--list", "--json")])
+def test_a_time_beyond_the_calendar(config: Path, flags: tuple[str, ...]) -> None:
+    """A file whose name has an impossible time is shown with a late one, and stops no other."""
+    kept = config.parent / "mail/ann" / DELETED_FOLDER / f"9.z:~{10**18 - 1}"
+    kept.write_bytes(b"Subject: z\n\n")
+    ended = undelete(config, *flags)
+    assert ended.code == 0
+    assert "9999-12-31" in ended.out
+
+
 def test_junk_maildrop(config: Path) -> None:
     """The login name of a junk maildrop means its removed mail, unless an account has that name."""
     config.write_text(config.read_text().replace("[mail]", '[mail]\njunk = ".Junk"'))

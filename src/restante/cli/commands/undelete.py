@@ -209,4 +209,8 @@ def _as_json(message: DeletedMessage) -> dict[str, object]:
 def _iso(seconds: float | None) -> str | None:
     from datetime import UTC, datetime
 
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()
+    from restante.cli.output.deleted_table import calendar_time
+
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(calendar_time(seconds), UTC).isoformat()

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
     from restante.storage.removals import DeletedMessage
 
+LATEST = 253_402_214_400  # the last day of the year 9999, in seconds since 1970
+
+
+def calendar_time(seconds: float) -> float:
+    """Return a time that a calendar has: names and times of files may say any other."""
+    return min(max(0, seconds), LATEST)
+
 
 def deleted_table(messages: Sequence[DeletedMessage], *, with_headers: bool) -> Iterator[str]:
     """Yield a line for each message. With headers, it ends with the sender and the subject."""
@@ -33,4 +40,6 @@ def deleted_table(messages: Sequence[DeletedMessage], *, with_headers: bool) -> 
 
 
 def _time(seconds: float | None) -> str:
-    return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+    if seconds is None:
+        return ""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(calendar_time(seconds)))
