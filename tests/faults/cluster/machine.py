@@ -21,7 +21,7 @@ from restante.storage.cluster import ClusterSettings, ClusterStore
 from restante.storage.cluster.lease import BEATS
 from restante.storage.cluster.maildrop import ClusterMaildrop
 from restante.storage.interfaces import BusyError, LostError, MessageGoneError
-from support.cluster import Cluster
+from support.cluster import Cluster, execute
 from support.live import PATIENCE
 
 T = TypeVar("T")
@@ -141,6 +141,7 @@ class TwoStores(RuleBasedStateMachine):
         self.together([("acquire", KEEPING, None)])
         self.together([("remove", KEEPING, {0, 1})])
         self.together([("acquire", holder, None)])
+        self.together([("acquire", 1 - holder, None)])  # it is refused
 
     @rule(several=operations)
     def together(self, several: Sequence[Operation]) -> None:
@@ -292,9 +293,10 @@ class TwoStores(RuleBasedStateMachine):
         """Let a beat come due at both nodes: the dead one learns of it."""
         loop = self.runner.get_loop()
         assert isinstance(loop, SkewedLoop)
-        for _ in range(2):  # steps shorter than the time in which a beat must be answered
+        # Steps are shorter than a beat's time limit. In between, one that connects may end.
+        for _ in range(2):
             loop.ahead += LEASE / BEATS / 2
-            self.sql(NOTHING)
+            self.run(execute(self.dsn, NOTHING))
 
         async def wait() -> None:
             async with asyncio.timeout(PATIENCE):
