@@ -120,7 +120,7 @@ class SessionRecord:
         """Note changes of the attributes of `SessionCopy`; equal ones publish nothing."""
         if any(getattr(self._now, name) != value for name, value in changes.items()):
             self._now = dataclasses.replace(self._now, **changes)  # type: ignore[arg-type]
-            self._table.tell(self)
+            self._table.publish_change(self)
 
     def end(self, reason: str) -> None:
         """Note that the session is over, and how it ended."""
@@ -149,7 +149,7 @@ class SessionTable:
         with self._feed.lock:
             start = SessionCopy(next(self._numbers), protocol, peer, self.clock())
             record = self._records[start.number] = SessionRecord(self, start)
-            self.tell(record)
+            self.publish_change(record)
             return record
 
     def all(self) -> list[SessionCopy]:
@@ -163,12 +163,12 @@ class SessionTable:
             record = self._records.get(number)
             return record.copy() if record else None
 
-    def tell(self, record: SessionRecord) -> None:
+    def publish_change(self, record: SessionRecord) -> None:
         """Publish that a session changed."""
         self._feed.publish("session", number=record.number)
 
     def close(self, record: SessionRecord) -> None:
-        """Forget the oldest sessions where a new one that is over makes too many."""
+        """Add a session that is over, and forget the oldest if there are now too many."""
         with self._feed.lock:
             self._over.append(record)
             while len(self._over) > MOST_SESSIONS:
