@@ -14,7 +14,7 @@ import restante
 from restante import blocking
 from restante.client.options import Target
 from restante.misbehave import Fault
-from restante.misbehave.changes import challenge, hear
+from restante.misbehave.changes import alter_line, challenge
 from restante.misbehave.conversation import Alteration
 from restante.misbehave.driver import FaultyServer
 from restante.protocol.errors import LocalError, RemoteError, SecurityError
@@ -208,7 +208,7 @@ def test_no_saslprep_by_user_and_pass(user: str, password: str) -> None:
     RFC 4013 section 2: SCRAM cannot carry it; USER and PASS are octets.
     """
     with (
-        faulty_server(SCRAM, hear(any_login)) as server,
+        faulty_server(SCRAM, alter_line(any_login)) as server,
         blocking.connect(url(server, user), password) as drop,
     ):
         assert drop.session.mechanism == "USER"
@@ -231,14 +231,14 @@ def test_no_saslprep_by_digest(user: str, password: str) -> None:
 @unprepared
 def test_check_logs_in_with_what_saslprep_does_not_take(user: str, password: str) -> None:
     """Names and passwords that SASLprep rejects are sent unchanged."""
-    with faulty_server(SCRAM, hear(any_login)) as server:
+    with faulty_server(SCRAM, alter_line(any_login)) as server:
         assert restante.check(url(server, user), password).ok
 
 
 @unprepared
 def test_chosen_mechanism_without_saslprep(user: str, password: str) -> None:
     """The error names the chosen mechanism that cannot carry the password."""
-    with faulty_server("AUTH: -ERR no", SCRAM, hear(any_login)) as server:
+    with faulty_server("AUTH: -ERR no", SCRAM, alter_line(any_login)) as server:
         with pytest.raises(LocalError, match="SCRAM-SHA-256: SASLprep rejects"):
             blocking.connect(url(server, user), password, mechanisms=("SCRAM-SHA-256",))
         with blocking.connect(
@@ -270,7 +270,9 @@ def test_nobody_logs_in_without_a_name(options: dict[str, Any]) -> None:
 def test_a_certificate_needs_no_name() -> None:
     """RFC 4422 appendix A."""
     plain = base64.b64encode(f"\0ann\0{PASSWORD}".encode())
-    let_in = hear(lambda line: b"AUTH PLAIN %s\r\n" % plain if line.startswith(b"AUTH") else line)
+    let_in = alter_line(
+        lambda line: b"AUTH PLAIN %s\r\n" % plain if line.startswith(b"AUTH") else line
+    )
     with faulty_server(let_in) as server:
         where = url(server, "")
         with blocking.connect(where, mechanisms=("EXTERNAL",)) as drop:

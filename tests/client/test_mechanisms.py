@@ -17,7 +17,7 @@ from restante.client import mechanisms
 from restante.client.credentials import Credentials
 from restante.client.options import Target
 from restante.client.session import ClientSession
-from restante.misbehave.changes import challenge, hear, in_auth, status
+from restante.misbehave.changes import alter_line, challenge, in_auth, status
 from restante.misbehave.rules import say
 from restante.protocol.client.replies import Status
 from restante.protocol.errors import LocalError, RemoteError, SecurityError
@@ -49,7 +49,9 @@ def test_timestamp_of_no_message_id(timestamp: str) -> None:
 def test_timestamp_of_a_message_id() -> None:
     """A good one is answered with RFC 1939's digest."""
     plain = base64.b64encode(b"\0ann\0tanstaaf")
-    let_in = hear(lambda line: b"AUTH PLAIN %s\r\n" % plain if line.startswith(b"APOP") else line)
+    let_in = alter_line(
+        lambda line: b"AUTH PLAIN %s\r\n" % plain if line.startswith(b"APOP") else line
+    )
     with (
         faulty_server(f"greeting: +OK ready {GOOD}", let_in, password="tanstaaf") as server,
         blocking.connect(server.url, "tanstaaf", mechanisms=("APOP",)),

@@ -128,7 +128,7 @@ def in_auth(change: Change) -> Alteration:
     return on("*", lambda reply: change(reply) if reply.status.startswith(b"+ ") else reply)
 
 
-def hear(change: Callable[[bytes], bytes]) -> Alteration:
+def alter_line(change: Callable[[bytes], bytes]) -> Alteration:
     """Return a fault that changes the lines of the client before the server reads them."""
 
     def apply(conversation: Conversation) -> Conversation:

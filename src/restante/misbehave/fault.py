@@ -62,8 +62,8 @@ UNSURE = GoodClient(
 )
 
 
-def as_they_are(messages: Messages) -> Messages:
-    """Return messages as they are."""
+def keep_messages(messages: Messages) -> Messages:
+    """Return the messages unchanged."""
     return messages
 
 
@@ -83,7 +83,7 @@ class Surroundings:
     swapped: bool = False
     settings: ProtocolSettings = field(default_factory=ProtocolSettings)
     offer: AuthOffer = field(default_factory=AuthOffer)
-    messages: Callable[[Messages], Messages] = as_they_are
+    messages: Callable[[Messages], Messages] = keep_messages
 
 
 USUAL = Surroundings()

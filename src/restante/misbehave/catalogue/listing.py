@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from restante.misbehave.catalogue.row import row
 from restante.misbehave.changes import (
     after,
+    alter_line,
     body,
     both_forms,
     each_line,
-    hear,
     instead,
     later_sessions,
     lines,
@@ -70,7 +70,7 @@ def _renumber(new: Callable[[int], int]) -> Alteration:
     return add(both_forms("LIST", change), both_forms("UIDL", change))
 
 
-def _hear_number(old: Callable[[int], int]) -> Alteration:
+def _misread_number(old: Callable[[int], int]) -> Alteration:
     """Return a fault that reads another number in a command."""
 
     def change(line: bytes) -> bytes:
@@ -80,7 +80,7 @@ def _hear_number(old: Callable[[int], int]) -> Alteration:
             number = b"%d" % old(int(number))
         return verb + blank + number + more + lines_wanted + b"\r\n"
 
-    return hear(change)
+    return alter_line(change)
 
 
 def _session_uid(conversation: Conversation) -> Conversation:
@@ -218,9 +218,9 @@ LISTING = (
     row("list-twice", "lists a message twice", ALL_OR_NONE,
         lines("LIST", lambda found: [*found, *found[:1]])),
     row("list-gap", "numbers its messages 1 and 3", ALL_OR_NONE,
-        (_renumber(lambda n: 2 * n - 1), _hear_number(lambda n: (n + 1) // 2))),
+        (_renumber(lambda n: 2 * n - 1), _misread_number(lambda n: (n + 1) // 2))),
     row("list-zero", "numbers its messages from 0", ALL_OR_NONE,
-        (_renumber(lambda n: n - 1), _hear_number(lambda n: n + 1))),
+        (_renumber(lambda n: n - 1), _misread_number(lambda n: n + 1))),
     row("list-plus", "writes sizes with a plus sign", ALL_OR_NONE,
         _size(lambda size: f"+{size}"), "bad-reply"),
     row("list-negative", "lists sizes of -1", ALL_OR_NONE,
@@ -264,7 +264,7 @@ LISTING = (
         status("UIDL", _uid_alone),
         seen="twisted#9104"),
     row("uidl-argument-many", "answers UIDL 1 in many lines", ALL_OR_NONE,
-        hear(lambda line: b"UIDL\r\n" if line.upper().startswith(b"UIDL ") else line),
+        alter_line(lambda line: b"UIDL\r\n" if line.upper().startswith(b"UIDL ") else line),
         seen="mailpit#552"),
     row("uidl-path", "gives ../../evil as a unique-id", ALL_OR_NONE,
         _uid(_evil)),
@@ -301,7 +301,7 @@ LISTING = (
         _go_on_listing, seen="twisted#9094"),
     row("newest-100", "shows the newest 100 of 120 messages", ALL_OR_NONE,
         (lines("LIST", _newest), lines("UIDL", _newest), status("STAT", _count_newest),
-         _hear_number(lambda number: number + HIDDEN)), "stat-lie",
+         _misread_number(lambda number: number + HIDDEN)), "stat-lie",
         "Mailpit's source, 408b30d", messages=_many),
     row("two-at-a-time", "shows two of five messages at a time", ALL_OR_NONE,
         (lines("LIST", _first_two), lines("UIDL", _first_two)), "stat-lie", messages=_five),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from restante.misbehave.catalogue.row import row
-from restante.misbehave.changes import after, first_session, hear, status
+from restante.misbehave.changes import after, alter_line, first_session, status
 from restante.misbehave.fault import ALL, ALL_OR_NONE, NOTHING
 from restante.misbehave.rules import parse_rules
 from restante.protocol.server.settings import AuthOffer
@@ -61,7 +61,7 @@ LOGIN = (
         "USER: -ERR [AUTH] Plaintext authentication disallowed on non-secure connections.",
         "auth-plain-refused"),
     row("login-blank-refused", "refuses passwords with a blank", ALL,
-        hear(_without_blank), seen="Mailpit's source, 408b30d"),
+        alter_line(_without_blank), seen="Mailpit's source, 408b30d"),
     row("login-closed", "hangs up at PASS", NOTHING,
         "PASS: close", "auth-noreply"),
     row("login-reset", "resets the connection at PASS", NOTHING,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from restante.misbehave.catalogue.row import row
-from restante.misbehave.changes import after, body, both_forms, hear, instead, repeat
+from restante.misbehave.changes import after, alter_line, body, both_forms, instead, repeat
 from restante.misbehave.fault import (
     ALL,
     ALL_OR_NONE,
@@ -188,7 +188,7 @@ MESSAGES = (
     _retr("retr-short", "ends a message at its half with a dot", BY_SIZE,
           body("RETR", _half), "list-size"),
     _retr("retr-same", "sends message 1 for each number", UNSEEN,
-          hear(_first_message)),
+          alter_line(_first_message)),
     row("retr-many-newlines", "adds an empty line to each message", ALL,
         body("RETR", lambda octets: octets + b"\r\n"), "list-size",
         "Mailpit's source, 408b30d", deep=True),
@@ -208,7 +208,7 @@ MESSAGES = (
     row("top-announced", "announces TOP, and does not know it", ALL,
         "TOP: -ERR unknown command", "top-missing", "smtp4dev's source, 738a75f"),
     row("top-whole", "sends the whole message in TOP", ALL,
-        hear(_whole), "top-body", "Mailpit's source, 408b30d"),
+        alter_line(_whole), "top-body", "Mailpit's source, 408b30d"),
     row("top-cut", "hangs up within TOP", ALL_OR_NONE,
         "TOP: close at 50%", "conn-lost msg-truncated"),
     row("top-stall", "falls silent within TOP", ALL_OR_NONE,

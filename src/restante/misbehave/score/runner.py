@@ -180,7 +180,7 @@ def faultless(security: Security) -> Fault:
 
 
 def _judge_removal(fault: Fault, server: FaultyServer) -> list[ScoreFinding]:
-    """Where nothing is wrong, a client that removes nothing has not been told to."""
+    """Report a client that leaves mail at a faultless server: it was not set up to delete."""
     if fault.name or not server.left:
         return []
     return [ScoreFinding("MISSED", "it does not delete the messages that it fetched")]
