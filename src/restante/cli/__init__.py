@@ -1,7 +1,8 @@
 """The command `pop3`.
 
-`main` loads a command of `commands` when it runs. `options` has the options that commands share,
-`output` what they print, `shell` the interactive session, `errors` the messages and exit codes.
+`program` is the process, `main` loads a command of `commands` when it runs. `fetching` is the work
+of `pop3 fetch`. `options` has the options that commands share, `output` what they print, `shell`
+the interactive session, `errors` the messages and exit codes.
 
 Always: a command parses, calls and prints; what it knows stands in `diagnosis`, `client` or
 `server`. Text of other people is printed through `output.terminal` only. Nothing heavy is imported

@@ -1,11 +1,12 @@
 """The Maildir store: one folder a user, one file a message, written by any delivery agent.
 
-`store` puts the others together. `lock` keeps other sessions out, and `locked_folder` is what a
-session holds open. `scan` finds the messages, a `snapshot` is what was found, and `refresh` updates
-one. `identity` separates a message from a later file. `filenames` parses names, `size_cache`
-keeps sizes, `uidlist` keeps the unique-ids of other servers (`dovecot`, `courier`). `delivery`
-adds a message; `removal`, `copies` and `expiry` remove some, `deleted` keeps them for a while;
-`quota` counts for Maildir++; `compressed` reads what Dovecot compressed.
+`store` puts the others together, `maildrop` is the mail of one session. `lock` keeps other sessions
+out, and `locked_folder` is what a session holds open. `scan` finds the messages, a `snapshot` is
+what was found, and `refresh` updates one. `identity` separates a message from a later file.
+`filenames` parses names, `size_cache` keeps sizes, `uidlist` keeps the unique-ids of other servers
+(`dovecot`, `courier`). `delivery` adds a message; `removal`, `copies` and `expiry` remove some,
+`deleted` keeps them for a while; `quota` and `usage` count for Maildir++; `compressed` reads what
+Dovecot compressed, and `exported` is a Maildir that another store is exported to.
 
 Always: a message is its inode, whatever its names are. Everything goes by one descriptor of the
 user's folder, and no link in it is followed.
