@@ -163,6 +163,26 @@ def test_removing_all_asks_first(world: World) -> None:
     assert world.server.mailboxes.mail() == []
 
 
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (360, 640)])
+def test_a_huge_header_leaves_room(world: World, width: int, height: int) -> None:
+    """However long subject and names are, the views of a message and its text stay in sight."""
+    world.page.set_viewport_size({"width": width, "height": height})
+    mail = f"From: {'N' * 900} <a@x>\nSubject: {'very long ' * 90}\n\nHello\n"
+    add(world.server, mail.encode(), "ann@example.com")
+    page = world.open("/?message=1&show=message")
+    expect(page.get_by_role("link", name="Source")).to_be_in_viewport()
+    expect(page.locator("pre.text")).to_be_in_viewport()
+
+
+def test_text_from_right_to_left(world: World) -> None:
+    """Hebrew and Arabic are set from the right, in the list, the subject and the text."""
+    mail = "From: a@x\nSubject: שבת (a) 1\nContent-Type: text/plain; charset=utf-8\n\nשבת (a) 1\n"
+    add(world.server, mail.encode(), "ann@example.com")
+    page = world.open("/?message=1&show=message&view=text")
+    for place in ("#messages .subject", "#subject", "pre.text"):
+        expect(page.locator(place)).to_have_css("direction", "rtl")
+
+
 def test_a_phone_shows_one_pane(world: World) -> None:
     """A narrow window shows a pane, nothing is cut at its side, and touches lead on and back."""
     add(world.server, html("<p>Hello</p>", "A subject that is longer than a phone is wide, by far"))

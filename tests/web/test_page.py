@@ -71,7 +71,8 @@ def test_a_line_leads_to_its_message() -> None:
     server.sessions.open("POP3", "127.0.0.1:5").add("C", "DELE 1", mail=mail.uid)
     client = page_client(server)
     assert f'href="/?message={mail.uid}&amp;show=message"' in client.get("/").text
-    assert 'id="subject" tabindex="-1">a</h2>' in client.get(f"/?message={mail.uid}").text
+    page = client.get(f"/?message={mail.uid}").text
+    assert 'id="subject" tabindex="-1" dir="auto">a</h2>' in page
 
 
 @pytest.mark.parametrize(
