@@ -123,10 +123,16 @@ def test_waiters() -> None:
         ([b"AUTH LOGIN", b"YW5u", b"CAPA", b"x y"], ["AUTH LOGIN", "***", "CAPA", "x y"]),
         ([b"AUTH PLAIN", b"*"], ["AUTH PLAIN", "*"]),
         ([b"USER b\xff"], ["USER b\\xff"]),
+        ([b"PASS:secret"], ["PASS***"]),
+        ([b"PASSsecret"], ["PASS***"]),
+        ([b"\0pass\0secret"], ["\0pass***"]),
+        ([b"APOP b\tsecret"], ["APOP b ***"]),
+        ([b"AUTH:PLAIN", b"AGEAYg==", b"CAPA"], ["AUTH***", "***", "CAPA"]),
+        ([b"USER b\r\r\n"], ["USER b\r"]),
     ],
 )  # fmt: skip
 def test_secrets(lines: list[bytes], shown: list[str]) -> None:
-    """PASS, APOP, AUTH and each line behind AUTH are starred until a known command comes."""
+    """PASS, APOP, AUTH and each line behind AUTH are starred, also where they are misspelt."""
     redaction = LineRedaction({"USER", "PASS", "APOP", "AUTH", "CAPA"})
     assert [redaction.show(line).text for line in lines] == shown
 

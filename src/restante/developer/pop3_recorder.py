@@ -195,5 +195,5 @@ class _ReplyLines:
 
     def _add(self, line: bytes) -> None:
         self._shown -= 1
-        text = line.rstrip(b"\r").decode(errors="backslashreplace")
+        text = line.removesuffix(b"\r").decode(errors="backslashreplace")
         self._record.add("S", text, mail=self._uid)

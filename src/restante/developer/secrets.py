@@ -14,6 +14,7 @@ NAMELESS = frozenset({"USER", "PASS", "APOP", "EHLO", "HELO", "LHLO"})
 """Verbs that stand alone in a list of commands: what follows names the client."""
 
 _WORDS = re.compile(r"\s*(\S*)\s*(.*)", re.DOTALL)
+_MISSPELT = re.compile(r"\W*(PASS|APOP|AUTH)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class LineRedaction:
     """Stars the secrets in the lines of one client.
 
     After AUTH each line is a secret until a verb of `verbs` comes: a server that does not answer as
-    it should must not bring a password to light. "*" only cancels.
+    it should must not bring a password to light. "*" only cancels. What is behind a misspelt PASS,
+    APOP or AUTH is a secret, too.
     """
 
     def __init__(self, verbs: Collection[str]) -> None:
@@ -37,14 +39,14 @@ class LineRedaction:
 
     def show(self, octets: bytes) -> ShownCommand:
         """Return what may be shown of a line, with or without its line end."""
-        text = octets.rstrip(b"\r\n").decode(errors="backslashreplace")
+        text = octets.removesuffix(b"\n").removesuffix(b"\r").decode(errors="backslashreplace")
         words = _WORDS.match(text)
         assert words is not None
         verb, argument = words[1].upper(), words[2]
         if self._authenticates and verb not in self._verbs:
             return ShownCommand(text if text in ("*", "") else STARS, "")
         self._authenticates = verb == "AUTH"
-        name = argument.split(" ", 1)[0]
+        name = (argument.split(maxsplit=1) or [""])[0]
         match verb:
             case "PASS":
                 return ShownCommand(f"PASS {STARS}", "PASS")
@@ -53,4 +55,7 @@ class LineRedaction:
             case "AUTH":
                 initial = f" {STARS}" if name != argument else ""
                 return ShownCommand(f"AUTH {name}{initial}".rstrip(), f"AUTH {name}".rstrip())
+        if misspelt := _MISSPELT.match(text):  # "PASS:word" has a password, too
+            self._authenticates = True
+            return ShownCommand(f"{misspelt[0]}{STARS}", misspelt[1].upper())
         return ShownCommand(text, verb if verb in NAMELESS else f"{verb} {argument}".rstrip())

@@ -75,7 +75,7 @@ class _SmtpRecorder:
         """Note the lines of the server that are whole now."""
         *lines, self._begun = (self._begun + octets).split(b"\n")
         for line in lines:
-            self._record.add("S", line.rstrip(b"\r").decode(errors="backslashreplace"))
+            self._record.add("S", line.removesuffix(b"\r").decode(errors="backslashreplace"))
 
     def note_answer(self, step: bytes | Need[Any], answer: object) -> None:
         """Note what the client sent."""
