@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,9 @@ def test_row(row: list[str]) -> None:
         files = re.findall("`([^`]+)`", cell)
         assert files
         assert [file for file in files if not (ROOT / folder / file).is_file()] == []
+
+
+def test_no_bound_twice() -> None:
+    """Each bound has one row, so that no two can contradict each other."""
+    named = Counter(row[0] for row in ROWS)
+    assert [what for what, rows in named.items() if rows > 1] == []
