@@ -275,6 +275,15 @@ def test_odd_servers(append: Callable[[Any, bytes], None], kind: str, tmp_path: 
     assert outcome == kind
 
 
+def require_unavailable(destination: ImapDestination) -> None:
+    """Open a destination, which must fail as one whose server is in trouble."""
+    try:
+        with pytest.raises(DestinationUnavailableError):
+            destination.open()
+    finally:
+        destination.close()
+
+
 @pytest.mark.parametrize(
     "status",
     [
@@ -297,12 +306,7 @@ def test_unreadable_status(status: bytes, tmp_path: Path) -> None:
         return b"OK done"
 
     with serving(ImapHandler, answer=answer) as (port, _):
-        destination = ImapPlace(port, tmp_path, "ann").destination()
-        try:
-            with pytest.raises(DestinationUnavailableError):
-                destination.open()
-        finally:
-            destination.close()
+        require_unavailable(ImapPlace(port, tmp_path, "ann").destination())
 
 
 def test_endless_answer_to_starttls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,12 +322,7 @@ def test_endless_answer_to_starttls(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         return None
 
     with serving(ImapHandler, answer=answer, capabilities=b" STARTTLS") as (port, _):
-        destination = ImapPlace(port, tmp_path, "ann").destination()
-        try:
-            with pytest.raises(DestinationUnavailableError):
-                destination.open()
-        finally:
-            destination.close()
+        require_unavailable(ImapPlace(port, tmp_path, "ann").destination())
 
 
 NAMED = b"Message-ID: <1@example.com>\r\n" + LETTER
