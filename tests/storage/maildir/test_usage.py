@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import time
@@ -15,7 +16,7 @@ import pytest
 
 from restante.quota import MailUsage, Quota
 from restante.storage.interfaces import OverQuotaError, StoreError
-from restante.storage.maildir import MaildirStore, usage
+from restante.storage.maildir import MaildirStore, quota, usage
 from restante.storage.maildir.usage import PAUSE, UsageCounter
 from restante.storage.paths import Layout
 from restante.storage.quota import StoredWithin
@@ -310,3 +311,73 @@ def test_concurrent_deliveries(box: Box, monkeypatch: pytest.MonkeyPatch) -> Non
     assert sum(isinstance(each, StoredWithin) for each in results) == 5
     assert sum(isinstance(each, OverQuotaError) for each in results) == 7
     assert find(box) == MailUsage(90, 5)
+
+
+def is_locked(box: Box) -> bool:
+    """Return whether someone has the lock of deliveries."""
+    folder = os.open(box.folder, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(folder)
+    return False
+
+
+def test_written_under_the_lock(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sum replaces the lines of other deliveries, so none of them is under way meanwhile."""
+    locked: list[bool] = []
+    write_sum = quota.write_sum
+
+    def note_lock(*arguments: Any) -> None:
+        locked.append(is_locked(box))
+        write_sum(*arguments)
+
+    monkeypatch.setattr(quota, "write_sum", note_lock)
+    box.put("new/1.a,S=20")
+    find(box)
+    age(own_file(box))
+    counting(box)
+    deliver(box)  # counts before the lock
+    own_file(box).unlink()
+    with pytest.raises(OverQuotaError):
+        deliver(box, Quota(1))
+    assert locked == [True] * 3
+    assert not is_locked(box)
+
+
+def test_no_sum_beside_a_delivery(box: Box) -> None:
+    """A count while another delivery has the lock is used once and not written."""
+    box.put("new/1.a,S=20")
+    held = os.open(box.folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert find(box) == MailUsage(20, 1)
+        assert not own_file(box).exists()
+    finally:
+        os.close(held)
+
+
+def test_a_disk_without_locks(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no folder can be locked, the sum is written all the same."""
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    assert deliver(box).usage == MailUsage(18, 1)
+    assert find(box) == MailUsage(18, 1)
+    assert own_file(box).exists()
+
+
+def test_a_wrong_sum(box: Box) -> None:
+    """A sum that is too high, though nothing is newer, rejects mail for a minute at most."""
+    now = counting(box)
+    deliver(box)
+    with own_file(box).open("a") as file:
+        file.write("80 1\n")  # a removal whose line was lost
+    with pytest.raises(OverQuotaError):
+        deliver(box)
+    now[0] += PAUSE
+    assert deliver(box).usage == MailUsage(36, 2)

@@ -4,7 +4,13 @@ The sum in the quota file is right as long as no folder has changed after it was
 program that writes to it does so after its own change. Else, messages came or went that are not in
 the sum, by a program that does not know of it, or before a crash. A delivery that would exceed the
 quota then counts anew before it is refused; any other one does so once a minute at most. So a
-delivery reads one small file, and mail that is refused costs no count, however much of it comes.
+delivery reads one small file, and mail that is refused costs a count a minute at most, however much
+of it comes.
+
+A sum that is written replaces the lines of others. So it is written under the lock of deliveries,
+and only if no folder has changed since the count began. A delivery within a quota changes a folder
+and the file under the same lock. A removal, or another program, can still come between. The count
+of the next minute corrects the sum before mail is refused.
 
 `docs/explanation/operations.md` has the reasons.
 """
@@ -54,10 +60,10 @@ class Admission(contextlib.AbstractContextManager["Admission"]):
 
     def __enter__(self) -> Self:
         """Take the lock, and examine the sum again. Raises OverQuotaError, OSError."""
-        self._locked = _lock(self._maildrop)
+        self._locked = _lock(self._maildrop, PATIENCE)
         try:
             self.usage = self._counter.require(
-                self._owner, self._maildrop, self.quota, self._octets
+                self._owner, self._maildrop, self.quota, self._octets, locked=self._locked
             )
         except BaseException:
             self._release()
@@ -69,7 +75,7 @@ class Admission(contextlib.AbstractContextManager["Admission"]):
 
     def _release(self) -> None:
         if self._locked:
-            fcntl.flock(self._maildrop, fcntl.LOCK_UN)
+            _unlock(self._maildrop)
 
 
 @dataclass(slots=True)
@@ -106,16 +112,18 @@ class UsageCounter:
         usage = self.require(owner, maildrop, applies, octets)
         return Admission(self, owner, maildrop, octets, applies, usage)
 
-    def require(self, owner: str, maildrop: int, quota_: Quota, octets: int) -> MailUsage:
-        """Return the usage with one more message. Raises OverQuotaError, OSError."""
+    def require(
+        self, owner: str, maildrop: int, quota_: Quota, octets: int, *, locked: bool = False
+    ) -> MailUsage:
+        """Return the usage with one more message. Raises OverQuotaError, OSError.
+
+        `locked`: the caller has the lock of deliveries.
+        """
         known = quota.read_sum(maildrop)
-        fits = known is not None and quota_.allows(known.usage.plus(octets))
-        if known is not None and (
-            (fits and not self._is_due(owner)) or _is_current(known, maildrop, strictly=not fits)
-        ):
+        if known is not None and self._trusts(known, owner, maildrop, quota_, octets):
             usage = known.usage
         else:
-            usage = self._recount(owner, maildrop, quota_)
+            usage = self._recount(owner, maildrop, quota_, locked=locked)
         with_it = usage.plus(octets)
         if not quota_.allows(with_it):
             raise OverQuotaError("the maildrop has reached its quota")
@@ -125,6 +133,15 @@ class UsageCounter:
         """Return the quota that applies: that of the file, if it is to be followed."""
         found = quota.read_limits(maildrop) if self.follow else None
         return quota_ if found is None else found
+
+    def _trusts(
+        self, known: QuotaSum, owner: str, maildrop: int, quota_: Quota, octets: int
+    ) -> bool:
+        """Return whether the sum is good enough to accept or reject a message. Raises OSError."""
+        is_due = self._is_due(owner)
+        if quota_.allows(known.usage.plus(octets)):
+            return not is_due or _is_current(known, maildrop)
+        return not is_due and _is_current(known, maildrop, strictly=True)
 
     def _is_due(self, owner: str) -> bool:
         """Return whether the sum must be compared with the folders now, and note that it is."""
@@ -137,21 +154,31 @@ class UsageCounter:
         self._compared[owner] = now
         return True
 
-    def _recount(self, owner: str, maildrop: int, quota_: Quota) -> MailUsage:
+    def _recount(
+        self, owner: str, maildrop: int, quota_: Quota, *, locked: bool = False
+    ) -> MailUsage:
         """Count all messages, and write the sum, unless something changes meanwhile."""
         self._is_due(owner)
         before = _changes(maildrop)
         usage = count(maildrop)
-        if _changes(maildrop) == before:
-            limits = quota.read_limits(maildrop)
-            has_file = limits is not None
-            name = quota.QUOTA_FILE if has_file or self.create else quota.OWN_FILE
-            if limits is None or self.create:
-                limits = quota_
-            with contextlib.suppress(OSError):  # a full disk: it is counted again
-                temporary = f"restante.usage.{os.getpid()}.{time.monotonic_ns()}"
-                quota.write_sum(maildrop, name, limits, usage, temporary)
+        if locked or _lock(maildrop):
+            try:
+                if _changes(maildrop) == before:
+                    self._write(maildrop, quota_, usage)
+            finally:
+                if not locked:
+                    _unlock(maildrop)
         return usage
+
+    def _write(self, maildrop: int, quota_: Quota, usage: MailUsage) -> None:
+        limits = quota.read_limits(maildrop)
+        has_file = limits is not None
+        name = quota.QUOTA_FILE if has_file or self.create else quota.OWN_FILE
+        if limits is None or self.create:
+            limits = quota_
+        with contextlib.suppress(OSError):  # a full disk: it is counted again
+            temporary = f"restante.usage.{os.getpid()}.{time.monotonic_ns()}"
+            quota.write_sum(maildrop, name, limits, usage, temporary)
 
 
 def count(maildrop: int) -> MailUsage:
@@ -183,7 +210,7 @@ def _size(entry: os.DirEntry[str]) -> int:
     return 0
 
 
-def _is_current(known: QuotaSum, maildrop: int, *, strictly: bool) -> bool:
+def _is_current(known: QuotaSum, maildrop: int, *, strictly: bool = False) -> bool:
     """Return whether no folder has changed after the quota file was written. Raises OSError.
 
     The clock of a file system has a grain of some milliseconds. Two changes may bear the same time;
@@ -224,13 +251,13 @@ def _folders(maildrop: int) -> Iterator[int]:
                 close_quietly(here)
 
 
-def _lock(maildrop: int) -> bool:
-    """Take the lock of deliveries, on the folder itself; return False without it after a while.
+def _lock(maildrop: int, patience: float = 0) -> bool:
+    """Take the lock of deliveries, on the folder itself; return False if another has it for long.
 
-    It is for two deliveries at the limit alone. Mail must not wait for a process that stands still,
-    or on a disk without such locks.
+    It is for the quota alone. Mail must not wait for a process that stands still, or for a disk without
+    such locks, where the lock counts as taken.
     """
-    ends = time.monotonic() + PATIENCE
+    ends = time.monotonic() + patience
     while True:
         try:
             fcntl.flock(maildrop, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -239,6 +266,11 @@ def _lock(maildrop: int) -> bool:
                 return False
             time.sleep(RETRY)
         except OSError:
-            return False
+            return True
         else:
             return True
+
+
+def _unlock(maildrop: int) -> None:
+    with contextlib.suppress(OSError):  # a disk without such locks
+        fcntl.flock(maildrop, fcntl.LOCK_UN)
