@@ -90,7 +90,7 @@ def configuration() -> str:
     return f"""{NOTE}
 # Configuration
 
-`pop3 serve --config FILE` reads a TOML file. Paths in it are relative to its folder. Options of the command
+`pop3 serve --config FILE` reads a TOML file in UTF-8. Paths in it are relative to its folder. Options of the command
 override it. The server rejects unknown keys and wrong types, and reports all mistakes at once. The minimal
 file is:
 

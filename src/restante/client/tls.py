@@ -6,6 +6,7 @@ import ssl
 from functools import cache
 from typing import TYPE_CHECKING
 
+from restante.input_files import require_file
 from restante.net.tls_layer import TlsLayer
 from restante.protocol.errors import Phase, SecurityError
 
@@ -122,6 +123,8 @@ def verifying_context(cafile: str = "") -> ssl.SSLContext:
 
     Raises OSError or ssl.SSLError: the file cannot be used.
     """
+    if cafile:
+        require_file(cafile)
     return ssl.create_default_context(cafile=cafile or None)
 
 

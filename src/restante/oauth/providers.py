@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import msgspec
 
 from restante.client.mail_address import is_below
+from restante.input_files import read_text
 from restante.oauth.flows import Flow
 
 if TYPE_CHECKING:
@@ -109,11 +110,13 @@ def load_providers(folder: Path | None = None) -> dict[str, Provider]:
     if file is None or not file.exists():
         return msgspec.convert(rows, dict[str, Provider])
     try:
-        own = tomllib.loads(file.read_text())
+        own = tomllib.loads(read_text(file))
         for name, row in own.items():
             rows[name] = {**rows.get(name, {}), **_check_table(name, row)}
         return msgspec.convert({n: _complete(row) for n, row in rows.items()}, dict[str, Provider])
-    except (OSError, ValueError) as error:  # of msgspec too
+    except OSError as error:
+        raise ValueError(f"{file}: {error.strerror}") from None
+    except ValueError as error:  # of msgspec too
         raise ValueError(f"{file}: {error}") from None
 
 

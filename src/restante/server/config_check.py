@@ -24,6 +24,7 @@ from restante.auth.interfaces import (
     UnavailableError,
     UncertainError,
 )
+from restante.input_files import read_octets
 from restante.server.composition import components
 from restante.server.composition.added_logins import (
     build_app_passwords,
@@ -131,8 +132,11 @@ def _check_masters(config: Config, log: FilteringBoundLogger) -> None:
 def _check_tokens(config: Config, _log: FilteringBoundLogger) -> None:
     components.build_tokens(config)
     keys = config.tokens.jwks
-    if keys and "://" not in keys and not _may(Path(keys), os.R_OK):
-        raise ConfigError([f"tokens.jwks: {keys}: {_user()} cannot read it"])
+    if keys and "://" not in keys:
+        try:
+            read_octets(keys)
+        except OSError as error:
+            raise ConfigError([f"tokens.jwks: {keys}: {error.strerror}"]) from error
 
 
 def _check_listeners(config: Config, log: FilteringBoundLogger) -> None:

@@ -11,6 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from restante.input_files import read_octets
+from restante.server.tls import certificate_files
 from restante.server.tls.certificate_files import CertificateError, CertificateFiles
 from restante.server.tls.certificates import Certificates
 from support import authority
@@ -91,14 +93,13 @@ def test_unreadable_file_is_named(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of two files the one that cannot be read is named."""
-    read_bytes = Path.read_bytes
 
-    def denied(file: Path) -> bytes:  # as for who is not root
+    def denied(file: Path) -> bytes:  # as for users other than root
         if file.name == name:
             raise PermissionError(13, "Permission denied", str(file))
-        return read_bytes(file)
+        return read_octets(file)
 
-    monkeypatch.setattr(Path, "read_bytes", denied)
+    monkeypatch.setattr(certificate_files, "read_octets", denied)
     assert problem(tmp_path, GOOD.pem, key_of(GOOD)) == f"{name}: Permission denied"
 
 

@@ -13,6 +13,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from restante.input_files import open_file
 from restante.threads import Threads
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def read(path: Path) -> dict[str, int]:
     Raises OSError.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return _parse(file.read(LARGEST))
     except FileNotFoundError:
         return {}

@@ -28,6 +28,7 @@ from restante.auth.file import dovecot_fields, locks
 from restante.auth.file.locks import EXTRAS
 from restante.auth.file.passwd_entry import PasswdEntry
 from restante.auth.usernames import saslprep_or_same
+from restante.input_files import LARGEST_ACCOUNTS, read_text
 from restante.protocol.saslprep import saslprep
 
 if TYPE_CHECKING:
@@ -180,9 +181,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def _read_text(path: Path) -> str:
-    if stat.S_ISFIFO(path.stat().st_mode):  # to read it would wait for a writer
-        raise OSError(errno.EINVAL, "it is a pipe, not a file", str(path))
-    return path.read_text(errors="surrogateescape")
+    return read_text(path, LARGEST_ACCOUNTS, errors="surrogateescape")
 
 
 def _split(text: str) -> list[str]:

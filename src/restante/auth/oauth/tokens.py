@@ -9,7 +9,6 @@ import math
 import time
 import urllib.parse
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from joserfc import jwt
@@ -18,6 +17,7 @@ from joserfc.jwk import KeySet
 
 from restante.auth.interfaces import CredentialsError, UnavailableError
 from restante.auth.oauth import issuer
+from restante.input_files import read_octets
 from restante.net.http import HttpError
 from restante.threads import Threads
 
@@ -150,7 +150,7 @@ class JwksTokens:
             if self._source.startswith(("https://", "http://")):
                 found: Any = issuer.get(self._source)
             else:
-                found = json.loads(Path(self._source).read_bytes())
+                found = json.loads(read_octets(self._source))
             return KeySet.import_key_set(found)
         except (HttpError, OSError, ValueError, JoseError, KeyError, TypeError) as error:
             raise UnavailableError(f"{self._source}: no keys of the issuer") from error

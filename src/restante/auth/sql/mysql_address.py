@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from restante.input_files import require_file
 from restante.net.addresses import is_loopback
 from restante.protocol.secret import Secret
 
@@ -64,6 +65,8 @@ def _tls(options: dict[str, str], *, local: bool) -> ssl.SSLContext | None:
     if choice != "always":
         raise ValueError("tls must be always or never")
     try:
+        if "ca" in options:
+            require_file(options["ca"])
         return ssl.create_default_context(cafile=options.get("ca"))
     except OSError as error:
         raise ValueError(f"ca={options['ca']}: {error.strerror or error}") from None

@@ -51,10 +51,14 @@ def load_entries() -> dict[str, Any]:
     """Return all that the file has, in its order. Raises click.UsageError: it is invalid."""
     import tomllib
 
+    from restante.input_files import read_text
+
     file = accounts_file()
     try:
-        return tomllib.loads(file.read_text()) if file.exists() else {}
-    except (OSError, ValueError) as error:
+        return tomllib.loads(read_text(file)) if file.exists() else {}
+    except OSError as error:
+        raise click.UsageError(f"{file}: {error.strerror}") from None
+    except ValueError as error:
         raise click.UsageError(f"{file}: {error}") from None
 
 

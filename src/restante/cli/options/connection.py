@@ -144,7 +144,10 @@ def trust_context(cacert: Path | None) -> ssl.SSLContext | None:
         return None
     import ssl
 
+    from restante.input_files import require_file
+
     try:
+        require_file(cacert)
         return ssl.create_default_context(cafile=str(cacert))
     except (OSError, ssl.SSLError) as error:
         raise click.UsageError(f"--cacert {cacert}: {error.strerror or error}") from None

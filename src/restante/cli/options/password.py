@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import click
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 VARIABLE = "POP3_PASSWORD"
+LONGEST_LINE = 65_536  # octets of a password or a token
 
 _OPTIONS = (
     click.option(
@@ -98,7 +99,7 @@ def _get(taken: dict[str, Any], target: Target) -> str:
         (taken["password"] is not None, lambda: str(taken["password"])),
         (taken["password_command"] is not None, lambda: _from_command(taken["password_command"])),
         (taken["password_file"], lambda: _from_file(taken["password_file"])),
-        (taken["password_stdin"], lambda: _first_line(sys.stdin.buffer.readline())),
+        (taken["password_stdin"], lambda: _read_line(sys.stdin.buffer)),
         (VARIABLE in os.environ, lambda: os.environ[VARIABLE]),
         (taken["netrc"], lambda: _from_netrc(target)),
         (taken["keyring"], lambda: _from_keyring(target)),
@@ -108,6 +109,13 @@ def _get(taken: dict[str, Any], target: Target) -> str:
         place = f"; {VARIABLE} is set but empty" if VARIABLE in os.environ else ""
         raise click.UsageError(f"the password is empty, so it was not sent{place}")
     return password
+
+
+def _read_line(file: BinaryIO) -> str:
+    octets = file.readline(LONGEST_LINE + 1)
+    if len(octets) > LONGEST_LINE:
+        raise click.UsageError(f"the password is longer than {LONGEST_LINE} octets")
+    return _first_line(octets)
 
 
 def _first_line(octets: bytes) -> str:
@@ -151,7 +159,7 @@ def _from_command(command: str, name: str = "the password command") -> str:
 def _from_file(file: Path) -> str:
     try:
         with file.open("rb") as opened:
-            return _first_line(opened.readline())
+            return _read_line(opened)
     except OSError as error:
         raise click.UsageError(f"{file}: {error.strerror}") from None
 
@@ -159,7 +167,10 @@ def _from_file(file: Path) -> str:
 def _from_netrc(target: Target) -> str:
     import netrc
 
+    from restante.input_files import require_file
+
     try:
+        require_file(Path.home() / ".netrc")
         entry = netrc.netrc().authenticators(target.host)
     except (OSError, netrc.NetrcParseError) as error:
         raise click.UsageError(f"~/.netrc: {getattr(error, 'strerror', None) or error}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restante.fetch.imports.state import ProgramState, StateFileError, read_state
+from restante.input_files import open_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def read_file(program: Program, file: Path) -> ProgramState:
     """Read a file of a program. Raises StateFileError."""
     try:
-        with file.open("rb") as octets:
+        with open_file(file) as octets:
             return read_state(program.parse, octets)
     except OSError as error:
         raise StateFileError(f"{file}: {error.strerror}") from None

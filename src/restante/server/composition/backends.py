@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from restante.auth.interfaces import KnowsQuotas, UnavailableError
 from restante.auth.wrapped_accounts import unwrap
+from restante.input_files import read_utf8
 from restante.junk import account_of
 from restante.protocol.secret import Secret
 from restante.quota import Quota
@@ -268,7 +269,7 @@ def _account_file(
 def read_secret(key: str, file: Path) -> Secret:
     """Return the secret in a file that the setting `key` names."""
     try:
-        return Secret(file.read_bytes().strip())
+        return Secret(read_utf8(file).strip())
     except OSError as error:
         raise ConfigError([f"{key}: {file}: {error.strerror}"]) from error
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, get_origin
 
 import msgspec
 
+from restante.input_files import read_text
 from restante.server.config.addresses import (
     ListenAddress,
     parse_local_address,
@@ -81,10 +82,10 @@ def _place_socket(table: object, key: str, base: Path) -> None:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text())
+        return tomllib.loads(read_text(file))
     except OSError as error:
         raise ConfigError([f"{file}: {error.strerror}"]) from error
-    except ValueError as error:  # bad TOML, bad UTF-8
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError([f"{file}: {error}"]) from error
 
 

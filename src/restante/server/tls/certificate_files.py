@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from restante.input_files import read_octets
 from restante.server.tls.key_fitting import requirements
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _certificate(file: Path) -> x509.Certificate:
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_octets(file)
     except OSError as error:
         raise CertificateError(f"{file}: {error.strerror}") from error
 
@@ -126,6 +127,7 @@ def _reason(error: ssl.SSLError, pair: CertificateFiles, certificate: x509.Certi
 
 
 def _trust(context: ssl.SSLContext, client_ca: Path) -> None:
+    _read(client_ca)  # if it is a pipe, OpenSSL would wait
     try:
         context.load_verify_locations(client_ca)
     except ssl.SSLError as error:
