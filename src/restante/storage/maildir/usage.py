@@ -254,8 +254,8 @@ def _folders(maildrop: int) -> Iterator[int]:
 def _lock(maildrop: int, patience: float = 0) -> bool:
     """Take the lock of deliveries, on the folder itself; return False if another has it for long.
 
-    It is for the quota alone. Mail must not wait for a process that stands still, or for a disk without
-    such locks, where the lock counts as taken.
+    It is for the quota alone. Mail must not wait for a process that stands still, or for a disk
+    without such locks, where the lock counts as taken.
     """
     ends = time.monotonic() + patience
     while True:
