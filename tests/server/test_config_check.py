@@ -159,6 +159,27 @@ def test_doubtful_account_is_a_warning(folder: Path) -> None:
     assert "secret" not in "".join(warnings)
 
 
+def test_names_that_mean_another_account(folder: Path) -> None:
+    """An account that no login can open, because of its name, is a warning."""
+    hash_ = "x" * 86
+    (folder / "masters").write_text(f"admin:$6$saltsalt${hash_}\n")
+    (folder / "masters").chmod(0o600)
+    names = ("ann", "ann*admin@example.com", "*", "b*@example.com", "*c@example.com")
+    (folder / "users").write_text("".join(f"{name}:$6$saltsalt${hash_}\n" for name in names))
+    code, _, warnings = check(
+        folder, accounts__masters='"masters"', login__default_domain='"example.com"'
+    )
+    assert code == 0
+    assert [line.split("users: ")[1].split(":")[0] for line in warnings] == [
+        "'ann' cannot log in, and gets no mail",
+        "'ann*admin@example.com' cannot log in by a password",
+        "'*' cannot log in, and gets no mail",
+        "'b*@example.com' cannot log in by a password",
+    ]
+    _, _, warnings = check(folder)
+    assert warnings == []
+
+
 def test_missing_permission(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mail folder must be readable and writable for the user of the server."""
 

@@ -493,7 +493,7 @@ def test_lock_of_an_entry(directory: Slapd, tmp_path: Path) -> None:
     directory.stop()
     ran = pop3("user", "lock", "ann", "--config", file)
     directory.start()
-    assert (ran.code, "the list has the name as it is" in ran.err) == (0, True)
+    assert (ran.code, "the list has ann as it is" in ran.err) == (0, True)
 
 
 def test_configuration_with_a_directory(directory: Slapd, tmp_path: Path) -> None:

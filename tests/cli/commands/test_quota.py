@@ -56,4 +56,4 @@ def test_unknown_account(config: Path) -> None:
     """A name without an account is an error."""
     ended = run(config, "zoe")
     assert ended.code == 1
-    assert "there is no account of such a name" in ended.err
+    assert "the account zoe does not exist" in ended.err

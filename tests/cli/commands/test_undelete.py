@@ -89,6 +89,17 @@ def test_junk_maildrop(config: Path) -> None:
     assert ended.out == "0 messages of ann+junk restored.\n"
 
 
+def test_removed_account(config: Path) -> None:
+    """The mail of an account that was removed is restored; without any, its name is an error."""
+    users = config.parent / "users"
+    users.write_text("bob:{PLAIN}secret\n")
+    users.chmod(0o600)
+    assert undelete(config).out.endswith("2 messages of ann restored.\n")
+    ended = undelete(config)
+    text = "the account ann does not exist, and no removed mail of this name is kept"
+    assert (ended.code, text in ended.err) == (1, True)
+
+
 def test_all_messages_are_restored(config: Path) -> None:
     """Without an option, all removed messages are restored."""
     assert undelete(config).out.endswith("2 messages of ann restored.\n")

@@ -296,7 +296,8 @@ def test_locks_of_a_source(tmp_path: Path) -> None:
 
     assert run("lock", "nobody").output.startswith("Locked nobody. Its sessions end")
     assert (
-        "Note: Nobody-here: no account of this name was found" in run("lock", "Nobody-here").stderr
+        "Note: the account Nobody-here does not exist; the list has Nobody-here as it is"
+        in run("lock", "Nobody-here").stderr
     )
     assert (tmp_path / "locks").read_text().splitlines()[1:] == ["nobody", "Nobody-here"]
     listed = run("list", "--json")

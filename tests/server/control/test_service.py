@@ -93,6 +93,23 @@ def test_kick(served: Served, tmp_path: Path, who: str) -> None:
     assert (ran.code, ran.out) == (1, "Ended 0 sessions.\n")
 
 
+def test_kick_from_the_junk_maildrop(tmp_path: Path) -> None:
+    """The name of a junk maildrop ends its session alone, and `pop3 sessions` shows which it is."""
+    file = tmp_path / "restante.toml"
+    file.write_text(CONFIG + '[mail]\nfolder = "mail"\njunk = ".Junk"\n')
+    with serving(tmp_path, "--config", file) as served:
+        served.add("ann", "secret")
+        with served.connect() as inbox, served.connect() as junk:
+            inbox.log_in("ann", "secret")
+            junk.log_in("ann+junk", "secret")
+            assert {row["junk"] for row in rows(tmp_path)} == {False, True}
+            assert "ann (junk)" in ask(tmp_path, "sessions").out
+            assert ask(tmp_path, "kick", "ann+junk").out == "Ended 1 session.\n"
+            assert junk.read_all() == b""
+            inbox.say("NOOP")
+            assert ask(tmp_path, "kick", "ann").out == "Ended 1 session.\n"
+
+
 def test_status(served: Served, tmp_path: Path) -> None:
     """`pop3 status` shows each process, what it serves, and where it listens."""
     with served.connect() as client:

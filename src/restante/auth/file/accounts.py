@@ -59,6 +59,7 @@ class FileAuthenticator:
         *,
         alarm: Callable[[str], None] | None = None,
         mail_of: Callable[[str], Path | None] | None = None,
+        name_doubt: Callable[[str], str] = lambda _: "",
         upgrader: HashUpgrader | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -67,6 +68,7 @@ class FileAuthenticator:
         self._warn = warn
         self._alarm = alarm or warn
         self._mail_of = mail_of
+        self._name_doubt = name_doubt  # why no login opens an account of such a name, "" if one can
         self._upgrader = upgrader
         self._clock = clock
         self._problem = ""  # why it cannot be used, as last logged
@@ -133,6 +135,9 @@ class FileAuthenticator:
         if self._mail_of:
             for doubt in passwd_file.mail_doubts(self._accounts.values(), self._mail_of):
                 yield f"{self.path}: {doubt}"
+        for name in self._accounts:
+            if doubt := self._name_doubt(name):
+                yield f"{self.path}: {name!r} {doubt}"
         yield from accounts.problems
 
     def _warn_of_weak_hashes(self) -> None:

@@ -90,13 +90,15 @@ def _become(name: str) -> None:
 
 
 def _collect(warnings: list[str]) -> FilteringBoundLogger:
-    """Return a log whose warnings and errors go into a list."""
+    """Return a log whose warnings and errors go into a list, each once."""
     import structlog
 
     def collect(_logger: object, method: str, event: EventDict) -> EventDict:
         if method in ("warning", "error"):
             name = event.pop("event")
-            warnings.append(f"{name}: " + ", ".join(f"{key} {event[key]}" for key in event))
+            text = f"{name}: " + ", ".join(f"{key} {event[key]}" for key in event)
+            if text not in warnings:  # some parts are built twice
+                warnings.append(text)
         raise structlog.DropEvent
 
     log: FilteringBoundLogger = structlog.wrap_logger(None, processors=[collect])

@@ -52,7 +52,8 @@ def kick(who: str, folder: Path) -> None:
     """End the sessions of a user or an address, or one session.
 
     A session ends after the reply under way, and no message is removed. `pop3 user lock` keeps a
-    user from a new login. With a cluster, the sessions end at all nodes, within two seconds.
+    user from a new login. With a cluster, the sessions end at all nodes, within two seconds. With
+    `mail.junk`, USER may be the login name of a junk maildrop.
 
     Exits with 1 if there was no such session, or if a process of the server or a node does not
     answer.

@@ -51,7 +51,8 @@ async def _show(config: Config, users: Sequence[str], *, as_json: bool, recount:
     """Print a line for each account."""
     import structlog
 
-    from restante.auth.interfaces import CredentialsError, UnavailableError
+    from restante.auth.interfaces import UnavailableError
+    from restante.cli.options.account_names import find_account
     from restante.cli.output.terminal import plain
     from restante.server.composition import backends
     from restante.server.composition.usage_report import list_usage
@@ -62,10 +63,9 @@ async def _show(config: Config, users: Sequence[str], *, as_json: bool, recount:
     line = _format_json if as_json else _format_line
     try:
         async with open_store(store):
-            async for found in list_usage(config, store, accounts, users, recount=recount):
+            names = [await find_account(config, accounts, user) for user in users]
+            async for found in list_usage(config, store, accounts, names, recount=recount):
                 click.echo(plain(line(found)))
-    except CredentialsError:
-        raise click.ClickException("there is no account of such a name") from None
     except (UnavailableError, StoreError) as error:
         raise click.ClickException(str(error)) from None
 

@@ -142,10 +142,14 @@ async def _run(config: Config, store: Store, log: FilteringBoundLogger, request:
     user, since, uids = request.user, request.since or 0, request.uids
     try:
         async with open_store(store):
-            owner = await find_owner(config, user, log)
+            owner, problem = await _find_owner(config, user, log)
+            kept = await store.list_deleted(owner, headers=not request.restore)
+            if problem and not kept:
+                text = f"{problem}, and no removed mail of this name is kept"
+                raise click.ClickException(plain(text))
             wanted = [
                 message
-                for message in await store.list_deleted(owner, headers=not request.restore)
+                for message in kept
                 if message.removed >= since and (not uids or message.uid in uids)
             ]
             missing = sorted(set(uids) - {message.uid for message in wanted})
@@ -160,21 +164,22 @@ async def _run(config: Config, store: Store, log: FilteringBoundLogger, request:
         raise click.ClickException(plain(str(error))) from None
 
 
-async def find_owner(config: Config, user: str, log: FilteringBoundLogger) -> str:
-    """Return the owner of the maildrop that a login name means, which may be a junk maildrop.
+async def _find_owner(config: Config, user: str, log: FilteringBoundLogger) -> tuple[str, str]:
+    """Return the owner of the maildrop that a name means, and a problem with the name, "" for none.
 
-    Raises UnavailableError.
+    The name itself is the owner if it has a problem: its account may have been removed.
     """
-    from restante.junk import junk_of, without_suffix
-
-    suffix = config.mail.junk_suffix if config.mail.junk else ""
-    if without_suffix(user, suffix) == user:
-        return user
-    from restante.auth.junk_accounts import JunkAccounts
+    from restante.auth.interfaces import UnavailableError
+    from restante.cli.options.account_names import UnknownAccountError, find_maildrop
+    from restante.cli.options.accounts import closing
     from restante.server.composition import backends
+    from restante.server.config.loader import ConfigError
 
-    account = await JunkAccounts(backends.build_accounts(config, log), suffix).find_account(user)
-    return user if account == user else junk_of(account)
+    try:
+        accounts = backends.build_accounts(config, log)
+        return await closing(accounts, find_maildrop(config, accounts, user)), ""
+    except (UnknownAccountError, UnavailableError, ConfigError) as error:
+        return user, str(error)
 
 
 def _load(file: Path) -> tuple[Config, Store, FilteringBoundLogger]:

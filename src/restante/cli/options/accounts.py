@@ -75,8 +75,11 @@ class FileAccounts:
         app_passwords: AppPasswords | None = None,
         locks: LockList | None = None,
         lock_time: str = lock_time,
+        *,
+        junk_suffix: str = "",
     ) -> None:
         self._file = file
+        self._junk_suffix = junk_suffix
         self.app_passwords = app_passwords
         self.locks = locks
         self.lock_time = lock_time
@@ -164,11 +167,15 @@ class FileAccounts:
 
     def _find_line(self, lines: list[str], name: str) -> int:
         from restante.auth.file import passwd_file
+        from restante.junk import without_suffix
 
         place = passwd_file.index_of(lines, name)
-        if place is None:
-            raise click.ClickException(_missing_text(name, self._file))
-        return place
+        if place is not None:
+            return place
+        account = without_suffix(name, self._junk_suffix)
+        if account != name and passwd_file.index_of(lines, account) is not None:
+            raise click.ClickException(junk_text(name, account))
+        raise click.ClickException(_missing_text(name, self._file))
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -306,7 +313,8 @@ def _find_configured(file: Path) -> Accounts:
         locks = LockList(section.locks) if section.locks else None
         lock_time = IN_FILES if config.mail.format == "cluster" else FileAccounts.lock_time
         if section.users:
-            return FileAccounts(section.users, app_passwords, locks, lock_time)
+            suffix = config.mail.junk_suffix if config.mail.junk else ""
+            return FileAccounts(section.users, app_passwords, locks, lock_time, junk_suffix=suffix)
         dsn = backends.account_table_dsn(config)
     except loader.ConfigError as error:
         raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
@@ -345,6 +353,11 @@ def wait(work: Awaitable[T]) -> T:
         return asyncio.run(run())
     except UnavailableError as error:
         raise click.ClickException(str(error)) from None
+
+
+def junk_text(name: str, account: str) -> str:
+    """Return that a name is not an account, but the login name of a junk maildrop."""
+    return f"{name} is the junk maildrop of {account}; name the account {account}"
 
 
 def _existing_text(name: str, place: object) -> str:

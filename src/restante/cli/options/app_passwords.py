@@ -73,18 +73,20 @@ class AppPasswords:
 
         name = name and self._full_name(name)
         with self._errors():
-            found, problems = app_passwords.read(self._path)
+            every, problems = app_passwords.read(self._path)
             used = app_password_uses.read(app_password_uses.uses_path(self._path))
         for problem in problems:
             click.echo(problem, err=True)
+        found = [each for each in every if name in (None, each.account)]
+        if name and not found:
+            self._find_account(name)
         for each in found:
-            if name in (None, each.account):
-                yield {
-                    "account": each.account,
-                    "label": each.label,
-                    "created": each.created_at,
-                    "last_used": _time(used.get(each.key)),
-                }
+            yield {
+                "account": each.account,
+                "label": each.label,
+                "created": each.created_at,
+                "last_used": _time(used.get(each.key)),
+            }
 
     def remove(self, name: str, label: str) -> str:
         """Remove an app password, and return the name of its account."""
@@ -125,15 +127,14 @@ class AppPasswords:
         """Return a name that has an account."""
         import structlog
 
-        from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
+        from restante.auth.interfaces import UnavailableError
+        from restante.cli.options.account_names import find_account
         from restante.server.composition.backends import build_accounts
 
         log = structlog.wrap_logger(structlog.ReturnLogger())
         try:
             accounts = build_accounts(self._config, log)
-            asyncio.run(closing(accounts, accounts.owner(name)))
-        except (CredentialsError, UncertainError):
-            raise click.ClickException(f"the account {name} does not exist") from None
+            asyncio.run(closing(accounts, find_account(self._config, accounts, name)))
         except UnavailableError as error:
             raise click.ClickException(str(error)) from None
         return name

@@ -62,6 +62,8 @@ class SourceAccounts:
         """Add the name of an account to the list, or remove it."""
         if self.locks is None:
             self._reject()
+        if not locked and self.locks.remove(name):
+            return ""
         name = self._find_account(name)
         if locked:
             self.locks.add(name)
@@ -102,20 +104,18 @@ class SourceAccounts:
 
     def _find_account(self, name: str) -> str:
         """Return the account's own name. A name that cannot be looked up now stays as it is."""
-        from restante.auth.interfaces import CredentialsError, UnavailableError
+        from restante.auth.interfaces import UnavailableError
         from restante.auth.usernames import with_domain
+        from restante.cli.options.account_names import UnknownAccountError, find_account
 
         name = with_domain(name, self._config.login.default_domain or "")
         source = self._open_source()
 
         async def ask() -> str:
             try:
-                return await source.owner(name)
-            except CredentialsError:
-                problem = "no account of this name was found"
-            except UnavailableError as error:
-                problem = str(error)
-            click.echo(f"Note: {name}: {problem}; the list has the name as it is", err=True)
+                return await find_account(self._config, source, name)
+            except (UnknownAccountError, UnavailableError) as error:
+                click.echo(f"Note: {error}; the list has {name} as it is", err=True)
             return name
 
         return wait(closing(source, ask()))

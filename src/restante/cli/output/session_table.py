@@ -70,7 +70,7 @@ def _row(facts: SessionFacts, worker: int, now: float) -> tuple[str, ...]:
     since = dt.datetime.fromtimestamp(facts.since).astimezone()
     recent = now - facts.since < 86_400
     return (
-        facts.user or NOBODY,
+        f"{facts.user or NOBODY}{' (junk)' if facts.junk else ''}",
         facts.address or NOBODY,
         f"{since:%H:%M:%S}" if recent else f"{since:%Y-%m-%d}",
         format_time(facts.idle),

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from restante.auth.interfaces import KnowsQuotas, UnavailableError
+from restante.auth.usernames import with_domain
 from restante.auth.wrapped_accounts import unwrap
 from restante.input_files import read_utf8
 from restante.junk import account_of
@@ -30,7 +31,7 @@ from restante.storage.paths import Layout
 from restante.storage.quota import KeepsQuota
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from structlog.typing import FilteringBoundLogger
@@ -256,6 +257,7 @@ def _account_file(
         config.accounts.remember,
         alarm=alarm,
         mail_of=mail_of,
+        name_doubt=_describe_shadowed(config),
         upgrader=build_hash_upgrader(config.accounts, log),
     )
     try:
@@ -264,6 +266,24 @@ def _account_file(
         hint = HINTS.get(type(error.__cause__), "")
         raise ConfigError([f"accounts.users: {error}{hint}"]) from error
     return accounts
+
+
+def _describe_shadowed(config: Config) -> Callable[[str], str]:
+    """Return a function that says why logins with a name mean another one, "" if they do not."""
+    separator = config.accounts.master_separator if config.accounts.masters else ""
+    domain = config.login.default_domain or ""
+
+    def describe(name: str) -> str:
+        if separator and all(name.rpartition(separator)):
+            return (
+                f"cannot log in by a password: with {separator!r}, the name is that of a master"
+                " user; change accounts.master_separator, or rename the account"
+            )
+        if (full := with_domain(name, domain)) != name:
+            return f"cannot log in, and gets no mail: login.default_domain makes it {full!r}"
+        return ""
+
+    return describe
 
 
 def read_secret(key: str, file: Path) -> Secret:

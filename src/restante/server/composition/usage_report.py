@@ -37,8 +37,8 @@ async def list_usage(
 ) -> AsyncIterator[AccountUsage]:
     """Yield the usage of the accounts with these names, or of all accounts.
 
-    Raises CredentialsError: an account is unknown. Raises ConfigError: the accounts cannot be
-    listed. Raises UnavailableError, StoreError; UnreadableAccountError after all other accounts.
+    Raises ConfigError: the accounts cannot be listed. Raises UnavailableError, StoreError;
+    UnreadableAccountError after all other accounts.
     """
     if not isinstance(store, KeepsQuota):
         raise ConfigError(["mail.format: this store does not count its mail"])
@@ -55,7 +55,7 @@ async def _find_accounts(accounts: AccountDirectory, names: Sequence[str]) -> As
     """Yield the accounts with these names, or all. Raises what `list_usage` raises."""
     if names:
         for name in names:
-            yield await accounts.owner(name) if hasattr(accounts, "owner") else name
+            yield name
     elif isinstance(accounts, ListsAccounts) and accounts.can_list:
         async for some in accounts.list_accounts():
             for name, _ in some:

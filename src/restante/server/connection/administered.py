@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from restante.junk import is_junk
 from restante.protocol.server.session import AUTHORIZATION, EndReason
 from restante.server.connection import phases
 
@@ -28,6 +29,7 @@ class SessionFacts(msgspec.Struct, kw_only=True):
     Attributes:
         session: its id in the log.
         user: the user, "" before the login.
+        junk: whether the user has opened the junk maildrop.
         since: when it was connected, in seconds since 1970.
         idle: seconds since its last command; 0 before the login, and while a command is under way.
         state: "authorization", "transaction" or "update".
@@ -48,6 +50,7 @@ class SessionFacts(msgspec.Struct, kw_only=True):
     octets_in: int
     octets_out: int
     tls: str
+    junk: bool = False  # servers of an earlier version send none
 
 
 class AdministeredConnection:
@@ -147,6 +150,7 @@ class AdministeredConnection:
             octets_in=self._octets_in,
             octets_out=self._output.octets,
             tls=self._wire.tls_version,
+            junk=is_junk(self.held_maildrop),
         )
 
     def _idle_seconds(self, now: float) -> float:

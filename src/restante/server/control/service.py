@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from restante.auth.usernames import with_domain
+from restante.junk import with_suffix
 from restante.protocol.server.session import EndReason
 from restante.server.config.addresses import canonical_address
 from restante.server.config.loader import ConfigError
@@ -145,9 +147,11 @@ class ControlService:
     async def _kick(self, request: ControlRequest) -> list[SessionFacts]:
         """End the sessions of a user, of an address or of an id, and return them."""
         who, ended = request.who, []
-        found = {who, canonical_address(who)} - {""}  # clients before the login have no user
+        full = with_domain(who, self._context.default_domain)
+        found = {who, full, canonical_address(who)} - {""}  # clients before the login have no user
         async for connection, facts in self._describe_each():
-            if found & {facts.user, facts.session, facts.address}:
+            junk = with_suffix(facts.user, self._context.junk_suffix) if facts.junk else ""
+            if found & {facts.user, facts.session, facts.address, junk}:
                 connection.stop(EndReason.KICKED)
                 ended.append(facts)
         asked_at = {"asked_at": request.at} if request.at else {}

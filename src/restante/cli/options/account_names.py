@@ -1,0 +1,61 @@
+"""The account that an administrator names: one rule for all commands that look it up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from restante.cli.options.accounts import junk_text
+from restante.cli.output.terminal import plain
+
+if TYPE_CHECKING:
+    from restante.auth.interfaces import AccountDirectory
+    from restante.server.config.schema import Config
+
+
+class UnknownAccountError(click.ClickException):
+    """No account has the name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the account {plain(name)} does not exist")
+
+
+async def find_account(config: Config, accounts: AccountDirectory, typed: str) -> str:
+    """Return the account with a name, to which `login.default_domain` is added if it has no domain.
+
+    Raises UnknownAccountError, UnavailableError. Raises click.ClickException: it is the name of a
+    junk maildrop, which has no settings of its own.
+    """
+    from restante.junk import account_of, is_junk
+
+    owner = await find_maildrop(config, accounts, typed)
+    if is_junk(owner):
+        raise click.ClickException(plain(junk_text(typed, account_of(owner))))
+    return owner
+
+
+async def find_maildrop(config: Config, accounts: AccountDirectory, typed: str) -> str:
+    """Return the owner of the maildrop that a name means in a login, which may be a junk maildrop.
+
+    Raises UnknownAccountError, UnavailableError.
+    """
+    from restante.auth.usernames import with_domain
+    from restante.junk import junk_of, without_suffix
+
+    name = with_domain(typed, config.login.default_domain or "")
+    if (owner := await _look_up(accounts, name)) is not None:
+        return owner
+    bare = without_suffix(name, config.mail.junk_suffix if config.mail.junk else "")
+    if bare != name and (owner := await _look_up(accounts, bare)) is not None:
+        return junk_of(owner)
+    raise UnknownAccountError(name)
+
+
+async def _look_up(accounts: AccountDirectory, name: str) -> str | None:
+    from restante.auth.interfaces import CredentialsError, UncertainError
+
+    try:
+        return await accounts.owner(name)
+    except (CredentialsError, UncertainError):  # a single look-up is always uncertain
+        return None
