@@ -10,6 +10,7 @@ import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+from restante.client.mechanisms import CLEARTEXT
 from restante.misbehave.conversation import (
     RESPONSE,
     Alteration,
@@ -39,8 +40,6 @@ AT_RESET = struct.pack("ii", 1, 0)  # SO_LINGER of no seconds: close() sends a r
 MOST_HELD = 64 * 1024 * 1024  # octets of a long message, which is held in memory
 MOST_RECORDED = 10_000  # lines of clients
 LONGEST = 3600.0  # seconds of a session
-PASSWORDS = frozenset({"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"})
-"""Mechanisms that send the password or the token itself."""
 
 
 @dataclass(slots=True)
@@ -156,8 +155,8 @@ class _Recorder:
 
     def _is_secret(self, command: CommandLine, line: bytes) -> bool:
         if command.verb == "AUTH":
-            return self._mechanism in PASSWORDS and len(line.split()) > 2
-        response = command.verb == RESPONSE and self._mechanism in PASSWORDS
+            return self._mechanism in CLEARTEXT and len(line.split()) > 2
+        response = command.verb == RESPONSE and self._mechanism in CLEARTEXT
         return command.verb == "PASS" or (response and line.strip() not in (b"*", b""))
 
 

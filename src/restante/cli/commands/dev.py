@@ -25,8 +25,6 @@ PAGE_VARIABLE = "POP3_WEB_PASSWORD"  # a name
 MAIL_VARIABLE = "POP3_DEV_PASSWORD"  # a name
 HAND_TYPED = 600  # seconds for a login that a person types
 PORT = click.IntRange(0, 65535)
-TOKENS = frozenset({"PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"})
-"""Mechanisms that show the server a password or a token, so that it may accept any."""
 
 
 class DevPorts(NamedTuple):
@@ -148,6 +146,7 @@ def _options(
     places: DevPorts, keep: Path | None, faults: Sequence[str], password: Secret | None
 ) -> DeveloperOptions:
     """Return what the servers of POP3 and SMTP are to be. Raises click.ClickException."""
+    from restante.client.mechanisms import CLEARTEXT
     from restante.developer.server import DeveloperOptions
     from restante.net.addresses import is_loopback
     from restante.protocol.server.sasl import SERVER_MECHANISMS
@@ -155,6 +154,7 @@ def _options(
     from restante.server.log.loggers import SILENT
 
     every = frozenset(SERVER_MECHANISMS) - {"EXTERNAL"}
+    any_secret = frozenset(CLEARTEXT)  # the server sees the password, so it may accept any
     return DeveloperOptions(
         host=places.host,
         port=places.pop3,
@@ -173,7 +173,7 @@ def _options(
             authorization_timeout=HAND_TYPED,
             apop=password is not None,
         ),
-        offer=AuthOffer(mechanisms=every if password else TOKENS),
+        offer=AuthOffer(mechanisms=every if password else any_secret),
         log=SILENT,  # the page shows what happens
     )
 

@@ -40,12 +40,17 @@ _SCRAM_FIRST = re.compile(  # RFC 5802 section 7, without the data of a mandator
 
 @dataclass(frozen=True, slots=True)
 class Mechanism:
-    """One row: a mechanism and where it may be used."""
+    """One row: a mechanism, where it may be used, and how it resists attacks.
+
+    Postfix and Exim choose by the properties, which have their names in Dovecot's authentication
+    protocol: "plaintext", "dictionary", "active", "mutual-auth".
+    """
 
     name: str
     log_in: Callable[[SaslExchange], Login]
     source: str
     possible: Callable[[ConnectionSecurity], bool]
+    properties: tuple[str, ...]
     server_first: bool = False
 
 
@@ -205,19 +210,25 @@ def _always(_channel: ConnectionSecurity) -> bool:
     return True
 
 
+PLAINTEXT = ("plaintext",)  # the password or the token itself is sent
+GUESSABLE = ("dictionary", "active")  # an eavesdropper can try passwords; so can a false server
+MUTUAL = ("mutual-auth",)  # the server, too, proves that it knows the password
+
 SERVER_MECHANISMS = {
     row.name: row
     for row in (
-        Mechanism("SCRAM-SHA-256-PLUS", scram_with("SCRAM-SHA-256-PLUS"), "RFC 7677", _bound),
-        Mechanism("SCRAM-SHA-256", scram_with("SCRAM-SHA-256"), "RFC 7677", _always),
-        Mechanism("SCRAM-SHA-1-PLUS", scram_with("SCRAM-SHA-1-PLUS"), "RFC 5802", _bound),
-        Mechanism("SCRAM-SHA-1", scram_with("SCRAM-SHA-1"), "RFC 5802", _always),
-        Mechanism("EXTERNAL", external, "RFC 4422 appendix A", _has_certificate),
-        Mechanism("OAUTHBEARER", oauthbearer, "RFC 7628", _tls),
-        Mechanism("XOAUTH2", xoauth2, "Google's and Microsoft's documentation", _tls),
-        Mechanism("PLAIN", plain, "RFC 4616", _clear_text),
-        Mechanism("LOGIN", login, "draft-murchison-sasl-login", _clear_text),
-        Mechanism("CRAM-MD5", cram_md5, "RFC 2195", _always, server_first=True),
+        Mechanism(
+            "SCRAM-SHA-256-PLUS", scram_with("SCRAM-SHA-256-PLUS"), "RFC 7677", _bound, MUTUAL
+        ),
+        Mechanism("SCRAM-SHA-256", scram_with("SCRAM-SHA-256"), "RFC 7677", _always, MUTUAL),
+        Mechanism("SCRAM-SHA-1-PLUS", scram_with("SCRAM-SHA-1-PLUS"), "RFC 5802", _bound, MUTUAL),
+        Mechanism("SCRAM-SHA-1", scram_with("SCRAM-SHA-1"), "RFC 5802", _always, MUTUAL),
+        Mechanism("EXTERNAL", external, "RFC 4422 appendix A", _has_certificate, ()),
+        Mechanism("OAUTHBEARER", oauthbearer, "RFC 7628", _tls, PLAINTEXT),
+        Mechanism("XOAUTH2", xoauth2, "Google's and Microsoft's documentation", _tls, PLAINTEXT),
+        Mechanism("PLAIN", plain, "RFC 4616", _clear_text, PLAINTEXT),
+        Mechanism("LOGIN", login, "draft-murchison-sasl-login", _clear_text, PLAINTEXT),
+        Mechanism("CRAM-MD5", cram_md5, "RFC 2195", _always, GUESSABLE, server_first=True),
     )
 }
 """Every mechanism, in the order in which they are announced: the best first."""

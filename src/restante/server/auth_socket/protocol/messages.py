@@ -7,23 +7,14 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from restante.protocol.server.sasl import SERVER_MECHANISMS
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 MAJOR, MINOR = 1, 1  # the version of the protocol that the server speaks
 LINE_LIMIT = 16_384  # octets, line end included: what the description of the protocol expects
 MOST_ID = 2**32 - 1
-
-PROPERTIES: Mapping[str, str] = {
-    "PLAIN": "plaintext",
-    "LOGIN": "plaintext",
-    "OAUTHBEARER": "plaintext",  # the token itself is sent
-    "XOAUTH2": "plaintext",
-    "CRAM-MD5": "dictionary\tactive",
-    "SCRAM-SHA-1": "mutual-auth",
-    "SCRAM-SHA-256": "mutual-auth",
-}
-"""What a mechanism is like. Postfix's smtpd_sasl_security_options chooses by it."""
 
 _ESCAPES = {"\0": "0", "\x01": "1", "\t": "t", "\r": "r", "\n": "n"}
 _UNESCAPES = {letter: character for character, letter in _ESCAPES.items()}
@@ -99,9 +90,10 @@ def parse_message(line: bytes) -> ClientMessage | None:
 def greeting(mechanisms: Iterable[str], *, pid: int, connection: int, cookie: str) -> bytes:
     """Return the server's first lines. MECH comes before SPID: Postfix and Exim require that.
 
+    The properties of a mechanism let smtpd_sasl_security_options of Postfix exclude it.
     `connection` is a number that no other connection of the process has.
     """
-    offers = (f"MECH\t{name}\t{PROPERTIES[name]}" for name in mechanisms)
+    offers = ("\t".join(["MECH", name, *SERVER_MECHANISMS[name].properties]) for name in mechanisms)
     return _lines(
         f"VERSION\t{MAJOR}\t{MINOR}",
         *offers,
