@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
+import typing
 from pathlib import Path
+
+from faults.boxes import BOXES
+from restante.server.config.mail_sections import MailSection
 
 TESTS = Path(__file__).parent.parent
 SOURCE = TESTS.parent / "src" / "restante"
@@ -234,3 +239,20 @@ def test_each_folder_mirrors_a_package() -> None:
         if not (SOURCE / folder).is_dir() and not module.exists():
             lost.append(str(file))
     assert lost == []
+
+
+def test_each_store_is_listed() -> None:
+    """A store is a value of mail.format, imports no other store, and has its faults tried."""
+    stores = {file.parent.name for file in (SOURCE / "storage").glob("*/store.py")}
+    formats = typing.get_args(typing.get_type_hints(MailSection)["format"])
+    project = tomllib.loads((TESTS.parent / "pyproject.toml").read_text())
+    contracts = project["tool"]["importlinter"]["contracts"]
+    separate = {
+        module.removeprefix("restante.storage.")
+        for contract in contracts
+        if contract["name"] == "Stores do not know each other"
+        for module in contract["modules"]
+    }
+    assert stores == set(formats), "server/config/mail_sections.py has the formats"
+    assert stores <= separate, "pyproject.toml has the contract of stores"
+    assert stores <= {*BOXES, "cluster"}, "tests/faults/boxes.py has the stores, but for a cluster"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, assert_never, cast
 
 from restante.auth.interfaces import KnowsQuotas, UnavailableError
 from restante.auth.usernames import with_domain
@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from restante.storage.cluster import ClusterSettings, ClusterStore
     from restante.storage.cluster.shards import ShardedStore
     from restante.storage.interfaces import Knows, Store
-    from restante.storage.maildir import CourierUniqueIds, DovecotUniqueIds
+    from restante.storage.maildir import CourierUniqueIds, DovecotUniqueIds, MaildirStore
+    from restante.storage.mbox import MboxStore
 
 HINTS: Mapping[type[BaseException | None], str] = {
     FileNotFoundError: "; `pop3 user add` creates it",
@@ -70,13 +71,20 @@ def build_layout(config: Config) -> Layout:
 
 def build_store(config: Config, log: FilteringBoundLogger) -> Store:
     """Return the store of all maildrops."""
-    keep_deleted = config.mail.keep_deleted is not None
-    if config.mail.format == "cluster":
-        return build_cluster_store(config, log)
-    folder = config.mail.folder
-    assert folder is not None
-    if not folder.is_dir():
-        raise ConfigError([f"mail.folder: {folder} does not exist, or is not a folder; create it"])
+    match config.mail.format:
+        case "cluster":
+            return build_cluster_store(config, log)
+        case "maildir":
+            return _build_maildir_store(config, log)
+        case "mbox":
+            return _build_mbox_store(config, log)
+        case _:
+            assert_never(config.mail.format)
+
+
+def _build_maildir_store(config: Config, log: FilteringBoundLogger) -> MaildirStore:
+    from restante.storage.maildir import MaildirStore
+    from restante.storage.maildir.usage import UsageCounter
 
     def note_made(user: str, folder: Path) -> None:
         log.info("maildir_made", user=account_of(user), folder=str(folder))
@@ -84,34 +92,44 @@ def build_store(config: Config, log: FilteringBoundLogger) -> Store:
     def note_skipped(user: str, reason: str) -> None:
         log.warning("not_expired", user=user, reason=reason)
 
+    mail = config.mail
+    _check_mail_folder(config)
+    layout = build_layout(config)
+    if mail.unique_ids == X_UIDL:
+        raise ConfigError([f'mail.unique_ids: "{X_UIDL}" requires format = "mbox"'])
+    follow, create = mail.maildirsize == "follow", mail.maildirsize == "create"
+    return MaildirStore(
+        layout,
+        _other_unique_ids(mail.unique_ids),
+        note_made,
+        note_skipped,
+        counter=UsageCounter(follow=follow, create=create),
+        keep_deleted=mail.keep_deleted is not None,
+    )
+
+
+def _build_mbox_store(config: Config, log: FilteringBoundLogger) -> MboxStore:
+    from restante.storage.mbox import MboxStore
+
+    _check_mail_folder(config)
     layout = build_layout(config)
     unique_ids = config.mail.unique_ids
-    if config.mail.format == "maildir":
-        from restante.storage.maildir import MaildirStore
-        from restante.storage.maildir.usage import UsageCounter
-
-        if unique_ids == X_UIDL:
-            raise ConfigError([f'mail.unique_ids: "{X_UIDL}" requires format = "mbox"'])
-        mode = config.mail.maildirsize
-        return MaildirStore(
-            layout,
-            _other_unique_ids(unique_ids),
-            note_made,
-            note_skipped,
-            counter=UsageCounter(follow=mode == "follow", create=mode == "create"),
-            keep_deleted=keep_deleted,
-        )
     if unique_ids not in {RESTANTE_UIDS, X_UIDL}:
         hint = f'omit it for an mbox, or set "{X_UIDL}"'
         raise ConfigError([f"mail.unique_ids: requires Maildirs; {hint}"])
-    from restante.storage.mbox import MboxStore
-
     return MboxStore(
         layout,
         lambda path, problem: log.warning("mbox", path=path, problem=problem),
         x_uidl=unique_ids == X_UIDL,
-        keep_deleted=keep_deleted,
+        keep_deleted=config.mail.keep_deleted is not None,
     )
+
+
+def _check_mail_folder(config: Config) -> None:
+    folder = config.mail.folder
+    assert folder is not None
+    if not folder.is_dir():
+        raise ConfigError([f"mail.folder: {folder} does not exist, or is not a folder; create it"])
 
 
 def build_cluster_store(config: Config, log: FilteringBoundLogger) -> ClusterStore | ShardedStore:
