@@ -151,4 +151,8 @@ def serving(
         writer.close()
 
     with in_thread(run, loop_factory) as live:
-        yield live
+        try:
+            yield live
+        except Exception as error:
+            error.add_note(f"The server's log:\n{live.log.getvalue()}")
+            raise

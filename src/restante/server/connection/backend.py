@@ -157,8 +157,9 @@ class SessionBackend:
         if isinstance(need, CorrectSize):
             self._corrections[need.index] = need.octets
             return None
-        assert isinstance(need, NewTimestamp), need
-        return new_timestamp()
+        if isinstance(need, NewTimestamp):
+            return new_timestamp()
+        raise NotImplementedError(f"SessionBackend does not fulfil {need}")
 
     async def _fulfil_or_refuse(self, need: Need[Any], work: Awaitable[T]) -> T:
         try:
