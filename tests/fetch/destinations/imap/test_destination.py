@@ -27,7 +27,7 @@ from restante.fetch.interfaces import (
     MessageRefusedError,
     Settled,
 )
-from restante.fetch.spool import Spool
+from restante.fetch.spool import Spool, SpooledDraft
 from support.dovecot import imap_server
 from support.other_user import public_folder
 
@@ -179,11 +179,15 @@ def test_tls_at_a_port_without_it(place: ImapPlace) -> None:
     destination.close()
 
 
+def end_session(destination: Any) -> None:
+    """End the connection, as a server does with one that is idle."""
+    destination._session._client.connection.sock.shutdown(socket.SHUT_RDWR)  # noqa: SLF001
+
+
 def test_ended_session(place: ImapPlace, port: int) -> None:
     """A session that the server ended while nothing was sent is begun anew."""
     destination = opened(place)
-    session = destination._session  # type: ignore[attr-defined]  # noqa: SLF001
-    session._shut_down()  # noqa: SLF001
+    end_session(destination)
     deliver(destination, LETTER)
     destination.close()
     assert place.messages() == [LETTER]
@@ -275,6 +279,28 @@ def test_odd_servers(append: Callable[[Any, bytes], None], kind: str, tmp_path: 
     assert outcome == kind
 
 
+def test_half_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a message cannot be sent to its end, nothing follows that a server could add to it."""
+    taken = []
+
+    def append(handler: ImapHandler, _: bytes) -> None:
+        handler.say(b"+ go on")
+        taken.append(handler.rfile.read())
+
+    def chunks(_: SpooledDraft) -> Iterator[bytes]:
+        yield LETTER[:10]
+        raise OSError("the disk cannot be read")
+
+    with odd_server(append) as port:
+        destination = opened(ImapPlace(port, tmp_path, "ann"))
+        [draft], _ = prepare(destination, LETTER)
+        monkeypatch.setattr(SpooledDraft, "chunks", chunks)
+        with pytest.raises(DestinationUnavailableError, match="the disk cannot be read"):
+            destination.deliver(draft)
+        destination.close()
+    assert taken == [LETTER[:10]]
+
+
 def require_unavailable(destination: ImapDestination) -> None:
     """Open a destination, which must fail as one whose server is in trouble."""
     try:
@@ -306,22 +332,6 @@ def test_unreadable_status(status: bytes, tmp_path: Path) -> None:
         return b"OK done"
 
     with serving(ImapHandler, answer=answer) as (port, _):
-        require_unavailable(ImapPlace(port, tmp_path, "ann").destination())
-
-
-def test_endless_answer_to_starttls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answers before TLS have the time of a command in all, however many lines come."""
-    monkeypatch.setattr("restante.fetch.destinations.imap.session.COMMAND_SECONDS", 0.1)
-
-    def answer(self: ImapHandler, tag: bytes, word: bytes, command: bytes) -> bytes | None:
-        if word != b"STARTTLS":
-            return ImapHandler.answer(self, tag, word, command)
-        with contextlib.suppress(OSError):
-            while True:
-                self.wfile.write(b"* OK wait\r\n")
-        return None
-
-    with serving(ImapHandler, answer=answer, capabilities=b" STARTTLS") as (port, _):
         require_unavailable(ImapPlace(port, tmp_path, "ann").destination())
 
 
@@ -375,7 +385,7 @@ def test_numbers_that_are_old(
     destination = place.destination()
     destination.open()
     deliver(destination, LETTER)
-    destination._session._shut_down()  # type: ignore[union-attr]  # noqa: SLF001
+    end_session(destination)
     deliver(destination, OTHER)
     destination.close()
     assert list(handler.folders[b"INBOX"].values()) == [LETTER, OTHER]

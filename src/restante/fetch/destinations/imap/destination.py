@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from restante.fetch.destinations.imap.address import ImapAddress
+    from restante.fetch.destinations.imap.connection import ImapBounds
     from restante.fetch.destinations.imap.session import FolderNumbers, ImapSession
     from restante.fetch.interfaces import Content, Draft, SourceMessage
     from restante.fetch.spool import Spool, SpooledDraft
@@ -31,7 +32,11 @@ FRESH = 10.0  # seconds for which APPENDUID counts
 
 
 class ImapDestination:
-    """Appends messages to a folder, unread, with the date at which they were received."""
+    """Appends messages to a folder, unread, with the date at which they were received.
+
+    Attributes:
+        bounds: what a server gets, None for the usual seconds and octets.
+    """
 
     batch = 1  # of several messages with the same octets, each one is looked for by itself
 
@@ -48,6 +53,7 @@ class ImapDestination:
         self._address = address
         self._spool = spool
         self._password, self._token = password, token
+        self.bounds: ImapBounds | None = None
         self._session: ImapSession | None = None
         self._known: tuple[FolderNumbers, float] | None = None  # by APPENDUID, and since when
 
@@ -76,10 +82,12 @@ class ImapDestination:
     def deliver(self, draft: Draft) -> None:
         """Append a message."""
         spooled = cast("SpooledDraft", draft)
+        session = self._open_session()
         try:
-            self._note(self._open_session().append(spooled, _received_at(spooled.content)))
+            self._note(session.append(spooled, _received_at(spooled.content)))
         except BaseException:
-            self._disconnect()  # the rest of the literal may still be due
+            self._session = self._known = None
+            session.abandon()
             raise
         spooled.discard()
 
@@ -127,7 +135,8 @@ class ImapDestination:
         from restante.fetch.destinations.imap.session import ImapSession
 
         if self._session is None:
-            self._session = ImapSession(self._address, self._password, self._token)
+            secrets = (self._password, self._token)
+            self._session = ImapSession(self._address, *secrets, self.bounds)
         return self._session
 
     def _disconnect(self) -> None:
@@ -151,11 +160,11 @@ def _message_id(content: Content | None) -> str:
 def _is_among(session: ImapSession, sizes: dict[int, int], octets: int, digest: str) -> bool:
     """Return whether one of some messages is the one with a digest."""
     slack = SIZE_SLACK + octets // 10
-    for uid, size in sizes.items():
-        if abs(size - octets) <= slack:
-            found = NormalDigest()
-            for piece in session.pieces(uid, size):
-                found.feed(piece)
-            if found.hexdigest() == digest:
-                return True
+    alike = {uid: size for uid, size in sizes.items() if abs(size - octets) <= slack}
+    for pieces in session.contents(alike):
+        found = NormalDigest()
+        for piece in pieces:
+            found.feed(piece)
+        if found.hexdigest() == digest:
+            return True
     return False

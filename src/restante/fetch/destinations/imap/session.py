@@ -8,14 +8,12 @@ from __future__ import annotations
 import contextlib
 import imaplib
 import re
-import socket
-import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from imapclient import IMAPClient, SocketTimeout, imap_utf7
+from imapclient import imap_utf7
 from imapclient.exceptions import IMAPClientError, LoginError
 
-from restante.client.tls import verifying_context
+from restante.fetch.destinations.imap.connection import BoundedImapClient, ImapBounds
 from restante.fetch.interfaces import (
     DeliveryInDoubtError,
     DestinationUnavailableError,
@@ -25,19 +23,13 @@ from restante.net.addresses import is_loopback
 from restante.protocol.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from restante.fetch.destinations.imap.address import ImapAddress
     from restante.fetch.spool import SpooledDraft
 
-CONNECT_SECONDS = 20.0
-READ_SECONDS = 60.0  # for the next octets of an answer
-COMMAND_SECONDS = 120.0  # for all of an answer
-LOGOUT_SECONDS = 5.0
-SLOWEST = 10_000  # octets a second that a message must go out with, beside COMMAND_SECONDS
 PIECE = 256 * 1024  # octets that are read of a message at once
-MOST_UNTAGGED = 1000  # lines before the answer to a command
 
 _TEMPORARY = re.compile(
     r"\[(?:OVERQUOTA|UNAVAILABLE|INUSE|SERVERBUG|NOPERM|EXPUNGEISSUED|CONTACTADMIN)\]",
@@ -68,37 +60,28 @@ class ImapSession:
         address: ImapAddress,
         password: Callable[[], str] | None,
         token: Callable[[], str] | None,
+        bounds: ImapBounds | None = None,
     ) -> None:
         """Connect and log in, by a token where there is one."""
         self._address = address
+        self._bounds = bounds or ImapBounds()
         self._tags = 0
-        with self._errors("cannot be used"):
-            self._client = self._connect()
+        with self._errors():
+            self._client = BoundedImapClient(address, self._bounds)
         try:
-            with self._errors("cannot be used"), self._deadline(COMMAND_SECONDS):
+            with self._errors():
                 self._start_tls()
-            with self._errors("rejected the login"), self._deadline(COMMAND_SECONDS):
                 self._log_in(password, token)
         except BaseException:
             self.close()
             raise
-
-    def _connect(self) -> IMAPClient:
-        address = self._address
-        return IMAPClient(
-            address.host,
-            address.port,
-            ssl=address.tls,
-            ssl_context=verifying_context(address.cafile),
-            timeout=SocketTimeout(CONNECT_SECONDS, READ_SECONDS),
-        )
 
     def _start_tls(self) -> None:
         address = self._address
         if address.tls:
             return
         if self._client.has_capability("STARTTLS"):
-            self._client.starttls(verifying_context(address.cafile))
+            self._client.starttls()
         elif not is_loopback(address.host):
             raise DestinationUnavailableError(
                 f"{address}: the server does not offer STARTTLS, so no password was sent;"
@@ -124,7 +107,7 @@ class ImapSession:
 
     def folder_numbers(self) -> FolderNumbers:
         """Return the numbers of the folder, which is made if it is missing and may be made."""
-        with self._errors("cannot be used"), self._deadline(COMMAND_SECONDS):
+        with self._command(self._bounds.answer):
             try:
                 found = self._client.folder_status(self._address.folder, ("UIDVALIDITY", "UIDNEXT"))
             except IMAPClientError:
@@ -136,7 +119,7 @@ class ImapSession:
 
     def new_messages(self, uid_next: int) -> dict[int, int]:
         """Return the sizes of the messages since a UID, by their UIDs."""
-        with self._errors("cannot be used"), self._deadline(COMMAND_SECONDS):
+        with self._command(self._bounds.list):
             self._client.select_folder(self._address.folder, readonly=True)
             uids = self._client.search(["UID", f"{uid_next}:*"])  # with the last one, always
             return self._sizes([uid for uid in uids if uid >= uid_next])
@@ -146,13 +129,12 @@ class ImapSession:
 
         Nothing, if the server is another. Google's page "IMAP extensions" has X-GM-RAW.
         """
-        if not self._client.has_capability("X-GM-EXT-1"):
-            return
-        with self._errors("cannot be used"), self._deadline(COMMAND_SECONDS):
-            folders = self._client.list_folders()
+        with self._command(self._bounds.list):
+            at_gmail = self._client.has_capability("X-GM-EXT-1")
+            folders = self._client.list_folders() if at_gmail else ()
         for flags, _, name in folders:
             if any(flag in flags for flag in _GMAIL_FOLDERS):
-                with self._errors("cannot be used"), self._deadline(COMMAND_SECONDS):
+                with self._command(self._bounds.list):
                     self._client.select_folder(name, readonly=True)
                     found = self._client.gmail_search(f"rfc822msgid:{message_id}", charset=None)
                     sizes = self._sizes(found)
@@ -162,10 +144,17 @@ class ImapSession:
         found = self._client.fetch(uids, ("RFC822.SIZE",)) if uids else {}
         return {uid: int(row[b"RFC822.SIZE"]) for uid, row in found.items()}
 
-    def pieces(self, uid: int, size: int) -> Iterator[bytes]:
-        """Yield the octets of a message of the folder that was searched last."""
+    def contents(self, sizes: Mapping[int, int]) -> Iterator[Iterator[bytes]]:
+        """Yield the octets of some messages of the folder that was searched last, in pieces."""
+        octets = sum(sizes.values())
+        seconds = self._bounds.command + octets / self._bounds.slowest
+        self._client.connection.allow(seconds, 2 * octets + self._bounds.answer)
+        for uid, size in sizes.items():
+            yield self._pieces(uid, size)
+
+    def _pieces(self, uid: int, size: int) -> Iterator[bytes]:
         for start in range(0, max(size, 1), PIECE):
-            with self._errors("cannot be used"), self._deadline(COMMAND_SECONDS):
+            with self._errors():
                 found = self._client.fetch([uid], (f"BODY.PEEK[]<{start}.{PIECE}>",))
             octets = next(
                 (value for key, value in found.get(uid, {}).items() if key.startswith(b"BODY[]")),
@@ -180,32 +169,39 @@ class ImapSession:
 
         None, if the server does not say the message's UID by APPENDUID: RFC 4315.
         """
-        plus = self._has_long_literals(draft.octets)
         self._tags += 1
         tag = f"RESTANTE{self._tags}"
-        folder = imap_utf7.encode(self._address.folder)
-        quoted = b'"' + folder.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
-        when = f" {imaplib.Time2Internaldate(date)}" if date is not None else ""
-        head = b"%s APPEND %s%s {%d%s}\r\n" % (
-            tag.encode(), quoted, when.encode(), draft.octets, b"+" if plus else b"",
-        )  # fmt: skip
-        with self._deadline(COMMAND_SECONDS + draft.octets / SLOWEST):
-            with self._errors("cannot be used"):
-                self._imap.send(head)
-                if not plus and (line := self._answer(tag)) is not None:
-                    raise _refusal(self._address, line)
-                for piece in draft.chunks():
-                    self._imap.send(piece)
-            try:
-                self._imap.send(b"\r\n")
-                line = self._answer(tag) or ""
-            except _ERRORS as error:
-                text = f"{self._address}: the connection ended before the answer ({error})"
-                raise DeliveryInDoubtError(printable(text)) from None
+        connection = self._client.connection
+        seconds = self._bounds.command + draft.octets / self._bounds.slowest
+        connection.allow(seconds, self._bounds.answer)
+        with self._errors():
+            plus = self._has_long_literals(draft.octets)
+            connection.send(self._append_command(tag, draft.octets, date, plus=plus))
+            if not plus and (line := self._answer(tag)) is not None:
+                raise _refusal(self._address, line)
+            for piece in draft.chunks():
+                connection.send(piece)
+        try:
+            connection.send(b"\r\n")
+            while (line := self._answer(tag)) is None:
+                pass  # nothing more is due that the server could wait for
+        except _ERRORS as error:
+            text = f"{self._address}: the connection ended before the answer: {_reason(error)}"
+            raise DeliveryInDoubtError(printable(text)[:500]) from None
         if not line.upper().startswith("OK"):
             raise _refusal(self._address, line)
         said = _APPENDED.match(line)
         return FolderNumbers(int(said[1]), int(said[2]) + 1) if said else None
+
+    def _append_command(self, tag: str, octets: int, date: datetime | None, *, plus: bool) -> bytes:
+        """Return the command up to its literal."""
+        folder = imap_utf7.encode(self._address.folder)
+        quoted = b'"' + folder.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+        when = f" {imaplib.Time2Internaldate(date)}" if date is not None else ""
+        literal = f"{{{octets}{'+' if plus else ''}}}"
+        return b"%s APPEND %s%s %s\r\n" % (
+            tag.encode(), quoted, when.encode(), literal.encode(),
+        )  # fmt: skip
 
     def _has_long_literals(self, octets: int) -> bool:
         """Return whether a literal of this size need not wait. RFC 7888."""
@@ -214,10 +210,7 @@ class ImapSession:
 
     def _answer(self, tag: str) -> str | None:
         """Return the answer to a command, None where the server waits for its literal."""
-        for _ in range(MOST_UNTAGGED):
-            line: bytes = self._imap.readline()
-            if not line:
-                raise ConnectionResetError("the server closed the connection")
+        while line := self._client.connection.readline():
             text = line.decode("utf-8", "replace").strip()
             if text.startswith("+"):
                 return None
@@ -226,47 +219,48 @@ class ImapSession:
                 return rest
             if text.upper().startswith("* BYE"):
                 raise ConnectionResetError(text)
-        raise ConnectionResetError("the server sends no answer, but other lines")
-
-    @property
-    def _imap(self) -> Any:
-        return self._client._imap  # noqa: SLF001  # imapclient has no APPEND in pieces
+        raise ConnectionResetError("the server closed the connection")
 
     @contextlib.contextmanager
-    def _errors(self, what: str) -> Iterator[None]:
+    def _command(self, octets: int) -> Iterator[None]:
+        """Bound the time and the octets of a command, and turn its errors."""
+        self._client.connection.allow(self._bounds.command, octets)
+        with self._errors():
+            yield
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
         """Turn errors of the connection and of commands into DestinationUnavailableError."""
         try:
             yield
         except _ERRORS as error:
-            what = "rejected the login" if isinstance(error, LoginError) else what
-            reason = getattr(error, "strerror", None) or str(error)
-            text = printable(f"{self._address}: {what}: {reason}")[:500]
+            what = "rejected the login" if isinstance(error, LoginError) else "cannot be used"
+            text = printable(f"{self._address}: {what}: {_reason(error)}")[:500]
             raise DestinationUnavailableError(f"{text}{_hint(error)}") from None
         except _UNREADABLE as error:
             text = f"{self._address}: the server's answer cannot be read ({type(error).__name__})"
             raise DestinationUnavailableError(text) from None
 
-    @contextlib.contextmanager
-    def _deadline(self, seconds: float) -> Iterator[None]:
-        """End the connection where all of the block takes longer: each read may be in time."""
-        timer = threading.Timer(seconds, self._shut_down)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-    def _shut_down(self) -> None:
-        with contextlib.suppress(OSError):
-            self._client.socket().shutdown(socket.SHUT_RDWR)
-
     def close(self) -> None:
         """Log out, and close the connection. It raises nothing."""
-        with contextlib.suppress(*_ERRORS, *_UNREADABLE), self._deadline(LOGOUT_SECONDS):
+        self._client.connection.allow(self._bounds.logout, self._bounds.answer)
+        with contextlib.suppress(*_ERRORS, *_UNREADABLE):
             self._client.logout()
-        with contextlib.suppress(*_ERRORS):
-            self._client.shutdown()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close the connection without a word, which could end up in a message. It raises nothing.
+
+        A part of a literal may be sent, and LOGOUT would be taken for its end.
+        """
+        self._client.connection.shutdown()
+
+
+def _reason(error: Exception) -> str:
+    """Return why a command failed, in a few words."""
+    if isinstance(error, TimeoutError):
+        return "the server did not answer in time"
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _hint(error: Exception) -> str:
