@@ -262,8 +262,9 @@ CLIENTS = (
 
 
 def main() -> None:
-    """Run all, and write the page."""
+    """Run all, and write the page, unless one of the installed programs cannot fetch at all."""
     cards: list[tuple[Client, str, Card]] = []
+    problems: list[str] = []
     for client in CLIENTS:
         if not all(map(shutil.which, client.needs)):
             print(f"{client.name}: not installed", flush=True)
@@ -275,9 +276,12 @@ def main() -> None:
             card = asyncio.run(ScoreRun(client.command, LIMITS, JOBS).run(FAULTS.values()))
         except ValueError as error:
             print(f"  {error}", flush=True)
+            problems.append(f"{client.name}: {error}")
             continue
         print(f"  {card.clean} of {len(card.outcomes)} clean", flush=True)
         cards.append((client, line, card))
+    if problems:
+        sys.exit("\n".join(("The page was not written.", *problems)))
     PAGE.write_text(page(cards))
 
 
