@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from restante.web import listener, page_routes
@@ -31,6 +33,47 @@ def test_what_a_message_says_is_text(view: str) -> None:
     assert "<img src=x" not in text
     assert "<b>@" not in text
     assert "&lt;script&gt;alert(1)" in text
+
+
+MISLEADING = """\
+From: "Bank\u202egro.knab" <a@b>
+To: =?utf-8?Q?=E2=80=AEAnn?= <ann@example.com>
+Subject: =?utf-8?Q?=E2=80=AEfdp.exe=1B[2J?=
+X-Note: =?utf-8?Q?=E2=81=A6?=
+Content-Type: multipart/mixed; boundary=b
+
+--b
+Content-Type: text/plain; charset=utf-8
+
+Tab\there \u202eand http://bank.example/\u202egpj
+--b
+Content-Type: text/plain
+Content-Disposition: attachment; filename*=utf-8''%E2%80%AEfdp.exe
+
+--b--
+"""
+
+
+@pytest.mark.parametrize("view", ["text", "headers", "source", "parts", "links"])
+def test_directions_are_visible(view: str) -> None:
+    """What a message says cannot turn the text of the page around, or hide in it."""
+    server = quiet_server()
+    add(server, MISLEADING.encode(), "\u202eann@example.com")
+    text = page_client(server).get(f"/?message=1&view={view}&show=message").text
+    shown = re.sub(r'(href|data-copy|data-mailbox|value)="[^"]*"', "", text)
+    assert [c for c in shown if not c.isprintable() and c not in "\n\t"] == []
+    assert r"\u202efdp.exe\x1b[2J" in shown
+    assert r"Bank\u202egro.knab" in shown
+    assert r"\u202eann@example.com" in shown
+
+
+def test_a_link_is_copied_as_it_is() -> None:
+    """A link with a direction shows it, and leads where the message says."""
+    server = quiet_server()
+    add(server, MISLEADING.encode())
+    text = page_client(server).get("/?message=1&view=links&show=message").text
+    assert 'data-copy="http://bank.example/\u202egpj"' in text
+    assert r">http://bank.example/\u202egpj</a>" in text
 
 
 def test_a_marked_message_shows_it() -> None:

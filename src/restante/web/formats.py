@@ -1,8 +1,24 @@
-"""Sizes and times as the page shows them."""
+"""Sizes, times and the texts of other people as the page shows them."""
 
 from __future__ import annotations
 
 import datetime as dt
+import re
+
+from restante.protocol.text import printable
+
+
+class Verbatim(str):
+    """A text for an attribute that a script or a browser reads, and no person."""
+
+    __slots__ = ()
+
+
+def visible(value: object) -> object:
+    r"""Return a value for the page: what turns text around or hides in it is shown as \u202e."""
+    if type(value) is not str:  # such as Verbatim
+        return value
+    return re.sub(r"[^\n\t]+", lambda found: printable(found[0]), value)
 
 
 def octets(size: int) -> str:

@@ -41,18 +41,23 @@ TABS = {
 
 @functools.cache
 def environment() -> jinja2.Environment:
-    """Return the templates; all text in them is escaped."""
+    """Return the templates; all text in them is escaped, and made visible."""
     import jinja2
 
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("restante.web"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=formats.visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     made.filters.update(
-        octets=formats.octets, clock=formats.clock, day=formats.day, exact=formats.exact
+        octets=formats.octets,
+        clock=formats.clock,
+        day=formats.day,
+        exact=formats.exact,
+        verbatim=formats.Verbatim,
     )
     return made
 
