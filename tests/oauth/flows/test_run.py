@@ -310,6 +310,14 @@ def test_device(issuer: Issuer) -> None:
     assert clock.pauses == [5, 5, 10, 10, 15]
 
 
+def test_slow_down_without_an_end(issuer: Issuer) -> None:
+    """An issuer that always asks for slower polls gets one a minute. rfc8628-s3/polling"""
+    issuer.scripted.extend([Refused("slow_down")] * 13)
+    clock = Clock()
+    by_device(issuer, clock)
+    assert clock.pauses == [*range(5, 61, 5), 60, 60]
+
+
 def test_device_in_trouble(issuer: Issuer) -> None:
     """Trouble of the issuer makes the polls slower, and does not end them."""
     issuer.scripted.extend([Refused("server_error", 503)] * 5)

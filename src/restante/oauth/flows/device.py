@@ -76,7 +76,7 @@ def _next_interval(error: OAuthError, interval: float) -> float:
     if error.error == "authorization_pending":
         return interval
     if error.error == "slow_down":
-        return interval + SLOWER
+        return min(interval + SLOWER, LONGEST_INTERVAL)
     if error.temporary:
         return min(interval * 2, LONGEST_INTERVAL)
     raise error
