@@ -1,8 +1,12 @@
-"""The HTTP client by way of a proxy; what else it does is tested by its users."""
+"""The HTTP client by way of a proxy, and at servers that send without an end.
+
+What else it does is tested by its users.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import ssl
 import threading
@@ -15,6 +19,7 @@ import pytest
 import trustme
 
 from restante.net.http import HttpClient, HttpError
+from support.live import PATIENCE
 
 
 class Quiet(BaseHTTPRequestHandler):
@@ -123,3 +128,71 @@ def test_what_is_no_proxy(proxy: str) -> None:
     """A proxy is an http URL, and its password is in no error."""
     with pytest.raises(HttpError):
         client(ssl.create_default_context(), proxy).get("https://id.example.com/page")
+
+
+PLACES = {  # in an answer: what comes before it, and what then comes without an end
+    "status": (b"", b"HTTP/1.1 "),
+    "header": (b"HTTP/1.1 200 OK\r\n", b"X-Field: value\r\n"),
+    "field": (b"HTTP/1.1 200 OK\r\nX-Field: ", b"value"),
+    "interim": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "body": (b"HTTP/1.1 200 OK\r\n\r\n", b"octets"),
+    "chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
+    "trailer": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n"),
+}
+
+
+@contextlib.contextmanager
+def pouring(first: bytes, pieces: Iterator[bytes], pause: float) -> Iterator[int]:
+    """Answer one request while the block runs, and return the port."""
+    over = threading.Event()
+
+    def serve() -> None:
+        with contextlib.suppress(OSError), listening.accept()[0] as connected:
+            connected.recv(65536)
+            connected.sendall(first)
+            for piece in pieces:
+                connected.sendall(piece)
+                if over.wait(pause):
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            over.set()
+            thread.join()
+
+
+def ask(port: int, seconds: float) -> None:
+    """Send a form, as to an issuer of tokens."""
+    asking = HttpClient(
+        context=ssl.create_default_context(),
+        ends=time.monotonic() + seconds,
+        largest=1000,
+        connect=lambda host, port, _: socket.create_connection((host, port)),
+        may_lead_to=lambda _: False,
+    )
+    asking.post(f"http://127.0.0.1:{port}/token", b"a=b", [])
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_an_octet_now_and_then(place: str) -> None:
+    """The time is one for all of an answer, however its octets come."""
+    first, more = PLACES[place]
+    octets = (bytes([octet]) for octet in itertools.cycle(more))
+    with pouring(first, octets, 0.01) as port, pytest.raises(HttpError, match="in time"):
+        ask(port, 0.3)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_octets_without_an_end(place: str) -> None:
+    """The octets are bounded in every part of an answer, and of all its parts together."""
+    first, more = PLACES[place]
+    pieces = itertools.repeat(more * 1000)
+    with (
+        pouring(first, pieces, 0) as port,
+        pytest.raises(HttpError, match=r"broke off|has over|does not stop"),
+    ):
+        ask(port, PATIENCE)

@@ -1,4 +1,4 @@
-"""The one HTTP client: small answers, one deadline for all of it, one policy for redirects.
+"""The one HTTP client: one deadline and one number of octets for all, one policy for redirects.
 
 `get` follows redirects, to https only and to hosts that the caller allows. `post` and `send`, which
 carry secrets, follow none. Without TLS only this machine is asked. Nothing is unpacked. A proxy is
@@ -28,6 +28,7 @@ T = TypeVar("T")
 REDIRECTS = 4  # that are followed
 _MOVED = (301, 302, 303, 307, 308)
 _PIECE = 16 * 1024  # octets
+_MOST_BESIDE = 512 * 1024  # octets beside those of answers, such as headers, of all requests
 
 
 class HttpError(Exception):
@@ -54,7 +55,8 @@ class HttpClient:
     Attributes:
         context: TLS settings.
         ends: when the time for all of it is over, by time.monotonic().
-        largest: the most octets of an answer.
+        largest: the most octets of an answer. With headers and all, the servers may send twice as
+            many, and 512 KiB.
         connect: returns a connection to a host and a port before a time. It raises OSError.
         may_lead_to: says whether a redirect may lead from the first host to another one.
         proxy: the URL of an HTTP proxy, which sees the host but nothing of the TLS, or "".
@@ -105,7 +107,7 @@ class HttpClient:
         return self._with_pool(ask)
 
     def _with_pool(self, ask: Callable[[httpcore.ConnectionPool], T]) -> T:
-        backend = _Backend(self.connect, self.ends)
+        backend = _Backend(self.connect, self.ends, 2 * self.largest + _MOST_BESIDE)
         try:
             with self._pool(backend) as pool:
                 return ask(pool)
@@ -201,10 +203,23 @@ def _reason(error: Exception) -> str:
 
 
 class _Backend(httpcore.NetworkBackend):
-    """Connections of which every step ends when the whole time is over."""
+    """Connections of which every step ends when the time or the octets of all are used up.
 
-    def __init__(self, connect: Callable[[str, int, float], socket.socket], ends: float) -> None:
-        self._connect, self._ends = connect, ends
+    Attributes:
+        ends: when the time is over.
+    """
+
+    def __init__(
+        self, connect: Callable[[str, int, float], socket.socket], ends: float, octets: int
+    ) -> None:
+        self.ends = ends
+        self._connect, self._octets_left = connect, octets
+
+    def count(self, octets: int) -> None:
+        """Note received octets. Raises AnswerTooLargeError: there were too many."""
+        self._octets_left -= octets
+        if self._octets_left < 0:
+            raise AnswerTooLargeError("it does not stop sending")
 
     def connect_tcp(
         self,
@@ -216,7 +231,7 @@ class _Backend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Connect."""
         try:
-            return _Stream(self._connect(host.strip("[]"), port, self._ends), self._ends)
+            return _Stream(self._connect(host.strip("[]"), port, self.ends), self)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(str(error)) from None
         except (OSError, UnicodeError) as error:
@@ -224,27 +239,29 @@ class _Backend(httpcore.NetworkBackend):
 
 
 class _Stream(httpcore.NetworkStream):
-    """A socket with one end for all that is done on it."""
+    """A socket whose octets and time are those of its backend."""
 
-    def __init__(self, sock: socket.socket, ends: float) -> None:
-        self._sock, self._ends = sock, ends
+    def __init__(self, sock: socket.socket, backend: _Backend) -> None:
+        self._sock, self._backend = sock, backend
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002  # see above
         """Return what comes next."""
         try:
-            self._sock.settimeout(seconds_until(self._ends))
-            return self._sock.recv(min(max_bytes, _PIECE))
+            self._sock.settimeout(seconds_until(self._backend.ends))
+            octets = self._sock.recv(min(max_bytes, _PIECE))
         except TimeoutError as error:
             raise httpcore.ReadTimeout(str(error)) from None
         except OSError as error:
             raise httpcore.ReadError(str(error)) from None
+        self._backend.count(len(octets))
+        return octets
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002  # see above
         """Send, in pieces: a time-out of a socket holds for each of TLS's records again."""
         left = memoryview(buffer)
         try:
             while left:
-                self._sock.settimeout(seconds_until(self._ends))
+                self._sock.settimeout(seconds_until(self._backend.ends))
                 left = left[self._sock.send(left[:_PIECE]) :]
         except TimeoutError as error:
             raise httpcore.WriteTimeout(str(error)) from None
@@ -263,7 +280,7 @@ class _Stream(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         """Begin TLS; the socket's time is that of the whole handshake."""
         try:
-            self._sock.settimeout(seconds_until(self._ends))
+            self._sock.settimeout(seconds_until(self._backend.ends))
             tls = ssl_context.wrap_socket(self._sock, server_hostname=server_hostname)
         except TimeoutError as error:
             self.close()
@@ -271,4 +288,4 @@ class _Stream(httpcore.NetworkStream):
         except OSError as error:
             self.close()
             raise httpcore.ConnectError(_reason(error)) from None
-        return _Stream(tls, self._ends)
+        return _Stream(tls, self._backend)

@@ -18,6 +18,12 @@ CLOSE = b""
 HANG = b"hang"
 """As a reply: the server says nothing until the test is over."""
 
+DRIP = b"drip"
+"""As a reply: the server sends an octet of a line each 10 ms, until the test is over."""
+
+FLOOD = b"flood"
+"""As a reply: the server sends lines until the client hangs up."""
+
 Answer = bytes | Callable[[bytes], bytes]
 
 
@@ -53,7 +59,6 @@ class SmtpDouble:
     tls: ssl.SSLContext | None = None
     at_once: bool = False  # TLS before the greeting
     auth: Callable[[list[bytes]], bytes] = lambda _: b"535 5.7.8 no"  # by the lines so far
-    drip: float = 0  # seconds between octets of the greeting
     over: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -122,9 +127,6 @@ class _Session:
     def run(self) -> None:
         if self._double.at_once:
             self._start_tls()
-        for octet in b"220-" + b"a" * 1000 if self._double.drip else b"":
-            self._socket.sendall(bytes([octet]))
-            self._double.over.wait(self._double.drip)
         self._say(b"GREETING", b"", b"220 double")
         while line := self._file.readline():
             self._double.lines.append(line.rstrip(b"\r\n"))
@@ -149,10 +151,17 @@ class _Session:
         said = answer(line) if callable(answer) else answer
         if said == HANG:
             self._double.over.wait(PATIENCE)
-        if said in (HANG, CLOSE):
+        if said in (DRIP, FLOOD):
+            self._pour(said)
+        if said in (HANG, DRIP, FLOOD, CLOSE):
             raise _EndError
         self._socket.sendall(said + b"\r\n")
         return said[:1] == usual[:1]
+
+    def _pour(self, how: bytes) -> None:
+        piece, pause = (b"2", 0.01) if how == DRIP else (b"250-more\r\n" * 1000, 0)
+        while not self._double.over.wait(pause):
+            self._socket.sendall(piece)
 
     def _other(self, verb: bytes, line: bytes) -> None:
         self._say(verb, line, b"250 ok")
@@ -178,7 +187,7 @@ class _Session:
         while (reply := self._double.auth(lines)).startswith(b"334"):
             self._socket.sendall(reply + b"\r\n")
             lines.append(self._file.readline().rstrip(b"\r\n"))
-        self._socket.sendall(reply + b"\r\n")
+        self._say(b"AUTH", line, reply)
 
     def _mail_from(self, verb: bytes, line: bytes) -> None:
         if self._say(verb, line, b"250 ok"):

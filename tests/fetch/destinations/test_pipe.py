@@ -167,10 +167,13 @@ def _is_alive(group: int) -> bool:
     return False
 
 
-def test_closed_output_and_hanging(place: PipePlace) -> None:
-    """A command that closes its output and goes on has the same time."""
+@pytest.mark.parametrize(
+    "script", ["exec >&- 2>&-; sleep 60", "yes", "while :; do echo a; sleep 0.02; done"]
+)
+def test_a_command_without_an_end(place: PipePlace, script: str) -> None:
+    """A command that writes nothing, without an end, or now and then, has the same time."""
     with pytest.raises(DeliveryInDoubtError, match="did not end in time"):
-        _deliver(place.destination("exec >&- 2>&-; sleep 60", seconds=0.3))
+        _deliver(place.destination(script, seconds=0.3))
 
 
 @pytest.mark.parametrize("command", ["/nonexistent/program", "no-such-program-here", "/tmp"])

@@ -13,6 +13,7 @@ import pytest
 
 from fetch.destinations.contract import *  # noqa: F403
 from fetch.destinations.contract import LETTER, OTHER, deliver, opened, prepare, settle, source
+from restante.fetch.destinations.gmail import api
 from restante.fetch.destinations.gmail.address import parse_gmail_url
 from restante.fetch.destinations.gmail.api import PAUSES, SCOPE, GmailApi, RawField
 from restante.fetch.destinations.gmail.destination import LARGEST, GmailDestination
@@ -267,6 +268,20 @@ def test_busy_without_end(place: GmailPlace) -> None:
         deliver(destination, LETTER)
     destination.close()
     assert place.pauses == list(PAUSES)
+
+
+def test_one_time_for_all_tries(place: GmailPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All tries of a request share one time, however many there may be."""
+    tries = 2000
+    monkeypatch.setattr(api, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(api, "SLOWEST", 1 << 40)
+    monkeypatch.setattr(api, "PAUSES", (0.0,) * tries)
+    place.gmail.failures.extend([(503, "backendError")] * tries)
+    destination = place.destination("?label=old")
+    with pytest.raises(NotDeliveredError, match=r"HTTP 503|in time"):
+        destination.open()
+    destination.close()
+    assert place.gmail.failures
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from fetch.destinations.smtp_double import SmtpDouble, smtp_double
+from fetch.destinations.smtp_double import DRIP, FLOOD, SmtpDouble, smtp_double
 from restante.fetch.destinations.smtp.address import parse_smtp_url
 from restante.fetch.destinations.smtp.login import Login, connect
 from restante.fetch.destinations.smtp.session import SmtpDeadlines, SmtpSession
 from restante.fetch.interfaces import DestinationUnavailableError
 from restante.protocol.secret import Secret
 from support.authority import GOOD, make, root_file
+from support.live import PATIENCE
 
 USER, PASSWORD, TOKEN = "ann", "sécret", "ya29.token"
 PASSWORD_LOGIN = Login(password=Secret(PASSWORD.encode()))
@@ -202,3 +203,17 @@ def test_trace(double: SmtpDouble) -> None:
             _encode(f"\0{USER}\0{PASSWORD}").decode(),
         ):
             assert not any(secret in line for line in lines)
+
+
+@pytest.mark.parametrize("verb", [b"STARTTLS", b"AUTH"])
+@pytest.mark.parametrize("answer", [DRIP, FLOOD])
+def test_answers_without_an_end(
+    double: SmtpDouble, tmp_path: Path, verb: bytes, answer: bytes
+) -> None:
+    """STARTTLS and AUTH share one time, however octets come, and their replies are bounded."""
+    double.answers[verb] = answer
+    seconds = 0.3 if answer == DRIP else PATIENCE
+    settings = f"rcpt=ann@example.com&tls=yes&cafile={tmp_path}/root.pem"
+    address = parse_smtp_url(f"smtp://{USER}@localhost:{double.port}?{settings}")
+    with pytest.raises(DestinationUnavailableError, match=r"in time|is not SMTP"):
+        connect(address, PASSWORD_LOGIN, SmtpDeadlines(open=seconds))

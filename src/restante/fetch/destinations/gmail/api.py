@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 HOST = "gmail.googleapis.com"
 API = f"https://{HOST}"
 SCOPE = "https://mail.google.com/"  # gmail.insert cannot search for a message
-ANSWER_SECONDS = 60.0  # for a request and its answer, beside what the octets need
+ANSWER_SECONDS = 60.0  # for a request, all its tries, beside its pauses and what octets need
 SLOWEST = 10_000  # octets a second
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # seconds before a request is repeated: 63 in all
 LARGEST_ANSWER = 1024 * 1024  # octets
@@ -156,24 +156,26 @@ class GmailApi:
     def _ask(self, request: _Request) -> dict[str, Any]:
         """Return the object of an answer; repeat the request while Gmail is busy, for a minute."""
         self._token = self._token or self._tokens.token()
+        octets = request.octets + request.largest
+        ends = time.monotonic() + ANSWER_SECONDS + sum(PAUSES) + octets / SLOWEST
         pauses, renewed = iter(PAUSES), False
         while True:
-            answer = self._send(request)
+            answer = self._send(request, ends)
             if answer.status == 200:
                 return {} if request.sink else self._object(answer, request)
             if answer.status == 401 and not renewed:
                 renewed = True
                 self._token = self._tokens.renew(self._token) or self._token
-            elif _is_busy(answer) and (seconds := next(pauses, None)) is not None:
-                self._pause(seconds)
-            else:
+                continue
+            seconds = next(pauses, None)
+            if not _is_busy(answer) or seconds is None or time.monotonic() + seconds > ends:
                 raise self._refusal(answer, request)
+            self._pause(seconds)
 
-    def _send(self, request: _Request) -> HttpAnswer:
-        octets = request.octets + request.largest
+    def _send(self, request: _Request, ends: float) -> HttpAnswer:
         client = HttpClient(
             context=verifying_context(),
-            ends=time.monotonic() + ANSWER_SECONDS + octets / SLOWEST,
+            ends=ends,
             largest=request.largest,
             connect=connect,
             may_lead_to=lambda _: False,
