@@ -323,10 +323,11 @@ def test_ctrl_c_ends_a_check_with_130() -> None:
     assert b"Traceback" not in said
 
 
-def discovering(monkeypatch: pytest.MonkeyPatch, *found: Candidate) -> None:
-    finding = DiscoveryNote(
-        "SRV _pop3s._tcp.example.com", found, 0.01, "" if found else "no such name"
-    )
+def discovering(
+    monkeypatch: pytest.MonkeyPatch, *found: Candidate, verdict: str = "no-server"
+) -> None:
+    nothing = () if found else ("no such name", verdict)
+    finding = DiscoveryNote("SRV _pop3s._tcp.example.com", found, 0.01, *nothing)
     winner = found[0] if found else None
     discovery = Discovery("ann@example.com", "example.com", (finding,), winner)
     monkeypatch.setattr(lookup, "discover_server", lambda *_: discovery)
@@ -351,6 +352,14 @@ def test_unknown_address_lists_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     report = examine(CheckRequest("ann@example.com", None, OPTIONS, password=lambda: PASSWORD))
     assert (report.id, report.exit_code) == ("no-server", 3)
     assert report.steps[0].details == [("SRV _pop3s._tcp.example.com", "no such name")]
+
+
+@pytest.mark.parametrize("verdict", ["no-domain", "dns-temp"])
+def test_unknown_domain(monkeypatch: pytest.MonkeyPatch, verdict: str) -> None:
+    """A domain that does not exist, or that cannot be looked up, is a verdict of its own."""
+    discovering(monkeypatch, verdict=verdict)
+    report = examine(CheckRequest("ann@example.com", None, OPTIONS, password=lambda: PASSWORD))
+    assert (report.id, report.exit_code) == (verdict, 3)
 
 
 def test_wrong_host_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,13 +49,9 @@ def connect_public(host: str, port: int, ends: float) -> socket.socket:
     return connecting.connect(public, port, ends)
 
 
-_NOT_ANSWERED = (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_MEMORY, socket.EAI_SYSTEM)
-"""Codes of failed look-ups. Only EAI_NONAME means that the name does not exist."""
-
-
 def _lookup_error(host: str, error: Exception, family: int) -> ServerUnreachableError:
     number = error.errno if isinstance(error, socket.gaierror) else None
-    if number in _NOT_ANSWERED:
+    if connecting.is_unanswered(error):
         return ServerUnreachableError(
             "dns-temp", f"the name {host} could not be looked up", phase=Phase.CONNECT
         )

@@ -29,6 +29,10 @@ _lock = threading.Lock()
 _lookups: dict[_Lookup, DaemonThread[list[str]]] = {}
 
 
+_UNANSWERED = (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_MEMORY, socket.EAI_SYSTEM)
+"""Codes of failed look-ups. Only EAI_NONAME means that the name does not exist."""
+
+
 def resolve(host: str, port: int, seconds: float, family: int = socket.AF_UNSPEC) -> list[str]:
     """Return the addresses of a host, in the order in which to try them.
 
@@ -58,6 +62,11 @@ def _resolve(lookup: _Lookup) -> list[str]:
 def _query(lookup: _Lookup) -> list[str]:
     found = socket.getaddrinfo(*lookup, socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def is_unanswered(error: Exception) -> bool:
+    """Return whether a look-up failed without an answer: then the name may exist."""
+    return isinstance(error, socket.gaierror) and error.errno in _UNANSWERED
 
 
 def connect(addresses: Sequence[str], port: int, ends: float) -> socket.socket:

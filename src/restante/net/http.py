@@ -16,7 +16,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import httpcore
 
 from restante.net.addresses import format_host, is_loopback
-from restante.net.connecting import seconds_until
+from restante.net.connecting import is_unanswered, seconds_until
 from restante.net.host_names import ascii_domain
 
 if TYPE_CHECKING:
@@ -194,6 +194,8 @@ def _reason(error: Exception) -> str:
     match error:
         case ssl.SSLCertVerificationError():
             return "its certificate fails"
+        case socket.gaierror() if is_unanswered(error):
+            return "the name server did not answer"
         case socket.gaierror() | UnicodeError():
             return "no such host"
         case ConnectionRefusedError():

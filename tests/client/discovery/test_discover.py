@@ -18,7 +18,13 @@ import trustme
 from restante.client import blocking, mail_address
 from restante.client.discovery import autoconfig, lookup
 from restante.client.discovery.discover import Discovery, discover, sort_srv_records
-from restante.client.discovery.sources import NetworkSources, NotFoundError, SrvRecord
+from restante.client.discovery.sources import (
+    LookupFailedError,
+    NetworkSources,
+    NoSuchNameError,
+    NotFoundError,
+    SrvRecord,
+)
 from restante.protocol.errors import ServerUnreachableError
 from support.process import free_port
 
@@ -270,3 +276,39 @@ def test_address_without_server(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (caught.value.phase, caught.value.id) == ("discover", "no-server")
     assert "--" not in caught.value.text
     assert "pop3s://ann@host" in caught.value.text
+
+
+@dataclass
+class NoAnswers(MadeUp):
+    """A world in which all questions to the DNS get the same error."""
+
+    error: type[NotFoundError] = NotFoundError
+
+    def srv(self, name: str) -> list[SrvRecord]:
+        raise self.error("no such thing")
+
+    def mx(self, domain: str) -> list[str]:
+        raise self.error("no such thing")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (NotFoundError, "no-server"),
+        (NoSuchNameError, "no-domain"),
+        (LookupFailedError, "dns-temp"),
+    ],
+)
+def test_reason(error: type[NotFoundError], expected: str) -> None:
+    """A domain that does not exist, and a DNS that does not answer, are not a missing server."""
+    found = discover("ann@example.com", world=NoAnswers(error=error))
+    with pytest.raises(ServerUnreachableError) as caught:
+        lookup.choose_server(found)
+    assert caught.value.id == expected
+    assert "example.com" in caught.value.text
+
+
+def test_server_without_dns() -> None:
+    """A server that a file names is found whatever the DNS says."""
+    world = NoAnswers(error=LookupFailedError, files={"https://autoconfig.example.com/": XML})
+    assert lookup.choose_server(discover("ann@example.com", world=world)).host == "pops.example.com"

@@ -53,7 +53,8 @@ def _as_json(found: Discovery) -> dict[str, object]:
 
 
 def _show(found: Discovery) -> None:
-    from restante.client.discovery.lookup import is_vouched
+    from restante.client.discovery.lookup import is_vouched, nothing_found
+    from restante.diagnosis.explanations import explain
     from restante.net.host_names import display_host
 
     width = max(len(finding.source) for finding in found.findings)
@@ -63,10 +64,12 @@ def _show(found: Discovery) -> None:
     winner = found.winner
     if winner is None:
         no = click.style("FAIL", fg="red", bold=True)
-        click.echo(f"{no} no-server  No source names a POP3 server for {plain(found.domain)}.")
-        click.echo(
-            f"  you   pop3 check {shlex.quote(found.address)} --host NAME, if you know the server"
-        )
+        explanation = explain(nothing_found(found).id)
+        click.echo(f"{no} {explanation.id}  {explanation.verdict}")
+        click.echo(f"  you   {explanation.you}")
+        if explanation.id == "no-server":
+            address = shlex.quote(found.address)
+            click.echo(f"  next  pop3 check {address} --host NAME, if you know the server")
         return
     ok = click.style("OK", fg="green", bold=True)
     click.echo(f"{ok}  {plain(_where(winner))}  from {plain(winner.source)}")

@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from restante.client import mail_address
 from restante.client.discovery import autoconfig
-from restante.client.discovery.sources import NetworkSources, NotFoundError
+from restante.client.discovery.sources import (
+    LookupFailedError,
+    NetworkSources,
+    NoDomainError,
+    NoSuchNameError,
+    NotFoundError,
+)
 from restante.client.options import USUAL_PORTS
 from restante.net import daemon_threads, host_names
 
@@ -57,17 +63,19 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryNote:
-    """What one source said."""
+    """What one source said.
+
+    Attributes:
+        note: why there is nothing.
+        verdict: the one of `pop3 check` if no other source has a server: no-server, no-domain,
+            dns-temp; "" where there are candidates.
+    """
 
     source: str
     candidates: tuple[Candidate, ...]
     seconds: float
-    note: str = ""  # why there is nothing
-
-    @property
-    def late(self) -> bool:
-        """Whether nothing came in time."""
-        return self.note == LATE
+    note: str = ""
+    verdict: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +126,11 @@ def _query_all(sources: dict[str, Query], ends: float) -> list[DiscoveryNote]:
         {name: partial(_measure, name, query) for name, query in sources.items()}, ends
     )
     late = time.monotonic() - begun
-    return [found.get(name) or DiscoveryNote(name, (), late, LATE) for name in sources]
+    nothing = LookupFailedError(LATE)
+    return [
+        found.get(name) or DiscoveryNote(name, (), late, str(nothing), nothing.verdict)
+        for name in sources
+    ]
 
 
 def _results(work: Mapping[T, Callable[[], R]], ends: float) -> dict[T, R]:
@@ -131,10 +143,10 @@ def _results(work: Mapping[T, Callable[[], R]], ends: float) -> dict[T, R]:
 def _measure(name: str, query: Query) -> DiscoveryNote:
     begun = time.monotonic()
     try:
-        found, note = _usable(query()), ""
+        found, note, verdict = _usable(query()), "", ""
     except NotFoundError as nothing:
-        found, note = (), str(nothing)
-    return DiscoveryNote(name, found, time.monotonic() - begun, note)
+        found, note, verdict = (), str(nothing), nothing.verdict
+    return DiscoveryNote(name, found, time.monotonic() - begun, note, verdict)
 
 
 def _usable(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
@@ -202,7 +214,8 @@ def _guesses(address: MailAddress, world: DiscoverySources, ends: float) -> Quer
 
     def query() -> Iterable[Candidate]:
         names = [pattern.format(address.domain) for pattern in GUESSES]
-        hosts = list(dict.fromkeys([*names, *_exchangers(address, world)]))
+        exchangers, problem = _exchangers(address, world)
+        hosts = list(dict.fromkeys([*names, *exchangers]))
         tries = {host: partial(_open_ports, world, host) for host in hosts}
         found = [
             Candidate(host, port, tls, str(address), "guesses", _is_below(host, address))
@@ -210,17 +223,26 @@ def _guesses(address: MailAddress, world: DiscoverySources, ends: float) -> Quer
             for port, tls in ports
         ]
         if not found:
-            raise NotFoundError(f"nothing listens at {', '.join(hosts[: len(GUESSES)])}")
+            raise problem or NotFoundError(f"nothing listens at {', '.join(hosts[: len(GUESSES)])}")
         return sorted(found, key=lambda candidate: _BEST_FIRST[candidate.tls])
 
     return query
 
 
-def _exchangers(address: MailAddress, world: DiscoverySources) -> list[str]:
+def _exchangers(
+    address: MailAddress, world: DiscoverySources
+) -> tuple[list[str], NotFoundError | None]:
+    """Return the first mail exchangers, and why no name can be guessed without them."""
     try:
-        return world.mx(address.domain)[:MOST_EXCHANGERS]
+        return world.mx(address.domain)[:MOST_EXCHANGERS], None
+    except NoSuchNameError:
+        if mail_address.is_this_machine(address.domain):
+            return [], None
+        return [], NoDomainError(f"the domain {address.domain} does not exist")
+    except LookupFailedError as problem:
+        return [], problem
     except NotFoundError:
-        return []
+        return [], None
 
 
 def _open_ports(world: DiscoverySources, host: str) -> list[tuple[int, Tls]]:

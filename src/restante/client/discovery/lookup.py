@@ -40,6 +40,16 @@ def discover_server(address: str, seconds: float) -> Discovery:
     return discover(address, timeout=seconds)
 
 
+def nothing_found(found: Discovery) -> ServerUnreachableError:
+    """Return why nothing was: the guesses, which come last, ask for the domain itself."""
+    verdict = found.findings[-1].verdict if found.findings else "no-server"
+    text = {
+        "no-domain": f"the domain {found.domain} does not exist",
+        "dns-temp": f"no look-up for {found.domain} got a reply in time",
+    }.get(verdict, f"no POP3 server was found for {found.domain}; name one, as in pop3s://ann@host")
+    return ServerUnreachableError(verdict, text, phase=Phase.DISCOVER)
+
+
 def choose_server(found: Discovery) -> Target:
     """Return what was discovered. Raises ServerUnreachableError: nothing was.
 
@@ -47,12 +57,8 @@ def choose_server(found: Discovery) -> Target:
     Unreachable too where a look-up leads to this machine.
     """
     winner = found.winner
-    if winner is None and found.findings and all(f.late for f in found.findings):
-        text = f"no look-up for {found.domain} got a reply in time"
-        raise ServerUnreachableError("dns-temp", text, phase=Phase.DISCOVER)
     if winner is None:
-        text = f"no POP3 server was found for {found.domain}; name one, as in pop3s://ann@host"
-        raise ServerUnreachableError("no-server", text, phase=Phase.DISCOVER)
+        raise nothing_found(found)
     if mail_address.is_this_machine(winner.host):
         text = f"{winner.source} names this machine ({winner.host}), so nothing was sent to it"
         raise ServerUnreachableError("looked-up-local", text, phase=Phase.DISCOVER)

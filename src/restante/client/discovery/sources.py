@@ -28,11 +28,32 @@ class SrvRecord(NamedTuple):
 
 
 class NotFoundError(Exception):  # it is an answer
-    """There is nothing; the text says in a few words what there is instead."""
+    """There is nothing; the text says in a few words what there is instead.
+
+    `verdict` is the one of `pop3 check` if no other source has a server.
+    """
+
+    verdict = "no-server"
+
+
+class NoSuchNameError(NotFoundError):
+    """The DNS has neither this name nor any below it: RFC 8020."""
+
+
+class NoDomainError(NotFoundError):
+    """The mail domain itself does not exist."""
+
+    verdict = "no-domain"
+
+
+class LookupFailedError(NotFoundError):
+    """The DNS gave no answer, so there may be something."""
+
+    verdict = "dns-temp"
 
 
 class DiscoverySources(Protocol):
-    """The outside. All methods raise NotFoundError."""
+    """The outside. All methods raise NotFoundError, or an error of its kinds."""
 
     def srv(self, name: str) -> list[SrvRecord]:
         """Return the SRV records of a name."""
@@ -97,15 +118,15 @@ class NetworkSources:
             resolver.lifetime = self._until() - time.monotonic()
             return list(resolver.resolve(name, kind, search=False))
         except dns.resolver.NXDOMAIN:
-            raise NotFoundError("no such name") from None
+            raise NoSuchNameError("no such name") from None
         except dns.resolver.NoAnswer:
             raise NotFoundError("no such record") from None
         except dns.exception.Timeout:
-            raise NotFoundError("the name server did not reply in time") from None
+            raise LookupFailedError("the name server did not reply in time") from None
         except dns.resolver.NoNameservers:
-            raise NotFoundError("the domain's name servers failed") from None
+            raise LookupFailedError("the name servers failed") from None
         except (dns.exception.DNSException, OSError):
-            raise NotFoundError("the look-up failed") from None
+            raise LookupFailedError("the look-up failed") from None
 
     def fetch(self, url: str) -> bytes:
         """Get a file over https, of at most LIMIT octets, by https redirects only."""
@@ -149,7 +170,7 @@ class NetworkSources:
         """
         now = time.monotonic()
         if now >= self.ends:
-            raise NotFoundError("no reply in time")
+            raise LookupFailedError("no reply in time")
         return min(now + self.seconds, self.ends)
 
 

@@ -11,6 +11,12 @@ NETWORK = (
         "find the server, or name it with --host NAME.",
     ),
     Explanation(
+        "no-domain", 3, "The domain of the address does not exist.",
+        why="The DNS does not have it. Often it is misspelt, or its registration has ended.",
+        admin="Check the registration of the domain, and its name servers.",
+        you="Compare the part after the @ with a message that you sent or received.",
+    ),
+    Explanation(
         "no-server", 3, "No POP3 server was found for the address's domain.",
         why="Its DNS and autoconfig name no server, and no usual name answers. The provider may "
         "not support POP3.",
