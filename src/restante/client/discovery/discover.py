@@ -162,9 +162,11 @@ def _usable(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
             refused = f"it names {candidate.host}:{candidate.port}, which is not a valid address"
         else:
             usable.append(candidate)
+        if len(usable) == MOST_SERVERS:
+            break  # thousands of records cost no more
     if refused and not usable:
         raise NotFoundError(refused)
-    return tuple(usable[:MOST_SERVERS])
+    return tuple(usable)
 
 
 def _srv(name: str, tls: Tls, address: MailAddress, world: DiscoverySources) -> Query:
@@ -175,10 +177,10 @@ def _srv(name: str, tls: Tls, address: MailAddress, world: DiscoverySources) -> 
                 'not offered: the target of the record is "."'
             )  # RFC 6186 section 3.4
         source = f"SRV {name}"
-        return [
+        return (
             Candidate(r.host, r.port, tls, str(address), source, _is_below(r.host, address))
             for r in sort_srv_records(records)
-        ]
+        )
 
     return query
 
