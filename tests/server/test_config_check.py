@@ -180,6 +180,16 @@ def test_names_that_mean_another_account(folder: Path) -> None:
     assert warnings == []
 
 
+def test_missing_list_of_locks(folder: Path) -> None:
+    """The advice fits the accounts: those in a file are locked there, without a list."""
+    _, (mistake,), _ = check(folder, accounts__locks='"locks"')
+    assert "omit the setting, since `pop3 user lock` changes the account itself here" in mistake
+    _, mistakes, _ = check(
+        folder, accounts__users="", accounts__pam='"restante"', accounts__locks='"locks"'
+    )
+    assert any("`pop3 user lock NAME` creates it" in mistake for mistake in mistakes)
+
+
 def test_missing_permission(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mail folder must be readable and writable for the user of the server."""
 

@@ -118,6 +118,16 @@ def test_client_without_tls_logged_once(commands: list[str], user: str) -> None:
         assert live.log.getvalue().count("login_refused") == 1
 
 
+def test_refusal_in_clear_text_has_the_whole_name() -> None:
+    """A search of the log for an account also finds clients that send its name without a domain."""
+    policy = ListenerPolicy(clear_text="never")
+    with serving(endpoint=policy, default_domain="example.com") as live:
+        with live.connect() as client:
+            client.read_line()
+            client.say("USER bob")
+        live.wait_for_log(refused("bob@example.com", "AUTH", '"no TLS"'))
+
+
 def test_an_account_that_must_use_tls_is_told_of_by_name() -> None:
     """A login without TLS for an account that requires it is logged with the user."""
 

@@ -75,7 +75,7 @@ class ServerContext:
         derived = {
             "limit_log": LimitLog(self.log, observer=self.observer),
             "holders": MaildropHolders(self.connections, self.control, store),
-            "session_log": SessionLog(self.log),
+            "session_log": SessionLog(self.log, self.default_domain),
             "removal_log": RemovalLog(self.log),
             "open_cached": store.open_cached if isinstance(store, OpensCached) else None,
             "login_cache": accounts if isinstance(accounts, CachesLogins) else None,

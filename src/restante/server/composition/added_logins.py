@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from restante.server.config.schema import Config
     from restante.server.log.file_problems import FileProblems
 
+NEEDS_NO_LIST = "omit the setting, since `pop3 user lock` changes the account itself here"
+
 
 def add_logins(
     config: Config, accounts: AccountDirectory, problems: FileProblems
@@ -49,7 +51,10 @@ def build_locks(config: Config, problems: FileProblems) -> LockedNames | None:
     from restante.auth.locked_names import LockedNames
 
     locks = LockedNames(config.accounts.locks, *problems.of(config.accounts.locks))
-    _read_first(locks, "accounts.locks", "`pop3 user lock NAME` creates it")
+    section = config.accounts
+    in_list = section.pam or section.ldap or section.postgresql_dsn_file or section.mysql_dsn_file
+    hint = "`pop3 user lock NAME` creates it" if in_list else NEEDS_NO_LIST
+    _read_first(locks, "accounts.locks", hint)
     return locks
 
 

@@ -6,6 +6,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
+from restante.auth.usernames import with_domain
 from restante.protocol.errors import Refusal, ResponseCode, TlsRequired
 from restante.protocol.server.session import AUTHORIZATION
 from restante.server.error_replies import reply_for
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 class SessionLog:
     """The clients of a server in its log. Each event has the client's address and session id."""
 
-    __slots__ = ("_log",)
+    __slots__ = ("_default_domain", "_log")
 
-    def __init__(self, log: FilteringBoundLogger) -> None:
+    def __init__(self, log: FilteringBoundLogger, default_domain: str = "") -> None:
         self._log = log
+        self._default_domain = default_domain  # of the names that clients send
 
     def connection_failed(self, client: ClientTransport, problem: Exception) -> None:
         """Log that a handshake or a PROXY header was wrong."""
@@ -149,7 +151,8 @@ class SessionLog:
             contents = session.view.contents
             line["messages"], line["maildrop_octets"] = len(contents.sizes), contents.octets
         elif session.refused_in_clear is not None:
-            self.login_refused(transport, session.refused_in_clear, TlsRequired(), "no TLS")
+            name = with_domain(session.refused_in_clear, self._default_domain)
+            self.login_refused(transport, name, TlsRequired(), "no TLS")
         line["retrieved"], line["deleted"] = session.retrieved, removed
         line["seconds"], line["end"] = round(seconds, 3), end.value
         line["session"] = transport.session_id
