@@ -106,6 +106,15 @@ def test_none(home: TokenHome, command: str) -> None:
     assert "run pop3 login ann@outlook.com" in ran.err
 
 
+def test_user_like_the_name_of_an_account(home: TokenHome) -> None:
+    """A user name without a domain does not find the tokens of an account that has this name."""
+    home.accounts(f'[ann]\naccount = "{home.server.url("ann")}"\n')
+    home.sign_in("ann")
+    assert home.run("token", "ann").code == 0
+    ran = home.pop3("token", "pop3s://ann@mail.example.com")
+    assert (ran.code, "no tokens are stored" in ran.err) == (2, True), ran
+
+
 def test_ended(home: TokenHome) -> None:
     """A sign-in that has ended prints no token, but its verdict."""
     home.sign_in(life=60)

@@ -147,10 +147,11 @@ def _find_token(user: str, host: str) -> AccountTokens | None:
     from restante.cli.options.stored_tokens import find_tokens
     from restante.client.options import Target
 
-    target = Target(host, 0, "implicit", user) if host else None
-    if target is None:
+    if not host:
         return None
-    return find_tokens(user, user, user, find_entry(user), lambda: target)
+    target = Target(host, 0, "implicit", user)
+    name = user if "@" in user else f"{user}@{host}"
+    return find_tokens(name, name, user, find_entry(name), lambda: target)
 
 
 OWN_OPTIONS = frozenset(

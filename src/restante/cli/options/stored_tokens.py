@@ -98,6 +98,7 @@ def find_tokens(
         target: returns the server of the login, once it is known.
 
     They are kept by one of these names, or by that of the user that signed in for a shared mailbox.
+    A user name without a domain is not unique: it may be another account's name in the file.
     """
     from restante.oauth.errors import TokenStoreError
     from restante.oauth.token_names import default_folder, has_tokens, name_of
@@ -107,8 +108,9 @@ def find_tokens(
         return None
     try:
         login_as = str(_oauth_table(table).get("login_as", ""))
-        names = [name_of(typed), name_of(account), user, login_as]
-        found = next((name for name in names if name and has_tokens(folder, name)), None)
+        addresses = [name for name in (user, login_as) if "@" in name]
+        names = [name_of(typed), name_of(account), *addresses]
+        found = next((name for name in names if has_tokens(folder, name)), None)
     except (ValueError, TokenStoreError):  # the account is invalid, which is reported elsewhere
         return None
     except OSError as error:
