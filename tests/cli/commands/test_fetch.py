@@ -162,7 +162,19 @@ def test_status_of_an_unknown_account(user: User) -> None:
     user.configure(f'[work.fetch]\nto = "maildir:{user.maildir}"\n')
     ran = user.fetch("--status", "werk")
     assert (ran.code, "did you mean work?" in ran.err) == (2, True), ran
-    assert "Nothing was fetched yet." in user.fetch("--status", "work").out
+    assert user.fetch("--status", "work").out == "work  nothing was fetched yet\n"
+
+
+def test_status_before_the_first_run(user: User) -> None:
+    """An account whose timer never ran is listed beside those that were fetched."""
+    user.configure(
+        f'[work.fetch]\nto = "maildir:{user.maildir}"\n'
+        '[late]\naccount = "bob@example.com"\n[late.fetch]\nto = "mbox:/mail"\n'
+    )
+    assert user.fetch("work").code == 0
+    late, work = user.fetch("--status").out.splitlines()[::-1]
+    assert work.startswith("work  last run")
+    assert late == "late  nothing was fetched yet"
 
 
 def test_status(user: User) -> None:

@@ -18,14 +18,16 @@ from restante.cli.options.account_file import describe_unknown, is_stored
 from restante.cli.options.fetch_settings import accounts_with_settings, default_journal
 from restante.cli.options.stored_tokens import describe_end
 from restante.fetch.journal import Journal, move_damaged
+from restante.fetch.journal_rows import AccountRuns
 from restante.protocol.text import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from restante.cli.fetching.account import FetchAccount
     from restante.cli.fetching.runs import AccountResult
+    from restante.fetch.journal_rows import UndeliveredMessage
 
 EVERY = 300.0  # seconds, for --watch
 
@@ -115,29 +117,38 @@ def _print_plans(accounts: Sequence[FetchAccount], *, as_json: bool) -> None:
 
 
 def _print_status(names: tuple[str, ...], path: Path, *, as_json: bool) -> None:
-    found, rows = [], []
-    unknown = [name for name in names if "@" not in name and not is_stored(name)]
-    if path.exists():
-        with error_reporting(), Journal(path) as journal:
-            for runs in journal.accounts():
-                unknown = [name for name in unknown if name != runs.name]
-                if not names or runs.name in names:
-                    account = journal.of(runs.name)
-                    known, undelivered = account.messages(), account.undelivered_messages()
-                    status = report.status_object(runs, known, undelivered)
-                    found.append({**status, "sign_in_ends": describe_end(runs.name)})
-                    rows.append(undelivered)
-    if unknown:
-        raise click.UsageError(describe_unknown(unknown[0]))
+    with error_reporting():
+        found = list(_read_status(names, path))
+    for status, _ in found:
+        status["sign_in_ends"] = describe_end(status["account"])
     if as_json:
-        click.echo(to_json(found, indent=2))
+        click.echo(to_json([status for status, _ in found], indent=2))
         return
-    width = max((len(status["account"]) for status in found), default=0)
-    for status, undelivered in zip(found, rows, strict=True):
+    width = max((len(status["account"]) for status, _ in found), default=0)
+    for status, undelivered in found:
         for line in report.status_lines(status, undelivered, width):
             click.echo(line)
     if not found:
         click.echo("Nothing was fetched yet.")
+
+
+def _read_status(
+    names: tuple[str, ...], path: Path
+) -> Iterator[tuple[dict[str, Any], list[UndeliveredMessage]]]:
+    """Yield what is known of each account: those of the journal, and then those without a run."""
+    left = dict.fromkeys(names or accounts_with_settings())
+    if path.exists():
+        with Journal(path) as journal:
+            for runs in journal.accounts():
+                if not names or runs.name in left:
+                    left.pop(runs.name, None)
+                    account = journal.of(runs.name)
+                    undelivered = account.undelivered_messages()
+                    yield report.status_object(runs, account.messages(), undelivered), undelivered
+    for name in left:
+        if "@" not in name and not is_stored(name):
+            raise click.UsageError(describe_unknown(name))
+        yield report.status_object(AccountRuns(name, None, None, None), {}, ()), []
 
 
 def _run(accounts: Sequence[FetchAccount], params: dict[str, Any]) -> None:

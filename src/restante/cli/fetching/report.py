@@ -145,12 +145,15 @@ def status_lines(
     status: dict[str, Any], undelivered: Sequence[UndeliveredMessage], width: int
 ) -> Iterator[str]:
     """Yield the same for people."""
-    name = plain(status["account"]).ljust(width)
-    if status["last_run"] is None:
-        yield f"{name}  never run"
-        return
-    now = time.time()
-    since = now - datetime.fromisoformat(status["last_run"]).timestamp()
+    yield f"{plain(status['account']).ljust(width)}  {_last_run(status)}"
+    if status["next_run"]:
+        yield f"{'':{width}}  {_next_run(status['next_run'], time.time())}"
+    if status.get("sign_in_ends"):
+        yield f"{'':{width}}  sign-in ends {plain(status['sign_in_ends'])}"
+    yield from _undelivered_lines(undelivered, width)
+
+
+def _last_run(status: dict[str, Any]) -> str:
     counts = [
         f"{status[state.value]} {state.value.replace('_', ' ')}"
         for state in (
@@ -163,13 +166,11 @@ def status_lines(
         )
         if status[state.value]
     ]
+    if status["last_run"] is None:
+        return "; ".join(["nothing was fetched yet", *filter(None, [", ".join(counts)])])
+    since = time.time() - datetime.fromisoformat(status["last_run"]).timestamp()
     ended = f"last run {wording.age(max(0, since))} ago: {status['outcome']}"
-    yield f"{name}  {ended}; {', '.join(counts) or 'no messages at the server'}"
-    if status["next_run"]:
-        yield f"{'':{width}}  {_next_run(status['next_run'], now)}"
-    if status.get("sign_in_ends"):
-        yield f"{'':{width}}  sign-in ends {plain(status['sign_in_ends'])}"
-    yield from _undelivered_lines(undelivered, width)
+    return f"{ended}; {', '.join(counts) or 'no messages at the server'}"
 
 
 def _next_run(moment: str, now: float) -> str:
