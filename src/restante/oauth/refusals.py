@@ -94,7 +94,8 @@ def refusal(
     verdict = _verdict(status, error, _numbers(body, words), words)
     if verdict == "oauth-refresh" and code:
         verdict = "oauth-code"
-    said = _text(body.get("error_description")) or error or f"HTTP {status}"
+    no_words = "the issuer says no more" if error else f"the issuer answered HTTP {status}"
+    said = _text(body.get("error_description")) or no_words
     for secret in sent:
         if len(secret) >= _PRIVATE:
             for form in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret)):

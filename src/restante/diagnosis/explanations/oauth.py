@@ -136,7 +136,7 @@ OAUTH = (
         "shared address and the token is yours.",
         admin="For a shared mailbox, give the user full access: Add-MailboxPermission.",
         you="Sign in as the account of the mailbox. For a shared mailbox, wait up to an hour after "
-        "access was given, or correct user in accounts.toml.",
+        "access was given, or correct account or login_as in accounts.toml.",
     ),
     Explanation(
         "token-refused", 7, "The server refused the access token.",
