@@ -51,6 +51,26 @@ def test_debian_version() -> None:
     assert first.startswith(f"restante ({__version__}-")
 
 
+def test_debian_pages_find_each_other() -> None:
+    """Each link between pages leads to a page of the Debian package; two files have other names."""
+    folders = [
+        Path(line.split()[0])
+        for line in (ROOT / "debian/restante.install").read_text().splitlines()
+    ]
+    listed = [Path(name) for name in (ROOT / "debian/restante.docs").read_text().split()]
+    renamed = [ROOT / "CHANGELOG.md", ROOT / "LICENSE"]
+    there = [ROOT / place for place in (*folders, *listed)] + renamed
+    pages = [page for place in there[:-2] for page in [place, *place.rglob("*.md")]]
+    lost = [
+        (page.name, link)
+        for page in pages
+        if page.suffix == ".md"
+        for link in re.findall(r"\]\(([^)#\s:]+)[)#]", page.read_text())
+        if not any((page.parent / link).resolve().is_relative_to(place) for place in there)
+    ]
+    assert lost == []
+
+
 def debian_unit(name: str) -> list[str]:
     """Return the lines of a unit of contrib as the package has it."""
     done = subprocess.run(
