@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import threading
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from restante.auth.file import locks
+from restante.auth.file import locks, passwd_file
 from restante.auth.file.accounts import SETTLE, FileAuthenticator
 from restante.auth.file.passwd_entry import replace_credentials
 from restante.auth.interfaces import CredentialsError, UnavailableError
@@ -417,7 +418,8 @@ def test_mail_that_lies_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "users").touch(0o600)
     (tmp_path / "users").write_text("".join(lines))
     told: list[str] = []
-    FileAuthenticator(tmp_path / "users", told.append, mail_of=here.__getitem__).refresh()
+    doubts = functools.partial(passwd_file.mail_doubts, mail_of=here.__getitem__)
+    FileAuthenticator(tmp_path / "users", told.append, doubts=doubts).refresh()
     assert told == [
         f"{tmp_path}/users: {name!r}: {key}= has no effect: the mail lies in {tmp_path}/{name}"
         for name, key in (("eve", "userdb_mail"), ("fred", "userdb_mail_path"))

@@ -104,9 +104,15 @@ def test_what_may_be_a_piece_of_a_secret_is_not_told(tmp_path: Path, words: str)
 
 def test_harmless_dovecot_fields(tmp_path: Path) -> None:
     """Fields of Dovecot that restrict no login are not reported."""
-    words = "userdb_mail=maildir:~/mail userdb_quota_rule=*:storage=1G quota=1G nodelay=y event_a=b"
+    words = "userdb_mail=maildir:~/mail userdb_quota_rule=*:storage=1G nodelay=y event_a=b"
     shell = "1000:1000:Ann,Room=5:/home/ann:/usr/sbin/nologin"
     assert told(tmp_path / "users", f"ann:{HASH}:{shell}:{words} k5principals=a") == []
+
+
+def test_quota_without_its_prefix(tmp_path: Path) -> None:
+    """A quota that is written as in Dovecot's settings has no effect, and is reported."""
+    (told_of,) = told(tmp_path / "users", f"ann:{HASH}::::::quota_rule=*:storage=1G")
+    assert "'quota_rule' is not a known field" in told_of
 
 
 def test_a_restriction_that_is_not_kept_to_is_told_of(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from restante.protocol.secret import Secret
 from restante.quota import Quota
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from restante.auth.file.hash_upgrade import HashUpgrader
@@ -41,7 +41,7 @@ class FileAuthenticator:
 
     `warn` is called once with words about each fault of the file, `alarm` with words about a file
     of which nothing can be used. A login is remembered for `remember` seconds, and forgotten at
-    once when the file changes. `mail_of` is as for `passwd_file.mail_doubts`.
+    once when the file changes. `doubts` describes accounts that may not get what their lines say.
 
     Nothing permanent follows from a file that is missing, unreadable or without a usable line: all
     methods raise UnavailableError then. The same holds for a line that cannot be used, and for a
@@ -58,8 +58,7 @@ class FileAuthenticator:
         remember: float = 0,
         *,
         alarm: Callable[[str], None] | None = None,
-        mail_of: Callable[[str], Path | None] | None = None,
-        name_doubt: Callable[[str], str] = lambda _: "",
+        doubts: Callable[[Collection[PasswdEntry]], Iterable[str]] = lambda _: (),
         upgrader: HashUpgrader | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -67,8 +66,7 @@ class FileAuthenticator:
         self._file = os.fspath(path)
         self._warn = warn
         self._alarm = alarm or warn
-        self._mail_of = mail_of
-        self._name_doubt = name_doubt  # why no login opens an account of such a name, "" if one can
+        self._doubts = doubts
         self._upgrader = upgrader
         self._clock = clock
         self._problem = ""  # why it cannot be used, as last logged
@@ -132,12 +130,8 @@ class FileAuthenticator:
         """Yield in words what is wrong with the file, as it was just read."""
         if self._scram_parameters and not accounts.key and not self._has_cut_line:
             yield f"{self.path}: {NO_KEY}"
-        if self._mail_of:
-            for doubt in passwd_file.mail_doubts(self._accounts.values(), self._mail_of):
-                yield f"{self.path}: {doubt}"
-        for name in self._accounts:
-            if doubt := self._name_doubt(name):
-                yield f"{self.path}: {name!r} {doubt}"
+        for doubt in self._doubts(self._accounts.values()):
+            yield f"{self.path}: {doubt}"
         yield from accounts.problems
 
     def _warn_of_weak_hashes(self) -> None:

@@ -29,7 +29,7 @@ OWN_FIELDS = (
 )  # fmt: skip
 
 _HARMLESS = re.compile(
-    r"(?:userdb|forward|event|proxy|quota)_.*|quota|nodelay|nopassword|k5principals|login_user"
+    r"(?:userdb|forward|event|proxy)_.*|nodelay|nopassword|k5principals|login_user"
     r"|reason|port|hostip|source_ip|destuser|pass|master|ssl|starttls"  # of LOCKS and LIMITS
 )
 _SECRETS = ("secret", "pass", "password")

@@ -14,13 +14,15 @@ import click
 from restante.cli.options.server import DEFAULT_CONFIG
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Collection, Iterator
 
+    from restante.auth.file.passwd_entry import PasswdEntry
     from restante.auth.passwords.scram import ScramKeys
     from restante.auth.sql.cluster_accounts import AccountTable
     from restante.cli.options.app_passwords import AppPasswords
     from restante.cli.options.locks import LockList
     from restante.cli.output.account_list import Form
+    from restante.server.config.schema import Config
 
 IN_FILES = "within a second, at the nodes that have this file"
 """When the sessions of a locked account end in a cluster whose nodes have files of their own."""
@@ -76,10 +78,10 @@ class FileAccounts:
         locks: LockList | None = None,
         lock_time: str = lock_time,
         *,
-        junk_suffix: str = "",
+        config: Config | None = None,
     ) -> None:
         self._file = file
-        self._junk_suffix = junk_suffix
+        self._config = config
         self.app_passwords = app_passwords
         self.locks = locks
         self.lock_time = lock_time
@@ -156,8 +158,16 @@ class FileAccounts:
             click.echo(line)
         for problem in accounts.problems:
             click.echo(problem, err=True)
-        for doubt in passwd_file.mail_doubts(accounts.by_name.values()):
+        for doubt in self._find_doubts(accounts.by_name.values()):
             click.echo(f"{self._file}: {doubt}", err=True)
+
+    def _find_doubts(self, accounts: Collection[PasswdEntry]) -> Iterator[str]:
+        """Return what a server logs of accounts; without a configuration, what is sure."""
+        from restante.auth.file import passwd_file
+        from restante.server.composition.account_doubts import build_doubts
+
+        find_doubts = build_doubts(self._config) if self._config else passwd_file.mail_doubts
+        return find_doubts(accounts)
 
     def _refuse_known(self, lines: list[str], name: str) -> None:
         from restante.auth.file import passwd_file
@@ -172,7 +182,8 @@ class FileAccounts:
         place = passwd_file.index_of(lines, name)
         if place is not None:
             return place
-        account = without_suffix(name, self._junk_suffix)
+        mail = self._config.mail if self._config else None
+        account = without_suffix(name, mail.junk_suffix if mail and mail.junk else "")
         if account != name and passwd_file.index_of(lines, account) is not None:
             raise click.ClickException(junk_text(name, account))
         raise click.ClickException(_missing_text(name, self._file))
@@ -313,8 +324,7 @@ def _find_configured(file: Path) -> Accounts:
         locks = LockList(section.locks) if section.locks else None
         lock_time = IN_FILES if config.mail.format == "cluster" else FileAccounts.lock_time
         if section.users:
-            suffix = config.mail.junk_suffix if config.mail.junk else ""
-            return FileAccounts(section.users, app_passwords, locks, lock_time, junk_suffix=suffix)
+            return FileAccounts(section.users, app_passwords, locks, lock_time, config=config)
         dsn = backends.account_table_dsn(config)
     except loader.ConfigError as error:
         raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None

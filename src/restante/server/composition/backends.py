@@ -6,12 +6,10 @@ raises ConfigError: files that the configuration names cannot be used.
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never, cast
 
 from restante.auth.interfaces import KnowsQuotas, UnavailableError
-from restante.auth.usernames import with_domain
 from restante.auth.wrapped_accounts import unwrap
 from restante.input_files import read_utf8
 from restante.junk import account_of
@@ -26,12 +24,11 @@ from restante.server.composition.account_sources import (
 from restante.server.config.loader import ACCOUNT_BACKENDS, ConfigError
 from restante.server.config.mail_sections import COURIER, RESTANTE_UIDS, X_UIDL
 from restante.server.log.file_problems import FileProblems
-from restante.storage.interfaces import StoreError
 from restante.storage.paths import Layout
 from restante.storage.quota import KeepsQuota
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from structlog.typing import FilteringBoundLogger
@@ -260,13 +257,7 @@ def _account_file(
     users: Path, config: Config, log: FilteringBoundLogger, problems: FileProblems
 ) -> FileAuthenticator:
     from restante.auth.file.accounts import FileAuthenticator
-
-    layout = None if config.mail.format == "cluster" else build_layout(config)
-
-    def mail_of(name: str) -> Path | None:
-        with contextlib.suppress(StoreError):
-            return layout.folder(name) if layout else None
-        return None
+    from restante.server.composition.account_doubts import build_doubts
 
     warn, alarm = problems.of(users)
     accounts = FileAuthenticator(
@@ -274,8 +265,7 @@ def _account_file(
         warn,
         config.accounts.remember,
         alarm=alarm,
-        mail_of=mail_of,
-        name_doubt=_describe_shadowed(config),
+        doubts=build_doubts(config),
         upgrader=build_hash_upgrader(config.accounts, log),
     )
     try:
@@ -284,24 +274,6 @@ def _account_file(
         hint = HINTS.get(type(error.__cause__), "")
         raise ConfigError([f"accounts.users: {error}{hint}"]) from error
     return accounts
-
-
-def _describe_shadowed(config: Config) -> Callable[[str], str]:
-    """Return a function that says why logins with a name mean another one, "" if they do not."""
-    separator = config.accounts.master_separator if config.accounts.masters else ""
-    domain = config.login.default_domain or ""
-
-    def describe(name: str) -> str:
-        if separator and all(name.rpartition(separator)):
-            return (
-                f"cannot log in by a password: with {separator!r}, the name is that of a master"
-                " user; change accounts.master_separator, or rename the account"
-            )
-        if (full := with_domain(name, domain)) != name:
-            return f"cannot log in, and gets no mail: login.default_domain makes it {full!r}"
-        return ""
-
-    return describe
 
 
 def read_secret(key: str, file: Path) -> Secret:

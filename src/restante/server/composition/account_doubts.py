@@ -1,0 +1,49 @@
+"""What an account in a file does not get under a configuration, although its line is valid."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from restante.auth.file import passwd_file
+from restante.auth.usernames import with_domain
+from restante.server.composition.backends import build_layout
+from restante.storage.interfaces import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+    from pathlib import Path
+
+    from restante.auth.file.passwd_entry import PasswdEntry
+    from restante.server.config.schema import Config
+
+
+def build_doubts(config: Config) -> Callable[[Collection[PasswdEntry]], Iterator[str]]:
+    """Return a function that describes what is doubtful of some accounts, a line each."""
+    layout = None if config.mail.format == "cluster" else build_layout(config)
+
+    def find_mail(name: str) -> Path | None:
+        with contextlib.suppress(StoreError):
+            return layout.folder(name) if layout else None
+        return None
+
+    def find_doubts(accounts: Collection[PasswdEntry]) -> Iterator[str]:
+        yield from passwd_file.mail_doubts(accounts, find_mail)
+        for account in accounts:
+            if text := _describe_shadowed(config, account.name):
+                yield f"{account.name!r} {text}"
+
+    return find_doubts
+
+
+def _describe_shadowed(config: Config, name: str) -> str:
+    """Return why logins with a name mean another one, "" if they do not."""
+    separator = config.accounts.master_separator
+    if config.accounts.masters and all(name.rpartition(separator)):
+        return (
+            f"cannot log in by a password: with {separator!r}, the name is that of a master user;"
+            " change accounts.master_separator, or rename the account"
+        )
+    if (full := with_domain(name, config.login.default_domain or "")) != name:
+        return f"cannot log in, and gets no mail: login.default_domain makes it {full!r}"
+    return ""

@@ -1,0 +1,40 @@
+"""What an account in a file does not get under a configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support.command import pop3
+
+HASH = f"$6$saltsalt${'x' * 86}"
+
+
+def test_list_knows_the_configuration(tmp_path: Path) -> None:
+    """`pop3 user list --config` reports the same as the log; `--users` knows less."""
+    folder = tmp_path / "mail"
+    folder.mkdir()
+    users = tmp_path / "users"
+    lines = [
+        f"ann@example.com:{HASH}::::::userdb_mail=maildir:{folder}/ann@example.com",
+        f"bob@example.com:{HASH}::::::userdb_mail=maildir:/srv/other",
+        f"cy:{HASH}",
+    ]
+    users.write_text("\n".join(lines) + "\n")
+    users.chmod(0o600)
+    config = tmp_path / "restante.toml"
+    config.write_text(
+        '[mail]\nfolder = "mail"\n[accounts]\nusers = "users"\n'
+        '[login]\ndefault_domain = "example.com"\n'
+    )
+    listed = pop3("user", "list", "--config", config).err
+    assert listed.replace(f"{users}: ", "").splitlines() == [
+        f"'bob@example.com': userdb_mail= has no effect: the mail lies in {folder}/bob@example.com",
+        "'cy' cannot log in, and gets no mail: login.default_domain makes it 'cy@example.com'",
+    ]
+    checked = pop3("config", "check", config).err
+    assert checked.replace("Warning: accounts: problem ", "") == listed
+    alone = pop3("user", "list", "--users", users).err
+    assert [line.split("'")[1] for line in alone.splitlines()] == [
+        "ann@example.com",
+        "bob@example.com",
+    ]
