@@ -15,7 +15,7 @@ import pytest
 
 from restante.auth.app_passwords.accounts import AppPasswordAccounts
 from restante.auth.app_passwords.file import AppPasswordFile, create
-from restante.auth.app_passwords.uses import AppPasswordUses
+from restante.auth.app_passwords.uses import FileUses
 from restante.auth.client_address import CLIENT_ADDRESS
 from restante.auth.file.accounts import FileAuthenticator
 from restante.auth.interfaces import CredentialsError, UnavailableError
@@ -150,7 +150,7 @@ def test_app_password_and_master_user(
     (tmp_path / "masters").touch(0o600)
     (tmp_path / "masters").write_text(f"admin:{quick_hash(b'other')}\n")
     passwords = AppPasswordFile(tmp_path / "app-passwords", print, print)
-    uses = AppPasswordUses(tmp_path / "app-passwords", print)
+    uses = FileUses(tmp_path / "app-passwords", print)
 
     async def log_in(source: PamAuthenticator) -> tuple[Identity, Identity]:
         accounts = AppPasswordAccounts(source, passwords, uses)

@@ -33,16 +33,16 @@ class ServedNode:
     def connect(self) -> Client:
         return Client(self.port)
 
-    def log_in(self, user: str = "ann") -> tuple[Client, bytes]:
+    def log_in(self, user: str = "ann", password: str = PASSWORD) -> tuple[Client, bytes]:
         """Return a client, and the reply to its password."""
         client = self.connect()
         client.read_line()
         client.say(f"USER {user}")
-        return client, client.say(f"PASS {PASSWORD}")
+        return client, client.say(f"PASS {password}")
 
-    def try_login(self, user: str = "ann") -> bytes:
+    def try_login(self, user: str = "ann", password: str = PASSWORD) -> bytes:
         """Log in and hang up, and return the reply to the password."""
-        client, reply = self.log_in(user)
+        client, reply = self.log_in(user, password)
         with client:
             client.say("QUIT")
         return reply
@@ -59,9 +59,18 @@ class ServedNode:
 
 @contextlib.contextmanager
 def running_node(
-    folder: Path, dsn: Secret, *, lease: float = 60, lock: float = 0, workers: int = 1
+    folder: Path,
+    dsn: Secret,
+    *,
+    lease: float = 60,
+    lock: float = 0,
+    workers: int = 1,
+    table: bool = False,
 ) -> Iterator[ServedNode]:
-    """Run a node while the block runs; "ann" has an account. Times are in seconds."""
+    """Run a node while the block runs; "ann" has an account. Times are in seconds.
+
+    `table`: the accounts are those in the table of the cluster.
+    """
     folder.mkdir(exist_ok=True)
     port, log = free_port(), folder / "log"
     (folder / "dsn").write_bytes(dsn.reveal())
@@ -73,7 +82,7 @@ def running_node(
         f'[server]\nlisten = ["127.0.0.1:{port}"]\nworkers = {workers}\n'
         f'[mail]\nformat = "cluster"\n'
         f'[cluster]\npostgresql_dsn_file = "dsn"\nlease = {lease}\n'
-        f'[accounts]\nusers = "users"\n[timeouts]\nlock = {lock}\n'
+        f"[timeouts]\nlock = {lock}\n" + ("" if table else '[accounts]\nusers = "users"\n')
     )
     command: list[str | Path] = [POP3, "serve", "--config", config]
     with log.open("wb") as file, subprocess.Popen(command, stderr=file) as process:

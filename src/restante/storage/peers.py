@@ -34,12 +34,14 @@ class PeerNews(NamedTuple):
             and the age of the last one. A number of 0 says that they have logged in since.
         kicks: by owner, how long ago the sessions of that owner should have ended.
         requests: of other nodes, each once.
+        revoked: the digests of app passwords that were revoked a short while ago.
     """
 
     key: bytes
     failures: Sequence[tuple[bytes, int, float]]
     kicks: Mapping[str, float]
     requests: Sequence[PeerRequest] = ()
+    revoked: frozenset[str] = frozenset()
 
 
 class PeerNode(NamedTuple):

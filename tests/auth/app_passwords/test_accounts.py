@@ -9,7 +9,7 @@ import pytest
 
 from restante.auth.app_passwords.accounts import AppPasswordAccounts
 from restante.auth.app_passwords.file import AppPasswordFile, create
-from restante.auth.app_passwords.uses import AppPasswordUses
+from restante.auth.app_passwords.uses import FileUses
 from restante.auth.file.accounts import FileAuthenticator
 from restante.auth.interfaces import CredentialsError, UnavailableError, UndecidedError
 from restante.protocol.secret import Secret
@@ -47,7 +47,7 @@ class Rig:
         self.source.asked = []
         self.noted: list[str] = []
 
-        uses = AppPasswordUses(self.file, lambda _: None)
+        uses = FileUses(self.file, lambda _: None)
         uses.note = self.noted.append  # type: ignore[method-assign,assignment]
         self.accounts = AppPasswordAccounts(
             self.source, AppPasswordFile(self.file, lambda _: None, lambda _: None), uses

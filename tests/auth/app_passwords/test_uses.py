@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from restante.auth.app_passwords import uses as app_password_uses
-from restante.auth.app_passwords.uses import AppPasswordUses, keep_only, merge, read, uses_path
+from restante.auth.app_passwords.uses import FileUses, keep_only, merge, read, uses_path
 
 ONE, TWO = "1" * 16, "2" * 16
 
@@ -46,7 +46,7 @@ def test_at_most_one_write_a_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             loop.call_soon_threadsafe(first.set)
 
         monkeypatch.setattr(app_password_uses, "merge", note)
-        uses = AppPasswordUses(tmp_path / "file", pytest.fail, lambda: now, pause=3600)
+        uses = FileUses(tmp_path / "file", pytest.fail, lambda: now, pause=3600)
         uses.note(ONE)
         await first.wait()
         for _ in range(3):
@@ -66,7 +66,7 @@ def test_file_that_cannot_be_written(tmp_path: Path) -> None:
     uses_path(tmp_path / "file").mkdir()
 
     async def use() -> None:
-        uses = AppPasswordUses(tmp_path / "file", warnings.append)
+        uses = FileUses(tmp_path / "file", warnings.append)
         for _ in range(2):
             uses.note(ONE)
             await uses.write()

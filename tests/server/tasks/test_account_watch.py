@@ -11,7 +11,7 @@ import pytest
 
 from restante.auth.app_passwords.accounts import AppPasswordAccounts
 from restante.auth.app_passwords.file import AppPasswordFile, create
-from restante.auth.app_passwords.uses import AppPasswordUses
+from restante.auth.app_passwords.uses import FileUses
 from restante.auth.file.accounts import FileAuthenticator
 from restante.auth.interfaces import CredentialsError, UnavailableError, UnreadableAccountError
 from restante.auth.locked_accounts import LockedAccounts
@@ -255,7 +255,7 @@ def test_revoked_app_password(tmp_path: Path) -> None:
     source = Accounts()
     source.known |= {"ann": "secret", "bob": "secret"}
     passwords = AppPasswordFile(file, print, print)
-    accounts = AppPasswordAccounts(cast("Any", source), passwords, AppPasswordUses(file, print))
+    accounts = AppPasswordAccounts(cast("Any", source), passwords, FileUses(file, print))
     with serving(authenticator=accounts) as live, live.connect() as ann, live.connect() as bob:
         ann.log_in("ann", letters)
         bob.log_in("bob", "secret")

@@ -204,6 +204,25 @@ def test_kick(dsn: Secret) -> None:
     at_two_nodes(dsn, work)
 
 
+def test_revoked_app_password(dsn: Secret) -> None:
+    """A revoked app password reaches each node, and is known for a year, for files with it."""
+
+    async def work(first: ClusterStore, second: ClusterStore) -> None:
+        await execute(dsn, "insert into account values ('ann', 'hash')")
+        await execute(dsn, "insert into app_password values ('digest', 'ann', 'phone')")
+        await execute(dsn, "delete from account")
+        for node in (first, second):
+            assert (await node.share({})).revoked == {"digest"}
+        for interval, left in {"11 s": 1, "1 year": 0}.items():
+            sql = f"update revoked_app_password set at = at - interval '{interval}'"
+            await execute(dsn, sql)
+            for _ in range(60):
+                assert (await first.share({})).revoked == frozenset()
+            assert len(await execute(dsn, "select from revoked_app_password")) == left
+
+    at_two_nodes(dsn, work)
+
+
 def test_a_quiet_second(dsn: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
     """A node that has nothing to share, and shares again, makes two queries."""
     queries = []

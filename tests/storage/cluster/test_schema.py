@@ -53,6 +53,27 @@ def test_files_are_numbered_without_a_gap() -> None:
         assert f"insert into schema_version values ({each.version}, " in each.sql
 
 
+def test_upgrade_while_older_nodes_serve(empty: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accounts of version 10 can get app passwords, and older nodes still change accounts."""
+    older = schema.migrations()[:10]
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "migrations", lambda: older)
+        asyncio.run(schema.initialize(empty))
+        asyncio.run(execute(empty, "insert into account values ('ann', 'hash'), ('bob', 'hash')"))
+    assert asyncio.run(schema.initialize(empty))[:1] == ["0011_app_passwords.sql"]
+    for sql in (
+        "insert into app_password values ('1', 'ann', 'phone'), ('2', 'bob', 'phone')",
+        "update account set name = 'cy', password = 'new', locked = true where name = 'ann'",
+        "delete from account where name = 'bob'",
+    ):
+        asyncio.run(execute(empty, sql))
+    left = asyncio.run(execute(empty, "select digest, account from app_password"))
+    assert [tuple(row) for row in left] == [("1", "cy")]
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "migrations", lambda: older)
+        opened(empty)
+
+
 def test_no_tables(empty: Secret) -> None:
     """A database without tables is refused, with the command that creates them."""
     with pytest.raises(StoreError, match=r"no tables of the store.*; run `pop3 store init`"):

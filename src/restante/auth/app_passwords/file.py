@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # 32, none of which looks like another
 LENGTH = 24  # letters, 5 bits each
 GROUP = 4  # letters between two dashes
+KEY_LENGTH = 16  # of the digits of a digest
 LONGEST_LABEL = 64  # characters
 HEADER = "# App passwords, written by `pop3 user app-password`."
 
@@ -65,7 +66,7 @@ class AppPassword:
     @property
     def key(self) -> str:
         """A short name of it that reveals nothing, for the file of last uses."""
-        return self.digest[:16]
+        return key_of(self.digest)
 
     @property
     def created_at(self) -> str:
@@ -80,6 +81,20 @@ def create(account: str, label: str, now: float) -> tuple[AppPassword, str]:
     created = time.strftime(_TIME, time.gmtime(now))
     shown = "-".join(letters[i : i + GROUP] for i in range(0, LENGTH, GROUP))
     return AppPassword(account, label, created, _digest(letters.encode())), shown
+
+
+def digest_of(password: Secret) -> str | None:
+    """Return the digest of what may be an app password, None for any other password.
+
+    Dashes, spaces and capitals do not count.
+    """
+    letters = password.reveal().translate(None, b"- ").lower()
+    return _digest(letters) if len(letters) == LENGTH else None
+
+
+def key_of(digest: str) -> str:
+    """Return a short name of an app password that reveals nothing."""
+    return digest[:KEY_LENGTH]
 
 
 def label_problem(label: str) -> str | None:
@@ -121,15 +136,15 @@ class AppPasswordFile(ReloadedFile):
         self._keys: set[str] = set()
 
     def find(self, password: Secret) -> AppPassword | None:
-        """Return the app password with these letters. Raises UnavailableError.
+        """Return the app password that this is, None for no one's. Raises UnavailableError.
 
-        Dashes, spaces and capitals do not count. The time says only whether the form is right.
+        The time says only whether the form is right.
         """
-        letters = password.reveal().translate(None, b"- ").lower()
-        if len(letters) != LENGTH:
+        digest = digest_of(password)
+        if digest is None:
             return None
         self.refresh()
-        return self._by_digest.get(_digest(letters))
+        return self._by_digest.get(digest)
 
     def has(self, key: str) -> bool:
         """Return whether there still is an app password. Raises UnavailableError."""

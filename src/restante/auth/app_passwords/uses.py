@@ -1,7 +1,8 @@
-"""When each app password was last used: a file beside that of the app passwords.
+"""When each app password was last used: in a file beside that of the app passwords, or elsewhere.
 
-A line is `KEY SECONDS`, with seconds since 1970. The server writes the file in place, so it needs
-no permission in the folder, and it must not be needed: what a crash leaves of it may be lost.
+A line of the file is `KEY SECONDS`, with seconds since 1970. The server writes the file in place,
+so it needs no permission in the folder, and it must not be needed: what a crash leaves of it may be
+lost.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import contextlib
 import fcntl
 import os
 import time
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from restante.auth.interfaces import UnavailableError
 from restante.input_files import open_file
 from restante.threads import Threads
 
@@ -26,21 +29,19 @@ SUFFIX = ".used"
 LARGEST = 64 * 1024 * 1024  # octets of a file: a million app passwords
 
 
-class AppPasswordUses:
-    """Collects uses, and writes them at most once a minute, in a thread: no login waits for that.
+class AppPasswordUses(ABC):
+    """Collects uses, and writes them at most once a minute: no login waits for that.
 
     `warn` is called once with words about why they cannot be written, until they can be again.
     """
 
     def __init__(
         self,
-        path: Path,
         warn: Callable[[str], None],
         clock: Callable[[], float] = time.time,
         pause: float = PAUSE,
     ) -> None:
         """`pause`: seconds between two writes."""
-        self._path = uses_path(path)
         self._warn = warn
         self._clock = clock
         self._pause = pause
@@ -48,7 +49,6 @@ class AppPasswordUses:
         self._timer: asyncio.TimerHandle | None = None  # of the pause after a write
         self._task: asyncio.Task[None] | None = None  # the loop itself keeps no reference
         self._problem = ""
-        self._threads = Threads("the file of last uses", OSError, most=1, patience=PATIENCE)
 
     def note(self, key: str) -> None:
         """Note that an app password was used now."""
@@ -67,14 +67,40 @@ class AppPasswordUses:
         """Write the uses since the last time."""
         uses, self._uses = self._uses, {}
         try:
-            await self._threads.run("", lambda: merge(self._path, uses))
-        except OSError as error:
-            problem = f"{self._path}: {error.strerror or error}"
+            await self._store(uses)
+        except UnavailableError as error:
+            problem = str(error)
             if problem != self._problem:
                 self._warn(f"{problem}; last uses of app passwords are not noted")
             self._problem = problem
         else:
             self._problem = ""
+
+    @abstractmethod
+    async def _store(self, uses: Mapping[str, int]) -> None:
+        """Write uses by key, in seconds since 1970. Raises UnavailableError: they are lost."""
+
+
+class FileUses(AppPasswordUses):
+    """The uses of a file of app passwords, which a thread writes."""
+
+    def __init__(
+        self,
+        path: Path,
+        warn: Callable[[str], None],
+        clock: Callable[[], float] = time.time,
+        pause: float = PAUSE,
+    ) -> None:
+        """`path`: the file of app passwords. `pause`: seconds between two writes."""
+        super().__init__(warn, clock, pause)
+        self._path = uses_path(path)
+        self._threads = Threads("the file of last uses", OSError, most=1, patience=PATIENCE)
+
+    async def _store(self, uses: Mapping[str, int]) -> None:
+        try:
+            await self._threads.run("", lambda: merge(self._path, uses))
+        except OSError as error:
+            raise UnavailableError(f"{self._path}: {error.strerror or error}") from error
 
 
 def uses_path(path: Path) -> Path:

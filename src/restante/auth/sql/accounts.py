@@ -110,10 +110,10 @@ class SqlAuthenticator(PasswordOnlyAccounts):
 
         An unknown name costs the work that some known one does, always the same one's.
         """
-        ends = _deadline()
+        ends = deadline()
         found, row = await self._find(candidate_names(user), ends)
         stored = str(row["password"]) if row else ""
-        reason = _hindrance(row)
+        reason = find_hindrance(row)
         if not reason and password_hashing.unsupported_reason(stored) is not None:
             reason = "its hash is not supported"
         if not reason:
@@ -137,17 +137,17 @@ class SqlAuthenticator(PasswordOnlyAccounts):
 
     async def _confirm(self, user: str, stored: str) -> Identity | None:
         """Return whose name this is while its hash is the one that proved the password."""
-        found, row = await self._find(candidate_names(user), _deadline())
-        if row is None or _hindrance(row) or row["password"] != stored:
+        found, row = await self._find(candidate_names(user), deadline())
+        if row is None or find_hindrance(row) or row["password"] != stored:
             return None
         return self._identify(found, row)
 
     async def identify(self, user: str) -> Identity:
         """Return whose name this is. Raises CredentialsError, UnavailableError."""
-        ends = _deadline()
+        ends = deadline()
         found, row = await self._find(candidate_names(user), ends)
         await self._check_query(row, ends)
-        reason = _hindrance(row)
+        reason = find_hindrance(row)
         if row is None or reason:
             raise CredentialsError(reason)
         return self._identify(found, row)
@@ -161,7 +161,7 @@ class SqlAuthenticator(PasswordOnlyAccounts):
 
         Raises CredentialsError, UnavailableError.
         """
-        ends = _deadline()
+        ends = deadline()
         found, row = await self._find(names, ends, first_only=True)
         await self._check_query(row, ends)
         if not row:
@@ -177,7 +177,7 @@ class SqlAuthenticator(PasswordOnlyAccounts):
         kept = self._quotas.get(name)
         if kept is not None:
             return kept
-        _, row = await self._find([name], _deadline())
+        _, row = await self._find([name], deadline())
         return self._quotas.keep(name, row) if row else Quota()
 
     async def list_accounts(self) -> AsyncIterator[Sequence[tuple[str, int | None]]]:
@@ -187,7 +187,7 @@ class SqlAuthenticator(PasswordOnlyAccounts):
         """
         assert self._list_all is not None, "can_list"
         skipped, last = SkippedAccounts(), ""
-        while rows := await self._queries.next_page(self._list_all, last, _deadline()):
+        while rows := await self._queries.next_page(self._list_all, last, deadline()):
             listed = []
             for row in rows:
                 last = str(row["name"])
@@ -198,7 +198,7 @@ class SqlAuthenticator(PasswordOnlyAccounts):
 
     async def try_source(self) -> None:
         """Run each query once. Raises UnavailableError: one does not work."""
-        ends = _deadline()
+        ends = deadline()
         await self._queries.find([UNLIKELY_NAME], ends)
         if self._check is not None:
             await self._check_query(None, ends)
@@ -272,12 +272,12 @@ class SqlAuthenticator(PasswordOnlyAccounts):
         return read_number(self._queries.database, row, column, least, most)
 
 
-def _deadline() -> float:
+def deadline() -> float:
     """Return when the time for a login is over, by the loop's clock."""
     return asyncio.get_running_loop().time() + PATIENCE
 
 
-def _hindrance(row: Mapping[str, object] | None) -> str:
+def find_hindrance(row: Mapping[str, object] | None) -> str:
     """Return why the account of a row is locked, "" if it is not."""
     if row is None:
         return "unknown name"

@@ -19,16 +19,19 @@ if TYPE_CHECKING:
 
     from restante.protocol.secret import Secret
 
-QUERY = """
-SELECT name AS login, password, login_delay, expire_days,
-    CASE WHEN locked THEN 'locked' END AS nologin
-FROM account WHERE name = ANY($1)
+LOGIN_COLUMNS = """
+name AS login, password, login_delay, expire_days, CASE WHEN locked THEN 'locked' END AS nologin
 """
+QUERY = f"SELECT {LOGIN_COLUMNS} FROM account WHERE name = ANY($1)"  # noqa: S608
 CHECK = "SELECT 1 FROM account LIMIT 1"
 LIST = "SELECT name, expire_days FROM account"
 """The queries of a `SqlAuthenticator` for this table."""
 
-ROWS = "SELECT name, locked, login_delay, expire_days FROM account"
+ROWS = """
+SELECT name, locked, login_delay, expire_days,
+    ARRAY(SELECT label FROM app_password WHERE account = name ORDER BY created, label) AS labels
+FROM account
+"""
 
 PATIENCE = 10  # seconds for a connection, and for each answer
 PAGE = 1000  # names in one answer
@@ -38,11 +41,38 @@ class KnownAccountError(Exception):
     """There is an account with this name already."""
 
 
-class AccountTable:
-    """The accounts of a cluster. All methods raise UnavailableError."""
+class ClusterTable:
+    """A table of a cluster that a command changes. All methods raise UnavailableError."""
 
     def __init__(self, dsn: Secret) -> None:
         self._dsn = dsn
+
+    async def _change(self, sql: str, *arguments: object) -> bool:
+        """Run a statement, and return whether it has found or changed a row."""
+        async with self._connect() as connection:
+            status: str = await connection.execute(sql, *arguments)
+        return not status.endswith(" 0")
+
+    @contextlib.asynccontextmanager
+    async def _connect(self) -> AsyncIterator[asyncpg.Connection]:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                connection = await asyncpg.connect(
+                    self._dsn.reveal().decode(), command_timeout=PATIENCE, statement_cache_size=0
+                )
+            try:
+                yield connection
+            finally:
+                connection.terminate()
+        except asyncpg.UndefinedTableError as error:
+            text = "PostgreSQL: a table of the accounts is missing; run `pop3 store init`"
+            raise UnavailableError(text) from error
+        except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise UnavailableError(f"PostgreSQL: {type(error).__name__}") from error
+
+
+class AccountTable(ClusterTable):
+    """The accounts of a cluster. All methods raise UnavailableError."""
 
     async def exists(self, name: str) -> bool:
         """Return whether there is an account of this name."""
@@ -69,7 +99,10 @@ class AccountTable:
         return await self._change("DELETE FROM account WHERE name = $1", name)
 
     async def rows(self) -> AsyncIterator[Mapping[str, Any]]:
-        """Yield name, locked, login_delay and expire_days of all accounts, in order of names."""
+        """Yield all accounts in order of names.
+
+        A row has name, locked, login_delay, expire_days, and the labels of app passwords.
+        """
         page = f"{ROWS} WHERE name > $1 ORDER BY name LIMIT {PAGE}"
         async with self._connect() as connection:
             last = ""
@@ -77,26 +110,3 @@ class AccountTable:
                 for row in rows:
                     yield row
                 last = rows[-1]["name"]
-
-    async def _change(self, sql: str, *arguments: object) -> bool:
-        """Run a statement, and return whether it has found or changed a row."""
-        async with self._connect() as connection:
-            status: str = await connection.execute(sql, *arguments)
-        return not status.endswith(" 0")
-
-    @contextlib.asynccontextmanager
-    async def _connect(self) -> AsyncIterator[asyncpg.Connection]:
-        try:
-            async with asyncio.timeout(PATIENCE):
-                connection = await asyncpg.connect(
-                    self._dsn.reveal().decode(), command_timeout=PATIENCE, statement_cache_size=0
-                )
-            try:
-                yield connection
-            finally:
-                connection.terminate()
-        except asyncpg.UndefinedTableError as error:
-            text = "PostgreSQL: there is no table of accounts; run `pop3 store init`"
-            raise UnavailableError(text) from error
-        except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise UnavailableError(f"PostgreSQL: {type(error).__name__}") from error

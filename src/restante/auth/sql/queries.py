@@ -46,7 +46,7 @@ class AccountQueries(ABC, Generic[C]):
 
         With `first_only`, a query for one name does not run again after it has found a row.
         """
-        sound = [name for name in names if _is_sound(name)]
+        sound = [name for name in names if is_sound(name)]
         if not sound:
             return {}
         return await self._run(lambda connection: self._rows(connection, sound, first_only), ends)
@@ -67,8 +67,15 @@ class AccountQueries(ABC, Generic[C]):
 
     async def returns_row(self, query: str, ends: float) -> bool:
         """Return whether a query without parameters returns a row, until `ends`."""
-        row = await self._run(lambda connection: self._fetch_row(connection, query, []), ends)
-        return row is not None
+        return await self.find_row(query, [], ends) is not None
+
+    async def find_row(
+        self, query: str, parameters: Sequence[object], ends: float
+    ) -> Mapping[str, object] | None:
+        """Return the first row of a query, None if it has none, until `ends`."""
+        return await self._run(
+            lambda connection: self._fetch_row(connection, query, parameters), ends
+        )
 
     async def change(self, query: str, parameters: Sequence[object], ends: float) -> None:
         """Run a query that changes a row, until `ends`. It may use fewer of the parameters."""
@@ -141,7 +148,7 @@ class AccountQueries(ABC, Generic[C]):
         """Return what failed, without any value that a row or a parameter has."""
 
 
-def _is_sound(name: str) -> bool:
+def is_sound(name: str) -> bool:
     """Return whether a database can have a name: no NUL, and in UTF-8."""
     with contextlib.suppress(UnicodeEncodeError):
         return b"\0" not in name.encode()

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def app_password() -> None:
     """Add, list and revoke app passwords: each is for one program of an account's user.
 
-    They are in the file of `accounts.app_passwords`, and work with every source of accounts.
+    They are in the file of `accounts.app_passwords`, and work with every source of accounts. With
+    the accounts in the table of a cluster, they are in a table, too, and hold at all nodes.
     """
 
 
@@ -57,7 +58,7 @@ def list_(name: str | None, passwords: AppPasswords, *, as_json: bool) -> None:
 def remove(name: str, label: str, passwords: AppPasswords) -> None:
     """Revoke an app password.
 
-    Sessions that use it end within a second.
+    Sessions that use it end within a second, or at all nodes of a cluster within two.
     """
     name = passwords.remove(name, label)
     click.echo(f"Revoked the app password {label} of {name}.")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from restante.cli.commands.app_password import app_password
-from restante.cli.options.accounts import accounts_options
+from restante.cli.options.accounts import accounts_options, find_default, load_accounts
+from restante.cli.options.server import DEFAULT_CONFIG
 
 if TYPE_CHECKING:
     from restante.auth.passwords.scram import ScramKeys
@@ -67,8 +69,7 @@ def passwd(name: str, accounts: Accounts, *, stdin: bool, scram: bool) -> None:
     accounts.require_known(name)
     accounts.change(name, *_new_credentials(stdin=stdin, scram=scram))
     click.echo(f"Changed the password of {name}.")
-    labels = accounts.app_passwords.labels().get(name) if accounts.app_passwords else None
-    if labels:
+    if accounts.app_passwords and (labels := accounts.app_passwords.labels_of(name)):
         click.echo(f"Note: its app passwords still log in: {', '.join(labels)}", err=True)
 
 
@@ -128,6 +129,54 @@ def unlock(name: str, accounts: Accounts) -> None:
     if rest:
         raise click.ClickException(f"{name} is still locked by {rest}; correct its line by hand")
     click.echo(f"Unlocked {name}.")
+
+
+@user.command("import-lists")
+@click.option(
+    "-c",
+    "--config",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Use the cluster of this configuration.",
+    show_default=str(DEFAULT_CONFIG),
+)
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Read the files that this configuration names, such as that of an earlier server."
+    "  [default: that of the cluster]",
+)
+def import_lists(file: Path | None, source: Path | None) -> None:
+    """Copy locked accounts and app passwords from files to the table of a cluster.
+
+    The files are those of `accounts.locks`, `accounts.app_passwords` and `accounts.users`. They
+    stay as they are. What was revoked in the cluster stays revoked. Accounts themselves are not
+    copied.
+
+    Run it at each node whose files differ, then omit the settings. Exits with 1 if an entry could
+    not be copied.
+    """
+    from restante.cli.options.node_lists import NodeLists
+
+    place = file or find_default()
+    config, dsn = load_accounts(place)
+    if dsn is None:
+        raise click.UsageError(f"{place}: its accounts are not in the table of a cluster")
+    section = (load_accounts(source)[0] if source else config).accounts
+    if not section.locks and not section.app_passwords and not section.users:
+        raise click.UsageError(f"{source or place}: names no file of accounts; use --from")
+    lists = NodeLists(dsn)
+    if section.users is not None:
+        lists.copy_locked_lines(section.users)
+    if section.locks is not None:
+        lists.copy_locks(section.locks)
+    if section.app_passwords is not None:
+        lists.copy_app_passwords(section.app_passwords)
+    if lists.left:
+        raise click.exceptions.Exit(1)
 
 
 def _new_credentials(*, stdin: bool, scram: bool) -> tuple[str, dict[str, ScramKeys]]:

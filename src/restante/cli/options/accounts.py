@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from restante.auth.file.passwd_entry import PasswdEntry
     from restante.auth.passwords.scram import ScramKeys
-    from restante.auth.sql.cluster_accounts import AccountTable
-    from restante.cli.options.app_passwords import AppPasswords
+    from restante.cli.options.app_passwords import AppPasswords, FileAppPasswords
     from restante.cli.options.locks import LockList
     from restante.cli.output.account_list import Form
+    from restante.protocol.secret import Secret
     from restante.server.config.schema import Config
 
 IN_FILES = "within a second, at the nodes that have this file"
@@ -32,17 +32,19 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 
 class Accounts(Protocol):
-    """Some accounts. All methods raise click.ClickException.
+    """Some accounts. All methods raise click.ClickException."""
 
-    Attributes:
-        app_passwords: theirs, if the configuration has a file of them.
-        locks: the list of locked accounts, if the configuration has one.
-        lock_time: when the sessions of a locked account end.
-    """
+    @property
+    def app_passwords(self) -> AppPasswords | None:
+        """Their app passwords, if they can have some."""
 
-    app_passwords: AppPasswords | None
-    locks: LockList | None
-    lock_time: str
+    @property
+    def locks(self) -> LockList | None:
+        """The list of locked accounts, if the configuration has one."""
+
+    @property
+    def lock_time(self) -> str:
+        """When the sessions of a locked account end."""
 
     def require_new(self, name: str) -> None:
         """Require that no account has this name."""
@@ -74,7 +76,7 @@ class FileAccounts:
     def __init__(
         self,
         file: Path,
-        app_passwords: AppPasswords | None = None,
+        app_passwords: FileAppPasswords | None = None,
         locks: LockList | None = None,
         lock_time: str = lock_time,
         *,
@@ -173,7 +175,7 @@ class FileAccounts:
         from restante.auth.file import passwd_file
 
         if passwd_file.index_of(lines, name) is not None:
-            raise click.ClickException(_existing_text(name, self._file))
+            raise click.ClickException(existing_text(name, self._file))
 
     def _find_line(self, lines: list[str], name: str) -> int:
         from restante.auth.file import passwd_file
@@ -186,7 +188,7 @@ class FileAccounts:
         account = without_suffix(name, mail.junk_suffix if mail and mail.junk else "")
         if account != name and passwd_file.index_of(lines, account) is not None:
             raise click.ClickException(junk_text(name, account))
-        raise click.ClickException(_missing_text(name, self._file))
+        raise click.ClickException(missing_text(name, self._file))
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -194,77 +196,6 @@ class FileAccounts:
             yield
         except OSError as error:
             raise click.ClickException(f"{self._file}: {error.strerror}") from None
-
-
-class TableAccounts:
-    """The accounts in the table of a cluster. They have no keys for SCRAM."""
-
-    place = "the table account of the cluster"
-    lock_time = "at all nodes, within two seconds"
-
-    def __init__(
-        self,
-        table: AccountTable,
-        app_passwords: AppPasswords | None = None,
-        locks: LockList | None = None,
-    ) -> None:
-        self._table = table
-        self.app_passwords = app_passwords
-        self.locks = locks
-
-    def require_new(self, name: str) -> None:
-        """Require that no row has this name."""
-        if wait(self._table.exists(name)):
-            raise click.ClickException(_existing_text(name, self.place))
-
-    def require_known(self, name: str) -> None:
-        """Require that a row has this name."""
-        self._require(name, found=wait(self._table.exists(name)))
-
-    def add(self, name: str, stored_hash: str, _keys: dict[str, ScramKeys]) -> None:
-        """Insert a row."""
-        from restante.auth.sql.cluster_accounts import KnownAccountError
-
-        try:
-            wait(self._table.add(name, stored_hash))
-        except KnownAccountError:
-            raise click.ClickException(_existing_text(name, self.place)) from None
-
-    def change(self, name: str, stored_hash: str, _keys: dict[str, ScramKeys]) -> None:
-        """Update a row."""
-        self._require(name, found=wait(self._table.set_password(name, stored_hash)))
-
-    def remove(self, name: str) -> None:
-        """Delete a row."""
-        self._require(name, found=wait(self._table.remove(name)))
-
-    def set_locked(self, name: str, *, locked: bool) -> str:
-        """Update a row."""
-        self._require(name, found=wait(self._table.set_locked(name, locked=locked)))
-        if self.locks and not locked:
-            self.locks.remove(name)
-        return ""
-
-    def print_all(self, form: Form) -> None:
-        """Print the accounts, as their pages come."""
-        from restante.cli.output.account_list import AccountSummary, write_lines
-
-        labels = self.app_passwords.labels() if self.app_passwords else {}
-        is_locked = self.locks.load() if self.locks else never
-
-        async def print_each() -> None:
-            async for row in self._table.rows():
-                name = row["name"]
-                by_list = is_locked(name)
-                account = AccountSummary.of_row(row, labels.get(name, ()), by_list=by_list)
-                for line in write_lines([account], form):
-                    click.echo(line)
-
-        wait(print_each())
-
-    def _require(self, name: str, *, found: bool) -> None:
-        if not found:
-            raise click.ClickException(_missing_text(name, self.place))
 
 
 def accounts_options(command: F) -> F:
@@ -310,31 +241,41 @@ def find_default() -> Path:
 
 def _find_configured(file: Path) -> Accounts:
     """Return the accounts of a configuration. Raises click.UsageError."""
-    from restante.cli.options.app_passwords import AppPasswords
+    from restante.cli.options.app_passwords import FileAppPasswords
     from restante.cli.options.locks import LockList
+
+    config, dsn = load_accounts(file)
+    if dsn is not None:
+        from restante.cli.options.table_accounts import TableAccounts, warn_of_lists
+
+        warn_of_lists(config)
+        return TableAccounts(dsn, config)
+    section = config.accounts
+    app_passwords = (
+        FileAppPasswords(config, section.app_passwords) if section.app_passwords else None
+    )
+    locks = LockList(section.locks) if section.locks else None
+    lock_time = IN_FILES if config.mail.format == "cluster" else FileAccounts.lock_time
+    if section.users:
+        return FileAccounts(section.users, app_passwords, locks, lock_time, config=config)
+    from restante.cli.options.source_accounts import SourceAccounts
+
+    return SourceAccounts(file, config, app_passwords, locks, lock_time)
+
+
+def load_accounts(file: Path) -> tuple[Config, Secret | None]:
+    """Return a configuration, and the database of a cluster whose accounts are in its table.
+
+    Raises click.UsageError.
+    """
     from restante.server.composition import backends
     from restante.server.config import loader
 
     try:
         config = loader.load(file, {})
-        section = config.accounts
-        app_passwords = (
-            AppPasswords(config, section.app_passwords) if section.app_passwords else None
-        )
-        locks = LockList(section.locks) if section.locks else None
-        lock_time = IN_FILES if config.mail.format == "cluster" else FileAccounts.lock_time
-        if section.users:
-            return FileAccounts(section.users, app_passwords, locks, lock_time, config=config)
-        dsn = backends.account_table_dsn(config)
+        return config, backends.account_table_dsn(config)
     except loader.ConfigError as error:
         raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
-    if dsn is None:
-        from restante.cli.options.source_accounts import SourceAccounts
-
-        return SourceAccounts(file, config, app_passwords, locks, lock_time)
-    from restante.auth.sql.cluster_accounts import AccountTable
-
-    return TableAccounts(AccountTable(dsn), app_passwords, locks)
 
 
 def never(_name: str) -> bool:
@@ -370,9 +311,11 @@ def junk_text(name: str, account: str) -> str:
     return f"{name} is the junk maildrop of {account}; name the account {account}"
 
 
-def _existing_text(name: str, place: object) -> str:
+def existing_text(name: str, place: object) -> str:
+    """Return the error for a name that has an account already."""
     return f"{name} already exists in {place}; to change its password, run `pop3 user passwd`"
 
 
-def _missing_text(name: str, place: object) -> str:
+def missing_text(name: str, place: object) -> str:
+    """Return the error for a name without an account."""
     return f"{name} does not exist in {place}; to add it, run `pop3 user add`"

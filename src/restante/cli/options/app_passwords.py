@@ -8,15 +8,15 @@ import functools
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
-from restante.cli.options.accounts import closing, find_default
+from restante.cli.options.accounts import closing, find_default, load_accounts
 from restante.cli.options.server import DEFAULT_CONFIG
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from restante.server.config.schema import Config
 
@@ -25,8 +25,27 @@ F = TypeVar("F", bound="Callable[..., Any]")
 MISSING = "accounts.app_passwords is not set; set a file there, and reload the server"
 
 
-class AppPasswords:
-    """The app passwords of a configuration. All methods raise click.ClickException."""
+class AppPasswords(Protocol):
+    """The app passwords of some accounts. All methods raise click.ClickException."""
+
+    def add(self, name: str, label: str) -> str:
+        """Add an app password to an account, and return the password."""
+
+    def labels_of(self, name: str) -> Sequence[str]:
+        """Return the labels of an account's app passwords."""
+
+    def rows(self, name: str | None) -> Iterator[dict[str, Any]]:
+        """Yield the app passwords of an account, or all, without their digests."""
+
+    def remove(self, name: str, label: str) -> str:
+        """Remove an app password, and return the name of its account."""
+
+    def remove_all(self, name: str) -> None:
+        """Remove the app passwords of an account that is removed: the next one is another's."""
+
+
+class FileAppPasswords:
+    """The app passwords in a file. All methods raise click.ClickException."""
 
     def __init__(self, config: Config, path: Path) -> None:
         self._config = config
@@ -38,15 +57,14 @@ class AppPasswords:
         from restante.auth.app_passwords import uses as app_password_uses
         from restante.auth.file import passwd_file
 
-        if problem := app_passwords.label_problem(label):
-            raise click.BadParameter(f"{label!r}: {problem}", param_hint="LABEL")
+        check_label(label)
         name = self._find_account(self._full_name(name))
         made, shown = app_passwords.create(name, label, time.time())
         with self._errors():
             is_new = not self._path.exists()
             with passwd_file.edit_lines(self._path) as lines:
                 if any(line.split(":")[:2] == [name, label] for line in lines):
-                    raise click.ClickException(f"{name} already has an app password {label}")
+                    raise click.ClickException(known_text(name, label))
                 lines[len(lines) :] = [app_passwords.HEADER] * (not lines) + [str(made)]
             if is_new:
                 uses = app_password_uses.uses_path(self._path)
@@ -65,6 +83,10 @@ class AppPasswords:
                 for each in app_passwords.read(self._path)[0]:
                     found.setdefault(each.account, []).append(each.label)
         return found
+
+    def labels_of(self, name: str) -> Sequence[str]:
+        """Return the labels of an account's app passwords."""
+        return self.labels().get(name, ())
 
     def rows(self, name: str | None) -> Iterator[dict[str, Any]]:
         """Yield the app passwords of an account, or all, without their digests."""
@@ -85,14 +107,14 @@ class AppPasswords:
                 "account": each.account,
                 "label": each.label,
                 "created": each.created_at,
-                "last_used": _time(used.get(each.key)),
+                "last_used": format_time(used.get(each.key)),
             }
 
     def remove(self, name: str, label: str) -> str:
         """Remove an app password, and return the name of its account."""
         name = self._full_name(name)
         if not self._remove([name, label]):
-            raise click.ClickException(f"{name} has no app password {label}")
+            raise click.ClickException(unknown_text(name, label))
         return name
 
     def remove_all(self, name: str) -> None:
@@ -167,16 +189,34 @@ def app_passwords_options(command: F) -> F:
 
 def _find_configured(file: Path | None) -> AppPasswords:
     """Return the app passwords of a configuration. Raises click.UsageError."""
-    from restante.server.config import loader
-
     place = file or find_default()
-    try:
-        config = loader.load(place, {})
-    except loader.ConfigError as error:
-        raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
+    config, dsn = load_accounts(place)
+    if dsn is not None:
+        from restante.cli.options.table_accounts import TableAppPasswords, warn_of_lists
+
+        warn_of_lists(config)
+        return TableAppPasswords(dsn, config)
     if config.accounts.app_passwords is None:
         raise click.UsageError(f"{place}: {MISSING}")
-    return AppPasswords(config, config.accounts.app_passwords)
+    return FileAppPasswords(config, config.accounts.app_passwords)
+
+
+def check_label(label: str) -> None:
+    """Reject a label that no app password can have. Raises click.BadParameter."""
+    from restante.auth.app_passwords.file import label_problem
+
+    if problem := label_problem(label):
+        raise click.BadParameter(f"{label!r}: {problem}", param_hint="LABEL")
+
+
+def known_text(name: str, label: str) -> str:
+    """Return the error for a label that an account has already."""
+    return f"{name} already has an app password {label}"
+
+
+def unknown_text(name: str, label: str) -> str:
+    """Return the error for a label that an account does not have."""
+    return f"{name} has no app password {label}"
 
 
 def give_to_server(file: Path, mode: int) -> None:
@@ -187,7 +227,7 @@ def give_to_server(file: Path, mode: int) -> None:
     file.chmod(mode)
 
 
-def _time(seconds: int | None) -> str | None:
+def format_time(seconds: int | None) -> str | None:
     """Return a time as ISO 8601 has it."""
     if seconds is None:
         return None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from restante.auth.interfaces import AccountDirectory
     from restante.auth.passwords.scram import ScramKeys
-    from restante.cli.options.app_passwords import AppPasswords
+    from restante.cli.options.app_passwords import FileAppPasswords
     from restante.cli.options.locks import LockList
     from restante.cli.output.account_list import Form
     from restante.server.config.schema import Config
@@ -28,7 +28,7 @@ class SourceAccounts:
         self,
         file: Path,
         config: Config,
-        app_passwords: AppPasswords | None,
+        app_passwords: FileAppPasswords | None,
         locks: LockList | None,
         lock_time: str,
     ) -> None:

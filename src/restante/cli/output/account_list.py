@@ -60,21 +60,19 @@ class AccountSummary:
         )
 
     @classmethod
-    def of_row(
-        cls, row: Mapping[str, Any], app_passwords: Iterable[str], *, by_list: bool = False
-    ) -> AccountSummary:
+    def of_row(cls, row: Mapping[str, Any]) -> AccountSummary:
         """Return the summary of a row in the table of a cluster."""
         return cls(
             name=row["name"],
-            locked=LIST if by_list else "the administrator" if row["locked"] else None,
-            app_passwords=tuple(app_passwords),
+            locked="the administrator" if row["locked"] else None,
+            app_passwords=tuple(row["labels"]),
             login_delay=row["login_delay"],
             expire_days=row["expire_days"],
         )
 
     def details(self) -> Iterator[str]:
         """Yield in words what distinguishes the account from one with a password only."""
-        yield from self._restrictions()
+        yield from self.restrictions()
         if self.scram:
             yield "SCRAM"
         if self.secret:
@@ -86,7 +84,8 @@ class AccountSummary:
         if self.expire_days is not None:
             yield f"mail expires after {self.expire_days} days"
 
-    def _restrictions(self) -> Iterator[str]:
+    def restrictions(self) -> Iterator[str]:
+        """Yield in words what keeps the account, or some clients, from logging in."""
         if self.locked == "expired":
             yield f"expired on {self.expires}"
         elif self.locked:

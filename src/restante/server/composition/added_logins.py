@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import UnavailableError
+from restante.server.composition.backends import account_table_dsn
 from restante.server.config.loader import ConfigError
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from restante.server.log.file_problems import FileProblems
 
 NEEDS_NO_LIST = "omit the setting, since `pop3 user lock` changes the account itself here"
+COPY_LISTS = "`pop3 user import-lists` copies its entries to the table"
+"""What to do about a list of locked accounts or app passwords that only this node has."""
 
 
 def add_logins(
@@ -33,10 +36,10 @@ def add_logins(
         accounts = LockedAccounts(accounts, locks)
     if (passwords := build_app_passwords(config, problems)) is not None:
         from restante.auth.app_passwords.accounts import AppPasswordAccounts
-        from restante.auth.app_passwords.uses import AppPasswordUses, uses_path
+        from restante.auth.app_passwords.uses import FileUses, uses_path
 
         warn, _ = problems.of(uses_path(passwords.path))
-        accounts = AppPasswordAccounts(accounts, passwords, AppPasswordUses(passwords.path, warn))
+        accounts = AppPasswordAccounts(accounts, passwords, FileUses(passwords.path, warn))
     if config.mail.junk:
         from restante.auth.junk_accounts import JunkAccounts
 
@@ -48,6 +51,7 @@ def build_locks(config: Config, problems: FileProblems) -> LockedNames | None:
     """Return the list of locked names, None without. Raises ConfigError: it cannot be used."""
     if config.accounts.locks is None:
         return None
+    _reject_list(config, "accounts.locks")
     from restante.auth.locked_names import LockedNames
 
     locks = LockedNames(config.accounts.locks, *problems.of(config.accounts.locks))
@@ -62,6 +66,7 @@ def build_app_passwords(config: Config, problems: FileProblems) -> AppPasswordFi
     """Return the app passwords, None without. Raises ConfigError: their file cannot be used."""
     if config.accounts.app_passwords is None:
         return None
+    _reject_list(config, "accounts.app_passwords")
     from restante.auth.app_passwords.file import AppPasswordFile
 
     path = config.accounts.app_passwords
@@ -94,6 +99,17 @@ def build_master_users(config: Config, problems: FileProblems) -> FileAuthentica
     hint = f"`pop3 user add NAME --users {section.masters}` creates it"
     _read_first(masters, "accounts.masters", hint)
     return masters
+
+
+def _reject_list(config: Config, key: str) -> None:
+    """Reject a list of this node if all nodes have one in the cluster. Raises ConfigError.
+
+    A server that ignored the list would let locked users in.
+    """
+    if account_table_dsn(config) is not None:
+        raise ConfigError(
+            [f"{key}: not for accounts in the table of the cluster; {COPY_LISTS}, then omit it"]
+        )
 
 
 def _read_first(file: ReloadedFile | FileAuthenticator, key: str, hint: str) -> None:

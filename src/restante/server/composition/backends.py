@@ -229,10 +229,12 @@ def build_accounts(
 
     table, pooler = account_table_dsn(config), config.cluster.pooler
     if table is not None:
-        from restante.auth.sql.cluster_accounts import CHECK, LIST, QUERY
+        from restante.auth.sql.cluster_logins import ClusterAccounts
 
-        queries = PostgresqlQueries(table, QUERY, pooler=pooler)
-        return SqlAuthenticator(queries, CHECK, section.remember, list_all=LIST)
+        def warn(problem: str) -> None:
+            log.warning("accounts", problem=problem)
+
+        return ClusterAccounts(table, section.remember, warn, pooler=pooler)
     assert section.postgresql_dsn_file is not None
     assert section.postgresql_query is not None
     dsn = read_secret("accounts.postgresql_dsn_file", section.postgresql_dsn_file)

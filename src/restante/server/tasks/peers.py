@@ -1,4 +1,4 @@
-"""What a node of a cluster shares with the others, once a second: failed logins, kicks, requests.
+"""What a node of a cluster shares with the others, once a second: failed logins, kicks, and more.
 
 Nothing of it is on the way of a login. While the store does not answer, nodes know less of each
 other, and all else goes on.
@@ -11,6 +11,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from restante.auth.app_passwords.file import key_of
 from restante.server.connection.connection import Connection
 from restante.server.limits.peer_failures import PeerFailures
 from restante.storage.interfaces import StoreError
@@ -85,6 +86,11 @@ class PeerExchange:
             for connection in self._context.connections:
                 if isinstance(connection, Connection):
                     connection.stop_if_kicked(kicks)
+        if news.revoked:
+            revoked = frozenset(map(key_of, news.revoked))
+            for connection in self._context.connections:
+                if isinstance(connection, Connection):
+                    connection.stop_if_revoked(lambda key: key not in revoked)
 
 
 @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""What the nodes let each other know, once a second: failed logins, kicks and requests.
+"""What the nodes let each other know, once a second: failed logins, kicks, requests, and the like.
 
 Nothing here is on the way of a login: while PostgreSQL does not answer, nodes only know less.
 """
@@ -36,19 +36,23 @@ FAILURES = """
 select pair, number, extract(epoch from clock_timestamp() - at)::float8 as age from failure
 where at > clock_timestamp() - $1::float8 * interval '1 s'
 """
-KICKS_AND_REQUESTS = """
-select null::uuid as request, owner, null::bytea as content,
+NEWS = """
+select null::uuid as request, owner, null::text as revoked, null::bytea as content,
     extract(epoch from clock_timestamp() - at)::float8 as age from kick
 where at > clock_timestamp() - $1::float8 * interval '1 s'
 union all
-select id, null, content, extract(epoch from clock_timestamp() - at)::float8 from request
+select id, null, null, content, extract(epoch from clock_timestamp() - at)::float8 from request
 where at > clock_timestamp() - $2::float8 * interval '1 s' and node <> $3 and $3 <> all (but)
+union all
+select null, null, digest, null, null from revoked_app_password
+where at > clock_timestamp() - $1::float8 * interval '1 s'
 """
 PRUNE = """
 with old as (
     select pair from failure where at < clock_timestamp() - $1::float8 * interval '1 s'
     for update skip locked
 ), gone as (delete from failure f using old where f.pair = old.pair),
+revoked as (delete from revoked_app_password where at < clock_timestamp() - interval '1 year'),
 asked as (delete from request where at < clock_timestamp() - interval '1 minute'),
 answered as (delete from answer where at < clock_timestamp() - interval '1 minute')
 delete from kick where at < clock_timestamp() - interval '1 hour'
@@ -88,7 +92,7 @@ class Peers:
         now = self._clock()
         window = MEMORY if self._asked_at is None else now - self._asked_at + OVERLAP
         noted = await self._database.fetch(FAILURES, min(window, MEMORY))
-        rows = await self._database.fetch(KICKS_AND_REQUESTS, window, REQUEST_TIME, node)
+        rows = await self._database.fetch(NEWS, window, REQUEST_TIME, node)
         self._asked_at = now
         self._calls += 1
         if self._calls % PRUNE_EACH == 0:
@@ -98,6 +102,7 @@ class Peers:
             failures=[(row["pair"], row["number"], row["age"]) for row in noted],
             kicks={row["owner"]: row["age"] for row in rows if row["owner"] is not None},
             requests=self._take_requests(rows),
+            revoked=frozenset(row["revoked"] for row in rows if row["revoked"] is not None),
         )
 
     def _take_requests(self, rows: Sequence[asyncpg.Record]) -> list[PeerRequest]:

@@ -1,0 +1,117 @@
+"""Logins at the table `account` of a cluster, by the account's own password or by an app password.
+
+Nothing of either stays in the memory of a node: each login reads the row of its account, so that a
+lock or a revocation at any node counts at the next login. One query reads it together with the app
+password.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from restante.auth.app_passwords.file import digest_of, key_of
+from restante.auth.app_passwords.uses import PAUSE, AppPasswordUses
+from restante.auth.interfaces import CredentialsError
+from restante.auth.sql.accounts import SqlAuthenticator, deadline, find_hindrance
+from restante.auth.sql.cluster_accounts import CHECK, LIST, LOGIN_COLUMNS, QUERY
+from restante.auth.sql.postgresql_query import PostgresqlQueries
+from restante.auth.sql.queries import is_sound
+from restante.auth.usernames import candidate_names
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from restante.protocol.secret import Secret
+    from restante.protocol.server.settings import Identity
+
+APP_PASSWORD = f"""
+SELECT {LOGIN_COLUMNS}, digest, label
+FROM app_password JOIN account ON name = app_password.account
+WHERE digest = $2 AND name = ANY($1)
+"""  # noqa: S608
+NOTE_USES = """
+WITH due AS (
+    SELECT digest, clock_timestamp() - age * interval '1 s' AS at
+    FROM app_password JOIN unnest($1::text[], $2::float8[]) AS noted (digest, age) USING (digest)
+    WHERE used IS NULL OR used < clock_timestamp() - (age + 600) * interval '1 s'
+    FOR UPDATE OF app_password SKIP LOCKED
+)
+UPDATE app_password SET used = due.at FROM due WHERE app_password.digest = due.digest
+"""
+
+
+class ClusterAccounts(SqlAuthenticator):
+    """The accounts of a cluster: an app password logs in like the account's own password.
+
+    A rejection always costs the time of the account's own password, so it does not show whether an
+    app password exists, or whose it is.
+    """
+
+    def __init__(
+        self, dsn: Secret, remember: float, warn: Callable[[str], None], *, pooler: bool = False
+    ) -> None:
+        queries = PostgresqlQueries(dsn, QUERY, pooler=pooler)
+        super().__init__(queries, CHECK, remember, list_all=LIST)
+        self._uses = TableUses(queries, warn)
+
+    async def verify(self, user: str, password: Secret) -> Identity:
+        """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
+        row = await self._find_app_password(user, password)
+        if row is not None and not find_hindrance(row):
+            return self._log_in(row)
+        try:
+            return await super().verify(user, password)
+        except CredentialsError as error:
+            if row is None:
+                raise
+            reason = f"{error.reason}, with the app password {row['label']!r}"
+            raise CredentialsError(reason) from error
+
+    def cached_login(self, user: str, password: Secret) -> Awaitable[Identity | None] | None:
+        """Return whose app password this is, at no cost of a hash, or what is remembered."""
+        remembered = super().cached_login(user, password)
+        if remembered is not None or digest_of(password) is None:
+            return remembered
+        return self._confirm_app_password(user, password)
+
+    async def _confirm_app_password(self, user: str, password: Secret) -> Identity | None:
+        row = await self._find_app_password(user, password)
+        return None if row is None or find_hindrance(row) else self._log_in(row)
+
+    async def _find_app_password(self, user: str, password: Secret) -> Mapping[str, object] | None:
+        """Return the row of an account with its app password, None if the user has no such one."""
+        digest = digest_of(password)
+        names = [name for name in candidate_names(user) if is_sound(name)]
+        if digest is None or not names:
+            return None
+        return await self._queries.find_row(APP_PASSWORD, [names, digest], deadline())
+
+    def _log_in(self, row: Mapping[str, object]) -> Identity:
+        digest, name = str(row["digest"]), str(row["login"])
+        identity = self._identify(name, row)
+        self._uses.note(digest)
+        return replace(identity, app_password=str(row["label"]), credential=key_of(digest))
+
+
+class TableUses(AppPasswordUses):
+    """The uses of app passwords in the table.
+
+    A row is written at most once in ten minutes, so that polls do not fill PostgreSQL's log.
+    """
+
+    def __init__(
+        self,
+        queries: PostgresqlQueries,
+        warn: Callable[[str], None],
+        clock: Callable[[], float] = time.time,
+        pause: float = PAUSE,
+    ) -> None:
+        super().__init__(warn, clock, pause)
+        self._queries = queries
+
+    async def _store(self, uses: Mapping[str, int]) -> None:
+        now = self._clock()  # ages, since the time is that of PostgreSQL's clock
+        ages = [max(0.0, now - seconds) for seconds in uses.values()]
+        await self._queries.change(NOTE_USES, [list(uses), ages], deadline())

@@ -1,0 +1,122 @@
+"""Locked accounts and app passwords in files, which `pop3 user import-lists` copies to a table."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restante.cli.options.accounts import wait
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from restante.auth.sql.cluster_accounts import AccountTable
+    from restante.protocol.secret import Secret
+
+NO_ACCOUNT = "the table has no account of this name"
+REASONS = {
+    "no account": NO_ACCOUNT,
+    "revoked": "the cluster has it as revoked",
+    "same label": "the account has another one of this label in the cluster",
+}
+"""Why an app password is not copied, by what the table says."""
+
+
+class NodeLists:
+    """Copies what the tables do not have yet. The files stay as they are.
+
+    All methods raise click.ClickException.
+
+    Attributes:
+        left: how many entries could not be copied.
+    """
+
+    def __init__(self, dsn: Secret) -> None:
+        self._dsn = dsn
+        self.left = 0
+
+    def copy_locks(self, path: Path) -> None:
+        """Lock the accounts whose names are in a list of locks, in any of their spellings."""
+        from restante.auth import locked_names
+
+        with _errors(path):
+            names, problems = locked_names.read(path)
+        self._leave_all(problems)
+        self._lock(path, names)
+
+    def copy_locked_lines(self, path: Path) -> None:
+        """Lock the accounts that are locked in a file of accounts."""
+        from restante.auth.file import passwd_file
+        from restante.cli.output.account_list import AccountSummary
+
+        with _errors(path):
+            entries = passwd_file.read(path).by_name.values()
+        accounts = [AccountSummary.of(entry, ()) for entry in entries]
+        self._lock(path, [each.name for each in accounts if each.locked])
+        self._leave_all(
+            f"{each.name}: the table cannot have this: {', '.join(each.restrictions())}"
+            for each in accounts
+            if not each.locked and any(each.restrictions())
+        )
+
+    def _lock(self, path: Path, names: Iterable[str]) -> None:
+        from restante.auth.locked_names import lock_key
+        from restante.auth.sql.cluster_accounts import AccountTable
+
+        listed = {lock_key(name): name for name in names}
+        table, found = AccountTable(self._dsn), set()
+        for row in wait(_collect(table)):
+            key = lock_key(row["name"])
+            if key in listed:
+                found.add(key)
+                if not row["locked"]:
+                    wait(table.set_locked(row["name"], locked=True))
+                    click.echo(f"Locked {row['name']}.")
+        self._leave_all(
+            f"{name} was not locked: {NO_ACCOUNT}"
+            for key, name in listed.items()
+            if key not in found
+        )
+        click.echo(f"{path}: {len(found)} of {len(listed)} locked accounts are in the table.")
+
+    def copy_app_passwords(self, path: Path) -> None:
+        """Add the app passwords in a file, with their last uses."""
+        from restante.auth.app_passwords import file as app_passwords
+        from restante.auth.app_passwords import uses as app_password_uses
+        from restante.auth.sql.cluster_app_passwords import AppPasswordTable
+
+        with _errors(path):
+            found, problems = app_passwords.read(path)
+            used = app_password_uses.read(app_password_uses.uses_path(path))
+        self._leave_all(problems)
+        table, there = AppPasswordTable(self._dsn), 0
+        for each in found:
+            outcome = wait(table.add(each, used.get(each.key)))
+            what = f"the app password {each.label} of {each.account}"
+            if outcome == "added":
+                click.echo(f"Added {what}.")
+            if outcome in REASONS:
+                self._leave_all([f"{what} was not added: {REASONS[outcome]}"])
+            else:
+                there += 1
+        click.echo(f"{path}: {there} of {len(found)} app passwords are in the table.")
+
+    def _leave_all(self, notes: Iterable[str]) -> None:
+        for note in notes:
+            self.left += 1
+            click.echo(f"Note: {note}", err=True)
+
+
+async def _collect(table: AccountTable) -> list[Mapping[str, Any]]:
+    return [row async for row in table.rows()]
+
+
+@contextlib.contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror}") from None
