@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import re
+import stat
 import time
 from pathlib import Path
 
@@ -124,6 +125,25 @@ def test_what_is_gone_is_told_though_it_may_not_last(
     with pytest.raises(PartlyExpiredError, match=f"Input/output error: {maildir}$") as caught:
         expire(maildir, 7)
     assert caught.value.removed == [ExpiredMessage(file.name, 9, 12, durable=False)]
+
+
+def test_a_failure_to_close_hides_no_removal(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Expired messages are returned, for the log, even if closing a folder fails."""
+    put(maildir, f"{NOW - 2 * DAY}.a", 2 * DAY)
+    close = os.close
+
+    def fail(descriptor: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        close(descriptor)
+        if is_folder:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "close", fail)
+        expired = expire(maildir, 1)
+    assert [message.uid for message in expired] == [f"{NOW - 2 * DAY}.a"]
 
 
 def test_nothing_goes_while_a_session_holds_the_maildrop(maildir: Path) -> None:

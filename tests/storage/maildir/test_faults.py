@@ -146,8 +146,7 @@ def test_failed_close_unlocks(box: Box, monkeypatch: pytest.MonkeyPatch) -> None
         maildrop = await box.store.acquire("ann", 0)
         with monkeypatch.context() as patched:
             patched.setattr(os, "close", failing_at(1, os.close))
-            with pytest.raises(StoreError):
-                maildrop.release()
+            maildrop.release()
         (await box.store.acquire("ann", 0)).release()
 
     asyncio.run(run())

@@ -146,8 +146,7 @@ class ExportedMaildir:
 
     def close(self) -> None:
         """Unlock the Maildir."""
-        with as_store_error("a Maildir cannot be closed", self._folder):
-            self._held.release()
+        self._held.release()
 
     def _prepare(self) -> None:
         """Make the two files, or cut off a line that was not written to its end. Raises OSError.

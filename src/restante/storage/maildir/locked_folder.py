@@ -95,16 +95,9 @@ class LockedMaildir:
         return self.opened
 
     def release(self) -> None:
-        """Close all files. Repeated calls are allowed. Raises OSError, after all are closed."""
-        opened = (*(self.opened or ()), self.root, self._lock)
+        """Close all files. Repeated calls are allowed."""
+        for descriptor in (*(self.opened or ()), self.root, self._lock):
+            if descriptor >= 0:
+                close_quietly(descriptor)
         self._lock = self.root = -1
         self.opened = None
-        failed: OSError | None = None
-        for descriptor in opened:
-            try:
-                if descriptor >= 0:
-                    os.close(descriptor)
-            except OSError as error:  # the others must be closed too
-                failed = error
-        if failed is not None:
-            raise failed

@@ -116,14 +116,8 @@ class MaildirMaildrop:
         return await DISK.run(self._folder, self._find_arrivals)
 
     def release(self) -> None:
-        """Give the lock back; not while a read or a removal is under way.
-
-        Raises StoreError, and even then it is given back.
-        """
-        try:
-            self._held.release()
-        except OSError as error:
-            raise store_error("a maildrop cannot be closed", error, self._folder) from error
+        """Give the lock back; not while a read or a removal is under way."""
+        self._held.release()
 
     def _open(self, index: int, lines: int | None, *, wait: bool = False) -> Body:
         """Read a message, or open it. Raises OSError; FileNotFoundError: it has another name.
