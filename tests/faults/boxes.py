@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from faults.keeping import KeepingMaildir, KeepingMbox
 from faults.mbox import Mbox
-from faults.stores import Box, Maildir
+from faults.stores import OWNER, Box, Letter, Maildir
 from restante.quota import Quota
 from restante.storage.interfaces import Store
 from restante.storage.maildir import MaildirStore
@@ -28,6 +28,23 @@ class QuotaMaildir(Maildir):
         return _WithinQuota(Layout(root))
 
 
+class SpamMaildir(Maildir):
+    """A Maildir with spam in a folder of it, which has the same quota and makes room first."""
+
+    spam = (b"Subject: spam 1\n\n", b"Subject: spam 2\n\n")
+
+    def store(self, root: Path) -> Store:
+        return MaildirStore(Layout(root, junk="{user}/.Junk"))
+
+    def fill(self, root: Path, letters: Sequence[Letter]) -> None:
+        super().fill(root, letters)
+        if letters:
+            for part in ("tmp", "new", "cur"):
+                (root / OWNER / ".Junk" / part).mkdir(parents=True)
+            for number, octets in enumerate(self.spam, 1):
+                (root / OWNER / ".Junk" / "cur" / f"{number}.M1P1.host:2,").write_bytes(octets)
+
+
 BOXES: Mapping[str, Box] = {"maildir": Maildir(), "mbox": Mbox()}
 
 KEEPING: Mapping[str, Box] = {
@@ -36,5 +53,5 @@ KEEPING: Mapping[str, Box] = {
 }
 """The same with `mail.keep_deleted`."""
 
-MORE_BOXES: Mapping[str, Box] = {"quota": QuotaMaildir(), **KEEPING}
+MORE_BOXES: Mapping[str, Box] = {"quota": QuotaMaildir(), "spam": SpamMaildir(), **KEEPING}
 """Those with a path of their own, on which a part of the scenarios is tried."""

@@ -12,7 +12,7 @@ import gc
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,10 @@ import msgspec
 
 from faults.boxes import BOXES, MORE_BOXES
 from faults.broken import BROKEN
+from faults.expiring import try_expiry
+from faults.meetings import try_meeting
 from faults.promise import BreachError
-from faults.scenarios import DELIVERIES, SESSIONS, UNDELETIONS, Delivery, Session, Undeletion
+from faults.scenarios import ALL, Delivery, Expiry, Meeting, Scenario, Session, Undeletion
 from faults.shim import STATES, Call, Fault, Plan, Shim
 from faults.trial import Bench, try_delivery, try_session, try_undeletion
 
@@ -58,6 +60,7 @@ class Result:
     missed: int = 0  # plans that never came about: how often a socket accepts octets may vary
     tried: Counter[str] = field(default_factory=Counter)
     ops: Counter[str] = field(default_factory=Counter)
+    met: Counter[str] = field(default_factory=Counter)  # what came of meetings
     breaches: list[str] = field(default_factory=list)
 
 
@@ -96,18 +99,26 @@ def disks_of(calls: int, *, whole: bool) -> Iterator[Plan]:
             yield Plan(number, fault, errors[number // FEWER % 2])
 
 
-def campaign(bench: Bench, scenario: Session | Delivery | Undeletion, task: Task) -> Result:
+def plans_of(scenario: Scenario, calls: Sequence[Call], *, whole: bool) -> Iterator[Plan]:
+    """Return all that can befall the calls of a scenario."""
+    if isinstance(scenario, Meeting):
+        for number in range(1, len(calls) + 1):
+            yield Plan(number, Fault.MEET)
+        if scenario.watches_work:
+            return  # without a meeting, nothing comes of it that other scenarios lack
+    for number, call in enumerate(calls, 1):
+        yield from faults_of(number, call, whole=whole)
+    yield from disks_of(len(calls), whole=whole)
+
+
+def campaign(bench: Bench, scenario: Scenario, task: Task) -> Result:
     """Try everything on one scenario, or a share of it."""
     result = Result()
+    bench.met.clear()
     calls = _attempt(bench, scenario, Plan(), result)
     result.calls = len(calls)
     result.ops.update(call.op for call in calls)
-    plans = [
-        plan
-        for number, call in enumerate(calls, 1)
-        for plan in faults_of(number, call, whole=task.whole)
-    ]
-    plans += disks_of(len(calls), whole=task.whole)
+    plans = list(plans_of(scenario, calls, whole=task.whole))
     sample = 1 if task.whole else scenario.sample
     for plan in plans[task.share :: task.shares * sample]:
         for _ in range(TRIES):
@@ -121,18 +132,23 @@ def campaign(bench: Bench, scenario: Session | Delivery | Undeletion, task: Task
             result.missed += 1
         if task.until and any(task.until in breach for breach in result.breaches):
             break
+    result.met.update(bench.met)
     return result
 
 
-def _attempt(
-    bench: Bench, scenario: Session | Delivery | Undeletion, plan: Plan, result: Result
-) -> list[Call]:
+def _attempt(bench: Bench, scenario: Scenario, plan: Plan, result: Result) -> list[Call]:
     try:
-        if isinstance(scenario, Session):
-            return try_session(bench, scenario, plan)
-        if isinstance(scenario, Undeletion):
-            return try_undeletion(bench, scenario, plan)
-        return try_delivery(bench, scenario, plan)
+        match scenario:
+            case Session():
+                return try_session(bench, scenario, plan)
+            case Delivery():
+                return try_delivery(bench, scenario, plan)
+            case Undeletion():
+                return try_undeletion(bench, scenario, plan)
+            case Expiry():
+                return try_expiry(bench, scenario, plan)
+            case Meeting():
+                return try_meeting(bench, scenario, plan)
     except BreachError as breach:
         bench.drop()
         journal = bench.shim.journal()
@@ -148,7 +164,7 @@ def main(task: Task) -> None:
     gc.disable()
     box = BOXES.get(task.box) or MORE_BOXES.get(task.box) or BROKEN[task.box][0]
     with contextlib.closing(Bench(Shim(), box, Path(task.folder))) as bench:
-        for scenario in (*SESSIONS, *DELIVERIES, *UNDELETIONS):
+        for scenario in ALL:
             if task.scenarios in scenario.name and scenario.is_met_by(box):
                 results[scenario.name] = vars(campaign(bench, scenario, task))
     json.dump(results, sys.stdout, indent=1)

@@ -33,14 +33,20 @@ from restante.server.connection.connection import Connection
 from restante.server.context import ServerContext
 from restante.server.log import event_log
 from restante.server.system.process import loop_factory
-from restante.storage.interfaces import LockedMaildrop, Store, StoreError
+from restante.storage.interfaces import (
+    Expires,
+    LockedMaildrop,
+    PartlyExpiredError,
+    Store,
+    StoreError,
+)
 from restante.storage.quota import KeepsQuota
 from restante.storage.removals import KeepsDeleted
 from support.live import PATIENCE
 from support.passwords import Passwords
 
 PASSWORD = "secret"
-WATCHED = ("deliver", "undelete")
+WATCHED = ("deliver", "undelete", "expire")
 """Orders whose reports are answers to a client."""
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
@@ -51,9 +57,9 @@ class Child:
 
     It executes orders, each answered by a report: `new` makes it a server that has just started,
     `settle` waits for the end of all sessions, `kick` ends them as an administrator does, `deliver`
-    delivers a message, `undelete` restores all that is kept, and `look` says what is in the log,
-    which files are open and how many sessions there are. `anew`: each connection meets a server
-    that has just started.
+    delivers a message, `undelete` restores all that is kept, `expire` removes what is a day old,
+    and `look` says what is in the log, which files are open and how many sessions there are.
+    `anew`: each connection meets a server that has just started.
 
     Options of orders hold from then on: with `take_over`, a login ends an idle session; `most` is
     the number of messages that a maildrop may have, in which the oldest ones make room.
@@ -241,6 +247,8 @@ class Host:
                     return {"error": str(error)}
             case "undelete":
                 return await self._undelete()
+            case "expire":
+                return await self._expire()
             case "kick":
                 for connection in self._service.connections:
                     assert isinstance(connection, AdministeredConnection)
@@ -258,6 +266,17 @@ class Host:
         except StoreError as error:
             return {"error": str(error)}
         return {"restored": [message.uid for message in restored]}
+
+    async def _expire(self) -> dict[str, Any]:
+        store = self._service.store
+        assert isinstance(store, Expires)
+        try:
+            expired = await store.expire(OWNER, 1)
+        except PartlyExpiredError as error:
+            return {"error": str(error), "removed": [message.uid for message in error.removed]}
+        except StoreError as error:
+            return {"error": str(error), "removed": []}
+        return {"expired": [message.uid for message in expired]}
 
     async def _log_until_now(self) -> str:
         """Return the log once its thread has written all that was logged before."""

@@ -50,7 +50,12 @@ class Mbox:
     def fill(self, root: Path, letters: Sequence[Letter]) -> None:
         if letters:
             status = {True: b"Status: RO\n", False: b""}
-            texts = (_FROM + status[letter.seen] + self.stored(letter.octets) for letter in letters)
+            texts = (
+                (_from_line() if letter.age == "new" else _FROM)
+                + status[letter.seen]
+                + self.stored(letter.octets)
+                for letter in letters
+            )
             (root / OWNER).write_bytes(b"".join(text + b"\n" for text in texts))
 
     def messages(self, files: Mapping[str, bytes]) -> list[bytes]:
@@ -87,6 +92,11 @@ class Mbox:
             _, rest = os.readlink(move).split(" ", 1)
             move.unlink()
             move.symlink_to(f"{(root / OWNER).stat().st_ino:x} {rest}")
+
+
+def _from_line() -> bytes:
+    """Return the line before a message that came now."""
+    return f"From bob@example.com {time.ctime()}\n".encode()
 
 
 def split(octets: bytes) -> list[bytes]:

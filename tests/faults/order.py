@@ -17,6 +17,7 @@ from faults.stores import Box, Lasting
 
 GRANTED = b"+OK Logging out."
 RESTORED = b'{"restored"'
+EXPIRED = b'{"expired"'
 DELIVERED = (b'{"uid"', b"250 2.0.0 delivered")
 
 
@@ -42,6 +43,11 @@ def check_room(journal: Iterable[Call], box: Box) -> None:
 def check_undeletions(journal: Iterable[Call], lasting: Lasting) -> None:
     """Hold that an undeletion was granted after it was durable. Raises BreachError."""
     _check(journal, lasting, RESTORED)
+
+
+def check_expiry(journal: Iterable[Call], box: Box) -> None:
+    """Hold that an expiry was granted after it was durable. Raises BreachError."""
+    _check(journal, box.removals, EXPIRED)
 
 
 def _check(

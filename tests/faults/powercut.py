@@ -23,10 +23,20 @@ import msgspec
 from faults.boxes import BOXES, KEEPING
 from faults.broken import BROKEN
 from faults.disk import Contents, History
+from faults.expiring import check_expired
 from faults.keeping import check_restored
-from faults.order import DELIVERED, GRANTED, RESTORED
-from faults.promise import Answer, BreachError, Ledger
-from faults.scenarios import DELIVERIES, SESSIONS, UNDELETIONS, Delivery, Session, Undeletion
+from faults.order import DELIVERED, EXPIRED, GRANTED, RESTORED
+from faults.promise import Answer, BreachError, Ledger, hold
+from faults.scenarios import (
+    DELIVERIES,
+    EXPIRIES,
+    SESSIONS,
+    UNDELETIONS,
+    Delivery,
+    Expiry,
+    Session,
+    Undeletion,
+)
 from faults.shim import Call, Fault, Plan, Shim
 from faults.stores import Letter
 from faults.trial import Bench, check_delivered, deliver, hold_sessions
@@ -112,29 +122,31 @@ def cut_session(
     return _cut(bench, Run(history, journal, told), check, Result(ledger.uids))
 
 
-def cut_undeletion(bench: Bench, scenario: Undeletion) -> Result:
-    """Cut the power at each call of an undeletion."""
+def cut_work(bench: Bench, scenario: Undeletion | Expiry) -> Result:
+    """Cut the power at each call of an undeletion or an expiry."""
     ledger = bench.remove(scenario)
     child = bench.child()
     history = History(bench.root)
     bench.shim.plan(bench.root, NOTHING_FAILS)
-    child.ask("undelete")
+    child.ask("expire" if isinstance(scenario, Expiry) else "undelete")
     journal = bench.shim.journal()
     bench.shim.heal()
-    granted = [call.op == "send" and call.data.startswith(RESTORED) for call in journal]
-    told = [
-        Told(Answer.DONE if any(granted[:number]) else Answer.OPEN)
-        for number in range(len(journal) + 1)
-    ]
 
     def check(told: Told) -> None:
-        bench.check_kept(ledger.messages)
-        if told.answer is Answer.DONE:
+        if isinstance(scenario, Expiry):
+            due = bench.due(scenario)
+            lost = check_expired(bench, ledger, due)
+            hold(told.answer is not Answer.DONE or lost == set(due), "an expired message is there")
+            bench.expire_all(due)
+        else:
+            bench.check_kept(ledger.messages)
+            if told.answer is Answer.DONE:
+                check_restored(set(ledger.messages), bench.messages())
+            bench.undelete_all()
             check_restored(set(ledger.messages), bench.messages())
-        bench.undelete_all()
-        check_restored(set(ledger.messages), bench.messages())
         bench.check_next_server(ledger.uids)
 
+    told = _told_by(journal, (RESTORED, EXPIRED))
     return _cut(bench, Run(history, journal, told), check, Result(ledger.uids))
 
 
@@ -145,11 +157,7 @@ def cut_delivery(bench: Bench, scenario: Delivery) -> Result:
     bench.shim.plan(bench.root, Plan())
     at_end = deliver(bench, child, scenario)
     journal = bench.shim.journal()
-    granted = [call.op == "send" and call.data.startswith(DELIVERED) for call in journal]
-    told = [
-        Told(Answer.DONE if any(granted[:number]) else Answer.OPEN)
-        for number in range(len(journal) + 1)
-    ]
+    told = _told_by(journal, DELIVERED)
     told[-1] = Told(at_end)
 
     def check(told: Told) -> None:
@@ -161,6 +169,15 @@ def cut_delivery(bench: Bench, scenario: Delivery) -> Result:
         bench.check_next_server({})
 
     return _cut(bench, Run(history, journal, told), check, Result())
+
+
+def _told_by(journal: Sequence[Call], granted: tuple[bytes, ...]) -> list[Told]:
+    """Return what was known of work by the number of calls, from 0 on."""
+    sent = [call.op == "send" and call.data.startswith(granted) for call in journal]
+    return [
+        Told(Answer.DONE if any(sent[:number]) else Answer.OPEN)
+        for number in range(len(journal) + 1)
+    ]
 
 
 def _told_in_session(
@@ -221,12 +238,15 @@ def _again(bench: Bench, left: Left, known: dict[bytes, bytes]) -> Iterator[Resu
 
 
 def cut(
-    bench: Bench, scenario: Session | Delivery | Undeletion, twice: int, plan: Plan = NOTHING_FAILS
+    bench: Bench,
+    scenario: Session | Delivery | Undeletion | Expiry,
+    twice: int,
+    plan: Plan = NOTHING_FAILS,
 ) -> dict[str, Any]:
     """Cut the power in a scenario, and on some of the disks once more; return what came of it."""
     bench.fill(scenario.letters)
-    if isinstance(scenario, Undeletion):
-        once = cut_undeletion(bench, scenario)
+    if isinstance(scenario, Undeletion | Expiry):
+        once = cut_work(bench, scenario)
     elif isinstance(scenario, Session):
         once = cut_session(bench, scenario, plan=plan)
     else:
@@ -247,7 +267,7 @@ def main(task: Task) -> None:
     with contextlib.closing(Bench(Shim(), box, Path(task.folder))) as bench:
         results = {
             scenario.name: cut(bench, scenario, task.twice, FULL if task.full else NOTHING_FAILS)
-            for scenario in (*SESSIONS, *DELIVERIES, *UNDELETIONS)
+            for scenario in (*SESSIONS, *DELIVERIES, *UNDELETIONS, *EXPIRIES)
             if task.scenarios in scenario.name
             and scenario.is_met_by(box)
             and scenario.alone

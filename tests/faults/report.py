@@ -27,6 +27,7 @@ class Report:
     tried: Counter[str] = field(default_factory=Counter)  # by kind of fault
     by_scenario: Counter[str] = field(default_factory=Counter)
     ops: Counter[str] = field(default_factory=Counter)  # calls of one run each without a fault
+    met: dict[str, Counter[str]] = field(default_factory=dict)  # by scenario
     missed: int = 0
     breaches: list[str] = field(default_factory=list)
 
@@ -35,10 +36,26 @@ class Report:
         """How many faults came about."""
         return self.tried.total()
 
+    @property
+    def idle_meetings(self) -> list[str]:
+        """The scenarios with two processes of which one was never refused, or never granted.
+
+        The sessions of a server that a fault befalls come first, so they hold the maildrop.
+        """
+        works = {"the work: it is done", "the work: it failed", "a removal: granted"}
+        logins = {"a login: granted", "a login: refused"}
+        return [
+            name
+            for name, counts in self.met.items()
+            if not (works <= set(+counts) or logins <= set(+counts))
+        ]
+
     def __str__(self) -> str:
         rows = [f"{self.faults} faults, {len(self.breaches)} breaches of the promise"]
         for counts in (self.by_scenario, self.tried):
             rows += [f"  {count:5}  {what}" for what, count in sorted(counts.items())]
+        for name, counts in self.met.items():
+            rows += [f"  {count:5}  {name}: {what}" for what, count in sorted(counts.items())]
         return "\n".join(rows)
 
 
@@ -88,6 +105,8 @@ def _together(box: str, shares: Sequence[dict[str, dict[str, Any]]]) -> Report:
             found.tried += tried
             found.by_scenario[f"{box}: {name}"] += tried.total()
             found.ops.update(result["ops"])
+            if result["met"]:
+                found.met[name] = found.met.get(name, Counter()) + Counter(result["met"])
             found.missed += int(result["missed"])
             found.breaches += [f"{box}, {name}: {text}" for text in result["breaches"]]
     return found

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from faults.senders import TRACE, Way
 from faults.stores import Box, Letter
@@ -93,6 +94,52 @@ class Undeletion:
         return hasattr(box, "kept")
 
 
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """Old messages are removed; those with the age "old" are due."""
+
+    name: str
+    letters: Sequence[Letter]
+    sample: int = 1
+    removed = ()  # before
+    alone = True  # no other program changes the disk meanwhile
+
+    def is_met_by(self, box: Box) -> bool:
+        """Tell whether it is of interest for this kind of store."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """Sessions, and what another process does meanwhile: it delivers, undeletes or expires.
+
+    It works at "!meet 1", which is not a command, or, with the fault `MEET`, before any call of the
+    sessions' server. `watches_work`: sessions of another server come before any call of the work.
+    """
+
+    name: str
+    letters: Sequence[Letter]
+    visits: Sequence[Sequence[str]]
+    work: Literal["deliver", "undelete", "expire"]
+    take_over: bool = False  # each login ends the session before, whose client stays connected
+    removed: Sequence[int] = ()  # numbers of the messages that were removed before
+    most: int | None = None  # messages that fit in; the oldest ones make room
+    watches_work: bool = False
+    sample: int = 24
+    delivered = b"Subject: met\n\nHello\n"
+    alone = False
+
+    def is_met_by(self, box: Box) -> bool:
+        """Tell whether it is of interest for this kind of store."""
+        if self.work != "deliver":
+            return hasattr(box, "kept")
+        return hasattr(box, "spam") is self.name.startswith("spam")
+
+    def in_the_way(self, messages: int, spam: int) -> int:
+        """Return the number of old messages that must go for a number of new ones."""
+        return 0 if self.most is None else max(0, len(self.letters) + spam + messages - self.most)
+
+
 SESSIONS = (
     Session(
         "deletions",
@@ -179,3 +226,71 @@ DELIVERIES = (
     Delivery("room for a message", FOUR, NEW, most=3, sample=12),
     Delivery("room for a message by LMTP", FOUR, NEW, "lmtp", most=3, sample=12),
 )
+
+AGED = (
+    Letter(A, age="old"),
+    Letter(B, age="old", seen=True),
+    Letter(C, age="new"),
+    Letter(D, age="new", seen=True),
+)
+
+EXPIRIES = (
+    Expiry("expiry of some", AGED),
+    Expiry("expiry of all", AGED[:2]),
+)
+
+ROOM = (
+    Meeting(
+        "room made beside a take-over",
+        FOUR,
+        [["UIDL", "RETR 2", "DELE 1", "!meet 1"], ["UIDL", "RETR 1", "DELE 3", "QUIT"]],
+        "deliver",
+        take_over=True,
+        most=4,
+    ),
+    Meeting(
+        "room made while sessions come",
+        FOUR,
+        [["UIDL", "RETR 2", "DELE 2", "QUIT"], ["UIDL", "RETR 1", "QUIT"]],
+        "deliver",
+        most=4,
+        watches_work=True,
+    ),
+)
+
+MEETINGS = (
+    *ROOM,
+    *(replace(each, name=f"spam: {each.name}", most=6) for each in ROOM),
+    Meeting(
+        "undeletion beside a session",
+        FOUR,
+        [["UIDL", "RETR 1", "DELE 2"], ["UIDL", "RETR 1", "!meet 1", "DELE 1", "QUIT"]],
+        "undelete",
+        removed=[1, 3],
+    ),
+    Meeting(
+        "undeletion while sessions come",
+        FOUR,
+        [["UIDL", "RETR 1", "DELE 1", "QUIT"], ["UIDL", "RETR 1", "QUIT"]],
+        "undelete",
+        removed=[1, 3],
+        watches_work=True,
+    ),
+    Meeting(
+        "expiry beside a session",
+        AGED,
+        [["UIDL", "RETR 1", "DELE 4"], ["UIDL", "!meet 1", "DELE 1", "DELE 3", "QUIT"]],
+        "expire",
+    ),
+    Meeting(
+        "expiry while sessions come",
+        AGED,
+        [["UIDL", "RETR 1", "DELE 1", "DELE 3", "QUIT"], ["UIDL", "RETR 1", "QUIT"]],
+        "expire",
+        watches_work=True,
+    ),
+)
+
+Scenario = Session | Delivery | Undeletion | Expiry | Meeting
+
+ALL: Sequence[Scenario] = (*SESSIONS, *DELIVERIES, *UNDELETIONS, *EXPIRIES, *MEETINGS)

@@ -24,11 +24,17 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MOST_CALLS = 8192, ARENA = 32 << 20, NAME = 256, MOST_FDS = 65536 };
 
-enum fault { NONE, KILL_BEFORE, KILL_AFTER, FAIL, FAIL_ON, SHORT, TORN, FULL, NO_NAMES, READ_ONLY };
+enum fault {
+    NONE, KILL_BEFORE, KILL_AFTER, FAIL, FAIL_ON, SHORT, TORN, MEET, FULL, NO_NAMES, READ_ONLY
+};
+
+/* Whether a call waits until another process has worked. */
+enum meeting { NOBODY, WAITS, GOES_ON };
 
 /* What a call does to the disk: nothing; a change; a change that takes room, or a name. */
 enum change { READS, CHANGES, TAKES_ROOM, TAKES_NAME };
@@ -55,6 +61,7 @@ static struct shared {
     int64_t used;  /* octets of the arena */
     int64_t room;  /* octets that were freed on a disk that is full */
     int64_t names; /* files that were removed from one that has no more of them */
+    volatile int32_t meeting; /* of enum meeting */
     char root[PATH_MAX];
     struct call calls[MOST_CALLS];
     char arena[ARENA];
@@ -181,6 +188,14 @@ static void set_free(int64_t octets, int result) {
     shared->names++;
 }
 
+/* Let another process work, unless the fault was healed. */
+static void meet(void) {
+    struct timespec pause = {0, 200000};
+    shared->meeting = WAITS;
+    while (shared->meeting == WAITS && shared->at)
+        nanosleep(&pause, 0);
+}
+
 static int strikes(int number, int disk, int change) {
     if (!shared->at || number < shared->at)
         return 0;
@@ -220,6 +235,8 @@ static int enter(struct call **call, const char *op, int changes, const char *pa
     pthread_mutex_unlock(&turn);
     if (entry->fault == KILL_BEFORE)
         die();
+    if (entry->fault == MEET)
+        meet();
     if (entry->fault == FAIL || entry->fault == FAIL_ON || entry->fault >= FULL) {
         entry->result = -1;
         entry->error = errno = shared->error;

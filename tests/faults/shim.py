@@ -16,6 +16,7 @@ from pathlib import Path
 SOURCE = Path(__file__).with_name("shim.c")
 CLIENT = "<client>"  # the path of a socket
 _NAME, _PATH, _MOST_CALLS, _ARENA = 256, 4096, 8192, 32 << 20  # as in shim.c
+_WAITS, _GOES_ON = 1, 2  # as in shim.c
 
 
 class Fault(IntEnum):
@@ -28,9 +29,10 @@ class Fault(IntEnum):
     FAIL_ON = 4  # it and all later ones that would change the disk fail; with EIO, all
     SHORT = 5  # half of the octets are read or written
     TORN = 6  # half are, and the process is killed
-    FULL = 7  # from it on, no file may grow by more than was freed since
-    NO_NAMES = 8  # nor may new files be made
-    READ_ONLY = 9  # nothing may be changed
+    MEET = 7  # before it, another process works on the same maildrop
+    FULL = 8  # from it on, no file may grow by more than was freed since
+    NO_NAMES = 9  # nor may new files be made
+    READ_ONLY = 10  # nothing may be changed
 
 
 STATES = (Fault.FULL, Fault.NO_NAMES, Fault.READ_ONLY)
@@ -95,6 +97,7 @@ class _Shared(ctypes.Structure):
         ("used", ctypes.c_int64),
         ("room", ctypes.c_int64),
         ("names", ctypes.c_int64),
+        ("meeting", ctypes.c_int32),
         ("root", ctypes.c_char * _PATH),
         ("calls", _Call * _MOST_CALLS),
         ("arena", ctypes.c_char * _ARENA),
@@ -113,9 +116,19 @@ class Shim:
     def plan(self, root: Path, plan: Plan) -> None:
         """Watch what the next child does below a folder, with a journal that is empty."""
         self._shared.root = os.fsencode(root)
+        self._shared.meeting = 0
         self._shared.count = self._shared.used = self._shared.room = self._shared.names = 0
         self._shared.fault, self._shared.error = plan.fault, plan.error
         self._shared.at = plan.at
+
+    @property
+    def waits(self) -> bool:
+        """Whether a call waits for the work of another process."""
+        return bool(self._shared.meeting == _WAITS)
+
+    def go_on(self) -> None:
+        """Let the call that waits go on."""
+        self._shared.meeting = _GOES_ON
 
     def heal(self) -> None:
         """Let no fault happen any more, nor go on."""

@@ -27,6 +27,7 @@ class Letter:
     octets: bytes
     wire_size: Literal["right", "none", "wrong"] = "right"  # what its name says of it
     seen: bool = False
+    age: Literal["", "old", "new"] = ""  # by which it expires, or not
     linked: bool = False  # its file has a second name, as when a program that moves it was killed
 
 
@@ -85,9 +86,11 @@ class Maildir:
     removes_without_names = True
     removes_when_full = True
     removals = Lasting(frozenset({"unlink"}), re.compile(f"{OWNER}/(new|cur)/.*"))
-    # the sum of a quota need not last: the times of the folders show that it is old
+    # the sum of a quota need not last: the times of the folders show that it is old; nor need the
+    # sizes, which are counted anew
     deliveries = Lasting(
-        frozenset({"write", "mkdir", "rename", "link"}), re.compile(r"(?!.*restante\.usage).*")
+        frozenset({"write", "mkdir", "rename", "link"}),
+        re.compile(r"(?!.*restante\.(usage|sizes)).*"),
     )
 
     def store(self, root: Path) -> Store:
@@ -100,12 +103,15 @@ class Maildir:
         _make(folder)
         (folder / "restante.lock").touch()
         for number, letter in enumerate(letters, 1):
-            name = f"{number}.M1P1.host"
+            came = int(time.time()) if letter.age == "new" else number
+            name = f"{came}.M{number}P1.host"
             if letter.wire_size != "none":
                 right = reference.size(letter.octets)
                 name += f",W={right if letter.wire_size == 'right' else right + 7}"
             place = f"cur/{name}:2,S" if letter.seen else f"new/{name}"
             (folder / place).write_bytes(letter.octets)
+            if letter.age == "old":
+                os.utime(folder / place, (LONG_AGO, LONG_AGO))
             if letter.linked:
                 os.link(folder / place, folder / f"cur/{name}:2,F")
         for place in ("new", "cur", "."):

@@ -36,6 +36,8 @@ def test_any_fault_loses_nothing(
     assert not found.breaches, "\n".join(found.breaches[:20])
     assert found.faults >= LEAST
     assert found.missed <= found.faults / 100
+    assert found.met
+    assert not found.idle_meetings
     assert set(found.ops) >= OPS | MORE_OPS[box], "the shim does not see these calls"
 
 
@@ -46,6 +48,15 @@ def test_faults_within_a_quota(shim: Path, tmp_path: Path) -> None:
     found = report(shim, tmp_path, box="quota", scenarios=scenarios, whole=whole, sample=sample)
     assert not found.breaches, "\n".join(found.breaches[:20])
     assert found.faults >= 30
+
+
+def test_spam_makes_room_beside_a_session(shim: Path, tmp_path: Path) -> None:
+    """A delivery removes spam for a message while sessions come, and no other mail."""
+    whole = "RESTANTE_ALL_FAULTS" in os.environ
+    found = report(shim, tmp_path, box="spam", scenarios="spam", whole=whole)
+    assert not found.breaches, "\n".join(found.breaches[:20])
+    assert len(found.met) == 2
+    assert not found.idle_meetings
 
 
 @pytest.mark.parametrize("box", BROKEN)

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from faults.host import Child
 from faults.keeping import KeepingMaildir, KeepingMbox, check_kept, check_restored
 from faults.order import check_deliveries, check_removals, check_room, check_undeletions
 from faults.promise import Answer, Ledger, check_delivery, check_next, hold
-from faults.scenarios import Delivery, Session, Undeletion
+from faults.scenarios import Delivery, Expiry, Meeting, Session, Undeletion
 from faults.senders import by_lmtp, by_pipe
 from faults.shim import STATES, Call, Fault, Plan, Shim
 from faults.stores import LONG_AGO, OWNER, Box, Letter, files
@@ -43,12 +44,16 @@ class Bench:
             "--format",
             box.format,
         ]
+        self.met: Counter[str] = Counter()  # what came of meetings
         self._next = Child(self.root, box.store, anew=True)
         self._child: Child | None = None
+        self._other: Child | None = None
 
     def close(self) -> None:
         """End its servers."""
         self._next.end()
+        if self._other is not None:
+            self._other.end()
         self.drop()
 
     def child(self, *, take_over: bool = False, most: int | None = None) -> Child:
@@ -60,6 +65,13 @@ class Bench:
             self._child = Child(self.root, self.box.store, self.shim)
         self._child.ask("new", take_over=take_over, most=most)
         return self._child
+
+    def other(self, *, take_over: bool = False, most: int | None = None) -> Child:
+        """Return one more server as it is after its start, which nothing befalls."""
+        if self._other is None:
+            self._other = Child(self.root, self.box.store)
+        self._other.ask("new", take_over=take_over, most=most)
+        return self._other
 
     def drop(self) -> None:
         """Forget the server: something befell it."""
@@ -116,7 +128,7 @@ class Bench:
         """Return the messages that are there, as another program reads them."""
         return self.box.messages(files(self.root))
 
-    def remove(self, scenario: Undeletion) -> Ledger:
+    def remove(self, scenario: Undeletion | Expiry | Meeting) -> Ledger:
         """Begin anew, remove messages, and return what the client knows."""
         self.fill(scenario.letters)
         marks = [f"DELE {number}" for number in scenario.removed]
@@ -147,10 +159,23 @@ class Bench:
             hold(report is not None and "restored" in report, f"no undeletion: {report}")
             check_restored(before, self.messages())
 
-    def deliver_to_next(self, scenario: Delivery) -> Answer:
+    def due(self, scenario: Expiry | Meeting) -> list[bytes]:
+        """Return the messages that are old enough to expire."""
+        return [self.box.stored(each.octets) for each in scenario.letters if each.age == "old"]
+
+    def expire_all(self, due: Sequence[bytes]) -> None:
+        """Let another server expire what is due; if it is restored, it stays for a while."""
+        report = self._next.ask("expire")
+        hold(report is not None and "expired" in report, f"no expiry: {report}")
+        hold(not set(due) & set(self.messages()), "a message is there after all were expired")
+        self.undelete_all()
+        report = self._next.ask("expire")
+        hold(report == {"expired": []}, f"a restored message expires at once: {report}")
+
+    def deliver_to_next(self, scenario: Delivery | Meeting) -> Answer:
         """Deliver a message by another server, straight into its store."""
         self._next.ask("new", most=scenario.most)  # one that remembers no sum of a quota
-        return _answer(self._next.ask("deliver", scenario.delivered))
+        return answer_of(self._next.ask("deliver", scenario.delivered))
 
     def check_next_server(
         self, uids: dict[bytes, bytes], *, sizes: bool = True, delete: bool = True
@@ -187,7 +212,7 @@ def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Call]:
     bench.check_kept(ledger.messages)
     if alive:
         _check_next(child, there, ledger.uids, sizes=not scenario.wrong_sizes)
-        _check_end(child, removed=len(ledger.messages) - len(there))
+        check_end(child, removed=len(ledger.messages) - len(there))
     else:
         bench.drop()
     if scenario.wrong_sizes:  # this session finds them, whatever became of those before
@@ -216,7 +241,7 @@ def try_undeletion(bench: Bench, scenario: Undeletion, plan: Plan) -> list[Call]
     if any(call.fault in KILLS for call in journal):
         bench.drop()
         child = bench.child()
-    _check_end(child)
+    check_end(child)
     bench.undelete_all()
     check_restored(set(ledger.messages), bench.messages())
     bench.check_next_server(ledger.uids)
@@ -248,7 +273,7 @@ def try_delivery(bench: Bench, scenario: Delivery, plan: Plan) -> list[Call]:
         answers[-1] = deliver(bench, child, scenario)
     hold(answers[-1] is Answer.DONE, "the next try failed although nothing does any more")
     gone = check_delivered(bench, scenario, answers, broken=broken)
-    _check_end(child, removed=gone - logged)
+    check_end(child, removed=gone - logged)
     bench.check_next_server({})
     return journal
 
@@ -256,7 +281,7 @@ def try_delivery(bench: Bench, scenario: Delivery, plan: Plan) -> list[Call]:
 def hold_sessions(
     child: Child,
     ledger: Ledger,
-    scenario: Session,
+    scenario: Session | Meeting,
     change: Callable[[str, int], None] = lambda *_: None,
 ) -> None:
     """Hold the sessions of a scenario."""
@@ -302,7 +327,7 @@ def _check_next(
         check_next(talk, there, uids, sizes=sizes, delete=delete)
 
 
-def _check_end(child: Child, *, removed: int | None = None) -> None:
+def check_end(child: Child, *, removed: int | None = None) -> None:
     """See what a server that nothing killed leaves behind.
 
     `removed`: the number of messages that it has removed.
@@ -324,13 +349,13 @@ def deliver(bench: Bench, child: Child, scenario: Delivery) -> Answer:
         return by_lmtp(child.connect_lmtp(), scenario.message)
     if scenario.way == "pipe":
         return by_pipe(bench.shim, bench.options, scenario.message)
-    return _answer(child.ask("deliver", scenario.message))
+    return answer_of(child.ask("deliver", scenario.message))
 
 
-def _answer(report: dict[str, Any] | None) -> Answer:
+def answer_of(report: dict[str, Any] | None) -> Answer:
     if report is None:
         return Answer.OPEN
-    return Answer.DONE if "uid" in report else Answer.REFUSED
+    return Answer.REFUSED if "error" in report else Answer.DONE
 
 
 def check_delivered(
