@@ -13,6 +13,7 @@ import re
 import signal
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +35,7 @@ from support.process import free_port
 # Seconds. In a run of an hour, a busy machine must not make a node miss its beats.
 LEASE = 4 if "RESTANTE_CLUSTER_FAULTS" in os.environ else 2
 INLINE = 1000  # octets
+MOST = 6  # messages of a maildrop; for one more, the oldest one is removed
 NAMES = ["warm", *(f"user{number}" for number in range(4000))]  # of the accounts
 LONGEST = 40  # seconds that a client waits for an answer; the limits of a node are far below it
 SOON = 40  # seconds within which all works again by itself
@@ -64,7 +66,7 @@ class Node:
         self._door = folder / f"{name}.lmtp"
         self.config.write_text(
             f'[server]\nlisten = ["127.0.0.1:{self.port}"]\n'
-            f'[delivery]\nlmtp = "{self._door}"\n{config}'
+            f'[delivery]\nlmtp = "{self._door}"\nover_quota = "remove-oldest"\n{config}'
         )
         self._process: ForkedProcess | None = None
 
@@ -141,6 +143,7 @@ class Bench:
         self._seen: dict[Path, int] = {}  # octets of a log
         self.journal: list[Met] = []  # of the last try
         self.uids: dict[str, bytes] = {}  # all that there ever were
+        self.met: Counter[str] = Counter()  # what came of work beside sessions
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -154,6 +157,9 @@ class Bench:
             self.a = self.node("a", self.postgresql.port, self.s3.port)
             self.b = self.node("b")
             self.c = self.node("c", more=TAKES_OVER)
+            self.expirer = self.node("expirer", self.postgresql.port, self.s3.port)
+            text = self.expirer.config.read_text().replace(PLAIN, KEEPING + EXPIRING)
+            self.expirer.config.write_text(text)
             code, text = self.command("store", "init", node=self.b)
             assert code == 0, text
             self.start(self.a)
@@ -186,7 +192,7 @@ class Bench:
             file.chmod(0o600)
         return Node(self.folder, name, CONFIG.format(
             users=self.folder / "users", dsn=dsn, secret=secret, bucket=self.name,
-            inline=INLINE, lease=LEASE,
+            inline=INLINE, lease=LEASE, most=MOST,
         ) + more)  # fmt: skip
 
     def keep_removed(self, *, keeps: bool) -> bool:
@@ -209,7 +215,13 @@ class Bench:
         """Run `pop3` with a node's configuration; return its exit code and what it wrote."""
         log = self.folder / f"command-{time.monotonic_ns()}"
         with start_pop3([*arguments, "-c", node.config], log) as process:
-            return process.wait(), log.read_text()
+            before = self.injector.pid
+            if node is self.expirer:
+                self.injector.pid = process.pid  # faults befall it
+            code = process.wait()
+            if node is self.expirer:
+                self.injector.pid = before
+            return code, log.read_text()
 
     def sql(self, query: str, *values: object) -> list[asyncpg.Record]:
         """Run a query as an administrator."""
@@ -244,6 +256,10 @@ class Bench:
     def lose(self, owner: str) -> None:
         """Take the lease of an owner away, as a crash of PostgreSQL does."""
         self.sql(LOSE, owner)
+
+    def age(self, owner: str, messages: int) -> None:
+        """Let the first messages of an owner be two days old."""
+        self.sql(AGE, owner, messages)
 
     def leases(self, owner: str) -> int:
         """Return how many leases of an owner are held."""
@@ -337,6 +353,7 @@ class Bench:
 
 PLAIN = '[mail]\nformat = "cluster"\n'
 KEEPING = PLAIN + "keep_deleted = 30\n"
+EXPIRING = "expire_days = 1\n"
 TAKES_OVER = "[login]\ntake_over = true\n"
 
 CONFIG = (
@@ -350,6 +367,7 @@ objects = "s3://{bucket}"
 objects_secret_file = "{secret}"
 inline = {inline}
 lease = {lease}
+quota_messages = {most}
 """
 )
 
@@ -360,6 +378,13 @@ LEFT JOIN body USING (box, number) WHERE owner = $1 ORDER BY number
 
 LEASES = """
 SELECT count(*) FROM lease JOIN box ON box.id = lease.box WHERE owner = $1 AND node IS NOT NULL
+"""
+
+AGE = """
+UPDATE message SET arrived = arrived - interval '2 days' WHERE (box, number) IN (
+    SELECT box, number FROM message JOIN box ON box.id = box WHERE owner = $1
+    ORDER BY number LIMIT $2
+)
 """
 
 LOSE = "DELETE FROM lease USING box WHERE box.id = lease.box AND owner = $1"

@@ -17,8 +17,9 @@ import msgspec
 
 from faults.client import LostError
 from faults.cluster.bench import Bench
+from faults.cluster.expiring import try_expiry
 from faults.cluster.proxy import Fault, Met, Plan
-from faults.cluster.scenarios import DELIVERIES, SESSIONS, Delivery, Session
+from faults.cluster.scenarios import DELIVERIES, EXPIRIES, SESSIONS, Expiry, Scenario, Session
 from faults.cluster.services import Services
 from faults.cluster.trial import revive, try_delivery, try_session
 from faults.promise import BreachError
@@ -51,6 +52,7 @@ class Result:
     missed: int = 0  # plans that never came about
     tried: dict[str, int] = field(default_factory=dict)  # by peer and kind of fault
     labels: dict[str, int] = field(default_factory=dict)  # of the requests without a fault
+    met: dict[str, int] = field(default_factory=dict)  # what came of work beside sessions
     breaches: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -58,9 +60,10 @@ class Result:
         return f"{faults} faults, {len(self.breaches)} breaches, {self.missed} did not come about"
 
 
-def campaign(bench: Bench, scenario: Session | Delivery, plans: Plans) -> Result:
+def campaign(bench: Bench, scenario: Scenario, plans: Plans) -> Result:
     """Try a share of all faults on one scenario."""
     result = Result()
+    bench.met.clear()
     for _ in range(1 + 2 * bench.keep_removed(keeps=scenario.keeps)):
         _attempt(bench, scenario, Plan(), result)  # the first times, a node does more
     journal = _attempt(bench, scenario, Plan(beats=scenario.beats), result)
@@ -83,6 +86,7 @@ def campaign(bench: Bench, scenario: Session | Delivery, plans: Plans) -> Result
         else:
             result.missed += 1
     result.tried = tried
+    result.met = dict(bench.met)
     return result
 
 
@@ -95,7 +99,10 @@ class Plans:
     _count: int = 0
 
     def of(
-        self, journal: list[Met], scenario: Session | Delivery, follow: Callable[[Plan], int]
+        self,
+        journal: list[Met],
+        scenario: Scenario,
+        follow: Callable[[Plan], int],
     ) -> Iterator[Plan]:
         """Return this share of all plans at these requests.
 
@@ -120,10 +127,12 @@ def _pairs(at: int, follow: Callable[[Plan], int]) -> Iterator[Plan]:
             yield Plan(at, fault, second_at=second_at, second=second)
 
 
-def _attempt(bench: Bench, scenario: Session | Delivery, plan: Plan, result: Result) -> list[Met]:
+def _attempt(bench: Bench, scenario: Scenario, plan: Plan, result: Result) -> list[Met]:
     try:
         if isinstance(scenario, Session):
             return try_session(bench, scenario, plan)
+        if isinstance(scenario, Expiry):
+            return try_expiry(bench, scenario, plan)
         return try_delivery(bench, scenario, plan)
     except (BreachError, TimeoutError, LostError) as breach:
         bench.plan(Plan())
@@ -144,7 +153,7 @@ def main(task: Task) -> None:
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(task.services, Path(folder), task.name)
         with bench.running():
-            for scenario in (*SESSIONS, *DELIVERIES):
+            for scenario in (*SESSIONS, *DELIVERIES, *EXPIRIES):
                 if task.scenarios in scenario.name and (task.whole or scenario.in_sample):
                     found = results[scenario.name] = campaign(bench, scenario, plans)
                     print(f"{task.name}: {scenario.name}: {found}", file=sys.stderr)  # noqa: T201

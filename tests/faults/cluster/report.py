@@ -24,6 +24,7 @@ class Report:
     tried: Counter[str] = field(default_factory=Counter)  # by peer and kind of fault
     by_scenario: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)  # of the requests of a run without faults
+    met: dict[str, Counter[str]] = field(default_factory=dict)  # by scenario
     missed: int = 0
     breaches: list[str] = field(default_factory=list)
 
@@ -32,10 +33,18 @@ class Report:
         """How many faults came about."""
         return self.tried.total()
 
+    @property
+    def idle(self) -> list[str]:
+        """The scenarios whose work beside a session was never refused, or all if none was done."""
+        done = any("done" in counts for counts in self.met.values())
+        return [name for name, counts in self.met.items() if not (done and "refused" in counts)]
+
     def __str__(self) -> str:
         rows = [f"{self.faults} faults, {len(self.breaches)} breaches of the promise"]
         for counts in (self.by_scenario, self.tried):
             rows += [f"  {count:5}  {what}" for what, count in sorted(counts.items())]
+        for name, counts in self.met.items():
+            rows += [f"  {count:5}  {name}: {what}" for what, count in sorted(counts.items())]
         return "\n".join(rows)
 
 
@@ -77,6 +86,8 @@ def _together(several: Sequence[dict[str, Result]]) -> Report:
             found.tried.update(result.tried)
             found.by_scenario[name] += sum(result.tried.values())
             found.labels.update(result.labels)
+            if result.met:
+                found.met[name] = found.met.get(name, Counter()) + Counter(result.met)
             found.missed += result.missed
             found.breaches += [f"{name}, {text}" for text in result.breaches]
     return found

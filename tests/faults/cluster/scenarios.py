@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from faults.cluster.bench import INLINE
+from faults.cluster.bench import INLINE, MOST
 
 A, B, C, D = (
     b"From: ann@example.com\nSubject: %d\n\nLine %d\n.a dot\n" % (number, number)
@@ -25,7 +26,8 @@ class Session:
     One without QUIT breaks off. At "!lose 1" the lease is lost, as after a crash of PostgreSQL. At
     "!beats 8" the client waits until the node has made 8 requests by its own clock. At "!take 1" it
     waits until a login at another node has taken the idle session over; at "!race 1" such a login
-    begins, and the client goes on.
+    begins, and the client goes on. At "!work 1" another node begins to deliver a message, for which
+    room must be made, or to undelete; at "!await 1" the client waits for the end of that.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Session:
     twice: bool = False  # a second fault follows
     keeps: bool = False  # the node keeps what it removes for some days
     in_sample: bool = True  # it is tried in each run of CI, too
+    work: Literal["", "deliver", "undelete"] = ""  # of another node, beside it
+    removed: int = 0  # of the messages, the first ones were removed before
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,26 @@ class Delivery:
     keeps: bool = False
     in_sample: bool = True
 
+    def in_the_way(self, messages: int) -> int:
+        """Return the number of old messages that must go for a number of new ones."""
+        return max(0, len(self.messages) + messages - MOST)
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """`pop3 expire` removes the first messages, which are old."""
+
+    name: str
+    messages: Sequence[bytes]
+    old: int
+    is_cold: bool = False
+    beats: bool = False
+    twice: bool = False
+    keeps: bool = True
+    in_sample: bool = True
+
+
+FULL = [A, OUTSIDE, B, C, D, b"Subject: last\n\n"]
 
 SESSIONS = (
     Session("a login", [A, B], [["STAT", "QUIT"]]),
@@ -109,6 +133,27 @@ SESSIONS = (
         in_sample=False,
     ),
     Session(
+        "room made beside a take-over",
+        FULL,
+        [["UIDL", "RETR 1", "DELE 1", "!work 1", "!await 1", "!work 1", "!take 1", "QUIT"]],
+        work="deliver",
+    ),
+    Session(
+        "room made beside a removal",
+        FULL,
+        [["UIDL", "DELE 1", "DELE 3", "!work 1", "!await 1", "!work 1", "QUIT"]],
+        work="deliver",
+        in_sample=False,
+    ),
+    Session(
+        "undeletion beside a session",
+        [A, OUTSIDE, C, D],
+        [["UIDL", "RETR 1", "!work 1", "!await 1", "DELE 1", "!work 1", "QUIT"]],
+        keeps=True,
+        work="undelete",
+        removed=2,
+    ),
+    Session(
         "kept deletions",
         [A, OUTSIDE, C, D],
         [["STAT", "QUIT"], ["UIDL", "RETR 1", "DELE 1", "DELE 2", "STAT", "QUIT"]],
@@ -145,6 +190,11 @@ DELIVERIES = (
     Delivery("the first delivery", [], NEW),
     Delivery("a huge delivery", [A], HUGE),
     Delivery("a cold delivery", [A], OUTSIDE, is_cold=True),
+    Delivery("a delivery that makes room", FULL, NEW),
     Delivery("a delivery inline tried twice", [A], NEW, twice=True, in_sample=False),
     Delivery("a delivery outside tried twice", [A], OUTSIDE, twice=True, in_sample=False),
 )
+
+EXPIRIES = (Expiry("an expiry", [A, OUTSIDE, C, D], old=2),)
+
+Scenario = Session | Delivery | Expiry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,19 +12,23 @@ from concurrent.futures import wait as wait_for
 from faults.client import Talk
 from faults.cluster.bench import Bench, Node, Row, stored
 from faults.cluster.proxy import KILLS, LASTING, STOPS, Met, Plan
-from faults.cluster.scenarios import Delivery, Session
+from faults.cluster.scenarios import Delivery, Scenario, Session
 from faults.keeping import check_kept, check_restored
 from faults.promise import Answer, Ledger, check_delivery, check_next, hold
 from protocol import reference
 
 WORK = 300  # seconds after which a try is broken off
+MET = b"Subject: met\n\nHello\n"  # comes beside a session, and requires room
+UID = re.compile(r" uid=(\S+)")
 
 
 def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Met]:
     """Hold sessions at which something happens; return the requests. Raises BreachError."""
     owner = begin(bench, scenario)
-    ledger = Ledger([stored(owner, message) for message in scenario.messages], owner=owner)
-    known = [*ledger.messages, *(stored(owner, message) for message in scenario.beside)]
+    before = [stored(owner, message) for message in scenario.messages]
+    ledger = Ledger(before[scenario.removed :], owner=owner)
+    known = [*before, *(stored(owner, message) for message in (*scenario.beside, MET))]
+    work = Work(bench, owner, scenario)
     beside: list[tuple[bytes, Answer]] = []
     taker = _Taker(bench, owner, known)
     takes = any({"!take 1", "!race 1"} & set(visit) for visit in scenario.visits)
@@ -36,6 +41,10 @@ def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Met]:
             ledger.taken = True
         elif how == "race":
             taker.begin()
+        elif how == "work":
+            work.begin()
+        elif how == "await":
+            work.wait()
         else:
             bench.await_beats(number)
 
@@ -54,14 +63,15 @@ def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Met]:
 
     journal = act(bench, plan, [visit, deliver_beside], stand_in)
     taker.finish()
+    work.wait()
     there = [row.content for row in check_rows(bench, owner)]
     for message, answer in beside:
         hold(answer is Answer.DONE, f"a delivery at a node without faults: {answer}")
         hold(there.count(message) == 1, f"{there.count(message)} of a message delivered meanwhile")
         there.remove(message)
-    ledger.check(there)
+    ledger.check(work.undo(ledger, before, there))
     if scenario.keeps:
-        check_restoration(bench, owner, ledger.messages, there)
+        check_restoration(bench, owner, before, there)
     check_end(bench, owner, ledger.uids)
     return journal
 
@@ -76,9 +86,12 @@ def try_delivery(bench: Bench, scenario: Delivery, plan: Plan) -> list[Met]:
 
     def check() -> None:
         there = [row.content for row in check_rows(bench, owner)]
-        for message in scenario.messages:
-            hold(stored(owner, message) in there, "a message that was there before is lost")
-            there.remove(stored(owner, message))
+        in_the_way = scenario.in_the_way(len(answers))
+        for number, message in enumerate(scenario.messages):
+            is_there = stored(owner, message) in there
+            hold(is_there or number < in_the_way, "a message that was there before is lost")
+            if is_there:
+                there.remove(stored(owner, message))
         broken = plan.has(LASTING) or plan.second_at > 0  # the second try was not answered
         check_delivery(stored(owner, scenario.message), answers, there, broken=broken)
 
@@ -94,11 +107,17 @@ def try_delivery(bench: Bench, scenario: Delivery, plan: Plan) -> list[Met]:
     return journal
 
 
-def begin(bench: Bench, scenario: Session | Delivery) -> str:
+def begin(bench: Bench, scenario: Scenario) -> str:
     """Return an owner with a scenario's messages, at a node that is ready."""
     owner = bench.next_owner()
     for message in scenario.messages:
         hold(bench.b.deliver(owner, message) is Answer.DONE, "mail cannot be filled in")
+    if isinstance(scenario, Session) and scenario.removed:
+        with contextlib.closing(bench.log_in(bench.a, owner, "no login succeeds")) as talk:
+            for number in range(scenario.removed):
+                hold(talk.ask(f"DELE {number + 1}")[0], "a message cannot be marked")
+            hold(talk.ask("QUIT")[0], "messages cannot be removed")
+    check_rows(bench, owner)
     bench.warm_up()
     if scenario.is_cold:
         bench.cut_all()
@@ -111,6 +130,23 @@ def act(
     work: Sequence[Callable[[], None]],
     rival: Callable[[], _Rival | None],
 ) -> list[Met]:
+    """Do the work of node `a` while a fault happens. Raises BreachError: it does not recover."""
+    do_with_fault(bench, plan, work, rival)
+    killed = any(met.fault in KILLS for met in bench.journal)
+    if killed:
+        bench.wait_until(lambda: not bench.a.is_alive(), "a killed node is there")
+    hold(bench.a.is_alive() is not killed, "the node ended, though nothing killed it")
+    if plan.at and not killed:
+        bench.await_standing()
+    return bench.journal
+
+
+def do_with_fault(
+    bench: Bench,
+    plan: Plan,
+    work: Sequence[Callable[[], None]],
+    rival: Callable[[], _Rival | None],
+) -> None:
     """Do some work while a fault happens, and heal it. Where the node is stopped, a rival comes."""
     bench.plan(plan)
     with ThreadPoolExecutor(len(work)) as pool:
@@ -127,13 +163,6 @@ def act(
         bench.heal()
         for each in running:
             each.result(0)
-    killed = any(met.fault in KILLS for met in bench.journal)
-    if killed:
-        bench.wait_until(lambda: not bench.a.is_alive(), "a killed node is there")
-    hold(bench.a.is_alive() is not killed, "the node ended, though nothing killed it")
-    if plan.at and not killed:
-        bench.await_standing()
-    return bench.journal
 
 
 class _Rival:
@@ -189,6 +218,83 @@ class _Taker:
             self._rival.finish()
 
 
+class Work:
+    """A delivery that makes room, or an undeletion, by node `b` beside a session."""
+
+    def __init__(self, bench: Bench, owner: str, scenario: Session) -> None:
+        self._bench = bench
+        self._owner = owner
+        self._scenario = scenario
+        self._pool = ThreadPoolExecutor(1)
+        self._under_way: Future[bool] | None = None
+        self._done = False
+        bench.new_log(bench.b)  # it has the messages that made room from here on
+
+    def begin(self) -> None:
+        """Begin it, unless it is done, and go on meanwhile."""
+        self.wait()
+        if not self._done:
+            self._under_way = self._pool.submit(self._try)
+
+    def wait(self) -> None:
+        """Wait for the end of what was begun."""
+        if self._under_way is not None:
+            self._done = self._under_way.result(WORK)
+            self._bench.met["done" if self._done else "refused"] += 1
+            self._under_way = None
+
+    def undo(self, ledger: Ledger, before: Sequence[bytes], there: Sequence[bytes]) -> list[bytes]:
+        """Return what would be there without the work, which must have been right."""
+        self._pool.shutdown()
+        if self._scenario.work == "deliver":
+            return self._undo_delivery(ledger, there)
+        if self._scenario.work == "undelete":
+            return self._undo_undeletion(ledger, before, there)
+        return list(there)
+
+    def _try(self) -> bool:
+        if self._scenario.work == "undelete":
+            return undelete(self._bench, self._owner, self._bench.b)
+        answer = self._bench.b.deliver(self._owner, MET)
+        hold(answer is not Answer.OPEN, "a node without faults gave no answer")
+        return answer is Answer.DONE
+
+    def _undo_delivery(self, ledger: Ledger, there: Sequence[bytes]) -> list[bytes]:
+        self._bench.wait_until(lambda: self._done or self._try(), "no room is made")
+        there = [row.content for row in check_rows(self._bench, self._owner)]
+        met = stored(self._owner, MET)
+        hold(there.count(met) == 1, f"a message is there {there.count(met)} times")
+        lines = [line for line in self._bench.new_log(self._bench.b) if "by=quota" in line]
+        found = [UID.search(line) for line in lines]
+        gone = [self._bench.uids[match[1]] for match in found if match]
+        hold(gone in ([], list(ledger.messages[:1])), f"{len(gone)} messages made room")
+        confirmed = ledger.doomed if ledger.answer is Answer.DONE else ()
+        hold(not gone or 1 not in confirmed, "a message was removed twice")
+        return [*gone, *(message for message in there if message != met)]
+
+    def _undo_undeletion(
+        self, ledger: Ledger, before: Sequence[bytes], there: Sequence[bytes]
+    ) -> list[bytes]:
+        removed = before[: self._scenario.removed]
+        back = [message for message in removed if message in there]
+        hold(back == (removed if self._done else []), f"{len(back)} messages are restored")
+        if self._done and ledger.answer is Answer.DONE:  # after the session, it restores these, too
+            removed = [*removed, *(ledger.messages[number - 1] for number in ledger.doomed)]
+        hold(len(set(there)) == len(there), "a message is there twice")
+        return [message for message in there if message not in removed]
+
+
+def undelete(bench: Bench, owner: str, node: Node) -> bool:
+    """Restore all that is kept; return whether that was possible now. Raises BreachError.
+
+    A session may hold the maildrop, or the lease of a killed node, and a busy machine may be slow.
+    """
+    code, text = bench.command("undelete", owner, node=node)
+    later = "is in use" in text or "did not answer in time" in text
+    hold(code == 0 or later, f"an undeletion failed: {text}")
+    return code == 0
+
+
 def check_restoration(
     bench: Bench, owner: str, messages: Sequence[bytes], there: Sequence[bytes]
 ) -> None:
@@ -200,13 +306,7 @@ def check_restoration(
         return
     uids = {row.uid for row in bench.kept(owner)} | {row.uid for row in bench.rows(owner)}
 
-    def undelete() -> bool:
-        code, text = bench.command("undelete", owner, node=bench.a)
-        waits = "is in use" in text  # for the end of the lease of a node that was killed
-        hold(code == 0 or waits, f"an undeletion failed: {text}")
-        return code == 0
-
-    bench.wait_until(undelete, "no undeletion succeeds")
+    bench.wait_until(lambda: undelete(bench, owner, bench.a), "no undeletion succeeds")
     rows = bench.rows(owner)
     check_restored(set(messages), [row.content for row in rows if row.content in messages])
     hold({row.uid for row in rows} == uids, "a restored message has another unique-id")
