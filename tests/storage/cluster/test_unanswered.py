@@ -13,6 +13,7 @@ import pytest
 from faults.cluster.proxy import Fault, Injector, Plan, Proxy, proxies
 from faults.cluster.wires import PostgresqlWire
 from restante.protocol.secret import Secret
+from restante.quota import Quota
 from restante.storage.cluster import ClusterSettings, ClusterStore
 from restante.storage.interfaces import LostError, StoreError
 from support.cluster import Cluster, execute
@@ -57,6 +58,20 @@ def test_a_delivery_without_an_answer(cluster: Cluster, dsn: Secret, fault: Faul
         assert [row["uid"] for row in await execute(dsn, NEWEST)] == [uid]
         counted = await execute(dsn, "select messages, octets from box")
         assert tuple(counted[0]) == (2, 35)
+
+    run(cluster, dsn, work)
+
+
+@pytest.mark.parametrize("fault", [*LOST, Fault.ERROR, Fault.GONE])
+def test_a_usage_without_an_answer(cluster: Cluster, dsn: Secret, fault: Fault) -> None:
+    """A delivery within a quota is confirmed, even if the usage after it cannot be read."""
+
+    async def work(store: ClusterStore, injector: Injector) -> None:
+        await store.deliver("ann", b"Subject: first\n\n")
+        injector.plan(Plan(2, fault))
+        stored = await store.deliver_within("ann", MESSAGE, Quota(None, 2))
+        assert "quota_messages" in injector.journal[1].label
+        assert [row["uid"] for row in await execute(dsn, NEWEST)] == [stored.uid]
 
     run(cluster, dsn, work)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from restante.protocol.stuffing import size_on_wire
-from restante.quota import Quota
+from restante.quota import MailUsage, Quota
 from restante.storage.cluster import schema, startup
 from restante.storage.cluster.bodies import connect_bodies, new_name
 from restante.storage.cluster.database import Database
@@ -37,7 +37,6 @@ from restante.storage.snapshot_cache import SnapshotCache
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from restante.quota import MailUsage
     from restante.storage.cluster.bodies import ObjectBodies
     from restante.storage.cluster.lease import Standing
     from restante.storage.cluster.settings import ClusterSettings
@@ -176,9 +175,12 @@ class ClusterStore(RemovedMail, NodeRequests):
 
         Raises OverQuotaError, StoreError.
         """
-        uid = await self._deliver(owner, message, quota)
-        usage, applies = await self.find_usage(owner, quota)
-        return StoredWithin(uid, size_on_wire([message]), usage, applies)
+        uid, octets = await self._deliver(owner, message, quota), size_on_wire([message])
+        # From here on nothing may fail: the message is delivered, and its sender must know.
+        try:
+            return StoredWithin(uid, octets, *await self.find_usage(owner, quota))
+        except StoreError:
+            return StoredWithin(uid, octets, MailUsage(octets, 1), Quota())  # unlimited: no warning
 
     async def find_usage(
         self,
