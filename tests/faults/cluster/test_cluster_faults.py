@@ -27,5 +27,5 @@ def test_any_fault_of_a_node_loses_nothing(capsys: pytest.CaptureFixture[str]) -
         print(f"\n{found}")  # noqa: T201  # how much was tried is what this proves
     assert not found.breaches, "\n".join(found.breaches[:20])
     assert found.faults >= LEAST
-    assert len(found.met) >= 3
+    assert len(found.met) >= 2
     assert not found.idle
