@@ -421,6 +421,20 @@ def test_a_device_flow_that_is_blocked(issuer: Issuer) -> None:
     assert caught.value.id == "oauth-policy"
 
 
+@pytest.mark.parametrize(
+    ("flow", "endpoint"),
+    [("device", "device"), ("paste", "authorization"), ("loopback", "authorization")],
+)
+def test_a_flow_that_the_issuer_does_not_have(issuer: Issuer, flow: Any, endpoint: str) -> None:
+    """A flow that the user has chosen, and that has no endpoint, is an error that says so."""
+    changes: Any = {endpoint: ""}
+    chosen = client(issuer)
+    chosen = replace(chosen, server=replace(chosen.server, **changes))
+    with pytest.raises(OAuthError, match=f"does not offer the flow {flow}") as caught:
+        run.sign_in(chosen, [flow], Double())
+    assert caught.value.id == "oauth-flow"
+
+
 def test_client_credentials(issuer: Issuer) -> None:
     """The client signs in by itself, without a person."""
     issuer.client_secrets["me"] = "s3cret-of-me"

@@ -75,6 +75,7 @@ def sign_in(client: SignInClient, flows: Sequence[Flow], person: Person, port: i
 
 
 def _tokens(client: SignInClient, flow: Flow, person: Person, port: int) -> TokenSet:
+    _check_endpoint(client, flow)
     match flow:
         case "loopback":
             return loopback.sign_in(client, person.open_page, port)
@@ -84,6 +85,15 @@ def _tokens(client: SignInClient, flow: Flow, person: Person, port: int) -> Toke
             return paste.sign_in(client, person.ask_for_answer)
         case "client-credentials":
             return token_endpoint.client_credentials(client.endpoint, client.scope)
+
+
+def _check_endpoint(client: SignInClient, flow: Flow) -> None:
+    """Raise OAuthError: the issuer has nothing for a flow that the user has chosen."""
+    server = client.server
+    ends = {"device": server.device, "client-credentials": server.token}
+    if not ends.get(flow, server.authorization):
+        name = client.provider or server.issuer
+        raise OAuthError("oauth-flow", f"{name} does not offer the flow {flow}")
 
 
 def _new_sign_in(client: SignInClient, flow: Flow, tokens: TokenSet) -> SignIn:
