@@ -180,6 +180,22 @@ def test_names_that_mean_another_account(folder: Path) -> None:
     assert warnings == []
 
 
+def test_unreachable_accounts_of_a_cluster(folder: Path) -> None:
+    """The system's own words say why a database cannot be reached, and the advice has no query."""
+    (folder / "dsn").write_text(f"postgresql://restante@/mail?host={folder}")
+    cluster = {"mail.folder": "", "accounts.users": "", "mail.format": '"cluster"'}
+    _, mistakes, _ = check(folder, **cluster, cluster__postgresql_dsn_file='"dsn"')
+    (accounts,) = (mistake for mistake in mistakes if mistake.startswith("accounts: "))
+    assert accounts == (
+        "accounts: PostgreSQL: No such file or directory; correct the database, or add an account"
+        " by `pop3 user add`"
+    )
+    listed = click.testing.CliRunner().invoke(
+        main, ["user", "list", "--config", str(folder / "restante.toml")]
+    )
+    assert listed.stderr == "Error: PostgreSQL: No such file or directory\n"
+
+
 def test_missing_list_of_locks(folder: Path) -> None:
     """The advice fits the accounts: those in a file are locked there, without a list."""
     _, (mistake,), _ = check(folder, accounts__locks='"locks"')

@@ -98,7 +98,9 @@ def _advice(config: Config) -> str:
         return "add an account by `pop3 user add`, or correct the file"
     if config.accounts.ldap is not None:
         return "correct [ldap] or the directory"
-    return "correct the query or the database"
+    if config.accounts.postgresql_dsn_file or config.accounts.mysql_dsn_file:
+        return "correct the query or the database"
+    return "correct the database, or add an account by `pop3 user add`"  # a cluster's own table
 
 
 async def _look_up(accounts: AccountDirectory) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from restante.auth.interfaces import UnavailableError
+from restante.auth.sql.postgresql_query import describe_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -68,7 +69,7 @@ class ClusterTable:
             text = "PostgreSQL: a table of the accounts is missing; run `pop3 store init`"
             raise UnavailableError(text) from error
         except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise UnavailableError(f"PostgreSQL: {type(error).__name__}") from error
+            raise UnavailableError(f"PostgreSQL: {describe_error(error)}") from error
 
 
 class AccountTable(ClusterTable):

@@ -106,6 +106,8 @@ class MysqlQueries(AccountQueries[asyncmy.Connection]):
         return [dict(zip(columns, map(_as_text, row), strict=True)) for row in result.rows or ()]
 
     def _describe(self, error: Exception) -> str:
+        if isinstance(error, OSError) and error.strerror:
+            return error.strerror
         code, state = _code(error), str(getattr(error, "sqlstate", None) or "")
         shown = code in CLIENT_CODES or state.startswith(SHOWN_CLASSES)
         if shown and len(error.args) > 1:

@@ -82,9 +82,16 @@ class PostgresqlQueries(AccountQueries[asyncpg.Connection]):
         return found
 
     def _describe(self, error: Exception) -> str:
-        kind = type(error).__name__
-        shown = str(getattr(error, "sqlstate", None) or "").startswith(SHOWN_CLASSES)
-        return f"{kind}: {error.args[0]}" if shown and error.args else kind
+        return describe_error(error)
+
+
+def describe_error(error: Exception) -> str:
+    """Return an error in words. Of PostgreSQL's own texts, some have data of accounts."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    kind = type(error).__name__
+    shown = str(getattr(error, "sqlstate", None) or "").startswith(SHOWN_CLASSES)
+    return f"{kind}: {error.args[0]}" if shown and error.args else kind
 
 
 class PostgresqlConnections(Connections[asyncpg.Connection]):
