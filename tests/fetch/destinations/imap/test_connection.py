@@ -1,4 +1,4 @@
-"""IMAP servers that send an octet now and then, or without an end, at each step of a session."""
+"""TLS, and IMAP servers that send an octet now and then, or without an end, at each step."""
 
 from __future__ import annotations
 
@@ -21,9 +21,14 @@ from restante.fetch.interfaces import (
     DeliveryInDoubtError,
     DestinationError,
     DestinationUnavailableError,
+    Settled,
 )
 from restante.fetch.spool import Spool
+from restante.server.tls import self_signed
+from support.dovecot import IMAP, dovecot
 from support.live import PATIENCE
+from support.other_user import public_folder
+from support.process import free_port
 
 LONG, MANY = PATIENCE, 1 << 40
 SHORT_TIME = ImapBounds(
@@ -106,8 +111,8 @@ def pouring(**own: Any) -> Iterator[int]:
             over.set()
 
 
-def deliver_and_settle(url: str, folder: Path, bounds: ImapBounds) -> None:
-    """Take a message through all steps of a session."""
+def deliver_and_settle(url: str, folder: Path, bounds: ImapBounds) -> Settled:
+    """Take a message through all steps of a session, and return whether it is there."""
     spool = Spool(str(folder))
     destination = ImapDestination(url, parse_imap_url(url), spool, lambda: "secret")
     destination.bounds = bounds
@@ -115,7 +120,7 @@ def deliver_and_settle(url: str, folder: Path, bounds: ImapBounds) -> None:
         destination.open()
         [draft], [token] = prepare(destination, LETTER)
         destination.deliver(draft)
-        destination.settle(token)
+        return destination.settle(token)
     finally:
         destination.close()
 
@@ -155,3 +160,44 @@ def test_a_handshake_that_drips(tmp_path: Path) -> None:
         pytest.raises(DestinationUnavailableError, match="did not answer in time"),
     ):
         deliver_and_settle(f"imaps://ann@127.0.0.1:{port}/INBOX", tmp_path, SHORT_TIME)
+
+
+def test_octets_before_tls(tmp_path: Path) -> None:
+    """Octets that an attacker adds to the answer to STARTTLS end the session."""
+
+    def answer(self: ImapHandler, tag: bytes, word: bytes, command: bytes) -> bytes | None:
+        if word != b"STARTTLS":
+            return ImapHandler.answer(self, tag, word, command)
+        self.wfile.write(tag + b" OK begin\r\n* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n")
+        return None
+
+    with (
+        serving(ImapHandler, answer=answer, capabilities=b" STARTTLS") as (port, _),
+        pytest.raises(DestinationUnavailableError, match="somebody may be between"),
+    ):
+        deliver_and_settle(f"imap://ann@127.0.0.1:{port}/INBOX", tmp_path, ImapBounds())
+
+
+@pytest.fixture(scope="module")
+def tls_ports() -> Iterator[tuple[Path, dict[str, int]]]:
+    """Give a certificate, and the ports of Dovecot with STARTTLS and with TLS at once."""
+    with public_folder() as folder:
+        made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",))
+        (folder / "certificate.pem").write_bytes(made.certificate)
+        (folder / "key.pem").write_bytes(made.key)
+        ports = {"imap": free_port(), "imaps": free_port()}
+        listening = IMAP.replace("PORT", str(ports["imap"]))
+        listening = listening.replace("port = 0", f"port = {ports['imaps']}\n    ssl = yes")
+        files = f"ssl_cert = <{folder}/certificate.pem\nssl_key = <{folder}/key.pem\n"
+        with dovecot(folder, "secret", f"{listening}ssl = yes\n{files}"):
+            yield folder / "certificate.pem", ports
+
+
+@pytest.mark.parametrize("scheme", ["imap", "imaps"])
+def test_tls(tls_ports: tuple[Path, dict[str, int]], scheme: str, tmp_path: Path) -> None:
+    """A message is delivered by STARTTLS and by TLS at once, if the certificate is trusted."""
+    certificate, ports = tls_ports
+    url = f"{scheme}://ann@localhost:{ports[scheme]}/INBOX"
+    assert deliver_and_settle(f"{url}?cafile={certificate}", tmp_path, ImapBounds()) is Settled.HERE
+    with pytest.raises(DestinationUnavailableError, match="certificate verify failed"):
+        deliver_and_settle(url, tmp_path, ImapBounds())
