@@ -4,6 +4,12 @@
     with restante.blocking.connect("pop3s://ann@example.com", password="...") as box: ...
     report = restante.check("ann@example.com", password="...")
 
+The protocol is in `protocol`, with no I/O. The server: `server`, `auth`, `storage` and `delivery`.
+The toolbox: `cli` on `client`, `diagnosis`, `conformance`, `fetch` and `oauth`. For developers:
+`testing` with its `pytest_plugin`, `developer` with its page in `web`, and `misbehave`. Shared:
+`mail`, `net`, `input_files`, `quota`, `junk`, `threads` and `lazy_names`. An upper layer imports a
+lower one, never the reverse: CONTRIBUTING.md.
+
 The API is what `docs/reference/api.md` lists: the names in `__all__` here and in `blocking`,
 `testing`, `server`, `storage`, `auth` and `oauth`, and the types that they name. All other modules
 are not API: any version may change them.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import tomllib
 import typing
 from pathlib import Path
@@ -240,6 +242,24 @@ def test_each_folder_mirrors_a_package() -> None:
         if not (SOURCE / folder).is_dir() and not module.exists():
             lost.append(str(file))
     assert lost == []
+
+
+def public_modules(package: Path) -> set[str]:
+    """Return the names of a package's own modules and packages, but for those with an underscore."""
+    modules = {file.stem for file in package.glob("*.py")}
+    packages = {file.parent.name for file in package.glob("*/__init__.py")}
+    return {name for name in modules | packages if not name.startswith("_")}
+
+
+def test_package_texts_name_modules() -> None:
+    """The docstring of a package names each of its modules, in backticks."""
+    missing = {}
+    for file in sorted(SOURCE.rglob("__init__.py")):
+        text = ast.get_docstring(ast.parse(file.read_text())) or ""
+        unnamed = public_modules(file.parent) - set(re.findall(r"`(\w+)`", text))
+        if unnamed:
+            missing[file.relative_to(SOURCE).as_posix()] = sorted(unnamed)
+    assert missing == {}, "each package's __init__ says what its modules are"
 
 
 def test_each_store_is_listed() -> None:

@@ -1,10 +1,14 @@
 """The client: connect, authenticate, and read a maildrop, blocking or with asyncio.
 
 `blocking` and `aio` are the two faces. Both drive the same generators: `session` and `login` up to
-an open maildrop, `maildrop` and its `messages` after that. `io` adds TLS, deadlines and errors to
-them, `socket_driver` and `asyncio_driver` move the octets, `reply_sync` counts replies for
-`pop3 check`. `options` has the account and how to reach it, `mail_address` parses an address,
-`discovery` finds its server, `mechanisms` has the client's side of SASL, `scram` one of them.
+an open maildrop, `maildrop` and its `messages` after that (`header_part` for servers without TOP).
+`io` adds TLS (`tls`), deadlines and the ids of errors (`error_ids`) to them, `socket_driver` and
+`asyncio_driver` move the octets, `reply_sync` counts replies for `pop3 check`.
+
+`options` has the account and how to reach it, `mail_address` parses an address with
+`public_suffix`, `discovery` finds its server, `name_resolution` the server's addresses.
+`credentials` are what a login is made with, perhaps from a `token_source`. `mechanisms` has the
+client's side of SASL, `scram` one of them.
 
 Always: a secret is sent only to a server that proved its identity, or if the user allows clear
 text. Only commit() deletes messages. Every deadline includes lookups and computing.

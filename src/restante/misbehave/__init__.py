@@ -4,11 +4,11 @@ It is the real server. A fault is a function from conversation to conversation, 
 the fault is right, and faults add up: `a+b`.
 
 `conversation` has a session in parts, with no I/O, and `effects` what it asks of a driver. `fault`
-is the form of a fault, `rules` the language of one-line faults, `catalogue` the faults with a name,
-`profiles` sums of them that behave like a known server. `finding` has FAULTS and `find`, and
-`by_user` reads a fault from the name of a user. `smtp` has faults of SMTP, for
-`restante.developer`. `driver` serves a fault, `connection` is its part
-for one client, and `certificates` makes those that are wrong.
+is the form of a fault, `rules` the language of one-line faults, `catalogue` the faults with a name
+(made of `changes` of a reply), and `profiles` sums of them that behave like a known server.
+`finding` has FAULTS and `find`, and `by_user` reads a fault from the name of a user. `smtp` has
+faults of SMTP, for `restante.developer`. `driver` serves a fault, `connection` is its part for one
+client, and `certificates` makes those that are wrong. `score` runs a client at each fault.
 
     with serving(find("retr-cut"), messages=[b"Subject: a\r\n\r\nb\r\n"]) as server:
         ...  # a client logs in as joe with the password secret at server.host, server.port

@@ -1,8 +1,15 @@
 """OAuth 2 for mail accounts: signing in, keeping tokens, and refreshing them.
 
-`providers` knows the large providers, `metadata` finds the issuer of any other server, `flows` are
-the ways to sign in, `token_endpoint` gets tokens and explains refusals, `token_store` keeps them,
-`token_source` gives an access token that is fresh.
+Which issuer: `providers` is the table of the large providers. For other servers, `discovery` asks
+`server_sources` and `pacc`, then `metadata` of the issuer. `settings` are those of an account, and
+`client` is what a sign-in needs of all this; `registration` registers one.
+
+Signing in: `flows` are the ways to do it, and `sign_in` is the result. `token_endpoint` gets
+tokens by `issuer_requests`; `refusals` makes a verdict of a refusal, `errors` has the exceptions.
+
+Tokens: `token_store` keeps them under `token_names`, in the keyring (`keyring_entries`) or in
+`private_files`, encrypted by `sealing` with a key from `secret_command`. `token_source` gives an
+access token that is fresh. `token_claims`, `token_information` and `known_end` say what is in one.
 
 Always: a refresh token is durable before its access token is used. Network trouble forgets no
 token. No token is in a log, a trace, an error or an argument.

@@ -9,7 +9,8 @@ Read `server` first: `session` (what a session knows), `needs`, `commands` (the 
 (one function for each command), `serve` (from greeting to QUIT). `client` has one operation for
 each command. Both sides share `errors` (one tree), `lines`, `status` (status lines), `stuffing` and
 `unstuffing` (the octets of a message), `message_header`, `unique_id`, `saslprep`, `secret` and
-`text`.
+`text`. `line_forms` makes line ends and dots in C, or in Python by `line_ends`. `translations` are
+the server's replies in other languages.
 
 Always: a driver does all that a conversation asks for, in order. Closing a generator removes no
 mail. `server` and `client` do not import each other.

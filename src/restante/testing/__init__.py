@@ -12,6 +12,9 @@ r"""POP3 and SMTP servers for the tests of programs that fetch or send mail.
 It is the server that `pop3 serve` runs, in memory, in a thread with an event loop of its own, on
 free ports of loopback. It starts within about a millisecond, so each test can have a server of its
 own. For pytest there are fixtures: docs/reference/pytest.md.
+
+`server` starts it, `account` is one account of it, `received` is mail as tests get it back,
+`waiting` waits for mail, and `authority` signs the certificates. The modules are not API.
 """
 
 from __future__ import annotations

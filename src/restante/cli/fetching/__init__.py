@@ -1,5 +1,9 @@
 """`pop3 fetch` behind its options.
 
 `command` chooses what is asked for. `account` is one account with its destinations and journal,
-`runs` runs accounts once or again and again, `report` prints. `units` are those of systemd.
+and `rules` makes a destination of the user's rules. `runs` runs accounts once or again and again.
+`marking` changes the journal for the user, and `large_messages` deletes what is too large.
+
+`report` prints a run, `message_log` logs each message, and `notify` runs the user's command.
+`units` are those of systemd.
 """

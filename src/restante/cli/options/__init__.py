@@ -1,6 +1,13 @@
 """Options and arguments that several commands share.
 
-`account` parses ACCOUNT, with `account_file` (names of the user's own) and `connection` (TLS, time
-limits, ...). `password` finds the password, `maildrop` opens the account, `confirmation` asks about
-servers of other domains, and `server` has the options of `serve` and `deliver`.
+For commands on mail: `account` parses ACCOUNT, with `account_file` (names of the user's own) and
+`connection` (TLS, time limits, ...). `password` and `stored_tokens` find the credentials,
+`maildrop` opens the account, `confirmation` asks about servers of other domains, and
+`fetch_settings` has the options of `pop3 fetch`.
+
+For administrators: `server` has the options of `serve` and `deliver`, `control` finds a running
+server. `account_names` finds the account that is meant: in a file or a table (`accounts`), or in
+PAM, LDAP or a database (`source_accounts`). `locks` and `app_passwords` are the lists of these.
+
+Values: `moment`, `seconds` and `size`.
 """

@@ -1,6 +1,9 @@
 """What commands print.
 
-`check_report` prints a check, `message_summary` a row of `ls`, `message_view` a message, `files`
-saves parts, `headers_by_retr` replaces TOP, `version` is `--version`. `columns`, `units`,
-`wrapping` and `progress` format; `terminal` makes the text of other people harmless.
+`check_report` prints a check, `message_summary` a row of `ls`, `message_view` a message,
+`account_list`, `session_table` and `deleted_table` what administrators list, and `sign_in` the
+steps of `pop3 login`. `files` saves parts, `headers_by_retr` replaces TOP, `version` is
+`--version`. `columns`, `units`, `wrapping` and `progress` format.
+
+Always: `terminal` makes the text of other people harmless before it is printed.
 """

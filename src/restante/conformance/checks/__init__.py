@@ -1,1 +1,7 @@
-"""The conformance checks, a module for each part of POP3."""
+"""The conformance checks, a module for each part of POP3.
+
+They run in this order: `before_login`, `tls`, `sasl`, `after_login`, `message_octets`, `deletion`,
+`extensions`, `final`.
+
+Always: what changes or compares messages uses only samples that this run has sent.
+"""

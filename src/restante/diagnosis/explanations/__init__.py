@@ -1,4 +1,8 @@
-"""The explanation of every id: cause, and fixes for administrator and user."""
+"""The explanation of every id: cause, and fixes for administrator and user.
+
+`explanation` is the form of one. They are grouped as the steps of a check are: `network`, `tls`,
+`login` and `mail`. `sign_in` and `oauth` are about tokens, and `fetch` about `pop3 fetch`.
+"""
 
 from restante.diagnosis.explanations.explanation import Explanation
 from restante.diagnosis.explanations.fetch import FETCH

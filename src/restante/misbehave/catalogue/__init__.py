@@ -1,7 +1,10 @@
 """The catalogue: faults as data, by the stage of a session.
 
-A row says what the server does, what a good client does, and which verdict `pop3 check` gives. A
-new fault is a new row; tests, the reference and the score read it.
+`connect`, `encryption`, `capabilities`, `login`, `sasl`, `listing`, `messages` and `deletion` are
+these stages; `replies` are faults of any reply. `row` is how a row is written: what the server
+does, what a good client does, and which verdict `pop3 check` gives.
+
+Always: a new fault is a new row, and nothing else. Tests, the reference and the score read it.
 """
 
 from __future__ import annotations
