@@ -33,17 +33,17 @@ class EmlStore:
         except TimeoutError:
             raise BusyError(f"the maildrop of {owner} is in use") from None
         try:
-            return await asyncio.to_thread(EmlMaildrop, self._of(owner), lock)
+            return await asyncio.to_thread(EmlMaildrop, self._find_folder(owner), lock)
         except BaseException:
             lock.release()
             raise
 
     async def deliver(self, owner: str, message: bytes) -> str:
         self._last = max(self._last + 1, time.time_ns())  # never the same twice, always later
-        await asyncio.to_thread(_write, self._of(owner), str(self._last), message)
+        await asyncio.to_thread(_write, self._find_folder(owner), str(self._last), message)
         return str(self._last)
 
-    def _of(self, owner: str) -> Path:
+    def _find_folder(self, owner: str) -> Path:
         if "/" in owner or owner.startswith("."):  # no name leads out of the folder
             raise StoreError(f"no folder can be named {owner!r}", permanent=True)
         return self._folder / owner

@@ -245,7 +245,7 @@ def test_each_folder_mirrors_a_package() -> None:
 
 
 def public_modules(package: Path) -> set[str]:
-    """Return the names of a package's own modules and packages, but for those with an underscore."""
+    """Return the names of the modules and packages in a package, without private ones."""
     modules = {file.stem for file in package.glob("*.py")}
     packages = {file.parent.name for file in package.glob("*/__init__.py")}
     return {name for name in modules | packages if not name.startswith("_")}

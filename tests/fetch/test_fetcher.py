@@ -114,7 +114,7 @@ def fetch(
     *destinations: Destination,
     policy: Policy = DELETE,
 ) -> RunSummary:
-    fetcher = Fetcher(journal.of(user), destinations, connect_to(server, user), policy)
+    fetcher = Fetcher(journal.open_account(user), destinations, connect_to(server, user), policy)
     for _ in fetcher.run():
         pass
     return fetcher.summary
@@ -208,7 +208,7 @@ def test_certain_failure(server: MemoryServer, journal: Journal) -> None:
     destination.before_delivery = _raise(NotDeliveredError("450 later"))
     with pytest.raises(FetchError, match="450 later"):
         fetch(server, journal, "kim", destination)
-    assert list(journal.of("kim").doubts()) == []
+    assert list(journal.open_account("kim").doubts()) == []
     destination.before_delivery = lambda _: None
     assert fetch(server, journal, "kim", destination).in_doubt == []
     assert len(destination.arrived) == 1
@@ -267,9 +267,10 @@ def test_doubt(server: MemoryServer, journal: Journal, outcome: Settled, again: 
     destination.before_delivery = crash
     with pytest.raises(KeyboardInterrupt):
         fetch(server, journal, user, destination)
-    assert [row.state for row in journal.of(user).messages().values()] == [MessageState.PREPARED]
+    rows = journal.open_account(user).messages().values()
+    assert [row.state for row in rows] == [MessageState.PREPARED]
     destination.before_delivery, destination.outcome = lambda _: None, outcome
-    fetcher = Fetcher(journal.of(user), [destination], connect_to(server, user), DELETE)
+    fetcher = Fetcher(journal.open_account(user), [destination], connect_to(server, user), DELETE)
     events = list(fetcher.run())
     assert [event.outcome for event in events if isinstance(event, DoubtSettled)] == [outcome]
     assert len([event for event in events if isinstance(event, MessageDelivered)]) == again
@@ -281,7 +282,7 @@ def test_stop(server: MemoryServer, journal: Journal) -> None:
     """A run that is stopped ends after the message under way, and the next one goes on."""
     server.add("hal", "secret", *letters(*"abcdefgh"))
     destination = ListDestination()
-    fetcher = Fetcher(journal.of("hal"), [destination], connect_to(server, "hal"), DELETE)
+    fetcher = Fetcher(journal.open_account("hal"), [destination], connect_to(server, "hal"), DELETE)
     for event in fetcher.run():
         if isinstance(event, MessageDelivered):
             fetcher.stop()
@@ -302,7 +303,7 @@ def test_destination_that_left(server: MemoryServer, journal: Journal) -> None:
     with pytest.raises(KeyboardInterrupt):
         fetch(server, journal, "ida", first)
     second = ListDestination("list:new")
-    fetcher = Fetcher(journal.of("ida"), [second], connect_to(server, "ida"), DELETE)
+    fetcher = Fetcher(journal.open_account("ida"), [second], connect_to(server, "ida"), DELETE)
     outcomes = [event.outcome for event in fetcher.run() if isinstance(event, DoubtSettled)]
     assert (outcomes, len(second.arrived)) == ([Settled.UNKNOWN], 1)
 
@@ -315,7 +316,7 @@ def test_refused_deletion(journal: Journal) -> None:
         def connect(notice: Callable[[str, str], None]) -> Maildrop:
             return blocking.connect(odd.url, PASSWORD, notice=notice)
 
-        fetcher = Fetcher(journal.of("odd"), [destination], connect, DELETE)
+        fetcher = Fetcher(journal.open_account("odd"), [destination], connect, DELETE)
         notices = [event.id for event in fetcher.run() if isinstance(event, Notice)]
     assert ("fetch-dele" in notices, len(destination.arrived)) == (True, 2)
     assert fetcher.summary.deleted == 0
@@ -345,7 +346,7 @@ def test_session_that_ends_in_the_middle(journal: Journal) -> None:
         def connect(_: Callable[[str, str], None]) -> Maildrop:
             return blocking.connect(odd.url, PASSWORD)
 
-        fetcher = Fetcher(journal.of("odd"), [destination], connect, Policy())
+        fetcher = Fetcher(journal.open_account("odd"), [destination], connect, Policy())
         list(fetcher.run())
         asked = [line for line in odd.commands if line.startswith(("USER", "RETR"))]
     assert asked == ["USER ann", "RETR 1", "RETR 2", "USER ann", "RETR 2"]
@@ -388,7 +389,7 @@ def test_a_server_that_lists_a_part(server: MemoryServer, journal: Journal) -> N
     destination = ListDestination()
     parts = [letters(*"abc"), letters(*"defg"), [], letters("h")]
     server.misbehave("fetched-is-hidden")
-    fetcher = Fetcher(journal.of("gil"), [destination], parts_of(server, parts), Policy())
+    fetcher = Fetcher(journal.open_account("gil"), [destination], parts_of(server, parts), Policy())
     list(fetcher.run())
     server.behave()
     assert (fetcher.summary.new, len(parts)) == (7, 1)
@@ -397,11 +398,11 @@ def test_a_server_that_lists_a_part(server: MemoryServer, journal: Journal) -> N
 def test_login_delay_between_sessions(server: MemoryServer, journal: Journal) -> None:
     """Where the server rejects the next session as too soon, the run ends well, with a warning."""
     connect = parts_of(server, [letters("z")])
-    fetcher = Fetcher(journal.of("gil"), [ListDestination()], connect, Policy())
+    fetcher = Fetcher(journal.open_account("gil"), [ListDestination()], connect, Policy())
     notices = [event.id for event in fetcher.run() if isinstance(event, Notice)]
     assert (fetcher.summary.new, notices) == (1, ["login-delay"])
     with pytest.raises(ServerRefusedError):
-        list(Fetcher(journal.of("gil"), [ListDestination()], connect, Policy()).run())
+        list(Fetcher(journal.open_account("gil"), [ListDestination()], connect, Policy()).run())
 
 
 def test_description_of_what_stays(server: MemoryServer, journal: Journal) -> None:
@@ -411,7 +412,7 @@ def test_description_of_what_stays(server: MemoryServer, journal: Journal) -> No
     destination = ListDestination()
     destination.before_delivery = _raise(MessageRefusedError("552 no"))
     fetch(server, journal, "lea", destination, policy=Policy(max_size=500))
-    account = journal.of("lea")
+    account = journal.open_account("lea")
     found = {(row.state, row.sender, row.subject) for row in account.undelivered_messages()}
     assert found == {("parked", "", "a"), ("too_large", "Bob", "Bücher")}
     account.retry()
@@ -426,7 +427,7 @@ def test_server_that_fails_at_top(journal: Journal) -> None:
     with faulty_server("TOP: close") as odd:
         for _ in range(2):
             fetcher = Fetcher(
-                journal.of("odd"),
+                journal.open_account("odd"),
                 [destination],
                 lambda _: blocking.connect(odd.url, PASSWORD),
                 Policy(max_size=len(SECOND)),

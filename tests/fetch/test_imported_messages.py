@@ -41,7 +41,7 @@ def test_journal_of_an_older_version(tmp_path: Path) -> None:
     """A journal that an older version has written is extended, and keeps what it has."""
     path = tmp_path / "fetch.db"
     with Journal(path) as journal:
-        journal.of("work").note_known([("1", 10, None)])
+        journal.open_account("work").note_known([("1", 10, None)])
     with sqlite3.connect(path) as database:
         database.execute("DROP TABLE imported")
         for column in ("sender", "subject"):
@@ -50,6 +50,6 @@ def test_journal_of_an_older_version(tmp_path: Path) -> None:
         database.execute("PRAGMA user_version = 1")
     database.close()
     with Journal(path) as journal:
-        work = journal.of("work")
+        work = journal.open_account("work")
         assert list(work.messages()) == ["1"]
         assert not work.imported.note("ann", "<1@example.com>", "digest")

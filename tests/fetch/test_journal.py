@@ -18,7 +18,7 @@ def test_private(tmp_path: Path) -> None:
     """Only its owner may read the journal and its folder."""
     path = tmp_path / "state" / "fetch.db"
     with Journal(path) as journal:
-        journal.of("work")
+        journal.open_account("work")
     modes = [stat.S_IMODE(place.stat().st_mode) for place in (path, path.parent)]
     assert modes == [0o600, 0o700]
 
@@ -27,15 +27,15 @@ def test_lost(tmp_path: Path) -> None:
     """Where an account had a journal and has none, nothing begins anew by itself."""
     path = tmp_path / "fetch.db"
     with Journal(path) as journal:
-        journal.of("work")
+        journal.open_account("work")
     for file in tmp_path.glob("fetch.db*"):
         file.unlink()
     with Journal(path) as journal:
         with pytest.raises(FetchError, match="fetch-journal"):
-            journal.of("work")
-        journal.of("other")
-        journal.of("work", begin=True)
-        journal.of("work")
+            journal.open_account("work")
+        journal.open_account("other")
+        journal.open_account("work", begin=True)
+        journal.open_account("work")
 
 
 def test_first_run_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,9 +45,9 @@ def test_first_run_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         with Journal(path) as journal, monkeypatch.context() as patch:
             patch.setattr(Path, step, _killed)
             with pytest.raises(KeyboardInterrupt):
-                journal.of("work")
+                journal.open_account("work")
     with Journal(path) as journal:
-        assert journal.of("work").messages() == {}
+        assert journal.open_account("work").messages() == {}
 
 
 def _killed(*_: object, **__: object) -> None:
@@ -64,7 +64,7 @@ def test_damaged(tmp_path: Path) -> None:
     assert moved is not None
     assert moved.read_bytes().startswith(b"no database")
     with Journal(path) as journal:
-        journal.of("work", begin=True)
+        journal.open_account("work", begin=True)
     assert move_damaged(path) is None
 
 
@@ -80,7 +80,7 @@ def test_newer_version(tmp_path: Path) -> None:
 def test_gaps(tmp_path: Path) -> None:
     """The gaps between the tries of a parked message grow, and have a limit."""
     with Journal(tmp_path / "fetch.db", lambda: 1000.0) as journal:
-        account = journal.of("work")
+        account = journal.open_account("work")
         gaps = []
         for _ in range(5):
             account.park("u1", 10, "no")
@@ -91,7 +91,7 @@ def test_gaps(tmp_path: Path) -> None:
 def test_known(tmp_path: Path) -> None:
     """Messages of another program are known, with the times of their first sight; twice is once."""
     with Journal(tmp_path / "fetch.db", lambda: 1000.0) as journal:
-        account = journal.of("work")
+        account = journal.open_account("work")
         assert account.note_known([("u1", None, 5.0), ("u2", 7, None)]) == 2
         assert account.note_known([("u1", None, 9.0)]) == 0
         rows = account.messages()
@@ -104,7 +104,7 @@ def test_known(tmp_path: Path) -> None:
 def test_next_run(tmp_path: Path) -> None:
     """The journal has when the next run begins, until it is known that there is none."""
     with Journal(tmp_path / "fetch.db", lambda: 1000.0) as journal:
-        account = journal.of("work")
+        account = journal.open_account("work")
         account.end_run("ok")
         account.note_next_run(1300.0)
         assert journal.accounts() == [("work", 1000.0, "ok", 1300.0)]
@@ -116,18 +116,18 @@ def test_an_older_journal(tmp_path: Path) -> None:
     """A journal of an earlier version of the schema gets what it lacks, and keeps its rows."""
     path = tmp_path / "fetch.db"
     with Journal(path) as journal:
-        journal.of("work").note_known([("u1", 1, None)])
+        journal.open_account("work").note_known([("u1", 1, None)])
         journal.database.execute("ALTER TABLE account DROP COLUMN next_run")
         journal.database.execute("PRAGMA user_version = 3")
     with Journal(path) as journal:
-        assert set(journal.of("work").messages()) == {"u1"}
+        assert set(journal.open_account("work").messages()) == {"u1"}
         assert journal.accounts() == [("work", None, None, None)]
 
 
 def test_rename(tmp_path: Path) -> None:
     """Unique-ids may be exchanged with each other."""
     with Journal(tmp_path / "fetch.db") as journal:
-        account = journal.of("work")
+        account = journal.open_account("work")
         account.note_known([("u1", 1, None), ("u2", 2, None)])
         account.rename([("u1", "u2"), ("u2", "u1")])
         assert {uid: row.size for uid, row in account.messages().items()} == {"u1": 2, "u2": 1}

@@ -22,9 +22,8 @@ def test_memory_of_a_large_message(tmp_path: Path) -> None:
     destination = MaildirDestination(f"{tmp_path}/mail")
     with large_mail.serving(PIECES) as port, Journal(tmp_path / "fetch.db") as journal:
         account = f"pop3://ann@127.0.0.1:{port}"
-        fetcher = Fetcher(
-            journal.of("ann"), [destination], lambda _: blocking.connect(account, "pw"), Policy()
-        )
+        ann = journal.open_account("ann")
+        fetcher = Fetcher(ann, [destination], lambda _: blocking.connect(account, "pw"), Policy())
         tracemalloc.start()
         try:
             events = list(fetcher.run())

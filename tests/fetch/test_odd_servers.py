@@ -93,7 +93,7 @@ class Account:
         with Journal(self._journal) as journal:
             destination = MaildirDestination(str(self._box))
             policy = Policy(keep_seconds=0.0)
-            fetcher = Fetcher(journal.of("ann"), [destination], connect, policy)
+            fetcher = Fetcher(journal.open_account("ann"), [destination], connect, policy)
             try:
                 for _ in fetcher.run():
                     pass

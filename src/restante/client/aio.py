@@ -307,7 +307,7 @@ async def connect(
         options = token_options(options, password, auth)
     ends = end_time(options)
     seconds = ends - time.monotonic()
-    target = await asyncio_driver.in_thread(partial(maildrop.target_of, account, seconds))
+    target = await asyncio_driver.run_in_thread(partial(maildrop.target_of, account, seconds))
     session = ClientSession(target, options, ends=ends)
     drop = await (_connect(session, password) if auth is None else _connect_by_token(session, auth))
     try:
@@ -321,13 +321,15 @@ async def connect(
 async def _connect_by_token(session: ClientSession, auth: TokenSource) -> Maildrop:
     """Connect with a token, and a second time with another one where the first is refused."""
     target, options, ends = session.target, session.options, session.ends
-    token = await asyncio_driver.in_thread(partial(request_token, auth, options, ends))
+    token = await asyncio_driver.run_in_thread(partial(request_token, auth, options, ends))
     try:
         return await _connect(session, token)
     except RemoteError as refused:
         if not is_token_refused(refused):
             raise
-        renewed = await asyncio_driver.in_thread(partial(renew_token, auth, token, options, ends))
+        renewed = await asyncio_driver.run_in_thread(
+            partial(renew_token, auth, token, options, ends)
+        )
         if renewed is None:
             raise
     return await _connect(ClientSession(target, options, ends=ends), renewed)

@@ -103,17 +103,17 @@ class AsyncioDriver:
         if isinstance(effect, MessageChunk):
             return b""
         try:
-            return await self._do(effect)
+            return await self._perform(effect)
         except OSError as error:
             return error
 
-    async def _do(self, effect: WriteBytes | ReadBytes | RunWork) -> bytes:
+    async def _perform(self, effect: WriteBytes | ReadBytes | RunWork) -> bytes:
         seconds = seconds_until(effect.until)
         if seconds == 0:
             await _turn()
         async with asyncio.timeout(seconds):
             if isinstance(effect, RunWork):
-                await in_thread(effect.work)
+                await run_in_thread(effect.work)
                 return b""
             if isinstance(effect, ReadBytes):
                 return await self._reader.read(PIECE)
@@ -122,7 +122,7 @@ class AsyncioDriver:
         return b""
 
 
-async def in_thread(work: Callable[[], T]) -> T:
+async def run_in_thread(work: Callable[[], T]) -> T:
     """Run work in a thread. Neither a cancellation nor the end of the loop waits for it."""
     return await asyncio.wrap_future(daemon_threads.start_future(work))
 
@@ -138,7 +138,8 @@ async def dial(session: ClientSession) -> AsyncioDriver:
     target, options = session.target, session.options
     trouble: ServerUnreachableError | None = None
     seconds = seconds_to_connect(session)
-    for address in await in_thread(partial(name_resolution.addresses, target, options, seconds)):
+    resolve = partial(name_resolution.addresses, target, options, seconds)
+    for address in await run_in_thread(resolve):
         try:
             seconds = seconds_to_connect(session)
             async with asyncio.timeout(seconds):

@@ -168,7 +168,7 @@ def judges_credentials(denied: ServerRefusedError) -> bool:
         return True
     if not isinstance(denied, MechanismRefusedError):
         return True
-    return bool(_JUDGED.search(denied.text)) or _by_words(denied.text, tls=True) is not None
+    return bool(_JUDGED.search(denied.text)) or _id_from_text(denied.text, tls=True) is not None
 
 
 def assign_id(
@@ -201,7 +201,7 @@ def login_error_id(
     """Return the id for a login that was refused. The server's own words weigh most."""
     if error.code in _CODES:
         return _CODES[error.code]
-    found = _by_words(error.text, tls=tls) or _without_password_mechanism(error, capabilities)
+    found = _id_from_text(error.text, tls=tls) or _without_password_mechanism(error, capabilities)
     if found is None and not judges_credentials(error):
         found = "auth-plain-refused" if not tls and _only_tls(capabilities) else None
         found = found or transient_id(error) or "refused"
@@ -237,7 +237,7 @@ def _without_password_mechanism(
     return "auth-oauth" if set(offered) & set(TOKENS) else "auth-nomech"
 
 
-def _by_words(text: str, *, tls: bool) -> str | None:
+def _id_from_text(text: str, *, tls: bool) -> str | None:
     """Return what the text alone says."""
     for name, wording, but in _WORDS:
         if wording.search(text) and not (but and but.search(text)):

@@ -109,11 +109,11 @@ class SocketDriver:
         if isinstance(effect, MessageChunk):
             return b""
         try:
-            return self._do(effect)
+            return self._perform(effect)
         except OSError as error:
             return error
 
-    def _do(self, effect: WriteBytes | ReadBytes | RunWork) -> bytes:
+    def _perform(self, effect: WriteBytes | ReadBytes | RunWork) -> bytes:
         if isinstance(effect, RunWork):
             daemon_threads.start(effect.work, "compute").result(seconds_until(effect.until))
             return b""

@@ -57,24 +57,24 @@ class FaultSwitch:
         self._feed = feed
         self._by_user: dict[str, tuple[AnyFault, ...]] = {EVERY_USER: tuple(first)}
         self._sessions: Counter[str] = Counter()  # since the faults of a user were switched
-        of_pop3 = [one for one in first if isinstance(one, Fault)]
-        kinds = [one.surroundings.certificate for one in of_pop3]
+        pop3_faults = [one for one in first if isinstance(one, Fault)]
+        kinds = [one.surroundings.certificate for one in pop3_faults]
         self.certificate = next((kind for kind in kinds if kind != GOOD), GOOD)
-        self.swapped = any(one.surroundings.swapped for one in of_pop3)
-        self.need_tls = any(one.security in ("starttls", "implicit") for one in of_pop3)
+        self.swapped = any(one.surroundings.swapped for one in pop3_faults)
+        self.need_tls = any(one.security in ("starttls", "implicit") for one in pop3_faults)
 
     @property
     def on(self) -> list[str]:
         """The faults that are on for all users, each as it was written."""
-        return self.of_user(EVERY_USER)
+        return self._fault_names(EVERY_USER)
 
     @property
     def by_user(self) -> dict[str, list[str]]:
         """The faults that are on for one user alone, by the user."""
         with self._feed.lock:
-            return {user: self.of_user(user) for user in sorted(self._by_user) if user}
+            return {user: self._fault_names(user) for user in sorted(self._by_user) if user}
 
-    def of_user(self, user: str) -> list[str]:
+    def _fault_names(self, user: str) -> list[str]:
         """Return the faults that are on for one user."""
         return [fault.name for fault in self._by_user.get(mailbox_name(user), ())]
 
@@ -123,7 +123,7 @@ class FaultSwitch:
 
         `note` is called with the faults that hold.
         """
-        faults = self._of_pop3(EVERY_USER)
+        faults = self._pop3_faults(EVERY_USER)
         _apply_settings(session, faults)
         if faults:
             note(_names(faults))
@@ -154,11 +154,11 @@ class FaultSwitch:
     def show_messages(self, user: str, messages: Sequence[bytes]) -> Sequence[bytes]:
         """Return what a maildrop holds for a session, by the faults of its user and of all."""
         for name in (EVERY_USER, mailbox_name(user)):
-            for fault in self._of_pop3(name):
+            for fault in self._pop3_faults(name):
                 messages = fault.surroundings.messages(messages)
         return messages
 
-    def _of_pop3(self, name: str) -> list[Fault]:
+    def _pop3_faults(self, name: str) -> list[Fault]:
         return [one for one in self._by_user.get(name, ()) if isinstance(one, Fault)]
 
     def _count(self, name: str) -> int:
@@ -177,9 +177,9 @@ class FaultSwitch:
             except StopIteration as ended:
                 return ended.value  # type: ignore[no-any-return]  # of a StopIteration
             user = mailbox_name(_user_of(session, step))
-            faults = self._of_pop3(user) if user else []
+            faults = self._pop3_faults(user) if user else []
             if faults:
-                note(_names([*self._of_pop3(EVERY_USER), *faults]))
+                note(_names([*self._pop3_faults(EVERY_USER), *faults]))
                 rest = _number(continue_from(conversation, step), self._count(user))
                 return (yield from add(*(fault.conversation for fault in faults))(rest))
             try:

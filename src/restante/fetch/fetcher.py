@@ -1,6 +1,6 @@
 """One run of one account: list, retrieve, deliver, delete.
 
-    fetcher = Fetcher(journal.of("work"), [destination], connect, Policy())
+    fetcher = Fetcher(journal.open_account("work"), [destination], connect, Policy())
     for event in fetcher.run():
         print(event)
 

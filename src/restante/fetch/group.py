@@ -34,7 +34,7 @@ class Group:
         Raises DestinationUnavailableError, and FetchError: the journal cannot be written.
         """
         for url, destination in self._destinations.items():
-            _prepare(destination, url, self._for(url))
+            _prepare(destination, url, self._messages_for(url))
         accepted = [made for made in self.messages if not made.refused]
         if accepted:
             self._journal.prepare([made.preparation for made in accepted])
@@ -51,14 +51,14 @@ class Group:
         for made in self.messages:
             made.discard()
 
-    def _for(self, url: str) -> list[Retrieved]:
+    def _messages_for(self, url: str) -> list[Retrieved]:
         """Return the messages for a destination, without those that were rejected."""
         return [made for made in self.messages if url in made.drafts and not made.refused]
 
     def _hand_over(self, url: str, destination: Destination) -> None:
         """Deliver to one destination, and note what arrived, even if the next one fails."""
         delivered: list[Retrieved] = []
-        some = self._for(url)
+        some = self._messages_for(url)
         try:
             for made in some:
                 try:

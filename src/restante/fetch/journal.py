@@ -109,7 +109,7 @@ class Journal:
                 raise
             self.database.execute("COMMIT")
 
-    def of(self, account: str, *, begin: bool = False) -> AccountJournal:
+    def open_account(self, account: str, *, begin: bool = False) -> AccountJournal:
         """Return the part of an account.
 
         With `begin` an account may begin anew. Raises FetchError: it had a journal before, and has

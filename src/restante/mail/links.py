@@ -24,21 +24,21 @@ _AFTER = ".,;:!?"
 def find_links(text: str, page: str) -> list[str]:
     """Return where the HTML `page` leads, then what `text` names besides, each once, in order."""
     found: dict[str, None] = {}
-    for link in (*_of_page(page), *_of_text(text)):
+    for link in (*_links_of_page(page), *_links_of_text(text)):
         if len(found) >= MOST:
             break
         found[link] = None
     return list(found)
 
 
-def _of_page(page: str) -> Iterator[str]:
+def _links_of_page(page: str) -> Iterator[str]:
     for match in _HREF.finditer(page):
         link = html.unescape(next(part for part in match.groups() if part is not None)).strip()
         if _SCHEME.match(link):
             yield link
 
 
-def _of_text(text: str) -> Iterator[str]:
+def _links_of_text(text: str) -> Iterator[str]:
     for match in _URL.finditer(text):
         link = match[0].rstrip(_AFTER)
         while link.endswith(")") and link.count("(") < link.count(")"):

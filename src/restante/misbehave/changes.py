@@ -25,7 +25,7 @@ def status(verb: str, text: Text, *, nth: int | None = None) -> Alteration:
     """
     if isinstance(text, bytes) and text.startswith(b"-ERR"):
         return refuse_at(Place(verb, nth), text + b"\r\n")
-    return on(verb, lambda reply: say(reply, _of(text, reply) + b"\r\n"), nth=nth)
+    return on(verb, lambda reply: say(reply, _evaluate(text, reply) + b"\r\n"), nth=nth)
 
 
 def body(verb: str, change: Callable[[bytes], bytes], *, nth: int | None = None) -> Alteration:
@@ -93,7 +93,7 @@ def instead(
     """Return a fault that sends these octets for a whole reply."""
 
     def change(reply: ReplyParts) -> ReplyParts:
-        return replace(reply, status=_of(octets, reply), body=b"", end=b"")
+        return replace(reply, status=_evaluate(octets, reply), body=b"", end=b"")
 
     return on(verb, change, nth=nth, number=number)
 
@@ -174,5 +174,5 @@ def number_lines(times: int, value: bytes) -> bytes:
     return b"".join(b"%d %s%s\r\n" % (n, value, b"%d" % n if own else b"") for n in numbers)
 
 
-def _of(text: Text, reply: ReplyParts) -> bytes:
+def _evaluate(text: Text, reply: ReplyParts) -> bytes:
     return text(reply) if callable(text) else text

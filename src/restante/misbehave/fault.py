@@ -132,13 +132,13 @@ def sum_of(name: str, parts: Sequence[Fault], sentence: str = "") -> Fault:
         sentence=sentence or "; ".join(part.sentence for part in parts),
         conversation=add(*(part.conversation for part in parts)),
         security=securities[0] if securities else "any",
-        surroundings=_all_of([part.surroundings for part in parts]),
+        surroundings=_add_surroundings([part.surroundings for part in parts]),
         deep=any(part.deep for part in parts),
         silent=any(part.silent for part in parts),
     )
 
 
-def _all_of(parts: Sequence[Surroundings]) -> Surroundings:
+def _add_surroundings(parts: Sequence[Surroundings]) -> Surroundings:
     """Return surroundings with everything that differs from the usual in one of these."""
     found = USUAL
     for part in parts:

@@ -64,7 +64,7 @@ def environment() -> jinja2.Environment:
 
 async def show_page(request: Request) -> Response:
     """Answer with the page."""
-    page, state = page_of(request), PageState.of(request.query_params)
+    page, state = page_of(request), PageState.from_query(request.query_params)
     boxes, sessions = page.server.mailboxes, page.server.sessions.all()[::-1]
     view = _message(page, state)
     found = page.find(_query(state), removed=bool(state.removed))

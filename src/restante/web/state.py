@@ -32,7 +32,7 @@ class PageState:
     show: str = "mail"
 
     @classmethod
-    def of(cls, query: Mapping[str, str]) -> PageState:
+    def from_query(cls, query: Mapping[str, str]) -> PageState:
         """Return what a query says; what is unknown is left out."""
         names = [field.name for field in dataclasses.fields(cls)]
         values = {name: query[name][:LONGEST] for name in names if query.get(name)}

@@ -91,7 +91,7 @@ class Bench:
 
         with Journal(self.root / "state" / "fetch.db") as journal:
             destination = MaildirDestination(str(self.root / "Mail"))
-            account = journal.of("work")
+            account = journal.open_account("work")
             for _ in Fetcher(account, [destination], connect, Policy(keep_seconds=0)).run():
                 pass
 

@@ -153,7 +153,7 @@ def test_a_full_table_lets_everybody_in() -> None:
 def test_no_name_stands_in_a_table_in_clear() -> None:
     """The table holds digests, not names."""
     index = shared_table.BucketIndex(8)
-    key = index.of("ann@example.com")
+    key = index.hash_name("ann@example.com")
     assert len(key) == shared_table.KEY
     assert b"ann" not in key
     index.put(index.choice(key)[0], key)

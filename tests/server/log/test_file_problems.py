@@ -37,8 +37,12 @@ class Readers:
             made
             for each in problems
             for made in (
-                FileAuthenticator(self.users, each.of(self.users)[0], alarm=each.of(self.users)[1]),
-                LockedNames(self.locks, *each.of(self.locks)),
+                FileAuthenticator(
+                    self.users,
+                    each.make_loggers(self.users)[0],
+                    alarm=each.make_loggers(self.users)[1],
+                ),
+                LockedNames(self.locks, *each.make_loggers(self.locks)),
             )
         ]
 

@@ -89,7 +89,7 @@ def test_one_stream_behind_another_is_one_message(box: Box) -> None:
 def test_many_streams_refused(kind: str, message: bytes) -> None:
     """Each stream costs a copy of the rest, so a file of many does not occupy a thread."""
     stored = KINDS[kind](message) * (compressed.MOST_STREAMS + 1)
-    found = compressed.Compressed.of(stored, len(stored), "1.a")
+    found = compressed.Compressed.detect(stored, len(stored), "1.a")
     assert found is not None
     with pytest.raises(compressed.UnreadableError, match="over 1000 streams"):
         list(found.plain([stored]))
@@ -98,7 +98,7 @@ def test_many_streams_refused(kind: str, message: bytes) -> None:
 def test_disk_error_is_no_damage() -> None:
     """A disk that does not give up the rest of a file does not make it a damaged message."""
     stored = gzip.compress(LONG)
-    found = compressed.Compressed.of(stored, len(stored), "1.a")
+    found = compressed.Compressed.detect(stored, len(stored), "1.a")
     assert found is not None
 
     def pieces_of_bad_disk() -> Iterator[bytes]:

@@ -173,7 +173,8 @@ def test_too_long_header_refused() -> None:
         header = b"X-Long: x\r\n" * (LONGEST_HEADER // 11 + 1)
         await store.deliver("ann", header + UTF8 + BODY)
         inner = await store.acquire("ann", 0)
-        maildrop = DowngradedMaildrop(inner, await DowngradeCache().of(inner, "ann"), refuse=refuse)
+        found = await DowngradeCache().find(inner, "ann")
+        maildrop = DowngradedMaildrop(inner, found, refuse=refuse)
         assert maildrop.contents.utf8_only == {0}
         assert maildrop.contents.sizes == inner.contents.sizes
         with pytest.raises(Utf8Error):
@@ -196,7 +197,7 @@ def test_a_message_in_pieces_has_the_size_that_is_listed(size: int) -> None:
     inner = InPieces(UTF8 + BODY, size)
 
     async def fetch() -> tuple[int, bytes]:
-        found = await DowngradeCache().of(inner, "ann")
+        found = await DowngradeCache().find(inner, "ann")
         maildrop = DowngradedMaildrop(inner, found, refuse=False)
         body = maildrop.read(0)
         assert not isinstance(body, bytes)
@@ -217,7 +218,8 @@ def test_what_is_refused_cannot_be_read_and_the_rest_can() -> None:
         for message in (b"Subject: a\n\n", UTF8 + BODY):
             await store.deliver("ann", message)
         inner = await store.acquire("ann", 0)
-        maildrop = DowngradedMaildrop(inner, await DowngradeCache().of(inner, "ann"), refuse=True)
+        found = await DowngradeCache().find(inner, "ann")
+        maildrop = DowngradedMaildrop(inner, found, refuse=True)
         assert maildrop.contents.sizes == inner.contents.sizes
         assert maildrop.contents.uids == inner.contents.uids
         assert maildrop.contents.utf8_only == {1}
@@ -258,7 +260,7 @@ def test_bound_of_what_is_remembered() -> None:
         store = MemoryStore()
         for number in range(20):
             await store.deliver("ann", b"X-Number: %d\n" % number + UTF8 + BODY)
-        found = await known.of(await store.acquire("ann", 0), "ann")
+        found = await known.find(await store.acquire("ann", 0), "ann")
         assert len(found) == 20
 
     asyncio.run(session())
@@ -276,7 +278,7 @@ def test_unreadable_message(error: Exception, refuse: bool) -> None:
         for message in (UTF8 + BODY, b"Subject: a\n\n", UTF8 + BODY):
             await store.deliver("ann", message)
         inner = Unreadable(await store.acquire("ann", 0), error)
-        found = await known.of(inner, "ann")
+        found = await known.find(inner, "ann")
         maildrop = DowngradedMaildrop(inner, found, refuse=refuse)
         assert maildrop.contents.uids == inner.contents.uids
         assert maildrop.contents.utf8_only == ({2} if refuse else frozenset())
@@ -293,7 +295,7 @@ def test_unreadable_message(error: Exception, refuse: bool) -> None:
                 await body
         else:
             assert (await body).partition(b"\r\n\r\n")[0].isascii()
-        assert set(await known.of(inner, "ann")) == {0, 2}
+        assert set(await known.find(inner, "ann")) == {0, 2}
 
     asyncio.run(session())
 
@@ -341,7 +343,8 @@ def test_message_that_vanishes_from_a_maildir(tmp_path: Path) -> None:
             await store.deliver("ann", message)
         inner = await store.acquire("ann", 0)
         (tmp_path / "ann" / "new" / inner.contents.uids[0]).unlink()
-        maildrop = DowngradedMaildrop(inner, await DowngradeCache().of(inner, "ann"), refuse=False)
+        found = await DowngradeCache().find(inner, "ann")
+        maildrop = DowngradedMaildrop(inner, found, refuse=False)
         body = maildrop.read(0)
         assert inspect.isawaitable(body)
         with pytest.raises(MessageGoneError):

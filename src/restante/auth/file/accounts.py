@@ -174,7 +174,7 @@ class FileAuthenticator:
             if able and all(mechanism in a.scram for a in able)
         }
         self._scram_parameters = {
-            mechanism: {scram.ScramParameters.of(a.scram[mechanism]) for a in having}
+            mechanism: {scram.ScramParameters.from_keys(a.scram[mechanism]) for a in having}
             for mechanism in scram.HASHES
             if (having := [a for a in self._accounts.values() if mechanism in a.scram])
         }

@@ -76,7 +76,7 @@ class ScramParameters:
     salt: int = SALT  # octets
 
     @classmethod
-    def of(cls, keys: ScramKeys) -> ScramParameters:
+    def from_keys(cls, keys: ScramKeys) -> ScramParameters:
         """Return the parameters of keys."""
         return cls(keys.iterations, len(keys.salt))
 

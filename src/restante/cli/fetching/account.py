@@ -67,7 +67,7 @@ class FetchAccount:
     def open_journal(self, *, begin: bool = False) -> Iterator[AccountJournal]:
         """Lock the account, and open its part of the journal. Raises FetchError."""
         with lock_account(self.state_folder, self.name), Journal(self.journal) as journal:
-            yield journal.of(self.name, begin=begin)
+            yield journal.open_account(self.name, begin=begin)
 
     def open_destinations(self, journal: AccountJournal) -> list[Destination]:
         """Return the destinations. Raises click.UsageError: a URL is invalid."""

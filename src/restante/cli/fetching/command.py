@@ -142,7 +142,7 @@ def _read_status(
             for runs in journal.accounts():
                 if not names or runs.name in left:
                     left.pop(runs.name, None)
-                    account = journal.of(runs.name)
+                    account = journal.open_account(runs.name)
                     undelivered = account.undelivered_messages()
                     yield report.status_object(runs, account.messages(), undelivered), undelivered
     for name in left:

@@ -172,7 +172,7 @@ def _note_next_run(accounts: Sequence[FetchAccount], moment: float | None) -> No
     """Note for --status when the next run begins, None for never; a journal that fails says so."""
     for account in accounts:
         with contextlib.suppress(RemoteError), Journal(account.journal) as journal:
-            journal.of(account.name).note_next_run(moment)
+            journal.open_account(account.name).note_next_run(moment)
 
 
 def _run(

@@ -252,7 +252,7 @@ def _target(
     starttls = params.pop("starttls")
     with error_reporting():
         if "://" in name:
-            return _by_url(name, {"host": host, "port": port, "user": user}), False
+            return _target_from_url(name, {"host": host, "port": port, "user": user}), False
         if redact_account(name) != name:
             text = "an account must not contain a password; omit it, and pop3 asks for it"
             raise click.UsageError(f"{redact_account(name)}: {text}")
@@ -262,10 +262,10 @@ def _target(
         if not (host or starttls or port or user):
             return None, False
         found = None if host else _discover(name, params["max_time"], flags)[0]
-        return _by_options(name, found, (host, port, user), starttls=starttls)
+        return _target_from_options(name, found, (host, port, user), starttls=starttls)
 
 
-def _by_url(url: str, changes: dict[str, Any]) -> Target:
+def _target_from_url(url: str, changes: dict[str, Any]) -> Target:
     from restante.client.options import parse_url, redact_account
 
     try:
@@ -275,7 +275,7 @@ def _by_url(url: str, changes: dict[str, Any]) -> Target:
     return dataclasses.replace(target, **{k: v for k, v in changes.items() if v})
 
 
-def _by_options(
+def _target_from_options(
     name: str,
     found: Target | None,
     params: tuple[str | None, int | None, str | None],

@@ -152,7 +152,9 @@ class FileAccounts:
         labels = self.app_passwords.labels() if self.app_passwords else {}
         is_locked = self.locks.load() if self.locks else never
         found = [
-            AccountSummary.of(entry, labels.get(entry.name, ()), by_list=is_locked(entry.name))
+            AccountSummary.from_entry(
+                entry, labels.get(entry.name, ()), by_list=is_locked(entry.name)
+            )
             for entry in accounts.by_name.values()
         ]
         width = max((len(each.name) for each in found), default=0)

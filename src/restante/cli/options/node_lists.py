@@ -54,7 +54,7 @@ class NodeLists:
 
         with _errors(path):
             entries = passwd_file.read(path).by_name.values()
-        accounts = [AccountSummary.of(entry, ()) for entry in entries]
+        accounts = [AccountSummary.from_entry(entry, ()) for entry in entries]
         self._lock(path, [each.name for each in accounts if each.locked])
         self._leave_all(
             f"{each.name}: the table cannot have this: {', '.join(each.restrictions())}"

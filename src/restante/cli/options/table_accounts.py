@@ -76,7 +76,7 @@ class TableAccounts:
 
         async def print_each() -> None:
             async for row in self._table.rows():
-                for line in write_lines([AccountSummary.of_row(row)], form):
+                for line in write_lines([AccountSummary.from_row(row)], form):
                     click.echo(line)
 
         wait(print_each())

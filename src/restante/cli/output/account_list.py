@@ -39,7 +39,7 @@ class AccountSummary:
     expire_days: int | None = None
 
     @classmethod
-    def of(
+    def from_entry(
         cls, entry: PasswdEntry, app_passwords: Iterable[str], *, by_list: bool = False
     ) -> AccountSummary:
         """Return the summary of a line of the accounts file; `by_list`: the list locks it."""
@@ -60,7 +60,7 @@ class AccountSummary:
         )
 
     @classmethod
-    def of_row(cls, row: Mapping[str, Any]) -> AccountSummary:
+    def from_row(cls, row: Mapping[str, Any]) -> AccountSummary:
         """Return the summary of a row in the table of a cluster."""
         return cls(
             name=row["name"],

@@ -23,10 +23,10 @@ def header_of(drop: Maildrop, number: int) -> bytes:
         return head
     if head.id != "top-missing":
         raise head
-    return by_retr(drop, number)
+    return _header_by_retr(drop, number)
 
 
-def by_retr(drop: Maildrop, number: int, keep: int = LISTING_LIMIT) -> bytes:
+def _header_by_retr(drop: Maildrop, number: int, keep: int = LISTING_LIMIT) -> bytes:
     """Fetch a message and return its header, `keep` octets of it at most."""
     part = HeaderPart(keep)
     for piece in drop.retrieve(number):
@@ -45,6 +45,6 @@ def headers_by_retr(
             continue
         left -= size
         try:
-            yield number, by_retr(drop, number, keep)
+            yield number, _header_by_retr(drop, number, keep)
         except ServerRefusedError as denied:
             yield number, denied

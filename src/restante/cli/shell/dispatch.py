@@ -69,6 +69,6 @@ def dispatch(session: ShellSession, line: str) -> None:
     if name in COMMANDS and word != "QUIT":
         COMMANDS[name].action(session, arguments)
     elif raw_commands.is_typed(word):
-        raw_commands.by_hand(session, line)
+        raw_commands.send_raw_command(session, line)
     else:
         raise ShellError(f'Unknown command "{plain(word)}". Type ? for help.')

@@ -28,7 +28,7 @@ def is_typed(word: str) -> bool:
     return known or (word.isascii() and word.isalnum() and word.isupper())
 
 
-def by_hand(session: ShellSession, line: str) -> None:
+def send_raw_command(session: ShellSession, line: str) -> None:
     """Send a line, and show it and its reply as they are. Raises ShellError: it was refused."""
     words = line.split()
     verb = words[0].upper()

@@ -16,7 +16,7 @@ THEME = CheckGroup()
 
 @THEME.check("rfc5034-s4/unknown-mechanism", "AUTH with an unknown mechanism gets -ERR")
 def unknown_mechanism(context: ConformanceContext) -> None:
-    _offered(context)
+    _offered_mechanisms(context)
     with context.open_connection() as connection:
         connection.err("AUTH X-NOBODY-HAS-IT")
 
@@ -32,7 +32,7 @@ def empty_challenge(context: ConformanceContext) -> None:
 
 
 @THEME.check("rfc5034-s4/cancel", "a client can cancel AUTH with *, which gets -ERR")
-def given_up(context: ConformanceContext) -> None:
+def cancellation(context: ConformanceContext) -> None:
     with context.open_connection() as connection:
         _begin(context, connection)
         connection.err("*")
@@ -40,22 +40,22 @@ def given_up(context: ConformanceContext) -> None:
 
 
 @THEME.check("rfc5034-s4/base64", "AUTH rejects invalid base64 with -ERR")
-def no_base64(context: ConformanceContext) -> None:
+def invalid_base64(context: ConformanceContext) -> None:
     with context.open_connection() as connection:
         _begin(context, connection)
         connection.err("!!!!")
 
 
 @THEME.check("rfc5034-s5/case", "names of mechanisms may be in any case")
-def any_case(context: ConformanceContext) -> None:
-    if "PLAIN" not in _offered(context):
+def mechanism_case(context: ConformanceContext) -> None:
+    if "PLAIN" not in _offered_mechanisms(context):
         raise NotTestable("PLAIN is not offered")
     with context.open_connection() as connection:
         answer = connection.say("auth plain")
         require(answer.startswith(b"+ "), quote(answer))
 
 
-def _offered(context: ConformanceContext) -> list[str]:
+def _offered_mechanisms(context: ConformanceContext) -> list[str]:
     for entry in context.before:
         tag, _, mechanisms = entry.partition(" ")
         if tag.upper() == "SASL":
@@ -65,7 +65,7 @@ def _offered(context: ConformanceContext) -> list[str]:
 
 def _begin(context: ConformanceContext, connection: RawConnection) -> bytes:
     """Begin a login that ends before anybody says a password."""
-    if "PLAIN" not in _offered(context):
+    if "PLAIN" not in _offered_mechanisms(context):
         raise NotTestable("PLAIN is not offered")
     answer = connection.say("AUTH PLAIN")
     require(answer.startswith(b"+") and not answer.startswith(b"+OK"), quote(answer))

@@ -19,16 +19,16 @@ THEME = CheckGroup()
 
 
 @THEME.check("rfc2595-s4/stls-announced", "STLS is announced only where it works")
-def announced(context: ConformanceContext) -> None:
-    with _clear(context) as connection:
+def stls_announcement(context: ConformanceContext) -> None:
+    with _connection_after_stls(context) as connection:
         connection.start_tls(context.server)
         inside = connection.lines("CAPA")
         require("STLS" not in inside, "CAPA lists STLS within TLS")
 
 
 @THEME.check("rfc2595-s4/stls", "STLS within TLS gets -ERR")
-def twice(context: ConformanceContext) -> None:
-    with _clear(context) as connection:
+def second_stls(context: ConformanceContext) -> None:
+    with _connection_after_stls(context) as connection:
         connection.start_tls(context.server)
         connection.err("STLS")
 
@@ -38,7 +38,7 @@ def twice(context: ConformanceContext) -> None:
     "cleartext commands after STLS are discarded",
 )
 def injection(context: ConformanceContext) -> None:
-    with _offered(context) as connection:
+    with _connection_before_stls(context) as connection:
         connection.send(b"STLS\r\nXYZZY\r\n", "STLS and a command after it")
         answer = connection.status()
         if not answer.startswith(b"+OK"):
@@ -54,7 +54,7 @@ def injection(context: ConformanceContext) -> None:
 
 @THEME.check("rfc2595-s4/stls-discards", "a name given before STLS is discarded")
 def name_forgotten(context: ConformanceContext) -> None:
-    with _offered(context) as connection:
+    with _connection_before_stls(context) as connection:
         connection.say(f"USER {context.server.user or 'info'}")
         if not connection.say("STLS").startswith(b"+OK"):
             raise NotTestable("STLS is rejected after USER")
@@ -78,13 +78,14 @@ def old_versions(context: ConformanceContext) -> None:
             connection.status()
             connection.ok("STLS")
         with contextlib.suppress(ssl.SSLError, OSError):
-            old = _old().wrap_socket(connection.sock, server_hostname=context.server.server_name)
+            name = context.server.server_name
+            old = _old_tls_context().wrap_socket(connection.sock, server_hostname=name)
             version = old.version()
             old.close()
             raise Deviation(f"the server accepts {version}")
 
 
-def _old() -> ssl.SSLContext:
+def _old_tls_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_ciphers("ALL:@SECLEVEL=0")
@@ -105,7 +106,7 @@ def dial_clear(context: ConformanceContext) -> Iterator[RawConnection]:
 
 
 @contextlib.contextmanager
-def _offered(context: ConformanceContext) -> Iterator[RawConnection]:
+def _connection_before_stls(context: ConformanceContext) -> Iterator[RawConnection]:
     """Give a connection in clear of a server that offers STLS."""
     if context.server.tls == "implicit":
         raise NotTestable("the port uses TLS from the first octet")
@@ -118,8 +119,8 @@ def _offered(context: ConformanceContext) -> Iterator[RawConnection]:
 
 
 @contextlib.contextmanager
-def _clear(context: ConformanceContext) -> Iterator[RawConnection]:
+def _connection_after_stls(context: ConformanceContext) -> Iterator[RawConnection]:
     """Give the same after the +OK of STLS."""
-    with _offered(context) as connection:
+    with _connection_before_stls(context) as connection:
         connection.ok("STLS")
         yield connection

@@ -74,7 +74,7 @@ def _no_signature(reply: ReplyParts) -> ReplyParts:
     return say(reply, b"+OK Logged in.\r\n") if said.startswith(b"v=") else reply
 
 
-def _of_first(pattern: bytes, new: bytes) -> Any:
+def _change_server_first(pattern: bytes, new: bytes) -> Any:
     """Return a fault that changes an attribute of the server-first message of SCRAM."""
     return challenge(lambda said: re.sub(pattern, new, said) if said.startswith(b"r=") else said)
 
@@ -147,15 +147,15 @@ SASL = (
     _scram("scram-error", "refuses the proof in SCRAM's own words",
            (_refuse_late, challenge(_error)), "auth-failed"),
     _scram("scram-iterations-huge", "demands two billion iterations in SCRAM",
-           _of_first(rb"i=\d+", b"i=2147483647"), "auth-unproven bad-reply"),
+           _change_server_first(rb"i=\d+", b"i=2147483647"), "auth-unproven bad-reply"),
     _scram("scram-iterations-low", "demands one iteration in SCRAM",
-           _of_first(rb"i=\d+", b"i=1"), "auth-unproven bad-reply"),
+           _change_server_first(rb"i=\d+", b"i=1"), "auth-unproven bad-reply"),
     _scram("scram-other-nonce", "answers SCRAM with a nonce of its own",
-           _of_first(rb"r=[^,]+", b"r=mine"), "auth-unproven bad-reply"),
+           _change_server_first(rb"r=[^,]+", b"r=mine"), "auth-unproven bad-reply"),
     _scram("scram-no-salt", "gives no salt in SCRAM",
-           _of_first(rb",s=[^,]+", b""), "auth-unproven bad-reply"),
+           _change_server_first(rb",s=[^,]+", b""), "auth-unproven bad-reply"),
     _scram("scram-bad-salt", "gives a salt in SCRAM that is not base64",
-           _of_first(rb"s=[^,]+", b"s=!!"), "auth-unproven bad-reply"),
+           _change_server_first(rb"s=[^,]+", b"s=!!"), "auth-unproven bad-reply"),
     _scram("scram-closed", "hangs up at the proof in SCRAM",
            "response: close", "auth-noreply"),
     row("cram-bad-challenge", "sends a challenge of CRAM-MD5 that is not base64", ALL_OR_NONE,

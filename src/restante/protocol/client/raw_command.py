@@ -46,7 +46,7 @@ def raw_command(line: str, most: int = LISTING_LIMIT) -> Operation[Status]:
         status = peer.redact_status((yield from peer.read_status()))
         if not status.ok or not is_multi_line(line):
             if status.ok and line.split(maxsplit=1)[0].upper() not in _ONE_LINE:
-                yield from _what_follows(peer, most)
+                yield from _read_extra_lines(peer, most)
             return status
         body = DotUnstuffer(bare_lf=peer.bare_lf)
         while not body.ended:
@@ -61,7 +61,7 @@ def raw_command(line: str, most: int = LISTING_LIMIT) -> Operation[Status]:
     return Operation(line.encode() + b"\r\n", read, shown, phase=None)
 
 
-def _what_follows(peer: ServerPeer, most: int) -> Dialogue[None]:
+def _read_extra_lines(peer: ServerPeer, most: int) -> Dialogue[None]:
     """Give what comes behind a reply that should have one line, as it comes.
 
     Some servers answer LIST with a number by a list, and commands of their own by many lines.

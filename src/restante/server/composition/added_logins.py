@@ -38,7 +38,7 @@ def add_logins(
         from restante.auth.app_passwords.accounts import AppPasswordAccounts
         from restante.auth.app_passwords.uses import FileUses, uses_path
 
-        warn, _ = problems.of(uses_path(passwords.path))
+        warn, _ = problems.make_loggers(uses_path(passwords.path))
         accounts = AppPasswordAccounts(accounts, passwords, FileUses(passwords.path, warn))
     if config.mail.junk:
         from restante.auth.junk_accounts import JunkAccounts
@@ -54,7 +54,7 @@ def build_locks(config: Config, problems: FileProblems) -> LockedNames | None:
     _reject_list(config, "accounts.locks")
     from restante.auth.locked_names import LockedNames
 
-    locks = LockedNames(config.accounts.locks, *problems.of(config.accounts.locks))
+    locks = LockedNames(config.accounts.locks, *problems.make_loggers(config.accounts.locks))
     section = config.accounts
     in_list = section.pam or section.ldap or section.postgresql_dsn_file or section.mysql_dsn_file
     hint = "`pop3 user lock NAME` creates it" if in_list else NEEDS_NO_LIST
@@ -70,7 +70,7 @@ def build_app_passwords(config: Config, problems: FileProblems) -> AppPasswordFi
     from restante.auth.app_passwords.file import AppPasswordFile
 
     path = config.accounts.app_passwords
-    passwords = AppPasswordFile(path, *problems.of(path))
+    passwords = AppPasswordFile(path, *problems.make_loggers(path))
     _read_first(passwords, "accounts.app_passwords", "`pop3 user app-password add` creates it")
     return passwords
 
@@ -94,7 +94,7 @@ def build_master_users(config: Config, problems: FileProblems) -> FileAuthentica
         return None
     from restante.auth.file.accounts import FileAuthenticator
 
-    warn, alarm = problems.of(section.masters)
+    warn, alarm = problems.make_loggers(section.masters)
     masters = FileAuthenticator(section.masters, warn, section.remember, alarm=alarm)
     hint = f"`pop3 user add NAME --users {section.masters}` creates it"
     _read_first(masters, "accounts.masters", hint)

@@ -261,7 +261,7 @@ def _account_file(
     from restante.auth.file.accounts import FileAuthenticator
     from restante.server.composition.account_doubts import build_doubts
 
-    warn, alarm = problems.of(users)
+    warn, alarm = problems.make_loggers(users)
     accounts = FileAuthenticator(
         users,
         warn,

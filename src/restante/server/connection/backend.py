@@ -259,7 +259,7 @@ class SessionBackend:
         maildrop = await self._acquire(owner, need.login_delay)
         try:
             if not as_stored:
-                found = await context.header_downgrades.of(maildrop, owner)
+                found = await context.header_downgrades.find(maildrop, owner)
                 refuse = context.utf8_headers == "refuse"
                 maildrop = DowngradedMaildrop(maildrop, found, refuse=refuse)
             return self._hold(maildrop, need)

@@ -32,7 +32,7 @@ class BucketIndex:
         self._keys = mmap.mmap(-1, self.rows * KEY)
         self._secret = secrets.token_bytes(32)
 
-    def of(self, name: str) -> bytes:
+    def hash_name(self, name: str) -> bytes:
         """Return the key of a name."""
         octets = name.encode(errors="surrogatepass")
         return hashlib.blake2b(octets, digest_size=KEY, key=self._secret).digest()
@@ -85,7 +85,7 @@ class SharedCounters:
 
         Return None, and do not count it either, if the table has no room for its name.
         """
-        key = self._keys.of(name)
+        key = self._keys.hash_name(name)
         with self._turn:
             row = self._keys.find(key)
             if row is None:
@@ -100,7 +100,7 @@ class SharedCounters:
 
     def release(self, name: str) -> None:
         """Count one out."""
-        key = self._keys.of(name)
+        key = self._keys.hash_name(name)
         with self._turn:
             row = self._keys.find(key)
             if row is not None:
@@ -110,7 +110,7 @@ class SharedCounters:
     def count(self, name: str) -> int:
         """Return how many there are."""
         with self._turn:
-            row = self._keys.find(self._keys.of(name))
+            row = self._keys.find(self._keys.hash_name(name))
             return 0 if row is None else self._total(row)
 
     def clear_worker(self, column: int) -> None:
@@ -150,7 +150,7 @@ class SharedTimestamps:
 
     def get(self, name: str) -> Note | None:
         """Return what was noted last."""
-        key = self._keys.of(name)
+        key = self._keys.hash_name(name)
         with self._turn:
             return self._get(self._keys.find(key))
 
@@ -163,7 +163,7 @@ class SharedTimestamps:
 
         Return whether there was no room, so that another name was forgotten.
         """
-        key = self._keys.of(name)
+        key = self._keys.hash_name(name)
         full = False
         with self._turn:
             row = self._keys.find(key)
@@ -181,7 +181,7 @@ class SharedTimestamps:
 
     def note_first(self, name: str, time: float) -> bool:
         """Note a time, unless there is one; return whether there was none."""
-        key = self._keys.of(name)
+        key = self._keys.hash_name(name)
         with self._turn:
             if self._keys.find(key) is not None:
                 return False
@@ -193,7 +193,7 @@ class SharedTimestamps:
 
     def drop(self, name: str) -> None:
         """Forget what was noted."""
-        key = self._keys.of(name)
+        key = self._keys.hash_name(name)
         with self._turn:
             row = self._keys.find(key)
             if row is not None:

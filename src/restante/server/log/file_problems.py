@@ -26,7 +26,7 @@ class FileProblems:
         self._log = log
         self._reported = reported
 
-    def of(self, file: Path) -> tuple[Callable[[str], None], Callable[[str], None]]:
+    def make_loggers(self, file: Path) -> tuple[Callable[[str], None], Callable[[str], None]]:
         """Return how to log a fault of a file, and that it cannot be used."""
 
         def warn(problem: str) -> None:

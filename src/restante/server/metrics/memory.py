@@ -50,17 +50,17 @@ class MetricMemory:
 
     def add(self, metric: MetricSpec, *labels: str, number: float = 1) -> None:
         """Add to a counter or a gauge of this process."""
-        at = self._at(metric, labels)
+        at = self._index(metric, labels)
         with self._turn:
             self._numbers[at] += number
 
     def put(self, metric: MetricSpec, *labels: str, number: float) -> None:
         """Set a gauge of this process."""
-        self._numbers[self._at(metric, labels)] = number
+        self._numbers[self._index(metric, labels)] = number
 
     def observe(self, metric: MetricSpec, value: float) -> None:
         """Add a value to a histogram."""
-        at = self._at(metric, ())
+        at = self._index(metric, ())
         with self._turn:
             self._numbers[at + bisect.bisect_left(metric.buckets, value)] += 1
             self._numbers[at + len(metric.buckets) + 1] += value
@@ -82,7 +82,7 @@ class MetricMemory:
             if metric.kind == "gauge":
                 self._numbers[column * self._rows + row] = 0
 
-    def _at(self, metric: MetricSpec, labels: tuple[str, ...]) -> int:
+    def _index(self, metric: MetricSpec, labels: tuple[str, ...]) -> int:
         row = self._first.get((metric, labels))
         if row is None:
             pairs = zip(labels, metric.labels.values(), strict=True)

@@ -90,7 +90,7 @@ class Compressed:
         self._limit = limit
 
     @classmethod
-    def of(cls, beginning: bytes, octets: int, base: str) -> Compressed | None:
+    def detect(cls, beginning: bytes, octets: int, base: str) -> Compressed | None:
         """Return how a file is compressed, by its first octets; None: it is a message as it is.
 
         A file of exactly the size in its base name, S=, is not compressed, however it begins.
@@ -214,6 +214,6 @@ def plain_chunks(file: int, octets: int, base: str) -> Iterator[bytes]:
     """Return the message in a file, plain, in pieces. Raises OSError, UnreadableError."""
     pieces = chunks(file)
     first = next(pieces, b"")
-    compressed = Compressed.of(first, octets, base)
+    compressed = Compressed.detect(first, octets, base)
     whole = itertools.chain((first,), pieces)
     return compressed.plain(whole) if compressed else whole

@@ -269,7 +269,7 @@ def _detect_compression(
         if not wait:
             raise BlockingIOError(errno.EAGAIN, "the disk must move")
         beginning = os.pread(file, MAGIC, 0)
-    compressed = Compressed.of(beginning, octets, base)
+    compressed = Compressed.detect(beginning, octets, base)
     if compressed is not None and not wait:
         raise BlockingIOError(errno.EAGAIN, "it takes a while to make it plain")
     return compressed

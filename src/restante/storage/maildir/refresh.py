@@ -50,7 +50,7 @@ def refresh(
     """
     begun = time.time_ns()
     list_file = others.list_file if others else None
-    stamp = FolderStamp.of(held.root, uidlist=list_file)
+    stamp = FolderStamp.read(held.root, uidlist=list_file)
     if known is not None and known.stamp == stamp and known.trusted:
         return known
     settled = stamp.new.is_old(begun) and stamp.cur.is_old(begun)
@@ -58,7 +58,7 @@ def refresh(
     if known is not None and known.stamp.sizes == stamp.sizes and known.still_names(stamp):
         with contextlib.suppress(OSError):  # of one file: the long look shows it all the same
             updated = update(known, stamp, held, others)
-        now = FolderStamp.of(held.root, uidlist=list_file)
+        now = FolderStamp.read(held.root, uidlist=list_file)
         if now._replace(sizes=stamp.sizes) != stamp:
             updated = None  # names may have been missed while they moved: look long
     entries, contents, exact, prints, plain = updated or list_anew(held, others, settled=settled)

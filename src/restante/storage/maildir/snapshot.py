@@ -53,14 +53,14 @@ class FolderStamp(NamedTuple):
     uidlist: FolderChange = _MISSING
 
     @classmethod
-    def of(cls, root: int, *, uidlist: str | None = None) -> FolderStamp:
+    def read(cls, root: int, *, uidlist: str | None = None) -> FolderStamp:
         """Look at a maildrop's folders, file of sizes, and `uidlist`. Raises OSError."""
         sizes = change_of(CACHE_FILE, root)
         known = change_of(uidlist, root) if uidlist else _MISSING
         return cls(sizes, change_of("new", root), change_of("cur", root), known)
 
     def is_current(self, root: int, *, uidlist: str | None = None) -> bool:
-        """Tell whether `of` would return the same. Raises OSError: a folder is missing, too."""
+        """Tell whether `read` would return the same. Raises OSError: a folder is missing, too."""
         return (
             _is_unchanged(CACHE_FILE, root, self.sizes)
             and (not uidlist or _is_unchanged(uidlist, root, self.uidlist))

@@ -125,7 +125,7 @@ def _shrink(place: MboxPaths, file: int, now: MboxSnapshot, removed: set[int]) -
         if error.errno not in FULL:
             raise
         raise full from error
-    return replace(after, stamp=FileStamp.of(os.fstat(file)))
+    return replace(after, stamp=FileStamp.from_status(os.fstat(file)))
 
 
 def _write_anew(place: MboxPaths, file: int, now: MboxSnapshot, removed: set[int]) -> MboxSnapshot:
@@ -224,7 +224,7 @@ def _without_removed(
     if scanner.unique_ids(entries) != contents.uids:
         raise StoreError("without these messages, the mbox would not preserve the others")
     return MboxSnapshot(
-        FileStamp.of(status), trusted=False, entries=tuple(entries), contents=contents
+        FileStamp.from_status(status), trusted=False, entries=tuple(entries), contents=contents
     )
 
 

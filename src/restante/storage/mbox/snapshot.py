@@ -30,7 +30,7 @@ class FileStamp(NamedTuple):
     changed: int
 
     @classmethod
-    def of(cls, status: os.stat_result) -> FileStamp:
+    def from_status(cls, status: os.stat_result) -> FileStamp:
         """Return a file's stamp."""
         return cls(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
@@ -64,7 +64,7 @@ def refresh(file: int, known: MboxSnapshot | None, end: int | None = None) -> Mb
     Raises StoreError, OSError.
     """
     begun = time.time_ns()
-    stamp = FileStamp.of(os.fstat(file))
+    stamp = FileStamp.from_status(os.fstat(file))
     if end is not None:
         stamp, begun = stamp._replace(size=end), 0  # nothing to rely on later
     if known is not None and known.trusted and known.stamp == stamp:

@@ -249,7 +249,8 @@ class MboxStore:
                 undo.callback(close_quietly, file)
             self._latency.note(begun)
             snapshot = unchanged or self._load_snapshot(owner, place, file)
-            if unchanged and (file is None or FileStamp.of(os.fstat(file)) != unchanged.stamp):
+            stamp = None if file is None else FileStamp.from_status(os.fstat(file))
+            if unchanged and stamp != unchanged.stamp:
                 return None
             on_change = functools.partial(self._cache_snapshot, owner)
             keep = self._keep_deleted

@@ -52,7 +52,7 @@ class DowngradeCache:
         self._cached: OrderedDict[tuple[str, str, int], DowngradedHeader] = OrderedDict()
         self.octets = 0  # of their headers
 
-    async def of(self, maildrop: LockedMaildrop, owner: str) -> dict[int, tuple[int, bytes]]:
+    async def find(self, maildrop: LockedMaildrop, owner: str) -> dict[int, tuple[int, bytes]]:
         """Return the stand-ins by index, for messages that need one.
 
         A message that cannot be read, or that vanished, is UNREAD and hinders no other.

@@ -167,7 +167,7 @@ class MboxDestination:
 
     def settle(self, token: str) -> Settled:
         """Search the mbox for a message. Raises DestinationUnavailableError."""
-        place = MboxPlace.of_token(token)
+        place = MboxPlace.from_token(token)
         with self._locks() as file, self._errors():
             if place.is_in(file):
                 os.fsync(file)

@@ -44,7 +44,7 @@ class MboxPlace:
     fetch_id: str
 
     @classmethod
-    def of_token(cls, token: str) -> MboxPlace:
+    def from_token(cls, token: str) -> MboxPlace:
         """Return what a token says."""
         return cls(**json.loads(token))
 

@@ -85,7 +85,7 @@ def parse_smtp_url(
     rcpt = tuple(dict.fromkeys(settings.get("rcpt", ())))
     if not rcpt:
         raise ValueError(f"the recipient is missing: add ?rcpt=, as in {_EXAMPLES[scheme]}")
-    recipients = EnvelopeRecipients.of(rcpt, envelope, addresses or {})
+    recipients = EnvelopeRecipients.from_settings(rcpt, envelope, addresses or {})
     return _with_settings(replace(found, recipients=recipients), settings)
 
 

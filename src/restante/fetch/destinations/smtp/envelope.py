@@ -40,7 +40,7 @@ class EnvelopeRecipients:
     addresses: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @classmethod
-    def of(
+    def from_settings(
         cls, rcpt: Sequence[str], envelope: str, addresses: Mapping[str, str | Sequence[str]]
     ) -> EnvelopeRecipients:
         """Return recipients from what the file of accounts says. Raises ValueError.

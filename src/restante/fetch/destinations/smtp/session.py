@@ -63,7 +63,7 @@ class Reply:
     text: str
 
     @classmethod
-    def of(cls, said: tuple[int, bytes]) -> Reply:
+    def from_smtplib(cls, said: tuple[int, bytes]) -> Reply:
         """Return smtplib's form of a reply as text in one line, at most 300 characters."""
         code, octets = said
         text = " ".join(octets.decode("utf-8", "replace").split())
@@ -123,7 +123,7 @@ class SmtpSession(smtplib.SMTP):
         self.local_hostname = _own_name(self.sock)
         if address.security == "tls" and context:
             self._wrap(context)
-        greeting = Reply.of(self.getreply())
+        greeting = Reply.from_smtplib(self.getreply())
         if greeting.code != 220:
             return greeting
         refusal = self._greet()
@@ -136,13 +136,13 @@ class SmtpSession(smtplib.SMTP):
         said = self.ehlo()
         if said[0] != 250 and not self._address.lmtp and 500 <= said[0] < 600:
             said = self.helo()
-        return None if said[0] == 250 else Reply.of(said)
+        return None if said[0] == 250 else Reply.from_smtplib(said)
 
     def _start_tls(self, context: ssl.SSLContext) -> Reply | None:
         """Say STARTTLS: RFC 3207. What the server said before counts no more."""
         if not self.has_extn("starttls"):
             raise ssl.SSLError("it offers no STARTTLS; add tls=no only on a network that you trust")
-        reply = Reply.of(self.docmd("STARTTLS"))
+        reply = Reply.from_smtplib(self.docmd("STARTTLS"))
         if reply.code != 220:
             return reply
         if self._received:
@@ -168,7 +168,7 @@ class SmtpSession(smtplib.SMTP):
             self._is_secret = False
         if reply[0] == 235:
             _conclude(responder)
-        return Reply.of(reply)
+        return Reply.from_smtplib(reply)
 
     def _respond(self, responder: Responder, reply: tuple[int, bytes]) -> tuple[int, bytes]:
         """Answer the challenges of a mechanism, and return the reply that ends it."""

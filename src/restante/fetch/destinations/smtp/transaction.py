@@ -140,7 +140,7 @@ class SmtpTransaction:
         session = self._session
         session.ends = min(self._ends, time.monotonic() + self._deadlines.reply)
         try:
-            reply = Reply.of(session.docmd(line))
+            reply = Reply.from_smtplib(session.docmd(line))
         except OSError as error:
             session.abandon()
             raise SessionLostError(f"{self._address}: {reason(error)}") from error
@@ -189,14 +189,14 @@ class SmtpTransaction:
         """Return what a server said that closed the connection in the middle of a message."""
         self._session.ends = time.monotonic() + self._deadlines.quit
         try:
-            reply = Reply.of(self._session.getreply())
+            reply = Reply.from_smtplib(self._session.getreply())
         except OSError:
             return None
         return self._judge(reply, "rejected the message")
 
     def _final_reply(self, refusal: str) -> DestinationError | None:
         try:
-            reply = Reply.of(self._session.getreply())
+            reply = Reply.from_smtplib(self._session.getreply())
         except OSError as error:
             self._session.abandon()
             return DeliveryInDoubtError(
