@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 import structlog
@@ -19,42 +18,11 @@ from restante.delivery.phases import DeliveryPhase as Phase
 from restante.delivery.protocol.session import Dialect
 from restante.delivery.sessions import DeliverySessions
 from restante.server.config.mail_sections import DeliverySection
+from support.phases import Transport, read_table
 
 BEFORE_RECIPIENT = b"LHLO me\r\nMAIL FROM:<>\r\n"
 RECIPIENT = b"RCPT TO:<ann@example.com>\r\n"
 SIZE = 100_000
-
-
-class Transport(asyncio.Transport):
-    """Notes what is sent, and loses no connection by itself."""
-
-    def __init__(self) -> None:
-        super().__init__({"peername": ("127.0.0.1", 40000)})
-        self.sent = b""
-        self.unsent = 0
-        self.closing = False
-
-    def write(self, data: Any) -> None:
-        self.sent += data
-
-    def write_eof(self) -> None:
-        pass
-
-    def get_write_buffer_size(self) -> int:
-        return self.unsent
-
-    def is_closing(self) -> bool:
-        return self.closing
-
-    def close(self) -> None:
-        self.closing = True
-
-    abort = close
-
-    def pause_reading(self) -> None:
-        pass
-
-    resume_reading = pause_reading
 
 
 class Names:
@@ -100,7 +68,7 @@ async def command() -> Driven:
     settings = DeliverySection(message_size=SIZE)
     sessions = DeliverySessions(deliverer=deliverer, settings=settings, host="mx", patience=300)
     connection = DeliveryConnection(sessions, Dialect.LMTP)
-    made = Driven(connection, Transport(), sessions, resolved, delivered)
+    made = Driven(connection, Transport("127.0.0.1"), sessions, resolved, delivered)
     made.connection.connection_made(made.transport)
     return made
 
@@ -236,22 +204,7 @@ GO_ON: dict[Phase, Callable[[Driven], Awaitable[None]]] = {
 }
 
 
-def table() -> dict[tuple[str, Phase], str]:
-    """Return the cells of the table, by event and phase."""
-    assert Phase.__doc__ is not None
-    rows = iter(Phase.__doc__.splitlines())
-    heads = next(row.split() for row in rows if row.split()[:1] == ["event"])
-    next(rows)
-    cells: dict[tuple[str, Phase], str] = {}
-    for row in rows:
-        if not row.strip():
-            return cells
-        event, *words = row.split()
-        cells |= {(event, Phase[phase]): word for phase, word in zip(heads[1:], words, strict=True)}
-    raise AssertionError("the table has no end")
-
-
-TABLE = table()
+TABLE = read_table(Phase)
 CASES = [(event, phase, word) for (event, phase), word in TABLE.items() if word != "-"]
 NOTED = {"eof": Phase.CLOSING, "stop": Phase.CLOSING, "full": Phase.BLOCKED}
 """Where a note leads when the connection next waits for a command."""

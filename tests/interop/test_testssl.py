@@ -6,8 +6,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from restante.server.tls import self_signed
-from support.process import free_port, serving, wait_for_port
+from support.process import free_port, serving, wait_for_port, write_certificate
 from support.programs import need
 
 PATIENCE = 300  # seconds
@@ -19,13 +18,11 @@ def test_testssl_finds_no_weakness(tmp_path: Path) -> None:
     attacks fail.
     """
     testssl = need("testssl")
-    made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",))
-    certificate, key, report = (tmp_path / name for name in ("certificate", "key", "report"))
-    certificate.write_bytes(made.certificate)
-    key.write_bytes(made.key)
+    files, report = write_certificate(tmp_path), tmp_path / "report"
     port = free_port()
-    flags: list[str | Path] = ["--tls-listen", f"127.0.0.1:{port}", "--certificate", certificate]
-    with serving(tmp_path, *flags, "--key", key) as served:
+    flags: list[str | Path] = ["--tls-listen", f"127.0.0.1:{port}", "--certificate"]
+    flags += [files.certificate, "--key", files.key]
+    with serving(tmp_path, *flags) as served:
         wait_for_port(port, served.process)
         checks = ["--protocols", "--std", "--fs", "--vulnerable"]
         command: list[str | Path] = [testssl, "--quiet", "--warnings", "off", "--color", "0"]

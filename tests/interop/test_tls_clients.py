@@ -12,9 +12,8 @@ import pexpect
 import pytest
 
 from interop.fetchers import run
-from restante.server.tls import self_signed
 from support.live import PATIENCE
-from support.process import Served, free_port, serving, wait_for_port
+from support.process import Served, serving_tls
 from support.programs import need
 
 PASSWORD = "open sesame"
@@ -34,17 +33,9 @@ class Secured:
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     folder = tmp_path_factory.mktemp("tls")
-    made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",))
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    certificate.write_bytes(made.certificate)
-    key.write_bytes(made.key)
-    port = free_port()
-    flags: list[str | Path] = ["--tls-listen", f"127.0.0.1:{port}"]
-    flags += ["--certificate", certificate, "--key", key]
-    with serving(folder, *flags) as served:
-        wait_for_port(port, served.process)
+    with serving_tls(folder, "") as served:
         served.add("ann@example.com", PASSWORD, LETTER)
-        yield Secured(served, port, certificate)
+        yield Secured(served, served.tls_port, folder / "certificate.pem")
         assert served.stop() == 0
         log = served.log.read_text()
         assert "level=error" not in log

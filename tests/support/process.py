@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from restante.auth.file import passwd_entry, passwd_file
+from restante.server.tls.certificate_files import CertificateFiles
+from restante.server.tls.self_signed import create_self_signed
 from support.fork_server import AT_START, COMMAND, ForkedProcess, at_start, fork_server
 from support.live import PATIENCE, Client
 from support.passwords import quick_hash, quick_keys
@@ -135,6 +137,34 @@ def serving(folder: Path, *flags: str | Path, measured: bool = False) -> Iterato
             yield Served(process, port, mail, users, log)
         finally:
             process.kill()
+
+
+TLS = """\
+[tls]
+listen = ["127.0.0.1:{port}"]
+certificates = [{{ certificate = "certificate.pem", key = "key.pem" }}]
+"""
+
+
+def write_certificate(folder: Path) -> CertificateFiles:
+    """Write a self-signed certificate for localhost, and its key."""
+    files = CertificateFiles(folder / "certificate.pem", folder / "key.pem")
+    made = create_self_signed(("localhost",), ("127.0.0.1",))
+    files.certificate.write_bytes(made.certificate)
+    files.key.write_bytes(made.key)
+    return files
+
+
+@contextlib.contextmanager
+def serving_tls(folder: Path, config: str) -> Iterator[Served]:
+    """Run the command with a configuration, on a port with TLS, too."""
+    write_certificate(folder)
+    port, file = free_port(), folder / "restante.toml"
+    file.write_text(config + TLS.format(port=port))
+    with serving(folder, "--config", file) as running:
+        wait_for_port(port, running.process)
+        running.tls_port = port
+        yield running
 
 
 def wait_for_port(port: int, process: Process, host: str = "127.0.0.1") -> None:

@@ -11,18 +11,10 @@ from pathlib import Path
 
 from restante.auth.passwords import hashing as password_hashing
 from restante.protocol.secret import Secret
-from restante.server.tls import self_signed
 from support.issuer import Issuer
-from support.process import free_port, serving, wait_for_port
+from support.process import serving_tls
 
 CONFIG = """\
-[mail]
-folder = "mail"
-[accounts]
-users = "users"
-[tls]
-listen = ["127.0.0.1:{port}"]
-certificates = [{{ certificate = "certificate.pem", key = "key.pem" }}]
 [tokens]
 jwks = "{folder}/jwks.json"
 audience = "pop3"
@@ -47,15 +39,8 @@ class TokenServer:
 @contextlib.contextmanager
 def token_serving(folder: Path, issuer: Issuer, *users: str) -> Iterator[TokenServer]:
     """Serve the mail of users. They log in by the tokens of an issuer."""
-    made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",))
-    (folder / "certificate.pem").write_bytes(made.certificate)
-    (folder / "key.pem").write_bytes(made.key)
     (folder / "jwks.json").write_text(json.dumps(issuer.jwks()))
     stored = password_hashing.hash_password(Secret(b"unused"))
     (folder / "users").write_text("".join(f"{user}:{stored}\n" for user in users))
-    port = free_port()
-    config = folder / "restante.toml"
-    config.write_text(CONFIG.format(port=port, folder=folder))
-    with serving(folder, "--config", config) as running:
-        wait_for_port(port, running.process)
-        yield TokenServer(port, folder / "certificate.pem")
+    with serving_tls(folder, CONFIG.format(folder=folder)) as running:
+        yield TokenServer(running.tls_port, folder / "certificate.pem")

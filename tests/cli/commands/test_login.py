@@ -13,21 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from restante.server.tls import self_signed
 from support.command import Ran, pop3
 from support.issuer import Issuer, Refused, aadsts, running_issuer
-from support.process import POP3, Served, free_port, serving, wait_for_port
+from support.process import POP3, Served, free_port, serving_tls
 
 CONFIG = """\
-[mail]
-folder = "mail"
-[accounts]
-users = "users"
-[server]
-listen = ["127.0.0.1:{port}"]
-[tls]
-listen = ["127.0.0.1:{tls_port}"]
-certificates = [{{ certificate = "certificate.pem", key = "key.pem" }}]
 [tokens]
 jwks = "{issuer}/jwks"
 issuer = "{issuer}"
@@ -47,15 +37,7 @@ def issuer() -> Iterator[Issuer]:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("login")
-    made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",))
-    (folder / "certificate.pem").write_bytes(made.certificate)
-    (folder / "key.pem").write_bytes(made.key)
-    tls_port = free_port()
-    config = CONFIG.format(port=free_port(), tls_port=tls_port, issuer=issuer.url)
-    (folder / "restante.toml").write_text(config)
-    with serving(folder, "--config", folder / "restante.toml") as running:
-        wait_for_port(tls_port, running.process)
-        running.tls_port = tls_port
+    with serving_tls(folder, CONFIG.format(issuer=issuer.url)) as running:
         running.add("ann", "secret", MESSAGE, MESSAGE)
         yield running
         assert running.stop() == 0

@@ -20,22 +20,13 @@ from restante.auth.passwords import hashing as password_hashing
 from restante.auth.passwords import scram
 from restante.client.blocking import connect
 from restante.protocol.secret import Secret
-from restante.server.tls import self_signed
 from support.live import Client, wait_until
-from support.process import Served, free_port, serving, wait_for_port
+from support.process import Served, serving_tls
 
 KEY = ECKey.generate_key("P-256", {"kid": "one"})
 CONFIG = """\
 [mail]
-folder = "mail"
 junk = ".Junk"
-[accounts]
-users = "users"
-[server]
-listen = ["127.0.0.1:{port}"]
-[tls]
-listen = ["127.0.0.1:{tls_port}"]
-certificates = [{{ certificate = "certificate.pem", key = "key.pem" }}]
 [login]
 apop = true
 cram_md5 = true
@@ -68,15 +59,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     put(folder / "mail" / "bob+junk", "3.own")
     jwks = folder / "jwks.json"
     jwks.write_text(json.dumps(KeySet([KEY]).as_dict(private=False)))
-    made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",))
-    (folder / "certificate.pem").write_bytes(made.certificate)
-    (folder / "key.pem").write_bytes(made.key)
-    tls_port = free_port()
-    config = CONFIG.format(port=free_port(), tls_port=tls_port, jwks=jwks)
-    (folder / "restante.toml").write_text(config)
-    with serving(folder, "--config", folder / "restante.toml") as running:
-        wait_for_port(tls_port, running.process)
-        running.tls_port = tls_port
+    with serving_tls(folder, CONFIG.format(jwks=jwks)) as running:
         yield running
         assert running.stop() == 0
         assert "level=error" not in running.log.read_text()

@@ -22,24 +22,14 @@ from restante.auth.passwords import scram
 from restante.client.blocking import connect
 from restante.protocol.errors import ServerRefusedError
 from restante.protocol.secret import Secret
-from restante.server.tls import self_signed
 from support.live import Client, wait_until
-from support.process import Served, free_port, serving, wait_for_port
+from support.process import Served, serving_tls, write_certificate
 
 KEY = ECKey.generate_key("P-256", {"kid": "one"})
 PASSWORD = Secret(b"secret")
 NO_TOKEN = b"-ERR [AUTH] The token is not valid for this account.\r\n"
 
 CONFIG = """\
-[mail]
-folder = "mail"
-[accounts]
-users = "users"
-[server]
-listen = ["127.0.0.1:{port}"]
-[tls]
-listen = ["127.0.0.1:{tls_port}"]
-certificates = [{{ certificate = "certificate.pem", key = "key.pem" }}]
 [login]
 apop = true
 cram_md5 = true
@@ -66,18 +56,10 @@ def accounts() -> str:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("logins")
-    made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",))
-    (folder / "certificate.pem").write_bytes(made.certificate)
-    (folder / "key.pem").write_bytes(made.key)
     (folder / "jwks.json").write_text(json.dumps(KeySet([KEY]).as_dict(private=False)))
     (folder / "users").write_text(accounts())
-    tls_port = free_port()
-    jwks = folder / "jwks.json"
-    config = CONFIG.format(port=free_port(), tls_port=tls_port, jwks=jwks, metadata=METADATA)
-    (folder / "restante.toml").write_text(config)
-    with serving(folder, "--config", folder / "restante.toml") as running:
-        wait_for_port(tls_port, running.process)
-        running.tls_port = tls_port
+    config = CONFIG.format(jwks=folder / "jwks.json", metadata=METADATA)
+    with serving_tls(folder, config) as running:
         yield running
         assert running.stop() == 0
         log = running.log.read_text()
@@ -255,9 +237,7 @@ def test_sighup_reloads_certificates(served: Served) -> None:
     """Certificates are loaded again on SIGHUP."""
     import signal
 
-    made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",))
-    (served.mail.parent / "certificate.pem").write_bytes(made.certificate)
-    (served.mail.parent / "key.pem").write_bytes(made.key)
+    write_certificate(served.mail.parent)
     served.process.send_signal(signal.SIGHUP)
     wait_until(lambda: "event=reloaded" in served.log.read_text())
     with over_tls(served) as client:

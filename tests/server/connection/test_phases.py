@@ -20,6 +20,7 @@ from restante.server.connection.transport import ListenerPolicy
 from restante.server.context import ServerContext
 from restante.server.log import event_log
 from server.doubles import ScriptedStore, SlowAccounts
+from support.phases import Transport, read_table
 
 ADDRESS = "192.0.2.1"
 CLEAR = ListenerPolicy(clear_text="always")
@@ -35,38 +36,6 @@ class Certificates:
     @staticmethod
     def context() -> ssl.SSLContext:
         return ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-
-
-class Transport(asyncio.Transport):
-    """Notes what is sent, and loses no connection by itself."""
-
-    def __init__(self) -> None:
-        super().__init__({"peername": (ADDRESS, 40000)})
-        self.sent = b""
-        self.unsent = 0
-        self.closing = False
-
-    def write(self, data: Any) -> None:
-        self.sent += data
-
-    def write_eof(self) -> None:
-        pass
-
-    def get_write_buffer_size(self) -> int:
-        return self.unsent
-
-    def is_closing(self) -> bool:
-        return self.closing
-
-    def close(self) -> None:
-        self.closing = True
-
-    abort = close
-
-    def pause_reading(self) -> None:
-        pass
-
-    resume_reading = pause_reading
 
 
 @dataclass
@@ -103,7 +72,7 @@ def bench(policy: ListenerPolicy = CLEAR) -> Bench:
     writer.close()
     accounts, store = SlowAccounts(), ScriptedStore()
     context = ServerContext(store=store, authenticator=accounts, log=log)
-    made = Bench(Connection(context, policy), Transport(), accounts, store, context)
+    made = Bench(Connection(context, policy), Transport(ADDRESS), accounts, store, context)
     made.connection.connection_made(made.transport)
     return made
 
@@ -244,22 +213,7 @@ GO_ON: dict[Phase, Callable[[Bench], Awaitable[None]]] = {
 }
 
 
-def table() -> dict[tuple[str, Phase], str]:
-    """Return the cells of the table, by event and phase."""
-    assert Phase.__doc__ is not None
-    rows = iter(Phase.__doc__.splitlines())
-    heads = next(row.split() for row in rows if row.split()[:1] == ["event"])
-    next(rows)
-    cells: dict[tuple[str, Phase], str] = {}
-    for row in rows:
-        if not row.strip():
-            return cells
-        event, *words = row.split()
-        cells |= {(event, Phase[phase]): word for phase, word in zip(heads[1:], words, strict=True)}
-    raise AssertionError("the table has no end")
-
-
-TABLE = table()
+TABLE = read_table(Phase)
 CASES = [(event, phase, word) for (event, phase), word in TABLE.items() if word != "-"]
 RUNS_TO = {
     Phase.COMMAND, Phase.BLOCKED, Phase.QUEUED, Phase.WORKING, Phase.HANDSHAKE, Phase.CLOSING,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from restante.server.tls import self_signed
 from support.live import wait_until
+from support.process import write_certificate
 from support.workers import Workers, log_in, value, working
 
 LETTER = b"Subject: a\n\nhello\n"
@@ -93,12 +93,10 @@ def test_what_one_worker_removes_or_gets_the_other_sees(two: Workers) -> None:
 
 def test_tls_resumption_across_workers(tmp_path: Path) -> None:
     """A TLS session from one worker is resumed at the other."""
-    made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",))
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    certificate.write_bytes(made.certificate)
-    key.write_bytes(made.key)
-    tls = f'[tls]\ncertificates = [{{ certificate = "{certificate}", key = "{key}" }}]\n'
-    context = ssl.create_default_context(cafile=str(certificate))
+    files = write_certificate(tmp_path)
+    pair = f'certificate = "{files.certificate}", key = "{files.key}"'
+    tls = f"[tls]\ncertificates = [{{ {pair} }}]\n"
+    context = ssl.create_default_context(cafile=files.certificate)
     with working(tmp_path, tls) as workers, ExitStack() as stack:
         begun: ssl.SSLSession | None = None
         for client in workers.at_each(stack, workers.greeted).values():

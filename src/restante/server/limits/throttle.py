@@ -133,11 +133,6 @@ class Throttle:
             if not waiting:
                 self._waiting.pop(pair, None)
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether no guess waits, or is being verified."""
-        return not self._waiting and not self._same
-
     def has_recent_failures(self, address: str, user: str) -> bool:
         """Tell whether this pair has failed lately."""
         latest = self._failed.latest()  # the usual case: no failures
