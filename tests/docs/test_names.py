@@ -63,6 +63,18 @@ def test_function_names() -> None:
     assert found == []
 
 
+def test_docstrings() -> None:
+    """The docstring of a module or a class begins with its thing, not with "What"."""
+    found = [
+        f"{module}: {getattr(node, 'name', '')}"
+        for module, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef)
+        and (ast.get_docstring(node) or "").startswith("What ")
+    ]
+    assert found == []
+
+
 def test_glossary_names() -> None:
     """Each name that the glossary gives for the code is a name in the source."""
     page = (SOURCE.parents[1] / "docs" / "explanation" / "glossary.md").read_text()

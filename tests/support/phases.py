@@ -52,7 +52,6 @@ def read_table(phases: type[P]) -> dict[tuple[str, P], str]:
         if not row.strip():
             return cells
         event, *words = row.split()
-        cells |= {
-            (event, phases[phase]): word for phase, word in zip(heads[1:], words, strict=True)
-        }
+        for phase, word in zip(heads[1:], words, strict=True):
+            cells[event, phases[phase]] = word
     raise AssertionError("the table has no end")

@@ -1,4 +1,4 @@
-"""What all accounts have in common of which nothing but passwords can be checked."""
+"""Base of accounts of which only passwords can be checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a login is made with."""
+"""The credentials of a login."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a failure is called: by where it happened, the response code, and what the server said."""
+"""The id of a failure: by where it happened, the response code, and the server's text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What both faces of the client share: opening an account, its messages, their sizes, the end."""
+"""The part that both faces of the client share: opening an account, its messages, the end."""
 
 from __future__ import annotations
 

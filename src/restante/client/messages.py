@@ -51,7 +51,7 @@ class MessageTable(Mapping[int, MessageInfo]):
 
 
 class BaseMessage:
-    """What both faces' messages have.
+    """The part that messages of both faces share.
 
     Attributes:
         number: 1-based, good for this session.

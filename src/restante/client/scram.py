@@ -34,7 +34,7 @@ _ANOTHER_CHANNEL = (b"e=channel-bindings-dont-match", b"e=server-does-support-ch
 
 
 class _Parameters(NamedTuple):
-    """What a server's first message says: the nonce of both sides, the salt, the iterations."""
+    """The server's first message: the nonce of both sides, the salt, the iterations."""
 
     nonce: bytes
     salt: bytes

@@ -57,7 +57,7 @@ _OTHER_PROTOCOLS = (
 
 @dataclass(slots=True, eq=False)
 class ClientSession:
-    """What the client knows of a connection.
+    """The client's knowledge of a connection.
 
     Attributes:
         target: the server and the user.

@@ -1,4 +1,4 @@
-"""What checks work with: sessions, the samples of this run, and the server's own words."""
+"""The context of checks: sessions, the samples of this run, and the server's own words."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ CHECKS: tuple[Check, ...] = tuple(check for theme in THEMES for check in theme.T
 
 @dataclass(slots=True)
 class Conformance:
-    """What a run found."""
+    """The results of a run."""
 
     server: str
     results: list[Result] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What the connections of one process share: settings, memory, and the way to the mail store."""
+"""The parts that a process's connections share: settings, memory, and the way to the store."""
 
 from __future__ import annotations
 

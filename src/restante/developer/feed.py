@@ -1,4 +1,4 @@
-"""What happens in developer mode: a bounded list of events, for threads and for event loops.
+"""The events of developer mode: a bounded list, for threads and for event loops.
 
 One lock guards the whole state of developer mode, `EventFeed.lock`. Each change of it publishes an
 event, so that a reader that waits is woken and need not ask again and again.

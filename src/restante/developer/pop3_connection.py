@@ -31,7 +31,7 @@ NO_FAULT = SharedFault(leave_alone, "")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pop3Sharing:
-    """What all connections share."""
+    """The parts that all connections share."""
 
     accounts: DeveloperAccounts
     mailboxes: Mailboxes

@@ -1,4 +1,4 @@
-"""What may be shown of a client's line: all but the secrets, which the protocol knows."""
+"""The public part of a client's line: all but the secrets, which the protocol knows."""
 
 from __future__ import annotations
 

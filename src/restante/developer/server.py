@@ -50,7 +50,7 @@ STOP_TIMEOUT = 1  # seconds for a reply under way, when the server stops
 
 @dataclass(frozen=True, kw_only=True)
 class DeveloperOptions:
-    """What a server of developer mode may be.
+    """The options of a server of developer mode.
 
     Attributes:
         host: the address where it listens. port, tls_port, smtp_port, smtps_port: 0 for any free

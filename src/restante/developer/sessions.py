@@ -1,4 +1,4 @@
-"""What clients and server said, and where each session stands.
+"""The lines of clients and server, and the state of each session.
 
 A session is written by the server's thread, and read by any other: `SessionTable` returns copies.
 """

@@ -38,7 +38,7 @@ HANDSHAKE_TIMEOUT = 60.0  # seconds
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SmtpSharing:
-    """What all connections share."""
+    """The parts that all connections share."""
 
     deliveries: DeliverySessions
     mailboxes: Mailboxes

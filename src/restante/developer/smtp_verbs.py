@@ -45,7 +45,7 @@ class SmtpState(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class DeveloperSmtpSession(DeliverySession):
-    """What one connection knows, beside what delivery knows.
+    """The state of one connection, beside that of delivery.
 
     Attributes:
         tls: whether TLS is on. can_start_tls: whether STARTTLS is possible.

@@ -1,4 +1,4 @@
-"""What `pop3 check` and `pop3 monitor` find out. Nothing here prints.
+"""The findings of `pop3 check` and `pop3 monitor`. Nothing here prints.
 
 `run` goes through the `steps`; each step adds findings to a `report` or raises CheckAborted.
 `context` is what the steps share, `request` what was asked for. `port_probe` identifies what

@@ -1,4 +1,4 @@
-"""What a server's certificate says, for people."""
+"""A server's certificate, described for people."""
 
 from __future__ import annotations
 

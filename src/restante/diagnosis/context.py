@@ -34,7 +34,7 @@ class CheckAborted(Exception):  # noqa: N818  # it is the end of a check, no err
 
 @dataclass(slots=True, eq=False)
 class CheckContext:
-    """What the steps share."""
+    """The state that the steps share."""
 
     request: CheckRequest
     report: Report

@@ -1,4 +1,4 @@
-"""What is true for the large providers, and what their users can do."""
+"""Advice for users of the large providers."""
 
 from __future__ import annotations
 

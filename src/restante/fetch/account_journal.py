@@ -21,7 +21,7 @@ _STATES = {state.value: state for state in MessageState}  # faster than MessageS
 
 
 class AccountJournal:
-    """What the journal has of one account. Its methods raise FetchError."""
+    """The journal of one account. Its methods raise FetchError."""
 
     def __init__(self, journal: Journal, account: str) -> None:
         self.account = account

@@ -1,4 +1,4 @@
-"""What ends the run of an account, apart from errors of the server."""
+"""Errors that end the run of an account, apart from those of the server."""
 
 from __future__ import annotations
 

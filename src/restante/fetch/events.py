@@ -1,4 +1,4 @@
-"""What a run reports while it works."""
+"""The reports of a run while it works."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ FetchEvent: TypeAlias = (
 
 @dataclass(slots=True)
 class RunSummary:
-    """What a run has done so far.
+    """The counts of a run so far.
 
     Attributes:
         new: how many messages all destinations have now, and `octets` of them.

@@ -15,7 +15,7 @@ KEPT = 30 * 86400.0  # seconds; the mailbox's own search finds older messages
 
 
 class ImportedMessages:
-    """What the journal has of all accounts, by mailbox. Its methods raise FetchError."""
+    """The messages of all accounts in the journal, by mailbox. Its methods raise FetchError."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal

@@ -1,4 +1,4 @@
-"""What a destination of mail is, and what the fetcher says of a message.
+"""The interface of a destination, and the fetcher's description of a message.
 
 A run prepares a few messages, writes their tokens into the journal, delivers them, and writes that
 too. If it is killed between the two, the next run asks the destination by `settle`.
@@ -42,7 +42,7 @@ class MessageRefusedError(DestinationError):
 
 
 class Settled(StrEnum):
-    """What a destination knows of a message that may have been delivered."""
+    """A destination's answer about a message that may have been delivered."""
 
     HERE = "here"
     NOT_HERE = "not here"
@@ -69,7 +69,7 @@ class SourceMessage:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What was retrieved of a message, all of it.
+    """A message as it was retrieved, all of it.
 
     Attributes:
         octets: how many there are, with CR LF ends and without dot-stuffing.

@@ -1,4 +1,4 @@
-"""What the journal has of a message."""
+"""The rows of the journal: one for each message."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class MessageState(StrEnum):
-    """What became of a message."""
+    """The state of a message in the journal."""
 
     PREPARED = "prepared"
     """It may be at a destination, and is not at all of them for certain."""

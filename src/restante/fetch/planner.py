@@ -1,4 +1,4 @@
-"""What a run does with each message that a server lists. It reads no clock and no disk."""
+"""The plan of a run, for each message that a server lists. It reads no clock and no disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MessageEntry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is fetched and deleted of an account.
+    """The rules of an account: which messages are fetched, and which are deleted.
 
     Attributes:
         keep_seconds: for how long a message stays at the server after it was first seen. 0 deletes
@@ -46,7 +46,7 @@ class Policy:
 
 @dataclass(slots=True)
 class Plan:
-    """What is to be done.
+    """The messages to fetch, to delete and to leave.
 
     Attributes:
         fetch: messages to retrieve, in order.

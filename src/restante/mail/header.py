@@ -42,7 +42,7 @@ def header_of(octets: bytes) -> EmailMessage:
 
 
 class _Field:
-    """What all kinds of field have: a text that was decoded here."""
+    """The part that all kinds of field share: a text that was decoded here."""
 
     @classmethod
     def parse(cls, value: str, kwds: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ _STATUS = ("message/delivery-status", "message/disposition-notification")
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a list shows of a message: as decoded, not fit for a terminal yet."""
+    """The line of a message in a list: decoded, but not safe for a terminal yet."""
 
     sender: str = ""
     subject: str = ""

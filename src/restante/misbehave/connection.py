@@ -44,7 +44,7 @@ LONGEST = 3600.0  # seconds of a session
 
 @dataclass(slots=True)
 class Record:
-    """What the clients of a server did.
+    """The record of a server's clients.
 
     Attributes:
         sessions: how many there were, and are.
@@ -59,7 +59,7 @@ class Record:
 
 @dataclass(slots=True)
 class SharedFault:
-    """What all connections of a faulty server share: its fault, and the record."""
+    """The parts that all connections of a faulty server share: its fault, and the record."""
 
     alteration: Alteration
     token_user: str  # the owner of a token without a name

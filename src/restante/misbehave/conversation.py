@@ -42,7 +42,7 @@ RESPONSE = "RESPONSE"
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
-    """What a reply answers.
+    """The command line that a reply answers.
 
     Attributes:
         verb: in upper case. "GREETING" is the beginning of a session, and "RESPONSE" a client's
@@ -61,7 +61,7 @@ class CommandLine:
 
 
 class Ending(Enum):
-    """What a server does where a reply stops.
+    """The action of a server where a reply stops.
 
     CLOSE hangs up, and RESET does it by a TCP reset. CUT closes TLS without its close_notify.
     SILENT sends nothing more, and hangs up when `SILENCE` is over.
@@ -191,7 +191,7 @@ def next_step(conversation: Generator[Any, Any, Any], answer: object) -> Any:
 
 @dataclass(slots=True)
 class _Reader:
-    """What `in_parts` knows of a session."""
+    """The state that `in_parts` keeps of a session."""
 
     session: int
     command: CommandLine = field(default_factory=lambda: CommandLine(GREETING))

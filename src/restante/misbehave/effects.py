@@ -1,4 +1,4 @@
-"""What a faulty conversation asks of its driver, beside the needs of the server."""
+"""The effects of a faulty conversation, beside the needs of the server."""
 
 from __future__ import annotations
 

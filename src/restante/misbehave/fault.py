@@ -18,7 +18,7 @@ GOOD = "good"  # the certificate of a server without a fault in TLS
 
 @dataclass(frozen=True, slots=True)
 class GoodClient:
-    """What a good client does, which fetches all messages and deletes each of them.
+    """The behaviour of a good client, which fetches all messages and deletes each of them.
 
     Attributes:
         sentence: the same in words. `str` of the object is it too.
@@ -69,7 +69,7 @@ def keep_messages(messages: Messages) -> Messages:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What differs around a session: settings, certificates and the mail.
+    """The surroundings of a session that differ: settings, certificates and the mail.
 
     Attributes:
         certificate: the kind of certificate, a name in `restante.misbehave.certificates`.

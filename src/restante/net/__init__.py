@@ -1,4 +1,4 @@
-"""What server, client and toolbox share about the network.
+"""Networking that server, client and toolbox share.
 
 `addresses` reads and writes HOST:PORT and recognises this machine, `host_names` has the form of
 names in the DNS, `connecting` resolves and connects in a given time, in `daemon_threads`. `http` is

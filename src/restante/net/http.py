@@ -41,7 +41,7 @@ class AnswerTooLargeError(HttpError):
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """What a server answered: a status, headers by their names in lower case, and octets."""
+    """A server's answer: a status, headers by their names in lower case, and octets."""
 
     status: int
     headers: Mapping[str, str]

@@ -37,14 +37,14 @@ TABLE = "the table of providers"
 
 @dataclass(frozen=True, slots=True)
 class RejectedToken:
-    """What a server says of its issuer where it rejects a token. RFC 7628 section 3.2.2."""
+    """A server's hints at its issuer, when it rejects a token. RFC 7628 section 3.2.2."""
 
     openid_configuration: str = ""
     scope: str = ""
 
 
 class ServerSources(Protocol):
-    """What a mail server and its domain say of an issuer."""
+    """The sources at a mail server and its domain that name an issuer."""
 
     def domain_file(self) -> OAuthHint | None:
         """Return what a file of the mail domain says, None for nothing."""

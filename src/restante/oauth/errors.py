@@ -1,4 +1,4 @@
-"""What can go wrong on the way to a token."""
+"""Errors on the way to a token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an issuer says of itself. RFC 8414, or OpenID Connect Discovery 1.0.
+"""The metadata of an issuer. RFC 8414, or OpenID Connect Discovery 1.0.
 
 The issuer is compared exactly, redirects are not followed, and all endpoints are https; http is for
 this machine alone, which an issuer elsewhere must not name. That is also the profile of

@@ -1,4 +1,4 @@
-"""What a mail server and its domain say of their issuer, over the network."""
+"""The sources that name the issuer of a mail server, over the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a token says of itself: the claims of a JWT, read without verification. RFC 7519.
+"""The claims of a token that is a JWT, read without verification. RFC 7519.
 
 The mail server verifies tokens. Here a user is shown the account and the server of a token.
 """

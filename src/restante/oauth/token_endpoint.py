@@ -47,7 +47,7 @@ class TokenEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class TokenSet:
-    """What an issuer gave.
+    """The tokens that an issuer gave.
 
     Attributes:
         access: the access token, as it goes into SASL.

@@ -1,4 +1,4 @@
-"""What an issuer says of a token that says nothing of itself.
+"""An issuer's information about a token without readable claims.
 
 Google's access tokens are opaque, and its endpoint `tokeninfo` describes them.
 """

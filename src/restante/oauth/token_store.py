@@ -56,7 +56,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class StoredSignIn:
-    """What is kept for an account.
+    """The record that is kept for an account.
 
     Attributes:
         sign_in: what the user signed in to, with the present tokens.
@@ -175,7 +175,7 @@ class TokenStore:
 
 
 class StoreEntry:
-    """What is kept for one name, in an open folder."""
+    """The record of one name, in an open folder."""
 
     def __init__(self, store: TokenStore, folder: int, name: str) -> None:
         self._store, self._folder, self._name = store, folder, name

@@ -1,4 +1,4 @@
-"""What a conversation asks of its driver. Both sides of the protocol use this one vocabulary."""
+"""The requests of a conversation to its driver. Both sides of the protocol use this one form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree. Every error is raised on one side of a connection only.
+"""All errors, as one tree. Every error is raised on one side of a connection only.
 
 Pop3Error
 ├── LocalError                         our own side asked for what cannot be sent

@@ -1,4 +1,4 @@
-"""What a unique-id may be: RFC 1939 section 7."""
+"""The form of a unique-id: RFC 1939 section 7."""
 
 from __future__ import annotations
 

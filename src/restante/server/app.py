@@ -79,7 +79,7 @@ def run(  # noqa: PLR0913  # a server has as many parts
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Application:
-    """What `run` got."""
+    """The arguments of `run`."""
 
     config: Config
     on_ready: ReadyCallback

@@ -43,7 +43,7 @@ _PLACES = {"uid": 0, "uidvalidity": 1}
 
 
 class FormatValues(NamedTuple):
-    """What Dovecot knows of a message."""
+    """The values of a message that a format of Dovecot may use."""
 
     uid: int = 0
     uidvalidity: int = 0

@@ -133,7 +133,7 @@ class ExpiredMessage(NamedTuple):
 
 
 class StoreFigures(NamedTuple):
-    """What a process has of a cluster now.
+    """The figures of a process in a cluster.
 
     Attributes:
         leases: maildrops that its sessions hold, or wait for.

@@ -26,7 +26,7 @@ class PeerRequest(NamedTuple):
 
 
 class PeerNews(NamedTuple):
-    """What the nodes of a cluster have noted. Ages are in seconds.
+    """The notes of the nodes of a cluster. Ages are in seconds.
 
     Attributes:
         key: the key of the digests, the same at all nodes.
@@ -75,7 +75,7 @@ class PeerLease(NamedTuple):
 
 
 class PeerAnswers(NamedTuple):
-    """What other nodes answered.
+    """The answers of other nodes.
 
     Attributes:
         given: the answers.

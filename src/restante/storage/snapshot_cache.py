@@ -1,4 +1,4 @@
-"""What maildrops held when they were last looked at, kept for the sessions to come.
+"""The messages of maildrops when they were last listed, kept for the sessions to come.
 
 A time on the disk says whether something has changed since. But clocks have a grain: what changes
 twice within it may bear the same time, and a file system's grain may be two seconds (FAT). So a
@@ -20,7 +20,7 @@ MOST_MESSAGES = 300_000  # in all snapshots together: some 100 MB
 
 
 class HasEntries(Protocol):
-    """What `SnapshotCache` keeps: it has an entry for each message."""
+    """A snapshot for `SnapshotCache`: it has an entry for each message."""
 
     @property
     def entries(self) -> Sequence[object]:

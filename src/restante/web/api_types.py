@@ -1,4 +1,4 @@
-"""What the API answers, as types: the JSON and its description in OpenAPI come from these."""
+"""The answers of the API, as types: the JSON and its description in OpenAPI come from these."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class ServerInfo(Struct):
 
 
 class ErrorAnswer(Struct):
-    """What failed."""
+    """The error of a request."""
 
     error: str
 

@@ -1,4 +1,4 @@
-"""What all routes share: the server that is shown, its decoded messages, and small helpers."""
+"""The part that all routes share: the server that is shown, its messages, and small helpers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ServerAddresses:
 
 @dataclass
 class Page:
-    """What the routes share: the server that is shown, and what the page knows besides.
+    """The state that the routes share: the server that is shown, and the page's own.
 
     Attributes:
         token: what a browser must send to change something.

@@ -1,4 +1,4 @@
-"""What each request passes first, and what each answer says about itself.
+"""The checks that each request passes first, and the headers of each answer.
 
 A page of another site may send requests to this machine, by a link, a form or a script, and a name
 of its own may point here (DNS rebinding). So the Host must be one of ours, a request of a browser

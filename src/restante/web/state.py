@@ -1,4 +1,4 @@
-"""What a URL of the page says: which mailbox, search, message and conversation it shows."""
+"""The state in a URL of the page: which mailbox, search, message and conversation it shows."""
 
 from __future__ import annotations
 

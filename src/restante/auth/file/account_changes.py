@@ -1,4 +1,4 @@
-"""Which accounts must log in anew after a change of their file."""
+"""Finds accounts that must log in anew after a change of their file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What in a line of the file of accounts keeps people out of the account.
+"""Locks of an account: fields and hashes in its line that no login can pass.
 
 A lock counts in every field after the hash, because a field in the wrong place was intended.
 """

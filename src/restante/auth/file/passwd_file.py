@@ -45,7 +45,7 @@ KEY = 32  # octets
 
 @dataclass(frozen=True, slots=True)
 class PasswdFile:
-    """What a file says: its accounts by name, and in words what is wrong with it."""
+    """The contents of a file: its accounts by name, and in words what is wrong with it."""
 
     by_name: dict[str, PasswdEntry]
     problems: list[str]

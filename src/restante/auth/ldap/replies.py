@@ -1,4 +1,4 @@
-"""What the replies of LDAP servers to a bind mean, in words for the log."""
+"""The meaning of LDAP servers' replies to a bind, in words for the log."""
 
 from __future__ import annotations
 

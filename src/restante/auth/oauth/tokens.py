@@ -49,7 +49,7 @@ class Tokens(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """What a token must say."""
+    """The claims that a token must have."""
 
     issuer: str | None = None
     audience: str | None = None

@@ -25,7 +25,7 @@ HASHES = ("SCRAM-SHA-256", "SCRAM-SHA-1")
 
 @dataclass(frozen=True, slots=True)
 class ScramKeys:
-    """What the server stores to check a client's proof: it cannot be used to log in."""
+    """The keys that check a client's proof. They cannot be used to log in."""
 
     salt: bytes
     stored_key: bytes
@@ -70,7 +70,7 @@ def create_keys(mechanism: str, password: Secret, *, iterations: int = ITERATION
 
 @dataclass(frozen=True, slots=True, order=True)
 class ScramParameters:
-    """What all the world sees of keys, but for the salt itself."""
+    """The parameters of keys that every client can see, but for the salt itself."""
 
     iterations: int = ITERATIONS
     salt: int = SALT  # octets
@@ -105,7 +105,7 @@ def fake_keys(
 
 
 class _Header:
-    """What the library lacks: the header as the client said it, for whom it acts included."""
+    """The header as the client sent it, with the identity to act as. The library lacks this."""
 
     def __init__(self, plain: Any, header: bytes) -> None:
         self._plain = plain

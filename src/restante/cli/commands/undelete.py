@@ -80,7 +80,7 @@ def undelete(  # noqa: PLR0913  # one for each option
 
 
 class Request(NamedTuple):
-    """What is to be listed or restored. `since` are seconds since 1970."""
+    """The messages to list or restore. `since` are seconds since 1970."""
 
     user: str
     since: float | None
@@ -89,7 +89,7 @@ class Request(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What the command found, and did; `restored` is None if it only listed."""
+    """The messages that the command found; `restored` is None if it only listed them."""
 
     wanted: Sequence[DeletedMessage]
     missing: Sequence[str]  # unique-ids

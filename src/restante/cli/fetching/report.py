@@ -1,4 +1,4 @@
-"""What `pop3 fetch` prints: lines for people, objects for programs."""
+"""The output of `pop3 fetch`: lines for people, objects for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `pop3 fetch` is asked for: the table [NAME.fetch] of accounts.toml, and the options."""
+"""The settings of `pop3 fetch`: the table [NAME.fetch] of accounts.toml, and the options."""
 
 from __future__ import annotations
 

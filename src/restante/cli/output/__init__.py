@@ -1,4 +1,4 @@
-"""What commands print.
+"""The output of commands.
 
 `check_report` prints a check, `message_summary` a row of `ls`, `message_view` a message,
 `account_list`, `session_table` and `deleted_table` what administrators list, and `sign_in` the

@@ -1,4 +1,4 @@
-"""What `pop3 user list` shows of an account."""
+"""The line of an account in `pop3 user list`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a list shows of a message."""
+"""The line of a message in a list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `pop3 login` shows, and how it reaches a browser."""
+"""The output of `pop3 login`, and its way to a browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `pop3 --version` prints: the version, and the parts that it uses."""
+"""The output of `pop3 --version`: the version, and the parts that it uses."""
 
 from __future__ import annotations
 

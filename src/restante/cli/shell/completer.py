@@ -1,4 +1,4 @@
-"""What Tab offers: commands, numbers of messages with their subjects, names of files."""
+"""Completion by Tab: commands, numbers of messages with their subjects, names of files."""
 
 from __future__ import annotations
 

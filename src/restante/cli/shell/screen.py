@@ -1,4 +1,4 @@
-"""What the shell prints, and how it asks for confirmation."""
+"""The output of the shell, and its questions."""
 
 from __future__ import annotations
 

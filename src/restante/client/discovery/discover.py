@@ -63,7 +63,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryNote:
-    """What one source said.
+    """The answer of one source.
 
     Attributes:
         note: why there is nothing.

@@ -1,4 +1,4 @@
-"""What discovery asks of the world: names, files, ports. Tests make up a world of their own."""
+"""The sources of discovery: names, files, ports. Tests have sources of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What CAPA announces, done."""
+"""The capabilities that CAPA announces, tried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes last: wrong passwords, and a look at every reply of the run."""
+"""The last checks: wrong passwords, and all replies of the run."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class ReceiveMessage(Need[bytes | DeliveryReply]):
 
 @dataclass(frozen=True, slots=True)
 class DeliverMessage(Need[Sequence[DeliveryReply]]):
-    """What became of the message of this transaction, a reply for each recipient in order.
+    """The delivery of this transaction's message: a reply for each recipient, in order.
 
     DELIVERED says that it is durable in the recipient's maildrop.
     """

@@ -1,4 +1,4 @@
-"""What a session of delivery knows, and the bounds that hold for it."""
+"""The state of a session of delivery, and its bounds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_COMMANDS = 50_000  # since the last message
 
 
 class Dialect(Enum):
-    """What the client speaks. The value is the verb that opens the session, for error texts."""
+    """The protocol of the client. The value is the verb that opens the session, for error texts."""
 
     LMTP = "LHLO"
     SMTP = "HELO"

@@ -31,7 +31,7 @@ MAX_REPORTED = 5  # oddities of a kind
 
 @dataclass(slots=True, eq=False)
 class MessageInspector:
-    """What is odd in a message, each with the octet where it was first seen, counted from 0."""
+    """Finds oddities in a message, each with the octet where it first stands, counted from 0."""
 
     found: dict[str, int] = field(default_factory=dict)
     octets: int = 0

@@ -39,7 +39,7 @@ OLD = ("SSLv3", "TLSv1", "TLSv1.1")  # versions out of use: RFC 8996
 
 @dataclass(slots=True, eq=False)
 class TlsObservation:
-    """What a look without verification found."""
+    """The findings of a connection without verification."""
 
     facts: certificate.CertificateSummary | None = None
     version: str = ""

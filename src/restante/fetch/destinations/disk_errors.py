@@ -1,4 +1,4 @@
-"""What a disk says, as an error of a destination: what failed, why, and what to do."""
+"""Errors of a disk as errors of a destination: what failed, why, and what to do."""
 
 from __future__ import annotations
 

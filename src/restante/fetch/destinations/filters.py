@@ -77,7 +77,7 @@ def _copy_with_lf(message: SpooledDraft, spool: Spool) -> SpooledDraft:
 
 
 class _Output:
-    """What a filter writes, with CR LF ends again."""
+    """The output of a filter, with CR LF ends again."""
 
     def __init__(self, draft: SpooledDraft, most: int, name: str) -> None:
         self.draft = draft

@@ -1,4 +1,4 @@
-"""What recognizes a message, whatever a server did to its line ends and trace fields."""
+"""A digest that recognizes a message, whatever a server did to line ends and trace fields."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _DROPPED = "dropped"  # the token of a message that a filter drops
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What the header of a message must have. Case does not count.
+    """A condition on the header of a message. Case does not count.
 
     Attributes:
         header: the name of a field; "" for any message.

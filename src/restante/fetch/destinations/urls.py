@@ -26,7 +26,7 @@ def _find_no_token(_user: str, _host: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class DestinationSettings:
-    """What destinations need beside their URLs.
+    """The settings of destinations that are not in their URLs.
 
     Attributes:
         state: the folder of the fetcher's state.

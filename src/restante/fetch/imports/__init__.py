@@ -1,4 +1,4 @@
-"""What other programs have fetched, read from their own files, so that it is not fetched again.
+"""The messages that other programs have fetched, read from their own files.
 
 `records` is what all parsers yield. One module a program reads its format: `getmail`, `fetchmail`,
 `mpop`, `fdm`, `thunderbird`. `programs` lists them, `files` finds their files, `choice` finds the

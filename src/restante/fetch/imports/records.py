@@ -1,4 +1,4 @@
-"""What a parser yields: messages that a program has fetched, and lines that it skipped."""
+"""The records that a parser yields: messages that were fetched, and lines that it skipped."""
 
 from __future__ import annotations
 

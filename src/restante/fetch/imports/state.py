@@ -28,7 +28,7 @@ class SkippedLines:
 
 @dataclass(slots=True)
 class ProgramState:
-    """What a file says.
+    """The fetched messages in a program's file, by account.
 
     Attributes:
         accounts: for each account, the unique-ids of its fetched messages, and when each was first

@@ -48,7 +48,7 @@ _FORM = b"\r\n\0.>"  # what clients may change: line ends, doubled dots and mbox
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEvidence:
-    """What a run of a client left behind.
+    """The evidence that a run of a client left behind.
 
     Attributes:
         given: the messages that the maildrop held.

@@ -28,7 +28,7 @@ LONGEST = 4096  # characters of a code or an address
 
 @dataclass(frozen=True, slots=True)
 class DeviceCode:
-    """What a user needs to sign in elsewhere: section 3.2.
+    """The code and address for a user to sign in elsewhere: section 3.2.
 
     Attributes:
         code: what the polls send.

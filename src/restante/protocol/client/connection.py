@@ -1,4 +1,4 @@
-"""What the client knows of a connection, and the reading of replies.
+"""The client's knowledge of a connection, and the reading of replies.
 
 Whatever the server does, what is kept here is bounded: a line by LINE_LIMIT, a list by
 LISTING_LIMIT and MOST_LINES.

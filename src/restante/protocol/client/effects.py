@@ -1,4 +1,4 @@
-"""What a dialogue of the client asks of its driver.
+"""The requests of a client's dialogue to its driver.
 
 The same dialogue runs on a blocking socket, under asyncio, and joined to a server in memory.
 """

@@ -1,4 +1,4 @@
-"""What the server gives to the protocol: settings, offers, the channel and the user."""
+"""The values that the server gives to the protocol: settings, offer, security and user."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolSettings:
-    """What an administrator may choose about the protocol.
+    """The settings of the protocol, for an administrator to choose.
 
     Attributes:
         greeting: the text of the greeting.
@@ -42,7 +42,7 @@ class ProtocolSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthOffer:
-    """What the accounts allow the server to offer, as long as a session lasts."""
+    """The offer to clients that the accounts allow, as long as a session lasts."""
 
     mechanisms: frozenset[str] = frozenset({"PLAIN", "LOGIN"})  # of SASL
     login_delay: int | None = None  # seconds between two logins: RFC 2449 section 6.5
@@ -53,7 +53,7 @@ class AuthOffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionSecurity:
-    """What lies between server and client."""
+    """The security of the connection between server and client."""
 
     tls: bool = False
     can_start_tls: bool = False  # STLS is possible

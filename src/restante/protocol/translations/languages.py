@@ -1,4 +1,4 @@
-"""What the server says in other languages than English. RFC 6856 section 3.
+"""Replies in other languages than English. RFC 6856 section 3.
 
 A test finds every text in the sources and requires it in every catalogue. A text that is missing
 nevertheless is sent in English.

@@ -43,7 +43,7 @@ FULL = "raise auth_socket.connections, or lower the number of processes of the m
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AuthSocketSharing:
-    """What all connections of one process share."""
+    """The parts that all connections of one process share."""
 
     context: ServerContext
     clear_text: ClearText  # from where passwords may come without TLS

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class AccountUsage(NamedTuple):
-    """What one account has, and what it may have."""
+    """The mail and the quota of one account."""
 
     user: str
     usage: MailUsage

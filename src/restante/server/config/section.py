@@ -1,4 +1,4 @@
-"""What all tables of the configuration file have in common."""
+"""The base of all tables of the configuration file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an administrator does with a connection: see its session, and end it."""
+"""An administrator's view of a connection: its session, and how to end it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class SessionFacts(msgspec.Struct, kw_only=True):
-    """What an administrator may know of a live session. None of it is a secret.
+    """The facts of a live session, for an administrator. None of them is a secret.
 
     Attributes:
         session: its id in the log.

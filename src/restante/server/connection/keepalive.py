@@ -1,4 +1,4 @@
-"""What the kernel does about peers that vanish without a word."""
+"""TCP keepalive: the kernel finds peers that vanish without a word."""
 
 from __future__ import annotations
 

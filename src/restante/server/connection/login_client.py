@@ -1,4 +1,4 @@
-"""What logins and their log know of a client, whether it speaks to us or to another program."""
+"""A client as logins and their log see it, whether of POP3 or of another program."""
 
 from __future__ import annotations
 

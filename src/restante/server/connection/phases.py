@@ -1,4 +1,4 @@
-"""What each event does to a connection, in each phase of its life."""
+"""The phases of a connection, and the effect of each event in each phase."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies between a socket and its session: a PROXY header, TLS, or nothing."""
+"""The layer between a socket and its session: a PROXY header, TLS, or nothing."""
 
 from __future__ import annotations
 

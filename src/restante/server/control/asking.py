@@ -27,7 +27,7 @@ class ControlError(Exception):
 
 @dataclass
 class Replies:
-    """What the processes answered, and the ids of those that did not.
+    """The answers of the processes, and the ids of those without one.
 
     Attributes:
         nodes: what one of them says of the other nodes of a cluster, if there is one.

@@ -26,7 +26,7 @@ MOST_QUESTIONS = 8  # to other nodes at once; further logins are rejected withou
 
 
 class Holder(NamedTuple):
-    """What holds a maildrop.
+    """The holder of a maildrop.
 
     Attributes:
         since: when its session began, in seconds since 1970.

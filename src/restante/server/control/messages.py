@@ -1,4 +1,4 @@
-"""What is said at a control socket: a request, and the reply of one process."""
+"""The messages at a control socket: a request, and the reply of one process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONGEST_REPLY = 64 * 1024 * 1024  # octets, of a process with some 200,000 conne
 
 
 class Action(StrEnum):
-    """What a process is asked to do."""
+    """The kind of a request to a process."""
 
     SESSIONS = "sessions"  # describe them
     KICK = "kick"  # end those of a user, of an address, or of an id

@@ -1,4 +1,4 @@
-"""What counts as one place from which clients come."""
+"""The network of a client, which counts as one place."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ CLEARED = 0  # in place of a number of failures: the pair has logged in
 
 
 class PeerFailures:
-    """What `Throttle` knows of the other nodes. Times are seconds of its clock."""
+    """The failures at other nodes, for `Throttle`. Times are seconds of its clock."""
 
     def __init__(self) -> None:
         self._key = b""  # unknown at first: nothing is shared until then

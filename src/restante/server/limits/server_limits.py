@@ -29,7 +29,7 @@ def _nowhere(_limit: str, _advice: str) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class ServerLimits:
-    """What holds for all connections together. Workers share the tables of these limits.
+    """The limits of all connections together. Workers share the tables of these limits.
 
     A connection holds a `ConnectionSlot` in them.
     """

@@ -34,7 +34,7 @@ MOST_AT_ONCE = 8  # guesses of a pair that wait, or are proved
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
-    """What a throttle remembers; workers share it."""
+    """The tables of a throttle; workers share them."""
 
     failed: FailureTable = field(default_factory=Failures)  # by pair
     tried: FailureTable = field(default_factory=Failures)  # by pair and password

@@ -38,7 +38,7 @@ FAILED = HttpReply(500, b"internal error: see the log\n")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class HttpService:
-    """What all clients of an address share.
+    """The service that all clients of an address share.
 
     `answers` has a function for each path. It gets the value of the header field Accept. `on_error`
     gets each unforeseen error.

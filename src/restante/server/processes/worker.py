@@ -81,7 +81,7 @@ class ParentDeathPipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerResources:
-    """What every worker inherits from its supervisor, across reloads."""
+    """The resources that a worker inherits from its supervisor, across reloads."""
 
     log: FilteringBoundLogger
     writer: LogWriter  # of that log

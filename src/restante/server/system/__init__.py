@@ -1,4 +1,4 @@
-"""What a process gets from the system, and says to it.
+"""The process and the system: sockets, signals of readiness, threads and cores.
 
 `process` sets its limits, threads and signals. `activation` receives the sockets that the service
 manager has opened, and `service_manager` reports to it. `unix_sockets` opens Unix sockets with the

@@ -1,4 +1,4 @@
-"""What a server repeats, beside its connections.
+"""The tasks that a server repeats, beside its connections.
 
 `background` runs all of it; of several workers, one does. `expiry` removes old mail,
 `deleted_sweep` what was kept after its removal, and `upkeep` cares for a store that needs it. Every

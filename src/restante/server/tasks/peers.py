@@ -1,4 +1,4 @@
-"""What a node of a cluster shares with the others, once a second: failed logins, kicks, and more.
+"""The exchange of a node with the others, once a second: failed logins, kicks, and more.
 
 Nothing of it is on the way of a login. While the store does not answer, nodes know less of each
 other, and all else goes on.

@@ -1,4 +1,4 @@
-"""What a client offers before TLS is agreed upon: RFC 8446 section 4.1.2."""
+"""The offer of a client, before TLS is agreed upon: RFC 8446 section 4.1.2."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _versions(octets: bytes) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """What a ClientHello says that decides which certificate its client can use."""
+    """The fields of a ClientHello that decide which certificate its client can use."""
 
     versions: frozenset[int]
     suites: frozenset[int]

@@ -25,7 +25,7 @@ _CURVES: Final = {"secp256r1": (23, 0x0403), "secp384r1": (24, 0x0503), "secp521
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """What a client must offer to use a certificate: RFC 8446 section 4.2.3, RFC 5246."""
+    """The offers of a client that allow a certificate: RFC 8446 section 4.2.3, RFC 5246."""
 
     kind: str  # of the key
     signatures: frozenset[int] = frozenset()  # one of them in TLS 1.3

@@ -58,7 +58,7 @@ class BodyEntry(NamedTuple):
 
 
 class BodyOrigin(NamedTuple):
-    """What a body says of itself, for `pop3 store check --repair`.
+    """The origin of a body, stored with it, for `pop3 store check --repair`.
 
     Attributes:
         owner: whose message it is; "" if the object does not say so.

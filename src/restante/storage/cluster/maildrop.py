@@ -44,7 +44,7 @@ REMOVE = "select * from remove_dated($1, $2, $3, $4)"
 
 @dataclass(frozen=True, slots=True)
 class HeldLease:
-    """What a maildrop needs of its store.
+    """A lease that a session holds, and the parts of the store that its maildrop uses.
 
     Attributes:
         box: the box in the database.

@@ -1,4 +1,4 @@
-"""What the nodes let each other know, once a second: failed logins, kicks, requests, and the like.
+"""The exchange of the nodes, once a second: failed logins, kicks, requests, and the like.
 
 Nothing here is on the way of a login: while PostgreSQL does not answer, nodes only know less.
 """

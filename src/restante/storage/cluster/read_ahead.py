@@ -32,7 +32,7 @@ class Beginning(NamedTuple):
 
 
 class ReadAhead:
-    """What one session has fetched and not read yet."""
+    """The bodies that a session has fetched and not read yet."""
 
     __slots__ = ("_budget", "_fetched", "_last")
 

@@ -1,4 +1,4 @@
-"""What a cluster does with old mail and with removed mail: expiry, undeletion and the sweep."""
+"""Old and removed mail of a cluster: expiry, undeletion and the sweep."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cluster store is set to: the section [cluster] of the configuration."""
+"""The settings of a cluster store: the section [cluster] of the configuration."""
 
 from __future__ import annotations
 

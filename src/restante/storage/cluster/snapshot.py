@@ -1,4 +1,4 @@
-"""What is in a box at one generation, kept for the sessions to come."""
+"""The messages of a box at one generation, kept for the sessions to come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an administrator should know when a node starts: promises that its cluster cannot keep."""
+"""Warnings when a node starts: promises that its cluster cannot keep."""
 
 from __future__ import annotations
 

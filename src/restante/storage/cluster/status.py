@@ -1,4 +1,4 @@
-"""What a cluster looks like now: its nodes, its mail, its replicas."""
+"""The present state of a cluster: its nodes, its mail, its replicas."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ on conflict (owner) do update set quota_octets = $2, quota_messages = $3
 
 @dataclass(slots=True)
 class _Life:
-    """What the store has between the begin and the end of `open`, in one event loop."""
+    """The parts of a store between the begin and the end of `open`, in one event loop."""
 
     database: Database
     node: Node

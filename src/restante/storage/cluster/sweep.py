@@ -76,7 +76,7 @@ select case when counted < $1 then counted else greatest(counted, (
 
 
 class Swept(NamedTuple):
-    """What a sweep did.
+    """The counts of a sweep.
 
     Attributes:
         deleted: bodies that were deleted.

@@ -36,7 +36,7 @@ class UnreadableError(OSError):
 
 
 class Decompressor(Protocol):
-    """What zlib, bz2 and lzma have in common."""
+    """The interface that zlib, bz2 and lzma share."""
 
     @property
     def eof(self) -> bool:

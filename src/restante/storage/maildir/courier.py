@@ -27,7 +27,7 @@ _QUOTED = re.compile(rb"[^!-~]|[\'\"+]")
 
 
 class CourierUniqueIds:
-    """What Courier's POP3 server has given; it writes the list at every session that finds news."""
+    """The unique-ids of Courier's POP3 server, which writes its list when a session finds news."""
 
     list_file = "courierpop3dsizelist"
 

@@ -20,7 +20,7 @@ _NUMBER = re.compile(rb"[0-9]{1,10}")
 
 
 class DovecotUniqueIds:
-    """What Dovecot makes with this `pop3_uidl_format`. Raises ValueError: it cannot be followed."""
+    """Unique-ids as Dovecot makes them by a format. Raises ValueError: it cannot be followed."""
 
     list_file = "dovecot-uidlist"
 

@@ -1,4 +1,4 @@
-"""What the name of a file in a Maildir says.
+"""The names of files in a Maildir, and the sizes and flags in them.
 
 "1424693977.M84P2712.mail,S=3350,W=3421:2,RS" is: the time of delivery, something unique, fields,
 and behind the colon the flags. All before the colon is the base name: it stays the same for ever,

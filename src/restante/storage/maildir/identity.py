@@ -28,7 +28,7 @@ Print: TypeAlias = tuple[int, int]
 
 
 class Verdict(Enum):
-    """What a file is."""
+    """The verdict about a file."""
 
     SAME = auto()  # the message that the session was shown
     OTHER = auto()  # a file that came later, with the same inode number
@@ -36,7 +36,7 @@ class Verdict(Enum):
 
 
 class Evidence:
-    """What a session knows of its messages' files."""
+    """The evidence that a session has of its messages' files."""
 
     __slots__ = ("_prints", "_read", "_settled", "inodes_agree")
 

@@ -1,4 +1,4 @@
-"""What a session holds of its maildrop: its folder, the lock, and the folders with messages.
+"""The open files of a session: the folder, the lock, and the folders with messages.
 
 The maildrop's folder is opened once, and everything else is opened, listed and removed below that
 descriptor. So a folder or a link that comes in its place later changes nothing.

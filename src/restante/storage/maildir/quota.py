@@ -32,7 +32,7 @@ _LIMIT = re.compile(rb"([0-9]{1,18})([SC])")
 
 
 class Change:
-    """What is removed from a maildrop, or delivered to it, for its quota file."""
+    """A removal or a delivery, for the quota file of a maildrop."""
 
     def __init__(self) -> None:
         self._octets = 0
@@ -66,7 +66,7 @@ class Change:
 
 
 class QuotaSum(NamedTuple):
-    """What a quota file says.
+    """The contents of a quota file.
 
     Attributes:
         quota: the limits of its first line.

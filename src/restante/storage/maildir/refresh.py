@@ -29,7 +29,7 @@ FEW = 1000  # changes that are worked into an old snapshot; more are listed anew
 
 
 class ScanResult(NamedTuple):
-    """What a maildrop holds."""
+    """The messages of a maildrop, as a scan found them."""
 
     entries: tuple[MaildirEntry, ...]
     contents: MessageList

@@ -1,4 +1,4 @@
-"""What a Maildir held when it was last listed, good for as long as its folders did not change.
+"""The messages of a Maildir when it was last listed, valid until its folders change.
 
 A folder's time changes whenever a name is added, removed or renamed in it, by whatever program.
 """

@@ -1,4 +1,4 @@
-"""What a message is and how it is sent, by the text that an mbox has of it.
+"""The digest and the sent form of a message, by its text in an mbox.
 
 It is known by a digest of its From-line and its text, without what mail programs change.
 """
@@ -21,7 +21,7 @@ CHUNK = 128 * 1024  # octets: a text up to this size is read in one piece
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What is found out about a message by reading it."""
+    """The measures of a message, found by reading it."""
 
     digest: str
     size: int

@@ -1,4 +1,4 @@
-"""What is under way in an mbox, so that what a killed process began can be undone.
+"""The journal of a change under way in an mbox, so that it can be undone after a crash.
 
 While a message is written at the end of an mbox, a file beside it says from where on, how much it
 will be, and how it begins: with a line that no other message has. The file is removed before the

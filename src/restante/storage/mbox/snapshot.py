@@ -1,4 +1,4 @@
-"""What an mbox held when it was last read, good for as long as the file did not change.
+"""The messages of an mbox when it was last read, valid until the file changes.
 
 Every change shows in the file's size or in the time of its last change, which no program can set.
 But clocks have a grain, so what changed just now is not trusted: see `storage/snapshot_cache.py`.

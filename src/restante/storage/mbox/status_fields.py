@@ -1,4 +1,4 @@
-"""What is in a stored header beside what the sender wrote.
+"""The fields of a stored header that the sender did not write.
 
 Mail programs keep flags in header fields; no client sees them, and a unique-id does not depend on
 them. And a line of this store's own, the first one, keeps what an mbox cannot say otherwise.
@@ -35,7 +35,7 @@ _OWN = re.compile(re.escape(OWN) + rb"[^\r\n]{0,400}\r?\n")
 
 
 class OwnFields(NamedTuple):
-    """What the lines of this store at the head of a message say."""
+    """The lines of this store in the header of a message."""
 
     octets: int  # that they take
     copy: int | None  # which of several equal messages this one is

@@ -1,4 +1,4 @@
-"""What `pop3 store import` and `pop3 store export` show: progress, problems and counts."""
+"""The output of `pop3 store import` and `pop3 store export`: progress, problems and counts."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ CHECK_COMMAND = "; check the output of to_password_command, or sign in again by 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What the server authenticates: a password, or a token that is new each time."""
+    """The credentials of a login: a password, or a token that is new each time."""
 
     password: Secret | None = None
     token: Callable[[], str] | None = None

@@ -57,7 +57,7 @@ _ASKS_FOR_TLS = re.compile(r"\b(STARTTLS|TLS|SSL|encrypt\w*)\b|^5\.7\.1[01]\b", 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a server said to a command."""
+    """A server's reply to a command."""
 
     code: int
     text: str

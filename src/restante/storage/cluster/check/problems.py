@@ -1,4 +1,4 @@
-"""What a check of a cluster's mail finds."""
+"""The problems that a check of a cluster's mail finds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What imports and exports have in common: many maildrops, some at a time, and what was done."""
+"""The part that imports and exports share: many maildrops, some at a time, and the counts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def cluster_errors() -> Iterator[None]:
 
 @dataclass
 class TransferCounts:
-    """What a transfer did."""
+    """The counts of a transfer."""
 
     maildrops: int = 0  # that are complete now
     added: int = 0  # messages
