@@ -1,4 +1,5 @@
 """An IMAP folder as a destination.
 
-`address` parses it, `session` speaks IMAP, and `destination` delivers.
+`address` parses it, `session` speaks IMAP over a `connection` that is bounded, and `destination`
+delivers.
 """
