@@ -32,7 +32,9 @@ WORDS = {
     r"\bso (?:many|long)\b": "name the number or the time",
     r"\b(?:somebody|nobody|everybody)\b": "name the subject: no user, any client",
     r"\bwherever|whence|whereto\b": "if",
-    r"\bbehind (?:it|them|this|that)\b": "after it",
+    r"\bbehind (?:it|them|this|that|[-+#~]|(?:an?|the|its|each) (?:\w+ )?(?:reply|answer|refusal|challenge"
+    r"|status line|command|keyword|name|number|message|dot|colon|hyphen|tag|header|line|goodbye))\b":
+        "after it",
     r"\b(?:takes?|took|taken) the place of": "replace",
     r"\btakes (?!(?:(?:about|at most|under|over|some|nearly|only) )?"
     r"(?:an?|as|at|\d+|ten|half|four|fewer|few|less|longer|long|more than|too|time|all the time"

@@ -132,7 +132,7 @@ def test_waiters() -> None:
     ],
 )  # fmt: skip
 def test_secrets(lines: list[bytes], shown: list[str]) -> None:
-    """PASS, APOP, AUTH and each line behind AUTH are starred, also where they are misspelt."""
+    """PASS, APOP, AUTH and each line after AUTH are starred, also where they are misspelt."""
     redaction = LineRedaction({"USER", "PASS", "APOP", "AUTH", "CAPA"})
     assert [redaction.show(line).text for line in lines] == shown
 

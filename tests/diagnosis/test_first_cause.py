@@ -77,7 +77,7 @@ def test_the_first_real_cause(name: str, server: Faults, said: str) -> None:
 
 
 def test_what_went_wrong_besides() -> None:
-    """A hang-up behind a refusal is a detail of the refusal."""
+    """A hang-up after a refusal is a detail of the refusal."""
     with server_of(scram(BAD, "PASS: close")) as running:
         report = ask(running.port)
     assert ("also", "PASS ***: the server closed the connection") in report.steps[-1].details

@@ -176,7 +176,7 @@ def test_lost_dots() -> None:
 
 
 def test_a_tree_in_place_of_a_header() -> None:
-    """Nested parts behind TOP n 0 are not parsed: two fields of the header are enough."""
+    """Nested parts after TOP n 0 are not parsed: two fields of the header are enough."""
     nested = b"".join(
         b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n)
         for n in range(3000)
@@ -219,7 +219,7 @@ def test_a_server_that_fails_with_and_without_capa() -> None:
 
 
 def test_an_empty_list_without_its_dot() -> None:
-    """LIST and UIDL of an empty mailbox that end behind their first line hinder nothing."""
+    """LIST and UIDL of an empty mailbox that end after their first line hinder nothing."""
     with server_of("empty-no-dot") as running:
         report = ask(running.port, options={"reply_seconds": 20})
     assert report.failure is None
@@ -244,7 +244,7 @@ def test_words_of_a_warning(name: str, server: Faults, said: str) -> None:
 
 
 def test_a_refusal_before_the_end_of_the_session() -> None:
-    """A connection that ends behind a refusal has the refusal's words beside it."""
+    """A connection that ends after a refusal has the refusal's words beside it."""
     with server_of(("TOP: close at 100%", "TOP: -ERR too many, bye")) as running:
         report = ask(running.port)
     assert report.id == "conn-lost"

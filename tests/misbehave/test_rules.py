@@ -86,7 +86,7 @@ def test_a_rule(rule: str, fields: dict[str, Any]) -> None:
 
 
 def test_the_third_one() -> None:
-    """A number behind # counts the replies that the rule is about."""
+    """A number after # counts the replies that the rule is about."""
     rule = parse_rules("RETR#2: -ERR no")
     said = [reply.ok for reply in replies(rule, "RETR 1", "NOOP", "RETR 1", "RETR 1")]
     assert said == [True, True, True, False, True]

@@ -22,5 +22,5 @@ from restante.protocol.message_header import find_body
     ],
 )
 def test_find_body(octets: bytes, place: int) -> None:
-    """The body begins behind the first empty line, whichever line ends there are."""
+    """The body begins after the first empty line, whichever line ends there are."""
     assert find_body(octets) == place

@@ -66,7 +66,7 @@ class Talk:
         return self.logged_in
 
     async def rest(self) -> bytes:
-        """Return the lines of a multi-line reply behind its status line, unstuffed."""
+        """Return the lines of a multi-line reply after its status line, unstuffed."""
         lines = []
         while (line := await self.line()) != b".\r\n":
             lines.append(line[1:] if line.startswith(b".") else line)

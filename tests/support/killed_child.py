@@ -27,7 +27,7 @@ def killed_at_each_call(
     """Run `work` again and again, killed one call later each time, until it comes to its end.
 
     `calls` are functions by their owner and their name. What is to be written is half written. With
-    `after`, the work is killed behind each call, too, and what is written is whole.
+    `after`, the work is killed after each call, too, and what is written is whole.
     """
     for number in range(MOST):
         child = fork(_until(number, work, calls, after=after))

@@ -89,7 +89,7 @@ class Client:
         return self.read_line()
 
     def read_lines(self) -> list[bytes]:
-        """Return the lines of a multi-line reply behind its status line, as they came."""
+        """Return the lines of a multi-line reply after its status line, as they came."""
         return list(iter(self.read_line, b".\r\n"))
 
     def log_in(self, user: str, password: str) -> None:

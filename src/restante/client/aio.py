@@ -9,7 +9,7 @@
 Every call raises RemoteError, whose `id` says what is wrong, or LocalError if nothing could be
 sent: see `restante.protocol.errors`. It may be cancelled anywhere:
 the connection is closed then, and nothing is removed. A maildrop allows one call at a time: another
-one at once, or behind a failure, is a LocalError too.
+one at once, or after a failure, is a LocalError too.
 """
 
 from __future__ import annotations

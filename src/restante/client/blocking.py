@@ -10,7 +10,7 @@
 
 Every call raises RemoteError, whose `id` says what is wrong, or LocalError if nothing could be
 sent: see `restante.protocol.errors`. A maildrop allows one call at a
-time: another one from a second thread, while a message is read, or behind a failure, is a
+time: another one from a second thread, while a message is read, or after a failure, is a
 LocalError too.
 """
 

@@ -277,7 +277,7 @@ def leave(session: ClientSession) -> Dialogue[Status]:
 
 
 def _is_first(error: ConnectionLostError, session: ClientSession) -> bool:
-    """Return whether a connection was lost at the command behind CAPA."""
+    """Return whether a connection was lost at the command after CAPA."""
     login = error.phase == "login" and len(session.tried) == 1
     return error.command.startswith("STLS") or (
         login and error.command.startswith(("USER", "AUTH"))

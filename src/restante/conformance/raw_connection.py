@@ -116,7 +116,7 @@ class RawConnection:
         return self.read_lines()
 
     def read_lines(self) -> list[str]:
-        """Return the lines behind a status line."""
+        """Return the lines after a status line."""
         return [part.decode("latin-1") for part in unstuff(self.raw_body()).split(b"\r\n")[:-1]]
 
     def more(self, seconds: float = 0.3) -> bytes:

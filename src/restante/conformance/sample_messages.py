@@ -25,7 +25,7 @@ class SampleMessage:
 
     @property
     def wire(self) -> bytes:
-        """What RETR must send behind its status line, terminator included."""
+        """What RETR must send after its status line, terminator included."""
         return encode_message(self.stored)[0]
 
     @property

@@ -121,7 +121,7 @@ class EventFeed:
                     return find()
 
     def reader(self, after: int | None = None) -> FeedReader:
-        """Return a reader of the events behind `after`, None for those to come."""
+        """Return a reader of the events that follow `after`, None for those to come."""
         return FeedReader(self, self._last if after is None else after)
 
     @contextlib.contextmanager

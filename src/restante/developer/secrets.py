@@ -29,7 +29,7 @@ class LineRedaction:
     """Stars the secrets in the lines of one client.
 
     After AUTH each line is a secret until a verb of `verbs` comes: a server that does not answer as
-    it should must not bring a password to light. "*" only cancels. What is behind a misspelt PASS,
+    it should must not bring a password to light. "*" only cancels. What is after a misspelt PASS,
     APOP or AUTH is a secret, too.
     """
 

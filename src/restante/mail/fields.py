@@ -27,7 +27,7 @@ _MBOX = (b"From ", b">From ")  # lines that programs leave above a header
 
 
 class Field(NamedTuple):
-    """One field: its name as written, and its octets behind the colon, at most LONGEST_FIELD."""
+    """One field: its name as written, and its octets after the colon, at most LONGEST_FIELD."""
 
     name: str
     octets: bytes

@@ -74,7 +74,7 @@ class _HtmlReader:
         text = text.replace(_KEPT, " ")
         if self._preformatted:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
-            if self.text[-1] == f"\n{_KEPT}":  # a line end behind the tag does not count
+            if self.text[-1] == f"\n{_KEPT}":  # a line end after the tag does not count
                 text = text.removeprefix("\n")
             self.text.append(text.replace("\n", f"\n{_KEPT}"))
             return
@@ -95,12 +95,12 @@ class _HtmlReader:
             self._place = place + 1
 
     def _skip_past(self, mark: str, place: int) -> int:
-        """Return the place behind a mark; the end of the page where it does not come."""
+        """Return the place after a mark; the end of the page where it does not come."""
         found = self._lower.find(mark, place)
         return found + len(mark) if found >= 0 else len(self._page)
 
     def _tag_end(self, place: int) -> int:
-        """Return the place behind a tag. Once a quote stays open, quotes count no more."""
+        """Return the place after a tag. Once a quote stays open, quotes count no more."""
         page, start = self._page, place
         while self._quotes:
             found = _PART.match(page, place)

@@ -64,7 +64,7 @@ def _pairs(text: str) -> list[tuple[str, str]]:
 
 
 def _after_semicolon(text: str, place: int) -> int:
-    """Return the place behind the next semicolon."""
+    """Return the place after the next semicolon."""
     return text.find(";", place) + 1 or len(text)
 
 

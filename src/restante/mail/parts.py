@@ -93,7 +93,7 @@ class _PartReader:
         self._levels: dict[bytes, list[int]] = {}  # by boundary, places in `_open`
         self._begun: HeaderFields | None = None  # of the part that has begun
         self._sections = 0
-        self._place = 0  # behind what was read
+        self._place = 0  # after what was read
 
     def begin(self, place: int) -> HeaderFields:
         """Read the header of a message or part: a multipart is opened, anything else begun."""

@@ -73,7 +73,7 @@ def both_forms(verb: str, change: Callable[[bytes, bytes], bytes]) -> Alteration
 
 
 def after(verb: str, octets: bytes, *, nth: int | None = None) -> Alteration:
-    """Return a fault that sends more behind a reply."""
+    """Return a fault that sends more after a reply."""
     return on(verb, lambda reply: replace(reply, end=reply.end + octets), nth=nth)
 
 

@@ -252,14 +252,14 @@ def check_verb(verb: str, known: Collection[str], line: str) -> None:
 
 
 def parse_turn(text: str | None, line: str) -> int | None:
-    """Return the number behind "#", None without one. Raises ValueError: it is 0."""
+    """Return the number after "#", None without one. Raises ValueError: it is 0."""
     if text is not None and int(text) == 0:
         raise ValueError(f"invalid rule {line!r}; the first reply is #1")
     return None if text is None else int(text)
 
 
 def parse_chance(text: str | None, line: str) -> float:
-    """Return the chance behind "~" as a share, 1 without one. Raises ValueError: it is over 1."""
+    """Return the chance after "~" as a share, 1 without one. Raises ValueError: it is over 1."""
     chance = 1.0 if text is None else float(text) / 100
     if chance > 1:
         raise ValueError(f"invalid rule {line!r}; a chance is at most 100%")

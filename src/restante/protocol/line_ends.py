@@ -33,7 +33,7 @@ def bare_line_ends(stored: bytes) -> int:
 
 
 def from_wire(stuffed: bytes) -> tuple[bytes, int]:
-    """Return octets off the wire without the dots behind CR LF that stuffing added.
+    """Return octets off the wire without the dots after CR LF that stuffing added.
 
     How many LF they have comes with them. The line end before the first line is a part of them.
     """

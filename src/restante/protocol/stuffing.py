@@ -137,7 +137,7 @@ def encode_message(stored: bytes, status: bytes = b"") -> tuple[bytes, int]:
 
 
 def encode_top(stored: bytes, lines: int, status: bytes = b"") -> bytes:
-    """Return what TOP sends of a whole message, behind a status line."""
+    """Return what TOP sends of a whole message, after a status line."""
     body = find_body(stored)
     if body >= 0:
         stored = stored[: _skip_lines(stored, body, lines)[0]]

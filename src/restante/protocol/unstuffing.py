@@ -14,7 +14,7 @@ _LAST_DOT = re.compile(rb"\.\r?\n?\Z")
 
 
 class DotUnstuffer:
-    """Turns what comes behind a status line into the octets of the message.
+    """Turns what comes after a status line into the octets of the message.
 
     Feed it until `ended`. Lines end with CR LF, and so does the message. Only a server whose status
     line (`bare_lf`) or whose message's first line ended with LF alone may end its lines, and the
@@ -25,7 +25,7 @@ class DotUnstuffer:
         lines: how many line ends; `bare` of them are LF alone, where the server ends all so.
         dots: how many were taken away.
         by_lf: whether LF alone ended the message.
-        rest: what came behind the terminator.
+        rest: what came after the terminator.
     """
 
     __slots__ = (

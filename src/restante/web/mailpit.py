@@ -207,7 +207,7 @@ def _list_unsubscribe(view: MessageView) -> dict[str, Any]:
 
 
 def _canonical(name: str) -> str:
-    """Return a field's name as Go writes it: a capital letter behind each hyphen."""
+    """Return a field's name as Go writes it: a capital letter after each hyphen."""
     return "-".join(part.capitalize() for part in name.split("-"))
 
 

@@ -89,7 +89,7 @@ def test_one_reply_of_smtp() -> None:
 
 
 def test_smuggling() -> None:
-    """A message cannot hide commands behind an end that is not CR LF . CR LF."""
+    """A message cannot hide commands after an end that is not CR LF . CR LF."""
     for end in (b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r\n.\0\r\n"):
         talk = Talk()
         begin(talk, "ann@example.com")

@@ -55,7 +55,7 @@ def restante(tmp_path: Path) -> Iterator[Door]:
 
 
 def _body(message: bytes) -> bytes:
-    """Return what is behind the fields that a delivery adds, with CR LF ends."""
+    """Return what is after the fields that a delivery adds, with CR LF ends."""
     wire = re.sub(rb"(?<!\r)\n", b"\r\n", message)
     return wire.partition(b"X-Restante-Fetch: ")[2].partition(b"\r\n")[2]
 

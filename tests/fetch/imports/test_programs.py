@@ -112,7 +112,7 @@ def test_a_damaged_line_is_skipped(program: str, octets: bytes) -> None:
 
 
 def test_reading_goes_on_behind_damage() -> None:
-    """The lines behind a damaged one are read, with the right account."""
+    """The lines after a damaged one are read, with the right account."""
     records = read("mpop", b" 2 h ann\n1\n 1 h bob\n" + b"x" * 5000 + b"\n 1 h eve\n2\n3\n")
     assert uids(records) == [("1", None), ("2", None)]
     assert [r.account.user for r in records if isinstance(r, FetchedMessage)] == ["ann", "eve"]

@@ -126,7 +126,7 @@ def test_trailing_blank(octets: bytes, name: str) -> None:
     ],
 )
 def test_login_with_trailing_blank(login: bytes) -> None:
-    """A client logs in although its user typed a blank behind the name."""
+    """A client logs in although its user typed a blank after the name."""
     assert talk().send(login).endswith(b"+OK Logged in.\r\n")
 
 

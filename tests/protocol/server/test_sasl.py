@@ -381,7 +381,7 @@ def test_endless_line_in_exchange() -> None:
 
 def test_starttls_forgets_what_was_said_before_it() -> None:
     """rfc2595-s4/stls, rfc2595-s4/stls-discards, rfc5034-s4/security-layer, known-bug/tls-scope:
-    name, language, and what came behind the command.
+    name, language, and what came after the command.
     """
     session = talk(ConnectionSecurity(can_start_tls=True))
     session.send(b"USER ann\r\nLANG de\r\n")

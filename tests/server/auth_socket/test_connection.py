@@ -163,7 +163,7 @@ def test_scram() -> None:
 
 @pytest.mark.parametrize("end", ["cancel", "hang up"])
 def test_abandoned_scram(end: str) -> None:
-    """SCRAM that ends behind its challenge counts as a failure, as in POP3."""
+    """SCRAM that ends after its challenge counts as a failure, as in POP3."""
     client = scramp.ScramClient(["SCRAM-SHA-256"], "ann", "secret")
     with door() as opened:
         peer = opened.connect()

@@ -1,4 +1,4 @@
-"""`pop3 fetch` behind its options.
+"""The work of `pop3 fetch`, once its options are parsed.
 
 `command` chooses what is asked for. `account` is one account with its destinations and journal,
 and `rules` makes a destination of the user's rules. `runs` runs accounts once or again and again.

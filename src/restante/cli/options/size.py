@@ -11,7 +11,7 @@ UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
 class Size(click.ParamType[int]):
-    """Octets, or with k, M or G behind the number 1024 of them and so on."""
+    """A number of octets. The suffixes k, M and G stand for powers of 1024."""
 
     name = "size"
 

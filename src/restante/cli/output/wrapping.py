@@ -24,7 +24,7 @@ def columns() -> int:
 
 
 def wrap_hanging(head: str, text: str, *, wrap: bool, most: int = 0, spare: int = 0) -> list[str]:
-    """Return a text behind its head, as lines that hang below the text's beginning.
+    """Return a text after its head, as lines that hang below the text's beginning.
 
     Without `wrap` it is one line, as programs want it. A word is broken only where it would fill
     lines by itself: it may be an address. `most` is how many lines there may be, 0 for all, and

@@ -82,7 +82,7 @@ def run_line(session: ShellSession, line: str) -> bool:
 
 
 def _handle_interrupt(session: ShellSession) -> None:
-    """Go on behind Ctrl-C: the rest of a reply would come all the same, so the line is cut."""
+    """Go on after Ctrl-C: the rest of a reply would come all the same, so the line is cut."""
     screen = session.screen
     if not screen.interactive:
         raise ExitShell(130)

@@ -26,7 +26,7 @@ NAMED = 5  # messages that are named by their subject, before "and 7 more"
 class ShellSession:
     """The state that commands share: the screen, the maildrop, and the headers fetched before.
 
-    The connection is opened when it is needed, so a session goes on behind a commit.
+    The connection is opened when it is needed, so a session goes on after a commit.
     """
 
     def __init__(

@@ -120,7 +120,7 @@ def _need_exact(context: ConformanceContext) -> None:
 def _compare(context: ConformanceContext, name: str) -> None:
     """Retrieve a sample, compare its octets with what they must be, and their number with LIST's.
 
-    Where the way of delivery adds headers, only what is behind the header can be compared.
+    Where the way of delivery adds headers, only what is after the header can be compared.
     """
     sample = context.sample(name)
     connection = context.session

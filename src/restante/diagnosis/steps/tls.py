@@ -44,7 +44,7 @@ class TlsObservation:
     facts: certificate.CertificateSummary | None = None
     version: str = ""
     cipher: str = ""
-    greets: str = ""  # what the server says behind a certificate that is not believed
+    greets: str = ""  # the greeting of a server with an untrusted certificate
     other: RemoteError | None = None  # not a POP3 server
     lenient: bool = False  # only with settings that take whatever there is
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def parse(file: BinaryIO) -> Iterator[Record]:
     """Yield the messages of a file.
 
-    The first blank behind the first `@` ends the account; its last `@` begins the host.
+    The first blank after the first `@` ends the account; its last `@` begins the host.
     """
     for number, octets, fault in read_lines(file):
         line = octets.lstrip(b" \t")

@@ -67,7 +67,7 @@ DELETION = (
         "QUIT: silence", "quit-noreply"),
     row("quit-words", "answers QUIT with words that are not POP3", ALL_WARNED,
         status("QUIT", b"bye"), "bad-reply"),
-    row("quit-then-more", "says more behind the goodbye", ALL,
+    row("quit-then-more", "says more after the goodbye", ALL,
         after("QUIT", b"+OK and thanks\r\n")),
     row("quit-removes-nothing", "says +OK to QUIT, and removes nothing", ALL,
         _keep_all),

@@ -50,7 +50,7 @@ ENCRYPTION = (
           "CAPA: without STLS", "stls-missing"),
     _stls("stls-refused", "offers STLS, and refuses it",
           "STLS: -ERR not now", "stls-refused"),
-    row("stls-injection", "sends a reply in clear text behind +OK to STLS",
+    row("stls-injection", "sends a reply in clear text after +OK to STLS",
         replace(ALL_OR_NONE, sentence="discards or refuses what came in clear text"),
         after("STLS", b"+OK injected\r\n"), "stls-injection",
         "CVE-2011-0411 and NO STARTTLS", security="starttls"),

@@ -85,7 +85,7 @@ def _cr(octets: bytes) -> bytes:
 
 
 def _glue(reply: ReplyParts) -> ReplyParts:
-    """Put the dot behind the last line, not on a line of its own."""
+    """Put the dot at the end of the last line, not on a line of its own."""
     return replace(reply, body=reply.body.removesuffix(b"\r\n")) if reply.multiline else reply
 
 
@@ -126,7 +126,7 @@ MESSAGES = (
           "RETR: reset at 50%", "msg-truncated"),
     _retr("retr-cut-2", "hangs up within the second message", FIRST,
           "RETR#2: close at 50%", "msg-truncated"),
-    _retr("retr-closed-after", "hangs up behind the first message", FIRST_OR_RESET,
+    _retr("retr-closed-after", "hangs up after the first message", FIRST_OR_RESET,
           "RETR#1: close at 100%", "msg-truncated conn-lost"),
     _retr("retr-stall", "falls silent within a message", NOTHING,
           "RETR: silence at 50%", "stalled"),
@@ -178,7 +178,7 @@ MESSAGES = (
           on("RETR", lambda reply: replace(reply, status=b"")), "not-stuffed bad-reply"),
     _retr("retr-no-message", "answers RETR with +OK and no message", ALL_OR_NONE,
           ("RETR: silence at 100%", instead("RETR", b"+OK message follows\r\n")), "stalled"),
-    _retr("retr-extra", "says +OK once more behind a message", ALL_OR_NONE,
+    _retr("retr-extra", "says +OK once more after a message", ALL_OR_NONE,
           after("RETR", b"+OK\r\n"), "desync"),
     _retr("retr-err-late", "says -ERR within a message, and waits", NOTHING,
           _end_with("RETR: silence at 100%", _send_error_late), "stalled"),

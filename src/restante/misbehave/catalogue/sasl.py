@@ -97,7 +97,7 @@ def _error(said: bytes) -> bytes:
 
 
 def _refuse_late(conversation: Conversation) -> Conversation:
-    """Refuse the login behind the last response."""
+    """Refuse the login after the last response."""
 
     def change(reply: ReplyParts) -> ReplyParts:
         late = reply.command.verb == RESPONSE and reply.ok

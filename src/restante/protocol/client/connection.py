@@ -131,7 +131,7 @@ class ServerPeer:
         if self.unread and not came:
             command = self.multiline_command or self.command
             self.note_oddity(
-                "odd-reply", f"an empty line or noise came behind the answer to {command}"
+                "odd-reply", f"an empty line or noise came after the answer to {command}"
             )
             self.unread.clear()
         if came:
@@ -141,7 +141,7 @@ class ServerPeer:
             raise self.unexpected_line(extra)
 
     def reported_failure(self) -> ServerRefusedError | None:
-        """Return the failure that the server reports behind a reply, None for anything else.
+        """Return the failure that the server reports after a reply, None for anything else.
 
         Dovecot confirms PASS and STLS, and then sends -ERR [SYS/TEMP] if it cannot open the mailbox
         or read its certificate. It is one line with a code of RFC 3206, and nothing comes after it.

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 MOST_DIGITS = 18  # of a number in a reply: what fits 64 bits
 FLOOD = 16 * 1024 * 1024  # octets beyond twice the promised ones that no wrong count explains
-LINGER = 0.05  # seconds in which what comes behind a message's end is on its way
+LINGER = 0.05  # seconds in which what comes after a message's end is on its way
 UNKEPT = 1 << 30  # octets of a body that TOP was not asked for
 QUIET = 1.0  # seconds of silence that end a reply whose terminator does not come on its own line
-NO_FINAL = "all octets that LIST promised came; the dot behind them is not on a line of its own"
+NO_FINAL = "all octets that LIST promised came; the dot after them is not on a line of its own"
 ENDLESS = 1 << 40  # octets of a message of which nothing is promised
 
 _REGULAR = re.compile(r"\d+ \S", re.ASCII)  # a line of LIST or UIDL
@@ -108,7 +108,7 @@ def capa() -> Operation[dict[str, str]]:
 
 
 def stls() -> Operation[Status]:
-    """STLS: TLS may begin behind its +OK. RFC 2595 section 4."""
+    """STLS: TLS may begin after its +OK. RFC 2595 section 4."""
     return _status("STLS", phase=Phase.TLS)
 
 
@@ -197,7 +197,7 @@ def _table(
         if not peer.unread and says_no_mail(status.text):
             peer.unread += yield from Peek(QUIET)
             if not peer.unread:
-                text = f'{verb} of an empty mailbox has no dot behind "{status.line}"'
+                text = f'{verb} of an empty mailbox has no dot after "{status.line}"'
                 peer.note_oddity("list-empty", text)
                 return table
         blocks = LineBlocks(regular, lambda block: table.add_words(block.split()))
@@ -266,7 +266,7 @@ def retr(
     """RETR: the message as chunks, and how it ended. RFC 1939 section 5.
 
     `promised` is the size by LIST: a message that goes on far beyond it is taken for endless, and
-    behind one that is shorter or longer there may be more, so that is waited for a moment.
+    after one that is shorter or longer there may be more, so that is waited for a moment.
     No message has more than `most` octets, whatever is promised.
     Raises TruncatedReplyError too: the connection ended before the message did.
     """
@@ -283,7 +283,7 @@ def retr(
             peer.unread += yield from Peek(LINGER)
         trailing = b"" if peer.outstanding else bytes(peer.unread)
         if body.octets == promised and not strip_noise(trailing):
-            trailing = b""  # an empty line behind a message that is whole
+            trailing = b""  # an empty line after a message that is whole
         peer.multiline_command = peer.command
         peer.add_trace("<", f"({body.octets} octets)")
         return MessageEnd(body.octets, trailing, body.lines, body.bare, body.dots)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from restante.protocol.client.effects import Dialogue
     from restante.protocol.client.replies import Status
 
-A_MOMENT = 0.25  # seconds in which lines behind a reply of one line begin to come
+A_MOMENT = 0.25  # seconds in which lines after a reply of one line begin to come
 REST = 1.0  # seconds for each further piece of them
 
 _ALWAYS = {"CAPA", "TOP", "RETR"}
@@ -62,7 +62,7 @@ def raw_command(line: str, most: int = LISTING_LIMIT) -> Operation[Status]:
 
 
 def _read_extra_lines(peer: ServerPeer, most: int) -> Dialogue[None]:
-    """Give what comes behind a reply that should have one line, as it comes.
+    """Give what comes after a reply that should have one line, as it comes.
 
     Some servers answer LIST with a number by a list, and commands of their own by many lines.
     """

@@ -110,7 +110,7 @@ def _refused_within(peer: ServerPeer, said: str) -> Dialogue[NoReturn]:
         others = [end.text]
     else:
         if status.ok:
-            unproven = f"the server said +OK behind its own refusal: {said}"
+            unproven = f"the server said +OK after its own refusal: {said}"
             raise peer.error(SecurityError, "auth-unproven", unproven)
         text, code = f"{status.text} ({said})".strip(), status.code
     denied = peer.error(ServerRefusedError, "refused", text, code)

@@ -1,6 +1,6 @@
 """The grammars of arguments, which follow a command's keyword.
 
-Each grammar turns the octets behind the keyword and its one space into the arguments of a handler.
+Each grammar turns the octets after the keyword and its one space into the arguments of a handler.
 RFC 1939 section 3.
 """
 

@@ -162,7 +162,7 @@ class ConnectionAuthenticator:
             self._note_cancelled(None)
 
     def _note_cancelled(self, need: Authenticate | None) -> None:
-        """Count a SCRAM login that ended behind its challenge as a failure.
+        """Count a SCRAM login that ended after its challenge as a failure.
 
         Only a guesser asks for the challenge of a name and goes no further.
         """

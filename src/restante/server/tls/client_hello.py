@@ -130,6 +130,6 @@ def _number(octets: bytes, place: int) -> int:
 
 
 def _numbers(octets: bytes, place: int) -> frozenset[int]:
-    """Return a list of numbers behind its length in octets."""
+    """Return a list of numbers after its length in octets."""
     count = _number(octets, place) // 2
     return frozenset(struct.unpack_from(f"!{count}H", octets, place + 2))

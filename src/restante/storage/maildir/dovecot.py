@@ -1,7 +1,7 @@
 """The unique-ids that Dovecot gave, from its list `dovecot-uidlist`.
 
 The list's head has the Maildir's UIDVALIDITY; then comes a line for each message with its number,
-fields of a letter and a value, and behind a colon the base name.
+fields of a letter and a value, and after a colon the base name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The names of files in a Maildir, and the sizes and flags in them.
 
 "1424693977.M84P2712.mail,S=3350,W=3421:2,RS" is: the time of delivery, something unique, fields,
-and behind the colon the flags. All before the colon is the base name: it stays the same for ever,
+and after the colon the flags. All before the colon is the base name: it stays the same for ever,
 while the flags and the folder (new or cur) may change at any time.
 """
 

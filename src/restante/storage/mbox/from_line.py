@@ -59,7 +59,7 @@ def time_of(line: bytes) -> float | None:
 def places(file: int, begin: int, size: int) -> Iterator[int]:
     """Return where From-lines begin in a file from `begin`, itself a line's start, up to `size`.
 
-    The file is read in blocks that overlap, so that no line is cut; what is behind `size`, since
+    The file is read in blocks that overlap, so that no line is cut; what is after `size`, since
     another program writes without a lock, or a delivery was cut off, is not there. Raises OSError.
     """
     if begin < size and length(pread_exactly(file, LONGEST, begin)):

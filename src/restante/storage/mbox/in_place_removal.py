@@ -1,4 +1,4 @@
-"""Removal from an mbox on a full disk: what stands behind a message moves down over it, in place.
+"""Removal from an mbox on a full disk: what stands after a message moves down over it, in place.
 
 A new file needs room for all that stays. This way needs none: octets are copied into the gap that
 removed messages leave, never more at once than the gap has, so what is copied is still there until
@@ -153,7 +153,7 @@ def _try_to_overwrite(file: int, start: int, octets: int) -> None:
 
 
 def _move(place: MboxPaths, file: int, move: InPlaceRemoval) -> None:
-    """Move all that is behind the gap, also what another program added since, and cut the file."""
+    """Move all that is after the gap, also what another program added since, and cut the file."""
     move = move._replace(end=os.fstat(file).st_size)
     while move.place + move.gap < move.end:
         source = move.place + move.gap

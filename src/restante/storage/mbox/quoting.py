@@ -26,7 +26,7 @@ class Quoting:
     __slots__ = ("_at_line_start", "_held")
 
     def __init__(self) -> None:
-        self._at_line_start = True  # or behind ">" at a line's start, which makes no difference
+        self._at_line_start = True  # or after ">" at a line's start, which makes no difference
         self._held = b""  # what may yet become "From "
 
     def feed(self, chunk: bytes) -> bytes:

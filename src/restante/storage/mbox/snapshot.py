@@ -78,7 +78,7 @@ def _grown(file: int, stamp: FileStamp, known: MboxSnapshot | None) -> list[Mbox
     """Return the messages if mail was added and nothing else is known to have changed.
 
     That the last message is where it was shows that none before it went. The last one is read
-    again with what follows, since its end depends on that, and so is all behind one that by its own
+    again with what follows, since its end depends on that, and so is all after one that by its own
     account reaches further.
     """
     if known is None or known.stamp is None or not known.entries:

@@ -271,7 +271,7 @@ def test_lost_before_the_dot(place: SmtpPlace, verb: bytes, end: bytes) -> None:
 
 @pytest.mark.parametrize("end", [CLOSE, HANG, DRIP, FLOOD, b"what"])
 def test_lost_behind_the_dot(place: SmtpPlace, end: bytes) -> None:
-    """A session that ends behind the final dot leaves a doubt, and is replaced."""
+    """A session that ends after the final dot leaves a doubt, and is replaced."""
     destination = place.destination(deadlines=SOON)
     destination.open()
     place.double.answers[b"END"] = end

@@ -66,7 +66,7 @@ def command(  # noqa: PLR0913  # an option each
 
     FAULT is a name such as retr-cut, a sum such as retr-cut+slow-latency, or a rule such as
     "RETR#2: -ERR later". Several of them add up. The account is joe, with the password secret. A
-    user name such as joe+retr-cut adds a fault for what comes behind the name.
+    session of joe+retr-cut has the fault retr-cut, too.
     """
     from restante.misbehave import FAULTS, find
     from restante.misbehave.driver import serving

@@ -1,6 +1,6 @@
 """Which recipients of a message have it already, where a server accepted only some of them.
 
-LMTP gives a reply for each recipient behind the message: RFC 2033 section 4.2. The next run sends
+LMTP gives a reply for each recipient after the message: RFC 2033 section 4.2. The next run sends
 the message only to the others. A file has this from the replies until all recipients have it.
 """
 

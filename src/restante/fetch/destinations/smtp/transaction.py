@@ -1,4 +1,4 @@
-"""One message from MAIL to the replies behind its final dot. RFC 5321 section 3.3, RFC 2033.
+"""One message from MAIL to the replies after its final dot. RFC 5321 section 3.3, RFC 2033.
 
 Before the final dot all or nothing counts: where the server rejects a recipient there, none gets
 the message, so that a later try is a double for none.
