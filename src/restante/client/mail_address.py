@@ -36,7 +36,7 @@ def parse_address(text: str) -> MailAddress:
 
 
 def is_below(host: str, domain: str) -> bool:
-    """Tell whether a host is a mail domain or in it, so that both have the same owner.
+    """Return whether a host is a mail domain or in it, so that both have the same owner.
 
     Both are as `ascii_domain` returns them. Below a public suffix, such as com or co.uk, anybody
     can have a name: https://publicsuffix.org.

@@ -88,7 +88,7 @@ class RawConnection:
             raise Deviation(quote(line))
 
     def alive(self) -> None:
-        """See that the session goes on: any reply will do."""
+        """Require that the session goes on: any reply will do."""
         answer = self.say("NOOP")
         if not answer.startswith((b"+OK", b"-ERR")):
             raise Deviation(f"the next command: {quote(answer)}")

@@ -123,7 +123,7 @@ class DeliveryConnection(asyncio.Protocol):
             self.phase = Phase.BLOCKED
 
     def resume_writing(self) -> None:
-        """Go on. Called by the transport."""
+        """Continue once the client reads. Called by the transport."""
         self._full = False
         if self.phase is Phase.BLOCKED:
             self._run(NEXT_LINE)

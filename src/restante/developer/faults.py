@@ -87,7 +87,7 @@ class FaultSwitch:
         self.use([find_fault(text) for text in texts], user)
 
     def use(self, faults: Sequence[AnyFault], user: str = EVERY_USER) -> None:
-        """Do the same with faults that were found. Raises ValueError."""
+        """Switch on faults that were found already, and no others. Raises ValueError."""
         name = mailbox_name(user)
         for fault in faults:
             self._check(fault, name)

@@ -106,7 +106,7 @@ class EventFeed:
                         return find()
 
     async def wait_for_async(self, find: Callable[[], T], timeout: float) -> T:  # noqa: ASYNC109  # as in wait_for
-        """Do the same in an event loop, without blocking it. Raises TooManyWaitersError."""
+        """Return what `wait_for` does, in an event loop. Raises TooManyWaitersError."""
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout
         with self._waking() as woken:

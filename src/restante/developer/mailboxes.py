@@ -217,7 +217,7 @@ class Mailboxes:
             return sorted(self._boxes)
 
     def create(self, mailbox: str) -> None:
-        """Let a mailbox exist, empty."""
+        """Create an empty mailbox."""
         self._box(mailbox)
 
     def holder(self, mailbox: str) -> int | None:

@@ -292,7 +292,7 @@ def _carry_out(conversation: Conversation, step: Step) -> Generator[needs.Step, 
 
 
 def is_plain(reply: ReplyParts) -> bool:
-    """Tell whether a reply leaves as any other does."""
+    """Return whether a reply leaves as any other does."""
     return not (reply.wait or reply.chunk or reply.ending) and reply.rate == math.inf
 
 

@@ -92,7 +92,7 @@ class Place:
     chance: float = 1.0
 
     def fits(self, command: CommandLine) -> bool:
-        """Tell whether a reply to a command is one of these, whatever its turn and its luck."""
+        """Return whether a reply to a command is one of these, whatever its turn and its luck."""
         return self.verb in ("*", command.verb) and self.number in (None, command.number)
 
 
@@ -105,7 +105,7 @@ class _Choice:
         self._seen = 0
 
     def takes(self, command: CommandLine) -> bool:
-        """Tell whether the next reply to such a command is chosen."""
+        """Return whether the next reply to such a command is chosen."""
         place = self._place
         if not place.fits(command):
             return False
@@ -219,7 +219,7 @@ def parse_lines(
 
 
 def is_rule(text: str) -> bool:
-    """Tell whether a text is a rule, not a name. No name has a colon."""
+    """Return whether a text is a rule, not a name. No name has a colon."""
     return ":" in text
 
 

@@ -18,7 +18,7 @@ def ascii_domain(domain: str) -> str:
 
 
 def is_name(text: str) -> bool:
-    """Tell whether a text can be a name in the DNS, in lower case and without the root's dot."""
+    """Return whether a text can be a name in the DNS, in lower case and without the root's dot."""
     return len(text) <= LONGEST and all(map(_LABEL.fullmatch, text.split(".")))
 
 

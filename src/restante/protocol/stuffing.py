@@ -145,7 +145,7 @@ def encode_top(stored: bytes, lines: int, status: bytes = b"") -> bytes:
 
 
 def contains_top(beginning: bytes, lines: int) -> bool:
-    """Tell whether a message's beginning holds all that TOP sends of it."""
+    """Return whether a message's beginning holds all that TOP sends of it."""
     wire = TopStuffer(lines)
     wire.cut(beginning)
     return wire.complete

@@ -68,7 +68,7 @@ class Deadlines:
 
 
 def _expire(connection: Timed) -> None:
-    """Tell a connection that its time is over, unless its deadline has moved on meanwhile."""
+    """End the time of a connection, unless its deadline has moved on meanwhile."""
     if connection.deadline <= asyncio.get_running_loop().time() + EARLY:
         connection.deadline = math.inf
         connection.on_timeout()

@@ -18,19 +18,19 @@ class ServerObserver(Protocol):
     """Its methods return at once and raise nothing. Those about the log may run in any thread."""
 
     def note_event(self, event: Mapping[str, Any]) -> None:
-        """See an event, written or not, with its name as `event`, its `level` and its keys."""
+        """Note an event, written or not, with its name as `event`, its `level` and its keys."""
 
     def note_left_out(self) -> None:
-        """See that an event was not written, because there were too many of its kind."""
+        """Note that an event was not written, because there were too many of its kind."""
 
     def note_lost_lines(self, lines: int) -> None:
-        """See that lines of the log were lost, because its reader is slow."""
+        """Note that lines of the log were lost, because its reader is slow."""
 
     def note_limit(self, limit: str) -> None:
-        """See that a client was rejected, or had to wait, because of a limit."""
+        """Note that a client was rejected, or had to wait, because of a limit."""
 
     def time_login(self, work: T) -> T:
         """Return a check of credentials, or its result, so that its time is measured."""
 
     def time_open(self, work: T, *, waits: bool) -> T:
-        """Do the same for the opening of a maildrop; it `waits` if the user has more sessions."""
+        """Return an opening of a maildrop, to measure it; `waits`: the user has other sessions."""

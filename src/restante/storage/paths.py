@@ -104,5 +104,5 @@ def _check(template: str) -> None:
 
 
 def _is_safe(part: str) -> bool:
-    """Tell whether this may be a folder's name: one step down, visible, printable."""
+    """Return whether this may be a folder's name: one step down, visible, printable."""
     return part.isprintable() and "/" not in part and part[:1] not in ("", ".")

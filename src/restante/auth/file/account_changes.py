@@ -57,6 +57,6 @@ def _secret_of(entry: PasswdEntry) -> bytes:
 
 
 def _is_upgrade(before: PasswdEntry, after: PasswdEntry) -> bool:
-    """Tell whether the same password was hashed by a better scheme, as a login may do it."""
+    """Return whether the same password was hashed by a better scheme, as a login may do it."""
     replaced = is_weak(before.hash) and not is_weak(after.hash)
     return replaced and before.scram == after.scram

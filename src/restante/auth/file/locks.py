@@ -116,7 +116,7 @@ def is_lock(key: str) -> bool:
 
 
 def is_locked_hash(stored: str) -> bool:
-    """Tell whether a hash is locked, as by `usermod --lock` ("!"), or as for system users ("*")."""
+    """Return whether a hash is locked: "!" as by `usermod --lock`, "*" as for system users."""
     scheme, _, bare = StoredHash.parse(stored)
     if scheme in PLAIN:  # a password may begin with these characters
         return bare != "" and set(bare) <= set("!*")
@@ -124,7 +124,7 @@ def is_locked_hash(stored: str) -> bool:
 
 
 def is_shadow(others: Sequence[str]) -> bool:
-    """Tell whether a line is of /etc/shadow or BSD's master.passwd, whose fields mean dates."""
+    """Return whether a line is of /etc/shadow or BSD's master.passwd, whose fields mean dates."""
     return _shadow(others) is not None or _master(others) is not None
 
 

@@ -109,7 +109,7 @@ def _is_crypt(stored: StoredHash) -> bool:
 
 
 def verify_normalised(stored: str, password: Secret) -> bool:
-    """Tell whether the password belongs to a stored hash, as it was sent or as SASLprep has it.
+    """Return whether the password belongs to a stored hash, as it was sent or as SASLprep has it.
 
     The hashes of other programs are of whatever was typed. All forms are tried, even when one was
     right, so that the time reveals nothing about an unknown account.

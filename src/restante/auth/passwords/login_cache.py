@@ -36,7 +36,7 @@ class LoginCache:
         self._cached: dict[str, tuple[bytes, float, str]] = {}
 
     def check(self, user: str, password: Secret) -> bool:
-        """Tell whether this password was proved to be the user's within the time."""
+        """Return whether this password was proved to be the user's within the time."""
         return self.stored_hash(user, password) is not None
 
     def stored_hash(self, user: str, password: Secret) -> str | None:

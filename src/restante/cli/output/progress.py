@@ -15,7 +15,7 @@ PATIENCE = 1.0  # seconds before a bar appears
 
 
 class Progress:
-    """Tell it how much is done; it draws on standard error, and clears up."""
+    """A progress bar on standard error, removed at the end of the block."""
 
     def __init__(self, label: str) -> None:
         self._label = label

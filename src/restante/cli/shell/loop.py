@@ -128,7 +128,7 @@ def _reconnect(session: ShellSession) -> None:
 
 @contextlib.contextmanager
 def _show_warnings(session: ShellSession) -> Iterator[None]:
-    """Tell the client's warnings as lines."""
+    """Print the client's warnings, a line each."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SizeWarning)
         try:

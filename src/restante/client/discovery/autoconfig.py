@@ -74,7 +74,7 @@ def urls(address: MailAddress) -> dict[str, str]:
 
 
 def is_from_domain(url: str, address: MailAddress) -> bool:
-    """Tell whether what an https URL answers comes from the address's own domain."""
+    """Return whether what an https URL answers comes from the address's own domain."""
     from urllib.parse import urlsplit
 
     return is_below(urlsplit(url).hostname or "", address.domain)

@@ -84,7 +84,7 @@ def check_vouched(found: Discovery) -> None:
 
 
 def is_vouched(server: Candidate, found: Discovery) -> bool:
-    """Tell whether a server is in the mail domain, or named by its own file."""
+    """Return whether a server is in the mail domain, or named by its own file."""
     return server.vouched or mail_address.is_below(server.host, found.domain)
 
 

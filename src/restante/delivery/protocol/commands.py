@@ -40,7 +40,7 @@ class Verb:
 
 
 def help_(session: DeliverySession, argument: str) -> Reply:
-    """Tell how a command is written, or which there are."""
+    """Reply with the syntax of a command, or with the list of commands."""
     known = VERBS[session.dialect]
     row = known.get(argument.upper())
     if row is not None and row.usage:

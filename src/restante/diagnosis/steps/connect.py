@@ -136,7 +136,7 @@ def _check_ipv6(
     socks: dict[str, socket.socket],
     troubles: dict[str, ServerUnreachableError],
 ) -> None:
-    """Tell where IPv6 fails and IPv4 works."""
+    """Report it if IPv6 fails and IPv4 works."""
     failed = [address for address in troubles if ipaddress.ip_address(address).version == 6]
     works = any(ipaddress.ip_address(address).version == 4 for address in socks)
     if failed and works and not any(":" in address for address in socks):
@@ -145,7 +145,7 @@ def _check_ipv6(
 
 
 def _report_unresolved(check: CheckContext, step: Step, error: ServerUnreachableError) -> None:
-    """Tell what the mail domain offers instead of a name that does not resolve."""
+    """Report what the mail domain offers instead of a name that does not resolve."""
     next_commands = []
     user = check.target.user or check.request.account
     if "@" in user:
@@ -162,7 +162,7 @@ def _report_unresolved(check: CheckContext, step: Step, error: ServerUnreachable
 def _report_unreachable(
     check: CheckContext, step: Step, troubles: dict[str, ServerUnreachableError]
 ) -> None:
-    """Tell why no address took a connection, and which port beside it does."""
+    """Report why no address accepts a connection, and which other port does."""
     error = next(iter(troubles.values()))
     if error.id == "tcp-unreachable":
         step.details.append(("reason", error.text))

@@ -263,7 +263,7 @@ def _next_commands(check: CheckContext, error: SecurityError, seen: TlsObservati
 
 
 def _is_ours(check: CheckContext, name: str) -> bool:
-    """Tell whether a certificate's name is in a domain that the person named.
+    """Return whether a certificate's name is in a domain that the person named.
 
     The peer chose the other names, and would get the password by a command with one of them.
     """

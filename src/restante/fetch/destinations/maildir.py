@@ -271,7 +271,7 @@ def _exists(name: str, folder: int) -> bool:
 
 
 def _is_usable(folder: int) -> bool:
-    """Tell whether a folder is a Maildir, or is empty. Raises OSError."""
+    """Return whether a folder is a Maildir, or is empty. Raises OSError."""
     names = os.listdir(folder)
     return not names or not set(_FOLDERS).isdisjoint(names)
 

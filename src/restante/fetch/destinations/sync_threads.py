@@ -24,7 +24,7 @@ class DiskWork:
         self._running.acquire()
 
     def run(self) -> None:
-        """Do it. It raises nothing."""
+        """Do the work. It raises nothing."""
         try:
             self._work()
         except BaseException as error:  # noqa: BLE001  # `wait` raises it

@@ -16,7 +16,7 @@ PREFIX = "smtp-"
 
 
 def is_smtp(text: str) -> bool:
-    """Tell whether a text means faults of SMTP: names that begin with "smtp-", or a rule."""
+    """Return whether a text means faults of SMTP: names that begin with "smtp-", or a rule."""
     return text.strip().lower().startswith(PREFIX) or is_rule(text.strip())
 
 

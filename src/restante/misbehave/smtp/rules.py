@@ -68,13 +68,13 @@ class SmtpPlace(Place):
     about: str = ""
 
     def fits(self, command: CommandLine) -> bool:
-        """Tell whether a reply to a command is one of these, whatever its turn and its luck."""
+        """Return whether a reply to a command is one of these, whatever its turn and its luck."""
         inside = self.about.lower() in command.argument.lower()
         return inside and self.verb in ("*", command.verb)
 
 
 def is_rule(text: str) -> bool:
-    """Tell whether a text is a rule of SMTP, not a name and not a rule of POP3."""
+    """Return whether a text is a rule of SMTP, not a name and not a rule of POP3."""
     place, colon, what = text.partition(":")
     word = re.split(r"[^A-Z]", place.strip().upper())[0]
     is_of_smtp = word == "SMTP" or word in SMTP_ONLY or _REPLY.fullmatch(what.strip())

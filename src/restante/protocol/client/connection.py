@@ -163,7 +163,7 @@ class ServerPeer:
         return self.error(MalformedReplyError, "desync", text)
 
     def add_trace(self, direction: str, text: str) -> None:
-        """Tell the trace what went which way."""
+        """Add a line that was sent or received to the trace."""
         if self.trace is not None:
             self.trace(direction, printable(self.redact(text.rstrip("\r\n"))))
 

@@ -119,7 +119,7 @@ def _refused_within(peer: ServerPeer, said: str) -> Dialogue[NoReturn]:
 
 
 def _conclude(peer: ServerPeer, responder: Responder) -> None:
-    """Tell a mechanism that the server is done. Raises SecurityError: its proof is missing."""
+    """Finish a mechanism once the server is done. Raises SecurityError: its proof is missing."""
     try:
         responder.send(b"")
     except StopIteration:

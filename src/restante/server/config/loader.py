@@ -140,7 +140,7 @@ def _account_problems(accounts: object, mail: object) -> Iterator[str]:
 
 
 def _useless(config: Config) -> Iterator[str]:
-    """Tell of what would have no effect, and of logins that would never succeed."""
+    """Report settings without an effect, and logins that would never succeed."""
     if config.mail.format == "cluster" and config.mail.unique_ids != RESTANTE_UIDS:
         yield 'mail.unique_ids: has no effect with format = "cluster"; omit it'
     yield from _invalid_junk(config)
@@ -178,7 +178,7 @@ def _invalid_junk(config: Config) -> Iterator[str]:
 
 
 def _upgrade_problems(section: AccountsSection) -> Iterator[str]:
-    """Tell of settings about weak hashes that would replace none."""
+    """Report settings about weak hashes that would replace none."""
     for database in ("postgresql", "mysql"):
         query = getattr(section, f"{database}_upgrade")
         if getattr(section, f"{database}_dsn_file") and bool(query) != section.upgrade_hashes:
@@ -188,7 +188,7 @@ def _upgrade_problems(section: AccountsSection) -> Iterator[str]:
 
 
 def _ldap_problems(section: LdapSection) -> Iterator[str]:
-    """Tell of settings with which no name is found."""
+    """Report settings with which no name is found."""
     if not section.base and not section.user_dn:
         yield "ldap.base: missing; set the DN below which the accounts are"
     for key in ("filter", "mail_filter") if section.base else ("user_dn",):
@@ -200,7 +200,7 @@ def _ldap_problems(section: LdapSection) -> Iterator[str]:
 
 
 def _useless_without_file(config: Config) -> Iterator[str]:
-    """Tell of what requires accounts in a file, or their names."""
+    """Report settings that require accounts in a file, or their names."""
     if config.login.scram == "always":
         yield f"login.scram: {NEEDS_FILE}"
     for key in ("apop", "cram_md5"):

@@ -136,7 +136,7 @@ class ConnectionAuthenticator:
             return self._exchange
 
     def _announces_bindings(self, mechanism: str) -> bool:
-        """Tell whether clients can see that a mechanism binds to TLS: RFC 5802 section 6."""
+        """Return whether clients can see that a mechanism binds to TLS: RFC 5802 section 6."""
         offered = f"{mechanism}-PLUS" in self._context.offer().mechanisms
         return offered and self._transport.channel().announce_bindings
 

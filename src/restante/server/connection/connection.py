@@ -112,7 +112,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         self._wait(self._output.pause(self._reader_time()))
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Continue once the client reads."""
         self._output.resume()
         self._wire.set_reading(on=len(self._lines) <= MAX_UNREAD)
         if self.phase is phases.BLOCKED:

@@ -49,7 +49,7 @@ def reader_time(
 
 
 def lingers(end: EndReason | None, output: WriteBuffer, context: ServerContext) -> bool:
-    """Tell whether to wait until the client has read why it is hung up on.
+    """Return whether to wait until the client has read why it is hung up on.
 
     If many are rejected, the server does not wait for them: a client that did not send first reads
     the reply anyway.

@@ -44,7 +44,7 @@ def set_user_timeout(file: int, seconds: float) -> None:
 
 
 def has_vanished(file: int) -> bool:
-    """Tell whether the kernel has heard nothing of a peer that should have answered; Linux only.
+    """Return whether the kernel has heard nothing of a peer that should have answered; Linux only.
 
     A peer without room says so when it is asked; one that has vanished says nothing.
     """

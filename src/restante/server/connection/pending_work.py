@@ -35,7 +35,7 @@ class PendingWork:
         return isinstance(self.need, AUTHENTICATION_NEEDS)
 
     def made_progress(self, sent: int) -> bool:
-        """Tell whether the connection has sent more than at the last look."""
+        """Return whether the connection has sent more than at the last look."""
         before, self._sent = self._sent, sent
         return sent > before
 

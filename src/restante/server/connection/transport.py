@@ -160,7 +160,7 @@ class ClientTransport:
         self.write = functools.partial(_seal, self._transport, self.tls)
 
     def close_tls(self) -> None:
-        """Tell the client, where TLS has a word for it, that nothing more comes."""
+        """Send the close_notify of TLS, if there is TLS: nothing more comes."""
         if self.tls is not None and self.tls.ready:
             _send(self._transport, self.tls.goodbye())
 

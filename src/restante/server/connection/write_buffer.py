@@ -150,7 +150,7 @@ class WriteBuffer:
         return self.unsent
 
     def made_progress(self) -> bool:
-        """Tell whether the peer has taken enough since the last look; so it may at the first.
+        """Return whether the peer has taken enough since the last look; so it may at the first.
 
         Enough is 80 octets a second, or all that waited for it.
         """

@@ -57,5 +57,5 @@ class ProcessLock:
                 return True
 
     def release(self) -> None:
-        """Let others have the turn."""
+        """Release the lock, so that others get it."""
         fcntl.flock(self._file, fcntl.LOCK_UN)

@@ -50,7 +50,7 @@ class BucketIndex:
         return range(first, first + SLOTS_PER_BUCKET)
 
     def put(self, row: int, key: bytes) -> None:
-        """Let a row be a key's."""
+        """Store a key in a row."""
         self._keys[row * KEY : (row + 1) * KEY] = key
 
     def clear(self, row: int) -> None:

@@ -134,7 +134,7 @@ class Throttle:
                 self._waiting.pop(pair, None)
 
     def has_recent_failures(self, address: str, user: str) -> bool:
-        """Tell whether this pair has failed lately."""
+        """Return whether this pair has failed lately."""
         latest = self._failed.latest()  # the usual case: no failures
         if self.peers is not None:
             latest = max(latest, self.peers.latest())

@@ -25,7 +25,7 @@ OLD_VERSIONS = frozenset({"SSL 3.0", "TLS 1.0", "TLS 1.1"})  # RFC 8996
 
 
 def begins_tls(octets: bytes) -> bool:
-    """Tell whether octets begin as TLS does: with a handshake, or an alert of one that gives up.
+    """Return whether octets begin as TLS does: with a handshake, or an alert of one that gives up.
 
     So does a ClientHello of SSL 2.0, whose first bit is set: RFC 5246 appendix E.2.
     """

@@ -34,7 +34,7 @@ class Fitting:
     group: int | None = None  # the same, where the client names groups
 
     def is_met_by(self, hello: Hello) -> bool:
-        """Tell whether the client of a ClientHello can use the certificate."""
+        """Return whether the client of a ClientHello can use the certificate."""
         if TLS_1_3 in hello.versions:
             return bool(self.signatures & hello.signatures)
         return (

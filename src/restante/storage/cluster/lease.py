@@ -129,7 +129,7 @@ class Node:
         self._expiry = self._loop.call_at(until, self._end_life)
 
     def _end_life(self) -> None:
-        """Tell the sessions that the node has lost its maildrops, if it had any."""
+        """End the sessions if the node has lost its maildrops."""
         if self._until == -math.inf:
             return
         self._until = -math.inf

@@ -109,7 +109,7 @@ class ShardedStore:
         return await self._use(owner, lambda store: store.acquire(owner, patience))
 
     async def acquire_delayed(self, owner: str, patience: float, delay: int) -> ClusterMaildrop:
-        """Do the same at least some seconds after the last login of the owner, at whatever node.
+        """Lock and open a maildrop, `delay` seconds after its last login at the earliest.
 
         Raises TooSoonError, BusyError, StoreError.
         """

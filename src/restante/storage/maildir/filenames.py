@@ -33,7 +33,7 @@ def unique_id(base: str) -> str:
 
 
 def is_sendable_uid(uid: str) -> bool:
-    """Tell whether a unique-id that another server gave can be sent.
+    """Return whether a unique-id that another server gave can be sent.
 
     It may be longer than RFC 1939 allows, as Dovecot's are where names are long: with another one,
     clients would download the message again.
@@ -59,7 +59,7 @@ def stored_size(base: str) -> int | None:
 
 
 def is_trashed(name: str) -> bool:
-    """Tell whether a mail program has marked a file's message as deleted: the flag T."""
+    """Return whether a mail program has marked a file's message as deleted: the flag T."""
     return "T" in name.partition(":2,")[2]
 
 

@@ -68,7 +68,7 @@ class Evidence:
         self._read.setdefault(inode, seen)
 
     def judge(self, entry: MaildirEntry, status: os.stat_result) -> Verdict:
-        """Tell whether a file with a message's inode, under the entry's name, is the message."""
+        """Return whether a file with a message's inode, under the entry's name, is the message."""
         known = self._read.get(entry.inode) or self._prints.get(entry.inode)
         if status.st_ctime_ns <= self._settled if known is None else known == print_of(status):
             return Verdict.SAME
@@ -87,7 +87,7 @@ def print_of(status: os.stat_result) -> Print:
 
 
 def may_be_message(status: os.stat_result, owner: int) -> bool:
-    """Tell whether a file may be a message in a folder of this owner; -1 allows any.
+    """Return whether a file may be a message in a folder of this owner; -1 allows any.
 
     A server that is not root cannot give away what it delivers into another user's folder. So its
     own files are allowed as well if they have one name: then they are not links to another file.

@@ -244,7 +244,7 @@ class MaildirMaildrop:
         return failed | {i: problems[i] for i in indexes}
 
     def _is_unchanged(self) -> bool:
-        """Tell whether the folders surely have the same names as when the session began."""
+        """Return whether the folders surely have the same names as when the session began."""
         folders, snapshot = self._held.folders, self._snapshot
         return snapshot.trusted and snapshot.stamp.matches(folders[NEW], folders[CUR])
 

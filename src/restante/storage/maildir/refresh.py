@@ -161,7 +161,7 @@ def _prints_now(
 
 
 def _is_shared(fresh: Sequence[Fresh], others: Sequence[MaildirEntry]) -> bool:
-    """Tell whether a fresh name is one more of a file that is there."""
+    """Return whether a fresh name is one more of a file that is there."""
     inodes = {entry.inode for entry in others} | {each.entry.inode for each in fresh}
     return len(inodes) < len(others) + len(fresh)
 

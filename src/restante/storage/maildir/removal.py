@@ -206,7 +206,7 @@ class FileRemoval:
 
 
 def _is_there(entry: MaildirEntry, status: os.stat_result, evidence: Evidence) -> bool:
-    """Tell whether a file is the message; if not, the message is gone, and its inode is another's.
+    """Return whether a file is the message. If not, that is gone, and its inode is another's.
 
     Raises FileNotFoundError: the message has another name. Raises OSError: it is not certain.
     """

@@ -188,7 +188,7 @@ def _with_present_names(entry: MaildirEntry, now: MaildirEntry) -> MaildirEntry:
 
 
 def inodes_agree(entries: Iterable[MaildirEntry], folders: Folders) -> bool:
-    """Tell whether a folder lists the same inode numbers that its files have. Raises OSError.
+    """Return whether a folder lists the same inode numbers that its files have. Raises OSError.
 
     Some file systems in user space and some overlays number files in their own way.
     """

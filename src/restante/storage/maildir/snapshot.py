@@ -32,7 +32,7 @@ class FolderChange(NamedTuple):
     changed: int
 
     def is_old(self, now: int) -> bool:
-        """Tell whether neither time is less than a grain before `now`."""
+        """Return whether neither time is less than a grain before `now`."""
         return max(self.modified, self.changed) + CLOCK_GRANULARITY < now
 
 
@@ -60,7 +60,7 @@ class FolderStamp(NamedTuple):
         return cls(sizes, change_of("new", root), change_of("cur", root), known)
 
     def is_current(self, root: int, *, uidlist: str | None = None) -> bool:
-        """Tell whether `read` would return the same. Raises OSError: a folder is missing, too."""
+        """Return whether `read` would return the same. Raises OSError: a folder is missing, too."""
         return (
             _is_unchanged(CACHE_FILE, root, self.sizes)
             and (not uidlist or _is_unchanged(uidlist, root, self.uidlist))
@@ -69,11 +69,11 @@ class FolderStamp(NamedTuple):
         )
 
     def matches(self, new: int, cur: int) -> bool:
-        """Tell whether open folders, -1 for a missing one, have not changed. Raises OSError."""
+        """Return whether open folders, -1 for a missing one, have not changed. Raises OSError."""
         return _changed_folder(new) == self.new and _changed_folder(cur) == self.cur
 
     def is_settled(self, part: Literal["new", "cur", "uidlist"], now: int) -> bool:
-        """Tell whether a change from `now` on, in nanoseconds since 1970, would show."""
+        """Return whether a change from `now` on, in nanoseconds since 1970, would show."""
         modified: int = getattr(self, part).modified
         return modified + CLOCK_GRANULARITY < now
 
@@ -152,11 +152,11 @@ class MaildirSnapshot:
         )
 
     def still_holds(self, folder: int, now: FolderStamp) -> bool:
-        """Tell whether NEW or CUR has surely not changed, where this is the stamp now."""
+        """Return whether NEW or CUR has surely not changed, where this is the stamp now."""
         if folder == NEW:
             return self.stamp.new == now.new and self.stamp.is_settled("new", self.begun)
         return self.stamp.cur == now.cur and self.stamp.is_settled("cur", self.begun)
 
     def still_names(self, now: FolderStamp) -> bool:
-        """Tell whether the other server's list has surely not changed since."""
+        """Return whether the other server's list has surely not changed since."""
         return self.stamp.uidlist == now.uidlist and self.stamp.is_settled("uidlist", self.begun)

@@ -94,7 +94,7 @@ def lines_of(text: bytes) -> tuple[bytes, Iterable[bytes]]:
 
 
 def _fits(uid: str) -> bool:
-    """Tell whether another server's unique-id can be sent; what looks like ours it may not be."""
+    """Return whether another server's unique-id can be sent; what looks like ours it may not be."""
     return filenames.is_sendable_uid(uid) and not uid.startswith(filenames.HASHED)
 
 

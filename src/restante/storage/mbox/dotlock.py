@@ -62,7 +62,7 @@ def remove_dotlock(place: MboxPaths, dotlock: int) -> None:
 
 
 def is_held(place: MboxPaths, file: int, now: float | None = None) -> bool:
-    """Tell whether another program has the dotlock of an open mbox. Raises OSError.
+    """Return whether another program has the dotlock of an open mbox. Raises OSError.
 
     `now`: the time by the clock of the disk, in seconds since 1970; that may be another machine's.
     """
@@ -132,7 +132,7 @@ def _remove_dead(place: MboxPaths) -> bool:
 
 
 def _is_of_dead_process(place: MboxPaths) -> bool:
-    """Tell whether the dotlock is one of ours whose process has died."""
+    """Return whether the dotlock is one of ours whose process has died."""
     try:
         lock = os.open(place.dotlock, READ, dir_fd=place.folder)
     except OSError:  # gone or unreadable: only its age counts

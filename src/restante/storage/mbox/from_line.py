@@ -39,7 +39,7 @@ def length(octets: bytes) -> int:
 
 
 def may_contain(octets: bytes) -> bool:
-    """Tell whether a From-line may begin in these octets, be it in the midst of a line."""
+    """Return whether a From-line may begin in these octets, be it in the midst of a line."""
     ends = (line[-LONGEST:] for line in octets.split(b"\n") if b"From " in line)
     return any(_DATE.search(end) for end in ends)
 

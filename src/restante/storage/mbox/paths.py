@@ -100,7 +100,7 @@ class MboxPaths:
         return file
 
     def is_at(self, file: int) -> bool:
-        """Tell whether this open file is what the name means now. Raises OSError."""
+        """Return whether this open file is what the name means now. Raises OSError."""
         return same_file(self.folder, self.name, file)
 
     def _open(self, access: int) -> int:
@@ -133,7 +133,7 @@ def open_place(path: Path, root: Path, report: Callable[[str], None]) -> MboxPat
 
 
 def same_file(folder: int, name: str, file: int) -> bool:
-    """Tell whether a name in a folder means this open file. Raises OSError."""
+    """Return whether a name in a folder means this open file. Raises OSError."""
     try:
         there = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:

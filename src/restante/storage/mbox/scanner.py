@@ -89,7 +89,7 @@ def with_x_uidl(entries: Iterable[MboxEntry], own: Sequence[str]) -> tuple[str, 
 
 
 def is_still_there(file: int, entry: MboxEntry) -> bool:
-    """Tell whether the file has the same message at the same place. Raises OSError."""
+    """Return whether the file has the same message at the same place. Raises OSError."""
     line = pread_exactly(file, entry.text - entry.start, entry.start)
     if from_line.length(line) == 0:
         return False
@@ -100,7 +100,7 @@ def is_still_there(file: int, entry: MboxEntry) -> bool:
 
 
 def is_same(entry: MboxEntry, octets: bytes) -> bool:
-    """Tell whether these octets, from the From-line to the end of the text, are the message."""
+    """Return whether these octets, from the From-line to the end of the text, are the message."""
     at = entry.text - entry.start
     return measure(octets[:at], [octets[at:]]).digest == entry.digest
 

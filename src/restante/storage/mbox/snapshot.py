@@ -35,7 +35,7 @@ class FileStamp(NamedTuple):
         return cls(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     def is_settled(self, now: int) -> bool:
-        """Tell whether a change from `now` on would show."""
+        """Return whether a change from `now` on would show."""
         return max(self.modified, self.changed) + CLOCK_GRANULARITY < now
 
 

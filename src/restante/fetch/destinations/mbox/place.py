@@ -54,7 +54,7 @@ class MboxPlace:
         return json.dumps(asdict(self))
 
     def is_in(self, file: int) -> bool:
-        """Tell whether a locked mbox has the message, here or elsewhere. Raises OSError.
+        """Return whether a locked mbox has the message, here or elsewhere. Raises OSError.
 
         Mail programs that write the file anew add fields to a header, but leave the body.
         """
@@ -63,7 +63,7 @@ class MboxPlace:
         return any(self._is_around(file, place) for place in self._traces(file))
 
     def was_not_written(self, file: int) -> bool:
-        """Tell whether a locked mbox is the same file, and ends before the place."""
+        """Return whether a locked mbox is the same file, and ends before the place."""
         status = os.fstat(file)
         return status.st_ino == self.inode and status.st_size <= self.start
 

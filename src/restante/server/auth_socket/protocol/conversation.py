@@ -63,5 +63,5 @@ def reason(refusal: Refusal) -> str:
 
 
 def is_temporary(refusal: Refusal) -> bool:
-    """Tell whether the same login may well succeed later."""
+    """Return whether the same login may well succeed later."""
     return refusal.code is ResponseCode.SYS_TEMP
