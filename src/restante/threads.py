@@ -165,7 +165,7 @@ class Threads:
         """Wait for a call that may begin; return None when the thread is to end."""
         with self._changed:
             self._idle += 1
-            found = self._changed.wait_for(self._any, IDLE)
+            found = self._changed.wait_for(self._has_ready_call, IDLE)
             self._idle -= 1
             if not found:
                 self._threads -= 1
@@ -175,7 +175,7 @@ class Threads:
             self._running[call.user] += 1
             return call
 
-    def _any(self) -> bool:
+    def _has_ready_call(self) -> bool:
         return any(map(self._may_begin, self._waiting))
 
     def _may_begin(self, call: _Call[Any]) -> bool:

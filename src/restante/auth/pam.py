@@ -90,13 +90,13 @@ class PamAuthenticator(PasswordOnlyAccounts):
     def _verify(self, user: str, password: Secret, address: str) -> Identity:
         if b"\0" in password.reveal() or not _is_text(user):
             raise CredentialsError("an invalid name, or a NUL in the password")
-        name = _in_system(user)
+        name = _system_spelling(user)
         client = pam.PamAuthenticator()
         authenticate = client.pam_authenticate
         return self._ask(client, authenticate, name, password.reveal(), address)
 
     def _identify(self, user: str, address: str) -> Identity:
-        name = _in_system(user)
+        name = _system_spelling(user)
         if not _is_user(name):
             raise CredentialsError(UNKNOWN)
         return self._ask(pam.PamAuthenticator(), _accept, name, b"", address)
@@ -144,7 +144,7 @@ def _accept(_handle: object, _flags: int) -> int:
     return _PAM_SUCCESS
 
 
-def _in_system(user: str) -> str:
+def _system_spelling(user: str) -> str:
     """Return the spelling of a name by which the system has a user; as it was said, if none.
 
     To try both with PAM would count as a failure with modules that lock accounts, and take longer.

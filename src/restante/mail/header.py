@@ -48,7 +48,7 @@ class _Field:
     def parse(cls, value: str, kwds: dict[str, Any]) -> None:
         """Fill in what the value says, as email.headerregistry has it."""
         octets = _octets(value).replace(b"\n", b"")
-        kwds["decoded"] = _fit(encoded_words.decode(octets))
+        kwds["decoded"] = _clean(encoded_words.decode(octets))
         kwds["parse_tree"] = None
         cls.fill(octets, kwds)
 
@@ -113,8 +113,8 @@ class _WithParameters(_Field):
     @classmethod
     def fill(cls, octets: bytes, kwds: dict[str, Any]) -> None:
         value, params = parameters.parse(octets)
-        kwds["params"] = {_fit(name): _fit(text) for name, text in params.items()}
-        written = [cls.value_of(_fit(value), kwds)]
+        kwds["params"] = {_clean(name): _clean(text) for name, text in params.items()}
+        written = [cls.value_of(_clean(value), kwds)]
         for name, text in kwds["params"].items():
             if _TOKEN.fullmatch(name):
                 quoted = text.replace("\\", "\\\\").replace('"', '\\"')
@@ -186,7 +186,7 @@ def _address(found: addresses.Mailbox) -> Address:
     local, _, domain = found.address.rpartition("@")
     if not local:
         local, domain = domain, ""
-    return Address(_fit(found.name), _fit(local), _fit(domain))
+    return Address(_clean(found.name), _clean(local), _clean(domain))
 
 
 def _write_address(address: Address) -> str:
@@ -210,7 +210,7 @@ def _octets(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _fit(text: str) -> str:
+def _clean(text: str) -> str:
     """Return a text without what the email package refuses: line ends, and lone surrogates."""
     text = _UNFIT.sub(" ", text)
     return text if text.isascii() else text.encode("utf-8", "replace").decode()

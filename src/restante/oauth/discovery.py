@@ -89,20 +89,20 @@ def find_issuer(
         known = ", ".join(name for name, row in providers.items() if row.flows)
         raise ValueError(f'oauth: unknown provider "{settings.provider}"; known are {known}')
     if settings.issuer:
-        return _by_metadata(fetch_metadata(settings.issuer), settings, "accounts.toml")
+        return _issuer_from_metadata(fetch_metadata(settings.issuer), settings, "accounts.toml")
     name = settings.provider or find_by_host(providers, host)
     if name:
-        return _by_table(name, providers[name], settings)
-    found = _by_server(host, settings, sources)
+        return _issuer_from_table(name, providers[name], settings)
+    found = _ask_server(host, settings, sources)
     _check_server(found, host, providers)
     return found
 
 
-def _by_table(name: str, row: Provider, settings: OAuthSettings) -> Issuer:
+def _issuer_from_table(name: str, row: Provider, settings: OAuthSettings) -> Issuer:
     wanted = [scope for protocol in settings.protocols for scope in row.scopes.get(protocol, ())]
     scope = " ".join(dict.fromkeys(wanted))
     if row.issuer and not row.token:
-        found = _by_metadata(fetch_metadata(row.issuer), settings, TABLE, scope)
+        found = _issuer_from_metadata(fetch_metadata(row.issuer), settings, TABLE, scope)
         return replace(found, name=name, provider=row, parameters=row.parameters)
     if not row.flows:
         text = f"{row.name} offers no sign-in to mail programs. {row.app_password}".strip()
@@ -121,7 +121,7 @@ def _by_table(name: str, row: Provider, settings: OAuthSettings) -> Issuer:
     return Issuer(server, settings.scope or scope, name, row, "", TABLE, row.parameters)
 
 
-def _by_metadata(
+def _issuer_from_metadata(
     server: AuthorizationServer, settings: OAuthSettings, source: str, scope: str = ""
 ) -> Issuer:
     scope = settings.scope or scope or _usual_scope(server)
@@ -141,17 +141,17 @@ def _usual_scope(server: AuthorizationServer) -> str:
     return " ".join(scope for scope in usual if not server.scopes or scope in server.scopes)
 
 
-def _by_server(host: str, settings: OAuthSettings, sources: ServerSources) -> Issuer:
+def _ask_server(host: str, settings: OAuthSettings, sources: ServerSources) -> Issuer:
     """Ask the domain, and then the server itself."""
     hint = sources.domain_file()
     if hint is not None:
         _check_place(host, hint.issuer, hint.authorization, hint.token)
-        return _by_hint(hint, settings)
+        return _issuer_from_hint(hint, settings)
     rejected = sources.rejected_token()
     if rejected is not None and rejected.openid_configuration:
         _check_place(host, rejected.openid_configuration)
         server = fetch_metadata_at(rejected.openid_configuration)
-        return _by_metadata(server, settings, "the mail server", rejected.scope)
+        return _issuer_from_metadata(server, settings, "the mail server", rejected.scope)
     text = "neither the table of providers, nor the domain, nor the server names an issuer"
     raise OAuthError("oauth-none", text)
 
@@ -167,7 +167,7 @@ def _check_place(host: str, *urls: str) -> None:
             raise OAuthError("oauth-forged", text)
 
 
-def _by_hint(hint: OAuthHint, settings: OAuthSettings) -> Issuer:
+def _issuer_from_hint(hint: OAuthHint, settings: OAuthSettings) -> Issuer:
     """Return the issuer by its metadata, or else by the endpoints of the file itself.
 
     Files of today often have a host name as the issuer, which has no metadata.
@@ -180,7 +180,7 @@ def _by_hint(hint: OAuthHint, settings: OAuthSettings) -> Issuer:
         )
     else:
         raise OAuthError("oauth-answer", "the mail domain names endpoints that are not https URLs")
-    found = _by_metadata(server, settings, "the mail domain", hint.scope)
+    found = _issuer_from_metadata(server, settings, "the mail domain", hint.scope)
     return replace(found, client_id=hint.client_id)
 
 

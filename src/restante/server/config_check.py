@@ -70,7 +70,7 @@ def _check_store(config: Config, log: FilteringBoundLogger) -> None:
     store = build_store(config, log)
     folder = config.mail.folder
     if config.mail.format != "cluster" and folder is not None:
-        missing = [word for word, mode in RIGHTS.items() if not _may(folder, mode)]
+        missing = [word for word, mode in RIGHTS.items() if not _is_permitted(folder, mode)]
         if missing:
             what = f"{_user()} cannot {' or '.join(missing)} it"
             raise ConfigError(
@@ -222,7 +222,7 @@ def _check_control(config: Config, _log: FilteringBoundLogger) -> None:
             check_owner(section.folder, user_known=os.geteuid() != 0)  # root tries for the server
         except ConfigError as error:
             problems += error.problems
-        if not _may(section.folder, os.R_OK | os.W_OK | os.X_OK):
+        if not _is_permitted(section.folder, os.R_OK | os.W_OK | os.X_OK):
             problems.append(f"control.folder: {_user()} cannot write to {section.folder}")
     else:
         problems += _find_folder_problems("control.folder", section.folder)
@@ -243,7 +243,7 @@ def _find_folder_problems(key: str, socket_file: Path | None) -> Iterator[str]:
         return  # systemd makes it: RuntimeDirectory=
     if not folder.is_dir():
         yield f"{key}: the folder {folder} does not exist; create it"
-    elif not _may(folder, os.W_OK | os.X_OK):
+    elif not _is_permitted(folder, os.W_OK | os.X_OK):
         yield f"{key}: {_user()} cannot write to the folder {folder}"
 
 
@@ -270,7 +270,7 @@ ADDRESSES = (("server", "listen"), ("tls", "listen"), ("tls", "legacy_listen"))
 RIGHTS = {"read": os.R_OK | os.X_OK, "write to": os.W_OK | os.X_OK}
 
 
-def _may(path: Path, mode: int) -> bool:
+def _is_permitted(path: Path, mode: int) -> bool:
     effective = os.access in os.supports_effective_ids
     return os.access(path, mode, effective_ids=effective)
 

@@ -199,11 +199,11 @@ def _parts(text: str) -> Iterator[str | Variable]:
         yield _literal(text[end : found.start()])
         end = found.end()
         if pattern is _NEW:
-            yield _new(found["expression"])
+            yield _parse_new_variable(found["expression"])
         elif found["key"] == "%":
             yield "%"
         else:
-            yield _old(found)
+            yield _parse_old_variable(found)
     yield _literal(text[end:])
 
 
@@ -215,7 +215,7 @@ def _literal(text: str) -> str:
     return text
 
 
-def _old(found: re.Match[str]) -> Variable:
+def _parse_old_variable(found: re.Match[str]) -> Variable:
     """Return a variable in the form of Dovecot 2.3: %[[-]OFFSET.][-][0][WIDTH][MODIFIERS]NAME."""
     first, second = int(found["width"] or 0), int(found["width2"] or 0)
     if max(first, second) > MOST_WIDTH and not set("HN") & set(found["modifiers"]):
@@ -228,7 +228,7 @@ def _old(found: re.Match[str]) -> Variable:
     return Variable(NAMES[found["key"]], offset, width, pad, tuple(found["modifiers"]))
 
 
-def _new(expression: str) -> Variable:
+def _parse_new_variable(expression: str) -> Variable:
     """Return a variable in the form of Dovecot 2.4: %{NAME | FILTER | FILTER(NUMBER)}."""
     name, *filters = (part.strip(" \t") for part in expression.split("|"))
     found = [_FILTER.fullmatch(text) for text in filters]

@@ -48,7 +48,7 @@ class PostgresqlQueries(AccountQueries[asyncpg.Connection]):
             prepared = await connection.prepare(self._query, name=self._statement)
             self._takes_array = any(each.kind == "array" for each in prepared.get_parameters())
         if self._takes_array:
-            return self._by_name(await connection.fetch(self._query, names), names)
+            return self._rows_by_name(await connection.fetch(self._query, names), names)
         return await self._find_each(connection, names, first_only)
 
     async def _fetch(
@@ -69,7 +69,7 @@ class PostgresqlQueries(AccountQueries[asyncpg.Connection]):
         prepared = await connection.prepare(query, name=self._statement)
         await connection.execute(query, *parameters[: len(prepared.get_parameters())])
 
-    def _by_name(
+    def _rows_by_name(
         self, rows: Sequence[Mapping[str, object]], names: Sequence[str]
     ) -> dict[str, Mapping[str, object]]:
         """Return the rows by the name in their column `login`. The first row of a name counts."""

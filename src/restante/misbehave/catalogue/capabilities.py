@@ -14,7 +14,7 @@ def _without_late(found: list[bytes]) -> list[bytes]:
     return [line for line in found if line not in LATE]
 
 
-def _odd(found: list[bytes]) -> list[bytes]:
+def _add_odd_lines(found: list[bytes]) -> list[bytes]:
     return [*ODD, *(line for line in found if line not in LATE)]
 
 
@@ -22,7 +22,7 @@ CAPABILITIES = (
     row("capa-none", "does not know CAPA", ALL,
         "CAPA: -ERR unknown command"),
     row("capa-odd", "lists capabilities in odd forms", ALL,
-        lines("CAPA", _odd)),
+        lines("CAPA", _add_odd_lines)),
     row("capa-empty", "lists no capability", ALL,
         body("CAPA", lambda _: b""), seen="neomutt#1427"),
     row("capa-cut", "hangs up within CAPA", ALL_OR_NONE,

@@ -10,7 +10,7 @@ from restante.protocol.server.settings import ProtocolSettings
 APOP = ProtocolSettings(apop=True)
 
 
-def _lf(octets: bytes) -> bytes:
+def _use_lf(octets: bytes) -> bytes:
     return octets.replace(b"\r\n", b"\n")
 
 
@@ -43,7 +43,7 @@ CONNECT = (
     row("greeting-bare", "greets with +OK alone", ALL,
         "greeting: +OK"),
     row("greeting-lf", "ends all its lines with LF alone", ALL,
-        each_part(_lf), "lf-ends bare-lf", "MailKit"),
+        each_part(_use_lf), "lf-ends bare-lf", "MailKit"),
     row("greeting-drip", "greets octet by octet", ALL,
         "greeting: chunks 1"),
     row("greeting-late", "greets after 150 ms", ALL,

@@ -52,7 +52,7 @@ def _message(change: Callable[[bytes], bytes]) -> Callable[[Messages], Messages]
     return lambda messages: tuple(change(message) for message in messages)
 
 
-def _in_body(insert: bytes, times: int = 1, end: bytes = b"") -> Callable[[bytes], bytes]:
+def _insert_in_body(insert: bytes, times: int = 1, end: bytes = b"") -> Callable[[bytes], bytes]:
     """Return what puts octets a number of times at the beginning of a message's body."""
 
     def change(message: bytes) -> bytes:
@@ -76,11 +76,11 @@ def _send_error_late(reply: ReplyParts) -> ReplyParts:
     return replace(reply, body=_half(reply.body), end=b"-ERR [SYS/TEMP] disk error\r\n")
 
 
-def _end(end: bytes) -> Change:
+def _set_end(end: bytes) -> Change:
     return lambda reply: replace(reply, end=end) if reply.multiline else reply
 
 
-def _cr(octets: bytes) -> bytes:
+def _use_lone_cr(octets: bytes) -> bytes:
     return octets.replace(b"\r\n", b"\r")
 
 
@@ -139,11 +139,11 @@ MESSAGES = (
     _retr("retr-no-end-closed", "forgets the dot at the end of a message, and hangs up", NOTHING,
           ("RETR: close at 100%", "RETR: without end"), "msg-truncated"),
     _retr("retr-half-end", "ends a message with a dot and CR, but no LF", ALL_OR_NONE,
-          _end_with("RETR: silence at 100%", _end(b".\r")), "stalled", "cyrus-imapd#4717"),
+          _end_with("RETR: silence at 100%", _set_end(b".\r")), "stalled", "cyrus-imapd#4717"),
     _retr("retr-end-no-crlf", "ends a message with a dot, and hangs up", ALL_OR_NONE,
-          _end_with("RETR: close at 100%", _end(b".")), "msg-truncated conn-lost"),
+          _end_with("RETR: close at 100%", _set_end(b".")), "msg-truncated conn-lost"),
     _retr("retr-end-lf", "ends a message with a dot and LF", ALL_OR_NONE,
-          on("RETR", _end(b".\n")), "lf-ends"),
+          on("RETR", _set_end(b".\n")), "lf-ends"),
     _retr("retr-glued-dot", "glues the dot to the last line", ALL_OR_NONE,
           _end_with("RETR: silence at 100%", _glue), "stalled msg-truncated"),
     _retr("retr-double-end", "ends a message twice", ALL_OR_NONE,
@@ -154,18 +154,18 @@ MESSAGES = (
     row("retr-lone-dot", "does not double a line that is a dot", NOTHING,
         body("RETR", _unstuff), "not-stuffed",
         "jakartaee/mail-api#692, cpython#95252", deep=True,
-        messages=_message(_in_body(b"Before the dot.\r\n.\r\nBehind the dot.\r\n"))),
+        messages=_message(_insert_in_body(b"Before the dot.\r\n.\r\nBehind the dot.\r\n"))),
     _retr("retr-lf", "sends messages with LF alone", ALL,
           body("RETR", lambda octets: octets.replace(b"\r\n", b"\n")), "bare-lf"),
     _retr("retr-cr", "ends lines with CR alone", ALL_OR_NONE,
-          ("RETR: silence at 100%", body("RETR", _cr)), "stalled"),
+          ("RETR: silence at 100%", body("RETR", _use_lone_cr)), "stalled"),
     row("retr-long-line", "sends a line of 3 MB", ALL,
         "", "long-line", "odoo#10920, frappe#15581", deep=True,
-        messages=_message(_in_body(b"x", 3_000_000, b"\r\n"))),
+        messages=_message(_insert_in_body(b"x", 3_000_000, b"\r\n"))),
     row("retr-8bit", "sends octets that are not text", ALL,
-        messages=_message(_in_body(bytes(range(128, 256)) + b"\r\n"))),
+        messages=_message(_insert_in_body(bytes(range(128, 256)) + b"\r\n"))),
     row("retr-nul", "sends NUL within a message", ALL_WARNED,
-        "", "nul", deep=True, messages=_message(_in_body(b"a\0b\r\n"))),
+        "", "nul", deep=True, messages=_message(_insert_in_body(b"a\0b\r\n"))),
     row("retr-no-header", "holds messages that begin with an empty line", ALL,
         messages=_message(lambda message: b"\r\n" + message.partition(b"\r\n\r\n")[2])),
     row("retr-empty", "holds an empty message", ALL_BUT_EMPTY,
@@ -193,16 +193,16 @@ MESSAGES = (
         body("RETR", lambda octets: octets + b"\r\n"), "list-size",
         "Mailpit's source, 408b30d", deep=True),
     row("retr-20mb", "sends 20 MB where LIST said 10 octets", ALL_OR_NONE,
-        (_SIZE_10, body("RETR", _in_body(b"x" * 74 + b"\r\n", 276_000))),
+        (_SIZE_10, body("RETR", _insert_in_body(b"x" * 74 + b"\r\n", 276_000))),
         "bad-reply list-size", deep=True),
     row("retr-header-10mb", "sends a header of 10 MB", ALL,
         messages=_message(lambda message: repeat(HEADER_LINE, 160_000) + message)),
     row("retr-many-dots", "sends 200000 lines that are dots", ALL,
-        messages=_message(_in_body(b".\r\n", 200_000))),
+        messages=_message(_insert_in_body(b".\r\n", 200_000))),
     row("retr-utf8-header", "sends a header in UTF-8 to a client that did not ask", ALL,
         messages=_message(lambda message: "X-Gruß: ä\r\n".encode() + message)),
     row("retr-cr-in-line", "sends a lone CR within a line", ALL,
-        messages=_message(_in_body(b"one\rline\r\n"))),
+        messages=_message(_insert_in_body(b"one\rline\r\n"))),
     row("top-none", "does not know TOP", ALL,
         "CAPA: without TOP\nTOP: -ERR unknown command", "top-missing", "neomutt#2707"),
     row("top-announced", "announces TOP, and does not know it", ALL,

@@ -110,7 +110,9 @@ def _judge(fault: Fault, evidence: RunEvidence) -> Iterator[ScoreFinding]:
 def _judge_mail(evidence: RunEvidence, stored: _Stored) -> Iterator[ScoreFinding]:
     lost = Counter(_numbers(evidence.removed)) - stored.whole
     if lost:
-        yield ScoreFinding("LOST", f"removed {_name(lost)}, and did not store {_it(lost)} whole")
+        yield ScoreFinding(
+            "LOST", f"removed {_name(lost)}, and did not store {_pronoun(lost)} whole"
+        )
     if stored.part:
         yield ScoreFinding("HALF", f"stored {_name(stored.part)} in part")
     elif stored.headers:
@@ -209,5 +211,5 @@ def _name(numbers: Iterable[int]) -> str:
     return f"message{'s' if len(names) > 1 else ''} {' and '.join(names)}"
 
 
-def _it(numbers: Counter[int]) -> str:
+def _pronoun(numbers: Counter[int]) -> str:
     return "it" if numbers.total() == 1 else "them"

@@ -85,11 +85,11 @@ class _Counter:
 
     def _measure(self, file: int, octets: int, base: str) -> int:
         try:
-            return size_on_wire(self._in_time(plain_chunks(file, octets, base)))
+            return size_on_wire(self._read_in_time(plain_chunks(file, octets, base)))
         except UnreadableError:
-            return size_on_wire(self._in_time(chunks(file)))  # RETR says what is wrong with it
+            return size_on_wire(self._read_in_time(chunks(file)))  # RETR says what is wrong with it
 
-    def _in_time(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    def _read_in_time(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         for piece in pieces:
             if clock() >= self._ends:
                 raise _TimeOverError

@@ -59,19 +59,19 @@ class SizeCheck:
 
     async def run(self, *, every: bool) -> AsyncIterator[Problem]:
         """Yield the messages whose size is wrong. Raises StoreError."""
-        async for rows in self._all() if every else self._sample():
+        async for rows in self._all_messages() if every else self._sampled_messages():
             for row in rows:
                 if problem := await self._judge(row):
                     yield problem
             self._on_progress(len(rows))
 
-    async def _all(self) -> AsyncIterator[Sequence[asyncpg.Record]]:
+    async def _all_messages(self) -> AsyncIterator[Sequence[asyncpg.Record]]:
         box, number = 0, 0
         while rows := await self._database.fetch(MESSAGES, box, number, PAGE, patience=TIME):
             yield rows
             box, number = rows[-1]["box"], rows[-1]["number"]
 
-    async def _sample(self) -> AsyncIterator[Sequence[asyncpg.Record]]:
+    async def _sampled_messages(self) -> AsyncIterator[Sequence[asyncpg.Record]]:
         yield await self._database.fetch(SAMPLE, 100 * SHARE, MOST, patience=TIME)
 
     async def _judge(self, row: asyncpg.Record) -> Problem | None:
