@@ -55,6 +55,7 @@ def test_function_names() -> None:
     found = [
         f"{module}:{node.lineno}: {node.name}"
         for module, tree in trees()
+        if not module.startswith("conformance/checks/")  # the names of checks are public
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and is_misnamed(node.name.strip("_"))

@@ -3,5 +3,6 @@
 They run in this order: `before_login`, `tls`, `sasl`, `after_login`, `message_octets`, `deletion`,
 `extensions`, `final`.
 
-Always: what changes or compares messages uses only samples that this run has sent.
+Always: the name of a function is the public name of its check, which `pop3 verify` shows and
+accepts. What changes or compares messages uses only samples that this run has sent.
 """

@@ -41,7 +41,7 @@ def list_one(context: ConformanceContext) -> None:
 
 
 @THEME.check("rfc1939-s4/numbering", "messages are numbered from 1 without a gap")
-def message_numbers(context: ConformanceContext) -> None:
+def numbered(context: ConformanceContext) -> None:
     connection = context.need_messages()
     found = [int(entry.split()[0]) for entry in connection.lines("LIST")]
     require(found == list(range(1, len(found) + 1)), str(found[:20]))
@@ -171,7 +171,7 @@ def second_login(context: ConformanceContext) -> None:
     "rfc1939-s4/exclusive-lock known-bug/two-sessions",
     "two sessions cannot lock the same maildrop",
 )
-def second_session(context: ConformanceContext) -> None:
+def locked(context: ConformanceContext) -> None:
     with context.open_session() as first, context.open_connection() as second:
         answer = context.send_login(second)
         still = first.say("NOOP").startswith(b"+OK")
@@ -185,7 +185,7 @@ def second_session(context: ConformanceContext) -> None:
     "rfc2449-s8.1/response-codes implied/password-before-lock",
     "a login to a locked maildrop gets [IN-USE], if RESP-CODES is announced",
 )
-def in_use_code(context: ConformanceContext) -> None:
+def locked_code(context: ConformanceContext) -> None:
     if "RESP-CODES" not in context.before:
         raise NotTestable("RESP-CODES is not announced")
     with context.open_session(), context.open_connection() as second:

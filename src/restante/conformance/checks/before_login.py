@@ -52,7 +52,7 @@ def capa(context: ConformanceContext) -> None:
     "rfc2449-s3/capability-tag",
     "capability tags have valid characters, and lines at most 512 octets",
 )
-def capability_tags(context: ConformanceContext) -> None:
+def tags(context: ConformanceContext) -> None:
     for entry in _capabilities(context):
         tag = entry.split(" ")[0]
         require(all("!" <= c <= "\x7f" and c != "." for c in tag) and tag, f'the tag "{tag}"')
@@ -60,7 +60,7 @@ def capability_tags(context: ConformanceContext) -> None:
 
 
 @THEME.check("rfc2449-s9/registered known-bug/capa", "capabilities are registered or begin with X")
-def registered_capabilities(context: ConformanceContext) -> None:
+def registered(context: ConformanceContext) -> None:
     known = {
         "TOP", "USER", "SASL", "RESP-CODES", "LOGIN-DELAY", "PIPELINING", "EXPIRE", "UIDL",
         "IMPLEMENTATION", "STLS", "AUTH-RESP-CODE", "UTF8", "LANG",
@@ -71,7 +71,7 @@ def registered_capabilities(context: ConformanceContext) -> None:
 
 
 @THEME.check("rfc1939-s3/keyword-case", "keywords may be in any case")
-def keyword_case(context: ConformanceContext) -> None:
+def case(context: ConformanceContext) -> None:
     with context.open_connection() as connection:
         answer = connection.say("qUiT")
         require(answer.startswith(b"+OK"), quote(answer))
@@ -81,21 +81,21 @@ def keyword_case(context: ConformanceContext) -> None:
     "rfc1939-s3/unknown-command",
     "an unknown command gets -ERR, and the session continues",
 )
-def unknown_command(context: ConformanceContext) -> None:
+def unknown(context: ConformanceContext) -> None:
     with context.open_connection() as connection:
         connection.err("XYZZY")
         connection.alive()
 
 
 @THEME.check("rfc1939-s3/unknown-command", "an empty line gets -ERR, and the session continues")
-def empty_line(context: ConformanceContext) -> None:
+def empty(context: ConformanceContext) -> None:
     with context.open_connection() as connection:
         connection.err("")
         connection.alive()
 
 
 @THEME.check("rfc1939-s3/wrong-state rfc1939-s5/noop", "commands for mail get -ERR before login")
-def mail_commands_before_login(context: ConformanceContext) -> None:
+def too_early(context: ConformanceContext) -> None:
     commands = ("STAT", "LIST", "RETR 1", "DELE 1", "NOOP", "RSET", "UIDL", "TOP 1 0")
     for two in zip(commands[::2], commands[1::2], strict=True):  # many in a row may end a session
         with context.open_connection() as connection:
@@ -125,7 +125,7 @@ def long_name(context: ConformanceContext) -> None:
 
 
 @THEME.check("rfc2449-s4/command-length", "a command of 255 octets gets a reply")
-def longest_command(context: ConformanceContext) -> None:
+def longest(context: ConformanceContext) -> None:
     with context.open_connection() as connection:
         connection.send(b"USER " + b"x" * 248 + b"\r\n", "USER with 255 octets")
         answer = connection.status()
@@ -137,7 +137,7 @@ def longest_command(context: ConformanceContext) -> None:
     "rfc2449-s4/command-length known-bug/long-lines",
     "a line of 70,000 octets is not executed in parts",
 )
-def overlong_command(context: ConformanceContext) -> None:
+def overlong(context: ConformanceContext) -> None:
     with context.open_connection() as connection:
         connection.send(b"X" * 70_000 + b"\r\nCAPA\r\n", "a line of 70,000 octets")
         octets = connection.more(2.0)

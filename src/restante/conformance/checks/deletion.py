@@ -17,7 +17,7 @@ THEME = CheckGroup()
     "rfc1939-s5/dele known-bug/marked-visible",
     "a marked message is gone from STAT, LIST, UIDL, RETR and TOP",
 )
-def marked_message(context: ConformanceContext) -> None:
+def marked(context: ConformanceContext) -> None:
     sample = context.sample("plain")
     with context.open_session() as connection:
         number, count = context.find(sample, connection), context.count(connection)
@@ -52,7 +52,7 @@ def numbers_stay(context: ConformanceContext) -> None:
 
 
 @THEME.check("rfc1939-s5/rset", "RSET removes all marks")
-def rset(context: ConformanceContext) -> None:
+def reset(context: ConformanceContext) -> None:
     sample = context.sample("plain")
     with context.open_session() as connection:
         number, count = context.find(sample, connection), context.count(connection)
@@ -69,7 +69,7 @@ def rset(context: ConformanceContext) -> None:
     "rfc1939-s6/only-quit-removes known-bug/delete-early implied/broken-connection",
     "a disconnect removes no message, even in the middle of QUIT",
 )
-def disconnect(context: ConformanceContext) -> None:
+def hung_up(context: ConformanceContext) -> None:
     sample = context.sample("plain")
     for ending in (b"", b"QUI"):
         with context.open_session() as connection:
@@ -83,7 +83,7 @@ def disconnect(context: ConformanceContext) -> None:
     "rfc1939-s6/quit-removes-marked known-bug/delete-early",
     "QUIT removes the marked messages and no others",
 )
-def quit_removes_marked(context: ConformanceContext) -> None:
+def removed(context: ConformanceContext) -> None:
     sample = context.sample("eight-bit")
     with context.open_session() as connection:
         number, count = context.find(sample, connection), context.count(connection)
@@ -96,7 +96,7 @@ def quit_removes_marked(context: ConformanceContext) -> None:
 
 
 @THEME.check("rfc1939-s6/quit-unlocks", "QUIT closes the connection and unlocks the maildrop")
-def quit_unlocks(context: ConformanceContext) -> None:
+def closed(context: ConformanceContext) -> None:
     with context.open_session() as connection:
         connection.ok("QUIT")
         require(connection.closes_within(), "the connection stays open")
@@ -108,7 +108,7 @@ def quit_unlocks(context: ConformanceContext) -> None:
     "rfc1939-s5/dele known-bug/number-zero",
     "DELE with an invalid number gets -ERR and marks nothing",
 )
-def invalid_number(context: ConformanceContext) -> None:
+def no_number(context: ConformanceContext) -> None:
     with context.open_session() as connection:
         count = context.count(connection)
         for number in ("0", "-1", "x", "", "99999999"):

@@ -20,7 +20,7 @@ ONLY_BEFORE = ("STLS",)
     "rfc2449-s5/same-after-login rfc5034-s3/sasl-capability known-bug/capa",
     "CAPA lists the same capabilities before and after login",
 )
-def same_after_login(context: ConformanceContext) -> None:
+def both_states(context: ConformanceContext) -> None:
     if not context.before:
         raise NotTestable("the server does not support CAPA")
     context.after = context.session.lines("CAPA")
@@ -33,7 +33,7 @@ def same_after_login(context: ConformanceContext) -> None:
     "rfc2449-s5/same-after-login known-bug/capa",
     "capabilities for use before login are announced before login",
 )
-def capabilities_before_login(context: ConformanceContext) -> None:
+def announced_early(context: ConformanceContext) -> None:
     after = {entry.split(" ")[0].upper() for entry in context.after}
     before = {entry.split(" ")[0].upper() for entry in context.before}
     late = sorted((after - before) & {"TOP", "UIDL", "USER", "SASL", "RESP-CODES", "PIPELINING"})

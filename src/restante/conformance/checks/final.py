@@ -37,7 +37,7 @@ def unknown_name(context: ConformanceContext) -> None:
 
 
 @THEME.check("rfc5034-s4/failure", "after a rejected login the session continues or is closed")
-def session_after_failure(context: ConformanceContext) -> None:
+def goes_on(context: ConformanceContext) -> None:
     if not context.server.user:
         raise NotTestable("no --user")
     with context.open_session() as line:
@@ -67,7 +67,7 @@ def indicators(context: ConformanceContext) -> None:
     "rfc2449-s6.4/resp-codes rfc2449-s3/response-code",
     "every text in brackets is a registered response code",
 )
-def response_codes(context: ConformanceContext) -> None:
+def codes(context: ConformanceContext) -> None:
     if "RESP-CODES" not in context.before + context.after:
         raise NotTestable("RESP-CODES is not announced")
     for command, line in context.status_lines:

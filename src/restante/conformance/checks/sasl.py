@@ -32,7 +32,7 @@ def empty_challenge(context: ConformanceContext) -> None:
 
 
 @THEME.check("rfc5034-s4/cancel", "a client can cancel AUTH with *, which gets -ERR")
-def cancellation(context: ConformanceContext) -> None:
+def given_up(context: ConformanceContext) -> None:
     with context.open_connection() as connection:
         _begin(context, connection)
         connection.err("*")
@@ -40,14 +40,14 @@ def cancellation(context: ConformanceContext) -> None:
 
 
 @THEME.check("rfc5034-s4/base64", "AUTH rejects invalid base64 with -ERR")
-def invalid_base64(context: ConformanceContext) -> None:
+def no_base64(context: ConformanceContext) -> None:
     with context.open_connection() as connection:
         _begin(context, connection)
         connection.err("!!!!")
 
 
 @THEME.check("rfc5034-s5/case", "names of mechanisms may be in any case")
-def mechanism_case(context: ConformanceContext) -> None:
+def any_case(context: ConformanceContext) -> None:
     if "PLAIN" not in _offered_mechanisms(context):
         raise NotTestable("PLAIN is not offered")
     with context.open_connection() as connection:

@@ -19,7 +19,7 @@ THEME = CheckGroup()
 
 
 @THEME.check("rfc2595-s4/stls-announced", "STLS is announced only where it works")
-def stls_announcement(context: ConformanceContext) -> None:
+def announced(context: ConformanceContext) -> None:
     with _connection_after_stls(context) as connection:
         connection.start_tls(context.server)
         inside = connection.lines("CAPA")
@@ -27,7 +27,7 @@ def stls_announcement(context: ConformanceContext) -> None:
 
 
 @THEME.check("rfc2595-s4/stls", "STLS within TLS gets -ERR")
-def second_stls(context: ConformanceContext) -> None:
+def twice(context: ConformanceContext) -> None:
     with _connection_after_stls(context) as connection:
         connection.start_tls(context.server)
         connection.err("STLS")
