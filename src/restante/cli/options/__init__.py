@@ -6,8 +6,9 @@ For commands on mail: `account` parses ACCOUNT, with `account_file` (names of th
 `fetch_settings` has the options of `pop3 fetch`.
 
 For administrators: `server` has the options of `serve` and `deliver`, `control` finds a running
-server. `account_names` finds the account that is meant: in a file or a table (`accounts`), or in
-PAM, LDAP or a database (`source_accounts`). `locks` and `app_passwords` are the lists of these.
+server. `account_names` finds the account that is meant: in a file (`accounts`), in the table of a
+cluster (`table_accounts`), or in PAM, LDAP or a database (`source_accounts`). `locks` and
+`app_passwords` are the lists of these, and `node_lists` those that a cluster imports.
 
 Values: `moment`, `seconds` and `size`.
 """

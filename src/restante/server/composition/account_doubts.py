@@ -1,4 +1,4 @@
-"""What an account in a file does not get under a configuration, although its line is valid."""
+"""Doubts about accounts in a file: valid lines that have no effect under a configuration."""
 
 from __future__ import annotations
 
