@@ -71,7 +71,7 @@ class Expiry:
     is_cold: bool = False
     beats: bool = False
     twice: bool = False
-    keeps: bool = True
+    keeps: bool = False  # at node a; the command keeps what it removes
     in_sample: bool = True
 
 

@@ -94,11 +94,14 @@ def bench(cluster: Cluster) -> Iterator[Bench]:
     cluster.drop(dsn)
 
 
-@pytest.fixture(autouse=True)
-def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep, "STEP", PATIENCE)
-    for module in (check_bodies, check_boxes, check_sizes):
-        monkeypatch.setattr(module, "TIME", PATIENCE)
+@contextlib.contextmanager
+def short_times() -> Iterator[None]:
+    """Wait for lost answers for a moment only. Work without faults has the usual time."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sweep, "STEP", PATIENCE)
+        for module in (check_bodies, check_boxes, check_sizes):
+            patched.setattr(module, "TIME", PATIENCE)
+        yield
 
 
 async def prepare(rig: Rig) -> set[str]:
@@ -139,7 +142,7 @@ async def attempt(
         kept = await prepare(rig)
         async with bench.through_proxies() as broken:
             bench.injector.plan(plan)
-            with contextlib.suppress(StoreError):
+            with contextlib.suppress(StoreError), short_times():
                 await work(broken)
             requests = [met.label for met in bench.injector.journal]
             assert bench.injector.happened.is_set() or not plan.at, plan
