@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from faults.client import Talk
 from faults.host import Child
+from faults.keeping import KeepingMaildir, KeepingMbox
 from faults.order import (
     check_deliveries,
     check_expiry,
@@ -92,16 +93,21 @@ class Work:
         return self.answers[-1]
 
 
+def guest_of(bench: Bench, meeting: Meeting) -> Guest:
+    """Begin anew, and return a client that knows the unique-ids of all messages."""
+    uids = bench.remove(meeting).uids
+    known = {uid: message for message, uid in uids.items()}
+    guest = Guest([], dict(uids), takes_over=meeting.take_over, known=known)
+    guest.delivered = bench.box.stored(meeting.delivered)
+    return guest
+
+
 def try_meeting(bench: Bench, meeting: Meeting, plan: Plan) -> list[Call]:
     """Hold sessions while another process works, and something befalls one of the two.
 
     Returns the calls of the one. Raises BreachError.
     """
-    before = bench.remove(meeting)
-    known = {uid: message for message, uid in before.uids.items()}
-    guest = Guest([], dict(before.uids), takes_over=meeting.take_over, known=known)
-    guest.delivered = bench.box.stored(meeting.delivered)
-    work = Work(bench, meeting)
+    guest, work = guest_of(bench, meeting), Work(bench, meeting)
     watched = bench.child(take_over=meeting.take_over, most=meeting.most)
     other = bench.other(take_over=meeting.take_over, most=meeting.most)
     server, worker = (other, watched) if meeting.watches_work else (watched, other)
@@ -128,16 +134,16 @@ def try_meeting(bench: Bench, meeting: Meeting, plan: Plan) -> list[Call]:
     note_sessions(bench, guest, plan)
     killed = any(call.fault in KILLS for call in journal)
     hold(alive is not killed, "the server ended, though nothing killed it")
-    check_order(bench, meeting, journal)
     unlocked = any(call.path == bench.box.lock and not call.done for call in journal)
     hold(unlocked or not guest.shared, "an idle session was not ended by the next login")
+    check_order(bench, meeting, journal)
     broken = plan.fault in (Fault.FAIL_ON, Fault.READ_ONLY)
     check_meeting(bench, guest, work, broken=broken)
-    if killed:
-        bench.drop()
-    else:
-        check_end(watched)
     check_end(other)
+    if not killed:
+        check_end(watched)
+    else:
+        bench.drop()
     finish(bench, guest, work, broken=broken)
     bench.check_next_server(guest.uids)
     return journal
@@ -187,7 +193,8 @@ def check_order(bench: Bench, meeting: Meeting, journal: Sequence[Call]) -> None
     elif meeting.work == "expire":
         check_expiry(journal, bench.box)
     else:
-        check_undeletions(journal, vars(type(bench.box))["restorations"])
+        assert isinstance(bench.box, KeepingMaildir | KeepingMbox)
+        check_undeletions(journal, bench.box.restorations)
 
 
 def check_meeting(bench: Bench, guest: Guest, work: Work, *, broken: bool) -> None:
