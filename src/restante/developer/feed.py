@@ -116,7 +116,8 @@ class EventFeed:
                 if found:
                     return found
                 try:
-                    await asyncio.wait_for(woken.wait(), until - loop.time())
+                    async with asyncio.timeout_at(until):
+                        await woken.wait()
                 except TimeoutError:
                     return find()
 

@@ -99,4 +99,5 @@ class ConnectionRegistry:
         if self._connections:
             self._empty.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._empty.wait(), patience)
+                async with asyncio.timeout(patience):
+                    await self._empty.wait()

@@ -15,6 +15,7 @@ import structlog
 from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
 from restante.auth.passwords import hashing as password_hashing
 from restante.auth.sql import accounts as sql_accounts
+from restante.auth.sql import mysql_query
 from restante.auth.sql.accounts import SqlAuthenticator
 from restante.auth.sql.hash_upgrade import SqlHashUpgrader
 from restante.auth.sql.mysql_address import MysqlAddress
@@ -212,6 +213,28 @@ def test_silent_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             await ended.wait()
 
     asyncio.run(log_in())
+
+
+def test_lost_cancellation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection to a silent database ends by itself, too, if no login waits for it any more."""
+    monkeypatch.setattr(mysql_query, "PATIENCE", 0.01)
+
+    async def connect() -> None:
+        async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+
+        async def work(_connection: object) -> None:
+            pytest.fail("connected")
+
+        server = await asyncio.start_unix_server(say_nothing, tmp_path / "socket")
+        dsn = f"mysql://restante:hunter2@localhost/mail?socket={tmp_path}/socket"
+        connections = MysqlConnections(MysqlAddress.parse(Secret(dsn.encode())))
+        async with server, contextlib.aclosing(connections):
+            with pytest.raises(connections.errors):
+                await asyncio.wait_for(connections.run(work), 60)
+
+    asyncio.run(connect())
 
 
 def test_remembered_login_of_a_changed_account(database: MariaDb) -> None:

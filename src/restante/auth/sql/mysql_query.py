@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ALL_NAMES = re.compile(r"\bIN\s*\(\s*\?\s*\)", re.IGNORECASE)
 KEPT_STATEMENTS = 16  # of each connection
+PATIENCE = 5  # seconds for each answer; a login has a limit for all of them together
 
 WRONG_CHARACTERS = frozenset({1267, 1270, 1271, 3854, 3988})
 """Errors for a name that the character set of a table does not have: of MariaDB, then of MySQL."""
@@ -137,6 +138,9 @@ class MysqlConnections(Connections[asyncmy.Connection]):
             charset="utf8mb4",
             autocommit=True,  # a transaction would show the accounts as they were at its start
             init_command=f"SET SESSION sql_select_limit = {PAGE}",
+            # The driver uses asyncio.wait_for(), which loses a cancellation if a connection opens
+            # in the same moment. The driver's own limit then ends a login at a silent database.
+            read_timeout=PATIENCE,
             stmt_cache_size=KEPT_STATEMENTS,
         )
 

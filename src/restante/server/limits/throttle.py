@@ -127,7 +127,8 @@ class Throttle:
         waiting.add(logged_in)
         try:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(logged_in.wait(), delay)
+                async with asyncio.timeout(delay):
+                    await logged_in.wait()
         finally:
             waiting.discard(logged_in)
             if not waiting:
