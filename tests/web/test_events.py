@@ -43,6 +43,24 @@ def test_events_after_the_last_one_come() -> None:
     ]
 
 
+def test_no_event_is_missed_at_the_start() -> None:
+    """What happens after the answer begins is in it, even before its first piece was read."""
+    server = quiet_server()
+    request = ask(server)
+
+    async def read_first() -> str:
+        answer = await events.stream(request)
+        assert isinstance(answer, StreamingResponse)
+        add(server, b"a")
+        pieces = cast(AsyncGenerator[bytes], answer.body_iterator)
+        await anext(pieces)
+        event = await asyncio.wait_for(anext(pieces), 60)
+        await pieces.aclose()
+        return event.decode()
+
+    assert "event: delivered" in asyncio.run(read_first())
+
+
 def test_a_line_is_as_the_api_shows_it() -> None:
     """A line comes with its session, its number, and its time in UTC."""
     server = quiet_server()

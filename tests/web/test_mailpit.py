@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from email.message import EmailMessage
 
 import pytest
+from starlette.types import Message
+from starlette.websockets import WebSocket
 
 from restante.developer.server import DeveloperServer
+from restante.web import mailpit_events
 from restante.web import page as web_page
-from support.page_client import EVENTS, add, page_client, quiet_server
+from restante.web.app import create_app
+from restante.web.security import Guard
+from support.page_client import ADDRESSES, EVENTS, add, page_client, quiet_server
 
 
 @pytest.fixture
@@ -223,6 +230,35 @@ def test_the_websocket_tells_what_happens(server: DeveloperServer) -> None:
         assert (kinds["stats"]["Total"], kinds["stats"]["Unread"]) == (2, 1)
         server.feed.publish("stopped")
         assert socket.receive()["type"] == "websocket.close"
+
+
+def test_no_message_is_missed_at_the_start(server: DeveloperServer) -> None:
+    """What comes while a client connects to the websocket is sent to it, too."""
+
+    async def connect() -> object:
+        first = asyncio.get_running_loop().create_future()
+        received = iter([{"type": "websocket.connect"}])
+
+        async def send(message: Message) -> None:
+            if message["type"] == "websocket.accept":
+                add(server, b"Subject: late\n\n")
+            elif not first.done():
+                first.set_result(json.loads(message["text"]))
+
+        async def receive() -> Message:
+            for message in received:
+                return message
+            return await asyncio.Event().wait()  # type: ignore[return-value]  # it never ends
+
+        app = create_app(server, ADDRESSES, Guard())
+        socket = WebSocket({"type": "websocket", "app": app}, receive, send)
+        following = asyncio.create_task(mailpit_events.follow(socket))
+        try:
+            return (await asyncio.wait_for(first, 60))["Data"]["Subject"]
+        finally:
+            following.cancel()
+
+    assert asyncio.run(connect()) == "late"
 
 
 def test_readers_of_the_websocket_are_bounded(server: DeveloperServer) -> None:

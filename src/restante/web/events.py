@@ -30,11 +30,10 @@ async def stream(request: Request) -> Response:
     if text and not is_numeral(text):
         raise RefusedRequest(400, f"Last-Event-ID: {text!r} is not a number")
     page = page_of(request)
+    after = int(text) if text else page.server.feed.last  # what comes from here on is not missed
     with page.reading():  # raises before the answer begins
         pass
-    return StreamingResponse(
-        _pieces(page, int(text) if text else None), media_type="text/event-stream"
-    )
+    return StreamingResponse(_pieces(page, after), media_type="text/event-stream")
 
 
 def encode(event: FeedEvent) -> bytes:
@@ -54,7 +53,7 @@ def _line(event: FeedEvent) -> dict[str, object]:
     return data
 
 
-async def _pieces(page: Page, after: int | None) -> AsyncIterator[bytes]:
+async def _pieces(page: Page, after: int) -> AsyncIterator[bytes]:
     """Yield what is sent, with a comment in each long silence."""
     with page.reading(after) as reader:
         yield b"retry: %d\n\n" % RETRY

@@ -27,8 +27,9 @@ TRY_LATER = 1013  # the code that closes a websocket: too many readers. IANA's r
 async def follow(websocket: WebSocket) -> None:
     """Send events until the client leaves or the server stops; what it sends is not read."""
     page = page_of(websocket)
+    last = page.server.feed.last  # what comes while the client connects is not missed
     await websocket.accept()
-    sending = asyncio.create_task(_send_events(page, websocket))
+    sending = asyncio.create_task(_send_events(page, websocket, last))
     leaving = asyncio.create_task(_wait_for_end(websocket))
     try:
         await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -68,10 +69,10 @@ def _stats(page: Page) -> dict[str, object]:
     return {"Total": len(mails), "Unread": unread, "Version": f"v{__version__}"}
 
 
-async def _send_events(page: Page, websocket: WebSocket) -> None:
+async def _send_events(page: Page, websocket: WebSocket, after: int) -> None:
     """Send events until the server stops. Raises RefusedRequest: too many programs follow."""
     clock, stats_at = asyncio.get_running_loop().time, math.inf
-    with page.reading() as reader:
+    with page.reading(after) as reader:
         while True:
             event = await reader.next(min(PAUSE, max(0, stats_at - clock())))
             if event is not None and event.kind == "stopped":
