@@ -118,7 +118,7 @@ class HttpClient:
         except (httpcore.NetworkError, httpcore.ProtocolError):
             raise HttpError("the connection broke off") from None
         except (ValueError, httpcore.UnsupportedProtocol):
-            raise HttpError("the address of the file cannot be asked for") from None
+            raise HttpError("its address is not valid") from None
 
     def _pool(self, backend: _Backend) -> httpcore.ConnectionPool:
         if not self.proxy:

@@ -261,7 +261,7 @@ def test_the_real_thing_asks_the_dns_and_https() -> None:
     world.resolve["gone.example.com"] = f"localhost:{free_port()}"
     with pytest.raises(NotFoundError, match=r"^refused$"):
         world.fetch("https://gone.example.com/")
-    with pytest.raises(NotFoundError, match=r"^the address of the file cannot be asked for$"):
+    with pytest.raises(NotFoundError, match=r"^its address is not valid$"):
         world.fetch("https://" + "a" * 100_000)
     with pytest.raises(NotFoundError, match="away from https"):
         world.fetch("http://autoconfig.example.com/")

@@ -130,7 +130,7 @@ def redirect(to: str) -> bytes:
         (redirect("https://127.0.0.1/"), "of another domain"),
         (redirect("https://b\xfccher.example/"), "of another domain"),
         (redirect("https://[::1]/"), "of another domain"),
-        (redirect("https://" + "a" * 5000), "cannot be asked for"),
+        (redirect("https://" + "a" * 5000), "address is not valid"),
         (b"\x00\xff" * 100 + b"\r\n\r\n", "broke off"),
     ],
 )

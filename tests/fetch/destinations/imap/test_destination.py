@@ -423,3 +423,21 @@ def test_token(tmp_path: Path) -> None:
         made.close()
     assert sent == [b"user=ann\1auth=Bearer the-token\1\1"]
     assert "the-token" not in str(caught.value)
+
+
+def test_login_that_is_not_possible_now(tmp_path: Path) -> None:
+    """A server that cannot check a login is not a reason to check the password."""
+
+    class BusyServer(ImapHandler):
+        def answer(self, tag: bytes, word: bytes, command: bytes) -> bytes | None:
+            if word in (b"LOGIN", b"AUTHENTICATE"):
+                return b"NO [UNAVAILABLE] Temporary authentication failure."
+            return super().answer(tag, word, command)
+
+    with serving(BusyServer) as (port, _):
+        url = f"imap://ann@127.0.0.1:{port}/INBOX"
+        made = ImapDestination(url, parse_imap_url(url), Spool(str(tmp_path)), lambda: PASSWORD)
+        with pytest.raises(DestinationUnavailableError, match="Temporary") as caught:
+            made.open()
+        made.close()
+    assert str(caught.value).endswith("; the next run tries again")

@@ -266,6 +266,8 @@ def _reason(error: Exception) -> str:
 def _hint(error: Exception) -> str:
     """Return what to do about an error, "" where its text says enough."""
     if isinstance(error, LoginError):
+        if _TEMPORARY.search(str(error)):
+            return "; the next run tries again"
         return "; check the output of to_password_command, or sign in again by `pop3 login`"
     if getattr(error, "reason", "") == "WRONG_VERSION_NUMBER":  # of ssl.SSLError
         return "; this port has no TLS at the beginning, so use imap://, or the port of imaps://"
