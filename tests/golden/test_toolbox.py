@@ -158,7 +158,8 @@ def test_places(tmp_path: Path) -> None:
 LOCAL = [
     [], ["xyz"], ["--xyz"], ["explain"], ["explain", "tls-name"], ["explain", "xyz"],
     ["discover"], ["discover", "ann"], ["discover", "ann@"], ["completion"], ["completion", "bash"],
-    ["completion", "xyz"], ["verify"], ["verify", "127.0.0.1:{free}"], ["verify", "--only", "xyz"],
+    ["completion", "xyz"], ["verify"], ["verify", "--list"], ["verify", "127.0.0.1:{free}"],
+    ["verify", "--only", "xyz"],
     ["verify", "127.0.0.1:{free}", "--maildir", "{dir}"],
     ["verify", "127.0.0.1:{free}", "-u", "ann", "--maildir", "{dir}"],
     ["verify", "127.0.0.1:{free}", "--lmtp", "a", "--deliver", "b"],
