@@ -17,6 +17,7 @@ user=vmail mail=/srv/mail
 [ -z "$package" ] || user=restante mail=/var/lib/restante/mail
 spool=/var/spool/postfix/restante
 lineage=/etc/letsencrypt/live/$host
+tried=/etc/restante/mail-host.tried # since the last change, a message has come back
 export DEBIAN_FRONTEND=noninteractive
 
 # --- How changes are made
@@ -27,6 +28,7 @@ step() { printf '\n== %s\n' "$1"; }
 declare -A changed=()
 note() { # SERVICE CHANGE
     changed[$1]=yes
+    rm -f "$tried"
     printf '   %s\n' "$2"
 }
 
@@ -185,6 +187,7 @@ configure_postfix() {
     step "Postfix: mail from other hosts, to Restante, and from users"
     local from_others=(
         "myhostname=$host"
+        inet_protocols=all
         "mydestination=$host, localhost"
         "mynetworks=127.0.0.0/8 [::1]/128"
         smtpd_tls_cert_file=/etc/restante/mail.pem
@@ -292,6 +295,7 @@ check_host() {
     for _ in {1..60}; do
         if [ "$(pop3 stat "$account" "${options[@]}")" != "$before" ]; then
             echo "It has come back."
+            touch "$tried"
             return
         fi
         sleep 1
@@ -320,7 +324,7 @@ configure_postfix
 configure_rspamd
 configure_fail2ban
 start_services
-[ ${#changed[@]} -eq 0 ] || check_host
+[ -e "$tried" ] || check_host
 show_records
 services=${!changed[*]}
 step "Done. Changed: ${services:-nothing}"
