@@ -1,6 +1,6 @@
 """App passwords: further passwords of an account, each for one program, each revocable.
 
-`file` reads and edits the file of app passwords, `uses` the file beside it that says when each was
-last used, and `accounts` adds these logins to accounts of any source. Accounts in the table of a
-cluster have them in a table, too: `sql.cluster_logins`.
+`digests` says what is kept of them, and `file` reads and edits the file of app passwords. `uses` is
+the file beside it that says when each was last used, and `accounts` adds these logins to accounts
+of any source. Accounts in the table of a cluster have them in a table, too: `sql.cluster_logins`.
 """

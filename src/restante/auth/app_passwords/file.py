@@ -3,20 +3,17 @@
 They are in a file of their own, so they work with every source of accounts. A line is
 `ACCOUNT:LABEL:CREATED:DIGEST`. Lines that begin with "#" are comments. `pop3 user app-password`
 writes the file; the server reads it again when it changes.
-
-An app password has 120 random bits, so a plain SHA-256 of it is as hard to reverse as a slow hash
-of a password that a person chose, and one look-up finds it, however many an account has.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from restante.auth.app_passwords.digests import LENGTH, digest_of, digest_of_letters, key_of
 from restante.auth.file import passwd_file
 from restante.auth.reloaded_file import ReloadedFile
 
@@ -27,9 +24,7 @@ if TYPE_CHECKING:
     from restante.protocol.secret import Secret
 
 LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # 32, none of which looks like another
-LENGTH = 24  # letters, 5 bits each
 GROUP = 4  # letters between two dashes
-KEY_LENGTH = 16  # of the digits of a digest
 LONGEST_LABEL = 64  # characters
 HEADER = "# App passwords, written by `pop3 user app-password`."
 
@@ -80,21 +75,7 @@ def create(account: str, label: str, now: float) -> tuple[AppPassword, str]:
     letters = "".join(secrets.choice(LETTERS) for _ in range(LENGTH))
     created = time.strftime(_TIME, time.gmtime(now))
     shown = "-".join(letters[i : i + GROUP] for i in range(0, LENGTH, GROUP))
-    return AppPassword(account, label, created, _digest(letters.encode())), shown
-
-
-def digest_of(password: Secret) -> str | None:
-    """Return the digest of what may be an app password, None for any other password.
-
-    Dashes, spaces and capitals do not count.
-    """
-    letters = password.reveal().translate(None, b"- ").lower()
-    return _digest(letters) if len(letters) == LENGTH else None
-
-
-def key_of(digest: str) -> str:
-    """Return a short name of an app password that reveals nothing."""
-    return digest[:KEY_LENGTH]
+    return AppPassword(account, label, created, digest_of_letters(letters.encode())), shown
 
 
 def label_problem(label: str) -> str | None:
@@ -159,7 +140,3 @@ class AppPasswordFile(ReloadedFile):
 
     def _has_entries(self) -> bool:
         return bool(self._by_digest)
-
-
-def _digest(letters: bytes) -> str:
-    return hashlib.sha256(letters).hexdigest()

@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from restante.auth.app_passwords.file import digest_of, key_of
+from restante.auth.app_passwords.digests import digest_of, key_of
 from restante.auth.app_passwords.uses import PAUSE, AppPasswordUses
 from restante.auth.interfaces import CredentialsError
 from restante.auth.sql.accounts import SqlAuthenticator, deadline, find_hindrance

@@ -11,7 +11,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from restante.auth.app_passwords.file import key_of
+from restante.auth.app_passwords.digests import key_of
 from restante.server.connection.connection import Connection
 from restante.server.limits.peer_failures import PeerFailures
 from restante.storage.interfaces import StoreError
