@@ -88,7 +88,8 @@ def test_kick(served: Served, tmp_path: Path, who: str) -> None:
         assert client.read_all() == b""
     wait_until(lambda: 'end="ended by an administrator"' in served.log.read_text())
     assert len(list((served.mail / "ann").rglob("*.test*"))) == 1
-    assert re.search(rf"event=kicked .* by={os.geteuid()} session=\w+", served.log.read_text())
+    kicked = rf"event=kicked .* by={os.geteuid()} session=\w+"
+    wait_until(lambda: re.search(kicked, served.log.read_text()))
     ran = ask(tmp_path, "kick", name)
     assert (ran.code, ran.out) == (1, "Ended 0 sessions.\n")
 

@@ -103,5 +103,6 @@ def test_workers(tmp_path: Path) -> None:
         with ExitStack() as stack:
             for client in workers.at_each(stack, workers.greeted).values():
                 log_in(client, "nobody")
+        workers.wait_for("login_failed", times=2)  # which each logs after the bad line
         text = workers.served.log.read_text()
         assert text.count("'bad' cannot log in") == 1

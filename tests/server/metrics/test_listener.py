@@ -112,7 +112,7 @@ def test_what_cannot_be_used(tmp_path: Path) -> None:
         assert ask(port, "/readyz").body == "the accounts cannot be used\n"
         shutil.rmtree(served.mail)
         wait_until(lambda: "the mail store cannot be used\n" in ask(port, "/readyz").body)
-        assert 'event=not_ready part="the accounts"' in served.log.read_text()
+        wait_until(lambda: 'event=not_ready part="the accounts"' in served.log.read_text())
         assert ask(port, "/livez").status == 200
         served.mail.mkdir()
         served.add("ann", "secret")
