@@ -117,9 +117,9 @@ class AppPasswordFile(ReloadedFile):
         self._keys: set[str] = set()
 
     def find(self, password: Secret) -> AppPassword | None:
-        """Return the app password that this is, None for no one's. Raises UnavailableError.
+        """Return the app password that a login has sent, None for any other password.
 
-        The time says only whether the form is right.
+        The time says only whether the form is right. Raises UnavailableError.
         """
         digest = digest_of(password)
         if digest is None:

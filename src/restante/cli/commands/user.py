@@ -10,7 +10,7 @@ import click
 
 from restante.cli.commands.app_password import app_password
 from restante.cli.options.accounts import accounts_options, find_default, load_accounts
-from restante.cli.options.server import DEFAULT_CONFIG
+from restante.cli.options.server import config_option
 
 if TYPE_CHECKING:
     from restante.auth.passwords.scram import ScramKeys
@@ -132,15 +132,7 @@ def unlock(name: str, accounts: Accounts) -> None:
 
 
 @user.command("import-lists")
-@click.option(
-    "-c",
-    "--config",
-    "file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Use the cluster of this configuration.",
-    show_default=str(DEFAULT_CONFIG),
-)
+@config_option("Use the cluster of this configuration.")
 @click.option(
     "--from",
     "source",
@@ -149,7 +141,7 @@ def unlock(name: str, accounts: Accounts) -> None:
     help="Read the files that this configuration names, such as that of an earlier server."
     "  [default: that of the cluster]",
 )
-def import_lists(file: Path | None, source: Path | None) -> None:
+def import_lists(config: Path | None, source: Path | None) -> None:
     """Copy locked accounts and app passwords from files to the table of a cluster.
 
     The files are those of `accounts.locks`, `accounts.app_passwords` and `accounts.users`. They
@@ -161,11 +153,11 @@ def import_lists(file: Path | None, source: Path | None) -> None:
     """
     from restante.cli.options.node_lists import NodeLists
 
-    place = file or find_default()
-    config, dsn = load_accounts(place)
+    place = config or find_default()
+    settings, dsn = load_accounts(place)
     if dsn is None:
         raise click.UsageError(f"{place}: its accounts are not in the table of a cluster")
-    section = (load_accounts(source)[0] if source else config).accounts
+    section = (load_accounts(source)[0] if source else settings).accounts
     if not section.locks and not section.app_passwords and not section.users:
         raise click.UsageError(f"{source or place}: names no file of accounts; use --from")
     lists = NodeLists(dsn)

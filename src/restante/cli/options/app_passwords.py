@@ -7,16 +7,16 @@ import contextlib
 import functools
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
 from restante.cli.options.accounts import closing, find_default, load_accounts
-from restante.cli.options.server import DEFAULT_CONFIG
+from restante.cli.options.server import config_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from restante.server.config.schema import Config
 
@@ -172,14 +172,7 @@ class FileAppPasswords:
 def app_passwords_options(command: F) -> F:
     """Give a command --config, as its `passwords`: the app passwords of that configuration."""
 
-    @click.option(
-        "-c",
-        "--config",
-        type=click.Path(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="Use the accounts of this configuration.",
-        show_default=str(DEFAULT_CONFIG),
-    )
+    @config_option("Use the accounts of this configuration.")
     @functools.wraps(command)
     def run(*arguments: Any, config: Path | None, **options: Any) -> Any:
         return command(*arguments, passwords=_find_configured(config), **options)

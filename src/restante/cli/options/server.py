@@ -26,6 +26,19 @@ MAIL_KEYS = {
 }
 """These flags by the keys of the configuration file that they stand for."""
 
+
+def config_option(text: str) -> Callable[[F], F]:
+    """Return --config, whose value is None without it: then the configuration is at its place."""
+    return click.option(
+        "-c",
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help=text,
+        show_default=str(DEFAULT_CONFIG),
+    )
+
+
 _OPTIONS = (
     click.option(
         "--mail", type=FILE, metavar="DIR", help="Use DIR/NAME as the maildrop of the account NAME."
