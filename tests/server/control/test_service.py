@@ -19,7 +19,9 @@ from restante.cli.main import main
 from restante.server.config.loader import ConfigError
 from restante.server.config.server_sections import ControlSection
 from restante.server.control import asking
-from restante.server.control.service import AT_ONCE, prepare_folder
+from restante.server.control.messages import Action, ControlRequest
+from restante.server.control.service import AT_ONCE, ControlService, prepare_folder
+from support.clocked_server import clocked
 from support.command import Ran, pop3
 from support.live import wait_until
 from support.process import Served, serving
@@ -109,6 +111,22 @@ def test_kick_from_the_junk_maildrop(tmp_path: Path) -> None:
             assert junk.read_all() == b""
             inbox.say("NOOP")
             assert ask(tmp_path, "kick", "ann").out == "Ended 1 session.\n"
+
+
+def test_kick_of_a_session_that_ends() -> None:
+    """A session whose client has not read its last reply yet is ended, and counted, once."""
+    with clocked() as server:
+        service = ControlService(server.context, list, ())
+        peer = server.connect()
+        peer.say(b"USER ann\r\nPASS secret\r\n")
+        peer.unsent = 100
+
+        def kick() -> int:
+            request = ControlRequest(action=Action.KICK, who="ann")
+            return len(server.loop.run_until_complete(service.answer(request)).sessions)
+
+        assert (kick(), peer.closed, kick()) == (1, False, 0)
+        assert server.log.getvalue().count("event=kicked") == 1
 
 
 def test_status(served: Served, tmp_path: Path) -> None:

@@ -130,6 +130,11 @@ class AdministeredConnection:
         return identity.owner if identity is not None and self._backend.logged_in else ""
 
     @property
+    def is_ending(self) -> bool:
+        """Whether the session is over, and only what is left to send or to remove goes on."""
+        return self.phase in phases.ENDING
+
+    @property
     def logged_in(self) -> bool:
         """Whether the session has opened a maildrop."""
         return self._backend.logged_in

@@ -67,3 +67,6 @@ PROXY, HANDSHAKE, COMMAND, BLOCKED, QUEUED, WORKING, CLOSING, LOST, CLOSED = Con
 
 IDLE = frozenset({PROXY, HANDSHAKE, COMMAND})
 """Phases in which the next word is the client's, and nothing of the session is under way."""
+
+ENDING = frozenset({CLOSING, LOST, CLOSED})
+"""Phases of a session that has its end, and its reason for it."""

@@ -150,6 +150,8 @@ class ControlService:
         full = with_domain(who, self._context.default_domain)
         found = {who, full, canonical_address(who)} - {""}  # clients before the login have no user
         async for connection, facts in self._describe_each():
+            if connection.is_ending:
+                continue
             junk = with_suffix(facts.user, self._context.junk_suffix) if facts.junk else ""
             if found & {facts.user, facts.session, facts.address, junk}:
                 connection.stop(EndReason.KICKED)
