@@ -85,7 +85,7 @@ bench-testing: .venv/test  ## what a mail server for each test costs, in seconds
 	PYTHONPATH=tests $(BIN)/python benchmarks/testing.py
 
 client-scores: .venv/test build/npm  ## mail programs at every server that misbehaves, in half an hour
-	NODE_PATH=$(CURDIR)/build/npm/node_modules $(BIN)/python benchmarks/client_scores.py
+	$(BIN)/python benchmarks/client_scores.py
 
 build/npm:  ## the clients of npm for it, where npm is installed
 	command -v npm >/dev/null || exit 0; \
