@@ -11,6 +11,7 @@ from restante import input_files
 from restante.fetch.imports.files import read_file
 from restante.fetch.imports.programs import PROGRAMS
 from restante.fetch.imports.state import StateFileError
+from restante.testing.received import encode_message
 from support.command import pop3
 
 
@@ -104,6 +105,7 @@ def test_pipe_in_the_configuration(pipe: Path, key: str) -> None:
         ("sessions", "--config", "{pipe}"),
         ("user", "list", "--users", "{pipe}"),
         ("ls", "pop3://ann@127.0.0.1:1", "--cacert", "{pipe}"),
+        ("misbehave", "serve", "--rules", "{pipe}"),
     ],
     ids=" ".join,
 )
@@ -130,9 +132,24 @@ def test_pipe_as_the_file_of_another_program(pipe: Path) -> None:
         read_file(PROGRAMS["getmail"], pipe)
 
 
-def test_endless_password_file() -> None:
+def test_pipe_as_a_message(pipe: Path) -> None:
+    """A test that delivers a pipe gets an error, and does not wait for it."""
+    with pytest.raises(OSError, match="it is a pipe; name a regular file"):
+        encode_message(pipe)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ls", "pop3://ann@127.0.0.1:1", "--password-file"),
+        ("dev", "--password"),
+        ("dev", "--web-password"),
+    ],
+    ids=" ".join,
+)
+def test_endless_password_file(words: tuple[str, ...]) -> None:
     """A device as the file of a password is an error before it fills the memory."""
-    ended = pop3("ls", "pop3://ann@127.0.0.1:1", "--password-file", "/dev/zero", password=None)
+    ended = pop3(*words, "/dev/zero", password=None)
     assert ended.code == 2
     assert "the password is longer than 65536 octets" in ended.err
 

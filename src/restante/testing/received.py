@@ -9,6 +9,7 @@ from email.parser import BytesParser
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+from restante.input_files import open_file
 from restante.mail import charset, message
 from restante.mail.links import find_links
 
@@ -75,7 +76,8 @@ def encode_message(given: object) -> bytes:
         case Message():
             return given.as_bytes()
         case os.PathLike():
-            return Path(given).read_bytes()
+            with open_file(Path(given)) as file:
+                return file.read()
     kind = type(given).__name__
     raise TypeError(f"a message is str, bytes, an EmailMessage or the path of a file, not {kind}")
 

@@ -125,9 +125,9 @@ def test_a_password_of_all_mailboxes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--password", "/nowhere"], "cannot read the password in /nowhere"),
+        (["--password", "/nowhere"], "/nowhere: No such file or directory"),
         (["--host", "0.0.0.0"], "so the page requires a password; give --web-password FILE"),
-        (["--web-password", "/nowhere"], "cannot read the password in /nowhere"),
+        (["--web-password", "/nowhere"], "/nowhere: No such file or directory"),
         (["--web-password", "/dev/null"], "the first line of /dev/null is empty"),
         (["--fault", "retr-cat"], "--fault: "),
         (["--keep", "/dev/null"], "cannot create a certificate in /dev/null: "),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from restante.cli.options.password import read_password_file
 from restante.cli.options.server import FILE
 
 if TYPE_CHECKING:
@@ -120,10 +121,7 @@ def _read_password(file: str | None, variable: str, question: str) -> Secret | N
     if file == "-":
         text = click.prompt(question, hide_input=True, confirmation_prompt=True)
     elif file is not None:
-        try:
-            text = Path(file).read_text(encoding="utf-8").partition("\n")[0].strip("\r")
-        except (OSError, UnicodeError) as error:
-            raise click.UsageError(f"cannot read the password in {file}: {error}") from None
+        text = read_password_file(Path(file))
         if not text:
             raise click.UsageError(f"the first line of {file} is empty; write the password there")
     return Secret(text.encode()) if text else None

@@ -98,7 +98,7 @@ def _get(taken: dict[str, Any], target: Target) -> str:
     sources: list[tuple[object, Callable[[], str]]] = [
         (taken["password"] is not None, lambda: str(taken["password"])),
         (taken["password_command"] is not None, lambda: _from_command(taken["password_command"])),
-        (taken["password_file"], lambda: _from_file(taken["password_file"])),
+        (taken["password_file"], lambda: read_password_file(taken["password_file"])),
         (taken["password_stdin"], lambda: _read_line(sys.stdin.buffer)),
         (VARIABLE in os.environ, lambda: os.environ[VARIABLE]),
         (taken["netrc"], lambda: _from_netrc(target)),
@@ -156,7 +156,11 @@ def _from_command(command: str, name: str = "the password command") -> str:
     return _first_line(completed.stdout)
 
 
-def _from_file(file: Path) -> str:
+def read_password_file(file: Path) -> str:
+    """Return the first line of a file. It may be a pipe, as of `<(pass show mail)` in a shell.
+
+    Raises click.UsageError: it cannot be read, or its line is too long.
+    """
     try:
         with file.open("rb") as opened:
             return _read_line(opened)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from restante.cli.options.connection import FILE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TextIO
+    from pathlib import Path
 
     from restante.misbehave import Fault
     from restante.misbehave.driver import FaultyServer
@@ -31,7 +33,7 @@ FIRST_PORT = 20001  # with --all
 )
 @click.option(
     "--rules",
-    type=click.File(encoding="utf-8"),
+    type=FILE,
     metavar="FILE",
     help="Read rules or names from this file, one a line.",
 )
@@ -56,7 +58,7 @@ def command(  # noqa: PLR0913  # an option each
     *,
     every: bool,
     by_user: bool,
-    rules: TextIO | None,
+    rules: Path | None,
     port: int | None,
     tls: bool,
     tls_port: int | None,
@@ -72,7 +74,7 @@ def command(  # noqa: PLR0913  # an option each
     from restante.misbehave.driver import serving
     from restante.misbehave.fault import NONE
 
-    text = "\n".join([*faults, rules.read() if rules else ""])
+    text = "\n".join([*faults, _read_rules(rules) if rules else ""])
     if every + by_user + bool(text.strip()) != 1:
         hint = "`pop3 misbehave list` names all"
         raise click.UsageError(f"name a fault, or use either --all or --by-user; {hint}")
@@ -86,6 +88,15 @@ def command(  # noqa: PLR0913  # an option each
         for fault, ports in zip(chosen, _ports(chosen, port, tls_port, every=every), strict=True)
     ]
     asyncio.run(_serve(servers, _show_all if every else _show_one))
+
+
+def _read_rules(file: Path) -> str:
+    from restante.input_files import read_text
+
+    try:
+        return read_text(file)
+    except OSError as error:
+        raise click.UsageError(f"{file}: {error.strerror}") from None
 
 
 def _ports(
