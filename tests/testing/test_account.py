@@ -256,6 +256,25 @@ def test_wait_is_woken() -> None:
         account.assert_none()
 
 
+def test_wait_for_removal() -> None:
+    """`wait_removed` returns once a session has removed a message, and else lists what came."""
+
+    def fetch(account: testing.MemoryAccount) -> None:
+        client = log_in(account)
+        client.dele(1)
+        client.quit()
+
+    with testing.serving() as server:
+        account = server.account()
+        account.deliver(LETTER)
+        with pytest.raises(testing.NoMailError, match="no message to ann was removed within 0"):
+            account.wait_removed(timeout=0)
+        later = threading.Timer(0.05, fetch, [account])
+        later.start()
+        assert account.wait_removed(subject="ONE", timeout=20)["subject"] == "one"
+        later.join()
+
+
 def test_lost_messages() -> None:
     """A removed message is lost unless a kept one has its header and its body, as it was served."""
     with testing.serving() as server:

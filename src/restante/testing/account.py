@@ -131,6 +131,15 @@ class MemoryAccount:
         query = MailQuery(to=self.user, subject=subject, sender=sender, text=text, after=after)
         return await wait_for_mail_async(self._server, query, timeout)
 
+    def wait_removed(self, *, subject: str | None = None, timeout: float = 5) -> ReceivedMessage:
+        """Wait until a message of this account was removed by a program, and return it.
+
+        `subject` and `timeout` are those of `MemoryServer.wait`. Raises NoMailError.
+        """
+        __tracebackhide__ = True
+        query = MailQuery(to=self.user, subject=subject, removed=True)
+        return wait_for_mail(self._server, query, timeout)
+
     def assert_none(self, *, subject: str | None = None, within: float = 0) -> None:
         """Check that no message matches `subject`, now or `within` a number of seconds.
 

@@ -20,7 +20,7 @@ MOST_LISTED = 20  # messages, and sessions, that an error lists
 
 
 class NoMailError(AssertionError):
-    """No such message came in time. The text lists the messages that came, and all sessions."""
+    """No such message came, or was removed, in time. The text lists all messages and sessions."""
 
 
 class UnexpectedMailError(AssertionError):
@@ -35,6 +35,7 @@ class MailQuery:
         to: the mailbox, in any case. subject, sender, text: a part of the subject, of the sender of
             the envelope, and of the plain text or the HTML, in any case.
         after: a message before which none counts.
+        removed: search the messages that were removed, not those that are there.
     """
 
     to: str | None = None
@@ -42,11 +43,13 @@ class MailQuery:
     sender: str | None = None
     text: str | None = None
     after: ReceivedMessage | None = None
+    removed: bool = False
 
     def find(self, server: DeveloperServer) -> ReceivedMessage | None:
         """Return the first message that matches, or None."""
         begin = 0 if self.after is None else self.after.id
-        for mail in server.mailboxes.mail(self.to):
+        mailboxes = server.mailboxes
+        for mail in (mailboxes.removed_mail if self.removed else mailboxes.mail)(self.to):
             if mail.id > begin and (found := self._match(mail)) is not None:
                 return found
         return None
@@ -103,7 +106,8 @@ def assert_no_mail(server: DeveloperServer, query: MailQuery, within: float) -> 
 
 def _fail(server: DeveloperServer, query: MailQuery, timeout: float) -> ReceivedMessage:
     __tracebackhide__ = True  # pytest shows the line of the test instead
-    raise NoMailError(f"no message{query} came within {timeout:g} seconds\n{describe(server)}")
+    event = "was removed" if query.removed else "came"
+    raise NoMailError(f"no message{query} {event} within {timeout:g} seconds\n{describe(server)}")
 
 
 def describe(server: DeveloperServer) -> str:
