@@ -20,6 +20,17 @@ def test_links_open_beside_the_page() -> None:
     assert document("<p>", {}) == f"{target}<p>"
 
 
+def test_nothing_connects_ahead() -> None:
+    """Elements that connect or look up a name ahead of a request have another name."""
+    shown = document(
+        '<LINK rel=preconnect href=//a><svg><link/></svg><iframe srcdoc\n="&lt;link rel=x>">', {}
+    )
+    assert shown.endswith(
+        "<basefont rel=preconnect href=//a><svg><basefont/></svg>"
+        '<iframe no-srcdoc\n="&lt;link rel=x>">'
+    )
+
+
 def test_inline_pictures_are_within() -> None:
     """A picture of the message is in the document; nothing else is."""
     page = """<img src="cid:logo%40x"><p style="background:url(CID:logo@x)"><img src=cid:other>"""

@@ -24,7 +24,16 @@ def test_names_of_this_machine_are_served(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8025", "127.0.0.1.evil.example", ""]
+    "host",
+    [
+        "evil.example",
+        "evil.example:8025",
+        "127.0.0.1.evil.example",
+        "127.0.0.1:x.evil.example",
+        "[::1]evil.example",
+        "127.0.0.1@evil.example",
+        "",
+    ],
 )
 def test_another_host_is_refused(host: str) -> None:
     """A name that was pointed at this machine gets no page: DNS rebinding."""
@@ -107,6 +116,7 @@ def test_each_answer_has_the_headers() -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"
         assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-dns-prefetch-control"] == "off"
         assert "access-control-allow-origin" not in answer.headers
 
 
@@ -135,6 +145,13 @@ def test_the_body_of_a_request_is_bounded() -> None:
     """A request of more than a mebibyte is refused."""
     answer = page_client().put("/api/faults", content=b" " * (1024 * 1024 + 1))
     assert answer.status_code == 413
+
+
+def test_a_request_has_one_length() -> None:
+    """A request with two lengths is refused and closes the connection: request smuggling."""
+    headers = {"Transfer-Encoding": "chunked", "Content-Length": "5"}
+    answer = page_client().put("/api/faults", content=b"0\r\n\r\n", headers=headers)
+    assert (answer.status_code, answer.headers["connection"]) == (400, "close")
 
 
 def test_wrong_passwords_take_turns() -> None:

@@ -1,8 +1,9 @@
 """The HTML of a message as a document for a frame: it runs nothing and fetches nothing.
 
-The document is shown as it was sent. What keeps it harmless is its own policy, which the browser
-enforces: no scripts, no forms, no requests. So nothing is filtered here, and a developer sees
-what a mail program gets.
+The document is shown as it was sent, and its own policy, which the browser enforces, keeps it
+harmless: no scripts, no forms, no requests. So a developer sees what a mail program gets. Only two
+things are renamed, since no policy stops them. A link element makes the browser look up a name, or
+connect, ahead of a request (rel=preconnect). The document of srcdoc can have such elements, too.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ MOST_INLINED = 32 * 1024 * 1024  # octets of images, all uses counted
 _CID = re.compile(r"""(["'(=]\s{0,9})cid:([^"'()<>\s]{1,250})""", re.IGNORECASE)
 _HEAD = re.compile(r"<head(?:\s[^<>]{0,500})?>", re.IGNORECASE)
 _DOCTYPE = re.compile(r"\s{0,200}<!doctype[^<>]{0,500}>", re.IGNORECASE)
+_LINK = re.compile(r"<link\b", re.IGNORECASE)
+_NO_LINK = "<basefont"  # parsers close it as a link element, and no browser gives it a meaning
+_SRCDOC = re.compile(r"srcdoc(?=\s*=)", re.IGNORECASE)
 _TARGET = '<base target="_blank">'  # a link opens beside the page, not in the frame
 
 
@@ -43,7 +47,7 @@ def document(page: str, images: Mapping[str, tuple[str, bytes]]) -> str:
         room -= len(octets)
         return f"{found[1]}data:{kind};base64,{base64.b64encode(octets).decode()}"
 
-    text = _CID.sub(inline, page)
+    text = _SRCDOC.sub("no-srcdoc", _LINK.sub(_NO_LINK, _CID.sub(inline, page)))
     place = _HEAD.search(text) or _DOCTYPE.match(text)
     end = place.end() if place else 0
     return f"{text[:end]}{_TARGET}{text[end:]}"

@@ -12,6 +12,7 @@ import asyncio
 import base64
 import binascii
 import hmac
+import re
 import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from restante.protocol.secret import Secret
 
 TOKEN_HEADER = "X-Restante-Token"  # noqa: S105  # a name
-LOCAL_NAMES = frozenset(("127.0.0.1", "localhost", "[::1]"))
+_OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE | re.ASCII)
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 POLICY_VIOLATION = 1008  # the code that closes a websocket: RFC 6455 section 7.4.1
 OWN_SITES = ("same-origin", "none")  # "none" is a person's own doing, such as a typed address
@@ -38,6 +39,7 @@ HEADERS = {
     "Content-Security-Policy": PAGE_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    "X-DNS-Prefetch-Control": "off",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
@@ -70,8 +72,10 @@ class Guard:
 
     def check(self, method: str, headers: Headers) -> None:
         """Check the headers of a request. Raises RefusedRequest."""
+        if "transfer-encoding" in headers and "content-length" in headers:
+            raise RefusedRequest(400, "Send Transfer-Encoding or Content-Length, not both.")
         host = headers.get("host", "")
-        if self.password is None and _name_of(host) not in LOCAL_NAMES:
+        if self.password is None and not _OWN_HOST.fullmatch(host):
             raise RefusedRequest(
                 400, "Use 127.0.0.1 or localhost: another Host is not served here."
             )
@@ -128,7 +132,8 @@ class GuardMiddleware:
         try:
             self.guard.check(scope["method"], Headers(scope=scope))
         except RefusedRequest as refusal:
-            response = PlainTextResponse(f"{refusal}\n", refusal.status)
+            # A proxy may see another end of this request: RFC 9112 section 6.1.
+            response = PlainTextResponse(f"{refusal}\n", refusal.status, {"Connection": "close"})
             if refusal.status == 401:
                 await self._slow_down(scope)
                 response.headers["WWW-Authenticate"] = 'Basic realm="Restante", charset="UTF-8"'
@@ -153,14 +158,6 @@ class GuardMiddleware:
         if "authorization" in Headers(scope=scope):
             async with self.guard.turn:
                 await asyncio.sleep(self.guard.pause)
-
-
-def _name_of(host: str) -> str:
-    """Return a Host without its port, in lower case."""
-    name = host.lower()
-    if name.startswith("["):
-        return name.partition("]")[0] + "]"
-    return name.partition(":")[0]
 
 
 def _is_visit(method: str, headers: Headers) -> bool:
