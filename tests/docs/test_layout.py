@@ -36,6 +36,7 @@ ELSEWHERE = {
     "auth/sql/postgresql_query.py": "auth/sql/test_accounts.py",
     "auth/reloaded_file.py": "auth/app_passwords/test_file.py",
     "auth/sql/cluster_app_passwords.py": "auth/sql/test_cluster_logins.py",
+    "auth/sql/cluster_locks.py": "auth/sql/test_cluster_lists.py",
     "auth/sql/connections.py": "auth/sql/test_accounts.py",
     "auth/sql/hash_upgrade.py": "auth/file/test_hash_upgrade.py",
     "auth/sql/queries.py": "auth/sql/test_accounts.py",

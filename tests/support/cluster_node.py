@@ -20,6 +20,7 @@ from support.passwords import quick_hash
 from support.process import POP3, free_port, wait_for_port
 
 PASSWORD = "secret"
+IN_FILE = '[accounts]\nusers = "users"\n'
 
 
 @dataclass
@@ -65,11 +66,12 @@ def running_node(
     lease: float = 60,
     lock: float = 0,
     workers: int = 1,
-    table: bool = False,
+    accounts: str = IN_FILE,
 ) -> Iterator[ServedNode]:
-    """Run a node while the block runs; "ann" has an account. Times are in seconds.
+    """Run a node while the block runs. Times are in seconds.
 
-    `table`: the accounts are those in the table of the cluster.
+    `accounts`: their sections of the configuration, "" for the table of the cluster. In the file,
+    "ann" has an account.
     """
     folder.mkdir(exist_ok=True)
     port, log = free_port(), folder / "log"
@@ -82,7 +84,7 @@ def running_node(
         f'[server]\nlisten = ["127.0.0.1:{port}"]\nworkers = {workers}\n'
         f'[mail]\nformat = "cluster"\n'
         f'[cluster]\npostgresql_dsn_file = "dsn"\nlease = {lease}\n'
-        f"[timeouts]\nlock = {lock}\n" + ("" if table else '[accounts]\nusers = "users"\n')
+        f"[timeouts]\nlock = {lock}\n{accounts}"
     )
     command: list[str | Path] = [POP3, "serve", "--config", config]
     with log.open("wb") as file, subprocess.Popen(command, stderr=file) as process:

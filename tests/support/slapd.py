@@ -40,6 +40,54 @@ ppolicy_use_lockout
 ppolicy_default "cn=policy,dc=example,dc=com"
 """
 
+BASE = "ou=people,dc=example,dc=com"
+SERVICE = "cn=restante,dc=example,dc=com"
+
+LDIF = f"""\
+dn: dc=example,dc=com
+objectClass: dcObject
+objectClass: organization
+dc: example
+o: Example
+
+dn: ou=people,dc=example,dc=com
+objectClass: organizationalUnit
+ou: people
+
+dn: {SERVICE}
+objectClass: organizationalRole
+objectClass: simpleSecurityObject
+cn: restante
+userPassword: hunter2
+
+dn: cn=policy,dc=example,dc=com
+objectClass: organizationalRole
+objectClass: pwdPolicy
+cn: policy
+pwdAttribute: userPassword
+pwdMustChange: TRUE
+
+dn: cn=strict,dc=example,dc=com
+objectClass: organizationalRole
+objectClass: pwdPolicy
+cn: strict
+pwdAttribute: userPassword
+pwdLockout: TRUE
+pwdMaxFailure: 3
+
+"""
+
+PERSON = f"""\
+dn: uid={{0}},{BASE}
+objectClass: inetOrgPerson
+uid: {{0}}
+cn: {{0}}
+sn: {{0}}
+mail: {{0}}@example.com
+userPassword: secret
+"""
+"""LDIF of a user, by name."""
+
 
 def need_slapd() -> str:
     """Return where slapd is, or skip the test."""

@@ -23,6 +23,21 @@ TIMES = 16  # rejections whose time is known
 LONGEST_TIME = 3.0  # seconds that a rejection lasts because others lasted as long
 
 
+class RejectionTimes:
+    """The times of the last rejections, so that one for another reason lasts as long."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque(maxlen=TIMES)
+
+    def note(self, begun: float) -> None:
+        """Note a rejection that ends now."""
+        self._times.append(min(now() - begun, LONGEST_TIME))
+
+    async def wait(self, begun: float) -> None:
+        """Wait until a rejection that began then has lasted as long as the others."""
+        await pause(begun + max(self._times, default=0.0) - now())
+
+
 class LockedAccounts(WrappedAccounts):
     """Rejects each login of a locked account, whatever it proves; its mail is still accepted.
 
@@ -33,7 +48,7 @@ class LockedAccounts(WrappedAccounts):
     def __init__(self, accounts: AccountDirectory, locks: LockedNames) -> None:
         super().__init__(accounts)
         self.locks = locks
-        self._times: deque[float] = deque(maxlen=TIMES)
+        self._rejections = RejectionTimes()
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
@@ -41,10 +56,10 @@ class LockedAccounts(WrappedAccounts):
         try:
             identity = await self.accounts.verify(user, password)
         except CredentialsError:
-            self._times.append(min(now() - begun, LONGEST_TIME))
+            self._rejections.note(begun)
             raise
         if self._is_locked(user, identity):
-            await pause(begun + max(self._times, default=0.0) - now())
+            await self._rejections.wait(begun)
             raise CredentialsError(LOCKED)
         return identity
 

@@ -7,27 +7,18 @@ when it changes.
 from __future__ import annotations
 
 import contextlib
-import unicodedata
 from typing import TYPE_CHECKING
 
 from restante.auth.file import passwd_file
 from restante.auth.interfaces import UnavailableError
 from restante.auth.reloaded_file import ReloadedFile
+from restante.auth.usernames import lock_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
 HEADER = "# Locked accounts, written by `pop3 user lock`."
-
-
-def lock_key(name: str) -> str:
-    """Return the form of a name in which locks are compared.
-
-    Directories and PAM's modules may ignore capitals, spaces and forms of the same character. A
-    lock must hold for each spelling that they accept.
-    """
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def read(path: Path) -> tuple[list[str], list[str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from restante.protocol.saslprep import LONGEST, saslprep
 
 
@@ -30,3 +32,12 @@ def saslprep_or_same(name: str) -> str:
         return saslprep(name)
     except ValueError:
         return name
+
+
+def lock_key(name: str) -> str:
+    """Return the form of a name in which locks are compared.
+
+    Directories and PAM's modules may ignore capitals, spaces and forms of the same character. A
+    lock must hold for each spelling that they accept.
+    """
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())

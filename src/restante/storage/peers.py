@@ -35,6 +35,7 @@ class PeerNews(NamedTuple):
         kicks: by owner, how long ago the sessions of that owner should have ended.
         requests: of other nodes, each once.
         revoked: the digests of app passwords that were revoked a short while ago.
+        locked: names that were locked a short while ago, as `auth.usernames.lock_key` has them.
     """
 
     key: bytes
@@ -42,6 +43,7 @@ class PeerNews(NamedTuple):
     kicks: Mapping[str, float]
     requests: Sequence[PeerRequest] = ()
     revoked: frozenset[str] = frozenset()
+    locked: frozenset[str] = frozenset()
 
 
 class PeerNode(NamedTuple):

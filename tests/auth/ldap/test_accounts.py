@@ -29,7 +29,7 @@ from support.authority import root_file
 from support.command import pop3
 from support.other_user import public_folder
 from support.programs import need_module
-from support.slapd import Slapd, need_slapd
+from support.slapd import BASE, LDIF, PERSON, SERVICE, Slapd, need_slapd
 
 need_module("ldap")
 import ldap  # noqa: E402
@@ -41,8 +41,6 @@ from restante.auth.ldap.replies import refusal_reason  # noqa: E402
 
 T = TypeVar("T")
 
-BASE = "ou=people,dc=example,dc=com"
-SERVICE = "cn=restante,dc=example,dc=com"
 PASSWORD = Secret(b"hunter2")
 USER_DN = f"uid={{user}},{BASE}"
 SEARCH = LdapSearch(
@@ -53,49 +51,6 @@ SEARCH = LdapSearch(
     attributes={"expire_days": "employeeNumber", "allow_nets": "roomNumber"},
 )
 
-LDIF = f"""\
-dn: dc=example,dc=com
-objectClass: dcObject
-objectClass: organization
-dc: example
-o: Example
-
-dn: ou=people,dc=example,dc=com
-objectClass: organizationalUnit
-ou: people
-
-dn: {SERVICE}
-objectClass: organizationalRole
-objectClass: simpleSecurityObject
-cn: restante
-userPassword: hunter2
-
-dn: cn=policy,dc=example,dc=com
-objectClass: organizationalRole
-objectClass: pwdPolicy
-cn: policy
-pwdAttribute: userPassword
-pwdMustChange: TRUE
-
-dn: cn=strict,dc=example,dc=com
-objectClass: organizationalRole
-objectClass: pwdPolicy
-cn: strict
-pwdAttribute: userPassword
-pwdLockout: TRUE
-pwdMaxFailure: 3
-
-"""
-
-PERSON = f"""\
-dn: uid={{0}},{BASE}
-objectClass: inetOrgPerson
-uid: {{0}}
-cn: {{0}}
-sn: {{0}}
-mail: {{0}}@example.com
-userPassword: secret
-"""
 PEOPLE = {
     "ann": (
         "mail: ann.alias@example.com\nemployeeNumber: 30\nroomNumber: 192.0.2.0/24\npostalCode: 1\n"

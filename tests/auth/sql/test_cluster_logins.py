@@ -192,8 +192,8 @@ def test_few_writes(dsn: Secret) -> None:
 def two_nodes(dsn: Secret, tmp_path: Path) -> Iterator[tuple[ServedNode, ServedNode]]:
     """Two nodes with the accounts in the table."""
     with (
-        running_node(tmp_path / "one", dsn, table=True) as one,
-        running_node(tmp_path / "two", dsn, table=True) as two,
+        running_node(tmp_path / "one", dsn, accounts="") as one,
+        running_node(tmp_path / "two", dsn, accounts="") as two,
     ):
         yield one, two
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from restante.auth.app_passwords import uses
 from restante.auth.app_passwords.file import create
+from restante.auth.sql.cluster_locks import LockTable
 from restante.cli.main import main
 from restante.protocol.secret import Secret
 from support.cluster import Cluster, execute
@@ -67,10 +68,10 @@ def test_copy(dsn: Secret, tmp_path: Path) -> None:
     assert (copied.exit_code, copied.stderr) == (0, "")
     assert copied.stdout.splitlines() == [
         "Locked ann.",
-        f"{tmp_path}/locks: 1 of 1 locked accounts are in the table.",
+        f"{tmp_path}/locks: 1 of 1 locked accounts are in the cluster.",
         "Added the app password phone of ann.",
         "Added the app password laptop of bob.",
-        f"{tmp_path}/app-passwords: 2 of 2 app passwords are in the table.",
+        f"{tmp_path}/app-passwords: 2 of 2 app passwords are in the cluster.",
     ]
     assert rows(tmp_path) == [
         ("ann", "phone", "1970-01-01T00:00:00Z", None),
@@ -91,7 +92,7 @@ def test_what_cannot_be_copied(dsn: Secret, tmp_path: Path) -> None:
     copied = pop3(tmp_path, "user", "import-lists")
     assert copied.exit_code == 1
     assert "Locked bob." in copied.stdout
-    assert "0 of 3 app passwords are in the table" in copied.stdout
+    assert "0 of 3 app passwords are in the cluster" in copied.stdout
     for said in (
         "cy was not locked: the table has no account of this name",
         "locks:3: this line locks no account",
@@ -121,8 +122,8 @@ def test_server_with_a_list(dsn: Secret, tmp_path: Path, setting: str) -> None:
     (tmp_path / "node.toml").write_text(lines)
     checked = CliRunner().invoke(main, ["config", "check", str(tmp_path / "node.toml")])
     assert checked.exit_code == 2
-    advice = "`pop3 user import-lists` copies its entries to the table, then omit it"
-    assert checked.stderr.count(f"accounts.{setting}: not for accounts in the table") == 1
+    advice = "`pop3 user import-lists` copies its entries to the cluster, then omit it"
+    assert checked.stderr.count(f"accounts.{setting}: not in a cluster") == 1
     assert advice in checked.stderr
     noted = pop3(tmp_path, "user", "list")
     assert noted.stdout == "ann\nbob\n"
@@ -140,12 +141,31 @@ def test_earlier_server(dsn: Secret, tmp_path: Path) -> None:
     copied = pop3(tmp_path, "user", "import-lists", "--from", str(file))
     assert copied.exit_code == 1
     assert copied.stdout.splitlines()[0] == "Locked bob."
-    assert copied.stderr == "Note: ann: the table cannot have this: only from 192.0.2.0/24\n"
+    assert copied.stderr == "Note: ann: the cluster cannot have this: only from 192.0.2.0/24\n"
+
+
+@pytest.mark.parametrize("source", ['pam = "restante"\n', 'users = "users"\n'])
+def test_accounts_elsewhere(dsn: Secret, tmp_path: Path, source: str) -> None:
+    """The lists over accounts of another source are copied, whatever accounts there are."""
+    asyncio.run(execute(dsn, "delete from account"))
+    (tmp_path / "node.toml").write_text(CLUSTER + LISTS + source)
+    (tmp_path / "users").write_text("cy:!x\n")
+    (tmp_path / "users").chmod(0o600)
+    copied = pop3(tmp_path, "user", "import-lists")
+    assert (copied.exit_code, copied.stderr) == (0, "")
+    assert "Locked Ann." in copied.stdout
+    assert "cy" not in copied.stdout  # its line locks it as before
+    assert "2 of 2 app passwords are in the cluster" in copied.stdout
+    assert [row[:2] for row in rows(tmp_path)] == [("ann", "phone"), ("bob", "laptop")]
+    assert asyncio.run(LockTable(dsn).names()) == ["Ann"]
+    assert pop3(tmp_path, "user", "import-lists").stdout.count("\n") == 2
+    checked = CliRunner().invoke(main, ["config", "check", str(tmp_path / "node.toml")])
+    assert checked.stderr.count("not in a cluster") == 2
 
 
 def test_not_a_cluster(dsn: Secret, tmp_path: Path) -> None:
-    """Without files, or with accounts elsewhere, there is nothing to copy."""
+    """Without files, or with mail elsewhere, there is nothing to copy."""
     (tmp_path / "node.toml").write_text(CLUSTER)
-    assert "names no file of accounts" in pop3(tmp_path, "user", "import-lists").stderr
-    (tmp_path / "node.toml").write_text(CLUSTER + LISTS + 'pam = "restante"\n')
-    assert "are not in the table" in pop3(tmp_path, "user", "import-lists").stderr
+    assert "names no list of this node" in pop3(tmp_path, "user", "import-lists").stderr
+    (tmp_path / "node.toml").write_text('[mail]\nfolder = "."\n[accounts]\npam = "restante"\n')
+    assert "its mail is not in a cluster" in pop3(tmp_path, "user", "import-lists").stderr

@@ -329,13 +329,49 @@ def test_locks_beside_a_file(tmp_path: Path) -> None:
 
 
 def test_locks_in_a_cluster(cluster_config: Path) -> None:
-    """The command says at which nodes a lock holds: at all, or at those that have the file."""
+    """A lock holds at all nodes, whether the accounts are in the table or in a node's file."""
     where = ("--config", str(cluster_config))
     assert pop3("user", "add", "ann", "--password-stdin", *where, stdin=b"secret\n").exit_code == 0
     assert " end at all nodes, within two seconds" in pop3("user", "lock", "ann", *where).output
-    users = cluster_config.parent / "users"
+    users = keep_accounts_in_a_file(cluster_config)
+    assert " end at all nodes, within two seconds" in pop3("user", "lock", "ann", *where).output
+    assert "nologin" not in users.read_text()
+    assert pop3("user", "list", *where).stdout == "ann  locked by the administrator\nbob\n"
+    assert pop3("user", "unlock", "ann", *where).output == "Unlocked ann.\n"
+    assert pop3("user", "list", *where).stdout == "ann\nbob\n"
+
+
+def test_removal_leaves_the_lock_of_a_cluster(cluster_config: Path) -> None:
+    """A removal at one node opens no account at another, and the next account is noted as locked."""
+    where = ("--config", str(cluster_config))
+    keep_accounts_in_a_file(cluster_config)
+    note = "Note: ann is locked until you run `pop3 user unlock`\n"
+    label = pop3("user", "app-password", "add", "ann", "phone", *where)
+    assert label.exit_code == pop3("user", "lock", "ann", *where).exit_code == 0
+    assert pop3("user", "remove", "ann", *where).stderr == note
+    assert pop3("user", "app-password", "list", *where).stdout == ""
+    added = pop3("user", "add", "ann", "--password-stdin", *where, stdin=b"secret\n")
+    assert (added.exit_code, added.stderr) == (0, note)
+    assert pop3("user", "remove", "ann", *where).exit_code == 0
+    assert pop3("user", "unlock", "ann", *where).output == "Unlocked ann.\n"
+    assert "ann does not exist" in pop3("user", "unlock", "ann", *where).stderr
+
+
+def test_old_lock_of_a_line(cluster_config: Path) -> None:
+    """A line that was locked before the cluster had locks is unlocked as before."""
+    where = ("--config", str(cluster_config))
+    users = keep_accounts_in_a_file(cluster_config)
+    assert pop3("user", "lock", "bob", "--users", str(users)).exit_code == 0
+    assert pop3("user", "list", *where).stdout == "ann\nbob  locked by nologin\n"
+    assert pop3("user", "unlock", "bob", *where).exit_code == 0
+    assert pop3("user", "list", *where).stdout == "ann\nbob\n"
+
+
+def keep_accounts_in_a_file(config: Path) -> Path:
+    """Give a cluster accounts in a file, and return the file."""
+    users = config.parent / "users"
     users.touch(0o600)
-    users.write_text(f"ann:{HASH}\n")
-    with cluster_config.open("a") as file:
+    users.write_text(f"ann:{HASH}\nbob:{HASH}\n")
+    with config.open("a") as file:
         file.write('[accounts]\nusers = "users"\n')
-    assert " at the nodes that have this file" in pop3("user", "lock", "ann", *where).output
+    return users

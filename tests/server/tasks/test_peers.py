@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from restante.auth.sql.cluster_accounts import AccountTable
+from restante.auth.usernames import lock_key
 from restante.protocol.secret import Secret
 from restante.server.context import ServerContext
 from restante.server.control.service import ControlService
@@ -70,6 +71,17 @@ def test_kick_at_another_node() -> None:
         assert server.ended() == []
         exchange(server, Peers(news(kicks={"ann": 9.0})))
         assert server.ended() == ["ended by an administrator"]
+
+
+def test_lock_at_another_node() -> None:
+    """A lock ends the sessions of its user, however the name is spelt, and no other."""
+    with clocked() as server:
+        server.connect().say(LOG_IN)
+        server.connect()
+        exchange(server, Peers(news()._replace(locked=frozenset({"bob"}))))
+        assert server.ended() == []
+        exchange(server, Peers(news()._replace(locked=frozenset({lock_key("ANN")}))))
+        assert server.ended() == ["the account was removed, locked or changed"]
 
 
 def test_failures_of_another_node() -> None:

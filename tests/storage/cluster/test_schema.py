@@ -74,6 +74,33 @@ def test_upgrade_while_older_nodes_serve(empty: Secret, monkeypatch: pytest.Monk
         opened(empty)
 
 
+def test_app_passwords_follow_accounts(empty: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
+    """App passwords of version 11 stay with their accounts, and other accounts can have some."""
+    older = schema.migrations()[:11]
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "migrations", lambda: older)
+        asyncio.run(schema.initialize(empty))
+    for sql in (
+        "insert into account values ('ann', 'hash'), ('bob', 'hash')",
+        "insert into app_password values ('1', 'ann', 'phone'), ('2', 'bob', 'phone')",
+    ):
+        asyncio.run(execute(empty, sql))
+    assert asyncio.run(schema.initialize(empty)) == ["0012_locked_accounts.sql"]
+    for sql in (
+        "insert into app_password values ('3', 'elsewhere', 'phone')",
+        "update account set name = 'cy' where name = 'ann'",
+        "delete from account where name = 'bob'",
+    ):
+        asyncio.run(execute(empty, sql))
+    left = asyncio.run(execute(empty, "select digest, account from app_password order by 1"))
+    assert [tuple(row) for row in left] == [("1", "cy"), ("3", "elsewhere")]
+    revoked = asyncio.run(execute(empty, "select digest from revoked_app_password"))
+    assert [row[0] for row in revoked] == ["2"]
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "migrations", lambda: older)
+        opened(empty)
+
+
 def test_no_tables(empty: Secret) -> None:
     """A database without tables is refused, with the command that creates them."""
     with pytest.raises(StoreError, match=r"no tables of the store.*; run `pop3 store init`"):

@@ -2,5 +2,5 @@
 
 `digests` says what is kept of them, and `file` reads and edits the file of app passwords. `uses` is
 the file beside it that says when each was last used, and `accounts` adds these logins to accounts
-of any source. Accounts in the table of a cluster have them in a table, too: `sql.cluster_logins`.
+of any source. A cluster has them in a table: `sql.cluster_logins` and `sql.cluster_lists`.
 """

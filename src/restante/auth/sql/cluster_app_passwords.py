@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 ADD = """
 WITH added AS (
     INSERT INTO app_password (digest, account, label, created, used)
-    SELECT $1, name, $3, coalesce($4, now()), $5 FROM account WHERE name = $2
+    SELECT $1, $2, $3, coalesce($4, now()), $5
+    WHERE ($6 OR EXISTS (SELECT FROM account WHERE name = $2 FOR KEY SHARE))
         AND NOT EXISTS (SELECT FROM revoked_app_password WHERE digest = $1)
     ON CONFLICT DO NOTHING RETURNING digest
 )
 SELECT CASE
     WHEN EXISTS (SELECT FROM added) THEN 'added'
     WHEN EXISTS (SELECT FROM app_password WHERE digest = $1) THEN 'known'
-    WHEN NOT EXISTS (SELECT FROM account WHERE name = $2) THEN 'no account'
+    WHEN NOT ($6 OR EXISTS (SELECT FROM account WHERE name = $2)) THEN 'no account'
     WHEN EXISTS (SELECT FROM revoked_app_password WHERE digest = $1) THEN 'revoked'
     ELSE 'same label'
 END
@@ -41,10 +42,13 @@ ORDER BY account, label LIMIT $4
 class AppPasswordTable(ClusterTable):
     """The app passwords of a cluster. All methods raise UnavailableError."""
 
-    async def add(self, made: AppPassword, used: int | None = None) -> str:
+    async def add(
+        self, made: AppPassword, used: int | None = None, *, elsewhere: bool = False
+    ) -> str:
         """Add an app password, and return "added", or why it was not.
 
         That is "known", "no account", "revoked" or "same label". `used` is in seconds since 1970.
+        `elsewhere`: the accounts are not in the table, so it does not say which ones there are.
         """
         created = None
         with contextlib.suppress(ValueError):  # a line of a file may have any text there
@@ -52,7 +56,7 @@ class AppPasswordTable(ClusterTable):
         last = None if used is None else datetime.fromtimestamp(used, UTC)
         async with self._connect() as connection:
             outcome: str = await connection.fetchval(
-                ADD, made.digest, made.account, made.label, created, last
+                ADD, made.digest, made.account, made.label, created, last, elsewhere
             )
         return outcome
 
@@ -71,3 +75,7 @@ class AppPasswordTable(ClusterTable):
         """Remove an app password. Return whether there was one."""
         sql = "DELETE FROM app_password WHERE account = $1 AND label = $2"
         return await self._change(sql, name, label)
+
+    async def remove_all(self, name: str) -> None:
+        """Remove the app passwords of an account."""
+        await self._change("DELETE FROM app_password WHERE account = $1", name)

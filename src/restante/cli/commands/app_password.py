@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def app_password() -> None:
     """Add, list and revoke app passwords: each is for one program of an account's user.
 
-    They are in the file of `accounts.app_passwords`, and work with every source of accounts. With
-    the accounts in the table of a cluster, they are in a table, too, and hold at all nodes.
+    They are in the file of `accounts.app_passwords`, and work with every source of accounts. In a
+    cluster, they are in a table, and hold at all nodes.
     """
 
 

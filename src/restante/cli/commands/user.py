@@ -57,6 +57,7 @@ def add(name: str, accounts: Accounts, *, stdin: bool, scram: bool) -> None:
     accounts.require_new(name)
     accounts.add(name, *_new_credentials(stdin=stdin, scram=scram))
     click.echo(f"Added {name}.")
+    _note_lock(accounts, name)
 
 
 @user.command()
@@ -93,13 +94,18 @@ def list_(accounts: Accounts, *, names: bool, as_json: bool) -> None:
 @click.argument("name")
 @accounts_options
 def remove(name: str, accounts: Accounts) -> None:
-    """Remove an account. Its mail is not deleted."""
-    accounts.remove(name)
+    """Remove an account. Its mail is not deleted.
+
+    A lock in the tables of a cluster stays, since other nodes may have the account in their files.
+    """
+    accounts.require_known(name)
     if accounts.app_passwords:
         accounts.app_passwords.remove_all(name)
-    if accounts.locks:
+    accounts.remove(name)
+    if accounts.locks and not accounts.locks.of_cluster:
         accounts.locks.remove(name)
     click.echo(f"Removed {name}. Its mail was not deleted.")
+    _note_lock(accounts, name)
 
 
 @user.command()
@@ -109,8 +115,8 @@ def lock(name: str, accounts: Accounts) -> None:
     """Lock an account: its sessions end, and no client can log in. Its mail is still accepted.
 
     A server that runs notices it within a second, in all its processes. Accounts of PAM, LDAP or a
-    database are locked in the file of `accounts.locks`. A lock in the table of a cluster holds at
-    all nodes, one in a file at this node.
+    database are locked in the file of `accounts.locks`. In a cluster, the lock is in its database
+    and holds at all nodes, whatever the source of the accounts. With --users, it is in FILE alone.
     """
     accounts.set_locked(name, locked=True)
     when = accounts.lock_time
@@ -142,11 +148,11 @@ def unlock(name: str, accounts: Accounts) -> None:
     "  [default: that of the cluster]",
 )
 def import_lists(config: Path | None, source: Path | None) -> None:
-    """Copy locked accounts and app passwords from files to the table of a cluster.
+    """Copy locked accounts and app passwords from files to the tables of a cluster.
 
     The files are those of `accounts.locks`, `accounts.app_passwords` and `accounts.users`. They
-    stay as they are. What was revoked in the cluster stays revoked. Accounts themselves are not
-    copied.
+    stay as they are, and so do locks in an accounts file that the cluster uses itself. What was
+    revoked in the cluster stays revoked. Accounts themselves are not copied.
 
     Run it at each node whose files differ, then omit the settings. Exits with 1 if an entry could
     not be copied.
@@ -154,21 +160,30 @@ def import_lists(config: Path | None, source: Path | None) -> None:
     from restante.cli.options.node_lists import NodeLists
 
     place = config or find_default()
-    settings, dsn = load_accounts(place)
-    if dsn is None:
-        raise click.UsageError(f"{place}: its accounts are not in the table of a cluster")
-    section = (load_accounts(source)[0] if source else settings).accounts
-    if not section.locks and not section.app_passwords and not section.users:
-        raise click.UsageError(f"{source or place}: names no file of accounts; use --from")
-    lists = NodeLists(dsn)
-    if section.users is not None:
-        lists.copy_locked_lines(section.users)
+    loaded = load_accounts(place)
+    if loaded.cluster is None:
+        raise click.UsageError(f"{place}: its mail is not in a cluster")
+    section = (load_accounts(source) if source else loaded).config.accounts
+    users = section.users if section.users != loaded.config.accounts.users else None
+    if not section.locks and not section.app_passwords and not users:
+        raise click.UsageError(f"{source or place}: names no list of this node; use --from")
+    lists = NodeLists(loaded)
+    if users is not None:
+        lists.copy_locked_lines(users)
     if section.locks is not None:
         lists.copy_locks(section.locks)
     if section.app_passwords is not None:
         lists.copy_app_passwords(section.app_passwords)
     if lists.left:
         raise click.exceptions.Exit(1)
+
+
+def _note_lock(accounts: Accounts, name: str) -> None:
+    """Report that a name is locked, which an account of the same name would be."""
+    from restante.cli.options import locks
+
+    if locks.load(accounts.locks)(name):
+        click.echo(f"Note: {name} is locked until you run `pop3 user unlock`", err=True)
 
 
 def _new_credentials(*, stdin: bool, scram: bool) -> tuple[str, dict[str, ScramKeys]]:

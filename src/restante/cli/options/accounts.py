@@ -7,7 +7,7 @@ import contextlib
 import functools
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import click
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from restante.auth.file.passwd_entry import PasswdEntry
     from restante.auth.passwords.scram import ScramKeys
-    from restante.cli.options.app_passwords import AppPasswords, FileAppPasswords
-    from restante.cli.options.locks import LockList
+    from restante.cli.options.app_passwords import AppPasswords
+    from restante.cli.options.locks import Locks
     from restante.cli.output.account_list import Form
     from restante.protocol.secret import Secret
     from restante.server.config.schema import Config
 
-IN_FILES = "within a second, at the nodes that have this file"
-"""When the sessions of a locked account end in a cluster whose nodes have files of their own."""
+IN_CLUSTER = "at all nodes, within two seconds"
+"""When the sessions of a locked account end in a cluster."""
 
 T = TypeVar("T")
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -39,8 +39,8 @@ class Accounts(Protocol):
         """Their app passwords, if they can have some."""
 
     @property
-    def locks(self) -> LockList | None:
-        """The list of locked accounts, if the configuration has one."""
+    def locks(self) -> Locks | None:
+        """The list of locked accounts, if there is one beside the accounts."""
 
     @property
     def lock_time(self) -> str:
@@ -76,9 +76,8 @@ class FileAccounts:
     def __init__(
         self,
         file: Path,
-        app_passwords: FileAppPasswords | None = None,
-        locks: LockList | None = None,
-        lock_time: str = lock_time,
+        app_passwords: AppPasswords | None = None,
+        locks: Locks | None = None,
         *,
         config: Config | None = None,
     ) -> None:
@@ -86,7 +85,8 @@ class FileAccounts:
         self._config = config
         self.app_passwords = app_passwords
         self.locks = locks
-        self.lock_time = lock_time
+        if locks and locks.of_cluster:
+            self.lock_time = IN_CLUSTER
 
     def require_new(self, name: str) -> None:
         """Require that no line has this name; the file may be missing."""
@@ -129,31 +129,39 @@ class FileAccounts:
                 del lines[self._find_line(lines, name)]
 
     def set_locked(self, name: str, *, locked: bool) -> str:
-        """Add `nologin` to a line, or remove it. Return what else locks the account."""
+        """Add `nologin` to a line, or remove it. Return what else locks the account.
+
+        In a cluster, whose other nodes have files of their own, its list gets the lock.
+        """
         from restante.auth.file import line_locks, passwd_file
 
+        if locked and self.locks and self.locks.of_cluster:
+            self.require_known(name)
+            self.locks.add(name)
+            return ""
+        if self.locks and not locked and self.locks.remove(name) and not self._has(name):
+            return ""  # an account that was removed, such as at this node alone
         change = line_locks.lock_line if locked else line_locks.unlock_line
         with self._errors():
             passwd_file.read_lines(self._file)
             with passwd_file.edit(self._file) as lines:
                 place = self._find_line(lines, name)
                 lines[place] = change(lines[place])
-        if self.locks and not locked:
-            self.locks.remove(name)
         return "" if locked else line_locks.find_lock(lines[place])
 
     def print_all(self, form: Form) -> None:
         """Print the accounts, and report invalid lines."""
         from restante.auth.file import passwd_file
+        from restante.cli.options import locks
         from restante.cli.output.account_list import WIDEST_NAME, AccountSummary, write_lines
 
         with self._errors():
             accounts = passwd_file.read(self._file)
         labels = self.app_passwords.labels() if self.app_passwords else {}
-        is_locked = self.locks.load() if self.locks else never
+        find_lock = locks.load(self.locks)
         found = [
             AccountSummary.from_entry(
-                entry, labels.get(entry.name, ()), by_list=is_locked(entry.name)
+                entry, labels.get(entry.name, ()), listed=find_lock(entry.name)
             )
             for entry in accounts.by_name.values()
         ]
@@ -172,6 +180,11 @@ class FileAccounts:
 
         find_doubts = build_doubts(self._config) if self._config else passwd_file.mail_doubts
         return find_doubts(accounts)
+
+    def _has(self, name: str) -> bool:
+        from restante.auth.file import passwd_file
+
+        return passwd_file.index_of(passwd_file.read_lines(self._file), name) is not None
 
     def _refuse_known(self, lines: list[str], name: str) -> None:
         from restante.auth.file import passwd_file
@@ -243,46 +256,56 @@ def find_default() -> Path:
 
 def _find_configured(file: Path) -> Accounts:
     """Return the accounts of a configuration. Raises click.UsageError."""
-    from restante.cli.options.app_passwords import FileAppPasswords
-    from restante.cli.options.locks import LockList
+    from restante.cli.options.app_passwords import build_app_passwords
+    from restante.cli.options.locks import build_locks
 
-    config, dsn = load_accounts(file)
-    if dsn is not None:
-        from restante.cli.options.table_accounts import TableAccounts, warn_of_lists
+    loaded = load_accounts(file)
+    note_lists(loaded)
+    if loaded.in_table:
+        from restante.cli.options.table_accounts import TableAccounts
 
-        warn_of_lists(config)
-        return TableAccounts(dsn, config)
-    section = config.accounts
-    app_passwords = (
-        FileAppPasswords(config, section.app_passwords) if section.app_passwords else None
-    )
-    locks = LockList(section.locks) if section.locks else None
-    lock_time = IN_FILES if config.mail.format == "cluster" else FileAccounts.lock_time
-    if section.users:
-        return FileAccounts(section.users, app_passwords, locks, lock_time, config=config)
+        return TableAccounts(loaded)
+    config, app_passwords, locks = loaded.config, build_app_passwords(loaded), build_locks(loaded)
+    if config.accounts.users:
+        return FileAccounts(config.accounts.users, app_passwords, locks, config=config)
     from restante.cli.options.source_accounts import SourceAccounts
 
-    return SourceAccounts(file, config, app_passwords, locks, lock_time)
+    return SourceAccounts(file, config, app_passwords, locks)
 
 
-def load_accounts(file: Path) -> tuple[Config, Secret | None]:
-    """Return a configuration, and the database of a cluster whose accounts are in its table.
+class LoadedAccounts(NamedTuple):
+    """A configuration of accounts.
 
-    Raises click.UsageError.
+    Attributes:
+        cluster: the database of the cluster, None without one.
+        in_table: the accounts are in the cluster's own table.
     """
+
+    config: Config
+    cluster: Secret | None
+    in_table: bool
+
+
+def load_accounts(file: Path) -> LoadedAccounts:
+    """Return a configuration. Raises click.UsageError."""
     from restante.server.composition import backends
     from restante.server.config import loader
 
     try:
         config = loader.load(file, {})
-        return config, backends.account_table_dsn(config)
+        cluster, in_table = backends.cluster_dsn(config), backends.account_table_dsn(config)
     except loader.ConfigError as error:
         raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
+    return LoadedAccounts(config, cluster, in_table is not None)
 
 
-def never(_name: str) -> bool:
-    """Return False: without a list of locks, none locks an account."""
-    return False
+def note_lists(loaded: LoadedAccounts) -> None:
+    """Report files of this node whose entries are not in the tables of the cluster yet."""
+    from restante.server.composition.added_logins import COPY_LISTS
+
+    for key in ("locks", "app_passwords"):
+        if loaded.cluster is not None and getattr(loaded.config.accounts, key):
+            click.echo(f"Note: accounts.{key} is a file of this node; {COPY_LISTS}", err=True)
 
 
 async def closing(source: object, work: Awaitable[T]) -> T:

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
-from restante.cli.options.accounts import closing, find_default, load_accounts
+from restante.cli.options.accounts import (
+    LoadedAccounts,
+    closing,
+    find_default,
+    load_accounts,
+    note_lists,
+)
 from restante.cli.options.server import config_option
 
 if TYPE_CHECKING:
@@ -30,6 +36,9 @@ class AppPasswords(Protocol):
 
     def add(self, name: str, label: str) -> str:
         """Add an app password to an account, and return the password."""
+
+    def labels(self) -> dict[str, list[str]]:
+        """Return the labels by account."""
 
     def labels_of(self, name: str) -> Sequence[str]:
         """Return the labels of an account's app passwords."""
@@ -58,7 +67,7 @@ class FileAppPasswords:
         from restante.auth.file import passwd_file
 
         check_label(label)
-        name = self._find_account(self._full_name(name))
+        name = require_account(self._config, full_name(self._config, name))
         made, shown = app_passwords.create(name, label, time.time())
         with self._errors():
             is_new = not self._path.exists()
@@ -93,7 +102,7 @@ class FileAppPasswords:
         from restante.auth.app_passwords import file as app_passwords
         from restante.auth.app_passwords import uses as app_password_uses
 
-        name = name and self._full_name(name)
+        name = name and full_name(self._config, name)
         with self._errors():
             every, problems = app_passwords.read(self._path)
             used = app_password_uses.read(app_password_uses.uses_path(self._path))
@@ -101,7 +110,7 @@ class FileAppPasswords:
             click.echo(problem, err=True)
         found = [each for each in every if name in (None, each.account)]
         if name and not found:
-            self._find_account(name)
+            require_account(self._config, name)
         for each in found:
             yield {
                 "account": each.account,
@@ -112,7 +121,7 @@ class FileAppPasswords:
 
     def remove(self, name: str, label: str) -> str:
         """Remove an app password, and return the name of its account."""
-        name = self._full_name(name)
+        name = full_name(self._config, name)
         if not self._remove([name, label]):
             raise click.ClickException(unknown_text(name, label))
         return name
@@ -140,27 +149,6 @@ class FileAppPasswords:
                 app_password_uses.keep_only(uses, {each.key for each in known})
         return found
 
-    def _full_name(self, name: str) -> str:
-        from restante.auth.usernames import with_domain
-
-        return with_domain(name, self._config.login.default_domain or "")
-
-    def _find_account(self, name: str) -> str:
-        """Return a name that has an account."""
-        import structlog
-
-        from restante.auth.interfaces import UnavailableError
-        from restante.cli.options.account_names import find_account
-        from restante.server.composition.backends import build_accounts
-
-        log = structlog.wrap_logger(structlog.ReturnLogger())
-        try:
-            accounts = build_accounts(self._config, log)
-            asyncio.run(closing(accounts, find_account(self._config, accounts, name)))
-        except UnavailableError as error:
-            raise click.ClickException(str(error)) from None
-        return name
-
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
         try:
@@ -183,15 +171,46 @@ def app_passwords_options(command: F) -> F:
 def _find_configured(file: Path | None) -> AppPasswords:
     """Return the app passwords of a configuration. Raises click.UsageError."""
     place = file or find_default()
-    config, dsn = load_accounts(place)
-    if dsn is not None:
-        from restante.cli.options.table_accounts import TableAppPasswords, warn_of_lists
-
-        warn_of_lists(config)
-        return TableAppPasswords(dsn, config)
-    if config.accounts.app_passwords is None:
+    loaded = load_accounts(place)
+    note_lists(loaded)
+    found = build_app_passwords(loaded)
+    if found is None:
         raise click.UsageError(f"{place}: {MISSING}")
-    return FileAppPasswords(config, config.accounts.app_passwords)
+    return found
+
+
+def build_app_passwords(loaded: LoadedAccounts) -> AppPasswords | None:
+    """Return the app passwords of a configuration; None without any."""
+    if loaded.cluster is not None:
+        from restante.cli.options.table_accounts import TableAppPasswords
+
+        return TableAppPasswords(loaded)
+    file = loaded.config.accounts.app_passwords
+    return FileAppPasswords(loaded.config, file) if file else None
+
+
+def full_name(config: Config, name: str) -> str:
+    """Return a name as a login completes it."""
+    from restante.auth.usernames import with_domain
+
+    return with_domain(name, config.login.default_domain or "")
+
+
+def require_account(config: Config, name: str) -> str:
+    """Return a name that has an account. Raises click.ClickException."""
+    import structlog
+
+    from restante.auth.interfaces import UnavailableError
+    from restante.cli.options.account_names import find_account
+    from restante.server.composition.backends import build_accounts
+
+    log = structlog.wrap_logger(structlog.ReturnLogger())
+    try:
+        accounts = build_accounts(config, log)
+        asyncio.run(closing(accounts, find_account(config, accounts, name)))
+    except UnavailableError as error:
+        raise click.ClickException(str(error)) from None
+    return name
 
 
 def check_label(label: str) -> None:

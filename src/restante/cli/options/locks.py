@@ -1,21 +1,93 @@
-"""The list of locked accounts that `pop3 user lock` and `pop3 user unlock` change."""
+"""The lists of locked accounts that `pop3 user lock` and `pop3 user unlock` change."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
+from restante.cli.options.accounts import wait
 from restante.cli.options.app_passwords import give_to_server
+from restante.cli.output.account_list import ADMINISTRATOR
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    from restante.cli.options.accounts import LoadedAccounts
+    from restante.protocol.secret import Secret
+
+
+class Locks(Protocol):
+    """Some locked names. All methods raise click.ClickException.
+
+    Attributes:
+        place: what locks an account there, in a list of accounts.
+        of_cluster: whether the locks hold at all nodes.
+    """
+
+    place: str
+    of_cluster: bool
+
+    def add(self, name: str) -> None:
+        """Lock a name."""
+
+    def remove(self, name: str) -> bool:
+        """Unlock a name, and return whether it was locked."""
+
+    def names(self) -> Sequence[str]:
+        """Return the locked names."""
+
+
+def load(locks: Locks | None) -> Callable[[str], str]:
+    """Read a list, and return a function that says what locks a name, "" if nothing does."""
+    from restante.auth.usernames import lock_key
+
+    if locks is None:
+        return lambda _name: ""
+    keys, place = frozenset(map(lock_key, locks.names())), locks.place
+    return lambda name: place if lock_key(name) in keys else ""
+
+
+def build_locks(loaded: LoadedAccounts) -> Locks | None:
+    """Return the list of locks of a configuration; None without one."""
+    if loaded.cluster is not None:
+        return ClusterLocks(loaded.cluster)
+    file = loaded.config.accounts.locks
+    return LockList(file) if file else None
+
+
+class ClusterLocks:
+    """The locked names of a cluster. All methods raise click.ClickException."""
+
+    place = ADMINISTRATOR
+    of_cluster = True
+
+    def __init__(self, dsn: Secret) -> None:
+        from restante.auth.sql.cluster_locks import LockTable
+
+        self._table = LockTable(dsn)
+
+    def add(self, name: str) -> None:
+        """Lock a name."""
+        check_name(name)
+        wait(self._table.lock(name))
+
+    def remove(self, name: str) -> bool:
+        """Unlock a name, and return whether it was locked."""
+        return wait(self._table.unlock(name))
+
+    def names(self) -> Sequence[str]:
+        """Return the locked names."""
+        return wait(self._table.names())
 
 
 class LockList:
     """The names in the file of `accounts.locks`. All methods raise click.ClickException."""
+
+    place = "accounts.locks"
+    of_cluster = False
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -24,13 +96,13 @@ class LockList:
         """Lock a name. If the file is missing, it is created."""
         from restante.auth import locked_names
         from restante.auth.file import passwd_file
+        from restante.auth.usernames import lock_key
 
-        if problem := passwd_file.name_problem(name):
-            raise click.BadParameter(f"{name!r}: {problem}", param_hint="NAME")
+        check_name(name)
         with self._errors():
             is_new = not self._path.exists()
             with passwd_file.edit_lines(self._path) as lines:
-                if locked_names.lock_key(name) not in map(locked_names.lock_key, lines):
+                if lock_key(name) not in map(lock_key, lines):
                     lines[len(lines) :] = [locked_names.HEADER] * (not lines) + [name]
             if is_new:
                 give_to_server(self._path, 0o640)
@@ -39,12 +111,13 @@ class LockList:
         """Unlock a name, and return whether it was locked."""
         from restante.auth import locked_names
         from restante.auth.file import passwd_file
+        from restante.auth.usernames import lock_key
 
         if not self._path.exists():
             return False
-        key = locked_names.lock_key(name)
+        key = lock_key(name)
         with self._errors(), passwd_file.edit_lines(self._path) as lines:
-            left = [line for line in lines if locked_names.lock_key(line) != key]
+            left = [line for line in lines if lock_key(line) != key]
             found = len(left) < len(lines)
             lines[:] = left or [locked_names.HEADER]
         return found
@@ -59,16 +132,17 @@ class LockList:
             click.echo(problem, err=True)
         return names
 
-    def load(self) -> Callable[[str], bool]:
-        """Read the list, and return a function that says whether it locks a name."""
-        from restante.auth.locked_names import lock_key
-
-        keys = frozenset(map(lock_key, self.names()))
-        return lambda name: lock_key(name) in keys
-
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             raise click.ClickException(f"{self._path}: {error.strerror}") from None
+
+
+def check_name(name: str) -> None:
+    """Reject a name that no account can have. Raises click.BadParameter."""
+    from restante.auth.file import passwd_file
+
+    if problem := passwd_file.name_problem(name):
+        raise click.BadParameter(f"{name!r}: {problem}", param_hint="NAME")

@@ -1,4 +1,4 @@
-"""Locked accounts and app passwords in files, which `pop3 user import-lists` copies to a table."""
+"""Locked accounts and app passwords in files, which `pop3 user import-lists` copies to tables."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import click
 from restante.cli.options.accounts import wait
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from restante.auth.sql.cluster_accounts import AccountTable
-    from restante.protocol.secret import Secret
+    from restante.cli.options.accounts import LoadedAccounts
 
 NO_ACCOUNT = "the table has no account of this name"
 REASONS = {
@@ -34,8 +34,10 @@ class NodeLists:
         left: how many entries could not be copied.
     """
 
-    def __init__(self, dsn: Secret) -> None:
-        self._dsn = dsn
+    def __init__(self, loaded: LoadedAccounts) -> None:
+        assert loaded.cluster is not None
+        self._dsn = loaded.cluster
+        self._in_table = loaded.in_table  # the accounts
         self.left = 0
 
     def copy_locks(self, path: Path) -> None:
@@ -57,16 +59,41 @@ class NodeLists:
         accounts = [AccountSummary.from_entry(entry, ()) for entry in entries]
         self._lock(path, [each.name for each in accounts if each.locked])
         self._leave_all(
-            f"{each.name}: the table cannot have this: {', '.join(each.restrictions())}"
+            f"{each.name}: the cluster cannot have this: {', '.join(each.restrictions())}"
             for each in accounts
             if not each.locked and any(each.restrictions())
         )
 
     def _lock(self, path: Path, names: Iterable[str]) -> None:
-        from restante.auth.locked_names import lock_key
-        from restante.auth.sql.cluster_accounts import AccountTable
+        from restante.auth.usernames import lock_key
 
         listed = {lock_key(name): name for name in names}
+        found = self._lock_rows(listed) if self._in_table else self._lock_names(listed)
+        self._leave_all(
+            f"{name} was not locked: {NO_ACCOUNT}"
+            for key, name in listed.items()
+            if key not in found
+        )
+        click.echo(f"{path}: {len(found)} of {len(listed)} locked accounts are in the cluster.")
+
+    def _lock_names(self, listed: Mapping[str, str]) -> Collection[str]:
+        """Lock names that accounts of another source have, and return the keys of all."""
+        from restante.auth.sql.cluster_locks import LockTable
+        from restante.auth.usernames import lock_key
+
+        table = LockTable(self._dsn)
+        there = frozenset(map(lock_key, wait(table.names())))
+        for key, name in listed.items():
+            if key not in there:
+                wait(table.lock(name))
+                click.echo(f"Locked {name}.")
+        return listed.keys()
+
+    def _lock_rows(self, listed: Mapping[str, str]) -> Collection[str]:
+        """Lock accounts in the table, and return the keys of those that it has."""
+        from restante.auth.sql.cluster_accounts import AccountTable
+        from restante.auth.usernames import lock_key
+
         table, found = AccountTable(self._dsn), set()
         for row in wait(_collect(table)):
             key = lock_key(row["name"])
@@ -75,12 +102,7 @@ class NodeLists:
                 if not row["locked"]:
                     wait(table.set_locked(row["name"], locked=True))
                     click.echo(f"Locked {row['name']}.")
-        self._leave_all(
-            f"{name} was not locked: {NO_ACCOUNT}"
-            for key, name in listed.items()
-            if key not in found
-        )
-        click.echo(f"{path}: {len(found)} of {len(listed)} locked accounts are in the table.")
+        return found
 
     def copy_app_passwords(self, path: Path) -> None:
         """Add the app passwords in a file, with their last uses."""
@@ -94,7 +116,8 @@ class NodeLists:
         self._leave_all(problems)
         table, there = AppPasswordTable(self._dsn), 0
         for each in found:
-            outcome = wait(table.add(each, used.get(each.key)))
+            last = used.get(each.key)
+            outcome = wait(table.add(each, last, elsewhere=not self._in_table))
             what = f"the app password {each.label} of {each.account}"
             if outcome == "added":
                 click.echo(f"Added {what}.")
@@ -102,7 +125,7 @@ class NodeLists:
                 self._leave_all([f"{what} was not added: {REASONS[outcome]}"])
             else:
                 there += 1
-        click.echo(f"{path}: {there} of {len(found)} app passwords are in the table.")
+        click.echo(f"{path}: {there} of {len(found)} app passwords are in the cluster.")
 
     def _leave_all(self, notes: Iterable[str]) -> None:
         for note in notes:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from restante.cli.options.accounts import closing, never, wait
+from restante.cli.options.accounts import IN_CLUSTER, FileAccounts, closing, wait
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from restante.auth.interfaces import AccountDirectory
     from restante.auth.passwords.scram import ScramKeys
-    from restante.cli.options.app_passwords import FileAppPasswords
-    from restante.cli.options.locks import LockList
+    from restante.cli.options.app_passwords import AppPasswords
+    from restante.cli.options.locks import Locks
     from restante.cli.output.account_list import Form
     from restante.server.config.schema import Config
 
@@ -28,15 +28,14 @@ class SourceAccounts:
         self,
         file: Path,
         config: Config,
-        app_passwords: FileAppPasswords | None,
-        locks: LockList | None,
-        lock_time: str,
+        app_passwords: AppPasswords | None,
+        locks: Locks | None,
     ) -> None:
         self._file = file
         self._config = config
         self.app_passwords = app_passwords
         self.locks = locks
-        self.lock_time = lock_time
+        self.lock_time = IN_CLUSTER if locks and locks.of_cluster else FileAccounts.lock_time
 
     def require_new(self, _name: str) -> None:
         """Reject the command."""
@@ -68,21 +67,22 @@ class SourceAccounts:
         if locked:
             self.locks.add(name)
         elif not self.locks.remove(name):
-            raise click.ClickException(f"{name} is not locked by accounts.locks")
+            raise click.ClickException(f"{name} is not locked by {self.locks.place}")
         return ""
 
     def print_all(self, form: Form) -> None:
         """Print the accounts; those that are locked only, where the source has no list."""
         from restante.auth.interfaces import ListsAccounts
-        from restante.cli.output.account_list import LIST, AccountSummary, write_lines
+        from restante.cli.options import locks
+        from restante.cli.output.account_list import AccountSummary, write_lines
 
         labels = self.app_passwords.labels() if self.app_passwords else {}
-        is_locked = self.locks.load() if self.locks else never
+        find_lock = locks.load(self.locks)
 
         def show(name: str, days: int | None) -> None:
             account = AccountSummary(
                 name=name,
-                locked=LIST if is_locked(name) else None,
+                locked=find_lock(name) or None,
                 app_passwords=tuple(labels.get(name, ())),
                 expire_days=days,
             )

@@ -1,4 +1,4 @@
-"""The accounts in the table of a cluster, and their app passwords: all nodes have the same."""
+"""Accounts in the table of a cluster, and app passwords of any accounts, the same at all nodes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restante.cli.options.account_names import UnknownAccountError
-from restante.cli.options.accounts import existing_text, missing_text, wait
+from restante.cli.options.accounts import IN_CLUSTER, existing_text, missing_text, wait
 from restante.cli.options.app_passwords import (
     check_label,
     format_time,
+    full_name,
     known_text,
+    require_account,
     unknown_text,
 )
 
@@ -21,23 +23,23 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from restante.auth.passwords.scram import ScramKeys
+    from restante.cli.options.accounts import LoadedAccounts
     from restante.cli.output.account_list import Form
-    from restante.protocol.secret import Secret
-    from restante.server.config.schema import Config
 
 
 class TableAccounts:
     """The accounts in the table of a cluster. They have no keys for SCRAM, and no list of locks."""
 
     place = "the table account of the cluster"
-    lock_time = "at all nodes, within two seconds"
+    lock_time = IN_CLUSTER
     locks = None
 
-    def __init__(self, dsn: Secret, config: Config) -> None:
+    def __init__(self, loaded: LoadedAccounts) -> None:
         from restante.auth.sql.cluster_accounts import AccountTable
 
-        self._table = AccountTable(dsn)
-        self.app_passwords = TableAppPasswords(dsn, config)
+        assert loaded.cluster is not None
+        self._table = AccountTable(loaded.cluster)
+        self.app_passwords = TableAppPasswords(loaded)
 
     def require_new(self, name: str) -> None:
         """Require that no row has this name."""
@@ -89,27 +91,36 @@ class TableAccounts:
 class TableAppPasswords:
     """The app passwords in the table of a cluster. All methods raise click.ClickException."""
 
-    def __init__(self, dsn: Secret, config: Config) -> None:
-        from restante.auth.sql.cluster_accounts import AccountTable
+    def __init__(self, loaded: LoadedAccounts) -> None:
         from restante.auth.sql.cluster_app_passwords import AppPasswordTable
 
-        self._accounts = AccountTable(dsn)
-        self._table = AppPasswordTable(dsn)
-        self._domain = config.login.default_domain or ""
+        assert loaded.cluster is not None
+        self._table = AppPasswordTable(loaded.cluster)
+        self._config = loaded.config
+        self._elsewhere = not loaded.in_table  # the accounts
 
     def add(self, name: str, label: str) -> str:
         """Add an app password to an account, and return the password."""
         from restante.auth.app_passwords.file import create
 
         check_label(label)
-        name = self._full_name(name)
+        name = full_name(self._config, name)
+        if self._elsewhere:
+            require_account(self._config, name)
         made, shown = create(name, label, time.time())
-        outcome = wait(self._table.add(made))
+        outcome = wait(self._table.add(made, elsewhere=self._elsewhere))
         if outcome == "no account":
             raise UnknownAccountError(name)
         if outcome != "added":
             raise click.ClickException(known_text(name, label))
         return shown
+
+    def labels(self) -> dict[str, list[str]]:
+        """Return the labels by account."""
+        found: dict[str, list[str]] = {}
+        for row in self.rows(None):
+            found.setdefault(row["account"], []).append(row["label"])
+        return found
 
     def labels_of(self, name: str) -> Sequence[str]:
         """Return the labels of an account's app passwords."""
@@ -117,7 +128,7 @@ class TableAppPasswords:
 
     def rows(self, name: str | None) -> Iterator[dict[str, Any]]:
         """Yield the app passwords of an account, or all, as their pages come."""
-        name, after = name and self._full_name(name), ("", "")
+        name, after = name and full_name(self._config, name), ("", "")
         while page := wait(self._table.page(name, after)):
             for row in page:
                 yield {
@@ -127,32 +138,19 @@ class TableAppPasswords:
                     "last_used": _format(row["used"]),
                 }
             after = page[-1]["account"], page[-1]["label"]
-        if name and not any(after) and not wait(self._accounts.exists(name)):
-            raise UnknownAccountError(name)
+        if name and not any(after):
+            require_account(self._config, name)
 
     def remove(self, name: str, label: str) -> str:
         """Remove an app password, and return the name of its account."""
-        name = self._full_name(name)
+        name = full_name(self._config, name)
         if not wait(self._table.remove(name, label)):
             raise click.ClickException(unknown_text(name, label))
         return name
 
     def remove_all(self, name: str) -> None:
-        """Do nothing: the removal of the account has removed its app passwords."""
-
-    def _full_name(self, name: str) -> str:
-        from restante.auth.usernames import with_domain
-
-        return with_domain(name, self._domain)
-
-
-def warn_of_lists(config: Config) -> None:
-    """Report files of this node whose entries are not in the tables of the cluster yet."""
-    from restante.server.composition.added_logins import COPY_LISTS
-
-    for key in ("locks", "app_passwords"):
-        if getattr(config.accounts, key):
-            click.echo(f"Note: accounts.{key} is a file of this node; {COPY_LISTS}", err=True)
+        """Remove the app passwords of an account that is removed: the next one is another's."""
+        wait(self._table.remove_all(name))
 
 
 def _format(moment: datetime | None) -> str | None:

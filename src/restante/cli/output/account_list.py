@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 Form: TypeAlias = Literal["text", "names", "json"]
 
-LIST = "accounts.locks"
-"""What locks an account in the list of locks."""
+ADMINISTRATOR = "the administrator"
+"""What locks an account by the tables of a cluster."""
 
 WIDEST_NAME = 40  # columns: a longer name moves its own details only
 
@@ -40,15 +40,13 @@ class AccountSummary:
 
     @classmethod
     def from_entry(
-        cls, entry: PasswdEntry, app_passwords: Iterable[str], *, by_list: bool = False
+        cls, entry: PasswdEntry, app_passwords: Iterable[str], *, listed: str = ""
     ) -> AccountSummary:
-        """Return the summary of a line of the accounts file; `by_list`: the list locks it."""
+        """Return the summary of a line of the accounts file; `listed`: what else locks it."""
         end = None if entry.end is None else time.strftime("%Y-%m-%d", time.gmtime(entry.end))
         return cls(
             name=entry.name,
-            locked=LIST
-            if by_list
-            else entry.lock_reason(time.time()).removeprefix("locked by ") or None,
+            locked=listed or entry.lock_reason(time.time()).removeprefix("locked by ") or None,
             expires=end,
             scram=tuple(entry.scram),
             secret=entry.secret is not None,
@@ -64,7 +62,7 @@ class AccountSummary:
         """Return the summary of a row in the table of a cluster."""
         return cls(
             name=row["name"],
-            locked="the administrator" if row["locked"] else None,
+            locked=ADMINISTRATOR if row["locked"] else None,
             app_passwords=tuple(row["labels"]),
             login_delay=row["login_delay"],
             expire_days=row["expire_days"],

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import UnavailableError
-from restante.server.composition.backends import account_table_dsn
+from restante.server.composition.backends import account_table_dsn, cluster_dsn
 from restante.server.config.loader import ConfigError
 
 if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
     from restante.auth.app_passwords.file import AppPasswordFile
     from restante.auth.file.accounts import FileAuthenticator
     from restante.auth.interfaces import AccountDirectory
@@ -19,12 +21,15 @@ if TYPE_CHECKING:
     from restante.server.log.file_problems import FileProblems
 
 NEEDS_NO_LIST = "omit the setting, since `pop3 user lock` changes the account itself here"
-COPY_LISTS = "`pop3 user import-lists` copies its entries to the table"
+COPY_LISTS = "`pop3 user import-lists` copies its entries to the cluster"
 """What to do about a list of locked accounts or app passwords that only this node has."""
 
 
 def add_logins(
-    config: Config, accounts: AccountDirectory, problems: FileProblems
+    config: Config,
+    accounts: AccountDirectory,
+    problems: FileProblems,
+    log: FilteringBoundLogger,
 ) -> AccountDirectory:
     """Return the accounts, with the locks and ways to log in that the configuration adds.
 
@@ -40,11 +45,30 @@ def add_logins(
 
         warn, _ = problems.make_loggers(uses_path(passwords.path))
         accounts = AppPasswordAccounts(accounts, passwords, FileUses(passwords.path, warn))
+    accounts = _add_cluster_lists(config, accounts, log)
     if config.mail.junk:
         from restante.auth.junk_accounts import JunkAccounts
 
         accounts = JunkAccounts(accounts, config.mail.junk_suffix)
     return accounts
+
+
+def _add_cluster_lists(
+    config: Config, accounts: AccountDirectory, log: FilteringBoundLogger
+) -> AccountDirectory:
+    """Return the accounts with the locks and app passwords of a cluster, but for its own table."""
+    dsn = cluster_dsn(config)
+    if dsn is None or account_table_dsn(config) is not None:
+        return accounts
+    from restante.auth.sql.cluster_lists import ListedAccounts
+    from restante.auth.sql.cluster_logins import TableUses
+    from restante.auth.sql.postgresql_query import PostgresqlQueries
+
+    def warn(problem: str) -> None:
+        log.warning("accounts", problem=problem)
+
+    queries = PostgresqlQueries(dsn, "", pooler=config.cluster.pooler)
+    return ListedAccounts(accounts, queries, TableUses(queries, warn))
 
 
 def build_locks(config: Config, problems: FileProblems) -> LockedNames | None:
@@ -102,14 +126,12 @@ def build_master_users(config: Config, problems: FileProblems) -> FileAuthentica
 
 
 def _reject_list(config: Config, key: str) -> None:
-    """Reject a list of this node if all nodes have one in the cluster. Raises ConfigError.
+    """Reject a list of one node, since a cluster has one for all nodes. Raises ConfigError.
 
     A server that ignored the list would let locked users in.
     """
-    if account_table_dsn(config) is not None:
-        raise ConfigError(
-            [f"{key}: not for accounts in the table of the cluster; {COPY_LISTS}, then omit it"]
-        )
+    if cluster_dsn(config) is not None:
+        raise ConfigError([f"{key}: not in a cluster; {COPY_LISTS}, then omit it"])
 
 
 def _read_first(file: ReloadedFile | FileAuthenticator, key: str, hint: str) -> None:

@@ -249,8 +249,15 @@ def build_accounts(
 
 def account_table_dsn(config: Config) -> Secret | None:
     """Return the database of a cluster whose accounts are in its own table, else None."""
-    section, file = config.accounts, config.cluster.postgresql_dsn_file
-    if file is None or any(getattr(section, key) for key in ACCOUNT_BACKENDS):
+    if any(getattr(config.accounts, key) for key in ACCOUNT_BACKENDS):
+        return None
+    return cluster_dsn(config)
+
+
+def cluster_dsn(config: Config) -> Secret | None:
+    """Return the database of a cluster, None where the mail is elsewhere."""
+    file = config.cluster.postgresql_dsn_file
+    if file is None or config.mail.format != "cluster":
         return None
     return read_secret("cluster.postgresql_dsn_file", file)
 

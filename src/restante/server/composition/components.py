@@ -76,7 +76,7 @@ def build_context(
     """Return what all connections share; `shared` is what all workers do."""
     store = build_store(config, log)
     problems = FileProblems(log, shared.reported if shared else None)
-    accounts = add_logins(config, build_accounts(config, log, problems), problems)
+    accounts = add_logins(config, build_accounts(config, log, problems), problems, log)
     tokens = build_tokens(config)
     return ServerContext(
         store=store,

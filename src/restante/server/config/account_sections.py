@@ -106,11 +106,11 @@ class AccountsSection(ConfigSection):
 
     Attributes:
         app_passwords: The file of app passwords, which `pop3 user app-password` writes. They work
-            with each source of accounts. Changes are loaded at once. Accounts in the table of a
-            cluster have theirs in a table, too, and require no file.
+            with each source of accounts. Changes are loaded at once. A cluster has them in a table,
+            and requires no file.
         locks: The file of locked accounts, which `pop3 user lock` writes. It works with each source
-            of accounts. Changes are loaded at once. Accounts in the table of a cluster are locked
-            there, and require no file.
+            of accounts. Changes are loaded at once. A cluster has them in a table, and requires no
+            file.
         masters: A password file of master users. With its own password, admin opens the account of
             ann as "ann*admin", or with ann as the authorization identity of PLAIN.
         master_separator: The character between both names.

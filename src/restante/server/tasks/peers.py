@@ -12,6 +12,8 @@ import time
 from typing import TYPE_CHECKING
 
 from restante.auth.app_passwords.digests import key_of
+from restante.auth.usernames import lock_key
+from restante.protocol.server.session import EndReason
 from restante.server.connection.connection import Connection
 from restante.server.limits.peer_failures import PeerFailures
 from restante.storage.interfaces import StoreError
@@ -80,17 +82,19 @@ class PeerExchange:
         self._failures.set_key(news.key)
         now = time.monotonic()
         self._failures.merge((pair, number, now - age) for pair, number, age in news.failures)
-        if news.kicks:
-            now = asyncio.get_running_loop().time()
-            kicks = {owner: now - age for owner, age in news.kicks.items()}
-            for connection in self._context.connections:
-                if isinstance(connection, Connection):
-                    connection.stop_if_kicked(kicks)
-        if news.revoked:
-            revoked = frozenset(map(key_of, news.revoked))
-            for connection in self._context.connections:
-                if isinstance(connection, Connection):
-                    connection.stop_if_revoked(lambda key: key not in revoked)
+        if news.kicks or news.revoked or news.locked:
+            self._end_sessions(news)
+
+    def _end_sessions(self, news: PeerNews) -> None:
+        now = asyncio.get_running_loop().time()
+        kicks = {owner: now - age for owner, age in news.kicks.items()}
+        revoked = frozenset(map(key_of, news.revoked))
+        for connection in self._context.connections:
+            if isinstance(connection, Connection):
+                connection.stop_if_kicked(kicks)
+                connection.stop_if_revoked(lambda key: key not in revoked)
+                if news.locked and lock_key(connection.user) in news.locked:
+                    connection.stop(EndReason.ACCOUNT)
 
 
 @contextlib.asynccontextmanager

@@ -37,14 +37,18 @@ select pair, number, extract(epoch from clock_timestamp() - at)::float8 as age f
 where at > clock_timestamp() - $1::float8 * interval '1 s'
 """
 NEWS = """
-select null::uuid as request, owner, null::text as revoked, null::bytea as content,
-    extract(epoch from clock_timestamp() - at)::float8 as age from kick
+select null::uuid as request, owner, null::text as revoked, null::text as locked,
+    null::bytea as content, extract(epoch from clock_timestamp() - at)::float8 as age from kick
 where at > clock_timestamp() - $1::float8 * interval '1 s'
 union all
-select id, null, null, content, extract(epoch from clock_timestamp() - at)::float8 from request
+select id, null, null, null, content, extract(epoch from clock_timestamp() - at)::float8
+from request
 where at > clock_timestamp() - $2::float8 * interval '1 s' and node <> $3 and $3 <> all (but)
 union all
-select null, null, digest, null, null from revoked_app_password
+select null, null, digest, null, null, null from revoked_app_password
+where at > clock_timestamp() - $1::float8 * interval '1 s'
+union all
+select null, null, null, key, null, null from locked_account
 where at > clock_timestamp() - $1::float8 * interval '1 s'
 """
 PRUNE = """
@@ -103,6 +107,7 @@ class Peers:
             kicks={row["owner"]: row["age"] for row in rows if row["owner"] is not None},
             requests=self._take_requests(rows),
             revoked=frozenset(row["revoked"] for row in rows if row["revoked"] is not None),
+            locked=frozenset(row["locked"] for row in rows if row["locked"] is not None),
         )
 
     def _take_requests(self, rows: Sequence[asyncpg.Record]) -> list[PeerRequest]:
