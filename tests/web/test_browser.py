@@ -200,6 +200,32 @@ def test_a_phone_shows_one_pane(world: World) -> None:
     expect(page.locator("#messages a.row")).to_be_visible()
 
 
+def test_a_zoomed_page_has_room_for_the_message(world: World) -> None:
+    """At a zoom of 200 % the frame is higher than half of the window, and scrolls into view."""
+    add(world.server, html("<p>Hello</p>"))
+    world.page.set_viewport_size({"width": 640, "height": 400})
+    frame = world.open("/?message=1&show=message").locator("iframe")
+    frame.scroll_into_view_if_needed()
+    box = frame.bounding_box()
+    assert box is not None
+    assert box["height"] >= 200
+
+
+def test_the_choice_shows_in_forced_colors(world: World) -> None:
+    """With a few colors of the system, the chosen view and mailbox differ from the others."""
+    for name in ("ann@example.com", "bob@example.com"):
+        add(world.server, html("<p>Hello</p>"), name)
+    world.page.emulate_media(forced_colors="active")
+    page = world.open("/?message=1&show=message&mailbox=ann@example.com")
+    for edge, links in (("left", ".mailboxes a"), ("bottom", ".tabs a")):
+        color = f"(all) => all.map((one) => getComputedStyle(one).border{edge.title()}Color)"
+        chosen = page.locator(f"{links}[aria-current]").evaluate_all(color)
+        others = page.locator(f"{links}:not([aria-current])").evaluate_all(color)
+        assert len(chosen) == 1
+        assert others
+        assert chosen[0] not in others
+
+
 # --- what messages try
 
 
