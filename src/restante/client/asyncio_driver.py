@@ -46,7 +46,7 @@ class AsyncioDriver:
 
     @property
     def io(self) -> ClientIO:
-        """What both drivers share: replies, TLS and the time that is left."""
+        """The parts that both drivers share: replies, TLS and the time that is left."""
         return self._io
 
     async def begin(self) -> None:

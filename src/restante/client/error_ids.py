@@ -113,7 +113,7 @@ _WORDS = (
     ("auth-locked", _ACCOUNT_CLOSED, _any_of(_EITHER)),
     ("auth-toomany", _TOO_MANY, None),
 )
-"""What is meant by which wording, but where another is there too."""
+"""The id of an error, its wording, and another wording that excludes it."""
 _TEMPORARY = _any_of(
     r"temporar",
     r"try (?:again )?later",

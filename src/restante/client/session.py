@@ -97,7 +97,7 @@ class ClientSession:
 
     @property
     def oddities(self) -> Mapping[str, str]:
-        """What was wrong in replies that could be read all the same: ids and texts."""
+        """Errors in replies that could be read all the same: texts by their ids."""
         return self.peer.oddities
 
     def note_oddity(self, id: str, text: str) -> None:  # noqa: A002  # see RemoteError

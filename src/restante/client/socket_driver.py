@@ -44,7 +44,7 @@ class SocketDriver:
 
     @property
     def io(self) -> ClientIO:
-        """What both drivers share: replies, TLS and the time that is left."""
+        """The parts that both drivers share: replies, TLS and the time that is left."""
         return self._io
 
     def begin(self) -> None:

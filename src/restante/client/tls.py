@@ -50,7 +50,7 @@ _ALERTS = {
 }
 """By the numbers of RFC 8446 section 6, as they come from the server before anything is agreed."""
 
-_RECORDS = (0x14, 0x15, 0x16, 0x17)  # what a record of TLS begins with
+_RECORDS = (0x14, 0x15, 0x16, 0x17)  # the first octet of a record of TLS
 _ALERT, _HANDSHAKE, _SERVER_HELLO, _CERTIFICATE_REQUEST = 0x15, 0x16, 2, 13
 TLS_1_2 = b"\x03\x03"
 ENOUGH = 64 * 1024  # octets of a server's handshake that are kept, to judge a failure

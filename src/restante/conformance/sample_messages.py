@@ -25,12 +25,12 @@ class SampleMessage:
 
     @property
     def wire(self) -> bytes:
-        """What RETR must send after its status line, terminator included."""
+        """The octets that RETR must send after its status line, terminator included."""
         return encode_message(self.stored)[0]
 
     @property
     def octets(self) -> int:
-        """What LIST must say."""
+        """The size that LIST must say."""
         return encode_message(self.stored)[1]
 
 

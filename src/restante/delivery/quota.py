@@ -31,7 +31,7 @@ EFFECTS: Mapping[OverQuotaPolicy, str] = {
     "reject": "new mail goes back to the sender",
     "remove-oldest": "the oldest mail is removed for new mail",
 }
-"""What the log says of an account that may have no more mail."""
+"""The texts of the log for an account that may have no more mail."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -38,7 +38,7 @@ class DeliverySessions:
 
     @cached_property
     def memory(self) -> MemoryBudget:
-        """What all messages under way may take."""
+        """The memory of all messages under way."""
         return MemoryBudget(MESSAGES * self.settings.message_size)
 
     async def resolve(self, address: str, session: DeliverySession) -> str | DeliveryReply:

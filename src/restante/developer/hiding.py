@@ -18,7 +18,7 @@ COMMANDS = {"SASL": ("AUTH",), "USER": ("USER", "PASS"), "PIPELINING": (), "RESP
 """The commands of a capability, where they are not called as it is."""
 
 HIDDEN = frozenset({"CAPA", *(row.tag for row in CAPABILITIES)})
-"""What can be hidden: capabilities, and CAPA itself."""
+"""The names that can be hidden: capabilities, and CAPA itself."""
 
 
 def check_hidden(names: Collection[str]) -> frozenset[str]:

@@ -29,7 +29,7 @@ class AccountJournal:
 
     @property
     def imported(self) -> ImportedMessages:
-        """What was imported into mailboxes that merge messages, from all accounts."""
+        """The messages of all accounts that were imported into mailboxes that merge messages."""
         return ImportedMessages(self._journal)
 
     @property

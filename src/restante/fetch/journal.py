@@ -52,7 +52,7 @@ ALTER TABLE message ADD COLUMN subject TEXT NOT NULL DEFAULT '';
 """
 _NEXT_RUN = "ALTER TABLE account ADD COLUMN next_run REAL"
 _VERSIONS = (_SCHEMA, _IMPORTED, _DESCRIPTION, _NEXT_RUN)
-"""What each version of the schema has added."""
+"""The statements that each version of the schema has added."""
 
 
 class Journal:

@@ -50,7 +50,7 @@ class Retrieved:
 
     @property
     def preparation(self) -> Preparation:
-        """What the journal gets before it is delivered."""
+        """The entry in the journal before the delivery."""
         found = _MESSAGE_ID.search(self.content.header)
         return Preparation(
             self.message.uid,

@@ -55,7 +55,7 @@ class _Entry:
     def take(self, token: bytes) -> None:
         """Take a token that is in no comment."""
         if token == b":" and not self.address:
-            self.words.clear()  # what went before was the name of a group
+            self.words.clear()  # the words before were the name of a group
         elif token.startswith(b"<") and not self.address:
             self.address = token.strip(b"<> \t")
         elif token.startswith(b'"'):

@@ -46,7 +46,7 @@ WORDS = (
     ("oauth-scope", r"scope"),
     ("oauth-clock", r"\b(?:iat|nbf)\b|issued in the future|too early"),
 )
-"""What other issuers say, in words. They are searched where an error code has several causes."""
+"""The words of other issuers. They are searched where an error code has several causes."""
 
 CODES = {
     "invalid_grant": "oauth-refresh",

@@ -8,7 +8,7 @@ ClearText: TypeAlias = Literal["loopback", "always", "never"]
 """From where passwords may come without TLS."""
 
 OverQuotaPolicy: TypeAlias = Literal["defer", "reject", "remove-oldest"]
-"""What becomes of mail over a quota, or of the mail that is there."""
+"""The effect of a quota on new mail, or on the mail that is there."""
 
 Utf8HeaderPolicy: TypeAlias = Literal["as-stored", "surrogate", "refuse"]
-"""What a client gets that did not say UTF8, if a header is in UTF-8."""
+"""The form of a header in UTF-8 for a client that did not say UTF8."""

@@ -36,7 +36,7 @@ _FILTER = re.compile(
 _HASHES = frozenset({"md5", "sha1", "sha256", "sha384", "sha512"})
 _ESCAPED = re.compile(rb"([\"'\\])")
 _WHOLE = frozenset({"M", "R", "E", "reverse", "hexlify", *_HASHES})
-"""What makes different texts of different texts."""
+"""The modifiers that make different texts of different texts."""
 
 
 _PLACES = {"uid": 0, "uidvalidity": 1}

@@ -38,7 +38,7 @@ _TYPES: Mapping[int, type[StoreError]] = {
 }
 
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
-"""What a disk says that can be read but, at the moment, not written."""
+"""The errors of a disk that can be read but, at the moment, not written."""
 
 
 @contextlib.contextmanager

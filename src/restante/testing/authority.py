@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
-"""What OpenSSL and Python, requests, curl and Node.js read."""
+"""The variables that OpenSSL and Python, requests, curl and Node.js read."""
 
 
 class TrustedAuthority:

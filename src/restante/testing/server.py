@@ -114,7 +114,7 @@ class MemoryServer:
 
     @property
     def transcript(self) -> str:
-        """What clients and server said, with secrets starred: `1 C USER ann`, a line each."""
+        """All lines of clients and server, with secrets starred, such as `1 C USER ann`."""
         return "\n".join(str(session) for session in self.sessions)
 
     @property

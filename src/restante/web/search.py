@@ -47,7 +47,7 @@ FIELDS: dict[str, Callable[[MessageView, str], bool]] = {
     "body": lambda view, word: word in view.text.lower() or word in view.html.lower(),
     "has": _has,
 }
-"""What each field of a search compares."""
+"""The comparison of each field of a search."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ VIEWS = ("html", "text", "headers", "source", "parts", "links", "sessions")
 """The tabs of a message, in their order."""
 
 PANES = ("mail", "message", "sessions", "session", "faults")
-"""What a narrow window shows: one pane."""
+"""The panes, of which a narrow window shows one."""
 
 LONGEST = 1000  # characters of a value
 

@@ -38,7 +38,7 @@ class PasswdEntry:
     login_delay: int | None = None  # seconds
     expire_days: int | None = None
     tls_required: bool = False
-    lock: str = ""  # what keeps it from logging in here, such as a word of Dovecot; it gets mail
+    lock: str = ""  # the lock of its logins, such as a word of Dovecot; it gets mail
     end: float | None = None  # when it expires, in seconds since 1970; it gets mail
     networks: tuple[str, ...] = ()  # from where it can log in, () for everywhere
     mail: MailLocation | None = None  # where Dovecot would look for its mail
@@ -52,7 +52,7 @@ class PasswdEntry:
 
     @functools.cached_property
     def identity(self) -> Identity:
-        """What a session should know."""
+        """The account, as a session knows it."""
         return Identity(
             self.name, self.login_delay, self.expire_days, self.tls_required, self.networks
         )

@@ -116,7 +116,7 @@ class AccountQueries(ABC, Generic[C]):
                 raise UnavailableError(text)
         return row
 
-    _parameter: ClassVar[str]  # what stands for the name in a query
+    _parameter: ClassVar[str]  # the place of the name in a query
 
     @abstractmethod
     async def _fetch(

@@ -55,10 +55,10 @@ class AccountArgs:
     password: Callable[[], str]
     guess: bool
     verify: bool
-    trust: ssl.SSLContext | None  # what a certificate is judged by, where it need not be good
+    trust: ssl.SSLContext | None  # for the judgement of a certificate that need not be good
     seconds: float | None
     verbose: bool
-    flags: tuple[str, ...] = ()  # what a suggested command repeats of the command line
+    flags: tuple[str, ...] = ()  # of the command line, for suggested commands
     check_request: CheckRequest | None = None  # a check sets its target by discovery
     auth: AccountTokens | None = None  # the tokens of `pop3 login`, in place of a password
     password_named: bool = True  # else a person is asked for it, at a terminal

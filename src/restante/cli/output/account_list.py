@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Form: TypeAlias = Literal["text", "names", "json"]
 
 ADMINISTRATOR = "the administrator"
-"""What locks an account by the tables of a cluster."""
+"""The source of a lock in the tables of a cluster."""
 
 WIDEST_NAME = 40  # columns: a longer name moves its own details only
 
@@ -28,7 +28,7 @@ class AccountSummary:
     """An account without its secrets."""
 
     name: str
-    locked: str | None = None  # what locks it, None for an account that can log in
+    locked: str | None = None  # the source of its lock, None for an account that can log in
     expires: str | None = None  # the day
     scram: tuple[str, ...] = ()  # mechanisms that it has keys for
     secret: bool = False  # for APOP and CRAM-MD5

@@ -38,7 +38,7 @@ class Head:
 
     @property
     def files(self) -> str:
-        """What to say of attachments."""
+        """The note on attachments, empty if there are none."""
         if self.attachments:
             return f"[{self.attachments} attachment{'s' if self.attachments > 1 else ''}]"
         return "[attachments]" if self.mixed and self.attachments is None else ""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 THEME = CheckGroup()
 
 ONLY_BEFORE = ("STLS",)
-"""What may be announced before a login only, by its registration."""
+"""Capabilities that may be announced before a login only, by their registration."""
 
 
 @THEME.check(

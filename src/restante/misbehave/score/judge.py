@@ -39,11 +39,11 @@ VERDICTS: Final[Mapping[Verdict, str]] = {
 SECRET_VERBS = ("PASS ", "AUTH PLAIN", "AUTH LOGIN", "AUTH XOAUTH2", "AUTH OAUTHBEARER")
 FATAL_SIGNALS = frozenset({3, 4, 6, 7, 8, 11, 13, 24, 25, 31})
 CRASH_TRACES = (b"Traceback (most recent call last)", b"\nNode.js v", b"panic: ", b"core dumped")
-ESCAPES = (b"\x1b[2J", b"\x1b]0;")  # what the catalogue sends
+ESCAPES = (b"\x1b[2J", b"\x1b]0;")  # of the catalogue
 SENDER = b"From: ann@example.com"  # the first line of each message
 
 _MARK = re.compile(rb"BEGIN-(\d+)")
-_FORM = b"\r\n\0.>"  # what clients may change: line ends, doubled dots and mbox's quotes
+_FORM = b"\r\n\0.>"  # octets that clients may change: line ends, doubled dots and mbox's quotes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

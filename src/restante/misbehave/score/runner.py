@@ -54,7 +54,7 @@ class Outcome:
 
     @property
     def detail(self) -> str:
-        """What the worst verdict rests on."""
+        """The reason for the worst verdict, empty for a clean run."""
         return self.findings[0].detail if self.findings else ""
 
 

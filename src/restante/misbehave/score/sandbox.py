@@ -17,7 +17,7 @@ MAILDIR = ("cur", "new", "tmp")
 MOST_READ = 64 * 1024 * 1024  # octets of one file
 UNFINISHED = (".part", ".tmp")  # names of files that are not mail yet
 OWN_SETTINGS = ("POP3_", "XDG_", "RESTANTE_")  # in the environment of the user
-ESCAPED_NAMES = "evil*"  # what unique-ids of the catalogue name, in the folder of temporary files
+ESCAPED_NAMES = "evil*"  # by unique-ids of the catalogue, in the folder of temporary files
 
 
 class Sandbox:

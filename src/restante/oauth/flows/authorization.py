@@ -48,7 +48,7 @@ class AuthorizationRequest:
 
     @property
     def url(self) -> str:
-        """What a browser opens."""
+        """The URL that a browser opens."""
         digest = hashlib.sha256(self.verifier.reveal()).digest()
         query = {
             **self.client.parameters,

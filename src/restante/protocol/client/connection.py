@@ -41,7 +41,7 @@ _SYSTEM_FAILURES = ("SYS/TEMP", "SYS/PERM")
 
 A_MOMENT = 0.05  # seconds in which more of the same is there
 
-HIDDEN = "***"  # what is shown in place of a secret
+HIDDEN = "***"  # the text in place of a secret
 SHORT = 6  # characters: a shorter secret is hidden as a word, lest half of each text vanish
 
 
@@ -73,8 +73,8 @@ class ServerPeer:
     multiline_command: str = (
         ""  # the command whose reply ended last, where that was one of many lines
     )
-    oddities: dict[str, str] = field(default_factory=dict)  # what was read all the same: id, text
-    secrets: list[str] = field(default_factory=list)  # what no text may show
+    oddities: dict[str, str] = field(default_factory=dict)  # errors that were tolerated: id, text
+    secrets: list[str] = field(default_factory=list)  # not to be shown in any text
     trace: Callable[[str, str], None] | None = None  # gets "<" or ">", and a line without secrets
     notice: Callable[[str, str], None] | None = None  # gets each oddity
 

@@ -10,7 +10,7 @@ from restante.protocol.text import decode_text
 _NOISE = re.compile(
     rb"(?:\xef(?:\xbb(?:\xbf|\Z)|\Z)|\xff(?:[\xfb-\xfe].?|[\xf0-\xfa]|\Z)|[\0\t\n\r ])*", re.DOTALL
 )
-"""What may stand around replies: a byte order mark, telnet's negotiations, blanks, line ends."""
+"""Octets around replies: a byte order mark, telnet's negotiations, blanks, line ends."""
 
 _STATUS = re.compile(rb"(\+OK|-ERR)(?:[ \t]+(?:\[([A-Za-z0-9/_.-]+)\] ?)?(.*)|)", re.DOTALL)
 _LIKE_A_STATUS = re.compile(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NEEDS_NO_LIST = "omit the setting, since `pop3 user lock` changes the account itself here"
 COPY_LISTS = "`pop3 user import-lists` copies its entries to the cluster"
-"""What to do about a list of locked accounts or app passwords that only this node has."""
+"""The remedies for a list of locked accounts or app passwords that only this node has."""
 
 
 def add_logins(

@@ -50,7 +50,7 @@ HINTS: Mapping[type[BaseException | None], str] = {
     FileNotFoundError: "; `pop3 user add` creates it",
     PermissionError: "; give the user of the server permission to read it",
 }
-"""What to do about a file of accounts that cannot be read, by why."""
+"""The remedies for a file of accounts that cannot be read, by the error."""
 
 
 def build_layout(config: Config) -> Layout:

@@ -64,7 +64,7 @@ LISTED = (
     "accounts that can be listed: accounts.users, ldap.base, accounts.postgresql_list or"
     " accounts.mysql_list"
 )
-"""What the removal of old mail requires."""
+"""The requirement of the removal of old mail."""
 
 
 def build_context(

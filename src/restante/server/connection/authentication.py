@@ -56,7 +56,7 @@ DIGEST_BY_METHOD: Mapping[AuthMethod, Callable[[bytes, bytes], str]] = {
     AuthMethod.APOP: _apop_digest,
     AuthMethod.CRAM_MD5: _cram_md5_digest,
 }
-"""What the client must have computed from its secret and the challenge."""
+"""The digests that the client must have computed from its secret and the challenge."""
 
 
 class ConnectionAuthenticator:

@@ -52,7 +52,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         self._conversation: Conversation | None = None
         self._lines = LineBuffer()
         self._wanted: ReadLine  # the line that the session reads next
-        self._work: PendingWork | None = None  # what the session waits for
+        self._work: PendingWork | None = None  # the work that the session awaits
         self._deadlines = context.connections.deadlines
         self._begun = self._loop.time()
         self._login_by = self._begun + context.settings.authorization_timeout

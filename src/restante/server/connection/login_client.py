@@ -22,7 +22,7 @@ class LoginClient(Protocol):
 
     @property
     def service(self) -> str:
-        """What it logs in for, such as "smtp"; "" for POP3."""
+        """The service that it logs in for, such as "smtp"; "" for POP3."""
 
     @property
     def tls(self) -> ServerTlsLayer | None:

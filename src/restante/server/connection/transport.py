@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Network: TypeAlias = IPv4Network | IPv6Network
 
 PROXIED_TLS = ConnectionSecurity(tls=True, announce_bindings=False)
-"""What a session knows of TLS that ends at a proxy: it hides passwords, and no more.
+"""The security of TLS that ends at a proxy: it hides passwords, and no more.
 
 The client certificate at the proxy does not log in, and there is no channel to bind to.
 """
@@ -41,7 +41,7 @@ class ListenerPolicy:
     proxies: tuple[Network, ...] = ()  # connections from there begin with a PROXY header
 
     in_clear: tuple[ConnectionSecurity, ConnectionSecurity] = field(init=False)
-    """What sessions without TLS know of it: passwords may not be said, or may."""
+    """The security of sessions without TLS: passwords are refused, or are accepted."""
 
     def __post_init__(self) -> None:
         refusing = ConnectionSecurity(

@@ -22,7 +22,7 @@ MICROSECONDS = 1_000_000
 
 SERVING = "accepting connections"
 NOT_RELOADED = "accepting connections with the earlier configuration; the log says why"
-"""What `systemctl status` shows."""
+"""The states that `systemctl status` shows."""
 
 
 class ServiceManager:

@@ -50,7 +50,7 @@ _DISCONNECTED = {
 }  # fmt: skip
 
 ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
-"""What the calls of asyncpg raise."""
+"""The errors of asyncpg's calls."""
 
 
 def check_inline(octets: int) -> None:

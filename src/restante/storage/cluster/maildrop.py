@@ -91,7 +91,7 @@ class ClusterMaildrop:
 
     @property
     def token(self) -> uuid.UUID:
-        """What proves that this session holds its lease."""
+        """The proof that this session holds its lease."""
         return self._lease.token
 
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:

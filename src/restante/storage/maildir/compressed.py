@@ -44,7 +44,7 @@ class Decompressor(Protocol):
 
     @property
     def unused_data(self) -> bytes:
-        """What follows the end."""
+        """The octets after the end."""
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
         """Return at most this many octets."""

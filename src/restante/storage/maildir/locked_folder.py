@@ -38,7 +38,7 @@ class LockedMaildir:
         self.is_subfolder = False  # of a Maildir, as Maildir++ has them
         self._lock = lock
         self._reopen = reopen
-        self.opened: Folders | None = None  # what `folders` has opened
+        self.opened: Folders | None = None  # by `folders`
 
     @classmethod
     def take(cls, reopen: Callable[[], int], root: int = -1) -> LockedMaildir | None:

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from restante.storage.mbox.paths import MboxPaths
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""What a disk without room says: no more files, or no more octets."""
+"""The errors of a disk without room: no more files, or no more octets."""
 
 UNWRITABLE = FULL | {errno.EROFS, errno.EACCES, errno.EPERM}
-"""What a disk says that can be read but, at the moment, not written."""
+"""The errors of a disk that can be read but, at the moment, not written."""
 
 OCCUPIED = frozenset({errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENOTDIR, errno.ENXIO})
-"""What the system says of a name under which something else lies than a file of ours."""
+"""The errors for a name under which something else lies than a file of ours."""
 
 MAKE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY

@@ -37,7 +37,7 @@ class MboxPaths:
     folder: int
     name: str
     path: Path
-    report: Callable[[str], None] = lambda _: None  # what the administrator should know
+    report: Callable[[str], None] = lambda _: None  # for the administrator
 
     @property
     def session_lock(self) -> str:

@@ -27,7 +27,7 @@ class Quoting:
 
     def __init__(self) -> None:
         self._at_line_start = True  # or after ">" at a line's start, which makes no difference
-        self._held = b""  # what may yet become "From "
+        self._held = b""  # the beginning of a possible "From "
 
     def feed(self, chunk: bytes) -> bytes:
         """Return the next octets with quotes."""
@@ -60,7 +60,7 @@ class Unquoting:
         self.quotes = 0
         self.plain = False
         self._at_line_start = True
-        self._held = b""  # what may yet become a line to be unquoted: one ">", a part of "From"
+        self._held = b""  # the beginning of a line that may be unquoted: one ">", a part of "From"
 
     def feed(self, chunk: bytes) -> bytes:
         """Take the next octets and return them without quotes."""

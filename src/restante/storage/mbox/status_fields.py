@@ -39,8 +39,8 @@ class OwnFields(NamedTuple):
 
     octets: int  # that they take
     copy: int | None  # which of several equal messages this one is
-    alone: bool  # what it is does not depend on what stands around it
-    line: bytes  # what delivery wrote, b"" where another program delivered
+    alone: bool  # its meaning does not depend on the lines around it
+    line: bytes  # written by the delivery, b"" where another program delivered
 
     @property
     def unended(self) -> bool:

@@ -39,7 +39,7 @@ _ERRORS = (OSError, IMAPClientError, imaplib.IMAP4.error)
 _UNREADABLE = (
     AssertionError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
-"""What imaplib and imapclient raise for answers that they do not expect."""
+"""The errors of imaplib and imapclient for answers that they do not expect."""
 _MISSING = re.compile(r"\[(?:TRYCREATE|NONEXISTENT)\]", re.IGNORECASE)
 _APPENDED = re.compile(r"OK \[APPENDUID ([0-9]{1,10}) ([0-9]{1,10})\]", re.IGNORECASE)
 _GMAIL_FOLDERS = (b"\\All", b"\\Junk", b"\\Trash")  # which have all messages, each one once

@@ -46,7 +46,7 @@ class MboxDraft:
         self._quoting = Quoting()
         self._beginning = bytearray()  # before it is quoted, at most CHUNK octets
         self._last = b""
-        self._head = b""  # what goes before the text
+        self._head = b""  # the lines before the text
         self.octets = 0  # from the From-line on
 
     def write(self, octets: bytes) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from restante.server.auth_socket.protocol.messages import LoginRequest
 
 BEHIND_TLS = ConnectionSecurity(tls=True, announce_bindings=False)
-"""What is known of TLS that ends at the client of the socket: it hides passwords, and no more."""
+"""The security of TLS that ends at the client of the socket: it hides passwords, and no more."""
 
 
 @dataclass(slots=True)
