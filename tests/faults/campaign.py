@@ -9,13 +9,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -26,6 +23,7 @@ from faults.meetings import try_meeting
 from faults.promise import BreachError
 from faults.scenarios import ALL, Delivery, Expiry, Meeting, Scenario, Session, Undeletion
 from faults.shim import STATES, Call, Fault, Plan, Shim
+from faults.tally import Result
 from faults.trial import Bench, try_delivery, try_session, try_undeletion
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS)
@@ -50,18 +48,6 @@ class Task(msgspec.Struct):
     box: str = "maildir"
     scenarios: str = ""  # part of their names
     until: str = ""  # part of a breach: with the first such breach the tries end
-
-
-@dataclass
-class Result:
-    """What came of all the tries of one scenario."""
-
-    calls: int = 0
-    missed: int = 0  # plans that never came about: how often a socket accepts octets may vary
-    tried: Counter[str] = field(default_factory=Counter)
-    ops: Counter[str] = field(default_factory=Counter)
-    met: Counter[str] = field(default_factory=Counter)  # what came of meetings
-    breaches: list[str] = field(default_factory=list)
 
 
 def faults_of(number: int, call: Call, *, whole: bool) -> Iterator[Plan]:
@@ -116,8 +102,8 @@ def campaign(bench: Bench, scenario: Scenario, task: Task) -> Result:
     result = Result()
     bench.met.clear()
     calls = _attempt(bench, scenario, Plan(), result)
-    result.calls = len(calls)
-    result.ops.update(call.op for call in calls)
+    result.steps = Counter(call.op for call in calls)
+    tried = Counter[str]()
     plans = list(plans_of(scenario, calls, whole=task.whole))
     sample = 1 if task.whole else scenario.sample
     for plan in plans[task.share :: task.shares * sample]:
@@ -126,13 +112,14 @@ def campaign(bench: Bench, scenario: Scenario, task: Task) -> Result:
             came = len(befallen) >= plan.at
             if came and (plan.fault in STATES or befallen[plan.at - 1].fault is plan.fault):
                 name = plan.fault.name.lower()
-                result.tried[f"{name} {errno.errorcode[plan.error]}" if plan.error else name] += 1
+                tried[f"{name} {errno.errorcode[plan.error]}" if plan.error else name] += 1
                 break
         else:
             result.missed += 1
         if task.until and any(task.until in breach for breach in result.breaches):
             break
-    result.met.update(bench.met)
+    result.tried = tried
+    result.met = dict(bench.met)
     return result
 
 
@@ -160,14 +147,14 @@ def _attempt(bench: Bench, scenario: Scenario, plan: Plan, result: Result) -> li
 
 def main(task: Task) -> None:
     """Print the results."""
-    results: dict[str, Any] = {}
+    results: dict[str, Result] = {}
     gc.disable()
     box = BOXES.get(task.box) or MORE_BOXES.get(task.box) or BROKEN[task.box][0]
     with contextlib.closing(Bench(Shim(), box, Path(task.folder))) as bench:
         for scenario in ALL:
             if task.scenarios in scenario.name and scenario.is_met_by(box):
-                results[scenario.name] = vars(campaign(bench, scenario, task))
-    json.dump(results, sys.stdout, indent=1)
+                results[scenario.name] = campaign(bench, scenario, task)
+    sys.stdout.buffer.write(msgspec.json.encode(results))
 
 
 if __name__ == "__main__":

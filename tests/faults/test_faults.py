@@ -38,7 +38,7 @@ def test_any_fault_loses_nothing(
     assert found.missed <= found.faults / 100
     assert found.met
     assert not found.idle_meetings
-    assert set(found.ops) >= OPS | MORE_OPS[box], "the shim does not see these calls"
+    assert set(found.steps) >= OPS | MORE_OPS[box], "the shim does not see these calls"
 
 
 def test_faults_within_a_quota(shim: Path, tmp_path: Path) -> None:

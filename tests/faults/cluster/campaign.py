@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -23,6 +23,7 @@ from faults.cluster.scenarios import DELIVERIES, EXPIRIES, SESSIONS, Expiry, Sce
 from faults.cluster.services import Services
 from faults.cluster.trial import revive, try_delivery, try_session
 from faults.promise import BreachError
+from faults.tally import Result
 
 FAULTS = [fault for fault in Fault if fault is not Fault.NONE]
 SURVIVED = (Fault.CUT_BEFORE, Fault.CUT_AFTER, Fault.CUT_WITHIN, Fault.DROP_REPLY, Fault.ERROR)
@@ -44,22 +45,6 @@ class Task(msgspec.Struct):
     whole: bool = True  # scenarios that are in no sample, too
 
 
-@dataclass
-class Result:
-    """What came of all the tries of one scenario."""
-
-    requests: int = 0
-    missed: int = 0  # plans that never came about
-    tried: dict[str, int] = field(default_factory=dict)  # by peer and kind of fault
-    labels: dict[str, int] = field(default_factory=dict)  # of the requests without a fault
-    met: dict[str, int] = field(default_factory=dict)  # what came of work beside sessions
-    breaches: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        faults = sum(self.tried.values())
-        return f"{faults} faults, {len(self.breaches)} breaches, {self.missed} did not come about"
-
-
 def campaign(bench: Bench, scenario: Scenario, plans: Plans) -> Result:
     """Try a share of all faults on one scenario."""
     result = Result()
@@ -67,8 +52,7 @@ def campaign(bench: Bench, scenario: Scenario, plans: Plans) -> Result:
     for _ in range(1 + 2 * bench.keep_removed(keeps=scenario.keeps)):
         _attempt(bench, scenario, Plan(), result)  # the first times, a node does more
     journal = _attempt(bench, scenario, Plan(beats=scenario.beats), result)
-    result.requests = len(journal)
-    result.labels = Counter(f"{met.peer}: {met.label}" for met in journal)
+    result.steps = Counter(f"{met.peer}: {met.label}" for met in journal)
     tried = Counter[str]()
 
     def follow(plan: Plan) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 from faults.cluster.bench import INLINE, MOST
@@ -20,8 +20,22 @@ NEW = b"Subject: new\n\nHello\n>From me\n..\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """Connections one after the other, of a client of a maildrop with these messages.
+class Conditions:
+    """The conditions of a scenario at a maildrop with these messages."""
+
+    name: str
+    messages: Sequence[bytes]
+    _: KW_ONLY
+    is_cold: bool = False  # the node has no connections when it begins
+    beats: bool = False  # faults come at the beats of the node, and not at the other requests
+    twice: bool = False  # a second fault follows
+    keeps: bool = False  # the node keeps what it removes for some days; `pop3 expire` always does
+    in_sample: bool = True  # it is tried in each run of CI, too
+
+
+@dataclass(frozen=True, slots=True)
+class Session(Conditions):
+    """Connections of a client, one after the other.
 
     One without QUIT breaks off. At "!lose 1" the lease is lost, as after a crash of PostgreSQL. At
     "!beats 8" the client waits until the node has made 8 requests by its own clock. At "!take 1" it
@@ -30,31 +44,17 @@ class Session:
     room must be made, or to undelete; at "!await 1" the client waits for the end of that.
     """
 
-    name: str
-    messages: Sequence[bytes]
     visits: Sequence[Sequence[str]]
-    is_cold: bool = False  # the node has no connections when it begins
     beside: Sequence[bytes] = ()  # delivered by the other node meanwhile
-    beats: bool = False  # faults come at the beats of the node, and not at the other requests
-    twice: bool = False  # a second fault follows
-    keeps: bool = False  # the node keeps what it removes for some days
-    in_sample: bool = True  # it is tried in each run of CI, too
     work: Literal["", "deliver", "undelete"] = ""  # of another node, beside it
     removed: int = 0  # of the messages, the first ones were removed before
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """A message that comes by LMTP to a maildrop with these messages."""
+class Delivery(Conditions):
+    """A message that comes by LMTP."""
 
-    name: str
-    messages: Sequence[bytes]
     message: bytes
-    is_cold: bool = False
-    beats: bool = False
-    twice: bool = False
-    keeps: bool = False
-    in_sample: bool = True
 
     def in_the_way(self, messages: int) -> int:
         """Return the number of old messages that must go for a number of new ones."""
@@ -62,17 +62,10 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Expiry:
+class Expiry(Conditions):
     """`pop3 expire` removes the first messages, which are old."""
 
-    name: str
-    messages: Sequence[bytes]
     old: int
-    is_cold: bool = False
-    beats: bool = False
-    twice: bool = False
-    keeps: bool = False  # at node a; the command keeps what it removes
-    in_sample: bool = True
 
 
 FULL = [A, OUTSIDE, B, C, D, b"Subject: last\n\n"]
