@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
+import tracemalloc
 from collections.abc import Iterator
 from typing import cast
 
@@ -24,6 +26,7 @@ from support.live import serving
 from support.passwords import Passwords
 
 ANN = ("192.0.2.1", "ann")
+PAIRS = 50  # of an address and a name
 
 
 class Guesser:
@@ -174,7 +177,7 @@ def test_digests_only(guesser: Guesser) -> None:
 
 
 def test_nothing_is_kept(guesser: Guesser) -> None:
-    """As many guesses can wait as before, once all have ended, cancelled ones included."""
+    """After the end of all guesses, also of cancelled ones, as many can wait, and nothing stays."""
     tasks = [guesser.loop.create_task(guesser.guess(f"guess{number}")) for number in range(8)]
     guesser.loop.turn()
     for task in tasks[::2]:
@@ -182,6 +185,29 @@ def test_nothing_is_kept(guesser: Guesser) -> None:
     guesser.loop.advance(30, 0.1)
     guesser.all_at_once(*(f"later{number}" for number in range(MOST_AT_ONCE)))
     assert not guesser.refused
+    addresses = [f"198.51.100.{number}" for number in range(PAIRS)]
+    for address in addresses:
+        client_network(address)  # has a cache of its own
+    tracemalloc.start()
+    try:
+        for address in addresses:
+            cancel_guesses(guesser, address)
+        guesser.loop.advance(30, 1)  # the event loop forgets its timers
+        gc.collect()
+        kept = tracemalloc.take_snapshot()
+    finally:
+        tracemalloc.stop()
+    made = kept.filter_traces([tracemalloc.Filter(True, throttle.__file__)])
+    assert sum(each.count for each in made.statistics("filename")) < PAIRS
+
+
+def cancel_guesses(guesser: Guesser, address: str) -> None:
+    """Cancel two guesses, while one is proved and the other one waits for it."""
+    two = [guesser.loop.create_task(guesser.guess(said, address)) for said in ("one", "two")]
+    guesser.loop.turn()
+    for task in two:
+        task.cancel()
+    guesser.loop.turn()
 
 
 def test_stranger_delays_only_itself(guesser: Guesser) -> None:
