@@ -234,6 +234,30 @@ def test_query_that_finds_nobody_any_more(database: Database) -> None:
     asyncio.run(through_an_empty_table())
 
 
+def test_removed_accounts(database: Database) -> None:
+    """If all names that were found are removed, the second query says whether others are left."""
+    gone = "UPDATE accounts SET active = NOT active WHERE {}"
+    ann, others = "address = 'ann@example.com'", "address <> 'ann@example.com'"
+
+    async def through_removals() -> None:
+        async with contextlib.aclosing(accounts_in(database.dsn, QUERY, CHECK)) as accounts:
+            await accounts.verify("ann@example.com", Secret(b"secret"))
+            database.execute(gone.format(ann))
+            try:
+                for name in ("ann@example.com", "nobody@example.com"):
+                    with pytest.raises(CredentialsError):
+                        await accounts.owner(name)
+                    with pytest.raises(CredentialsError):
+                        await accounts.verify(name, Secret(b"secret"))
+                database.execute(gone.format(f"{others} AND active") + " RETURNING 1")
+                with pytest.raises(UnavailableError, match="returns no row"):
+                    await accounts.owner("ann@example.com")
+            finally:
+                database.execute("UPDATE accounts SET active = true")
+
+    asyncio.run(through_removals())
+
+
 def test_mail_before_any_name_was_found(database: Database) -> None:
     """Mail to an unknown name waits until some name was found, in whatever form."""
 

@@ -73,9 +73,9 @@ class SqlAuthenticator(PasswordOnlyAccounts):
     login asks the database for the row again, but hashes nothing if the hash is the same. So a new
     password, a lock or a removal counts at the next login, whichever program or node made it.
 
-    A query that no longer finds any account, not even the last ones, is a fault and proves nothing.
-    `check` is a query without parameters that returns a row while the accounts are there. It is
-    asked as long as no name was found. Without it, an unknown name proves nothing in that time.
+    A query that finds no account, not even the last ones, is a fault and proves nothing, unless
+    `check` returns a row. That is a query without parameters for whether there are accounts. It is
+    asked while no name was found, and after the names that were found last have been removed.
 
     The columns `login_delay`, `expire_days`, `quota_octets` and `quota_messages` are those of an
     account that has its own. `list_all`
@@ -242,25 +242,29 @@ class SqlAuthenticator(PasswordOnlyAccounts):
     async def _check_query(self, row: Mapping[str, object] | None, ends: float) -> None:
         """Raise UnavailableError: nothing shows that the query can find an account.
 
-        That takes a name that is found, now or once more, or a row of the query `check`. Raises
-        UncertainError: no name was found yet, and there is no such query.
+        That takes a name that is found, now or once more, or a row of the query `check`. Without
+        such a query, removed accounts look like a query that does not work any more.
+        Raises UncertainError: no name was found yet, and there is no such query.
         """
         if row:
             return
-        database = self._queries.database
-        if not self._found:
-            if self._check is None:
-                raise UncertainError(f"{database}: the query has found no account since the start")
-            if not await self._queries.returns_row(self._check, ends):
-                setting = f"{self._queries.setting}_check"
-                raise UnavailableError(f"{database}: {setting} returns no row")
-            return
-        for name in reversed(tuple(self._found)):
+        database, found = self._queries.database, tuple(self._found)
+        for name in reversed(found):
             if await self._queries.find([name], ends):
                 return
-        raise UnavailableError(
-            f"{database}: the query no longer finds the accounts that it found before"
-        )
+        if self._check is None:
+            if not found:
+                raise UncertainError(f"{database}: the query has found no account since the start")
+            text = f"{database}: the query no longer finds the accounts that it found before"
+            raise UnavailableError(f"{text}; {self._check_setting} can say whether others are left")
+        if not await self._queries.returns_row(self._check, ends):
+            raise UnavailableError(f"{database}: {self._check_setting} returns no row")
+        for name in found:  # they were removed
+            self._found.pop(name, None)
+
+    @property
+    def _check_setting(self) -> str:
+        return f"{self._queries.setting}_check"
 
     def _number(
         self, row: Mapping[str, object], column: str, least: int = 0, most: int = HIGHEST

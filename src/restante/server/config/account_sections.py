@@ -124,7 +124,7 @@ class AccountsSection(ConfigSection):
             optionally `name`, `login_delay`, `expire_days`, `quota_octets` and `quota_messages`. If
             $1 is an array, it gets all names, and `login` is required.
         postgresql_check: A query that returns a row if the table of accounts is in order. It runs
-            until a name was found.
+            until a name was found, and after the last names that were found have been removed.
         postgresql_list: A query for the `name` of each account, and optionally `expire_days`.
             `mail.expire_days` requires it.
         postgresql_upgrade: A query that replaces a hash, with the new hash as $1, the name as $2
