@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from restante.protocol.message_header import find_body
 
 MOST_OCTETS = 1_000_000  # of a message that is fetched for its header
-
-_END_OF_HEADER = re.compile(rb"(?:\A|\n)\r?\n")
 
 
 class HeaderPart:
@@ -23,9 +21,9 @@ class HeaderPart:
             return
         searched = max(0, len(self._kept) - len(b"\n\r"))
         self._kept += piece
-        if end := _END_OF_HEADER.search(self._kept, searched):
+        if (body := find_body(self._kept, searched)) >= 0:
             self._ended = True
-            del self._kept[end.end() :]
+            del self._kept[body:]
 
     @property
     def octets(self) -> bytes:

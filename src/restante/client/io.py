@@ -182,7 +182,10 @@ class ClientIO:
                 effect = next(dialogue)
                 while True:
                     try:
-                        answer = yield from self._fulfil(effect, sent)
+                        if isinstance(effect, MessageChunk):  # there are many of them
+                            answer = yield effect
+                        else:
+                            answer = yield from self._fulfil(effect, sent)
                     except RemoteError as error:  # the dialogue may know the cause of it
                         effect = dialogue.throw(error)
                     else:
@@ -203,8 +206,6 @@ class ClientIO:
                 return (yield from self._peek(effect.seconds))
             case StartClientTls():
                 yield from self.start_tls()
-            case MessageChunk():
-                yield effect
             case Compute():
                 yield from self._compute(effect.work)
         return b""

@@ -393,6 +393,8 @@ def note_failed_quit(session: ClientSession, error: Exception) -> None:
 
 def find_entry(state: MaildropState, number: int) -> MessageInfo:
     """Return a message by its number. Raises LocalError: an unknown number."""
-    if number not in state.entries:
-        raise LocalError(f"unknown message {number}; the mailbox has {len(state.entries)}")
-    return state.entries[number]
+    try:
+        return state.entries[number]
+    except KeyError:
+        text = f"unknown message {number}; the mailbox has {len(state.entries)}"
+        raise LocalError(text) from None

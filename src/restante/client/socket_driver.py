@@ -24,7 +24,7 @@ from restante.protocol.errors import Phase, ServerUnreachableError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from restante.client.io import IOEffect, IOSteps
+    from restante.client.io import IOSteps
     from restante.client.session import ClientSession
     from restante.protocol.client.effects import Dialogue
 
@@ -98,16 +98,16 @@ class SocketDriver:
             while not isinstance(effect, Finished):
                 if isinstance(effect, MessageChunk):
                     yield effect.octets
-                effect = advance(steps, self._answer(effect))
+                    effect = advance(steps, b"")
+                else:
+                    effect = advance(steps, self._answer(effect))
             return effect.value
         finally:
             steps.close()
             if self._io.broken_off:
                 self.close()
 
-    def _answer(self, effect: IOEffect) -> bytes | OSError:
-        if isinstance(effect, MessageChunk):
-            return b""
+    def _answer(self, effect: WriteBytes | ReadBytes | RunWork) -> bytes | OSError:
         try:
             return self._perform(effect)
         except OSError as error:
