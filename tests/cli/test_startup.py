@@ -122,7 +122,7 @@ def test_fetch_into_a_maildir_imports_no_server(tmp_path: Path) -> None:
             *("--state", f"{tmp_path}/fetch.db"),
             password="hunter22",
         )
-    assert not modules & {"asyncio", "email", "ssl", "tomllib", "cryptography"}
+    assert not modules & {"asyncio", "email", "json", "random", "ssl", "tomllib", "cryptography"}
     assert not [name for name in modules if name.startswith("restante.protocol.server")]
     assert list((tmp_path / "mail/new").iterdir())
 

@@ -12,7 +12,6 @@ from restante.cli.errors import CommandFailed, error_reporting
 from restante.cli.fetching import report
 from restante.cli.fetching.account import find_fetch_account
 from restante.cli.fetching.marking import mark_fetched, match_messages, plan_run, skip_messages
-from restante.cli.fetching.message_log import MessageLog
 from restante.cli.fetching.runs import Stopper, run_again_and_again, run_once
 from restante.cli.options.account_file import describe_unknown, is_stored
 from restante.cli.options.fetch_settings import accounts_with_settings, default_journal
@@ -154,7 +153,11 @@ def _read_status(
 def _run(accounts: Sequence[FetchAccount], params: dict[str, Any]) -> None:
     width = max(len(account.name) for account in accounts)
     stopper = Stopper()
-    log = MessageLog(params["log"]) if params["log"] else None
+    log = None
+    if params["log"]:
+        from restante.cli.fetching.message_log import MessageLog
+
+        log = MessageLog(params["log"])
     pause = params["every"] or (EVERY if params["watch"] else None)
     with stopper.handling_signals(), contextlib.ExitStack() as shown:
         if pause:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import random
 import signal
 import threading
 import time
@@ -154,6 +153,8 @@ def run_again_and_again(
     log: MessageLog | None = None,
 ) -> None:
     """Run all accounts with a pause between, until a signal comes. Failures make it longer."""
+    import random  # a single run needs none
+
     longer = 1.0
     while not stopper.stopped:
         failed = False
