@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from restante.misbehave import find
 from restante.misbehave.changes import first_session
 from restante.protocol.errors import Phase, ServerRefusedError
 from restante.testing import MemoryServer
+from support.call_counter import Calls
 from support.faulty_server import HELLO, PASSWORD, SECOND, faulty_server
 
 DELETE = Policy(keep_seconds=0)
@@ -454,3 +456,20 @@ def test_header_of_a_large_message(server: MemoryServer, journal: Journal) -> No
     assert len(server.messages("mia")) == 1
     fetch(server, journal, "mia", destination)
     assert (len(destination.arrived), server.messages("mia")) == (2, [])
+
+
+def test_each_message_takes_few_calls(
+    server: MemoryServer, journal: Journal, tmp_path: Path
+) -> None:
+    """A message more makes few calls of Restante's functions in the thread that retrieves."""
+    counted = []
+    for user, messages in (("few", 50), ("many", 150)):
+        server.add(user, "secret", *letters(*map(str, range(messages))))
+        calls = Calls()
+        sys.setprofile(calls.note)
+        try:
+            fetch(server, journal, user, MaildirDestination(str(tmp_path / user)))
+        finally:
+            sys.setprofile(None)
+        counted.append(calls.functions.total())
+    assert counted[1] - counted[0] <= 100 * 115

@@ -12,7 +12,7 @@ from restante.fetch import spool
 from restante.fetch.interfaces import Content, DestinationUnavailableError, SourceMessage
 from restante.fetch.spool import CHUNK, IN_MEMORY, Spool, SpooledDraft
 
-MESSAGE = SourceMessage("work", "1001.M1.h", 10, "0" * 32)
+MESSAGE = SourceMessage("work", "1001.M1.h", 10)
 
 
 @pytest.fixture

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from restante.fetch.interfaces import Settled
     from restante.fetch.planner import MessageEntry
 
 
-@dataclass(frozen=True, slots=True)
-class DoubtSettled:
+class DoubtSettled(NamedTuple):
     """A delivery of a run that was killed: what its destination says of it."""
 
     uid: str
@@ -19,8 +18,7 @@ class DoubtSettled:
     outcome: Settled
 
 
-@dataclass(frozen=True, slots=True)
-class SessionPlanned:
+class SessionPlanned(NamedTuple):
     """The server has listed its messages.
 
     Attributes:
@@ -33,15 +31,13 @@ class SessionPlanned:
     octets: int
 
 
-@dataclass(frozen=True, slots=True)
-class OctetsReceived:
+class OctetsReceived(NamedTuple):
     """Octets of messages that have come so far in this session."""
 
     octets: int
 
 
-@dataclass(frozen=True, slots=True)
-class MessageDelivered:
+class MessageDelivered(NamedTuple):
     """All destinations have a message."""
 
     uid: str
@@ -49,8 +45,7 @@ class MessageDelivered:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class MessageParked:
+class MessageParked(NamedTuple):
     """A message stays at the server, and is tried again later."""
 
     uid: str
@@ -58,15 +53,13 @@ class MessageParked:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class MessagesDeleted:
+class MessagesDeleted(NamedTuple):
     """The server has confirmed that messages are deleted."""
 
     uids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(NamedTuple):
     """A warning about the server: an id of `pop3 explain`, and what happened."""
 
     id: str

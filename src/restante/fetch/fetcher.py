@@ -290,28 +290,29 @@ class Fetcher:
         receivers: dict[int, Receiver] = {}
         try:
             for message in some:
-                missing = self._destinations.keys() - have.get(message.uid, set())
-                chosen = {url: made for url, made in self._destinations.items() if url in missing}
+                others = have.get(message.uid, ())
+                chosen = {
+                    url: made for url, made in self._destinations.items() if url not in others
+                }
                 try:
                     receivers[message.number] = Receiver(message, self._journal.account, chosen)
                 except MessageRefusedError as error:
                     yield self._set_aside(message, str(error))
                     self._count_failure(FetchError("fetch-delivery", str(error)))
-            numbers = list(receivers)
-            self._under_way = next((made.message for made in receivers.values()), None)
-            for number, piece in self._pieces(drop, numbers):
+            for number, piece in self._pieces(drop, list(receivers)):
                 if isinstance(piece, bytes):
                     receivers[number].write(piece)
                     continue
                 receiver = receivers.pop(number)
-                self._under_way = next((made.message for made in receivers.values()), None)
                 if isinstance(piece, ServerRefusedError):
                     receiver.discard()
                     yield self._set_aside(receiver.message, str(piece))
                     self._described.add(receiver.message)
                 else:
                     group.add(receiver.finish())
-            self._under_way = None
+        except BROKEN:
+            self._under_way = next((made.message for made in receivers.values()), None)
+            raise
         finally:
             for receiver in receivers.values():
                 receiver.discard()
@@ -319,13 +320,17 @@ class Fetcher:
     def _pieces(
         self, drop: Maildrop, numbers: Sequence[int]
     ) -> Iterator[tuple[int, bytes | MessageEnd | ServerRefusedError]]:
-        """Yield the octets of messages, and their ends.
+        """Return the octets of messages and their ends, as they come.
 
         Commands are sent ahead only where LIST is exact, which is what makes that safe.
         """
         if drop.session.can_pipeline and not self._inexact:
-            yield from drop.retrieve_many(numbers)
-            return
+            return drop.retrieve_many(numbers)
+        return self._pieces_in_turn(drop, numbers)
+
+    def _pieces_in_turn(
+        self, drop: Maildrop, numbers: Sequence[int]
+    ) -> Iterator[tuple[int, bytes | MessageEnd | ServerRefusedError]]:
         for number in numbers:
             if self._stopping:
                 return

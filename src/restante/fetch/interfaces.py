@@ -6,9 +6,9 @@ too. If it is killed between the two, the next run asks the destination by `sett
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,26 +49,31 @@ class Settled(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class SourceMessage:
+class SourceMessage(NamedTuple):
     """A message at its source, before it is retrieved.
 
     Attributes:
         account: the name of the account in the file of accounts.
         uid: its unique-id, or what identifies it at a server without UIDL.
         size: octets by LIST; the message may have others.
-        fetch_id: 32 hexadecimal digits, the same for this account and unique-id for ever. It lets
-            a destination recognize a second delivery.
     """
 
     account: str
     uid: str
     size: int
-    fetch_id: str
+
+    @property
+    def fetch_id(self) -> str:
+        """The id by which a destination recognizes a second delivery."""
+        return fetch_id(self.account, self.uid)
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+def fetch_id(account: str, uid: str) -> str:
+    """Return 32 hexadecimal digits, the same for this account and unique-id for ever."""
+    return hashlib.sha256(f"{account}\0{uid}".encode(errors="surrogateescape")).hexdigest()[:32]
+
+
+class Content(NamedTuple):
     """A message as it was retrieved, all of it.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -78,8 +77,7 @@ class UndeliveredMessage(NamedTuple):
     subject: str
 
 
-@dataclass(frozen=True, slots=True)
-class Preparation:
+class Preparation(NamedTuple):
     """A message that is about to be delivered.
 
     Attributes:

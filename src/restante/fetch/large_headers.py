@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restante.fetch.identity import MOST_OCTETS
-from restante.fetch.retrieval import Receiver, fetch_id
+from restante.fetch.interfaces import fetch_id
+from restante.fetch.retrieval import Receiver
 from restante.mail import fields
 from restante.protocol.errors import ServerRefusedError
 

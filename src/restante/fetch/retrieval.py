@@ -16,7 +16,7 @@ from restante.mail import fields
 from restante.protocol.text import decode_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Mapping
 
     from restante.fetch.interfaces import Destination, Draft
     from restante.fetch.planner import MessageEntry
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 LONGEST_MESSAGE_ID = 500  # octets
 
 _MESSAGE_ID = re.compile(
-    rb"^message-id[ \t]*:((?:[^\n]|\n[ \t]){0,%d})" % LONGEST_MESSAGE_ID,
-    re.IGNORECASE | re.MULTILINE,
+    rb"\nmessage-id[ \t]*:((?:[^\n]|\n[ \t]){0,%d})" % LONGEST_MESSAGE_ID, re.IGNORECASE
 )
 
 
@@ -51,7 +50,7 @@ class Retrieved:
     @property
     def preparation(self) -> Preparation:
         """The entry in the journal before the delivery."""
-        found = _MESSAGE_ID.search(self.content.header)
+        found = _MESSAGE_ID.search(b"\n" + self.content.header)
         return Preparation(
             self.message.uid,
             self.message.size,
@@ -84,7 +83,7 @@ class Receiver:
         self._octets = 0
         self._refused = ""
         self._drafts: dict[str, Draft] = {}
-        source = SourceMessage(account, message.uid, message.size, fetch_id(account, message.uid))
+        source = SourceMessage(account, message.uid, message.size)
         try:
             for url, destination in destinations.items():
                 self._drafts[url] = destination.start(source)
@@ -98,13 +97,21 @@ class Receiver:
         self._digest.update(octets)
         self._header.feed(octets)
         if not self._refused:
-            self._refused = _refusal(self._drafts.values(), lambda draft: draft.write(octets))
+            try:
+                for draft in self._drafts.values():
+                    draft.write(octets)
+            except MessageRefusedError as error:
+                self._refused = str(error) or "refused"
 
     def finish(self) -> Retrieved:
         """Return the message, which is whole. Raises DestinationUnavailableError."""
         content = Content(self._octets, self._digest.hexdigest(), self._header.octets)
         if not self._refused:
-            self._refused = _refusal(self._drafts.values(), lambda draft: draft.finish(content))
+            try:
+                for draft in self._drafts.values():
+                    draft.finish(content)
+            except MessageRefusedError as error:
+                self._refused = str(error) or "refused"
         seconds = time.monotonic() - self._begun
         return Retrieved(self.message, content, self._drafts, self._refused, seconds)
 
@@ -112,18 +119,3 @@ class Receiver:
         """Remove the drafts."""
         for draft in self._drafts.values():
             draft.discard()
-
-
-def fetch_id(account: str, uid: str) -> str:
-    """Return 32 hexadecimal digits, the same for this account and unique-id for ever."""
-    return hashlib.sha256(f"{account}\0{uid}".encode(errors="surrogateescape")).hexdigest()[:32]
-
-
-def _refusal(drafts: Iterable[Draft], work: Callable[[Draft], None]) -> str:
-    """Work on drafts, and return why a destination rejects one, "" if none does."""
-    try:
-        for draft in drafts:
-            work(draft)
-    except MessageRefusedError as error:
-        return str(error) or "refused"
-    return ""

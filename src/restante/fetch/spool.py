@@ -12,7 +12,7 @@ import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from restante.fetch.destinations.disk_errors import as_unavailable, require_space
+from restante.fetch.destinations.disk_errors import DiskErrors, require_space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,14 +47,14 @@ class SpooledDraft:
 
     def write(self, octets: bytes) -> None:
         """Add octets. Raises DestinationUnavailableError: the disk is full, for example."""
-        with as_unavailable(_WHAT, self._folder):
+        with DiskErrors(_WHAT, self._folder):
             self._file.write(octets)
         self.octets += len(octets)
         self.ascii = self.ascii and octets.isascii()
 
     def finish(self, content: Content) -> None:
         """Note that the message is whole. Raises DestinationUnavailableError."""
-        with as_unavailable(_WHAT, self._folder):
+        with DiskErrors(_WHAT, self._folder):
             self._file.flush()
         self.content = content
 
@@ -72,17 +72,17 @@ class SpooledDraft:
 
     def read(self, octets: int = -1) -> bytes:
         """Return the next octets, at most that number. Raises DestinationUnavailableError."""
-        with as_unavailable(_WHAT, self._folder):
+        with DiskErrors(_WHAT, self._folder):
             return self._file.read(octets)
 
     def rewind(self) -> None:
         """Go back to the first octet. Raises DestinationUnavailableError."""
-        with as_unavailable(_WHAT, self._folder):
+        with DiskErrors(_WHAT, self._folder):
             self._file.seek(0)
 
     def descriptor(self) -> int:
         """Return a file descriptor at the first octet. Raises DestinationUnavailableError."""
-        with as_unavailable(_WHAT, self._folder):
+        with DiskErrors(_WHAT, self._folder):
             self._file.seek(0)
             number = self._file.fileno()  # which moves what is in memory into a file
             self._file.flush()
@@ -99,12 +99,12 @@ class Spool:
 
     def open(self) -> None:
         """Make the folder, with mode 0700. Raises DestinationUnavailableError."""
-        with as_unavailable(_WHAT, self._folder):
+        with DiskErrors(_WHAT, self._folder):
             os.makedirs(self._folder, mode=0o700, exist_ok=True)
 
     def start(self, message: SourceMessage) -> SpooledDraft:
         """Return an empty draft, if there is room. Raises DestinationUnavailableError."""
-        with as_unavailable(_WHAT, self._folder):
+        with DiskErrors(_WHAT, self._folder):
             require_space(message.size, self._folder)
         return SpooledDraft(message, self._folder, self._drafts)
 

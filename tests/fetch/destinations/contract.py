@@ -59,8 +59,7 @@ class Place(Protocol):
 def source(number: int = 1, size: int = 0) -> SourceMessage:
     """Return a message at its source."""
     uid = f"uid-{number}"
-    fetch_id = hashlib.sha256(uid.encode()).hexdigest()[:32]
-    return SourceMessage("ann", uid, size, fetch_id)
+    return SourceMessage("ann", uid, size)
 
 
 def content(message: bytes) -> Content:

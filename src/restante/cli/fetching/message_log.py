@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restante.fetch.events import DoubtSettled, MessageDelivered, MessageParked, MessagesDeleted
-from restante.fetch.retrieval import fetch_id
+from restante.fetch.interfaces import fetch_id
 from restante.protocol.text import printable
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from restante.fetch.interfaces import DestinationUnavailableError
 from restante.storage.interfaces import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from types import TracebackType
 
 _FIXES = {
     errno.EACCES: "let the user who fetches write there",
@@ -45,14 +44,24 @@ def require_space(octets: int, place: int | str) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@contextlib.contextmanager
-def as_unavailable(what: str, path: str) -> Iterator[None]:
-    """Turn an error of the disk into DestinationUnavailableError. The next run tries again."""
-    try:
-        yield
-    except StoreError as error:
-        raise DestinationUnavailableError(f"{what} {path}: {error}") from error
-    except OSError as error:
-        fix = _FIXES.get(error.errno or 0)
-        text = f"{what} {path}: {error.strerror or error}"
-        raise DestinationUnavailableError(f"{text}; {fix}" if fix else text) from error
+class DiskErrors:
+    """Turns an error of the disk in a block into DestinationUnavailableError: try again later."""
+
+    def __init__(self, what: str, path: str) -> None:
+        self._what, self._path = what, path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if kind is None:
+            return
+        text = f"{self._what} {self._path}"
+        if isinstance(error, StoreError):
+            raise DestinationUnavailableError(f"{text}: {error}") from error
+        if isinstance(error, OSError):
+            fix = _FIXES.get(error.errno or 0)
+            text += f": {error.strerror or error}"
+            raise DestinationUnavailableError(f"{text}; {fix}" if fix else text) from error

@@ -12,7 +12,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from restante.fetch.destinations.disk_errors import as_unavailable, require_space
+from restante.fetch.destinations.disk_errors import DiskErrors, require_space
 from restante.fetch.destinations.sync_threads import SyncThreads
 from restante.fetch.destinations.unix_lines import UnixLines
 from restante.fetch.interfaces import Content, DestinationUnavailableError, Settled, SourceMessage
@@ -40,39 +40,38 @@ class MaildirDraft:
     """A file in tmp. Its name gets the sizes of Maildir++ when it is delivered.
 
     A thread makes, writes and syncs it, so that the next message comes meanwhile.
+
+    Attributes:
+        name: its name in tmp.
+        delivered_name: its name in new, when it is finished.
+        octets: how many the file has, when it is finished.
+        prepared: its name may be in the journal.
     """
 
     def __init__(self, destination: MaildirDestination) -> None:
         self._destination = destination
         self._lines = UnixLines()
-        self.name = unique_name()
+        self.name, self.delivered_name = unique_name(), ""
+        self.octets = 0
         self.prepared = False
         self._waiting: list[bytes] = []  # that are not in the file yet
-        self._octets = 0  # of them
+        self._octets_waiting = 0
         self._file = -1
         self._is_made = False
         self._storing: DiskWork | None = None
 
-    @property
-    def octets(self) -> int:
-        """The octets of the file."""
-        return self._lines.stored
-
-    @property
-    def delivered_name(self) -> str:
-        """The name in new."""
-        return f"{self.name},S={self._lines.stored},W={self._lines.on_wire}"
-
     def write(self, octets: bytes) -> None:
         """Add octets with CR LF ends. Raises DestinationUnavailableError."""
         self._add(self._lines.feed(octets))
-        if self._octets > BUFFER:
-            with self._destination.errors("a message cannot be written to"):
+        if self._octets_waiting > BUFFER:
+            with self._destination.writing:
                 self._write_waiting()
 
     def finish(self, content: Content) -> None:  # noqa: ARG002  # its name needs other sizes
         """Begin to make the file durable; `wait` waits for that."""
         self._add(self._lines.finish())
+        self.octets = self._lines.stored
+        self.delivered_name = f"{self.name},S={self.octets},W={self._lines.on_wire}"
         self._storing = self._destination.threads.start(self._store)
 
     def wait(self) -> None:
@@ -93,7 +92,7 @@ class MaildirDraft:
     def _add(self, octets: bytes) -> None:
         if octets:
             self._waiting.append(octets)
-            self._octets += len(octets)
+            self._octets_waiting += len(octets)
 
     def _store(self) -> None:
         try:
@@ -108,7 +107,7 @@ class MaildirDraft:
             self._is_made = True
         rest = memoryview(b"".join(self._waiting))
         self._waiting.clear()
-        self._octets = 0
+        self._octets_waiting = 0
         while rest:
             rest = rest[os.write(self._file, rest) :]
 
@@ -122,6 +121,10 @@ class MaildirDestination:
     """Delivers into a Maildir, or into a folder of one such as `Mail/.Lists`.
 
     It is created if its parent is there: a missing parent may be a disk that is not mounted.
+
+    Attributes:
+        writing: turns errors of the disk where a draft is written.
+        threads: write and sync drafts.
     """
 
     batch = 200  # all messages of a session: each batch waits for the disk four times
@@ -132,25 +135,23 @@ class MaildirDestination:
         self.threads = SyncThreads(SYNCING_THREADS)
         self._path = os.path.abspath(os.path.expanduser(path))
         self._clock = clock
+        self.writing = DiskErrors("a message cannot be written to", self._path)
+        self._delivering = DiskErrors("mail cannot be delivered to", self._path)
         self._descriptors = contextlib.ExitStack()
         self._tmp = self._new = self._quota_folder = -1
         self._drafts: set[MaildirDraft] = set()
         self._change = Change()
 
-    def errors(self, what: str) -> contextlib.AbstractContextManager[None]:
-        """Turn errors of the disk into DestinationUnavailableError."""
-        return as_unavailable(what, self._path)
-
     def open(self) -> None:
         """Open the folders, made if they are missing. Raises DestinationUnavailableError."""
-        with self.errors("mail cannot be delivered to"):
+        with self._delivering:
             maildir = self._open_maildir()
             self._tmp, self._new, _ = (self._open(name, maildir) for name in _FOLDERS)
         self._descriptors.callback(self.threads.close)
 
     def start(self, message: SourceMessage) -> MaildirDraft:
         """Return a draft, if there is room for its file. Raises DestinationUnavailableError."""
-        with self.errors("a message cannot be written to"):
+        with self.writing:
             require_space(message.size, self._tmp)
         draft = MaildirDraft(self)
         self._drafts.add(draft)
@@ -175,7 +176,7 @@ class MaildirDestination:
     def prepare(self, drafts: Sequence[Draft]) -> list[str]:
         """Make files and their names in tmp durable. Raises DestinationUnavailableError."""
         ours = [draft for draft in drafts if isinstance(draft, MaildirDraft)]
-        with self.errors("a message cannot be written to"):
+        with self.writing:
             for draft in ours:
                 draft.wait()
             os.fsync(self._tmp)
@@ -187,14 +188,14 @@ class MaildirDestination:
     def deliver(self, draft: Draft) -> None:
         """Rename a file into new. Raises DestinationUnavailableError."""
         assert isinstance(draft, MaildirDraft)
-        with self.errors("a message cannot be delivered to"):
-            self._rename(draft.delivered_name)
+        with self._delivering:
+            self._rename(draft.name, draft.delivered_name)
         self._drafts.discard(draft)
         self._change.add(draft.delivered_name, draft.octets)
 
     def sync(self) -> None:
         """Make the names in new durable. Raises DestinationUnavailableError."""
-        with self.errors("mail cannot be delivered to"):
+        with self._delivering:
             os.fsync(self._new)
         self._write_change()
 
@@ -204,9 +205,9 @@ class MaildirDestination:
         That does not hold for a token that is older than a day, or of another tmp.
         """
         folder, _, name = token.partition(" ")
-        with self.errors("mail cannot be delivered to"):
+        with self._delivering:
             try:
-                self._rename(name)
+                self._rename(name.rpartition(",S=")[0], name)
             except FileNotFoundError:
                 os.fsync(self._new)
                 return self._without_file(int(folder, 16), name)
@@ -248,8 +249,7 @@ class MaildirDestination:
         self._descriptors.callback(close_quietly, folder)
         return folder
 
-    def _rename(self, delivered_name: str) -> None:
-        name = delivered_name.rpartition(",S=")[0]
+    def _rename(self, name: str, delivered_name: str) -> None:
         os.rename(name, delivered_name, src_dir_fd=self._tmp, dst_dir_fd=self._new)
 
     def _without_file(self, folder: int, name: str) -> Settled:

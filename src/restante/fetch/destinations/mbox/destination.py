@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restante.fetch.destinations.disk_errors import as_unavailable
+from restante.fetch.destinations.disk_errors import DiskErrors
 from restante.fetch.destinations.mbox.place import TRACE, MboxPlace
 from restante.fetch.destinations.unix_lines import UnixLines
 from restante.fetch.interfaces import Content, DestinationUnavailableError, Settled, SourceMessage
@@ -109,6 +109,7 @@ class MboxDestination:
         """`path` may begin with "~"; `pause` waits a number of seconds."""
         self.url = f"mbox:{path}"
         self._path = Path(os.path.abspath(os.path.expanduser(path)))
+        self._errors = DiskErrors("mail cannot be delivered to", str(self._path))
         self._spool = spool
         self._pause = pause
         self._opened = contextlib.ExitStack()
@@ -120,7 +121,7 @@ class MboxDestination:
     def open(self) -> None:
         """Make the mbox if it is missing. Raises DestinationUnavailableError."""
         self._spool.open()
-        with self._errors():
+        with self._errors:
             self._mbox = open_place(self._path, self._path.parent, lambda _: None)
             self._opened.callback(close_quietly, self._mbox.folder)
         with self._locks():
@@ -140,7 +141,7 @@ class MboxDestination:
         self._locked.close()
         self._file = self._locked.enter_context(self._locks())
         tokens = []
-        with self._errors():
+        with self._errors:
             status = os.fstat(self._file)
             last = pread_exactly(self._file, 3, max(0, status.st_size - 3))
             start = status.st_size + len(delivery.separator_after(last))
@@ -156,7 +157,7 @@ class MboxDestination:
         On a full disk the file is cut to what it was.
         """
         assert isinstance(draft, MboxDraft)
-        with self._errors():
+        with self._errors:
             draft.append(self._mbox, self._file)
         self._drafts.discard(draft)
         draft.discard()
@@ -168,7 +169,7 @@ class MboxDestination:
     def settle(self, token: str) -> Settled:
         """Search the mbox for a message. Raises DestinationUnavailableError."""
         place = MboxPlace.from_token(token)
-        with self._locks() as file, self._errors():
+        with self._locks() as file, self._errors:
             if place.is_in(file):
                 os.fsync(file)
                 return Settled.HERE
@@ -183,14 +184,11 @@ class MboxDestination:
             self._locked.close()
         self._opened.close()
 
-    def _errors(self) -> contextlib.AbstractContextManager[None]:
-        return as_unavailable("mail cannot be delivered to", str(self._path))
-
     @contextlib.contextmanager
     def _locks(self) -> Iterator[int]:
         """Hold both locks of the mbox, and return it open. Raises DestinationUnavailableError."""
         with contextlib.ExitStack() as undo:
-            with self._errors():
+            with self._errors:
                 file = self._lock(undo)
                 scanner.check_start(file)
             yield file

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restante.fetch.destinations.disk_errors import as_unavailable
+from restante.fetch.destinations.disk_errors import DiskErrors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,7 +31,7 @@ class AcceptedRecipients:
 
     def find(self, fetch_id: str) -> set[str]:
         """Return the recipients that have a message. Raises DestinationUnavailableError."""
-        with as_unavailable(_WHAT, str(self._folder)):
+        with DiskErrors(_WHAT, str(self._folder)):
             try:
                 return set(self._file(fetch_id).read_text().split("\n")) - {""}
             except FileNotFoundError:
@@ -40,7 +40,7 @@ class AcceptedRecipients:
     def add(self, fetch_id: str, recipients: Iterable[str]) -> None:
         """Note recipients, durably. Raises DestinationUnavailableError."""
         known = self.find(fetch_id) | set(recipients)
-        with as_unavailable(_WHAT, str(self._folder)):
+        with DiskErrors(_WHAT, str(self._folder)):
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             file = self._file(fetch_id)
             written = file.with_suffix(".new")
