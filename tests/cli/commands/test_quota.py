@@ -52,6 +52,15 @@ def test_one_as_json(config: Path) -> None:
     }  # fmt: skip
 
 
+def test_users_of_pam(config: Path) -> None:
+    """PAM cannot list users, so each owner of a maildrop is one, as for deliveries."""
+    config.write_text(config.read_text().replace('users = "users"', 'pam = "restante"'))
+    ended = run(config, "ann")
+    assert (ended.code, " 90 % 900 B of 1.0 kB" in ended.out) == (0, True)
+    ended = run(config, "zoe")
+    assert (ended.code, "the account zoe does not exist" in ended.err) == (1, True)
+
+
 def test_unknown_account(config: Path) -> None:
     """A name without an account is an error."""
     ended = run(config, "zoe")

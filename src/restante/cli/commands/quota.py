@@ -56,14 +56,15 @@ async def _show(config: Config, users: Sequence[str], *, as_json: bool, recount:
     from restante.cli.output.terminal import plain
     from restante.server.composition import backends
     from restante.server.composition.usage_report import list_usage
-    from restante.storage.interfaces import StoreError, open_store
+    from restante.storage.interfaces import Knows, StoreError, open_store
 
     log = structlog.wrap_logger(structlog.ReturnLogger())
     store, accounts = backends.build_store(config, log), backends.build_accounts(config, log)
     line = _format_json if as_json else _format_line
     try:
         async with open_store(store):
-            names = [await find_account(config, accounts, user) for user in users]
+            mail = store if isinstance(store, Knows) else None
+            names = [await find_account(config, accounts, user, mail) for user in users]
             async for found in list_usage(config, store, accounts, names, recount=recount):
                 click.echo(plain(line(found)))
     except (UnavailableError, StoreError) as error:

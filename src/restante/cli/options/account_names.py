@@ -12,6 +12,7 @@ from restante.cli.output.terminal import plain
 if TYPE_CHECKING:
     from restante.auth.interfaces import AccountDirectory
     from restante.server.config.schema import Config
+    from restante.storage.interfaces import Knows
 
 
 class UnknownAccountError(click.ClickException):
@@ -19,17 +20,29 @@ class UnknownAccountError(click.ClickException):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"the account {plain(name)} does not exist")
+        self.name = name
 
 
-async def find_account(config: Config, accounts: AccountDirectory, typed: str) -> str:
+async def find_account(
+    config: Config, accounts: AccountDirectory, typed: str, mail: Knows | None = None
+) -> str:
     """Return the account with a name, to which `login.default_domain` is added if it has no domain.
 
+    If the source lacks names, the owners of maildrops in `mail` are accounts, too.
     Raises UnknownAccountError, UnavailableError. Raises click.ClickException: it is the name of a
     junk maildrop, which has no settings of its own.
     """
+    from restante.delivery.recipients import StoreRecipients
     from restante.junk import account_of, is_junk
 
-    owner = await find_maildrop(config, accounts, typed)
+    try:
+        owner = await find_maildrop(config, accounts, typed)
+    except UnknownAccountError as error:
+        if mail is None or not config.lacks_names():
+            raise
+        if await StoreRecipients(mail).owner(error.name) is None:
+            raise
+        owner = error.name
     if is_junk(owner):
         raise click.ClickException(plain(junk_text(typed, account_of(owner))))
     return owner
