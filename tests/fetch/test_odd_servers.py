@@ -18,8 +18,10 @@ from restante.fetch.destinations.maildir import MaildirDestination
 from restante.fetch.fetcher import Fetcher
 from restante.fetch.journal import Journal
 from restante.fetch.planner import Policy
+from restante.misbehave.changes import first_session
 from restante.misbehave.conversation import Ending
 from restante.misbehave.driver import FaultyServer
+from restante.misbehave.rules import parse_rules
 from restante.protocol.errors import RemoteError
 from support.check_request import ANN, Faults, server_of
 from support.faulty_server import HELLO, PASSWORD, SECOND, OctetLimit, faulty_server
@@ -49,7 +51,6 @@ OTHER_VERDICTS = {
     "mailbox quit-err: refused": "quit-err",
     "read on bad-reply: words for an answer to QUIT": "bad-reply",
     "read on quit-noreply: silent": "stalled",
-    "read on quit-noreply: closed": "conn-lost",
     # The fetcher needs neither STAT nor TOP.
     "break conn-lost: in STAT": "",
     "break stalled: in TOP": "",
@@ -83,8 +84,11 @@ class Account:
         for part in ("tmp", "new", "cur"):
             (self._box / part).mkdir(parents=True)
 
-    def fetch(self, port: int) -> str:
-        """Fetch and delete all mail, and return the id of what was wrong, "" for nothing."""
+    def fetch(self, port: int, keep: float | None = 0.0) -> str:
+        """Fetch and delete all mail, and return the id of what was wrong, "" for nothing.
+
+        `keep`: for how many seconds mail stays at the server, None for ever.
+        """
         target = Target("127.0.0.1", port, "starttls", ANN)
 
         def connect(notice: Callable[[str, str], None]) -> Maildrop:
@@ -92,7 +96,7 @@ class Account:
 
         with Journal(self._journal) as journal:
             destination = MaildirDestination(str(self._box))
-            policy = Policy(keep_seconds=0.0)
+            policy = Policy(keep_seconds=keep)
             fetcher = Fetcher(journal.open_account("ann"), [destination], connect, policy)
             try:
                 for _ in fetcher.run():
@@ -171,3 +175,67 @@ def test_other_mail_under_a_known_uid(tmp_path: Path) -> None:
         assert account.fetch(running.port) == ""
         assert running.removed == [SECOND]
     assert list(map(stored, account.delivered())) == [stored(HELLO), stored(SECOND)]
+
+
+@pytest.mark.parametrize(
+    "name", ["status-added", "uidl-changes", "uidl-changes-some", "uidl-once", "uidl-reversed"]
+)
+def test_messages_that_look_new(name: str, tmp_path: Path) -> None:
+    """Messages that stay are not fetched again, whatever a server changes around them."""
+    account = Account(tmp_path)
+    letters = [letter + b"More.\r\n" * 99 for letter in (HELLO, SECOND)]
+    with faulty_server(name, messages=letters, user=ANN) as running:
+        for _ in range(3):
+            assert account.fetch(running.port, keep=None) == ""
+        assert account.fetch(running.port) == ""
+        assert running.left == []
+    assert sorted(map(stored, account.delivered())) == sorted(map(stored, letters))
+
+
+def test_numbers_that_move_at_dele(tmp_path: Path) -> None:
+    """A server that numbers its messages anew at each DELE deletes none that was not delivered."""
+    account = Account(tmp_path)
+    letters = [b"Subject: %d\r\n\r\nText.\r\n" % number for number in range(4)]
+    refused = "RETR 3: -ERR broken"
+    with faulty_server(refused, "dele-renumbers", messages=letters, user=ANN) as running:
+        assert account.fetch(running.port) == "retr-refused"
+        assert running.left == [letters[2]]
+    assert len(account.delivered()) == 3
+
+
+def test_other_mail_of_the_same_size(tmp_path: Path) -> None:
+    """Before it is deleted, a message of an earlier run shows its header: it may be another."""
+    account = Account(tmp_path)
+    with faulty_server(messages=(HELLO,), user=ANN) as running:
+        account.fetch(running.port, keep=None)
+    other = HELLO.replace(b"Hello", b"Other")
+    with faulty_server(messages=(other,), user=ANN) as running:
+        assert account.fetch(running.port) == ""
+        assert running.left == []
+    assert list(map(stored, account.delivered())) == [stored(HELLO), stored(other)]
+
+
+def test_nothing_of_a_message(tmp_path: Path) -> None:
+    """A message of which the server sends nothing is parked, and stays."""
+    account = Account(tmp_path)
+    with faulty_server("retr-nothing", user=ANN) as running:
+        assert account.fetch(running.port) == "retr-refused"
+        assert (account.delivered(), len(running.left)) == ([], 2)
+
+
+@pytest.mark.parametrize("verb", ["RETR", "DELE"])
+def test_commands_that_were_sent_ahead(verb: str, tmp_path: Path) -> None:
+    """If a server drops what was sent ahead, the next session sends one command at a time."""
+    account = Account(tmp_path)
+    drops = first_session(parse_rules(f"{verb}#2: silence"))
+    with faulty_server(drops, user=ANN) as running:
+        assert account.fetch(running.port) == ""
+        assert (len(account.delivered()), running.left) == (2, [])
+
+
+def test_quit_that_deletes_nothing(tmp_path: Path) -> None:
+    """If nothing was marked, a QUIT without a reply does not fail the run."""
+    account = Account(tmp_path)
+    with faulty_server("quit-silent", user=ANN) as running:
+        assert account.fetch(running.port, keep=None) == ""
+    assert len(account.delivered()) == 2

@@ -1,7 +1,8 @@
 """Collecting mail: from POP3 accounts into destinations, nothing lost and nothing twice.
 
 `fetcher` runs one account: it lists (`identity`), plans (`planner`, in `batches`), retrieves
-(`retrieval`) into a `group`, delivers and deletes. It reports `events`, `descriptions` of messages
+(`retrieval`) into a `group`, delivers and deletes. `known_contents` recognizes messages with new
+unique-ids. It reports `events`, `descriptions` of messages
 that stay, and `errors`. `journal` is its memory, a database of SQLite (`journal_rows`), with an
 `account_journal` for each account. `account_lock` rejects a second run.
 

@@ -88,6 +88,13 @@ class AccountJournal:
             )
             return {row[0] for row in rows}
 
+    def message_ids(self, uids: Iterable[str]) -> dict[str, str]:
+        """Return the Message-IDs of messages that have one, by their unique-ids."""
+        select = "SELECT message_id FROM message WHERE account = ? AND uid = ? AND message_id != ''"
+        with self._journal.errors():
+            found = {uid: self._execute(select, uid).fetchone() for uid in uids}
+        return {uid: row[0] for uid, row in found.items() if row}
+
     def prepare(self, preparations: Sequence[Preparation]) -> None:
         """Note messages before they are delivered."""
         now = self._journal.clock()

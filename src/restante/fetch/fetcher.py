@@ -11,7 +11,6 @@ in doubt, and the next run settles it before anything else.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -29,13 +28,14 @@ from restante.fetch.events import (
     RunSummary,
     SessionPlanned,
 )
-from restante.fetch.group import Group
-from restante.fetch.interfaces import DestinationError, MessageRefusedError, Settled
+from restante.fetch.group import Group, opening
+from restante.fetch.interfaces import MessageRefusedError, Settled
 from restante.fetch.journal_rows import MessageState
+from restante.fetch.known_contents import KnownContents
 from restante.fetch.large_headers import retrieve_headers
 from restante.fetch.planner import MessageEntry, make_plan
-from restante.fetch.retrieval import Receiver
-from restante.protocol.errors import RemoteError, ServerRefusedError
+from restante.fetch.retrieval import NOTHING_CAME, Receiver, retrieve_pieces
+from restante.protocol.errors import Phase, RemoteError, ServerRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from restante.fetch.interfaces import Destination
     from restante.fetch.journal_rows import KnownMessage
     from restante.fetch.planner import Plan, Policy
-    from restante.protocol.client.operations import MessageEnd
 
 MOST_IN_A_ROW = 3  # messages that fail one after the other: it is the server or the destination
 
@@ -92,6 +91,8 @@ class Fetcher:
         self._failed_in_a_row = 0
         self._under_way: MessageEntry | None = None
         self._inexact = journal.approximate_sizes
+        self._one_by_one = False  # no command is sent ahead of the reply to the one before
+        self._known = KnownContents(journal)
         self._suspect: tuple[MessageEntry, RemoteError] | None = None
         self._described = Describer(journal)
         self._before_session = 0  # messages that were delivered before
@@ -106,7 +107,7 @@ class Fetcher:
         Raises RemoteError: the server failed. Raises FetchError, which is one: a destination or
         the journal failed, or the unique-ids have changed.
         """
-        with self._open_destinations():
+        with opening(self._destinations.values()):
             yield from self._settle()
             while (yield from self._hold_session()):
                 pass
@@ -116,19 +117,8 @@ class Fetcher:
 
         Raises FetchError.
         """
-        with self._open_destinations():
+        with opening(self._destinations.values()):
             return list(self._settle())
-
-    @contextlib.contextmanager
-    def _open_destinations(self) -> Iterator[None]:
-        with contextlib.ExitStack() as opened:
-            try:
-                for destination in self._destinations.values():
-                    opened.callback(destination.close)
-                    destination.open()
-                yield
-            except DestinationError as error:
-                raise FetchError("fetch-delivery", str(error)) from error
 
     def _settle(self) -> Iterator[FetchEvent]:
         """Ask the destinations for what a killed run has left in doubt."""
@@ -164,30 +154,49 @@ class Fetcher:
             yield from self._new_notices()
             return False
         self._before_session = self.summary.new
+        ahead = drop.session.can_pipeline and not self._one_by_one
+        if self._one_by_one and drop.session.capabilities:
+            drop.session.capabilities.pop("PIPELINING", None)
         try:
             yield from self._park_suspect()
             more = yield from self._use(drop)
         except BROKEN as error:
             drop.abort()
-            if error.id == "list-size" and not self._inexact:
-                self._inexact = True
-                self._journal.note_approximate_sizes()
-                return not self._stopping
-            if self._is_only_over(error):
+            if self._may_repeat(error, ahead=ahead):
                 self._under_way, self._described.is_asking = None, False
                 return not self._stopping
-            if self._under_way is None:
-                raise
-            self._suspect, self._under_way = (self._under_way, error), None
-            self._avoided.add(self._suspect[0].uid)
-            self.failure = self.failure or error
-            self._count_failure(error)
+            self._suspect_message(error)
             more = True
         except BaseException:
             drop.abort()
             raise
         yield from self._new_notices()
         return more and not self._stopping
+
+    def _may_repeat(self, error: RemoteError, *, ahead: bool) -> bool:
+        """Return whether the next session begins with the same message, and prepare for that.
+
+        Some servers announce PIPELINING, and drop what was sent `ahead`.
+        """
+        if error.id == "list-size" and not self._inexact:
+            self._inexact = True
+            self._journal.note_approximate_sizes()
+            return True
+        if self._is_only_over(error):
+            return True
+        if not ahead or not isinstance(error, LOST) or error.phase is Phase.QUIT:
+            return False
+        self._one_by_one = True
+        return True
+
+    def _suspect_message(self, error: RemoteError) -> None:
+        """Suspect the message under way, if there is one, of the error that broke the session."""
+        if self._under_way is None:
+            raise error
+        self._suspect, self._under_way = (self._under_way, error), None
+        self._avoided.add(self._suspect[0].uid)
+        self.failure = self.failure or error
+        self._count_failure(error)
 
     def _is_only_over(self, error: RemoteError) -> bool:
         """Return whether a lost session says nothing of the message under way.
@@ -210,11 +219,15 @@ class Fetcher:
         listed = identity.list_messages(drop, self._journal.rows())
         plan = self._plan(listed)
         identity.check_moved(drop, listed, self._journal.rows, plan.moved)
-        if plan.doubtful:
-            self._judge(drop, plan.doubtful)
+        if unsure := plan.doubtful | plan.to_verify:
+            ids = self._journal.message_ids(message.uid for message in plan.to_verify)
+            self._judge(drop, unsure, ids)
             plan = self._plan(listed)
         self.summary.too_large, self.summary.waiting = plan.too_large, plan.waiting
-        to_fetch = self._within_limit([m for m in plan.fetch if m.uid not in self._avoided])
+        self._known.vanished = plan.vanished
+        to_fetch = [message for message in plan.fetch if message.uid not in self._avoided]
+        if self._policy.limit is not None:
+            del to_fetch[max(0, self._policy.limit - self.summary.new) :]
         delayed = "LOGIN-DELAY" in (drop.session.capabilities or {})
         chosen = to_fetch if delayed else first_messages(to_fetch)
         yield SessionPlanned(len(listed), len(to_fetch), sum(m.size for m in to_fetch))
@@ -233,13 +246,11 @@ class Fetcher:
     def _plan(self, listed: Sequence[MessageEntry]) -> Plan:
         return make_plan(listed, self._journal.rows(), self._policy, self._clock())
 
-    def _within_limit(self, messages: list[MessageEntry]) -> list[MessageEntry]:
-        limit = self._policy.limit
-        return messages if limit is None else messages[: max(0, limit - self.summary.new)]
-
-    def _judge(self, drop: Maildrop, doubtful: Mapping[MessageEntry, KnownMessage]) -> None:
+    def _judge(
+        self, drop: Maildrop, unsure: Mapping[MessageEntry, KnownMessage], ids: Mapping[str, str]
+    ) -> None:
         """Note which messages are known under their unique-ids, and which ones are new."""
-        same, others = identity.compare_messages(drop, doubtful)
+        same, others = identity.compare_messages(drop, unsure, ids)
         self._journal.note_state((message.uid for message in same), MessageState.HERE)
         self._journal.note_sizes((message.uid, message.size) for message in same)
         self._journal.forget(message.uid for message in others)
@@ -299,17 +310,15 @@ class Fetcher:
                 except MessageRefusedError as error:
                     yield self._set_aside(message, str(error))
                     self._count_failure(FetchError("fetch-delivery", str(error)))
-            for number, piece in self._pieces(drop, list(receivers)):
+            for number, piece in retrieve_pieces(
+                drop, list(receivers), ahead=not self._inexact, is_stopping=lambda: self._stopping
+            ):
                 if isinstance(piece, bytes):
                     receivers[number].write(piece)
                     continue
                 receiver = receivers.pop(number)
-                if isinstance(piece, ServerRefusedError):
-                    receiver.discard()
-                    yield self._set_aside(receiver.message, str(piece))
-                    self._described.add(receiver.message)
-                else:
-                    group.add(receiver.finish())
+                if parked := self._accept(receiver, piece, group):
+                    yield parked
         except BROKEN:
             self._under_way = next((made.message for made in receivers.values()), None)
             raise
@@ -317,31 +326,21 @@ class Fetcher:
             for receiver in receivers.values():
                 receiver.discard()
 
-    def _pieces(
-        self, drop: Maildrop, numbers: Sequence[int]
-    ) -> Iterator[tuple[int, bytes | MessageEnd | ServerRefusedError]]:
-        """Return the octets of messages and their ends, as they come.
-
-        Commands are sent ahead only where LIST is exact, which is what makes that safe.
-        """
-        if drop.session.can_pipeline and not self._inexact:
-            return drop.retrieve_many(numbers)
-        return self._pieces_in_turn(drop, numbers)
-
-    def _pieces_in_turn(
-        self, drop: Maildrop, numbers: Sequence[int]
-    ) -> Iterator[tuple[int, bytes | MessageEnd | ServerRefusedError]]:
-        for number in numbers:
-            if self._stopping:
-                return
-            ended: list[MessageEnd] = []
-            try:
-                for piece in drop.retrieve(number, ended=ended):
-                    yield number, piece
-            except ServerRefusedError as refused:
-                yield number, refused
-            else:
-                yield number, ended[-1]
+    def _accept(self, receiver: Receiver, end: object, group: Group) -> MessageParked | None:
+        """Add a message to a group, unless it is a known one; park it if it did not come."""
+        message = receiver.message
+        is_refused = isinstance(end, ServerRefusedError)
+        if is_refused or (not receiver.octets and message.size > len(b"\r\n")):
+            receiver.discard()
+            self._described.add(message)
+            return self._set_aside(message, str(end) if is_refused else NOTHING_CAME)
+        made = receiver.finish()
+        if self._known.vanished and (before := self._known.take(made, self._destinations)):
+            text = f"{made.message.uid} came before as {before}; it is not delivered again"
+            self._note("uids-changed", text)
+        else:
+            group.add(made)
+        return None
 
     def _deliver(self, group: Group) -> Iterator[FetchEvent]:
         for made in group.deliver():
@@ -367,7 +366,12 @@ class Fetcher:
         marked = [message.uid for message in messages if message.number not in refused]
         if marked:
             self._journal.note_state(marked, MessageState.ASKED)
-        drop.commit()
+        try:
+            drop.commit()
+        except (*LOST, ServerRefusedError) as error:
+            if marked:
+                raise
+            self._note("quit-noreply", f"{error.text}; no message was marked")
         if marked:
             self._journal.note_state(marked, MessageState.GONE)
             self.summary.deleted += len(marked)

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
-from restante.fetch.interfaces import MessageRefusedError, NotDeliveredError
+from restante.fetch.errors import FetchError
+from restante.fetch.interfaces import DestinationError, MessageRefusedError, NotDeliveredError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from restante.fetch.account_journal import AccountJournal
     from restante.fetch.interfaces import Destination
     from restante.fetch.retrieval import Retrieved
+
+
+@contextlib.contextmanager
+def opening(destinations: Iterable[Destination]) -> Iterator[None]:
+    """Open destinations, and close them at the end. Raises FetchError: one of them failed."""
+    with contextlib.ExitStack() as stack:
+        try:
+            for destination in destinations:
+                stack.callback(destination.close)
+                destination.open()
+            yield
+        except DestinationError as error:
+            raise FetchError("fetch-delivery", str(error)) from error
 
 
 class Group:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from restante.fetch.errors import FetchError
 from restante.fetch.journal_rows import FETCHED, MessageState
 from restante.fetch.planner import MessageEntry, are_unusable
 from restante.protocol.errors import ServerRefusedError
+from restante.protocol.text import decode_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +26,15 @@ if TYPE_CHECKING:
 
 AT_ONCE = 200  # headers in memory at a time
 MOST_OCTETS = 256 * 1024  # of a header
+
+LONGEST_MESSAGE_ID = 500  # octets
+
+_MESSAGE_ID = re.compile(
+    rb"\nmessage-id[ \t]*:((?:[^\n]|\n[ \t]){0,%d})" % LONGEST_MESSAGE_ID, re.IGNORECASE
+)
+_NOTES = re.compile(
+    rb"\n(?:status|x-status|x-uidl|x-keywords)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*", re.IGNORECASE
+)
 
 
 def list_messages(drop: Maildrop, known: Iterable[KnownMessage]) -> list[MessageEntry]:
@@ -76,14 +87,17 @@ def _distinguish(
 
 def header_digests(drop: Maildrop, numbers: Iterable[int]) -> dict[int, str]:
     """Return the digests of headers by message number; none of a header that is refused."""
-    found: dict[int, str] = {}
+    return {number: header_digest(head) for number, head in _headers(drop, numbers)}
+
+
+def _headers(drop: Maildrop, numbers: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+    """Yield headers with the numbers of their messages, none of a header that is refused."""
     wanted = list(numbers)
     for start in range(0, len(wanted), AT_ONCE):
         some = wanted[start : start + AT_ONCE]
         for number, head in zip(some, drop.headers(some, keep=MOST_OCTETS), strict=True):
             if not isinstance(head, ServerRefusedError):
-                found[number] = header_digest(head)
-    return found
+                yield number, head
 
 
 def check_moved(
@@ -120,24 +134,30 @@ def _are_known(
 
 
 def compare_messages(
-    drop: Maildrop, known: Mapping[MessageEntry, KnownMessage]
+    drop: Maildrop, known: Mapping[MessageEntry, KnownMessage], ids: Mapping[str, str]
 ) -> tuple[list[MessageEntry], list[MessageEntry]]:
     """Return which messages are those of the journal, by their digests, and which are others.
 
     With the same header, only the size by LIST is another. Else the server has given the unique-id
     to another message, unless it answers TOP wrongly, which all octets of the message show.
+
+    `ids` has Message-IDs by unique-id, where the same one is enough, since the size is the same,
+    too: some virus scanners add a field whenever a message is read.
     """
-    digests = header_digests(drop, [message.number for message in known])
+    by_number = {message.number: message for message in known}
     same: list[MessageEntry] = []
+    differ: list[MessageEntry] = []
+    for number, head in _headers(drop, by_number):
+        message = by_number[number]
+        known_id = ids.get(message.uid)
+        is_same = header_digest(head) == known[message].header_sha256
+        is_same = is_same or (known_id is not None and known_id == find_message_id(head))
+        (same if is_same else differ).append(message)
     others: list[MessageEntry] = []
-    for message, row in known.items():
-        digest = digests.get(message.number)
-        if digest == row.header_sha256:
-            same.append(message)
-        elif digest is not None:
-            with contextlib.suppress(ServerRefusedError):
-                whole = _digest_all(drop, message.number)
-                (same if whole == row.sha256 else others).append(message)
+    for message in differ:
+        with contextlib.suppress(ServerRefusedError):
+            whole = _digest_all(drop, message.number)
+            (same if whole == known[message].sha256 else others).append(message)
     return same, others
 
 
@@ -165,8 +185,19 @@ def pair_messages(
 
 
 def header_digest(head: bytes) -> str:
-    """Return the digest of a header. The empty line at its end does not count: TOP may omit it."""
-    return hashlib.sha256(head.rstrip(b"\r\n")).hexdigest()
+    """Return the digest of a header.
+
+    The empty line at its end does not count, since TOP may omit it; nor do the fields in which a
+    server with an mbox notes that a message was read.
+    """
+    without_notes = _NOTES.sub(b"", b"\n" + head.rstrip(b"\r\n"))
+    return hashlib.sha256(without_notes[1:].rstrip(b"\r\n")).hexdigest()
+
+
+def find_message_id(header: bytes) -> str:
+    """Return the Message-ID of a header, at most its beginning; "" without one."""
+    found = _MESSAGE_ID.search(b"\n" + header)
+    return decode_text(found[1].replace(b"\r\n", b"").strip()) if found else ""
 
 
 def _digest_all(drop: Maildrop, number: int) -> str:

@@ -50,9 +50,11 @@ class Plan:
 
     Attributes:
         fetch: messages to retrieve, in order.
-        delete: messages that all destinations have, and that need not stay.
+        delete: messages that all destinations have, and that need not stay. The last one comes
+            first, since some servers number the messages after a deleted one anew.
         doubtful: known messages with another size than before, or that had left the server, and
             their rows: the digests in them decide whether they are the same.
+        to_verify: messages to delete that an earlier session fetched, and their rows.
         too_large: messages that the policy leaves at the server.
         new_too_large: those of them that the journal does not have as such.
         headers: those of them whose header is to be delivered, under the unique-ids of the headers.
@@ -60,11 +62,14 @@ class Plan:
         moved: where all unique-ids are new, a text that says so: the server may have moved.
         gone: unique-ids of fetched messages that the server does not list any more.
         left: unique-ids of other messages that it does not list any more.
+        vanished: the fetched messages that left since the last run: unique-ids by the digests of
+            all octets.
     """
 
     fetch: list[MessageEntry] = field(default_factory=list)
     delete: list[MessageEntry] = field(default_factory=list)
     doubtful: dict[MessageEntry, KnownMessage] = field(default_factory=dict)
+    to_verify: dict[MessageEntry, KnownMessage] = field(default_factory=dict)
     too_large: list[MessageEntry] = field(default_factory=list)
     new_too_large: list[MessageEntry] = field(default_factory=list)
     headers: list[MessageEntry] = field(default_factory=list)
@@ -72,6 +77,7 @@ class Plan:
     moved: str = ""
     gone: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    vanished: dict[str, list[str]] = field(default_factory=dict)
 
 
 def make_plan(
@@ -106,7 +112,7 @@ def make_plan(
             to_fetch.append(message)
     if len(not_known) == len(listed):
         plan.moved = _moved_text(len(listed), were_there)
-    plan.delete.sort()
+    plan.delete.sort(reverse=True)
     plan.waiting.sort()
     to_fetch += not_known.values()
     _plan_fetch(plan, to_fetch, policy)
@@ -134,6 +140,8 @@ def _plan_missing(
             continue
         if row.state in FETCHED:
             plan.gone.append(row.uid)
+            if row.sha256 is not None:
+                plan.vanished.setdefault(row.sha256, []).append(row.uid)
         elif row.state is not MessageState.LEFT:
             plan.left.append(row.uid)
 
@@ -168,6 +176,8 @@ def _plan_fetched(
             plan.doubtful[message] = row
     elif may_delete(row, policy, now):
         plan.delete.append(message)
+        if row.header_sha256 is not None:
+            plan.to_verify[message] = row
 
 
 def may_delete(row: KnownMessage, policy: Policy, now: float) -> bool:

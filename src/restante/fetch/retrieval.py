@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from restante.client.header_part import HeaderPart
-from restante.fetch.identity import header_digest
+from restante.fetch.identity import find_message_id, header_digest
 from restante.fetch.interfaces import Content, MessageRefusedError, SourceMessage
 from restante.fetch.journal_rows import Preparation
 from restante.mail import fields
-from restante.protocol.text import decode_text
+from restante.protocol.errors import ServerRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from restante.client.blocking import Maildrop
     from restante.fetch.interfaces import Destination, Draft
     from restante.fetch.planner import MessageEntry
+    from restante.protocol.client.operations import MessageEnd
 
-LONGEST_MESSAGE_ID = 500  # octets
-
-_MESSAGE_ID = re.compile(
-    rb"\nmessage-id[ \t]*:((?:[^\n]|\n[ \t]){0,%d})" % LONGEST_MESSAGE_ID, re.IGNORECASE
-)
+NOTHING_CAME = "the server sent nothing of it, not even a header; the next runs try again"
 
 
 @dataclass(slots=True)
@@ -50,14 +47,13 @@ class Retrieved:
     @property
     def preparation(self) -> Preparation:
         """The entry in the journal before the delivery."""
-        found = _MESSAGE_ID.search(b"\n" + self.content.header)
         return Preparation(
             self.message.uid,
             self.message.size,
             self.content.octets,
             self.content.sha256,
             header_digest(self.content.header),
-            decode_text(found[1].replace(b"\r\n", b"").strip()) if found else "",
+            find_message_id(self.content.header),
             self.tokens,
         )
 
@@ -71,6 +67,9 @@ class Receiver:
     """A message under way into a draft for each destination.
 
     Where a destination rejects it, the rest is read all the same: else the session could not go on.
+
+    Attributes:
+        octets: how many of them have come.
     """
 
     def __init__(
@@ -80,7 +79,7 @@ class Receiver:
         self.message = message
         self._begun = time.monotonic()
         self._digest, self._header = hashlib.sha256(), HeaderPart(fields.MOST_OCTETS)
-        self._octets = 0
+        self.octets = 0
         self._refused = ""
         self._drafts: dict[str, Draft] = {}
         source = SourceMessage(account, message.uid, message.size)
@@ -93,7 +92,7 @@ class Receiver:
 
     def write(self, octets: bytes) -> None:
         """Add octets. Raises DestinationUnavailableError."""
-        self._octets += len(octets)
+        self.octets += len(octets)
         self._digest.update(octets)
         self._header.feed(octets)
         if not self._refused:
@@ -105,7 +104,7 @@ class Receiver:
 
     def finish(self) -> Retrieved:
         """Return the message, which is whole. Raises DestinationUnavailableError."""
-        content = Content(self._octets, self._digest.hexdigest(), self._header.octets)
+        content = Content(self.octets, self._digest.hexdigest(), self._header.octets)
         if not self._refused:
             try:
                 for draft in self._drafts.values():
@@ -119,3 +118,31 @@ class Receiver:
         """Remove the drafts."""
         for draft in self._drafts.values():
             draft.discard()
+
+
+def retrieve_pieces(
+    drop: Maildrop, numbers: Sequence[int], *, ahead: bool, is_stopping: Callable[[], bool]
+) -> Iterator[tuple[int, bytes | MessageEnd | ServerRefusedError]]:
+    """Return the octets of messages and their ends, as they come, with the numbers of the messages.
+
+    Commands are sent ahead of their replies with `ahead`, which is safe only where LIST is exact.
+    """
+    if ahead and drop.session.can_pipeline:
+        return drop.retrieve_many(numbers)
+    return _retrieve_in_turn(drop, numbers, is_stopping)
+
+
+def _retrieve_in_turn(
+    drop: Maildrop, numbers: Sequence[int], is_stopping: Callable[[], bool]
+) -> Iterator[tuple[int, bytes | MessageEnd | ServerRefusedError]]:
+    for number in numbers:
+        if is_stopping():
+            return
+        ended: list[MessageEnd] = []
+        try:
+            for piece in drop.retrieve(number, ended=ended):
+                yield number, piece
+        except ServerRefusedError as refused:
+            yield number, refused
+        else:
+            yield number, ended[-1]

@@ -6,13 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from restante.misbehave.catalogue.row import row
-from restante.misbehave.changes import after, status
+from restante.misbehave.changes import after, instead, status
 from restante.misbehave.conversation import alter
 from restante.misbehave.fault import ALL, ALL_OR_NONE, ALL_WARNED, FIRST, UNSURE, GoodClient
 from restante.protocol.server.needs import CommitDeletions
 
 if TYPE_CHECKING:
     from restante.misbehave.conversation import Conversation, ReplyParts
+
+MOST_NUMBER = 1000  # of a message in a server that numbers anew
 
 HIDDEN = GoodClient(
     "fetches all messages; those that it fetched are gone in the next session", None
@@ -46,6 +48,23 @@ def _hide_fetched(conversation: Conversation) -> Conversation:
     return alter(conversation, reply=note, need=change)
 
 
+def _renumber(conversation: Conversation) -> Conversation:
+    """Read each number as if the messages marked before had left the list."""
+    marked: set[int] = set()
+
+    def move(line: bytes) -> bytes:
+        verb, number, *rest = [*line.split(None, 2), b"", b""]
+        if verb.upper() not in (b"RETR", b"DELE", b"TOP") or not number.isdigit():
+            return line
+        there = [place for place in range(1, MOST_NUMBER) if place not in marked]
+        place = there[min(int(number), len(there)) - 1]
+        if verb.upper() == b"DELE":
+            marked.add(place)
+        return b" ".join([verb, b"%d" % place, *rest]).rstrip() + b"\r\n"
+
+    return alter(conversation, line=move)
+
+
 DELETION = (
     row("dele-refused", "refuses DELE", ALL_WARNED,
         "DELE: -ERR not allowed"),
@@ -55,6 +74,10 @@ DELETION = (
         "DELE: close"),
     row("dele-silent", "never answers DELE", FIRST,
         "DELE: silence"),
+    row("dele-gone", "removes a message, and answers DELE with -ERR", ALL_WARNED,
+        instead("DELE", b"-ERR it is gone\r\n")),
+    row("dele-renumbers", "numbers the messages after a deleted one anew", ALL_WARNED,
+        _renumber),
     row("dele-twice", "answers DELE with two lines", ALL_OR_NONE,
         after("DELE", b"+OK\r\n")),
     row("quit-refused", "answers QUIT with -ERR, because not all could be removed", UNSURE,

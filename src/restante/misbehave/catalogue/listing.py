@@ -21,7 +21,7 @@ from restante.misbehave.changes import (
 )
 from restante.misbehave.conversation import add, alter
 from restante.misbehave.fault import ALL, ALL_OR_NONE, ALL_WARNED, NO_MAIL
-from restante.misbehave.rules import on
+from restante.misbehave.rules import on, parse_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,16 +83,20 @@ def _misread_number(old: Callable[[int], int]) -> Alteration:
     return alter_line(change)
 
 
-def _session_uid(conversation: Conversation) -> Conversation:
-    """Give other unique-ids in each session."""
+def _session_uid(conversation: Conversation, most: int = -1) -> Conversation:
+    """Give other unique-ids in each session, to the first messages or to all."""
 
     def change(reply: ReplyParts) -> ReplyParts:
         if reply.command.verb != "UIDL" or not reply.multiline:
             return reply
         mark = b"-%d\r\n" % reply.session
-        return replace(reply, body=reply.body.replace(b"\r\n", mark))
+        return replace(reply, body=reply.body.replace(b"\r\n", mark, most))
 
     return alter(conversation, reply=change)
+
+
+def _first_session_uid(conversation: Conversation) -> Conversation:
+    return _session_uid(conversation, 1)
 
 
 def _first_two(found: list[bytes]) -> list[bytes]:
@@ -292,6 +296,12 @@ LISTING = (
         "UIDL: close", "conn-lost"),
     row("uidl-changes", "gives other unique-ids in each session", ALL,
         _session_uid),
+    row("uidl-changes-some", "gives message 1 another unique-id in each session", ALL,
+        _first_session_uid),
+    row("uidl-once", "gives unique-ids in the first session, and refuses UIDL later", ALL,
+        later_sessions(parse_rules("UIDL: -ERR internal error"))),
+    row("uidl-reversed", "gives unique-ids backwards", ALL,
+        lines("UIDL", lambda found: found[::-1])),
     row("uidl-reused", "gives a removed message's unique-id to new mail", ALL,
         later_sessions(_uid(lambda number, _uid: b"memory-%s" % number)),
         seen="cyrus-imapd#374"),

@@ -6,7 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from restante.misbehave.catalogue.row import row
-from restante.misbehave.changes import after, alter_line, body, both_forms, instead, repeat
+from restante.misbehave.changes import (
+    after,
+    alter_line,
+    body,
+    both_forms,
+    instead,
+    later_sessions,
+    repeat,
+)
+from restante.misbehave.conversation import add
 from restante.misbehave.fault import (
     ALL,
     ALL_OR_NONE,
@@ -45,6 +54,14 @@ HEADER_LINE = b"X-Filling: " + b"x" * 50 + b"\r\n"
 def _retr(name: str, sentence: str, good: GoodClient, does: Any, *found: str) -> Fault:
     """Return a row whose verdict, and where it was seen, a deep check alone finds."""
     return row(name, sentence, good, does, *found, deep=True)
+
+
+_STATUS = b"Status: RO\r\nX-UIDL: 1a2b3c\r\n"
+_GROWN = both_forms("LIST", lambda number, size: b"%s %d" % (number, int(size) + len(_STATUS)))
+
+
+def _add_status(message: bytes) -> bytes:
+    return message.replace(b"\r\n\r\n", b"\r\n" + _STATUS + b"\r\n", 1)
 
 
 def _message(change: Callable[[bytes], bytes]) -> Callable[[Messages], Messages]:
@@ -187,6 +204,11 @@ MESSAGES = (
           "desync list-size", "Inbucket's source, e56c6d5"),
     _retr("retr-short", "ends a message at its half with a dot", BY_SIZE,
           body("RETR", _half), "list-size"),
+    _retr("retr-nothing", "sends a dot in place of a message", ALL_OR_NONE,
+          body("RETR", lambda _: b""), "list-size"),
+    row("status-added", "adds Status and X-UIDL to the header after the first session", ALL,
+        later_sessions(add(body("RETR", _add_status), body("TOP", _add_status), _GROWN)),
+        seen="mbox servers such as qpopper"),
     _retr("retr-same", "sends message 1 for each number", UNSEEN,
           alter_line(_first_message)),
     row("retr-many-newlines", "adds an empty line to each message", ALL,
