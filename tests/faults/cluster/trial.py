@@ -275,13 +275,26 @@ class Work:
         there = [row.content for row in check_rows(self._bench, self._owner)]
         met = stored(self._owner, MET)
         hold(there.count(met) == 1, f"a message is there {there.count(met)} times")
-        lines = [line for line in self._bench.new_log(self._bench.b) if "by=quota" in line]
+        lines = [line for line in self._read_log().splitlines() if "by=quota" in line]
         found = [UID.search(line) for line in lines]
         gone = [self._bench.uids[match[1]] for match in found if match]
         hold(gone in ([], list(ledger.messages[:1])), f"{len(gone)} messages made room")
         confirmed = ledger.doomed if ledger.answer is Answer.DONE else ()
         hold(not gone or 1 not in confirmed, "a message was removed twice")
         return [*gone, *(message for message in there if message != met)]
+
+    def _read_log(self) -> str:
+        """Return the log of node `b` up to now: a login that follows is its last line."""
+        bench, last, text = self._bench, self._bench.next_owner(), ""
+        bench.log_in(bench.b, last, "no login succeeds").close()
+
+        def is_whole() -> bool:
+            nonlocal text
+            text += "".join(bench.new_log(bench.b))
+            return f" user={last} " in text
+
+        bench.wait_until(is_whole, "a login is not in the log")
+        return text
 
     def _undo_undeletion(
         self, ledger: Ledger, before: Sequence[bytes], there: Sequence[bytes]
