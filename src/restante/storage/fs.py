@@ -164,8 +164,10 @@ def is_missing(path: Path) -> bool:
 
 def close_quietly(descriptor: int) -> None:
     """Close a file that was only read. An error of the disk is ignored: it is closed anyway."""
-    with contextlib.suppress(OSError):
+    try:  # noqa: SIM105  # contextlib.suppress would take longer than the call
         os.close(descriptor)
+    except OSError:
+        pass
 
 
 def open_dir_beneath(root: Path, folder: Path) -> int:
