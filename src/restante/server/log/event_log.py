@@ -290,13 +290,25 @@ def _as_entry(render: Callable[[EventDict], str], event: EventDict) -> str:
 def _as_text(event: EventDict) -> str:
     """Return an event as key=value: there is a line for each session, so it must cost little."""
     when, level, name = event.pop("timestamp"), event.pop("level"), event.pop("event")
-    values = [
-        _quote(value if len(value) <= LONGEST_VALUE else _cut(key, value))
-        if isinstance(value, str) and key != "session"  # an id has nothing to quote, and is new
-        else value
-        for key, value in event.items()
-    ]
-    return f"timestamp={when} level={level} event={name}{_template(tuple(event)) % tuple(values)}"
+    template = _template(tuple(event))
+    pairs = template % tuple(event.values())
+    if not _is_plain(pairs, len(event)):
+        values = [_quote(k, v) if isinstance(v, str) else v for k, v in event.items()]
+        pairs = template % tuple(values)
+    return f"timestamp={when} level={level} event={name}{pairs}"
+
+
+def _is_plain(pairs: str, keys: int) -> bool:
+    """Return whether no value requires quotes, escapes or a cut, as in nearly all lines.
+
+    Then all spaces and equals signs are those of the template.
+    """
+    return (
+        len(pairs) <= LONGEST_VALUE
+        and pairs.count(" ") == pairs.count("=") == keys
+        and '"' not in pairs
+        and pairs.isprintable()
+    )
 
 
 @functools.lru_cache  # few kinds of events come again and again
@@ -319,9 +331,8 @@ def _cut(key: str, value: str) -> str:
     return f"{value[:LONGEST_VALUE]}... ({len(value)} characters)"
 
 
-@functools.lru_cache(1024)  # the same names and addresses come again and again
-def _quote(text: str) -> str:
-    text = _escape(text)
+def _quote(key: str, value: str) -> str:
+    text = _escape(value if len(value) <= LONGEST_VALUE else _cut(key, value))
     if not _WANTS_QUOTES.search(text):
         return text
     text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
