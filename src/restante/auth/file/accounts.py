@@ -79,7 +79,7 @@ class FileAuthenticator:
         self._accounts: dict[str, PasswdEntry] = {}
         self._in_lower_case: dict[str, PasswdEntry] = {}
         self._useless: frozenset[str] = frozenset()
-        self._mechanisms = PASSWORDS
+        self._mechanisms = self._mechanisms_any = PASSWORDS
         self.longest_login_delay: int | None = None  # seconds, of accounts that have their own
         self.shortest_expire_days: int | None = None  # the same
         self._read_at: tuple[int, ...] = ()
@@ -178,6 +178,7 @@ class FileAuthenticator:
             for mechanism in scram.HASHES
             if (having := [a for a in self._accounts.values() if mechanism in a.scram])
         }
+        self._mechanisms_any = PASSWORDS.union(self._scram_parameters)
         delays = (a.login_delay for a in self._accounts.values())
         self.longest_login_delay = max((d for d in delays if d is not None), default=None)
         days = (a.expire_days for a in self._accounts.values())
@@ -208,7 +209,7 @@ class FileAuthenticator:
 
     def mechanisms_any(self) -> frozenset[str]:
         """Return the mechanisms that at least one account can use."""
-        return PASSWORDS.union(self._scram_parameters)
+        return self._mechanisms_any
 
     def take_ended(self) -> frozenset[str]:
         """Return the accounts whose sessions must end since the last call.

@@ -6,7 +6,7 @@ RFC 1939 sections 3 to 6.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 
 from restante.protocol.server.maildrop import MaildropView, MessageList
 from restante.protocol.server.settings import (
@@ -30,7 +30,7 @@ AUTHORIZATION, TRANSACTION, UPDATE = State
 """The states as names of this module, which Python finds five times as fast as in the Enum."""
 
 
-class EndReason(Enum):
+class EndReason(StrEnum):
     """Why a session ended, in the words of the log."""
 
     QUIT = "quit"

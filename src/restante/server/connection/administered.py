@@ -67,7 +67,7 @@ class AdministeredConnection:
     _begun: float
     _octets_in: int
     _lines: LineBuffer
-    _stopping: EndReason | None = None  # why it ends when it next waits for a line
+    _stopping: EndReason | None  # why it ends when it next waits for a line
 
     def stop(self, why: EndReason = EndReason.SHUTDOWN) -> None:
         """End the session after the reply under way; one that has not begun, now."""

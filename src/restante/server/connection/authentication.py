@@ -195,7 +195,7 @@ class ConnectionAuthenticator:
             except CredentialsError as error:
                 throttle.note_failure(address, name, credentials)
                 self._context.session_log.login_failed(
-                    self._transport, need.user, need.method.value, error.reason
+                    self._transport, need.user, need.method, error.reason
                 )
                 raise ERROR_BY_METHOD.get(need.method, CredentialsError)(error.reason) from error
             except UndecidedError:

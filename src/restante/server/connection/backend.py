@@ -292,8 +292,7 @@ class SessionBackend:
         contents = maildrop.contents
         self._maildrop = maildrop
         self.logged_in = True
-        method = self._method.value if self._method is not None else ""
-        self._context.session_log.logged_in(self._transport, need.identity, method)
+        self._context.session_log.logged_in(self._transport, need.identity, self._method or "")
         if need.login_delay is not None:
             self._context.limits.login_delay.note(need.identity.owner, need.login_delay)
         return contents

@@ -61,6 +61,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         self._eof = False  # the client sends no more
         self._slot = ConnectionSlot(context.limits)
         self._end: EndReason | None = None
+        self._stopping: EndReason | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the client, or wait for what comes before a greeting."""
@@ -270,7 +271,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
                         return self._start_work(step, answer)
         except StopIteration as ended:
             reply, end = ended.value
-            output.add(reply)
+            output.send(reply)
             self._close(end)
         except Exception as error:  # noqa: BLE001  # whatever it is, the peer must not see it
             output.add(error_reply(self._backend.error_reply(error)))

@@ -51,7 +51,7 @@ def _histogram(name: str, meaning: str, buckets: tuple[float, ...]) -> MetricSpe
     return MetricSpec(name=name, kind="histogram", meaning=meaning, buckets=buckets)
 
 
-MECHANISMS = (*(method.value for method in AuthMethod), OTHER)
+MECHANISMS = (*AuthMethod, OTHER)
 
 SERVICES = ("pop3", "smtp", OTHER)
 
@@ -66,7 +66,7 @@ FAILURES = (
 
 CODES = (*(code.value for code in ResponseCode), OTHER)
 
-ENDS = (*(end.value for end in EndReason), OTHER)
+ENDS = (*EndReason, OTHER)
 
 TLS_VERSIONS = ("none", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3", OTHER)
 
