@@ -54,7 +54,7 @@ def require(program: MailProgram) -> None:
     if program.package and not program.is_installed():
         pytest.skip("without Node and `make build/npm`, there are no clients of npm")
     for name in program.needs:
-        need(name)
+        need(name, *(program.version[1:] if program.version[0] == name else ()))
 
 
 def verdicts_on_page(program: MailProgram) -> dict[str, str]:
