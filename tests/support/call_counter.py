@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -29,6 +30,7 @@ from restante.storage.paths import Layout
 from support.thread import PATIENCE
 
 SOURCES = os.path.dirname(restante.__file__)
+IN_PYTHON = find_spec("restante.protocol.speedups") is None  # no compiler was there
 LONG_AGO = (1e9, 1e9)  # of a folder that has not changed lately
 MESSAGE = b"Subject: hello\n\n" + b"text\n" * 100
 

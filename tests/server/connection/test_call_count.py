@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
-from support.call_counter import Calls, count
+from support.call_counter import IN_PYTHON, Calls, count
 
 CORE = Path(__file__).parents[3] / "docs" / "explanation" / "core.md"
 LOGIN = ("USER ann", "PASS secret")
-IN_PYTHON = find_spec("restante.protocol.speedups") is None  # no compiler was there
 
 
 def documented(command: str) -> list[str]:
