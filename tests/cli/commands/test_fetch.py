@@ -240,6 +240,17 @@ def test_settings_that_are_wrong(user: User) -> None:
         password_of_command("false", "to_password_command")()
 
 
+def test_one_password_for_two_servers(user: User) -> None:
+    """A command whose password would go to two servers is an error, before anything is sent."""
+    user.configure(
+        '[work.fetch]\nto = ["imaps://ann@a.invalid", "smtp://ann@b.invalid?rcpt=ann@b.invalid"]\n'
+        'to_password_command = "echo secret"\n'
+    )
+    ran = user.fetch("work")
+    assert ran.code == 2
+    assert 'write a table with a command for each: to_password_command = { "ann@a.inv' in ran.out
+
+
 def test_full_destination(user: User) -> None:
     """A destination that cannot be used ends the run with its exit code, and says why."""
     ran = user.fetch(user.account, "--to", f"maildir:{user.folder}/missing/Mail")

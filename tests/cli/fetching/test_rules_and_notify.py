@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from restante import testing
+from restante.cli.fetching.destination_passwords import DestinationPasswords
 from restante.cli.fetching.rules import open_with_rules
 from restante.cli.options.fetch_settings import FetchSettings
 from restante.fetch.destinations.urls import DestinationSettings, open_destination
@@ -73,10 +74,17 @@ def test_the_page_is_valid(tmp_path: Path) -> None:
     for block in blocks:
         for entry in tomllib.loads(block).values():
             table = msgspec.convert(entry["fetch"], FetchSettings)
-            used = replace(settings, envelope=table.envelope, addresses=table.addresses)
+            passwords = DestinationPasswords(table.to_password_command).find
+            used = replace(
+                settings,
+                find_password=passwords,
+                envelope=table.envelope,
+                addresses=table.addresses,
+            )
             made = [open_destination(url, used) for url in table.destinations]
-            open_with_rules(made, table.rule, used)
-    assert len(blocks) == 2
+            if table.rule:
+                open_with_rules(made, table.rule, used)
+    assert len(blocks) == 3
 
 
 def test_rules(fetch: Run, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The work of `pop3 fetch`, once its options are parsed.
 
 `command` chooses what is asked for. `account` is one account with its destinations and journal,
-and `rules` makes a destination of the user's rules. `runs` runs accounts once or again and again.
+`rules` makes a destination of the user's rules, and `destination_passwords` finds the passwords of
+destinations. `runs` runs accounts once or again and again.
 `marking` changes the journal for the user, and `large_messages` deletes what is too large.
 
 `report` prints a run, `message_log` logs each message, and `notify` runs the user's command.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from restante.cli.fetching.destination_passwords import DestinationPasswords
 from restante.cli.options.account import AccountArgs, parse_account
 from restante.cli.options.fetch_settings import (
     FetchSettings,
@@ -21,7 +22,6 @@ from restante.cli.options.fetch_settings import (
     read_settings,
 )
 from restante.cli.options.maildrop import connect_account
-from restante.cli.options.password import password_of_command
 from restante.fetch.account_lock import lock_account
 from restante.fetch.destinations.urls import DestinationSettings, open_destination
 from restante.fetch.journal import Journal
@@ -71,11 +71,9 @@ class FetchAccount:
 
     def open_destinations(self, journal: AccountJournal) -> list[Destination]:
         """Return the destinations. Raises click.UsageError: a URL is invalid."""
-        command = self.settings.to_password_command
-        password = password_of_command(command, "to_password_command") if command else None
         settings = DestinationSettings(
             self.state_folder,
-            password,
+            DestinationPasswords(self.settings.to_password_command).find,
             _find_token,
             envelope=self.settings.envelope,
             addresses=self.settings.addresses,

@@ -56,7 +56,8 @@ class FetchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         max_size: the largest message that is fetched: octets, or a text such as "50M".
         big: "headers" delivers the header of a larger message; "leave" delivers nothing of it.
         newest_first: fetch in the opposite order.
-        to_password_command: prints the password of the destination's user.
+        to_password_command: prints the password of the destination's user; for several users, a
+            table of commands by USER@HOST.
         envelope: the header field with the recipient, such as "X-Original-To".
         addresses: recipients by the addresses in that field.
         rule: rules that choose the destination by the header, in order; filters, too.
@@ -70,7 +71,7 @@ class FetchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     max_size: int | str | None = None
     big: Literal["leave", "headers"] = "leave"
     newest_first: bool = False
-    to_password_command: str = ""
+    to_password_command: str | dict[str, str] = ""
     envelope: str = ""
     addresses: dict[str, str | list[str]] = {}
     trace: bool = False

@@ -20,8 +20,8 @@ FORMS = (
 )
 
 
-def _find_no_token(_user: str, _host: str) -> None:
-    """Return None: no user has signed in."""
+def _find_nothing(_user: str, _host: str) -> None:
+    """Return None: no user has a password or has signed in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class DestinationSettings:
 
     Attributes:
         state: the folder of the fetcher's state.
-        password: returns the password of a destination's user, None where there is none.
+        find_password: for a destination's user and host, returns what gives the password, None
+            where there is none. It may raise ValueError.
         find_token: for a destination's user and host, returns what gives access tokens, None where
             the user has not signed in. Such tokens go only to hosts of the same provider.
         envelope: the header field with the recipient, for one mailbox of many people.
@@ -41,8 +42,8 @@ class DestinationSettings:
     """
 
     state: Path
-    password: Callable[[], str] | None = None
-    find_token: Callable[[str, str], TokenSource | None] = _find_no_token
+    find_password: Callable[[str, str], Callable[[], str] | None] = _find_nothing
+    find_token: Callable[[str, str], TokenSource | None] = _find_nothing
     envelope: str = ""
     addresses: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     hold: bool = False
@@ -93,8 +94,8 @@ def _smtp(url: str, settings: DestinationSettings) -> Destination:
     token = settings.find_token(address.user, address.host) if address.user else None
     if token is not None:
         login = Login(token=token.token)
-    elif address.user and settings.password is not None:
-        login = Login(Secret(settings.password().encode()))
+    elif address.user and (password := settings.find_password(address.user, address.host)):
+        login = Login(Secret(password().encode()))
     destination = SmtpDestination(url, address, str(settings.state), login)
     destination.trace = settings.trace
     return destination
@@ -107,9 +108,11 @@ def _imap(url: str, settings: DestinationSettings) -> Destination:
 
     address = parse_imap_url(url)
     source = settings.find_token(address.user, address.host)
-    token = source.token if source is not None else None
     spool = Spool(str(settings.state / "spool"))
-    return ImapDestination(url, address, spool, settings.password, token)
+    if source is not None:
+        return ImapDestination(url, address, spool, None, source.token)
+    password = settings.find_password(address.user, address.host)
+    return ImapDestination(url, address, spool, password)
 
 
 def _gmail(url: str, settings: DestinationSettings) -> Destination:
