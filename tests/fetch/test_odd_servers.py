@@ -239,3 +239,12 @@ def test_quit_that_deletes_nothing(tmp_path: Path) -> None:
     with faulty_server("quit-silent", user=ANN) as running:
         assert account.fetch(running.port, keep=None) == ""
     assert len(account.delivered()) == 2
+
+
+def test_message_larger_than_the_disk(tmp_path: Path) -> None:
+    """A message with an absurd size in LIST is parked, and stops no other."""
+    account = Account(tmp_path)
+    with faulty_server("LIST: with 1 1" + "0" * 17, user=ANN) as running:
+        assert account.fetch(running.port) == "retr-refused"
+        assert running.left == [HELLO]
+    assert list(map(stored, account.delivered())) == [stored(SECOND)]

@@ -103,7 +103,7 @@ class Spool:
             os.makedirs(self._folder, mode=0o700, exist_ok=True)
 
     def start(self, message: SourceMessage) -> SpooledDraft:
-        """Return an empty draft, if there is room. Raises DestinationUnavailableError."""
+        """Return an empty draft, if there is room. Raises DestinationError."""
         with DiskErrors(_WHAT, self._folder):
             require_space(message.size, self._folder)
         return SpooledDraft(message, self._folder, self._drafts)

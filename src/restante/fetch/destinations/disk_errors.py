@@ -6,7 +6,7 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
-from restante.fetch.interfaces import DestinationUnavailableError
+from restante.fetch.interfaces import DestinationUnavailableError, MessageRefusedError
 from restante.storage.interfaces import StoreError
 
 if TYPE_CHECKING:
@@ -32,14 +32,20 @@ def require_space(octets: int, place: int | str) -> None:
     """Require room for a message on a disk, given by a folder in it. Raises OSError.
 
     A tenth more than its size must be free, and 50 MB or a twentieth of the disk beside that; and
-    one more file, where the number of files has a limit.
+    one more file, where the number of files has a limit. Raises MessageRefusedError: the message is
+    larger than the disk, as the sizes of some servers are, and must not stop the others.
     """
     disk = os.statvfs(place)
     if disk.f_flag & os.ST_RDONLY:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
     if disk.f_files and not disk.f_favail:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    kept = min(FREE, disk.f_blocks * disk.f_frsize // FREE_PART)
+    all_octets = disk.f_blocks * disk.f_frsize
+    if octets > all_octets:
+        raise MessageRefusedError(
+            f"LIST gives it {octets} octets, and the disk has {all_octets} in all"
+        )
+    kept = min(FREE, all_octets // FREE_PART)
     if disk.f_bavail * disk.f_frsize < octets * 11 // 10 + kept:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -150,7 +150,7 @@ class MaildirDestination:
         self._descriptors.callback(self.threads.close)
 
     def start(self, message: SourceMessage) -> MaildirDraft:
-        """Return a draft, if there is room for its file. Raises DestinationUnavailableError."""
+        """Return a draft, if there is room for its file. Raises DestinationError."""
         with self.writing:
             require_space(message.size, self._tmp)
         draft = MaildirDraft(self)
