@@ -89,10 +89,10 @@ def test_a_marked_message_shows_it() -> None:
 def test_removed_messages_have_their_list() -> None:
     """What was removed can be looked up."""
     server = quiet_server()
-    server.mailboxes.remove([add(server, b"Subject: gone\n\n").id])
+    server.mailboxes.remove([add(server, b"Subject: Farewell\n\n").id])
     client = page_client(server)
-    assert "gone" not in client.get("/").text
-    assert "gone" in client.get("/?removed=1").text
+    assert "Farewell" not in client.get("/").text
+    assert "Farewell" in client.get("/?removed=1").text
     assert "Programs do not see it any more" in client.get("/?message=1").text
 
 
