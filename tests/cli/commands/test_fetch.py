@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from restante import testing
 from restante.cli.options.password import password_of_command
 from restante.fetch.destinations.disk_errors import require_space
+from restante.fetch.interfaces import MessageRefusedError
 from restante.testing import MemoryServer
 from support.command import Ran, pop3
 from support.live import wait_until
@@ -344,6 +346,8 @@ def test_match_after_a_kill(user: User) -> None:
 def test_no_space(user: User) -> None:
     """Where a disk has no room for a message, the run says so, and the message stays."""
     with pytest.raises(OSError, match="No space left"):
+        require_space(shutil.disk_usage(user.folder).free, str(user.folder))
+    with pytest.raises(MessageRefusedError, match=r"the disk has [0-9]+ in all"):
         require_space(2**60, str(user.folder))
     require_space(1, str(user.folder))
 
