@@ -20,6 +20,7 @@ from support.passwords import quick_hash
 from support.process import POP3, free_port, wait_for_port
 
 PASSWORD = "secret"
+NAMES = ("ann", "bob")
 IN_FILE = '[accounts]\nusers = "users"\n'
 
 
@@ -71,14 +72,15 @@ def running_node(
     """Run a node while the block runs. Times are in seconds.
 
     `accounts`: their sections of the configuration, "" for the table of the cluster. In the file,
-    "ann" has an account.
+    NAMES have accounts.
     """
     folder.mkdir(exist_ok=True)
     port, log = free_port(), folder / "log"
     (folder / "dsn").write_bytes(dsn.reveal())
     (folder / "users").touch(0o600)
     with passwd_file.edit(folder / "users") as lines:
-        lines.append(passwd_entry.replace_credentials("ann:", quick_hash(PASSWORD.encode()), {}))
+        hashed = quick_hash(PASSWORD.encode())
+        lines += [passwd_entry.replace_credentials(f"{name}:", hashed, {}) for name in NAMES]
     config = folder / "node.toml"
     config.write_text(
         f'[server]\nlisten = ["127.0.0.1:{port}"]\nworkers = {workers}\n'

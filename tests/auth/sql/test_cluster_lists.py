@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -22,25 +21,9 @@ from restante.auth.sql.postgresql_query import PostgresqlQueries
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
 from support.cluster import Cluster
-from support.cluster_node import IN_FILE, ServedNode, running_node
-from support.command import Ran, pop3
-from support.live import wait_until
-from support.other_user import public_folder
 from support.passwords import Passwords
-from support.programs import need_module
-from support.slapd import BASE, LDIF, PERSON, SERVICE, Slapd, need_slapd
 
-REFUSED = b"-ERR [AUTH]"
 SECRET = Secret(b"secret")
-LDAP = f"""\
-[accounts]
-ldap = "{{uri}}"
-[ldap]
-base = "{BASE}"
-filter = "(uid={{{{user}}}})"
-bind_dn = "{SERVICE}"
-bind_password_file = "service"
-"""
 
 
 @pytest.fixture
@@ -185,77 +168,3 @@ def test_time(dsn: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
         assert waited == [1.5]
 
     work_with(dsn, work)
-
-
-@pytest.fixture(scope="module")
-def directory() -> Iterator[str]:
-    """The sections of a configuration with accounts in LDAP."""
-    need_module("ldap")
-    need_slapd()
-    with public_folder() as folder:
-        made = Slapd(folder)
-        made.add(LDIF + PERSON.format("ann"))
-        made.start()
-        yield LDAP.format(uri=made.uri)
-        made.stop()
-
-
-@pytest.fixture(params=["file", "directory"])
-def two_nodes(
-    request: pytest.FixtureRequest, dsn: Secret, tmp_path: Path
-) -> Iterator[tuple[ServedNode, ServedNode]]:
-    """Two nodes whose accounts are not in the table of the cluster."""
-    accounts = IN_FILE if request.param == "file" else request.getfixturevalue("directory")
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "service").write_text("hunter2")
-    with (
-        running_node(tmp_path / "one", dsn, lock=10, accounts=accounts) as one,
-        running_node(tmp_path / "two", dsn, lock=10, accounts=accounts, workers=2) as two,
-    ):
-        yield one, two
-
-
-def user(tmp_path: Path, *arguments: str) -> Ran:
-    """Run `pop3 user` at the first node."""
-    return pop3("user", *arguments, "--config", tmp_path / "one" / "node.toml")
-
-
-def test_lock_at_two_nodes(two_nodes: tuple[ServedNode, ServedNode], tmp_path: Path) -> None:
-    """A lock at one node ends the session at the other one, where no login succeeds any more."""
-    password = user(tmp_path, "app-password", "add", "ann", "phone").out.strip()
-    _, two = two_nodes
-    client, reply = two.log_in()
-    assert reply.startswith(b"+OK")
-    with client:
-        locked = user(tmp_path, "lock", "ann")
-        assert (locked.code, "at all nodes" in locked.out) == (0, True)
-        for node in two_nodes:
-            for each in ("secret", password):
-                assert node.try_login("ann", each).startswith(REFUSED)
-        assert client.read_line() == b""
-    for line in ('end="the account was removed', 'reason="locked by the administrator"'):
-        wait_until(lambda line=line: line in two.log.read_text())  # type: ignore[misc]
-    listed = user(tmp_path, "list").out
-    assert listed == "ann  locked by the administrator, app passwords: phone\n"
-    assert user(tmp_path, "unlock", "ann").code == 0
-    for each in ("secret", password):
-        assert two.try_login("ann", each).startswith(b"+OK")
-
-
-def test_app_password_at_two_nodes(
-    two_nodes: tuple[ServedNode, ServedNode], tmp_path: Path
-) -> None:
-    """An app password logs in at both nodes until one revokes it, which ends its session."""
-    password = user(tmp_path, "app-password", "add", "ann", "phone").out.strip()
-    one, two = two_nodes
-    assert one.try_login("ann", password).startswith(b"+OK")
-    ann, reply = two.log_in("ann", password)
-    assert reply.startswith(b"+OK")
-    with ann:
-        assert user(tmp_path, "app-password", "remove", "ann", "phone").code == 0
-        assert ann.read_line() == b""
-    for node in two_nodes:
-        assert node.try_login("ann", password).startswith(REFUSED)
-        assert node.try_login("ann").startswith(b"+OK")
-    assert password not in two.log.read_text() + one.log.read_text()

@@ -19,12 +19,10 @@ from restante.auth.sql.postgresql_query import PostgresqlQueries
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
 from support.cluster import Cluster, execute
-from support.cluster_node import ServedNode, running_node
-from support.command import Ran, pop3
+from support.command import pop3
 from support.live import PATIENCE
 from support.passwords import quick_hash
 
-REFUSED = b"-ERR [AUTH]"
 SECRET = Secret(b"secret")
 
 Work = Callable[[ClusterAccounts], Awaitable[None]]
@@ -186,62 +184,6 @@ def test_few_writes(dsn: Secret) -> None:
                 assert await minutes_since_use(dsn) == found
 
     asyncio.run(run())
-
-
-@pytest.fixture
-def two_nodes(dsn: Secret, tmp_path: Path) -> Iterator[tuple[ServedNode, ServedNode]]:
-    """Two nodes with the accounts in the table."""
-    with (
-        running_node(tmp_path / "one", dsn, accounts="") as one,
-        running_node(tmp_path / "two", dsn, accounts="") as two,
-    ):
-        yield one, two
-
-
-def user(tmp_path: Path, *arguments: str) -> Ran:
-    """Run `pop3 user` at the first node."""
-    return pop3("user", *arguments, "--config", tmp_path / "one" / "node.toml")
-
-
-def test_lock_at_two_nodes(two_nodes: tuple[ServedNode, ServedNode], tmp_path: Path) -> None:
-    """A lock at one node ends the session at the other one, where no login succeeds any more."""
-    password = user(tmp_path, "app-password", "add", "ann", "phone").out.strip()
-    _, two = two_nodes
-    client, reply = two.log_in()
-    assert reply.startswith(b"+OK")
-    with client:
-        assert user(tmp_path, "lock", "ann").code == 0
-        for each in ("secret", password):
-            assert two.try_login("ann", each).startswith(REFUSED)
-        assert client.read_line() == b""
-    assert user(tmp_path, "list").out == (
-        "ann  locked by the administrator, app passwords: phone\nbob\n"
-    )
-    assert user(tmp_path, "unlock", "ann").code == 0
-    assert two.try_login("ann", password).startswith(b"+OK")
-
-
-def test_app_password_at_two_nodes(
-    two_nodes: tuple[ServedNode, ServedNode], tmp_path: Path
-) -> None:
-    """An app password logs in at both nodes until one revokes it: that ends its session alone."""
-    password = user(tmp_path, "app-password", "add", "ann", "Ann's phone").out.strip()
-    one, two = two_nodes
-    assert one.try_login("ann", password).startswith(b"+OK")
-    (bob, _), (ann, reply) = two.log_in("bob"), two.log_in("ann", password)
-    assert reply.startswith(b"+OK")
-    with bob, ann:
-        removed = user(tmp_path, "app-password", "remove", "ann", "Ann's phone")
-        assert removed.out == "Revoked the app password Ann's phone of ann.\n"
-        assert ann.read_line() == b""
-        assert bob.say("NOOP").startswith(b"+OK")
-        for node in two_nodes:
-            assert node.try_login("ann", password).startswith(REFUSED)
-    log = two.log.read_text()
-    (session,) = [line for line in log.splitlines() if "event=session " in line and "ann" in line]
-    assert 'app_password="Ann\'s phone"' in session
-    assert 'end="the account was removed, locked or changed"' in session
-    assert password not in log + one.log.read_text()
 
 
 @pytest.mark.parametrize(

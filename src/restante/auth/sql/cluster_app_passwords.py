@@ -1,4 +1,4 @@
-"""The table `app_password` of a cluster, which `pop3 user app-password` changes.
+"""The table `app_password` of a cluster: `pop3 user app-password` changes it, logins ask it.
 
 A removal also ends the sessions of the app password, at all nodes: a trigger of the table notes it.
 """
@@ -9,12 +9,18 @@ import contextlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from restante.auth.app_passwords.digests import digest_of
+from restante.auth.sql.accounts import deadline
 from restante.auth.sql.cluster_accounts import PAGE, ClusterTable
+from restante.auth.sql.queries import is_sound
+from restante.auth.usernames import candidate_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from restante.auth.app_passwords.file import AppPassword
+    from restante.auth.sql.postgresql_query import PostgresqlQueries
+    from restante.protocol.secret import Secret
 
 ADD = """
 WITH added AS (
@@ -37,6 +43,21 @@ SELECT account, label, created, used FROM app_password
 WHERE (account, label) > ($1, $2) AND ($3::text IS NULL OR account = $3)
 ORDER BY account, label LIMIT $4
 """
+
+
+async def find_app_password(
+    queries: PostgresqlQueries, query: str, user: str, password: Secret
+) -> Mapping[str, object] | None:
+    """Return the row of an app password, None if the user has no such one.
+
+    `query` has the possible names of the account as $1, and the digest as $2. Raises
+    UnavailableError.
+    """
+    digest = digest_of(password)
+    names = [name for name in candidate_names(user) if is_sound(name)]
+    if digest is None or not names:
+        return None
+    return await queries.find_row(query, [names, digest], deadline())
 
 
 class AppPasswordTable(ClusterTable):

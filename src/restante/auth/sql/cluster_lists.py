@@ -8,6 +8,7 @@ Accounts in the cluster's own table have `cluster_logins` instead.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from time import monotonic as now
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,9 @@ from restante.auth.app_passwords.digests import digest_of, key_of
 from restante.auth.interfaces import CredentialsError
 from restante.auth.locked_accounts import RejectionTimes
 from restante.auth.sql.accounts import deadline
+from restante.auth.sql.cluster_app_passwords import find_app_password
 from restante.auth.sql.queries import is_sound
-from restante.auth.usernames import candidate_names, lock_key
+from restante.auth.usernames import lock_key
 from restante.auth.wrapped_accounts import WrappedAccounts
 from restante.protocol.server.settings import Identity
 
@@ -47,6 +49,7 @@ class ListedAccounts(WrappedAccounts):
     ) -> None:
         super().__init__(accounts)
         self._queries = queries
+        self._find_app_password = partial(find_app_password, queries, APP_PASSWORD)
         self._uses = uses
         self._rejections = RejectionTimes()
 
@@ -100,14 +103,6 @@ class ListedAccounts(WrappedAccounts):
     async def _is_locked(self, user: str, identity: Identity) -> bool:
         keys = [lock_key(name) for name in {user, identity.name} if is_sound(name)]
         return await self._queries.find_row(LOCKED, [keys], deadline()) is not None
-
-    async def _find_app_password(self, user: str, password: Secret) -> Mapping[str, object] | None:
-        """Return the row of an app password, None if the user has no such one."""
-        digest = digest_of(password)
-        names = [name for name in candidate_names(user) if is_sound(name)]
-        if digest is None or not names:
-            return None
-        return await self._queries.find_row(APP_PASSWORD, [names, digest], deadline())
 
     async def _log_in(self, user: str, found: Mapping[str, object]) -> Identity:
         """Return the identity of a user with an app password. Raises CredentialsError."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from restante.auth.app_passwords.digests import digest_of, key_of
@@ -16,9 +17,8 @@ from restante.auth.app_passwords.uses import PAUSE, AppPasswordUses
 from restante.auth.interfaces import CredentialsError
 from restante.auth.sql.accounts import SqlAuthenticator, deadline, find_hindrance
 from restante.auth.sql.cluster_accounts import CHECK, LIST, LOGIN_COLUMNS, QUERY
+from restante.auth.sql.cluster_app_passwords import find_app_password
 from restante.auth.sql.postgresql_query import PostgresqlQueries
-from restante.auth.sql.queries import is_sound
-from restante.auth.usernames import candidate_names
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -54,6 +54,7 @@ class ClusterAccounts(SqlAuthenticator):
     ) -> None:
         queries = PostgresqlQueries(dsn, QUERY, pooler=pooler)
         super().__init__(queries, CHECK, remember, list_all=LIST)
+        self._find_app_password = partial(find_app_password, queries, APP_PASSWORD)
         self._uses = TableUses(queries, warn)
 
     async def verify(self, user: str, password: Secret) -> Identity:
@@ -79,14 +80,6 @@ class ClusterAccounts(SqlAuthenticator):
     async def _confirm_app_password(self, user: str, password: Secret) -> Identity | None:
         row = await self._find_app_password(user, password)
         return None if row is None or find_hindrance(row) else self._log_in(row)
-
-    async def _find_app_password(self, user: str, password: Secret) -> Mapping[str, object] | None:
-        """Return the row of an account with its app password, None if the user has no such one."""
-        digest = digest_of(password)
-        names = [name for name in candidate_names(user) if is_sound(name)]
-        if digest is None or not names:
-            return None
-        return await self._queries.find_row(APP_PASSWORD, [names, digest], deadline())
 
     def _log_in(self, row: Mapping[str, object]) -> Identity:
         digest, name = str(row["digest"]), str(row["login"])
