@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
+from unittest.mock import patch
 
 import pytest
 
@@ -53,11 +55,17 @@ def test_files_are_numbered_without_a_gap() -> None:
         assert f"insert into schema_version values ({each.version}, " in each.sql
 
 
-def test_upgrade_while_older_nodes_serve(empty: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
+@contextlib.contextmanager
+def older_program(version: int) -> Iterator[None]:
+    """Know the tables up to a version only while the block runs."""
+    known = schema.migrations()[:version]
+    with patch.object(schema, "migrations", lambda: known):
+        yield
+
+
+def test_upgrade_while_older_nodes_serve(empty: Secret) -> None:
     """Accounts of version 10 can get app passwords, and older nodes still change accounts."""
-    older = schema.migrations()[:10]
-    with monkeypatch.context() as patched:
-        patched.setattr(schema, "migrations", lambda: older)
+    with older_program(10):
         asyncio.run(schema.initialize(empty))
         asyncio.run(execute(empty, "insert into account values ('ann', 'hash'), ('bob', 'hash')"))
     assert asyncio.run(schema.initialize(empty))[:1] == ["0011_app_passwords.sql"]
@@ -69,16 +77,13 @@ def test_upgrade_while_older_nodes_serve(empty: Secret, monkeypatch: pytest.Monk
         asyncio.run(execute(empty, sql))
     left = asyncio.run(execute(empty, "select digest, account from app_password"))
     assert [tuple(row) for row in left] == [("1", "cy")]
-    with monkeypatch.context() as patched:
-        patched.setattr(schema, "migrations", lambda: older)
+    with older_program(10):
         opened(empty)
 
 
-def test_app_passwords_follow_accounts(empty: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_app_passwords_follow_accounts(empty: Secret) -> None:
     """App passwords of version 11 stay with their accounts, and other accounts can have some."""
-    older = schema.migrations()[:11]
-    with monkeypatch.context() as patched:
-        patched.setattr(schema, "migrations", lambda: older)
+    with older_program(11):
         asyncio.run(schema.initialize(empty))
     for sql in (
         "insert into account values ('ann', 'hash'), ('bob', 'hash')",
@@ -96,8 +101,7 @@ def test_app_passwords_follow_accounts(empty: Secret, monkeypatch: pytest.Monkey
     assert [tuple(row) for row in left] == [("1", "cy"), ("3", "elsewhere")]
     revoked = asyncio.run(execute(empty, "select digest from revoked_app_password"))
     assert [row[0] for row in revoked] == ["2"]
-    with monkeypatch.context() as patched:
-        patched.setattr(schema, "migrations", lambda: older)
+    with older_program(11):
         opened(empty)
 
 
