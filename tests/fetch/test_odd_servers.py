@@ -215,6 +215,29 @@ def test_other_mail_of_the_same_size(tmp_path: Path) -> None:
     assert list(map(stored, account.delivered())) == [stored(HELLO), stored(other)]
 
 
+def test_other_mail_of_the_same_size_without_top(tmp_path: Path) -> None:
+    """Where TOP is refused, all octets show that a message is another one."""
+    account = Account(tmp_path)
+    with faulty_server("TOP: -ERR no", messages=(HELLO,), user=ANN) as running:
+        account.fetch(running.port, keep=None)
+    other = HELLO.replace(b"Hello", b"Other")
+    with faulty_server("TOP: -ERR no", messages=(other,), user=ANN) as running:
+        assert account.fetch(running.port) == ""
+        assert running.left == []
+    assert list(map(stored, account.delivered())) == [stored(HELLO), stored(other)]
+
+
+def test_other_mail_that_cannot_be_compared(tmp_path: Path) -> None:
+    """A message that the server refuses to show stays, since it may be another one."""
+    account = Account(tmp_path)
+    with faulty_server(messages=(HELLO,), user=ANN) as running:
+        account.fetch(running.port, keep=None)
+    other = HELLO.replace(b"Hello", b"Other")
+    with faulty_server("TOP: -ERR no", "RETR: -ERR no", messages=(other,), user=ANN) as running:
+        assert account.fetch(running.port) == ""
+        assert running.left == [other]
+
+
 def test_nothing_of_a_message(tmp_path: Path) -> None:
     """A message of which the server sends nothing is parked, and stays."""
     account = Account(tmp_path)

@@ -2,9 +2,9 @@
 
 `fetcher` runs one account: it lists (`identity`), plans (`planner`, in `batches`), retrieves
 (`retrieval`) into a `group`, delivers and deletes. `known_contents` recognizes messages with new
-unique-ids. It reports `events`, `descriptions` of messages
-that stay, and `errors`. `journal` is its memory, a database of SQLite (`journal_rows`), with an
-`account_journal` for each account. `account_lock` rejects a second run.
+unique-ids. It reports `events`, `notices`, `descriptions` of messages that stay, and `errors`.
+`journal` is its memory, a database of SQLite (`journal_rows`), with an `account_journal` for each
+account. `account_lock` rejects a second run.
 
 `destinations` is where mail goes: each is a Destination of `interfaces`. `spool` keeps a draft for
 those that send a message in one piece, and `large_headers` replaces a message that is too large.

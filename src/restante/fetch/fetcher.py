@@ -33,6 +33,7 @@ from restante.fetch.interfaces import MessageRefusedError, Settled
 from restante.fetch.journal_rows import MessageState
 from restante.fetch.known_contents import KnownContents
 from restante.fetch.large_headers import retrieve_headers
+from restante.fetch.notices import Notices
 from restante.fetch.planner import MessageEntry, make_plan
 from restante.fetch.retrieval import NOTHING_CAME, Receiver, retrieve_pieces
 from restante.protocol.errors import Phase, RemoteError, ServerRefusedError
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from restante.fetch.account_journal import AccountJournal
     from restante.fetch.events import FetchEvent
     from restante.fetch.interfaces import Destination
-    from restante.fetch.journal_rows import KnownMessage
     from restante.fetch.planner import Plan, Policy
 
 MOST_IN_A_ROW = 3  # messages that fail one after the other: it is the server or the destination
@@ -85,9 +85,9 @@ class Fetcher:
         self._connect = connect
         self._policy = policy
         self._clock = clock
-        self._notices: dict[str, str] = {}
-        self._shown: set[str] = set()  # ids of notices
+        self._notices = Notices()
         self._avoided: set[str] = set()  # unique-ids that are not tried again in this run
+        self._unproven: set[str] = set()  # those of messages that may be others than the known ones
         self._failed_in_a_row = 0
         self._under_way: MessageEntry | None = None
         self._inexact = journal.approximate_sizes
@@ -146,11 +146,11 @@ class Fetcher:
     def _hold_session(self) -> Generator[FetchEvent, None, bool]:
         """Hold one session, and return whether another one has something to do."""
         try:
-            drop = self._connect(self._note)
+            drop = self._connect(self._notices.add)
         except RemoteError as error:
             if error.id != "login-delay" or not self.summary.new:
                 raise
-            self._note("login-delay", f"{error}; the next run fetches the rest")
+            self._notices.add("login-delay", f"{error}; the next run fetches the rest")
             yield from self._new_notices()
             return False
         self._before_session = self.summary.new
@@ -219,9 +219,8 @@ class Fetcher:
         listed = identity.list_messages(drop, self._journal.rows())
         plan = self._plan(listed)
         identity.check_moved(drop, listed, self._journal.rows, plan.moved)
-        if unsure := plan.doubtful | plan.to_verify:
-            ids = self._journal.message_ids(message.uid for message in plan.to_verify)
-            self._judge(drop, unsure, ids)
+        if plan.doubtful or plan.to_verify:
+            self._judge(drop, plan)
             plan = self._plan(listed)
         self.summary.too_large, self.summary.waiting = plan.too_large, plan.waiting
         self._known.vanished = plan.vanished
@@ -237,7 +236,7 @@ class Fetcher:
         self._described.ask(drop)
         if chosen and self._policy.keep_seconds is not None:
             plan = self._plan(listed)
-        yield from self._delete(drop, plan.delete)
+        yield from self._delete(drop, [m for m in plan.delete if m.uid not in self._unproven])
         self._journal.note_state(plan.gone, MessageState.GONE)
         self._journal.note_state(plan.left, MessageState.LEFT)
         progressed = self.summary.new > self._before_session
@@ -246,14 +245,15 @@ class Fetcher:
     def _plan(self, listed: Sequence[MessageEntry]) -> Plan:
         return make_plan(listed, self._journal.rows(), self._policy, self._clock())
 
-    def _judge(
-        self, drop: Maildrop, unsure: Mapping[MessageEntry, KnownMessage], ids: Mapping[str, str]
-    ) -> None:
+    def _judge(self, drop: Maildrop, plan: Plan) -> None:
         """Note which messages are known under their unique-ids, and which ones are new."""
+        unsure = plan.doubtful | plan.to_verify
+        ids = self._journal.message_ids(message.uid for message in plan.to_verify)
         same, others = identity.compare_messages(drop, unsure, ids)
         self._journal.note_state((message.uid for message in same), MessageState.HERE)
         self._journal.note_sizes((message.uid, message.size) for message in same)
         self._journal.forget(message.uid for message in others)
+        self._unproven = {message.uid for message in unsure.keys() - {*same, *others}}
 
     def _fetch(self, drop: Maildrop, messages: Sequence[MessageEntry]) -> Iterator[FetchEvent]:
         """Retrieve and deliver messages in groups."""
@@ -337,7 +337,7 @@ class Fetcher:
         made = receiver.finish()
         if self._known.vanished and (before := self._known.take(made, self._destinations)):
             text = f"{made.message.uid} came before as {before}; it is not delivered again"
-            self._note("uids-changed", text)
+            self._notices.add("uids-changed", text)
         else:
             group.add(made)
         return None
@@ -362,7 +362,7 @@ class Fetcher:
         refused = drop.delete_many([message.number for message in messages])
         for message in messages:
             if message.number in refused:
-                self._note("fetch-dele", f"{message.uid}: {refused[message.number]}")
+                self._notices.add("fetch-dele", f"{message.uid}: {refused[message.number]}")
         marked = [message.uid for message in messages if message.number not in refused]
         if marked:
             self._journal.note_state(marked, MessageState.ASKED)
@@ -371,7 +371,7 @@ class Fetcher:
         except (*LOST, ServerRefusedError) as error:
             if marked:
                 raise
-            self._note("quit-noreply", f"{error.text}; no message was marked")
+            self._notices.add("quit-noreply", f"{error.text}; no message was marked")
         if marked:
             self._journal.note_state(marked, MessageState.GONE)
             self.summary.deleted += len(marked)
@@ -392,13 +392,9 @@ class Fetcher:
         if self._failed_in_a_row >= MOST_IN_A_ROW:
             raise error
 
-    def _note(self, id: str, text: str) -> None:  # noqa: A002  # see RemoteError
-        self._notices.setdefault(id, text)
-
-    def _new_notices(self) -> Iterator[FetchEvent]:
-        """Yield the first warning of each kind, once a run."""
-        if "list-size" in self._notices.keys() - self._shown:
+    def _new_notices(self) -> list[Notice]:
+        """Return the warnings that are new, and remember what they say of the server."""
+        new = self._notices.take()
+        if any(notice.id == "list-size" for notice in new):
             self._journal.note_approximate_sizes()
-        for id_ in self._notices.keys() - self._shown:
-            yield Notice(id_, self._notices[id_])
-        self._shown |= self._notices.keys()
+        return new

@@ -139,7 +139,9 @@ def compare_messages(
     """Return which messages are those of the journal, by their digests, and which are others.
 
     With the same header, only the size by LIST is another. Else the server has given the unique-id
-    to another message, unless it answers TOP wrongly, which all octets of the message show.
+    to another message, unless it answers TOP wrongly, which all octets of the message show. They
+    decide, too, where the size is the same and TOP is refused. A message that the server refuses
+    altogether is in neither list.
 
     `ids` has Message-IDs by unique-id, where the same one is enough, since the size is the same,
     too: some virus scanners add a field whenever a message is read.
@@ -147,12 +149,13 @@ def compare_messages(
     by_number = {message.number: message for message in known}
     same: list[MessageEntry] = []
     differ: list[MessageEntry] = []
-    for number, head in _headers(drop, by_number):
-        message = by_number[number]
+    for number, head in _headers(drop, list(by_number)):
+        message = by_number.pop(number)
         known_id = ids.get(message.uid)
         is_same = header_digest(head) == known[message].header_sha256
         is_same = is_same or (known_id is not None and known_id == find_message_id(head))
         (same if is_same else differ).append(message)
+    differ += (message for message in by_number.values() if known[message].size == message.size)
     others: list[MessageEntry] = []
     for message in differ:
         with contextlib.suppress(ServerRefusedError):
