@@ -11,6 +11,8 @@ from restante.fetch.imports.state import StateFileError
 ANN = SourceAccount("ann@example.com", "pop.example.com")
 ANN_ELSEWHERE = SourceAccount("ann@example.com", "pop.example.org")
 BOB = SourceAccount("Bob", "pop.example.com")
+SHORT = SourceAccount("ann", "pop.example.com")
+LOWER = SourceAccount("bob", "pop.example.com")
 EVE = SourceAccount("eve", "pop.example.com")
 
 
@@ -18,7 +20,11 @@ EVE = SourceAccount("eve", "pop.example.com")
     ("accounts", "user", "wanted", "chosen"),
     [
         ([NAMELESS], "ann", "", NAMELESS),
-        ([ANN], "other", "", ANN),
+        ([ANN_ELSEWHERE], "ann@example.com", "", ANN_ELSEWHERE),
+        ([ANN], "other", "ann@example.com@pop.example.com", ANN),
+        ([ANN], "ann", "", ANN),
+        ([ANN, SHORT], "ann", "", SHORT),
+        ([BOB, LOWER], "bob", "Bob@pop.example.com", BOB),
         ([ANN, ANN_ELSEWHERE, BOB], "ann@example.com", "", ANN),
         ([ANN_ELSEWHERE, BOB], "ANN@example.com", "", ANN_ELSEWHERE),
         ([ANN, BOB], "bob@example.com", "", BOB),
@@ -36,6 +42,7 @@ def test_the_account_is_found(
     ("accounts", "wanted", "said"),
     [
         ([], "", "has no fetched message"),
+        ([ANN], "", "no account fits; choose one with --from: ann@example.com@pop.example.com"),
         ([ANN, BOB], "", "no account fits; choose one with --from: Bob@pop"),
         ([ANN, BOB], "eve@pop.example.com", "no account fits"),
         ([SourceAccount(f"u{n}", "h") for n in range(20)], "", "u17@h, ..."),

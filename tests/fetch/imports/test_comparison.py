@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import io
+
+import pytest
+
 from restante.fetch.imports.comparison import Comparison, compare
 from restante.fetch.imports.getmail import map_uid
+from restante.fetch.imports.programs import PROGRAMS
+from restante.fetch.imports.state import read_state
 
 SEEN = 1795733028
 
@@ -28,3 +34,25 @@ def test_an_ambiguous_entry_is_not_used() -> None:
 def test_a_uid_that_is_listed_twice() -> None:
     """A unique-id of two messages identifies neither."""
     assert compare({"a": None}, ["a", "a"], str).new == ["a", "a"]
+
+
+@pytest.mark.parametrize(
+    ("program", "octets", "uid"),
+    [
+        ("fetchmail", b"ann@h two\n", "two words"),
+        ("fetchmail", b"ann@h *h\n", "*h\tann"),
+        ("fetchmail", b"ann@h " + b"y" * 127 + b"\n", "y" * 200),
+        ("fetchmail", b"ann@h " + b"\xc3\xa9" * 63 + b"\xc3\n", "\u00e9" * 70),
+        ("mpop", b" 1 h ann\ntrail \n", "trail"),
+        ("fdm", b"6 trail \n", "trail"),
+        ("getmail", b"\xef\xbb\xbfu\0001795733028\r\n", "u"),
+        ("fetchmail", b"\xef\xbb\xbfann@h u\r\n", "u"),
+    ],
+)
+def test_an_odd_uid_is_known(program: str, octets: bytes, uid: str) -> None:
+    """An odd unique-id, or an odd file, does not make a message new that was fetched."""
+    state = read_state(PROGRAMS[program].parse, io.BytesIO(octets))
+    ((source, known),) = state.accounts.items()
+    assert source.user in {"ann", ""}
+    found = compare(known, [uid], PROGRAMS[program].map_uid)
+    assert (list(found.fetched), found.gone, state.skipped) == ([uid], {}, {})

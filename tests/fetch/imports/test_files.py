@@ -24,10 +24,24 @@ def find(program: str, home: Path) -> Path:
     return find_file(PROGRAMS[program], {}, home, ANN)
 
 
-def test_the_only_file(tmp_path: Path) -> None:
-    """If there is one file, it is the file, whatever its account is called."""
-    file = write(tmp_path, ".getmail/oldmail-other-110-bob")
+@pytest.mark.parametrize(
+    "name",
+    ["pop.example.com-995-ann@example.com", "POP.example.org-110-Ann@example.com", "old-110-ann"],
+)
+def test_the_only_file(name: str, tmp_path: Path) -> None:
+    """If there is one file, it is the file, however its user names the server."""
+    file = write(tmp_path, f".getmail/oldmail-{name}")
     assert find("getmail", tmp_path) == file
+
+
+def test_the_only_file_of_another_account(tmp_path: Path) -> None:
+    """The state of another account is not taken by itself, even if it is the only one."""
+    write(tmp_path, ".getmail/oldmail-pop.example.com-995-joann@example.com")
+    with pytest.raises(StateFileError, match=r"of another account.*\n.*joann@example.com"):
+        find("getmail", tmp_path)
+    write(tmp_path, ".mpop_uidls/bob_at_h", b" 1 h bob\n1\n")
+    with pytest.raises(StateFileError, match=r"of another account.*\n.*bob_at_h"):
+        find("mpop", tmp_path)
 
 
 def test_the_file_of_the_account(tmp_path: Path) -> None:
@@ -48,7 +62,7 @@ def test_no_file_is_guessed(tmp_path: Path) -> None:
         find("mpop", tmp_path)
     for user in "bob", "eve":
         write(tmp_path, f".mpop_uidls/{user}_at_h", f" 1 h {user}\n1\n".encode())
-    with pytest.raises(StateFileError, match=r"name one of them:\n.*bob_at_h\n.*eve"):
+    with pytest.raises(StateFileError, match=r"name the right one:\n.*bob_at_h\n.*eve"):
         find("mpop", tmp_path)
 
 

@@ -14,23 +14,31 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
+def is_same_user(one: str, other: str) -> bool:
+    """Return whether two names may be of one user: a program may know it without its domain."""
+    names = one.casefold(), other.casefold()
+    local_parts = [name.partition("@")[0] for name in names]
+    return names[0] == names[1] or (local_parts[0] == local_parts[1] and local_parts[0] in names)
+
+
 def choose_account(
     accounts: Collection[SourceAccount], user: str, host: str, wanted: str = ""
 ) -> SourceAccount:
     """Return the account of a file that a user has at a host, or that was asked for by its name.
 
-    Names are compared without case. A program may know the user without the domain, and the host by
-    another name. Raises StateFileError: none fits, or several do.
+    Names are compared without case, unless case alone distinguishes them. A program may know the
+    user without the domain, and the host by another name. The account of another user is not taken,
+    even if it is the only one: its unique-ids may be those of other messages here.
+
+    Raises StateFileError: none fits, or several do.
     """
     if wanted:
-        found = [each for each in accounts if str(each).casefold() == wanted.casefold()]
-    elif len(accounts) == 1:
-        found = list(accounts)
+        found = [each for each in accounts if str(each) == wanted]
+        found = found or [each for each in accounts if str(each).casefold() == wanted.casefold()]
     else:
-        name, server = user.casefold(), host.casefold()
-        by_user = [a for a in accounts if a.user.casefold() == name]
-        by_user = by_user or [a for a in accounts if a.user.casefold() == name.partition("@")[0]]
-        found = [a for a in by_user if a.host.casefold() == server] or by_user
+        by_user = [a for a in accounts if a.user.casefold() == user.casefold()]
+        by_user = by_user or [a for a in accounts if not a.user or is_same_user(a.user, user)]
+        found = [a for a in by_user if a.host.casefold() == host.casefold()] or by_user
     if len(found) == 1:
         return found[0]
     if not accounts:

@@ -1,7 +1,8 @@
 """The state of fetchmail: `.fetchids`, lines of USER@POLLNAME UID LF for all accounts.
 
 There are no times. The user name may have `@` and blanks, the unique-id may have `@`. POLLNAME is
-the name after `poll`, or that of `via`. Read in uid.c and uid_db.c of fetchmail 6.4.37.
+the name after `poll`, or that of `via`. Of a unique-id, fetchmail knows the first word, at most 127
+octets of it. Read in uid.c and uid_db.c of fetchmail 6.4.37.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from restante.protocol.text import decode_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+_MOST_OCTETS = 127
 
 
 def parse(file: BinaryIO) -> Iterator[Record]:
@@ -41,6 +44,11 @@ def parse(file: BinaryIO) -> Iterator[Record]:
             account = SourceAccount(decode_text(user), decode_text(host))
             words = line[blank:].replace(b"\t", b" ").split(b" ")
             yield make_message(number, account, next(filter(None, words), b""))
+
+
+def map_uid(uid: str) -> str:
+    """Return a unique-id as fetchmail writes it. Two of them may become one."""
+    return decode_text(b"".join(uid.encode().split(None, 1)[:1])[:_MOST_OCTETS])
 
 
 def find_files(environment: Mapping[str, str], home: Path) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from restante.fetch.imports.choice import is_same_user
 from restante.fetch.imports.state import ProgramState, StateFileError, read_state
 from restante.input_files import open_file
 
@@ -35,17 +36,18 @@ def find_file(
     files = program.find_files(environment, home)
     if not files:
         raise StateFileError("no file of this program is in its usual place; name the FILE")
-    fitting = [file for file in files if _fits(program, file, account)]
-    found = fitting if len(files) > 1 else files
+    usual = program.file_name(*account) if program.file_name else ""
+    found = [file for file in files if file.name == usual]
+    found = found or [file for file in files if _is_of_user(program, file, account[0])]
     if len(found) == 1:
         return found[0]
+    what = "several files are of this user" if found else "the files are of another account"
     names = "".join(f"\n  {file}" for file in found or files)
-    raise StateFileError(f"the program has several files; name one of them:{names}")
+    raise StateFileError(f"{what}; name the right one:{names}")
 
 
-def _fits(program: Program, file: Path, account: tuple[str, str, int]) -> bool:
-    """Return whether a file is of an account, by its name or by what is in it."""
-    if program.file_name:
-        return file.name == program.file_name(*account)
-    user = account[0].casefold()
-    return any(each.user.casefold() == user for each in read_file(program, file).accounts)
+def _is_of_user(program: Program, file: Path, user: str) -> bool:
+    """Return whether a file is of a user, by its name or by what is in it."""
+    if program.file_user:
+        return is_same_user(program.file_user(file.name), user)
+    return any(is_same_user(each.user, user) for each in read_file(program, file).accounts)

@@ -22,6 +22,7 @@ from restante.fetch.imports.records import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_NAME = re.compile(r"oldmail-.+?-[0-9]+-(.+)", re.DOTALL)
 _STRIPPED = re.compile(r"[/\\:;<>|]+")
 
 
@@ -49,6 +50,12 @@ def map_uid(uid: str) -> str:
 def file_name(user: str, host: str, port: int) -> str:
     """Return the name of the file of an account."""
     return _STRIPPED.sub("-", f"oldmail-{host}-{port}-{user}")
+
+
+def file_user(name: str) -> str:
+    """Return the user in the name of a file, as getmail writes it."""
+    found = _NAME.fullmatch(name)
+    return found[1] if found else ""
 
 
 def find_files(environment: Mapping[str, str], home: Path) -> list[Path]:

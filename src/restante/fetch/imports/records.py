@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeAlias
@@ -74,11 +75,13 @@ def read_lines(file: BinaryIO) -> Iterator[StateLine]:
     """Yield all lines, in little memory. LF or CR LF ends them.
 
     A line that is too long has no octets. The last line may be cut off: what remains of its
-    unique-id may be the unique-id of another message.
+    unique-id may be the unique-id of another message. Some editors put a BOM before the first line.
     """
     number = 0
     while octets := file.readline(LONGEST_LINE + 1):
         number += 1
+        if number == 1:
+            octets = octets.removeprefix(codecs.BOM_UTF8)
         if octets.endswith(b"\n"):
             yield StateLine(number, octets[:-1].removesuffix(b"\r"))
         elif len(octets) <= LONGEST_LINE:
@@ -100,7 +103,11 @@ def read_time(digits: bytes) -> int | None:
 def make_message(
     number: int, account: SourceAccount, uid: bytes, first_seen: int | None = None
 ) -> Record:
-    """Return the message with a unique-id, which must not be empty."""
+    """Return the message with a unique-id, which must not be empty.
+
+    Blanks at its end do not count: they do not, either, where the server lists it.
+    """
+    uid = uid.strip(b" \t")
     if not uid:
         return SkippedLine(number, "the unique-id is missing")
     return FetchedMessage(account, decode_text(uid), first_seen)
