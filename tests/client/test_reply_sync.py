@@ -102,10 +102,23 @@ def test_goodbye_is_quoted(call: Callable[[MaildropState], Dialogue[Any]]) -> No
 
 
 def test_commit_checks_extra_octets() -> None:
-    """A commit after RETR waits for octets that may follow the message."""
+    """A commit that removes messages after RETR waits for octets that may follow the message."""
+    opened = box()
+    opened.retrieved, opened.marked = True, {1}
+    assert next(maildrop.commit(opened)) == Peek(operations.LINGER)
+
+
+def test_commit_that_removes_nothing_does_not_wait() -> None:
+    """Where nothing is marked, what follows the message shows as the reply to QUIT."""
     opened = box()
     opened.retrieved = True
-    assert next(maildrop.commit(opened)) == Peek(operations.LINGER)
+    ending = maildrop.commit(opened)
+    assert next(ending) == Peek(0)
+    assert ending.send(b"") == Send(b"QUIT\r\n")
+    ending.send(b"")
+    with pytest.raises(MalformedReplyError) as caught:
+        ending.send(b"the rest of a message\r\n")
+    assert caught.value.id == "bad-reply"
 
 
 def look() -> Dialogue[bytes]:

@@ -373,7 +373,8 @@ def commit(state: MaildropState) -> Dialogue[None]:
             step, or the server had ended the session; nothing is removed.
     """
     try:
-        yield from _next(state, operations.LINGER if state.retrieved else 0)
+        in_doubt = state.marked and state.retrieved  # else the reply to QUIT shows what is wrong
+        yield from _next(state, operations.LINGER if in_doubt else 0)
         yield from sessions.leave(state.session)
     finally:
         state.session.peer.broken = True
