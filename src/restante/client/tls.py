@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from restante.input_files import require_file
 from restante.net.tls_layer import TlsLayer
+from restante.net.tls_trust import create_verifying_context
 from restante.protocol.errors import Phase, SecurityError
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def verifying_context(cafile: str = "") -> ssl.SSLContext:
     """
     if cafile:
         require_file(cafile)
-    return ssl.create_default_context(cafile=cafile or None)
+    return create_verifying_context(cafile or None)
 
 
 def unverified_context() -> ssl.SSLContext:

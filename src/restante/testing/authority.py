@@ -30,9 +30,9 @@ class TrustedAuthority:
     @property
     def context(self) -> ssl.SSLContext:
         """A new context for clients, which trusts the authority and no other."""
-        import ssl
+        from restante.net.tls_trust import create_verifying_context
 
-        return ssl.create_default_context(cafile=self.file)
+        return create_verifying_context(self.file)
 
     @contextlib.contextmanager
     def set_trusted(self) -> Iterator[Path]:

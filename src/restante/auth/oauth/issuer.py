@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import ssl
 import time
 from typing import TYPE_CHECKING, Any
 
 from restante.net import connecting
 from restante.net.http import HttpClient
+from restante.net.tls_trust import create_verifying_context
 
 if TYPE_CHECKING:
     import socket
@@ -30,7 +30,7 @@ def post(url: str, form: bytes, headers: Sequence[tuple[str, str]]) -> dict[str,
 
 def _client() -> HttpClient:
     return HttpClient(
-        context=ssl.create_default_context(),
+        context=create_verifying_context(),
         ends=time.monotonic() + PATIENCE,
         largest=LARGEST_ANSWER,
         connect=_connect,

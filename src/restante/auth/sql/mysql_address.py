@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from restante.input_files import require_file
 from restante.net.addresses import is_loopback
+from restante.net.tls_trust import create_verifying_context
 from restante.protocol.secret import Secret
+
+if TYPE_CHECKING:
+    import ssl
 
 PORT = 3306
 OPTIONS = ("socket", "ca", "tls")
@@ -67,6 +70,6 @@ def _tls(options: dict[str, str], *, local: bool) -> ssl.SSLContext | None:
     try:
         if "ca" in options:
             require_file(options["ca"])
-        return ssl.create_default_context(cafile=options.get("ca"))
+        return create_verifying_context(options.get("ca"))
     except OSError as error:
         raise ValueError(f"ca={options['ca']}: {error.strerror or error}") from None

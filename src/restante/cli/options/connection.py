@@ -145,10 +145,11 @@ def trust_context(cacert: Path | None) -> ssl.SSLContext | None:
     import ssl
 
     from restante.input_files import require_file
+    from restante.net.tls_trust import create_verifying_context
 
     try:
         require_file(cacert)
-        return ssl.create_default_context(cafile=str(cacert))
+        return create_verifying_context(cacert)
     except (OSError, ssl.SSLError) as error:
         raise click.UsageError(f"--cacert {cacert}: {error.strerror or error}") from None
 

@@ -1,0 +1,41 @@
+"""Which certificates of servers are trusted."""
+
+import contextlib
+import ssl
+from pathlib import Path
+
+import pytest
+
+from restante.net.tls_trust import create_verifying_context
+from support.authority import GOOD, INTERMEDIATE, make, root_file
+
+
+def verify(client: ssl.SSLContext, server: ssl.SSLContext) -> None:
+    """Shake hands in memory. Raises ssl.SSLCertVerificationError."""
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = client.wrap_bio(to_client, to_server, server_hostname="localhost")
+    theirs = server.wrap_bio(to_server, to_client, server_side=True)
+    for side in (ours, theirs, ours):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    ours.do_handshake()
+
+
+def test_authority_of_an_old_form(tmp_path: Path) -> None:
+    """An authority without a key identifier is trusted, with every version of Python."""
+    verify(create_verifying_context(root_file(tmp_path)), GOOD.serving())
+
+
+def test_incomplete_chain(tmp_path: Path) -> None:
+    """An intermediate authority alone is not enough, with every version of Python."""
+    file = tmp_path / "intermediate.pem"
+    file.write_bytes(INTERMEDIATE.pem)
+    server = make("localhost", issuer=INTERMEDIATE)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        verify(create_verifying_context(file), server.serving())
+
+
+def test_unknown_authority() -> None:
+    """The system's trust decides where no file is given."""
+    with pytest.raises(ssl.SSLCertVerificationError):
+        verify(create_verifying_context(), GOOD.serving())
