@@ -99,6 +99,8 @@ ELSEWHERE = {
     "fetch/group.py": "fetch/test_fetcher.py",
     "fetch/identity.py": "fetch/test_fetcher.py",
     "fetch/imports": "fetch/imports/test_programs.py",
+    "fetch/listing.py": "fetch/test_odd_servers.py",
+    "fetch/precautions.py": "fetch/test_odd_servers.py",
     "fetch/large_headers.py": "fetch/test_fetcher.py",
     "fetch/retrieval.py": "fetch/test_fetcher.py",
     "mail": "mail/test_header.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from restante.client import blocking
 from restante.client.blocking import Maildrop
 from restante.client.options import Options, Target
 from restante.fetch.destinations.maildir import MaildirDestination
+from restante.fetch.events import Notice
 from restante.fetch.fetcher import Fetcher
 from restante.fetch.journal import Journal
 from restante.fetch.planner import Policy
@@ -75,12 +77,23 @@ def servers() -> Iterator[Any]:
             yield pytest.param(server, verdict, id=title)
 
 
+def connect(port: int, notice: Callable[[str, str], None]) -> Maildrop:
+    """Return ann's open maildrop at a port of this machine."""
+    target = Target("127.0.0.1", port, "starttls", ANN)
+    return blocking.connect(target, PASSWORD, dataclasses.replace(OPTIONS, notice=notice))
+
+
 class Account:
-    """An account at a server, with a journal and a Maildir."""
+    """An account at a server, with a journal and a Maildir.
+
+    Attributes:
+        notices: the warnings of all runs, by their ids.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._journal = folder / "fetch.db"
         self._box = folder / "box"
+        self.notices: dict[str, str] = {}
         for part in ("tmp", "new", "cur"):
             (self._box / part).mkdir(parents=True)
 
@@ -89,23 +102,26 @@ class Account:
 
         `keep`: for how many seconds mail stays at the server, None for ever.
         """
-        target = Target("127.0.0.1", port, "starttls", ANN)
-
-        def connect(notice: Callable[[str, str], None]) -> Maildrop:
-            return blocking.connect(target, PASSWORD, dataclasses.replace(OPTIONS, notice=notice))
-
         with Journal(self._journal) as journal:
             destination = MaildirDestination(str(self._box))
             policy = Policy(keep_seconds=keep)
-            fetcher = Fetcher(journal.open_account("ann"), [destination], connect, policy)
+            open_drop = partial(connect, port)
+            fetcher = Fetcher(journal.open_account("ann"), [destination], open_drop, policy)
             try:
-                for _ in fetcher.run():
-                    pass
+                for event in fetcher.run():
+                    if isinstance(event, Notice):
+                        self.notices[event.id] = event.text
             except RemoteError as error:
                 return error.id
         if fetcher.failure:
             return fetcher.failure.id
         return "retr-refused" if fetcher.summary.parked else ""
+
+    def note_known(self, port: int) -> None:
+        """Note all mail that is there as fetched by another program."""
+        with Journal(self._journal) as journal, connect(port, lambda *_: None) as drop:
+            uids = [(message.uid or "", None, None) for message in drop]
+            journal.open_account("ann").note_known(uids)
 
     def delivered(self) -> list[bytes]:
         return [file.read_bytes() for file in sorted((self._box / "new").iterdir())]
@@ -271,3 +287,87 @@ def test_message_larger_than_the_disk(tmp_path: Path) -> None:
         assert account.fetch(running.port) == "retr-refused"
         assert running.left == [HELLO]
     assert list(map(stored, account.delivered())) == [stored(SECOND)]
+
+
+LETTERS = tuple(b"Subject: %d\r\n\r\nText %d.\r\n" % (number, number) for number in range(4))
+FIVE = (*LETTERS, HELLO)
+NO_UIDS = ("UIDL: -ERR no",)
+ONE_UID_TWICE = ("UIDL: with 2 same", "UIDL: with 3 same")
+NUMBERS_FOR_UIDS = tuple(f"UIDL: with {number} {number}" for number in range(1, 5))
+
+
+@pytest.mark.parametrize("rules", [NO_UIDS, ONE_UID_TWICE, NUMBERS_FOR_UIDS])
+def test_uids_that_fail_for_a_session(rules: tuple[str, ...], tmp_path: Path) -> None:
+    """If unique-ids do not identify messages in one session, no message comes twice."""
+    account = Account(tmp_path)
+    for odd in (), rules, ():
+        with faulty_server(*odd, messages=LETTERS, user=ANN) as running:
+            assert account.fetch(running.port, keep=None) == ""
+    with faulty_server(*rules, messages=LETTERS, user=ANN) as running:
+        assert account.fetch(running.port) == ""
+        assert running.left == []
+    assert sorted(map(stored, account.delivered())) == sorted(map(stored, LETTERS))
+
+
+@pytest.mark.parametrize("rules", [NO_UIDS, ONE_UID_TWICE, NUMBERS_FOR_UIDS])
+def test_uids_that_begin_later(rules: tuple[str, ...], tmp_path: Path) -> None:
+    """If a server gets usable unique-ids, messages that were known without them are not new."""
+    account = Account(tmp_path)
+    for odd in rules, (), rules, ():
+        with faulty_server(*odd, messages=LETTERS, user=ANN) as running:
+            assert account.fetch(running.port, keep=None) == ""
+    with faulty_server(messages=LETTERS, user=ANN) as running:
+        assert account.fetch(running.port) == ""
+        assert running.left == []
+    assert sorted(map(stored, account.delivered())) == sorted(map(stored, LETTERS))
+
+
+def test_known_by_the_uid_alone(tmp_path: Path) -> None:
+    """Messages of another program are known while their unique-ids are usable, else none comes."""
+    account = Account(tmp_path)
+    with faulty_server(messages=LETTERS[:3], user=ANN) as running:
+        account.note_known(running.port)
+    with faulty_server(
+        "UIDL: with 4 same", "UIDL: with 5 same", messages=FIVE, user=ANN
+    ) as running:
+        assert account.fetch(running.port, keep=None) == ""
+    assert list(map(stored, account.delivered())) == list(map(stored, FIVE[3:]))
+    with faulty_server("UIDL: -ERR no", messages=FIVE, user=ANN) as running:
+        assert account.fetch(running.port) == "uids-changed"
+        assert len(running.left) == 5
+
+
+def test_a_message_without_uid_that_is_refused(tmp_path: Path) -> None:
+    """A message that neither a unique-id nor its header identifies does not stop the others."""
+    account = Account(tmp_path)
+    refused = ("UIDL: -ERR no", "TOP 2: -ERR broken", "RETR 2: -ERR broken")
+    with faulty_server(*refused, messages=LETTERS, user=ANN) as running:
+        assert account.fetch(running.port) == ""
+        assert running.left == [LETTERS[1]]
+        assert account.notices["retr-refused"].startswith("message 2 has no usable unique-id")
+    assert len(account.delivered()) == 3
+
+
+@pytest.mark.parametrize("ending", ["close", "silence"])
+def test_top_that_ends_the_session(ending: str, tmp_path: Path) -> None:
+    """If a server without unique-ids fails at TOP, its mail comes by RETR alone, once."""
+    account = Account(tmp_path)
+    rules = ("UIDL: -ERR no", f"TOP: {ending}")
+    for messages in LETTERS[:3], LETTERS:
+        with faulty_server(*rules, messages=messages, user=ANN) as running:
+            assert account.fetch(running.port, keep=None) == ""
+    with faulty_server("UIDL: -ERR no", messages=LETTERS, user=ANN) as running:
+        assert account.fetch(running.port) == ""
+        assert running.left == []
+    assert sorted(map(stored, account.delivered())) == sorted(map(stored, LETTERS))
+
+
+def test_top_that_ends_the_session_before_a_deletion(tmp_path: Path) -> None:
+    """If a server fails at TOP, known messages are compared by RETR, deleted, and new ones come."""
+    account = Account(tmp_path)
+    with faulty_server("TOP: close", messages=LETTERS[:3], user=ANN) as running:
+        assert account.fetch(running.port, keep=None) == ""
+    with faulty_server("TOP: close", messages=LETTERS, user=ANN) as running:
+        assert account.fetch(running.port) == ""
+        assert running.left == []
+    assert len(account.delivered()) == 4

@@ -157,6 +157,8 @@ def headers(
     Raises MalformedReplyError: one, or all together, have more octets than LISTING_LIMIT.
     """
     session = state.session
+    if session.avoids_top:
+        return [_avoided_top(number) for number in numbers]
     batch = [operations.top(number, lines, keep) for number in numbers]
     kept = 0
 
@@ -176,6 +178,11 @@ def headers(
             if head.id == "retr-refused" and _lacks_top(session, head):
                 head.id = "top-missing"
     return heads
+
+
+def _avoided_top(number: int) -> ServerRefusedError:
+    text = "TOP ended a session before"
+    return ServerRefusedError("top-missing", text, phase=Phase.MESSAGE, command=f"TOP {number}")
 
 
 def check_fetch(refused: ServerRefusedError, size: int) -> None:

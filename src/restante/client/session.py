@@ -72,6 +72,7 @@ class ClientSession:
         tried: the mechanisms that were tried.
         refused: those of them whose credentials the server refused.
         ends: the end of the time limit for the whole session, by `time.monotonic()`.
+        avoids_top: TOP counts as refused, and is not sent: some servers fail at it.
     """
 
     target: Target
@@ -86,6 +87,7 @@ class ClientSession:
     tried: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     ends: float = float("inf")
+    avoids_top: bool = False
 
     def __post_init__(self) -> None:
         self.peer.trace = self.options.trace

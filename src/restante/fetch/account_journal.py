@@ -56,6 +56,17 @@ class AccountJournal:
         """Return all rows by unique-id."""
         return {row.uid: row for row in self.rows()}
 
+    def named_by_contents(self) -> list[KnownMessage]:
+        """Return the messages at the server that are known by their contents, not a unique-id."""
+        columns = ", ".join(KnownMessage._fields)
+        with self._journal.errors():
+            rows = self._execute(
+                f"SELECT {columns} FROM message WHERE account = ?"  # noqa: S608  # the names of fields
+                " AND uid > 'header ' AND uid < 'header!' AND state IN ('here', 'known', 'asked')"
+            )
+            found = [KnownMessage(row[0], _STATES[row[1]], *row[2:]) for row in rows]
+        return [row for row in found if not row.uid.startswith("header of ")]
+
     def doubts(self) -> list[Doubt]:
         """Return the deliveries of an earlier run that were prepared and not confirmed."""
         with self._journal.errors():
@@ -238,7 +249,10 @@ class AccountJournal:
             )
 
     def rename(self, uids: Iterable[tuple[str, str]]) -> None:
-        """Give messages the unique-ids that their server uses now: pairs of old and new."""
+        """Give messages the unique-ids that their server uses now: pairs of old and new.
+
+        Another row with a new unique-id is removed.
+        """
         pairs = list(uids)
         with self._journal.transaction() as database:
             for place, (old, _) in enumerate(pairs):  # by way of names that no server gives
@@ -248,7 +262,7 @@ class AccountJournal:
                 )
             for place, (_, new) in enumerate(pairs):
                 database.execute(
-                    "UPDATE message SET uid = ? WHERE account = ? AND uid = ?",
+                    "UPDATE OR REPLACE message SET uid = ? WHERE account = ? AND uid = ?",
                     (new, self.account, f"\0{place}"),
                 )
 

@@ -33,10 +33,12 @@ from restante.fetch.interfaces import MessageRefusedError, Settled
 from restante.fetch.journal_rows import MessageState
 from restante.fetch.known_contents import KnownContents
 from restante.fetch.large_headers import retrieve_headers
+from restante.fetch.listing import list_messages
 from restante.fetch.notices import Notices
 from restante.fetch.planner import MessageEntry, make_plan
+from restante.fetch.precautions import Precautions
 from restante.fetch.retrieval import NOTHING_CAME, Receiver, retrieve_pieces
-from restante.protocol.errors import Phase, RemoteError, ServerRefusedError
+from restante.protocol.errors import RemoteError, ServerRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -90,8 +92,7 @@ class Fetcher:
         self._unproven: set[str] = set()  # those of messages that may be others than the known ones
         self._failed_in_a_row = 0
         self._under_way: MessageEntry | None = None
-        self._inexact = journal.approximate_sizes
-        self._one_by_one = False  # no command is sent ahead of the reply to the one before
+        self._precautions = Precautions(journal, self._notices)
         self._known = KnownContents(journal)
         self._suspect: tuple[MessageEntry, RemoteError] | None = None
         self._described = Describer(journal)
@@ -154,15 +155,13 @@ class Fetcher:
             yield from self._new_notices()
             return False
         self._before_session = self.summary.new
-        ahead = drop.session.can_pipeline and not self._one_by_one
-        if self._one_by_one and drop.session.capabilities:
-            drop.session.capabilities.pop("PIPELINING", None)
+        self._precautions.apply(drop.session)
         try:
             yield from self._park_suspect()
             more = yield from self._use(drop)
         except BROKEN as error:
             drop.abort()
-            if self._may_repeat(error, ahead=ahead):
+            if self._is_only_over(error) or self._precautions.learn(error):
                 self._under_way, self._described.is_asking = None, False
                 return not self._stopping
             self._suspect_message(error)
@@ -172,22 +171,6 @@ class Fetcher:
             raise
         yield from self._new_notices()
         return more and not self._stopping
-
-    def _may_repeat(self, error: RemoteError, *, ahead: bool) -> bool:
-        """Return whether the next session begins with the same message, and prepare for that.
-
-        Some servers announce PIPELINING, and drop what was sent `ahead`.
-        """
-        if error.id == "list-size" and not self._inexact:
-            self._inexact = True
-            self._journal.note_approximate_sizes()
-            return True
-        if self._is_only_over(error):
-            return True
-        if not ahead or not isinstance(error, LOST) or error.phase is Phase.QUIT:
-            return False
-        self._one_by_one = True
-        return True
 
     def _suspect_message(self, error: RemoteError) -> None:
         """Suspect the message under way, if there is one, of the error that broke the session."""
@@ -216,9 +199,9 @@ class Fetcher:
 
     def _use(self, drop: Maildrop) -> Generator[FetchEvent, None, bool]:
         """Fetch and delete in an open maildrop, and return whether there is more to fetch."""
-        listed = identity.list_messages(drop, self._journal.rows())
+        listed = list_messages(drop, self._journal)
         plan = self._plan(listed)
-        identity.check_moved(drop, listed, self._journal.rows, plan.moved)
+        identity.check_moved(drop, listed, self._journal.rows, plan)
         if plan.doubtful or plan.to_verify:
             self._judge(drop, plan)
             plan = self._plan(listed)
@@ -227,8 +210,8 @@ class Fetcher:
         to_fetch = [message for message in plan.fetch if message.uid not in self._avoided]
         if self._policy.limit is not None:
             del to_fetch[max(0, self._policy.limit - self.summary.new) :]
-        delayed = "LOGIN-DELAY" in (drop.session.capabilities or {})
-        chosen = to_fetch if delayed else first_messages(to_fetch)
+        one_session = drop.session.avoids_top or "LOGIN-DELAY" in (drop.session.capabilities or {})
+        chosen = to_fetch if one_session else first_messages(to_fetch)
         yield SessionPlanned(len(listed), len(to_fetch), sum(m.size for m in to_fetch))
         yield from self._fetch(drop, chosen)
         yield from self._fetch_headers(drop, plan.headers)
@@ -311,7 +294,10 @@ class Fetcher:
                     yield self._set_aside(message, str(error))
                     self._count_failure(FetchError("fetch-delivery", str(error)))
             for number, piece in retrieve_pieces(
-                drop, list(receivers), ahead=not self._inexact, is_stopping=lambda: self._stopping
+                drop,
+                list(receivers),
+                ahead=not self._precautions.inexact_sizes,
+                is_stopping=lambda: self._stopping,
             ):
                 if isinstance(piece, bytes):
                     receivers[number].write(piece)

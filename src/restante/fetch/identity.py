@@ -1,20 +1,14 @@
-"""Which message is which, at a server whose unique-ids do not say it.
-
-A message is known by the digest of its header and its size. Several with the same header and size
-are distinguished by the digest of all octets, for which they are retrieved. RFC 1939 section 7.
-"""
+"""Which message is which, by headers and by all octets, where unique-ids do not say it."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import re
-from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from restante.fetch.errors import FetchError
 from restante.fetch.journal_rows import FETCHED, MessageState
-from restante.fetch.planner import MessageEntry, are_unusable
 from restante.protocol.errors import ServerRefusedError
 from restante.protocol.text import decode_text
 
@@ -23,6 +17,7 @@ if TYPE_CHECKING:
 
     from restante.client.blocking import Maildrop
     from restante.fetch.journal_rows import KnownMessage
+    from restante.fetch.planner import MessageEntry, Plan
 
 AT_ONCE = 200  # headers in memory at a time
 MOST_OCTETS = 256 * 1024  # of a header
@@ -37,52 +32,10 @@ _NOTES = re.compile(
 )
 
 
-def list_messages(drop: Maildrop, known: Iterable[KnownMessage]) -> list[MessageEntry]:
-    """Return all messages of a maildrop, each with what identifies it in every session.
-
-    `known` are the rows of the journal; they are read only if the unique-ids do not identify
-    messages. Raises RemoteError.
-    """
-    entries = drop.entries.values()
-    listed = [MessageEntry(number, uid or "", size) for number, size, uid in entries]
-    if not are_unusable((message.number, message.uid) for message in listed):
-        return listed
-    digests = header_digests(drop, [message.number for message in listed])
-    groups: defaultdict[str, list[MessageEntry]] = defaultdict(list)
-    for message in listed:
-        digest = digests.get(message.number) or _digest_all(drop, message.number)
-        uid = f"header {digest} {message.size}"
-        groups[uid].append(MessageEntry(message.number, uid, message.size))
-    rows: defaultdict[str, list[KnownMessage]] = defaultdict(list)
-    for row in known:
-        rows[" ".join(row.uid.split(" ")[:3])].append(row)
-    found = (
-        _distinguish(drop, group, rows[uid])
-        if len(group) > 1 or len(rows[uid]) > 1 or any(row.uid != uid for row in rows[uid])
-        else group
-        for uid, group in groups.items()
-    )
-    return sorted(message for group in found for message in group)
-
-
-def _distinguish(
-    drop: Maildrop, group: list[MessageEntry], rows: list[KnownMessage]
-) -> list[MessageEntry]:
-    """Return messages with the same header and size, named by all their octets.
-
-    Messages with the same octets can stand for each other, so they are counted.
-    """
-    free = {row.uid: row.sha256 for row in rows}
-    copies: Counter[str] = Counter()
-    named = []
-    for message in group:
-        digest = _digest_all(drop, message.number)
-        copies[digest] += 1
-        uid = next((uid for uid, sha256 in free.items() if sha256 == digest), "")
-        free.pop(uid, None)
-        uid = uid or f"{message.uid} {digest} {copies[digest]}"
-        named.append(message._replace(uid=uid))
-    return named
+_NO_UIDS = (
+    "some messages have no unique-id now, and of some known ones only the unique-id is known;"
+    " --mark-all counts all messages that are there as fetched"
+)
 
 
 def header_digests(drop: Maildrop, numbers: Iterable[int]) -> dict[int, str]:
@@ -104,15 +57,20 @@ def check_moved(
     drop: Maildrop,
     listed: Sequence[MessageEntry],
     known: Callable[[], Iterable[KnownMessage]],
-    moved: str,
+    plan: Plan,
 ) -> None:
     """Raise FetchError (uids-changed) where known messages have other unique-ids now.
 
-    `moved` says that all unique-ids are new, "" that they are not. At Gmail, for example, all that
-    is listed is new, since it hides what was fetched: then no header is known.
+    Where all unique-ids are new, the headers decide. At Gmail, for example, all that is listed is
+    new, since it hides what was fetched: then no header is known. Messages of which only the
+    unique-id is known, since another program fetched them, must not have lost it.
     """
-    if moved and _are_known(drop, listed, known()):
-        raise FetchError("uids-changed", moved)
+    if plan.moved and _are_known(drop, listed, known()):
+        raise FetchError("uids-changed", plan.moved)
+    if plan.gone and any(uid is None for _, _, uid in drop.entries.values()):
+        gone = set(plan.gone)
+        if any(row.uid in gone and row.header_sha256 is None for row in known()):
+            raise FetchError("uids-changed", _NO_UIDS)
 
 
 def _are_known(
@@ -159,7 +117,7 @@ def compare_messages(
     others: list[MessageEntry] = []
     for message in differ:
         with contextlib.suppress(ServerRefusedError):
-            whole = _digest_all(drop, message.number)
+            whole = digest_all(drop, message.number)
             (same if whole == known[message].sha256 else others).append(message)
     return same, others
 
@@ -180,7 +138,7 @@ def pair_messages(
         if not free:
             return
         with contextlib.suppress(ServerRefusedError):
-            digest = _digest_all(drop, message.number)
+            digest = digest_all(drop, message.number)
             uid = next((uid for uid, sha256 in free.items() if sha256 == digest), None)
             if uid is not None:
                 del free[uid]
@@ -203,7 +161,8 @@ def find_message_id(header: bytes) -> str:
     return decode_text(found[1].replace(b"\r\n", b"").strip()) if found else ""
 
 
-def _digest_all(drop: Maildrop, number: int) -> str:
+def digest_all(drop: Maildrop, number: int) -> str:
+    """Return the digest of all octets of a message. Raises RemoteError."""
     digest = hashlib.sha256()
     for piece in drop.retrieve(number):
         digest.update(piece)

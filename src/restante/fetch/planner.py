@@ -212,4 +212,9 @@ def are_unusable(uids: Iterable[tuple[int, str | None]]) -> bool:
     pairs = list(uids)
     names = {uid for _, uid in pairs}
     doubled = len(names) < len(pairs) or not all(names)
-    return bool(pairs) and (doubled or all(uid == str(number) for number, uid in pairs))
+    return bool(pairs) and (doubled or are_numbers(pairs))
+
+
+def are_numbers(uids: Iterable[tuple[int, str | None]]) -> bool:
+    """Return whether unique-ids are the message numbers, which differ from session to session."""
+    return all(uid == str(number) for number, uid in uids)

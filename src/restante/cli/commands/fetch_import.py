@@ -91,7 +91,7 @@ def _compare(program: Program, file: Path | None, account: AccountArgs, wanted: 
     from restante.fetch.imports.comparison import compare
     from restante.fetch.imports.files import find_file, read_file
     from restante.fetch.imports.state import StateFileError
-    from restante.fetch.planner import are_unusable
+    from restante.fetch.planner import are_numbers
     from restante.protocol.text import printable_lines
 
     with error_reporting():
@@ -105,7 +105,7 @@ def _compare(program: Program, file: Path | None, account: AccountArgs, wanted: 
         raise CommandFailed(f"pop3: {printable_lines(str(error))}", UNUSABLE) from None
     with open_maildrop(account) as drop:
         listed = [(message.number, message.uid) for message in drop]
-    if are_unusable(listed):
+    if listed and (are_numbers(listed) or not all(uid for _, uid in listed)):
         text = "The unique-ids of this server do not identify messages. Nothing was changed."
         raise CommandFailed(f"FAIL uidl-dup  {text}", NO_MATCH)
     found = compare(state.accounts[source], (uid or "" for _, uid in listed), program.map_uid)
@@ -125,8 +125,8 @@ def _show(path: Path, source: SourceAccount, state: ProgramState, found: Compari
     counts = f"{len(found.fetched)} fetched, {len(found.new)} new"
     rows.append(("server", f"{messages(len(found.fetched) + len(found.new))}: {counts}"))
     if found.ambiguous:
-        uids = f"{len(found.ambiguous)} unique-ids that the program writes alike"
-        rows.append(("again", f"{uids}: these messages will be fetched, perhaps again"))
+        count = f"{messages(len(found.ambiguous))} with unique-ids that are alike"
+        rows.append(("again", f"{count} will be fetched, perhaps again"))
     if found.gone:
         rows.append(("kept", f"{messages(len(found.gone))} that the server does not list now"))
     for label, text in rows:

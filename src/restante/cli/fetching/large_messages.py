@@ -13,6 +13,7 @@ from restante.diagnosis import wording
 from restante.fetch import identity
 from restante.fetch.descriptions import Describer
 from restante.fetch.journal_rows import MessageState
+from restante.fetch.listing import list_messages
 from restante.fetch.planner import make_plan
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ def delete_large(account: FetchAccount, journal: AccountJournal, now: float, *, 
     if account.policy.max_size is None:
         raise click.UsageError(f"{account.name}: --delete-big requires --max-size, or max_size")
     with account.connect(_ignore) as drop:
-        listed = identity.list_messages(drop, journal.rows())
+        listed = list_messages(drop, journal)
         plan = make_plan(listed, journal.rows(), account.policy, now)
-        identity.check_moved(drop, listed, journal.rows, plan.moved)
+        identity.check_moved(drop, listed, journal.rows, plan)
         too_large = plan.too_large
         if not too_large:
             return f"{account.name}: no message is too large"
@@ -64,7 +65,7 @@ def _delete(account: FetchAccount, journal: AccountJournal, confirmed: list[Mess
     """Delete the messages that are still there with the sizes that the user has seen."""
     seen = {(message.uid, message.size) for message in confirmed}
     with account.connect(_ignore) as drop:
-        listed = identity.list_messages(drop, journal.rows())
+        listed = list_messages(drop, journal)
         found = [message for message in listed if (message.uid, message.size) in seen]
         _delete_all(drop, found)
     journal.note_state([message.uid for message in found], MessageState.GONE)

@@ -10,6 +10,7 @@ from restante.diagnosis import wording
 from restante.fetch import identity
 from restante.fetch.fetcher import Fetcher
 from restante.fetch.journal_rows import FETCHED, MessageState
+from restante.fetch.listing import list_messages
 from restante.fetch.planner import make_plan
 from restante.mail import fields
 from restante.protocol.text import decode_text
@@ -30,7 +31,7 @@ def mark_fetched(account: FetchAccount, journal: AccountJournal, older_than: flo
     The age is that of the header's Date; a message without one is new. Raises RemoteError.
     """
     with account.connect(_ignore) as drop:
-        listed = identity.list_messages(drop, journal.rows())
+        listed = list_messages(drop, journal)
         if older_than is not None:
             listed = _older(drop, listed, time.time() - older_than)
         count = journal.note_known((m.uid, m.size, None) for m in listed)
@@ -60,7 +61,7 @@ def skip_messages(account: FetchAccount, journal: AccountJournal, uids: Sequence
     unknown = set(uids) - journal.messages().keys()
     if unknown:
         with account.connect(_ignore) as drop:
-            unknown -= {message.uid for message in identity.list_messages(drop, journal.rows())}
+            unknown -= {message.uid for message in list_messages(drop, journal)}
     if unknown:
         names = ", ".join(sorted(unknown))
         text = f"{account.name}: neither the journal nor the server has the unique-id {names}"
@@ -78,13 +79,13 @@ def match_messages(account: FetchAccount, journal: AccountJournal) -> str:
         Fetcher(
             journal, account.open_destinations(journal), account.connect, account.policy
         ).settle()
-    known = journal.messages()
-    by_header: defaultdict[str, list[KnownMessage]] = defaultdict(list)
-    for row in known.values():
-        if row.header_sha256 and row.state in FETCHED:
-            by_header[row.header_sha256].append(row)
     with account.connect(_ignore) as drop:
-        all_listed = identity.list_messages(drop, known.values())
+        all_listed = list_messages(drop, journal)
+        known = journal.messages()
+        by_header: defaultdict[str, list[KnownMessage]] = defaultdict(list)
+        for row in known.values():
+            if row.header_sha256 and row.state in FETCHED:
+                by_header[row.header_sha256].append(row)
         listed = [message for message in all_listed if message.uid not in known]
         digests = identity.header_digests(drop, [message.number for message in listed])
         by_listed: defaultdict[str, list[MessageEntry]] = defaultdict(list)
@@ -119,9 +120,9 @@ def _missing_uids(
 def plan_run(account: FetchAccount) -> Plan:
     """Return what a run would do now. Raises RemoteError."""
     with account.open_journal() as journal, account.connect(_ignore) as drop:
-        listed = identity.list_messages(drop, journal.rows())
+        listed = list_messages(drop, journal)
         plan = make_plan(listed, journal.rows(), account.policy, time.time())
-        identity.check_moved(drop, listed, journal.rows, plan.moved)
+        identity.check_moved(drop, listed, journal.rows, plan)
         return plan
 
 

@@ -1,0 +1,184 @@
+"""The messages that a server lists, each under the name by which the journal knows it.
+
+The name is the unique-id where those of a session identify its messages. Else it is made of the
+digest of the header and of the size, and several messages with the same header and size are
+distinguished by the digest of all octets, for which they are retrieved. RFC 1939 section 7.
+
+A server may do without usable unique-ids for one session only. So messages that are known by one
+kind of name are found by the other one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from restante.client.header_part import HeaderPart
+from restante.fetch.identity import (
+    MOST_OCTETS,
+    digest_all,
+    header_digest,
+    header_digests,
+    pair_messages,
+)
+from restante.fetch.journal_rows import FETCHED, MessageState
+from restante.fetch.planner import MessageEntry, are_numbers, are_unusable
+from restante.protocol.errors import ServerRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from restante.client.blocking import Maildrop
+    from restante.fetch.account_journal import AccountJournal
+    from restante.fetch.journal_rows import KnownMessage
+
+_CONTENT_NAME = re.compile(r"header [0-9a-f]{64} [0-9]+")
+
+
+def list_messages(drop: Maildrop, journal: AccountJournal) -> list[MessageEntry]:
+    """Return all messages of a maildrop, each with what identifies it in every session.
+
+    A message that has no usable unique-id, and that the server refuses to show, is left out with a
+    warning. Raises RemoteError.
+    """
+    entries = drop.entries.values()
+    listed = [MessageEntry(number, uid or "", size) for number, size, uid in entries]
+    if are_unusable((message.number, message.uid) for message in listed):
+        return sorted(_name_by_contents(drop, listed, journal))
+    if by_contents := journal.named_by_contents():
+        _rename(drop, listed, journal, by_contents)
+    return listed
+
+
+def _name_by_contents(
+    drop: Maildrop, listed: Sequence[MessageEntry], journal: AccountJournal
+) -> Iterator[MessageEntry]:
+    """Yield messages under names of their contents, or under the names that they have already.
+
+    Of what another program fetched only the unique-id is known, so there it counts if it is usable.
+    """
+    rows: defaultdict[str, list[KnownMessage]] = defaultdict(list)
+    only_by_uid: set[str] = set()
+    for row in journal.rows():
+        if name := _name_of_row(row):
+            rows[name].append(row)
+        elif row.state is MessageState.KNOWN:
+            only_by_uid.add(row.uid)
+    copies = Counter(message.uid for message in listed)
+    if are_numbers((message.number, message.uid) for message in listed):
+        only_by_uid.clear()
+    others = []
+    for message in listed:
+        if message.uid in only_by_uid and copies[message.uid] == 1:
+            yield message
+        else:
+            others.append(message)
+    for name, group in _group_by_contents(drop, others).items():
+        yield from _find_rows(drop, name, group, rows[name])
+
+
+def _name_of_row(row: KnownMessage) -> str:
+    """Return the name that the contents of a known message give it, "" if they are not known."""
+    if row.header_sha256 is not None and row.size is not None:
+        return _content_name(row.header_sha256, row.size)
+    found = _CONTENT_NAME.match(row.uid)
+    return found[0] if found else ""
+
+
+def _content_name(digest: str, size: int) -> str:
+    return f"header {digest} {size}"
+
+
+def _group_by_contents(
+    drop: Maildrop, messages: Iterable[MessageEntry]
+) -> dict[str, list[MessageEntry]]:
+    """Return messages by the names that their contents give them.
+
+    A header that TOP does not give comes with the whole message. A message that is refused
+    altogether is left out with a warning.
+    """
+    by_number = {message.number: message for message in messages}
+    digests = header_digests(drop, by_number)
+    groups: defaultdict[str, list[MessageEntry]] = defaultdict(list)
+    for number, message in by_number.items():
+        try:
+            digest = digests.get(number) or _retrieve_header_digest(drop, number)
+        except ServerRefusedError as refused:
+            _warn(drop, message, refused)
+        else:
+            groups[_content_name(digest, message.size)].append(message)
+    return groups
+
+
+def _retrieve_header_digest(drop: Maildrop, number: int) -> str:
+    header = HeaderPart(MOST_OCTETS)
+    for piece in drop.retrieve(number):
+        header.feed(piece)
+    return header_digest(header.octets)
+
+
+def _warn(drop: Maildrop, message: MessageEntry, refused: ServerRefusedError) -> None:
+    text = f"message {message.number} has no usable unique-id, and cannot be fetched: {refused}"
+    drop.session.note_oddity("retr-refused", text)
+
+
+def _find_rows(
+    drop: Maildrop, name: str, group: Sequence[MessageEntry], rows: Sequence[KnownMessage]
+) -> Iterator[MessageEntry]:
+    """Yield messages with the same header and size under the names of their rows, or new ones.
+
+    One message and one row belong together, unless such a message came before, or had left.
+    """
+    if len(group) == 1 and not rows:
+        yield group[0]._replace(uid=name)
+    elif len(group) == len(rows) == 1 and _is_the_only_one(rows[0], name):
+        yield group[0]._replace(uid=rows[0].uid)
+    else:
+        yield from _distinguish(drop, name, group, rows)
+
+
+def _is_the_only_one(row: KnownMessage, name: str) -> bool:
+    return row.state is not MessageState.GONE and not row.uid.startswith(f"{name} ")
+
+
+def _distinguish(
+    drop: Maildrop, name: str, group: Iterable[MessageEntry], rows: Iterable[KnownMessage]
+) -> Iterator[MessageEntry]:
+    """Yield messages with the same header and size, named by all their octets.
+
+    Messages with the same octets can stand for each other, so they are counted.
+    """
+    free = {row.uid: row.sha256 for row in rows}
+    copies: Counter[str] = Counter()
+    for message in group:
+        try:
+            digest = digest_all(drop, message.number)
+        except ServerRefusedError as refused:
+            _warn(drop, message, refused)
+            continue
+        copies[digest] += 1
+        uid = next((uid for uid, sha256 in free.items() if sha256 == digest), "")
+        free.pop(uid, None)
+        yield message._replace(uid=uid or f"{name} {digest} {copies[digest]}")
+
+
+def _rename(
+    drop: Maildrop,
+    listed: Iterable[MessageEntry],
+    journal: AccountJournal,
+    by_contents: Iterable[KnownMessage],
+) -> None:
+    """Give messages that are known by their contents the unique-ids that they have now."""
+    known = {row.uid for row in journal.rows() if row.state in FETCHED}
+    rows: defaultdict[str, list[KnownMessage]] = defaultdict(list)
+    for row in by_contents:
+        rows[_name_of_row(row)].append(row)
+    new = (message for message in listed if message.uid not in known)
+    groups = _group_by_contents(drop, new)
+    pairs = [
+        pair
+        for name, messages in groups.items()
+        for pair in pair_messages(drop, rows[name], messages)
+    ]
+    journal.rename(pairs)
