@@ -52,31 +52,24 @@ def _number(word: bytes) -> int:
 
 
 def _nothing(argument: bytes) -> Arguments:
-    if _words(argument):
+    if argument.rstrip(b" "):
         raise NoMatchError
     return ()
 
 
 def _message(argument: bytes) -> Arguments:
-    if argument.isdigit() and len(argument) <= MOST_DIGITS:
+    if argument.isdigit() and len(argument) <= MOST_DIGITS:  # as nearly always, in one call less
         return (int(argument),)
-    match _words(argument):
-        case [number]:
-            return (_number(number),)
-    raise NoMatchError
+    return (_number(argument.rstrip(b" ")),)
 
 
 def _message_or_nothing(argument: bytes) -> Arguments:
-    return _message(argument) if _words(argument) else (None,)
+    return _message(argument) if argument.rstrip(b" ") else (None,)
 
 
 def _message_and_lines(argument: bytes) -> Arguments:
-    match _words(argument):
-        case [number]:
-            return _number(number), 0  # RFC 1939 requires the count; users of telnet omit it
-        case [number, lines]:
-            return _number(number), _number(lines)
-    raise NoMatchError
+    number, _, lines = argument.rstrip(b" ").partition(b" ")
+    return _number(number), _number(lines or b"0")  # RFC 1939 requires the count; users omit it
 
 
 def _mechanism(argument: bytes) -> Arguments:
