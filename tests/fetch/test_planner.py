@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
-from restante.fetch.journal_rows import KnownMessage, MessageState
+from restante.fetch.journal_rows import KnownMessage, MessageState, Outline
 from restante.fetch.planner import MessageEntry, Plan, Policy, are_unusable, make_plan
 
 NOW = 1_000_000.0
@@ -22,9 +24,22 @@ def row(
     return KnownMessage(uid, state, seen, size, octets, "s", header, NOW + 5, "")
 
 
+class Rows:
+    """A journal in memory."""
+
+    def __init__(self, rows: list[KnownMessage]) -> None:
+        self._rows = {row.uid: row for row in rows}
+
+    def outlines(self) -> list[Outline]:
+        return [(row.uid, row.state.value, row.size, row.first_seen) for row in self._rows.values()]
+
+    def find(self, uids: Iterable[str]) -> list[KnownMessage]:
+        return [self._rows[uid] for uid in uids]
+
+
 def plan(known: list[KnownMessage], *uids: str, policy: Policy | None = None) -> Plan:
     listed = [MessageEntry(number, uid, 10) for number, uid in enumerate(uids, 1)]
-    return make_plan(listed, known, policy or Policy(), NOW)
+    return make_plan(listed, Rows(known), policy or Policy(), NOW)
 
 
 def test_new() -> None:

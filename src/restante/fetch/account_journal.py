@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from restante.fetch.imported_messages import ImportedMessages
-from restante.fetch.journal_rows import Doubt, KnownMessage, MessageState, UndeliveredMessage
+from restante.fetch.journal_rows import (
+    Doubt,
+    KnownMessage,
+    MessageState,
+    Outline,
+    UndeliveredMessage,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -49,8 +55,23 @@ class AccountJournal:
         columns = ", ".join(KnownMessage._fields)
         with self._journal.errors():
             rows = self._execute(f"SELECT {columns} FROM message WHERE account = ?")  # noqa: S608  # the names of fields
-            for uid, state, *more in rows:
-                yield KnownMessage(uid, _STATES[state], *more)
+            for row in rows:
+                yield _known_message(*row)
+
+    def outlines(self) -> Iterator[Outline]:
+        """Yield the beginnings of all rows, in a fraction of the time."""
+        with self._journal.errors():
+            yield from self._execute(
+                "SELECT uid, state, size, first_seen FROM message WHERE account = ?"
+            )
+
+    def find(self, uids: Iterable[str]) -> Iterator[KnownMessage]:
+        """Yield the rows of known unique-ids."""
+        columns = ", ".join(KnownMessage._fields)
+        select = f"SELECT {columns} FROM message WHERE account = ? AND uid = ?"  # noqa: S608  # the names of fields
+        with self._journal.errors():
+            for uid in uids:
+                yield _known_message(*self._execute(select, uid).fetchone())
 
     def messages(self) -> dict[str, KnownMessage]:
         """Return all rows by unique-id."""
@@ -64,7 +85,7 @@ class AccountJournal:
                 f"SELECT {columns} FROM message WHERE account = ?"  # noqa: S608  # the names of fields
                 " AND uid > 'header ' AND uid < 'header!' AND state IN ('here', 'known', 'asked')"
             )
-            found = [KnownMessage(row[0], _STATES[row[1]], *row[2:]) for row in rows]
+            found = [_known_message(*row) for row in rows]
         return [row for row in found if not row.uid.startswith("header of ")]
 
     def doubts(self) -> list[Doubt]:
@@ -303,3 +324,7 @@ class AccountJournal:
 
     def _execute(self, statement: str, *values: object) -> sqlite3.Cursor:
         return self._journal.database.execute(statement, (self.account, *values))
+
+
+def _known_message(uid: str, state: str, *more: Any) -> KnownMessage:
+    return KnownMessage(uid, _STATES[state], *more)

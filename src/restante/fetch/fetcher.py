@@ -226,7 +226,7 @@ class Fetcher:
         return len(chosen) < len(to_fetch) or (progressed and lists_a_part(drop.session))
 
     def _plan(self, listed: Sequence[MessageEntry]) -> Plan:
-        return make_plan(listed, self._journal.rows(), self._policy, self._clock())
+        return make_plan(listed, self._journal, self._policy, self._clock())
 
     def _judge(self, drop: Maildrop, plan: Plan) -> None:
         """Note which messages are known under their unique-ids, and which ones are new."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 
 class MessageState(StrEnum):
@@ -58,6 +58,10 @@ class KnownMessage(NamedTuple):
     header_sha256: str | None
     next_try: float
     reason: str
+
+
+Outline: TypeAlias = tuple[str, str, int | None, float]
+"""The beginning of a row as SQLite has it: uid, state, size, and first_seen."""
 
 
 class UndeliveredMessage(NamedTuple):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from restante.fetch.journal_rows import FETCHED, MessageState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from restante.fetch.journal_rows import KnownMessage
+    from restante.fetch.journal_rows import KnownMessage, Outline
 
 LEAST_PART = 0.9  # of the octets by LIST; what is shorter is not deleted
 MANY = 3  # messages of which none is known and none is there any more: the unique-ids have changed
@@ -80,28 +80,32 @@ class Plan:
     vanished: dict[str, list[str]] = field(default_factory=dict)
 
 
+class KnownMessages(Protocol):
+    """The rows of the journal. Of a large mailbox, nearly all need no second look."""
+
+    def outlines(self) -> Iterable[Outline]:
+        """Return the beginnings of all rows, one after the other."""
+
+    def find(self, uids: Iterable[str]) -> Iterable[KnownMessage]:
+        """Return the rows of known unique-ids."""
+
+
 def make_plan(
     listed: Sequence[MessageEntry],
-    known: Iterable[KnownMessage],
+    known: KnownMessages,
     policy: Policy,
     now: float,
 ) -> Plan:
-    """Return what to do with messages, each listed under another unique-id.
-
-    `known` are the rows of the journal. They are read once, and none is kept.
-    """
+    """Return what to do with messages, each listed under another unique-id."""
     plan = Plan()
     not_known = {message.uid: message for message in listed}
     to_fetch: list[MessageEntry] = []
     missing: list[KnownMessage] = []
     noted: set[str] = set()  # unique-ids of messages that were too large before
-    were_there = 0
-    for row in known:
-        were_there += row.state in _WERE_THERE
+    for row in known.find(_remove_unchanged(not_known, known.outlines(), policy, now)):
         message = not_known.pop(row.uid, None)
         if message is None:
-            if row.state is not MessageState.GONE:
-                missing.append(row)
+            missing.append(row)
         elif row.state in FETCHED:
             _plan_fetched(plan, message, row, policy, now)
         elif row.state is MessageState.PARKED and row.next_try > now:
@@ -111,7 +115,7 @@ def make_plan(
                 noted.add(row.uid)
             to_fetch.append(message)
     if len(not_known) == len(listed):
-        plan.moved = _moved_text(len(listed), were_there)
+        plan.moved = _moved_text(len(listed), sum(row.state in FETCHED for row in missing))
     plan.delete.sort(reverse=True)
     plan.waiting.sort()
     to_fetch += not_known.values()
@@ -124,6 +128,28 @@ def make_plan(
 
 
 _WERE_THERE = FETCHED - {MessageState.GONE}
+
+
+def _remove_unchanged(
+    listed: dict[str, MessageEntry], outlines: Iterable[Outline], policy: Policy, now: float
+) -> list[str]:
+    """Remove the fetched messages that stay as they are, and return the other known unique-ids.
+
+    Messages that had left the server before the last run, and are not back, are not among these.
+    """
+    others: list[str] = []
+    seen_after = float("-inf") if policy.keep_seconds is None else now - policy.keep_seconds
+    for uid, state, size, first_seen in outlines:
+        message = listed.get(uid)
+        if message is None:
+            if state != MessageState.GONE:
+                others.append(uid)
+        elif state in _WERE_THERE and first_seen > seen_after and size in (None, message.size):
+            del listed[uid]
+        else:
+            others.append(uid)
+    return others
+
 
 _HEADER_OF = "header of "  # a unique-id of a server has no space: RFC 1939 section 7
 

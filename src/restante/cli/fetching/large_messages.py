@@ -34,7 +34,7 @@ def delete_large(account: FetchAccount, journal: AccountJournal, now: float, *, 
         raise click.UsageError(f"{account.name}: --delete-big requires --max-size, or max_size")
     with account.connect(_ignore) as drop:
         listed = list_messages(drop, journal)
-        plan = make_plan(listed, journal.rows(), account.policy, now)
+        plan = make_plan(listed, journal, account.policy, now)
         identity.check_moved(drop, listed, journal.rows, plan)
         too_large = plan.too_large
         if not too_large:

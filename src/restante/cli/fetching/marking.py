@@ -121,7 +121,7 @@ def plan_run(account: FetchAccount) -> Plan:
     """Return what a run would do now. Raises RemoteError."""
     with account.open_journal() as journal, account.connect(_ignore) as drop:
         listed = list_messages(drop, journal)
-        plan = make_plan(listed, journal.rows(), account.policy, time.time())
+        plan = make_plan(listed, journal, account.policy, time.time())
         identity.check_moved(drop, listed, journal.rows, plan)
         return plan
 

@@ -144,7 +144,8 @@ class UidTable(NumberTable[str]):
         self._text += b"".join(values)
 
     def _in_order(self) -> Iterator[str]:
-        return (self._text[start:end].decode() for start, end in itertools.pairwise(self._ends))
+        text = bytes(self._text)  # whose parts are made in half the time
+        return (text[start:end].decode() for start, end in itertools.pairwise(self._ends))
 
     def _value(self, place: int) -> str:
         return self._text[self._ends[place] : self._ends[place + 1]].decode()
