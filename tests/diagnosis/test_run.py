@@ -82,6 +82,13 @@ def test_a_mailbox_that_contradicts_itself_is_a_warning(
     assert said in report.warnings[0].evidence
 
 
+def test_messages_that_list_omits() -> None:
+    """Messages that only UIDL has are a warning that names their numbers."""
+    with server_of("LIST: without 2") as running:
+        warnings = {warning.id: warning.evidence for warning in ask(running.port).warnings}
+    assert warnings["list-missing"] == "UIDL has messages that LIST omits: 2"
+
+
 BREAKS = faults(
     ("conn-lost", "in STAT", "stat-closed", "closed"),
     ("conn-lost", "in LIST", "list-cut", "closed"),

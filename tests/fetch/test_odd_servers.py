@@ -371,3 +371,15 @@ def test_top_that_ends_the_session_before_a_deletion(tmp_path: Path) -> None:
         assert account.fetch(running.port) == ""
         assert running.left == []
     assert len(account.delivered()) == 4
+
+
+def test_a_message_that_list_omits(tmp_path: Path) -> None:
+    """A message that only UIDL has is a warning, and comes once LIST has it."""
+    account = Account(tmp_path)
+    with faulty_server("LIST: without 2", messages=LETTERS, user=ANN) as running:
+        assert account.fetch(running.port) == ""
+        assert running.left == [LETTERS[1]]
+        assert account.notices["list-missing"] == "UIDL has messages that LIST omits: 2"
+    with faulty_server(messages=LETTERS[1:2], user=ANN) as running:
+        assert account.fetch(running.port) == ""
+    assert len(account.delivered()) == 4

@@ -94,7 +94,18 @@ def list_messages(session: ClientSession) -> Dialogue[MaildropState]:
         uids = yield from session.carry_out(operations.uidl())
     except ServerRefusedError:
         session.peer.add_trace("<", "(no unique-ids)")
+    if omitted := omitted_by_list(sizes, uids):
+        session.note_oddity("list-missing", omitted)
     return MaildropState(session, MessageTable(sizes, uids))
+
+
+def omitted_by_list(sizes: Mapping[int, int], uids: Mapping[int, str]) -> str:
+    """Return in words which messages UIDL has and LIST omits, "" for none."""
+    if len(uids) <= len(sizes):
+        return ""
+    missing = sorted(uids.keys() - sizes.keys())
+    shown = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
+    return f"UIDL has messages that LIST omits: {shown}"
 
 
 def _sizes(session: ClientSession) -> Dialogue[Mapping[int, int]]:

@@ -32,6 +32,12 @@ MAIL = (
         admin="Check how the server creates unique-ids.",
     ),
     Explanation(
+        "list-missing", 1, "UIDL has messages that LIST omits.",
+        why="Most programs fetch what LIST has. The other messages stay at the server unseen.",
+        admin="Rebuild the server's index of the mailbox.",
+        you="Look for these messages in the web mail of the account.",
+    ),
+    Explanation(
         "list-empty", 1, "The server answers LIST or STAT incorrectly for an empty mailbox.",
         why="The reply is an error, or a list without its end. Some programs fail at each check "
         "without mail.",

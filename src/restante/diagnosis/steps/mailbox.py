@@ -93,12 +93,14 @@ def _compare_totals(
 def _check_uids(
     check: CheckContext, step: Step, sizes: Mapping[int, int], uids: Mapping[int, str], refusal: str
 ) -> None:
-    if not sizes:
+    if not sizes and not uids:
         return
     missing = [number for number in sizes if number not in uids]
     if missing:
         text = refusal or f"no unique-id for {wording.numbers(missing)}"
         _warn(check, step, "uidl-missing", text, missing)
+    if omitted := maildrop.omitted_by_list(sizes, uids):
+        _warn(check, step, "list-missing", omitted, sorted(uids.keys() - sizes.keys()))
     counts, session = Counter(uids.values()), check.session
     twice = [number for number, uid in uids.items() if counts[uid] > 1]
     if twice:
