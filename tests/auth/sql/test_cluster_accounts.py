@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 
+import asyncpg
 import pytest
 
 from restante.auth.interfaces import CredentialsError, UnavailableError
 from restante.auth.sql import cluster_accounts as postgresql_accounts
 from restante.auth.sql.cluster_accounts import CHECK, LIST, QUERY, AccountTable, KnownAccountError
+from restante.auth.sql.cluster_logins import ClusterAccounts
+from restante.auth.sql.postgresql_query import describe_error
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
 from support.cluster import Cluster, execute
@@ -79,6 +82,34 @@ def test_without_database(address: str) -> None:
     with pytest.raises(UnavailableError) as caught:
         asyncio.run(AccountTable(Secret(address.encode())).exists("ann"))
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (TimeoutError(), "no answer in time"),
+        (ConnectionResetError(), "the connection broke"),
+        (FileNotFoundError(2, "No such file"), "No such file"),
+        (asyncpg.ReadOnlySQLTransactionError("in a read-only transaction"), "read-only"),
+        (asyncpg.UniqueViolationError("Key (name)=(ann) exists"), "UniqueViolationError"),
+    ],
+)
+def test_words_of_errors(error: Exception, words: str) -> None:
+    """An error is in words, unless these may have data of an account."""
+    described = describe_error(error)
+    assert words in described
+    assert "ann" not in described
+
+
+def test_empty_table(dsn: Secret) -> None:
+    """Without any account, the error names the table, and no setting that a cluster lacks."""
+
+    async def work() -> None:
+        async with contextlib.aclosing(ClusterAccounts(dsn, 0, print)) as accounts:
+            with pytest.raises(UnavailableError, match="the table account is empty"):
+                await accounts.owner("ann")
+
+    asyncio.run(work())
 
 
 def test_logins(dsn: Secret) -> None:

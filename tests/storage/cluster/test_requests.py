@@ -75,6 +75,19 @@ def test_silent_node(dsn: Secret) -> None:
     at_two_nodes(dsn, work)
 
 
+def test_lost_place(dsn: Secret) -> None:
+    """A node that lost its place cannot ask others, rather than find that there are none."""
+
+    async def work(first: ClusterStore, second: ClusterStore) -> None:
+        for node in (first, second):
+            await node.share({})
+        await execute(dsn, "update node set until = now() - interval '1 s'")
+        with pytest.raises(StoreError, match="do not know this one"):
+            await first.ask_nodes(b"how", (), 60)
+
+    at_two_nodes(dsn, work)
+
+
 def test_old_requests(dsn: Secret) -> None:
     """A request for which no node waits any more is not seen, and its row goes."""
 

@@ -101,3 +101,18 @@ def test_a_database_that_is_down() -> None:
     assert len(said) == 1
     assert said[0].endswith("; the server goes on trying")
     assert "hunter2" not in said[0]
+
+
+def test_read_only(own_dsn: Secret) -> None:
+    """A node is not ready at a database that only answers queries, since no login succeeds."""
+    name = own_dsn.reveal().decode().partition("?")[0].rpartition("/")[2]
+
+    async def check() -> None:
+        store = ClusterStore(settings(own_dsn))
+        async with store.open():
+            await store.check()
+
+    asyncio.run(check())
+    asyncio.run(execute(own_dsn, f'alter database "{name}" set default_transaction_read_only = on'))
+    with pytest.raises(StoreError, match="read-only"):
+        asyncio.run(check())

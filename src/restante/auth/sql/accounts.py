@@ -258,9 +258,14 @@ class SqlAuthenticator(PasswordOnlyAccounts):
             text = f"{database}: the query no longer finds the accounts that it found before"
             raise UnavailableError(f"{text}; {self._check_setting} can say whether others are left")
         if not await self._queries.returns_row(self._check, ends):
-            raise UnavailableError(f"{database}: {self._check_setting} returns no row")
+            raise UnavailableError(f"{database}: {self._without_row}")
         for name in found:  # they were removed
             self._found.pop(name, None)
+
+    @property
+    def _without_row(self) -> str:
+        """The fault that `check` finds if it returns no row, in words."""
+        return f"{self._check_setting} returns no row"
 
     @property
     def _check_setting(self) -> str:

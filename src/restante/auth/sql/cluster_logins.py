@@ -57,6 +57,10 @@ class ClusterAccounts(SqlAuthenticator):
         self._find_app_password = partial(find_app_password, queries, APP_PASSWORD)
         self._uses = TableUses(queries, warn)
 
+    @property
+    def _without_row(self) -> str:
+        return "the table account is empty"
+
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
         row = await self._find_app_password(user, password)

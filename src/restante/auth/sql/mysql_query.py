@@ -13,7 +13,7 @@ import asyncmy
 from asyncmy.errors import MySQLError
 
 from restante.auth.sql.connections import Connections
-from restante.auth.sql.queries import PAGE, AccountQueries
+from restante.auth.sql.queries import PAGE, AccountQueries, describe_failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,8 +107,8 @@ class MysqlQueries(AccountQueries[asyncmy.Connection]):
         return [dict(zip(columns, map(_as_text, row), strict=True)) for row in result.rows or ()]
 
     def _describe(self, error: Exception) -> str:
-        if isinstance(error, OSError) and error.strerror:
-            return error.strerror
+        if isinstance(error, OSError):
+            return describe_failure(error)
         code, state = _code(error), str(getattr(error, "sqlstate", None) or "")
         shown = code in CLIENT_CODES or state.startswith(SHOWN_CLASSES)
         if shown and len(error.args) > 1:

@@ -12,7 +12,7 @@ import asyncpg
 
 from restante.auth.interfaces import UnavailableError
 from restante.auth.sql.connections import Connections
-from restante.auth.sql.queries import AccountQueries
+from restante.auth.sql.queries import AccountQueries, describe_failure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from restante.auth.sql.connections import T
     from restante.protocol.secret import Secret
 
-SHOWN_CLASSES = ("08", "28", "3D", "3F", "42", "53", "57")
+SHOWN_CLASSES = ("08", "25", "28", "3D", "3F", "42", "53", "57")
 """Classes of errors whose texts name tables, columns, roles and databases, and no value."""
 
 
@@ -87,8 +87,8 @@ class PostgresqlQueries(AccountQueries[asyncpg.Connection]):
 
 def describe_error(error: Exception) -> str:
     """Return an error in words. Of PostgreSQL's own texts, some have data of accounts."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    if isinstance(error, OSError):
+        return describe_failure(error)
     kind = type(error).__name__
     shown = str(getattr(error, "sqlstate", None) or "").startswith(SHOWN_CLASSES)
     return f"{kind}: {error.args[0]}" if shown and error.args else kind

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from restante.storage.cluster.database import Database
 
 PAUSE = 0.25  # seconds between two queries for answers
+UNKNOWN_HERE = "the other nodes do not know this one now"
 
 ANNOUNCE = "update node set name = $2, process = $3, seen = clock_timestamp() where id = $1"
 NODES = """
@@ -81,6 +82,8 @@ class NodeRequests:
         loop = asyncio.get_running_loop()
         ends = loop.time() + patience
         nodes = {each.id: each for each in await self.list_nodes() if each.alive}
+        if self.node and self.node not in nodes:
+            raise StoreError(UNKNOWN_HERE)
         for known in (self.node, *but):
             nodes.pop(known, None)
         if not nodes:
@@ -109,7 +112,7 @@ class NodeRequests:
 
     async def _send(self, request: uuid.UUID, content: bytes, but: Collection[str]) -> None:
         if not self.node:
-            raise StoreError("the other nodes do not know this one yet")
+            raise StoreError(UNKNOWN_HERE)
         database = await self._open_database()
         but_ids = [uuid.UUID(id_) for id_ in but]
         await database.fetch(REQUEST, request, uuid.UUID(self.node), but_ids, content)

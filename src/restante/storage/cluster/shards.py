@@ -129,6 +129,10 @@ class ShardedStore:
         """Return how much mail an owner has, and the quota that applies. Raises StoreError."""
         return await self._use(owner, lambda store: store.find_usage(owner, quota, recount=recount))
 
+    async def check(self) -> None:
+        """Raise StoreError if the first database, which all logins ask, cannot be used now."""
+        await self.shards[FIRST].check()
+
     async def has(self, owner: str) -> bool:
         """Return whether an owner has a maildrop. Raises StoreError."""
 

@@ -221,6 +221,12 @@ class ClusterStore(RemovedMail, NodeRequests):
             raise
         return uid
 
+    async def check(self) -> None:
+        """Raise StoreError if no login succeeds now: PostgreSQL is down, or read-only."""
+        life = await self._ready()
+        await life.node.stand()
+        await life.database.fetchrow(HAS, "")
+
     async def has(self, owner: str) -> bool:
         """Return whether an owner has a maildrop. Raises StoreError."""
         row = await (await self._ready()).database.fetchrow(HAS, owner)
