@@ -147,6 +147,40 @@ export TERM=vt100 HOME="$PWD"
 exec script -qec "mutt -n -F rc -f '$5'" /dev/null
 """
 
+FDM = """
+case $6 in
+    *=stls) kind=pop3 more=starttls ;;
+    *=tls) kind=pop3s ;;
+    *) kind=pop3 ;;
+esac
+umask 077
+export SSL_CERT_FILE="${7#cafile=}"
+cat >rc <<END
+set timeout 4
+set verify-certificates
+set lock-file "$PWD/lock"
+account "a" $kind server "$1" port $2 user "$3" pass "$4" $more
+action "deliver" maildir "$5"
+match all action "deliver"
+END
+[ "$(id -u)" != 0 ] || as_user="unshare --user --map-user=65534"
+exec $as_user fdm -f rc fetch
+"""
+
+NET_POP = """
+require "net/pop"
+host, port, user, password, out, security, cafile = ARGV
+box = Net::POP3.new(host, Integer(port))
+box.open_timeout = box.read_timeout = 4
+box.enable_ssl(ca_file: cafile.split("=", 2)[1]) if security.end_with?("=tls")
+box.start(user, password) do
+  box.mails.each do |mail|
+    File.binwrite(out + "/new/" + mail.number.to_s, mail.pop)
+    mail.delete
+  end
+end
+"""
+
 NODE_POP3 = """
 const { writeFileSync } = require("fs");
 const Pop3Command = require("node-pop3");
@@ -243,6 +277,13 @@ MAIL_PROGRAMS = (
     ),
     MailProgram("curl, a script", ("curl", "--version"), _shell(CURL, *ANY_TLS), ("curl",)),
     MailProgram("mutt", ("mutt", "-v"), _shell(MUTT, *ANY_TLS), ("mutt", "script")),
+    MailProgram("fdm", ("dpkg-query", "-W", "fdm"), _shell(FDM, *ANY_TLS), ("fdm",)),
+    MailProgram(
+        "net-pop, a script",
+        ("ruby", "-rnet/pop", "-e", "puts Net::POP3::VERSION"),
+        ("ruby", "-e", NET_POP, *PLACE, *IMPLICIT_TLS),
+        ("ruby",),
+    ),
     _of_npm("node-pop3", NODE_POP3),
     _of_npm("yapople", YAPOPLE),
 )  # fmt: skip

@@ -35,6 +35,8 @@ def test_clean() -> None:
         (["HALF"], {"removed": (), "stored": {"a": HALF, "b": SAMPLES[1]}}),
         (["ESCAPED"], {"outside": ["/tmp/evil1"]}),
         (["HANG"], {"exit": None}),
+        (["HANG"], {"exit": -25}),
+        (["HANG"], {"exit": 128 + 25}),
         (["CRASH"], {"exit": -11}),
         (["CRASH"], {"exit": 128 + 13}),
         (["CRASH"], {"exit": 1, "output": b"Traceback (most recent call last):\n ..\nKeyError"}),

@@ -26,7 +26,7 @@ VERDICTS: Final[Mapping[Verdict, str]] = {
     "LEAK": "the client sent its password without TLS, or to a server that it must not trust",
     "HALF": "the client stored a part of a message as if it were the whole",
     "ESCAPED": "the client wrote a file outside its folders",
-    "HANG": "the client did not end within the time limit, twice",
+    "HANG": "the client did not end by itself: a limit of time, twice, or of file size ended it",
     "CRASH": "the client was ended by a signal, or by an error that it did not handle",
     "SILENT": "the client failed, and exited with 0",
     "MISSED": "the client did not fetch a message that a good client fetches",
@@ -37,7 +37,8 @@ VERDICTS: Final[Mapping[Verdict, str]] = {
 """Every verdict, the worst one first."""
 
 SECRET_VERBS = ("PASS ", "AUTH PLAIN", "AUTH LOGIN", "AUTH XOAUTH2", "AUTH OAUTHBEARER")
-FATAL_SIGNALS = frozenset({3, 4, 6, 7, 8, 11, 13, 24, 25, 31})
+FILE_TOO_LARGE = 25  # SIGXFSZ: a client that writes without end meets this limit if it is fast
+FATAL_SIGNALS = frozenset({3, 4, 6, 7, 8, 11, 13, 24, 31})
 CRASH_TRACES = (b"Traceback (most recent call last)", b"\nNode.js v", b"panic: ", b"core dumped")
 ESCAPES = (b"\x1b[2J", b"\x1b]0;")  # of the catalogue
 SENDER = b"From: ann@example.com"  # the first line of each message
@@ -101,6 +102,8 @@ def _judge(fault: Fault, evidence: RunEvidence) -> Iterator[ScoreFinding]:
         yield ScoreFinding("RAW-ESC", "printed a terminal escape that the server sent")
     if evidence.exit is None:
         yield ScoreFinding("HANG", "did not end within the time limit")
+    elif evidence.exit in (-FILE_TOO_LARGE, 128 + FILE_TOO_LARGE):
+        yield ScoreFinding("HANG", "wrote a file without end")
     elif crash := _describe_crash(evidence.exit, evidence.output):
         yield ScoreFinding("CRASH", crash)
     else:
