@@ -58,7 +58,7 @@ def test_users_of_pam(config: Path) -> None:
     ended = run(config, "ann")
     assert (ended.code, " 90 % 900 B of 1.0 kB" in ended.out) == (0, True)
     ended = run(config, "zoe")
-    assert (ended.code, "the account zoe does not exist" in ended.err) == (1, True)
+    assert (ended.code, "the account zoe is not a user of the system" in ended.err) == (1, True)
 
 
 def test_unknown_account(config: Path) -> None:

@@ -296,7 +296,7 @@ def test_locks_of_a_source(tmp_path: Path) -> None:
 
     assert run("lock", "nobody").output.startswith("Locked nobody. Its sessions end")
     assert (
-        "Note: the account Nobody-here does not exist; the list has Nobody-here as it is"
+        "Note: the account Nobody-here is not a user of the system; the list has Nobody-here as it"
         in run("lock", "Nobody-here").stderr
     )
     assert (tmp_path / "locks").read_text().splitlines()[1:] == ["nobody", "Nobody-here"]
@@ -318,10 +318,12 @@ def test_locks_beside_a_file(tmp_path: Path) -> None:
     """An account in a file is locked in its line; the list counts, too, until it is unlocked."""
     (tmp_path / "users").touch(0o600)
     (tmp_path / "users").write_text(f"ann:{HASH}\nbob:{HASH}\n")
-    (tmp_path / "locks").write_text("ann\n")
     file = tmp_path / "restante.toml"
     file.write_text(PAM.replace('pam = "restante"', 'users = "users"'))
-    assert "ann  locked by accounts.locks" in pop3("user", "list", "-c", str(file)).stdout
+    (tmp_path / "locks").write_text("ANN\nzoe\n")
+    assert pop3("user", "list", "-c", str(file)).stdout == (
+        "ann  locked by accounts.locks\nbob\nzoe  locked by accounts.locks, no account here\n"
+    )
     assert pop3("user", "unlock", "ann", "-c", str(file)).exit_code == 0
     assert "ann" not in (tmp_path / "locks").read_text()
     assert pop3("user", "lock", "bob", "-c", str(file)).exit_code == 0
@@ -349,12 +351,46 @@ def test_removal_leaves_the_lock_of_a_cluster(cluster_config: Path) -> None:
     label = pop3("user", "app-password", "add", "ann", "phone", *where)
     assert label.exit_code == pop3("user", "lock", "ann", *where).exit_code == 0
     assert pop3("user", "remove", "ann", *where).stderr == note
+    text = "ann  locked by the administrator, no account here\n"
+    assert pop3("user", "list", *where).stdout == f"bob\n{text}"
+    assert pop3("user", "list", "--names", *where).stdout == "bob\n"
+    bob, ann = map(json.loads, pop3("user", "list", "--json", *where).stdout.splitlines())
+    assert (bob["has_account"], ann["has_account"]) == (True, False)
     assert pop3("user", "app-password", "list", *where).stdout == ""
     added = pop3("user", "add", "ann", "--password-stdin", *where, stdin=b"secret\n")
     assert (added.exit_code, added.stderr) == (0, note)
     assert pop3("user", "remove", "ann", *where).exit_code == 0
     assert pop3("user", "unlock", "ann", *where).output == "Unlocked ann.\n"
     assert "ann does not exist" in pop3("user", "unlock", "ann", *where).stderr
+
+
+def test_lock_without_an_account(cluster_config: Path) -> None:
+    """A lock is shown, whether or not the source that lists its accounts has its name."""
+    where = ("--config", str(cluster_config))
+    assert pop3("user", "add", "ann", "--password-stdin", *where, stdin=b"secret\n").exit_code == 0
+    with cluster_config.open("a") as file:
+        file.write(
+            '[accounts]\npostgresql_dsn_file = "dsn"\npostgresql_list = "SELECT name FROM account"\n'
+            'postgresql_query = "SELECT password FROM account WHERE name = $1"\n'
+        )
+    for name in ("ann", "zoe"):
+        assert pop3("user", "lock", name, *where).exit_code == 0
+    assert pop3("user", "list", *where).stdout == (
+        "ann  locked by the administrator\nzoe  locked by the administrator, no account here\n"
+    )
+    assert pop3("user", "list", "--names", *where).stdout == "ann\n"
+
+
+def test_names_that_cannot_be_looked_up(cluster_config: Path) -> None:
+    """Without `ldap.base`, no name is known: the commands say so, and name the setting."""
+    where = ("--config", str(cluster_config))
+    with cluster_config.open("a") as file:
+        file.write('[accounts]\nldap = "ldap://127.0.0.1:1"\n[ldap]\nuser_dn = "uid={user},dc=x"\n')
+    text = "the account ann cannot be looked up until ldap.base is set"
+    added = pop3("user", "app-password", "add", "ann", "phone", *where)
+    assert (added.exit_code, added.stderr) == (1, f"Error: {text}\n")
+    locked = pop3("user", "lock", "ann", *where)
+    assert (locked.exit_code, locked.stderr) == (0, f"Note: {text}; the list has ann as it is\n")
 
 
 def test_old_lock_of_a_line(cluster_config: Path) -> None:

@@ -83,7 +83,8 @@ def list_(accounts: Accounts, *, names: bool, as_json: bool) -> None:
 
     A source that cannot list its accounts, such as PAM, has only its locked ones here.
 
-    After its name, each account has what distinguishes it: a lock, SCRAM keys, settings.
+    After its name, each account has what distinguishes it: a lock, SCRAM keys, settings. A lock
+    without an account here, such as that of another node, comes last.
     """
     if names and as_json:
         raise click.UsageError("--names and --json exclude each other; use one")
@@ -180,9 +181,9 @@ def import_lists(config: Path | None, source: Path | None) -> None:
 
 def _note_lock(accounts: Accounts, name: str) -> None:
     """Report that a name is locked, which an account of the same name would be."""
-    from restante.cli.options import locks
+    from restante.cli.options.locks import KnownLocks
 
-    if locks.load(accounts.locks)(name):
+    if KnownLocks(accounts.locks).find(name):
         click.echo(f"Note: {name} is locked until you run `pop3 user unlock`", err=True)
 
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class UnknownAccountError(click.ClickException):
-    """No account has the name."""
+    """No account has the name, as far as its source can find it."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"the account {plain(name)} does not exist")
+    def __init__(self, name: str, what: str = "does not exist") -> None:
+        super().__init__(f"the account {plain(name)} {what}")
         self.name = name
 
 
@@ -62,7 +62,16 @@ async def find_maildrop(config: Config, accounts: AccountDirectory, typed: str) 
     bare = without_suffix(name, config.mail.junk_suffix if config.mail.junk else "")
     if bare != name and (owner := await _look_up(accounts, bare)) is not None:
         return junk_of(owner)
-    raise UnknownAccountError(name)
+    raise UnknownAccountError(name, _describe_unknown(config))
+
+
+def _describe_unknown(config: Config) -> str:
+    """Return what the source knows of a name that it does not find."""
+    if config.accounts.pam:
+        return "is not a user of the system"
+    if config.accounts.ldap and not config.ldap.base:
+        return "cannot be looked up until ldap.base is set"
+    return "does not exist"
 
 
 async def _look_up(accounts: AccountDirectory, name: str) -> str | None:

@@ -152,19 +152,20 @@ class FileAccounts:
     def print_all(self, form: Form) -> None:
         """Print the accounts, and report invalid lines."""
         from restante.auth.file import passwd_file
-        from restante.cli.options import locks
+        from restante.cli.options.locks import KnownLocks
         from restante.cli.output.account_list import WIDEST_NAME, AccountSummary, write_lines
 
         with self._errors():
             accounts = passwd_file.read(self._file)
         labels = self.app_passwords.labels() if self.app_passwords else {}
-        find_lock = locks.load(self.locks)
+        locked = KnownLocks(self.locks)
         found = [
             AccountSummary.from_entry(
-                entry, labels.get(entry.name, ()), listed=find_lock(entry.name)
+                entry, labels.get(entry.name, ()), listed=locked.find(entry.name)
             )
             for entry in accounts.by_name.values()
         ]
+        found += locked.without_account(form)
         width = max((len(each.name) for each in found), default=0)
         for line in write_lines(found, form, min(width, WIDEST_NAME)):
             click.echo(line)

@@ -9,13 +9,14 @@ import click
 
 from restante.cli.options.accounts import wait
 from restante.cli.options.app_passwords import give_to_server
-from restante.cli.output.account_list import ADMINISTRATOR
+from restante.cli.output.account_list import ADMINISTRATOR, AccountSummary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from restante.cli.options.accounts import LoadedAccounts
+    from restante.cli.output.account_list import Form
     from restante.protocol.secret import Secret
 
 
@@ -40,14 +41,34 @@ class Locks(Protocol):
         """Return the locked names."""
 
 
-def load(locks: Locks | None) -> Callable[[str], str]:
-    """Read a list, and return a function that says what locks a name, "" if nothing does."""
-    from restante.auth.usernames import lock_key
+class KnownLocks:
+    """The names of a list, read once. Raises click.ClickException."""
 
-    if locks is None:
-        return lambda _name: ""
-    keys, place = frozenset(map(lock_key, locks.names())), locks.place
-    return lambda name: place if lock_key(name) in keys else ""
+    def __init__(self, locks: Locks | None) -> None:
+        from restante.auth.usernames import lock_key
+
+        self.names = locks.names() if locks else ()
+        self._place = locks.place if locks else ""
+        self._key = lock_key
+        self._keys = frozenset(map(lock_key, self.names))
+        self._asked: set[str] = set()  # keys
+
+    def find(self, name: str) -> str:
+        """Return what locks a name, "" if nothing does."""
+        key = self._key(name)
+        if key not in self._keys:
+            return ""
+        self._asked.add(key)
+        return self._place
+
+    def without_account(self, form: Form) -> Iterator[AccountSummary]:
+        """Yield the names that `find` did not find in its calls for all accounts.
+
+        A list of the names of accounts has none of them.
+        """
+        for name in self.names if form != "names" else ():
+            if self._key(name) not in self._asked:
+                yield AccountSummary(name=name, locked=self._place, has_account=False)
 
 
 def build_locks(loaded: LoadedAccounts) -> Locks | None:

@@ -73,16 +73,16 @@ class SourceAccounts:
     def print_all(self, form: Form) -> None:
         """Print the accounts; those that are locked only, where the source has no list."""
         from restante.auth.interfaces import ListsAccounts
-        from restante.cli.options import locks
+        from restante.cli.options.locks import KnownLocks
         from restante.cli.output.account_list import AccountSummary, write_lines
 
         labels = self.app_passwords.labels() if self.app_passwords else {}
-        find_lock = locks.load(self.locks)
+        locked = KnownLocks(self.locks)
 
         def show(name: str, days: int | None) -> None:
             account = AccountSummary(
                 name=name,
-                locked=find_lock(name) or None,
+                locked=locked.find(name) or None,
                 app_passwords=tuple(labels.get(name, ())),
                 expire_days=days,
             )
@@ -97,8 +97,10 @@ class SourceAccounts:
         source = self._open_source()
         if isinstance(source, ListsAccounts) and source.can_list:
             wait(closing(source, show_all(source)))
+            for line in write_lines(locked.without_account(form), form):
+                click.echo(line)
             return
-        for name in self.locks.names() if self.locks else ():
+        for name in locked.names:
             show(name, None)
         click.echo(CANNOT_LIST, err=True)
 

@@ -37,6 +37,7 @@ class AccountSummary:
     app_passwords: tuple[str, ...] = ()  # their labels
     login_delay: int | None = None  # seconds
     expire_days: int | None = None
+    has_account: bool = True  # False for a lock alone, such as that of another node
 
     @classmethod
     def from_entry(
@@ -90,6 +91,8 @@ class AccountSummary:
             yield f"locked by {self.locked}"
         elif self.expires:
             yield f"expires on {self.expires}"
+        if not self.has_account:
+            yield "no account here"
         if self.tls_required:
             yield "TLS required"
         if self.networks:
