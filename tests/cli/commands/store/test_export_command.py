@@ -56,6 +56,14 @@ def test_export(folder: Path, dsn: Secret) -> None:
     assert list(exported(folder / "out").items()) == list(mail.items())
 
 
+def test_unknown_user(folder: Path, dsn: Secret) -> None:
+    """A name without mail is a problem, and the others are exported."""
+    asyncio.run(fill(dsn))
+    done = run(folder, "zoe", "ann")
+    assert (done.code, done.out.partition(" (")[0]) == (1, "1 maildrop: 3 messages added")
+    assert done.err == "zoe: the cluster has no mail of this name\n"
+
+
 def test_a_second_run(folder: Path, dsn: Secret) -> None:
     """What a client removed goes, and what came is added after the rest."""
 

@@ -2,7 +2,7 @@
 
 `init_command`, `status_command`, `check_command` and `sweep_command` are for the whole cluster, and
 `parts` gives them its databases. `import_command`, `export_command` and `move_command` transfer
-mail; `transfer_report` prints their progress.
+mail; `transfer_report` prints their progress, and `owners` finds whose mail a name means.
 
 Each has the option `-c FILE`, the configuration of the server, which `configuration` reads.
 """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from restante.server.config.schema import Config
     from restante.storage.cluster import ClusterSettings
 
 config_option = click.option(
@@ -22,13 +23,18 @@ config_option = click.option(
 
 def cluster_settings(file: Path) -> ClusterSettings:
     """Return the section [cluster]. Raises click.UsageError: the configuration has mistakes."""
+    return load_cluster(file)[1]
+
+
+def load_cluster(file: Path) -> tuple[Config, ClusterSettings]:
+    """Return a configuration and its section [cluster]. Raises click.UsageError."""
     from restante.server.composition import backends
     from restante.server.config import loader
 
     try:
         config = loader.load(file, {})
         if config.mail.format == "cluster":
-            return backends.build_cluster_settings(config)
+            return config, backends.build_cluster_settings(config)
     except loader.ConfigError as error:
         raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
     raise click.UsageError(f'{file}: mail.format is "{config.mail.format}"; set it to "cluster"')

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from restante.cli.commands.store.configuration import cluster_settings, config_option
+from restante.cli.commands.store.configuration import config_option, load_cluster
 from restante.cli.commands.store.transfer_report import TransferReport, run_transfer
 from restante.cli.output.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from restante.server.config.schema import Config
     from restante.storage.cluster import ClusterSettings
     from restante.storage.cluster.transfer.transfer import TransferCounts
     from restante.storage.paths import Layout
@@ -52,23 +53,29 @@ def command(
         layout = Layout(folder, template)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--layout") from None
-    settings = cluster_settings(file)
+    config, settings = load_cluster(file)
     with Progress("exporting") as progress:
         report = TransferReport(progress)
-        counts = run_transfer(_export(settings, layout, users, report))
+        counts = run_transfer(_export(config, settings, layout, users, report))
     report.finish(counts, as_json=as_json)
 
 
 async def _export(
-    settings: ClusterSettings, layout: Layout, users: Sequence[str], report: TransferReport
+    config: Config,
+    settings: ClusterSettings,
+    layout: Layout,
+    users: Sequence[str],
+    report: TransferReport,
 ) -> TransferCounts:
+    from restante.cli.commands.store.owners import find_owner
     from restante.storage.cluster.shards import find_shard, open_shards
     from restante.storage.cluster.transfer.exporting import MaildropExport, list_owners
     from restante.storage.cluster.transfer.transfer import Transfer
     from restante.storage.maildir.exported import ExportedMaildir
 
     async with open_shards(settings) as shards:
-        places = {user: await find_shard(shards, user) for user in users}
+        owners = [(await find_owner(config, shards, user))[0] for user in users]
+        places = {owner: await find_shard(shards, owner) for owner in owners}
         if not users:
             for shard in shards.values():
                 places |= dict.fromkeys(await list_owners(shard.database, report.report), shard)

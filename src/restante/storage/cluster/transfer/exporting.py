@@ -106,7 +106,7 @@ class MaildropExport:
         with cluster_errors():
             rows = await self._database.fetch(LIST, self._owner, patience=PATIENCE)
             if not rows:  # not even that of an empty box
-                raise StoreError("the maildrop is not in this database")
+                raise StoreError("the cluster has no mail of this name")
         messages = [row for row in rows if row["number"] is not None]
         target = await asyncio.to_thread(self._open_target, self._owner)
         try:

@@ -13,6 +13,7 @@ import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
 from restante.storage.cluster.bodies import new_name
+from restante.storage.cluster.check.problems import HIDDEN as HIDDEN_BOX
 from restante.storage.cluster.check.problems import KEPT
 from restante.storage.cluster.errors import MovedError
 from restante.storage.cluster.settings import FIRST
@@ -81,6 +82,12 @@ async def move_mail(
     if any([await shard.store.has(KEPT + owner) for shard in shards.values()]):
         moved |= await Move(shards, KEPT + owner, target, on_progress).run(patience)
     return moved
+
+
+async def has_mail(shards: Mapping[str, Shard], owner: str) -> bool:
+    """Return whether an owner has a box, if only for removed mail. Raises StoreError."""
+    boxes = owner, KEPT + owner, HIDDEN_BOX + owner
+    return any([await shard.store.has(box) for shard in shards.values() for box in boxes])
 
 
 class _Plan(NamedTuple):
