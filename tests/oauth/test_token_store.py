@@ -245,7 +245,7 @@ def test_hanging_keyring(
 
 
 def test_failing_keyring(keyring: FakeKeyring, folder: Path) -> None:
-    """A keyring that fails at a new token loses nothing: the file has it from then on."""
+    """A keyring that fails says what to do. A new token is not lost: the file has it then."""
     store = TokenStore(folder)
     save(store)
 
@@ -253,7 +253,7 @@ def test_failing_keyring(keyring: FakeKeyring, folder: Path) -> None:
         raise RuntimeError("locked: refresh-77aa")
 
     keyring.trouble = fail
-    with pytest.raises(TokenStoreError, match="RuntimeError") as found:
+    with pytest.raises(TokenStoreError, match=r"RuntimeError.*unlock it.*key_command") as found:
         store.load(NAME)
     assert REFRESH.decode() not in str(found.value)
     assert store.save(NAME, sign_in(b"second", b"third"), HOST, 2000.0).endswith(".json")

@@ -73,4 +73,8 @@ def _within(work: Callable[[], T]) -> T:
         text = "the keyring requires another package; run pip install 'restante[keyring]'"
         raise TokenStoreError(text) from None
     except Exception as error:  # noqa: BLE001  # each backend has its own; a text may have a secret in it
-        raise TokenStoreError(f"the keyring failed: {type(error).__name__}") from None
+        text = (
+            f"the keyring cannot be used ({type(error).__name__}): unlock it, then try again. For "
+            "runs while nobody is logged in, set key_command, and run pop3 login again"
+        )
+        raise TokenStoreError(text) from None
