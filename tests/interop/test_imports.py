@@ -126,7 +126,7 @@ def test_days_run_from_the_first_sight(
 @pytest.mark.parametrize(
     ("octets", "code", "said"),
     [
-        (b"other-1\n", 2, "has no fetched message"),
+        (b"other-1\nother-2\n", 2, "has no fetched message"),
         (b"7 other-1\n7 other-2\n", 14, "lists no message of this file"),
     ],
 )
@@ -136,8 +136,18 @@ def test_the_wrong_file(
     """A file of another account changes nothing."""
     taker = Taker(tmp_path, open_account(*LETTERS))
     (tmp_path / "cache").write_bytes(octets)
-    assert said in taker.run("import", "fdm", tmp_path / "cache", code=code)
+    text = taker.run("import", "fdm", tmp_path / "cache", code=code)
+    assert said in text
+    assert ("; skipped 2 lines: the line is not" in text) == (said == "has no fetched message")
     assert not (tmp_path / "state").exists()
+
+
+def test_a_usual_file_of_another_user(open_account: OpenAccount, tmp_path: Path) -> None:
+    """The account of another user in the usual file is imported only if it is named."""
+    taker = Taker(tmp_path, open_account(*LETTERS))
+    (tmp_path / ".fetchids").write_text("zoe@pop.example 1.test\n")
+    assert "of another account" in taker.run("import", "fetchmail", "--yes", code=2)
+    assert "1 fetched, 2 new" in taker.run("import", "fetchmail", "--from", "zoe@pop.example", "-n")
 
 
 def test_an_import_waits_for_no_run(open_account: OpenAccount, tmp_path: Path) -> None:

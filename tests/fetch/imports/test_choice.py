@@ -41,7 +41,6 @@ def test_the_account_is_found(
 @pytest.mark.parametrize(
     ("accounts", "wanted", "said"),
     [
-        ([], "", "has no fetched message"),
         ([ANN], "", "no account fits; choose one with --from: ann@example.com@pop.example.com"),
         ([ANN, BOB], "", "no account fits; choose one with --from: Bob@pop"),
         ([ANN, BOB], "eve@pop.example.com", "no account fits"),

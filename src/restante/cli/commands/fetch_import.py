@@ -97,9 +97,10 @@ def _compare(program: Program, file: Path | None, account: AccountArgs, wanted: 
     with error_reporting():
         target = account.locate()
     try:
-        place = (target.user, target.host, target.port)
+        place = (wanted.rpartition("@")[0] or target.user, target.host, target.port)
         path = file or find_file(program, os.environ, Path.home(), place)
         state = read_file(program, path)
+        _require_messages(state)
         source = choose_account(state.accounts, target.user, target.host, wanted)
     except StateFileError as error:
         raise CommandFailed(f"pop3: {printable_lines(str(error))}", UNUSABLE) from None
@@ -111,6 +112,19 @@ def _compare(program: Program, file: Path | None, account: AccountArgs, wanted: 
     found = compare(state.accounts[source], (uid or "" for _, uid in listed), program.map_uid)
     _show(path, source, state, found)
     return found
+
+
+def _require_messages(state: ProgramState) -> None:
+    """Raise StateFileError: a file has no message, perhaps since it is of another program."""
+    from restante.diagnosis.wording import quantity
+    from restante.fetch.imports.state import StateFileError
+
+    if not state.accounts:
+        skipped = "".join(
+            f"; skipped {quantity(lines.count, 'line')}: {reason}"
+            for reason, lines in state.skipped.items()
+        )
+        raise StateFileError(f"the file has no fetched message{skipped}")
 
 
 def _show(path: Path, source: SourceAccount, state: ProgramState, found: Comparison) -> None:

@@ -41,8 +41,6 @@ def choose_account(
         found = [a for a in by_user if a.host.casefold() == host.casefold()] or by_user
     if len(found) == 1:
         return found[0]
-    if not accounts:
-        raise StateFileError("the file has no fetched message")
     names = sorted(map(str, accounts))
     shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
     which = "several accounts fit" if found else "no account fits"
