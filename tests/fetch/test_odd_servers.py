@@ -383,3 +383,13 @@ def test_a_message_that_list_omits(tmp_path: Path) -> None:
     with faulty_server(messages=LETTERS[1:2], user=ANN) as running:
         assert account.fetch(running.port) == ""
     assert len(account.delivered()) == 4
+
+
+def test_warnings_of_a_run_that_fails(tmp_path: Path) -> None:
+    """A run that fails has the warnings of what came before."""
+    account = Account(tmp_path)
+    with faulty_server(messages=FIVE, user=ANN) as running:
+        account.fetch(running.port, keep=None)
+    with faulty_server("LIST: without 2", "DELE: close", messages=FIVE, user=ANN) as running:
+        assert account.fetch(running.port) == "conn-lost"
+    assert "list-missing" in account.notices

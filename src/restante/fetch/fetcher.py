@@ -110,8 +110,12 @@ class Fetcher:
         """
         with opening(self._destinations.values()):
             yield from self._settle()
-            while (yield from self._hold_session()):
-                pass
+            try:
+                while (yield from self._hold_session()):
+                    pass
+            except RemoteError:
+                yield from self._new_notices()
+                raise
 
     def settle(self) -> list[FetchEvent]:
         """Ask the destinations for what a killed run has left in doubt, and do nothing else.
