@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -11,8 +12,11 @@ import pytest
 from starlette.websockets import WebSocketDisconnect
 
 from restante.protocol.secret import Secret
+from restante.server.config.addresses import ListenAddress
+from restante.web.listener import open_port, serving
 from restante.web.security import Guard, GuardMiddleware
-from support.page_client import EVENTS, TOKEN, add, page_client, quiet_server
+from support.live import PATIENCE
+from support.page_client import ADDRESSES, EVENTS, TOKEN, add, page_client, quiet_server
 
 BROWSER = {"Origin": "http://127.0.0.1:8025", "Sec-Fetch-Site": "same-origin"}
 
@@ -39,6 +43,21 @@ def test_another_host_is_refused(host: str) -> None:
     """A name that was pointed at this machine gets no page: DNS rebinding."""
     answer = page_client().get("/api/messages", headers={"Host": host})
     assert (answer.status_code, "localhost" in answer.text) == (400, True)
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\nno field\r\n\r\n"]
+)
+def test_octets_that_are_no_request(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """The client gets a reply, and the terminal of `pop3 dev` no line of a library."""
+    opened = open_port(ListenAddress("127.0.0.1", 0))
+    with (
+        serving(quiet_server(), ADDRESSES, Guard(), opened),
+        socket.create_connection(opened.getsockname(), timeout=PATIENCE) as client,
+    ):
+        client.sendall(sent)
+        assert client.makefile("rb").readline() == b"HTTP/1.1 400 Bad Request\r\n"
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])

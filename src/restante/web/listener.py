@@ -49,6 +49,7 @@ def create_server(
         ws_max_size=MOST_OF_A_CLIENT,
         lifespan="off",
         log_config=None,
+        log_level="error",  # no line for a client that sends no HTTP: it gets 400
         access_log=False,
         proxy_headers=False,
         server_header=False,
