@@ -130,22 +130,30 @@ class AccountJournal:
     def prepare(self, preparations: Sequence[Preparation]) -> None:
         """Note messages before they are delivered."""
         now = self._journal.clock()
+        messages = [  # all that is noted of them but the tokens
+            (self.account, MessageState.PREPARED, now, *made[:-1]) for made in preparations
+        ]
+        tokens = [
+            (self.account, made.uid, url, token)
+            for made in preparations
+            for url, token in made.tokens.items()
+        ]
         with self._journal.transaction() as database:
-            for made in preparations:
-                facts = (made.size, made.octets, made.sha256, made.header_sha256, made.message_id)
-                row = database.execute(
-                    "INSERT INTO message (account, uid, state, first_seen, changed, size, octets,"
-                    " sha256, header_sha256, message_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-                    " ON CONFLICT (account, uid) DO UPDATE SET state = excluded.state,"
-                    " changed = excluded.changed, size = excluded.size, octets = excluded.octets,"
-                    " sha256 = excluded.sha256, header_sha256 = excluded.header_sha256,"
-                    " message_id = excluded.message_id RETURNING id",
-                    (self.account, made.uid, MessageState.PREPARED, now, now, *facts),
-                ).fetchone()
-                database.executemany(
-                    "INSERT OR REPLACE INTO delivery VALUES (?, ?, ?, 0)",
-                    [(row[0], url, token) for url, token in made.tokens.items()],
-                )
+            database.executemany(
+                "INSERT INTO message (account, state, first_seen, changed, uid, size, octets,"
+                " sha256, header_sha256, message_id)"
+                " VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+                " ON CONFLICT (account, uid) DO UPDATE SET state = excluded.state,"
+                " changed = excluded.changed, size = excluded.size, octets = excluded.octets,"
+                " sha256 = excluded.sha256, header_sha256 = excluded.header_sha256,"
+                " message_id = excluded.message_id",
+                messages,
+            )
+            database.executemany(
+                "INSERT OR REPLACE INTO delivery SELECT id, ?3, ?4, 0 FROM message"
+                " WHERE account = ?1 AND uid = ?2",
+                tokens,
+            )
 
     def confirm(self, deliveries: Iterable[tuple[str, str]], complete: Iterable[str]) -> None:
         """Note deliveries, as pairs of unique-id and URL, and which messages are complete now."""
