@@ -344,7 +344,7 @@ def test_a_message_without_uid_that_is_refused(tmp_path: Path) -> None:
     with faulty_server(*refused, messages=LETTERS, user=ANN) as running:
         assert account.fetch(running.port) == ""
         assert running.left == [LETTERS[1]]
-        assert account.notices["retr-refused"].startswith("message 2 has no usable unique-id")
+        assert account.notices["retr-refused"].startswith("message 2 cannot be identified")
     assert len(account.delivered()) == 3
 
 

@@ -119,7 +119,7 @@ def _retrieve_header_digest(drop: Maildrop, number: int) -> str:
 
 
 def _warn(drop: Maildrop, message: MessageEntry, refused: ServerRefusedError) -> None:
-    text = f"message {message.number} has no usable unique-id, and cannot be fetched: {refused}"
+    text = f"message {message.number} cannot be identified, and stays at the server: {refused}"
     drop.session.note_oddity("retr-refused", text)
 
 
