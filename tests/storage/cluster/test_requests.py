@@ -82,7 +82,7 @@ def test_lost_place(dsn: Secret) -> None:
         for node in (first, second):
             await node.share({})
         await execute(dsn, "update node set until = now() - interval '1 s'")
-        with pytest.raises(StoreError, match="do not know this one"):
+        with pytest.raises(StoreError, match="not registered in PostgreSQL now"):
             await first.ask_nodes(b"how", (), 60)
 
     at_two_nodes(dsn, work)
@@ -108,7 +108,7 @@ def test_nodes(dsn: Secret) -> None:
 
     async def work(first: ClusterStore, second: ClusterStore) -> None:
         (await first.acquire("ann", 0)).release()
-        with pytest.raises(StoreError, match="do not know this one"):
+        with pytest.raises(StoreError, match="not registered in PostgreSQL now"):
             await first.send_request(b"how")
         await second.share({})
         await execute(dsn, "update node set seen = seen - interval '9 s', until = now()")

@@ -89,7 +89,7 @@ def status(folder: Path, *, as_json: bool) -> None:
         for node in nodes:
             click.echo(_encode(_fields(node)))
     else:
-        for line in describe_status(replies.given, nodes):
+        for line in describe_status(replies.given, replies.nodes):
             click.echo(line)
     report_silent(replies)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from restante.server.connection.administered import SessionFacts
-    from restante.server.control.messages import ControlReply, NodeState
+    from restante.server.control.messages import ControlReply
 
 HEADS = ("user", "address", "since", "idle", "state", "maildrop", "octets", "tls", "worker", "id")
 NOBODY = "-"
@@ -32,9 +32,9 @@ def table(found: Sequence[tuple[SessionFacts, ControlReply]], now: float) -> Ite
 
 
 def describe_status(
-    replies: Sequence[ControlReply], nodes: Sequence[NodeState] = ()
+    replies: Sequence[ControlReply], cluster: ControlReply | None = None
 ) -> Iterator[str]:
-    """Yield what to print of the processes of a server, and of the nodes of a cluster."""
+    """Yield what to print of the processes of a server, and of the nodes of its cluster."""
     all_of = [(reply, reply.status) for reply in replies if reply.status is not None]
     rows = [("worker", "node", "version", "uptime", "connections", "sessions")]
     for reply, status in all_of:
@@ -43,15 +43,22 @@ def describe_status(
         rows.append((str(reply.worker), reply.node, status.version, uptime, connections, sessions))
     yield from _align(rows)
     yield ""
-    for node in nodes:
-        state = "lives" if node.alive else "does not live"
-        where = f"node {plain(node.node)}, process {node.worker}"
-        yield f"{where}: {state}, last seen {format_time(node.seen)} ago"
+    yield from _describe_nodes(cluster) if cluster else ()
     for address in dict.fromkeys(each for _, status in all_of for each in status.listeners):
         yield f"listens at {plain(address)}"
     ends = {(each.file, each.ends) for _, status in all_of for each in status.certificates}
     for file, end in sorted(ends):
         yield f"{plain(file)} ends {plain(end)}"
+
+
+def _describe_nodes(cluster: ControlReply) -> Iterator[str]:
+    silent = {(node.node, node.worker) for node in cluster.silent}
+    for node in cluster.nodes:
+        state = "lives" if node.alive else "does not live"
+        if (node.node, node.worker) in silent:  # its time in the database is not over
+            state = "does not answer"
+        where = f"node {plain(node.node)}, process {node.worker}"
+        yield f"{where}: {state}, last seen {format_time(node.seen)} ago"
 
 
 def format_time(seconds: float) -> str:

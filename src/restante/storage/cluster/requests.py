@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from restante.storage.cluster.database import Database
 
 PAUSE = 0.25  # seconds between two queries for answers
-UNKNOWN_HERE = "the other nodes do not know this one now"
+UNREGISTERED = "this node is not registered in PostgreSQL now; its log says why"
 
 ANNOUNCE = "update node set name = $2, process = $3, seen = clock_timestamp() where id = $1"
 NODES = """
@@ -83,7 +83,7 @@ class NodeRequests:
         ends = loop.time() + patience
         nodes = {each.id: each for each in await self.list_nodes() if each.alive}
         if self.node and self.node not in nodes:
-            raise StoreError(UNKNOWN_HERE)
+            raise StoreError(UNREGISTERED)
         for known in (self.node, *but):
             nodes.pop(known, None)
         if not nodes:
@@ -112,7 +112,7 @@ class NodeRequests:
 
     async def _send(self, request: uuid.UUID, content: bytes, but: Collection[str]) -> None:
         if not self.node:
-            raise StoreError(UNKNOWN_HERE)
+            raise StoreError(UNREGISTERED)
         database = await self._open_database()
         but_ids = [uuid.UUID(id_) for id_ in but]
         await database.fetch(REQUEST, request, uuid.UUID(self.node), but_ids, content)
