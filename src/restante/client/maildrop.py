@@ -17,6 +17,7 @@ from restante.protocol.client.connection import LISTING_LIMIT
 from restante.protocol.client.effects import Peek
 from restante.protocol.client.pipeline import pipeline
 from restante.protocol.client.raw_command import raw_command
+from restante.protocol.client.tables import count_lines
 from restante.protocol.errors import (
     ConnectionLostError,
     LocalError,
@@ -101,9 +102,11 @@ def list_messages(session: ClientSession) -> Dialogue[MaildropState]:
 
 def omitted_by_list(sizes: Mapping[int, int], uids: Mapping[int, str]) -> str:
     """Return in words which messages UIDL has and LIST omits, "" for none."""
-    if len(uids) <= len(sizes):
+    if count_lines(uids) <= count_lines(sizes):
         return ""
     missing = sorted(uids.keys() - sizes.keys())
+    if not missing:
+        return ""
     shown = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
     return f"UIDL has messages that LIST omits: {shown}"
 

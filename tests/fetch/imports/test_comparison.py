@@ -41,8 +41,8 @@ def test_a_uid_that_is_listed_twice() -> None:
     [
         ("fetchmail", b"ann@h two\n", "two words"),
         ("fetchmail", b"ann@h *h\n", "*h\tann"),
-        ("fetchmail", b"ann@h " + b"y" * 127 + b"\n", "y" * 200),
-        ("fetchmail", b"ann@h " + b"\xc3\xa9" * 63 + b"\xc3\n", "\u00e9" * 70),
+        ("fetchmail", b"ann@h " + b"y" * 128 + b"\n", "y" * 200),
+        ("fetchmail", b"ann@h " + b"\xc3\xa9" * 64 + b"\n", "\u00e9" * 70),
         ("mpop", b" 1 h ann\ntrail \n", "trail"),
         ("fdm", b"6 trail \n", "trail"),
         ("getmail", b"\xef\xbb\xbfu\0001795733028\r\n", "u"),

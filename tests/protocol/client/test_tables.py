@@ -100,6 +100,13 @@ def test_many_lines_at_once_mean_the_same(lines: list[str], end: str) -> None:
         assert found[0] == found[1]
 
 
+def test_only_ascii_blanks_around_a_uid() -> None:
+    """Blanks around a unique-id are not part of it, but other characters are, seen or not."""
+    reply = "+OK\r\n1  a b \t\r\n2 a\u00a0\r\n.\r\n".encode()
+    found, _ = _read(uidl(), [reply])
+    assert found == {1: "a b", 2: "a\u00a0"}
+
+
 def _read(
     operation: Operation[Mapping[int, int]] | Operation[Mapping[int, str]], pieces: list[bytes]
 ) -> tuple[object, dict[str, str]]:

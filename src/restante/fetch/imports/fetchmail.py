@@ -1,7 +1,7 @@
 """The state of fetchmail: `.fetchids`, lines of USER@POLLNAME UID LF for all accounts.
 
 There are no times. The user name may have `@` and blanks, the unique-id may have `@`. POLLNAME is
-the name after `poll`, or that of `via`. Of a unique-id, fetchmail knows the first word, at most 127
+the name after `poll`, or that of `via`. Of a unique-id, fetchmail knows the first word, at most 128
 octets of it. Read in uid.c and uid_db.c of fetchmail 6.4.37.
 """
 
@@ -22,7 +22,7 @@ from restante.protocol.text import decode_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_MOST_OCTETS = 127
+_MOST_OCTETS = 128
 
 
 def parse(file: BinaryIO) -> Iterator[Record]:

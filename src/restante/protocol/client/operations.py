@@ -30,6 +30,7 @@ MOST_DIGITS = 18  # of a number in a reply: what fits 64 bits
 FLOOD = 16 * 1024 * 1024  # octets beyond twice the promised ones that no wrong count explains
 LINGER = 0.05  # seconds in which what comes after a message's end is on its way
 UNKEPT = 1 << 30  # octets of a body that TOP was not asked for
+BLANKS = " \t\r\v\f"  # around a unique-id; other characters of no width belong to it
 QUIET = 1.0  # seconds of silence that end a reply whose terminator does not come on its own line
 NO_FINAL = "all octets that LIST promised came; the dot after them is not on a line of its own"
 ENDLESS = 1 << 40  # octets of a message of which nothing is promised
@@ -212,7 +213,7 @@ def _table(
                 return
         number, *rest = line.split(None, 1)
         try:
-            table.add(int(_digits(number)), parse("".join(rest).strip()))
+            table.add(int(_digits(number)), parse("".join(rest).strip(BLANKS)))
         except (ValueError, IndexError):
             text = f'{verb} has the line "{peer.excerpt(line.encode())}"'
             raise peer.error(MalformedReplyError, "bad-reply", text) from None

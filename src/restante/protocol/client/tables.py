@@ -55,6 +55,11 @@ class NumberTable(Mapping[int, V]):
         self._sorted = None
         self._extend(words[1::2])
 
+    @property
+    def lines(self) -> int:
+        """How many lines were added."""
+        return len(self._numbers)
+
     def values(self) -> ValuesView[V]:
         """Return the values in the order of the numbers; to iterate is faster than to look up."""
         return QuickValues(self, self._in_order) if self._regular else super().values()
@@ -104,6 +109,11 @@ class NumberTable(Mapping[int, V]):
         if found == len(places) or self._numbers[places[found]] != number:
             raise KeyError(number)
         return self._value(places[found])
+
+
+def count_lines(table: Mapping[int, object]) -> int:
+    """Return how many lines a reply has. `len` would sort numbers that are not in turn."""
+    return table.lines if isinstance(table, NumberTable) else len(table)
 
 
 class SizeTable(NumberTable[int]):
