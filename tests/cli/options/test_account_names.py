@@ -45,6 +45,19 @@ def test_unknown_name(config: Path, words: tuple[str, ...]) -> None:
     assert "zoe@example.com does not exist" in ended.err
 
 
+@pytest.mark.parametrize("name", ["", "# ann", "\a"])
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_name_of_no_account(config: Path, words: tuple[str, ...], name: str) -> None:
+    """An empty name, as of a variable that is not set, changes no comment and no empty line."""
+    users = config.parent / "users"
+    users.write_text(f"# ann: a comment\n\n{users.read_text()}")
+    before = users.read_text()
+    ended = pop3(*(word.format(name=name) for word in words), "--config", config, stdin=b"x\nx\n")
+    assert (ended.code, ended.out) == (1, "")
+    assert "\a" not in ended.err
+    assert users.read_text() == before
+
+
 @pytest.mark.parametrize("words", LOOK_UPS, ids=" ".join)
 def test_default_domain(config: Path, words: tuple[str, ...]) -> None:
     """A name without a domain has the default one."""

@@ -171,8 +171,8 @@ def edit_lines(path: Path, *, create: bool = True) -> Iterator[list[str]]:
 
 
 def index_of(lines: list[str], name: str) -> int | None:
-    """Return the place of an account's line."""
-    return next((i for i, line in enumerate(lines) if name_of(line) == name), None)
+    """Return the place of an account's line; comments and empty lines have no name."""
+    return next((i for i, line in enumerate(lines) if name and name_of(line) == name), None)
 
 
 def read_lines(path: Path) -> list[str]:

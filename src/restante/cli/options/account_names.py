@@ -44,7 +44,7 @@ async def find_account(
             raise
         owner = error.name
     if is_junk(owner):
-        raise click.ClickException(plain(junk_text(typed, account_of(owner))))
+        raise click.ClickException(junk_text(typed, account_of(owner)))
     return owner
 
 

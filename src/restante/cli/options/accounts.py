@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 import click
 
 from restante.cli.options.server import DEFAULT_CONFIG
+from restante.cli.output.terminal import plain
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator
@@ -334,14 +335,15 @@ def wait(work: Awaitable[T]) -> T:
 
 def junk_text(name: str, account: str) -> str:
     """Return that a name is not an account, but the login name of a junk maildrop."""
-    return f"{name} is the junk maildrop of {account}; name the account {account}"
+    return plain(f"{name} is the junk maildrop of {account}; name the account {account}")
 
 
 def existing_text(name: str, place: object) -> str:
     """Return the error for a name that has an account already."""
-    return f"{name} already exists in {place}; to change its password, run `pop3 user passwd`"
+    text = f"{name} already exists in {place}; to change its password, run `pop3 user passwd`"
+    return plain(text)
 
 
 def missing_text(name: str, place: object) -> str:
     """Return the error for a name without an account."""
-    return f"{name} does not exist in {place}; to add it, run `pop3 user add`"
+    return plain(f"{name} does not exist in {place}; to add it, run `pop3 user add`")

@@ -102,14 +102,14 @@ class FileAppPasswords:
         from restante.auth.app_passwords import file as app_passwords
         from restante.auth.app_passwords import uses as app_password_uses
 
-        name = name and full_name(self._config, name)
+        name = None if name is None else full_name(self._config, name)
         with self._errors():
             every, problems = app_passwords.read(self._path)
             used = app_password_uses.read(app_password_uses.uses_path(self._path))
         for problem in problems:
             click.echo(problem, err=True)
         found = [each for each in every if name in (None, each.account)]
-        if name and not found:
+        if name is not None and not found:
             require_account(self._config, name)
         for each in found:
             yield {

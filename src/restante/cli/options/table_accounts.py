@@ -128,7 +128,7 @@ class TableAppPasswords:
 
     def rows(self, name: str | None) -> Iterator[dict[str, Any]]:
         """Yield the app passwords of an account, or all, as their pages come."""
-        name, after = name and full_name(self._config, name), ("", "")
+        name, after = None if name is None else full_name(self._config, name), ("", "")
         while page := wait(self._table.page(name, after)):
             for row in page:
                 yield {
@@ -138,7 +138,7 @@ class TableAppPasswords:
                     "last_used": _format(row["used"]),
                 }
             after = page[-1]["account"], page[-1]["label"]
-        if name and not any(after):
+        if name is not None and not any(after):
             require_account(self._config, name)
 
     def remove(self, name: str, label: str) -> str:
