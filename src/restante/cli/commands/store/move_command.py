@@ -40,6 +40,10 @@ def command(user: str, target: str, file: Path, *, new: bool) -> None:
     waits at its sender. If the command is killed, run it again. A move back to where the mail was
     cancels one that has not copied everything.
     """
+    from restante.auth.file.passwd_file import name_problem
+
+    if new and (problem := name_problem(user)):
+        raise click.BadParameter(f"{user!r}: {problem}", param_hint="USER")
     config, settings = load_cluster(file)
     if target != "first" and target not in settings.shards:
         names = ", ".join(["first", *settings.shards])
