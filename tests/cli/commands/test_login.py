@@ -157,6 +157,7 @@ def test_client_credentials(home: Home) -> None:
         f'oauth = {{ issuer = "{home.issuer.url}", client_id = "robot", '
         f'flow = "client-credentials", client_secret_command = "cat {secret}" }}'
     )
+    assert "  flows     client-credentials\n" in home.pop3("login", "shop", "--show").out
     ran = home.pop3("login", "shop")
     assert ran.code == 0
     assert "s3cret-of-robot" not in home.kept()[0].read_text()

@@ -119,7 +119,8 @@ class _LoginPlan:
 
         assert self.issuer is not None
         has_client = self.settings.client_id or not self.issuer.server.registration
-        show_details(self.issuer, self.choose_client() if has_client else None)
+        client = self.choose_client() if has_client else None
+        show_details(self.issuer, client, self.settings.flow)
 
     def sign_in(self, port: int | None) -> SignIn:
         """Let the user sign in, by the flow that was chosen or by the best one."""

@@ -46,8 +46,8 @@ def show_client(client: SignInClient) -> None:
     show_row("client", f"{client.origin}: {_shorten(client.endpoint.client_id)}")
 
 
-def show_details(issuer: Issuer, client: SignInClient | None) -> None:
-    """Print all that a sign-in would use, without a secret."""
+def show_details(issuer: Issuer, client: SignInClient | None, flow: str | None) -> None:
+    """Print all that a sign-in would use, without a secret; `flow` is the only one."""
     server = issuer.server
     rows = {
         "named by": issuer.source,
@@ -60,7 +60,7 @@ def show_details(issuer: Issuer, client: SignInClient | None) -> None:
         "scope": issuer.scope,
     }
     if client is not None:
-        rows["flows"] = ", ".join(client.flows)
+        rows["flows"] = flow or ", ".join(client.flows)
         rows["redirect"] = f"{client.redirect}:PORT/"
     for label, text in rows.items():
         if text:
