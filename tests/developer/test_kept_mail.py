@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import smtplib
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from restante.developer.feed import EventFeed
 from restante.developer.kept_mail import KeptMail
 from restante.developer.mailboxes import Mailboxes
 from restante.developer.server import DeveloperOptions, DeveloperServer
+from support.live import PATIENCE
 
 
 def boxes_of(folder: Path) -> Mailboxes:
@@ -76,3 +78,16 @@ def test_a_message_that_cannot_be_kept_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="ann"):
         boxes.add("ann", b"x")
     assert boxes.mail() == []
+
+
+def test_reply_to_mail_that_cannot_be_kept(tmp_path: Path) -> None:
+    """The reply says why, and another recipient gets the mail."""
+    name = f"{'a' * 250}@example.com"
+    with (
+        DeveloperServer(DeveloperOptions(keep=tmp_path)) as server,
+        smtplib.SMTP("127.0.0.1", server.smtp_port or 0, timeout=PATIENCE) as sender,
+    ):
+        with pytest.raises(smtplib.SMTPDataError, match="cannot be kept: File name too long"):
+            sender.sendmail("me@example.com", [name], "Subject: x\r\n")
+        assert sender.sendmail("me@example.com", ["ann@example.com"], "Subject: x\r\n") == {}
+        assert [mail.mailbox for mail in server.mailboxes.mail()] == ["ann@example.com"]

@@ -177,5 +177,13 @@ class DeveloperSmtpConnection(DeliveryConnection):
                 outcome = replies.LOOP
             except FullError:
                 outcome = replies.FULL
+            except OSError as error:  # of the folder that keeps mail
+                outcome = cannot_keep(error)
             outcomes.append(outcome)
         return outcomes
+
+
+def cannot_keep(error: OSError) -> DeliveryReply:
+    """Return the reply to a message that a folder cannot keep."""
+    text = f"the message cannot be kept: {error.strerror}"
+    return replies.DeliveryReply(451, "4.3.0", text, replies.EX_TEMPFAIL)
