@@ -153,7 +153,6 @@ ELSEWHERE = {
     "server/limits/process_lock.py": "server/limits/test_shared_table.py",
     "server/limits/server_limits.py": "server/limits/test_limit_log.py",
     "server/lifecycle.py": "server/test_embedding.py",
-    "server/log/loggers.py": "cli/test_startup.py",
     "server/system/loop_thread.py": "server/test_embedding.py",
     "server/control": "server/control/test_service.py",
     "server/metrics/catalogue.py": "server/metrics/test_exposition.py",

@@ -149,7 +149,7 @@ def _options(
     from restante.net.addresses import is_loopback
     from restante.protocol.server.sasl import SERVER_MECHANISMS
     from restante.protocol.server.settings import AuthOffer, ProtocolSettings
-    from restante.server.log.loggers import SILENT
+    from restante.server.log.loggers import INCIDENTS
 
     every = frozenset(SERVER_MECHANISMS) - {"EXTERNAL"}
     any_secret = frozenset(CLEARTEXT)  # the server sees the password, so it may accept any
@@ -172,7 +172,7 @@ def _options(
             apop=password is not None,
         ),
         offer=AuthOffer(mechanisms=every if password else any_secret),
-        log=SILENT,  # the page shows what happens
+        log=INCIDENTS,  # the page shows all else
     )
 
 
