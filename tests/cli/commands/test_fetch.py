@@ -19,6 +19,7 @@ from restante.fetch.destinations.disk_errors import require_space
 from restante.fetch.interfaces import MessageRefusedError
 from restante.testing import MemoryServer
 from support.command import Ran, pop3
+from support.faulty_server import faulty_server
 from support.live import wait_until
 from support.process import POP3
 
@@ -56,7 +57,7 @@ class User:
 
     def configure(self, text: str) -> None:
         folder = self.folder / "config" / "restante"
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "accounts.toml").write_text(f'[work]\naccount = "{self.account}"\n{text}')
 
     @property
@@ -118,6 +119,23 @@ def test_mark_all(user: User) -> None:
     assert "--mark-all" in lost.out
     assert user.fetch(user.account, "--mark-all").code == 0
     assert user.fetch(user.account, *to).code == 0
+    assert user.arrived == 1
+
+
+def test_mark_all_without_unique_ids(user: User) -> None:
+    """If a server loses the unique-ids of marked messages, --mark-all helps, and new mail comes."""
+    letters = [letter.replace(b"\n", b"\r\n") for letter in LETTERS]
+
+    def run(count: int, *words: str, rule: str = "UIDL: -ERR no") -> int:
+        with faulty_server(rule, messages=letters[:count], password="secret") as running:
+            user.account = f"pop3://ann@127.0.0.1:{running.port}"
+            user.configure(f'[work.fetch]\nto = "maildir:{user.maildir}"\n')
+            return user.fetch("work", *words).code
+
+    assert run(2, "--mark-all", rule="NOOP: -ERR no") == 0
+    assert run(2) == 14
+    assert run(2, "--mark-all") == 0
+    assert run(3) == 0
     assert user.arrived == 1
 
 

@@ -35,7 +35,15 @@ def mark_fetched(account: FetchAccount, journal: AccountJournal, older_than: flo
         if older_than is not None:
             listed = _older(drop, listed, time.time() - older_than)
         count = journal.note_known((m.uid, m.size, None) for m in listed)
+    if older_than is None:
+        _note_gone(journal, {message.uid for message in listed})
     return f"{account.name}: {wording.messages(count)} noted as fetched"
+
+
+def _note_gone(journal: AccountJournal, listed: set[str]) -> None:
+    """Note that known messages are not at the server, or not under their unique-ids any more."""
+    gone = [row.uid for row in journal.rows() if row.state in FETCHED and row.uid not in listed]
+    journal.note_state(gone, MessageState.GONE)
 
 
 def _older(drop: Maildrop, listed: Sequence[MessageEntry], moment: float) -> list[MessageEntry]:
