@@ -131,10 +131,10 @@ class AccountJournal:
         """Note messages before they are delivered."""
         now = self._journal.clock()
         messages = [  # all that is noted of them but the tokens
-            (self.account, MessageState.PREPARED, now, *made[:-1]) for made in preparations
+            (self.account, MessageState.PREPARED, now, now, *made[:-1]) for made in preparations
         ]
         tokens = [
-            (self.account, made.uid, url, token)
+            (url, token, self.account, made.uid)
             for made in preparations
             for url, token in made.tokens.items()
         ]
@@ -142,7 +142,7 @@ class AccountJournal:
             database.executemany(
                 "INSERT INTO message (account, state, first_seen, changed, uid, size, octets,"
                 " sha256, header_sha256, message_id)"
-                " VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (account, uid) DO UPDATE SET state = excluded.state,"
                 " changed = excluded.changed, size = excluded.size, octets = excluded.octets,"
                 " sha256 = excluded.sha256, header_sha256 = excluded.header_sha256,"
@@ -150,8 +150,8 @@ class AccountJournal:
                 messages,
             )
             database.executemany(
-                "INSERT OR REPLACE INTO delivery SELECT id, ?3, ?4, 0 FROM message"
-                " WHERE account = ?1 AND uid = ?2",
+                "INSERT OR REPLACE INTO delivery SELECT id, ?, ?, 0 FROM message"
+                " WHERE account = ? AND uid = ?",
                 tokens,
             )
 
@@ -159,9 +159,9 @@ class AccountJournal:
         """Note deliveries, as pairs of unique-id and URL, and which messages are complete now."""
         with self._journal.transaction() as database:
             database.executemany(
-                "UPDATE delivery SET here = 1, token = '' WHERE destination = ?2 AND message ="
-                " (SELECT id FROM message WHERE account = ?3 AND uid = ?1)",
-                [(uid, url, self.account) for uid, url in deliveries],
+                "UPDATE delivery SET here = 1, token = '' WHERE destination = ? AND message ="
+                " (SELECT id FROM message WHERE account = ? AND uid = ?)",
+                [(url, self.account, uid) for uid, url in deliveries],
             )
             self._set_state(database, complete, MessageState.HERE)
 
@@ -169,9 +169,9 @@ class AccountJournal:
         """Note that a prepared message did not arrive at a destination."""
         with self._journal.transaction() as database:
             database.execute(
-                "DELETE FROM delivery WHERE destination = ?2 AND message ="
-                " (SELECT id FROM message WHERE account = ?3 AND uid = ?1)",
-                (uid, destination, self.account),
+                "DELETE FROM delivery WHERE destination = ? AND message ="
+                " (SELECT id FROM message WHERE account = ? AND uid = ?)",
+                (destination, self.account, uid),
             )
 
     def park(self, uid: str, size: int, reason: str, *, at_once: bool = False) -> None:
@@ -211,8 +211,8 @@ class AccountJournal:
         """Note the sender and the subject of messages, as triples with the unique-id."""
         with self._journal.transaction() as database:
             database.executemany(
-                "UPDATE message SET sender = ?2, subject = ?3 WHERE account = ?4 AND uid = ?1",
-                [(*message, self.account) for message in messages],
+                "UPDATE message SET sender = ?, subject = ? WHERE account = ? AND uid = ?",
+                [(sender, subject, self.account, uid) for uid, sender, subject in messages],
             )
 
     def undelivered_messages(self) -> list[UndeliveredMessage]:
@@ -265,8 +265,8 @@ class AccountJournal:
         """Note the octets by LIST, where they changed and the message did not."""
         with self._journal.transaction() as database:
             database.executemany(
-                "UPDATE message SET size = ?2 WHERE account = ?3 AND uid = ?1",
-                [(uid, size, self.account) for uid, size in sizes],
+                "UPDATE message SET size = ? WHERE account = ? AND uid = ?",
+                [(size, self.account, uid) for uid, size in sizes],
             )
 
     def forget(self, uids: Iterable[str]) -> None:
