@@ -53,7 +53,8 @@ def test_failure_lists_what_came() -> None:
             "  other@shop.example: 'Welcome' from shop@example.com",
             "sessions: 1",
         ]
-        assert "SMTP shop (quit): EHLO, AUTH CRAM-MD5, MAIL FROM:<shop@example.com>" in text
+        session = "smtp shop (quit): ehlo, auth cram-md5, mail from:<shop@example.com>"
+        assert session in text.lower()  # smtplib writes some words small from Python 3.13 on
         assert "word" not in text
 
 
