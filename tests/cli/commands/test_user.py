@@ -15,6 +15,7 @@ from restante.cli.main import main
 from restante.cli.options import accounts
 from restante.protocol.secret import Secret
 from support.cluster import Cluster
+from support.programs import need_module
 
 
 def pop3(*arguments: str, stdin: bytes | None = None) -> Result:
@@ -383,6 +384,7 @@ def test_lock_without_an_account(cluster_config: Path) -> None:
 
 def test_names_that_cannot_be_looked_up(cluster_config: Path) -> None:
     """Without `ldap.base`, no name is known: the commands say so, and name the setting."""
+    need_module("ldap")
     where = ("--config", str(cluster_config))
     with cluster_config.open("a") as file:
         file.write('[accounts]\nldap = "ldap://127.0.0.1:1"\n[ldap]\nuser_dn = "uid={user},dc=x"\n')
