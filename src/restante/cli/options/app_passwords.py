@@ -203,12 +203,13 @@ def require_account(config: Config, name: str) -> str:
     from restante.auth.interfaces import UnavailableError
     from restante.cli.options.account_names import find_account
     from restante.server.composition.backends import build_accounts
+    from restante.server.config.loader import ConfigError
 
     log = structlog.wrap_logger(structlog.ReturnLogger())
     try:
         accounts = build_accounts(config, log)
         asyncio.run(closing(accounts, find_account(config, accounts, name)))
-    except UnavailableError as error:
+    except (UnavailableError, ConfigError) as error:
         raise click.ClickException(str(error)) from None
     return name
 
