@@ -7,17 +7,15 @@ import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from restante.client import header_part, login
+from restante.client import header_part, listing, login
 from restante.client import session as sessions
 from restante.client.error_ids import assign_id, is_unknown_command
-from restante.client.messages import MessageInfo, MessageTable
 from restante.client.options import Target, parse_url
 from restante.protocol.client import operations
 from restante.protocol.client.connection import LISTING_LIMIT
 from restante.protocol.client.effects import Peek
 from restante.protocol.client.pipeline import pipeline
 from restante.protocol.client.raw_command import raw_command
-from restante.protocol.client.tables import count_lines
 from restante.protocol.errors import (
     ConnectionLostError,
     LocalError,
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from restante.client.credentials import Credentials
+    from restante.client.messages import MessageInfo
     from restante.client.session import ClientSession
     from restante.protocol.client.connection import ServerPeer
     from restante.protocol.client.effects import Dialogue
@@ -89,58 +88,7 @@ def open_maildrop(session: ClientSession, credentials: Credentials) -> Dialogue[
 
 def list_messages(session: ClientSession) -> Dialogue[MaildropState]:
     """List the messages of a session that is logged in."""
-    sizes = yield from _sizes(session)
-    uids: Mapping[int, str] = {}
-    try:
-        uids = yield from session.carry_out(operations.uidl())
-    except ServerRefusedError:
-        session.peer.add_trace("<", "(no unique-ids)")
-    if omitted := omitted_by_list(sizes, uids):
-        session.note_oddity("list-missing", omitted)
-    return MaildropState(session, MessageTable(sizes, uids))
-
-
-def omitted_by_list(sizes: Mapping[int, int], uids: Mapping[int, str]) -> str:
-    """Return in words which messages UIDL has and LIST omits, "" for none."""
-    if count_lines(uids) <= count_lines(sizes):
-        return ""
-    missing = sorted(uids.keys() - sizes.keys())
-    if not missing:
-        return ""
-    shown = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
-    return f"UIDL has messages that LIST omits: {shown}"
-
-
-def _sizes(session: ClientSession) -> Dialogue[Mapping[int, int]]:
-    """Return LIST's sizes. Raises ServerRefusedError: it is refused, and STAT does not say why."""
-    try:
-        return (yield from session.carry_out(operations.list_()))
-    except ServerRefusedError as refused:
-        try:
-            totals = yield from session.carry_out(operations.stat())
-        except ServerRefusedError as again:
-            if not says_empty(again):
-                raise refused from None
-            totals = operations.MailboxTotals(0, 0)
-        return empty_list(session, refused, totals)
-
-
-def says_empty(refused: ServerRefusedError) -> bool:
-    """Return whether a server rejects STAT or LIST only because the mailbox is empty."""
-    return not refused.code and operations.says_no_mail(refused.text)
-
-
-def empty_list(
-    session: ClientSession, refused: ServerRefusedError, totals: operations.MailboxTotals
-) -> Mapping[int, int]:
-    """Return no sizes where LIST is refused of an empty mailbox.
-
-    Raises ServerRefusedError: it has messages.
-    """
-    if totals.messages or refused.code:
-        raise refused
-    session.note_oddity("list-empty", f'LIST is rejected for an empty mailbox: "{refused.text}"')
-    return {}
+    return MaildropState(session, (yield from listing.list_messages(session)))
 
 
 def _next(state: MaildropState, seconds: float = 0) -> Dialogue[ServerPeer]:

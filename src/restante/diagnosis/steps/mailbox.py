@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from restante.client import maildrop
+from restante.client import listing, maildrop
 from restante.client.maildrop import MaildropState
 from restante.client.messages import MessageTable
 from restante.client.reply_sync import expect_silence
@@ -55,7 +55,7 @@ def _lists(check: CheckContext) -> tuple[MailboxTotals, Mapping[int, int]]:
     try:
         totals = _carry_out(check, operations.stat())
     except ServerRefusedError as refused:
-        if not maildrop.says_empty(refused):
+        if not listing.says_empty(refused):
             raise
         session.note_oddity(
             "list-empty", f'STAT is rejected for an empty mailbox: "{refused.text}"'
@@ -64,7 +64,7 @@ def _lists(check: CheckContext) -> tuple[MailboxTotals, Mapping[int, int]]:
     try:
         return totals, _carry_out(check, operations.list_())
     except ServerRefusedError as refused:
-        return totals, maildrop.empty_list(session, refused, totals)
+        return totals, listing.empty_list(session, refused, totals)
 
 
 def _uids(check: CheckContext) -> tuple[Mapping[int, str], str]:
@@ -99,7 +99,7 @@ def _check_uids(
     if missing:
         text = refusal or f"no unique-id for {wording.numbers(missing)}"
         _warn(check, step, "uidl-missing", text, missing)
-    if omitted := maildrop.omitted_by_list(sizes, uids):
+    if omitted := listing.omitted_by_list(sizes, uids):
         _warn(check, step, "list-missing", omitted, sorted(uids.keys() - sizes.keys()))
     counts, session = Counter(uids.values()), check.session
     twice = [number for number, uid in uids.items() if counts[uid] > 1]

@@ -1,0 +1,61 @@
+"""The listing of a maildrop, and the faults of servers in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from restante.client import blocking
+from restante.client.listing import omitted_by_list
+from restante.protocol.errors import ServerRefusedError
+from support.faulty_server import PASSWORD, USER, faulty_server
+
+
+@pytest.mark.parametrize(
+    ("listed", "missing"),
+    [
+        (range(1, 4), ""),
+        (range(2, 4), "1"),
+        (range(13, 15), "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ..."),
+    ],
+)
+def test_omitted_messages(listed: range, missing: str) -> None:
+    """The first ten messages that only UIDL has are named."""
+    uids = {number: f"uid{number}" for number in range(1, listed.stop)}
+    expected = f"UIDL has messages that LIST omits: {missing}" if missing else ""
+    assert omitted_by_list(dict.fromkeys(listed, 1), uids) == expected
+
+
+def test_messages_that_uidl_omits() -> None:
+    """Messages that only LIST has are no such fault."""
+    assert not omitted_by_list({1: 5, 2: 5}, {1: "a"})
+
+
+@pytest.mark.parametrize(
+    ("rules", "oddities", "messages"),
+    [
+        (("LIST: without 2",), {"list-missing"}, 1),
+        (
+            ("LIST: -ERR no messages", "STAT: +OK 0 0", "UIDL: -ERR no messages"),
+            {"list-empty"},
+            0,
+        ),
+        (("UIDL: -ERR unknown command",), set(), 2),
+    ],
+)
+def test_listing(rules: tuple[str, ...], oddities: set[str], messages: int) -> None:
+    """A listing with a fault shows the messages that LIST has, and keeps the fault in words."""
+    with (
+        faulty_server(*rules) as server,
+        blocking.connect(f"pop3://{USER}@127.0.0.1:{server.port}", PASSWORD) as drop,
+    ):
+        assert (set(drop.session.oddities), len(drop)) == (oddities, messages)
+
+
+def test_refused_list() -> None:
+    """A LIST that is refused while STAT counts messages is an error."""
+    with (
+        faulty_server("LIST: -ERR no messages") as server,
+        pytest.raises(ServerRefusedError),
+        blocking.connect(f"pop3://{USER}@127.0.0.1:{server.port}", PASSWORD),
+    ):
+        pass
