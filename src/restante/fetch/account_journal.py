@@ -52,23 +52,18 @@ class AccountJournal:
 
     def rows(self) -> Iterator[KnownMessage]:
         """Yield all rows, of which a large account has too many to keep them in memory."""
-        columns = ", ".join(KnownMessage._fields)
         with self._journal.errors():
-            rows = self._execute(f"SELECT {columns} FROM message WHERE account = ?")  # noqa: S608  # the names of fields
-            for row in rows:
+            for row in self._execute(_select(KnownMessage._fields)):
                 yield _known_message(*row)
 
     def outlines(self) -> Iterator[Outline]:
         """Yield the beginnings of all rows, in a fraction of the time."""
         with self._journal.errors():
-            yield from self._execute(
-                "SELECT uid, state, size, first_seen FROM message WHERE account = ?"
-            )
+            yield from self._execute(_select(("uid", "state", "size", "first_seen")))
 
     def find(self, uids: Iterable[str]) -> Iterator[KnownMessage]:
         """Yield the rows of known unique-ids."""
-        columns = ", ".join(KnownMessage._fields)
-        select = f"SELECT {columns} FROM message WHERE account = ? AND uid = ?"  # noqa: S608  # the names of fields
+        select = _select(KnownMessage._fields, " AND uid = ?")
         with self._journal.errors():
             for uid in uids:
                 yield _known_message(*self._execute(select, uid).fetchone())
@@ -79,12 +74,9 @@ class AccountJournal:
 
     def named_by_contents(self) -> list[KnownMessage]:
         """Return the messages at the server that are known by their contents, not a unique-id."""
-        columns = ", ".join(KnownMessage._fields)
+        which = " AND uid > 'header ' AND uid < 'header!' AND state IN ('here', 'known', 'asked')"
         with self._journal.errors():
-            rows = self._execute(
-                f"SELECT {columns} FROM message WHERE account = ?"  # noqa: S608  # the names of fields
-                " AND uid > 'header ' AND uid < 'header!' AND state IN ('here', 'known', 'asked')"
-            )
+            rows = self._execute(_select(KnownMessage._fields, which))
             found = [_known_message(*row) for row in rows]
         return [row for row in found if not row.uid.startswith("header of ")]
 
@@ -217,12 +209,9 @@ class AccountJournal:
 
     def undelivered_messages(self) -> list[UndeliveredMessage]:
         """Return the messages that are parked or too large, the oldest first."""
-        columns = ", ".join(UndeliveredMessage._fields)
+        which = " AND state IN ('parked', 'too_large') ORDER BY first_seen, id"
         with self._journal.errors():
-            rows = self._execute(
-                f"SELECT {columns} FROM message WHERE account = ?"  # noqa: S608  # the names of fields
-                " AND state IN ('parked', 'too_large') ORDER BY first_seen, id"
-            )
+            rows = self._execute(_select(UndeliveredMessage._fields, which))
             return [UndeliveredMessage(row[0], _STATES[row[1]], *row[2:]) for row in rows]
 
     def retry(self) -> None:
@@ -336,3 +325,8 @@ class AccountJournal:
 
 def _known_message(uid: str, state: str, *more: Any) -> KnownMessage:
     return KnownMessage(uid, _STATES[state], *more)
+
+
+def _select(columns: Iterable[str], which: str = "") -> str:
+    """Return the statement for columns of an account's rows: of all, or of those that it names."""
+    return f"SELECT {', '.join(columns)} FROM message WHERE account = ?{which}"  # noqa: S608  # no value

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 async def find_owner(config: Config, shards: Mapping[str, Shard], typed: str) -> tuple[str, str]:
-    """Return the owner whom a name means, and a problem with the name, "" for none.
+    """Return the owner that a name stands for, and what is wrong with the name, or "".
 
     An owner has mail, which may be that of a removed account, or an account. Raises StoreError.
     """
