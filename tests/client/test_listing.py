@@ -26,7 +26,7 @@ def test_omitted_messages(listed: range, missing: str) -> None:
 
 
 def test_messages_that_uidl_omits() -> None:
-    """Messages that only LIST has are no such fault."""
+    """Messages that only LIST has are another fault."""
     assert not omitted_by_list({1: 5, 2: 5}, {1: "a"})
 
 
