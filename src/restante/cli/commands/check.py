@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restante.cli.options.account import AccountCommand, account_options, parse_account
-from restante.cli.options.confirmation import confirm
 from restante.cli.options.seconds import Seconds
 from restante.protocol.text import to_json
 
 if TYPE_CHECKING:
     from restante.diagnosis.request import CheckRequest
+    from restante.protocol.errors import OtherDomainError
 
 _OUTPUT = (
     click.option("--json", "as_json", is_flag=True, help="Print the report as JSON."),
@@ -46,7 +46,7 @@ def check(
     request = made.request()
     made.add_login(request)
     request.deep, request.wait = deep, wait
-    request.confirm = confirm
+    request.confirm = _confirm
     if wait and request.options.total_seconds == TOTAL:
         request.options = _with_total(request, TOTAL + wait)
     _examine(request, as_json=as_json, silent=silent)
@@ -68,6 +68,13 @@ def probe(server: str, *, as_json: bool, silent: bool, **params: Any) -> None:
     _examine(
         parse_account(server, params, TOTAL, login=False).request(), as_json=as_json, silent=silent
     )
+
+
+def _confirm(error: OtherDomainError) -> bool:
+    """Ask the user to confirm the server. Few checks ask, so its module is imported here."""
+    from restante.cli.options.confirmation import confirm
+
+    return confirm(error)
 
 
 def _with_total(request: CheckRequest, seconds: float) -> Any:
