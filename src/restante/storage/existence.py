@@ -9,6 +9,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from restante.storage.disk_threads import DISK
+from restante.storage.fs import store_error
 from restante.storage.interfaces import StoreError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def _check_folder(root: Path) -> None:
     try:
         os.stat(os.path.join(root, "."))
     except OSError as error:
-        raise StoreError(f"the mail folder: {error.strerror}", path=str(root)) from error
+        raise store_error("the mail folder cannot be entered", error, root) from error
 
 
 async def has_maildrop(layout: Layout, owner: str) -> bool:
@@ -51,7 +52,7 @@ def _has_maildrop(root: Path, place: Path) -> bool:
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             return False
-        raise StoreError(f"{error.filename or place}: {error.strerror}") from error
+        raise store_error("a maildrop cannot be looked up", error, place) from error
     if empty:
         raise StoreError(f"{root}: it contains no maildrop; check that its disk is mounted")
     return False

@@ -99,7 +99,7 @@ def _open_folder(name: str, parent: int | None = None) -> int:
     except NotADirectoryError:
         if stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
             raise OSError(
-                errno.ELOOP, f"{name} is a symbolic link, which is not followed", name
+                errno.ELOOP, "it is a symbolic link, which is not followed", name
             ) from None
         raise
 

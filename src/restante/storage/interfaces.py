@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
+from restante.system_errors import find_remedy
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
@@ -32,8 +34,17 @@ class StoreError(Exception):
         self.permanent = permanent
         self.path = path
 
+    @property
+    def remedy(self) -> str:
+        """The remedy for the system's error that was the cause, "" if none is known."""
+        cause = self.__cause__
+        if isinstance(cause, StoreError):
+            return cause.remedy
+        return find_remedy(cause) if isinstance(cause, OSError) else ""
+
     def __str__(self) -> str:
-        return f"{self.text}: {self.path}" if self.path else self.text
+        text = f"{self.text}: {self.path}" if self.path else self.text
+        return f"{text}; {self.remedy}" if self.remedy else text
 
 
 class BusyError(StoreError):

@@ -23,7 +23,8 @@ from storage.maildir.box import Box
 
 
 def ending_in(path: object) -> str:
-    return re.escape(f": {path}") + "$"
+    """Return a pattern for an error that ends with a path, or with a path and what to do."""
+    return re.escape(f": {path}") + "(; [^/]*)?$"
 
 
 def test_a_folder_that_is_none_is_named(box: Box) -> None:

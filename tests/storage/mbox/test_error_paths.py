@@ -15,7 +15,8 @@ from storage.mbox.box import Box, letter
 
 
 def ending_in(path: object) -> str:
-    return re.escape(f": {path}") + "$"
+    """Return a pattern for an error that ends with a path, or with a path and what to do."""
+    return re.escape(f": {path}") + "(; [^/]*)?$"
 
 
 def test_a_file_that_is_no_mbox_is_named(box: Box) -> None:

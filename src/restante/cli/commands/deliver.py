@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -67,12 +66,14 @@ def deliver(user: str, file: Path | None, sender: str | None, **params: Path | s
     from restante.server.config.loader import ConfigError
 
     try:
-        outcome, log = asyncio.run(_deliver(_config(file, params), user, sender))
+        outcome, causes = asyncio.run(_deliver(_config(file, params), user, sender))
     except ConfigError as error:
         _end(EX_TEMPFAIL, "\n  ".join(["4.3.5 Invalid configuration:", *error.problems]))
     if outcome is not replies.DELIVERED:
-        log_lines = f"\n{log}" if outcome.exit == EX_TEMPFAIL else ""  # for the MTA's log
-        _end(outcome.exit, f"{outcome.status} {outcome.text}{log_lines}")
+        text = f"{outcome.status} {outcome.text}"
+        if causes and outcome.exit == EX_TEMPFAIL:  # for the MTA's log
+            text += ": " + "\n".join(causes)
+        _end(outcome.exit, text)
 
 
 def _config(file: Path | None, params: dict[str, Path | str | None]) -> Config:
@@ -88,25 +89,26 @@ def _config(file: Path | None, params: dict[str, Path | str | None]) -> Config:
     return loader.load(file, flags)
 
 
-async def _deliver(config: Config, user: str, sender: str | None) -> tuple[DeliveryReply, str]:
-    """Return how the delivery ended, and what it logged."""
+async def _deliver(
+    config: Config, user: str, sender: str | None
+) -> tuple[DeliveryReply, list[str]]:
+    """Return how the delivery ended, and the last problem, with the traces of errors of ours."""
     from restante.delivery.replies import DeliveryReply
     from restante.server.composition import backends
-    from restante.server.log import event_log
+    from restante.server.log.loggers import command_logger
     from restante.storage.interfaces import open_store
 
-    log, writer = event_log.configure_log("text", lines := io.StringIO())
-    try:
-        deliverer = backends.build_deliverer(config, log)
-        async with open_store(deliverer.store):
-            outcome = await deliverer.resolve(user)
-            if not isinstance(outcome, DeliveryReply):
-                outcome = await _deliver_input(
-                    deliverer, outcome, user, sender, config.delivery.message_size
-                )
-    finally:
-        writer.close()
-    return outcome, lines.getvalue()
+    problems: list[str] = []
+    traces: list[str] = []
+    log = command_logger(problems.append, traces.append)
+    deliverer = backends.build_deliverer(config, log)
+    async with open_store(deliverer.store):
+        outcome = await deliverer.resolve(user)
+        if not isinstance(outcome, DeliveryReply):
+            outcome = await _deliver_input(
+                deliverer, outcome, user, sender, config.delivery.message_size
+            )
+    return outcome, problems[-1:] + traces
 
 
 async def _deliver_input(

@@ -28,13 +28,12 @@ def expire(file: Path, *, dry_run: bool) -> None:
     from restante.junk import account_of, is_junk, with_suffix
     from restante.server.composition import components
     from restante.server.config import loader
-    from restante.server.log import event_log
+    from restante.server.log.loggers import command_logger
     from restante.storage.interfaces import open_store
 
     try:
         loaded = loader.load(file, {})
-        log, writer = event_log.configure_log(loaded.log.format)
-        context = components.build_context(loaded, log)
+        context = components.build_context(loaded, command_logger())
         expiry = components.build_expiry(loaded, context)
         if expiry is None:
             raise click.ClickException(
@@ -56,10 +55,7 @@ def expire(file: Path, *, dry_run: bool) -> None:
                 count += len(due)
         return count
 
-    try:
-        count = asyncio.run(count_expired())
-    finally:
-        writer.close()
+    count = asyncio.run(count_expired())
     if expiry.complete and not expiry.applies:
         raise click.ClickException(
             "expire_days is not set, so no mail expires; set it in the section [mail],"

@@ -49,16 +49,15 @@ def quota(users: tuple[str, ...], file: Path, *, as_json: bool, recount: bool) -
 
 async def _show(config: Config, users: Sequence[str], *, as_json: bool, recount: bool) -> None:
     """Print a line for each account."""
-    import structlog
-
     from restante.auth.interfaces import UnavailableError
     from restante.cli.options.account_names import find_account
     from restante.cli.output.terminal import plain
     from restante.server.composition import backends
     from restante.server.composition.usage_report import list_usage
+    from restante.server.log.loggers import command_logger
     from restante.storage.interfaces import Knows, StoreError, open_store
 
-    log = structlog.wrap_logger(structlog.ReturnLogger())
+    log = command_logger()
     store, accounts = backends.build_store(config, log), backends.build_accounts(config, log)
     line = _format_json if as_json else _format_line
     try:

@@ -186,9 +186,9 @@ def _load(file: Path) -> tuple[Config, Store, FilteringBoundLogger]:
     """Return a configuration, its store, and a log. Raises click.UsageError."""
     from restante.server.composition import backends
     from restante.server.config import loader
-    from restante.server.log import event_log
+    from restante.server.log.loggers import command_logger
 
-    log, _ = event_log.configure_log("text", threaded=False)
+    log = command_logger()
     try:
         config = loader.load(file, {})
         return config, backends.build_store(config, log), log

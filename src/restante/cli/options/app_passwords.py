@@ -198,16 +198,14 @@ def full_name(config: Config, name: str) -> str:
 
 def require_account(config: Config, name: str) -> str:
     """Return a name that has an account. Raises click.ClickException."""
-    import structlog
-
     from restante.auth.interfaces import UnavailableError
     from restante.cli.options.account_names import find_account
     from restante.server.composition.backends import build_accounts
     from restante.server.config.loader import ConfigError
+    from restante.server.log.loggers import SILENT
 
-    log = structlog.wrap_logger(structlog.ReturnLogger())
     try:
-        accounts = build_accounts(config, log)
+        accounts = build_accounts(config, SILENT)
         asyncio.run(closing(accounts, find_account(config, accounts, name)))
     except (UnavailableError, ConfigError) as error:
         raise click.ClickException(str(error)) from None

@@ -123,14 +123,12 @@ class SourceAccounts:
         return wait(closing(source, ask()))
 
     def _open_source(self) -> AccountDirectory:
-        import structlog
-
         from restante.server.composition.backends import build_accounts
         from restante.server.config.loader import ConfigError
+        from restante.server.log.loggers import SILENT
 
-        log = structlog.wrap_logger(structlog.ReturnLogger())
         try:
-            return build_accounts(self._config, log)
+            return build_accounts(self._config, SILENT)
         except ConfigError as error:
             raise click.ClickException("\n  ".join(error.problems)) from None
 

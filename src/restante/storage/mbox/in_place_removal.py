@@ -74,11 +74,12 @@ def remove(
     except (OSError, StoreError) as error:
         if not begun:
             raise
+        why = error.text if isinstance(error, StoreError) else error.strerror
         left = sorted(index for gap in gaps[: len(gaps) - len(begun)] for index in gap.indexes)
         if len(begun) > done:
-            text = f"a removal may not last: {error}"
+            text = f"a removal may not last: {why}"
             raise UnsyncedRemovalError(text, left, path=str(place.path)) from error
-        text = f"some messages could not be removed: {error}"
+        text = f"some messages could not be removed: {why}"
         raise PartialRemovalError(text, left, path=str(place.path)) from error
 
 

@@ -42,7 +42,7 @@ def command(file: Path, source: Path, users: tuple[str, ...], *, as_json: bool) 
     """
     from restante.server.composition import backends
     from restante.server.config import loader
-    from restante.server.log import event_log
+    from restante.server.log.loggers import command_logger
 
     settings = cluster_settings(file)
     try:
@@ -51,7 +51,7 @@ def command(file: Path, source: Path, users: tuple[str, ...], *, as_json: bool) 
             raise click.UsageError(
                 f"{source}: its mail is in a cluster; --from requires Maildirs or mboxes"
             )
-        log, writer = event_log.configure_log(config.log.format)
+        log = command_logger()
         store = backends.build_store(config, log)
     except loader.ConfigError as error:
         raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
@@ -65,8 +65,6 @@ def command(file: Path, source: Path, users: tuple[str, ...], *, as_json: bool) 
             counts = run_transfer(_import(settings, store, owners, config.timeouts.lock, report))
     except loader.ConfigError as error:
         raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
-    finally:
-        writer.close()
     report.finish(counts, as_json=as_json)
 
 

@@ -16,20 +16,19 @@ async def find_owner(config: Config, shards: Mapping[str, Shard], typed: str) ->
 
     An owner has mail, which may be that of a removed account, or an account. Raises StoreError.
     """
-    import structlog
-
     from restante.auth.interfaces import UnavailableError
     from restante.auth.usernames import with_domain
     from restante.cli.options.account_names import UnknownAccountError, find_account
     from restante.cli.options.accounts import closing
     from restante.server.composition import backends
     from restante.server.config.loader import ConfigError
+    from restante.server.log.loggers import SILENT
     from restante.storage.cluster.transfer.moving import has_mail
 
     if await has_mail(shards, typed):
         return typed, ""
     try:
-        accounts = backends.build_accounts(config, structlog.wrap_logger(structlog.ReturnLogger()))
+        accounts = backends.build_accounts(config, SILENT)
         return await closing(accounts, find_account(config, accounts, typed)), ""
     except (UnknownAccountError, UnavailableError, ConfigError) as error:
         return with_domain(typed, config.login.default_domain or ""), str(error)

@@ -1,0 +1,52 @@
+"""Errors of the operating system as texts for people: why a call failed, and what to do.
+
+Python's own text of an error begins with its number, such as "[Errno 17]", and repeats the path.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_REMEDIES: Mapping[int, str] = {
+    errno.EACCES: "check its owner and its permissions",
+    errno.EADDRINUSE: "stop the program that uses it, or choose another one",
+    errno.EADDRNOTAVAIL: "choose an address of this machine",
+    errno.EDQUOT: "remove files, or raise the user's quota",
+    errno.EEXIST: "remove it, or choose another path",
+    errno.EIO: "check the disk",
+    errno.EISDIR: "replace it by a file, or choose another path",
+    errno.ELOOP: "replace the symbolic link",
+    errno.EMFILE: "raise the limit of open files",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENFILE: "raise the limit of open files",
+    errno.ENOENT: "check the path",
+    errno.ENOSPC: "free some space",
+    errno.ENOTDIR: "replace it by a folder, or choose another path",
+    errno.EPERM: "check its owner and its permissions",
+    errno.EROFS: "mount the disk writable",
+}
+
+
+def explain(error: OSError) -> str:
+    """Return why a call failed and, if that is known, what to do."""
+    remedy = find_remedy(error)
+    return f"{find_reason(error)}; {remedy}" if remedy else find_reason(error)
+
+
+def find_reason(error: OSError) -> str:
+    """Return why a call failed, without the number of the error."""
+    return error.strerror or str(error) or "it took too long"
+
+
+def find_remedy(error: OSError) -> str:
+    """Return what to do about an error, "" if that is unknown.
+
+    The numbers of errors of TLS and of name resolution have other meanings.
+    """
+    if type(error).__module__ in {"ssl", "socket"}:
+        return ""
+    return _REMEDIES.get(error.errno or 0, "")
