@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import trustme
 
-from restante.net.http import HttpClient, HttpError
+from restante.net.http import HttpClient, HttpError, InvalidAnswerError
 from support.live import PATIENCE
 
 
@@ -165,16 +165,19 @@ def pouring(first: bytes, pieces: Iterator[bytes], pause: float) -> Iterator[int
             thread.join()
 
 
-def ask(port: int, seconds: float) -> None:
-    """Send a form, as to an issuer of tokens."""
-    asking = HttpClient(
+def bounded_client(seconds: float) -> HttpClient:
+    return HttpClient(
         context=ssl.create_default_context(),
         ends=time.monotonic() + seconds,
         largest=1000,
         connect=lambda host, port, _: socket.create_connection((host, port)),
         may_lead_to=lambda _: False,
     )
-    asking.post(f"http://127.0.0.1:{port}/token", b"a=b", [])
+
+
+def ask(port: int, seconds: float) -> None:
+    """Send a form, as to an issuer of tokens."""
+    bounded_client(seconds).post(f"http://127.0.0.1:{port}/token", b"a=b", [])
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -193,6 +196,29 @@ def test_octets_without_an_end(place: str) -> None:
     pieces = itertools.repeat(more * 1000)
     with (
         pouring(first, pieces, 0) as port,
-        pytest.raises(HttpError, match=r"broke off|has over|does not stop"),
+        pytest.raises(HttpError, match=r"is not HTTP|has over|does not stop"),
     ):
         ask(port, PATIENCE)
+
+
+@pytest.mark.parametrize("first", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\x16\x03\x01", b"<html>"])
+def test_another_protocol(first: bytes) -> None:
+    """What is not HTTP is said to be so at once, although the server waits for more."""
+    with pouring(first, iter([b""]), 30) as port, pytest.raises(InvalidAnswerError):
+        ask(port, PATIENCE)
+
+
+def test_half_an_answer() -> None:
+    """An answer that ends early was HTTP, and the connection broke off."""
+    first = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"
+    with pouring(first, iter([]), 0) as port, pytest.raises(HttpError, match="broke off") as found:
+        ask(port, PATIENCE)
+    assert not isinstance(found.value, InvalidAnswerError)
+
+
+def test_no_tls() -> None:
+    """A server without TLS is not a connection that broke off."""
+    with pouring(b"HTTP/1.1 400 Bad\r\n\r\n", iter([]), 0) as port:
+        asking = bounded_client(PATIENCE)
+        with pytest.raises(HttpError, match="TLS fails"):
+            asking.post(f"https://127.0.0.1:{port}/token", b"a=b", [])

@@ -35,7 +35,11 @@ class HttpError(Exception):
     """A request failed; the text has the reason in a few words."""
 
 
-class AnswerTooLargeError(HttpError):
+class InvalidAnswerError(HttpError):
+    """The server answered, but the answer is not HTTP, or not one that its client accepts."""
+
+
+class AnswerTooLargeError(InvalidAnswerError):
     """An answer has more octets than its client accepts."""
 
 
@@ -115,7 +119,11 @@ class HttpClient:
             raise HttpError("did not answer in time") from None
         except (httpcore.ConnectError, httpcore.ProxyError) as error:
             raise HttpError(str(error)) from None
-        except (httpcore.NetworkError, httpcore.ProtocolError):
+        except httpcore.ProtocolError:
+            if not backend.ended:
+                raise InvalidAnswerError("the answer is not HTTP") from None
+            raise HttpError("the connection broke off") from None
+        except httpcore.NetworkError:
             raise HttpError("the connection broke off") from None
         except (ValueError, httpcore.UnsupportedProtocol):
             raise HttpError("its address is not valid") from None
@@ -200,6 +208,8 @@ def _reason(error: Exception) -> str:
             return "no such host"
         case ConnectionRefusedError():
             return "refused"
+        case ssl.SSLError() if not isinstance(error, ssl.SSLEOFError):
+            return "TLS fails"
         case _:
             return "the connection broke off"
 
@@ -209,17 +219,20 @@ class _Backend(httpcore.NetworkBackend):
 
     Attributes:
         ends: when the time is over.
+        ended: whether a server has hung up.
     """
 
     def __init__(
         self, connect: Callable[[str, int, float], socket.socket], ends: float, octets: int
     ) -> None:
         self.ends = ends
+        self.ended = False
         self._connect, self._octets_left = connect, octets
 
-    def count(self, octets: int) -> None:
+    def note(self, octets: bytes) -> None:
         """Note received octets. Raises AnswerTooLargeError: there were too many."""
-        self._octets_left -= octets
+        self.ended = not octets
+        self._octets_left -= len(octets)
         if self._octets_left < 0:
             raise AnswerTooLargeError("it does not stop sending")
 
@@ -245,6 +258,7 @@ class _Stream(httpcore.NetworkStream):
 
     def __init__(self, sock: socket.socket, backend: _Backend) -> None:
         self._sock, self._backend = sock, backend
+        self._answered = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002  # see above
         """Return what comes next."""
@@ -255,7 +269,10 @@ class _Stream(httpcore.NetworkStream):
             raise httpcore.ReadTimeout(str(error)) from None
         except OSError as error:
             raise httpcore.ReadError(str(error)) from None
-        self._backend.count(len(octets))
+        self._backend.note(octets)
+        if not self._answered and not octets.startswith(b"HTTP/"[: len(octets)]):
+            raise InvalidAnswerError("the answer is not HTTP")  # its sender may wait for more
+        self._answered = True
         return octets
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002  # see above
