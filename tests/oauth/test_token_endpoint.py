@@ -98,6 +98,22 @@ def test_revocation(issuer: Issuer) -> None:
     assert issuer.revoked == ["token-1"]
 
 
+@pytest.mark.parametrize(("status", "body"), [(200, b""), (200, b"<p>Done.</p>"), (204, b"")])
+def test_a_revocation_without_words(status: int, body: bytes, issuer: Issuer) -> None:
+    """The status alone says that a token is revoked. rfc7009-s2/revocation"""
+    issuer.revocation = (status, body)
+    token_endpoint.revoke(endpoint(issuer), f"{issuer.url}/revoke", Secret(b"token-1"))
+    assert issuer.revoked == ["token-1"]
+
+
+@pytest.mark.parametrize("status", [400, 302, 503])
+def test_a_failed_revocation(status: int, issuer: Issuer) -> None:
+    """Any other status is an error. rfc7009-s2/revocation"""
+    issuer.revocation = (status, b"")
+    with pytest.raises(OAuthError):
+        token_endpoint.revoke(endpoint(issuer), f"{issuer.url}/revoke", Secret(b"token-1"))
+
+
 def test_an_issuer_in_trouble(issuer: Issuer) -> None:
     """HTTP 500 is temporary, and ends no sign-in."""
     issuer.broken = 500
@@ -161,7 +177,35 @@ def test_unusable_answers(issuer: Issuer, changes: dict[str, Any]) -> None:
     assert "xxxx" not in str(error)
 
 
-@pytest.mark.parametrize(("said", "kept"), [("mail \ud800", "mail ?"), ([], SCOPE), ("", SCOPE)])
+@pytest.mark.parametrize("id_token", ["\u00fc", "a b", ["a"], 5])
+def test_an_unusable_id_token(issuer: Issuer, id_token: object) -> None:
+    """The ID token only names the user: without it, the other tokens are kept."""
+    issuer.token_changes = {"id_token": id_token}
+    found = token_endpoint.refresh(endpoint(issuer), signed_in(issuer))
+    assert (found.id_token, found.refresh is not None) == (None, True)
+
+
+def test_a_giant_answer(issuer: Issuer) -> None:
+    """An answer of over 1 MiB came by the network: it is the issuer's fault."""
+    issuer.token_changes = {"scope": "x" * 2_000_000}
+    assert failure(issuer).id == "oauth-answer"
+
+
+def test_half_a_character(issuer: Issuer) -> None:
+    """A token that no text can have is not changed into another one."""
+    issuer.token_changes = {"access_token": "access-\ud800"}
+    assert failure(issuer).id == "oauth-answer"
+
+
+def test_another_status_of_success(issuer: Issuer) -> None:
+    """Tokens that come with 201 are kept: they are the only ones that are of use now."""
+    issuer.success = 201
+    assert token_endpoint.refresh(endpoint(issuer), signed_in(issuer)).refresh is not None
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"), [("mail \ud800", "mail \ufffd"), ([], SCOPE), ("", SCOPE)]
+)
 def test_an_odd_scope(issuer: Issuer, said: object, kept: str) -> None:
     """Whatever the scope of an answer is, the tokens can be stored: the old ones are of no use."""
     issuer.token_changes = {"scope": said, "error": None}

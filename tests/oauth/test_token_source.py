@@ -173,6 +173,29 @@ def test_full_disk(
     assert requests(issuer) == 0
 
 
+@pytest.mark.parametrize("changes", [{"token_type": "DPoP"}, {"access_token": None}])
+def test_rotated_alone(
+    source: StoredTokenSource,
+    issuer: Issuer,
+    store: TokenStore,
+    clock: Clock,
+    changes: dict[str, Any],
+) -> None:
+    """The refresh token of an answer without a usable access token is kept: the old one is spent.
+
+    rfc6749-s6/rotation
+    """
+    clock.now += 3600
+    issuer.token_changes = changes
+    with pytest.raises(OAuthError, match="token"):
+        source.token()
+    now = stored(store)
+    assert now.sign_in.tokens.refresh is not None
+    assert issuer.refresh_tokens[now.sign_in.tokens.refresh.reveal().decode()]
+    issuer.token_changes = {}
+    assert source.token()
+
+
 def test_old_token_helps(
     source: StoredTokenSource, issuer: Issuer, store: TokenStore, clock: Clock
 ) -> None:

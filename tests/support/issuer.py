@@ -53,6 +53,8 @@ class Issuer:
         scripted_device: the same for requests of a device code.
         broken: the status of every answer, such as 500, and 0 for none.
         hangs: no request is answered until the test is over.
+        success: the status of an answer with tokens.
+        revocation: the status and the octets of the answer to a revocation.
         rotates: a refresh gives a new refresh token; one that is used twice ends the sign-in.
         retires_late: a rotated refresh token is of use until its successor is used, or the access
             token that came with it, and ends the sign-in if it is used later.
@@ -75,6 +77,8 @@ class Issuer:
     retires_late: bool = False
     broken: int = 0
     hangs: bool = False
+    success: int = 200
+    revocation: tuple[int, bytes] = (200, b"")
     client_secrets: Form = field(default_factory=dict)
     scripted: deque[Refused] = field(default_factory=deque)
     scripted_device: deque[Refused] = field(default_factory=deque)
@@ -295,7 +299,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             match self.path:
                 case "/token":
-                    self._answer(200, self.of.token(form))
+                    self._answer(self.of.success, self.of.token(form))
                 case "/device":
                     self._answer(200, self.of.device(form))
                 case "/register":
@@ -308,7 +312,7 @@ class _Handler(BaseHTTPRequestHandler):
                     self._answer(200, found) if found else self._answer(400, refused)
                 case "/revoke":
                     self.of.revoked.append(form.get("token", ""))
-                    self._answer(200, {})
+                    self._send(*self.of.revocation)
                 case _:
                     self._answer(404, {})
         except Refused as refused:
@@ -326,7 +330,9 @@ class _Handler(BaseHTTPRequestHandler):
         return bool(self.of.broken)
 
     def _answer(self, status: int, body: dict[str, Any] | None) -> None:
-        octets = b"<h1>Trouble</h1>" if body is None else json.dumps(body).encode()
+        self._send(status, b"<h1>Trouble</h1>" if body is None else json.dumps(body).encode())
+
+    def _send(self, status: int, octets: bytes) -> None:
         with contextlib.suppress(OSError):  # the client may be gone
             self.send_response(status)
             self.send_header("Content-Type", "application/json")

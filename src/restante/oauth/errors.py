@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from restante.protocol.errors import LocalError, Phase, RemoteError
+
+if TYPE_CHECKING:
+    from restante.protocol.secret import Secret
 
 TEMPORARY = frozenset({"oauth-busy", "oauth-network"})
 NOT_THE_GRANT = frozenset({"oauth-busy", "oauth-clock", "oauth-network"})
@@ -16,9 +21,12 @@ class OAuthError(RemoteError):
         error: the error code of RFC 6749 section 5.2 or RFC 8628 section 3.5, "" for none.
         correlation: what the issuer's administrator finds the request by, "" for nothing.
         remedy: what the user can do, where more is known than for every such verdict.
+        rotated: the new refresh token of an answer that is of no other use. The old one may have
+            ended with it, so it must be kept.
     """
 
     remedy: str = ""
+    rotated: Secret | None = None
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from urllib.request import getproxies, proxy_bypass
 from restante.client.tls import verifying_context
 from restante.net import connecting
 from restante.net.addresses import is_loopback
-from restante.net.http import HttpClient, HttpError
+from restante.net.http import HttpClient, HttpError, InvalidAnswerError
 from restante.oauth.errors import OAuthError
 
 if TYPE_CHECKING:
@@ -25,28 +25,44 @@ LARGEST_ANSWER = 1024 * 1024  # octets
 HEADERS = (("Accept", "application/json"), ("User-Agent", "restante"))
 
 
+def is_success(status: int) -> bool:
+    """Return whether a request succeeded: some issuers answer 201 or 204 instead of 200."""
+    return 200 <= status < 300
+
+
 def get_json(url: str) -> tuple[int, dict[str, Any]]:
     """Return the status and the JSON object at a URL. Raises OAuthError."""
-    return _ask("GET", url, [], None)
+    answer = _ask("GET", url, [], None)
+    return answer.status, _json_object(url, answer)
 
 
 def post_form(
-    url: str, fields: Mapping[str, str], headers: Sequence[tuple[str, str]] = ()
+    url: str,
+    fields: Mapping[str, str],
+    headers: Sequence[tuple[str, str]] = (),
+    *,
+    only_status: bool = False,
 ) -> tuple[int, dict[str, Any]]:
-    """Send a form, and return the status and the JSON object of the answer. Raises OAuthError."""
+    """Send a form, and return the status and the JSON object of the answer. Raises OAuthError.
+
+    With `only_status`, the answer to a success may be anything, and it is not read.
+    """
     kind = ("Content-Type", "application/x-www-form-urlencoded")
-    return _ask("POST", url, [kind, *headers], urlencode(fields).encode())
+    answer = _ask("POST", url, [kind, *headers], urlencode(fields).encode())
+    ignored = only_status and is_success(answer.status)
+    return answer.status, {} if ignored else _json_object(url, answer)
 
 
 def post_json(url: str, value: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
     """Send a JSON object, and return the status and the one of the answer. Raises OAuthError."""
     kind = ("Content-Type", "application/json")
-    return _ask("POST", url, [kind], json.dumps(value).encode())
+    answer = _ask("POST", url, [kind], json.dumps(value).encode())
+    return answer.status, _json_object(url, answer)
 
 
 def _ask(
     method: str, url: str, headers: Sequence[tuple[str, str]], content: bytes | None
-) -> tuple[int, dict[str, Any]]:
+) -> HttpAnswer:
     client = HttpClient(
         context=verifying_context(),
         ends=time.monotonic() + SECONDS,
@@ -56,10 +72,11 @@ def _ask(
         proxy=proxy_for(url),
     )
     try:
-        answer = client.send(method, url, [*HEADERS, *headers], content)
+        return client.send(method, url, [*HEADERS, *headers], content)
+    except InvalidAnswerError as error:
+        raise OAuthError("oauth-answer", f"{url}: {error}") from None
     except HttpError as error:
         raise OAuthError("oauth-network", f"{url}: {error}") from None
-    return answer.status, _json_object(url, answer)
 
 
 def proxy_for(url: str) -> str:
@@ -79,15 +96,17 @@ def connect(host: str, port: int, ends: float) -> socket.socket:
 def _json_object(url: str, answer: HttpAnswer) -> dict[str, Any]:
     """Return the object of an answer, an empty one for a failure without one.
 
-    JSON can name halves of characters, which no text can have: they become "?".
+    JSON can name halves of characters, which no text can have. They become U+FFFD, which neither
+    a token nor a URL may have.
     """
     try:
         found = json.loads(answer.content)
-        found = json.loads(json.dumps(found, ensure_ascii=False).encode(errors="replace"))
+        text = json.dumps(found, ensure_ascii=False).encode("utf-16", "surrogatepass")
+        found = json.loads(text.decode("utf-16", "replace"))
     except (ValueError, RecursionError):
         found = None
     if isinstance(found, dict):
         return found
-    if answer.status == 200:
+    if is_success(answer.status):
         raise OAuthError("oauth-answer", f"{url}: the answer is not a JSON object")
     return {}

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from restante.oauth import private_files
 from restante.oauth.errors import OAuthError
-from restante.oauth.issuer_requests import post_json
+from restante.oauth.issuer_requests import is_success, post_json
 from restante.oauth.refusals import refusal
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def register(server: AuthorizationServer, scope: str) -> str:
         "scope": scope,
     }
     status, body = post_json(server.registration, wanted)
-    if status not in (200, 201):
+    if not is_success(status):
         raise refusal(status, body)
     client_id = body.get("client_id")
     if not isinstance(client_id, str) or not 0 < len(client_id) <= LONGEST_ID:

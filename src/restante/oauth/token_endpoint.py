@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
 from restante.oauth.errors import OAuthError
-from restante.oauth.issuer_requests import post_form
+from restante.oauth.issuer_requests import is_success, post_form
 from restante.oauth.refusals import refusal
 from restante.protocol.secret import Secret
 
@@ -97,9 +97,12 @@ def exchange_device_code(endpoint: TokenEndpoint, device_code: Secret, scope: st
 
 
 def revoke(endpoint: TokenEndpoint, url: str, token: Secret) -> None:
-    """Let the issuer forget a refresh token or access token, at its `url` for that. RFC 7009."""
-    status, body = _post(endpoint, url, {}, {"token": token})
-    if status != 200:
+    """Let the issuer forget a refresh token or access token, at its `url` for that. RFC 7009.
+
+    The status says whether it did. Most issuers send nothing with it.
+    """
+    status, body = _post(endpoint, url, {}, {"token": token}, only_status=True)
+    if not is_success(status):
         raise refusal(status, body, _sent_secrets(endpoint, {"token": token}))
 
 
@@ -108,7 +111,7 @@ def _request(
 ) -> TokenSet:
     status, body = _post(endpoint, endpoint.url, form, secrets)
     old_refresh = secrets.get("refresh_token")
-    if status != 200 or body.get("error"):
+    if not is_success(status) or body.get("error"):
         raise refusal(status, body, _sent_secrets(endpoint, secrets), code=old_refresh is None)
     return _read_tokens(body, scope, old_refresh)
 
@@ -128,19 +131,46 @@ def _basic_pair(endpoint: TokenEndpoint) -> str:
 
 
 def _post(
-    endpoint: TokenEndpoint, url: str, form: Mapping[str, str], secrets: Mapping[str, Secret]
+    endpoint: TokenEndpoint,
+    url: str,
+    form: Mapping[str, str],
+    secrets: Mapping[str, Secret],
+    *,
+    only_status: bool = False,
 ) -> tuple[int, dict[str, Any]]:
     """Send a form with the client's id, and its secret where it has one."""
     fields = {**form, **{name: secret.reveal().decode() for name, secret in secrets.items()}}
     secret = endpoint.client_secret.reveal().decode() if endpoint.client_secret else ""
     if endpoint.basic and secret:
-        return post_form(url, fields, [("Authorization", f"Basic {_basic_pair(endpoint)}")])
+        header = ("Authorization", f"Basic {_basic_pair(endpoint)}")
+        return post_form(url, fields, [header], only_status=only_status)
     client = {"client_id": endpoint.client_id, **({"client_secret": secret} if secret else {})}
-    return post_form(url, {**fields, **client})
+    return post_form(url, {**fields, **client}, only_status=only_status)
 
 
 def _read_tokens(body: Mapping[str, Any], scope: str, old_refresh: Secret | None) -> TokenSet:
-    """Return the tokens of an answer. RFC 6749 section 5.1. Raises OAuthError: it has not any."""
+    """Return the tokens of an answer. RFC 6749 section 5.1.
+
+    Raises OAuthError: no access token can be used. It has the refresh token, if that one can.
+    """
+    refresh_token = _read_secret(body, "refresh_token")
+    try:
+        access = _read_access(body)
+    except OAuthError as error:
+        error.rotated = refresh_token
+        raise
+    granted = body.get("scope")
+    return TokenSet(
+        access=access,
+        refresh=refresh_token or old_refresh,
+        expires_at=_expiry(body.get("expires_in")),
+        scope=granted if isinstance(granted, str) and granted else scope,
+        id_token=_read_id_token(body),
+    )
+
+
+def _read_access(body: Mapping[str, Any]) -> Secret:
+    """Return the access token of an answer. Raises OAuthError: mail cannot use it."""
     kind = body.get("token_type", "Bearer")
     if not isinstance(kind, str) or kind.lower() != "bearer":
         text = f"the issuer gave a token of the type {kind!r:.40}, and mail requires Bearer"
@@ -148,14 +178,15 @@ def _read_tokens(body: Mapping[str, Any], scope: str, old_refresh: Secret | None
     access = _read_secret(body, "access_token")
     if access is None:
         raise OAuthError("oauth-answer", "the issuer's answer has no access token")
-    granted = body.get("scope")
-    return TokenSet(
-        access=access,
-        refresh=_read_secret(body, "refresh_token") or old_refresh,
-        expires_at=_expiry(body.get("expires_in")),
-        scope=granted if isinstance(granted, str) and granted else scope,
-        id_token=_read_secret(body, "id_token"),
-    )
+    return access
+
+
+def _read_id_token(body: Mapping[str, Any]) -> Secret | None:
+    """Return the ID token, None for one that is invalid: it only names the user."""
+    try:
+        return _read_secret(body, "id_token")
+    except OAuthError:
+        return None
 
 
 def _read_secret(body: Mapping[str, Any], name: str) -> Secret | None:

@@ -14,7 +14,7 @@ from restante.oauth import token_endpoint
 from restante.oauth.errors import OAuthError, TokenStoreError
 from restante.oauth.private_files import LockTimeoutError
 from restante.oauth.secret_command import run_secret_command
-from restante.oauth.token_store import TokenStore, Trouble, with_tokens
+from restante.oauth.token_store import TokenStore, Trouble, with_rotated, with_tokens
 from restante.protocol.secret import Secret
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class StoredTokenSource:
             tokens, used = _request(stored)
         except OAuthError as error:
             if error.id != "oauth-network":
-                entry.save(self._with_trouble(stored, error))
+                entry.save(self._with_trouble(with_rotated(stored, error.rotated), error))
             raise
         stored = with_tokens(stored, tokens, used, self._clock())
         entry.save(stored)

@@ -279,6 +279,18 @@ def with_tokens(
     )
 
 
+def with_rotated(stored: StoredSignIn, refresh: Secret | None) -> StoredSignIn:
+    """Return it with a new refresh token that came without an access token, None for none."""
+    if refresh is None:
+        return stored
+    tokens = stored.sign_in.tokens
+    return replace(
+        stored,
+        sign_in=replace(stored.sign_in, tokens=replace(tokens, refresh=refresh)),
+        previous_refresh=tokens.refresh,
+    )
+
+
 def _encode(stored: StoredSignIn) -> bytes:
     """Return it as JSON, without a client's secret that a command prints."""
     if stored.sign_in.client_secret_command:

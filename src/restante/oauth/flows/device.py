@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from restante.oauth import token_endpoint
 from restante.oauth.errors import OAuthError
-from restante.oauth.issuer_requests import post_form
+from restante.oauth.issuer_requests import is_success, post_form
 from restante.oauth.metadata import is_safe_url
 from restante.oauth.refusals import refusal
 from restante.protocol.secret import Secret
@@ -87,7 +87,7 @@ def request_device_code(client: SignInClient) -> DeviceCode:
     form = {"client_id": client.endpoint.client_id, "scope": client.scope}
     secret = client.endpoint.client_secret
     status, body = post_form(client.server.device, form)
-    if status != 200 or body.get("error"):
+    if not is_success(status) or body.get("error"):
         raise refusal(status, body, [secret.reveal().decode()] if secret else [], code=True)
     uri = body.get("verification_uri") or body.get("verification_url")  # Google's name for it
     values = (body.get("device_code"), body.get("user_code"), uri)
