@@ -60,6 +60,23 @@ def test_opaque(made: str) -> None:
     assert judge_token(made, target("mail.example.com"), now=NOW).id == "token-refused"
 
 
+@pytest.mark.parametrize("name", ["aud", "scp", "scope", "roles", "iat", "nbf", "upn", "email"])
+@pytest.mark.parametrize(
+    "value", [5, True, [], [5], {"a": 1}, "https://[", ["https://["], "\ud800"]
+)
+def test_odd_claims(name: str, value: object) -> None:
+    """A claim may be of any type: the token is judged all the same."""
+    for host in ("outlook.office365.com", "mail.example.com"):
+        assert judge_token(token(**{name: value}), target(host), b'{"scope":"mail"}').id
+
+
+@pytest.mark.parametrize("begins", [10**400, 1e308, float("inf")])
+def test_a_token_of_the_far_future(begins: float) -> None:
+    """A time without bounds is said in words."""
+    found = judge_token(token(iat=begins), target(), now=NOW)
+    assert found == ("oauth-clock", "the token is valid in over a year, by this machine's clock")
+
+
 def test_required_scope() -> None:
     """If the server names the scope that it requires, a token without it is for another service."""
     made = token(scope="https://www.googleapis.com/auth/gmail.readonly")

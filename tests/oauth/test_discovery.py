@@ -166,6 +166,21 @@ def test_a_server_must_not_name_the_issuer_of_another(url: str) -> None:
         assert failure("pop.evil.example", sources).id == "oauth-forged"
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "accounts.google.com.", "accounts%2Egoogle.com", "accounts.google.com\\.evil.example",
+        "accounts.google.com%2F.evil.example", "accounts.google.com;.evil.example",
+        "@accounts.google.com", "127.1", "0x7f.0.0.1", "2130706433", "id.evil.example:x",
+    ],
+)  # fmt: skip
+def test_a_host_with_two_meanings(host: str) -> None:
+    """A browser may find the issuer of another provider, where the checks saw none."""
+    own = "https://id.evil.example/o"
+    sources = Sources(OAuthHint("evil.example", "mail", f"https://{host}/a", own))
+    assert failure("pop.evil.example", sources).id == "oauth-answer"
+
+
 def test_an_issuer_on_this_machine(issuer: LocalIssuer) -> None:
     """A server elsewhere must not make the client ask a service of the client's machine."""
     own = "https://id.evil.example/o"
@@ -174,6 +189,9 @@ def test_an_issuer_on_this_machine(issuer: LocalIssuer) -> None:
         Sources(OAuthHint(issuer.url)),
         Sources(OAuthHint("evil.example", "mail", own, f"{issuer.url}/token")),
         Sources(OAuthHint("evil.example", "mail", "https://localhost/a", own)),
+        Sources(OAuthHint("evil.example", "mail", "https://cups.localhost/a", own)),
+        Sources(OAuthHint("evil.example", "mail", "https://0.0.0.0/a", own)),
+        Sources(OAuthHint("evil.example", "mail", own, "https://[::]/t")),
     ):
         assert failure("pop.evil.example", sources).id == "oauth-forged"
     assert issuer.requests == []

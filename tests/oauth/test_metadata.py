@@ -93,6 +93,26 @@ def test_endpoints_on_this_machine(endpoint: str) -> None:
     assert caught.value.id == "oauth-answer"
 
 
+def test_the_status_of_the_place(issuer: Issuer) -> None:
+    """The error has what the first place answered, and not the 404 of another."""
+    for status, words in ((302, "HTTP 302"), (200, "the answer is not a JSON object")):
+        issuer.places = {metadata.WELL_KNOWN: status, metadata.OPENID: 404}
+        error = failure(issuer.url)
+        assert (error.id, error.text) == (
+            "oauth-answer", f"{issuer.url}{metadata.WELL_KNOWN}: {words}",
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_trouble_of_one_place(issuer: Issuer, status: int) -> None:
+    """A place that is busy may have the metadata, whatever the other one says."""
+    for one, other in ((status, 404), (404, status)):
+        issuer.places = {metadata.WELL_KNOWN: one, metadata.OPENID: other}
+        assert failure(issuer.url).id == "oauth-busy"
+    issuer.places = {metadata.WELL_KNOWN: status}
+    assert metadata.fetch_metadata(issuer.url).issuer == issuer.url
+
+
 def test_no_metadata(issuer: Issuer) -> None:
     """Each place is asked once; a page there is no metadata, and a redirect is not followed.
 

@@ -68,6 +68,7 @@ def test_a_digest_among_others() -> None:
         b"[" * 100_000,
         b"{}",
         b'{"authentication": [], "protocols": {"pop3": 5}}',
+        b'{"protocols": {"pop3": {"host": ["mail.example.com"]}, "imap": {"host": {}}}}',
         FILE.replace(b"https://id", b"http://id"),
         FILE.replace(b'"https://id.example.com"', b"5"),
     ],

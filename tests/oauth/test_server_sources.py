@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from restante.client.options import Options, Target
+from restante.oauth.discovery import RejectedToken
 from restante.oauth.server_sources import NetworkServerSources, read_challenge
 from support.domain_files import DomainFiles
 
@@ -56,6 +57,12 @@ def test_the_reply_to_a_token() -> None:
 def test_what_is_not_json(octets: bytes) -> None:
     """A server may send anything."""
     assert read_challenge(octets) is None
+
+
+def test_half_a_character() -> None:
+    """A scope becomes part of a URL, which cannot have half a character."""
+    found = read_challenge(b'{"scope": "mail \\ud800"}')
+    assert found == RejectedToken("", "mail \ufffd")
 
 
 def test_odd_fields() -> None:

@@ -53,6 +53,7 @@ class Issuer:
         scripted_device: the same for requests of a device code.
         broken: the status of every answer, such as 500, and 0 for none.
         hangs: no request is answered until the test is over.
+        places: the status of paths that answer with a page instead.
         success: the status of an answer with tokens.
         revocation: the status and the octets of the answer to a revocation.
         rotates: a refresh gives a new refresh token; one that is used twice ends the sign-in.
@@ -77,6 +78,7 @@ class Issuer:
     retires_late: bool = False
     broken: int = 0
     hangs: bool = False
+    places: dict[str, int] = field(default_factory=dict)
     success: int = 200
     revocation: tuple[int, bytes] = (200, b"")
     client_secrets: Form = field(default_factory=dict)
@@ -325,9 +327,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.of.hangs:
             self.of.done.wait()
             return True
-        if self.of.broken:
-            self._answer(self.of.broken, None)
-        return bool(self.of.broken)
+        status = self.of.broken or self.of.places.get(path, 0)
+        if status:
+            self._answer(status, None)
+        return bool(status)
 
     def _answer(self, status: int, body: dict[str, Any] | None) -> None:
         self._send(status, b"<h1>Trouble</h1>" if body is None else json.dumps(body).encode())

@@ -6,11 +6,11 @@ nothing; a deep check asks its provider, where that is possible.
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
+from restante.oauth.json_objects import read_object
 from restante.oauth.token_claims import USER_CLAIMS, read_claims
 from restante.protocol.secret import Secret
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SHOWN_CLAIMS = ("aud", "scp", "scope", "roles", *USER_CLAIMS)
 LONGEST = 200  # characters of a claim, or of a server's words, that are shown
 SKEW = 300  # seconds that clocks may differ
+YEAR = 366 * 86400  # seconds
 
 _MICROSOFT = ("outlook.office365.com", "outlook.office.com", "outlook.com")
 _EXCHANGE = ("outlook.office365.com", "outlook.office.com", "00000002-0000-0ff1-ce00-000000000000")
@@ -69,7 +70,9 @@ def _verdicts(
     for name in ("nbf", "iat"):
         begins = claims.get(name)
         if isinstance(begins, int | float) and begins > now + SKEW:
-            text = f"the token is valid in {(begins - now) / 60:.0f} min, by this machine's clock"
+            far = begins > now + YEAR  # or without end, as a number of JSON can be
+            wait = "over a year" if far else f"{(begins - now) / 60:.0f} min"
+            text = f"the token is valid in {wait}, by this machine's clock"
             yield TokenVerdict("oauth-clock", text)
     if text := _wrong_audience(claims, target.host, said.get("scope", "")):
         yield TokenVerdict("token-audience", text)
@@ -83,17 +86,25 @@ def _wrong_audience(claims: Mapping[str, Any], host: str, required: str) -> str:
     """Return why a token is not for a server, "" where it may be."""
     audience, scopes = _audience(claims), _scopes(claims)
     if _is_microsoft(host) and claims:
-        if (urlsplit(audience).hostname or audience) not in _EXCHANGE:
+        if (_host_of(audience) or audience) not in _EXCHANGE:
             return f"the token is for {_short(audience) or 'no server'}, not for {host}"
         if not any(scope in scopes for scope in _POP_SCOPES):
             return f"the token allows {_short(' '.join(scopes)) or 'nothing'}, which is not POP"
         return ""
-    audience_host = urlsplit(audience).hostname if audience.startswith("https://") else None
-    if audience_host and audience_host.endswith(("graph.microsoft.com", "googleapis.com")):
+    audience_host = _host_of(audience) if audience.startswith("https://") else ""
+    if audience_host.endswith(("graph.microsoft.com", "googleapis.com")):
         return f"the token is for {audience_host}, not for {host}"
     if required and scopes and not set(required.split()) & set(scopes):
         return f"the token allows {_short(' '.join(scopes))}; {host} requires {_short(required)}"
     return ""
+
+
+def _host_of(audience: str) -> str:
+    """Return the host of an audience that is a URL, "" for another one."""
+    try:
+        return urlsplit(audience).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_microsoft(host: str) -> bool:
@@ -112,7 +123,8 @@ def _scopes(claims: Mapping[str, Any]) -> list[str]:
     for name in ("scp", "scope", "roles"):
         value = claims.get(name)
         words = value.split() if isinstance(value, str) else value
-        found += [word for word in words if isinstance(word, str)] if words else []
+        if isinstance(words, list):
+            found += [word for word in words if isinstance(word, str)]
     return found
 
 
@@ -123,11 +135,8 @@ def _user(claims: Mapping[str, Any]) -> str:
 
 def _fields(challenge: bytes) -> dict[str, str]:
     """Return the fields of a server's reply to a token."""
-    try:
-        found = json.loads(challenge[:4096])
-    except (ValueError, RecursionError):
-        return {}
-    return {k: v for k, v in found.items() if isinstance(v, str)} if isinstance(found, dict) else {}
+    found = read_object(challenge[:4096]) or {}
+    return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
 def describe_challenge(challenge: bytes) -> str:

@@ -6,6 +6,7 @@ Which issuer: `providers` is the table of the large providers. For other servers
 
 Signing in: `flows` are the ways to do it, and `sign_in` is the result. `token_endpoint` gets
 tokens by `issuer_requests`; `refusals` makes a verdict of a refusal, `errors` has the exceptions.
+`json_objects` reads what issuers and servers send.
 
 Tokens: `token_store` keeps them under `token_names`, in the keyring (`keyring_entries`) or in
 `private_files`, encrypted by `sealing` with a key from `secret_command`. `token_source` gives an

@@ -13,6 +13,7 @@ from restante.net import connecting
 from restante.net.addresses import is_loopback
 from restante.net.http import HttpClient, HttpError, InvalidAnswerError
 from restante.oauth.errors import OAuthError
+from restante.oauth.json_objects import read_object
 
 if TYPE_CHECKING:
     import socket
@@ -94,19 +95,8 @@ def connect(host: str, port: int, ends: float) -> socket.socket:
 
 
 def _json_object(url: str, answer: HttpAnswer) -> dict[str, Any]:
-    """Return the object of an answer, an empty one for a failure without one.
-
-    JSON can name halves of characters, which no text can have. They become U+FFFD, which neither
-    a token nor a URL may have.
-    """
-    try:
-        found = json.loads(answer.content)
-        text = json.dumps(found, ensure_ascii=False).encode("utf-16", "surrogatepass")
-        found = json.loads(text.decode("utf-16", "replace"))
-    except (ValueError, RecursionError):
-        found = None
-    if isinstance(found, dict):
-        return found
-    if is_success(answer.status):
+    """Return the object of an answer, an empty one for a failure without one."""
+    found = read_object(answer.content)
+    if found is None and is_success(answer.status):
         raise OAuthError("oauth-answer", f"{url}: the answer is not a JSON object")
-    return {}
+    return found or {}

@@ -7,12 +7,14 @@ draft-ietf-mailmaint-oauth-public.
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from restante.net.addresses import is_loopback
+from restante.net.addresses import is_address, is_loopback
 from restante.oauth.errors import OAuthError
 from restante.oauth.issuer_requests import get_json
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
 OPENID = "/.well-known/openid-configuration"
+_HOST_NAME = re.compile(r"(?:[a-z0-9_-]+\.)*[a-z][a-z0-9_-]*")  # the last label is not a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +50,17 @@ class AuthorizationServer:
 
 def fetch_metadata(issuer: str) -> AuthorizationServer:
     """Return the metadata of an issuer. Raises OAuthError: there is none that can be used."""
-    first, *others = metadata_urls(issuer)
-    status, found = _get(first)
-    for url in others:
-        if status == 200:
-            break
-        status, found = _get(url)
-    if status != 200:
-        raise _no_metadata(first, status)
-    return read_metadata(found, issuer)
+    failures: list[OAuthError] = []
+    for url in metadata_urls(issuer):
+        try:
+            found = _get(url)
+        except OAuthError as error:
+            failures.append(error)
+            if error.id == "oauth-network":
+                break
+        else:
+            return read_metadata(found, issuer)
+    raise next((error for error in failures if error.temporary), failures[0])
 
 
 def fetch_metadata_at(url: str) -> AuthorizationServer:
@@ -63,9 +68,7 @@ def fetch_metadata_at(url: str) -> AuthorizationServer:
 
     Raises OAuthError: it cannot be used, or its issuer would not have it there.
     """
-    status, found = _get(url)
-    if status != 200:
-        raise _no_metadata(url, status)
+    found = _get(url)
     issuer = found.get("issuer")
     if not isinstance(issuer, str) or url not in metadata_urls(issuer):
         text = f"{url} is not where its issuer {str(issuer)[:100]} has its metadata"
@@ -113,20 +116,15 @@ def read_metadata(found: Mapping[str, Any], issuer: str) -> AuthorizationServer:
     return made
 
 
-def _no_metadata(url: str, status: int) -> OAuthError:
-    busy = status == 429 or status >= 500
-    return OAuthError("oauth-busy" if busy else "oauth-answer", f"{url}: HTTP {status}")
-
-
-def _get(url: str) -> tuple[int, dict[str, Any]]:
+def _get(url: str) -> dict[str, Any]:
+    """Return the metadata at a URL. Raises OAuthError: there are none."""
     if not is_safe_url(url):
         raise OAuthError("oauth-answer", f"{url[:100]} is not an https URL")
-    try:
-        return get_json(url)
-    except OAuthError as error:
-        if error.id == "oauth-answer":  # a page, where there is no metadata
-            return 404, {}
-        raise
+    status, found = get_json(url)
+    if status != 200:
+        busy = status == 429 or status >= 500
+        raise OAuthError("oauth-busy" if busy else "oauth-answer", f"{url}: HTTP {status}")
+    return found
 
 
 def _endpoint(found: Mapping[str, Any], here: bool, name: str) -> str:  # noqa: FBT001  # for partial
@@ -142,19 +140,26 @@ def _endpoint(found: Mapping[str, Any], here: bool, name: str) -> str:  # noqa: 
 
 
 def is_on_this_machine(url: str) -> bool:
-    """Return whether the host of a URL is a loopback address or name."""
-    return is_loopback(urlsplit(url).hostname or "")
+    """Return whether the host of a URL is a loopback address or name, or no address at all."""
+    host = urlsplit(url).hostname or ""
+    unspecified = is_address(host) and ipaddress.ip_address(host).is_unspecified
+    return unspecified or is_loopback(host) or host.endswith(".localhost")  # RFC 6761 section 6.3
 
 
 def is_safe_url(url: str) -> bool:
-    """Return whether a URL is https, or http on this machine."""
+    """Return whether a URL is https, or http on this machine, and has one meaning.
+
+    Browsers read a backslash, %2E, 127.1 or a dot at the end in ways of their own, so a host with
+    one of these could be another host for the user than for the checks.
+    """
     try:
         parts = urlsplit(url)
-        host = parts.hostname or ""
+        host, _ = parts.hostname or "", parts.port
     except ValueError:
         return False
     safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
-    return safe and bool(host) and not parts.username and url.isascii() and url.isprintable()
+    clear = is_address(host) or _HOST_NAME.fullmatch(host)
+    return bool(safe and clear) and "@" not in parts.netloc and url.isascii() and url.isprintable()
 
 
 def _texts(found: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -9,10 +9,10 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 from typing import TYPE_CHECKING, Any
 
 from restante.client.mail_address import is_below
+from restante.oauth.json_objects import read_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,12 +40,9 @@ def read_issuer(octets: bytes, records: Iterable[str], host: str, domain: str) -
     digest = hashlib.sha256(octets).digest()
     if not any(hmac.compare_digest(digest, _digest(text)) for text in records):
         return ""
-    try:
-        found = json.loads(octets)
-    except (ValueError, RecursionError):
-        return ""
+    found = read_object(octets)
     protocols = _table(found, "protocols")
-    hosts = {_table(protocols, name).get("host") for name in protocols}
+    hosts = [_table(protocols, name).get("host") for name in protocols]
     if host not in hosts and not is_below(host, domain):
         return ""
     issuer = _table(_table(found, "authentication"), "oauth-public").get("issuer")

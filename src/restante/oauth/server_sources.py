@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -13,6 +12,7 @@ from restante.client.discovery.sources import NetworkSources, NotFoundError
 from restante.client.mail_address import is_below, parse_address
 from restante.oauth import pacc
 from restante.oauth.discovery import RejectedToken
+from restante.oauth.json_objects import read_object
 from restante.protocol.errors import ServerRefusedError
 
 if TYPE_CHECKING:
@@ -97,11 +97,8 @@ class NetworkServerSources:
 
 def read_challenge(octets: bytes) -> RejectedToken | None:
     """Return what the JSON of a rejected token says, None for nothing."""
-    try:
-        found = json.loads(octets)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(found, dict):
+    found = read_object(octets)
+    if found is None:
         return None
     url, scope = found.get("openid-configuration"), found.get("scope")
     return RejectedToken(

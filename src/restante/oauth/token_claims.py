@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from typing import TYPE_CHECKING, Any
+
+from restante.oauth.json_objects import read_object
 
 if TYPE_CHECKING:
     from restante.oauth.token_endpoint import TokenSet
@@ -25,10 +26,9 @@ def read_claims(token: Secret) -> dict[str, Any]:
         return {}
     try:
         octets = base64.urlsafe_b64decode(parts[1] + b"=" * (-len(parts[1]) % 4))
-        found = json.loads(octets)
-    except (binascii.Error, ValueError, RecursionError):
+    except (binascii.Error, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return read_object(octets) or {}
 
 
 def user_of(tokens: TokenSet) -> str:

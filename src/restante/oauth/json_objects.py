@@ -1,0 +1,21 @@
+"""JSON objects of issuers, servers and domains, which may send anything."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def read_object(octets: bytes) -> dict[str, Any] | None:
+    """Return a JSON object, None for anything else.
+
+    JSON can name halves of characters, which no text can have. They become U+FFFD, which neither
+    a token nor a URL may have.
+    """
+    try:
+        found = json.loads(octets)
+        text = json.dumps(found, ensure_ascii=False).encode("utf-16", "surrogatepass")
+        found = json.loads(text.decode("utf-16", "replace"))
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
