@@ -159,6 +159,44 @@ def test_full_disk(store: TokenStore, monkeypatch: pytest.MonkeyPatch) -> None:
     assert store.load(NAME) == StoredSignIn(sign_in(), HOST, 1000.0)
 
 
+def test_rehearsal(store: TokenStore, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rehearsal keeps what is there, leaves nothing, and finds a full disk."""
+    save(store)
+    with store.edit(NAME) as entry:
+        entry.rehearse()
+        assert [file.name for file in folder.glob("*.json*")] == [f"{NAME}.json"]
+
+        def fail(_: int) -> None:
+            raise OSError(28, os.strerror(28))
+
+        monkeypatch.setattr(os, "fsync", fail)
+        with pytest.raises(TokenStoreError, match="No space left"):
+            entry.rehearse()
+    assert [file.name for file in folder.glob("*.json*")] == [f"{NAME}.json"]
+    assert store.load(NAME) == StoredSignIn(sign_in(), HOST, 1000.0)
+
+
+def test_unreadable_folder(tmp_path: Path) -> None:
+    """A folder that cannot be read is not one without tokens."""
+    store = TokenStore(tmp_path / ("x" * 300), keyring=False)
+    with pytest.raises(TokenStoreError, match="File name too long"):
+        store.load(NAME)
+
+
+def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without a home learns what to set, and needs none where that is set."""
+
+    def fail() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", fail)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    with pytest.raises(TokenStoreError, match="set HOME, or XDG_STATE_HOME"):
+        TokenStore()
+    monkeypatch.setenv("XDG_STATE_HOME", "/state")
+    assert TokenStore().folder == Path("/state/restante/tokens")
+
+
 def test_leftover(store: TokenStore, folder: Path) -> None:
     """The half of a file that a crash left does not stop a save."""
     save(store)

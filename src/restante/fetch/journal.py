@@ -168,9 +168,17 @@ def _make_folder(folder: Path) -> None:
         os.close(above)
 
 
+def has_journal(path: Path) -> bool:
+    """Return whether there is a journal. Raises FetchError: its folder cannot be read."""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise FetchError("fetch-journal", f"{path}: {error.strerror}") from None
+
+
 def move_damaged(path: Path) -> Path | None:
     """Rename a journal that SQLite cannot read, and return its new name; None: it is readable."""
-    if not path.exists():
+    if not has_journal(path):
         return None
     try:
         with contextlib.closing(sqlite3.connect(path)) as database:

@@ -26,7 +26,7 @@ def open_folder(path: Path) -> int:
 
     Raises TokenStoreError: other users can open it, or it is not a folder.
     """
-    with _errors(path):
+    with errors(path):
         _make_folder(path)
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -56,7 +56,7 @@ def read(folder: int, path: Path) -> bytes | None:
 
     Raises TokenStoreError: other users can open it, it is not a file, or it cannot be read.
     """
-    with _errors(path):
+    with errors(path):
         try:
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             file = os.open(path.name, flags, dir_fd=folder)
@@ -77,21 +77,40 @@ def write(folder: int, path: Path, octets: bytes) -> None:
     file is still there.
     """
     new = f"{path.name}.new"  # left behind by a crash, it is overwritten by the next call
-    with _errors(path):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(new, dir_fd=folder)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(new, flags, 0o600, dir_fd=folder), "wb") as file:
-            file.write(octets)
-            file.flush()
-            os.fsync(file.fileno())
+    with errors(path):
+        _write_new(folder, new, octets)
         os.rename(new, path.name, src_dir_fd=folder, dst_dir_fd=folder)
         os.fsync(folder)
 
 
+def reserve(folder: int, path: Path) -> None:
+    """Find out whether a file of any size can be written in place of `path.name`.
+
+    The caller has the lock of the file. Raises TokenStoreError: it cannot.
+    """
+    new = f"{path.name}.new"
+    with errors(path):
+        try:
+            _write_new(folder, new, bytes(LARGEST))
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(new, dir_fd=folder)
+
+
+def _write_new(folder: int, name: str, octets: bytes) -> None:
+    """Write a new file, instead of what a crash left of one."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(name, flags, 0o600, dir_fd=folder), "wb") as file:
+        file.write(octets)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def remove(folder: int, path: Path) -> None:
     """Remove the file `path.name` of a folder, and what a crash left of a new one."""
-    with _errors(path):
+    with errors(path):
         for name in (f"{path.name}.new", path.name):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=folder)
@@ -105,7 +124,7 @@ def hold_lock(folder: int, path: Path, seconds: float) -> Iterator[None]:
     The lock is the kernel's: it ends with the process. Raises LockTimeoutError: another process
     has held it all the time.
     """
-    with _errors(path):
+    with errors(path):
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         file = os.open(path.name, flags, 0o600, dir_fd=folder)
     try:
@@ -123,7 +142,7 @@ def _wait_for_lock(file: int, path: Path, seconds: float) -> None:
     until = time.monotonic() + seconds
     while True:
         try:
-            with _errors(path):
+            with errors(path):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= until:
@@ -149,7 +168,7 @@ def _require_private(path: Path, status: os.stat_result) -> None:
 
 
 @contextlib.contextmanager
-def _errors(path: Path) -> Iterator[None]:
+def errors(path: Path) -> Iterator[None]:
     """Turn an OSError of the block into a TokenStoreError that names the file."""
     try:
         yield

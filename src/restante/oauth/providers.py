@@ -107,9 +107,9 @@ def load_providers(folder: Path | None = None) -> dict[str, Provider]:
     """
     rows: dict[str, dict[str, Any]] = tomllib.loads(_shipped_text())
     file = folder / FILE if folder else None
-    if file is None or not file.exists():
-        return msgspec.convert(rows, dict[str, Provider])
     try:
+        if file is None or not file.exists():
+            return msgspec.convert(rows, dict[str, Provider])
         own = tomllib.loads(read_text(file))
         for name, row in own.items():
             rows[name] = {**rows.get(name, {}), **_check_table(name, row)}

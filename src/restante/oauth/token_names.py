@@ -12,9 +12,16 @@ LONGEST = 200  # characters of the name of a file
 
 
 def default_folder() -> Path:
-    """Return the folder of the tokens. XDG Base Directory Specification."""
+    """Return the folder of the tokens. XDG Base Directory Specification.
+
+    Raises TokenStoreError: the user has no home.
+    """
     state = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"
+    try:
+        base = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"
+    except RuntimeError:
+        text = "the user has no home folder for tokens; set HOME, or XDG_STATE_HOME"
+        raise TokenStoreError(text) from None
     return base / "restante" / "tokens"
 
 
@@ -42,5 +49,8 @@ def file_name(name: str) -> str:
 
 
 def has_tokens(folder: Path, name: str) -> bool:
-    """Return whether a folder has tokens for a name. Raises TokenStoreError."""
+    """Return whether a folder has tokens for a name.
+
+    Raises TokenStoreError: no tokens can be kept for it. Raises OSError: the folder cannot be read.
+    """
     return (folder / file_name(name)).exists()

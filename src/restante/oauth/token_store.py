@@ -107,7 +107,8 @@ class TokenStore:
 
     def has(self, name: str) -> bool:
         """Return whether there are tokens for a name. Neither file nor keyring is read."""
-        return has_tokens(self.folder, name)
+        with private_files.errors(self.folder):
+            return has_tokens(self.folder, name)
 
     def names(self) -> list[str]:
         """Return the names that there are tokens for, sorted. Raises TokenStoreError."""
@@ -180,6 +181,13 @@ class StoreEntry:
     def __init__(self, store: TokenStore, folder: int, name: str) -> None:
         self._store, self._folder, self._name = store, folder, name
         self._path = store.folder / file_name(name)
+
+    def rehearse(self) -> None:
+        """Raise TokenStoreError: `save` would fail, and the tokens of a new sign-in be lost."""
+        present = self._read()
+        if self._store.place_for(present.place if present else None) == "encrypted":
+            self._store.passphrase()
+        private_files.reserve(self._folder, self._path)
 
     def load(self) -> StoredSignIn | None:
         """Return what is kept, None for nothing."""

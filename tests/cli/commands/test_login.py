@@ -256,6 +256,35 @@ def test_a_folder_that_others_can_open(home: Home) -> None:
     assert home.issuer.count("/authorize") == 0
 
 
+@pytest.mark.parametrize(
+    ("octets", "more", "words"),
+    [
+        (b"{", "", "it is damaged"),
+        (b'{"version": 9, "name": "shop", "place": "file"}', "", "version 9"),
+        (b"", ', key_command = "false"', "key_command failed"),
+    ],
+)
+def test_tokens_that_could_not_be_kept(home: Home, octets: bytes, more: str, words: str) -> None:
+    """What would lose the new tokens is an error before the user signs in."""
+    home.accounts(f'oauth = {{ issuer = "{home.issuer.url}", client_id = "mine"{more} }}')
+    folder = home.folder / "state" / "restante" / "tokens"
+    folder.mkdir(parents=True, mode=0o700)
+    if octets:
+        (folder / "shop.json").write_bytes(octets)
+        (folder / "shop.json").chmod(0o600)
+    ran = home.login("shop")
+    assert (ran.code, words in ran.err) == (2, True), ran
+    assert home.issuer.count("/authorize") == 0
+
+
+@pytest.mark.parametrize("command", ["check", "login", "token", "logout"])
+def test_a_state_folder_that_cannot_be_read(home: Home, command: str) -> None:
+    """A folder that cannot be read is an error that names it."""
+    home.accounts()
+    ran = home.pop3(command, "shop", XDG_STATE_HOME="/" + "x" * 300)
+    assert (ran.code, "xxx/restante/tokens: File name too long" in ran.err) == (2, True), ran
+
+
 def test_a_verbose_login(home: Home) -> None:
     """--verbose shows the dialogue with the server, and no token; Home.pop3 searches for them."""
     ran = home.login(home.account, "--verbose")

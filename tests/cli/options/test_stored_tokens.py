@@ -6,8 +6,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from restante.cli.options.account_file import find_entry
 from restante.oauth.token_store import TokenStore
 from restante.protocol.secret import Secret
 from support.issuer import Issuer, aadsts, running_issuer
@@ -144,6 +146,18 @@ def test_account_of_file(home: TokenHome) -> None:
     assert home.pop3("check", "work").code == 0
     home.sign_in("work", access=Secret(b"stale-token-3"))
     assert "a new one was requested" in home.pop3("check", "work").out
+
+
+def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without a home learns what to set, before any file is read."""
+
+    def fail() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", fail)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    with pytest.raises(click.UsageError, match="set HOME"):
+        find_entry("work")
 
 
 def test_encrypted(home: TokenHome) -> None:

@@ -13,6 +13,7 @@ import click
 
 from restante.cli.errors import CommandFailed, error_reporting
 from restante.cli.options.account import AccountCommand, account_options, parse_account
+from restante.cli.options.account_file import home_folder
 from restante.cli.options.fetch_settings import (
     accounts_with_settings,
     default_journal,
@@ -98,7 +99,7 @@ def _compare(program: Program, file: Path | None, account: AccountArgs, wanted: 
         target = account.locate()
     try:
         place = (wanted.rpartition("@")[0] or target.user, target.host, target.port)
-        path = file or find_file(program, os.environ, Path.home(), place)
+        path = file or find_file(program, os.environ, home_folder(), place)
         state = read_file(program, path)
         _require_messages(state)
         source = choose_account(state.accounts, target.user, target.host, wanted)

@@ -130,8 +130,8 @@ class _LoginPlan:
         from restante.oauth.token_names import name_of
 
         client = self.choose_client()
-        with self._store().edit(name_of(self.typed)):
-            pass  # before the user signs in, and not after: tokens can be kept
+        with self._store().edit(name_of(self.typed)) as entry:
+            entry.rehearse()  # before the user signs in, and not after
         person = TerminalPerson(port)
         flow = self.settings.flow
         flows = [flow] if flow else run.flow_order(client.flows, browser=person.browser, port=port)

@@ -16,7 +16,7 @@ from restante.cli.fetching.runs import Stopper, run_again_and_again, run_once
 from restante.cli.options.account_file import describe_unknown, is_stored
 from restante.cli.options.fetch_settings import accounts_with_settings, default_journal
 from restante.cli.options.stored_tokens import describe_end
-from restante.fetch.journal import Journal, move_damaged
+from restante.fetch.journal import Journal, has_journal, move_damaged
 from restante.fetch.journal_rows import AccountRuns
 from restante.protocol.text import to_json
 
@@ -136,7 +136,7 @@ def _read_status(
 ) -> Iterator[tuple[dict[str, Any], list[UndeliveredMessage]]]:
     """Yield what is known of each account: those of the journal, and then those without a run."""
     left = dict.fromkeys(names or accounts_with_settings())
-    if path.exists():
+    if has_journal(path):
         with Journal(path) as journal:
             for runs in journal.accounts():
                 if not names or runs.name in left:

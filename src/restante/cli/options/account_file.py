@@ -27,8 +27,19 @@ def find_account(name: str) -> tuple[str, dict[str, str]]:
 
 
 def configuration_folder() -> Path:
-    """Return the folder of the user's files. XDG Base Directory Specification."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "restante"
+    """Return the folder of the user's files. XDG Base Directory Specification.
+
+    Raises click.UsageError: the user has no home.
+    """
+    return Path(os.environ.get("XDG_CONFIG_HOME") or home_folder() / ".config") / "restante"
+
+
+def home_folder() -> Path:
+    """Return the home of the user. Raises click.UsageError: there is none."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise click.UsageError("the user has no home folder; set HOME") from None
 
 
 def find_entry(name: str) -> dict[str, Any]:

@@ -10,7 +10,12 @@ from typing import Any, Literal
 import click
 import msgspec
 
-from restante.cli.options.account_file import accounts_file, find_entry, load_entries
+from restante.cli.options.account_file import (
+    accounts_file,
+    find_entry,
+    home_folder,
+    load_entries,
+)
 from restante.cli.options.size import Size
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -121,7 +126,7 @@ def accounts_with_settings() -> list[str]:
 
 def default_journal() -> Path:
     """Return where the journal is, if nothing else is said. XDG Base Directory Specification."""
-    folder = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    folder = os.environ.get("XDG_STATE_HOME") or home_folder() / ".local" / "state"
     return Path(folder) / "restante" / "fetch.db"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import click
 
+from restante.cli.options.account_file import home_folder
 from restante.cli.output.terminal import plain
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def _from_netrc(target: Target) -> str:
     from restante.input_files import require_file
 
     try:
-        require_file(Path.home() / ".netrc")
+        require_file(home_folder() / ".netrc")
         entry = netrc.netrc().authenticators(target.host)
     except (OSError, netrc.NetrcParseError) as error:
         raise click.UsageError(f"~/.netrc: {getattr(error, 'strerror', None) or error}") from None

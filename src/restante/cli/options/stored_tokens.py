@@ -103,15 +103,16 @@ def find_tokens(
     from restante.oauth.errors import TokenStoreError
     from restante.oauth.token_names import default_folder, has_tokens, name_of
 
-    folder = default_folder()
-    if not folder.exists():
-        return None
+    folder = None
     try:
+        folder = default_folder()
+        if not folder.exists():
+            return None
         login_as = str(_oauth_table(table).get("login_as", ""))
         addresses = [name for name in (user, login_as) if "@" in name]
         names = [name_of(typed), name_of(account), *addresses]
         found = next((name for name in names if has_tokens(folder, name)), None)
-    except (ValueError, TokenStoreError):  # the account is invalid, which is reported elsewhere
+    except (ValueError, TokenStoreError):  # no home, or the account is invalid: reported elsewhere
         return None
     except OSError as error:
         raise click.UsageError(f"{folder}: {error.strerror}") from None
@@ -133,6 +134,8 @@ def describe_end(name: str) -> str | None:
         end = tokens.known_end()
     except (TokenStoreError, click.UsageError) as error:
         return str(error)
+    except OSError as error:
+        return f"the tokens cannot be read: {error.strerror}"
     return f"{time.strftime('%Y-%m-%d', time.gmtime(end.at))}: {end.why}" if end else None
 
 
