@@ -2,20 +2,59 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import os
 import socket
 import ssl
+from pathlib import Path
 
 import pytest
 
-from restante.system_errors import explain, find_remedy
+import restante
+from restante.system_errors import describe, explain, find_remedy
 
 
 def test_explain() -> None:
     """The text has the reason and what to do, and neither the number nor the path."""
     error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/srv/mail")
     assert explain(error) == "No space left on device; free some space"
+
+
+def test_describe() -> None:
+    """The text begins with the file of the error, or with the path that the caller knows."""
+    unnamed = OSError(errno.EROFS, "Read-only file system")
+    assert describe(unnamed) == "Read-only file system; mount the disk writable"
+    assert describe(unnamed, Path("/srv")) == f"/srv: {describe(unnamed)}"
+    named = OSError(errno.EROFS, "Read-only file system", "/srv/mail/ann")
+    assert describe(named, Path("/srv")) == f"/srv/mail/ann: {describe(unnamed)}"
+
+
+def test_texts_without_numbers() -> None:
+    """No text of the source has an error of the system in Python's form, with its number."""
+    source = Path(restante.__file__).parent
+    found = [
+        f"{file.relative_to(source)}:{line}"
+        for file in sorted(source.rglob("*.py"))
+        for line in _raw_errors(ast.parse(file.read_bytes()))
+    ]
+    assert found == []
+
+
+def _raw_errors(tree: ast.Module) -> list[int]:
+    """Return the lines of f-strings that have an error as its handler of OSError caught it."""
+    return [
+        part.lineno
+        for handler in ast.walk(tree)
+        if isinstance(handler, ast.ExceptHandler) and handler.type is not None
+        if any(
+            isinstance(kind, ast.Name) and kind.id == "OSError" for kind in ast.walk(handler.type)
+        )
+        for part in ast.walk(handler)
+        if isinstance(part, ast.FormattedValue)
+        and isinstance(part.value, ast.Name)
+        and part.value.id == handler.name
+    ]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ Python's own text of an error begins with its number, such as "[Errno 17]", and 
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,6 +30,12 @@ _REMEDIES: Mapping[int, str] = {
     errno.EPERM: "check its owner and its permissions",
     errno.EROFS: "mount the disk writable",
 }
+
+
+def describe(error: OSError, path: Path | str = "") -> str:
+    """Return the file that an error is about, or else `path`, and the explanation."""
+    where = error.filename if isinstance(error.filename, str | Path) else path
+    return f"{where}: {explain(error)}" if where else explain(error)
 
 
 def explain(error: OSError) -> str:

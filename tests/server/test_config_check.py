@@ -92,7 +92,7 @@ def test_all_certificates_at_once(folder: Path) -> None:
     code, mistakes, _ = check(folder, tls__certificates=f"[{', '.join(pairs)}]")
     assert code == 2
     assert mistakes == [
-        f"tls.certificates: {folder / name}.pem: No such file or directory"
+        f"tls.certificates: {folder / name}.pem: No such file or directory; check the path"
         for name in ("one", "two")
     ]
 

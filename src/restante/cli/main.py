@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from restante.cli.errors import INTERRUPTED, CommandFailed
+from restante.cli.output.terminal import plain
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -163,11 +164,20 @@ class LazyGroup(click.Group):
         return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a subcommand. Ctrl-C or the end of input at a prompt is an interruption."""
+        """Run a subcommand. Ctrl-C or the end of input at a prompt is an interruption.
+
+        An error of the disk that the subcommand does not expect is reported with its file.
+        """
         try:
             return super().invoke(ctx)
         except click.Abort:
             raise CommandFailed("Interrupted.", INTERRUPTED) from None
+        except OSError as error:
+            if error.filename is None:
+                raise
+            from restante.system_errors import describe
+
+            raise click.ClickException(plain(describe(error))) from None
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # the name is click's
         """Import and return a subcommand."""

@@ -321,7 +321,8 @@ class ClientIO:
         except ConnectionResetError:
             raise self._reset_error() from None
         except OSError as error:
-            raise self.session.peer.error(ConnectionLostError, "conn-lost", str(error)) from None
+            reason = error.strerror or str(error)
+            raise self.session.peer.error(ConnectionLostError, "conn-lost", reason) from None
 
     def _compute(self, work: Callable[[], None]) -> IOSteps[None]:
         """Do long work within the time for the whole call. Raises ReplyTimeoutError."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from restante.net.addresses import parse_host_port
+from restante.system_errors import explain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +57,7 @@ class Maildir:
             self._names.append(name)
             temporary.rename(self.folder / "new" / name)
         except OSError as error:
-            raise DeliveryError(f"{self.folder}: {error.strerror}") from None
+            raise DeliveryError(f"{self.folder}: {explain(error)}") from None
 
     def clean_up(self) -> None:
         """Remove the files that this run wrote, whatever flags they got."""
@@ -82,8 +83,10 @@ class Lmtp:
         try:
             with smtplib.LMTP(*self._where()) as server:
                 server.sendmail("verify@example.com", [self.recipient], text)
-        except (OSError, smtplib.SMTPException) as error:
+        except smtplib.SMTPException as error:
             raise DeliveryError(f"LMTP at {self.address}: {error}") from None
+        except OSError as error:
+            raise DeliveryError(f"LMTP at {self.address}: {explain(error)}") from None
 
     def clean_up(self) -> None:
         """Leave it to the POP3 server."""
@@ -113,7 +116,9 @@ class DeliveryCommand:
                 timeout=SECONDS,
                 capture_output=True,
             )
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
+        except OSError as error:
+            raise DeliveryError(f"{self.command}: {explain(error)}") from None
+        except (ValueError, subprocess.SubprocessError) as error:
             raise DeliveryError(f"{self.command}: {error}") from None
 
     def clean_up(self) -> None:

@@ -21,6 +21,7 @@ from restante.conformance.checks import (
 )
 from restante.conformance.raw_connection import ClosedError
 from restante.conformance.sample_messages import all_samples
+from restante.system_errors import find_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -122,7 +123,8 @@ def _carry_out(check: Check, context: ConformanceContext) -> Result:
     except NotTestable as why:
         verdict, evidence = "skip", str(why)
     except (Deviation, OSError, ssl.SSLError) as trouble:
-        verdict, evidence = "fail", str(trouble)
+        evidence = find_reason(trouble) if isinstance(trouble, OSError) else str(trouble)
+        verdict = "fail"
         context.free(broken=isinstance(trouble, (ClosedError, OSError)))
     except (ValueError, IndexError) as trouble:
         verdict, evidence = "fail", f"a reply cannot be parsed: {trouble}"

@@ -21,6 +21,7 @@ from restante.misbehave.effects import HangUp, Pause, SendPart
 from restante.misbehave.smtp.conversation import StartSmtpTls
 from restante.net.addresses import format_host_port
 from restante.storage.interfaces import FullError
+from restante.system_errors import find_reason
 
 if TYPE_CHECKING:
     from restante.delivery.protocol.needs import Conversation
@@ -132,7 +133,7 @@ class DeveloperSmtpConnection(DeliveryConnection):
                 ssl_handshake_timeout=HANDSHAKE_TIMEOUT,
             )
         except (OSError, ssl.SSLError) as error:
-            self._get_record().add("-", f"no TLS: {error}")
+            self._get_record().add("-", f"no TLS: {find_reason(error)}")
             self._work = None  # it is this task, which is not to be cancelled
             self.connection_lost(error)
             return

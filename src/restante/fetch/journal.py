@@ -16,6 +16,7 @@ from restante.fetch.account_journal import AccountJournal
 from restante.fetch.account_lock import file_name
 from restante.fetch.errors import FetchError
 from restante.fetch.journal_rows import AccountRuns
+from restante.system_errors import explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,9 +93,10 @@ class Journal:
         """Turn errors of the database and of the disk into FetchError."""
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise FetchError("fetch-journal", f"{self.path}: {reason}") from None
+        except sqlite3.Error as error:
+            raise FetchError("fetch-journal", f"{self.path}: {error}") from None
+        except OSError as error:
+            raise FetchError("fetch-journal", f"{self.path}: {explain(error)}") from None
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from restante.oauth.errors import TokenStoreError
+from restante.system_errors import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -175,4 +176,4 @@ def errors(path: Path) -> Iterator[None]:
     except BlockingIOError:
         raise
     except OSError as error:
-        raise TokenStoreError(f"{path}: {error.strerror or error}") from None
+        raise TokenStoreError(f"{path}: {explain(error)}") from None

@@ -130,7 +130,10 @@ def test_a_password_of_all_mailboxes(tmp_path: Path) -> None:
         (["--web-password", "/nowhere"], "/nowhere: No such file or directory"),
         (["--web-password", "/dev/null"], "the first line of /dev/null is empty"),
         (["--fault", "retr-cat"], "--fault: "),
-        (["--keep", "/dev/null"], "cannot create a certificate in /dev/null: "),
+        (
+            ["--keep", "/dev/null"],
+            "certificate: /dev/null: File exists; remove it, or choose another",
+        ),
         (["--port", "65536"], "65536 is not in the range"),
     ],
 )

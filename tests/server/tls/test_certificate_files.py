@@ -100,7 +100,9 @@ def test_unreadable_file_is_named(
         return read_octets(file)
 
     monkeypatch.setattr(certificate_files, "read_octets", denied)
-    assert problem(tmp_path, GOOD.pem, key_of(GOOD)) == f"{name}: Permission denied"
+    assert problem(tmp_path, GOOD.pem, key_of(GOOD)).startswith(
+        f"{name}: Permission denied; check "
+    )
 
 
 def test_unusable_client_authority(tmp_path: Path) -> None:
@@ -108,4 +110,4 @@ def test_unusable_client_authority(tmp_path: Path) -> None:
     assert problem(tmp_path, GOOD.pem, key_of(GOOD), b"nothing") == "ca.pem: not PEM certificates"
     (tmp_path / "ca.pem").unlink()
     missing = problem(tmp_path, GOOD.pem, key_of(GOOD), b"")
-    assert missing == "ca.pem: No such file or directory"
+    assert missing == "ca.pem: No such file or directory; check the path"

@@ -174,7 +174,7 @@ def test_a_problem_is_told_once_until_it_is_over(watched: Watched) -> None:
         watched.pair.key.unlink()
         (event,) = watched.look() + watched.look()
         assert (event["log_level"], event["event"]) == ("warning", "certificates")
-        assert event["problem"] == f"{watched.pair.key}: No such file or directory"
+        assert event["problem"] == f"{watched.pair.key}: No such file or directory; check the path"
         watched.pair.key.write_bytes(key)
         assert watched.look() == []
 

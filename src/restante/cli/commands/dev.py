@@ -13,6 +13,7 @@ import click
 
 from restante.cli.options.password import read_password_file
 from restante.cli.options.server import FILE
+from restante.system_errors import describe, explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -198,8 +199,11 @@ def _serving(
             raise click.ClickException(f"{error}; choose other ports, see --help") from None
         except BlockingIOError:
             raise click.ClickException(f"another `pop3 dev` keeps its mail in {keep}") from None
-        except (OSError, FullError) as error:
-            raise click.ClickException(f"cannot keep mail in {keep}: {error}") from None
+        except OSError as error:
+            raise click.ClickException(f"cannot keep mail: {describe(error, keep or '')}") from None
+        except FullError as error:
+            text = f"cannot keep mail in {keep}: {error}; move some of it away"
+            raise click.ClickException(text) from None
         yield server
 
 
@@ -212,7 +216,9 @@ def _certificate(folder: Path) -> CertificateFiles:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return CertificateFiles(*demo.ensure_certificate(folder))
     except OSError as error:
-        raise click.ClickException(f"cannot create a certificate in {folder}: {error}") from None
+        raise click.ClickException(
+            f"cannot create a certificate: {describe(error, folder)}"
+        ) from None
 
 
 def _add_demo(server: DeveloperServer, keep: Path | None) -> None:
@@ -224,7 +230,7 @@ def _add_demo(server: DeveloperServer, keep: Path | None) -> None:
         try:
             demo.ensure_mailbox(keep)
         except OSError as error:
-            raise click.ClickException(f"cannot create the demo in {keep}: {error}") from None
+            raise click.ClickException(f"cannot create the demo: {describe(error, keep)}") from None
         return
     for message in demo.DEMO_MESSAGES:
         uid = f"{message.delivered}.{message.queue_id}.demo,W={message.octets}"
@@ -252,7 +258,7 @@ def _page(
     except OSError as error:
         place = format_host_port(places.host, places.web)
         raise click.ClickException(
-            f"cannot listen for the page at {place}: {error.strerror or error}; "
+            f"cannot listen for the page at {place}: {explain(error)}; "
             "choose another port with --web-port"
         ) from None
     pop3, pop3s, smtp = (

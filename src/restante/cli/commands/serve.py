@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from restante.cli.options.server import FILE, MAIL_KEYS, mail_options
+from restante.system_errors import describe
 
 DEMO_LISTEN = "127.0.0.1:1110"
 DEMO_TLS_LISTEN = "127.0.0.1:1995"
@@ -177,7 +178,7 @@ def demo_flags(folder: Path) -> dict[str, dict[str, Any]]:
         mail, users = demo.ensure_mailbox(folder.absolute())
         certificate, key = demo.ensure_certificate(folder.absolute())
     except OSError as error:
-        raise click.ClickException(f"cannot create the demo in {folder}: {error}") from None
+        raise click.ClickException(f"cannot create the demo: {describe(error, folder)}") from None
     return {
         "server": {"listen": [DEMO_LISTEN]},
         "tls": {

@@ -21,6 +21,7 @@ from restante.cli.options.size import Size
 from restante.cli.output.headers_by_retr import header_of
 from restante.cli.output.terminal import plain, plain_lines
 from restante.mail.filename import safe_name
+from restante.system_errors import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -252,4 +253,4 @@ def _save_all(octets: Octets, number: int, folder: Path) -> None:
 
 
 def _save_error(place: Path | None, error: OSError, result: str) -> click.ClickException:
-    return click.ClickException(f"{plain(str(place))}: {error.strerror}; {result}")
+    return click.ClickException(f"{plain(str(place))}: {explain(error)}; {result}")

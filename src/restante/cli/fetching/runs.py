@@ -28,6 +28,7 @@ from restante.fetch.fetcher import Fetcher
 from restante.fetch.interfaces import Settled
 from restante.fetch.journal import Journal
 from restante.protocol.errors import LocalError, RemoteError
+from restante.system_errors import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -76,6 +77,7 @@ class AccountResult:
             self.error, self.message, self.code = "failed", error.message, error.exit_code
         else:
             text = error.message if isinstance(error, click.ClickException) else str(error)
+            text = describe(error) if isinstance(error, OSError) else text
             self.error, self.message, self.code = "usage", f"FAIL  {text}", 2
 
 

@@ -68,7 +68,9 @@ def load_entries() -> dict[str, Any]:
     try:
         return tomllib.loads(read_text(file)) if file.exists() else {}
     except OSError as error:
-        raise click.UsageError(f"{file}: {error.strerror}") from None
+        from restante.system_errors import explain
+
+        raise click.UsageError(f"{file}: {explain(error)}") from None
     except ValueError as error:
         raise click.UsageError(f"{file}: {error}") from None
 

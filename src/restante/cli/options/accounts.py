@@ -13,6 +13,7 @@ import click
 
 from restante.cli.options.server import DEFAULT_CONFIG
 from restante.cli.output.terminal import plain
+from restante.system_errors import explain
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator
@@ -212,7 +213,7 @@ class FileAccounts:
         try:
             yield
         except OSError as error:
-            raise click.ClickException(f"{self._file}: {error.strerror}") from None
+            raise click.ClickException(f"{self._file}: {explain(error)}") from None
 
 
 def accounts_options(command: F) -> F:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restante.cli.options.accounts import wait
+from restante.system_errors import explain
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -142,4 +143,4 @@ def _errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise click.ClickException(f"{path}: {error.strerror}") from None
+        raise click.ClickException(f"{path}: {explain(error)}") from None

@@ -166,7 +166,9 @@ def read_password_file(file: Path) -> str:
         with file.open("rb") as opened:
             return _read_line(opened)
     except OSError as error:
-        raise click.UsageError(f"{file}: {error.strerror}") from None
+        from restante.system_errors import explain
+
+        raise click.UsageError(f"{file}: {explain(error)}") from None
 
 
 def _from_netrc(target: Target) -> str:

@@ -115,7 +115,9 @@ def find_tokens(
     except (ValueError, TokenStoreError):  # no home, or the account is invalid: reported elsewhere
         return None
     except OSError as error:
-        raise click.UsageError(f"{folder}: {error.strerror}") from None
+        from restante.system_errors import explain
+
+        raise click.UsageError(f"{folder}: {explain(error)}") from None
     return AccountTokens(found, table, target) if found else None
 
 

@@ -11,6 +11,7 @@ from restante.cli.shell import deletions, dispatch, listing
 from restante.cli.shell.screen import ExitShell, ShellError
 from restante.client.maildrop import SizeWarning
 from restante.protocol.errors import LocalError, RemoteError, ServerRefusedError
+from restante.system_errors import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -75,7 +76,7 @@ def run_line(session: ShellSession, line: str) -> bool:
     except RemoteError as error:
         _broken(session, error)
     except OSError as error:
-        session.screen.show_error(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
+        session.screen.show_error(describe(error))
     if session.talking:  # a reply was broken off
         _disconnect(session)
     return False

@@ -8,21 +8,10 @@ from typing import TYPE_CHECKING
 
 from restante.fetch.interfaces import DestinationUnavailableError, MessageRefusedError
 from restante.storage.interfaces import StoreError
+from restante.system_errors import find_reason, find_remedy
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-_FIXES = {
-    errno.EACCES: "let the user who fetches write there",
-    errno.EDQUOT: "remove files, or raise the user's quota",
-    errno.ELOOP: "replace the symbolic link by a folder",
-    errno.ENOENT: "create the folder, or mount its disk",
-    errno.ENOSPC: "free some space",
-    errno.ENOTDIR: "name a folder",
-    errno.EPERM: "let the user who fetches write there",
-    errno.EROFS: "mount the disk writable",
-}
-
 
 FREE = 50_000_000  # octets that stay free on a disk, but at most a part of it:
 FREE_PART = 20
@@ -68,6 +57,7 @@ class DiskErrors:
         if isinstance(error, StoreError):
             raise DestinationUnavailableError(f"{text}: {error}") from error
         if isinstance(error, OSError):
-            fix = _FIXES.get(error.errno or 0)
-            text += f": {error.strerror or error}"
-            raise DestinationUnavailableError(f"{text}; {fix}" if fix else text) from error
+            is_missing = isinstance(error, FileNotFoundError)
+            remedy = "create the folder, or mount its disk" if is_missing else find_remedy(error)
+            text += f": {find_reason(error)}" + (f"; {remedy}" if remedy else "")
+            raise DestinationUnavailableError(text) from error

@@ -10,6 +10,7 @@ from restante.oauth.errors import OAuthError
 from restante.oauth.flows import device, loopback, paste
 from restante.oauth.sign_in import SignIn
 from restante.oauth.token_claims import user_of
+from restante.system_errors import explain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +62,7 @@ def sign_in(client: SignInClient, flows: Sequence[Flow], person: Person, port: i
         try:
             tokens = _tokens(client, flow, person, port)
         except OSError as error:
-            reason = f"port {port} cannot be used ({error.strerror})"
+            reason = f"port {port} cannot be used ({explain(error)})"
             if last:
                 raise OAuthError("oauth-flow", reason) from None
         except OAuthError as error:

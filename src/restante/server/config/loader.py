@@ -26,6 +26,7 @@ from restante.server.config.schema import Config
 from restante.server.config.section import ConfigSection
 from restante.storage.maildir import DovecotUniqueIds
 from restante.storage.paths import Layout
+from restante.system_errors import explain
 
 if TYPE_CHECKING:
     from restante.server.config.account_sections import AccountsSection, LdapSection
@@ -84,7 +85,7 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(read_text(file))
     except OSError as error:
-        raise ConfigError([f"{file}: {error.strerror}"]) from error
+        raise ConfigError([f"{file}: {explain(error)}"]) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([f"{file}: {error}"]) from error
 

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from restante.input_files import read_octets
 from restante.server.tls.key_fitting import requirements
+from restante.system_errors import explain
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -73,7 +74,7 @@ def load(pair: CertificateFiles, profile: Profile, client_ca: Path | None) -> Lo
     except ValueError as error:
         raise CertificateError(f"{pair.key}: {error}") from error
     except OSError as error:  # one of them was there a moment ago
-        raise CertificateError(f"{pair.certificate}, {pair.key}: {error.strerror}") from error
+        raise CertificateError(f"{pair.certificate}, {pair.key}: {explain(error)}") from error
     if client_ca:
         _trust(context, client_ca)
     try:
@@ -113,7 +114,7 @@ def _read(file: Path) -> bytes:
     try:
         return read_octets(file)
     except OSError as error:
-        raise CertificateError(f"{file}: {error.strerror}") from error
+        raise CertificateError(f"{file}: {explain(error)}") from error
 
 
 def _reason(error: ssl.SSLError, pair: CertificateFiles, certificate: x509.Certificate) -> str:
@@ -133,7 +134,7 @@ def _trust(context: ssl.SSLContext, client_ca: Path) -> None:
     except ssl.SSLError as error:
         raise CertificateError(f"{client_ca}: not PEM certificates") from error
     except OSError as error:
-        raise CertificateError(f"{client_ca}: {error.strerror}") from error
+        raise CertificateError(f"{client_ca}: {explain(error)}") from error
     context.verify_mode = ssl.CERT_OPTIONAL
 
 

@@ -12,6 +12,7 @@ import click
 from restante.cli.errors import INTERRUPTED, CommandFailed
 from restante.cli.output.progress import Progress
 from restante.cli.output.terminal import plain, plain_lines
+from restante.system_errors import explain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +71,7 @@ def command(  # noqa: PLR0913  # one for each option
     except ValueError as error:
         raise click.UsageError(plain_lines(str(error))) from None
     except OSError as error:
-        text = f"cannot run {plain(client[0])}: {error.strerror or error}"
+        text = f"cannot run {plain(client[0])}: {explain(error)}"
         raise CommandFailed(text, USAGE) from None
     except KeyboardInterrupt:
         raise CommandFailed("Interrupted; the client has been ended.", INTERRUPTED) from None
@@ -118,7 +119,7 @@ def _write(card: Card, junit: Path | None, html: Path | None) -> None:
         try:
             path.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise CommandFailed(f"cannot write {path}: {error.strerror}", USAGE) from None
+            raise CommandFailed(f"cannot write {path}: {explain(error)}", USAGE) from None
 
 
 def _show(card: Card, *, as_json: bool) -> None:

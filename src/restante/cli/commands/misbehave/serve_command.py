@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from restante.cli.options.connection import FILE
+from restante.system_errors import explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +97,7 @@ def _read_rules(file: Path) -> str:
     try:
         return read_text(file)
     except OSError as error:
-        raise click.UsageError(f"{file}: {error.strerror}") from None
+        raise click.UsageError(f"{file}: {explain(error)}") from None
 
 
 def _ports(
