@@ -13,7 +13,7 @@ import pytest
 
 from restante.client import asyncio_driver, blocking, maildrop, socket_driver
 from restante.client.maildrop import MaildropState
-from restante.client.messages import MessageInfo
+from restante.client.messages import MessageTable
 from restante.client.options import Options, parse_url
 from restante.client.session import ClientSession
 from restante.protocol.client import operations
@@ -64,7 +64,7 @@ def test_a_message_of_another_length_is_waited_behind(promised: int | None) -> N
 
 
 def box() -> MaildropState:
-    return MaildropState(ClientSession(TARGET), {1: MessageInfo(1, 5, None)})
+    return MaildropState(ClientSession(TARGET), MessageTable({1: 5}, {}))
 
 
 CALLS: list[Callable[[MaildropState], Dialogue[Any]]] = [

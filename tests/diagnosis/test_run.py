@@ -16,7 +16,7 @@ import pytest
 from restante.client.discovery import lookup
 from restante.client.discovery.discover import Candidate, Discovery, DiscoveryNote
 from restante.client.maildrop import MaildropState
-from restante.client.messages import MessageInfo
+from restante.client.messages import MessageTable
 from restante.client.options import Options, Target
 from restante.client.session import ClientSession
 from restante.client.socket_driver import SocketDriver
@@ -388,7 +388,7 @@ def test_a_deep_check_has_time_for_each_message() -> None:
         check = CheckContext(request, Report("ann"), target)
         check.driver = SocketDriver(ClientSession(check.target, request.options), sock)
         before = check.connection.io.ends
-        entries = {number: MessageInfo(number, 0, None) for number in range(1, 1001)}
+        entries = MessageTable(dict.fromkeys(range(1, 1001), 0), {})
         give_more_time(check, MaildropState(check.session, entries))
         assert check.connection.io.ends >= before + 100
 

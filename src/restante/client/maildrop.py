@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from restante.client import header_part, listing, login
 from restante.client import session as sessions
 from restante.client.error_ids import assign_id, is_unknown_command
+from restante.client.messages import MessageTable
 from restante.client.options import Target, parse_url
 from restante.protocol.client import operations
 from restante.protocol.client.connection import LISTING_LIMIT
@@ -26,7 +27,7 @@ from restante.protocol.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from restante.client.credentials import Credentials
     from restante.client.messages import MessageInfo
@@ -50,7 +51,7 @@ class MaildropState:
     """The state of an open maildrop: what is in it, what is marked, whether it was looked into."""
 
     session: ClientSession
-    entries: Mapping[int, MessageInfo] = field(default_factory=dict)
+    entries: MessageTable = field(default_factory=lambda: MessageTable({}, {}))
     marked: set[int] = field(default_factory=set)
     retrieved: bool = False
 
@@ -170,7 +171,7 @@ def retrieve(state: MaildropState, number: int) -> Dialogue[operations.MessageEn
             (not-stuffed).
     """
     session = state.session
-    size = state.entries[number].size if number in state.entries else None
+    size = state.entries.sizes.get(number)
     most = session.options.message_octets
     if size and most and size > most:
         text = f"message {number} has {size} octets; message_octets allows {most}: not fetched"
@@ -195,7 +196,7 @@ def retrieve_many(
     """
     session = state.session
     most = session.options.message_octets
-    sizes = {number: find_entry(state, number).size for number in numbers}
+    sizes = {number: find_size(state, number) for number in numbers}
     if most and any(size > most for size in sizes.values()):
         raise LocalError(f"a message has more than the {most} octets of message_octets")
     order = iter(numbers)
@@ -225,7 +226,7 @@ def check_size(state: MaildropState, number: int, received: operations.MessageEn
     require a warning, their `notice` gets it; without one a SizeWarning names the line outside of
     this package that asked.
     """
-    size = state.entries[number].size if number in state.entries else received.octets
+    size = state.entries.sizes.get(number, received.octets)
     if received.has_size(size):
         return
     text = size_text(number, received, size)
@@ -366,5 +367,16 @@ def find_entry(state: MaildropState, number: int) -> MessageInfo:
     try:
         return state.entries[number]
     except KeyError:
-        text = f"unknown message {number}; the mailbox has {len(state.entries)}"
-        raise LocalError(text) from None
+        raise _unknown_message(state, number) from None
+
+
+def find_size(state: MaildropState, number: int) -> int:
+    """Return the octets of a message by LIST. Raises LocalError: an unknown number."""
+    try:
+        return state.entries.sizes[number]
+    except KeyError:
+        raise _unknown_message(state, number) from None
+
+
+def _unknown_message(state: MaildropState, number: int) -> LocalError:
+    return LocalError(f"unknown message {number}; the mailbox has {len(state.entries)}")
