@@ -47,14 +47,20 @@ class DotUnstuffer:
         seen = self._held + octets
         if self._first_line:
             seen = self._look_at_first_line(seen)
-        place, after = self._terminator(seen)
+        end = self._newline + b".\r\n"
+        lines, ends = self._unstuff(seen)
+        dots = len(seen) - len(lines)
+        if dots == 1 and seen.endswith(end):  # the usual end; a search would take thrice the time
+            self.ended, self._held = True, b""
+            return self._count(lines[: -len(CRLF)], ends - 1)
+        place, after = self._terminator(seen) if dots else (-1, 0)
         if place >= 0:
             self.ended = True
             self.rest = seen[after:]
             self.by_lf = seen[place:after] == b"\n.\n"
             self._held = b""
             return self._message(seen[: place + len(self._newline)])
-        keep = max(_overlap(seen, self._newline + b".\r\n"), _last_dot(seen, self._newline))
+        keep = max(_overlap(seen, end), _last_dot(seen, self._newline))
         self._held = seen[len(seen) - keep :]
         return self._message(seen[: len(seen) - keep])
 
@@ -101,12 +107,18 @@ class DotUnstuffer:
         return place, after
 
     def _message(self, stuffed: bytes) -> bytes:
-        if self._newline == CRLF:
-            lines, ends = from_wire(stuffed)
-        else:
-            lines = stuffed.replace(b"\n.", b"\n")
-            ends = lines.count(b"\n")
+        lines, ends = self._unstuff(stuffed)
         self.dots += len(stuffed) - len(lines)
+        return self._count(lines, ends)
+
+    def _unstuff(self, stuffed: bytes) -> tuple[bytes, int]:
+        """Return octets without the dots of stuffing, and how many line ends they have."""
+        if self._newline == CRLF:
+            return from_wire(stuffed)
+        lines = stuffed.replace(b"\n.", b"\n")
+        return lines, lines.count(b"\n")
+
+    def _count(self, lines: bytes, ends: int) -> bytes:
         if lines and self._made_up:
             lines = lines[self._made_up :]
             ends -= 1
