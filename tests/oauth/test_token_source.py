@@ -21,7 +21,7 @@ from restante.oauth.token_endpoint import TokenEndpoint, TokenSet
 from restante.oauth.token_source import StoredTokenSource
 from restante.oauth.token_store import StoredSignIn, TokenStore
 from restante.protocol.secret import Secret
-from support.issuer import SCOPE, Issuer, aadsts, running_issuer
+from support.issuer import SCOPE, Issuer, Refused, aadsts, running_issuer
 from support.token_processes import NAME
 
 ROOT = Path(__file__).parents[2]
@@ -312,6 +312,49 @@ def test_renewed(source: StoredTokenSource, issuer: Issuer, clock: Clock) -> Non
     assert requests(issuer) == 3
     clock.now += 900
     assert source.renew(token)
+
+
+@pytest.mark.parametrize("life", [None, 3600.0])
+def test_no_other_token(
+    source: StoredTokenSource, issuer: Issuer, store: TokenStore, clock: Clock, life: float | None
+) -> None:
+    """If the issuer gives no other token, its reason is the cause, also while it is not asked."""
+    now = stored(store)
+    expires_at = life and clock.now + life
+    tokens = replace(now.sign_in.tokens, expires_at=expires_at)
+    store.save(NAME, replace(now.sign_in, tokens=tokens), HOST, clock.now)
+    issuer.scripted.extend([Refused("invalid_client", 401)] * 4)
+    for _ in range(4):
+        with pytest.raises(OAuthError) as found:
+            source.renew(source.token())
+        assert found.value.id == "oauth-client"
+        assert "the mail server refused the present token" in found.value.others
+    assert requests(issuer) < 4
+
+
+def test_no_other_token_in_trouble(
+    source: StoredTokenSource, issuer: Issuer, store: TokenStore, clock: Clock
+) -> None:
+    """Trouble of the issuer is the cause only where the refused token may have expired."""
+    issuer.broken = 503
+    assert source.renew(source.token()) is None
+    now = stored(store)
+    tokens = replace(now.sign_in.tokens, expires_at=None)
+    store.save(NAME, replace(now.sign_in, tokens=tokens), HOST, clock.now)
+    with pytest.raises(OAuthError) as found:
+        source.renew(source.token())
+    assert found.value.id == "oauth-busy"
+
+
+def test_clock_set_back(source: StoredTokenSource, issuer: Issuer, clock: Clock) -> None:
+    """A token of the future may have expired; a small step of the clock changes nothing."""
+    first = source.token()
+    clock.now -= 30
+    assert source.token() == first
+    clock.now -= 86400
+    assert source.token() != first
+    assert source.token() != first
+    assert requests(issuer) == 1
 
 
 def test_renewed_elsewhere(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 AHEAD = 600  # seconds before the end of an access token from which on it is refreshed
 MOST_REFUSALS = 3  # of tokens within REST, after which none is refreshed for a time of REST
+CLOCK_STEP = 60  # seconds by which a clock is set back in small steps
 REST = 900  # seconds: Microsoft blocks a client that repeats a request in a loop (AADSTS50196)
 
 
@@ -88,23 +89,28 @@ class StoredTokenSource:
             refused: the token that the server refused.
 
         The issuer is asked even if the token has not expired, but not after three refusals in 15
-        minutes. Raises OAuthError: the issuer has ended the sign-in. Raises TokenStoreError.
+        minutes. Raises OAuthError: the issuer gives none, which may be why the server refused the
+        present one. While the issuer is in trouble, a token that has not expired was refused for
+        another reason, and there is no other. Raises TokenStoreError.
         """
+        stored: StoredSignIn | None = None
         try:
             with self._store.edit(self.name) as entry:
                 stored = self._require(entry.load())
                 if _access(stored) != refused and not self._is_due(stored):
                     return _access(stored)  # another process has renewed it
-                if len(self._recent(stored)) >= MOST_REFUSALS:
+                if len(self._recent(stored)) >= MOST_REFUSALS and stored.trouble is None:
                     return None
+                self._check_rest(stored)
                 stored = replace(stored, refusals=(*self._recent(stored), self._clock()))
                 return _access(self._refresh(entry, stored))
         except LockTimeoutError:
             return None
         except OAuthError as error:
-            if error.ended:
-                raise
-            return None
+            if error.temporary and stored and self._is_known_fresh(stored):
+                return None
+            error.others.append("the mail server refused the present token")
+            raise
 
     def _require(self, stored: StoredSignIn | None) -> StoredSignIn:
         """Return what is stored. Raises TokenStoreError for nothing, OAuthError: it has ended."""
@@ -118,13 +124,17 @@ class StoredTokenSource:
     def _is_due(self, stored: StoredSignIn) -> bool:
         """Return whether the access token should be refreshed: at half its life, if that is short.
 
-        A token without a known end is used until the server refuses it.
+        A token without a known end is used until the server refuses it. If the clock was set back
+        since the token came, its end is not known.
         """
-        end = stored.sign_in.tokens.expires_at
+        end, now = stored.sign_in.tokens.expires_at, self._clock()
         if end is None:
             return False
         life = max(0, end - stored.obtained_at)
-        return self._clock() >= end - min(AHEAD, life / 2)
+        return now >= end - min(AHEAD, life / 2) or now < stored.obtained_at - CLOCK_STEP
+
+    def _is_known_fresh(self, stored: StoredSignIn) -> bool:
+        return stored.sign_in.tokens.expires_at is not None and not self._is_expired(stored)
 
     def _is_expired(self, stored: StoredSignIn) -> bool:
         end = stored.sign_in.tokens.expires_at
