@@ -94,6 +94,29 @@ def test_a_code_that_ran_out() -> None:
     assert refusal(400, {"error": "invalid_grant"}, code=True).id == "oauth-code"
 
 
+@pytest.mark.parametrize(
+    ("suberror", "verdict"),
+    [
+        ("consent_required", "oauth-consent"),
+        ("additional_action", "oauth-mfa"),
+        ("user_password_expired", "oauth-revoked"),
+        ("bad_token", "oauth-refresh"),
+    ],
+)
+def test_suberrors(suberror: str, verdict: str) -> None:
+    """Without a number, Microsoft's second code has the cause of an invalid grant."""
+    assert refusal(400, {"error": "invalid_grant", "suberror": suberror}).id == verdict
+
+
+def test_an_object_for_the_error() -> None:
+    """An issuer may describe its error by an object; its words are shown."""
+    said = {"code": 400, "message": "The client is bad.", "status": "invalid_client"}
+    error = refusal(400, {"error": said})
+    assert (error.id, error.error, error.text) == (
+        "oauth-client", "invalid_client", "The client is bad.",
+    )  # fmt: skip
+
+
 def test_long_and_odd_words() -> None:
     """The text of an error is one line of bounded length."""
     error = refusal(400, {"error": "x" * 5000, "error_description": "\x1b[2J" + "y" * 5000 + "\nz"})

@@ -221,7 +221,17 @@ def test_an_error_of_nothing(issuer: Issuer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"), [("60", 60), (-5, 0), (1e400, 366 * 86400), ("soon", None), ([], None)]
+    ("said", "seconds"),
+    [
+        ("60", 60),
+        (-5, 0),
+        (1e400, 366 * 86400),
+        (10**400, 366 * 86400),
+        ("soon", None),
+        ("nan", None),
+        ([], None),
+        (True, None),
+    ],
 )
 def test_the_life_of_a_token(issuer: Issuer, said: object, seconds: int | None) -> None:
     """Any `expires_in` gives a time within bounds, or none. rfc6749-s5/token-type"""

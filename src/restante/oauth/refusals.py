@@ -70,8 +70,14 @@ CODES = {
     "server_error": "oauth-busy",
     "rate_limit_exceeded": "oauth-busy",
     "slow_down": "oauth-busy",
+    "basic_action": "oauth-mfa",
+    "additional_action": "oauth-mfa",
+    "user_password_expired": "oauth-revoked",
 }
-"""Error codes: RFC 6749 sections 4.1.2.1 and 5.2, RFC 7591, RFC 8628, OpenID Connect, Google."""
+"""Error codes: RFC 6749 sections 4.1.2.1 and 5.2, RFC 7591, RFC 8628, OpenID Connect, Google.
+
+The last three are Microsoft's, in the field `suberror`, which can also have others of these codes.
+"""
 
 _BY_NUMBER = {number: verdict for verdict, numbers in NUMBERS.items() for number in numbers}
 _SEVERAL_CAUSES = ("invalid_grant", "invalid_client", "invalid_request", "unauthorized_client")
@@ -89,9 +95,11 @@ def refusal(
         sent: secrets of the request. The issuer may repeat them, and the error must not.
         code: an authorization code or device code was sent, and no refresh token.
     """
+    body = _flat(body)
     error = _text(body.get("error"))
     words = " ".join(_text(body.get(key)) for key in ("error_description", "error_subtype"))
-    verdict = _verdict(status, error, _numbers(body, words), words)
+    suberror = _text(body.get("suberror"))
+    verdict = _verdict(status, error, suberror, _numbers(body, words), words)
     if verdict == "oauth-refresh" and code:
         verdict = "oauth-code"
     no_words = "the issuer says no more" if error else f"the issuer answered HTTP {status}"
@@ -105,13 +113,24 @@ def refusal(
     return OAuthError(verdict, said, error=error[:64], correlation=correlation)
 
 
-def _verdict(status: int, error: str, numbers: Iterable[int], words: str) -> str:
+def _flat(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an answer in the form of RFC 6749; some issuers have an object for the error."""
+    found = body.get("error")
+    if not isinstance(found, dict):
+        return body
+    code = _text(found.get("status")) or _text(found.get("code"))
+    return {**body, "error": code, "error_description": found.get("message")}
+
+
+def _verdict(status: int, error: str, suberror: str, numbers: Iterable[int], words: str) -> str:
     if status == 429 or status >= 500:  # RFC 6749 section 5.2: a refusal has another status
         return "oauth-busy"
     for number in numbers:
         if number in _BY_NUMBER:
             return _BY_NUMBER[number]
     if error in _SEVERAL_CAUSES:
+        if suberror in CODES:
+            return CODES[suberror]
         for found, pattern in WORDS:
             if re.search(pattern, words, re.IGNORECASE):
                 return found

@@ -199,12 +199,20 @@ def _read_secret(body: Mapping[str, Any], name: str) -> Secret | None:
     return Secret(text.encode())
 
 
-def _expiry(seconds: object) -> float | None:
-    """Return when a life of some seconds ends; some issuers write the number as text."""
+def _expiry(said: object) -> float | None:
+    """Return when a life of some seconds ends, None where the answer has no number."""
+    life = read_seconds(said)
+    return None if life is None else time.time() + min(max(life, 0.0), LONGEST_LIFE)
+
+
+def read_seconds(said: object) -> float | None:
+    """Return a number of seconds, which some issuers write as text. None: it is not a number."""
+    if isinstance(said, bool) or not isinstance(said, int | float | str):
+        return None
     try:
-        life = float(seconds) if isinstance(seconds, int | float | str) else math.nan
-    except (ValueError, OverflowError):
+        seconds = float(said)
+    except ValueError:
         return None
-    if math.isnan(life):
-        return None
-    return time.time() + min(max(life, 0.0), LONGEST_LIFE)
+    except OverflowError:
+        return math.inf
+    return None if math.isnan(seconds) else seconds

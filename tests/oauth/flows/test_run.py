@@ -118,6 +118,7 @@ def test_other_requests_do_not_count(issuer: Issuer) -> None:
     [
         ({"iss": "https://evil.example"}, "oauth-forged"),
         ({"iss": None}, "oauth-forged"),
+        ({"code": None}, "oauth-answer"),
         ({"code": "unknown"}, "oauth-code"),
         ({"code": None, "error": "access_denied"}, "oauth-declined"),
         ({"code": None, "error": "invalid_scope"}, "oauth-scope"),
@@ -311,11 +312,11 @@ def test_device(issuer: Issuer) -> None:
 
 
 def test_slow_down_without_an_end(issuer: Issuer) -> None:
-    """An issuer that always asks for slower polls gets one a minute. rfc8628-s3/polling"""
+    """Each slow_down counts, as long as the code lives. rfc8628-s3/polling"""
     issuer.scripted.extend([Refused("slow_down")] * 13)
     clock = Clock()
     by_device(issuer, clock)
-    assert clock.pauses == [*range(5, 61, 5), 60, 60]
+    assert clock.pauses == [*range(5, 75, 5)]
 
 
 def test_device_in_trouble(issuer: Issuer) -> None:
@@ -324,6 +325,15 @@ def test_device_in_trouble(issuer: Issuer) -> None:
     clock = Clock()
     by_device(issuer, clock)
     assert clock.pauses == [5, 10, 20, 40, 60, 60]
+
+
+def test_trouble_of_a_slow_issuer(issuer: Issuer) -> None:
+    """Trouble makes no poll come before the interval that the issuer named."""
+    issuer.interval = 120
+    issuer.scripted.append(Refused("server_error", 503))
+    clock = Clock()
+    by_device(issuer, clock)
+    assert clock.pauses == [120, 120]
 
 
 @pytest.mark.parametrize(
@@ -367,11 +377,23 @@ def test_ctrl_c_ends_the_polls(issuer: Issuer) -> None:
         device.sign_in(client(issuer), lambda _: None, pause=pause)
 
 
-@pytest.mark.parametrize("interval", [0, -1, 10**9, 10**400, "soon", None])
-def test_odd_intervals(issuer: Issuer, interval: Any) -> None:
-    """Any interval becomes one of 1 to 60 s."""
+@pytest.mark.parametrize(
+    ("interval", "used"),
+    [(0, 5), (-1, 5), (0.1, 1), (120, 120), ("10", 10), ("soon", 5), (True, 5), (None, 5)],
+)
+def test_odd_intervals(issuer: Issuer, interval: Any, used: float) -> None:
+    """The interval is the issuer's, as a number or as text, and 5 s for anything else."""
     issuer.interval = interval
-    assert 1 <= device.request_device_code(client(issuer)).interval <= 60
+    assert device.request_device_code(client(issuer)).interval == used
+
+
+@pytest.mark.parametrize(
+    ("life", "used"), [("30", 30), (10**400, 3600), (-1, 900), ("soon", 900), (True, 900)]
+)
+def test_odd_lives(issuer: Issuer, life: Any, used: float) -> None:
+    """A code lives as long as the issuer says, at most an hour, and 15 minutes by default."""
+    issuer.device_life = life
+    assert device.request_device_code(client(issuer)).seconds == used
 
 
 @pytest.mark.parametrize(
@@ -380,6 +402,7 @@ def test_odd_intervals(issuer: Issuer, interval: Any) -> None:
         {"verification_uri": "javascript:alert(1)"},
         {"verification_uri": "http://id.example.com/"},
         {"interval": 60, "expires_in": 30},
+        {"interval": 10**400},
         {"user_code": ""},
         {"device_code": 5},
     ],

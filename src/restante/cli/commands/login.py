@@ -170,14 +170,14 @@ class _LoginPlan:
 
     def keep(self, sign_in: SignIn) -> None:
         """Store the tokens, and print where."""
-        from restante.cli.output.sign_in import notes_on, show_row
+        from restante.cli.output.sign_in import describe_seconds, notes_on, show_row
         from restante.oauth.token_names import name_of
 
         now = time.time()
         place = self._store().save(name_of(self.typed), sign_in, self.target.host, now)
         user = f"signed in as {sign_in.user}" if sign_in.user else "signed in"
         ends = sign_in.tokens.expires_at
-        life = f"; access token for {(ends - now) / 60:.0f} min" if ends else ""
+        life = f"; access token for {describe_seconds(ends - now)}" if ends else ""
         show_row("ok", f"{user}; kept in {place}{life}")
         for note in notes_on(sign_in):
             show_row("note", note)

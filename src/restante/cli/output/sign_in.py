@@ -31,6 +31,11 @@ def show_row(label: str, text: str) -> None:
     click.echo(f"  {label:<{INDENT - 2}}{plain(text)}")
 
 
+def describe_seconds(seconds: float) -> str:
+    """Return a span of time in minutes, or in seconds if it is short."""
+    return f"{seconds / 60:.0f} min" if seconds >= 120 else f"{max(0, seconds):.0f} s"
+
+
 def show_issuer(issuer: Issuer, target: Target) -> None:
     """Print which provider it is, for which server, and what is asked for."""
     row = issuer.provider
@@ -147,10 +152,10 @@ class TerminalPerson:
 
     def show_code(self, code: DeviceCode) -> None:
         """Show where to sign in, and what to type there."""
-        minutes = f"({code.seconds / 60:.0f} min)"
+        life = f"({describe_seconds(code.seconds)})"
         bold = click.style(plain(code.user_code), bold=True)
         click.echo(f"  {'open':<{INDENT - 2}}{plain(code.verification_uri)}")
-        click.echo(f"  {'and type':<{INDENT - 2}}{bold}     {minutes}")
+        click.echo(f"  {'and type':<{INDENT - 2}}{bold}     {life}")
         if code.verification_uri_complete:
             show_row("or open", code.verification_uri_complete)
 

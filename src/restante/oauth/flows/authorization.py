@@ -99,7 +99,8 @@ class AuthorizationRequest:
         if server.iss_in_response is False or (found is None and not server.iss_in_response):
             return
         if found is None or not _equal(found, server.issuer):
-            text = f"the answer is from the issuer {str(found)[:100]}, and not from {server.issuer}"
+            origin = "no issuer" if found is None else f"the issuer {found[:100]}"
+            text = f"the answer names {origin}, and not {server.issuer}"
             raise OAuthError("oauth-forged", text)
 
 

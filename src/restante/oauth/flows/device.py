@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 INTERVAL = 5  # seconds between two polls where the issuer names none: section 3.2
 SLOWER = 5  # seconds more after slow_down: section 3.5
-LONGEST_INTERVAL = 60  # seconds
+SLOWEST_IN_TROUBLE = 60  # seconds, unless the issuer asks for more
+LIFE = 900  # seconds where the issuer names none
 LONGEST_LIFE = 3600  # seconds
 LONGEST = 4096  # characters of a code or an address
 
@@ -76,9 +77,9 @@ def _next_interval(error: OAuthError, interval: float) -> float:
     if error.error == "authorization_pending":
         return interval
     if error.error == "slow_down":
-        return min(interval + SLOWER, LONGEST_INTERVAL)
+        return interval + SLOWER
     if error.temporary:
-        return min(interval * 2, LONGEST_INTERVAL)
+        return max(interval, min(interval * 2, SLOWEST_IN_TROUBLE))
     raise error
 
 
@@ -94,8 +95,8 @@ def request_device_code(client: SignInClient) -> DeviceCode:
     if not all(isinstance(value, str) and 0 < len(value) <= LONGEST for value in values):
         raise OAuthError("oauth-answer", "the issuer's answer has no device code")
     code, user_code, address = map(str, values)
-    seconds = _seconds(body, "expires_in", LONGEST_LIFE)
-    interval = max(1.0, _seconds(body, "interval", LONGEST_INTERVAL, INTERVAL))
+    seconds = _seconds(body, "expires_in", LIFE)
+    interval = max(1.0, _seconds(body, "interval", INTERVAL))
     if not is_safe_url(address):
         raise OAuthError("oauth-answer", "the address to sign in at is not an https URL")
     if interval >= seconds:
@@ -109,7 +110,7 @@ def request_device_code(client: SignInClient) -> DeviceCode:
     return DeviceCode(Secret(code.encode()), user_code, address, code_in_url, seconds, interval)
 
 
-def _seconds(body: Mapping[str, Any], name: str, most: float, default: float = 900) -> float:
-    value = body.get(name, default)
-    valid = isinstance(value, int | float) and value > 0
-    return float(min(value, most)) if valid else default
+def _seconds(body: Mapping[str, Any], name: str, default: float) -> float:
+    """Return a positive number of an answer, the default where it has none."""
+    value = token_endpoint.read_seconds(body.get(name))
+    return min(value, LONGEST_LIFE) if value is not None and value > 0 else default

@@ -142,12 +142,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Accept an answer, and reject every other request."""
         parts = urlsplit(self.path)
-        if parts.path != "/" or not parse_qs(parts.query).keys() & {"code", "error"}:
-            self._answer(404, b"")
-            return
-        if not self.server.is_answer(self.path):
-            self.server.others += 1
-            self._answer(404, OTHER_PAGE)
+        if parts.path != "/" or not self.server.is_answer(self.path):
+            foreign = parts.path == "/" and parse_qs(parts.query).keys() & {"code", "error"}
+            self.server.others += bool(foreign)
+            self._answer(404, OTHER_PAGE if foreign else b"")
             return
         with contextlib.suppress(OSError):  # the browser may be gone, and its answer counts
             self._answer(200, PAGE)
