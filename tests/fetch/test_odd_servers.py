@@ -243,6 +243,18 @@ def test_other_mail_of_the_same_size_without_top(tmp_path: Path) -> None:
     assert list(map(stored, account.delivered())) == [stored(HELLO), stored(other)]
 
 
+def test_other_mail_of_another_size_without_top(tmp_path: Path) -> None:
+    """Where TOP is refused, a message with another size under a known unique-id is fetched, too."""
+    account = Account(tmp_path)
+    for message in (HELLO, HELLO + b"More.\r\n"):
+        with faulty_server("TOP: -ERR no", messages=(message,), user=ANN) as running:
+            assert account.fetch(running.port, keep=None) == ""
+    assert list(map(stored, account.delivered())) == [stored(HELLO), stored(HELLO + b"More.\r\n")]
+    with faulty_server("TOP: -ERR no", "LIST: with 1 9", messages=(message,), user=ANN) as running:
+        assert account.fetch(running.port, keep=None) == ""
+    assert len(account.delivered()) == 2
+
+
 def test_other_mail_that_cannot_be_compared(tmp_path: Path) -> None:
     """A message that the server refuses to show stays, since it may be another one."""
     account = Account(tmp_path)
@@ -252,6 +264,7 @@ def test_other_mail_that_cannot_be_compared(tmp_path: Path) -> None:
     with faulty_server("TOP: -ERR no", "RETR: -ERR no", messages=(other,), user=ANN) as running:
         assert account.fetch(running.port) == ""
         assert running.left == [other]
+    assert "may be another message" in account.notices["retr-refused"]
 
 
 def test_nothing_of_a_message(tmp_path: Path) -> None:

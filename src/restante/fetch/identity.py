@@ -98,8 +98,8 @@ def compare_messages(
 
     With the same header, only the size by LIST is another. Else the server has given the unique-id
     to another message, unless it answers TOP wrongly, which all octets of the message show. They
-    decide, too, where the size is the same and TOP is refused. A message that the server refuses
-    altogether is in neither list.
+    decide, too, where TOP is refused. A message that the server refuses altogether is in neither
+    list, and is a warning.
 
     `ids` has Message-IDs by unique-id, where the same one is enough, since the size is the same,
     too: some virus scanners add a field whenever a message is read.
@@ -113,11 +113,15 @@ def compare_messages(
         is_same = header_digest(head) == known[message].header_sha256
         is_same = is_same or (known_id is not None and known_id == find_message_id(head))
         (same if is_same else differ).append(message)
-    differ += (message for message in by_number.values() if known[message].size == message.size)
+    differ += by_number.values()
     others: list[MessageEntry] = []
     for message in differ:
-        with contextlib.suppress(ServerRefusedError):
+        try:
             whole = digest_all(drop, message.number)
+        except ServerRefusedError as refused:
+            text = f"{message.uid} may be another message than the known one, and stays: {refused}"
+            drop.session.note_oddity("retr-refused", text)
+        else:
             (same if whole == known[message].sha256 else others).append(message)
     return same, others
 
