@@ -199,5 +199,5 @@ def test_tls(tls_ports: tuple[Path, dict[str, int]], scheme: str, tmp_path: Path
     certificate, ports = tls_ports
     url = f"{scheme}://ann@localhost:{ports[scheme]}/INBOX"
     assert deliver_and_settle(f"{url}?cafile={certificate}", tmp_path, ImapBounds()) is Settled.HERE
-    with pytest.raises(DestinationUnavailableError, match="certificate verify failed"):
+    with pytest.raises(DestinationUnavailableError, match=r"not valid: .*add cafile=FILE"):
         deliver_and_settle(url, tmp_path, ImapBounds())

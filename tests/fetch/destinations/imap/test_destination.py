@@ -124,8 +124,8 @@ def test_date_and_flags(place: ImapPlace) -> None:
 
 
 def test_missing_folder(place: ImapPlace) -> None:
-    """A missing folder is named, or made where the URL says so; its name may have any letter."""
-    with pytest.raises(DestinationUnavailableError, match="Entwürfe"):
+    """A missing folder is named with what to do, or made where the URL says so, in any script."""
+    with pytest.raises(DestinationUnavailableError, match=r"Entwürfe: .*or add \?create=true"):
         opened_at(place, "Entw%C3%BCrfe")
     destination = opened_at(place, "Entw%C3%BCrfe?create=true")
     deliver(destination, LETTER)
@@ -233,6 +233,13 @@ def test_user_with_domain() -> None:
     assert (found.user, found.host, found.port, found.folder) == (
         "ann@example.com", "mail.example.com", 993, "Lists/dev",
     )  # fmt: skip
+
+
+def test_certificates_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file of certificates may be named from the home folder."""
+    monkeypatch.setenv("HOME", "/home/ann")
+    found = parse_imap_url("imaps://ann@mail.example.com/INBOX?cafile=~/ca.pem")
+    assert found.cafile == "/home/ann/ca.pem"
 
 
 def accept_then(answer: bytes | None) -> Callable[[Any, bytes], None]:

@@ -35,11 +35,12 @@ def test_servers(url: str, shown: str, security: Security, user: str) -> None:
     assert address.recipients.rcpt == ("ann@example.com",)
 
 
-def test_settings() -> None:
-    """A plus sign stays in an address, and %XX is decoded."""
+def test_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plus sign stays in an address, %XX is decoded, and ~/ is the home folder."""
+    monkeypatch.setenv("HOME", "/home/ann")
     address = parse_smtp_url(
         "lmtp:mx.example:24?rcpt=ann+pop@example.com&rcpt=b%26b&tls=no&sender=me@x.example"
-        "&cafile=/etc/ca.pem",
+        "&cafile=~/ca.pem",
         "Delivered-To:2",
         {"Bob@example.com": ["bob", "carl"]},
     )
@@ -47,7 +48,7 @@ def test_settings() -> None:
     assert (address.recipients.field, address.recipients.place) == ("Delivered-To", 2)
     assert address.recipients.addresses == (("bob@example.com", ("bob", "carl")),)
     assert (address.security, address.sender) == (Security.NONE, "me@x.example")
-    assert address.cafile == "/etc/ca.pem"
+    assert address.cafile == "/home/ann/ca.pem"
 
 
 @pytest.mark.parametrize(

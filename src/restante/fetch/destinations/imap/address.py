@@ -6,6 +6,7 @@ folder where it is missing, and `cafile=FILE` trusts only the certificates of a 
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
@@ -65,7 +66,7 @@ def parse_imap_url(url: str) -> ImapAddress:
         folder=unquote(parts.path.removeprefix("/")) or "INBOX",
         tls=scheme == "imaps",
         create=settings.get("create") == "true",
-        cafile=settings.get("cafile", ""),
+        cafile=os.path.expanduser(settings.get("cafile", "")),
     )
 
 

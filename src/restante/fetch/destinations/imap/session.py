@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 import imaplib
 import re
+import ssl
 from typing import TYPE_CHECKING, NamedTuple
 
 from imapclient import imap_utf7
 from imapclient.exceptions import IMAPClientError, LoginError
 
+from restante.fetch.destinations.certificate_errors import describe_certificate_error
 from restante.fetch.destinations.imap.connection import BoundedImapClient, ImapBounds
 from restante.fetch.interfaces import (
     DeliveryInDoubtError,
@@ -111,8 +113,10 @@ class ImapSession:
             try:
                 found = self._client.folder_status(self._address.folder, ("UIDVALIDITY", "UIDNEXT"))
             except IMAPClientError:
-                if not self._address.create or self._client.folder_exists(self._address.folder):
+                if self._client.folder_exists(self._address.folder):
                     raise
+                if not self._address.create:
+                    raise _missing(f"{self._address}: the server does not have it") from None
                 self._client.create_folder(self._address.folder)
                 found = self._client.folder_status(self._address.folder, ("UIDVALIDITY", "UIDNEXT"))
             return FolderNumbers(int(found[b"UIDVALIDITY"]), int(found[b"UIDNEXT"]))
@@ -260,6 +264,8 @@ def _reason(error: Exception) -> str:
     """Return why a command failed, in a few words."""
     if isinstance(error, TimeoutError):
         return "the server did not answer in time"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return describe_certificate_error(error)
     return getattr(error, "strerror", None) or str(error)
 
 
@@ -278,7 +284,12 @@ def _refusal(address: ImapAddress, line: str) -> DestinationUnavailableError | M
     """Return the error for an answer that is not OK."""
     text = printable(f"{address}: {line}")[:500]
     if _MISSING.search(line):
-        return DestinationUnavailableError(f"{text}; create the folder, or add ?create=true")
+        return _missing(text)
     if _TEMPORARY.search(line) or line.upper().startswith("BAD"):
         return DestinationUnavailableError(text)
     return MessageRefusedError(text)
+
+
+def _missing(text: str) -> DestinationUnavailableError:
+    """Return the error for a missing folder, with what to do."""
+    return DestinationUnavailableError(f"{text}; create the folder, or add ?create=true to its URL")

@@ -6,6 +6,7 @@ with settings such as `?rcpt=ann@example.com`.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -151,5 +152,5 @@ def _with_settings(found: SmtpAddress, settings: Mapping[str, Sequence[str]]) ->
         found,
         security=security,
         sender=sender,
-        cafile=settings.get("cafile", [""])[0],
+        cafile=os.path.expanduser(settings.get("cafile", [""])[0]),
     )

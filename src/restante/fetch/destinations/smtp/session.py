@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from restante.client.mechanisms import CLIENT_MECHANISMS
+from restante.fetch.destinations.certificate_errors import describe_certificate_error
 from restante.net import connecting
 from restante.net.connecting import seconds_until
 from restante.protocol.client.sasl import SaslRefusal
@@ -78,7 +79,7 @@ def reason(error: OSError) -> str:
     if isinstance(error, TimeoutError):
         return "it did not answer in time"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not valid: {error.verify_message}"
+        return describe_certificate_error(error)
     if getattr(error, "reason", "") == "WRONG_VERSION_NUMBER":
         return "its port has no TLS at the beginning; use smtp://, or the port of smtps://"
     if isinstance(error, smtplib.SMTPException) or not error.strerror:
