@@ -213,6 +213,7 @@ The password comes from the first of these that is given: `--password-command`, 
 | 9 | mailbox in use |
 | 10 | POP or this login mechanism is switched off |
 | 11 | message incomplete |
+| 12 | the destination of `pop3 fetch` does not accept mail |
 | 13 | deletion not confirmed |
 | 14 | permanent failure of the server; an administrator must act |
 | 130 | interrupted |

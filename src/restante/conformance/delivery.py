@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import smtplib
 import socket
 import subprocess
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from restante.net.addresses import parse_host_port
 from restante.system_errors import explain
+from restante.user_commands import split_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,7 +110,7 @@ class DeliveryCommand:
         """Deliver a message. Raises DeliveryError."""
         try:
             subprocess.run(  # noqa: S603  # it is the user's own
-                shlex.split(self.command),
+                split_command(self.command),
                 input=message,
                 check=True,
                 timeout=SECONDS,

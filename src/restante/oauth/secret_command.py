@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 import subprocess
 
 from restante.oauth.errors import TokenStoreError
+from restante.user_commands import split_command
 
 SECONDS = 60  # the command may ask for a PIN
 
@@ -17,14 +17,15 @@ def run_secret_command(command: str, option: str) -> bytes:
     printed is not in the error.
     """
     try:
-        words = shlex.split(command)
+        words = split_command(command)
         done = subprocess.run(words, stdout=subprocess.PIPE, check=True, timeout=SECONDS)  # noqa: S603  # it is the user's own
     except subprocess.TimeoutExpired:
         raise TokenStoreError(f"{option} did not end within {SECONDS} seconds") from None
     except subprocess.CalledProcessError as error:
-        raise TokenStoreError(f"{option} failed with exit code {error.returncode}") from None
-    except (OSError, ValueError, IndexError) as error:
-        reason = getattr(error, "strerror", None) or "it is empty, or a quote is not closed"
+        text = f"{option} failed: {words[0]} ended with exit code {error.returncode}"
+        raise TokenStoreError(text) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise TokenStoreError(f"{option} failed: {reason}") from None
     line = done.stdout.split(b"\n")[0].removesuffix(b"\r")
     if not line:

@@ -351,10 +351,10 @@ def test_a_mistyped_stored_name(tmp_path: Path, command: str) -> None:
         (["verify"], "missing argument HOST"),
         (
             ["ls", "pop3://ann@127.0.0.1", "--password-command", "false"],
-            "failed with exit code 1",
+            "false ended with exit code 1",
         ),
         (["ls", "pop3://ann@127.0.0.1", "--password-command", ""], "it is empty"),
-        (["ls", "pop3://ann@127.0.0.1", "--password-command", "'"], "unclosed quote"),
+        (["ls", "pop3://ann@127.0.0.1", "--password-command", "'"], "a quote is not closed"),
         (["ls", "pop3://ann@127.0.0.1", "--password-command", "true"], "the password is empty"),
         (["ls", "pop3://ann@127.0.0.1", "--password-stdin"], "the password is empty"),
     ],

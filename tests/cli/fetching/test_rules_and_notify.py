@@ -123,7 +123,7 @@ def test_a_filter_that_fails(fetch: Run, tmp_path: Path) -> None:
         ("", "rule 1 has neither to nor filter"),
         ('to = "ftp:x"', "rule 1: .*is not a destination"),
         ('to = "mbox:x"\nallow_drop = true', "allow_drop, which only a filter can have"),
-        ('filter = "sh -c \'"', "rule 1: No closing quotation"),
+        ('filter = "sh -c \'"', "rule 1: a quote is not closed"),
         ('if = { has = "a" }\nto = "mbox:x"', "`header`"),
         ('if = { header = "a", matches = "a" }\nto = "mbox:x"', "matches is not"),
     ],
@@ -158,7 +158,7 @@ def test_notify(fetch: Run, server: MemoryServer, tmp_path: Path) -> None:
     [
         ("sh -c 'echo broken; exit 1'", "exit code 1: broken"),
         ("/nonexistent/program", "cannot be run"),
-        ("sh -c '", "No closing quotation"),
+        ("sh -c '", "a quote is not closed"),
     ],
 )
 def test_notify_fails(fetch: Run, command: str, text: str) -> None:

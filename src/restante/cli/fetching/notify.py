@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
 from typing import TYPE_CHECKING
 
 from restante.fetch.destinations.commands import run_command
 from restante.fetch.interfaces import DestinationUnavailableError
+from restante.user_commands import split_command
 
 if TYPE_CHECKING:
     from restante.fetch.events import RunSummary
@@ -35,9 +35,9 @@ def notify(command: str, account: str, summary: RunSummary, before: str | None, 
         "POP3_FETCH_OUTCOME_BEFORE": before or "",
     }
     try:
-        argv = shlex.split(command)
+        argv = split_command(command)
         with open(os.devnull, "rb") as nothing:
             ended = run_command(argv, nothing.fileno(), SECONDS, environment)
-    except (DestinationUnavailableError, ValueError, IndexError) as error:
+    except (DestinationUnavailableError, ValueError) as error:
         return str(error)
     return "" if ended.code == 0 else f"the command {argv[0]} {ended}"

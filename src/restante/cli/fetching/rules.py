@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from restante.fetch.destinations.rules import Condition, Rule, RulesDestination
 from restante.fetch.destinations.urls import open_destination
+from restante.user_commands import split_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +37,7 @@ def _make_rule(number: int, rule: RuleSettings, settings: DestinationSettings) -
     condition = Condition(found.header, found.has, found.equals) if found else Condition()
     try:
         to = open_destination(rule.to, settings) if rule.to else None
-        return Rule(condition, to, shlex.split(rule.filter), rule.allow_drop)
+        filter_ = split_command(rule.filter) if rule.filter else []
+        return Rule(condition, to, filter_, rule.allow_drop)
     except ValueError as error:
         raise ValueError(f"rule {number}: {error}") from None

@@ -8,6 +8,9 @@ from typing import Any
 
 import click
 
+_SETTINGS = ("account", "password_command", "user", "fetch", "oauth")
+"""The settings of an account, and its tables."""
+
 
 def is_stored(name: str) -> bool:
     """Return whether the file of accounts has this name. Raises click.UsageError."""
@@ -55,7 +58,19 @@ def find_entry(name: str) -> dict[str, Any]:
     if not isinstance(entry, dict) or not isinstance(entry.get("account"), str):
         text = f'{accounts_file()}: [{name}] requires account = "user@example.com" or a URL'
         raise click.UsageError(text)
+    unknown = next((key for key in entry if key not in _SETTINGS), None)
+    if unknown is not None:
+        text = f"{accounts_file()}: [{name}]: {unknown} is not a setting; {_hint(name, unknown)}"
+        raise click.UsageError(text)
     return entry
+
+
+def _hint(name: str, unknown: str) -> str:
+    """Return what may have been meant by a setting that an account does not have."""
+    import difflib
+
+    near = difflib.get_close_matches(unknown, _SETTINGS, 1)
+    return f"did you mean {near[0]}?" if near else f"[{name}.fetch] may have it"
 
 
 def load_entries() -> dict[str, Any]:

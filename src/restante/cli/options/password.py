@@ -127,9 +127,6 @@ def _first_line(octets: bytes) -> str:
         raise click.UsageError("the password is not UTF-8") from None
 
 
-_REASONS: dict[type[Exception], str] = {IndexError: "it is empty"}
-
-
 def password_of_command(command: str, name: str) -> Callable[[], str]:
     """Return a function that runs a command, and returns the first line of its output.
 
@@ -139,20 +136,21 @@ def password_of_command(command: str, name: str) -> Callable[[], str]:
 
 
 def _from_command(command: str, name: str = "the password command") -> str:
-    import shlex
     import signal
     import subprocess
 
+    from restante.user_commands import split_command
+
     try:
-        words = shlex.split(command)
+        words = split_command(command)
         completed = subprocess.run(words, stdout=subprocess.PIPE, check=True)  # noqa: S603  # it is the user's own
     except subprocess.CalledProcessError as error:
         ended = f"exit code {error.returncode}"
         if error.returncode < 0:
             ended = signal.Signals(-error.returncode).name
-        raise click.UsageError(f"{name} failed with {ended}") from None
-    except (OSError, ValueError, IndexError) as error:
-        reason = _REASONS.get(type(error)) or getattr(error, "strerror", None) or "unclosed quote"
+        raise click.UsageError(f"{name} failed: {words[0]} ended with {ended}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise click.UsageError(f"{name} failed: {reason}") from None
     return _first_line(completed.stdout)
 

@@ -7,7 +7,6 @@ is the same for the same message, by which the command can recognize a double.
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from typing import TYPE_CHECKING, cast
 
@@ -21,6 +20,7 @@ from restante.fetch.interfaces import (
     Settled,
 )
 from restante.fetch.spool import Spool
+from restante.user_commands import split_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,9 +137,7 @@ def variables(message: SourceMessage) -> dict[str, str]:
 def parse_pipe_url(url: str) -> list[str]:
     """Return the command of a URL and its arguments. Raises ValueError: there is none."""
     try:
-        command = shlex.split(url.partition(":")[2])
+        return split_command(url.partition(":")[2])
     except ValueError as error:
-        raise ValueError(f"{url}: {error}") from None
-    if not command:
-        raise ValueError(f"{url} names no command; write for example pipe:/usr/bin/maildrop -d ann")
-    return command
+        text = f"the command of {url}: {error}; write for example pipe:/usr/bin/maildrop -d ann"
+        raise ValueError(text) from None
