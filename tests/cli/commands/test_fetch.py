@@ -108,6 +108,28 @@ def test_dry_run(user: User) -> None:
     assert (len(plan["fetch"]), user.arrived, user.left) == (3, 0, 3)
 
 
+@pytest.mark.parametrize("option", ["--dry-run", "--mark-all", "--match", "--since=30d"])
+def test_an_account_that_fails_before_a_run(option: str, user: User) -> None:
+    """If one account fails before its run, it is named, and the others go on."""
+    user.configure(
+        'password_command = "false"\n[work.fetch]\nto = "maildir:Mail"\n'
+        f'[other]\naccount = "{user.account}"\npassword_command = "echo secret"\n'
+        f'[other.fetch]\nto = "maildir:{user.maildir}"\n'
+    )
+    ran = pop3("fetch", option, password=None, stdin=b"", **user.environment)
+    assert (ran.code, ran.out.count("\n") > 1) == (2, True), ran
+    assert "work   FAIL  the password command failed: false ended with exit code 1" in ran.out
+    assert "other" in ran.out
+
+
+def test_a_dry_run_that_fails_as_json(user: User) -> None:
+    """Programs find the failure of an account beside its name."""
+    user.server.add(user.name, "changed")
+    ran = user.fetch(user.account, "--dry-run", "--json")
+    [plan] = json.loads(ran.out)
+    assert (ran.code, plan["error"], plan["fetch"]) == (7, "auth-failed", [])
+
+
 def test_mark_all(user: User) -> None:
     """What is there counts as fetched, also where the journal was lost."""
     to = ("--to", f"maildir:{user.maildir}")
@@ -171,8 +193,8 @@ def test_skip_of_an_unknown_message(user: User) -> None:
     [plan] = json.loads(user.fetch(user.account, "--dry-run", "--json").out)
     ran = user.fetch(user.account, *to, "--skip", plan["fetch"][0]["uid"], "--skip", "mistyped")
     assert (ran.code, user.arrived) == (2, 0), ran
-    assert "neither the journal nor the server has the unique-id mistyped" in ran.err
-    assert "--status" in ran.err
+    assert "neither the journal nor the server has the unique-id mistyped" in ran.out
+    assert "--status" in ran.out
     assert user.fetch(user.account, *to).code == 0
     assert user.arrived == 3
 
@@ -256,7 +278,12 @@ def test_settings_that_are_wrong(user: User) -> None:
     """A setting that is unknown, or a command that fails, is named."""
     user.configure('[work.fetch]\nto = "maildir:Mail"\nkeap = false\n')
     assert "[work.fetch]: keap is not a setting; did you mean keep?" in user.fetch().err
-    with pytest.raises(click.UsageError, match="to_password_command failed with exit code 1"):
+    user.configure('pasword_command = "echo secret"\n')
+    said = "[work]: pasword_command is not a setting; did you mean password_command?"
+    assert said in user.fetch("work").err
+    user.configure('to = "maildir:Mail"\n')
+    assert "[work]: to is not a setting; [work.fetch] may have it" in user.fetch("work").err
+    with pytest.raises(click.UsageError, match="to_password_command failed: false ended with exit"):
         password_of_command("false", "to_password_command")()
 
 

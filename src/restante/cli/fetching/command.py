@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,18 @@ from restante.cli.errors import CommandFailed, error_reporting
 from restante.cli.fetching import report
 from restante.cli.fetching.account import find_fetch_account
 from restante.cli.fetching.marking import mark_fetched, match_messages, plan_run, skip_messages
-from restante.cli.fetching.runs import Stopper, run_again_and_again, run_once
+from restante.cli.fetching.runs import (
+    AccountResult,
+    Stopper,
+    run_again_and_again,
+    run_once,
+)
 from restante.cli.options.account_file import describe_unknown, is_stored
 from restante.cli.options.fetch_settings import accounts_with_settings, default_journal
 from restante.cli.options.stored_tokens import describe_end
 from restante.fetch.journal import Journal, has_journal, move_damaged
 from restante.fetch.journal_rows import AccountRuns
+from restante.fetch.planner import Plan
 from restante.protocol.text import to_json
 
 if TYPE_CHECKING:
@@ -25,7 +31,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from restante.cli.fetching.account import FetchAccount
-    from restante.cli.fetching.runs import AccountResult
     from restante.fetch.journal_rows import UndeliveredMessage
 
 EVERY = 300.0  # seconds, for --watch
@@ -48,14 +53,18 @@ def run_command(names: tuple[str, ...], params: dict[str, Any]) -> None:
             moved = move_damaged(journal)
         if moved is not None:
             click.echo(f"the damaged journal is {moved} now", err=True)
+    results = [AccountResult(account) for account in accounts]
     with error_reporting():
-        for account in accounts:
-            _prepare(account, params)
-    if params["dry_run"]:
-        with error_reporting():
-            _print_plans(accounts, as_json=params["as_json"])
-    elif not params["mark_all"]:
-        _run(accounts, params)
+        if params["dry_run"]:
+            _print_plans(results, as_json=params["as_json"])
+        else:
+            for result in results:
+                with result.noting_failure():
+                    _prepare(result.account, params)
+    if not params["dry_run"]:
+        results = _run(results, params)
+    if code := max((result.code for result in results), default=0):
+        click.get_current_context().exit(code)
 
 
 def _find_accounts(
@@ -78,7 +87,7 @@ def _prepare(account: FetchAccount, params: dict[str, Any]) -> None:
     """Do what the journal is asked for before a run."""
     begin = params["begin"] or params["mark_all"]
     wanted = ("mark_all", "since", "match", "retry", "skip", "begin", "delete_big")
-    if not any(params[name] for name in wanted) or params["dry_run"]:
+    if not any(params[name] for name in wanted):
         return
     with account.open_journal(begin=begin) as journal:
         if params["retry"]:
@@ -95,22 +104,18 @@ def _prepare(account: FetchAccount, params: dict[str, Any]) -> None:
             click.echo(mark_fetched(account, journal, params["since"]))
 
 
-def _print_plans(accounts: Sequence[FetchAccount], *, as_json: bool) -> None:
-    width = max(len(account.name) for account in accounts)
+def _print_plans(results: Sequence[AccountResult], *, as_json: bool) -> None:
+    """Print what a run would do with each account, or why it would fail."""
+    width = max(len(result.account.name) for result in results)
     found = []
-    for account in accounts:
-        plan = plan_run(account)
-        found.append(
-            {
-                "account": account.name,
-                "fetch": [message._asdict() for message in plan.fetch],
-                "delete": [message._asdict() for message in plan.delete],
-                "waiting": [message._asdict() for message in plan.waiting],
-                "too_large": [message._asdict() for message in plan.too_large],
-            }
-        )
+    for result in results:
+        plan = Plan()
+        with result.noting_failure():
+            plan = plan_run(result.account)
+        found.append(report.plan_object(result, plan))
         if not as_json:
-            click.echo(report.plan_line(account, plan, width))
+            for line in report.plan_lines(result, plan, width):
+                click.echo(line)
     if as_json:
         click.echo(to_json(found, indent=2))
 
@@ -150,33 +155,34 @@ def _read_status(
         yield report.status_object(AccountRuns(name, None, None, None), {}, ()), []
 
 
-def _run(accounts: Sequence[FetchAccount], params: dict[str, Any]) -> None:
-    width = max(len(account.name) for account in accounts)
+def _run(prepared: Sequence[AccountResult], params: dict[str, Any]) -> list[AccountResult]:
+    """Run the accounts that could be prepared, and return how all ended."""
+    width = max(len(result.account.name) for result in prepared)
     stopper = Stopper()
     log = None
     if params["log"]:
         from restante.cli.fetching.message_log import MessageLog
 
         log = MessageLog(params["log"])
+    failed = [result for result in prepared if result.error]
+    ready = [result.account for result in prepared if not result.error]
     pause = params["every"] or (EVERY if params["watch"] else None)
-    with stopper.handling_signals(), contextlib.ExitStack() as shown:
-        if pause:
-            run_again_and_again(accounts, stopper, pause, lambda result: _print(result, width), log)
-            return
-        results = []
-        for result in run_once(accounts, stopper, log, begin=params["begin"]):
+    results = []
+    with stopper.handling_signals():
+        if pause and not failed:
+            run_again_and_again(ready, stopper, pause, lambda result: _print(result, width), log)
+            return []
+        if pause or params["mark_all"]:
+            ready = []
+        for result in itertools.chain(failed, run_once(ready, stopper, log, begin=params["begin"])):
             results.append(result)
             if not params["as_json"]:
                 _print(result, width)
-        if params["as_json"]:
-            shown.callback(
-                click.echo, to_json([report.result_object(made) for made in results], indent=2)
-            )
-    code = max((result.code for result in results), default=0)
-    if stopper.stopped and not code:
+        if params["as_json"] and results:
+            click.echo(to_json([report.result_object(made) for made in results], indent=2))
+    if stopper.stopped and not any(result.code for result in results):
         raise CommandFailed("Interrupted; the next run goes on.", 130)
-    if code:
-        click.get_current_context().exit(code)
+    return results
 
 
 def _print(result: AccountResult, width: int) -> None:

@@ -6,6 +6,8 @@ import time
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+import click
+
 from restante.diagnosis import wording
 from restante.fetch import identity
 from restante.fetch.fetcher import Fetcher
@@ -64,7 +66,7 @@ def skip_messages(account: FetchAccount, journal: AccountJournal, uids: Sequence
     """Note messages as fetched that their user gives up.
 
     The server is asked for those that the journal does not have. Raises RemoteError. Raises
-    ValueError: the server does not have one, either, and nothing was changed.
+    click.UsageError: the server does not have one, either, and nothing was changed.
     """
     unknown = set(uids) - journal.messages().keys()
     if unknown:
@@ -72,8 +74,8 @@ def skip_messages(account: FetchAccount, journal: AccountJournal, uids: Sequence
             unknown -= {message.uid for message in list_messages(drop, journal)}
     if unknown:
         names = ", ".join(sorted(unknown))
-        text = f"{account.name}: neither the journal nor the server has the unique-id {names}"
-        raise ValueError(f"{text}; nothing was skipped. See pop3 fetch {account.name} --status")
+        text = f"neither the journal nor the server has the unique-id {names}; nothing was skipped"
+        raise click.UsageError(f"{text}. See pop3 fetch {account.name} --status")
     count = journal.note_known((uid, None, None) for uid in uids)
     return f"{account.name}: {wording.messages(count)} noted as fetched"
 

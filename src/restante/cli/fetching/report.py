@@ -39,9 +39,13 @@ def result_lines(result: AccountResult, width: int) -> Iterator[str]:
     if summary.waiting:
         count = wording.messages(len(summary.waiting))
         yield f"{'':{width}}  {count} parked before; --retry tries again at once"
+    yield from _failure_lines(result, width)
+
+
+def _failure_lines(result: AccountResult, width: int) -> Iterator[str]:
     if result.message:
         first, *others = result.message.split("\n")
-        yield f"{name}  {first}"
+        yield f"{plain(result.account.name).ljust(width)}  {first}"
         yield from others
 
 
@@ -103,14 +107,29 @@ def result_object(result: AccountResult) -> dict[str, Any]:
     }
 
 
-def plan_line(account: FetchAccount, plan: Plan, width: int) -> str:
-    """Return what a run would do."""
+def plan_object(result: AccountResult, plan: Plan) -> dict[str, Any]:
+    """Return what a run would do, for programs."""
+    return {
+        "account": result.account.name,
+        "fetch": [message._asdict() for message in plan.fetch],
+        "delete": [message._asdict() for message in plan.delete],
+        "waiting": [message._asdict() for message in plan.waiting],
+        "too_large": [message._asdict() for message in plan.too_large],
+        "error": result.error or None,
+    }
+
+
+def plan_lines(result: AccountResult, plan: Plan, width: int) -> Iterator[str]:
+    """Yield what a run would do, or why it would fail."""
+    if result.message:
+        yield from _failure_lines(result, width)
+        return
     octets = wording.octets(sum(message.size for message in plan.fetch))
     parts = [f"{wording.messages(len(plan.fetch))} to fetch, {octets}"]
     parts += [f"{len(plan.delete)} to delete"] if plan.delete else []
     parts += [f"{len(plan.waiting)} parked"] if plan.waiting else []
     parts += [f"{len(plan.too_large)} too large"] if plan.too_large else []
-    return f"{plain(account.name).ljust(width)}  {', '.join(parts)}"
+    yield f"{plain(result.account.name).ljust(width)}  {', '.join(parts)}"
 
 
 def status_object(

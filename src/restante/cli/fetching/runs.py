@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from restante.fetch.events import FetchEvent
     from restante.fetch.journal_rows import UndeliveredMessage
 
+FAILURES = (RemoteError, LocalError, click.ClickException, OSError)
+"""The failures that end the run of an account, and of no other."""
+
 PARKED = 1  # the exit code where a part failed: messages that are parked, or notify
 LONGEST_PAUSE = 3600.0  # seconds between two runs of which the first one failed
 JITTER = 0.1  # of a pause: not all programs of the world ask at the full minute
@@ -79,6 +82,14 @@ class AccountResult:
             text = error.message if isinstance(error, click.ClickException) else str(error)
             text = describe(error) if isinstance(error, OSError) else text
             self.error, self.message, self.code = "usage", f"FAIL  {text}", 2
+
+    @contextlib.contextmanager
+    def noting_failure(self) -> Iterator[None]:
+        """Note a failure of the block, so that it does not stop the other accounts."""
+        try:
+            yield
+        except FAILURES as error:
+            self.fail(error)
 
 
 class Stopper:
@@ -138,11 +149,8 @@ def run_once(
             return
         result = AccountResult(account)
         begun = time.monotonic()
-        try:
-            with account.open_journal(begin=begin) as journal:
-                _run(result, journal, stopper, log)
-        except (RemoteError, LocalError, click.ClickException, OSError) as error:
-            result.fail(error)
+        with result.noting_failure(), account.open_journal(begin=begin) as journal:
+            _run(result, journal, stopper, log)
         result.seconds = time.monotonic() - begun
         yield result
 
