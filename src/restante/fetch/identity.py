@@ -7,6 +7,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
+from restante.client.header_part import HeaderPart
 from restante.fetch.errors import FetchError
 from restante.fetch.journal_rows import FETCHED, MessageState
 from restante.protocol.errors import ServerRefusedError
@@ -41,6 +42,35 @@ _NO_UIDS = (
 def header_digests(drop: Maildrop, numbers: Iterable[int]) -> dict[int, str]:
     """Return the digests of headers by message number; none of a header that is refused."""
     return {number: header_digest(head) for number, head in _headers(drop, numbers)}
+
+
+def digest_headers(
+    drop: Maildrop, messages: Iterable[MessageEntry]
+) -> Iterator[tuple[MessageEntry, str]]:
+    """Yield messages with the digests of their headers, also of those that TOP does not give.
+
+    Such a message is retrieved. One that is refused altogether is left out with a warning.
+    """
+    by_number = {message.number: message for message in messages}
+    digests = header_digests(drop, by_number)
+    for number, message in by_number.items():
+        try:
+            yield message, digests.get(number) or _retrieve_header_digest(drop, number)
+        except ServerRefusedError as refused:
+            warn_unidentified(drop, message, refused)
+
+
+def _retrieve_header_digest(drop: Maildrop, number: int) -> str:
+    header = HeaderPart(MOST_OCTETS)
+    for piece in drop.retrieve(number):
+        header.feed(piece)
+    return header_digest(header.octets)
+
+
+def warn_unidentified(drop: Maildrop, message: MessageEntry, refused: ServerRefusedError) -> None:
+    """Warn of a message that neither a unique-id nor its octets identify."""
+    text = f"message {message.number} cannot be identified, and stays at the server: {refused}"
+    drop.session.note_oddity("retr-refused", text)
 
 
 def _headers(drop: Maildrop, numbers: Iterable[int]) -> Iterator[tuple[int, bytes]]:

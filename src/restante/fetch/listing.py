@@ -14,13 +14,11 @@ import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from restante.client.header_part import HeaderPart
 from restante.fetch.identity import (
-    MOST_OCTETS,
     digest_all,
-    header_digest,
-    header_digests,
+    digest_headers,
     pair_messages,
+    warn_unidentified,
 )
 from restante.fetch.journal_rows import FETCHED, MessageState
 from restante.fetch.planner import MessageEntry, are_numbers, are_unusable
@@ -93,34 +91,11 @@ def _content_name(digest: str, size: int) -> str:
 def _group_by_contents(
     drop: Maildrop, messages: Iterable[MessageEntry]
 ) -> dict[str, list[MessageEntry]]:
-    """Return messages by the names that their contents give them.
-
-    A header that TOP does not give comes with the whole message. A message that is refused
-    altogether is left out with a warning.
-    """
-    by_number = {message.number: message for message in messages}
-    digests = header_digests(drop, by_number)
+    """Return messages by the names that their contents give them."""
     groups: defaultdict[str, list[MessageEntry]] = defaultdict(list)
-    for number, message in by_number.items():
-        try:
-            digest = digests.get(number) or _retrieve_header_digest(drop, number)
-        except ServerRefusedError as refused:
-            _warn(drop, message, refused)
-        else:
-            groups[_content_name(digest, message.size)].append(message)
+    for message, digest in digest_headers(drop, messages):
+        groups[_content_name(digest, message.size)].append(message)
     return groups
-
-
-def _retrieve_header_digest(drop: Maildrop, number: int) -> str:
-    header = HeaderPart(MOST_OCTETS)
-    for piece in drop.retrieve(number):
-        header.feed(piece)
-    return header_digest(header.octets)
-
-
-def _warn(drop: Maildrop, message: MessageEntry, refused: ServerRefusedError) -> None:
-    text = f"message {message.number} cannot be identified, and stays at the server: {refused}"
-    drop.session.note_oddity("retr-refused", text)
 
 
 def _find_rows(
@@ -155,7 +130,7 @@ def _distinguish(
         try:
             digest = digest_all(drop, message.number)
         except ServerRefusedError as refused:
-            _warn(drop, message, refused)
+            warn_unidentified(drop, message, refused)
             continue
         copies[digest] += 1
         uid = next((uid for uid, sha256 in free.items() if sha256 == digest), "")

@@ -242,6 +242,25 @@ def test_match(user: User) -> None:
     assert user.arrived == 4
 
 
+def test_match_without_top(user: User) -> None:
+    """Where TOP is refused, --match compares the headers of whole messages."""
+    letters = [letter.replace(b"\n", b"\r\n") for letter in LETTERS]
+
+    def run(*words: str, prefix: str) -> Ran:
+        uids = [f"UIDL: with {number} {prefix}{number}" for number in range(1, 4)]
+        faults = ("TOP: -ERR no", *uids)
+        with faulty_server(*faults, messages=letters, password="secret") as running:
+            user.account = f"pop3://ann@127.0.0.1:{running.port}"
+            user.configure(f'[work.fetch]\nto = "maildir:{user.maildir}"\n')
+            return user.fetch("work", *words)
+
+    assert run(prefix="old").code == 0
+    assert run(prefix="new").code == 14
+    ran = run("--match", prefix="new")
+    assert (ran.code, "3 messages matched; 0 messages not known" in ran.out) == (0, True), ran
+    assert user.arrived == 3
+
+
 def test_match_twins(user: User) -> None:
     """Messages with the same header are matched by their octets; what differs is fetched."""
     warnings = [b"Subject: full\n\n%d%%\n" % part for part in (80, 90, 95)]

@@ -97,10 +97,9 @@ def match_messages(account: FetchAccount, journal: AccountJournal) -> str:
             if row.header_sha256 and row.state in FETCHED:
                 by_header[row.header_sha256].append(row)
         listed = [message for message in all_listed if message.uid not in known]
-        digests = identity.header_digests(drop, [message.number for message in listed])
         by_listed: defaultdict[str, list[MessageEntry]] = defaultdict(list)
-        for message in listed:
-            by_listed[digests.get(message.number, "")].append(message)
+        for message, digest in identity.digest_headers(drop, listed):
+            by_listed[digest].append(message)
         pairs = [
             pair
             for digest, messages in by_listed.items()
