@@ -307,6 +307,7 @@ def test_another_clock_is_found(s3: S3) -> None:
     assert [problem.split(" differ")[0] for problem in problems] == [
         "the clocks of this node and of the object store"
     ]
+    assert problems[0].endswith("; let NTP set both")
 
 
 @pytest.mark.parametrize(

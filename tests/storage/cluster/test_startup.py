@@ -55,8 +55,8 @@ def test_good_settings() -> None:
         ({"messages": "error"}, "a node cannot see that a commit did not wait for its standby"),
         ({"statement_timeout": "0"}, "has no statement_timeout for this user"),
         ({"version": 120_022}, "PostgreSQL 12 is too old; install 13 or newer"),
-        ({"clock": 1010.0}, "the clocks of this node and of PostgreSQL differ by 10 seconds"),
-        ({"clock": 990.0}, "the clocks of this node and of PostgreSQL differ by 10 seconds"),
+        ({"clock": 1010.0}, "of PostgreSQL differ by 10 seconds; let NTP set both"),
+        ({"clock": 990.0}, "of PostgreSQL differ by 10 seconds; let NTP set both"),
     ],
 )
 def test_bad_settings(change: dict[str, object], problem: str) -> None:

@@ -13,7 +13,7 @@ from restante.cli.options.account import AccountCommand, account_options, parse_
 from restante.cli.output.terminal import plain
 from restante.cli.output.wrapping import is_terminal, wrap_hanging
 from restante.protocol.text import to_json
-from restante.system_errors import explain
+from restante.system_errors import find_reason
 
 if TYPE_CHECKING:
     from restante.cli.options.account import AccountArgs
@@ -165,7 +165,7 @@ def _run(context: ConformanceContext, checks: list[Check], *, quiet: bool) -> Co
         ) from None
     except OSError as error:
         where = f"{context.server.host} port {context.server.port}"
-        text = f"cannot connect to {where}: {explain(error)}; `pop3 probe` shows why"
+        text = f"cannot connect to {where}: {find_reason(error)}; `pop3 probe` shows why"
         raise CommandFailed(text, UNREACHABLE) from None
     except Deviation as deviation:
         text = f"cannot start the test: {plain(str(deviation))}; `pop3 check` shows why"

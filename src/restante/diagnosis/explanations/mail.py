@@ -183,6 +183,7 @@ MAIL = (
         "long-line", 1, "A message has a line of more than 998 octets.",
         why="RFC 5322 forbids it. Some mail programs truncate the line, and old ones crash.",
         admin="Nothing. The sender's program is at fault, not the server.",
+        you="If your mail program cannot show the message, read it in the web mail.",
     ),
     Explanation(
         "nul", 1, "A message contains NUL octets.",

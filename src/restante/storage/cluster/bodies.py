@@ -203,7 +203,8 @@ class ObjectBodies:
             problems.append("the object store does not list an object that was just written")
         elif (apart := abs((entry.modified - written).total_seconds())) > CLOCK_DIFFERENCE:
             problems.append(
-                f"the clocks of this node and of the object store differ by {apart:.0f} seconds"
+                f"the clocks of this node and of the object store differ by {apart:.0f} seconds;"
+                " let NTP set both"
             )
         problems += await self._limit_time(self._backend.problems(name, content))
         await self.delete([name])

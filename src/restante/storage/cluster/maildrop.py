@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 WHOLE = 256 * 1024  # octets: a body up to this size is read in one piece
 BEGINNING = 16 * 1024  # octets in which nearly every header ends
 
-DAMAGED = "a body in PostgreSQL does not have the size that its row says"
+DAMAGED = "a body in PostgreSQL does not have the size that its row says; run `pop3 store check`"
 
 READ = """
 select m.number, m.uid, substr(b.content, 1, $3) as content

@@ -42,12 +42,13 @@ _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status(?: code)?: (\d{3})")
 _KIND = re.compile(r"kind: (\w+)")
 _REASONS = {
-    "NoSuchBucket": "the bucket does not exist",
-    "NoSuchContainer": "the container does not exist",
-    "InvalidAccessKeyId": "the key is unknown",
-    "SignatureDoesNotMatch": "the secret of the key is wrong",
-    "RequestTimeTooSkewed": "the clocks of this node and of the object store differ",
-    "Connect": "the object store cannot be reached",
+    "NoSuchBucket": "the bucket does not exist; create it, or correct cluster.objects",
+    "NoSuchContainer": "the container does not exist; create it, or correct cluster.objects",
+    "InvalidAccessKeyId": "the key is unknown; correct cluster.objects_secret_file",
+    "SignatureDoesNotMatch": "the secret of the key is wrong; correct cluster.objects_secret_file",
+    "RequestTimeTooSkewed": "the clocks of this node and of the object store differ; let NTP set"
+    " both",
+    "Connect": "the object store cannot be reached; check that it runs, and its address",
 }
 
 
@@ -153,7 +154,8 @@ def _store_errors(what: str, name: str) -> Iterator[None]:
             kind = FullError
         elif status in {"401", "403"}:
             kind = ForbiddenError
-        raise kind(f"{what}: {reason}", path=name) from None
+        # the known reasons concern the whole store
+        raise kind(f"{what}: {reason}", path="" if code in _REASONS else name) from None
 
 
 def _first_match(pattern: re.Pattern[str], text: str) -> str:

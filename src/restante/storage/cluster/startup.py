@@ -87,7 +87,10 @@ def problems_of(settings: DatabaseSettings, clock: tuple[float, float]) -> Itera
     before, after = clock
     apart = max(before - settings.clock, settings.clock - after)
     if apart > CLOCK_DIFFERENCE:
-        yield f"the clocks of this node and of PostgreSQL differ by {apart:.0f} seconds"
+        yield (
+            f"the clocks of this node and of PostgreSQL differ by {apart:.0f} seconds;"
+            " let NTP set both"
+        )
 
 
 def _durability_problems(settings: DatabaseSettings) -> Iterator[str]:
