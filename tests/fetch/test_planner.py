@@ -116,11 +116,12 @@ def test_uids_changed() -> None:
 
 @pytest.mark.parametrize(
     ("uids", "unusable"),
-    [([], False), (["a", "b"], False), (["a", "a"], True), (["1", "2"], True), ([None], True)],
+    [([], False), (["a", "b"], False), (["a", "a"], True), (["1", "2"], True), ([""], True)],
 )
-def test_unusable(uids: list[str | None], unusable: bool) -> None:
+def test_unusable(uids: list[str], unusable: bool) -> None:
     """Unique-ids that are missing, doubled, or the message numbers identify nothing."""
-    assert are_unusable(enumerate(uids, 1)) == unusable
+    messages = [MessageEntry(number, uid, 10) for number, uid in enumerate(uids, 1)]
+    assert are_unusable(messages) == unusable
 
 
 @pytest.mark.parametrize(

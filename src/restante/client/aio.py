@@ -46,11 +46,11 @@ from restante.protocol.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
     from email.message import EmailMessage
 
     from restante.client.maildrop import MaildropState
-    from restante.client.messages import MessageInfo
+    from restante.client.messages import MessageInfo, MessageTable
     from restante.client.options import OptionArgs, Options, Target
     from restante.client.token_source import TokenSource
     from restante.protocol.client.operations import MessageEnd
@@ -143,7 +143,7 @@ class Maildrop:
         return Message(self, maildrop.find_entry(self._state, number))
 
     @property
-    def entries(self) -> Mapping[int, MessageInfo]:
+    def entries(self) -> MessageTable:
         """The number, size and unique-id of each message, by number: quicker than messages."""
         return self._state.entries
 

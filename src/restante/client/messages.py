@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,12 +47,13 @@ class MessageTable(Mapping[int, MessageInfo]):
 
     def values(self) -> ValuesView[MessageInfo]:
         """Return all messages by number; to iterate is faster than to look up."""
-        return QuickValues(self, self._in_order)
+        return QuickValues(self, lambda: itertools.starmap(MessageInfo, self.rows()))
 
-    def _in_order(self) -> Iterator[MessageInfo]:
+    def rows(self) -> Iterator[tuple[int, int, str | None]]:
+        """Return the number, size and unique-id of all messages, in half the time."""
         if list(self.sizes) != list(self._uids):
-            return (self[number] for number in self)
-        return map(MessageInfo, self.sizes, self.sizes.values(), self._uids.values())
+            return ((number, size, self._uids.get(number)) for number, size in self.sizes.items())
+        return zip(self.sizes, self.sizes.values(), self._uids.values(), strict=True)
 
 
 class BaseMessage:

@@ -97,7 +97,7 @@ def check_moved(
     """
     if plan.moved and _are_known(drop, listed, known()):
         raise FetchError("uids-changed", plan.moved)
-    if plan.gone and any(uid is None for _, _, uid in drop.entries.values()):
+    if plan.gone and any(uid is None for _, _, uid in drop.entries.rows()):
         gone = set(plan.gone)
         if any(row.uid in gone and row.header_sha256 is None for row in known()):
             raise FetchError("uids-changed", _NO_UIDS)

@@ -40,9 +40,9 @@ def list_messages(drop: Maildrop, journal: AccountJournal) -> list[MessageEntry]
     A message that has no usable unique-id, and that the server refuses to show, is left out with a
     warning. Raises RemoteError.
     """
-    entries = drop.entries.values()
-    listed = [MessageEntry(number, uid or "", size) for number, size, uid in entries]
-    if are_unusable((message.number, message.uid) for message in listed):
+    rows = drop.entries.rows()
+    listed = [MessageEntry(number, uid or "", size) for number, size, uid in rows]
+    if are_unusable(listed):
         return sorted(_name_by_contents(drop, listed, journal))
     if by_contents := journal.named_by_contents():
         _rename(drop, listed, journal, by_contents)

@@ -233,12 +233,12 @@ def _moved_text(listed: int, were_there: int) -> str:
     )
 
 
-def are_unusable(uids: Iterable[tuple[int, str | None]]) -> bool:
+def are_unusable(messages: Sequence[MessageEntry]) -> bool:
     """Return whether unique-ids do not identify messages: missing, doubled, or the numbers."""
-    pairs = list(uids)
-    names = {uid for _, uid in pairs}
-    doubled = len(names) < len(pairs) or not all(names)
-    return bool(pairs) and (doubled or are_numbers(pairs))
+    uids = {message.uid for message in messages}
+    if len(uids) < len(messages) or "" in uids:
+        return True
+    return bool(messages) and are_numbers((message.number, message.uid) for message in messages)
 
 
 def are_numbers(uids: Iterable[tuple[int, str | None]]) -> bool:
