@@ -200,6 +200,29 @@ def test_a_phone_shows_one_pane(world: World) -> None:
     expect(page.locator("#messages a.row")).to_be_visible()
 
 
+@pytest.mark.parametrize(
+    ("query", "pane"),
+    [
+        ("", "messages"),
+        ("?session=1", "session"),
+        ("?message=1", "message"),
+        ("?message=1&session=1", "message"),
+        ("?session=1&show=mail", "messages"),
+        ("?session=1&show=x", "session"),
+    ],
+)
+def test_a_link_opens_its_pane_on_a_phone(world: World, query: str, pane: str) -> None:
+    """A link to a message or to a session opens it, and the tabs lead away from it."""
+    add(world.server, html("<p>Hello</p>"))
+    say(world.server.sessions.open("POP3", "127.0.0.1"), "S +OK ready.")
+    world.page.set_viewport_size({"width": 400, "height": 640})
+    page = world.open(f"/{query}")
+    expect(page.locator(f".pane.{pane}")).to_be_visible()
+    page.get_by_role("navigation", name="Parts of the page").get_by_text("Mail").click()
+    expect(page.locator(".pane.messages")).to_be_visible()
+    expect(page.locator(".pane.session")).to_be_hidden()
+
+
 def test_a_zoomed_page_has_room_for_the_message(world: World) -> None:
     """At a zoom of 200 % the frame is higher than half of the window, and scrolls into view."""
     add(world.server, html("<p>Hello</p>"))

@@ -21,7 +21,10 @@ LONGEST = 1000  # characters of a value
 
 @dataclass(frozen=True, slots=True)
 class PageState:
-    """The query of a URL. Each value is "" where the URL does not say it."""
+    """The query of a URL. Each value is "" where the URL does not say it.
+
+    Without `show`, a narrow window shows the message or the session that the URL names.
+    """
 
     mailbox: str = ""
     q: str = ""
@@ -37,8 +40,8 @@ class PageState:
         names = [field.name for field in dataclasses.fields(cls)]
         values = {name: query[name][:LONGEST] for name in names if query.get(name)}
         state = cls(**values)
-        if state.show not in PANES:
-            state = dataclasses.replace(state, show="mail")
+        if query.get("show") not in PANES:
+            state = dataclasses.replace(state, show=_find_pane(values))
         return state if state.view in ("", *VIEWS) else dataclasses.replace(state, view="")
 
     def url(self, **changes: str | int | None) -> str:
@@ -46,6 +49,11 @@ class PageState:
         texts = {name: "" if value is None else str(value) for name, value in changes.items()}
         changed = dataclasses.asdict(dataclasses.replace(self, **texts))
         query = {name: value for name, value in changed.items() if value}
-        if query.get("show") == "mail":
+        if query.get("show") == "mail" == _find_pane(query):
             del query["show"]
         return f"/?{urlencode(query)}" if query else "/"
+
+
+def _find_pane(query: Mapping[str, str]) -> str:
+    """Return the pane of a URL that names none."""
+    return next((name for name in ("message", "session") if query.get(name)), "mail")

@@ -63,7 +63,7 @@ function swap(place, page) {
   const [here, fresh] = [document.querySelector(place), page.querySelector(place)];
   if (!here || !fresh) return;
   if (place === ".search") document.getElementById("q").value = page.getElementById("q").value;
-  for (const name of place === ".search" ? ["mailbox", "session"] : []) {
+  for (const name of place === ".search" ? ["mailbox", "session", "show"] : []) {
     here.querySelector(`[type=hidden][name=${name}]`)?.remove();
     const hidden = fresh.querySelector(`[type=hidden][name=${name}]`);
     if (hidden) here.append(hidden);
@@ -203,7 +203,7 @@ async function remove(id) {
   } else {
     const url = new URL(location);
     url.searchParams.delete("message");
-    url.searchParams.delete("show");
+    url.searchParams.set("show", "mail");
     await go(url.href);
   }
 }
