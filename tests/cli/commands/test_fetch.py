@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import signal
@@ -395,7 +396,8 @@ def test_match_after_a_kill(user: User) -> None:
     [newest] = sorted((user.maildir / "new").iterdir())[-1:]
     name = newest.name.partition(",")[0]
     folder = (user.maildir / "tmp").stat().st_ino
-    with sqlite3.connect(user.folder / "state" / "restante" / "fetch.db") as database:
+    journal = sqlite3.connect(user.folder / "state" / "restante" / "fetch.db")
+    with contextlib.closing(journal), journal as database:
         database.execute("UPDATE message SET state = 'prepared'")
         database.execute("UPDATE delivery SET here = 0, token = ?", (f"{folder:x} {newest.name}",))
     moved = f"{user.name}-moved"
