@@ -107,6 +107,15 @@ def test_a_conversation_is_shown() -> None:
         assert '<li class="line server refused" data-number="2">' in text
 
 
+def test_new_session() -> None:
+    """A session that is in no state yet is live, and no more is said."""
+    server = quiet_server()
+    server.sessions.open("SMTP", "127.0.0.1:5")
+    text = page_client(server).get("/?session=1").text
+    assert '<span class="badge live">live</span>' in text
+    assert "live, " not in text
+
+
 def test_a_line_leads_to_its_message() -> None:
     """A line about a message links to it by its unique-id."""
     server = quiet_server()

@@ -59,7 +59,7 @@ class SessionCopy:
         user: the user that logged in, the sender of SMTP, or "".
         claimed: the last name that a client of POP3 gave, whether it logged in or not.
         tls: whether TLS is on.
-        state: "AUTHORIZATION", "TRANSACTION" or "UPDATE" in POP3; "MAIL" in SMTP.
+        state: "AUTHORIZATION", "TRANSACTION" or, in POP3, "UPDATE"; "" before the first reply.
         mailbox: the mailbox that it holds, or "".
         marked: the unique-ids that are marked for removal.
         fault: the fault that it meets, or "".
