@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 import pytest
@@ -37,3 +38,33 @@ def test_work_that_hangs_is_waited_for_in_vain() -> None:
         thread.result(0)
     freed.set()
     assert thread.result(PATIENCE)
+
+
+def test_finish() -> None:
+    """The result and the error of work that must be done are the caller's."""
+    assert daemon_threads.finish(lambda: 5, "work") == 5
+    with pytest.raises(LookupError):
+        daemon_threads.finish({}.popitem, "work")
+
+
+def test_ctrl_c_waits_for_the_work() -> None:
+    """Ctrl-C does not cut off work that must be done, and is raised after it."""
+    interrupted, done = threading.Event(), []
+    main = threading.get_ident()
+
+    def note(*_: object) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    def work() -> None:
+        signal.pthread_kill(main, signal.SIGINT)
+        assert interrupted.wait(PATIENCE)
+        done.append("all")
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            daemon_threads.finish(work, "work")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done == ["all"]

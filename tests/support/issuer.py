@@ -44,6 +44,12 @@ def aadsts(number: int, error: str = "invalid_grant", words: str = "It is so.") 
     return Refused(error, error_description=said, error_codes=[number], correlation_id="c0-ffee")
 
 
+def _set_event() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class Issuer:
     """What it is and does; a test changes the attributes at any time.
@@ -54,6 +60,7 @@ class Issuer:
         broken: the status of every answer, such as 500, and 0 for none.
         hangs: no request is answered until the test is over.
         places: the status of paths that answer with a page instead.
+        answering: a test clears it to hold all answers back.
         success: the status of an answer with tokens.
         revocation: the status and the octets of the answer to a revocation.
         rotates: a refresh gives a new refresh token; one that is used twice ends the sign-in.
@@ -79,6 +86,7 @@ class Issuer:
     broken: int = 0
     hangs: bool = False
     places: dict[str, int] = field(default_factory=dict)
+    answering: threading.Event = field(default_factory=_set_event)
     success: int = 200
     revocation: tuple[int, bytes] = (200, b"")
     client_secrets: Form = field(default_factory=dict)
@@ -327,6 +335,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.of.hangs:
             self.of.done.wait()
             return True
+        self.of.answering.wait()
         status = self.of.broken or self.of.places.get(path, 0)
         if status:
             self._answer(status, None)

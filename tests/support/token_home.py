@@ -54,15 +54,19 @@ class TokenHome:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
-    def run(self, *words: str, **more: Any) -> Ran:
-        """Run a command. Its output may have a token."""
-        environment: dict[str, Any] = {
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
             "HOME": str(self.folder),
             "XDG_CONFIG_HOME": str(self.folder / "config"),
             "XDG_STATE_HOME": str(self.folder / "state"),
             "SSL_CERT_FILE": str(self.server.authority),
         }
-        return pop3(*words, **{"password": None, **environment, **more})
+
+    def run(self, *words: str, **more: Any) -> Ran:
+        """Run a command. Its output may have a token."""
+        settings: dict[str, Any] = {"password": None, **self.environment, **more}
+        return pop3(*words, **settings)
 
     def pop3(self, *words: str, **more: Any) -> Ran:
         """Run a command; no token may show in what it prints."""

@@ -89,4 +89,5 @@ def _call_in_time(call: Callable[[], T], options: Options, ends: float) -> T:
     try:
         return daemon_threads.start(call, "token").result(max(0, ends - time.monotonic()))
     except TimeoutError:
-        raise ReplyTimeoutError("out-of-time", time_over_text(options), phase=Phase.LOGIN) from None
+        text = f"{time_over_text(options)}; there is no access token yet"
+        raise ReplyTimeoutError("out-of-time", text, phase=Phase.LOGIN) from None

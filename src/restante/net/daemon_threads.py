@@ -1,4 +1,7 @@
-"""Threads for work that may hang, which neither a caller nor the end of the process waits for."""
+"""Threads for work that may hang, which neither a caller nor the end of the process waits for.
+
+`finish` is for the opposite: work that must not be cut off.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +54,31 @@ def start(work: Callable[[], T], name: str) -> DaemonThread[T]:
     thread = DaemonThread(work, name)
     thread.start()
     return thread
+
+
+def finish(work: Callable[[], T], name: str) -> T:
+    """Return the result of work that is not cut off: the end of the process waits for it.
+
+    So does Ctrl-C, the first time. The work has a time limit of its own.
+    """
+    done = threading.Event()  # for join, a thread has ended when Ctrl-C interrupts it
+
+    def run() -> T:
+        try:
+            return work()
+        finally:
+            done.set()
+
+    thread = DaemonThread(run, name)
+    thread.daemon = False
+    try:
+        thread.start()
+        done.wait()
+    except KeyboardInterrupt:
+        if thread.is_alive():
+            done.wait()
+        raise
+    return thread.result()
 
 
 def start_future(work: Callable[[], T], name: str = "restante") -> Future[T]:

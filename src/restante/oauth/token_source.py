@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from restante.net import daemon_threads
 from restante.oauth import token_endpoint
 from restante.oauth.errors import OAuthError, TokenStoreError
 from restante.oauth.private_files import LockTimeoutError
@@ -159,7 +161,13 @@ class StoredTokenSource:
         raise OAuthError("oauth-busy", f"the mail server refused the tokens; {rest}")
 
     def _refresh(self, entry: StoreEntry, stored: StoredSignIn) -> StoredSignIn:
-        """Ask the issuer, and keep what it gives. Raises OAuthError, TokenStoreError."""
+        """Ask the issuer, and keep what it gives. Raises OAuthError, TokenStoreError.
+
+        A command whose time is over waits for that: the issuer may have rotated the refresh token.
+        """
+        return daemon_threads.finish(partial(self._ask_issuer, entry, stored), "refresh")
+
+    def _ask_issuer(self, entry: StoreEntry, stored: StoredSignIn) -> StoredSignIn:
         entry.save(stored)  # a full disk is found before the issuer rotates a token
         try:
             tokens, used = _request(stored)

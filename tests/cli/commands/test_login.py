@@ -16,6 +16,7 @@ import pytest
 from support.command import Ran, pop3
 from support.issuer import Issuer, Refused, aadsts, running_issuer
 from support.process import POP3, Served, free_port, serving_tls
+from support.thread import PATIENCE
 
 CONFIG = """\
 [tokens]
@@ -254,6 +255,22 @@ def test_a_folder_that_others_can_open(home: Home) -> None:
     assert ran.code == 2
     assert "chmod 700" in ran.err
     assert home.issuer.count("/authorize") == 0
+
+
+@pytest.mark.parametrize("flow", ["loopback", "device", "paste"])
+def test_a_time_limit(home: Home, flow: str) -> None:
+    """The time limit is one for the whole command, and ends the wait for the user, too."""
+    home.accounts(f'oauth = {{ issuer = "{home.issuer.url}", client_id = "mine" }}')
+    waiting, held = os.pipe()
+    with os.fdopen(waiting, "rb") as stdin, subprocess.Popen(
+        [POP3, "login", "shop", "--flow", flow, "--max-time", "0.5"],
+        env={**os.environ, **home.environment()},
+        stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        _, err = process.communicate(timeout=PATIENCE)
+    os.close(held)
+    assert (process.returncode, "FAIL out-of-time" in err) == (4, True), err
+    assert home.kept() == []
 
 
 @pytest.mark.parametrize(

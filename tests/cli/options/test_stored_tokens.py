@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from restante.cli.options.account_file import find_entry
 from restante.oauth.token_store import TokenStore
 from restante.protocol.secret import Secret
 from support.issuer import Issuer, aadsts, running_issuer
+from support.process import POP3
+from support.thread import PATIENCE
 from support.token_home import NAME, TokenHome
 from support.token_server import TokenServer, token_serving
 
@@ -146,6 +150,27 @@ def test_account_of_file(home: TokenHome) -> None:
     assert home.pop3("check", "work").code == 0
     home.sign_in("work", access=Secret(b"stale-token-3"))
     assert "a new one was requested" in home.pop3("check", "work").out
+
+
+@pytest.mark.parametrize("command", ["check", "stat"])
+def test_time_limit(home: TokenHome, command: str) -> None:
+    """The time limit includes the issuer, and does not lose the refresh token that it gives."""
+    home.sign_in(life=60)
+    home.issuer.answering.clear()
+    words = [str(POP3), command, home.server.url("ann"), "--max-time", "2"]
+    environment = {**os.environ, **home.environment}
+    with subprocess.Popen(
+        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            assert any("FAIL out-of-time" in line for line in process.stdout)
+        finally:
+            home.issuer.answering.set()
+        assert process.wait(PATIENCE) == 4
+    refresh = home.stored().sign_in.tokens.refresh
+    assert refresh is not None
+    assert home.issuer.refresh_tokens[refresh.reveal().decode()]
 
 
 def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -18,10 +20,10 @@ from restante.cli.options.account import (
 from restante.cli.options.account_file import configuration_folder, find_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from restante.cli.options.account import AccountArgs
-    from restante.client.options import Target
+    from restante.client.options import Options, Target
     from restante.oauth.client import SignInClient
     from restante.oauth.discovery import Issuer
     from restante.oauth.errors import OAuthError
@@ -62,15 +64,39 @@ def login(
     Every other command then logs in with them. The provider's page asks for the password; this
     command never does.
     """
+    seconds = params["max_time"]
     plan = _plan(account, params, "paste" if paste else flow)
     with error_reporting():
-        plan.find_issuer()
-        if show:
-            plan.show()
-            return
-        sign_in = plan.sign_in(callback_port)
+        with _limit_time(seconds, plan.made.options):
+            plan.find_issuer()
+            if show:
+                plan.show()
+                return
+            sign_in = plan.sign_in(callback_port)
         plan.keep(sign_in)
         plan.check(sign_in)
+
+
+@contextlib.contextmanager
+def _limit_time(seconds: float | None, options: Options) -> Iterator[None]:
+    """Raise ReplyTimeoutError when the time of the user is over, whatever the block waits for.
+
+    The user at the browser has no deadline of a socket, so a signal ends the wait.
+    """
+    from restante.client.io import time_over_text
+    from restante.protocol.errors import Phase, ReplyTimeoutError
+
+    def stop(*_: object) -> None:
+        text = f"{time_over_text(options)}; nothing was kept"
+        raise ReplyTimeoutError("out-of-time", text, phase=Phase.LOGIN)
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds or 0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from restante.client import login
 from restante.client import session as sessions
 from restante.client.credentials import Credentials
-from restante.client.token_source import is_token_refused
+from restante.client.token_source import is_token_refused, renew_token, request_token
 from restante.diagnosis import suggestions, wording
 from restante.diagnosis.context import CheckAborted
 from restante.diagnosis.steps import connect
@@ -94,10 +94,13 @@ def _get_secret(check: CheckContext) -> tuple[str, bool]:
     assert callback is not None
     begun = time.monotonic()
     auth = check.request.auth
-    secret = callback() if auth is None else _ask_source(auth.token)
+    if auth is None:
+        secret = callback()
+        check.more_time(time.monotonic() - begun)  # a person may have typed it
+    else:
+        secret = _ask_source(partial(request_token, auth, check.request.options, check.ends))
     took = time.monotonic() - begun
     check.idle += took
-    check.more_time(took)
     return secret, took > FRESH
 
 
@@ -117,7 +120,8 @@ def _until_accepted(check: CheckContext, step: Step, secret: str) -> None:
         auth = check.request.auth
         renewed = None
         if auth is not None and is_token_refused(refused):
-            renewed = _ask_source(partial(auth.renew, secret))
+            options = check.request.options
+            renewed = _ask_source(partial(renew_token, auth, secret, options, check.ends))
         if renewed is None:
             raise
     step.details.append(("renewed", "the server refused the token, so a new one was requested"))
