@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 from urllib.parse import unquote
 
 from restante.net.addresses import format_host_port, is_loopback
-from restante.net.host_names import ascii_host
+from restante.net.host_names import ascii_host, require_host
 
 if TYPE_CHECKING:
     import ssl
@@ -75,6 +75,7 @@ def parse_url(url: str) -> Target:
     host = unquote(found[3].strip("[]"))
     if not host:
         raise ValueError("the URL has no host")
+    require_host(host)
     port = int(found[4]) if found[4] else PORTS[tls]
     if not 0 < port < 65536:
         raise ValueError(f"{port} is not a port: ports are 1 to 65535")

@@ -22,6 +22,12 @@ def is_name(text: str) -> bool:
     return len(text) <= LONGEST and all(map(_LABEL.fullmatch, text.split(".")))
 
 
+def require_host(host: str) -> None:
+    """Raise ValueError: a text is empty, or has spaces or controls, so it names no host."""
+    if not host or any(character <= " " or character == "\x7f" for character in host):
+        raise ValueError(f"{host!r} is not a host; use a name or an address")
+
+
 def ascii_host(host: str) -> str:
     """Return the name or address of a host as the DNS and certificates have it (IDNA 2008).
 

@@ -45,10 +45,21 @@ def test_unknown_name(config: Path, words: tuple[str, ...]) -> None:
     assert "zoe@example.com does not exist" in ended.err
 
 
-@pytest.mark.parametrize("name", ["", "# ann", "\a"])
+@pytest.mark.parametrize("name", ["", " ", "\t"])
+@pytest.mark.parametrize(
+    "words", [*COMMANDS, ("kick", "{name}"), ("user", "add", "{name}")], ids=" ".join
+)
+def test_empty_name(config: Path, words: tuple[str, ...], name: str) -> None:
+    """An empty or blank name is rejected before anything is looked up."""
+    ended = pop3(*(word.format(name=name) for word in words), "--config", config, stdin=b"x\nx\n")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.endswith(": the name is empty; name an account\n")
+
+
+@pytest.mark.parametrize("name", ["# ann", "\a"])
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_name_of_no_account(config: Path, words: tuple[str, ...], name: str) -> None:
-    """An empty name, as of a variable that is not set, changes no comment and no empty line."""
+    """A name that no account can have changes no comment and no empty line."""
     users = config.parent / "users"
     users.write_text(f"# ann: a comment\n\n{users.read_text()}")
     before = users.read_text()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from restante.cli.options.account_names import AccountName
 from restante.cli.options.app_passwords import app_passwords_options
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def app_password() -> None:
 
 
 @app_password.command()
-@click.argument("name")
+@click.argument("name", type=AccountName())
 @click.argument("label")
 @app_passwords_options
 def add(name: str, label: str, passwords: AppPasswords) -> None:
@@ -34,7 +35,7 @@ def add(name: str, label: str, passwords: AppPasswords) -> None:
 
 
 @app_password.command("list")
-@click.argument("name", required=False)
+@click.argument("name", type=AccountName(), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print each app password as a line of JSON.")
 @app_passwords_options
 def list_(name: str | None, passwords: AppPasswords, *, as_json: bool) -> None:
@@ -52,7 +53,7 @@ def list_(name: str | None, passwords: AppPasswords, *, as_json: bool) -> None:
 
 
 @app_password.command()
-@click.argument("name")
+@click.argument("name", type=AccountName())
 @click.argument("label")
 @app_passwords_options
 def remove(name: str, label: str, passwords: AppPasswords) -> None:

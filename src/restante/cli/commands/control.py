@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from restante.cli.options.account_names import AccountName
 from restante.cli.options.control import ask_server, control_options, report_silent
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def sessions(folder: Path, *, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("who", metavar="USER|ADDRESS|ID")
+@click.argument("who", metavar="USER|ADDRESS|ID", type=AccountName())
 @control_options
 def kick(who: str, folder: Path) -> None:
     """End the sessions of a user or an address, or one session.

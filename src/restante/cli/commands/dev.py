@@ -132,6 +132,8 @@ def _page_password(file: str | None, host: str) -> Secret | None:
     """Return the password of the page, if it has one. Raises click.UsageError."""
     from restante.net.addresses import is_loopback
 
+    if not host.strip():
+        raise click.UsageError("--host is empty; give an IP address of this machine")
     password = _read_password(file, PAGE_VARIABLE, "Password for the page")
     if password is None and not is_loopback(host):
         raise click.UsageError(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from restante.cli.options.server import FilePath
+
 
 @click.command()
 @click.option(
@@ -14,7 +16,7 @@ import click
     "--config",
     "file",
     required=True,
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     help="Read the configuration from this file.",
 )
 @click.option("--dry-run", is_flag=True, help="List the messages to remove, but remove nothing.")

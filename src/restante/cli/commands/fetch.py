@@ -9,6 +9,7 @@ import click
 
 from restante.cli.options.account import AccountCommand, account_options
 from restante.cli.options.fetch_settings import Duration
+from restante.cli.options.server import FilePath
 from restante.cli.options.size import Size
 
 
@@ -99,7 +100,7 @@ class FetchCommand(AccountCommand, click.Group):
 @click.option("--systemd", is_flag=True, help="Print units of systemd that fetch every 5 minutes.")
 @click.option(
     "--state",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Use FILE as the journal.  [default: ~/.local/state/restante/fetch.db]",
 )

@@ -21,6 +21,7 @@ from restante.cli.options.fetch_settings import (
     read_settings,
 )
 from restante.cli.options.maildrop import open_maildrop
+from restante.cli.options.server import FilePath
 from restante.cli.output.terminal import plain
 
 if TYPE_CHECKING:
@@ -44,14 +45,14 @@ class ImportCommand(AccountCommand):
 
 @click.command(cls=ImportCommand, name="import")
 @click.argument("program", type=click.Choice(NAMES), metavar="PROGRAM")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.argument("file", type=FilePath(path_type=Path, dir_okay=False), required=False)
 @click.option("--account", "name", metavar="NAME", help="The account in accounts.toml.")
 @click.option("--from", "source", metavar="USER@HOST", help="The account as FILE names it.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be noted; change nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option(
     "--state",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Use FILE as the journal.  [default: ~/.local/state/restante/fetch.db]",
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from restante.cli.options.account_names import AccountName
 from restante.cli.options.server import FILE
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ NAME, BAR = 28, 20  # columns
 
 
 @click.command()
-@click.argument("users", metavar="[USER]...", nargs=-1)
+@click.argument("users", metavar="[USER]...", type=AccountName(), nargs=-1)
 @click.option(
     "-c",
     "--config",

@@ -17,6 +17,7 @@ from restante.cli.errors import CommandFailed
 from restante.cli.options.account import AccountCommand, account_options, parse_account
 from restante.cli.options.connection import exit_for
 from restante.cli.options.maildrop import open_maildrop
+from restante.cli.options.server import FilePath
 from restante.cli.options.size import Size
 from restante.cli.output.headers_by_retr import header_of
 from restante.cli.output.terminal import plain, plain_lines
@@ -54,19 +55,19 @@ TEXTS = re.compile(r"(text|message)/.*|application/(json|xml|.*\+json|.*\+xml)")
 )
 @click.option(
     "--save",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FilePath(path_type=Path, file_okay=False),
     metavar="DIR",
     help="Write the message or the part to a new file in DIR.",
 )
 @click.option(
     "--save-all",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FilePath(path_type=Path, file_okay=False),
     metavar="DIR",
     help="Write each part that is not shown as text to a new file in DIR.",
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     metavar="FILE",
     help="Write the message or the part to the new file FILE.",
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from restante.cli.commands.ls import json_option
+from restante.cli.options.account_names import AccountName
 from restante.cli.options.moment import Moment
 from restante.cli.options.server import DEFAULT_CONFIG, FILE
 from restante.cli.output.terminal import plain
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("user")
+@click.argument("user", type=AccountName())
 @click.option(
     "-c",
     "--config",

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from restante.cli.commands.app_password import app_password
+from restante.cli.options.account_names import AccountName
 from restante.cli.options.accounts import accounts_options, find_default, load_accounts
-from restante.cli.options.server import config_option
+from restante.cli.options.server import FilePath, config_option
 
 if TYPE_CHECKING:
     from restante.auth.passwords.scram import ScramKeys
@@ -41,7 +42,7 @@ user.add_command(app_password)
 
 
 @user.command()
-@click.argument("name")
+@click.argument("name", type=AccountName())
 @accounts_options
 @stdin_option
 @scram_option
@@ -61,7 +62,7 @@ def add(name: str, accounts: Accounts, *, stdin: bool, scram: bool) -> None:
 
 
 @user.command()
-@click.argument("name")
+@click.argument("name", type=AccountName())
 @accounts_options
 @stdin_option
 @scram_option
@@ -92,7 +93,7 @@ def list_(accounts: Accounts, *, names: bool, as_json: bool) -> None:
 
 
 @user.command()
-@click.argument("name")
+@click.argument("name", type=AccountName())
 @accounts_options
 def remove(name: str, accounts: Accounts) -> None:
     """Remove an account. Its mail is not deleted.
@@ -110,7 +111,7 @@ def remove(name: str, accounts: Accounts) -> None:
 
 
 @user.command()
-@click.argument("name")
+@click.argument("name", type=AccountName())
 @accounts_options
 def lock(name: str, accounts: Accounts) -> None:
     """Lock an account: its sessions end, and no client can log in. Its mail is still accepted.
@@ -125,7 +126,7 @@ def lock(name: str, accounts: Accounts) -> None:
 
 
 @user.command()
-@click.argument("name")
+@click.argument("name", type=AccountName())
 @accounts_options
 def unlock(name: str, accounts: Accounts) -> None:
     """Unlock an account that was locked by `pop3 user lock`.
@@ -143,7 +144,7 @@ def unlock(name: str, accounts: Accounts) -> None:
 @click.option(
     "--from",
     "source",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Read the files that this configuration names, such as that of an earlier server."
     "  [default: that of the cluster]",

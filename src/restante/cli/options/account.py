@@ -247,16 +247,21 @@ def _target(
 ) -> tuple[Target | None, bool]:
     """Return where the account is, and whether TLS is to be found out by listening."""
     from restante.client.options import redact_account
+    from restante.net.host_names import require_host
 
     host, port, user = params.pop("host"), params.pop("port"), params.pop("user")
     starttls = params.pop("starttls")
     with error_reporting():
+        if host is not None:
+            require_host(host)
         if "://" in name:
             return _target_from_url(name, {"host": host, "port": port, "user": user}), False
         if redact_account(name) != name:
             text = "an account must not contain a password; omit it, and pop3 asks for it"
             raise click.UsageError(f"{redact_account(name)}: {text}")
         host, port = _bare_host(name, host, port)
+        if host:
+            require_host(host)
         if not host and "@" not in name:
             raise click.UsageError(describe_unknown(name))
         if not (host or starttls or port or user):

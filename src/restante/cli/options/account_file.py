@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from restante.cli.output.terminal import plain
+
 _SETTINGS = ("account", "password_command", "user", "fetch", "oauth")
 """The settings of an account, and its tables."""
 
@@ -97,6 +99,7 @@ def accounts_file() -> Path:
 
 def describe_unknown(name: str) -> str:
     """Return that a name is not an account, with the stored names that may have been meant."""
+    name = plain(name)
     if not name or "://" in name:
         return f'"{name}" is not an account; use user@domain, or add -u NAME'
     text = f'"{name}" is not an account; use user@domain, add -u NAME, or use a name from'

@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from restante.storage.interfaces import Knows
 
 
+class AccountName(click.ParamType):  # type: ignore[type-arg]  # older ones of click have none
+    """A name that is not blank, as it is if a variable of the shell is not set."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name as it was typed."""
+        if not value.strip():
+            self.fail("the name is empty; name an account", param, ctx)
+        return value
+
+
 class UnknownAccountError(click.ClickException):
     """No account has the name, as far as its source can find it."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import click
 
-from restante.cli.options.server import DEFAULT_CONFIG
+from restante.cli.options.server import DEFAULT_CONFIG, FilePath
 from restante.cli.output.terminal import plain
 from restante.system_errors import explain
 
@@ -225,14 +225,14 @@ def accounts_options(command: F) -> F:
     @click.option(
         "--users",
         "file",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=FilePath(path_type=Path, dir_okay=False),
         metavar="FILE",
         help="Use FILE as the accounts file.",
     )
     @click.option(
         "-c",
         "--config",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=FilePath(path_type=Path, dir_okay=False),
         metavar="FILE",
         help="Use the accounts of this configuration: its file, or the table of a cluster."
         f"  [default: {DEFAULT_CONFIG}]",

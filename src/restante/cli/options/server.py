@@ -12,7 +12,18 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
-FILE = click.Path(
+
+class FilePath(click.Path):
+    """A path that is not empty, as it is if a variable of the shell is not set."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; an empty one would be the working directory."""
+        if value == "":
+            self.fail("the path is empty; name a file or a folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE = FilePath(
     path_type=Path, readable=False
 )  # the reader of the file reports a missing permission
 
@@ -32,7 +43,7 @@ def config_option(text: str) -> Callable[[F], F]:
     return click.option(
         "-c",
         "--config",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=FilePath(path_type=Path, dir_okay=False),
         metavar="FILE",
         help=text,
         show_default=str(DEFAULT_CONFIG),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from restante.cli.errors import INTERRUPTED, CommandFailed
+from restante.cli.options.server import FilePath
 from restante.cli.output.progress import Progress
 from restante.cli.output.terminal import plain, plain_lines
 from restante.system_errors import explain
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 NOT_CLEAN, USAGE = 1, 2
 SECONDS, MEMORY, JOBS = 20.0, 1024, 2
-WRITABLE = click.Path(path_type=Path, dir_okay=False, writable=True)
+WRITABLE = FilePath(path_type=Path, dir_okay=False, writable=True)
 
 
 @click.command(name="score")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from restante.cli.options.server import FilePath
+
 if TYPE_CHECKING:
     from restante.server.config.schema import Config
     from restante.storage.cluster import ClusterSettings
@@ -16,7 +18,7 @@ config_option = click.option(
     "--config",
     "file",
     required=True,
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     help="Read the configuration from this file.",
 )
 

@@ -9,6 +9,8 @@ import click
 
 from restante.cli.commands.store.configuration import config_option, load_cluster
 from restante.cli.commands.store.transfer_report import TransferReport, run_transfer
+from restante.cli.options.account_names import AccountName
+from restante.cli.options.server import FilePath
 from restante.cli.output.progress import Progress
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     "--to",
     "folder",
     required=True,
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=FilePath(path_type=Path, exists=True, file_okay=False),
     help="Write the Maildirs below this folder, which exists.",
 )
 @click.option(
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     help="Set the path of each Maildir, as mail.layout does.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
-@click.argument("users", metavar="[USER]...", nargs=-1)
+@click.argument("users", metavar="[USER]...", type=AccountName(), nargs=-1)
 def command(
     file: Path, folder: Path, template: str, users: tuple[str, ...], *, as_json: bool
 ) -> None:

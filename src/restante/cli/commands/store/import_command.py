@@ -9,6 +9,8 @@ import click
 
 from restante.cli.commands.store.configuration import cluster_settings, config_option
 from restante.cli.commands.store.transfer_report import TransferReport, run_transfer
+from restante.cli.options.account_names import AccountName
+from restante.cli.options.server import FilePath
 from restante.cli.output.progress import Progress
 
 if TYPE_CHECKING:
@@ -28,11 +30,11 @@ if TYPE_CHECKING:
     "--from",
     "source",
     required=True,
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     help="Import the mail of the server with this configuration.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
-@click.argument("users", metavar="[USER]...", nargs=-1)
+@click.argument("users", metavar="[USER]...", type=AccountName(), nargs=-1)
 def command(file: Path, source: Path, users: tuple[str, ...], *, as_json: bool) -> None:
     """Import Maildirs or mboxes into the cluster.
 

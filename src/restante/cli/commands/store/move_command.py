@@ -8,6 +8,7 @@ import click
 
 from restante.cli.commands.store.configuration import config_option, load_cluster
 from restante.cli.commands.store.transfer_report import run_transfer
+from restante.cli.options.account_names import AccountName
 from restante.cli.output.progress import Progress
 from restante.cli.output.terminal import plain
 
@@ -21,7 +22,7 @@ PATIENCE = 30.0  # seconds for a session of the user to end
 
 
 @click.command("move")
-@click.argument("user")
+@click.argument("user", type=AccountName())
 @click.option(
     "--to",
     "target",

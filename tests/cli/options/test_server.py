@@ -1,0 +1,46 @@
+"""Options that name hosts, files and folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.command import pop3
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("dev", "--keep"),
+        ("serve", "--demo"),
+        ("serve", "--config"),
+        ("deliver", "ann", "--mail"),
+        ("user", "list", "--users"),
+        ("expire", "--config"),
+        ("store", "status", "--config"),
+        ("show", "ann@example.com", "1", "--save"),
+    ],
+    ids=" ".join,
+)
+def test_empty_path(words: tuple[str, ...], tmp_path: Path) -> None:
+    """An empty path is an error, and not the working directory."""
+    ended = pop3(*words, "", HOME=str(tmp_path))
+    assert (ended.code, ended.out) == (64 if words[0] == "deliver" else 2, "")
+    assert ended.err.endswith(": the path is empty; name a file or a folder\n")
+
+
+@pytest.mark.parametrize("host", [" ", "a b", "a\nb", "\x1b[2J"])
+@pytest.mark.parametrize("words", [("probe",), ("verify",), ("ls", "ann@example.com", "--host")])
+def test_odd_host(words: tuple[str, ...], host: str) -> None:
+    """A text that can be no host is an error that quotes it, before anything is connected."""
+    ended = pop3(*words, host)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.endswith(f"Error: {host!r} is not a host; use a name or an address\n")
+
+
+def test_empty_host() -> None:
+    """`pop3 dev` does not listen everywhere if the address is empty."""
+    ended = pop3("dev", "--host", "", "--port", 0, POP3_WEB_PASSWORD="secret")
+    assert (ended.code, ended.out) == (2, "")
+    assert "--host is empty; give an IP address" in ended.err
