@@ -11,7 +11,7 @@ import click
 from restante.cli.output.terminal import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 INTERRUPTED = 130
 
@@ -43,6 +43,11 @@ def error_reporting() -> Iterator[None]:
         raise click.UsageError(plain(str(error))) from None
     except (KeyboardInterrupt, click.Abort):  # click's own is for its prompts
         raise CommandFailed("Interrupted; nothing was deleted.", INTERRUPTED) from None
+
+
+def invalid_configuration(problems: Sequence[str]) -> click.UsageError:
+    """Return the error for a configuration with mistakes, which has a line for each."""
+    return click.UsageError("\n  ".join(["Invalid configuration:", *problems]))
 
 
 def format_error(error: object) -> CommandFailed:

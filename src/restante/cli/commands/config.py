@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from restante.cli.errors import invalid_configuration
 from restante.cli.options.server import FILE
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def check(file: Path, user: str | None) -> None:
     for warning in warnings:
         click.echo(f"Warning: {warning}", err=True)
     if problems:
-        raise click.UsageError("\n  ".join(["Invalid configuration:", *problems]))
+        raise invalid_configuration(problems)
     click.echo(f"{file}: a server can serve with this configuration.")
 
 
@@ -71,7 +72,7 @@ def _load(file: Path) -> Config:
     try:
         return loader.load(file, {})
     except loader.ConfigError as error:
-        raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
+        raise invalid_configuration(error.problems) from None
 
 
 def _become(name: str) -> None:

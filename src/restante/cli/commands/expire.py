@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from restante.cli.errors import invalid_configuration
 from restante.cli.options.server import FilePath
 
 
@@ -42,7 +43,7 @@ def expire(file: Path, *, dry_run: bool) -> None:
                 f"cannot remove old mail: expiry requires {components.LISTED}"
             )
     except loader.ConfigError as error:
-        raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
+        raise invalid_configuration(error.problems) from None
     word = "would be removed" if dry_run else "removed"
 
     async def count_expired() -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from restante.cli.errors import invalid_configuration
 from restante.cli.options.account_names import AccountName
 from restante.cli.options.server import FILE
 
@@ -45,7 +46,7 @@ def quota(users: tuple[str, ...], file: Path, *, as_json: bool, recount: bool) -
     try:
         asyncio.run(_show(loader.load(file, {}), users, as_json=as_json, recount=recount))
     except loader.ConfigError as error:
-        raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
+        raise invalid_configuration(error.problems) from None
 
 
 async def _show(config: Config, users: Sequence[str], *, as_json: bool, recount: bool) -> None:

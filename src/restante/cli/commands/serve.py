@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from restante.cli.errors import invalid_configuration
 from restante.cli.options.server import FILE, MAIL_KEYS, mail_options
 from restante.system_errors import describe
 
@@ -128,7 +129,7 @@ def serve(file: Path | None, demo: Path | None, fault: str | None, **params: Any
         else:
             app.run(loaded, extra_listeners=extra_listeners, load_config=load, manager=manager)
     except loader.ConfigError as error:
-        raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
+        raise invalid_configuration(error.problems) from None
     except listener.ListenError as error:
         by_demo = demo and isinstance(error, DeliveryListenError)
         hint = "; choose another address with --smtp HOST:PORT" if by_demo else ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from restante.cli.commands.ls import json_option
+from restante.cli.errors import invalid_configuration
 from restante.cli.options.account_names import AccountName
 from restante.cli.options.moment import Moment
 from restante.cli.options.server import DEFAULT_CONFIG, FILE
@@ -194,7 +195,7 @@ def _load(file: Path) -> tuple[Config, Store, FilteringBoundLogger]:
         config = loader.load(file, {})
         return config, backends.build_store(config, log), log
     except loader.ConfigError as error:
-        raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
+        raise invalid_configuration(error.problems) from None
 
 
 def _as_json(message: DeletedMessage) -> dict[str, object]:

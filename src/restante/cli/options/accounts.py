@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import click
 
+from restante.cli.errors import invalid_configuration
 from restante.cli.options.server import DEFAULT_CONFIG, FilePath
 from restante.cli.output.terminal import plain
 from restante.system_errors import explain
@@ -298,7 +299,7 @@ def load_accounts(file: Path) -> LoadedAccounts:
         config = loader.load(file, {})
         cluster, in_table = backends.cluster_dsn(config), backends.account_table_dsn(config)
     except loader.ConfigError as error:
-        raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
+        raise invalid_configuration(error.problems) from None
     return LoadedAccounts(config, cluster, in_table is not None)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from restante.cli.errors import invalid_configuration
 from restante.cli.options.server import DEFAULT_CONFIG, FILE
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def find_folder(file: Path | None) -> Path:
     except loader.ConfigError as error:
         if file is None:  # missing, or readable for the user of the server only
             return DEFAULT_FOLDER
-        raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
+        raise invalid_configuration(error.problems) from None
     if config.control.folder is not None:
         return config.control.folder
     if file is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from restante.cli.errors import invalid_configuration
 from restante.cli.options.server import FilePath
 
 if TYPE_CHECKING:
@@ -38,5 +39,5 @@ def load_cluster(file: Path) -> tuple[Config, ClusterSettings]:
         if config.mail.format == "cluster":
             return config, backends.build_cluster_settings(config)
     except loader.ConfigError as error:
-        raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
+        raise invalid_configuration(error.problems) from None
     raise click.UsageError(f'{file}: mail.format is "{config.mail.format}"; set it to "cluster"')

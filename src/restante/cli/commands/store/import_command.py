@@ -9,6 +9,7 @@ import click
 
 from restante.cli.commands.store.configuration import cluster_settings, config_option
 from restante.cli.commands.store.transfer_report import TransferReport, run_transfer
+from restante.cli.errors import invalid_configuration
 from restante.cli.options.account_names import AccountName
 from restante.cli.options.server import FilePath
 from restante.cli.output.progress import Progress
@@ -56,7 +57,7 @@ def command(file: Path, source: Path, users: tuple[str, ...], *, as_json: bool) 
         log = command_logger()
         store = backends.build_store(config, log)
     except loader.ConfigError as error:
-        raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
+        raise invalid_configuration(error.problems) from None
     problems: list[str] = []
     try:
         owners = _find_owners(config, users, log, problems.append)
@@ -66,7 +67,7 @@ def command(file: Path, source: Path, users: tuple[str, ...], *, as_json: bool) 
                 report.report(problem)
             counts = run_transfer(_import(settings, store, owners, config.timeouts.lock, report))
     except loader.ConfigError as error:
-        raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
+        raise invalid_configuration(error.problems) from None
     report.finish(counts, as_json=as_json)
 
 
