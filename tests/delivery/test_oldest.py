@@ -133,7 +133,7 @@ def test_failed_removal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_unsynced_removal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is gone without a sync has its event, and the message waits."""
+    """A removal without a sync has its event, and the message waits."""
     put(tmp_path / "ann", "1.a", 1)
     office = Office(MaildirStore(Layout(tmp_path)), Quota(None, 1))
     real = os.fsync

@@ -218,7 +218,7 @@ def test_table_is_whole() -> None:
 
 @pytest.mark.parametrize(("event", "phase", "word"), CASES)
 def test_cell(monkeypatch: pytest.MonkeyPatch, event: str, phase: Phase, word: str) -> None:
-    """What an event does in a phase is what the table says."""
+    """An event in a phase has the effect that the table gives."""
     if phase is Phase.QUEUED:
         monkeypatch.setattr(driver, "TIME_SLICE", 0)
     asyncio.run(_try(event, phase, word))

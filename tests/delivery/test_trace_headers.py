@@ -1,4 +1,4 @@
-"""What a delivery writes on top of a message: RFC 5321 section 4.4."""
+"""A delivery writes trace headers on top of a message: RFC 5321 section 4.4."""
 
 from __future__ import annotations
 

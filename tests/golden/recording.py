@@ -30,7 +30,7 @@ RULES = [
     (r"(127\.0\.0\.1|\[::1\]|localhost):\d{4,}", r"\1:PORT"),
     (r"\bport \d{4,5}\b", "port PORT"),
 ]
-"""What varies, and its placeholder; applied in this order."""
+"""Patterns of text that varies, and its placeholders; applied in this order."""
 
 
 def masked(text: str, found: Mapping[object, str] | None = None) -> str:

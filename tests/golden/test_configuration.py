@@ -1,4 +1,4 @@
-"""What the loader says of each mistake: every key with values of each type, and each rule."""
+"""The error of each mistake: every key with values of each type, and each rule."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_every_key(tmp_path: Path) -> None:
 
 
 def test_every_rule(tmp_path: Path) -> None:
-    """What is forbidden although its type is right."""
+    """Each rule about values of the right type has its error."""
     parts = []
     for text in TEXTS:
         rest = text.removeprefix(LEAST)

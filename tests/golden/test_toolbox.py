@@ -1,4 +1,4 @@
-"""What `pop3` shows: help, reports of `check` as text and JSON, and failures with their codes."""
+"""The output of `pop3`: help, reports of `check` as text and JSON, failures with their codes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def commands(group: click.Group, *names: str) -> Iterator[tuple[str, ...]]:
 
 
 def test_help() -> None:
-    """What each command says of itself, as a terminal of 100 columns shows it."""
+    """Each command's help is as recorded, in a terminal of 100 columns."""
     compare("toolbox/help.txt", "\n".join(ran([*c, "--help"], {}) for c in commands(main)))
 
 

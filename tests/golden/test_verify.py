@@ -1,4 +1,4 @@
-"""What `pop3 verify` says of Restante, and of a server of a few lines with many faults."""
+"""The output of `pop3 verify` for Restante, and for a server of a few lines with many faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the server sends over sockets, octet by octet: POP3 by the transcripts, LMTP and SMTP."""
+"""The octets of the server on sockets: POP3 by the transcripts, LMTP and SMTP."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Account:
-    """What a client must know, and where the mail lies."""
+    """The settings of a client, and the folder of its mail."""
 
     port: int
     user: str

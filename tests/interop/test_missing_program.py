@@ -1,4 +1,4 @@
-"""What becomes of a test whose program is missing."""
+"""An installed program is found, and a missing one skips the test, or fails it in CI."""
 
 from __future__ import annotations
 

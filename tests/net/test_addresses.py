@@ -10,7 +10,7 @@ from restante.server.limits.networks import is_local_client
 
 @pytest.mark.parametrize("text", ["127.0.0.1:110", "[::1]:995", "mail.example.com:110", "*:0"])
 def test_round_trip(text: str) -> None:
-    """What is parsed is written the same."""
+    """An address that was parsed is formatted as before."""
     assert format_host_port(*parse_host_port(text)) == text
 
 

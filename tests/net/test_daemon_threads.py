@@ -19,7 +19,7 @@ def test_the_result_is_that_of_the_work() -> None:
 
 
 def test_an_error_is_raised_where_the_result_is_asked_for() -> None:
-    """What the work raises is raised for each caller, and in no other thread."""
+    """An error of the work is raised for each caller, and in no other thread."""
 
     def work() -> None:
         raise LookupError("nothing")

@@ -203,7 +203,7 @@ def test_octets_without_an_end(place: str) -> None:
 
 @pytest.mark.parametrize("first", [b"SSH-2.0-OpenSSH_9.2\r\n", b"\x16\x03\x01", b"<html>"])
 def test_another_protocol(first: bytes) -> None:
-    """What is not HTTP is said to be so at once, although the server waits for more."""
+    """An answer that is not HTTP is an error at once, although the server waits for more."""
     with pouring(first, iter([b""]), 30) as port, pytest.raises(InvalidAnswerError):
         ask(port, PATIENCE)
 

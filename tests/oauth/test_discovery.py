@@ -110,7 +110,7 @@ def test_an_issuer_of_the_settings(issuer: LocalIssuer) -> None:
 
 
 def test_only_known_scopes(issuer: LocalIssuer) -> None:
-    """What the issuer does not know is not asked for; one that is not only for mail has `email`."""
+    """Only scopes that the issuer knows are requested; `email` is, if none is for mail alone."""
     issuer.metadata_changes = {"scopes_supported": ["openid", "email", "phone"]}
     assert find("mail.example.com", issuer=issuer.url).scope == "openid email"
     issuer.metadata_changes = {"scopes_supported": [MAIL_SCOPE, "email"]}

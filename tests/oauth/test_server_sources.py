@@ -1,4 +1,4 @@
-"""What a mail server and its domain say of their issuer."""
+"""Mail servers and their domains name the issuer."""
 
 from __future__ import annotations
 

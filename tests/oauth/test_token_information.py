@@ -1,4 +1,4 @@
-"""What an issuer says of an opaque token."""
+"""Issuers describe an opaque token."""
 
 from __future__ import annotations
 

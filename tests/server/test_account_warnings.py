@@ -1,4 +1,4 @@
-"""What the log reports of accounts to the administrator."""
+"""The log reports faults of accounts to the administrator."""
 
 from __future__ import annotations
 

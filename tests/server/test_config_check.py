@@ -1,4 +1,4 @@
-"""What keeps a server from serving: each part of a configuration is tried on the machine."""
+"""The check tries each part of a configuration on the machine, and names each problem."""
 
 from __future__ import annotations
 

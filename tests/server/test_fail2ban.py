@@ -26,7 +26,7 @@ WRITER = "/lib/systemd/systemd-journal-remote"
 
 @pytest.fixture(scope="module")
 def log() -> str:
-    """What the server says about three failed logins, one of a joker, and two that were right."""
+    """The log of three failed logins, one of a joker, and two that succeeded."""
     accounts = Passwords()
     with serving(authenticator=accounts) as live:
         accounts.known = live.passwords.known

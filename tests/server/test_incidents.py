@@ -196,7 +196,7 @@ def test_an_update_that_fails_in_part_says_so(live: Live, store: ScriptedStore) 
 
 
 def test_unsynced_removal_is_logged(live: Live, store: ScriptedStore) -> None:
-    """What is gone without a sync has its event, and the client gets an error."""
+    """A removal without a sync has its event, and the client gets an error."""
     with live.connect() as client:
         client.log_in("ann", "hunter2")
         client.say("DELE 1")

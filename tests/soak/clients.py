@@ -28,7 +28,7 @@ PASSWORD = "secret"
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """What one process plays. `first` is the number of its first client."""
+    """The clients of one process. `first` is the number of its first client."""
 
     port: int
     tls_port: int

@@ -49,7 +49,7 @@ def deliver(maildir: Path, lines: int) -> str:
 
 
 class Ledger:
-    """What one process did, on disk before anything else happens."""
+    """The record of one process, on disk before anything else happens."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -67,7 +67,7 @@ def test_there_is_no_incident(soaked: Soak) -> None:
 
 
 def test_a_loss_a_change_and_a_lock_are_noticed(tmp_path: Path) -> None:
-    """What the tests above lean on."""
+    """The audit notices a lost message, a changed one, and a lock that remains."""
     maildir = tmp_path / "mail" / "ann"
     for part in ("tmp", "new", "cur"):
         (maildir / part).mkdir(parents=True)

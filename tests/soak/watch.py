@@ -1,4 +1,4 @@
-"""What a process holds, according to /proc."""
+"""The memory, files and threads of a process, according to /proc."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def test_latest_use_stays(tmp_path: Path) -> None:
 
 
 def test_damaged_file(tmp_path: Path) -> None:
-    """What cannot be read in the file is dropped at the next write."""
+    """Lines of the file that cannot be read are dropped at the next write."""
     file = tmp_path / "used"
     file.write_bytes(b"\xff\x00\n1 2\n" + ONE.encode() + b" 7\n" + TWO.encode() + b" x\n")
     merge(file, {})

@@ -167,7 +167,7 @@ def test_old_hash(stored: str) -> None:
 
 
 def test_each_scheme_of_dovecot() -> None:
-    """What `doveadm pw` makes today verifies, but for schemes that only a challenge can use."""
+    """Hashes of `doveadm pw` verify, except those of schemes that only a challenge can use."""
     doveadm = need("doveadm")
     listed = subprocess.run([doveadm, "pw", "-l"], capture_output=True, text=True, check=True)
     challenges = {"CRAM-MD5", "HMAC-MD5", "DIGEST-MD5", "OTP", "SCRAM-SHA-1", "SCRAM-SHA-256"}

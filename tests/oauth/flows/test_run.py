@@ -260,7 +260,7 @@ def test_paste(issuer: Issuer) -> None:
 
 @pytest.mark.parametrize("text", ["", "http://127.0.0.1/", "http://[", "?" + "x" * 70_000, "a=b"])
 def test_a_wrong_address(issuer: Issuer, text: str) -> None:
-    """What was pasted may be anything."""
+    """A pasted text that is not the address of an answer is an error of the issuer's answer."""
     with pytest.raises(OAuthError) as caught:
         paste.sign_in(client(issuer), lambda _: text)
     assert caught.value.id == "oauth-answer"

@@ -1,4 +1,4 @@
-"""What an account in a file does not get under a configuration."""
+"""Fields of an account in a file that have no effect under a configuration are reported."""
 
 from __future__ import annotations
 

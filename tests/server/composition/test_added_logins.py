@@ -1,4 +1,4 @@
-"""What a configuration adds to its source of accounts, in a server with workers."""
+"""A configuration adds logins to its source of accounts, in a server with workers."""
 
 from __future__ import annotations
 

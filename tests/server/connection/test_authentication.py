@@ -1,4 +1,4 @@
-"""What is done, and told, of each proof."""
+"""Each way to authenticate has its result, and its event in the log."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Certified(Wire):
     """A connection with the certificate of one whose name could be written in fewer characters."""
 
     class tls:  # noqa: N801  # as the wire's
-        """What is known of TLS."""
+        """The TLS of the connection."""
 
         @staticmethod
         def client_names() -> tuple[str, ...]:
@@ -383,7 +383,7 @@ class CertifiedInClear(Clear, Certified):
     """A connection with a certificate that knows no channel binding."""
 
     class tls(Certified.tls):  # noqa: N801  # as the wire's
-        """What is known of TLS."""
+        """The TLS of the connection."""
 
         @staticmethod
         def bindings() -> dict[str, bytes]:

@@ -124,7 +124,7 @@ def test_token_without_name() -> None:
 
 
 def test_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is known, and what waits, has a limit; the oldest is forgotten."""
+    """The table of failures and the waiting changes are bounded; the oldest entry is forgotten."""
     monkeypatch.setattr(peer_failures, "MOST", 3)
     monkeypatch.setattr(peer_failures, "MOST_CHANGES", 3)
     ((throttle, peers),) = Cluster(1).nodes

@@ -1,4 +1,4 @@
-"""What workers share: counts, notes and turns in memory, even if a worker dies."""
+"""Workers share counts, notes and turns in memory, even if one of them dies."""
 
 from __future__ import annotations
 

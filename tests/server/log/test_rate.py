@@ -100,7 +100,7 @@ def test_served_flood() -> None:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_told_at_the_end(form: event_log.Format) -> None:
-    """What was left out is written before the log is closed."""
+    """The count of dropped lines is written before the log is closed."""
     log, writer = event_log.configure_log(form, lines := io.StringIO())
     for _ in range(MOST_EACH + 3):
         log.warning("login_failed", address="192.0.2.1", user="ann")

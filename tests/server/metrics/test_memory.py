@@ -35,7 +35,7 @@ def work(memory: MetricMemory, column: int) -> None:
 
 
 def test_killed_processes(memory: MetricMemory) -> None:
-    """What killed processes counted stays in the sums, and what they were at does not."""
+    """The counts of killed processes stay in the sums, and their gauges do not."""
     for column in (0, 1, 0):
         work(memory, column)
         assert memory.read(OPEN) == 7

@@ -120,7 +120,7 @@ def test_limits_and_lines(recorder: Recorder) -> None:
 
 
 def test_times(recorder: Recorder) -> None:
-    """What takes time is measured, also when it fails; an immediate result counts as 0 seconds."""
+    """Slow work is measured, also if it fails; an immediate result counts as 0 seconds."""
 
     async def fail() -> str:
         raise OSError("no")

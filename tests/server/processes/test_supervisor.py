@@ -1,4 +1,4 @@
-"""What workers do beside POP3: some of it each of them, some of it only one."""
+"""Tasks beside POP3 run in each worker, or in one of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every process that serves sets up for itself."""
+"""Every serving process sets up itself in the same way."""
 
 from __future__ import annotations
 

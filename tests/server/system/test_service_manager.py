@@ -1,4 +1,4 @@
-"""What systemd gets from a server: sd_notify(3)."""
+"""The server notifies systemd: sd_notify(3)."""
 
 from __future__ import annotations
 

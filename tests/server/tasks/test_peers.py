@@ -1,4 +1,4 @@
-"""What the nodes of a cluster share: failed logins, and kicks."""
+"""The nodes of a cluster share failed logins and kicks."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_failures_of_another_node() -> None:
 
 
 def test_failures_are_not_lost() -> None:
-    """What could not be shared is shared with the next exchange."""
+    """Failures that could not be shared are shared in the next exchange."""
     store = Peers(news(), StoreError("no database"), news())
     with clocked() as server:
         exchange(server, store)

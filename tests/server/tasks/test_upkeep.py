@@ -63,13 +63,13 @@ def logged(store: SweptStore, until: Callable[[str], bool]) -> str:
 
 
 def test_faults_are_logged_at_the_start() -> None:
-    """What is wrong with the store is logged once, as a warning."""
+    """A fault of the store is logged once, as a warning."""
     log = logged(SweptStore(), lambda log: log.count("event=swept") > 1)
     assert log.count('level=warning event=cluster problem="the clocks differ"') == 1
 
 
 def test_a_silent_store_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is wrong with a store that does not answer at first is logged once it does."""
+    """A store that does not answer at first is asked again, and its faults are logged once."""
     monkeypatch.setattr("restante.server.tasks.upkeep.RETRY_PAUSE", 0)
     log = logged(SilentStore(StoreError("down")), lambda log: "event=swept" in log)
     assert log.count('event=cluster problem="the clocks differ"') == 1

@@ -126,7 +126,7 @@ def test_each_client_gets_what_it_can_use(
 )
 @pytest.mark.parametrize("version", ["-tls1_3", "-tls1_2"])
 def test_signatures_decide(tmp_path: Path, signatures: str, kind: str, version: str) -> None:
-    """What a client can verify decides, in TLS 1.3 also for the curve."""
+    """The signatures that a client can verify choose the certificate, in TLS 1.3 also its curve."""
     openssl = need("openssl")
     pairs = [write(tmp_path, name, name) for name in ("ecdsa", "rsa")]
     if kind == "p384":

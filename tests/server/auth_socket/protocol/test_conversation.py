@@ -100,7 +100,7 @@ def test_rejected_token() -> None:
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256-PLUS", "EXTERNAL", "NTLM", ""])
 def test_mechanism_not_offered(mechanism: str) -> None:
-    """What is bound to a connection cannot be relayed."""
+    """Mechanisms that are bound to a connection are not offered, since they cannot be relayed."""
     with pytest.raises(Refusal, match="not offered"):
         next(begin(mechanism, b"="))
 
