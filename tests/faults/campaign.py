@@ -39,7 +39,7 @@ FEWER = 8  # unless all is tried, the disk fills at each call of this multiple
 
 
 class Task(msgspec.Struct):
-    """What one process is to try."""
+    """The work of one process."""
 
     folder: str
     share: int = 0  # from 0

@@ -1,4 +1,4 @@
-"""What a power cut may leave on a disk, by the calls that were made until then.
+"""A disk after a power cut, by the calls that were made until then.
 
 The weakest disk that POSIX allows: a name lasts once its folder was synced after it changed, octets
 once their file was. Of all else each change may have reached the disk or not, in any order, a write
@@ -83,7 +83,7 @@ class Named:
 
     @property
     def lasts_by(self) -> tuple[Node, ...]:
-        """What must be synced for it to last: one of these."""
+        """The nodes of which one must be synced for the change to last."""
         return tuple(place[0] for place in (self.old, self.new) if place)
 
     def apply(self, disk: Disk) -> None:
@@ -103,7 +103,7 @@ class Written:
 
     @property
     def lasts_by(self) -> tuple[Node, ...]:
-        """What must be synced for it to last: one of these."""
+        """The nodes of which one must be synced for the change to last."""
         return (self.node,)
 
     def apply(self, disk: Disk) -> None:

@@ -76,7 +76,7 @@ class Guest(Ledger):
 
 @dataclass
 class Work:
-    """What the other process did, as it says."""
+    """The work of the other process, as it reports it."""
 
     bench: Bench
     meeting: Meeting

@@ -1,4 +1,4 @@
-"""What a maildrop holds, by all replies to its clients and programs: the whole model."""
+"""A model of a maildrop, by all replies to its clients and programs."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ FULL = Plan(1, Fault.FULL, errno.ENOSPC)
 
 
 class Task(msgspec.Struct):
-    """What one process is to try."""
+    """The work of one process."""
 
     folder: str
     box: str = "maildir"
@@ -57,7 +57,7 @@ class Task(msgspec.Struct):
 
 
 class Told(NamedTuple):
-    """What the client knew when the power went."""
+    """The client's knowledge when the power failed."""
 
     answer: Answer
     uids: frozenset[bytes] = frozenset()
@@ -80,7 +80,7 @@ class Left(NamedTuple):
 
 @dataclass
 class Result:
-    """What came of all the power cuts in one scenario."""
+    """The results of all power cuts in one scenario."""
 
     uids: dict[bytes, bytes] = field(default_factory=dict)  # by message, once UIDL listed them
     disks: list[Left] = field(default_factory=list)  # no two are the same

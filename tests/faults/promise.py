@@ -19,7 +19,7 @@ from protocol import reference
 
 
 class Answer(Enum):
-    """What the client knows of a removal or a delivery."""
+    """The answer that the client has for a removal or a delivery."""
 
     NONE = "nothing was asked"
     OPEN = "no answer came"

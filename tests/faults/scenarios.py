@@ -1,4 +1,4 @@
-"""What goes on while something fails: sessions of one client, and deliveries."""
+"""Sessions of one client, and deliveries, during which something fails."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Session:
 
     @property
     def changes(self) -> set[str]:
-        """What another program does meanwhile."""
+        """The changes that another program makes meanwhile."""
         commands = (command for visit in self.visits for command in visit)
         return {command.split()[0] for command in commands if command.startswith("!")}
 

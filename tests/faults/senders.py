@@ -22,7 +22,7 @@ TRACE = {
     "lmtp": b"Return-Path: <bob@example.com>\nDelivered-To: ann\n",
     "pipe": b"Return-Path: <>\nDelivered-To: ann\n",
 }
-"""What stands on top of a message that came this way."""
+"""The fields on top of a message, by the way that it came."""
 
 TRY_AGAIN = (75, 77)  # of sysexits.h; where a permission is missing, Postfix keeps the mail too
 

@@ -20,7 +20,7 @@ _WAITS, _GOES_ON = 1, 2  # as in shim.c
 
 
 class Fault(IntEnum):
-    """What befalls a call."""
+    """A fault at a call."""
 
     NONE = 0
     KILL_BEFORE = 1  # the process is killed, and the call never happened
@@ -36,7 +36,7 @@ class Fault(IntEnum):
 
 
 STATES = (Fault.FULL, Fault.NO_NAMES, Fault.READ_ONLY)
-"""What befalls no call but the disk, from a call on."""
+"""The faults of the disk that last, from one call on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ def test_repeated_kills_lose_nothing(
 
 
 class Life:
-    """What its clients do."""
+    """The actions of the clients of one life."""
 
     def __init__(self, folder: Path, model: Model) -> None:
         self.folder = folder

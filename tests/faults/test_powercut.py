@@ -75,7 +75,7 @@ def test_power_cut_detects_breaches(
 
 @dataclass
 class Found:
-    """What came of all power cuts in one kind of store."""
+    """The results of all power cuts in one kind of store."""
 
     box: str
     disks: Counter[str] = field(default_factory=Counter)  # by scenario

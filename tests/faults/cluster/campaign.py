@@ -35,7 +35,7 @@ TRIES = 3  # at a plan that did not come about
 
 
 class Task(msgspec.Struct):
-    """What one process tries: of all plans, counted, those whose rest by `stride` is `share`."""
+    """The work of one process: the plans whose number modulo `stride` is `share`."""
 
     services: Services
     name: str

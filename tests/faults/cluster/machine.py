@@ -74,7 +74,7 @@ class SkewedLoop(asyncio.SelectorEventLoop):
 
 @dataclass
 class Group:
-    """What happens at the same time, and what came of it."""
+    """Steps at the same time, and their results."""
 
     delivered: dict[str, bytes] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)

@@ -21,7 +21,7 @@ SERVERS = {"postgresql": POSTGRESQL, "s3": S3}
 
 
 class Cut(Enum):
-    """What a cut cable does not carry."""
+    """The packets that a cut cable drops."""
 
     ALL = "nothing passes"
     REPLIES = "replies are dropped"
@@ -48,7 +48,7 @@ class Network:
 
     @property
     def prefix(self) -> tuple[str, ...]:
-        """What runs a command in this namespace."""
+        """The words that run a command in this namespace."""
         return ("nsenter", f"--net=/proc/{self.pid}/ns/net")
 
     @property

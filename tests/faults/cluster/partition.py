@@ -32,7 +32,7 @@ LONGEST = 60  # seconds for that
 
 
 class Outcome(msgspec.Struct):
-    """What came of it."""
+    """The results of one run."""
 
     cuts: int
     counts: dict[str, int]  # of what was confirmed, and was not

@@ -21,7 +21,7 @@ from support.thread import Stage, in_thread
 
 
 class Fault(Enum):
-    """What may happen at a request."""
+    """A fault at a request."""
 
     NONE = "none"
     CUT_BEFORE = "cut before the request"

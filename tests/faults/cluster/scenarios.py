@@ -1,4 +1,4 @@
-"""What goes on at node `a` while something fails: sessions of a client, and deliveries."""
+"""Sessions of a client, and deliveries, at node `a`, during which something fails."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_postgresql_faults(
 def test_a_silent_postgresql_hears_late(
     database: Database, proxy: Proxy, injector: Injector
 ) -> None:
-    """What was sent into silence is delivered once it ends, though the client is gone."""
+    """A request that was sent into silence arrives once it ends, though the client is gone."""
     injector.plan(Plan(4, Fault.STALL))
     with pytest.raises(TimeoutError):
         asyncio.run(_insert(proxy.port, "late"))

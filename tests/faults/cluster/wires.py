@@ -15,7 +15,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Request(NamedTuple):
-    """What one peer sends before the other answers: all its octets, and what it asks for."""
+    """The octets that one peer sends before the other answers, and the request in them."""
 
     label: str
     octets: bytes

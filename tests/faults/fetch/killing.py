@@ -60,7 +60,7 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What runs a program."""
+    """A command line and its environment."""
 
     argv: Sequence[str | Path]
     environment: dict[str, str]

@@ -30,7 +30,7 @@ def _letter(trial: str, number: int, lines: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What became of the letters of a trial.
+    """The counts of the letters of a trial.
 
     Attributes:
         lost: letters that are neither at the server nor, whole, at the destination.

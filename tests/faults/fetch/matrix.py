@@ -28,7 +28,7 @@ _users = itertools.count(1)
 
 @dataclass
 class Row:
-    """What came of the kills of one program and one destination.
+    """The results of the kills of one program and one destination.
 
     Attributes:
         kills: how many runs were killed.
@@ -61,7 +61,7 @@ class Row:
 
 
 class Scenario(Enum):
-    """What is killed."""
+    """The run that is killed."""
 
     FETCHING = "fetch"
     """A run that fetches all mail, and deletes it."""

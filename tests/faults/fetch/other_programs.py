@@ -68,7 +68,7 @@ class Setting:
 
 @dataclass
 class Outcome:
-    """What came of all kills."""
+    """The results of all kills."""
 
     kills: int = 0
     lost: int = 0

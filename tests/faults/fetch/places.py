@@ -318,4 +318,4 @@ PLACES: Mapping[str, Opening] = {
     "gmail": _gmail,
     "pipe": _ready(lambda folder: Pipe(folder / "pipe")),
 }
-"""What opens a place in a folder."""
+"""The function that opens each kind of place in a folder."""

@@ -38,7 +38,7 @@ USER, PASSWORD = "ann", "secret"
 
 
 class Task(msgspec.Struct):
-    """What one process is to try."""
+    """The work of one process."""
 
     folder: str
     first: bool = False  # no run was there before

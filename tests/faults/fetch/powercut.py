@@ -39,7 +39,7 @@ class UnsureError(Exception):
 
 
 class Task(msgspec.Struct):
-    """What one process is to try."""
+    """The work of one process."""
 
     folder: str
     kind: str
@@ -47,7 +47,7 @@ class Task(msgspec.Struct):
 
 
 class Journal(msgspec.Struct):
-    """What the fetcher's journal has of the batch."""
+    """The state of the batch in the fetcher's journal."""
 
     state: str = "new"  # then "prepared", then "here"
     tokens: list[str] = []
