@@ -25,6 +25,6 @@ def test_words(command: str, words: list[str], monkeypatch: pytest.MonkeyPatch) 
     ("command", "said"), [(" ", "it is empty"), ("a 'b", "a quote is not closed")]
 )
 def test_no_command(command: str, said: str) -> None:
-    """What cannot be split is an error that says why."""
+    """A command line that cannot be split is an error that says why."""
     with pytest.raises(ValueError, match=said):
         split_command(command)

@@ -51,7 +51,7 @@ class Letter:
 
 @dataclass
 class Ledger:
-    """What was sent, and what was confirmed. All threads share it."""
+    """The messages that were sent and confirmed. All threads share it."""
 
     letters: dict[str, Letter] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)

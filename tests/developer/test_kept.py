@@ -1,4 +1,4 @@
-"""What developer mode keeps is bounded in sum, and secrets are not kept."""
+"""The mail and the lines of developer mode are bounded in sum, and secrets are not kept."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def test_a_failed_handshake_ends_the_session() -> None:
 
 
 def test_words_behind_starttls_are_thrown_away() -> None:
-    """What a client sends in clear text after STARTTLS is not carried out in TLS."""
+    """Commands in clear text after STARTTLS are not carried out in TLS."""
     with serving(tls=True) as server:
         with smtplib.SMTP("localhost", server.smtp_port or 0, timeout=20) as client:
             client.ehlo()

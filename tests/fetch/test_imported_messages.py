@@ -1,4 +1,4 @@
-"""What was imported into mailboxes that merge messages: known to later runs, for a while."""
+"""Messages in mailboxes that merge doubles are known to later runs, for a while."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_same_name(tmp_path: Path) -> None:
 
 
 def test_forgotten(tmp_path: Path) -> None:
-    """What was noted long ago is forgotten."""
+    """Old notes are forgotten."""
     now = 0.0
     with Journal(tmp_path / "fetch.db", lambda: now) as journal:
         imported = ImportedMessages(journal)

@@ -133,7 +133,7 @@ def stored(message: bytes) -> bytes:
 
 
 def assert_promise(server: FaultyServer, delivered: list[bytes]) -> None:
-    """What was delivered is whole and not twice, and what was deleted was delivered."""
+    """Assert that delivered messages are whole and not twice, and deleted ones were delivered."""
     whole = [stored(message) for message in server.given]
     found = [stored(message) for message in delivered]
     assert len(found) == len(set(found))

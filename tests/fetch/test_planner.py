@@ -102,7 +102,7 @@ def test_order_and_limit() -> None:
 
 
 def test_gone() -> None:
-    """What the server does not list any more is gone."""
+    """A message that the server does not list any more is gone."""
     assert plan([row("a", MessageState.HERE), row("b", MessageState.PREPARED)], "b").gone == ["a"]
 
 

@@ -76,7 +76,7 @@ PLANS: tuple[Plan, ...] = (
 
 
 def replies(octets: bytes) -> None:
-    """What is asked and in which pieces answers come, by two octets; then all that comes."""
+    """Send replies to the client; the first two octets choose its calls and the pieces."""
     (plan, piece), said = choices(octets, 2)
     shown: list[str] = []
     options = Options(insecure_plaintext=True, trace=lambda _, line: shown.append(line))

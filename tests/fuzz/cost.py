@@ -1,4 +1,4 @@
-"""What a client may make the server work, for each octet that it sends."""
+"""The work that a client can cause in the server, for each octet that it sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read without a session: messages, names, headers, files of settings, first octets."""
+"""Input outside of sessions: messages, names, headers, files of settings, first octets."""
 
 from __future__ import annotations
 

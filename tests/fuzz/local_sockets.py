@@ -75,7 +75,7 @@ def auth_socket(octets: bytes) -> None:
 
 
 def control(octets: bytes) -> None:
-    """What a program says to a control socket, while ann has a session."""
+    """Send octets to a control socket, while ann has a session."""
     with clocked() as server:
         ann = server.connect()
         ann.say(b"USER ann\r\nPASS secret\r\n")

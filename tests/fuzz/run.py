@@ -45,7 +45,7 @@ SAME_EACH_TIME = ("-use_cmp=0", "-keep_seed=1", "-shuffle=0", "-cross_over=0")
 
 @dataclass(frozen=True, slots=True)
 class Fuzzed:
-    """What became of one target."""
+    """The results of one target."""
 
     inputs: int
     seconds: float

@@ -1,4 +1,4 @@
-"""What a fuzzer runs: a function of octets that raises where a promise is broken."""
+"""A target of a fuzzer: a function of octets that raises if a promise is broken."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def test_many_odd_addresses_written_soon() -> None:
 
 
 def test_body_is_no_header() -> None:
-    """What follows the empty line is not read, however much it is."""
+    """The body after the empty line is not read, however long it is."""
     header = header_of(b"Subject: a\n\n" + b"Subject: b\n" * 100_000)
     assert header.get_all("subject") == ["a"]
     assert header.get_payload() == ""

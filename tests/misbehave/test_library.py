@@ -25,7 +25,7 @@ from support.faults import chosen_faults, chosen_profiles, client_options, clien
 
 @dataclass
 class Fetched:
-    """What a client fetched: whole messages, those with a warning, and the errors."""
+    """The result of a client: whole messages, those with a warning, and the errors."""
 
     whole: list[bytes] = field(default_factory=list)
     doubtful: list[bytes] = field(default_factory=list)

@@ -93,7 +93,7 @@ def test_the_third_one() -> None:
 
 
 def test_each_session_counts_anew() -> None:
-    """What one session had does not count in the next one."""
+    """The commands of one session do not count in the next one."""
     rule = parse_rules("RETR#1: -ERR no")
     assert not replies(rule, "RETR 1")[1].ok
     assert not replies(rule, "RETR 1")[1].ok

@@ -1,4 +1,4 @@
-"""What a unique-id may be."""
+"""Valid and invalid unique-ids."""
 
 from __future__ import annotations
 

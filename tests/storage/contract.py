@@ -1,4 +1,4 @@
-"""What every store must do. A store's test module gives the fixture `store`, and imports this."""
+"""The contract of a store. Its test module gives the fixture `store`, and imports this."""
 
 from __future__ import annotations
 

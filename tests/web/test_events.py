@@ -44,7 +44,7 @@ def test_events_after_the_last_one_come() -> None:
 
 
 def test_no_event_is_missed_at_the_start() -> None:
-    """What happens after the answer begins is in it, even before its first piece was read."""
+    """An event after the answer begins is in it, even before its first piece was read."""
     server = quiet_server()
     request = ask(server)
 

@@ -94,7 +94,7 @@ def test_messages_are_marked_and_removed(server: DeveloperServer) -> None:
 
 
 def test_other_routes_answer(server: DeveloperServer) -> None:
-    """What clients ask at their start is there; what is not there is 404."""
+    """The routes that clients ask at their start answer; an unknown one is 404."""
     client = page_client(server)
     assert client.get("/readyz").text == client.get("/livez").text == "ok"
     assert client.get("/api/v1/webui").json()["ChaosEnabled"] is True
@@ -233,7 +233,7 @@ def test_the_websocket_tells_what_happens(server: DeveloperServer) -> None:
 
 
 def test_no_message_is_missed_at_the_start(server: DeveloperServer) -> None:
-    """What comes while a client connects to the websocket is sent to it, too."""
+    """A message that comes while a client connects to the websocket is sent to it, too."""
 
     async def connect() -> object:
         first = asyncio.get_running_loop().create_future()

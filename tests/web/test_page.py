@@ -56,7 +56,7 @@ Content-Disposition: attachment; filename*=utf-8''%E2%80%AEfdp.exe
 
 @pytest.mark.parametrize("view", ["text", "headers", "source", "parts", "links"])
 def test_directions_are_visible(view: str) -> None:
-    """What a message says cannot turn the text of the page around, or hide in it."""
+    """Characters of a message neither turn the text of the page around nor hide in it."""
     server = quiet_server()
     add(server, MISLEADING.encode(), "\u202eann@example.com")
     text = page_client(server).get(f"/?message=1&view={view}&show=message").text
@@ -87,7 +87,7 @@ def test_a_marked_message_shows_it() -> None:
 
 
 def test_removed_messages_have_their_list() -> None:
-    """What was removed can be looked up."""
+    """Removed messages can be looked up."""
     server = quiet_server()
     server.mailboxes.remove([add(server, b"Subject: Farewell\n\n").id])
     client = page_client(server)

@@ -1,4 +1,4 @@
-"""What requests of other sites, and of people without the password, get."""
+"""The page answers neither other sites nor people without the password."""
 
 from __future__ import annotations
 

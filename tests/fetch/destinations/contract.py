@@ -1,4 +1,4 @@
-"""What every destination must do. Its test module gives the fixture `place`, and imports this."""
+"""The contract of a destination. Its test module gives the fixture `place`, and imports this."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_a_discarded_draft_leaves_nothing(place: Place) -> None:
 
 
 def test_a_delivered_message_is_settled_as_here(place: Place) -> None:
-    """What was delivered before a crash is found out, and not delivered again."""
+    """A delivery before a crash is found out, and not repeated."""
     destination = opened(place)
     [token] = deliver(destination, LETTER)
     destination.close()
@@ -170,7 +170,7 @@ def test_a_delivered_message_is_settled_as_here(place: Place) -> None:
 
 
 def test_a_prepared_message_is_settled_once(place: Place) -> None:
-    """What was prepared before a crash is either delivered by `settle`, or is not there."""
+    """A message that was prepared before a crash is either delivered by `settle`, or not there."""
     destination = opened(place)
     [token] = prepare(destination, LETTER)[1]
     destination.close()

@@ -166,7 +166,7 @@ def test_a_file_is_private(place: MaildirPlace) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_root_gives_mail_to_the_owner_of_the_folder(place: MaildirPlace) -> None:
-    """What root fetches into the home of a user belongs to the user."""
+    """A message that root fetches into the home of a user belongs to the user."""
     os.chown(place.path.parent, 4242, 4343)
     destination = opened(place)
     deliver(destination, LETTER)
@@ -209,7 +209,7 @@ def test_a_maildir_by_a_link(place: MaildirPlace) -> None:
 
 
 def test_foreign_files_in_tmp_stay(place: MaildirPlace) -> None:
-    """What others have in tmp is neither delivered nor removed."""
+    """Other programs' files in tmp are neither delivered nor removed."""
     opened(place).close()
     tmp = place.path / "tmp"
     (tmp / "1.other").write_bytes(b"x")

@@ -122,7 +122,7 @@ def _filter(script: str, *, allow_drop: bool = False, header: str = "") -> Rule:
 
 
 def test_a_filter_replaces_the_message(place: RulesPlace) -> None:
-    """What a filter writes replaces the message, and later rules read that."""
+    """The output of a filter replaces the message, and later rules read that."""
     rules = [_filter("echo X-Spam-Flag: YES; cat")]
     rules.append(Rule(Condition("X-Spam-Flag", equals="yes"), place.maildir("lists")))
     _only(place.destination(*rules), LETTER)

@@ -1,4 +1,4 @@
-"""What other programs wrote is read as they read it, with unique-ids and names of any kind."""
+"""The state of other programs is read as they read it, with unique-ids and names of any kind."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ def test_a_rule_for_one_recipient(server: DeveloperServer) -> None:
 
 
 def test_the_transcript_has_the_fault(server: DeveloperServer) -> None:
-    """What the server said and did is in the record, as the client saw it."""
+    """The record has the server's replies and actions, as the client saw them."""
     server.faults.set(["smtp *#2: close at 3"])
     with socket.create_connection((server.host, server.smtp_port or 0), timeout=20) as raw:
         raw.recv(100)

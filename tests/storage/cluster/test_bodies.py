@@ -64,7 +64,7 @@ async def entries(bodies: ObjectBodies, after: str = "") -> list[BodyEntry]:
 
 @pytest.mark.parametrize("content", [b"", LETTER, LONG, LONG[:CHUNK]], ids=len)
 def test_a_body_comes_back_as_it_was(bodies: ObjectBodies, content: bytes) -> None:
-    """What was put is what is read, empty, short, long or one chunk long."""
+    """A body is read as it was put: empty, short, long or one chunk long."""
 
     async def put_and_get() -> bytes:
         name = new_name()

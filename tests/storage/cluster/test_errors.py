@@ -1,4 +1,4 @@
-"""What PostgreSQL cannot store."""
+"""Names and messages that PostgreSQL cannot store."""
 
 from __future__ import annotations
 

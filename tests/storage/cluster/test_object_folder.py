@@ -82,7 +82,7 @@ def test_a_write_that_fails_leaves_nothing(
 
 
 def test_a_write_that_was_killed_leaves_no_body(tmp_path: Path) -> None:
-    """What a killed write has left is not listed, and goes after 36 hours."""
+    """The file of a killed write is not listed, and is removed after 36 hours."""
     (tmp_path / "tmp").mkdir()
     old, new = tmp_path / "tmp" / "old", tmp_path / "tmp" / "new"
     old.write_bytes(b"half")
@@ -113,7 +113,7 @@ def test_a_folder_that_is_not_mounted_is_no_missing_body(tmp_path: Path) -> None
 
 
 def test_files_of_root_belong_to_the_owner_of_the_folder(tmp_path: Path) -> None:
-    """What root imports can be read by the server, which runs as the owner of the folder."""
+    """Bodies that root imports can be read by the server, which runs as the owner of the folder."""
     if os.geteuid() != 0:
         pytest.skip("only root can give files away")
     os.chown(tmp_path, 65534, 65534)

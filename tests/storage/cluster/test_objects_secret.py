@@ -35,7 +35,7 @@ def test_without_a_file_there_are_no_settings() -> None:
     ],
 )
 def test_an_error_names_the_place_and_no_value(text: str, problem: str) -> None:
-    """What is wrong with the file is clear, and no secret is shown."""
+    """The error names the fault of the file, and shows no secret."""
     with pytest.raises(ValueError, match=problem) as caught:
         parse_secret(Secret(text.encode("latin-1")))
     assert HIDDEN not in str(caught.value)

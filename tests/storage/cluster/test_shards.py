@@ -89,7 +89,7 @@ def test_calls_for_all_owners(pair: ShardPair) -> None:
 
 
 def test_a_node_keeps_few_owners(pair: ShardPair, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a node keeps of the directory has a limit."""
+    """A node's cache of the directory is bounded."""
     monkeypatch.setattr(shards, "MOST_KEPT", 2)
 
     async def test() -> None:

@@ -1,4 +1,4 @@
-"""What a node says when it starts."""
+"""A node reports problems of its PostgreSQL when it starts."""
 
 from __future__ import annotations
 

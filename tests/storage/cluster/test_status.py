@@ -1,4 +1,4 @@
-"""What a cluster looks like, with a standby of its PostgreSQL."""
+"""The status of a cluster, with a standby of its PostgreSQL."""
 
 from __future__ import annotations
 

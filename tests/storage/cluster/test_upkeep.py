@@ -1,4 +1,4 @@
-"""What a store of a cluster does beside its sessions, and what a refused delivery leaves."""
+"""The upkeep of a cluster's store beside its sessions, and after a refused delivery."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def test_a_session_blocks_an_undeletion(maildir: Path) -> None:
 
 
 def test_expired_messages_are_kept(maildir: Path) -> None:
-    """What an expiry removes is kept as well."""
+    """Messages that an expiry removes are kept as well."""
     store = keeping(maildir)
     assert len(asyncio.run(store.expire("ann", 1))) == 3
     assert [each.uid for each in asyncio.run(store.list_deleted("ann"))] == ["1.a", "2.b", "3.c"]

@@ -91,7 +91,7 @@ def test_expiry_and_undeletion(store: MaildirStore, tmp_path: Path) -> None:
 
 
 def test_removed_junk_is_swept(store: MaildirStore) -> None:
-    """What a session removed from the junk maildrop does not stay for ever."""
+    """A message that a session removed from the junk maildrop is swept in the end."""
     asyncio.run(store.deliver(JUNK, MAIL))
 
     asyncio.run(remove_first(store))

@@ -143,7 +143,7 @@ def test_a_full_disk_removes_nothing(root: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_expired_messages_are_kept(root: Path) -> None:
-    """What an expiry removes is kept as well."""
+    """Messages that an expiry removes are kept as well."""
     store = put(root, letter(1), letter(2))
     assert len(asyncio.run(store.expire("ann", 1))) == 2
     assert len(kept(store)) == 2

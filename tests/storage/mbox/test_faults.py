@@ -1,4 +1,4 @@
-"""What the store does when the disk fails: tests/faults found each of these."""
+"""The store at failures of the disk: tests/faults found each of these."""
 
 from __future__ import annotations
 

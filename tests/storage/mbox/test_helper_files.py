@@ -184,7 +184,7 @@ def test_journal_with_less_than_a_head(box: Box, head: bytes) -> None:
 
 
 def test_cut_is_reported(box: Box) -> None:
-    """What is cut off of an mbox stands in the log, with its octets."""
+    """The octets that are cut off an mbox are logged, with their number."""
     box.write(ONE)
     size = box.file.stat().st_size
     cut, told = 0, []

@@ -1,4 +1,4 @@
-"""What is a message in an mbox, whichever program wrote it."""
+"""The scanner finds the messages of an mbox, whichever program wrote it."""
 
 from __future__ import annotations
 

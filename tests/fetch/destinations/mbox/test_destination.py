@@ -76,7 +76,7 @@ def test_other_programs_read_it(place: MboxPlace) -> None:
 
 
 def test_mail_goes_behind_what_is_there(place: MboxPlace) -> None:
-    """What others delivered before and after stays as it is, also without a last empty line."""
+    """Messages of other programs stay as they are, also without a last empty line."""
     others = b"From bob@example.com Fri Jul 14 02:40:00 2017\n\nby another\n"
     place.path.write_bytes(others)
     destination = opened(place)
@@ -233,7 +233,7 @@ def test_a_missing_folder_is_not_made(place: MboxPlace) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_root_gives_a_new_mbox_to_the_owner_of_its_folder(place: MboxPlace) -> None:
-    """What root fetches into the home of a user belongs to the user."""
+    """An mbox that root makes in the home of a user belongs to the user."""
     os.chown(place.path.parent, 4242, 4343)
     opened(place).close()
     assert (place.path.stat().st_uid, place.path.stat().st_gid) == (4242, 4343)

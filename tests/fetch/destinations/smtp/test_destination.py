@@ -219,7 +219,7 @@ def test_too_large(place: SmtpPlace) -> None:
     ],
 )
 def test_refusals(place: SmtpPlace, verb: bytes, reply: bytes, error: type[Exception]) -> None:
-    """What the server says decides whether the message or the destination has the fault.
+    """The server's reply decides whether the message or the destination has the fault.
 
     No such reply leaves a doubt, and the next message goes through.
     """
@@ -451,7 +451,7 @@ def _unreadable() -> Iterator[bytes]:
 
 
 def test_old_notes_of_recipients(tmp_path: Path) -> None:
-    """What is known of a message's recipients is removed when nothing asks for it any more."""
+    """The notes of a message's recipients are removed when nothing asks for them any more."""
     accepted = AcceptedRecipients(str(tmp_path), "lmtp:here")
     accepted.add("id", ["ann@example.com"])
     written = next(tmp_path.iterdir()).stat().st_mtime

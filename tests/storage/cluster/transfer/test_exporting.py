@@ -118,7 +118,7 @@ def test_a_maildrop_that_is_being_moved(pair: ShardPair) -> None:
 
 
 def test_removed_mail(pair: ShardPair) -> None:
-    """What is gone in the cluster goes from the export, even the last message."""
+    """A message that the cluster no longer has leaves the export, even the last one."""
 
     async def test() -> None:
         target, problems = MemoryTarget(), list[str]()

@@ -151,7 +151,7 @@ def test_order_unique_ids_and_sizes_stay(place: Place) -> None:
 
 
 def test_a_second_run_adds_nothing(place: Place) -> None:
-    """What was imported is there once."""
+    """An imported message is there once."""
     place.put("1000.a")
     place.put("2000.b", BIG)
     place.run()
@@ -175,7 +175,7 @@ def test_mail_that_the_cluster_got_stays_after(place: Place) -> None:
 
 
 def test_a_removal_at_the_source_follows(place: Place) -> None:
-    """What its owner removed between two runs is not in the cluster after the second one."""
+    """A message that its owner removed between two runs is not in the cluster after the second."""
     place.inline = 1000
     file = place.put("1000.a", BIG)
     place.put("2000.b")
@@ -211,7 +211,7 @@ def test_a_maildrop_that_was_opened_before_its_import(place: Place) -> None:
 
 
 def test_a_removal_in_the_cluster_stays(place: Place) -> None:
-    """What a client removed in the cluster is not imported again."""
+    """A message that a client removed in the cluster is not imported again."""
     place.inline = 1000
     place.put("1000.a")
     place.put("2000.b", BIG)

@@ -126,7 +126,7 @@ def test_an_mbox(tmp_path: Path) -> None:
 
 
 def test_a_second_run_takes_the_difference(maildir: Path) -> None:
-    """What came is added, what went is removed, and what stays is not read again."""
+    """New messages are added, removed ones are removed, and the others are not read again."""
     store, target = MaildirStore(Layout(maildir.parent)), MemoryTarget()
     Run(store, target)
     (maildir / "new" / "1000.a.host").unlink()

@@ -84,7 +84,7 @@ def test_nodes_find_the_mail_after_a_move(pair: ShardPair) -> None:
 
 
 def test_an_import_after_a_move(pair: ShardPair) -> None:
-    """What was imported before the move is not imported again."""
+    """A message that was imported before the move is not imported again."""
 
     async def test() -> None:
         await fill(pair)

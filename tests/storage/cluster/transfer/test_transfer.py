@@ -1,4 +1,4 @@
-"""What imports, exports and moves have in common. Runs over many users: test_importing.py."""
+"""The common part of imports, exports and moves. Runs over many users: test_importing.py."""
 
 from __future__ import annotations
 
