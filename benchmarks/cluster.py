@@ -75,7 +75,7 @@ class Cost(NamedTuple):
 
 @dataclass
 class Bench:
-    """What runs: a server with Maildirs, nodes of a cluster, and their PostgreSQL.
+    """The servers that run: one with Maildirs, nodes of a cluster, and their PostgreSQL.
 
     Two nodes have the accounts in a file, and a third one has them in the table of the cluster.
     """

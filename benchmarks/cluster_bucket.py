@@ -1,4 +1,4 @@
-"""What large messages cost a node, PostgreSQL and an S3 server, if their bodies are in a bucket.
+"""Costs of large messages to a node, PostgreSQL and an S3 server, with bodies in a bucket.
 
 The server is moto, in Python and in memory. Its own time says little about another one.
 """

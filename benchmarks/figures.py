@@ -1,4 +1,4 @@
-"""What was measured: numbers by measure and server, with median and spread."""
+"""Measured numbers by measure and server, with median and spread."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ PROGRAMS = {
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What one run of the load found.
+    """The results of one run of the load.
 
     Attributes:
         sessions: How many were completed, and clocked.

@@ -1,4 +1,4 @@
-"""What the benchmark runs on."""
+"""The machine of the benchmark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a connection with TLS costs beyond OpenSSL's own, and what a message of any size costs."""
+"""Memory of a connection with TLS beyond OpenSSL's own, and of a message of any size."""
 
 from __future__ import annotations
 

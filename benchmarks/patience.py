@@ -1,4 +1,4 @@
-"""What a client waits for: another's downloads, a crowd at the door, a maildrop of 100,000."""
+"""Waiting times of a client: for other downloads, many logins, a maildrop of 100,000."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ ROUNDS = 15
 
 
 class Scenario(NamedTuple):
-    """What clients do.
+    """The sessions that clients have in a measurement.
 
     Attributes:
         name: The load's name for it.

@@ -1,4 +1,4 @@
-"""What Restante must reach, and what the numbers mean."""
+"""Targets of Restante, and the meaning of the numbers."""
 
 from __future__ import annotations
 

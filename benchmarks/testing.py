@@ -1,4 +1,4 @@
-"""What a mail server for each test costs: make bench-testing.
+"""The cost of a mail server for each test: make bench-testing.
 
 Each is started and stopped in this process, in turn, so that the ratio holds on a busy machine too.
 The bare one is a thread with an event loop and one open port. aiosmtpd's controller is measured

@@ -1,4 +1,4 @@
-"""What a program uses: time, time of the processor, and memory.
+"""Resources of a program: time, processor time and memory.
 
 The kernel counts the memory of the process that starts a program as the program's own. So a small
 process starts it.

@@ -1,4 +1,4 @@
-"""What a command imports. Modules are counted, not time, so the result is the same everywhere."""
+"""The imports of a command. Modules are counted, not time, so the result is always the same."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ HEADER = HELLO.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
 
 
 class Alarm(Exception):  # noqa: N818  # it is a signal
-    """What a handler of signals raises."""
+    """The exception of a signal handler."""
 
 
 @contextlib.contextmanager

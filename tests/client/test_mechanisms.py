@@ -1,4 +1,4 @@
-"""What a server says before a proof decides neither how long nor over what it is made."""
+"""A server's challenge decides neither the time of a proof nor the octets under it."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ LIES = [
 
 @pytest.mark.parametrize(("what", "lie"), LIES)
 def test_first_message_of_scram(what: bytes, lie: bytes) -> None:
-    """What no proof can be made of, or only in a long time, is refused before it is computed."""
+    """A challenge that allows no proof, or only a slow one, is refused before it is computed."""
     first = challenge(lambda said: re.sub(what, lie, said) if said.startswith(b"r=") else said)
     with faulty_server(first, SCRAM) as server, pytest.raises(RemoteError) as caught:
         blocking.connect(server.url, PASSWORD)

@@ -1,4 +1,4 @@
-"""What a server may send is bounded in all, and by default."""
+"""The replies of a server are bounded in sum, and by default."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_message_beyond_its_promise(face: Face) -> None:
 
 @pytest.mark.parametrize("value", [0, -1, "x"])
 def test_the_bound_is_a_number(value: int) -> None:
-    """What bounds nothing is refused."""
+    """A bound that bounds nothing is rejected."""
     with pytest.raises(ValueError, match="message_octets"):
         Options(message_octets=value)
 

@@ -86,7 +86,7 @@ def test_binding(mechanism: str, plus: bool, header: bytes) -> None:
     ],
 )
 def test_first_message(first: bytes) -> None:
-    """What no proof is made of is rejected before anything is computed."""
+    """A first message that allows no proof is rejected before anything is computed."""
     responder = scram("SCRAM-SHA-256", lambda: NONCE)(PENCIL)
     next(responder)
     with pytest.raises(ValueError, match="did not prove"):

@@ -1,4 +1,4 @@
-"""What is shown has no secret in it; what is parsed has all that the server said."""
+"""Shown text has no secret in it; parsed replies have all that the server sent."""
 
 from __future__ import annotations
 

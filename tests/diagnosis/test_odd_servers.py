@@ -1,4 +1,4 @@
-"""What other programs read is read too, with a warning that has a name."""
+"""Replies that other programs accept are accepted, too, with a warning that has a name."""
 
 from __future__ import annotations
 

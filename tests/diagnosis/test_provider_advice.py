@@ -1,4 +1,4 @@
-"""What a check says of the large providers to a user without a password or a sign-in."""
+"""A check advises users of the large providers without a password or a sign-in."""
 
 from __future__ import annotations
 

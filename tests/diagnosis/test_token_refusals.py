@@ -101,7 +101,7 @@ def test_required_scope() -> None:
     ],
 )
 def test_what_the_issuer_says(more: dict[str, Any], verdict: str, evidence: str) -> None:
-    """What its issuer says of an opaque token counts as its claims."""
+    """The issuer's information about an opaque token counts as its claims."""
     where = target("pop.gmail.com", "ann@gmail.com")
     found = judge_token("ya29.a0Af", where, GOOGLE, NOW, more)
     assert found.id == verdict

@@ -99,7 +99,7 @@ def test_untried_address_not_blamed(clock: Clock, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_deep_check_ends_with_the_time_that_was_set() -> None:
-    """What LIST says gives no more time than was asked for."""
+    """The sizes in LIST give no more time than was asked for."""
     with server_of(("retr-stall", "LIST: with 1 200000000"), messages=(HELLO,)) as running:
         report = ask(running.port, deep=True, options={"total_seconds": 1, "reply_seconds": 9})
     assert report.id == "out-of-time"

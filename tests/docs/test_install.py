@@ -1,4 +1,4 @@
-"""What docs/how-to/install.md makes is what the unit and the other pages take for granted."""
+"""The commands of docs/how-to/install.md make what the unit and the other pages rely on."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_second_run_empties_no_file(tmp_path: Path) -> None:
 
 
 class Site:
-    """What the page's commands create, in a folder, for a server that runs as `nobody`."""
+    """The files of the page's commands, in a folder, for a server that runs as `nobody`."""
 
     def __init__(self, folder: Path, pop3: Path) -> None:
         self.folder, self.port, self.pop3 = folder, free_port(), pop3

@@ -1,4 +1,4 @@
-"""What docs/how-to/migrate.md says of other servers, and its commands, with a real Dovecot."""
+"""The claims and commands of docs/how-to/migrate.md hold, with a real Dovecot."""
 
 from __future__ import annotations
 

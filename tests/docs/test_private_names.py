@@ -30,7 +30,7 @@ def reaches(tree: ast.AST) -> Iterator[str]:
 
 
 def test_no_private_names() -> None:
-    """What a test needs, such as a clock or a limit, is passed in."""
+    """A dependency of a test, such as a clock or a limit, is passed in."""
     found = {file: list(reaches(ast.parse(file.read_text()))) for file in TESTS.rglob("*.py")}
     assert {file: set(names) - OTHERS for file, names in found.items() if set(names) - OTHERS} == {}
 

@@ -1,4 +1,4 @@
-"""What `make dist` packs."""
+"""The files that `make dist` packs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `pop3 check` says of each fault is the verdict of the catalogue.
+"""The verdict of `pop3 check` on each fault is that of the catalogue.
 
 CI runs a sample of the faults, and `make client-faults` all of them.
 """

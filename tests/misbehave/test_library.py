@@ -1,4 +1,4 @@
-"""What the library does at each fault is what a good client does, with both of its faces.
+"""The library acts at each fault as a good client does, with both of its faces.
 
 CI runs a sample of the faults, and `make client-faults` all of them.
 """

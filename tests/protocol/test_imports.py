@@ -1,4 +1,4 @@
-"""What is loaded with the library: nothing that one must install for it."""
+"""The library loads nothing that must be installed for it."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from restante.misbehave.driver import FaultyServer
 from support.faulty_server import PASSWORD, faulty_server
 
 Faults: TypeAlias = str | Fault | Alteration | tuple[str | Fault | Alteration, ...]
-"""What `server_of` makes a server of."""
+"""The faults that `server_of` makes a server of."""
 
 ANN = "ann@example.com"
 

@@ -14,7 +14,7 @@ from support.process import POP3
 
 @dataclass
 class Ran:
-    """What a command did."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str

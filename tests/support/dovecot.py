@@ -108,7 +108,7 @@ class Dovecot:
 
     @property
     def command(self) -> list[str]:
-        """What serves until it is stopped."""
+        """The command that serves until it is stopped."""
         return ["dovecot", "-F", "-c", str(self.config)]
 
     def maildir(self, user: str) -> Path:

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Self
 
 LATE = ("dns.asyncresolver", "getpass", "http.client", "http.server", "joserfc.jwt", "webbrowser")
-"""What commands import when they need it, beside the modules of Restante."""
+"""Modules that commands import on demand, beside those of Restante."""
 
 LARGEST = 1 << 17  # octets of a request
 

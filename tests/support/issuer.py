@@ -52,7 +52,7 @@ def _set_event() -> threading.Event:
 
 @dataclass
 class Issuer:
-    """What it is and does; a test changes the attributes at any time.
+    """The state and the settings of an issuer; a test changes the attributes at any time.
 
     Attributes:
         scripted: refusals for the next requests to the token endpoint, each used once.

@@ -77,7 +77,7 @@ def moto(host: str = "127.0.0.1") -> Iterator[S3]:
 
 @dataclass
 class Answer:
-    """What a server says to a request."""
+    """A server's answer to a request."""
 
     status: int
     headers: list[tuple[str, str]]

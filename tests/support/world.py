@@ -28,7 +28,7 @@ from support import credentials, transcript
 
 @dataclass
 class World:
-    """What sessions in memory share."""
+    """The accounts and the mail that sessions in memory share."""
 
     passwords: dict[str, str] = field(default_factory=dict)
     mail: dict[str, dict[str, bytes]] = field(default_factory=dict)  # by user, then by unique-id

@@ -49,7 +49,7 @@ def test_forms_of_a_message(form: str, tmp_path: Path) -> None:
 
 
 def test_no_message() -> None:
-    """What is not a message is a TypeError at once."""
+    """A value that is not a message is a TypeError at once."""
     with testing.serving() as server:
         account = server.account()
         for wrong in (None, 1, [b"a"]):

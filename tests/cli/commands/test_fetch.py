@@ -132,7 +132,7 @@ def test_a_dry_run_that_fails_as_json(user: User) -> None:
 
 
 def test_mark_all(user: User) -> None:
-    """What is there counts as fetched, also where the journal was lost."""
+    """Messages at the server count as fetched, also if the journal was lost."""
     to = ("--to", f"maildir:{user.maildir}")
     user.fetch(user.account, *to, "--limit", "1")
     for file in (user.folder / "state" / "restante").glob("fetch.db*"):
@@ -348,7 +348,7 @@ def test_one_failure(user: User) -> None:
     ],
 )
 def test_usage(user: User, words: list[str], said: str) -> None:
-    """What cannot be done is rejected, with what to write."""
+    """Options that cannot be met are rejected, and the error says what to write."""
     ran = user.fetch(*words)
     assert (ran.code, said in ran.err + ran.out) == (2, True), ran
 

@@ -83,7 +83,7 @@ def test_copy(dsn: Secret, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_copied(dsn: Secret, tmp_path: Path) -> None:
-    """What cannot be copied is named with the reason, and makes the command fail."""
+    """An entry that cannot be copied is named with the reason, and makes the command fail."""
     pop3(tmp_path, "user", "import-lists")
     pop3(tmp_path, "user", "app-password", "remove", "bob", "laptop")
     (tmp_path / "locks").write_text("bob\ncy\nd:d\n")

@@ -282,7 +282,7 @@ def test_a_time_limit(home: Home, flow: str) -> None:
     ],
 )
 def test_tokens_that_could_not_be_kept(home: Home, octets: bytes, more: str, words: str) -> None:
-    """What would lose the new tokens is an error before the user signs in."""
+    """A place that could not keep the new tokens is an error before the user signs in."""
     home.accounts(f'oauth = {{ issuer = "{home.issuer.url}", client_id = "mine"{more} }}')
     folder = home.folder / "state" / "restante" / "tokens"
     folder.mkdir(parents=True, mode=0o700)

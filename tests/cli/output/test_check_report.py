@@ -1,4 +1,4 @@
-"""What a check looks like in a terminal of 80 columns."""
+"""The report of a check in a terminal of 80 columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `pop3 --version` prints."""
+"""The output of `pop3 --version`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the check says of a greeting and of capabilities."""
+"""The check reports the greeting and the capabilities."""
 
 from __future__ import annotations
 

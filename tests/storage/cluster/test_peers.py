@@ -1,4 +1,4 @@
-"""What holds at all nodes: delays, quotas, failed logins, kicks, and rounds of recurring tasks."""
+"""All nodes share delays, quotas, failed logins, kicks, and rounds of recurring tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens to sessions and mail when nodes, or PostgreSQL, fail. Real servers, as users see it.
+"""Sessions and mail survive failures of nodes and of PostgreSQL. Real servers, as users see it.
 
 No test waits for a lease: PostgreSQL's clock decides, and a test sets the time in its row.
 """

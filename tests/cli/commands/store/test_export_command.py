@@ -65,7 +65,7 @@ def test_unknown_user(folder: Path, dsn: Secret) -> None:
 
 
 def test_a_second_run(folder: Path, dsn: Secret) -> None:
-    """What a client removed goes, and what came is added after the rest."""
+    """Messages that a client removed leave the export, and new ones are added after the rest."""
 
     async def use() -> dict[str, bytes]:
         store = ClusterStore(settings(dsn))
