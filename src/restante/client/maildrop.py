@@ -312,7 +312,7 @@ def mark_many(
 
 
 def unmark(state: MaildropState) -> Dialogue[None]:
-    """Take all marks away. RFC 1939 section 5."""
+    """Remove all marks. RFC 1939 section 5."""
     yield from _next(state)
     yield from state.session.carry_out(operations.rset())
     state.marked.clear()

@@ -68,7 +68,7 @@ def _lookup_error(host: str, error: Exception, family: int) -> ServerUnreachable
 def connect_error(
     address: str, port: int, error: OSError, seconds: float
 ) -> ServerUnreachableError:
-    """Return the error for an address that took no connection."""
+    """Return the error for an address that accepted no connection."""
     where = f"{address} port {port}"
     if isinstance(error, ConnectionRefusedError):
         return ServerUnreachableError(

@@ -130,7 +130,7 @@ def verifying_context(cafile: str = "") -> ssl.SSLContext:
 
 
 def unverified_context() -> ssl.SSLContext:
-    """Return settings that take any certificate."""
+    """Return settings that accept any certificate."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class CertificateSummary(NamedTuple):
-    """The parts of a certificate that tell why it is not believed."""
+    """The parts of a certificate that explain why it is not trusted."""
 
     subject: str
     issuer: str

@@ -147,7 +147,7 @@ def describe_challenge(challenge: bytes) -> str:
 
 
 def describe_claims(token: str) -> list[tuple[str, str]]:
-    """Return the claims of a token that say what it is for, none of an opaque token."""
+    """Return the claims of a token that name its purpose, none of an opaque token."""
     claims = read_claims(Secret(token.encode()))
     found = [(name, _text(claims[name])) for name in SHOWN_CLAIMS if claims.get(name)]
     return [(name, text) for name, text in found if text]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class DoubtSettled(NamedTuple):
-    """A delivery of a run that was killed: what its destination says of it."""
+    """A delivery of a run that was killed, and its state at the destination."""
 
     uid: str
     destination: str

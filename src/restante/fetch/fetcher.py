@@ -383,7 +383,7 @@ class Fetcher:
             raise error
 
     def _new_notices(self) -> list[Notice]:
-        """Return the warnings that are new, and remember what they say of the server."""
+        """Return the new warnings, and note in the journal if the sizes of LIST are approximate."""
         new = self._notices.take()
         if any(notice.id == "list-size" for notice in new):
             self._journal.note_approximate_sizes()

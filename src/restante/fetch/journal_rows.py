@@ -14,7 +14,7 @@ class MessageState(StrEnum):
     HERE = "here"
     """All destinations have it."""
     KNOWN = "known"
-    """Another program fetched it, or its user does not want it."""
+    """Another program fetched it, or its user declined it."""
     ASKED = "asked"
     """The server was asked to delete it, and did not confirm that."""
     GONE = "gone"

@@ -168,7 +168,7 @@ def _span(known: dict[str, int | None]) -> str:
 
 
 def _show_deletions(name: str, found: Comparison) -> None:
-    """Say what the next run deletes at the server by the setting `keep`."""
+    """Report the messages that the next run deletes at the server by the setting `keep`."""
     from restante.diagnosis.wording import messages
 
     settings = read_settings(name)

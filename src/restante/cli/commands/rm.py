@@ -99,7 +99,7 @@ def _mark(drop: Maildrop, found: list[Message]) -> tuple[list[Message], list[str
 
 
 def _commit(drop: Maildrop, found: list[Message]) -> None:
-    """Say what QUIT answered, whatever it was."""
+    """Report the reply to QUIT."""
     from restante.diagnosis import wording
     from restante.protocol.errors import RemoteError
 

@@ -118,7 +118,7 @@ class FetchAccount:
 
 
 def find_fetch_account(name: str, params: dict[str, Any], journal: Path) -> FetchAccount:
-    """Return an account with all that options say of it. Raises click.UsageError."""
+    """Return an account with the settings of all options. Raises click.UsageError."""
     settings = read_settings(name) or FetchSettings()
     destinations = params["to"] or tuple(settings.destinations)
     if params["to"]:

@@ -137,7 +137,7 @@ def status_object(
     known: Mapping[str, KnownMessage],
     undelivered: Sequence[UndeliveredMessage],
 ) -> dict[str, Any]:
-    """Return what the journal says of an account."""
+    """Return the state of an account in the journal."""
     states = [row.state for row in known.values()]
     return {
         "account": runs.name,

@@ -107,7 +107,7 @@ class AccountArgs:
         return self.target
 
     def _subtract_time(self, seconds: float) -> None:
-        """Take the time of a look-up from what is left for all of it."""
+        """Subtract the time of a look-up from the time that is left for the whole command."""
         if self.seconds is not None:
             left = max(0.001, self.seconds - seconds)
             self.options = dataclasses.replace(self.options, total_seconds=left)

@@ -1,4 +1,4 @@
-"""How a check looks: a line for each step as it is done, then the verdict."""
+"""The report of a check: a line for each step as it ends, then the verdict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bar for what takes over a second, on a terminal only."""
+"""A bar for work of over a second, on a terminal only."""
 
 from __future__ import annotations
 

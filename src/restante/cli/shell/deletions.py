@@ -34,7 +34,7 @@ def rm(session: ShellSession, words: Sequence[str]) -> None:
 
 
 def undo(session: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # as all commands
-    """Take all marks away."""
+    """Remove all marks."""
     with session.exchange() as drop:
         drop.undelete()
     session.screen.print_line("No message is marked.")
@@ -87,7 +87,7 @@ def _roll_back(session: ShellSession) -> None:
 
 
 def carry_out(session: ShellSession, *, showing: bool) -> int:
-    """QUIT, tell what became of the marked messages, and return the exit code."""
+    """Send QUIT, report the state of the marked messages, and return the exit code."""
     marked, names = session.marked, {number: session.name(number) for number in session.marked}
     uids: dict[int, str | None] = {}
     try:

@@ -78,7 +78,7 @@ def raw(session: ShellSession, words: Sequence[str]) -> None:
 
 
 def _pieces(session: ShellSession, number: int, *, show_progress: bool = True) -> Iterator[bytes]:
-    """Yield a message's octets, and tell how many of a long one have come."""
+    """Yield a message's octets, and show the progress of a long one."""
     whole, screen = session.messages().get(number, 0), session.screen
     screen.percent(None)
     with session.exchange() as drop:
@@ -153,7 +153,7 @@ def _save_part(session: ShellSession, number: int, word: str, name: str) -> None
 
 
 def info(session: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # as all commands
-    """Tell what is known of the connection."""
+    """Show the facts of the connection."""
     with session.exchange() as drop:
         client = drop.session
     tls = f"{client.tls.version} {client.tls.cipher}" if client.tls else "none"

@@ -59,7 +59,7 @@ def greet(session: ShellSession) -> None:
 
 
 def run_line(session: ShellSession, line: str) -> bool:
-    """Obey a line, tell what goes wrong, and return whether it went well. Raises ExitShell."""
+    """Carry out a line, show its errors, and return whether it succeeded. Raises ExitShell."""
     try:
         with _show_warnings(session):
             dispatch.dispatch(session, line)

@@ -50,7 +50,7 @@ class ShellScreen:
         click.echo(click.style(text, fg=colour) if colour and self._coloured else text)
 
     def show_error(self, text: str) -> None:
-        """Say what went wrong: in a terminal as all else, in a pipe beside what is piped."""
+        """Show an error: on standard output in a terminal, else on standard error."""
         head = " " * (len(text) - len(text.lstrip()))
         for line in wrap_hanging(head, plain(text.lstrip()), wrap=self.interactive) if text else ():
             styled = click.style(line, fg="red") if self._coloured else line
@@ -103,7 +103,7 @@ class ShellScreen:
 
 
 def harmless_streams() -> None:
-    """Let a terminal that knows few characters see escapes, and take any octets as input."""
+    """Show escapes in a terminal with few characters, and accept any octets as input."""
     for stream, errors in (
         (sys.stdout, "backslashreplace"),
         (sys.stderr, "backslashreplace"),

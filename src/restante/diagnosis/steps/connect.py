@@ -1,4 +1,4 @@
-"""Where the server is, and which of its addresses take a connection."""
+"""The addresses of the server, and those that accept a connection."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def inspect(check: CheckContext) -> MaildropState:
-    """Ask for all lists, compare them, and look at the heads of the newest messages."""
+    """Request all lists, compare them, and read the headers of the newest messages."""
     with check.step("mailbox") as step:
         totals, sizes = _lists(check)
         uids, unlisted = _uids(check)
@@ -120,7 +120,7 @@ def _warn(check: CheckContext, step: Step, name: str, text: str, found: list[int
 
 
 def _sample(check: CheckContext, step: Step, box: MaildropState) -> float | None:
-    """Look at the newest messages by TOP; return the age of the newest in seconds."""
+    """Read the newest messages by TOP; return the age of the newest in seconds."""
     numbers = sorted(box.entries)[-check.request.sample :]
     if not numbers:
         return None

@@ -39,7 +39,7 @@ class MessageInspector:
     _last: bytes = b""
 
     def feed(self, piece: bytes) -> None:
-        """Look at the next octets."""
+        """Inspect the next octets."""
         self._inspect(piece)
         self.octets += len(piece)
         self._last = piece[-1:]
@@ -137,7 +137,7 @@ def _fetch(check: CheckContext, step: Step, box: MaildropState, entry: MessageIn
 def _report_refused(
     check: CheckContext, step: Step, refused: ServerRefusedError, entry: MessageInfo
 ) -> None:
-    """Put down a message that the server does not give out; the others are fetched all the same."""
+    """Report a message that the server refuses to send; the others are still fetched."""
     refused.id = "retr-refused"
     refused.text = f"message {entry.number}: {refused.text}"
     if not _another(check, refused.id):

@@ -168,7 +168,7 @@ def inspect_unverified(check: CheckContext) -> TlsObservation:
 
 
 def lenient_context() -> ssl.SSLContext:
-    """Return settings that take whatever the library still can, to see what a server has."""
+    """Return settings that accept all that the library supports, to find what a server offers."""
     import ssl
     import warnings
 

@@ -126,7 +126,7 @@ class PipeDestination:
 
 
 def variables(message: SourceMessage) -> dict[str, str]:
-    """Return what the environment of a command says of a message."""
+    """Return the variables that describe a message in a command's environment."""
     return {
         "POP3_FETCH_ID": message.fetch_id,
         "POP3_FETCH_ACCOUNT": message.account,

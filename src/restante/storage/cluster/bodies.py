@@ -88,7 +88,7 @@ class ObjectBackend(Protocol):
         """Return all objects in the order of their names, from the first one after `after`."""
 
     async def origin(self, name: str) -> BodyOrigin:
-        """Return what an object says of itself. Raises MissingBodyError."""
+        """Return the origin that is stored with an object. Raises MissingBodyError."""
 
     async def problems(self, name: str, content: bytes) -> list[str]:
         """Return what this kind of place does not do as it should, tried with a written object."""
@@ -174,7 +174,7 @@ class ObjectBodies:
         return found
 
     async def origin(self, name: str) -> BodyOrigin:
-        """Return what a body says of itself. Raises MissingBodyError."""
+        """Return the origin that is stored with a body. Raises MissingBodyError."""
         return await self._limit_time(self._backend.origin(name))
 
     async def probe(self) -> Sequence[str]:

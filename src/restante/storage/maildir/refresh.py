@@ -86,7 +86,7 @@ def list_anew(held: LockedMaildir, others: UniqueIds | None, *, settled: bool) -
 
 
 def _identities(entries: Sequence[MaildirEntry], folders: Folders) -> Iterator[tuple[int, Print]]:
-    """Look at the files, some of which came a moment ago."""
+    """Examine the files, some of which came a moment ago."""
     for entry in entries:
         status = None
         with contextlib.suppress(OSError):

@@ -126,7 +126,7 @@ def _gaps(entries: Sequence[MboxEntry], removed: Iterable[int]) -> Iterable[Gap]
 
 
 def _close(place: MboxPaths, file: int, gap: Gap, begun: list[Gap]) -> None:
-    """Take the octets of a gap out of the file, and keep its times.
+    """Remove the octets of a gap from the file, and keep its times.
 
     It is added to `begun` as soon as the next process would complete it.
     """

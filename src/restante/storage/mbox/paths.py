@@ -46,7 +46,7 @@ class MboxPaths:
 
     @property
     def dotlock(self) -> str:
-        """The name of the file that all mail programs take for a lock."""
+        """The name of the lock file that all mail programs respect."""
         return f"{self.name}.lock"
 
     @property
@@ -61,7 +61,7 @@ class MboxPaths:
 
     @property
     def journal(self) -> str:
-        """The name of the file that says what is being written."""
+        """The name of the file that describes the write under way."""
         return f".{self.name}.restante.journal"
 
     @property

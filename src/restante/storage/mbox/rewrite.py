@@ -110,7 +110,7 @@ def message_octets(file: int, now: MboxSnapshot, index: int) -> Iterator[bytes]:
 
 
 def _shrink(place: MboxPaths, file: int, now: MboxSnapshot, removed: set[int]) -> MboxSnapshot:
-    """Take messages out of the file, which needs no room, unless others need new lines then."""
+    """Remove messages from the file, which needs no space unless others need new lines then."""
     left = [index for index in range(len(now.entries)) if index not in removed]
     room = sum(now.entries[index].next - now.entries[index].start for index in left)
     full = StoreError(

@@ -23,7 +23,7 @@ class MisbehaveGroup(PackageGroup):
     """A group whose first command is the default."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take a fault for an argument of `serve`."""
+        """Parse a fault as an argument of `serve`."""
         if args and args[0] not in (*COMMANDS, *ctx.help_option_names):
             args = ["serve", *args]
         return super().parse_args(ctx, args)

@@ -54,7 +54,7 @@ def command(  # noqa: PLR0913  # one for each option
     junit: Path | None,
     html: Path | None,
 ) -> None:
-    """Run a client at every fault, and judge what it leaves behind.
+    """Run a client at every fault, and judge its result.
 
     COMMAND fetches all messages, deletes each of them, and exits with 0. {host} and {port} in its
     words are where the server is, {user} and {password} its account, and {out} is an empty

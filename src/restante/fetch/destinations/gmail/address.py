@@ -38,7 +38,7 @@ class GmailAddress:
 
 
 def parse_gmail_url(url: str) -> GmailAddress:
-    """Return what a URL says. Raises ValueError: it is invalid; the text says what to write."""
+    """Return the address in a URL. Raises ValueError: it is invalid; the text shows the form."""
     base, _, query = url.partition("?")
     user = unquote(base.partition(":")[2])
     local, at, domain = user.rpartition("@")

@@ -45,7 +45,7 @@ class ImapAddress:
 
 
 def parse_imap_url(url: str) -> ImapAddress:
-    """Return what a URL says. Raises ValueError: it is invalid; the text says what to write."""
+    """Return the address in a URL. Raises ValueError: it is invalid; the text shows the form."""
     base, _, query = url.partition("?")
     shown = _PASSWORD.sub(r"\1:***@", base)
     try:

@@ -281,7 +281,7 @@ def _challenge(octets: bytes) -> bytes:
 
 
 def _conclude(responder: Responder) -> None:
-    """Let a mechanism that demands a proof of the server see that there is no more."""
+    """Let a mechanism that requires a proof of the server check that it got one."""
     with contextlib.suppress(StopIteration):
         responder.send(b"")
 
