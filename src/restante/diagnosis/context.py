@@ -73,7 +73,7 @@ class CheckContext:
         """Whether the time for all of it is over."""
         return time.monotonic() >= self.ends
 
-    def more_time(self, seconds: float) -> None:
+    def extend(self, seconds: float) -> None:
         """Extend the time limit of the check by a number of seconds."""
         self.ends += seconds
         self.connection.extend(seconds)
@@ -136,10 +136,13 @@ class CheckContext:
         evidence = f"[{error.code}] {error.text}" if error.code else error.text
         if error.command and error.phase not in ("connect", "tls", "greeting"):
             step.details.append(("after", error.command))
-        self.failure(step, error.id, evidence, facts, *commands)
+        step.outcome = "failure"
+        step.text = step.text or evidence
+        found = Finding(error.id, step.phase, "failure", evidence, facts, commands)
+        self.report.findings.append(found)
 
     def _note_partial_reply(self, error: RemoteError) -> None:
-        """Say which part of the reply came, if any did."""
+        """Add to an error which part of the reply came, if any did."""
         if self.driver is None or not isinstance(error, (ReplyTimeoutError, ConnectionLostError)):
             return
         if error.id == "tls-noreply":  # the reply to STLS came, and nothing after it
@@ -152,21 +155,12 @@ class CheckContext:
             error.text += f"; {came}"
 
     def _note_time_limit(self, error: RemoteError) -> None:
-        """Blame the time limit of the check, if it is over: the server has done nothing wrong."""
+        """Name the time limit of the check as the cause, if it is over: the server is not at fault."""
         if isinstance(error, ReplyTimeoutError) and self.over:
             came = error.text if error.id == "no-end" else error.text.partition("; ")[2]
             error.id = "out-of-time"
             error.text = f"the {round(self.limit, 1):g} seconds of the time limit have passed"
             error.text += f"; {came}" if came else ""
-
-    def failure(
-        self, step: Step, name: str, evidence: str, facts: dict[str, Any], *commands: str
-    ) -> None:
-        """Record a finding that ends the check."""
-        step.outcome = "failure"
-        step.text = step.text or evidence
-        found = Finding(name, step.phase, "failure", evidence, facts, commands)
-        self.report.findings.append(found)
 
     def warn(
         self, step: Step, name: str, evidence: str, facts: dict[str, Any] | None = None

@@ -110,7 +110,7 @@ def give_more_time(check: CheckContext, box: MaildropState) -> None:
         more = sum(DEEP_TURN + entry.size / DEEP_RATE for entry in box.entries.values())
         more = min(more, DEEP_MOST)
         check.limit += more
-        check.more_time(more)
+        check.extend(more)
 
 
 def _quit_after_login(check: CheckContext, box: MaildropState) -> None:

@@ -96,7 +96,7 @@ def _get_secret(check: CheckContext) -> tuple[str, bool]:
     auth = check.request.auth
     if auth is None:
         secret = callback()
-        check.more_time(time.monotonic() - begun)  # a person may have typed it
+        check.extend(time.monotonic() - begun)  # a person may have typed it
     else:
         secret = _ask_source(partial(request_token, auth, check.request.options, check.ends))
     took = time.monotonic() - begun
