@@ -62,7 +62,7 @@ class MaildropState:
 
 
 def target_of(account: str | Target, seconds: float | None = None) -> Target:
-    """Return where an account's maildrop is: a URL says it, an address is looked up.
+    """Return where an account's maildrop is: a URL names it, an address is looked up.
 
     The look-up takes at most `seconds`.
 
@@ -161,7 +161,7 @@ def _lacks_top(session: ClientSession, refused: ServerRefusedError) -> bool:
 
 
 def retrieve(state: MaildropState, number: int) -> Dialogue[operations.MessageEnd]:
-    """Give a message's octets as chunks.
+    """Yield a message's octets as chunks.
 
     The caller then compares its size with LIST's by `check_size`.
 
@@ -188,7 +188,7 @@ def retrieve_many(
     numbers: Sequence[int],
     on_end: Callable[[int, operations.MessageEnd | ServerRefusedError], None],
 ) -> Dialogue[None]:
-    """Give the octets of messages as chunks, with the commands sent ahead if the server allows it.
+    """Yield the octets of messages as chunks, with the commands sent ahead if the server allows it.
 
     So each size must be exactly LIST's: otherwise a line of the message could pass for the reply
     to the next command. `on_end` is called with each number, and how its message ended or why the
@@ -220,11 +220,11 @@ def retrieve_many(
 
 
 def check_size(state: MaildropState, number: int, received: operations.MessageEnd) -> None:
-    """Compare a message's size with LIST's. The connection is in step whatever comes of it.
+    """Compare a message's size with LIST's. The connection stays in step.
 
-    Raises MalformedReplyError: it is another (list-size), and the options want an error. Where they
-    require a warning, their `notice` gets it; without one a SizeWarning names the line outside of
-    this package that asked.
+    Raises MalformedReplyError: they differ (list-size), and the options require an error. If they
+    require a warning, their `notice` gets it; without one, a SizeWarning names the line outside of
+    this package that made the call.
     """
     size = state.entries.sizes.get(number, received.octets)
     if received.has_size(size):
@@ -258,7 +258,7 @@ def _frames_inside() -> int:
 
 
 def check_end(session: ClientSession, number: int, received: operations.MessageEnd) -> None:
-    """Make sure that a message's end was its end. Raises MalformedReplyError."""
+    """Check that nothing followed the end of a message. Raises MalformedReplyError."""
     if received.trailing:
         extra = received.trailing.lstrip().partition(b"\r")[0]
         if extra.startswith((b"+OK", b"-ERR")):
@@ -273,7 +273,7 @@ def check_end(session: ClientSession, number: int, received: operations.MessageE
 def mark(state: MaildropState, number: int) -> Dialogue[None]:
     """Mark a message, to be removed by `commit`. RFC 1939 section 5.
 
-    It counts as marked from the command on: the server may have heard it, come a reply or not.
+    It counts as marked from the command on: the server may have received it without a reply.
     """
     # DELE counts from its sending: if the reply is lost, the server may or may not have marked the
     # message. A client that counts from the reply would take the message for kept, and end the

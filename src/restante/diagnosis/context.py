@@ -155,7 +155,7 @@ class CheckContext:
             error.text += f"; {came}"
 
     def _note_time_limit(self, error: RemoteError) -> None:
-        """Name the time limit of the check as the cause, if it is over: the server is not at fault."""
+        """Name the time limit of the check as the cause, if it is over, and not the server."""
         if isinstance(error, ReplyTimeoutError) and self.over:
             came = error.text if error.id == "no-end" else error.text.partition("; ")[2]
             error.id = "out-of-time"

@@ -10,7 +10,7 @@ from restante.oauth.token_endpoint import TokenEndpoint, TokenSet  # noqa: TC001
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """All that is needed to get access tokens for an account again and again.
+    """The facts that a client requires to get access tokens of an account again and again.
 
     Attributes:
         provider: the name of the row in the table of providers, "" for another issuer.
@@ -18,12 +18,12 @@ class SignIn:
         endpoint: the token endpoint and the client. A secret in it is stored only where
             `client_secret_command` is "": the issuer gave it to a client that it registered.
         tokens: the tokens of the last answer.
-        flow: how the user signed in. With "client-credentials" there is not a refresh token: a new
-            access token is asked for by `token_endpoint.client_credentials`.
-        scope: what to ask for in a refresh, "" for what was granted.
-        user: the name of the user that signed in, as the issuer says it, "" where it does not.
-        revocation_url: where the issuer forgets tokens (RFC 7009), "" where it cannot.
-        client_secret_command: prints the client's secret, "" where none is needed.
+        flow: how the user signed in. With "client-credentials" there is no refresh token: a new
+            access token is requested by `token_endpoint.client_credentials`.
+        scope: the scope of a refresh, "" for the one that was granted.
+        user: the user's name at the issuer, "" if it gave none.
+        revocation_url: where the issuer revokes tokens (RFC 7009), "" if it cannot.
+        client_secret_command: prints the client's secret, "" if none is required.
         signed_in_at: when the user signed in, by time.time().
     """
 

@@ -1,4 +1,4 @@
-"""Changes of the journal that a user asks for, and what a run would do."""
+"""Changes of the journal that a user requests, and the plan of the next run."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _missing_uids(
 
 
 def plan_run(account: FetchAccount) -> Plan:
-    """Return what a run would do now. Raises RemoteError."""
+    """Return the plan of a run that begins now. Raises RemoteError."""
     with account.open_journal() as journal, account.connect(_ignore) as drop:
         listed = list_messages(drop, journal)
         plan = make_plan(listed, journal, account.policy, time.time())

@@ -52,12 +52,12 @@ class AccountResult:
     """How the run of an account ended.
 
     Attributes:
-        account: its name.
+        account: the account, with its settings.
         summary: what was done, even if the run failed.
         seconds: how long it took.
-        error: the failure that ended it, None for a run to the end.
+        error: the id of the failure that ended it, "" for none.
         message: the text of the failure.
-        code: its exit code.
+        code: the exit code of the run.
         notices: warnings about the server, by their ids.
         undelivered: the messages that stay at the server, parked or too large.
     """
@@ -79,8 +79,7 @@ class AccountResult:
         elif isinstance(error, CommandFailed):
             self.error, self.message, self.code = "failed", error.message, error.exit_code
         else:
-            text = error.message if isinstance(error, click.ClickException) else str(error)
-            text = describe(error) if isinstance(error, OSError) else text
+            text = describe(error) if isinstance(error, OSError) else str(error)
             self.error, self.message, self.code = "usage", f"FAIL  {text}", 2
 
     @contextlib.contextmanager
@@ -162,7 +161,7 @@ def run_again_and_again(
     show: Callable[[AccountResult], None],
     log: MessageLog | None = None,
 ) -> None:
-    """Run all accounts with a pause between, until a signal comes. Failures make it longer."""
+    """Run all accounts with a pause between, until a signal comes. A failure makes it longer."""
     import random  # a single run needs none
 
     longer = 1.0
@@ -180,7 +179,7 @@ def run_again_and_again(
 
 
 def _note_next_run(accounts: Sequence[FetchAccount], moment: float | None) -> None:
-    """Note for --status when the next run begins, None for never; a journal that fails says so."""
+    """Note for --status when the next run begins, None for never. The next run reports errors."""
     for account in accounts:
         with contextlib.suppress(RemoteError), Journal(account.journal) as journal:
             journal.open_account(account.name).note_next_run(moment)

@@ -41,7 +41,7 @@ def discover_server(address: str, seconds: float) -> Discovery:
 
 
 def nothing_found(found: Discovery) -> ServerUnreachableError:
-    """Return why nothing was: the guesses, which come last, ask for the domain itself."""
+    """Return why no server was found: the guesses, which come last, look up the domain itself."""
     verdict = found.findings[-1].verdict if found.findings else "no-server"
     text = {
         "no-domain": f"the domain {found.domain} does not exist",
@@ -51,10 +51,10 @@ def nothing_found(found: Discovery) -> ServerUnreachableError:
 
 
 def choose_server(found: Discovery) -> Target:
-    """Return what was discovered. Raises ServerUnreachableError: nothing was.
+    """Return the server that was discovered.
 
-    A server without TLS is asked for it all the same: a password does not go in clear. Raises
-    Unreachable too where a look-up leads to this machine.
+    A server without TLS must support STLS: no password goes in clear text. Raises
+    ServerUnreachableError: none was discovered, or it is this machine.
     """
     winner = found.winner
     if winner is None:
@@ -67,7 +67,7 @@ def choose_server(found: Discovery) -> Target:
 
 
 def check_vouched(found: Discovery) -> None:
-    """Raise OtherDomainError where a password must not go to the server that was discovered.
+    """Raise OtherDomainError if a password must not go to the server that was discovered.
 
     RFC 6186 section 6: TLS proves the name that the DNS gave, and the DNS may have been forged.
     """
@@ -89,7 +89,7 @@ def is_vouched(server: Candidate, found: Discovery) -> bool:
 
 
 def find_server(address: str, seconds: float) -> Candidate | None:
-    """Return the server of an address where one is found in time and vouched for, else None."""
+    """Return the server of an address, None if none is found in time and vouched for."""
     try:
         found = discover_server(address, seconds)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Reading from a place in a file, all that was asked for."""
+"""Reads from a position in a file, to the last octet that was requested."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ def pread_exactly(file: int, octets: int, place: int) -> bytes:
     The system may return fewer than there are, and what was asked for decides where a message ends.
     """
     found = os.pread(file, octets, place)
-    while 0 < len(found) < octets and (more := _more(file, octets, place, found)):
+    while 0 < len(found) < octets:
+        more = os.pread(file, octets - len(found), place + len(found))
+        if not more:
+            break
         found += more
     return found
-
-
-def _more(file: int, octets: int, place: int, found: bytes) -> bytes:
-    return os.pread(file, octets - len(found), place + len(found))
