@@ -52,7 +52,8 @@ def test_parts_are_saved_as_they_were_sent(tmp_path: Path) -> None:
         (tmp_path / "mine").read_bytes() == (tmp_path / "plain.txt").read_bytes() == b"\xfe\0\xff"
     )
     assert taken.code == 1
-    assert "File exists; nothing was saved" in taken.err
+    assert "nothing was saved: " in taken.err
+    assert taken.err.endswith(": File exists; remove it, or choose another path\n")
     assert len(again.out.splitlines()) == 4
     assert "Reply-To: office@example.com\nSubject: Parts\nMessage-ID: <1@example.com>\n" in shown
     assert "\n\nGrüße\n[part 2: text/csv, size.csv, 9 B]\n" in shown

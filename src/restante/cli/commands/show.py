@@ -254,4 +254,4 @@ def _save_all(octets: Octets, number: int, folder: Path) -> None:
 
 
 def _save_error(place: Path | None, error: OSError, result: str) -> click.ClickException:
-    return click.ClickException(f"{plain(str(place))}: {explain(error)}; {result}")
+    return click.ClickException(f"{result}: {plain(str(place))}: {explain(error)}")
