@@ -79,7 +79,7 @@ def test_unusable_certificate_on_reload(tmp_path: Path, workers: str) -> None:
         alone = Alone(served, config)
         pair.key.unlink()
         log = alone.reload(config.read_text(), "not_reloaded")
-        assert f'problem="tls.certificates: {pair.key}: No such file or directory"' in log
+        assert f'problem="tls.certificates: {pair.key}: No such file or directory; ' in log
         assert "event=reloaded" not in log
         pair.key.write_bytes(made.key)
         alone.reload(config.read_text(), "reloaded")
