@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -229,7 +230,9 @@ def test_kick_of_no_name(served: Served, tmp_path: Path) -> None:
     """An empty name ends no session, also not those without a user. An address may be mapped."""
     with served.connect() as client:
         client.read_line()
-        assert ask(tmp_path, "kick", "").out == "Ended 0 sessions.\n"
+        request = ControlRequest(action=Action.KICK)
+        (reply,) = asyncio.run(asking.ask_all(tmp_path / "control", request, 30)).given
+        assert reply.sessions == []
         assert client.say("CAPA").startswith(b"+OK")
         assert ask(tmp_path, "kick", "::ffff:127.0.0.1").out == "Ended 1 session.\n"
 
