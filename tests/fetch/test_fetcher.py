@@ -254,6 +254,63 @@ def test_two_destinations(server: MemoryServer, journal: Journal) -> None:
     assert server.messages("fay") == []
 
 
+def deliver_to_the_first(
+    server: MemoryServer, journal: Journal, user: str
+) -> tuple[ListDestination, ListDestination]:
+    """Deliver all mail of a user to the first one of two destinations; the second one is down."""
+    first, second = ListDestination("list:1"), ListDestination("list:2")
+
+    def fail(_: bytes) -> None:
+        raise DestinationUnavailableError("down")
+
+    second.before_delivery = fail
+    with pytest.raises(FetchError):
+        fetch(server, journal, user, first, second)
+    second.before_delivery = lambda _: None
+    return first, second
+
+
+def test_another_message_for_the_second_destination(server: MemoryServer, journal: Journal) -> None:
+    """If a unique-id has another message in the next session, both destinations get that one."""
+    one, other = letters("a", "b")
+    server.add("gil", "secret")
+    server.deliver("gil", one, uid="1-1")
+    first, second = deliver_to_the_first(server, journal, "gil")
+    server.add("gil", "secret")
+    server.account("gil", "secret").clear()
+    server.deliver("gil", other, uid="1-1")
+    fetch(server, journal, "gil", first, second)
+    assert [len(set(first.arrived)), len(second.arrived)] == [2, 1]
+    assert server.messages("gil") == []
+
+
+def test_another_unique_id_for_the_second_destination(
+    server: MemoryServer, journal: Journal
+) -> None:
+    """If a message has another unique-id in the next session, the first one gets it once."""
+    server.add("hub", "secret")
+    twins = letters("a", "a")
+    for number, letter in enumerate(twins):
+        server.deliver("hub", letter, uid=f"old-{number}")
+    first, second = deliver_to_the_first(server, journal, "hub")
+    server.account("hub", "secret").clear()
+    for number, letter in enumerate(twins):
+        server.deliver("hub", letter, uid=f"new-{number}")
+    assert fetch(server, journal, "hub", first, second).new == 2
+    assert [len(first.arrived), len(second.arrived)] == [2, 2]
+    assert server.messages("hub") == []
+
+
+def test_second_destination_is_given_up(server: MemoryServer, journal: Journal) -> None:
+    """If a destination that failed is not named any more, the message counts as fetched, once."""
+    server.add("ivo", "secret", *letters("a"))
+    first, _ = deliver_to_the_first(server, journal, "ivo")
+    counts = [fetch(server, journal, "ivo", first, policy=Policy()).new for _ in range(2)]
+    assert (counts, len(first.arrived)) == ([1, 0], 1)
+    fetch(server, journal, "ivo", first)
+    assert server.messages("ivo") == []
+
+
 @pytest.mark.parametrize(
     ("outcome", "again"), [(Settled.HERE, 0), (Settled.NOT_HERE, 1), (Settled.UNKNOWN, 1)]
 )

@@ -10,6 +10,7 @@ from restante.fetch.journal_rows import (
     KnownMessage,
     MessageState,
     Outline,
+    PartDelivery,
     UndeliveredMessage,
 )
 
@@ -89,17 +90,18 @@ class AccountJournal:
             )
             return [Doubt(*row) for row in rows]
 
-    def partly_delivered(self) -> dict[str, set[str]]:
-        """Return the URLs of the destinations that have messages which others do not have."""
-        found: dict[str, set[str]] = {}
+    def part_deliveries(self) -> dict[str, PartDelivery]:
+        """Return the messages that some destinations have and others do not, by unique-id."""
+        found: dict[str, PartDelivery] = {}
         with self._journal.errors():
             rows = self._execute(
-                "SELECT uid, destination FROM delivery JOIN message ON message = id"
+                "SELECT uid, sha256, destination FROM delivery JOIN message ON message = id"
                 " WHERE account = ? AND here"
                 " AND state IN ('prepared', 'parked', 'too_large', 'left')"
             )
-            for uid, url in rows:
-                found.setdefault(uid, set()).add(url)
+            for uid, sha256, url in rows:
+                part = found.setdefault(uid, PartDelivery(uid, sha256, set()))
+                part.destinations.add(url)
         return found
 
     def destinations_with(self, uid: str) -> set[str]:

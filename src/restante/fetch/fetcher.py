@@ -41,7 +41,7 @@ from restante.fetch.retrieval import NOTHING_CAME, Receiver, retrieve_pieces
 from restante.protocol.errors import RemoteError, ServerRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from restante.client.blocking import Maildrop
     from restante.fetch.account_journal import AccountJournal
@@ -210,7 +210,7 @@ class Fetcher:
             self._judge(drop, plan)
             plan = self._plan(listed)
         self.summary.too_large, self.summary.waiting = plan.too_large, plan.waiting
-        self._known.vanished = plan.vanished
+        self._known.begin_session(listed, plan.vanished)
         to_fetch = [message for message in plan.fetch if message.uid not in self._avoided]
         if self._policy.limit is not None:
             del to_fetch[max(0, self._policy.limit - self.summary.new) :]
@@ -245,7 +245,6 @@ class Fetcher:
     def _fetch(self, drop: Maildrop, messages: Sequence[MessageEntry]) -> Iterator[FetchEvent]:
         """Retrieve and deliver messages in groups."""
         most = min(made.batch for made in self._destinations.values())
-        have = self._journal.partly_delivered()
         come = 0
         for some in split_into_groups(messages, most):
             if self._stopping:
@@ -253,7 +252,7 @@ class Fetcher:
             group = Group(self._destinations, self._journal)
             try:
                 try:
-                    yield from self._retrieve(drop, some, group, have)
+                    yield from self._retrieve(drop, some, group)
                 except BROKEN:
                     yield from self._deliver(group)  # what came before the broken message
                     raise
@@ -278,22 +277,16 @@ class Fetcher:
                 group.discard()
 
     def _retrieve(
-        self,
-        drop: Maildrop,
-        some: Sequence[MessageEntry],
-        group: Group,
-        have: Mapping[str, set[str]],
+        self, drop: Maildrop, some: Sequence[MessageEntry], group: Group
     ) -> Iterator[FetchEvent]:
-        """Retrieve messages into a group; `have` are the destinations that have some already."""
+        """Retrieve messages into a group."""
         receivers: dict[int, Receiver] = {}
         try:
             for message in some:
-                others = have.get(message.uid, ())
-                chosen = {
-                    url: made for url, made in self._destinations.items() if url not in others
-                }
                 try:
-                    receivers[message.number] = Receiver(message, self._journal.account, chosen)
+                    receivers[message.number] = Receiver(
+                        message, self._journal.account, self._destinations
+                    )
                 except MessageRefusedError as error:
                     yield self._set_aside(message, str(error))
                     self._count_failure(FetchError("fetch-delivery", str(error)))
@@ -325,6 +318,8 @@ class Fetcher:
             self._described.add(message)
             return self._set_aside(message, str(end) if is_refused else NOTHING_CAME)
         made = receiver.finish()
+        if self._known.parts:
+            self._known.skip_delivered(made)
         if self._known.vanished and (before := self._known.take(made, self._destinations)):
             text = f"{made.message.uid} came before as {before}; it is not delivered again"
             self._notices.add("uids-changed", text)

@@ -53,6 +53,7 @@ class Group:
         accepted = [made for made in self.messages if not made.refused]
         if accepted:
             self._journal.prepare([made.preparation for made in accepted])
+            self._journal.confirm((), [made.message.uid for made in accepted if not made.drafts])
         for url, destination in self._destinations.items():
             self._hand_over(url, destination)
         done = self.messages

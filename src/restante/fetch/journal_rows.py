@@ -31,6 +31,14 @@ FETCHED = frozenset({MessageState.HERE, MessageState.KNOWN, MessageState.ASKED, 
 """States in which a message is not fetched again."""
 
 
+class PartDelivery(NamedTuple):
+    """A message that some of several destinations have; `sha256` is None if it was not read."""
+
+    uid: str
+    sha256: str | None
+    destinations: set[str]
+
+
 class AccountRuns(NamedTuple):
     """When an account was and will be fetched, in seconds since 1970; None is unknown.
 

@@ -1,7 +1,8 @@
 """Messages that came in an earlier run, known by all their octets.
 
 A server may give a message another unique-id, and not list the one before any more: for example
-after a repair of its index, or at a second machine with the same name.
+after a repair of its index, or at a second machine with the same name. It may also give the
+unique-id to another message.
 """
 
 from __future__ import annotations
@@ -12,19 +13,53 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from restante.fetch.account_journal import AccountJournal
+    from restante.fetch.journal_rows import PartDelivery
+    from restante.fetch.planner import MessageEntry
     from restante.fetch.retrieval import Retrieved
 
 
 class KnownContents:
-    """The fetched messages that a server has stopped listing since the last run.
+    """The messages that all destinations have, or some of them.
 
     Attributes:
-        vanished: their unique-ids by the digests of their octets.
+        vanished: the unique-ids of fetched messages that the server has stopped listing since the
+            last run, by the digests of their octets.
+        parts: the messages that some destinations have and others do not, by unique-id.
     """
 
     def __init__(self, journal: AccountJournal) -> None:
         self.vanished: dict[str, list[str]] = {}
         self._journal = journal
+        self.parts: dict[str, PartDelivery] = {}
+
+    def begin_session(self, listed: Iterable[MessageEntry], vanished: dict[str, list[str]]) -> None:
+        """Read which messages some destinations have, and keep `vanished` as described above."""
+        self.vanished = vanished
+        self.parts = self._journal.part_deliveries()
+        self._unlisted = self.parts.keys() - {message.uid for message in listed}
+
+    def skip_delivered(self, made: Retrieved) -> None:
+        """Discard the drafts of a message for the destinations that have it already.
+
+        All octets decide whether it is that message, under its unique-id or another one.
+        """
+        uid, digest = made.message.uid, made.content.sha256
+        part = self.parts.get(uid)
+        if part is not None and part.sha256 != digest:
+            self._journal.forget([uid])
+            part = None
+        if part is None and (part := self._take_unlisted(digest)):
+            self._journal.rename([(part.uid, uid)])
+        for url in part.destinations & made.drafts.keys() if part else ():
+            made.drafts.pop(url).discard()
+
+    def _take_unlisted(self, digest: str) -> PartDelivery | None:
+        """Return a message that the server lists no more under its unique-id, once."""
+        uid = next((uid for uid in self._unlisted if self.parts[uid].sha256 == digest), None)
+        if uid is None:
+            return None
+        self._unlisted.remove(uid)
+        return self.parts.pop(uid)
 
     def take(self, made: Retrieved, urls: Iterable[str]) -> str:
         """Return the unique-id that a message had in an earlier run, "" if it is new.

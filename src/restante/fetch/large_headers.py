@@ -40,15 +40,16 @@ def retrieve_headers(
 
     A message whose header the server refuses is left out. Raises RemoteError, DestinationError.
     """
-    have = journal.partly_delivered()
+    parts = journal.part_deliveries()
     heads = drop.headers([message.number for message in messages], keep=MOST_OCTETS)
     for message, head in zip(messages, heads, strict=True):
         if isinstance(head, ServerRefusedError):
             continue
+        part = parts.get(message.uid)
         missing = {
             url: destination
             for url, destination in destinations.items()
-            if url not in have.get(message.uid, ())
+            if part is None or url not in part.destinations
         }
         receiver = Receiver(message, journal.account, missing)
         name = fetch_id(journal.account, message.uid)
