@@ -49,6 +49,15 @@ def test_time_is_over() -> None:
     assert failed.value.id == "out-of-time"
 
 
+def test_a_run_has_an_end() -> None:
+    """Without --max-time, a server that sends octet by octet ends a run after a day."""
+    with faulty_server() as server:
+        account = account_at(server)
+    assert account.seconds == 86_400
+    account.args.seconds = 5
+    assert account.seconds == 5
+
+
 def test_large_message() -> None:
     """A message of over 256 MiB by LIST is fetched: the limit of the library does not apply."""
     with faulty_server("LIST: with 1 3000000000") as server:

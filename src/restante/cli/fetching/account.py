@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from restante.fetch.account_journal import AccountJournal
     from restante.fetch.interfaces import Destination
 
+LONGEST_RUN = 86_400.0
+"""Seconds of a run. A server that sends an octet now and then would hold its account for ever."""
+
 
 @dataclass(frozen=True, slots=True)
 class FetchAccount:
@@ -57,6 +60,11 @@ class FetchAccount:
     settings: FetchSettings
     policy: Policy
     journal: Path
+
+    @property
+    def seconds(self) -> float:
+        """The seconds of a run, by --max-time if it is given."""
+        return self.args.seconds or LONGEST_RUN
 
     @property
     def state_folder(self) -> Path:

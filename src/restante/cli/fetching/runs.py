@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import signal
 import threading
 import time
@@ -190,7 +189,7 @@ def _run(
 ) -> None:
     """Run one account, with a bar on a terminal."""
     account = result.account
-    connect = partial(account.connect, until=time.monotonic() + (account.args.seconds or math.inf))
+    connect = partial(account.connect, until=time.monotonic() + account.seconds)
     fetcher = Fetcher(journal, account.open_destinations(journal), connect, account.policy)
     result.summary = fetcher.summary
     stopper.watch(fetcher)
