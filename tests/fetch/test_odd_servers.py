@@ -335,6 +335,33 @@ def test_uids_that_begin_later(rules: tuple[str, ...], tmp_path: Path) -> None:
     assert sorted(map(stored, account.delivered())) == sorted(map(stored, LETTERS))
 
 
+def test_uids_that_begin_after_a_deletion_that_failed(tmp_path: Path) -> None:
+    """A message that stays after a QUIT with +OK does not come again under its first unique-id."""
+    account = Account(tmp_path)
+    letters = [b"Message-ID: <%d@x>\r\n" % number + letter for number, letter in enumerate(LETTERS)]
+    lying = ("quit-removes-nothing", *NUMBERS_FOR_UIDS)
+    with faulty_server(*lying, messages=letters, user=ANN) as running:
+        assert account.fetch(running.port) == ""
+        assert len(running.left) == 4
+    uids = [f"UIDL: with {number} {number + 1}" for number in range(1, 4)]
+    for _ in range(2):
+        with faulty_server(*uids, messages=letters[1:], user=ANN) as running:
+            assert account.fetch(running.port) == ""
+    assert running.left == []
+    assert list(map(stored, account.delivered())) == list(map(stored, letters))
+
+
+def test_a_message_like_one_that_left(tmp_path: Path) -> None:
+    """A message without a Message-ID comes, even if it is like one that had no usable unique-id."""
+    account = Account(tmp_path)
+    with faulty_server(*NUMBERS_FOR_UIDS, messages=LETTERS, user=ANN) as running:
+        assert account.fetch(running.port) == ""
+    with faulty_server("UIDL: with 1 5", messages=LETTERS[:1], user=ANN) as running:
+        assert account.fetch(running.port) == ""
+        assert running.left == []
+    assert len(account.delivered()) == 5
+
+
 def test_known_by_the_uid_alone(tmp_path: Path) -> None:
     """Messages of another program are known while their unique-ids are usable, else none comes."""
     account = Account(tmp_path)

@@ -12,6 +12,7 @@ from restante.fetch.journal_rows import (
     Outline,
     PartDelivery,
     UndeliveredMessage,
+    is_named_by_contents,
 )
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from restante.fetch.journal import Journal
-from restante.fetch.journal_rows import Preparation
+    from restante.fetch.journal_rows import Preparation
 
 KEPT = 400 * 86400.0  # seconds for which a message that left its server is remembered
 GAPS = (3600.0, 4 * 3600.0, 86400.0)  # seconds before a parked message is tried again
@@ -79,7 +80,7 @@ class AccountJournal:
         with self._journal.errors():
             rows = self._execute(_select(KnownMessage._fields, which))
             found = [_known_message(*row) for row in rows]
-        return [row for row in found if not row.uid.startswith("header of ")]
+        return [row for row in found if is_named_by_contents(row.uid)]
 
     def doubts(self) -> list[Doubt]:
         """Return the deliveries of an earlier run that were prepared and not confirmed."""

@@ -31,6 +31,15 @@ FETCHED = frozenset({MessageState.HERE, MessageState.KNOWN, MessageState.ASKED, 
 """States in which a message is not fetched again."""
 
 
+HEADER_OF = "header of "
+"""Before the unique-id of a large message: its header, which is delivered alone."""
+
+
+def is_named_by_contents(uid: str) -> bool:
+    """Return whether a name is made of the contents: a unique-id has no space."""
+    return uid.startswith("header ") and not uid.startswith(HEADER_OF)
+
+
 class PartDelivery(NamedTuple):
     """A message that some of several destinations have; `sha256` is None if it was not read."""
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from restante.fetch.identity import find_message_id
+from restante.fetch.journal_rows import is_named_by_contents
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -70,6 +73,8 @@ class KnownContents:
         uids = self.vanished.get(made.content.sha256)
         if not uids or made.drafts.keys() != set(urls):
             return ""
+        if is_named_by_contents(uids[-1]) and not find_message_id(made.content.header):
+            return ""  # it may have left long ago, and such a message may well be like it
         message, before = made.message, uids.pop()
         made.discard()
         self._journal.forget([message.uid])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from restante.fetch.journal_rows import FETCHED, MessageState
+from restante.fetch.journal_rows import FETCHED, HEADER_OF, MessageState, is_named_by_contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -62,8 +62,8 @@ class Plan:
         moved: where all unique-ids are new, a text that says so: the server may have moved.
         gone: unique-ids of fetched messages that the server does not list any more.
         left: unique-ids of other messages that it does not list any more.
-        vanished: the fetched messages that left since the last run: unique-ids by the digests of
-            all octets.
+        vanished: the fetched messages that left since the last run, or that are known by their
+            contents alone: unique-ids by the digests of all octets.
     """
 
     fetch: list[MessageEntry] = field(default_factory=list)
@@ -115,13 +115,13 @@ def make_plan(
                 noted.add(row.uid)
             to_fetch.append(message)
     if len(not_known) == len(listed):
-        plan.moved = _moved_text(len(listed), sum(row.state in FETCHED for row in missing))
+        plan.moved = _moved_text(len(listed), sum(row.state in _WERE_THERE for row in missing))
     plan.delete.sort(reverse=True)
     plan.waiting.sort()
     to_fetch += not_known.values()
     _plan_fetch(plan, to_fetch, policy)
     plan.new_too_large = [message for message in plan.too_large if message.uid not in noted]
-    _plan_missing(plan, missing, {_HEADER_OF + message.uid: message for message in plan.too_large})
+    _plan_missing(plan, missing, {HEADER_OF + message.uid: message for message in plan.too_large})
     if policy.large_headers:
         _plan_headers(plan, {row.uid: row for row in missing}, now)
     return plan
@@ -135,23 +135,21 @@ def _remove_unchanged(
 ) -> list[str]:
     """Remove the fetched messages that stay as they are, and return the other known unique-ids.
 
-    Messages that had left the server before the last run, and are not back, are not among these.
+    Messages that had left the server before the last run, and are not back, are not among these,
+    unless they are known by their contents: they may be there under a unique-id.
     """
     others: list[str] = []
     seen_after = float("-inf") if policy.keep_seconds is None else now - policy.keep_seconds
     for uid, state, size, first_seen in outlines:
         message = listed.get(uid)
         if message is None:
-            if state != MessageState.GONE:
+            if state != MessageState.GONE or is_named_by_contents(uid):
                 others.append(uid)
         elif state in _WERE_THERE and first_seen > seen_after and size in (None, message.size):
             del listed[uid]
         else:
             others.append(uid)
     return others
-
-
-_HEADER_OF = "header of "  # a unique-id of a server has no space: RFC 1939 section 7
 
 
 def _plan_missing(
@@ -165,7 +163,8 @@ def _plan_missing(
         if row.uid in headers:
             continue
         if row.state in FETCHED:
-            plan.gone.append(row.uid)
+            if row.state is not MessageState.GONE:
+                plan.gone.append(row.uid)
             if row.sha256 is not None:
                 plan.vanished.setdefault(row.sha256, []).append(row.uid)
         elif row.state is not MessageState.LEFT:
@@ -175,7 +174,7 @@ def _plan_missing(
 def _plan_headers(plan: Plan, rows: Mapping[str, KnownMessage], now: float) -> None:
     """Find the large messages whose headers are not delivered."""
     for message in plan.too_large:
-        header = message._replace(uid=_HEADER_OF + message.uid)
+        header = message._replace(uid=HEADER_OF + message.uid)
         row = rows.get(header.uid)
         if row is None or (row.state not in FETCHED and row.next_try <= now):
             plan.headers.append(header)
