@@ -179,7 +179,9 @@ def _issuer_from_hint(hint: OAuthHint, settings: OAuthSettings) -> Issuer:
             hint.issuer, hint.authorization, hint.token, iss_in_response=False
         )
     else:
-        raise OAuthError("oauth-answer", "the mail domain names endpoints that are not https URLs")
+        raise OAuthError(
+            "oauth-answer", "the mail domain names endpoints that are not plain https URLs"
+        )
     found = _issuer_from_metadata(server, settings, "the mail domain", hint.scope)
     return replace(found, client_id=hint.client_id)
 

@@ -82,7 +82,7 @@ def metadata_urls(issuer: str) -> list[str]:
     Raises OAuthError: no issuer is like that.
     """
     if not is_safe_url(issuer) or "?" in issuer or "#" in issuer:
-        text = f"{issuer[:100]} is not an issuer: it must be an https URL"
+        text = f"{issuer[:100]} is not an issuer: it must be a plain https URL"
         raise OAuthError("oauth-answer", text)
     parts = urlsplit(issuer)
     base, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
@@ -119,7 +119,7 @@ def read_metadata(found: Mapping[str, Any], issuer: str) -> AuthorizationServer:
 def _get(url: str) -> dict[str, Any]:
     """Return the metadata at a URL. Raises OAuthError: there are none."""
     if not is_safe_url(url):
-        raise OAuthError("oauth-answer", f"{url[:100]} is not an https URL")
+        raise OAuthError("oauth-answer", f"{url[:100]} is not a plain https URL")
     status, found = get_json(url)
     if status != 200:
         busy = status == 429 or status >= 500
@@ -133,7 +133,7 @@ def _endpoint(found: Mapping[str, Any], here: bool, name: str) -> str:  # noqa: 
     if not url:
         return ""
     if not isinstance(url, str) or not is_safe_url(url) or "#" in url:
-        raise OAuthError("oauth-answer", f"the {name} of the metadata is not an https URL")
+        raise OAuthError("oauth-answer", f"the {name} of the metadata is not a plain https URL")
     if is_on_this_machine(url) and not here:
         raise OAuthError("oauth-answer", f"the {name} of the metadata is on this machine")
     return url

@@ -146,6 +146,8 @@ def test_paste(home: Home) -> None:
     ran = home.pop3("login", "shop", "--paste", stdin=b"http://127.0.0.1/?code=x&state=y\n")
     assert ran.code == 5
     assert "FAIL oauth-forged" in ran.err
+    ran = home.pop3("login", "shop", "--paste", stdin=b"4/0AX4XfWh\n")
+    assert (ran.code, "paste the whole address: it begins with http://127" in ran.err) == (6, True)
     assert home.kept() == []
 
 

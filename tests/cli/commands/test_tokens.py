@@ -135,6 +135,17 @@ def test_logout(home: TokenHome) -> None:
     assert home.store.names() == []
 
 
+def test_logout_without_the_lock(home: TokenHome) -> None:
+    """Nothing is revoked while another process can replace the tokens."""
+    home.sign_in()
+    lock = home.store.folder / f"{NAME}.lock"
+    lock.unlink()
+    lock.mkdir()
+    ran = home.pop3("logout", home.server.url("ann"))
+    assert (ran.code, str(lock) in ran.err, home.issuer.revoked) == (2, True, []), ran
+    assert home.store.names() == [NAME]
+
+
 def test_offline_logout(home: TokenHome) -> None:
     """If the issuer does not revoke them, the tokens are forgotten, and the exit code is 1."""
     account = home.server.url("ann")

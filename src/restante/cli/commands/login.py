@@ -164,7 +164,7 @@ class _LoginPlan:
         try:
             return run.sign_in(client, flows, person, port or 0)
         except OAuthError as error:
-            error.remedy = self._remedy(error, client)
+            error.remedy = error.remedy or self._remedy(error, client)
             raise
         except (KeyboardInterrupt, click.Abort):
             raise CommandFailed("Interrupted; nothing was kept.", INTERRUPTED) from None

@@ -64,14 +64,14 @@ def logout(account: str) -> None:
 
     with error_reporting():
         tokens, _ = find_stored(account)
-        store = tokens.open_store()
-        try:
-            stored = store.load(tokens.name)
-        except TokenStoreError as error:
-            doubt: str = str(error)
-        else:
-            doubt = _revoke(stored) if stored else ""
-        store.forget(tokens.name)
+        with tokens.open_store().edit(tokens.name) as entry:  # no refresh replaces them meanwhile
+            try:
+                stored = entry.load()
+            except TokenStoreError as error:
+                doubt: str = str(error)
+            else:
+                doubt = _revoke(stored) if stored else ""
+            entry.forget()
     click.echo(f"The tokens of {plain(tokens.name)} are forgotten.")
     if doubt:
         text = f"They were not revoked: {doubt}. Remove the access on the account's security page."

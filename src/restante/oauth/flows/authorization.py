@@ -73,7 +73,7 @@ class AuthorizationRequest:
     def has_answer(self, address: str) -> bool:
         """Return whether an address has the answer to this request, and not to another one."""
         try:
-            return self._has_state(_read_fields(address))
+            return self._has_state(read_fields(address))
         except OAuthError:
             return False
 
@@ -82,7 +82,7 @@ class AuthorizationRequest:
 
     def _read_code(self, answer: str) -> Secret:
         """Return the code. Raises OAuthError: a refusal, or an answer to another request."""
-        fields = _read_fields(answer)
+        fields = read_fields(answer)
         if not self._has_state(fields):
             text = "the answer has another state, so it belongs to another sign-in"
             raise OAuthError("oauth-forged", text)
@@ -104,7 +104,7 @@ class AuthorizationRequest:
             raise OAuthError("oauth-forged", text)
 
 
-def _read_fields(answer: str) -> dict[str, str]:
+def read_fields(answer: str) -> dict[str, str]:
     """Return the fields of an answer. Raises OAuthError: it has none, or one of them twice."""
     if len(answer) > LONGEST_ANSWER:
         raise OAuthError("oauth-answer", "the answer of the browser is too long")

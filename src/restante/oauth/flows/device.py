@@ -98,7 +98,7 @@ def request_device_code(client: SignInClient) -> DeviceCode:
     seconds = _seconds(body, "expires_in", LIFE)
     interval = max(1.0, _seconds(body, "interval", INTERVAL))
     if not is_safe_url(address):
-        raise OAuthError("oauth-answer", "the address to sign in at is not an https URL")
+        raise OAuthError("oauth-answer", "the address to sign in at is not a plain https URL")
     if interval >= seconds:
         text = (
             f"the code is good for {seconds:g} s, and a poll is allowed only after {interval:g} s"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restante.oauth.flows.authorization import AuthorizationRequest
+from restante.oauth.errors import OAuthError
+from restante.oauth.flows.authorization import AuthorizationRequest, read_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,4 +21,11 @@ def sign_in(client: SignInClient, ask_for_answer: Callable[[str], str]) -> Token
     browser's own machine that cannot be loaded. Raises OAuthError.
     """
     request = AuthorizationRequest(client, f"{client.redirect}/")
-    return request.accept(ask_for_answer(request.url))
+    answer = ask_for_answer(request.url)
+    try:
+        read_fields(answer)
+    except OAuthError as error:
+        place = f"{client.redirect}/?"
+        error.remedy = f"Sign in again, and paste the whole address: it begins with {place}"
+        raise
+    return request.accept(answer)
