@@ -62,7 +62,10 @@ class DotUnstuffer:
             return self._message(seen[: place + len(self._newline)])
         keep = max(_overlap(seen, end), _last_dot(seen, self._newline))
         self._held = seen[len(seen) - keep :]
-        return self._message(seen[: len(seen) - keep])
+        if keep:
+            return self._message(seen[:-keep])
+        self.dots += dots
+        return self._count(lines, ends)
 
     def may_end_at(self, promised: int) -> bool:
         """Return whether the announced octets arrived, followed by a dot and a line end."""
