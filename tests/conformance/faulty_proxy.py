@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 Alter: TypeAlias = Callable[[str, bytes], bytes]
-"""Gets the last command and octets on their way, and returns what goes on."""
+"""Gets the last command that came and octets on their way, and returns what goes on."""
 
 
 def unchanged(_: str, octets: bytes) -> bytes:
@@ -53,10 +53,20 @@ def faulty(port: int, answer: Alter = unchanged, ask: Alter = unchanged) -> Iter
 
 
 def _ask(client: socket.socket, server: socket.socket, said: list[str], ask: Alter) -> None:
-    with contextlib.suppress(OSError), client.makefile("rb") as lines:
-        while line := lines.readline():
-            said[0] = line.decode("latin-1").rstrip("\r\n")
-            server.sendall(ask(said[0], line))
+    """Pass on the lines of each read at once, so that pipelined commands have one answer."""
+    with contextlib.suppress(OSError):
+        rest = b""
+        while octets := client.recv(1 << 20):
+            *lines, rest = (rest + octets).split(b"\n")
+            if lines:
+                commands = [line.decode("latin-1").rstrip("\r") for line in lines]
+                said[0] = commands[-1]
+                server.sendall(
+                    b"".join(
+                        ask(command, line + b"\n")
+                        for command, line in zip(commands, lines, strict=True)
+                    )
+                )
     with contextlib.suppress(OSError):
         server.shutdown(socket.SHUT_WR)
 
