@@ -71,7 +71,7 @@ class DeliveryConnection(asyncio.Protocol):
         self._message_by = self._loop.time() + MESSAGE_TIME
         self._lines = LineBuffer()
         self._output: list[bytes] = []
-        self._wanted: ReadCommand  # the command that the session reads next
+        self._expected: ReadCommand  # the command that the session reads next
         self._receiver: MessageReceiver | None = None  # of the message, until it is delivered
         self._need: Need[Any] | None = None  # the last one of a task
         self._work: asyncio.Task[None] | None = None  # that task
@@ -184,7 +184,7 @@ class DeliveryConnection(asyncio.Protocol):
                     self._output.append(step)
                     answer = None
                 case ReadCommand():
-                    self._wanted = step
+                    self._expected = step
                     if self._lines and self._loop.time() >= slice_ends:
                         self._queue()
                         return
@@ -213,7 +213,7 @@ class DeliveryConnection(asyncio.Protocol):
         """Return the next line; None if it has not come, or must not be carried out now."""
         if self._full or self._sessions.connections.stopping:
             return None
-        return self._lines.take(self._wanted.limit)
+        return self._lines.take(self._expected.limit)
 
     def _await_command(self, *, clock_runs: bool) -> None:
         """Send the replies, and wait until the client has read them, and has sent a command."""

@@ -37,9 +37,9 @@ def clean_tags(tags: Iterable[str]) -> tuple[str, ...]:
 def tags_of(mailbox: str, octets: bytes) -> tuple[str, ...]:
     """Return the tags that a message has when it comes: of X-Tags, and of ann+TAG@example.com."""
     local = mailbox.rpartition("@")[0]
-    wanted = local.split("+")[1:]
+    names = local.split("+")[1:]
     end = re.search(rb"\r?\n\r?\n", octets)
     if header := _X_TAGS.search(octets, 0, end.start() if end else len(octets)):
-        wanted += header[1].decode(errors="replace").split(",")
-    tags = (" ".join(each.split()) for each in wanted[:MOST])
+        names += header[1].decode(errors="replace").split(",")
+    tags = (" ".join(each.split()) for each in names[:MOST])
     return clean_tags(tag for tag in tags if _VALID.fullmatch(tag))

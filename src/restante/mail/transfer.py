@@ -51,9 +51,9 @@ def _decode_uuencode(octets: bytes) -> bytes:
         try:
             decoded.append(binascii.a2b_uu(line))
         except binascii.Error:  # a line with blanks too many: its first octet says how long it is
-            wanted = ((((line[0] - 32) & 63) + 2) // 3) * 4 + 1
+            length = ((((line[0] - 32) & 63) + 2) // 3) * 4 + 1
             try:
-                decoded.append(binascii.a2b_uu(line[:wanted]))
+                decoded.append(binascii.a2b_uu(line[:length]))
             except binascii.Error:
                 break
     return b"".join(decoded) if decoded else octets

@@ -80,11 +80,11 @@ class PeerAnswers(NamedTuple):
     """The answers of other nodes.
 
     Attributes:
-        given: the answers.
+        received: the answers.
         silent: the nodes that did not answer in time.
     """
 
-    given: Sequence[bytes]
+    received: Sequence[bytes]
     silent: Sequence[PeerNode]
 
 

@@ -132,8 +132,8 @@ async def show_faults(request: Request) -> Response:
 async def set_faults(request: Request) -> Response:
     """Switch faults on, and the others off, for all mailboxes or for one."""
     try:
-        wanted = msgspec.json.decode(await read_body(request), type=FaultChoice)
-        page_of(request).server.faults.set(wanted.on, wanted.mailbox)
+        choice = msgspec.json.decode(await read_body(request), type=FaultChoice)
+        page_of(request).server.faults.set(choice.on, choice.mailbox)
     except (ValueError, msgspec.MsgspecError) as error:
         raise RefusedRequest(400, str(error)) from None
     return await show_faults(request)
@@ -156,10 +156,10 @@ def known_faults() -> dict[str, str]:
 
 def _matching(request: Request) -> list[DeveloperMail]:
     """Return the messages that a request asks for. Raises RefusedRequest."""
-    asked = request.query_params
-    query = asked.get("q", "")
+    parameters = request.query_params
+    query = parameters.get("q", "")
     for name in ("mailbox", "to", "from", "subject"):
-        if value := asked.get(name, ""):
+        if value := parameters.get(name, ""):
             query += f' {name}:"{value.replace(chr(34), " ")}"'
     after = number_of(request, "after", 0, 1e15)
     return [mail for mail in page_of(request).find(query) if mail.id > after]

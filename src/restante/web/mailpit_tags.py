@@ -64,10 +64,10 @@ async def list_tags(request: Request) -> Response:
 
 async def set_tags(request: Request) -> Response:
     """Give messages these tags, and take their others away."""
-    wanted = await _read(request, MailpitTagging)
-    ids = {int(text) for text in wanted.IDs if is_numeral(text)}
+    tagging = await _read(request, MailpitTagging)
+    ids = {int(text) for text in tagging.IDs if is_numeral(text)}
     try:
-        page_of(request).server.mailboxes.tag(ids, wanted.Tags)
+        page_of(request).server.mailboxes.tag(ids, tagging.Tags)
     except ValueError as error:
         raise RefusedRequest(400, str(error)) from None
     return PlainTextResponse("ok")
@@ -75,9 +75,9 @@ async def set_tags(request: Request) -> Response:
 
 async def rename_tag(request: Request) -> Response:
     """Give a tag another name, on all messages that have it."""
-    wanted = await _read(request, MailpitTagName)
+    tagging = await _read(request, MailpitTagName)
     try:
-        page_of(request).server.mailboxes.rename_tag(request.path_params["tag"], [wanted.Name])
+        page_of(request).server.mailboxes.rename_tag(request.path_params["tag"], [tagging.Name])
     except ValueError as error:
         raise RefusedRequest(400, str(error)) from None
     return PlainTextResponse("ok")
@@ -96,10 +96,10 @@ async def show_chaos(request: Request) -> Response:
 
 async def set_chaos(request: Request) -> Response:
     """Set the errors by chance: they are faults of SMTP, and the page shows them too."""
-    wanted = await _read(request, MailpitChaos)
+    chaos = await _read(request, MailpitChaos)
     faults = page_of(request).server.faults
     rules = [
-        _rule(name, getattr(wanted, name)) for name in CHAOS if getattr(wanted, name).Probability
+        _rule(name, getattr(chaos, name)) for name in CHAOS if getattr(chaos, name).Probability
     ]
     faults.set([*(text for text in faults.on if not _RULE.fullmatch(text)), *rules])
     return answer(_chaos(page_of(request)))

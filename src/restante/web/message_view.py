@@ -102,11 +102,11 @@ class MessageView:
     @property
     def document(self) -> str:
         """The HTML for a frame, its inline images within it."""
-        wanted = self.html.lower()
+        source = self.html.lower()
         images = {
             row.content_id: (row.type, self.part(row.number).content)
             for row in self.parts
-            if row.content_id and row.picture and "cid:" in wanted
+            if row.content_id and row.picture and "cid:" in source
         }
         return document(self.html, images)
 

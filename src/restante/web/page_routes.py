@@ -149,6 +149,6 @@ def _tabs(view: MessageView) -> dict[str, str]:
     }
 
 
-def _tab(view: MessageView, wanted: str) -> str:
+def _tab(view: MessageView, requested: str) -> str:
     tabs = _tabs(view)
-    return wanted if wanted in tabs else next(iter(tabs))
+    return requested if requested in tabs else next(iter(tabs))

@@ -231,7 +231,7 @@ def test_kick_of_no_name(served: Served, tmp_path: Path) -> None:
     with served.connect() as client:
         client.read_line()
         request = ControlRequest(action=Action.KICK)
-        (reply,) = asyncio.run(asking.ask_all(tmp_path / "control", request, 30)).given
+        (reply,) = asyncio.run(asking.ask_all(tmp_path / "control", request, 30)).received
         assert reply.sessions == []
         assert client.say("CAPA").startswith(b"+OK")
         assert ask(tmp_path, "kick", "::ffff:127.0.0.1").out == "Ended 1 session.\n"

@@ -66,7 +66,7 @@ class LdapSearch:
     attributes: Mapping[str, str] = field(default_factory=dict)  # by column
 
     @property
-    def wanted(self) -> list[str]:
+    def attributes_read(self) -> list[str]:
         """The attributes to read."""
         return [self.name, *self.attributes.values()]
 
@@ -143,7 +143,9 @@ class LdapAuthenticator(PasswordOnlyAccounts):
         """
         skipped = SkippedAccounts()
         search = self._search
-        pages = self._directory.list(search.base, fill(search.mail, None), search.wanted, PATIENCE)
+        pages = self._directory.list(
+            search.base, fill(search.mail, None), search.attributes_read, PATIENCE
+        )
         while True:
             page = await self._call("", lambda: next(pages, None))
             if page is None:
@@ -214,7 +216,7 @@ class LdapAuthenticator(PasswordOnlyAccounts):
         """
         find = functools.partial(self._directory.search, self._search.base)
         for name in filter(_is_text, names):
-            found = find(fill(text, name), self._search.wanted, ends)
+            found = find(fill(text, name), self._search.attributes_read, ends)
             if len(found) > 1:
                 raise UnavailableError(f"LDAP: {name!r} has several entries")
             if found:

@@ -34,7 +34,7 @@ def sessions(folder: Path, *, as_json: bool) -> None:
 
     replies = ask_server(folder, Action.SESSIONS)
     found = sorted(
-        ((facts, reply) for reply in replies.given for facts in reply.sessions),
+        ((facts, reply) for reply in replies.received for facts in reply.sessions),
         key=lambda pair: pair[0].since,
     )
     if as_json:
@@ -62,7 +62,7 @@ def kick(who: str, folder: Path) -> None:
     from restante.server.control.messages import Action
 
     replies = ask_server(folder, Action.KICK, who)
-    ended = sum(len(reply.sessions) for reply in replies.given)
+    ended = sum(len(reply.sessions) for reply in replies.received)
     click.echo(f"Ended {ended} session{'' if ended == 1 else 's'}.")
     report_silent(replies)
     if not ended:
@@ -84,13 +84,13 @@ def status(folder: Path, *, as_json: bool) -> None:
     replies = ask_server(folder, Action.STATUS)
     nodes = replies.nodes.nodes if replies.nodes is not None else []
     if as_json:
-        for reply in replies.given:
+        for reply in replies.received:
             if reply.status is not None:
                 click.echo(_encode(_status_fields(reply)))
         for node in nodes:
             click.echo(_encode(_fields(node)))
     else:
-        for line in describe_status(replies.given, replies.nodes):
+        for line in describe_status(replies.received, replies.nodes):
             click.echo(line)
     report_silent(replies)
 

@@ -91,8 +91,8 @@ def report_silent(replies: Replies) -> None:
     for node in silent:
         where = f"Process {node.worker} of the node {node.node}"
         click.echo(f"{where} does not answer; its sessions are missing here.", err=True)
-    given = [*replies.given, *([replies.nodes] if replies.nodes is not None else [])]
-    errors = [reply for reply in given if reply.error]
+    answers = [*replies.received, *([replies.nodes] if replies.nodes is not None else [])]
+    errors = [reply for reply in answers if reply.error]
     for reply in errors:
         click.echo(f"Process {reply.worker}: {reply.error}", err=True)
     if replies.silent or silent or errors:

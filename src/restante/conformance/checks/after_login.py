@@ -85,8 +85,8 @@ def retr_alone(context: ConformanceContext) -> None:
 def top_nothing(context: ConformanceContext) -> None:
     whole, top = _whole(context), unstuff(_top(context, 0))
     end = whole.find(b"\r\n\r\n")
-    wanted = whole if end < 0 else whole[: end + 4]
-    require(top == wanted, f"{len(top)} octets instead of {len(wanted)}")
+    expected = whole if end < 0 else whole[: end + 4]
+    require(top == expected, f"{len(top)} octets instead of {len(expected)}")
 
 
 @THEME.check("rfc1939-s7/top known-bug/top-lines", "TOP n k counts body lines, not header lines")
@@ -96,9 +96,9 @@ def top_lines(context: ConformanceContext) -> None:
     if not empty:
         raise NotTestable("message 1 has no body")
     lines = body.split(b"\n")
-    wanted = head + empty + (lines[0] + b"\n" if len(lines) > 1 else body)
+    expected = head + empty + (lines[0] + b"\n" if len(lines) > 1 else body)
     top = unstuff(_top(context, 1))
-    require(top == wanted, f"{len(top)} octets instead of {len(wanted)}")
+    require(top == expected, f"{len(top)} octets instead of {len(expected)}")
 
 
 @THEME.check("rfc1939-s7/top", "TOP with more lines than the body has sends the whole message")

@@ -46,8 +46,8 @@ def top_is_stuffed(context: ConformanceContext) -> None:
     connection = context.session
     number = context.find(sample, connection)
     body = connection.body(f"TOP {number} 1000000")
-    wanted, came = _without_header(sample.wire), _without_header(body)
-    require(came == wanted, _difference(came, wanted))
+    expected, received = _without_header(sample.wire), _without_header(body)
+    require(received == expected, _difference(received, expected))
 
 
 @THEME.check(
@@ -128,10 +128,10 @@ def _compare(context: ConformanceContext, name: str) -> None:
     listed = int(connection.ok(f"LIST {number}").split()[2])
     body = connection.body(f"RETR {number}")
     octets = len(unstuff(body))
-    wanted, came = sample.wire, body
+    expected, received = sample.wire, body
     if context.deliver is not None and not context.deliver.exact:
-        wanted, came = _without_header(wanted), _without_header(body)
-    require(came == wanted, _difference(came, wanted))
+        expected, received = _without_header(expected), _without_header(body)
+    require(received == expected, _difference(received, expected))
     require(listed == octets, f"LIST gives {listed} octets, RETR sends {octets}")
 
 
@@ -145,5 +145,5 @@ def _difference(body: bytes, wire: bytes) -> str:
         (i for i, (a, b) in enumerate(zip(body, wire, strict=False)) if a != b),
         min(len(body), len(wire)),
     )
-    came, wanted = body[place : place + 24], wire[place : place + 24]
-    return f"at octet {place}: {came!r} instead of {wanted!r}"
+    received, expected = body[place : place + 24], wire[place : place + 24]
+    return f"at octet {place}: {received!r} instead of {expected!r}"

@@ -39,9 +39,9 @@ def serve(session: Session) -> Conversation:
     before_login = _need_of_line(AUTH_LIMIT, settings.login_timeout)
     after_login = _need_of_line(COMMAND_LIMIT, settings.idle_timeout)
     while session.end is None:
-        wanted = before_login if session.state is AUTHORIZATION else after_login
+        expected = before_login if session.state is AUTHORIZATION else after_login
         try:
-            answer = _carry_out(session, (yield reply, wanted))
+            answer = _carry_out(session, (yield reply, expected))
             reply = answer if isinstance(answer, bytes) else (yield from answer)
         except Refusal as refusal:
             reply = error_reply(refusal, session.translate)

@@ -1,4 +1,4 @@
-"""The configuration file: TOML, typed, and every mistake told at once."""
+"""The configuration file: TOML, typed, and every mistake reported at once."""
 
 from __future__ import annotations
 
@@ -119,11 +119,11 @@ def _mail_problems(mail: object, cluster: object) -> Iterator[str]:
     if not isinstance(mail, dict) or not isinstance(cluster, dict):
         return
     if mail.get("format") == "cluster":
-        needed, given = "cluster.postgresql_dsn_file", "postgresql_dsn_file" in cluster
+        required, present = "cluster.postgresql_dsn_file", "postgresql_dsn_file" in cluster
     else:
-        needed, given = "mail.folder", "folder" in mail
-    if not given:
-        yield f"{needed}: missing; {MISSING_HINTS[needed]}"
+        required, present = "mail.folder", "folder" in mail
+    if not present:
+        yield f"{required}: missing; {MISSING_HINTS[required]}"
 
 
 def _account_problems(accounts: object, mail: object) -> Iterator[str]:

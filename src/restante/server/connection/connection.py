@@ -51,7 +51,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         self._session = endings.NOT_BEGUN
         self._conversation: Conversation | None = None
         self._lines = LineBuffer()
-        self._wanted: ReadLine  # the line that the session reads next
+        self._expected: ReadLine  # the line that the session reads next
         self._work: PendingWork | None = None  # the work that the session awaits
         self._deadlines = context.connections.deadlines
         self._begun = self._loop.time()
@@ -88,7 +88,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         if self.phase is not phases.COMMAND:
             self._lines.feed(octets)
         else:
-            line = self._lines.take(self._wanted.limit, octets)
+            line = self._lines.take(self._expected.limit, octets)
             if line is not None:
                 self._run(line)
             elif self._eof:  # TLS has ended
@@ -236,7 +236,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         """Return the next line; None if none has come, or if none may be carried out now."""
         if self._output.is_full or self._stopping or self._transport.is_closing():
             return None
-        return self._lines.take(self._wanted.limit)
+        return self._lines.take(self._expected.limit)
 
     def _run(self, answer: object) -> None:  # noqa: C901  # the one loop of the driver
         """Give the session an answer, and let it go on until it must wait."""
@@ -250,7 +250,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
                 else:
                     step = conversation.send(answer)
                 if isinstance(step, tuple):
-                    reply, self._wanted = step
+                    reply, self._expected = step
                     if not lines.unread:
                         output.send(reply)
                         return self._await_line(begun)
@@ -292,7 +292,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         if output.patient or not self._wire.reading:
             output.expect()
             self._wire.set_reading(on=True)
-        until = now + self._wanted.seconds
+        until = now + self._expected.seconds
         self.deadline = until if self._backend.logged_in else min(until, self._login_by)
         if self.deadline < self._deadlines.fires_at:
             self._deadlines.start(self.deadline)

@@ -33,7 +33,7 @@ class Replies:
         nodes: what one of them says of the other nodes of a cluster, if there is one.
     """
 
-    given: list[ControlReply] = field(default_factory=list)
+    received: list[ControlReply] = field(default_factory=list)
     silent: list[int] = field(default_factory=list)
     nodes: ControlReply | None = None
 
@@ -51,7 +51,7 @@ async def ask_all(folder: Path, request: ControlRequest, patience: float) -> Rep
     )
     for file, answer in zip(files, answers, strict=True):
         if isinstance(answer, ControlReply):
-            replies.given.append(answer)
+            replies.received.append(answer)
         elif isinstance(answer, PermissionError):
             raise ControlError(_describe(file, answer))
         elif isinstance(answer, ConnectionRefusedError):  # its process was killed
@@ -59,7 +59,7 @@ async def ask_all(folder: Path, request: ControlRequest, patience: float) -> Rep
                 file.unlink()
         elif not isinstance(answer, FileNotFoundError):  # it ended a moment ago
             replies.silent.append(int(file.name.removesuffix(SUFFIX)))
-    if not replies.given and not replies.silent:
+    if not replies.received and not replies.silent:
         raise ControlError(f"no server answers in {folder}; start `pop3 serve`")
     return replies
 
@@ -70,17 +70,17 @@ async def ask_everywhere(folder: Path, request: ControlRequest) -> Replies:
     The answers of those nodes are among the others. Raises ControlError.
     """
     replies = await ask_all(folder, request, PATIENCE)
-    known = [reply.id for reply in replies.given if reply.id]
+    known = [reply.id for reply in replies.received if reply.id]
     if known:
         passed_on = msgspec.structs.replace(request, others=True, but=known)
         line = msgspec.json.encode(passed_on) + b"\n"
-        worker = next(reply.worker for reply in replies.given if reply.id)
+        worker = next(reply.worker for reply in replies.received if reply.id)
         try:
             replies.nodes = await _ask(folder / f"{worker}{SUFFIX}", line, NODES_PATIENCE)
         except (OSError, TimeoutError, ValueError, msgspec.MsgspecError):
             replies.silent.append(worker)
         else:
-            replies.given += replies.nodes.others
+            replies.received += replies.nodes.others
     return replies
 
 

@@ -146,7 +146,7 @@ class MaildropHolders:
             )
         except ControlError:
             return []
-        return [facts for reply in replies.given for facts in reply.sessions]
+        return [facts for reply in replies.received for facts in reply.sessions]
 
 
 async def _find_lease(nodes: AsksPeers, owner: str) -> Holder | None:

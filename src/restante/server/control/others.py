@@ -52,7 +52,7 @@ def encode_request(action: Action, who: str) -> bytes:
 
 def decode_answers(answers: PeerAnswers) -> Iterator[ControlReply]:
     """Yield the replies of other nodes, but not what only a newer node could read."""
-    for answer in answers.given:
+    for answer in answers.received:
         with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
             yield msgspec.json.decode(answer, type=ControlReply)
 

@@ -196,8 +196,8 @@ class Throttle:
     def _names(self, address: str, user: str, secret: bytes = b"") -> tuple[str, str]:
         """Return the digests of a pair without and with its password. A token may have no name."""
         name = user.encode(errors="surrogatepass") or secret
-        said = client_network(address).encode() + b"\0" + name
-        digest = hashlib.blake2b(said, digest_size=16, key=self._key)
+        pair_key = client_network(address).encode() + b"\0" + name
+        digest = hashlib.blake2b(pair_key, digest_size=16, key=self._key)
         pair = digest.hexdigest()
         digest.update(b"\0" + secret)
         return pair, digest.hexdigest()

@@ -38,7 +38,7 @@ MOST_WAITING = 10_000  # lines
 MOST_COUNTED = 65_536  # addresses of a flood that processes count together
 LONGEST_VALUE = 1024  # characters of a value
 LONGEST_TRACE = 32 * 1024  # characters of a traceback
-_WANTS_QUOTES = re.compile(r'[\s"=]')
+_NEEDS_QUOTES = re.compile(r'[\s"=]')
 PATIENCE = 0.5  # seconds for which a line may wait without a thread
 PAUSE = 0.02  # seconds between two writes: to wake a thread for each line costs the others dearly
 
@@ -130,8 +130,8 @@ class LogWriter:
 
     def _write(self, lines: list[str]) -> None:
         lost, self._lost = self._lost, 0
-        told = [self._format_lost(lost)] if lost else []
-        ended = [f"{line}\n" for line in [*lines, *told]]
+        loss = [self._format_lost(lost)] if lost else []
+        ended = [f"{line}\n" for line in [*lines, *loss]]
         try:
             if isinstance(self._file, JournalSocket):
                 self._file.writelines(ended)  # an entry is a datagram
@@ -333,7 +333,7 @@ def _cut(key: str, value: str) -> str:
 
 def _quote(key: str, value: str) -> str:
     text = _escape(value if len(value) <= LONGEST_VALUE else _cut(key, value))
-    if not _WANTS_QUOTES.search(text):
+    if not _NEEDS_QUOTES.search(text):
         return text
     text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{text}"'
