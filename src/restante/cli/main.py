@@ -164,7 +164,7 @@ class LazyGroup(click.Group):
         return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a subcommand. Ctrl-C or the end of input at a prompt is an interruption.
+        """Run a subcommand. Ctrl-C at a prompt is an interruption.
 
         An error of the disk that the subcommand does not expect is reported with its file.
         """

@@ -151,6 +151,13 @@ def test_paste(home: Home) -> None:
     assert home.kept() == []
 
 
+def test_paste_without_input(home: Home) -> None:
+    """If the input ends before an address is pasted, this is not an interruption."""
+    home.accounts(f'oauth = {{ issuer = "{home.issuer.url}", client_id = "mine" }}')
+    ran = home.pop3("login", "shop", "--paste")
+    assert (ran.code, "the input has ended. Nothing was kept." in ran.err) == (2, True), ran
+
+
 def test_client_credentials(home: Home) -> None:
     """A client with a secret signs in by itself; the secret comes from a command."""
     home.issuer.client_secrets["robot"] = "s3cret-of-robot"

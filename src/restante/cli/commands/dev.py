@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from restante.cli.options.password import read_password_file
+from restante.cli.options.prompts import ask
 from restante.cli.options.server import FILE
 from restante.system_errors import describe, explain
 
@@ -120,7 +121,8 @@ def _read_password(file: str | None, variable: str, question: str) -> Secret | N
 
     text = os.environ.get(variable, "")
     if file == "-":
-        text = click.prompt(question, hide_input=True, confirmation_prompt=True)
+        advice = "Write the password into a file, and name the file in place of -."
+        text = ask(question, advice, hide_input=True, confirmation_prompt=True)
     elif file is not None:
         text = read_password_file(Path(file))
         if not text:

@@ -21,6 +21,7 @@ from restante.cli.options.fetch_settings import (
     read_settings,
 )
 from restante.cli.options.maildrop import open_maildrop
+from restante.cli.options.prompts import ask_to_confirm
 from restante.cli.options.server import FilePath
 from restante.cli.output.terminal import plain
 
@@ -187,7 +188,8 @@ def _ask(found: Comparison) -> None:
     if not sys.stdin.isatty():
         text = "cannot ask for confirmation without a terminal; nothing was changed. Use --yes."
         raise CommandFailed(text, UNUSABLE)
-    if not click.confirm(f"Note {messages(len(found.fetched))} as fetched?", default=False):
+    question = f"Note {messages(len(found.fetched))} as fetched?"
+    if not ask_to_confirm(question, "Nothing was changed; use --yes."):
         raise CommandFailed("Nothing was changed.", NOT_CONFIRMED)
 
 

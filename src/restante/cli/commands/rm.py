@@ -10,6 +10,7 @@ import click
 from restante.cli.errors import CommandFailed
 from restante.cli.options.account import AccountCommand, account_options, parse_account
 from restante.cli.options.maildrop import open_maildrop
+from restante.cli.options.prompts import ask_to_confirm
 from restante.cli.output.terminal import plain
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _agree(found: list[Message]) -> None:
             "cannot ask for confirmation without a terminal; nothing was deleted. Use --yes.", 2
         )
     will = f"{wording.messages(len(found))} will be deleted permanently. Continue?"
-    if not click.confirm(will, default=False):
+    if not ask_to_confirm(will, "Nothing was deleted; use --yes."):
         raise CommandFailed("Nothing was deleted.", NOT_CONFIRMED)
 
 

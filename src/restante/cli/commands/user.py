@@ -11,6 +11,7 @@ import click
 from restante.cli.commands.app_password import app_password
 from restante.cli.options.account_names import AccountName
 from restante.cli.options.accounts import accounts_options, find_default, load_accounts
+from restante.cli.options.prompts import ask
 from restante.cli.options.server import FilePath, config_option
 
 if TYPE_CHECKING:
@@ -209,7 +210,8 @@ def _prompt_password(*, stdin: bool) -> bytes:
     if stdin:
         password = sys.stdin.buffer.readline().removesuffix(b"\n").removesuffix(b"\r")
     else:
-        typed = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+        advice = "Use --password-stdin to read the password from a pipe."
+        typed = ask("Password", advice, hide_input=True, confirmation_prompt=True)
         password = typed.encode(errors="surrogateescape")
     if not password:
         raise click.ClickException("the password must not be empty")

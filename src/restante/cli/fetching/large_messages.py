@@ -9,6 +9,7 @@ import click
 
 from restante.cli.errors import CommandFailed
 from restante.cli.fetching import report
+from restante.cli.options.prompts import ask_to_confirm
 from restante.diagnosis import wording
 from restante.fetch import identity
 from restante.fetch.descriptions import Describer
@@ -57,7 +58,7 @@ def _confirm(count: int) -> None:
         text = "cannot ask for confirmation without a terminal; nothing was deleted. Use --yes."
         raise CommandFailed(text, UNUSABLE)
     question = f"Delete {wording.messages(count)} at the server, for ever?"
-    if not click.confirm(question, default=False, err=True):
+    if not ask_to_confirm(question, "Nothing was deleted; use --yes.", err=True):
         raise CommandFailed("Nothing was deleted.", NOT_CONFIRMED)
 
 

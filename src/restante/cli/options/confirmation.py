@@ -21,6 +21,7 @@ _RISK = (
 
 def confirm(error: OtherDomainError) -> bool:
     """Ask the user to confirm the server. Returns False without a terminal."""
+    from restante.cli.options.prompts import ask_to_confirm
     from restante.cli.output.wrapping import is_terminal, wrap_hanging
 
     if not (sys.stdin.isatty() and is_terminal(sys.stderr)):
@@ -29,7 +30,8 @@ def confirm(error: OtherDomainError) -> bool:
     for line in wrap_hanging("", plain(text), wrap=True):
         click.echo(line, err=True)
     target = cast("Target", error.target)
-    return click.confirm(f"Log in at {plain(target.host)}?", default=False, err=True)
+    advice = "Nothing was sent; name the server by --host."
+    return ask_to_confirm(f"Log in at {plain(target.host)}?", advice, err=True)
 
 
 def explicit(target: Target, flags: tuple[str, ...]) -> str:

@@ -207,6 +207,8 @@ def _from_prompt(target: Target) -> str:
     if not sys.stdin.isatty():
         text = f"no password; set {VARIABLE}, or use another --password option"
         raise click.UsageError(text)
+    from restante.cli.options.prompts import ask
+
     text = f"Password of {_account(target)}"
-    password: str = click.prompt(text, hide_input=True, err=True)
-    return password
+    advice = f"Set {VARIABLE}, or use another --password option."
+    return ask(text, advice, hide_input=True, err=True)

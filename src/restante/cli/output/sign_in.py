@@ -163,8 +163,10 @@ class TerminalPerson:
         """Show the URL, and ask for the address at which the browser ends."""
         show_row("open", url)
         show_row("", "in any browser, and sign in. It ends at a page that it cannot load.")
-        answer: str = click.prompt("  Paste the address of that page", type=str)
-        return answer
+        from restante.cli.options.prompts import ask
+
+        advice = "Nothing was kept. Run the command in a terminal, and paste the address there."
+        return ask("  Paste the address of that page", advice)
 
     def note(self, text: str) -> None:
         """Say in one line why a flow is left out."""

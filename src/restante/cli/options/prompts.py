@@ -1,0 +1,48 @@
+"""Questions to a person: the end of the input is not an interruption."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restante.cli.errors import CommandFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+UNANSWERED = 2
+
+
+def ask(question: str, advice: str, **settings: Any) -> str:
+    """Return what a person types after a question.
+
+    Args:
+        question: what is asked.
+        advice: what to do if the input ends before an answer.
+        settings: those of click.prompt.
+
+    Raises CommandFailed: the input has ended. Raises click.Abort: the user interrupts.
+    """
+    with _report_end_of_input(advice):
+        answer: str = click.prompt(question, **settings)
+    return answer
+
+
+def ask_to_confirm(question: str, advice: str, *, err: bool = False) -> bool:
+    """Return whether a person says yes. The arguments and errors are those of `ask`."""
+    with _report_end_of_input(advice):
+        return click.confirm(question, default=False, err=err)
+
+
+@contextlib.contextmanager
+def _report_end_of_input(advice: str) -> Iterator[None]:
+    """Tell the end of the input from Ctrl-C: click has one exception for both."""
+    try:
+        yield
+    except click.Abort as error:
+        if not isinstance(error.__context__, EOFError):
+            raise
+        text = f"No answer was given, because the input has ended. {advice}"
+        raise CommandFailed(text, UNANSWERED) from None

@@ -1,0 +1,58 @@
+"""Questions at the end of the input, where click has the same exception as for Ctrl-C."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from restante.cli.commands.user import user
+from restante.cli.errors import CommandFailed
+from restante.cli.options.prompts import ask, ask_to_confirm
+from support.process import POP3
+
+
+@pytest.mark.parametrize("question", [ask, ask_to_confirm])
+def test_end_of_input(monkeypatch: pytest.MonkeyPatch, question: object) -> None:
+    """The end of the input is an error of its own, with what to do."""
+    assert callable(question)
+    end_input(monkeypatch, EOFError)
+    with pytest.raises(CommandFailed, match=r"the input has ended\. Use --yes\.") as failed:
+        question("Continue?", "Use --yes.")
+    assert failed.value.exit_code == 2
+
+
+@pytest.mark.parametrize("question", [ask, ask_to_confirm])
+def test_an_interruption(monkeypatch: pytest.MonkeyPatch, question: object) -> None:
+    """Ctrl-C is still an interruption."""
+    assert callable(question)
+    end_input(monkeypatch, KeyboardInterrupt)
+    with pytest.raises(click.Abort):
+        question("Continue?", "Use --yes.")
+
+
+def end_input(monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -> None:
+    """Let each prompt end with an error."""
+
+    def fail(_: str) -> str:
+        raise error
+
+    monkeypatch.setattr("click.termui.visible_prompt_func", fail)
+
+
+def test_a_password(tmp_path: Path) -> None:
+    """A command without its password says how else to give it."""
+    words = ["add", "ann", "--users", str(tmp_path / "users")]
+    ran = CliRunner().invoke(user, words, input="")
+    assert (ran.exit_code, "--password-stdin" in ran.output) == (2, True), ran.output
+
+
+def test_a_closed_standard_input(tmp_path: Path) -> None:
+    """A standard input that is closed is one without a person, and no traceback."""
+    command = ["sh", "-c", 'exec "$0" "$@" <&-', str(POP3), "rm", "pop3://ann@127.0.0.1:1", "1"]
+    environment = {"HOME": str(tmp_path)}
+    ran = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert (ran.returncode, b"set POP3_PASSWORD" in ran.stderr) == (2, True), ran.stderr
