@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -221,6 +222,62 @@ def _raise(error: Exception) -> Callable[[bytes], None]:
         raise error
 
     return deliver
+
+
+class EmptiedMaildir(MaildirDestination):
+    """A Maildir whose drafts another program removes before they are delivered."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self._drafts_folder = path / "tmp"
+
+    def prepare(self, drafts: Sequence[Draft]) -> list[str]:
+        tokens = super().prepare(drafts)
+        for file in self._drafts_folder.iterdir():
+            file.unlink()
+        return tokens
+
+
+def test_drafts_that_another_program_removes(
+    server: MemoryServer, journal: Journal, tmp_path: Path
+) -> None:
+    """Messages whose drafts vanish before the delivery are not lost: they are fetched again."""
+    server.add("ned", "secret", *letters(*"abc"))
+    with pytest.raises(FetchError, match="fetch-delivery"):
+        fetch(server, journal, "ned", EmptiedMaildir(tmp_path / "Mail"))
+    assert journal.open_account("ned").doubts() == []
+    assert fetch(server, journal, "ned", MaildirDestination(f"{tmp_path}/Mail")).new == 3
+    arrived = sorted(file.read_bytes() for file in (tmp_path / "Mail" / "new").iterdir())
+    assert arrived == letters(*"abc")
+    assert server.messages("ned") == []
+
+
+def test_drafts_of_a_failed_preparation(
+    server: MemoryServer, journal: Journal, tmp_path: Path
+) -> None:
+    """Where a second destination cannot prepare a message, the first one keeps no draft of it."""
+    server.add("ole", "secret", *letters("a"))
+    second = ListDestination()
+    second.prepare = _raise(DestinationUnavailableError("locked"))  # type: ignore[assignment]
+    with pytest.raises(FetchError, match="locked"):
+        fetch(server, journal, "ole", MaildirDestination(f"{tmp_path}/Mail"), second)
+    assert list((tmp_path / "Mail" / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [DestinationUnavailableError, MessageRefusedError])
+def test_no_doubt_without_an_attempt(
+    server: MemoryServer, journal: Journal, error: type[Exception]
+) -> None:
+    """Only a destination that was given a message can be in doubt."""
+    user = f"pia-{error.__name__}"
+    server.add(user, "secret", *letters("a", "b"))
+    first, second = ListDestination("list:1"), ListDestination("list:2")
+    first.before_delivery = _raise(error("down"))
+    with contextlib.suppress(FetchError):
+        fetch(server, journal, user, first, second)
+    in_doubt = [doubt.destination for doubt in journal.open_account(user).doubts()]
+    assert in_doubt == (["list:1"] if error is DestinationUnavailableError else [])
+    assert second.arrived == []
 
 
 def test_all_refused(server: MemoryServer, journal: Journal) -> None:

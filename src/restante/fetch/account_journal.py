@@ -160,13 +160,13 @@ class AccountJournal:
             )
             self._set_state(database, complete, MessageState.HERE)
 
-    def withdraw(self, uid: str, destination: str) -> None:
-        """Note that a prepared message did not arrive at a destination."""
+    def withdraw(self, deliveries: Iterable[tuple[str, str]]) -> None:
+        """Note that prepared messages did not arrive, as pairs of unique-id and URL."""
         with self._journal.transaction() as database:
-            database.execute(
+            database.executemany(
                 "DELETE FROM delivery WHERE destination = ? AND message ="
                 " (SELECT id FROM message WHERE account = ? AND uid = ?)",
-                (destination, self.account, uid),
+                [(url, self.account, uid) for uid, url in deliveries],
             )
 
     def park(self, uid: str, size: int, reason: str, *, at_once: bool = False) -> None:

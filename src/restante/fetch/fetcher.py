@@ -134,7 +134,7 @@ class Fetcher:
                 try:
                     outcome = destination.settle(token)
                 except MessageRefusedError as error:
-                    self._journal.withdraw(uid, url)
+                    self._journal.withdraw([(uid, url)])
                     yield self._set_aside(MessageEntry(0, uid, 0), str(error))
                     continue
             if outcome is Settled.HERE:
@@ -143,7 +143,7 @@ class Fetcher:
                 self._journal.confirm([(uid, url)], complete)
                 self.summary.new += len(complete)
             else:
-                self._journal.withdraw(uid, url)
+                self._journal.withdraw([(uid, url)])
             if outcome is Settled.UNKNOWN:
                 self.summary.in_doubt.append(uid)
             yield DoubtSettled(uid, url, outcome)

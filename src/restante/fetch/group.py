@@ -52,10 +52,17 @@ class Group:
             _prepare(destination, url, self._messages_for(url))
         accepted = [made for made in self.messages if not made.refused]
         if accepted:
+            for made in accepted:
+                made.in_journal = True
             self._journal.prepare([made.preparation for made in accepted])
             self._journal.confirm((), [made.message.uid for made in accepted if not made.drafts])
-        for url, destination in self._destinations.items():
-            self._hand_over(url, destination)
+        try:
+            for url, destination in self._destinations.items():
+                self._hand_over(url, destination)
+        except DestinationError:
+            self._withdraw(self.messages)
+            raise
+        self._withdraw(made for made in self.messages if made.refused)
         done = self.messages
         self.messages, self.octets = [], 0
         for made in done:
@@ -77,20 +84,29 @@ class Group:
         some = self._messages_for(url)
         try:
             for made in some:
+                made.handed_over.add(url)
                 try:
                     destination.deliver(made.drafts[url])
-                except MessageRefusedError as error:
+                except (MessageRefusedError, NotDeliveredError) as error:
+                    made.handed_over.remove(url)
+                    if isinstance(error, NotDeliveredError):
+                        raise
                     made.refused = str(error)
-                    self._journal.withdraw(made.message.uid, url)
-                except NotDeliveredError:
-                    self._journal.withdraw(made.message.uid, url)
-                    raise
                 else:
                     delivered.append(made)
         finally:
             if delivered:
                 destination.sync()
                 self._note(url, delivered)
+
+    def _withdraw(self, messages: Iterable[Retrieved]) -> None:
+        """Note which destinations certainly do not have messages: `settle` could not know it."""
+        pairs = [(made, url) for made in messages for url in made.tokens.keys() - made.handed_over]
+        if not pairs:
+            return
+        self._journal.withdraw([(made.message.uid, url) for made, url in pairs])
+        for made, url in pairs:
+            del made.tokens[url]
 
     def _note(self, url: str, delivered: Sequence[Retrieved]) -> None:
         for made in delivered:

@@ -102,8 +102,8 @@ class Draft(Protocol):
     def discard(self) -> None:
         """Remove it, finished or not. It raises nothing.
 
-        A prepared draft stays, since the journal may have its token: `settle` decides what becomes
-        of it. The same holds for `Destination.close`.
+        It is not called where the journal may have the token of the draft: there, `settle` decides
+        what becomes of it.
         """
 
 

@@ -35,6 +35,9 @@ class Retrieved:
         drafts: its drafts by the URLs of the destinations that do not have it.
         refused: why a destination rejects it, "" while none does.
         seconds: how long it took to come.
+        tokens: what `settle` needs for the drafts that are prepared, by the same URLs.
+        in_journal: the journal may have the tokens.
+        handed_over: the URLs of the destinations that may have it.
     """
 
     message: MessageEntry
@@ -43,6 +46,8 @@ class Retrieved:
     refused: str = ""
     seconds: float = 0.0
     tokens: dict[str, str] = field(default_factory=dict)
+    in_journal: bool = False
+    handed_over: set[str] = field(default_factory=set)
 
     @property
     def preparation(self) -> Preparation:
@@ -58,9 +63,10 @@ class Retrieved:
         )
 
     def discard(self) -> None:
-        """Remove the drafts."""
-        for draft in self.drafts.values():
-            draft.discard()
+        """Remove the drafts whose tokens are not in the journal."""
+        for url, draft in self.drafts.items():
+            if not self.in_journal or url not in self.tokens:
+                draft.discard()
 
 
 class Receiver:

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 from restante.fetch.destinations.disk_errors import DiskErrors, require_space
 from restante.fetch.destinations.sync_threads import SyncThreads
 from restante.fetch.destinations.unix_lines import UnixLines
-from restante.fetch.interfaces import Content, DestinationUnavailableError, Settled, SourceMessage
+from restante.fetch.interfaces import (
+    Content,
+    DestinationUnavailableError,
+    NotDeliveredError,
+    Settled,
+    SourceMessage,
+)
 from restante.storage.fs import chown_like_parent, close_quietly, open_folder
 from restante.storage.maildir.delivery import remove_stale, unique_name
 from restante.storage.maildir.filenames import delivery_time
@@ -45,7 +51,6 @@ class MaildirDraft:
         name: its name in tmp.
         delivered_name: its name in new, when it is finished.
         octets: how many the file has, when it is finished.
-        prepared: its name may be in the journal.
     """
 
     def __init__(self, destination: MaildirDestination) -> None:
@@ -53,7 +58,6 @@ class MaildirDraft:
         self._lines = UnixLines()
         self.name, self.delivered_name = unique_name(), ""
         self.octets = 0
-        self.prepared = False
         self._waiting: list[bytes] = []  # that are not in the file yet
         self._octets_waiting = 0
         self._file = -1
@@ -82,11 +86,11 @@ class MaildirDraft:
             raise error
 
     def discard(self) -> None:
-        """Remove the file, unless its name may be in the journal: `settle` delivers that one."""
+        """Remove the file."""
         if self._storing is not None:
             self._storing.wait()
         self._close()
-        if self._is_made and not self.prepared:
+        if self._is_made:
             self._destination.remove_draft(self.name)
 
     def _add(self, octets: bytes) -> None:
@@ -181,16 +185,21 @@ class MaildirDestination:
                 draft.wait()
             os.fsync(self._tmp)
             folder = os.fstat(self._tmp).st_ino
-        for draft in ours:
-            draft.prepared = True
+        self._drafts.difference_update(ours)
         return [f"{folder:x} {draft.delivered_name}" for draft in ours]
 
     def deliver(self, draft: Draft) -> None:
-        """Rename a file into new. Raises DestinationUnavailableError."""
+        """Rename a file into new. Raises DestinationUnavailableError.
+
+        Raises NotDeliveredError: another program removed the file. `settle` could not know that.
+        """
         assert isinstance(draft, MaildirDraft)
         with self._delivering:
-            self._rename(draft.name, draft.delivered_name)
-        self._drafts.discard(draft)
+            try:
+                self._rename(draft.name, draft.delivered_name)
+            except FileNotFoundError:
+                if not _exists(draft.delivered_name, self._new):  # NFS may carry it out twice
+                    raise NotDeliveredError(self._vanished_text()) from None
         self._change.add(draft.delivered_name, draft.octets)
 
     def sync(self) -> None:
@@ -251,6 +260,12 @@ class MaildirDestination:
 
     def _rename(self, name: str, delivered_name: str) -> None:
         os.rename(name, delivered_name, src_dir_fd=self._tmp, dst_dir_fd=self._new)
+
+    def _vanished_text(self) -> str:
+        return (
+            f"{self._path}: another program removed a message from its folder tmp before the"
+            " delivery; the next run fetches it again"
+        )
 
     def _without_file(self, folder: int, name: str) -> Settled:
         age = self._clock() - delivery_time(name)
