@@ -17,6 +17,7 @@ from restante.fetch.events import DoubtSettled, MessageDelivered, Notice, RunSum
 from restante.fetch.fetcher import Fetcher
 from restante.fetch.interfaces import (
     Content,
+    DeliveryInDoubtError,
     Destination,
     DestinationUnavailableError,
     Draft,
@@ -278,6 +279,85 @@ def test_no_doubt_without_an_attempt(
     in_doubt = [doubt.destination for doubt in journal.open_account(user).doubts()]
     assert in_doubt == (["list:1"] if error is DestinationUnavailableError else [])
     assert second.arrived == []
+
+
+@pytest.mark.parametrize(
+    "error", [NotDeliveredError, DestinationUnavailableError, DeliveryInDoubtError]
+)
+def test_a_message_that_fails_again_and_again(
+    server: MemoryServer, journal: Journal, error: type[Exception]
+) -> None:
+    """A message at which the destination always fails for now does not stop the others."""
+    user = f"quy-{error.__name__}"
+    server.add(user, "secret", *letters(*"abcd"))
+    destination = ListDestination()
+
+    def fail(octets: bytes) -> None:
+        if b"body a" in octets:
+            raise error("451 scanner failed")
+
+    destination.before_delivery = fail
+    for arrived in 0, 3:
+        with pytest.raises(FetchError, match="451 scanner failed"):
+            fetch(server, journal, user, destination)
+        assert len(destination.arrived) == arrived
+    assert len(fetch(server, journal, user, destination).waiting) == 1
+    assert len(server.messages(user)) == 1
+    journal.open_account(user).retry()
+    destination.before_delivery = lambda _: None
+    assert fetch(server, journal, user, destination).new == 1
+    assert server.messages(user) == []
+
+
+def test_a_message_in_doubt_again_and_again(server: MemoryServer, journal: Journal) -> None:
+    """A message that may have been delivered is not sent again in each run without an end."""
+    server.add("ray", "secret", *letters("a"))
+    destination = ListDestination()
+    destination.outcome = Settled.UNKNOWN
+    tries: list[bytes] = []
+
+    def fail(octets: bytes) -> None:
+        tries.append(octets)
+        raise DeliveryInDoubtError("no reply")
+
+    destination.before_delivery = fail
+    for _ in range(5):
+        with contextlib.suppress(FetchError):
+            fetch(server, journal, "ray", destination)
+    assert len(tries) == 2
+
+
+def test_an_outage_delays_no_message(server: MemoryServer, journal: Journal) -> None:
+    """After failures of the destination for all messages, all come in the next run."""
+    server.add("sid", "secret", *letters(*"ab"))
+    destination = ListDestination()
+    destination.before_delivery = _raise(NotDeliveredError("451 disk full"))
+    for _ in range(5):
+        with pytest.raises(FetchError, match="451 disk full"):
+            fetch(server, journal, "sid", destination)
+    destination.before_delivery = lambda _: None
+    assert fetch(server, journal, "sid", destination).new == 2
+
+
+class SmallDestination(ListDestination):
+    """Accepts no octet of a large message for now."""
+
+    def start(self, message: SourceMessage) -> Draft:
+        if message.size > 500:
+            raise DestinationUnavailableError("disk full")
+        return super().start(message)
+
+
+def test_a_message_without_room(server: MemoryServer, journal: Journal) -> None:
+    """A message for which there is no room does not stop the smaller ones."""
+    server.add("tom", "secret", b"Subject: large\n\n" + b"x\n" * 500, *letters(*"ab"))
+    destination = SmallDestination()
+    for arrived in 0, 2:
+        with pytest.raises(FetchError, match="disk full"):
+            fetch(server, journal, "tom", destination)
+        assert len(destination.arrived) == arrived
+    fetch(server, journal, "tom", destination)
+    assert len(server.messages("tom")) == 1
 
 
 def test_all_refused(server: MemoryServer, journal: Journal) -> None:

@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 KEPT = 400 * 86400.0  # seconds for which a message that left its server is remembered
 GAPS = (3600.0, 4 * 3600.0, 86400.0)  # seconds before a parked message is tried again
 
+_PARK = (
+    "INSERT INTO message"
+    " (account, uid, state, first_seen, changed, size, tries, next_try, reason)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, uid) DO UPDATE"
+    " SET state = excluded.state, tries = max(tries, excluded.tries),"
+    " next_try = excluded.next_try, reason = excluded.reason"
+)
 _STATES = {state.value: state for state in MessageState}  # faster than MessageState(value)
 
 
@@ -180,13 +187,15 @@ class AccountJournal:
                 "SELECT tries FROM message WHERE account = ? AND uid = ?", (self.account, uid)
             ).fetchone() or (0,)
             gap = 0 if at_once and not tries[0] else GAPS[min(tries[0], len(GAPS) - 1)]
-            database.execute(
-                "INSERT INTO message (account, uid, state, first_seen, changed, size, tries,"
-                " next_try, reason) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?)"
-                " ON CONFLICT (account, uid) DO UPDATE SET state = excluded.state,"
-                " tries = tries + 1, next_try = excluded.next_try, reason = excluded.reason",
-                (self.account, uid, MessageState.PARKED, now, now, size, now + gap, reason[:500]),
-            )
+            row = (MessageState.PARKED, now, now, size, tries[0] + 1, now + gap, reason[:500])
+            database.execute(_PARK, (self.account, uid, *row))
+
+    def postpone(self, uid: str, size: int, reason: str) -> None:
+        """Note that the next run tries a message after all others, and why."""
+        now = self._journal.clock()
+        with self._journal.transaction() as database:
+            row = (MessageState.PARKED, now, now, size, 0, now, reason[:500])
+            database.execute(_PARK, (self.account, uid, *row))
 
     def note_too_large(self, messages: Iterable[tuple[str, int]]) -> None:
         """Note messages that stay at the server for their size: pairs of unique-id and octets."""

@@ -29,7 +29,7 @@ from restante.fetch.events import (
     SessionPlanned,
 )
 from restante.fetch.group import Group, opening
-from restante.fetch.interfaces import MessageRefusedError, Settled
+from restante.fetch.interfaces import DestinationUnavailableError, MessageRefusedError, Settled
 from restante.fetch.journal_rows import MessageState
 from restante.fetch.known_contents import KnownContents
 from restante.fetch.large_headers import retrieve_headers
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from restante.fetch.events import FetchEvent
     from restante.fetch.interfaces import Destination
     from restante.fetch.planner import Plan, Policy
+    from restante.fetch.retrieval import Retrieved
 
 MOST_IN_A_ROW = 3  # messages that fail one after the other: it is the server or the destination
 
@@ -115,6 +116,9 @@ class Fetcher:
                     pass
             except RemoteError:
                 yield from self._new_notices()
+                raise
+            except DestinationUnavailableError as error:
+                self._precautions.set_back(error, accepts_others=self.summary.new > 0)
                 raise
 
     def settle(self) -> list[FetchEvent]:
@@ -249,18 +253,15 @@ class Fetcher:
         for some in split_into_groups(messages, most):
             if self._stopping:
                 break
-            group = Group(self._destinations, self._journal)
-            try:
+            with Group(self._destinations, self._journal) as group:
                 try:
                     yield from self._retrieve(drop, some, group)
-                except BROKEN:
+                except (*BROKEN, DestinationUnavailableError):
                     yield from self._deliver(group)  # what came before the broken message
                     raise
                 come += group.octets
                 yield OctetsReceived(come)
                 yield from self._deliver(group)
-            finally:
-                group.discard()
 
     def _fetch_headers(
         self, drop: Maildrop, messages: Sequence[MessageEntry]
@@ -268,19 +269,17 @@ class Fetcher:
         """Deliver the headers of messages that are too large."""
         most = min(made.batch for made in self._destinations.values())
         for some in split_into_groups(messages, most):
-            group = Group(self._destinations, self._journal)
-            try:
+            with Group(self._destinations, self._journal) as group:
                 for made in retrieve_headers(drop, some, self._journal, self._destinations):
                     group.add(made)
                 yield from self._deliver(group)
-            finally:
-                group.discard()
 
     def _retrieve(
         self, drop: Maildrop, some: Sequence[MessageEntry], group: Group
     ) -> Iterator[FetchEvent]:
         """Retrieve messages into a group."""
         receivers: dict[int, Receiver] = {}
+        unavailable: DestinationUnavailableError | None = None
         try:
             for message in some:
                 try:
@@ -290,6 +289,9 @@ class Fetcher:
                 except MessageRefusedError as error:
                     yield self._set_aside(message, str(error))
                     self._count_failure(FetchError("fetch-delivery", str(error)))
+                except DestinationUnavailableError as error:
+                    unavailable = error
+                    break
             for number, piece in retrieve_pieces(
                 drop,
                 list(receivers),
@@ -302,6 +304,8 @@ class Fetcher:
                 receiver = receivers.pop(number)
                 if parked := self._accept(receiver, piece, group):
                     yield parked
+            if unavailable is not None:
+                raise unavailable
         except BROKEN:
             self._under_way = next((made.message for made in receivers.values()), None)
             raise
@@ -328,16 +332,24 @@ class Fetcher:
         return None
 
     def _deliver(self, group: Group) -> Iterator[FetchEvent]:
-        for made in group.deliver():
+        try:
+            delivered = group.deliver()
+        except DestinationUnavailableError:
+            yield from map(self._count_delivered, group.complete)
+            raise
+        for made in delivered:
             if made.refused:
                 yield self._set_aside(made.message, made.refused)
                 self._described.note_header(made.message.uid, made.content.header)
                 self._count_failure(FetchError("fetch-delivery", made.refused))
-                continue
-            self._failed_in_a_row = 0
-            self.summary.new += 1
-            self.summary.octets += made.content.octets
-            yield MessageDelivered(made.message.uid, made.content.octets, made.seconds)
+            else:
+                yield self._count_delivered(made)
+
+    def _count_delivered(self, made: Retrieved) -> MessageDelivered:
+        self._failed_in_a_row = 0
+        self.summary.new += 1
+        self.summary.octets += made.content.octets
+        return MessageDelivered(made.message.uid, made.content.octets, made.seconds)
 
     def _delete(self, drop: Maildrop, messages: Sequence[MessageEntry]) -> Iterator[FetchEvent]:
         """Mark messages and end the session by QUIT, which deletes them.

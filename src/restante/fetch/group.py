@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from restante.fetch.errors import FetchError
-from restante.fetch.interfaces import DestinationError, MessageRefusedError, NotDeliveredError
+from restante.fetch.interfaces import (
+    DestinationError,
+    DestinationUnavailableError,
+    MessageRefusedError,
+    NotDeliveredError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,7 +35,10 @@ def opening(destinations: Iterable[Destination]) -> Iterator[None]:
 
 
 class Group:
-    """Messages that came whole, and are not delivered yet."""
+    """Messages that came whole, and are not delivered yet.
+
+    `with` removes the drafts that are left, unless the journal has their tokens.
+    """
 
     def __init__(self, destinations: Mapping[str, Destination], journal: AccountJournal) -> None:
         self._destinations, self._journal = destinations, journal
@@ -69,8 +77,15 @@ class Group:
             made.discard()
         return done
 
-    def discard(self) -> None:
-        """Remove all drafts that were not delivered."""
+    @property
+    def complete(self) -> list[Retrieved]:
+        """The messages that all destinations have."""
+        return [made for made in self.messages if made.in_journal and not made.drafts]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         for made in self.messages:
             made.discard()
 
@@ -87,11 +102,14 @@ class Group:
                 made.handed_over.add(url)
                 try:
                     destination.deliver(made.drafts[url])
-                except (MessageRefusedError, NotDeliveredError) as error:
+                except MessageRefusedError as error:
                     made.handed_over.remove(url)
-                    if isinstance(error, NotDeliveredError):
-                        raise
                     made.refused = str(error)
+                except DestinationUnavailableError as error:
+                    if isinstance(error, NotDeliveredError):
+                        made.handed_over.remove(url)
+                    error.message = made.message
+                    raise
                 else:
                     delivered.append(made)
         finally:

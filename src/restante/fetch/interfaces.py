@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from restante.fetch.planner import MessageEntry
+
 
 class DestinationError(Exception):
     """A destination did not accept mail; the text says why, and has no secret."""
@@ -22,7 +24,12 @@ class DestinationUnavailableError(DestinationError):
     """The destination accepts nothing for now: disk full, quota, 4xx, no connection.
 
     The run of the account ends, and deletes nothing more. The next run goes on.
+
+    Attributes:
+        message: the message at which the destination failed, None if it is not known.
     """
+
+    message: MessageEntry | None = None
 
 
 class NotDeliveredError(DestinationUnavailableError):

@@ -49,7 +49,7 @@ class Plan:
     """The messages to fetch, to delete and to leave.
 
     Attributes:
-        fetch: messages to retrieve, in order.
+        fetch: messages to retrieve, in order. Those that failed before come last.
         delete: messages that all destinations have, and that need not stay. The last one comes
             first, since some servers number the messages after a deleted one anew.
         doubtful: known messages with another size than before, or that had left the server, and
@@ -100,6 +100,7 @@ def make_plan(
     plan = Plan()
     not_known = {message.uid: message for message in listed}
     to_fetch: list[MessageEntry] = []
+    tried_before: list[MessageEntry] = []  # which must not stop the others again
     missing: list[KnownMessage] = []
     noted: set[str] = set()  # unique-ids of messages that were too large before
     for row in known.find(_remove_unchanged(not_known, known.outlines(), policy, now)):
@@ -113,13 +114,14 @@ def make_plan(
         else:
             if row.state is MessageState.TOO_LARGE:
                 noted.add(row.uid)
-            to_fetch.append(message)
+            (tried_before if row.state is MessageState.PARKED else to_fetch).append(message)
     if len(not_known) == len(listed):
         plan.moved = _moved_text(len(listed), sum(row.state in _WERE_THERE for row in missing))
     plan.delete.sort(reverse=True)
     plan.waiting.sort()
     to_fetch += not_known.values()
     _plan_fetch(plan, to_fetch, policy)
+    _plan_fetch(plan, tried_before, policy)
     plan.new_too_large = [message for message in plan.too_large if message.uid not in noted]
     _plan_missing(plan, missing, {HEADER_OF + message.uid: message for message in plan.too_large})
     if policy.large_headers:

@@ -1,15 +1,17 @@
-"""How a run avoids what broke its sessions before."""
+"""How a run avoids what broke its sessions before, and what stopped an account."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from restante.fetch.errors import LOST
+from restante.fetch.interfaces import DeliveryInDoubtError
 from restante.protocol.errors import Phase, RemoteError
 
 if TYPE_CHECKING:
     from restante.client.session import ClientSession
     from restante.fetch.account_journal import AccountJournal
+    from restante.fetch.interfaces import DestinationUnavailableError
     from restante.fetch.notices import Notices
 
 MOST_BY_TOP = 2  # sessions that TOP breaks; the next one does without it
@@ -55,3 +57,18 @@ class Precautions:
         else:
             return False
         return True
+
+    def set_back(self, error: DestinationUnavailableError, *, accepts_others: bool) -> None:
+        """Let other messages come before the one at which a destination failed.
+
+        If the destination accepts others, it is parked: the failure is its own. So it is where each
+        try may be one more double.
+        """
+        message = error.message
+        if message is None:
+            return
+        in_doubt = isinstance(error, DeliveryInDoubtError)
+        if in_doubt or accepts_others:
+            self._journal.park(message.uid, message.size, str(error), at_once=in_doubt)
+        else:
+            self._journal.postpone(message.uid, message.size, str(error))

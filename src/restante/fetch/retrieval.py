@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 
 from restante.client.header_part import HeaderPart
 from restante.fetch.identity import find_message_id, header_digest
-from restante.fetch.interfaces import Content, MessageRefusedError, SourceMessage
+from restante.fetch.interfaces import (
+    Content,
+    DestinationError,
+    DestinationUnavailableError,
+    SourceMessage,
+)
 from restante.fetch.journal_rows import Preparation
 from restante.mail import fields
 from restante.protocol.errors import ServerRefusedError
@@ -92,8 +97,10 @@ class Receiver:
         try:
             for url, destination in destinations.items():
                 self._drafts[url] = destination.start(source)
-        except BaseException:
+        except BaseException as error:
             self.discard()
+            if isinstance(error, DestinationUnavailableError):
+                error.message = message
             raise
 
     def write(self, octets: bytes) -> None:
@@ -105,8 +112,8 @@ class Receiver:
             try:
                 for draft in self._drafts.values():
                     draft.write(octets)
-            except MessageRefusedError as error:
-                self._refused = str(error) or "refused"
+            except DestinationError as error:
+                self._note(error)
 
     def finish(self) -> Retrieved:
         """Return the message, which is whole. Raises DestinationUnavailableError."""
@@ -115,10 +122,17 @@ class Receiver:
             try:
                 for draft in self._drafts.values():
                     draft.finish(content)
-            except MessageRefusedError as error:
-                self._refused = str(error) or "refused"
+            except DestinationError as error:
+                self._note(error)
         seconds = time.monotonic() - self._begun
         return Retrieved(self.message, content, self._drafts, self._refused, seconds)
+
+    def _note(self, error: DestinationError) -> None:
+        """Note a refusal. Raises DestinationUnavailableError: it is another error."""
+        if isinstance(error, DestinationUnavailableError):
+            error.message = self.message
+            raise error
+        self._refused = str(error) or "refused"
 
     def discard(self) -> None:
         """Remove the drafts."""
