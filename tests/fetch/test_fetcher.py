@@ -652,6 +652,15 @@ def test_header_of_a_large_message(server: MemoryServer, journal: Journal) -> No
     assert (len(destination.arrived), server.messages("mia")) == (2, [])
 
 
+def test_header_of_a_message_without_room(server: MemoryServer, journal: Journal) -> None:
+    """The header of a message that is larger than the free disk needs room for itself only."""
+    server.add("una", "secret", b"Subject: large\n\n" + b"x\n" * 500)
+    destination = SmallDestination()
+    policy = Policy(max_size=500, large_headers=True)
+    fetch(server, journal, "una", destination, policy=policy)
+    assert len(destination.arrived) == 1
+
+
 def test_each_message_takes_few_calls(
     server: MemoryServer, journal: Journal, tmp_path: Path
 ) -> None:

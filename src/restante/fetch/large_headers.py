@@ -51,9 +51,10 @@ def retrieve_headers(
             for url, destination in destinations.items()
             if part is None or url not in part.destinations
         }
-        receiver = Receiver(message, journal.account, missing)
         name = fetch_id(journal.account, message.uid)
-        receiver.write(header_message(head, message.size, journal.account, name))
+        octets = header_message(head, message.size, journal.account, name)
+        receiver = Receiver(message._replace(size=len(octets)), journal.account, missing)
+        receiver.write(octets)
         yield receiver.finish()
 
 
