@@ -157,6 +157,21 @@ def test_a_file_that_was_written_anew_is_searched(place: MboxPlace, in_place: bo
     assert settle(place, first) is settle(place, second) is Settled.HERE
 
 
+def test_a_file_that_is_replaced_under_the_locks(place: MboxPlace) -> None:
+    """A message that went into a file which another program replaced does not count as there."""
+    destination = opened(place)
+    [draft], [token] = prepare(destination, LETTER)
+    replacement = place.path.with_name("replacement")
+    replacement.touch()
+    replacement.rename(place.path)
+    destination.deliver(draft)
+    with pytest.raises(DestinationUnavailableError, match="replaced"):
+        destination.sync()
+    destination.close()
+    assert settle(place, token) is Settled.UNKNOWN
+    assert place.messages() == []
+
+
 def test_a_removed_message_is_in_doubt(place: MboxPlace) -> None:
     """Where another program removed the message with others, it is in doubt."""
     others = b"From bob@example.com Fri Jul 14 02:40:00 2017\n\nby another\n\n"

@@ -163,8 +163,21 @@ class MboxDestination:
         draft.discard()
 
     def sync(self) -> None:
-        """Unlock the mbox; all in it is durable."""
-        self._locked.close()
+        """Unlock the mbox; all in it is durable.
+
+        Raises DestinationUnavailableError: a program that ignores locks replaced the file.
+        """
+        file, self._file = self._file, -1
+        try:
+            with self._errors:
+                is_replaced = file >= 0 and not self._mbox.is_at(file)
+        finally:
+            self._locked.close()
+        if is_replaced:
+            raise DestinationUnavailableError(
+                f"another program replaced {self._path} during the delivery, and ignored its"
+                " locks; the next run finds out what the new file has"
+            )
 
     def settle(self, token: str) -> Settled:
         """Search the mbox for a message. Raises DestinationUnavailableError."""
