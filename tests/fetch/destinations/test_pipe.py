@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fetch.destinations.contract import *  # noqa: F403
-from fetch.destinations.contract import LETTER, OTHER, deliver, source
+from fetch.destinations.contract import LETTER, OTHER, content, deliver, source
 from restante.fetch.destinations import commands
 from restante.fetch.destinations.pipe import PipeDestination, parse_pipe_url
 from restante.fetch.interfaces import (
@@ -21,6 +21,7 @@ from restante.fetch.interfaces import (
     DestinationUnavailableError,
     MessageRefusedError,
     NotDeliveredError,
+    SourceMessage,
 )
 from support.live import PATIENCE, wait_until
 from support.programs import need
@@ -88,6 +89,18 @@ def test_environment(place: PipePlace) -> None:
         "POP3_FETCH_ACCOUNT=ann",
         f"PATH={os.environ['PATH']}",
     } <= set(lines)
+
+
+def test_environment_without_nul(place: PipePlace) -> None:
+    """A unique-id with a NUL, which no variable can have, stops no delivery."""
+    destination = place.destination(f"env > {place.folder}/env")
+    destination.open()
+    draft = destination.start(SourceMessage("ann", "a\0b", 0))
+    draft.finish(content(b""))
+    destination.prepare([draft])
+    destination.deliver(draft)
+    destination.close()
+    assert "POP3_FETCH_UID=a b" in (place.folder / "env").read_text().splitlines()
 
 
 @pytest.mark.parametrize(

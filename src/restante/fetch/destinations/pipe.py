@@ -130,7 +130,7 @@ def variables(message: SourceMessage) -> dict[str, str]:
     return {
         "POP3_FETCH_ID": message.fetch_id,
         "POP3_FETCH_ACCOUNT": message.account,
-        "POP3_FETCH_UID": message.uid,
+        "POP3_FETCH_UID": message.uid.replace("\0", " "),  # which no variable can have
     }
 
 
