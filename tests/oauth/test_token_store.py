@@ -21,6 +21,7 @@ from restante.oauth.token_endpoint import TokenEndpoint, TokenSet
 from restante.oauth.token_names import default_folder, name_of
 from restante.oauth.token_store import StoredSignIn, TokenStore
 from restante.protocol.secret import Secret
+from support.small_disks import fill, small_disk
 
 NAME = "ann@example.com"
 HOST = "pop.example.com"
@@ -357,3 +358,15 @@ def test_no_secret_shown(store: TokenStore) -> None:
     shown = repr(store.load(NAME))
     assert ACCESS.decode() not in shown
     assert REFRESH.decode() not in shown
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """A write that fails leaves the old file and no other."""
+    with small_disk(tmp_path / "disk") as disk:
+        store = TokenStore(disk / "tokens", keyring=False)
+        save(store)
+        fill(disk)
+        with pytest.raises(TokenStoreError, match="No space left"):
+            save(store, scope="x" * 100_000)
+        assert store.load(NAME) == StoredSignIn(sign_in(), HOST, 1000.0)
+        assert sorted(os.listdir(store.folder)) == [f"{NAME}.json", f"{NAME}.lock"]

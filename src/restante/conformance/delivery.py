@@ -48,13 +48,13 @@ class Maildir:
     def put(self, message: bytes) -> None:
         """Deliver a message. Raises DeliveryError."""
         name = f"{int(time.time())}.V{os.getpid()}Q{len(self._names):03d}.{socket.gethostname()}"
+        self._names.append(name)
         try:
             temporary = self.folder / "tmp" / name
             temporary.write_bytes(message)
             like = (self.folder / "new").stat()
             with contextlib.suppress(PermissionError):
                 os.chown(temporary, like.st_uid, like.st_gid)
-            self._names.append(name)
             temporary.rename(self.folder / "new" / name)
         except OSError as error:
             raise DeliveryError(f"{self.folder}: {explain(error)}") from None

@@ -79,8 +79,12 @@ def write(folder: int, path: Path, octets: bytes) -> None:
     """
     new = f"{path.name}.new"  # left behind by a crash, it is overwritten by the next call
     with errors(path):
-        _write_new(folder, new, octets)
-        os.rename(new, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        try:
+            _write_new(folder, new, octets)
+            os.rename(new, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            _unlink(folder, new)
+            raise
         os.fsync(folder)
 
 
@@ -94,14 +98,12 @@ def reserve(folder: int, path: Path) -> None:
         try:
             _write_new(folder, new, bytes(LARGEST))
         finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(new, dir_fd=folder)
+            _unlink(folder, new)
 
 
 def _write_new(folder: int, name: str, octets: bytes) -> None:
     """Write a new file, instead of what a crash left of one."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(name, dir_fd=folder)
+    _unlink(folder, name)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(name, flags, 0o600, dir_fd=folder), "wb") as file:
         file.write(octets)
@@ -113,9 +115,14 @@ def remove(folder: int, path: Path) -> None:
     """Remove the file `path.name` of a folder, and what a crash left of a new one."""
     with errors(path):
         for name in (f"{path.name}.new", path.name):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=folder)
+            _unlink(folder, name)
         os.fsync(folder)
+
+
+def _unlink(folder: int, name: str) -> None:
+    """Remove a file, if there is one."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
 
 
 @contextlib.contextmanager

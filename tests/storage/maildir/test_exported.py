@@ -16,6 +16,7 @@ from restante.storage.maildir.exported import LIST_FILE, NOTES_FILE, ExportedMai
 from restante.storage.paths import Layout
 from storage.contract import everything
 from support.kill_points import KilledError, KillPoint
+from support.small_disks import fill, small_disk
 
 
 def message(number: int, arrived: float = 1000) -> StoredMessage:
@@ -179,3 +180,13 @@ def test_a_run_that_is_killed_at_each_step(tmp_path: Path, monkeypatch: pytest.M
     else:
         pytest.fail("the run never came to its end")
     assert step > 10
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """A list that cannot be written is not left half written beside the old one."""
+    with small_disk(tmp_path / "disk") as disk:
+        put(disk, ONE, TWO)
+        fill(disk)
+        with pytest.raises(StoreError, match="No space left"):
+            put(disk, THREE)
+        assert not list((disk / "ann").glob("*.new"))

@@ -142,6 +142,20 @@ def test_a_full_disk_removes_nothing(root: Path, monkeypatch: pytest.MonkeyPatch
     assert kept(store) == []
 
 
+def test_a_full_disk_restores_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the disk has no space for the note of a restoration, no part of it stays."""
+    store = put(root, *ODD)
+    uids = asyncio.run(remove(store, [0]))
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(rewrite, "write", fail)
+    with pytest.raises(FullError):
+        asyncio.run(store.undelete("ann", uids[:1]))
+    assert not list(root.rglob("*.new"))
+
+
 def test_expired_messages_are_kept(root: Path) -> None:
     """Messages that an expiry removes are kept as well."""
     store = put(root, letter(1), letter(2))

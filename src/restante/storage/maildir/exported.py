@@ -262,12 +262,17 @@ def _append(name: str, maildrop: int, lines: Sequence[bytes]) -> None:
 def _replace(name: str, maildrop: int, lines: Iterable[bytes]) -> None:
     """Write a file anew, durably. Raises OSError."""
     new_name = f"{name}.new"
-    with open(make_file(new_name, maildrop), "wb") as file:
-        chown_like_parent(file.fileno(), maildrop)
-        file.writelines(_with_ends(lines))
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(new_name, name, src_dir_fd=maildrop, dst_dir_fd=maildrop)
+    try:
+        with open(make_file(new_name, maildrop), "wb") as file:
+            chown_like_parent(file.fileno(), maildrop)
+            file.writelines(_with_ends(lines))
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(new_name, name, src_dir_fd=maildrop, dst_dir_fd=maildrop)
+    except OSError:
+        with contextlib.suppress(OSError):  # a full disk needs the room
+            os.unlink(new_name, dir_fd=maildrop)
+        raise
     os.fsync(maildrop)
 
 

@@ -152,9 +152,11 @@ def _note_restored(folder: int, uids: Collection[str], there: Collection[str]) -
         file = os.open(temporary, MAKE, 0o600, dir_fd=folder)
         try:
             rewrite.write(file, "".join(lines).encode())
+            os.rename(temporary, _RESTORED, src_dir_fd=folder, dst_dir_fd=folder)
+        except OSError:
+            os.unlink(temporary, dir_fd=folder)
         finally:
             close_quietly(file)
-        os.rename(temporary, _RESTORED, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def sweep(name: str, parent: int, before: float) -> int:

@@ -24,6 +24,7 @@ from restante.fetch.interfaces import (
     NotDeliveredError,
     Settled,
 )
+from support.small_disks import fill, small_disk
 
 SOON = SmtpDeadlines(
     open=0.3, reply=0.3, stall=0.3, final=0.3, commands=0.5, slowest=1_000_000_000, quit=0.3
@@ -459,3 +460,15 @@ def test_old_notes_of_recipients(tmp_path: Path) -> None:
     assert accepted.find("id") == {"ann@example.com"}
     accepted.remove_old(written + KEPT + 1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_notes_on_a_full_disk(tmp_path: Path) -> None:
+    """A note that cannot be written leaves what was noted before, and no other file."""
+    with small_disk(tmp_path / "disk") as disk:
+        accepted = AcceptedRecipients(str(disk / "notes"), "lmtp:here")
+        accepted.add("id", ["ann@example.com"])
+        fill(disk)
+        with pytest.raises(DestinationUnavailableError, match="No space left"):
+            accepted.add("id", ["bob@example.com"])
+        assert accepted.find("id") == {"ann@example.com"}
+        assert len(list((disk / "notes").iterdir())) == 1

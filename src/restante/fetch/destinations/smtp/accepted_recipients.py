@@ -44,11 +44,15 @@ class AcceptedRecipients:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             file = self._file(fetch_id)
             written = file.with_suffix(".new")
-            with open(written, "w", opener=_private) as output:
-                output.write("\n".join(sorted(known)))
-                output.flush()
-                os.fsync(output.fileno())
-            written.replace(file)
+            try:
+                with open(written, "w", opener=_private) as output:
+                    output.write("\n".join(sorted(known)))
+                    output.flush()
+                    os.fsync(output.fileno())
+                written.replace(file)
+            except BaseException:
+                written.unlink(missing_ok=True)
+                raise
             _sync(self._folder)
 
     def forget(self, fetch_id: str) -> None:
