@@ -283,14 +283,60 @@ def test_hanging_keyring(
         done.set()
 
 
+def test_forget_an_old_copy(keyring: FakeKeyring, folder: Path) -> None:
+    """A copy that a failed keyring had is removed with the tokens in the file."""
+    store = save_past_a_failure(keyring, folder)
+    assert keyring.entries
+    assert store.forget(NAME) == ""
+    assert (keyring.entries, store.names()) == ({}, [])
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_forget_without_the_keyring(keyring: FakeKeyring, folder: Path, damaged: bool) -> None:
+    """What the keyring may have is said, and the file is removed all the same."""
+    store = save_past_a_failure(keyring, folder)
+    if damaged:
+        (folder / f"{NAME}.json").write_text("{")
+    keyring.trouble = fail
+    left = store.forget(NAME)
+    assert f"(RuntimeError); once it answers, remove the entry {NAME} of the service rest" in left
+    assert store.names() == []
+
+
+def test_forget_a_damaged_file(keyring: FakeKeyring, folder: Path) -> None:
+    """The copy in the keyring is removed, although the file does not name it any more."""
+    store = TokenStore(folder)
+    save(store)
+    (folder / f"{NAME}.json").write_text("{")
+    assert (store.forget(NAME), keyring.entries) == ("", {})
+
+
+def test_forget_without_a_keyring(keyring: FakeKeyring, folder: Path) -> None:
+    """Tokens that never were in a keyring are forgotten without it."""
+    store = TokenStore(folder, keyring=False)
+    save(store)
+    keyring.trouble = fail
+    assert store.forget(NAME) == ""
+
+
+def save_past_a_failure(keyring: FakeKeyring, folder: Path) -> TokenStore:
+    """Save tokens, and then others while the keyring fails."""
+    store = TokenStore(folder)
+    save(store)
+    keyring.trouble = fail
+    save(store)
+    keyring.trouble = lambda: None
+    return store
+
+
+def fail() -> None:
+    raise RuntimeError("locked: refresh-77aa")
+
+
 def test_failing_keyring(keyring: FakeKeyring, folder: Path) -> None:
     """A keyring that fails says what to do. A new token is not lost: the file has it then."""
     store = TokenStore(folder)
     save(store)
-
-    def fail() -> None:
-        raise RuntimeError("locked: refresh-77aa")
-
     keyring.trouble = fail
     with pytest.raises(TokenStoreError, match=r"RuntimeError.*unlock it.*key_command") as found:
         store.load(NAME)

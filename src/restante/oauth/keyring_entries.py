@@ -31,23 +31,23 @@ def works() -> bool:
 
     try:
         return _within(probe)
-    except TokenStoreError:
+    except KeyringError:
         return False
 
 
 def get(name: str) -> str | None:
-    """Return the secret of a name, None where there is not one. Raises TokenStoreError."""
+    """Return the secret of a name, None where there is not one. Raises KeyringError."""
     found: str | None = _within(lambda: _keyring().get_password(SERVICE, name))
     return found
 
 
 def put(name: str, secret: str) -> None:
-    """Keep the secret of a name. Raises TokenStoreError."""
+    """Keep the secret of a name. Raises KeyringError."""
     _within(lambda: _keyring().set_password(SERVICE, name, secret))
 
 
 def remove(name: str) -> None:
-    """Remove the secret of a name, if there is one. Raises TokenStoreError."""
+    """Remove the secret of a name, if there is one. Raises KeyringError."""
 
     def delete() -> None:
         if _keyring().get_password(SERVICE, name) is not None:
@@ -62,19 +62,32 @@ def _keyring() -> Any:
     return keyring
 
 
+class KeyringError(TokenStoreError):
+    """The keyring cannot be used.
+
+    Attributes:
+        cause: why, without what to do.
+    """
+
+    def __init__(self, cause: str, advice: str) -> None:
+        super().__init__(f"{cause}{advice}")
+        self.cause = cause
+
+
 def _within(work: Callable[[], T]) -> T:
-    """Return the result of work with the keyring. Raises TokenStoreError: it failed or hangs."""
+    """Return the result of work with the keyring. Raises KeyringError: it failed or hangs."""
     try:
         return daemon_threads.start(work, "keyring").result(SECONDS)
     except TimeoutError:
-        text = f"the keyring did not answer within {SECONDS:g} seconds; unlock it, then try again"
-        raise TokenStoreError(text) from None
+        cause = f"the keyring did not answer within {SECONDS:g} seconds"
+        raise KeyringError(cause, "; unlock it, then try again") from None
     except ImportError:
-        text = "the keyring requires another package; run pip install 'restante[keyring]'"
-        raise TokenStoreError(text) from None
+        advice = "; run pip install 'restante[keyring]'"
+        raise KeyringError("the keyring requires another package", advice) from None
     except Exception as error:  # noqa: BLE001  # each backend has its own; a text may have a secret in it
-        text = (
-            f"the keyring cannot be used ({type(error).__name__}): unlock it, then try again. For "
-            "runs while nobody is logged in, set key_command, and run pop3 login again"
+        advice = (
+            ": unlock it, then try again. For runs while nobody is logged in, set key_command, "
+            "and run pop3 login again"
         )
-        raise TokenStoreError(text) from None
+        cause = f"the keyring cannot be used ({type(error).__name__})"
+        raise KeyringError(cause, advice) from None

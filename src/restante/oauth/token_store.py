@@ -18,6 +18,7 @@ import msgspec
 
 from restante.oauth import keyring_entries, private_files, sealing
 from restante.oauth.errors import TokenStoreError
+from restante.oauth.keyring_entries import KeyringError
 from restante.oauth.secret_command import run_secret_command
 from restante.oauth.sign_in import SignIn  # noqa: TC001  # msgspec reads the annotation
 from restante.oauth.token_names import default_folder, file_name, has_tokens
@@ -79,13 +80,23 @@ class StoredSignIn:
 
 
 class _File(msgspec.Struct):
-    """The file of an account: with the tokens, with encrypted ones, or with neither."""
+    """The file of an account: with the tokens, with encrypted ones, or with neither.
+
+    Attributes:
+        old_copy: the keyring may have an old copy, which could not be removed.
+    """
 
     version: int
     name: str
     place: Place
     stored: msgspec.Raw = msgspec.Raw(b"null")
     sealed: str = ""
+    old_copy: bool = False
+
+    @property
+    def uses_keyring(self) -> bool:
+        """Whether the keyring may have a copy."""
+        return self.place == "keyring" or self.old_copy
 
 
 class TokenStore:
@@ -136,10 +147,10 @@ class TokenStore:
         with self.edit(name) as entry:
             return entry.save(StoredSignIn(sign_in, host, at))
 
-    def forget(self, name: str) -> None:
-        """Remove all that is kept for a name."""
+    def forget(self, name: str) -> str:
+        """Remove all that is kept for a name. Return what may be left, "" for nothing."""
         with self.edit(name) as entry:
-            entry.forget()
+            return entry.forget()
 
     @contextlib.contextmanager
     def edit(self, name: str, seconds: float = LOCK_SECONDS) -> Iterator[StoreEntry]:
@@ -206,29 +217,44 @@ class StoreEntry:
         place = self._store.place_for(present.place if present else None)
         octets = _encode(stored)
         file = _File(VERSION, self._name, place)
+        file.old_copy = present is not None and present.uses_keyring
         if place == "keyring":
             try:
                 keyring_entries.put(self._name, octets.decode())
-            except TokenStoreError:  # it must not be lost
-                file.place = "file"
+            except KeyringError:  # it must not be lost
+                file.place, file.old_copy = "file", True  # a slow keyring may have it yet
         if file.place == "file":
             file.stored = msgspec.Raw(octets)
         elif file.place == "encrypted":
             sealed = sealing.seal(octets, self._store.passphrase(), self._name)
             file.sealed = base64.b64encode(sealed).decode()
         if present is None or file.place != "keyring" or present.place != "keyring":
-            private_files.write(self._folder, self._path, msgspec.json.encode(file) + b"\n")
-        self._remove_from_keyring(present, file.place)
+            self._write(file)
+        if file.place != "keyring" and present is not None and present.place == "keyring":
+            self._remove_old_copy(file)
         return "the keyring" if file.place == "keyring" else str(self._path)
 
-    def forget(self) -> None:
-        """Remove it."""
-        present = None
-        with contextlib.suppress(TokenStoreError):  # damaged, or open to others
+    def forget(self) -> str:
+        """Remove each copy that can be reached. Return what may be left, "" for nothing."""
+        left = ""
+        try:
             present = self._read()
-        if present is not None and present.place == "keyring":
-            keyring_entries.remove(self._name)
+            in_keyring = present is not None and present.uses_keyring
+        except TokenStoreError:  # damaged, or open to others: it does not say
+            in_keyring = True
+        if in_keyring:
+            try:
+                keyring_entries.remove(self._name)
+            except KeyringError as error:
+                left = (
+                    f"a copy may be in the keyring, and {error.cause}; once it answers, remove the "
+                    f"entry {self._name} of the service {keyring_entries.SERVICE} there"
+                )
         private_files.remove(self._folder, self._path)
+        return left
+
+    def _write(self, file: _File) -> None:
+        private_files.write(self._folder, self._path, msgspec.json.encode(file) + b"\n")
 
     def _read(self) -> _File | None:
         octets = private_files.read(self._folder, self._path)
@@ -264,11 +290,12 @@ class StoreEntry:
         text = f"{self._path}: it is damaged; run pop3 logout, then pop3 login {self._name}"
         return TokenStoreError(text)
 
-    def _remove_from_keyring(self, present: _File | None, place: Place) -> None:
+    def _remove_old_copy(self, file: _File) -> None:
         """Remove an old copy from the keyring, if it answers: the file has the present one."""
-        if present is not None and present.place == "keyring" and place != "keyring":
-            with contextlib.suppress(TokenStoreError):
-                keyring_entries.remove(self._name)
+        with contextlib.suppress(TokenStoreError):
+            keyring_entries.remove(self._name)
+            file.old_copy = False
+            self._write(file)
 
 
 def with_tokens(

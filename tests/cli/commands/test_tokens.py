@@ -161,6 +161,16 @@ def test_offline_logout(home: TokenHome) -> None:
     assert home.store.names() == []
 
 
+def test_logout_without_the_keyring(home: TokenHome) -> None:
+    """If a copy may be in a keyring that does not work, the command says so, and it exits with 1."""
+    home.sign_in()
+    (home.store.folder / f"{NAME}.json").write_text("{")
+    backend = "keyring.backends.fail.Keyring"
+    ran = home.pop3("logout", home.server.url("ann"), PYTHON_KEYRING_BACKEND=backend)
+    assert (ran.code, home.store.names()) == (1, [])
+    assert f"remove the entry {NAME} of the service restante there." in ran.err
+
+
 @pytest.mark.parametrize(("days", "code"), [(3, 2), (10, 1), (40, 0)])
 def test_known_end(home: TokenHome, days: int, code: int) -> None:
     """A threshold warns some days before the client's secret expires."""

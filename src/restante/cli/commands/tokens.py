@@ -58,7 +58,8 @@ def token(account: str | None, *, sasl: bool, show: bool, list_all: bool) -> Non
 def logout(account: str) -> None:
     """Revoke the tokens of an account at its issuer, and forget them.
 
-    If the issuer cannot be asked, the tokens are forgotten all the same, and the exit code is 1.
+    If the issuer or the keyring cannot be asked, all other copies are forgotten all the same, and
+    the exit code is 1.
     """
     from restante.oauth.errors import TokenStoreError
 
@@ -71,11 +72,14 @@ def logout(account: str) -> None:
                 doubt: str = str(error)
             else:
                 doubt = _revoke(stored) if stored else ""
-            entry.forget()
+            left = entry.forget()
     click.echo(f"The tokens of {plain(tokens.name)} are forgotten.")
     if doubt:
         text = f"They were not revoked: {doubt}. Remove the access on the account's security page."
         click.echo(plain(text), err=True)
+    if left:
+        click.echo(plain(f"Not all was removed: {left}."), err=True)
+    if doubt or left:
         click.get_current_context().exit(1)
 
 
