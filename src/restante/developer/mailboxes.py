@@ -42,6 +42,7 @@ class DeveloperMail:
         uid: its unique-id.
         mailbox: the address or user name that it was delivered to, in lower case.
         octets: the message as it is stored.
+        size: octets of the message as LIST counts them.
         received: seconds since 1970.
         sender: the sender of the SMTP envelope, "" for none.
         delivered_by: the number of the SMTP session that brought it, or None.
@@ -57,6 +58,7 @@ class DeveloperMail:
     uid: str
     mailbox: str
     octets: bytes = field(repr=False)
+    size: int
     received: float
     sender: str = ""
     delivered_by: int | None = None
@@ -133,8 +135,8 @@ class Mailboxes:
             if not is_valid_uid(uid) or uid in box.mail:
                 raise ValueError(f"the unique-id {uid!r} is in use, or not valid")
             mail = DeveloperMail(
-                number, uid, box.name, message, self._clock(), sender, delivered_by=session,
-                tags=tags_of(box.name, message),
+                number, uid, box.name, message, size_on_wire([message]), self._clock(), sender,
+                delivered_by=session, tags=tags_of(box.name, message),
             )  # fmt: skip
             if self._kept:
                 self._kept.keep(box.name, uid, message)
@@ -151,8 +153,8 @@ class Mailboxes:
                 box = self._box(mailbox)
                 if is_valid_uid(uid) and uid not in box.mail:
                     mail = DeveloperMail(
-                        next(self._numbers), uid, box.name, octets, received,
-                        tags=tags_of(box.name, octets),
+                        next(self._numbers), uid, box.name, octets, size_on_wire([octets]),
+                        received, tags=tags_of(box.name, octets),
                     )  # fmt: skip
                     self._put(box, mail)
 
@@ -283,14 +285,16 @@ class Mailboxes:
                 self._removed_octets -= len(self._removed.popleft().octets)
             self._feed.publish("removed", id=mail.id, mailbox=box.name, session=session)
 
-    def show(self, box: DeveloperMailbox) -> tuple[tuple[str, ...], Sequence[bytes]]:
-        """Return the unique-ids and the messages that a session gets, by the faults that are on."""
+    def show(self, box: DeveloperMailbox) -> tuple[MessageList, Sequence[bytes]]:
+        """Return what a session gets, by the faults that are on: the list, and the messages."""
         with self._feed.lock:
             mail = list(box.mail.values())
         messages = self.show_messages(box.name, [one.octets for one in mail])
         uids = [one.uid for one in mail[: len(messages)]]
         uids += [f"{SHOWN_ONLY}{place}" for place in range(len(uids), len(messages))]
-        return tuple(uids), messages
+        counted = {id(one.octets): one.size for one in mail}  # what no fault changed
+        sizes = [counted.get(id(octets)) or size_on_wire([octets]) for octets in messages]
+        return MessageList(tuple(sizes), tuple(uids)), messages
 
     def _new_uid(self, number: int) -> str:
         """Return a unique-id, with a time if it is kept: the numbers begin again at each start."""
@@ -342,8 +346,7 @@ class DeveloperMaildrop:
         self._mailboxes = mailboxes
         self._box = box
         self._held = True
-        uids, self._messages = mailboxes.show(box)
-        self.contents = MessageList(tuple(size_on_wire([one]) for one in self._messages), uids)
+        self.contents, self._messages = mailboxes.show(box)
 
     def read(self, index: int, lines: int | None = None) -> bytes:  # noqa: ARG002  # the whole is at hand
         """Return a message. Raises MessageGoneError."""
