@@ -49,7 +49,16 @@ def test_many_at_once(capabilities: str) -> None:
             assert ({number: error.text for number, error in refused.items()}) == {2: "no"}
             assert drop.marked == {1}
             drop.commit()
-    assert server.commands[-3:] == ["DELE 1", "DELE 2", "QUIT"]
+    assert server.commands[-3:] == ["DELE 2", "DELE 1", "QUIT"]
+
+
+def test_numbers_that_move() -> None:
+    """A server that numbers messages anew at each DELE deletes the ones that were named."""
+    with faulty_server("dele-renumbers") as server:
+        with blocking.connect(server.url, PASSWORD) as drop:
+            drop.delete_many([1, 2, 2])
+            drop.commit()
+        assert server.left == []
 
 
 def test_commands_ahead() -> None:
@@ -59,7 +68,7 @@ def test_commands_ahead() -> None:
     box = MaildropState(session)
     marking = mark_many(box, [1, 2, 3])
     assert next(marking) == Peek(0)
-    assert marking.send(b"") == Send(b"DELE 1\r\nDELE 2\r\nDELE 3\r\n")
+    assert marking.send(b"") == Send(b"DELE 3\r\nDELE 2\r\nDELE 1\r\n")
     assert box.marked == {1, 2, 3}
     marking.send(b"")
     with pytest.raises(StopIteration) as done:

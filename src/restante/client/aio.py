@@ -220,7 +220,8 @@ class Maildrop:
     async def delete_many(self, numbers: Sequence[int]) -> dict[int, ServerRefusedError]:
         """Mark the messages with these numbers; `commit` removes them.
 
-        The commands are pipelined if the server allows it. Returns the refusals of the server by
+        The last message is marked first, since some servers number the messages after it anew. The
+        commands are pipelined if the server allows it. Returns the refusals of the server by
         message number. Raises RemoteError.
         """
         return await self._driver.run(maildrop.mark_many(self._state, numbers))

@@ -294,16 +294,18 @@ def mark_many(
 ) -> Dialogue[dict[int, ServerRefusedError]]:
     """Mark messages like `mark`, with the commands sent ahead if the server allows it.
 
-    Returns the refusals of the server, by message number.
+    The last message is the first one, since some servers number the messages after a deleted one
+    anew. Returns the refusals of the server, by message number.
     """
     session = state.session
     window = session.options.window if session.can_pipeline else 0
-    batch = [operations.dele(number) for number in numbers]
+    order = sorted(set(numbers), reverse=True)
+    batch = [operations.dele(number) for number in order]
     peer = yield from _next(state)
     before = frozenset(state.marked)
-    state.marked.update(numbers)
+    state.marked.update(order)
     replies = yield from pipeline(peer, batch, window)
-    answered = zip(numbers, replies, strict=True)
+    answered = zip(order, replies, strict=True)
     refused = {n: reply for n, reply in answered if isinstance(reply, ServerRefusedError)}
     for error in refused.values():
         assign_id(error, session.capabilities, tls=session.tls is not None)

@@ -50,8 +50,7 @@ class Plan:
 
     Attributes:
         fetch: messages to retrieve, in order. Those that failed before come last.
-        delete: messages that all destinations have, and that need not stay. The last one comes
-            first, since some servers number the messages after a deleted one anew.
+        delete: messages that all destinations have, and that need not stay.
         doubtful: known messages with another size than before, or that had left the server, and
             their rows: the digests in them decide whether they are the same.
         to_verify: messages to delete that an earlier session fetched, and their rows.
@@ -117,7 +116,7 @@ def make_plan(
             (tried_before if row.state is MessageState.PARKED else to_fetch).append(message)
     if len(not_known) == len(listed):
         plan.moved = _moved_text(len(listed), sum(row.state in _WERE_THERE for row in missing))
-    plan.delete.sort(reverse=True)
+    plan.delete.sort()
     plan.waiting.sort()
     to_fetch += not_known.values()
     _plan_fetch(plan, to_fetch, policy)

@@ -448,6 +448,17 @@ def test_delete_big(user: User) -> None:
     assert "1 message deleted" in ran.out
 
 
+def test_delete_big_where_numbers_move(tmp_path: Path) -> None:
+    """A server that numbers messages anew at each DELE loses no small message."""
+    letters = [LARGE + b"1", LARGE + b"2", *LETTERS]
+    environment = {"XDG_STATE_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    with faulty_server("dele-renumbers", messages=letters, password="secret") as running:
+        to = ("--to", f"maildir:{tmp_path}/Mail", "--delete-big", "--max-size", "1k", "--yes")
+        ran = pop3("fetch", running.url, *to, password="secret", stdin=b"", **environment)
+        assert (ran.code, len(running.left)) == (0, 3), ran
+        assert not any(left.startswith(LARGE[:20]) for left in running.left)
+
+
 def test_log(user: User) -> None:
     """The log has a line for each message that is delivered and deleted, without its header."""
     file = user.folder / "fetch.log"

@@ -204,6 +204,15 @@ def test_rm_says_when_a_delete_was_not_confirmed() -> None:
     assert "may or may not have been deleted" in ran.err
 
 
+def test_rm_where_numbers_move() -> None:
+    """`rm` deletes the messages that were named, though a DELE moves the numbers of later ones."""
+    letters = [b"Subject: %d\r\n\r\nText.\r\n" % number for number in range(4)]
+    with faulty_server("dele-renumbers", messages=letters) as running:
+        ran = pop3("rm", running.url, 1, 2, "--yes")
+        assert (ran.code, running.left) == (0, letters[2:])
+    assert "Deleted messages 1, 2; the server confirmed it." in ran.out
+
+
 def test_output_is_escaped() -> None:
     """Octets from a server and its mail are never printed raw to the terminal."""
     with faulty_server("greeting: +OK \x1b]0;owned\x07 ready", messages=(ODD,)) as running:

@@ -69,9 +69,9 @@ def test_without_unique_ids_fate_unknown(tmp_path: Path) -> None:
 
 def test_rejected_dele_keeps_marks(tmp_path: Path) -> None:
     """A rejected DELE is reported, and messages that were marked before stay marked."""
-    with small_server("DELE 2: -ERR not that one") as server:
+    with small_server("DELE 1: -ERR not that one") as server:
         played = play(server.url, tmp_path, "rm 1 2")
-    assert "  < -ERR not that one  (to DELE 2)\n" in played.stderr
+    assert "  < -ERR not that one  (to DELE 1)\n" in played.stderr
     assert "1 message is marked but was not deleted." in played.stderr
 
 

@@ -86,17 +86,12 @@ def _agree(found: list[Message]) -> None:
 
 def _mark(drop: Maildrop, found: list[Message]) -> tuple[list[Message], list[str]]:
     """Mark messages; return those marked, and a line for each one that the server refuses."""
-    from restante.protocol.errors import ServerRefusedError
-
-    marked, refused = [], []
-    for message in found:
-        try:
-            drop.delete(message)
-        except ServerRefusedError as denied:
-            refused.append(f"message {message.number} was not deleted: {plain(str(denied))}")
-        else:
-            marked.append(message)
-    return marked, refused
+    refused = drop.delete_many([message.number for message in found])
+    marked = [message for message in found if message.number not in refused]
+    return marked, [
+        f"message {number} was not deleted: {plain(str(denied))}"
+        for number, denied in sorted(refused.items())
+    ]
 
 
 def _commit(drop: Maildrop, found: list[Message]) -> None:

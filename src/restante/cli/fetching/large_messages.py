@@ -74,8 +74,9 @@ def _delete(account: FetchAccount, journal: AccountJournal, confirmed: list[Mess
 
 
 def _delete_all(drop: Maildrop, messages: list[MessageEntry]) -> None:
-    for message in messages:
-        drop.delete(message.number)
+    """Delete all messages. Raises RemoteError: none is deleted if the server rejects one."""
+    for refused in drop.delete_many([message.number for message in messages]).values():
+        raise refused
     drop.commit()
 
 

@@ -28,7 +28,7 @@ def rm(session: ShellSession, words: Sequence[str]) -> None:
         raise ShellError(f"already marked: {session.names(already)}")
     session.fetch_headers(sorted(numbers)[:NAMED])
     with session.exchange() as drop:
-        for number in numbers:
+        for number in sorted(numbers, reverse=True):  # some servers number the later ones anew
             drop.delete(number)
     session.screen.print_line(f"marked: {session.names(sorted(numbers))}   (undo: rset)")
 
