@@ -1,8 +1,9 @@
-"""Questions to a person: the end of the input is not an interruption."""
+"""Questions to a person. The end of a file or a pipe is not an interruption, Ctrl-D is one."""
 
 from __future__ import annotations
 
 import contextlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,7 +24,8 @@ def ask(question: str, advice: str, **settings: Any) -> str:
         advice: what to do if the input ends before an answer.
         settings: those of click.prompt.
 
-    Raises CommandFailed: the input has ended. Raises click.Abort: the user interrupts.
+    Raises CommandFailed: the input has ended. Raises click.Abort: the user interrupts, by Ctrl-C
+    or Ctrl-D.
     """
     with _report_end_of_input(advice):
         answer: str = click.prompt(question, **settings)
@@ -38,11 +40,12 @@ def ask_to_confirm(question: str, advice: str, *, err: bool = False) -> bool:
 
 @contextlib.contextmanager
 def _report_end_of_input(advice: str) -> Iterator[None]:
-    """Tell the end of the input from Ctrl-C: click has one exception for both."""
+    """Distinguish the end of the input from an interruption: click has one exception for both."""
     try:
         yield
     except click.Abort as error:
-        if not isinstance(error.__context__, EOFError):
+        at_terminal = sys.stdin is not None and sys.stdin.isatty()
+        if at_terminal or not isinstance(error.__context__, EOFError):
             raise
         text = f"No answer was given, because the input has ended. {advice}"
         raise CommandFailed(text, UNANSWERED) from None
