@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restante.cli.options.account import AccountCommand, account_options, parse_account
-from restante.cli.options.seconds import Seconds
+from restante.cli.options.values import Seconds
 from restante.protocol.text import to_json
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import click
 
 from restante.cli.errors import invalid_configuration
 from restante.cli.options.server import FILE
+from restante.cli.options.values import TEXT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +28,7 @@ def config() -> None:
 @click.argument("file", type=FILE)
 @click.option(
     "--user",
+    type=TEXT,
     metavar="NAME",
     help="Check with the permissions of this user: the one of the server. Requires root.",
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from restante.cli.errors import error_reporting
-from restante.cli.options.seconds import Seconds
+from restante.cli.options.values import Seconds
 from restante.cli.output.terminal import plain
 from restante.cli.output.wrapping import is_terminal, wrap_hanging
 from restante.protocol.text import to_json

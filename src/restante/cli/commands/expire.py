@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from restante.cli.errors import invalid_configuration
-from restante.cli.options.server import FilePath
+from restante.cli.options.values import FilePath
 
 
 @click.command()

@@ -9,8 +9,8 @@ import click
 
 from restante.cli.options.account import AccountCommand, account_options
 from restante.cli.options.fetch_settings import Duration
-from restante.cli.options.server import FilePath
 from restante.cli.options.size import Size
+from restante.cli.options.values import TEXT, FilePath
 
 
 class FetchCommand(AccountCommand, click.Group):
@@ -69,7 +69,9 @@ class FetchCommand(AccountCommand, click.Group):
 @click.option("--match", is_flag=True, help="Find known messages again after a move of the server.")
 @click.option("--begin", is_flag=True, help="Begin a new journal in place of a lost one.")
 @click.option("--retry", is_flag=True, help="Try parked messages again at once.")
-@click.option("--skip", multiple=True, metavar="UID", help="Treat this message as fetched.")
+@click.option(
+    "--skip", type=TEXT, multiple=True, metavar="UID", help="Treat this message as fetched."
+)
 @click.option("--max-size", type=Size(), metavar="SIZE", help="Leave larger messages there.")
 @click.option(
     "--big",
@@ -93,6 +95,7 @@ class FetchCommand(AccountCommand, click.Group):
 )
 @click.option(
     "--log",
+    type=TEXT,
     metavar="FILE",
     help="Append a line for each message to FILE; - is standard error.",
 )

@@ -22,7 +22,7 @@ from restante.cli.options.fetch_settings import (
 )
 from restante.cli.options.maildrop import open_maildrop
 from restante.cli.options.prompts import ask_to_confirm
-from restante.cli.options.server import FilePath
+from restante.cli.options.values import TEXT, FilePath
 from restante.cli.output.terminal import plain
 
 if TYPE_CHECKING:
@@ -47,8 +47,10 @@ class ImportCommand(AccountCommand):
 @click.command(cls=ImportCommand, name="import")
 @click.argument("program", type=click.Choice(NAMES), metavar="PROGRAM")
 @click.argument("file", type=FilePath(path_type=Path, dir_okay=False), required=False)
-@click.option("--account", "name", metavar="NAME", help="The account in accounts.toml.")
-@click.option("--from", "source", metavar="USER@HOST", help="The account as FILE names it.")
+@click.option("--account", "name", type=TEXT, metavar="NAME", help="The account in accounts.toml.")
+@click.option(
+    "--from", "source", type=TEXT, metavar="USER@HOST", help="The account as FILE names it."
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be noted; change nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option(

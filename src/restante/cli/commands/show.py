@@ -17,8 +17,8 @@ from restante.cli.errors import CommandFailed
 from restante.cli.options.account import AccountCommand, account_options, parse_account
 from restante.cli.options.connection import exit_for
 from restante.cli.options.maildrop import open_maildrop
-from restante.cli.options.server import FilePath
 from restante.cli.options.size import Size
+from restante.cli.options.values import FilePath
 from restante.cli.output.headers_by_retr import header_of
 from restante.cli.output.terminal import plain, plain_lines
 from restante.mail.filename import safe_name

@@ -12,6 +12,7 @@ from restante.cli.errors import invalid_configuration
 from restante.cli.options.account_names import AccountName
 from restante.cli.options.moment import Moment
 from restante.cli.options.server import DEFAULT_CONFIG, FILE
+from restante.cli.options.values import TEXT
 from restante.cli.output.terminal import plain
 from restante.protocol.text import to_json
 
@@ -43,7 +44,12 @@ if TYPE_CHECKING:
     help="Only messages that were removed since this time, such as 2026-11-27T10:30, or 12h ago.",
 )
 @click.option(
-    "--uid", "uids", multiple=True, metavar="UID", help="Only this message; may be repeated."
+    "--uid",
+    "uids",
+    type=TEXT,
+    multiple=True,
+    metavar="UID",
+    help="Only this message; may be repeated.",
 )
 @click.option("--list", "only_list", is_flag=True, help="List the messages, and restore none.")
 @json_option

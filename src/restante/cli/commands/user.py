@@ -12,7 +12,8 @@ from restante.cli.commands.app_password import app_password
 from restante.cli.options.account_names import AccountName
 from restante.cli.options.accounts import accounts_options, find_default, load_accounts
 from restante.cli.options.prompts import ask
-from restante.cli.options.server import FilePath, config_option
+from restante.cli.options.server import config_option
+from restante.cli.options.values import FilePath
 
 if TYPE_CHECKING:
     from restante.auth.passwords.scram import ScramKeys

@@ -10,7 +10,7 @@ import click
 
 from restante.cli.errors import CommandFailed, error_reporting
 from restante.cli.options.account import AccountCommand, account_options, parse_account
-from restante.cli.options.server import FilePath
+from restante.cli.options.values import TEXT, FilePath
 from restante.cli.output.terminal import plain
 from restante.cli.output.wrapping import is_terminal, wrap_hanging
 from restante.protocol.text import to_json
@@ -33,9 +33,9 @@ _WORDS = {"pass": ("ok", "green"), "fail": ("FAIL", "red"), "skip": ("-", "yello
 @click.argument("server", metavar="HOST", required=False)
 @click.option("--maildir", type=FilePath(path_type=Path, file_okay=False), metavar="DIR",
               help="Deliver test messages by writing to the Maildir DIR of the user.")  # fmt: skip
-@click.option("--lmtp", metavar="ADDRESS",
+@click.option("--lmtp", type=TEXT, metavar="ADDRESS",
               help="Deliver test messages by LMTP to host:port or a socket's path.")  # fmt: skip
-@click.option("--deliver", "command", metavar="COMMAND",
+@click.option("--deliver", "command", type=TEXT, metavar="COMMAND",
               help="Deliver test messages by COMMAND, on its standard input.")  # fmt: skip
 @click.option(
     "--only",

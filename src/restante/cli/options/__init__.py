@@ -10,5 +10,5 @@ server. `account_names` finds the account that is meant: in a file (`accounts`),
 cluster (`table_accounts`), or in PAM, LDAP or a database (`source_accounts`). `locks` and
 `app_passwords` are the lists of these, and `node_lists` those that a cluster imports.
 
-Values: `moment`, `seconds` and `size`.
+Values: `values` that are not empty and spans of time, `moment`, and `size`.
 """

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from restante.cli.options.accounts import junk_text
+from restante.cli.options.values import NonEmptyText
 from restante.cli.output.terminal import plain
 
 if TYPE_CHECKING:
@@ -15,16 +16,10 @@ if TYPE_CHECKING:
     from restante.storage.interfaces import Knows
 
 
-class AccountName(click.ParamType):  # type: ignore[type-arg]  # older ones of click have none
-    """A name that is not blank, as it is if a variable of the shell is not set."""
+class AccountName(NonEmptyText):
+    """A name that is not blank."""
 
-    name = "text"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the name as it was typed."""
-        if not value.strip():
-            self.fail("the name is empty; name an account", param, ctx)
-        return value
+    problem = "the name is empty; name an account"
 
 
 class UnknownAccountError(click.ClickException):

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 import click
 
 from restante.cli.errors import invalid_configuration
-from restante.cli.options.server import DEFAULT_CONFIG, FilePath
+from restante.cli.options.server import DEFAULT_CONFIG
+from restante.cli.options.values import FilePath
 from restante.cli.output.terminal import plain
 from restante.system_errors import explain
 

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restante.cli.options.seconds import Seconds
+from restante.cli.options.values import TEXT, FilePath, Seconds
 
 if TYPE_CHECKING:
     import ssl
 
     from restante.client.options import Options
 
-FILE = click.Path(path_type=Path, dir_okay=False)
+FILE = FilePath(path_type=Path, dir_okay=False)
 SECONDS = Seconds()
 NOTICES = "restante.notices"  # of a click.Context: ids of warnings that were shown
 
 CONNECTION_OPTIONS = (
-    click.option("-u", "--user", metavar="NAME", help="Log in with this user name."),
+    click.option("-u", "--user", type=TEXT, metavar="NAME", help="Log in with this user name."),
     click.option(
         "--host", metavar="NAME", help="Connect to this server instead of the discovered one."
     ),
@@ -38,7 +38,9 @@ CONNECTION_OPTIONS = (
         metavar="FILE",
         help="Trust only the certificate authorities in this PEM file.",
     ),
-    click.option("--servername", metavar="NAME", help="Require this name in the certificate."),
+    click.option(
+        "--servername", type=TEXT, metavar="NAME", help="Require this name in the certificate."
+    ),
     click.option(
         "--insecure-plaintext",
         is_flag=True,
@@ -53,6 +55,7 @@ CONNECTION_OPTIONS = (
     click.option("--oauth", is_flag=True, help="Use the password as an OAuth 2 access token."),
     click.option(
         "--mechanism",
+        type=TEXT,
         metavar="NAME",
         help="Use only this login mechanism, e.g. PLAIN or USER.",
     ),

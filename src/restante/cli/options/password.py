@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 import click
 
 from restante.cli.options.account_file import home_folder
+from restante.cli.options.values import FilePath
 from restante.cli.output.terminal import plain
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _OPTIONS = (
     ),
     click.option(
         "--password-file",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=FilePath(path_type=Path, dir_okay=False),
         metavar="FILE",
         help="Read the password from the first line of FILE.",
     ),

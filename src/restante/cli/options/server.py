@@ -7,20 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from restante.cli.options.values import FilePath
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 F = TypeVar("F", bound="Callable[..., Any]")
-
-
-class FilePath(click.Path):
-    """A path that is not empty, as it is if a variable of the shell is not set."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the path; an empty one would be the working directory."""
-        if value == "":
-            self.fail("the path is empty; name a file or a folder", param, ctx)
-        return super().convert(value, param, ctx)
 
 
 FILE = FilePath(

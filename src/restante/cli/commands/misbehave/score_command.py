@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from restante.cli.errors import INTERRUPTED, CommandFailed
-from restante.cli.options.server import FilePath
+from restante.cli.options.values import FilePath
 from restante.cli.output.progress import Progress
 from restante.cli.output.terminal import plain, plain_lines
 from restante.system_errors import explain

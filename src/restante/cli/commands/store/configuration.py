@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from restante.cli.errors import invalid_configuration
-from restante.cli.options.server import FilePath
+from restante.cli.options.values import FilePath
 
 if TYPE_CHECKING:
     from restante.server.config.schema import Config

@@ -10,7 +10,7 @@ import click
 from restante.cli.commands.store.configuration import config_option, load_cluster
 from restante.cli.commands.store.transfer_report import TransferReport, run_transfer
 from restante.cli.options.account_names import AccountName
-from restante.cli.options.server import FilePath
+from restante.cli.options.values import FilePath
 from restante.cli.output.progress import Progress
 
 if TYPE_CHECKING:

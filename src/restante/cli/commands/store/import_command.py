@@ -11,7 +11,7 @@ from restante.cli.commands.store.configuration import cluster_settings, config_o
 from restante.cli.commands.store.transfer_report import TransferReport, run_transfer
 from restante.cli.errors import invalid_configuration
 from restante.cli.options.account_names import AccountName
-from restante.cli.options.server import FilePath
+from restante.cli.options.values import FilePath
 from restante.cli.output.progress import Progress
 
 if TYPE_CHECKING:

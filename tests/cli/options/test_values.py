@@ -1,4 +1,4 @@
-"""Options that name hosts, files and folders."""
+"""Options that name hosts, files and folders, or that have a text."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from support.command import pop3
         ("expire", "--config"),
         ("store", "status", "--config"),
         ("show", "ann@example.com", "1", "--save"),
+        ("ls", "ann@example.com", "--cacert"),
+        ("ls", "ann@example.com", "--password-file"),
     ],
     ids=" ".join,
 )
@@ -28,6 +30,32 @@ def test_empty_path(words: tuple[str, ...], tmp_path: Path) -> None:
     ended = pop3(*words, "", HOME=str(tmp_path))
     assert (ended.code, ended.out) == (64 if words[0] == "deliver" else 2, "")
     assert ended.err.endswith(": the path is empty; name a file or a folder\n")
+
+
+@pytest.mark.parametrize("value", ["", " "])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ls", "ann@example.com", "-u"),
+        ("ls", "ann@example.com", "--servername"),
+        ("ls", "ann@example.com", "--mechanism"),
+        ("verify", "localhost", "--user"),
+        ("verify", "localhost", "--lmtp"),
+        ("verify", "localhost", "--deliver"),
+        ("fetch", "ann@example.com", "--skip"),
+        ("fetch", "ann@example.com", "--log"),
+        ("fetch", "import", "getmail", "--account"),
+        ("fetch", "import", "getmail", "--from"),
+        ("undelete", "ann", "--uid"),
+        ("config", "check", "restante.toml", "--user"),
+    ],
+    ids=" ".join,
+)
+def test_empty_text(words: tuple[str, ...], value: str) -> None:
+    """An option without its value is an error, and not ignored."""
+    ended = pop3(*words, value)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.endswith(": the value is empty; give one, or omit the option\n")
 
 
 @pytest.mark.parametrize("host", [" ", "a b", "a\nb", "\x1b[2J"])
