@@ -9,8 +9,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from restante.cli.commands.user import user
 from restante.cli.errors import CommandFailed
+from restante.cli.main import main
 from restante.cli.options.prompts import ask, ask_to_confirm
 from support.process import POP3
 
@@ -45,8 +45,8 @@ def end_input(monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -> No
 
 def test_a_password(tmp_path: Path) -> None:
     """A command without its password says how else to give it."""
-    words = ["add", "ann", "--users", str(tmp_path / "users")]
-    ran = CliRunner().invoke(user, words, input="")
+    words = ["user", "add", "ann", "--users", str(tmp_path / "users")]
+    ran = CliRunner().invoke(main, words, input="")
     assert (ran.exit_code, "--password-stdin" in ran.output) == (2, True), ran.output
 
 
