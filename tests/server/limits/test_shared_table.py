@@ -92,6 +92,22 @@ def test_who_dies_in_his_turn_leaves_it_free() -> None:
     turn.release()
 
 
+def test_release_while_another_process_counts() -> None:
+    """A process counts one out while another one that has the turn is stopped."""
+    turn = ProcessLock()
+    counts = SharedCounters(8, 2, turn)
+    assert counts.acquire("ann", 1)
+
+    def other() -> None:
+        counts.bind_worker(0)
+        assert not turn.acquire(0)
+        counts.release("ann")
+
+    with turn:
+        assert in_process(other) == 0
+    assert counts.acquire("ann", 1)
+
+
 def test_limit_over_many_processes() -> None:
     """Many processes together never admit more than the limit."""
     counts = SharedCounters(8, 5)
