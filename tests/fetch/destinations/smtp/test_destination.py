@@ -24,6 +24,7 @@ from restante.fetch.interfaces import (
     NotDeliveredError,
     Settled,
 )
+from support.live import wait_until
 from support.small_disks import fill, small_disk
 
 SOON = SmtpDeadlines(
@@ -282,6 +283,29 @@ def test_lost_behind_the_dot(place: SmtpPlace, end: bytes) -> None:
     deliver(destination, OTHER)
     destination.close()
     assert place.messages() == [OTHER]
+
+
+def test_a_reply_before_the_message(place: SmtpPlace) -> None:
+    """A reply that comes before the message does not count as the reply to it."""
+    destination = place.destination()
+    destination.open()
+    place.double.answers |= {b"DATA": b"354 go on\r\n250 ok", b"END": b"452 full"}
+    with pytest.raises(NotDeliveredError, match="before the message"):
+        deliver(destination, LETTER)
+    place.double.answers.clear()
+    deliver(destination, OTHER)
+    destination.close()
+    assert place.messages() == [OTHER]
+
+
+def test_a_reply_too_many(place: SmtpPlace) -> None:
+    """A session with more replies than messages is replaced, so that each reply finds its own."""
+    destination = opened(place)
+    place.double.answers[b"END"] = b"250 ok\r\n250 ok"
+    deliver(destination, LETTER, OTHER)
+    destination.close()
+    wait_until(lambda: sorted(place.messages()) == [LETTER, OTHER])
+    assert place.double.sessions == 2
 
 
 def test_idle_session(place: SmtpPlace) -> None:

@@ -108,6 +108,11 @@ class SmtpSession(smtplib.SMTP):
         self.ends = time.monotonic() + deadlines.open
         self.ehlo_msg = "lhlo" if address.lmtp else "ehlo"
 
+    @property
+    def has_unread(self) -> bool:
+        """Whether more has come than the replies that were read: replies and commands differ."""
+        return bool(self._received)
+
     def tls_hint(self, refusal: Reply) -> str:
         """Return what to do where the server refuses something because the connection has no TLS.
 
@@ -146,7 +151,7 @@ class SmtpSession(smtplib.SMTP):
         reply = Reply.from_smtplib(self.docmd("STARTTLS"))
         if reply.code != 220:
             return reply
-        if self._received:
+        if self.has_unread:
             raise ssl.SSLError("it sent more after its reply to STARTTLS: somebody may be between")
         self._wrap(context)
         return self._greet()

@@ -100,14 +100,19 @@ class SmtpTransaction:
         for recipient in letter.recipients:
             self._command(f"RCPT TO:<{recipient}>", f"rejected the recipient {recipient}")
         self._command("DATA", "rejected the message", "354")
+        self._require_silence()
         self._send_message(letter)
         self._session.ends = time.monotonic() + self._deadlines.final
         if self._address.lmtp:
-            return {
+            refusals = {
                 each: self._final_reply(f"rejected the message to {each}")
                 for each in letter.recipients
             }
-        return dict.fromkeys(letter.recipients, self._final_reply("rejected the message"))
+        else:
+            refusals = dict.fromkeys(letter.recipients, self._final_reply("rejected the message"))
+        if self._session.has_unread:
+            self._session.abandon()
+        return refusals
 
     def _check_size(self, letter: Letter) -> None:
         largest = self._session.esmtp_features.get("size", "")
@@ -161,6 +166,12 @@ class SmtpTransaction:
             if refusal.code >= 400 and self._session.rset()[0] == 250:
                 return
         self._session.abandon()
+
+    def _require_silence(self) -> None:
+        """Check that no reply to the message came before it. Raises SessionLostError."""
+        if self._session.has_unread:
+            self._session.abandon()
+            raise SessionLostError(f"{self._address} sent a reply before the message")
 
     def _send_message(self, letter: Letter) -> None:
         """Send the message and the final dot. Raises DestinationError: it was not delivered.
