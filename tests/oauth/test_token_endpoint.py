@@ -43,6 +43,27 @@ def failure(issuer: Issuer, token: Secret | None = None) -> OAuthError:
     return caught.value
 
 
+@pytest.mark.parametrize(
+    ("status", "said", "seconds"),
+    [
+        (429, "120", 120), (503, "120", 120), (400, "120", 0), (429, "0", 0), (429, "-5", 0),
+        (429, "soon", 0), (429, "\xb2", 0), (429, "Thu, 01 Jan 1970 00:00:00 GMT", 0),
+        (429, "Thu, 01 Jan 1970 00:02:00 GMT", 60), (429, "Thu, 99 Jan 1970", 0),
+        (429, "9" * 500, 999_999_999),
+    ],
+)  # fmt: skip
+def test_retry_after(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch, status: int, said: str, seconds: float
+) -> None:
+    """A busy issuer says for how long, in seconds or by a date."""
+    monkeypatch.setattr("restante.oauth.issuer_requests.time.time", lambda: 60.0)
+    issuer.retry_after = said
+    issuer.scripted.append(Refused("temporarily_unavailable", status))
+    error = failure(issuer)
+    assert error.wait == seconds
+    assert (f"; it asks to wait {seconds} s" in error.text) == bool(seconds)
+
+
 def test_a_refresh_rotates(issuer: Issuer) -> None:
     """The answer has a fresh access token and the new refresh token; the old one is spent.
 

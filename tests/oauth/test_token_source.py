@@ -95,6 +95,25 @@ def test_fresh(source: StoredTokenSource, issuer: Issuer, clock: Clock) -> None:
     assert requests(issuer) == 1
 
 
+@pytest.mark.parametrize(("said", "seconds"), [("60", 60), ("1000000", 900)])
+def test_retry_after(
+    source: StoredTokenSource, issuer: Issuer, clock: Clock, said: str, seconds: int
+) -> None:
+    """A busy issuer is left alone for as long as it asks, and for 15 minutes at most."""
+    clock.now += 3600
+    issuer.retry_after = said
+    issuer.scripted.append(Refused("temporarily_unavailable", 503))
+    for moment in (0, seconds - 1):
+        clock.now += moment
+        with pytest.raises(OAuthError, match=f"it asks to wait {said} s") as caught:
+            source.token()
+        assert caught.value.temporary
+    assert requests(issuer) == 1
+    clock.now += 1
+    source.token()
+    assert requests(issuer) == 2
+
+
 def test_short_life(source: StoredTokenSource, issuer: Issuer, clock: Clock) -> None:
     """A token that lives for less than 20 minutes is used for half its life."""
     issuer.life = 300

@@ -62,6 +62,7 @@ class Issuer:
         places: the status of paths that answer with a page instead.
         answering: a test clears it to hold all answers back.
         success: the status of an answer with tokens.
+        retry_after: the header Retry-After of every answer, "" for none.
         revocation: the status and the octets of the answer to a revocation.
         rotates: a refresh gives a new refresh token; one that is used twice ends the sign-in.
         retires_late: a rotated refresh token is of use until its successor is used, or the access
@@ -88,6 +89,7 @@ class Issuer:
     places: dict[str, int] = field(default_factory=dict)
     answering: threading.Event = field(default_factory=_set_event)
     success: int = 200
+    retry_after: str = ""
     revocation: tuple[int, bytes] = (200, b"")
     client_secrets: Form = field(default_factory=dict)
     scripted: deque[Refused] = field(default_factory=deque)
@@ -349,6 +351,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(octets)))
+            if self.of.retry_after:
+                self.send_header("Retry-After", self.of.retry_after)
             self.end_headers()
             self.wfile.write(octets)
 

@@ -23,10 +23,12 @@ class OAuthError(RemoteError):
         remedy: what the user can do, where more is known than for every such verdict.
         rotated: the new refresh token of an answer that is of no other use. The old one may have
             ended with it, so it must be kept.
+        wait: seconds that a busy issuer asks its clients to wait, 0 for none.
     """
 
     remedy: str = ""
     rotated: Secret | None = None
+    wait: float = 0.0
 
     def __init__(
         self,

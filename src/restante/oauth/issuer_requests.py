@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -23,7 +23,20 @@ if TYPE_CHECKING:
 
 SECONDS = 10  # for all of an answer, with the look-up of the name
 LARGEST_ANSWER = 1024 * 1024  # octets
+BUSY = (429, 503)  # the statuses with which Retry-After has a meaning
 HEADERS = (("Accept", "application/json"), ("User-Agent", "restante"))
+
+
+class IssuerAnswer(NamedTuple):
+    """An issuer's answer: the status of HTTP, the JSON object, and what Retry-After says.
+
+    Attributes:
+        wait: seconds that a busy issuer asks its clients to wait, 0 for none.
+    """
+
+    status: int
+    body: dict[str, Any]
+    wait: float = 0.0
 
 
 def is_success(status: int) -> bool:
@@ -31,10 +44,10 @@ def is_success(status: int) -> bool:
     return 200 <= status < 300
 
 
-def get_json(url: str) -> tuple[int, dict[str, Any]]:
-    """Return the status and the JSON object at a URL. Raises OAuthError."""
+def get_json(url: str) -> IssuerAnswer:
+    """Return the JSON object at a URL. Raises OAuthError."""
     answer = _ask("GET", url, [], None)
-    return answer.status, _json_object(url, answer)
+    return IssuerAnswer(answer.status, _json_object(url, answer))
 
 
 def post_form(
@@ -43,22 +56,38 @@ def post_form(
     headers: Sequence[tuple[str, str]] = (),
     *,
     only_status: bool = False,
-) -> tuple[int, dict[str, Any]]:
-    """Send a form, and return the status and the JSON object of the answer. Raises OAuthError.
+) -> IssuerAnswer:
+    """Send a form, and return the answer. Raises OAuthError.
 
     With `only_status`, the answer to a success may be anything, and it is not read.
     """
     kind = ("Content-Type", "application/x-www-form-urlencoded")
     answer = _ask("POST", url, [kind, *headers], urlencode(fields).encode())
     ignored = only_status and is_success(answer.status)
-    return answer.status, {} if ignored else _json_object(url, answer)
+    body = {} if ignored else _json_object(url, answer)
+    return IssuerAnswer(answer.status, body, _read_wait(answer))
 
 
-def post_json(url: str, value: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-    """Send a JSON object, and return the status and the one of the answer. Raises OAuthError."""
+def post_json(url: str, value: Mapping[str, Any]) -> IssuerAnswer:
+    """Send a JSON object, and return the answer. Raises OAuthError."""
     kind = ("Content-Type", "application/json")
     answer = _ask("POST", url, [kind], json.dumps(value).encode())
-    return answer.status, _json_object(url, answer)
+    return IssuerAnswer(answer.status, _json_object(url, answer), _read_wait(answer))
+
+
+def _read_wait(answer: HttpAnswer) -> float:
+    """Return the seconds of Retry-After, which may be a date. RFC 9110 section 10.2.3."""
+    said = answer.headers.get("retry-after", "")
+    if answer.status not in BUSY or not said:
+        return 0.0
+    if said.isascii() and said.isdigit():
+        return float(said[:9])
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _ask(

@@ -120,7 +120,7 @@ def _get(url: str) -> dict[str, Any]:
     """Return the metadata at a URL. Raises OAuthError: there are none."""
     if not is_safe_url(url):
         raise OAuthError("oauth-answer", f"{url[:100]} is not a plain https URL")
-    status, found = get_json(url)
+    status, found, _ = get_json(url)
     if status != 200:
         busy = status == 429 or status >= 500
         raise OAuthError("oauth-busy" if busy else "oauth-answer", f"{url}: HTTP {status}")

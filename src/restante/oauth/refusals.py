@@ -7,6 +7,7 @@ change, and that programs must not depend on them.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
@@ -85,7 +86,12 @@ _PRIVATE = 8  # characters of a sent value from which on it may be a secret
 
 
 def refusal(
-    status: int, body: Mapping[str, Any], sent: Iterable[str] = (), *, code: bool = False
+    status: int,
+    body: Mapping[str, Any],
+    sent: Iterable[str] = (),
+    *,
+    code: bool = False,
+    wait: float = 0.0,
 ) -> OAuthError:
     """Return the error for an answer that is not a success.
 
@@ -94,6 +100,7 @@ def refusal(
         body: the fields of the answer.
         sent: secrets of the request. The issuer may repeat them, and the error must not.
         code: an authorization code or device code was sent, and no refresh token.
+        wait: the seconds that the issuer asks to wait, 0 for none.
     """
     body = _flat(body)
     error = _text(body.get("error"))
@@ -110,7 +117,11 @@ def refusal(
                 said = said.replace(form, "***")
     correlation = _text(body.get("correlation_id"))[:64]
     said = _first_line(said) + (f" (correlation id {correlation})" if correlation else "")
-    return OAuthError(verdict, said, error=error[:64], correlation=correlation)
+    if wait:
+        said += f"; it asks to wait {math.ceil(wait)} s"
+    made = OAuthError(verdict, said, error=error[:64], correlation=correlation)
+    made.wait = wait
+    return made
 
 
 def _flat(body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -39,9 +39,9 @@ def register(server: AuthorizationServer, scope: str) -> str:
         "response_types": ["code"],
         "scope": scope,
     }
-    status, body = post_json(server.registration, wanted)
+    status, body, wait = post_json(server.registration, wanted)
     if not is_success(status):
-        raise refusal(status, body)
+        raise refusal(status, body, wait=wait)
     client_id = body.get("client_id")
     if not isinstance(client_id, str) or not 0 < len(client_id) <= LONGEST_ID:
         raise OAuthError("oauth-answer", "the issuer's answer has no client id")

@@ -22,6 +22,8 @@ from restante.protocol.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from restante.oauth.issuer_requests import IssuerAnswer
+
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 LONGEST_TOKEN = 48 * 1024  # octets: in base64 it must fit into a line of SASL
 LONGEST_LIFE = 366 * 86400  # seconds
@@ -101,18 +103,19 @@ def revoke(endpoint: TokenEndpoint, url: str, token: Secret) -> None:
 
     The status says whether it did. Most issuers send nothing with it.
     """
-    status, body = _post(endpoint, url, {}, {"token": token}, only_status=True)
+    status, body, wait = _post(endpoint, url, {}, {"token": token}, only_status=True)
     if not is_success(status):
-        raise refusal(status, body, _sent_secrets(endpoint, {"token": token}))
+        raise refusal(status, body, _sent_secrets(endpoint, {"token": token}), wait=wait)
 
 
 def _request(
     endpoint: TokenEndpoint, form: Mapping[str, str], secrets: Mapping[str, Secret], scope: str
 ) -> TokenSet:
-    status, body = _post(endpoint, endpoint.url, form, secrets)
+    status, body, wait = _post(endpoint, endpoint.url, form, secrets)
     old_refresh = secrets.get("refresh_token")
     if not is_success(status) or body.get("error"):
-        raise refusal(status, body, _sent_secrets(endpoint, secrets), code=old_refresh is None)
+        sent = _sent_secrets(endpoint, secrets)
+        raise refusal(status, body, sent, code=old_refresh is None, wait=wait)
     return _read_tokens(body, scope, old_refresh)
 
 
@@ -137,7 +140,7 @@ def _post(
     secrets: Mapping[str, Secret],
     *,
     only_status: bool = False,
-) -> tuple[int, dict[str, Any]]:
+) -> IssuerAnswer:
     """Send a form with the client's id, and its secret where it has one."""
     fields = {**form, **{name: secret.reveal().decode() for name, secret in secrets.items()}}
     secret = endpoint.client_secret.reveal().decode() if endpoint.client_secret else ""

@@ -31,7 +31,7 @@ def ask_claims(
     if provider is None or not provider.tokeninfo:
         return {}
     try:
-        status, answer = post_form(provider.tokeninfo, {"access_token": token.reveal().decode()})
+        status, answer, _ = post_form(provider.tokeninfo, {"access_token": token.reveal().decode()})
     except (OAuthError, UnicodeError):
         return {}
     if status == 200:

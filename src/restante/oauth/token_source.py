@@ -6,6 +6,7 @@ the account. Network trouble forgets nothing.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from functools import partial
@@ -150,6 +151,8 @@ class StoredTokenSource:
     def _check_rest(self, stored: StoredSignIn) -> None:
         """Raise OAuthError: too many tokens were refused, so the issuer is not asked now."""
         recent = self._recent(stored)
+        if stored.trouble is not None:
+            self._check_wait(stored.trouble)
         if len(recent) < MOST_REFUSALS:
             return
         minutes = max(1, round((recent[-1] + REST - self._clock()) / 60))
@@ -159,6 +162,14 @@ class StoredTokenSource:
             error.others.append(rest)
             raise error
         raise OAuthError("oauth-busy", f"the mail server refused the tokens; {rest}")
+
+    def _check_wait(self, trouble: Trouble) -> None:
+        """Raise OAuthError: a busy issuer asked for more time. It gets REST at most."""
+        left = trouble.at + min(trouble.wait, REST) - self._clock()
+        if 0 < left <= REST:
+            error = _recorded_error(trouble)
+            error.others.append(f"the issuer is not asked again for {math.ceil(left)} s")
+            raise error
 
     def _refresh(self, entry: StoreEntry, stored: StoredSignIn) -> StoredSignIn:
         """Ask the issuer, and keep what it gives. Raises OAuthError, TokenStoreError.
@@ -181,7 +192,7 @@ class StoredTokenSource:
 
     def _with_trouble(self, stored: StoredSignIn, error: OAuthError) -> StoredSignIn:
         now = self._clock()
-        trouble = Trouble(error.id, error.text, error.error, error.correlation, now)
+        trouble = Trouble(error.id, error.text, error.error, error.correlation, now, error.wait)
         refusals = (*self._recent(stored), now)[-MOST_REFUSALS:]
         return replace(stored, trouble=trouble, ended=error.ended, refusals=refusals)
 

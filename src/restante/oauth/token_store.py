@@ -47,6 +47,7 @@ class Trouble:
         error: the error code of RFC 6749.
         correlation: what the issuer's administrator finds the request by.
         at: when it came, by time.time().
+        wait: the seconds from then on for which a busy issuer asked not to be asked again.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Trouble:
     error: str
     correlation: str
     at: float
+    wait: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

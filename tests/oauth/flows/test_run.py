@@ -327,6 +327,16 @@ def test_device_in_trouble(issuer: Issuer) -> None:
     assert clock.pauses == [5, 10, 20, 40, 60, 60]
 
 
+@pytest.mark.parametrize("error", ["server_error", "slow_down"])
+def test_retry_after(issuer: Issuer, error: str) -> None:
+    """A busy issuer is not polled before it asks to be."""
+    issuer.retry_after = "300"
+    issuer.scripted.append(Refused(error, 503))
+    clock = Clock()
+    by_device(issuer, clock)
+    assert clock.pauses == [5, 300]
+
+
 def test_trouble_of_a_slow_issuer(issuer: Issuer) -> None:
     """Trouble makes no poll come before the interval that the issuer named."""
     issuer.interval = 120

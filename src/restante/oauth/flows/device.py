@@ -77,9 +77,9 @@ def _next_interval(error: OAuthError, interval: float) -> float:
     if error.error == "authorization_pending":
         return interval
     if error.error == "slow_down":
-        return interval + SLOWER
+        return max(interval + SLOWER, error.wait)
     if error.temporary:
-        return max(interval, min(interval * 2, SLOWEST_IN_TROUBLE))
+        return max(interval, min(interval * 2, SLOWEST_IN_TROUBLE), error.wait)
     raise error
 
 
@@ -87,9 +87,10 @@ def request_device_code(client: SignInClient) -> DeviceCode:
     """Return a code for one sign-in. Section 3.1. Raises OAuthError."""
     form = {"client_id": client.endpoint.client_id, "scope": client.scope}
     secret = client.endpoint.client_secret
-    status, body = post_form(client.server.device, form)
+    status, body, wait = post_form(client.server.device, form)
     if not is_success(status) or body.get("error"):
-        raise refusal(status, body, [secret.reveal().decode()] if secret else [], code=True)
+        sent = [secret.reveal().decode()] if secret else []
+        raise refusal(status, body, sent, code=True, wait=wait)
     uri = body.get("verification_uri") or body.get("verification_url")  # Google's name for it
     values = (body.get("device_code"), body.get("user_code"), uri)
     if not all(isinstance(value, str) and 0 < len(value) <= LONGEST for value in values):
