@@ -260,6 +260,7 @@ def accept_then(answer: bytes | None) -> Callable[[Any, bytes], None]:
         (lambda handler, tag: handler.say(tag + b" NO [TRYCREATE] no folder"), "unavailable"),
         (lambda handler, tag: handler.say(tag + b" NO too large"), "refused"),
         (lambda handler, tag: handler.say(b"* BYE restart"), "unavailable"),
+        (lambda handler, tag: handler.say(b"+ go on\r\n" + tag + b" OK too early"), "unavailable"),
         (accept_then(b"TAG NO virus"), "refused"),
         (accept_then(b"TAG NO [UNAVAILABLE] later"), "unavailable"),
         (accept_then(b"TAG BAD what"), "unavailable"),

@@ -105,6 +105,10 @@ class ImapConnection(imaplib.IMAP4):
             pass
         return self._take(size)
 
+    def has_received(self, beginning: bytes) -> bool:
+        """Return whether a line that begins so has come, and was not read."""
+        return b"\n" + beginning in b"\n" + self._received
+
     def _take(self, size: int) -> bytes:
         taken = bytes(self._received[:size])
         del self._received[:size]

@@ -185,6 +185,8 @@ class ImapSession:
                 raise _refusal(self._address, line)
             for piece in draft.chunks():
                 connection.send(piece)
+            if connection.has_received(f"{tag} OK".encode()):
+                raise ConnectionAbortedError("the server accepted the message before it came")
         try:
             connection.send(b"\r\n")
             while (line := self._answer(tag)) is None:
