@@ -24,7 +24,9 @@ class FetchError(RemoteError):
         super().__init__(id, text, phase=Phase.MAILBOX)
 
 
-LOST = (ConnectionLostError, ReplyTimeoutError, TruncatedReplyError)
 ENDED = (ConnectionLostError, TruncatedReplyError)
+"""Errors by which a server ends a session."""
+LOST = (*ENDED, ReplyTimeoutError)
+"""Errors of a server that says no more."""
 BROKEN = (*LOST, MalformedReplyError)
 """Errors after which a session cannot go on."""

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 AT_ONCE = 200  # headers in memory at a time
 MOST_OCTETS = 256 * 1024  # of a header
-
 LONGEST_MESSAGE_ID = 500  # octets
 
 _MESSAGE_ID = re.compile(
@@ -31,8 +30,6 @@ _MESSAGE_ID = re.compile(
 _NOTES = re.compile(
     rb"\n(?:status|x-status|x-uidl|x-keywords)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*", re.IGNORECASE
 )
-
-
 _NO_UIDS = (
     "some messages have no unique-id now, and of some known ones only the unique-id is known;"
     " --mark-all counts all messages that are there as fetched"

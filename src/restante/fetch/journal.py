@@ -57,7 +57,7 @@ _VERSIONS = (_SCHEMA, _IMPORTED, _DESCRIPTION, _NEXT_RUN)
 
 
 class Journal:
-    """The database. `of` gives the part of one account. Its methods raise FetchError."""
+    """The database, with a part for each account. Its methods raise FetchError."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         """Open the journal at `path`, made if it is missing, with mode 0600 in a folder of 0700."""
