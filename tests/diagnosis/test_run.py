@@ -35,6 +35,7 @@ from support.process import POP3, free_port, full_port
 
 GREETINGS = faults(
     ("greet-err", "busy", "greeting-err", "[SYS/TEMP] busy"),
+    ("greet-err", "without a reason", "greeting: -ERR", "-ERR without a reason"),
     ("sys-perm", "broken", "greeting: -ERR [SYS/PERM] go away", "[SYS/PERM] go away"),
     ("greet-closed", "at once", "connect-closed", "closed"),
     ("tcp-reset", "at once", "connect-reset", "reset"),
@@ -67,7 +68,7 @@ MAILBOXES = faults(
     ("uidl-dup", "twice", "uidl-duplicate", "messages 1, 2"),
     ("uidl-bad", "too long", f"UIDL: with 1 {'x' * 71}", "71 characters"),
     ("top-missing", "refused", "top-announced", "TOP is rejected"),
-    ("quit-err", "refused", "quit-refused", "were not removed"),
+    ("quit-err", "refused", "quit-refused", 'not removed"; no message was marked'),
 )  # fmt: skip
 
 
@@ -106,6 +107,9 @@ BREAKS = faults(
     ("refused", "STAT", "stat-refused", "no index"),
     ("sys-temp", "STAT", "STAT: -ERR [SYS/TEMP] index", "[SYS/TEMP] index"),
     ("sys-perm", "LIST", "LIST: -ERR [SYS/PERM] index", "[SYS/PERM] index"),
+    ("locked", "STAT", "STAT: -ERR [IN-USE] by another", "[IN-USE] by another"),
+    ("locked", "LIST", "LIST: -ERR [in-use] by another", "[IN-USE] by another"),
+    ("refused", "STAT without a reason", "STAT: -ERR", "-ERR without a reason"),
     ("sys-temp", "behind PASS", after("PASS", b"-ERR [SYS/TEMP] Internal error\r\n"), "[SYS/TEMP] Internal error"),
     ("sys-perm", "behind PASS", after("PASS", b"-ERR [SYS/PERM] no mailbox\r\n"), "[SYS/PERM] no mailbox"),
     ("desync", "an error and more", after("PASS", b"-ERR [SYS/TEMP] a\r\n+OK\r\n"), "more replies"),

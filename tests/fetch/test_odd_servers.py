@@ -60,6 +60,8 @@ OTHER_VERDICTS = {
     "break bad-reply: in STAT": "",
     "break bad-reply: no status": "",
     "break refused: STAT": "",
+    "break refused: STAT without a reason": "",
+    "break locked: STAT": "",
     "break sys-temp: STAT": "",
     "break desync: two replies": "",
     "break not-stuffed: behind TOP": "",

@@ -58,13 +58,13 @@ def format_error(error: object) -> CommandFailed:
 
     assert isinstance(error, RemoteError)
     row = EXPLANATIONS.get(error.id)
-    code = f"[{error.code}] " if error.code else ""
     where = f", after {error.command}" if error.command else ""
+    what = plain(error.said + where)
     remedy = getattr(error, "remedy", "")
     if row is None:
-        text = f"FAIL {error.id}  {plain(code + error.text + where)}"
+        text = f"FAIL {error.id}  {what}"
         return CommandFailed(f"{text}\n  you   {plain(remedy)}" if remedy else text, 6)
-    parts = {f"FAIL {row.id}  ": row.verdict, "  what  ": plain(code + error.text + where)}
+    parts = {f"FAIL {row.id}  ": row.verdict, "  what  ": what}
     parts |= {"  also  ": plain("; ".join(error.others))} if error.others else {}
     parts |= {"  you   ": row.you} if row.you and not remedy else {}
     wrap = is_terminal(sys.stderr)

@@ -29,8 +29,8 @@ _BY_PHASE: Mapping[tuple[str, type[RemoteError]], str] = {
 }
 
 _CODES = {"IN-USE": "locked", "LOGIN-DELAY": "login-delay", "SYS/TEMP": "auth-temp"}
-_SYSTEM = {"SYS/TEMP": "sys-temp", "SYS/PERM": "sys-perm"}
-"""RFC 3206 section 4: a temporary or a permanent failure."""
+_ANYWHERE = {"IN-USE": "locked", "SYS/TEMP": "sys-temp", "SYS/PERM": "sys-perm"}
+"""Codes outside of the login. Some servers open the maildrop, and lock it, only at STAT."""
 
 
 class _Wording:
@@ -180,7 +180,7 @@ def assign_id(
         and isinstance(error, ServerRefusedError)
         and error.phase not in _OWN_WORDS
     ):
-        error.id = _SYSTEM.get(error.code, error.id)
+        error.id = _ANYWHERE.get(error.code, error.id)
     for (phase, kind), name in _BY_PHASE.items():
         if error.phase == phase and isinstance(error, kind) and error.id in _GENERAL:
             error.id = "sys-perm" if (phase, error.code) == ("greeting", "SYS/PERM") else name

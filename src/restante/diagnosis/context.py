@@ -133,7 +133,7 @@ class CheckContext:
             facts["said"] = error.text
         if error.certificate:
             facts["certificate"] = dict(error.certificate)
-        evidence = f"[{error.code}] {error.text}" if error.code else error.text
+        evidence = error.said
         if error.command and error.phase not in ("connect", "tls", "greeting"):
             step.details.append(("after", error.command))
         step.outcome = "failure"

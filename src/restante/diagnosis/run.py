@@ -19,6 +19,7 @@ from restante.protocol.errors import (
     Phase,
     RemoteError,
     ReplyTimeoutError,
+    ServerRefusedError,
 )
 
 if TYPE_CHECKING:
@@ -129,9 +130,12 @@ def _quit_after_login(check: CheckContext, box: MaildropState) -> None:
                 raise
             step.text = error.text
             check.warn(step, error.id, error.text)
+        except ServerRefusedError as error:
+            step.text = f'QUIT is rejected: "{error.said}"; no message was marked'
+            check.warn(step, error.id, step.text, {"code": error.code})
         except RemoteError as error:
             step.text = error.text
-            check.warn(step, error.id, error.text, {"code": error.code})
+            check.warn(step, error.id, error.text)
     if step.outcome == "ok":
         check.report.steps.remove(step)
 

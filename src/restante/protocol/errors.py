@@ -105,7 +105,7 @@ class RemoteError(Pop3Error):
 
     @property
     def said(self) -> str:
-        """The server's text after its response code in brackets."""
+        """The text after its response code in brackets."""
         return f"[{self.code}] {self.text}" if self.code else self.text
 
     @property
@@ -128,6 +128,11 @@ class ServerRefusedError(RemoteError):
     """
 
     challenge: bytes = b""
+
+    @property
+    def said(self) -> str:
+        """The server's text after its response code in brackets, or that it gave no reason."""
+        return super().said or "-ERR without a reason"
 
 
 class MechanismRefusedError(ServerRefusedError):

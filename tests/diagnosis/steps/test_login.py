@@ -94,6 +94,8 @@ def test_a_name_that_cannot_be_sent_is_not_called_wrong(user: str) -> None:
         report = examine(CheckRequest("ann", target, OPTIONS, password=lambda: PASSWORD))
     assert (report.id, report.exit_code) == ("auth-unsent", 7)
     assert running.commands == ["CAPA"]
+    assert report.failure is not None
+    assert "said" not in report.failure.facts  # the server said nothing
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,7 @@ def log_in(check: CheckContext) -> None:
                 leave_capa_out(check, error)
                 _until_accepted(check, step, password)
         except LocalError as error:
-            refused = ServerRefusedError("auth-unsent", str(error), phase=Phase.LOGIN)
-            check.fail(step, refused)
+            check.fail(step, RemoteError("auth-unsent", str(error), phase=Phase.LOGIN))
             raise CheckAborted from error
         except RemoteError as error:
             if check.session.tried:
