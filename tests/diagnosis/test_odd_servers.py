@@ -270,3 +270,26 @@ def test_stls_that_goes_on_in_clear() -> None:
     assert (report.id, report.exit_code) == ("stls-refused", 5)
     assert report.failure is not None
     assert "without TLS" in report.failure.evidence
+
+
+CLOSED = faults(
+    ("auth-noreply", "closed", "CAPA: close\nUSER: close", "CAPA: the server closed"),
+    ("auth-noreply", "refused, closed", ("CAPA: close at 100%", "CAPA: -ERR what?", "USER: close"), "CAPA: the server closed"),
+)  # fmt: skip
+
+
+@CLOSED
+def test_closed_with_and_without_capa(name: str, server: Faults, said: str) -> None:
+    """A server that closes at the next command too does not work without CAPA."""
+    with server_of(server) as running:
+        report = ask(running.port)
+    assert (report.id, report.warnings) == (name, [])
+    assert said in str(report.steps[-1].details)
+
+
+@pytest.mark.parametrize("line", ["foo bar", "-1 -5"])
+def test_rejected_list_line(line: str) -> None:
+    """A line that ends the check is not also one that was accepted."""
+    with server_of(f"LIST: with {line}") as running:
+        report = ask(running.port)
+    assert (report.id, report.warnings) == ("bad-reply", [])

@@ -278,8 +278,8 @@ def leave(session: ClientSession) -> Dialogue[Status]:
     return (yield from session.carry_out(operations.quit_()))
 
 
-def _is_first(error: ConnectionLostError, session: ClientSession) -> bool:
-    """Return whether a connection was lost at the command after CAPA."""
+def is_first_command(error: RemoteError, session: ClientSession) -> bool:
+    """Return whether an error is that of the first command after the greeting and CAPA."""
     login = error.phase == "login" and len(session.tried) == 1
     return error.command.startswith("STLS") or (
         login and error.command.startswith(("USER", "AUTH"))
@@ -295,7 +295,7 @@ def without_capa(error: RemoteError, session: ClientSession) -> ClientSession | 
     after_capa = (
         isinstance(error, ConnectionLostError)
         and session.capa_refused
-        and _is_first(error, session)
+        and is_first_command(error, session)
     )
     if not (at_capa or after_capa) or not session.options.capa:
         return None

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from restante.client import session as sessions
 from restante.client.reply_sync import ReplyTracker
 from restante.diagnosis.report import Finding, Report, Step
 from restante.protocol.errors import (
@@ -124,6 +125,7 @@ class CheckContext:
         """Record an error that ends the check."""
         self._note_partial_reply(error)
         self._note_time_limit(error)
+        self._withdraw_capa_lost(step, error)
         facts: dict[str, Any] = {"command": error.command, "code": error.code}
         if error.others:
             facts["others"] = list(error.others)
@@ -140,6 +142,17 @@ class CheckContext:
         step.text = step.text or evidence
         found = Finding(error.id, step.phase, "failure", evidence, facts, commands)
         self.report.findings.append(found)
+
+    def _withdraw_capa_lost(self, step: Step, error: RemoteError) -> None:
+        """Withdraw the warning that a server works without CAPA, if the next command failed too."""
+        if not isinstance(error, (ReplyTimeoutError, ConnectionLostError)) or self.driver is None:
+            return
+        if not sessions.is_first_command(error, self.session):
+            return
+        text = self.session.take_oddity("capa-lost")
+        if text is not None:
+            self.report.findings = [f for f in self.report.findings if f.id != "capa-lost"]
+            step.details.append(("also", f"CAPA: {text}"))
 
     def _note_partial_reply(self, error: RemoteError) -> None:
         """Add to an error which part of the reply came, if any did."""

@@ -207,16 +207,15 @@ def _table(
         return table
 
     def add(peer: ServerPeer, table: NumberTable[T], line: str) -> None:
+        if line.strip():
+            number, *rest = line.split(None, 1)
+            try:
+                table.add(int(_digits(number)), parse("".join(rest).strip(BLANKS)))
+            except (ValueError, IndexError):
+                text = f'{verb} has the line "{peer.excerpt(line.encode())}"'
+                raise peer.error(MalformedReplyError, "bad-reply", text) from None
         if not _REGULAR.match(line):
             peer.note_oddity("odd-list", f"{verb} has the line {peer.excerpt(line.encode())!r}")
-            if not line.strip():
-                return
-        number, *rest = line.split(None, 1)
-        try:
-            table.add(int(_digits(number)), parse("".join(rest).strip(BLANKS)))
-        except (ValueError, IndexError):
-            text = f'{verb} has the line "{peer.excerpt(line.encode())}"'
-            raise peer.error(MalformedReplyError, "bad-reply", text) from None
 
     return Operation(command(verb), read)
 
