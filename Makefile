@@ -5,7 +5,7 @@ RELEASE_PYTHON ?= /usr/bin/python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
-.PHONY: serve test check docs bench bench-short bench-courier bench-accounts bench-cluster bench-costs bench-fetch bench-large-message bench-startup bench-testing install dist deb clean client-faults client-scores cluster faults cluster-faults fetch-faults fuzz soak
+.PHONY: help serve test check docs bench bench-short bench-courier bench-accounts bench-cluster bench-costs bench-fetch bench-large-message bench-startup bench-testing install dist deb clean client-faults client-scores cluster faults cluster-faults fetch-faults fuzz soak
 
 serve: .venv/web  ## a demo account with five messages at 127.0.0.1:1110, and a page that shows each session
 	$(BIN)/pop3 dev --demo --keep demo
@@ -31,6 +31,9 @@ check: .venv/check  ## lint, types, layers, English
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/words.py
+
+help:  ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 28
 
 docs: .venv/docs  ## build the documentation into docs/_build
 	$(BIN)/python docs/generate.py
