@@ -137,3 +137,20 @@ def test_a_place_that_a_server_names(issuer: Issuer) -> None:
     with pytest.raises(OAuthError) as caught:
         metadata.fetch_metadata_at(url)
     assert caught.value.id == "oauth-forged"
+
+
+@pytest.mark.parametrize("named", ["https://A.example/b", "https://a.example/b/"])
+def test_an_issuer_that_is_almost_named(named: str) -> None:
+    """An issuer that differs by a slash or by capitals is an error that says how to name it."""
+    with pytest.raises(OAuthError) as caught:
+        metadata.read_metadata({"issuer": named}, "https://a.example/b")
+    assert caught.value.id == "oauth-forged"
+    assert f'issuer = "{named}"' in caught.value.remedy
+
+
+@pytest.mark.parametrize("named", ["https://b.example", None, ["https://a.example/b"]])
+def test_another_issuer_is_not_advised(named: object) -> None:
+    """An issuer that is not the one that was asked is not one to be used instead."""
+    with pytest.raises(OAuthError) as caught:
+        metadata.read_metadata({"issuer": named}, "https://a.example/b")
+    assert caught.value.remedy == ""

@@ -93,8 +93,7 @@ def metadata_urls(issuer: str) -> list[str]:
 def read_metadata(found: Mapping[str, Any], issuer: str) -> AuthorizationServer:
     """Return an authorization server from its metadata. Raises OAuthError: they are unusable."""
     if found.get("issuer") != issuer:
-        text = f"the metadata of {issuer} are of the issuer {str(found.get('issuer'))[:100]}"
-        raise OAuthError("oauth-forged", text)
+        raise _other_issuer_error(issuer, found.get("issuer"))
     challenges = found.get("code_challenge_methods_supported")
     if isinstance(challenges, list) and "S256" not in challenges:
         raise OAuthError("oauth-answer", f"{issuer} does not support PKCE with S256")
@@ -114,6 +113,15 @@ def read_metadata(found: Mapping[str, Any], issuer: str) -> AuthorizationServer:
     if not made.token:
         raise OAuthError("oauth-answer", f"the metadata of {issuer} have no token_endpoint")
     return made
+
+
+def _other_issuer_error(issuer: str, named: object) -> OAuthError:
+    """Return the error for metadata that name another issuer. RFC 8414 section 3.3."""
+    text = f"the metadata of {issuer} are of the issuer {str(named)[:100]}"
+    error = OAuthError("oauth-forged", text)
+    if isinstance(named, str) and named.rstrip("/").lower() == issuer.rstrip("/").lower():
+        error.remedy = f'Name the issuer exactly so: oauth = {{ issuer = "{named}" }}'
+    return error
 
 
 def _get(url: str) -> dict[str, Any]:
