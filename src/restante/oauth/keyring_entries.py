@@ -1,4 +1,7 @@
-"""The system's keyring, for at most two seconds a call: it may wait for a person, or hang."""
+"""The system's keyring, for at most two seconds a call: it may wait for a person, or hang.
+
+A password that a user asks for by an option has a minute: the user may have to unlock the keyring.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SECONDS = 2.0
+UNLOCK_SECONDS = 60.0  # for a user that types the password of the keyring
 SERVICE = "restante"
 _PROBE = "restante-probe"
 
@@ -41,6 +45,12 @@ def get(name: str) -> str | None:
     return found
 
 
+def get_password(host: str, user: str) -> str | None:
+    """Return the password of a user at a host, None where there is not one. Raises KeyringError."""
+    found: str | None = _within(lambda: _keyring().get_password(host, user), UNLOCK_SECONDS)
+    return found
+
+
 def put(name: str, secret: str) -> None:
     """Keep the secret of a name. Raises KeyringError."""
     _within(lambda: _keyring().set_password(SERVICE, name, secret))
@@ -66,28 +76,33 @@ class KeyringError(TokenStoreError):
     """The keyring cannot be used.
 
     Attributes:
-        cause: why, without what to do.
+        cause: why.
+        remedy: what to do.
     """
 
-    def __init__(self, cause: str, advice: str) -> None:
-        super().__init__(f"{cause}{advice}")
-        self.cause = cause
+    def __init__(self, cause: str, remedy: str, rest: str = "") -> None:
+        super().__init__(f"{cause}; {remedy}{rest}")
+        self.cause, self.remedy = cause, remedy
 
 
-def _within(work: Callable[[], T]) -> T:
+def _within(work: Callable[[], T], seconds: float | None = None) -> T:
     """Return the result of work with the keyring. Raises KeyringError: it failed or hangs."""
+    seconds = SECONDS if seconds is None else seconds
     try:
-        return daemon_threads.start(work, "keyring").result(SECONDS)
+        return daemon_threads.start(work, "keyring").result(seconds)
     except TimeoutError:
-        cause = f"the keyring did not answer within {SECONDS:g} seconds"
-        raise KeyringError(cause, "; unlock it, then try again") from None
+        cause = f"the keyring did not answer within {seconds:g} seconds"
+        raise KeyringError(cause, "unlock it", ", then try again") from None
     except ImportError:
-        advice = "; run pip install 'restante[keyring]'"
-        raise KeyringError("the keyring requires another package", advice) from None
-    except Exception as error:  # noqa: BLE001  # each backend has its own; a text may have a secret in it
-        advice = (
-            ": unlock it, then try again. For runs while nobody is logged in, set key_command, "
-            "and run pop3 login again"
+        cause, remedy = (
+            "the keyring requires another package",
+            "run pip install 'restante[keyring]'",
         )
+        raise KeyringError(cause, remedy) from None
+    except Exception as error:  # noqa: BLE001  # each backend has its own; a text may have a secret in it
         cause = f"the keyring cannot be used ({type(error).__name__})"
-        raise KeyringError(cause, advice) from None
+        rest = (
+            ", then try again. For runs while nobody is logged in, set key_command, and run pop3 "
+            "login again"
+        )
+        raise KeyringError(cause, "unlock it", rest) from None

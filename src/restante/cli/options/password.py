@@ -186,12 +186,13 @@ def _from_netrc(target: Target) -> str:
 
 
 def _from_keyring(target: Target) -> str:
+    from restante.oauth import keyring_entries
+
     try:
-        import keyring
-    except ImportError:
-        text = "--keyring requires another package; run pip install 'restante[keyring]'"
+        found = keyring_entries.get_password(target.host, target.user)
+    except keyring_entries.KeyringError as error:
+        text = f"{error.cause}; {error.remedy}, or use another --password option"
         raise click.UsageError(text) from None
-    found = keyring.get_password(target.host, target.user)
     if found is None:
         raise click.UsageError(f"the keyring has no password for {_account(target)}")
     return str(found)
