@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import errno
 import os
+import re
 import socket
 import ssl
 from pathlib import Path
@@ -12,7 +13,13 @@ from pathlib import Path
 import pytest
 
 import restante
-from restante.system_errors import describe, explain, find_remedy
+from restante.system_errors import (
+    describe,
+    explain,
+    explain_connection,
+    explain_path,
+    find_remedy,
+)
 
 
 def test_explain() -> None:
@@ -28,6 +35,38 @@ def test_describe() -> None:
     assert describe(unnamed, Path("/srv")) == f"/srv: {describe(unnamed)}"
     named = OSError(errno.EROFS, "Read-only file system", "/srv/mail/ann")
     assert describe(named, Path("/srv")) == f"/srv/mail/ann: {describe(unnamed)}"
+
+
+def test_path_with_line_end() -> None:
+    """A path cannot add a line to a text, nor act on a terminal."""
+    error = OSError(errno.EIO, "Input/output error", "/srv/a\n\x1b[31mb")
+    assert describe(error) == "/srv/a\\n\\x1b[31mb: Input/output error; check the disk"
+    assert explain_path("/srv/c\nd", error).startswith("/srv/c\\nd: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (TimeoutError(), "no answer in time; check that it runs"),
+        (ConnectionResetError(), "the connection broke; check that it runs"),
+        (FileNotFoundError(errno.ENOENT, "No such file"), "No such file; check that it runs"),
+        (PermissionError(errno.EACCES, "Permission denied"), "Permission denied; check its owner"),
+        (
+            OSError("Multiple exceptions: [Errno 111] Connect call failed, [Errno -2] No name"),
+            "Multiple exceptions: Connect call failed, No name; check that it runs",
+        ),
+    ],
+)  # fmt: skip
+def test_connection(error: OSError, text: str) -> None:
+    """The error of a service that gave no answer says why, and what to check."""
+    assert explain_connection(error).startswith(text)
+
+
+def test_paths_are_printable() -> None:
+    """No text of the source puts a path before an error by itself."""
+    source = Path(restante.__file__).parent
+    raw = re.compile(r"\{[\w.]*(path|file|folder)\}: \{(explain\(|error\.strerror)")
+    assert [file for file in source.rglob("*.py") if raw.search(file.read_text())] == []
 
 
 def test_texts_without_numbers() -> None:

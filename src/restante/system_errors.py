@@ -6,8 +6,11 @@ Python's own text of an error begins with its number, such as "[Errno 17]", and 
 from __future__ import annotations
 
 import errno
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from restante.protocol.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,10 +38,27 @@ _REMEDIES: Mapping[int, str] = {
 }
 
 
+_UNREACHED = "check that it runs, and its address"
+
+
 def describe(error: OSError, path: Path | str = "") -> str:
     """Return the file that an error is about, or else `path`, and the explanation."""
     where = error.filename if isinstance(error.filename, str | Path) else path
-    return f"{where}: {explain(error)}" if where else explain(error)
+    return explain_path(where, error) if where else explain(error)
+
+
+def explain_path(path: object, error: OSError) -> str:
+    """Return a path, in which line ends and escapes are visible, and why it cannot be used."""
+    return f"{printable(str(path))}: {explain(error)}"
+
+
+def explain_connection(error: OSError) -> str:
+    """Return why a service, such as a database, gave no answer, and what to do."""
+    if isinstance(error, TimeoutError):
+        return f"no answer in time; {_UNREACHED}"
+    is_absent = isinstance(error, FileNotFoundError)  # its socket
+    remedy = "" if is_absent else find_remedy(error)
+    return f"{find_reason(error, 'the connection broke')}; {remedy or _UNREACHED}"
 
 
 def explain(error: OSError) -> str:
@@ -47,9 +67,9 @@ def explain(error: OSError) -> str:
     return f"{find_reason(error)}; {remedy}" if remedy else find_reason(error)
 
 
-def find_reason(error: OSError) -> str:
-    """Return why a call failed, without the number of the error."""
-    return error.strerror or str(error) or "it took too long"
+def find_reason(error: OSError, unknown: str = "it took too long") -> str:
+    """Return why a call failed, without the numbers of errors; `unknown` if nothing says it."""
+    return error.strerror or re.sub(r"\[Errno -?\d+\] ", "", str(error)) or unknown
 
 
 def find_remedy(error: OSError) -> str:

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from restante.auth.interfaces import UnavailableError
+from restante.system_errors import explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,7 +50,7 @@ class ReloadedFile(ABC):
                 raise self._cannot_use("it is empty")
             problems = [*self._openness(status), *self._load()]
         except OSError as error:
-            raise self._cannot_use(error.strerror or "it cannot be read") from error
+            raise self._cannot_use(explain(error)) from error
         self._stamp, self._problem = stamp, ""
         for problem in problems:
             if problem not in self._faults:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from restante.net.addresses import parse_host_port
-from restante.system_errors import explain
+from restante.system_errors import explain_path
 from restante.user_commands import split_command
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Maildir:
                 os.chown(temporary, like.st_uid, like.st_gid)
             temporary.rename(self.folder / "new" / name)
         except OSError as error:
-            raise DeliveryError(f"{self.folder}: {explain(error)}") from None
+            raise DeliveryError(explain_path(self.folder, error)) from None
 
     def clean_up(self) -> None:
         """Remove the files that this run wrote, whatever flags they got."""
@@ -86,7 +86,7 @@ class Lmtp:
         except smtplib.SMTPException as error:
             raise DeliveryError(f"LMTP at {self.address}: {error}") from None
         except OSError as error:
-            raise DeliveryError(f"LMTP at {self.address}: {explain(error)}") from None
+            raise DeliveryError(f"LMTP at {explain_path(self.address, error)}") from None
 
     def clean_up(self) -> None:
         """Leave it to the POP3 server."""
@@ -117,7 +117,7 @@ class DeliveryCommand:
                 capture_output=True,
             )
         except OSError as error:
-            raise DeliveryError(f"{self.command}: {explain(error)}") from None
+            raise DeliveryError(explain_path(self.command, error)) from None
         except (ValueError, subprocess.SubprocessError) as error:
             raise DeliveryError(f"{self.command}: {error}") from None
 

@@ -16,7 +16,7 @@ from restante.fetch.account_journal import AccountJournal
 from restante.fetch.account_lock import file_name
 from restante.fetch.errors import FetchError
 from restante.fetch.journal_rows import AccountRuns
-from restante.system_errors import explain
+from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,7 +96,7 @@ class Journal:
         except sqlite3.Error as error:
             raise FetchError("fetch-journal", f"{self.path}: {error}") from None
         except OSError as error:
-            raise FetchError("fetch-journal", f"{self.path}: {explain(error)}") from None
+            raise FetchError("fetch-journal", explain_path(self.path, error)) from None
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -175,7 +175,7 @@ def has_journal(path: Path) -> bool:
     try:
         return path.exists()
     except OSError as error:
-        raise FetchError("fetch-journal", f"{path}: {error.strerror}") from None
+        raise FetchError("fetch-journal", explain_path(path, error)) from None
 
 
 def move_damaged(path: Path) -> Path | None:

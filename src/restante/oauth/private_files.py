@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from restante.oauth.errors import TokenStoreError
-from restante.system_errors import explain
+from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,4 +183,4 @@ def errors(path: Path) -> Iterator[None]:
     except BlockingIOError:
         raise
     except OSError as error:
-        raise TokenStoreError(f"{path}: {explain(error)}") from None
+        raise TokenStoreError(explain_path(path, error)) from None

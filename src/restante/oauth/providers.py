@@ -12,7 +12,7 @@ import msgspec
 from restante.client.mail_address import is_below
 from restante.input_files import read_text
 from restante.oauth.flows import Flow
-from restante.system_errors import explain
+from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,7 +116,7 @@ def load_providers(folder: Path | None = None) -> dict[str, Provider]:
             rows[name] = {**rows.get(name, {}), **_check_table(name, row)}
         return msgspec.convert({n: _complete(row) for n, row in rows.items()}, dict[str, Provider])
     except OSError as error:
-        raise ValueError(f"{file}: {explain(error)}") from None
+        raise ValueError(explain_path(file, error)) from None
     except ValueError as error:  # of msgspec too
         raise ValueError(f"{file}: {error}") from None
 

@@ -23,7 +23,7 @@ from restante.oauth.secret_command import run_secret_command
 from restante.oauth.sign_in import SignIn  # noqa: TC001  # msgspec reads the annotation
 from restante.oauth.token_names import default_folder, file_name, has_tokens
 from restante.protocol.secret import Secret
-from restante.system_errors import explain
+from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,7 +131,7 @@ class TokenStore:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise TokenStoreError(f"{self.folder}: {explain(error)}") from None
+            raise TokenStoreError(explain_path(self.folder, error)) from None
         return sorted(unquote(n.removesuffix(".json")) for n in found if n.endswith(".json"))
 
     def load(self, name: str) -> StoredSignIn | None:

@@ -36,7 +36,7 @@ from restante.server.config.addresses import ListenAddress, parse_local_address
 from restante.server.config.loader import ConfigError
 from restante.server.control.service import check_owner
 from restante.server.log.file_problems import FileProblems
-from restante.system_errors import explain
+from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -139,7 +139,7 @@ def _check_tokens(config: Config, _log: FilteringBoundLogger) -> None:
         try:
             read_octets(keys)
         except OSError as error:
-            raise ConfigError([f"tokens.jwks: {keys}: {explain(error)}"]) from error
+            raise ConfigError([f"tokens.jwks: {explain_path(keys, error)}"]) from error
 
 
 def _check_listeners(config: Config, log: FilteringBoundLogger) -> None:

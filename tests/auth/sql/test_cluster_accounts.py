@@ -87,9 +87,9 @@ def test_without_database(address: str) -> None:
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (TimeoutError(), "no answer in time"),
-        (ConnectionResetError(), "the connection broke"),
-        (FileNotFoundError(2, "No such file"), "No such file"),
+        (TimeoutError(), "no answer in time; check that it runs"),
+        (ConnectionResetError(), "the connection broke; check that it runs"),
+        (FileNotFoundError(2, "No such file"), "No such file; check that it runs"),
         (asyncpg.ReadOnlySQLTransactionError("in a read-only transaction"), "read-only"),
         (asyncpg.UniqueViolationError("Key (name)=(ann) exists"), "UniqueViolationError"),
     ],

@@ -32,6 +32,24 @@ def test_empty_path(words: tuple[str, ...], tmp_path: Path) -> None:
     assert ended.err.endswith(": the path is empty; name a file or a folder\n")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check", "pop3s://ann@127.0.0.1:1", "--cacert"),
+        ("user", "list", "--users"),
+        ("serve", "--config"),
+        ("misbehave", "retr-cut", "--rules"),
+    ],
+    ids=" ".join,
+)
+def test_path_with_line_end(words: tuple[str, ...], tmp_path: Path) -> None:
+    """A path cannot add a line to an error, nor act on a terminal."""
+    ended = pop3(*words, "/nowhere/a\n\x1b[31mb", HOME=str(tmp_path), password=None)
+    assert ended.code != 0
+    assert "\x1b" not in ended.err
+    assert "/nowhere/a\\n\\x1b[31mb" in ended.err
+
+
 @pytest.mark.parametrize("value", ["", " "])
 @pytest.mark.parametrize(
     "words",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import UnavailableError
 from restante.input_files import open_file
+from restante.system_errors import explain_path
 from restante.threads import Threads
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class FileUses(AppPasswordUses):
         try:
             await self._threads.run("", lambda: merge(self._path, uses))
         except OSError as error:
-            raise UnavailableError(f"{self._path}: {error.strerror or error}") from error
+            raise UnavailableError(explain_path(self._path, error)) from error
 
 
 def uses_path(path: Path) -> Path:

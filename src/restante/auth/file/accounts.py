@@ -19,6 +19,7 @@ from restante.auth.passwords.login_cache import LoginCache
 from restante.auth.usernames import candidate_names
 from restante.protocol.secret import Secret
 from restante.quota import Quota
+from restante.system_errors import explain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
@@ -106,7 +107,7 @@ class FileAuthenticator:
             trust = settled or not self._read_at
             accounts = passwd_file.read(self.path, trust_last_line=trust)
         except OSError as error:
-            raise self._cannot_use(error.strerror or "it cannot be read") from error
+            raise self._cannot_use(explain(error)) from error
         self._note_vanished(accounts, replaced=self._read_at[:1] != stamp[:1])
         self._has_cut_line = accounts.cut is not None
         first, self._read_at = not self._read_at, stamp

@@ -10,6 +10,7 @@ from restante.input_files import require_file
 from restante.net.addresses import is_loopback
 from restante.net.tls_trust import create_verifying_context
 from restante.protocol.secret import Secret
+from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     import ssl
@@ -72,4 +73,4 @@ def _tls(options: dict[str, str], *, local: bool) -> ssl.SSLContext | None:
             require_file(options["ca"])
         return create_verifying_context(options.get("ca"))
     except OSError as error:
-        raise ValueError(f"ca={options['ca']}: {error.strerror or error}") from None
+        raise ValueError(f"ca={explain_path(options['ca'], error)}") from None

@@ -13,7 +13,8 @@ import asyncmy
 from asyncmy.errors import MySQLError
 
 from restante.auth.sql.connections import Connections
-from restante.auth.sql.queries import PAGE, AccountQueries, describe_failure
+from restante.auth.sql.queries import PAGE, AccountQueries
+from restante.system_errors import explain_connection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -108,7 +109,7 @@ class MysqlQueries(AccountQueries[asyncmy.Connection]):
 
     def _describe(self, error: Exception) -> str:
         if isinstance(error, OSError):
-            return describe_failure(error)
+            return explain_connection(error)
         code, state = _code(error), str(getattr(error, "sqlstate", None) or "")
         shown = code in CLIENT_CODES or state.startswith(SHOWN_CLASSES)
         if shown and len(error.args) > 1:

@@ -12,7 +12,8 @@ import asyncpg
 
 from restante.auth.interfaces import UnavailableError
 from restante.auth.sql.connections import Connections
-from restante.auth.sql.queries import AccountQueries, describe_failure
+from restante.auth.sql.queries import AccountQueries
+from restante.system_errors import explain_connection
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -88,7 +89,7 @@ class PostgresqlQueries(AccountQueries[asyncpg.Connection]):
 def describe_error(error: Exception) -> str:
     """Return an error in words. Of PostgreSQL's own texts, some have data of accounts."""
     if isinstance(error, OSError):
-        return describe_failure(error)
+        return explain_connection(error)
     kind = type(error).__name__
     shown = str(getattr(error, "sqlstate", None) or "").startswith(SHOWN_CLASSES)
     return f"{kind}: {error.args[0]}" if shown and error.args else kind

@@ -20,13 +20,6 @@ T = TypeVar("T")
 PAGE = 1000  # accounts in one answer of a list
 
 
-def describe_failure(error: OSError) -> str:
-    """Return in words why a database gave no answer."""
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return error.strerror or "the connection broke"
-
-
 class AccountQueries(ABC, Generic[C]):
     """Runs the administrator's queries. Times are those of the event loop, in seconds.
 

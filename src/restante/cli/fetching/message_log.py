@@ -15,7 +15,7 @@ import click
 from restante.fetch.events import DoubtSettled, MessageDelivered, MessageParked, MessagesDeleted
 from restante.fetch.interfaces import fetch_id
 from restante.protocol.text import printable
-from restante.system_errors import explain
+from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ class MessageLog:
         try:
             self._file = sys.stderr.fileno() if path == "-" else os.open(path, flags, 0o600)
         except OSError as error:
-            raise click.UsageError(f"--log {path}: {explain(error)}") from None
+            raise click.UsageError(f"--log {explain_path(path, error)}") from None
 
     def write(self, account: str, destinations: str, event: FetchEvent) -> None:
         """Write the lines of an event. A full disk loses lines, and stops nothing."""

@@ -85,9 +85,9 @@ def load_entries() -> dict[str, Any]:
     try:
         return tomllib.loads(read_text(file)) if file.exists() else {}
     except OSError as error:
-        from restante.system_errors import explain
+        from restante.system_errors import explain_path
 
-        raise click.UsageError(f"{file}: {explain(error)}") from None
+        raise click.UsageError(explain_path(file, error)) from None
     except ValueError as error:
         raise click.UsageError(f"{file}: {error}") from None
 

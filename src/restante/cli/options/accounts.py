@@ -15,7 +15,7 @@ from restante.cli.errors import invalid_configuration
 from restante.cli.options.server import DEFAULT_CONFIG
 from restante.cli.options.values import FilePath
 from restante.cli.output.terminal import plain
-from restante.system_errors import explain
+from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator
@@ -215,7 +215,7 @@ class FileAccounts:
         try:
             yield
         except OSError as error:
-            raise click.ClickException(f"{self._file}: {explain(error)}") from None
+            raise click.ClickException(explain_path(self._file, error)) from None
 
 
 def accounts_options(command: F) -> F:

@@ -19,7 +19,7 @@ from restante.cli.options.accounts import (
     note_lists,
 )
 from restante.cli.options.server import config_option
-from restante.system_errors import explain
+from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -155,7 +155,7 @@ class FileAppPasswords:
         try:
             yield
         except OSError as error:
-            raise click.ClickException(f"{self._path}: {explain(error)}") from None
+            raise click.ClickException(explain_path(self._path, error)) from None
 
 
 def app_passwords_options(command: F) -> F:

@@ -149,13 +149,13 @@ def trust_context(cacert: Path | None) -> ssl.SSLContext | None:
 
     from restante.input_files import require_file
     from restante.net.tls_trust import create_verifying_context
-    from restante.system_errors import explain
+    from restante.system_errors import explain_path
 
     try:
         require_file(cacert)
         return create_verifying_context(cacert)
     except (OSError, ssl.SSLError) as error:
-        raise click.UsageError(f"--cacert {cacert}: {explain(error)}") from None
+        raise click.UsageError(f"--cacert {explain_path(cacert, error)}") from None
 
 
 def _parse_resolve(text: str) -> tuple[tuple[str, int], str]:

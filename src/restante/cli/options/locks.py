@@ -10,7 +10,7 @@ import click
 from restante.cli.options.accounts import wait
 from restante.cli.options.app_passwords import give_to_server
 from restante.cli.output.account_list import ADMINISTRATOR, AccountSummary
-from restante.system_errors import explain
+from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -159,7 +159,7 @@ class LockList:
         try:
             yield
         except OSError as error:
-            raise click.ClickException(f"{self._path}: {explain(error)}") from None
+            raise click.ClickException(explain_path(self._path, error)) from None
 
 
 def check_name(name: str) -> None:

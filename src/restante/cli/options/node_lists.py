@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restante.cli.options.accounts import wait
-from restante.system_errors import explain
+from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -143,4 +143,4 @@ def _errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise click.ClickException(f"{path}: {explain(error)}") from None
+        raise click.ClickException(explain_path(path, error)) from None

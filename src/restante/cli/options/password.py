@@ -165,9 +165,9 @@ def read_password_file(file: Path) -> str:
         with file.open("rb") as opened:
             return _read_line(opened)
     except OSError as error:
-        from restante.system_errors import explain
+        from restante.system_errors import explain_path
 
-        raise click.UsageError(f"{file}: {explain(error)}") from None
+        raise click.UsageError(explain_path(file, error)) from None
 
 
 def _from_netrc(target: Target) -> str:

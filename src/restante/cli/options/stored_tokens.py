@@ -115,9 +115,9 @@ def find_tokens(
     except (ValueError, TokenStoreError):  # no home, or the account is invalid: reported elsewhere
         return None
     except OSError as error:
-        from restante.system_errors import explain
+        from restante.system_errors import explain_path
 
-        raise click.UsageError(f"{folder}: {explain(error)}") from None
+        raise click.UsageError(explain_path(folder, error)) from None
     return AccountTokens(found, table, target) if found else None
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from restante.fetch.imports.choice import is_same_user
 from restante.fetch.imports.state import ProgramState, StateFileError, read_state
 from restante.input_files import open_file
-from restante.system_errors import explain
+from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ def read_file(program: Program, file: Path) -> ProgramState:
         with open_file(file) as octets:
             return read_state(program.parse, octets)
     except OSError as error:
-        raise StateFileError(f"{file}: {explain(error)}") from None
+        raise StateFileError(explain_path(file, error)) from None
     except StateFileError as error:
         raise StateFileError(f"{file}: {error}") from None
 

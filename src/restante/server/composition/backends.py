@@ -26,7 +26,7 @@ from restante.server.config.mail_sections import COURIER, RESTANTE_UIDS, X_UIDL
 from restante.server.log.file_problems import FileProblems
 from restante.storage.paths import Layout
 from restante.storage.quota import KeepsQuota
-from restante.system_errors import explain
+from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -291,7 +291,7 @@ def read_secret(key: str, file: Path) -> Secret:
     try:
         return Secret(read_utf8(file).strip())
     except OSError as error:
-        raise ConfigError([f"{key}: {file}: {explain(error)}"]) from error
+        raise ConfigError([f"{key}: {explain_path(file, error)}"]) from error
 
 
 def build_deliverer(config: Config, log: FilteringBoundLogger) -> Deliverer:

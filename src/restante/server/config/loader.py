@@ -26,7 +26,7 @@ from restante.server.config.schema import Config
 from restante.server.config.section import ConfigSection
 from restante.storage.maildir import DovecotUniqueIds
 from restante.storage.paths import Layout
-from restante.system_errors import explain
+from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     from restante.server.config.account_sections import AccountsSection, LdapSection
@@ -85,7 +85,7 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(read_text(file))
     except OSError as error:
-        raise ConfigError([f"{file}: {explain(error)}"]) from error
+        raise ConfigError([explain_path(file, error)]) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([f"{file}: {error}"]) from error
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from restante.server.control.messages import LONGEST_REPLY, SUFFIX, ControlReply, ControlRequest
+from restante.system_errors import explain_connection, find_reason
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,5 +108,6 @@ def _describe(path: Path, error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return f"{path} does not exist; set control.folder, and start `pop3 serve`"
     if isinstance(error, PermissionError):
-        return f"{path}: {error.strerror}; run the command as root, or join the group control.group"
-    return f"{path}: {error.strerror}"
+        reason = find_reason(error)
+        return f"{path}: {reason}; run the command as root, or join the group control.group"
+    return f"{path}: {explain_connection(error)}"

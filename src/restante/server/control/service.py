@@ -34,7 +34,7 @@ from restante.server.control.messages import (
 from restante.server.control.others import ask_others, encode_answer
 from restante.server.system.unix_sockets import UnixSockets, serve_unix_socket
 from restante.storage.peers import AsksPeers
-from restante.system_errors import explain
+from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -218,7 +218,7 @@ def prepare_folder(section: ControlSection) -> None:
     except KeyError:
         raise ConfigError([f"control.group: there is no group {group} on this machine"]) from None
     except OSError as error:
-        raise ConfigError([f"control.folder: {folder}: {explain(error)}"]) from error
+        raise ConfigError([f"control.folder: {explain_path(folder, error)}"]) from error
 
 
 def check_owner(folder: Path, *, user_known: bool = True) -> None:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from restante.input_files import read_octets
 from restante.server.tls.key_fitting import requirements
-from restante.system_errors import explain
+from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -74,7 +74,7 @@ def load(pair: CertificateFiles, profile: Profile, client_ca: Path | None) -> Lo
     except ValueError as error:
         raise CertificateError(f"{pair.key}: {error}") from error
     except OSError as error:  # one of them was there a moment ago
-        raise CertificateError(f"{pair.certificate}, {pair.key}: {explain(error)}") from error
+        raise CertificateError(explain_path(f"{pair.certificate}, {pair.key}", error)) from error
     if client_ca:
         _trust(context, client_ca)
     try:
@@ -114,7 +114,7 @@ def _read(file: Path) -> bytes:
     try:
         return read_octets(file)
     except OSError as error:
-        raise CertificateError(f"{file}: {explain(error)}") from error
+        raise CertificateError(explain_path(file, error)) from error
 
 
 def _reason(error: ssl.SSLError, pair: CertificateFiles, certificate: x509.Certificate) -> str:
@@ -134,7 +134,7 @@ def _trust(context: ssl.SSLContext, client_ca: Path) -> None:
     except ssl.SSLError as error:
         raise CertificateError(f"{client_ca}: not PEM certificates") from error
     except OSError as error:
-        raise CertificateError(f"{client_ca}: {explain(error)}") from error
+        raise CertificateError(explain_path(client_ca, error)) from error
     context.verify_mode = ssl.CERT_OPTIONAL
 
 

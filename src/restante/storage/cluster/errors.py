@@ -13,6 +13,7 @@ from restante.storage.interfaces import (
     OverQuotaError,
     StoreError,
 )
+from restante.system_errors import find_reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +76,7 @@ def translate(error: Exception) -> tuple[StoreError, bool]:
     if isinstance(error, TimeoutError):
         return StoreError(NO_ANSWER), True
     if isinstance(error, OSError):
-        text = f"PostgreSQL: {error.strerror or type(error).__name__}"
+        text = f"PostgreSQL: {find_reason(error, 'the connection broke')}"
         return StoreError(text, path=str(error.filename or "")), True
     is_value = isinstance(error, ValueError)  # such as a name that is not UTF-8
     return StoreError(f"PostgreSQL: {type(error).__name__}"), not is_value

@@ -13,7 +13,7 @@ from restante.cli.errors import INTERRUPTED, CommandFailed
 from restante.cli.options.values import FilePath
 from restante.cli.output.progress import Progress
 from restante.cli.output.terminal import plain, plain_lines
-from restante.system_errors import explain
+from restante.system_errors import explain, explain_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,7 +120,7 @@ def _write(card: Card, junit: Path | None, html: Path | None) -> None:
         try:
             path.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise CommandFailed(f"cannot write {path}: {explain(error)}", USAGE) from None
+            raise CommandFailed(f"cannot write {explain_path(path, error)}", USAGE) from None
 
 
 def _show(card: Card, *, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from restante.cli.options.connection import FILE
-from restante.system_errors import explain
+from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,7 @@ def _read_rules(file: Path) -> str:
     try:
         return read_text(file)
     except OSError as error:
-        raise click.UsageError(f"{file}: {explain(error)}") from None
+        raise click.UsageError(explain_path(file, error)) from None
 
 
 def _ports(
