@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from restante import user_commands
 from restante.user_commands import split_command
 
 
@@ -28,3 +29,27 @@ def test_no_command(command: str, said: str) -> None:
     """A command line that cannot be split is an error that says why."""
     with pytest.raises(ValueError, match=said):
         split_command(command)
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("", "it is empty"),
+        ("/nowhere", "No such file or directory"),
+        ("sh -c 'echo hunter22; exit 3'", "sh ended with exit code 3"),
+        ("sh -c 'echo hunter22; kill -TERM $$'", "sh ended with SIGTERM"),
+        ("sh -c 'echo hunter22; kill -40 $$'", "sh ended with signal 40"),
+    ],
+)
+def test_a_command_that_fails(command: str, reason: str) -> None:
+    """A command that fails is an error that says how, and not what it printed."""
+    with pytest.raises(ValueError, match=r"^key_command failed: ") as caught:
+        user_commands.read_output(command, "key_command")
+    assert str(caught.value) == f"key_command failed: {reason}"
+
+
+def test_a_command_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that does not end is an error."""
+    monkeypatch.setattr(user_commands, "SECONDS", 0.1)
+    with pytest.raises(ValueError, match=r"sleep did not end within 0\.1 seconds"):
+        user_commands.read_output("sleep 60", "password_command")

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-
 from restante.oauth.errors import TokenStoreError
-from restante.user_commands import split_command
-
-SECONDS = 60  # the command may ask for a PIN
+from restante.user_commands import read_output
 
 
 def run_secret_command(command: str, option: str) -> bytes:
@@ -17,17 +13,10 @@ def run_secret_command(command: str, option: str) -> bytes:
     printed is not in the error.
     """
     try:
-        words = split_command(command)
-        done = subprocess.run(words, stdout=subprocess.PIPE, check=True, timeout=SECONDS)  # noqa: S603  # it is the user's own
-    except subprocess.TimeoutExpired:
-        raise TokenStoreError(f"{option} did not end within {SECONDS} seconds") from None
-    except subprocess.CalledProcessError as error:
-        text = f"{option} failed: {words[0]} ended with exit code {error.returncode}"
-        raise TokenStoreError(text) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise TokenStoreError(f"{option} failed: {reason}") from None
-    line = done.stdout.split(b"\n")[0].removesuffix(b"\r")
+        output = read_output(command, option)
+    except ValueError as error:
+        raise TokenStoreError(str(error)) from None
+    line = output.split(b"\n")[0].removesuffix(b"\r")
     if not line:
         raise TokenStoreError(f"{option} printed nothing; it must print the secret as a line")
     return line

@@ -137,23 +137,12 @@ def password_of_command(command: str, name: str) -> Callable[[], str]:
 
 
 def _from_command(command: str, name: str = "the password command") -> str:
-    import signal
-    import subprocess
-
-    from restante.user_commands import split_command
+    from restante.user_commands import read_output
 
     try:
-        words = split_command(command)
-        completed = subprocess.run(words, stdout=subprocess.PIPE, check=True)  # noqa: S603  # it is the user's own
-    except subprocess.CalledProcessError as error:
-        ended = f"exit code {error.returncode}"
-        if error.returncode < 0:
-            ended = signal.Signals(-error.returncode).name
-        raise click.UsageError(f"{name} failed: {words[0]} ended with {ended}") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise click.UsageError(f"{name} failed: {reason}") from None
-    return _first_line(completed.stdout)
+        return _first_line(read_output(command, name))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def read_password_file(file: Path) -> str:
