@@ -175,6 +175,28 @@ def test_many_sessions(server: MemoryServer, journal: Journal) -> None:
     assert server.messages("max") == []
 
 
+@pytest.mark.parametrize("limit", [None, 100])
+def test_new_unique_ids_of_many(server: MemoryServer, journal: Journal, limit: int | None) -> None:
+    """Messages with new unique-ids do not come twice, though one session has not all of them."""
+    user = f"noa-{limit}"
+    server.add(user, "secret")
+    destination = ListDestination()
+    all_letters = letters(*map(str, range(210)))
+    for kind in "old", "new":
+        server.account(user, "secret").clear()
+        for number, letter in enumerate(all_letters):
+            server.deliver(user, letter, uid=f"{kind if number else 'same'}-{number}")
+        fetch(
+            server,
+            journal,
+            user,
+            destination,
+            policy=Policy(limit=None if kind == "old" else limit),
+        )
+    fetch(server, journal, user, destination, policy=Policy())
+    assert len(destination.arrived) == 210
+
+
 def test_refused_message(server: MemoryServer, journal: Journal) -> None:
     """A message that the destination rejects is parked, stays, and does not stop the others."""
     server.add("cat", "secret", *letters("a", "b", "c"))

@@ -353,6 +353,19 @@ def test_uids_that_begin_after_a_deletion_that_failed(tmp_path: Path) -> None:
     assert list(map(stored, account.delivered())) == list(map(stored, letters))
 
 
+def test_a_wrong_size_while_uids_fail(tmp_path: Path) -> None:
+    """A message whose size was wrong while unique-ids failed does not come twice."""
+    account = Account(tmp_path)
+    odd = ("UIDL: -ERR no", "LIST: with 2 99999")
+    for rules in (), odd, ():
+        with faulty_server(*rules, messages=LETTERS, user=ANN) as running:
+            assert account.fetch(running.port, keep=None) == ""
+    with faulty_server(messages=LETTERS, user=ANN) as running:
+        assert account.fetch(running.port) == ""
+        assert running.left == []
+    assert sorted(map(stored, account.delivered())) == sorted(map(stored, LETTERS))
+
+
 def test_a_message_like_one_that_left(tmp_path: Path) -> None:
     """A message without a Message-ID comes, even if it is like one that had no usable unique-id."""
     account = Account(tmp_path)

@@ -214,7 +214,7 @@ class Fetcher:
             self._judge(drop, plan)
             plan = self._plan(listed)
         self.summary.too_large, self.summary.waiting = plan.too_large, plan.waiting
-        self._known.begin_session(listed, plan.vanished)
+        self._known.begin_session(listed, plan)
         to_fetch = [message for message in plan.fetch if message.uid not in self._avoided]
         if self._policy.limit is not None:
             del to_fetch[max(0, self._policy.limit - self.summary.new) :]
@@ -228,10 +228,12 @@ class Fetcher:
         if chosen and self._policy.keep_seconds is not None:
             plan = self._plan(listed)
         yield from self._delete(drop, [m for m in plan.delete if m.uid not in self._unproven])
-        self._journal.note_state(plan.gone, MessageState.GONE)
+        more = len(chosen) < len(to_fetch)
+        if not (more or self._policy.limit or self._stopping or self.summary.parked):
+            self._journal.note_state(plan.gone, MessageState.GONE)  # else the rest may be they
         self._journal.note_state(plan.left, MessageState.LEFT)
         progressed = self.summary.new > self._before_session
-        return len(chosen) < len(to_fetch) or (progressed and lists_a_part(drop.session))
+        return more or (progressed and lists_a_part(drop.session))
 
     def _plan(self, listed: Sequence[MessageEntry]) -> Plan:
         return make_plan(listed, self._journal, self._policy, self._clock())

@@ -10,14 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restante.fetch.identity import find_message_id
-from restante.fetch.journal_rows import is_named_by_contents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from restante.fetch.account_journal import AccountJournal
     from restante.fetch.journal_rows import PartDelivery
-    from restante.fetch.planner import MessageEntry
+    from restante.fetch.planner import MessageEntry, Plan
     from restante.fetch.retrieval import Retrieved
 
 
@@ -35,9 +34,10 @@ class KnownContents:
         self._journal = journal
         self.parts: dict[str, PartDelivery] = {}
 
-    def begin_session(self, listed: Iterable[MessageEntry], vanished: dict[str, list[str]]) -> None:
-        """Read which messages some destinations have, and keep `vanished` as described above."""
-        self.vanished = vanished
+    def begin_session(self, listed: Iterable[MessageEntry], plan: Plan) -> None:
+        """Read which messages some destinations have, and which ones have vanished."""
+        self.vanished = plan.vanished
+        self._just_gone = set(plan.gone)
         self.parts = self._journal.part_deliveries()
         self._unlisted = self.parts.keys() - {message.uid for message in listed}
 
@@ -73,9 +73,11 @@ class KnownContents:
         uids = self.vanished.get(made.content.sha256)
         if not uids or made.drafts.keys() != set(urls):
             return ""
-        if is_named_by_contents(uids[-1]) and not find_message_id(made.content.header):
-            return ""  # it may have left long ago, and such a message may well be like it
-        message, before = made.message, uids.pop()
+        before = next((uid for uid in uids if uid in self._just_gone), uids[-1])
+        if before not in self._just_gone and not find_message_id(made.content.header):
+            return ""  # it left long ago, and such a message may well be like it
+        message = made.message
+        uids.remove(before)
         made.discard()
         self._journal.forget([message.uid])
         self._journal.rename([(before, message.uid)])
