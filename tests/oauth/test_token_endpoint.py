@@ -43,6 +43,16 @@ def failure(issuer: Issuer, token: Secret | None = None) -> OAuthError:
     return caught.value
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 304, 307, 308])
+def test_redirects(issuer: Issuer, status: int) -> None:
+    """A redirect is an error that names the address which answered it, and nothing is sent on."""
+    issuer.places = {"/token": status}
+    error = failure(issuer)
+    assert error.id == "oauth-answer"
+    assert error.text.startswith(f"{issuer.url}/token: HTTP {status}; redirects")
+    assert issuer.count("/token") == 1
+
+
 @pytest.mark.parametrize(
     ("status", "said", "seconds"),
     [

@@ -102,11 +102,15 @@ def _ask(
         proxy=proxy_for(url),
     )
     try:
-        return client.send(method, url, [*HEADERS, *headers], content)
+        answer = client.send(method, url, [*HEADERS, *headers], content)
     except InvalidAnswerError as error:
         raise OAuthError("oauth-answer", f"{url}: {error}") from None
     except HttpError as error:
         raise OAuthError("oauth-network", f"{url}: {error}") from None
+    if 300 <= answer.status < 400:
+        text = f"{url}: HTTP {answer.status}; redirects are not followed"
+        raise OAuthError("oauth-answer", text)
+    return answer
 
 
 def proxy_for(url: str) -> str:
