@@ -136,7 +136,8 @@ class CheckContext:
         if error.certificate:
             facts["certificate"] = dict(error.certificate)
         evidence = error.said
-        if error.command and error.phase not in ("connect", "tls", "greeting"):
+        in_handshake = error.phase == "tls" and error.id not in ("conn-lost", "stalled")
+        if error.command and error.phase not in ("connect", "greeting") and not in_handshake:
             step.details.append(("after", error.command))
         step.outcome = "failure"
         step.text = step.text or evidence

@@ -171,6 +171,22 @@ def test_stls_that_is_refused_is_told() -> None:
     assert report.id == "stls-refused"
 
 
+def test_stls_that_ends_the_connection() -> None:
+    """A server that closes the connection at STLS is reported with that command."""
+    with server_of("STLS: close", tls=GOOD.serving()) as running:
+        report = ask(running.port, "starttls")
+    assert report.id == "conn-lost"
+    assert ("after", "STLS") in report.steps[-1].details
+
+
+def test_names_of_untrusted_certificate() -> None:
+    """A certificate with several faults is shown with its names, which may be wrong too."""
+    with server_of((), tls=make("self", hosts=("a.example", "b.example")).serving()) as running:
+        report = ask(running.tls_port)
+    assert report.id == "tls-selfsigned"
+    assert ("names", "a.example, b.example") in report.steps[-2].details
+
+
 def test_stls_that_fails_behind_its_answer() -> None:
     """Dovecot confirms STLS, and then sends -ERR where it cannot read its certificate."""
     failure = after("STLS", b"-ERR [SYS/TEMP] TLS initialization failed.\r\n")

@@ -86,14 +86,14 @@ LOGIN = (
     ),
     Explanation(
         "auth-temp", 8, "The server cannot check logins now. The password may be correct.",
-        why="The server's back end, a database or a directory, does not answer.",
+        why="The server cannot use its accounts or the mailbox: a database, a directory or a disk.",
         admin="Check the back end that stores the accounts, and the server's disk.",
         you="Do not change the password. Try again later.",
     ),
     Explanation(
         "auth-noreply", 8, "The server closed the connection or stopped answering in the login.",
-        why="Its back end hangs, or it bans your address after failed logins. The command is shown "
-        "above.",
+        why="Its back end hangs, it bans your address after failed logins, or it disconnects at a "
+        "wrong password without a reply. The command is shown above.",
         admin="Search for the address in fail2ban and in the server's log.",
         you="Wait, then try once. Repeated attempts make a ban longer.",
     ),

@@ -103,7 +103,7 @@ NETWORK = (
         why="The server's reply is shown above. Most often it is too busy, or rejects this "
         "address.",
         admin="Find the reason in the server's log.",
-        you="Try again later. Your password is not the cause.",
+        you="Try again later, or from another network. Your password is not the cause.",
     ),
     Explanation(
         "wrong-protocol", 6, "The service on this port is not a POP3 server.",

@@ -116,7 +116,7 @@ ENCRYPTION = (
         "may have removed it.",
     ),
     Explanation(
-        "stls-refused", 5, "The server announces STLS, but rejects the command.",
+        "stls-refused", 5, "The server announces STLS, but does not start TLS.",
         why="Most often the server cannot read its certificate.",
         admin="Check the log: are certificate and key readable, and do they match?",
         you="Try pop3s:// (port 995).",

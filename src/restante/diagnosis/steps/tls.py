@@ -205,6 +205,8 @@ def _explain(check: CheckContext, step: Step, error: SecurityError, seen: TlsObs
         step.text = f"certificate is for: {', '.join(facts.names) or facts.subject}"
         name = check.request.options.server_name or check.target.host
         step.details.append(("requested", name))
+    elif facts.names != (facts.subject,):  # they may be wrong, too
+        step.details.append(("names", ", ".join(facts.names)))
     step.details += [
         ("subject", facts.subject),
         ("issuer", facts.issuer),
