@@ -152,16 +152,18 @@ def test_only_a_file_that_is_not_there_is_to_be_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only for a missing file does the error suggest `pop3 user add`."""
-    assert refused(tmp_path).endswith("No such file or directory; `pop3 user add` creates it")
+    assert refused(tmp_path).endswith("; check the path; `pop3 user add` creates it")
     (tmp_path / "users").mkdir()
-    assert refused(tmp_path).endswith("users: Is a directory")
+    assert refused(tmp_path).endswith(
+        "users: Is a directory; replace it by a file, or choose another path"
+    )
 
     def denied(_: Path, **_options: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(passwd_file, "read", denied)
     told = refused(tmp_path)
-    assert "Permission denied; give the user of the server permission to read it" in told
+    assert "Permission denied; check its owner and its permissions" in told
     assert "pop3 user add" not in told
 
 

@@ -90,7 +90,9 @@ def _check_accounts(config: Config, log: FilteringBoundLogger) -> None:
     try:
         asyncio.run(_look_up(accounts))
     except UnavailableError as error:
-        raise ConfigError([f"accounts: {error}; {_advice(config)}"]) from error
+        is_unreached = isinstance(error.__cause__, OSError)  # the error says what to do
+        text = f"{error}" if is_unreached else f"{error}; {_advice(config)}"
+        raise ConfigError([f"accounts: {text}"]) from error
 
 
 def _advice(config: Config) -> str:

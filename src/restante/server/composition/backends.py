@@ -47,12 +47,6 @@ if TYPE_CHECKING:
     from restante.storage.maildir import CourierUniqueIds, DovecotUniqueIds, MaildirStore
     from restante.storage.mbox import MboxStore
 
-HINTS: Mapping[type[BaseException | None], str] = {
-    FileNotFoundError: "; `pop3 user add` creates it",
-    PermissionError: "; give the user of the server permission to read it",
-}
-"""The remedies for a file of accounts that cannot be read, by the error."""
-
 
 def build_layout(config: Config) -> Layout:
     """Return where the maildrops are, if they are in a folder."""
@@ -281,7 +275,8 @@ def _account_file(
     try:
         accounts.refresh()
     except UnavailableError as error:
-        hint = HINTS.get(type(error.__cause__), "")
+        is_absent = isinstance(error.__cause__, FileNotFoundError)
+        hint = "; `pop3 user add` creates it" if is_absent else ""
         raise ConfigError([f"accounts.users: {error}{hint}"]) from error
     return accounts
 
