@@ -53,3 +53,15 @@ def test_a_command_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(user_commands, "SECONDS", 0.1)
     with pytest.raises(ValueError, match=r"sleep did not end within 0\.1 seconds"):
         user_commands.read_output("sleep 60", "password_command")
+
+
+def test_a_command_that_prints_without_end() -> None:
+    """A command that prints more than a secret is killed."""
+    with pytest.raises(ValueError, match="it printed more than 65536 octets"):
+        user_commands.read_output("yes", "password_command")
+
+
+def test_what_a_command_prints() -> None:
+    """All that a command prints is returned, also in several pieces."""
+    printed = user_commands.read_output("sh -c 'printf hunter; sleep 0.01; echo 22'", "key_command")
+    assert printed == b"hunter22\n"

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import subprocess
 
 SECONDS = 60  # a command may ask for a PIN
+MOST_OUTPUT = 64 * 1024  # octets that a command prints
 
 
 def split_command(command: str) -> list[str]:
@@ -25,23 +31,60 @@ def split_command(command: str) -> list[str]:
 def read_output(command: str, name: str) -> bytes:
     """Run a command that prints a secret, and return what it prints.
 
-    `name` is the setting that has the command. Raises ValueError: it failed, or it did not end in
-    time. What it printed is not in the error.
+    `name` is the setting that has the command. Raises ValueError: it failed, it did not end in
+    time, or it printed too much. What it printed is not in the error.
     """
     import subprocess
 
     try:
         words = split_command(command)
-        done = subprocess.run(words, stdout=subprocess.PIPE, check=True, timeout=SECONDS)  # noqa: S603  # it is the user's own
-    except subprocess.TimeoutExpired:
+        return _run(words)
+    except (TimeoutError, subprocess.TimeoutExpired):
         reason = f"{words[0]} did not end within {SECONDS:g} seconds"
     except subprocess.CalledProcessError as error:
         reason = f"{words[0]} ended with {_describe_end(error.returncode)}"
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-    else:
-        return done.stdout
     raise ValueError(f"{name} failed: {reason}")
+
+
+def _run(words: list[str]) -> bytes:
+    """Run a command, and return what it prints. It is killed if it breaks a bound.
+
+    Raises OSError, CalledProcessError, TimeoutError, TimeoutExpired; and ValueError: it prints too
+    much.
+    """
+    import subprocess
+
+    ends = time.monotonic() + SECONDS
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:  # noqa: S603  # the user's own
+        try:
+            output = _read(process, ends)
+            code = process.wait(max(0.0, ends - time.monotonic()))
+        except BaseException:
+            process.kill()
+            raise
+    if code:
+        raise subprocess.CalledProcessError(code, words)
+    return output
+
+
+def _read(process: subprocess.Popen[bytes], ends: float) -> bytes:
+    """Return all that a process prints. Raises TimeoutError, and ValueError: it is too much."""
+    import selectors
+
+    assert process.stdout is not None
+    output = bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while selector.select(max(0.0, ends - time.monotonic())):
+            octets = os.read(process.stdout.fileno(), MOST_OUTPUT)
+            if not octets:
+                return bytes(output)
+            output += octets
+            if len(output) > MOST_OUTPUT:
+                raise ValueError(f"it printed more than {MOST_OUTPUT} octets")
+    raise TimeoutError
 
 
 def _describe_end(code: int) -> str:
