@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 import ssl
+from pathlib import Path
 
 import pytest
 
 from restante.fetch.destinations.certificate_errors import describe_certificate_error
+from restante.net.tls_trust import create_verifying_context
 from support.authority import DAY, ROOT, Certified, make
 from support.faulty_server import faulty_server
 
@@ -21,10 +23,12 @@ from support.faulty_server import faulty_server
     ],
     ids=["unknown issuer", "wrong name", "expired"],
 )
-def test_what_to_do(certificate: Certified, said: str) -> None:
+def test_what_to_do(certificate: Certified, said: str, tmp_path: Path) -> None:
     """An unknown issuer needs a file, a wrong name another name, and no other fault a change."""
+    authority = tmp_path / "root.pem"
+    authority.write_bytes(ROOT.pem)
     with faulty_server(tls=certificate.serving()) as running:
-        context = ssl.create_default_context(cadata=ROOT.pem.decode())
+        context = create_verifying_context(authority)
         with (
             pytest.raises(ssl.SSLCertVerificationError) as caught,
             socket.create_connection(("127.0.0.1", running.tls_port)) as connected,
