@@ -1,7 +1,9 @@
-"""How many connections the kernel holds until they are accepted."""
+"""How many connections the kernel holds until they are accepted, and why nothing can listen."""
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import struct
 import sys
@@ -14,7 +16,7 @@ from restante.delivery.recipients import StoreRecipients
 from restante.server import listener
 from restante.server.config.addresses import ListenAddress
 from restante.server.config.mail_sections import DeliverySection
-from restante.server.listener import open_sockets
+from restante.server.listener import explain_listening, open_sockets
 from restante.server.system import unix_sockets
 from restante.storage.memory import MemoryStore
 
@@ -54,3 +56,24 @@ def test_delivery(tmp_path: Path) -> None:
     (opened,) = made.open()
     with opened:
         assert backlog(opened) == min(unix_sockets.BACKLOG, allowed())
+
+
+@pytest.mark.parametrize(
+    ("error", "place", "remedy"),
+    [
+        (errno.EADDRINUSE, "127.0.0.1:110", "stop the program that uses it, or choose another one"),
+        (errno.EADDRNOTAVAIL, "192.0.2.1:110", "choose an address of this machine"),
+        (errno.EACCES, "127.0.0.1:110", "ports below 1024 require root or CAP_NET_BIND_SERVICE"),
+        (errno.EACCES, Path("/run/lmtp"), "check its owner and its permissions"),
+    ],
+)
+def test_what_to_do(error: int, place: object, remedy: str) -> None:
+    """The reason why nothing can listen at a place says what to do."""
+    reason = os.strerror(error)
+    assert explain_listening(OSError(error, reason), place) == f"{reason}; {remedy}"
+
+
+def test_an_unknown_host() -> None:
+    """An unknown host is an error of its name."""
+    unknown = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    assert explain_listening(unknown, "mail.invalid:110").endswith("check the name of the host")

@@ -21,7 +21,7 @@ from restante.server.config.addresses import (
     parse_local_address,
     parse_loopback_address,
 )
-from restante.server.listener import STOP_PATIENCE, ListenError
+from restante.server.listener import STOP_PATIENCE, ListenError, explain_listening
 from restante.server.system.unix_sockets import BACKLOG, UnixSockets, serve_unix_socket
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class DeliveryListener:
                 return self._files.open(place, mode, group)
             return _open_port(place)
         except (OSError, LookupError) as error:
-            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            reason = explain_listening(error, place)
             raise DeliveryListenError(f"cannot listen for mail at {place}: {reason}") from error
 
 

@@ -8,12 +8,14 @@ import errno
 import functools
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from restante.server.connection.connection import Connection
 from restante.server.connection.keepalive import keep_alive
 from restante.server.connection.transport import PLAIN
 from restante.server.system.process import spare_files
+from restante.system_errors import explain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -140,24 +142,31 @@ def open_sockets(
     except OSError as error:
         for one in opened:
             one.close()
-        hint = _advise(error, address, activated)
-        raise ListenError(f"cannot listen at {address}: {error.strerror}{hint}") from error
+        reason = _find_held(error, address, activated) or explain_listening(error, address)
+        raise ListenError(f"cannot listen at {address}: {reason}") from error
     if not opened:
         raise ListenError(f"cannot listen at {address}: this address family is not supported here")
     return opened
 
 
-def _advise(error: OSError, address: ListenAddress, activated: ActivatedSockets | None) -> str:
-    """Return what to do about an address that cannot be opened, or nothing."""
-    if isinstance(error, PermissionError):
-        return "; ports below 1024 require root or CAP_NET_BIND_SERVICE"
+def explain_listening(error: OSError | LookupError, place: object) -> str:
+    """Return why nothing can listen at a port, or at a file of a Unix socket, and what to do."""
+    if isinstance(error, PermissionError) and not isinstance(place, Path):
+        return f"{error.strerror}; ports below 1024 require root or CAP_NET_BIND_SERVICE"
+    if isinstance(error, socket.gaierror):
+        return f"{error.strerror}; check the name of the host"
+    return explain(error) if isinstance(error, OSError) else str(error)
+
+
+def _find_held(error: OSError, address: ListenAddress, activated: ActivatedSockets | None) -> str:
+    """Return what to do if the service manager holds the port, else nothing."""
     held = activated.find_unused(address.port) if activated is not None else []
-    if held and error.errno == errno.EADDRINUSE:
-        return (
-            f"; the service manager listens at {', '.join(held)}, which the configuration does not "
-            "name: use the same addresses in both"
-        )
-    return ""
+    if not held or error.errno != errno.EADDRINUSE:
+        return ""
+    return (
+        f"{error.strerror}; the service manager listens at {', '.join(held)}, which the "
+        "configuration does not name: use the same addresses in both"
+    )
 
 
 def _bound(family: int, name: tuple[Any, ...]) -> list[socket.socket]:

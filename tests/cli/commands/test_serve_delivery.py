@@ -245,7 +245,7 @@ def test_a_port_that_is_taken_is_told_with_a_way_out(tmp_path: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
     assert f"Error: cannot listen for mail at 127.0.0.1:{port}: " in done.stderr
-    assert "in use; choose another address with --smtp HOST:PORT" in done.stderr
+    assert "choose another one; the option is --smtp HOST:PORT" in done.stderr
 
 
 def test_pam_cannot_be_asked_who_gets_mail(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def serve(file: Path | None, demo: Path | None, fault: str | None, **params: Any
         raise invalid_configuration(error.problems) from None
     except listener.ListenError as error:
         by_demo = demo and isinstance(error, DeliveryListenError)
-        hint = "; choose another address with --smtp HOST:PORT" if by_demo else ""
+        hint = "; the option is --smtp HOST:PORT" if by_demo else ""
         raise click.ClickException(f"{error}{hint}") from None
 
 

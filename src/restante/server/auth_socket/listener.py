@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from restante.server.auth_socket.connection import AuthSocketSharing, make_protocol
-from restante.server.listener import STOP_PATIENCE, ListenError
+from restante.server.listener import STOP_PATIENCE, ListenError, explain_listening
 from restante.server.system.unix_sockets import UnixSockets, serve_unix_socket
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class AuthSocketListener:
             return [self._files.open(path, self.settings.mode, self.settings.group)]
         except (OSError, LookupError) as error:
             self.close()
-            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            reason = explain_listening(error, path)
             raise ListenError(f"cannot listen for logins at {path}: {reason}") from error
 
     @contextlib.asynccontextmanager

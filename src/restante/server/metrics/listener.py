@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restante.server.config.addresses import parse_local_address
-from restante.server.listener import ListenError, open_sockets
+from restante.server.listener import ListenError, explain_listening, open_sockets
 from restante.server.metrics import catalogue
 from restante.server.metrics.exposition import MetricCollector
 from restante.server.metrics.http_connection import HttpConnection, HttpReply, HttpService
@@ -60,7 +60,7 @@ class MetricsListener:
             group = self.settings.socket_group
             self._sockets = [self._files.open(place, self.settings.socket_mode, group)]
         except (OSError, LookupError) as error:
-            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            reason = explain_listening(error, place)
             raise ListenError(f"cannot listen for metrics at {place}: {reason}") from error
 
     def close(self) -> None:

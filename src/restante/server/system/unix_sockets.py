@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import grp
 import os
-import shutil
 import socket
 import stat
 import sys
@@ -67,8 +66,14 @@ def _give_group(file: Path, name: str | None) -> None:
 
     A hardened unit may forbid every chown. Raises LookupError, OSError.
     """
-    if name and grp.getgrnam(name).gr_gid != file.lstat().st_gid:
-        shutil.chown(file, group=name)
+    if not name:
+        return
+    try:
+        group = grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise LookupError(f"there is no group {name}; add it, or choose another one") from None
+    if group != file.lstat().st_gid:
+        os.chown(file, -1, group)
 
 
 def _clear(file: Path) -> None:
@@ -81,11 +86,11 @@ def _clear(file: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(found.st_mode):
-        raise FileExistsError(0, "the file exists, and is not a socket")
+        raise FileExistsError(0, "it is not a socket; remove it, or choose another path")
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(os.fspath(file))
         except ConnectionRefusedError:
             file.unlink()
             return
-    raise FileExistsError(0, "another server listens there")
+    raise FileExistsError(0, "another server listens there; stop it, or choose another path")
