@@ -6,6 +6,7 @@ import base64
 import contextlib
 import itertools
 import json
+import queue
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,6 +30,7 @@ from restante.fetch.interfaces import (
 )
 from restante.fetch.spool import Spool, SpooledDraft
 from support.dovecot import imap_server
+from support.live import PATIENCE
 from support.other_user import public_folder
 
 PASSWORD = "secret"
@@ -289,11 +291,11 @@ def test_odd_servers(append: Callable[[Any, bytes], None], kind: str, tmp_path: 
 
 def test_half_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If a message cannot be sent to its end, nothing follows that a server could add to it."""
-    taken = []
+    received: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
     def append(handler: ImapHandler, _: bytes) -> None:
         handler.say(b"+ go on")
-        taken.append(handler.rfile.read())
+        received.put(handler.rfile.read())
 
     def chunks(_: SpooledDraft) -> Iterator[bytes]:
         yield LETTER[:10]
@@ -306,7 +308,7 @@ def test_half_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         with pytest.raises(DestinationUnavailableError, match="the disk cannot be read"):
             destination.deliver(draft)
         destination.close()
-    assert taken == [LETTER[:10]]
+        assert received.get(timeout=PATIENCE) == LETTER[:10]
 
 
 def require_unavailable(destination: ImapDestination) -> None:
