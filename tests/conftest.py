@@ -15,6 +15,8 @@ from support.other_user import command_for_nobody, public_folder
 
 if TYPE_CHECKING:
     from support.cluster import Cluster
+    from support.issuer import Issuer
+    from support.token_server import TokenServer
 
 # A shell starts background jobs with SIGINT ignored, and their children inherit that.
 # With a handler here, the programs that the tests start get SIGINT's default back.
@@ -46,4 +48,22 @@ def cluster() -> Iterator[Cluster]:
     from support.cluster import running_cluster  # few tests need its libraries
 
     with running_cluster() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    """An issuer of OAuth tokens."""
+    from support.issuer import running_issuer
+
+    with running_issuer() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def token_server(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[TokenServer]:
+    """A server that accepts the tokens of the issuer, with mail of ann and of shared."""
+    from support.token_server import token_serving
+
+    with token_serving(tmp_path_factory.mktemp("token"), issuer, "ann", "shared") as made:
         yield made

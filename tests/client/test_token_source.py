@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,9 +12,9 @@ import pytest
 import restante
 from restante.client import blocking
 from restante.protocol.errors import ReplyTimeoutError, ServerRefusedError
-from support.issuer import Issuer, running_issuer
+from support.issuer import Issuer
 from support.token_home import forms_of
-from support.token_server import TokenServer, token_serving
+from support.token_server import TokenServer
 
 
 class Tokens:
@@ -49,53 +49,41 @@ FACES = pytest.mark.parametrize("count", [by_blocking, by_asyncio])
 Count = Callable[..., int]
 
 
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    with running_issuer() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[TokenServer]:
-    with token_serving(tmp_path_factory.mktemp("tokens"), issuer, "ann") as made:
-        yield made
-
-
 @FACES
-def test_token(server: TokenServer, issuer: Issuer, count: Count) -> None:
+def test_token(token_server: TokenServer, issuer: Issuer, count: Count) -> None:
     """A token of the source logs in."""
     tokens = Tokens(issuer.access_token())
-    assert count(server.url("ann"), auth=tokens, context=server.context) == 0
+    assert count(token_server.url("ann"), auth=tokens, context=token_server.context) == 0
     assert tokens.refused == []
 
 
 @FACES
-def test_refused_once(server: TokenServer, issuer: Issuer, count: Count) -> None:
+def test_refused_once(token_server: TokenServer, issuer: Issuer, count: Count) -> None:
     """After a refused token the source is asked for another one, which logs in."""
     tokens = Tokens("stale", issuer.access_token())
-    assert count(server.url("ann"), auth=tokens, context=server.context) == 0
+    assert count(token_server.url("ann"), auth=tokens, context=token_server.context) == 0
     assert tokens.refused == ["stale"]
 
 
 @FACES
-def test_refused_twice(server: TokenServer, count: Count) -> None:
+def test_refused_twice(token_server: TokenServer, count: Count) -> None:
     """The second refusal is the error, and no third token is asked for."""
     tokens = Tokens("one-a1b2c3", "two-d4e5f6", "three")
     with pytest.raises(ServerRefusedError) as found:
-        count(server.url("ann"), auth=tokens, context=server.context)
+        count(token_server.url("ann"), auth=tokens, context=token_server.context)
     assert tokens.left == ["three"]
     assert "d4e5f6" not in f"{found.value} {found.value.__dict__}"
 
 
 @FACES
-def test_traces(server: TokenServer, issuer: Issuer, count: Count) -> None:
+def test_traces(token_server: TokenServer, issuer: Issuer, count: Count) -> None:
     """No trace shows a token, neither as it is nor in base64."""
     good = issuer.access_token()
     tokens = Tokens("stale-token-octets", good)
     lines: list[str] = []
     trace = lambda way, line: lines.append(f"{way} {line}")  # noqa: E731
-    options = {"context": server.context, "trace": trace, "initial_response": True}
-    count(server.url("ann"), auth=tokens, **options)
+    options = {"context": token_server.context, "trace": trace, "initial_response": True}
+    count(token_server.url("ann"), auth=tokens, **options)
     shown = "\n".join(lines)
     assert "AUTH OAUTHBEARER" in shown
     for secret in ("stale-token-octets", good):
@@ -103,21 +91,21 @@ def test_traces(server: TokenServer, issuer: Issuer, count: Count) -> None:
 
 
 @FACES
-def test_no_other(server: TokenServer, count: Count) -> None:
+def test_no_other(token_server: TokenServer, count: Count) -> None:
     """If the source has no other token, the refusal is the error."""
     with pytest.raises(ServerRefusedError, match="auth-failed"):
-        count(server.url("ann"), auth=Tokens("stale"), context=server.context)
+        count(token_server.url("ann"), auth=Tokens("stale"), context=token_server.context)
 
 
 @FACES
-def test_no_password(server: TokenServer, count: Count) -> None:
+def test_no_password(token_server: TokenServer, count: Count) -> None:
     """A password beside a source is an error before anything is sent."""
     with pytest.raises(ValueError, match="exclude each other"):
-        count(server.url("ann"), password="secret", auth=Tokens("x"))
+        count(token_server.url("ann"), password="secret", auth=Tokens("x"))
 
 
 @FACES
-def test_source_in_time(server: TokenServer, count: Count) -> None:
+def test_source_in_time(token_server: TokenServer, count: Count) -> None:
     """A source that hangs does not outlast the time for the whole call."""
     done = threading.Event()
 
@@ -128,13 +116,13 @@ def test_source_in_time(server: TokenServer, count: Count) -> None:
 
     try:
         with pytest.raises(ReplyTimeoutError, match="time limit"):
-            count(server.url("ann"), auth=Hanging(), total_seconds=0.1)
+            count(token_server.url("ann"), auth=Hanging(), total_seconds=0.1)
     finally:
         done.set()
 
 
 @FACES
-def test_source_error(server: TokenServer, count: Count) -> None:
+def test_source_error(token_server: TokenServer, count: Count) -> None:
     """An error of the source reaches the caller as it is."""
 
     class Failing(Tokens):
@@ -142,28 +130,28 @@ def test_source_error(server: TokenServer, count: Count) -> None:
             raise restante.RemoteError("oauth-refresh", "over", phase=restante.Phase.LOGIN)
 
     with pytest.raises(restante.RemoteError, match="oauth-refresh"):
-        count(server.url("ann"), auth=Failing())
+        count(token_server.url("ann"), auth=Failing())
 
 
 @FACES
 @pytest.mark.parametrize("given", [b"octets", None, 5])
-def test_no_text(server: TokenServer, count: Count, given: Any) -> None:
+def test_no_text(token_server: TokenServer, count: Count, given: Any) -> None:
     """A source that gives something else than text is named, and nothing is sent."""
     for tokens in (Tokens(given), Tokens("stale", given or 5)):
         with pytest.raises(TypeError, match=r"of the token source returned \w+, and must"):
-            count(server.url("ann"), auth=tokens, context=server.context)
+            count(token_server.url("ann"), auth=tokens, context=token_server.context)
 
 
 @FACES
-def test_empty_token(server: TokenServer, count: Count) -> None:
+def test_empty_token(token_server: TokenServer, count: Count) -> None:
     """An empty token is not sent."""
     with pytest.raises(restante.LocalError, match="empty token"):
-        count(server.url("ann"), auth=Tokens(""), context=server.context)
+        count(token_server.url("ann"), auth=Tokens(""), context=token_server.context)
 
 
 @FACES
-def test_no_source(server: TokenServer, count: Count) -> None:
+def test_no_source(token_server: TokenServer, count: Count) -> None:
     """A token in place of a source is an error that names the right argument, and not the token."""
     with pytest.raises(TypeError, match="token=True") as found:
-        count(server.url("ann"), auth="a1b2c3d4e5f6")
+        count(token_server.url("ann"), auth="a1b2c3d4e5f6")
     assert "a1b2c3" not in str(found.value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +14,8 @@ from restante.oauth.errors import OAuthError
 from restante.oauth.providers import load_providers
 from restante.oauth.settings import OAuthSettings, read_settings
 from support.issuer import Issuer as LocalIssuer
-from support.issuer import running_issuer
 
 PROVIDERS = load_providers()
-
-
-@pytest.fixture
-def issuer() -> Iterator[LocalIssuer]:
-    with running_issuer() as made:
-        yield made
 
 
 @dataclass

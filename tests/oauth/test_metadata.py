@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from restante.oauth import metadata
 from restante.oauth.errors import OAuthError
-from support.issuer import Issuer, running_issuer
-
-
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    with running_issuer() as made:
-        yield made
+from support.issuer import Issuer
 
 
 def failure(issuer: str) -> OAuthError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,7 @@ import pytest
 from restante.oauth.errors import OAuthError
 from restante.oauth.metadata import fetch_metadata
 from restante.oauth.registration import Registrations, register
-from support.issuer import SCOPE, Issuer, running_issuer
-
-
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    with running_issuer() as made:
-        yield made
+from support.issuer import SCOPE, Issuer
 
 
 def test_what_is_registered(issuer: Issuer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -17,15 +17,9 @@ from restante.oauth import issuer_requests, token_endpoint
 from restante.oauth.errors import OAuthError
 from restante.oauth.token_endpoint import TokenEndpoint, TokenSet
 from restante.protocol.secret import Secret
-from support.issuer import SCOPE, Issuer, Refused, aadsts, final_url, running_issuer
+from support.issuer import SCOPE, Issuer, Refused, aadsts, final_url
 
 VERIFIER = Secret(b"verifier-" * 6)
-
-
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    with running_issuer() as made:
-        yield made
 
 
 def endpoint(issuer: Issuer, **fields: Any) -> TokenEndpoint:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.command import Ran, pop3
-from support.issuer import Issuer, Refused, aadsts, running_issuer
+from support.issuer import Issuer, Refused, aadsts
 from support.process import POP3, Served, free_port, serving_tls
 from support.thread import PATIENCE
 
@@ -27,12 +27,6 @@ metadata_url = "{issuer}/.well-known/openid-configuration"
 """
 MESSAGE = b"Subject: one\r\n\r\none\r\n"
 TESTS = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    with running_issuer() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from restante.diagnosis.explanations import EXPLANATIONS
-from support.issuer import Issuer, Refused, aadsts, running_issuer
+from support.issuer import Issuer, Refused, aadsts
 from support.token_home import TokenHome
-from support.token_server import TokenServer, token_serving
+from support.token_server import TokenServer
 
 BROWSER = f"{sys.executable} {Path(__file__).parents[2] / 'support' / 'browser.py'} %s"
 
@@ -43,25 +42,13 @@ REFUSALS = [
 IDS = [f"{verdict}-{made.body['error']}" for verdict, made in REFUSALS]
 
 
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    with running_issuer() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[TokenServer]:
-    with token_serving(tmp_path_factory.mktemp("refused"), issuer, "ann") as made:
-        yield made
-
-
 @pytest.fixture
-def home(tmp_path: Path, server: TokenServer, issuer: Issuer) -> TokenHome:
+def home(tmp_path: Path, token_server: TokenServer, issuer: Issuer) -> TokenHome:
     issuer.scripted.clear()
     issuer.changes = {}
-    made = TokenHome(tmp_path, server, issuer)
+    made = TokenHome(tmp_path, token_server, issuer)
     made.accounts(
-        f'[work]\naccount = "{server.url("ann")}"\n'
+        f'[work]\naccount = "{token_server.url("ann")}"\n'
         f'oauth = {{ issuer = "{issuer.url}", client_id = "mine" }}\n'
         f'[work.fetch]\nto = "maildir:{tmp_path}/mail"\n'
     )

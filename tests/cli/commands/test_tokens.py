@@ -5,35 +5,22 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.issuer import Issuer, aadsts, running_issuer
+from support.issuer import Issuer, aadsts
 from support.token_home import NAME, TokenHome
-from support.token_server import TokenServer, token_serving
-
-
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    with running_issuer() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[TokenServer]:
-    with token_serving(tmp_path_factory.mktemp("token"), issuer, "ann") as made:
-        yield made
+from support.token_server import TokenServer
 
 
 @pytest.fixture
-def home(tmp_path: Path, server: TokenServer, issuer: Issuer) -> TokenHome:
+def home(tmp_path: Path, token_server: TokenServer, issuer: Issuer) -> TokenHome:
     issuer.requests.clear()
     issuer.revoked.clear()
     issuer.scripted.clear()
     issuer.broken = 0
-    return TokenHome(tmp_path, server, issuer)
+    return TokenHome(tmp_path, token_server, issuer)
 
 
 def test_token(home: TokenHome) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -14,30 +13,18 @@ import pytest
 from restante.cli.options.account_file import find_entry
 from restante.oauth.token_store import TokenStore
 from restante.protocol.secret import Secret
-from support.issuer import Issuer, aadsts, running_issuer
+from support.issuer import Issuer, aadsts
 from support.process import POP3
 from support.thread import PATIENCE
 from support.token_home import NAME, TokenHome
-from support.token_server import TokenServer, token_serving
-
-
-@pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    with running_issuer() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[TokenServer]:
-    with token_serving(tmp_path_factory.mktemp("stored"), issuer, "ann", "shared") as made:
-        yield made
+from support.token_server import TokenServer
 
 
 @pytest.fixture
-def home(tmp_path: Path, server: TokenServer, issuer: Issuer) -> TokenHome:
+def home(tmp_path: Path, token_server: TokenServer, issuer: Issuer) -> TokenHome:
     issuer.requests.clear()
     issuer.scripted.clear()
-    return TokenHome(tmp_path, server, issuer)
+    return TokenHome(tmp_path, token_server, issuer)
 
 
 @pytest.mark.parametrize(

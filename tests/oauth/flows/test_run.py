@@ -8,7 +8,6 @@ import struct
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,13 +20,7 @@ from restante.oauth.flows.device import DeviceCode
 from restante.oauth.metadata import fetch_metadata
 from restante.oauth.token_endpoint import TokenEndpoint
 from restante.protocol.secret import Secret
-from support.issuer import SCOPE, Issuer, Refused, browse, final_url, running_issuer
-
-
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    with running_issuer() as made:
-        yield made
+from support.issuer import SCOPE, Issuer, Refused, browse, final_url
 
 
 def client(issuer: Issuer, **fields: Any) -> SignInClient:
