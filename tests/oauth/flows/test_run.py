@@ -322,12 +322,21 @@ def test_device_in_trouble(issuer: Issuer) -> None:
 
 @pytest.mark.parametrize("error", ["server_error", "slow_down"])
 def test_retry_after(issuer: Issuer, error: str) -> None:
-    """A busy issuer is not polled before it asks to be."""
+    """A busy issuer is not polled before it asks to be, and then at the interval again."""
     issuer.retry_after = "300"
-    issuer.scripted.append(Refused(error, 503))
+    issuer.scripted.extend([Refused(error, 503), Refused("authorization_pending")])
     clock = Clock()
     by_device(issuer, clock)
-    assert clock.pauses == [5, 300]
+    assert clock.pauses == [5, 300, 10]
+
+
+def test_retry_after_the_end(issuer: Issuer) -> None:
+    """An issuer that is busy for longer than the code lives is the reason of the failure."""
+    issuer.retry_after = "901"
+    issuer.scripted.append(Refused("server_error", 503))
+    with pytest.raises(OAuthError, match="it asks to wait 901 s") as caught:
+        by_device(issuer, Clock())
+    assert caught.value.id == "oauth-busy"
 
 
 def test_trouble_of_a_slow_issuer(issuer: Issuer) -> None:

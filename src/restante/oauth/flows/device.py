@@ -61,14 +61,17 @@ def sign_in(
     """
     device = request_device_code(client)
     ends = clock() + device.seconds
-    interval = device.interval
+    seconds = interval = device.interval
     show(device)
-    while clock() + interval < ends:
-        pause(interval)
+    while clock() + seconds < ends:
+        pause(seconds)
         try:
             return token_endpoint.exchange_device_code(client.endpoint, device.code, client.scope)
         except OAuthError as error:
             interval = _next_interval(error, interval)
+            seconds = max(interval, error.wait)
+            if clock() + error.wait >= ends > clock():  # the issuer is busy for too long
+                raise
     raise OAuthError("oauth-code", "the code ran out before its user had signed in")
 
 
@@ -77,9 +80,9 @@ def _next_interval(error: OAuthError, interval: float) -> float:
     if error.error == "authorization_pending":
         return interval
     if error.error == "slow_down":
-        return max(interval + SLOWER, error.wait)
+        return interval + SLOWER
     if error.temporary:
-        return max(interval, min(interval * 2, SLOWEST_IN_TROUBLE), error.wait)
+        return max(interval, min(interval * 2, SLOWEST_IN_TROUBLE))
     raise error
 
 
