@@ -15,11 +15,12 @@ from restante.protocol.text import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_UNREACHED = "check that it runs, and its address"
 _REMEDIES: Mapping[int, str] = {
     errno.EACCES: "check its owner and its permissions",
     errno.EADDRINUSE: "stop the program that uses it, or choose another one",
     errno.EADDRNOTAVAIL: "choose an address of this machine",
-    errno.ECONNREFUSED: "check that it runs, and its address",
+    errno.ECONNREFUSED: _UNREACHED,
     errno.EDQUOT: "remove files, or raise the user's quota",
     errno.EEXIST: "remove it, or choose another path",
     errno.EHOSTUNREACH: "check the network",
@@ -36,9 +37,6 @@ _REMEDIES: Mapping[int, str] = {
     errno.EPERM: "check its owner and its permissions",
     errno.EROFS: "mount the disk writable",
 }
-
-
-_UNREACHED = "check that it runs, and its address"
 
 
 def describe(error: OSError, path: Path | str = "") -> str:

@@ -61,8 +61,8 @@ class Precautions:
     def set_back(self, error: DestinationUnavailableError, *, accepts_others: bool) -> None:
         """Let other messages come before the one at which a destination failed.
 
-        If the destination accepts others, it is parked: the failure is its own. So it is where each
-        try may be one more double.
+        The message is parked if the destination accepts others, since it is the cause then. It is
+        parked, too, if the delivery is in doubt, since each try can be one more double.
         """
         message = error.message
         if message is None:

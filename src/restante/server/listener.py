@@ -142,7 +142,7 @@ def open_sockets(
     except OSError as error:
         for one in opened:
             one.close()
-        reason = _find_held(error, address, activated) or explain_listening(error, address)
+        reason = _explain_held(error, address, activated) or explain_listening(error, address)
         raise ListenError(f"cannot listen at {address}: {reason}") from error
     if not opened:
         raise ListenError(f"cannot listen at {address}: this address family is not supported here")
@@ -158,8 +158,10 @@ def explain_listening(error: OSError | LookupError, place: object) -> str:
     return explain(error) if isinstance(error, OSError) else str(error)
 
 
-def _find_held(error: OSError, address: ListenAddress, activated: ActivatedSockets | None) -> str:
-    """Return what to do if the service manager holds the port, else nothing."""
+def _explain_held(
+    error: OSError, address: ListenAddress, activated: ActivatedSockets | None
+) -> str:
+    """Return the error and what to do if the service manager holds the port, else nothing."""
     held = activated.find_unused(address.port) if activated is not None else []
     if not held or error.errno != errno.EADDRINUSE:
         return ""

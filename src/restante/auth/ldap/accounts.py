@@ -66,8 +66,8 @@ class LdapSearch:
     attributes: Mapping[str, str] = field(default_factory=dict)  # by column
 
     @property
-    def attributes_read(self) -> list[str]:
-        """The attributes to read."""
+    def requested_attributes(self) -> list[str]:
+        """The attributes that a search asks for."""
         return [self.name, *self.attributes.values()]
 
 
@@ -144,7 +144,7 @@ class LdapAuthenticator(PasswordOnlyAccounts):
         skipped = SkippedAccounts()
         search = self._search
         pages = self._directory.list(
-            search.base, fill(search.mail, None), search.attributes_read, PATIENCE
+            search.base, fill(search.mail, None), search.requested_attributes, PATIENCE
         )
         while True:
             page = await self._call("", lambda: next(pages, None))
@@ -216,7 +216,7 @@ class LdapAuthenticator(PasswordOnlyAccounts):
         """
         find = functools.partial(self._directory.search, self._search.base)
         for name in filter(_is_text, names):
-            found = find(fill(text, name), self._search.attributes_read, ends)
+            found = find(fill(text, name), self._search.requested_attributes, ends)
             if len(found) > 1:
                 raise UnavailableError(f"LDAP: {name!r} has several entries")
             if found:
