@@ -46,7 +46,7 @@ def test_flood_of_one_address(rate: Rate, event: str) -> None:
     assert rate.lines(event, "192.0.2.2", 10) == 10
     rate.now += MINUTE
     assert rate.lines(event, "192.0.2.1", 1) == 1
-    left_out = {"event": "log", "lines_left_out": 700, "of": event, "address": "192.0.2.1"}
+    left_out = {"lines_left_out": 700, "of": event, "address": "192.0.2.1"}
     assert rate.told == [left_out]
 
 

@@ -26,7 +26,7 @@ from restante.server.log.rate import LogRate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from structlog.typing import Context, EventDict, FilteringBoundLogger
+    from structlog.typing import EventDict, FilteringBoundLogger
 
     from restante.server.limits.failures import FailureTable
     from restante.server.limits.process_lock import ProcessLock
@@ -147,7 +147,7 @@ class LogWriter:
         self.on_lost(lines)
 
 
-class _Finisher:
+class _EventWriter:
     """Makes a line of each event, and writes it unless there are too many of its kind."""
 
     def __init__(
@@ -160,7 +160,7 @@ class _Finisher:
         observer: ServerObserver | None = None,
     ) -> None:
         self.rate = LogRate(
-            lambda event: writer.write(self.finish("warning", event)), written=written
+            lambda values: writer.write(self.format("warning", "log", values)), written=written
         )
         self._write = writer.write
         self._render = render
@@ -168,55 +168,57 @@ class _Finisher:
         self._observer = observer
         self._second = 0, ""  # since 1970, and as text
 
-    def log(self, level: str, name: str, context: Context, values: EventDict) -> None:
+    def log(self, level: str, name: str, values: EventDict) -> None:
         """Write an event, unless there are too many of its kind."""
-        event = {**context, **values} if context else values
-        event["event"] = name
+        event = self._stamp(level, name, values)
         if self._observer is not None:
-            event["level"] = level
             self._observer.note_event(event)
         if self.rate.allows(event):
-            self._write(self.finish(level, event))
+            self._write(self._render(event))
         elif self._observer is not None:
             self._observer.note_left_out()
 
-    def finish(self, level: str, event: EventDict) -> str:
-        """Return the line of an event, with the time in the form of RFC 3339."""
-        event["level"] = level
-        if "exc_info" in event:
-            event = structlog.processors.format_exc_info(None, level, event)
+    def format(self, level: str, name: str, values: EventDict) -> str:
+        """Return the line of an event."""
+        return self._render(self._stamp(level, name, values))
+
+    def _stamp(self, level: str, name: str, values: EventDict) -> EventDict:
+        """Return an event with all its keys, the time in the form of RFC 3339."""
         now = time.time()
         second, text = self._second
         if int(now) != second:  # a second's text serves all its lines; log() may run in any thread
             second = int(now)
             text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
             self._second = second, text
-        event["timestamp"] = f"{text}.{int((now - second) * 1e6):06}Z"
+        timestamp = f"{text}.{int((now - second) * 1e6):06}Z"
+        event = {"timestamp": timestamp, "level": level, "event": name, **values}
         if self._pid:
             event["pid"] = os.getpid()
-        return self._render(event)
+        return event
 
 
 class _EventLogger(structlog.BoundLoggerBase):
-    """structlog's logger, but events go straight to the finisher.
+    """structlog's logger, but events go straight to the writer.
 
     structlog's own way, through a chain of processors, took 14 % of the time of a short session:
-    each session writes one line.
+    each session writes two lines.
     """
 
-    _logger: _Finisher
+    _logger: _EventWriter
 
     def info(self, event: str, **values: object) -> None:
         """Log what happens every day."""
-        self._logger.log("info", event, self._context, values)
+        self._logger.log("info", event, {**self._context, **values})
 
     def warning(self, event: str, **values: object) -> None:
         """Log what an administrator should know."""
-        self._logger.log("warning", event, self._context, values)
+        self._logger.log("warning", event, {**self._context, **values})
 
     def error(self, event: str, **values: object) -> None:
-        """Log an error that an administrator must correct."""
-        self._logger.log("error", event, self._context, values)
+        """Log an error that an administrator must correct, with `exc_info` if that is there."""
+        values = {**self._context, **values}
+        format_exception = structlog.processors.format_exc_info
+        self._logger.log("error", event, format_exception(None, "error", values))
 
     def exception(self, event: str, **values: object) -> None:
         """Log an error with the exception that is being handled."""
@@ -265,7 +267,7 @@ def _prepare(
     journal = connect_journal(file)
     writer = LogWriter(
         journal or file,
-        lambda n: finisher.finish("warning", {"event": "log", "lines_lost": n}),
+        lambda n: events.format("warning", "log", {"lines_lost": n}),
         turn,
     )
     render = _as_json if form == "json" else _as_text
@@ -274,9 +276,9 @@ def _prepare(
     if journal is not None:
         writer.at_close = journal.close
         render = functools.partial(_as_entry, render)
-    finisher = _Finisher(writer, render, pid=turn is not None, written=written, observer=observer)
-    writer.at_end = finisher.rate.begin_anew
-    log = structlog.wrap_logger(finisher, processors=[], wrapper_class=_EventLogger)
+    events = _EventWriter(writer, render, pid=turn is not None, written=written, observer=observer)
+    writer.at_end = events.rate.begin_anew
+    log = structlog.wrap_logger(events, processors=[], wrapper_class=_EventLogger)
     bound = log.bind()  # a logger that was never bound is made anew for each line
     return cast("FilteringBoundLogger", bound), writer
 
@@ -288,32 +290,30 @@ def _as_entry(render: Callable[[EventDict], str], event: EventDict) -> str:
 
 
 def _as_text(event: EventDict) -> str:
-    """Return an event as key=value: there is a line for each session, so it must cost little."""
-    when, level, name = event.pop("timestamp"), event.pop("level"), event.pop("event")
+    """Return an event as key=value: there are two lines a session, so they must cost little."""
     template = _template(tuple(event))
-    pairs = template % tuple(event.values())
-    if not _is_plain(pairs, len(event)):
-        values = [_quote(k, v) if isinstance(v, str) else v for k, v in event.items()]
-        pairs = template % tuple(values)
-    return f"timestamp={when} level={level} event={name}{pairs}"
+    line = template % tuple(event.values())
+    if _is_plain(line, len(event)):
+        return line
+    return template % tuple(_quote(k, v) if isinstance(v, str) else v for k, v in event.items())
 
 
-def _is_plain(pairs: str, keys: int) -> bool:
+def _is_plain(line: str, keys: int) -> bool:
     """Return whether no value requires quotes, escapes or a cut, as in nearly all lines.
 
     Then all spaces and equals signs are those of the template.
     """
     return (
-        len(pairs) <= LONGEST_VALUE
-        and pairs.count(" ") == pairs.count("=") == keys
-        and '"' not in pairs
-        and pairs.isprintable()
+        len(line) <= LONGEST_VALUE
+        and line.count("=") == line.count(" ") + 1 == keys
+        and '"' not in line
+        and line.isprintable()
     )
 
 
 @functools.lru_cache  # few kinds of events come again and again
 def _template(keys: tuple[str, ...]) -> str:
-    return "".join(f" {key}=%s" for key in keys)
+    return " ".join(f"{key}=%s" for key in keys)
 
 
 def _as_json(event: EventDict) -> str:

@@ -30,7 +30,10 @@ LIMITED = frozenset({
 
 
 class LogRate:
-    """Drops events beyond the rate; `write` gets an event that says how many, once a minute."""
+    """Drops events beyond the rate, and counts them.
+
+    Once a minute `write` gets the values of an event that says how many were dropped.
+    """
 
     def __init__(
         self,
@@ -78,4 +81,4 @@ class LogRate:
         for (name, _), lines in left_out.most_common()[MOST_COUNTED:]:
             rest[name] += lines
         for (name, address), lines in [*named, *(((n, OTHERS), k) for n, k in rest.items())]:
-            self._write({"event": "log", "lines_left_out": lines, "of": name, "address": address})
+            self._write({"lines_left_out": lines, "of": name, "address": address})
