@@ -56,7 +56,6 @@ ELSEWHERE = {
     "client/error_ids.py": "diagnosis/test_run.py",
     "client/header_part.py": "client/test_message_sizes.py",
     "client/io.py": "client/test_blocking_and_aio.py",
-    "client/mail_address.py": "client/test_idna.py",
     "client/maildrop.py": "client/test_blocking_and_aio.py",
     "client/messages.py": "client/test_blocking_and_aio.py",
     "client/name_resolution.py": "client/discovery/test_lookup_bounds.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import NamedTuple
 
 from restante.client.public_suffix import is_public_suffix
@@ -10,6 +11,13 @@ from restante.net.host_names import ascii_domain
 
 _THIS_MACHINE = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052 section 2.1
+_AROUND = " \t\r\n\xa0\u3000\u200b\u200e\u200f\u2060\ufeff"  # what is copied with a text, unseen
+_LINK = re.compile(
+    r"""(?:(?:"[^"]*"|[^<>,;"])*<)?  (?:mailto:)?([^<>?]*)(?:\?[^<>]*)?  (?:>[^<>@]*)?""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Ann <ann@example.com>, mailto:ann@example.com?subject=Hello, and both in one."""
+_SEPARATORS = ",;<>"  # between the addresses of a list: RFC 5322 section 3.4
 _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")  # RFC 6890 section 2.2.2: 0.0.0.0 connects here
 
 
@@ -23,14 +31,30 @@ class MailAddress(NamedTuple):
         return f"{self.local}@{self.domain}"
 
 
+def unwrap_address(text: str) -> str:
+    """Return an account without what programs copy around one: Ann <ann@example.com>, mailto:.
+
+    White space, invisible characters and a comma at the end go, too. Any other text stays the same.
+    """
+    bare = text.strip(_AROUND).rstrip(",;").replace("\uff20", "@")  # the "@" of a Japanese keyboard
+    link = _LINK.fullmatch(bare)
+    if link is not None and "@" in link[1] and "://" not in bare:
+        bare = link[1]
+    if bare.count('"') == 2 and bare[0] == bare[-1] == '"':
+        bare = bare[1:-1]
+    return bare.strip(_AROUND) or text
+
+
 def parse_address(text: str) -> MailAddress:
     """Split an address at its last "@". Raises ValueError: an invalid address."""
-    local, at, domain = text.strip().rpartition("@")
-    if not at or not local:
+    local, at, domain = unwrap_address(text).rpartition("@")
+    if not at or not local or not domain:
         raise ValueError(f"{text!r} is not a mail address; use user@example.com")
+    if not local.startswith('"') and any(c in _SEPARATORS for c in local):
+        raise ValueError(f"{text!r} is more than one address; name one")
     if any(c.isspace() or not c.isprintable() for c in local):
         raise ValueError(f"{text!r} has a space or a control character in it")
-    if ":" in domain:
+    if ":" in domain or "[" in domain:
         raise ValueError(f"{text!r} has a server in place of a domain; use pop3s://user@host:port")
     return MailAddress(local, ascii_domain(domain))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 from urllib.parse import unquote
 
-from restante.net.addresses import format_host_port, is_loopback
+from restante.net.addresses import format_host_port, is_loopback, parse_port
 from restante.net.host_names import ascii_host, require_host
 
 if TYPE_CHECKING:
@@ -65,7 +65,9 @@ def parse_url(url: str) -> Target:
     ValueError: it is not such a URL, or it has a password, which would stay in histories and
     process lists.
     """
-    found = re.fullmatch(r"(\w+)://(?:(.*)@)?(\[[^\]]*\]|[^@:/]*)(?::(\d*))?/?", url, re.DOTALL)
+    found = re.fullmatch(
+        r"(\w+)://(?:(.*)@)?(\[[^\]]*\]|[^@:/]*)(?::([0-9]{0,20}))?/?", url, re.DOTALL
+    )
     if not found or found[1].lower() not in _SCHEMES:
         raise ValueError("not an account; use pop3s://user@host or pop3://user@host:port")
     user = re.sub(r";auth=[^;]*$", "", found[2] or "", flags=re.IGNORECASE)
@@ -76,9 +78,7 @@ def parse_url(url: str) -> Target:
     if not host:
         raise ValueError("the URL has no host")
     require_host(host)
-    port = int(found[4]) if found[4] else PORTS[tls]
-    if not 0 < port < 65536:
-        raise ValueError(f"{port} is not a port: ports are 1 to 65535")
+    port = parse_port(found[4]) if found[4] else PORTS[tls]
     return Target(host, port, tls, unquote(user))
 
 

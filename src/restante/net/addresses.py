@@ -26,6 +26,13 @@ def parse_host_port(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def parse_port(digits: str) -> int:
+    """Return the port of a server. Raises ValueError: no server can listen on it."""
+    if not 0 < int(digits) <= HIGHEST_PORT:
+        raise ValueError(f"{digits} is not a port: ports are 1 to {HIGHEST_PORT}")
+    return int(digits)
+
+
 def format_host(host: str) -> str:
     """Return a host as it stands before a port and in URLs: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host

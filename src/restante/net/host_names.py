@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
+from restante.net.addresses import is_address
+
 LONGEST = 253  # characters of a name in the DNS: RFC 1035 section 2.3.4
+LONGEST_LABEL = 63  # characters between two dots
 LONGEST_TYPED = 1024  # characters of a name before it is mapped, which takes time by its length
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
@@ -13,7 +16,8 @@ def ascii_domain(domain: str) -> str:
     """Return a domain as the DNS has it (IDNA 2008). Raises ValueError: it cannot be one."""
     name = _encode(domain.strip()).lower().removesuffix(".")
     if not is_name(name):
-        raise ValueError(f"{domain!r} is not a domain; use letters, digits, hyphens and dots")
+        fault = f"{domain!r} is not a domain; use letters, digits, hyphens and dots"
+        raise ValueError(_find_excess(name) or fault)
     return name
 
 
@@ -22,10 +26,29 @@ def is_name(text: str) -> bool:
     return len(text) <= LONGEST and all(map(_LABEL.fullmatch, text.split(".")))
 
 
+def _find_excess(name: str) -> str:
+    """Return what of a name is too long for the DNS, "" for none."""
+    if len(name) > LONGEST:
+        return f"a name of {len(name)} characters is too long for a domain: at most {LONGEST}"
+    label = max(name.split("."), key=len)
+    if len(label) > LONGEST_LABEL:
+        return f"{label!r} is too long: at most {LONGEST_LABEL} characters without a dot"
+    return ""
+
+
 def require_host(host: str) -> None:
-    """Raise ValueError: a text is empty, or has spaces or controls, so it names no host."""
-    if not host or any(character <= " " or character == "\x7f" for character in host):
-        raise ValueError(f"{host!r} is not a host; use a name or an address")
+    """Raise ValueError: a text can be neither an address nor a name of a host.
+
+    Names beyond ASCII are judged by `ascii_host`.
+    """
+    name = host.lower().removesuffix(".")
+    known = is_address(host) or (is_name(name) if host.isascii() else _has_no_controls(host))
+    if not known:
+        raise ValueError(_find_excess(name) or f"{host!r} is not a host; use a name or an address")
+
+
+def _has_no_controls(host: str) -> bool:
+    return not any(character <= " " or character == "\x7f" for character in host)
 
 
 def ascii_host(host: str) -> str:

@@ -89,8 +89,10 @@ def find_stored(account: str) -> tuple[AccountTokens, str]:
     Raises CommandFailed: there are none. Raises ValueError, click.UsageError: it is not an account.
     """
     from restante.cli.options.stored_tokens import find_tokens
+    from restante.client.mail_address import unwrap_address
     from restante.client.options import Target, parse_url
 
+    account = unwrap_address(account)
     table = find_entry(account)
     name = find_account(account)[0]
     target = parse_url(name) if "://" in name else Target("unknown", 995, "implicit", name)

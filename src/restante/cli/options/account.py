@@ -20,6 +20,7 @@ from restante.cli.options.connection import (
 )
 from restante.cli.options.password import is_password_named, password_getter, password_options
 from restante.cli.options.stored_tokens import find_tokens
+from restante.client.mail_address import unwrap_address
 
 if TYPE_CHECKING:
     import ssl
@@ -192,8 +193,8 @@ def parse_account(
     `total` is the time for all of it by default, in seconds; with `login` a user is needed. Raises
     click.UsageError: something about it cannot be.
     """
-    typed = name
-    name, stored = find_account(name)
+    typed = unwrap_address(name)
+    name, stored = find_account(typed)
     for option in ("password_command", "user"):
         if params[option] is None:
             params[option] = stored.get(option)
@@ -202,7 +203,7 @@ def parse_account(
     holder: list[AccountArgs] = []
     named = is_password_named(params)
     password = password_getter(params, lambda: _known_target(holder[0]))
-    target, guess = _target(name, params, flags)
+    target, guess = _target(name, params, flags, login=login)
     if login and target is not None and not target.user:
         raise click.UsageError(describe_unknown(name))
     verbose = params.pop("verbose")
@@ -243,27 +244,22 @@ def _known_target(account: AccountArgs) -> Target:
 
 
 def _target(
-    name: str, params: dict[str, Any], flags: tuple[str, ...]
+    name: str, params: dict[str, Any], flags: tuple[str, ...], *, login: bool
 ) -> tuple[Target | None, bool]:
     """Return where the account is, and whether TLS is to be found out by listening."""
     from restante.client.options import redact_account
-    from restante.net.host_names import require_host
 
     host, port, user = params.pop("host"), params.pop("port"), params.pop("user")
     starttls = params.pop("starttls")
     with error_reporting():
         if host is not None:
-            require_host(host)
+            host, port = _split_host(host, port)
         if "://" in name:
             return _target_from_url(name, {"host": host, "port": port, "user": user}), False
         if redact_account(name) != name:
-            text = "an account must not contain a password; omit it, and pop3 asks for it"
-            raise click.UsageError(f"{redact_account(name)}: {text}")
-        host, port = _bare_host(name, host, port)
-        if host:
-            require_host(host)
-        if not host and "@" not in name:
-            raise click.UsageError(describe_unknown(name))
+            raise click.UsageError(f"{redact_account(name)}: {_describe_colon(name)}")
+        if host is None and "@" not in name:
+            host, port = _named_server(name, port, login=login)
         if not (host or starttls or port or user):
             return None, False
         found = None if host else _discover(name, params["max_time"], flags)[0]
@@ -300,14 +296,32 @@ def _target_from_options(
     return Target(host or "", port, tls, user), guess
 
 
-def _bare_host(name: str, host: str | None, port: int | None) -> tuple[str | None, int | None]:
-    """Take HOST or HOST:PORT for a server, as `probe` and `-u NAME` write it."""
-    if host or "@" in name:
-        return host, port
-    found = re.fullmatch(r"(\[[^\]]+\]|[^:]+)(?::(\d+))?", name)
-    if not found:
-        return (name, port) if ":" in name else (None, port)
-    return found[1].strip("[]"), port or (int(found[2]) if found[2] else None)
+def _describe_colon(name: str) -> str:
+    """Return what is wrong with an address that has a colon: a password, or half a URL."""
+    if re.match(r"(pop3?|imap|smtp)s?:", name, re.IGNORECASE):
+        return "not an account; use pop3s://user@host or pop3://user@host:port"
+    return "an account must not contain a password; omit it, and pop3 asks for it"
+
+
+def _named_server(name: str, port: int | None, *, login: bool) -> tuple[str, int | None]:
+    """Return the server that a name without "@" is, as `probe` and `-u NAME` write it."""
+    if login and len(name.split()) != 1:
+        raise click.UsageError(describe_unknown(name))
+    return _split_host(name, port)
+
+
+def _split_host(text: str, port: int | None) -> tuple[str, int | None]:
+    """Return the host and the port of HOST or HOST:PORT; `port` goes before its port.
+
+    Raises ValueError: it is not a host.
+    """
+    from restante.net.addresses import parse_port
+    from restante.net.host_names import require_host
+
+    found = re.fullmatch(r"(\[[^\]]+\]|[^:]+)(?::([0-9]{1,20}))?", text.strip())
+    host, digits = (found[1].strip("[]"), found[2]) if found else (text, None)
+    require_host(host)
+    return host, port or (parse_port(digits) if digits else None)
 
 
 def _discover(address: str, seconds: float | None, flags: tuple[str, ...]) -> tuple[Target, float]:

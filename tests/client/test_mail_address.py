@@ -1,0 +1,93 @@
+"""Accounts as people paste them, and texts that cannot be an account."""
+
+from __future__ import annotations
+
+import pytest
+
+from restante.client.mail_address import parse_address, unwrap_address
+from support.command import pop3
+
+PASTED = [
+    "ann@example.com\r\n",
+    "\N{NO-BREAK SPACE}ann@example.com\t",
+    "\N{ZERO WIDTH NO-BREAK SPACE}ann@example.com\N{ZERO WIDTH SPACE}",
+    "<ann@example.com>",
+    "Ann Smith <ann@example.com>",
+    '"Smith, Ann" <ann@example.com>;',
+    '"ann@example.com" <ann@example.com>',
+    "mailto:ann@example.com",
+    "<MAILTO:ann@example.com?subject=Hello%20Ann>",
+    '"ann@example.com"',
+    "ann@example.com,",
+    "ann\N{FULLWIDTH COMMERCIAL AT}example.com",
+]
+
+
+@pytest.mark.parametrize("text", PASTED)
+def test_pasted(text: str) -> None:
+    """What programs copy around an address does not belong to it."""
+    assert unwrap_address(text) == "ann@example.com"
+    assert str(parse_address(text)) == "ann@example.com"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pop3s://ann@example.com",
+        "pop3://info@example.com@127.0.0.1:1110",
+        '"a@b"@example.com',
+        '"a,b"@example.com',
+        "work",
+        " ",
+        "<>",
+    ],
+)
+def test_unchanged(text: str) -> None:
+    """URLs, names of the accounts file and quoted names stay the same."""
+    assert unwrap_address(text) == text
+
+
+def test_pasted_url() -> None:
+    """A URL loses the spaces around it, and nothing else."""
+    assert unwrap_address(" pop3s://ann@example.com\n") == "pop3s://ann@example.com"
+
+
+REJECTED = [
+    ("ann@", "'ann@' is not a mail address"),
+    ("ann@example.com;bob@example.com", "is more than one address; name one"),
+    ("ann@example.com, Bob <bob@example.com>, eve@example.com", "is more than one address"),
+    ("ann@[192.0.2.25]", "use pop3s://user@host:port"),
+    (f"ann@{'a' * 64}.example", "at most 63 characters without a dot"),
+    (f"ann@{'a.' * 127}example", "a name of 261 characters is too long for a domain: at most 253"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), REJECTED)
+@pytest.mark.parametrize("command", ["check", "ls", "discover"])
+def test_rejected(command: str, text: str, said: str) -> None:
+    """A text that cannot be an address is an error with its reason, before any look-up."""
+    ended = pop3(command, text)
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err
+
+
+SERVERS = [
+    (("ann at example.com",), '"ann at example.com" is not an account; use user@domain'),
+    (("pop3s:ann@example.com",), "not an account; use pop3s://user@host"),
+    (("pop3s://ann@mail..example.com",), "'mail..example.com' is not a host"),
+    ((f"pop3s://ann@{'a' * 64}.example",), "at most 63 characters without a dot"),
+    (("localhost:99999", "-u", "ann"), "99999 is not a port: ports are 1 to 65535"),
+    (("localhost:0", "-u", "ann"), "0 is not a port: ports are 1 to 65535"),
+    (("ann@example.com", "--host", "pop3s://localhost"), "'pop3s://localhost' is not a host"),
+    (("ann@example.com", "--host", "localhost/mail"), "'localhost/mail' is not a host"),
+    (("ann@example.com", "--host", "localhost:99999"), "99999 is not a port"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), SERVERS, ids=lambda row: " ".join(row)[:40])
+@pytest.mark.parametrize("command", ["check", "ls"])
+def test_rejected_server(command: str, words: tuple[str, ...], said: str) -> None:
+    """A server that cannot exist is an error of the command line, and not of the DNS."""
+    ended = pop3(command, *words)
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err
