@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from restante.client import name_resolution
 from restante.client.discovery import lookup
 from restante.client.discovery.discover import Candidate, Discovery, DiscoveryNote
 from restante.client.maildrop import MaildropState
@@ -29,6 +31,7 @@ from restante.misbehave import Fault
 from restante.misbehave.changes import after, later_sessions
 from restante.misbehave.conversation import ReplyParts
 from restante.misbehave.rules import on, parse_rules
+from restante.net import connecting
 from support.check_request import OPTIONS, Faults, ask, faults, server_of
 from support.faulty_server import HELLO, PASSWORD, SECOND, faulty_server, mail
 from support.process import POP3, free_port, full_port
@@ -211,14 +214,49 @@ def test_an_address_that_swallows_packets_is_a_timeout() -> None:
     assert report.id == "tcp-timeout"
 
 
-def test_failing_ipv6_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failing IPv6 address beside a working IPv4 one is a warning."""
-    from restante.client import name_resolution
+ADDRESSES = [
+    (("::1", "127.0.0.1"), True, "ipv6-broken", "::1 port"),
+    (("::1", "127.0.0.1"), False, "ok", ""),
+    (("127.0.0.9", "127.0.0.1", "127.0.0.8"), True, "address-dead", "127.0.0.9 port"),
+    (("127.0.0.1", "127.0.0.9"), True, "address-dead", "127.0.0.9 port"),
+]
 
-    monkeypatch.setattr(name_resolution, "addresses", lambda *_: ["::1", "127.0.0.1"])
+
+@pytest.mark.parametrize(("addresses", "routed", "verdict", "said"), ADDRESSES)
+def test_dead_address_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+    addresses: tuple[str, ...],
+    routed: bool,  # a row of the table
+    verdict: str,
+    said: str,
+) -> None:
+    """An address that fails beside one that works is a warning, if this machine has a route."""
+    monkeypatch.setattr(name_resolution, "addresses", lambda *_: list(addresses))
+    monkeypatch.setattr(connecting, "has_route", lambda address: routed or "." in address)
     with server_of(()) as running:
         report = ask(running.port)
-    assert (report.id, report.exit_code) == ("ipv6-broken", 1)
+    assert (report.id, report.exit_code) == (verdict, 0 if verdict == "ok" else 1)
+    assert [said] == [finding.evidence[: len(said)] for finding in report.warnings] or not said
+    assert set(report.facts["addresses"]) == set(addresses)
+    note = ("note", "this machine has no route to ::1")
+    assert (note in report.steps[0].details) is not routed
+
+
+def test_late_address_does_not_make_it_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait for an address that swallows packets is not the time of the one that works."""
+    with server_of(()) as running, full_port("127.0.0.9", running.port):
+        monkeypatch.setattr(name_resolution, "addresses", lambda *_: ["127.0.0.9", "127.0.0.1"])
+        slow = {"connect": 0.9}
+        report = ask(running.port, slow=slow, options={"connect_seconds": 1})
+    assert (report.id, len(report.warnings)) == ("address-dead", 1)
+    assert "127.0.0.9" in report.warnings[0].evidence
+    assert "did not reply within 1 seconds" in report.warnings[0].evidence
+
+
+def test_refusal_before_missing_route(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verdict is what the server did, and not the route that this machine lacks."""
+    monkeypatch.setattr(name_resolution, "addresses", lambda *_: ["fe80::1", "127.0.0.1"])
+    assert ask(free_port()).id == "tcp-refused"
 
 
 def test_a_slow_phase_is_named() -> None:
@@ -232,10 +270,7 @@ def test_a_slow_phase_is_named() -> None:
 def test_a_network_without_a_way_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network without a route is tcp-unreachable."""
 
-    def unreachable(*_: object) -> None:
-        raise OSError(101, "Network is unreachable")
-
-    monkeypatch.setattr(socket, "create_connection", unreachable)
+    monkeypatch.setattr(socket.socket, "connect_ex", lambda *_: errno.ENETUNREACH)
     report = ask(1)
     assert report.id == "tcp-unreachable"
     assert report.steps[-1].details == [("reason", "127.0.0.1 port 1: Network is unreachable")]

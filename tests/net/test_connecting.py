@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from restante.net import connecting
+from support.process import full_port
 
 
 def found(*addresses: str) -> list[Any]:
@@ -78,3 +79,37 @@ def test_no_time_is_left() -> None:
     """Behind its end nothing is connected to."""
     with pytest.raises(TimeoutError):
         connecting.connect(["192.0.2.1"], 110, time.monotonic() - 1)
+
+
+def test_all_addresses_at_once() -> None:
+    """Each address has its own outcome, and a dead one does not use up the time of the others."""
+    with socket.create_server(("127.0.0.2", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        with full_port("127.0.0.1", port):
+            addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "no address"]
+            attempts = connecting.connect_all(addresses, port, 60, 0.1)
+        outcomes = {address: attempt.outcome for address, attempt in attempts.items()}
+        accepted = outcomes["127.0.0.2"]
+        assert isinstance(accepted, socket.socket)
+        with accepted:
+            assert accepted.getpeername() == ("127.0.0.2", port)
+    assert list(outcomes) == addresses
+    assert isinstance(outcomes["127.0.0.1"], TimeoutError)
+    assert isinstance(outcomes["127.0.0.3"], ConnectionRefusedError)
+    assert isinstance(outcomes["no address"], socket.gaierror)
+
+
+def test_zone_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link-local address keeps the zone, without which it leads nowhere."""
+    known = [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", (a, 0, 0, z)) for a, z in ZONES]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: known)
+    assert connecting.resolve("c.example", 110, 60) == ["fe80::1%3", "2001:db8::1"]
+
+
+ZONES = [("fe80::1", 3), ("2001:db8::1", 0)]
+
+
+def test_routes() -> None:
+    """This machine has a route to itself, and none to an address without a zone."""
+    assert connecting.has_route("127.0.0.1")
+    assert not connecting.has_route("fe80::1")

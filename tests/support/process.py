@@ -75,17 +75,17 @@ reserved: list[socket.socket] = []  # sockets whose names stand for ports
 
 
 @contextlib.contextmanager
-def full_port() -> Iterator[int]:
+def full_port(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """Give a port that neither accepts nor refuses more connections."""
     with contextlib.ExitStack() as held:
         listener = held.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
+        listener.bind((host, port))
         listener.listen(0)
-        port: int = listener.getsockname()[1]
+        port = listener.getsockname()[1]
         for _ in range(4):  # fill the queue of connections to accept
             waiting = held.enter_context(socket.socket())
             waiting.setblocking(False)
-            waiting.connect_ex(("127.0.0.1", port))
+            waiting.connect_ex((host, port))
         yield port
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import functools
+import os
+import select
 import socket
 import threading
 import time
@@ -61,7 +64,12 @@ def _resolve(lookup: _Lookup) -> list[str]:
 
 def _query(lookup: _Lookup) -> list[str]:
     found = socket.getaddrinfo(*lookup, socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    return list(dict.fromkeys(_format(*map(str, entry[4])) for entry in found))
+
+
+def _format(address: str, _port: str, _flow: str = "", scope: str = "0") -> str:
+    """Return an address with its zone, without which a link-local one leads nowhere: RFC 4007."""
+    return address if scope == "0" else f"{address}%{scope}"
 
 
 def is_unanswered(error: Exception) -> bool:
@@ -91,3 +99,79 @@ def seconds_until(ends: float) -> float:
     if seconds <= 0:
         raise TimeoutError("the time is over")
     return min(seconds, threading.TIMEOUT_MAX)
+
+
+class Attempt(NamedTuple):
+    """A connection, or the error in its place, and the seconds until it was there."""
+
+    outcome: socket.socket | OSError
+    seconds: float
+
+
+def connect_all(
+    addresses: Sequence[str], port: int, seconds: float, later: float
+) -> dict[str, Attempt]:
+    """Try all addresses at once; return what came of each, in their order.
+
+    One must accept within `seconds`. From then on, the others have `later` seconds.
+    """
+    begun = time.monotonic()
+    ends = begun + seconds
+    ended: dict[str, Attempt] = {}
+    pending: dict[int, tuple[str, socket.socket]] = {}
+    poll = select.poll()
+    for address in addresses[:MOST_ADDRESSES]:
+        outcome = _begin(address, port)
+        if isinstance(outcome, OSError):
+            ended[address] = Attempt(outcome, 0)
+        else:
+            pending[outcome.fileno()] = address, outcome
+            poll.register(outcome, select.POLLOUT)
+    while pending and (ready := poll.poll(max(0.0, ends - time.monotonic()) * 1000)):
+        for number, _ in ready:
+            address, sock = pending.pop(number)
+            poll.unregister(number)
+            took = time.monotonic() - begun
+            ended[address] = Attempt(_end(sock), took)
+            if isinstance(ended[address].outcome, socket.socket):
+                ends = min(ends, begun + took + later)
+    for address, sock in pending.values():
+        sock.close()
+        ended[address] = Attempt(TimeoutError("timed out"), time.monotonic() - begun)
+    return {address: ended[address] for address in addresses if address in ended}
+
+
+def _begin(address: str, port: int) -> socket.socket | OSError:
+    """Begin to connect to an address, without waiting."""
+    try:
+        family, kind, _, _, where = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+        sock = socket.socket(family, kind)
+    except OSError as error:
+        return error
+    sock.settimeout(0)
+    number = sock.connect_ex(where)
+    if number in (0, errno.EINPROGRESS):
+        return sock
+    sock.close()
+    return OSError(number, os.strerror(number))
+
+
+def _end(sock: socket.socket) -> socket.socket | OSError:
+    """Return a connection that was begun, blocking from now on, or its error."""
+    number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if number:
+        sock.close()
+        return OSError(number, os.strerror(number))
+    sock.settimeout(None)
+    return sock
+
+
+def has_route(address: str) -> bool:
+    """Return whether this machine has a route to an address. Nothing is sent."""
+    try:
+        family, kind, _, _, where = socket.getaddrinfo(address, 9, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind) as sock:
+            sock.connect(where)
+    except OSError:
+        return False
+    return True

@@ -83,6 +83,12 @@ NETWORK = (
         you="The account works. Use `-4` to leave IPv6 out.",
     ),
     Explanation(
+        "address-dead", 1, "An address of the server accepts no connections, another one does.",
+        why="Programs that try this address first wait, or fail at one time and work at another.",
+        admin="Start the server at this address, or remove the address from the DNS.",
+        you="The account works. If a mail program fails now and then, this is the cause.",
+    ),
+    Explanation(
         "greet-none", 4, "The server accepted the connection, but sent no greeting.",
         why="The server is overloaded, or its back end hangs (TLS on this port was ruled out). A "
         "server behind a proxy may wait for a PROXY header.",

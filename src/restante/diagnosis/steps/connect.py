@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import time
 from dataclasses import replace
@@ -15,6 +14,7 @@ from restante.client.session import ClientSession
 from restante.client.socket_driver import SocketDriver
 from restante.diagnosis import port_probe, suggestions, wording
 from restante.diagnosis.context import CheckAborted
+from restante.net import connecting
 from restante.protocol.errors import (
     OtherDomainError,
     Phase,
@@ -23,12 +23,17 @@ from restante.protocol.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from restante.client.discovery.discover import Discovery
     from restante.client.options import Options, Target
     from restante.diagnosis.context import CheckContext
     from restante.diagnosis.report import Step
 
+    _Troubles = Mapping[str, ServerUnreachableError]
+
 A_MOMENT = 2.0  # seconds for a look beside the way
+OTHERS_WAIT = 4.0  # seconds for other addresses after one that works: two lost packets at most
 
 
 def discover(check: CheckContext) -> None:
@@ -77,7 +82,7 @@ def connect(check: CheckContext) -> None:
         if not socks:
             _report_unreachable(check, step, troubles)
             raise CheckAborted
-        _check_ipv6(check, step, socks, troubles)
+        _warn_of_dead_addresses(check, step, socks, troubles)
         check.address, sock = next(iter(socks.items()))
         for other in list(socks.values())[1:]:
             other.close()
@@ -107,41 +112,47 @@ def reconnect(check: CheckContext, options: Options, target: Target | None = Non
 def _try_all(
     check: CheckContext, step: Step, found: list[str]
 ) -> tuple[dict[str, socket.socket], dict[str, ServerUnreachableError]]:
+    """Try all addresses at once. Those that are late after the first one do not make it slow."""
+    if check.over:
+        raise ReplyTimeoutError("out-of-time", "", phase=Phase.CONNECT)
+    port, begun = check.target.port, time.monotonic()
+    seconds = min(check.request.options.connect_seconds, check.left)
+    later = min(OTHERS_WAIT, seconds)
+    attempts = connecting.connect_all(found, port, seconds, later)
+    any_works = any(isinstance(attempt.outcome, socket.socket) for attempt in attempts.values())
     socks: dict[str, socket.socket] = {}
     troubles: dict[str, ServerUnreachableError] = {}
     parts = []
-    port = check.target.port
-    for address in found:
-        if check.over:
-            if not socks and not troubles:
-                raise ReplyTimeoutError("out-of-time", "", phase=Phase.CONNECT)
-            break
-        seconds = min(check.request.options.connect_seconds, check.left)
-        begun = time.monotonic()
-        try:
-            socks[address] = socket.create_connection((address, port), seconds)
-            parts.append(f"{address} ok {wording.milliseconds(time.monotonic() - begun)}")
-        except OSError as error:
-            troubles[address] = name_resolution.connect_error(address, port, error, seconds)
+    for address, (outcome, took) in attempts.items():
+        if isinstance(outcome, socket.socket):
+            socks[address] = outcome
+            parts.append(f"{address} ok {wording.milliseconds(took)}")
+        else:
+            waited = later if any_works else seconds
+            troubles[address] = name_resolution.connect_error(address, port, outcome, waited)
             parts.append(f"{address} {troubles[address].id.removeprefix('tcp-')}")
+    if socks:
+        first = min(attempts[address].seconds for address in socks)
+        check.idle += time.monotonic() - begun - first
     step.text = f"port {port}: {'   '.join(parts)}"
     facts = dict.fromkeys(socks, "ok")
     check.report.facts["addresses"] = facts | {a: trouble.id for a, trouble in troubles.items()}
     return socks, troubles
 
 
-def _check_ipv6(
-    check: CheckContext,
-    step: Step,
-    socks: dict[str, socket.socket],
-    troubles: dict[str, ServerUnreachableError],
+def _warn_of_dead_addresses(
+    check: CheckContext, step: Step, works: Collection[str], troubles: _Troubles
 ) -> None:
-    """Report it if IPv6 fails and IPv4 works."""
-    failed = [address for address in troubles if ipaddress.ip_address(address).version == 6]
-    works = any(ipaddress.ip_address(address).version == 4 for address in socks)
-    if failed and works and not any(":" in address for address in socks):
-        text = f"{failed[0]}: {troubles[failed[0]].text}"
-        check.warn(step, "ipv6-broken", text, {"addresses": failed})
+    """Report the addresses that fail beside those that work, if this machine has routes to them."""
+    unrouted = [address for address in troubles if not connecting.has_route(address)]
+    step.details += [("note", f"this machine has no route to {address}") for address in unrouted]
+    failed = {address: troubles[address] for address in troubles if address not in unrouted}
+    if not failed:
+        return
+    only_ipv6 = all(":" in address for address in failed)
+    name = "ipv6-broken" if only_ipv6 and all("." in a for a in works) else "address-dead"
+    text = "; ".join(trouble.text for trouble in failed.values())
+    check.warn(step, name, text, {"addresses": list(failed)})
 
 
 def _report_unresolved(check: CheckContext, step: Step, error: ServerUnreachableError) -> None:
@@ -159,32 +170,30 @@ def _report_unresolved(check: CheckContext, step: Step, error: ServerUnreachable
     check.fail(step, error, *next_commands)
 
 
-def _report_unreachable(
-    check: CheckContext, step: Step, troubles: dict[str, ServerUnreachableError]
-) -> None:
+def _report_unreachable(check: CheckContext, step: Step, troubles: _Troubles) -> None:
     """Report why no address accepts a connection, and which other port does."""
-    error = next(iter(troubles.values()))
+    said = troubles.values()
+    error = next((each for each in said if each.id != "tcp-unreachable"), next(iter(said)))
     if error.id == "tcp-unreachable":
         step.details.append(("reason", error.text))
     next_commands = []
     for port, tls in USUAL_PORTS:
         if port == check.target.port:
             continue
-        address = next(
-            (a for a in troubles if _accepts_connection(a, port, min(A_MOMENT, check.left))), None
-        )
+        address = _find_open(list(troubles), port, min(A_MOMENT, check.left))
         if address is not None:
             step.details.append(("note", f"port {port} of {address} accepts connections"))
             next_commands.append(suggestions.check_command(check.request, port=port, tls=tls))
     check.fail(step, error, *next_commands)
 
 
-def _accepts_connection(address: str, port: int, seconds: float) -> bool:
-    try:
-        socket.create_connection((address, port), seconds).close()
-    except OSError:
-        return False
-    return True
+def _find_open(addresses: list[str], port: int, seconds: float) -> str | None:
+    """Return the first of some addresses that accepts a connection to a port, None for none."""
+    attempts = connecting.connect_all(addresses, port, seconds, 0)
+    opened = {a: e.outcome for a, e in attempts.items() if isinstance(e.outcome, socket.socket)}
+    for sock in opened.values():
+        sock.close()
+    return next(iter(opened), None)
 
 
 def _guess(check: CheckContext) -> None:
