@@ -278,6 +278,16 @@ def test_no_secret_is_shown(issuer: Issuer) -> None:
     assert text not in repr(shown)
 
 
+def test_no_secret_in_codes(issuer: Issuer) -> None:
+    """Nor does an issuer that repeats it as an error code or as a correlation id."""
+    token = signed_in(issuer)
+    text = token.reveal().decode()
+    issuer.scripted.append(Refused(text, correlation_id=text))
+    error = failure(issuer, token)
+    assert (error.error, error.code, error.correlation) == ("***", "***", "***")
+    assert text not in str(error)
+
+
 @pytest.mark.parametrize("form", [quote, quote_plus, partial(quote, safe="")])
 def test_no_encoded_secret_is_shown(issuer: Issuer, form: Callable[[str], str]) -> None:
     """Nor does an issuer that repeats the octets of the request."""

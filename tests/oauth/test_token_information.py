@@ -43,3 +43,11 @@ def test_trouble() -> None:
     with running_issuer() as issuer:
         assert ask_claims(TOKEN, "pop.gmail.com", rows(f"{issuer.url}/nowhere")) == {}
     assert ask_claims(TOKEN, "pop.gmail.com", rows("http://127.0.0.1:9/tokeninfo")) == {}
+
+
+def test_repeated_token() -> None:
+    """A provider that repeats the token in its answer does not bring it into a claim."""
+    with running_issuer() as issuer:
+        issuer.described["ya29.opaque"] = {"error_description": "no such token: ya29.opaque"}
+        found = ask_claims(TOKEN, "pop.gmail.com", rows(f"{issuer.url}/tokeninfo"))
+    assert found == {"error": "no such token: ***"}

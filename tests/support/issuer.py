@@ -73,7 +73,8 @@ class Issuer:
         client_changes: fields of an answer with a client; None removes one.
         device_changes: fields of an answer with a device code.
         requests: path and form of each request.
-        described: what the endpoint `tokeninfo` says of access tokens.
+        described: the answers of the endpoint `tokeninfo` by access token; one with an
+            `error_description` is a refusal.
     """
 
     port: int = 0
@@ -319,9 +320,9 @@ class _Handler(BaseHTTPRequestHandler):
                 case "/introspect":
                     self._answer(200, self.of.introspect(form))
                 case "/tokeninfo":
-                    found = self.of.described.get(form.get("access_token", ""))
-                    refused = {"error_description": "Invalid Value"}
-                    self._answer(200, found) if found else self._answer(400, refused)
+                    unknown = {"error_description": "Invalid Value"}
+                    found = self.of.described.get(form.get("access_token", ""), unknown)
+                    self._answer(400 if "error_description" in found else 200, found)
                 case "/revoke":
                     self.of.revoked.append(form.get("token", ""))
                     self._send(*self.of.revocation)

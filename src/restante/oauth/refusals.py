@@ -110,18 +110,26 @@ def refusal(
     if verdict == "oauth-refresh" and code:
         verdict = "oauth-code"
     no_words = "the issuer says no more" if error else f"the issuer answered HTTP {status}"
-    said = _text(body.get("error_description")) or no_words
-    for secret in sent:
-        if len(secret) >= _PRIVATE:
-            for form in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret)):
-                said = said.replace(form, "***")
-    correlation = _text(body.get("correlation_id"))[:64]
-    said = _first_line(said) + (f" (correlation id {correlation})" if correlation else "")
+    secrets = tuple(sent)
+    text = _first_line(hide_secrets(_text(body.get("error_description")) or no_words, secrets))
+    correlation = hide_secrets(_text(body.get("correlation_id")), secrets)[:64]
+    text += f" (correlation id {correlation})" if correlation else ""
     if wait:
-        said += f"; it asks to wait {math.ceil(wait)} s"
-    made = OAuthError(verdict, said, error=error[:64], correlation=correlation)
+        text += f"; it asks to wait {math.ceil(wait)} s"
+    made = OAuthError(
+        verdict, text, error=hide_secrets(error, secrets)[:64], correlation=correlation
+    )
     made.wait = wait
     return made
+
+
+def hide_secrets(text: str, secrets: Iterable[str]) -> str:
+    """Return a text of an issuer with stars for the secrets that it repeats, encoded or not."""
+    for secret in secrets:
+        if len(secret) >= _PRIVATE:
+            for form in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret)):
+                text = text.replace(form, "***")
+    return text
 
 
 def _flat(body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from restante.oauth.errors import OAuthError
 from restante.oauth.issuer_requests import post_form
 from restante.oauth.providers import find_by_host, load_providers
+from restante.oauth.refusals import hide_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,10 +32,13 @@ def ask_claims(
     if provider is None or not provider.tokeninfo:
         return {}
     try:
-        status, answer, _ = post_form(provider.tokeninfo, {"access_token": token.reveal().decode()})
+        access = token.reveal().decode()
+        status, answer, _ = post_form(provider.tokeninfo, {"access_token": access})
     except (OAuthError, UnicodeError):
         return {}
     if status == 200:
         return answer
-    said = answer.get("error_description") or answer.get("error")
-    return {"error": said} if isinstance(said, str) and 400 <= status < 500 else {}
+    reason = answer.get("error_description") or answer.get("error")
+    if not isinstance(reason, str) or not 400 <= status < 500:
+        return {}
+    return {"error": hide_secrets(reason, [access])}
