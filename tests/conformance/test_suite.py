@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from restante.conformance import suite
 from restante.conformance.context import ConformanceContext
 from restante.conformance.delivery import DeliveryError, Lmtp
 from restante.conformance.raw_connection import ServerUnderTest
+from restante.conformance.sample_messages import all_samples
+from restante.net.addresses import format_host_port
 from restante.server.tls import self_signed
 from support.command import pop3
 from support.dovecot import dovecot
@@ -212,6 +215,36 @@ def test_broken_run_removes_mail(live: Live) -> None:
         assert client.say("STAT").startswith(b"+OK 2 ")
 
 
+class OneDelivery:
+    """A way to deliver that works once, for the samples of a run."""
+
+    exact = True
+
+    def __init__(self, live: Live) -> None:
+        self._inner = InMemory(live)
+        self.left = len(list(all_samples("")))
+
+    def put(self, message: bytes) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise DeliveryError("the disk is full")
+        self._inner.put(message)
+
+    def clean_up(self) -> None:
+        """Leave it to the POP3 server."""
+
+
+def test_failed_delivery_in_check(live: Live) -> None:
+    """A check whose own delivery fails is not testable, and the checks after it run."""
+    server = ServerUnderTest(
+        "127.0.0.1", live.port, "none", unverified_context(), "localhost", "ann", "hunter22"
+    )
+    checks = [check for check in suite.CHECKS if check.name in ("new_mail", "noop")]
+    found = suite.run(ConformanceContext(server, OneDelivery(live)), checks)
+    verdicts = {result.check.name: (result.verdict, result.evidence) for result in found.results}
+    assert verdicts == {"new_mail": ("skip", "the disk is full"), "noop": ("pass", "")}
+
+
 def test_implicit_tls_is_verified() -> None:
     """Implicit TLS is verified, and old versions are rejected."""
     with faulty_server(tls=True) as running:
@@ -262,6 +295,14 @@ def test_an_lmtp_server_that_is_not_there_is_told_of(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DeliveryError, match=f"LMTP at {address}: "):
         Lmtp(address, "ann").put(b"Subject: a\n\n")
+
+
+def test_silent_lmtp_server() -> None:
+    """An LMTP server that accepts a connection and sends nothing is an error with its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = format_host_port(*listener.getsockname())
+        with pytest.raises(DeliveryError, match=f"LMTP at {address}: .*timed out"):
+            Lmtp(address, "ann", seconds=0.01).put(b"Subject: a\n\n")
 
 
 def test_lmtp_at_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from restante.user_commands import split_command
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECONDS = 30.0  # for one delivery
+SECONDS = 30.0  # for one command, or one reply of LMTP
 
 
 class DeliveryError(Exception):
@@ -34,7 +34,7 @@ class Deliver(Protocol):
         """Deliver a message. Raises DeliveryError."""
 
     def clean_up(self) -> None:
-        """Take back what is still there, where that can be done without the server."""
+        """Remove what is still there, if that can be done without the server."""
 
 
 @dataclass(slots=True)
@@ -71,17 +71,18 @@ class Maildir:
 
 @dataclass(slots=True)
 class Lmtp:
-    """Hand over to an LMTP server, at host:port or a socket's path."""
+    """Send by LMTP to a server at host:port or a socket's path, which has `seconds` a reply."""
 
     address: str
     recipient: str
     exact: bool = False
+    seconds: float = SECONDS
 
     def put(self, message: bytes) -> None:
         """Deliver a message. Raises DeliveryError."""
         text = message.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
         try:
-            with smtplib.LMTP(*self._where()) as server:
+            with smtplib.LMTP(*self._host_and_port(), timeout=self.seconds) as server:
                 server.sendmail("verify@example.com", [self.recipient], text)
         except smtplib.SMTPException as error:
             raise DeliveryError(f"LMTP at {self.address}: {error}") from None
@@ -91,7 +92,7 @@ class Lmtp:
     def clean_up(self) -> None:
         """Leave it to the POP3 server."""
 
-    def _where(self) -> tuple[str, int]:
+    def _host_and_port(self) -> tuple[str, int]:
         """Return a host and a port, or the path of a socket and 0, as smtplib expects them."""
         with contextlib.suppress(ValueError):
             if "/" not in self.address:

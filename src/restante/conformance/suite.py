@@ -19,6 +19,7 @@ from restante.conformance.checks import (
     sasl,
     tls,
 )
+from restante.conformance.delivery import DeliveryError
 from restante.conformance.raw_connection import ClosedError
 from restante.conformance.sample_messages import all_samples
 from restante.system_errors import find_reason
@@ -120,7 +121,7 @@ def _carry_out(check: Check, context: ConformanceContext) -> Result:
     verdict, evidence = "pass", ""
     try:
         check.run(context)
-    except NotTestable as why:
+    except (NotTestable, DeliveryError) as why:
         verdict, evidence = "skip", str(why)
     except (Deviation, OSError, ssl.SSLError) as trouble:
         evidence = find_reason(trouble) if isinstance(trouble, OSError) else str(trouble)
