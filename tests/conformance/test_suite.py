@@ -58,7 +58,7 @@ def test_restante_passes_every_check(tmp_path: Path) -> None:
     assert {name.partition(",")[0].partition(":")[0] for name in left} == {"1.test", "2.test"}
 
 
-def test_dovecot_is_found_to_do_what_it_is_known_for() -> None:
+def test_known_deviations_of_dovecot() -> None:
     """The checks find Dovecot's known deviations and leave no mail."""
     with public_folder() as folder:
         with dovecot(folder, "hunter22") as server:
@@ -272,13 +272,13 @@ def test_implicit_tls_is_verified() -> None:
         (["-u", "ann", "--deliver", "x", "--lmtp", "y"], 2, "exclude one another"),
     ],
 )
-def test_what_cannot_be_is_said(words: list[str], code: int, said: str) -> None:
+def test_invalid_options(words: list[str], code: int, said: str) -> None:
     """Invalid options are an error."""
     ran = pop3("verify", "pop3://127.0.0.1:1", *words)
     assert (ran.code, said in ran.err) == (code, True)
 
 
-def test_no_connection_and_no_login_are_said(live: Live) -> None:
+def test_no_connection_and_no_login(live: Live) -> None:
     """Without a connection or a login the test does not start, and the error says why."""
     ran = pop3("verify", "pop3://127.0.0.1:1")
     assert (ran.code, "pop3 probe" in ran.err) == (4, True)
@@ -288,7 +288,7 @@ def test_no_connection_and_no_login_are_said(live: Live) -> None:
 
 
 @pytest.mark.parametrize("address", ["no.socket", "folder/no.socket", "127.0.0.1:x", ":"])
-def test_an_lmtp_server_that_is_not_there_is_told_of(
+def test_unreachable_lmtp_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     """An LMTP server that cannot be reached is an error with its address."""
@@ -314,7 +314,7 @@ def test_lmtp_at_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert len(list((maildir / "new").iterdir())) == 1
 
 
-def test_mail_can_be_delivered_by_a_command(live: Live, tmp_path: Path) -> None:
+def test_failed_delivery_command(live: Live, tmp_path: Path) -> None:
     """A delivery command that fails ends the test with an error."""
     script = tmp_path / "deliver"
     script.write_text("#!/bin/sh\nexit 75\n")

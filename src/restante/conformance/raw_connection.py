@@ -22,12 +22,12 @@ END = b"\r\n.\r\n"
 
 
 class ClosedError(Deviation):
-    """The server hung up where an answer was due."""
+    """The server hung up before its reply."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerUnderTest:
-    """Where the server is, and whose mail it may be tried on."""
+    """The server, and the user whose mail the checks may use."""
 
     host: str
     port: int
@@ -35,7 +35,7 @@ class ServerUnderTest:
     context: ssl.SSLContext
     server_name: str
     user: str = ""
-    password: str = ""  # or an access token, where `token` says so
+    password: str = ""  # an access token, if `token` is true
     token: bool = False
 
 
@@ -63,42 +63,42 @@ class RawConnection:
         del self.buffer[:end]
         return line
 
-    def status(self, seconds: float = SECONDS) -> bytes:
+    def read_status(self, seconds: float = SECONDS) -> bytes:
         """Return the next line as a status line, and remember it."""
         line = self.read_line(seconds)
         self.status_lines.append((self.last, line))
         return line
 
-    def say(self, command: str, seconds: float = SECONDS) -> bytes:
+    def exchange(self, command: str, seconds: float = SECONDS) -> bytes:
         """Send a command and return its status line."""
         self.send(command.encode() + b"\r\n", _public(command))
-        return self.status(seconds)
+        return self.read_status(seconds)
 
-    def ok(self, command: str) -> bytes:
+    def expect_ok(self, command: str) -> bytes:
         """Send a command that must succeed and return its status line."""
-        line = self.say(command)
+        line = self.exchange(command)
         if not line.startswith(b"+OK"):
             raise Deviation(f"{_public(command)}: {quote(line)}")
         return line
 
-    def err(self, command: str) -> None:
+    def expect_err(self, command: str) -> None:
         """Send a command that must be rejected."""
-        line = self.say(command)
+        line = self.exchange(command)
         if not line.startswith(b"-ERR"):
             raise Deviation(quote(line))
 
-    def alive(self) -> None:
-        """Require that the session goes on: any reply will do."""
-        answer = self.say("NOOP")
+    def expect_reply(self) -> None:
+        """Require a reply to NOOP, +OK or -ERR: the session goes on."""
+        answer = self.exchange("NOOP")
         if not answer.startswith((b"+OK", b"-ERR")):
             raise Deviation(f"the next command: {quote(answer)}")
 
-    def body(self, command: str) -> bytes:
+    def fetch_body(self, command: str) -> bytes:
         """Send a command with a multi-line reply; return what follows the status line, raw."""
-        self.ok(command)
-        return self.raw_body()
+        self.expect_ok(command)
+        return self.read_body()
 
-    def raw_body(self) -> bytes:
+    def read_body(self) -> bytes:
         """Return the rest of a multi-line reply as it came, with its terminator."""
 
         def is_complete() -> bool:
@@ -110,17 +110,17 @@ class RawConnection:
         del self.buffer[:end]
         return body
 
-    def lines(self, command: str) -> list[str]:
+    def fetch_lines(self, command: str) -> list[str]:
         """Return the lines of a multi-line reply."""
-        self.ok(command)
+        self.expect_ok(command)
         return self.read_lines()
 
     def read_lines(self) -> list[str]:
         """Return the lines after a status line."""
-        return [part.decode("latin-1") for part in unstuff(self.raw_body()).split(b"\r\n")[:-1]]
+        return [part.decode("latin-1") for part in unstuff(self.read_body()).split(b"\r\n")[:-1]]
 
-    def more(self, seconds: float = 0.3) -> bytes:
-        """Return what else comes within a moment."""
+    def read_rest(self, seconds: float = 0.3) -> bytes:
+        """Return all octets that come in `seconds`."""
         with contextlib.suppress(Deviation):
             self._fill(lambda: False, seconds)
         more = bytes(self.buffer)
@@ -131,10 +131,8 @@ class RawConnection:
         """Return whether the server hangs up in time."""
         try:
             self._fill(lambda: False, seconds)
-        except ClosedError:
-            return True
-        except Deviation:
-            return False
+        except Deviation as end:
+            return isinstance(end, ClosedError)
         return False
 
     def start_tls(self, server: ServerUnderTest) -> None:
@@ -144,7 +142,7 @@ class RawConnection:
         self.tls = True
 
     def close(self) -> None:
-        """Hang up without a word."""
+        """Close the connection, without QUIT."""
         self.sock.close()
 
     def _fill(self, enough: Callable[[], bool], seconds: float) -> None:

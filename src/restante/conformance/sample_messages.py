@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from restante.protocol.stuffing import encode_message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterator
 
 MARK = "X-Restante-Verify"
 BORDER = 65_536  # octets: where many programs divide what they read
@@ -34,36 +34,24 @@ class SampleMessage:
         return encode_message(self.stored)[1]
 
 
-def new_run() -> str:
-    """Return a name that no other run has."""
+def new_run_id() -> str:
+    """Return an id that no other run has."""
     return secrets.token_hex(8)
 
 
-def build_sample(run: str, name: str) -> SampleMessage:
+def build_sample(run_id: str, name: str) -> SampleMessage:
     """Return one of the odd messages, as a file with LF at its line ends would hold it."""
-    mark = f"{MARK}: {name}-{run}"
+    mark = f"{MARK}: {name}-{run_id}"
     head = (
         f"From: verify@example.com\nTo: you@example.com\nSubject: pop3 verify: {name}\n{mark}\n"
     ).encode()
-    return SampleMessage(name, mark, _build(name, head))
+    return SampleMessage(name, mark, _SAMPLES[name](head))
 
 
-def _build(name: str, head: bytes) -> bytes:
-    odd: dict[str, bytes] = {
-        "plain": head + b"\nTwo lines.\nNo more.\n",
-        "dot-first": b".X-Dot: the very first octet is a dot\n" + head + b"\nBody.\n",
-        "no-last-line-end": head + b"\nThe last line has no end",
-        "dots": head + b"\n.\n..\n.x\na.\n...\n.\n",
-        "crlf": (head + b"\nOne.\nTwo.\n.\n").replace(b"\n", b"\r\n"),
-        "lone-cr": head + b"\nA\rB\r.\rC\n.\n",
-        "empty-body": head + b"\n",
-        "header-only": head,
-        "eight-bit": head + b"\nGr\xfc\xdfe \xe2\x82\xac \x80\xff\n",
-        "long-line": head + b"\n" + b"x" * 70_000 + b"\n",
-        "border": _with_border(head),
-        "twin": head + b"\nTwice the same.\n",
-    }
-    return odd[name]
+def all_samples(run_id: str) -> Iterator[SampleMessage]:
+    """Yield a sample of each kind; the twin comes twice."""
+    for name in (*_SAMPLES, "twin"):
+        yield build_sample(run_id, name)
 
 
 def _with_border(head: bytes) -> bytes:
@@ -80,23 +68,18 @@ def _with_border(head: bytes) -> bytes:
     return text
 
 
-NAMES = (
-    "plain",
-    "dot-first",
-    "no-last-line-end",
-    "dots",
-    "crlf",
-    "lone-cr",
-    "empty-body",
-    "header-only",
-    "eight-bit",
-    "long-line",
-    "border",
-    "twin",
-)
-
-
-def all_samples(run: str) -> Iterable[SampleMessage]:
-    """Return all of them; the twin comes twice."""
-    made = [build_sample(run, name) for name in NAMES]
-    return [*made, made[-1]]
+_SAMPLES: dict[str, Callable[[bytes], bytes]] = {
+    "plain": lambda head: head + b"\nTwo lines.\nNo more.\n",
+    "dot-first": lambda head: b".X-Dot: the very first octet is a dot\n" + head + b"\nBody.\n",
+    "no-last-line-end": lambda head: head + b"\nThe last line has no end",
+    "dots": lambda head: head + b"\n.\n..\n.x\na.\n...\n.\n",
+    "crlf": lambda head: (head + b"\nOne.\nTwo.\n.\n").replace(b"\n", b"\r\n"),
+    "lone-cr": lambda head: head + b"\nA\rB\r.\rC\n.\n",
+    "empty-body": lambda head: head + b"\n",
+    "header-only": lambda head: head,
+    "eight-bit": lambda head: head + b"\nGr\xfc\xdfe \xe2\x82\xac \x80\xff\n",
+    "long-line": lambda head: head + b"\n" + b"x" * 70_000 + b"\n",
+    "border": _with_border,
+    "twin": lambda head: head + b"\nTwice the same.\n",
+}
+"""A function of each sample, by its name, that adds the body to a header."""

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from restante.conformance.check import Check, Deviation, NotTestable, Result
+from restante.conformance.check import Check, Deviation, NotTestable, Result, Verdict
 from restante.conformance.checks import (
     after_login,
     before_login,
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 SCHEMA = "restante.verify/1"
 
-THEMES = (before_login, tls, sasl, after_login, message_octets, deletion, extensions, final)
+MODULES = (before_login, tls, sasl, after_login, message_octets, deletion, extensions, final)
 """In this order: a wrong password, and checks of all replies of a run, come last."""
 
-CHECKS: tuple[Check, ...] = tuple(check for theme in THEMES for check in theme.THEME.checks)
+CHECKS: tuple[Check, ...] = tuple(check for module in MODULES for check in module.GROUP.checks)
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class Conformance:
     problems: list[str] = field(default_factory=list)  # of the run itself, such as deliveries
 
     def count(self, verdict: str) -> int:
-        """Return how many checks ended so."""
+        """Return the number of checks with a verdict."""
         return sum(result.verdict == verdict for result in self.results)
 
     def as_json(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def run(
     checks: Iterable[Check] = CHECKS,
     on_result: Callable[[Result], object] = lambda _: None,
 ) -> Conformance:
-    """Carry out checks. What was put into the mailbox is taken out again, whatever happens.
+    """Run checks. The messages that were delivered are deleted again, whatever happens.
 
     Raises OSError, ssl.SSLError, Deviation: there is no connection, or no login, to begin with.
     """
@@ -99,14 +99,14 @@ def run(
 
 
 def _deliver(context: ConformanceContext, found: Conformance) -> None:
-    """Put all samples into the mailbox, once for all checks."""
+    """Deliver all samples, once for all checks."""
     if context.deliver is None:
         return
     with context.open_session() as connection:
-        before = context.count(connection)
-        connection.say("QUIT")
+        before = context.count_messages(connection)
+        connection.exchange("QUIT")
     sent = 0
-    for sample in all_samples(context.run):
+    for sample in all_samples(context.run_id):
         context.deliver.put(sample.stored)
         context.delivered[sample.name] = sample
         sent += 1
@@ -118,7 +118,8 @@ def _deliver(context: ConformanceContext, found: Conformance) -> None:
 
 def _carry_out(check: Check, context: ConformanceContext) -> Result:
     begun = time.monotonic()
-    verdict, evidence = "pass", ""
+    verdict: Verdict = "pass"
+    evidence = ""
     try:
         check.run(context)
     except (NotTestable, DeliveryError) as why:
@@ -126,24 +127,24 @@ def _carry_out(check: Check, context: ConformanceContext) -> Result:
     except (Deviation, OSError, ssl.SSLError) as trouble:
         evidence = find_reason(trouble) if isinstance(trouble, OSError) else str(trouble)
         verdict = "fail"
-        context.free(broken=isinstance(trouble, (ClosedError, OSError)))
+        context.close_shared_session(broken=isinstance(trouble, (ClosedError, OSError)))
     except (ValueError, IndexError) as trouble:
         verdict, evidence = "fail", f"a reply cannot be parsed: {trouble}"
-        context.free(broken=True)
-    return Result(check, verdict, evidence, time.monotonic() - begun)  # type: ignore[arg-type]
+        context.close_shared_session(broken=True)
+    return Result(check, verdict, evidence, time.monotonic() - begun)
 
 
 def _clean_up(context: ConformanceContext, found: Conformance) -> None:
-    """Take out what this run put in: through the server, and where that fails by hand."""
-    context.free()
+    """Delete the messages of this run by the server, and by hand if that fails."""
+    context.close_shared_session()
     if context.deliver is None or not context.delivered:
         return
     with contextlib.suppress(Deviation, NotTestable, OSError, ValueError, IndexError):
         with context.open_session() as connection:
-            for numbers in context.find_all(connection).values():
+            for numbers in context.find_samples(connection).values():
                 for number in numbers:
-                    connection.say(f"DELE {number}")
-            connection.ok("QUIT")
+                    connection.exchange(f"DELE {number}")
+            connection.expect_ok("QUIT")
         context.deliver.clean_up()
         return
     context.deliver.clean_up()

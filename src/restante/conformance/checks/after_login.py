@@ -7,56 +7,57 @@ from typing import TYPE_CHECKING
 
 from restante.conformance.check import CheckGroup, NotTestable, require
 from restante.conformance.raw_connection import quote, unstuff
+from restante.conformance.sample_messages import build_sample
 
 if TYPE_CHECKING:
     from restante.conformance.context import ConformanceContext
 
-THEME = CheckGroup()
+GROUP = CheckGroup()
 
 NO_NUMBERS = ("0", "-1", "+1", "1_0", "x", "1x", "99999999", "4294967297", "9" * 40)
 
 
-@THEME.check("rfc1939-s5/stat", "STAT replies +OK and two numbers")
+@GROUP.check("rfc1939-s5/stat", "STAT replies +OK and two numbers")
 def stat(context: ConformanceContext) -> None:
-    answer = context.session.ok("STAT")
+    answer = context.session.expect_ok("STAT")
     require(re.match(rb"\+OK \d+ \d+(?: |\r\n)", answer), quote(answer))
 
 
-@THEME.check("rfc1939-s5/list known-bug/large-sums", "STAT agrees with LIST on count and octets")
+@GROUP.check("rfc1939-s5/list known-bug/large-sums", "STAT agrees with LIST on count and octets")
 def totals(context: ConformanceContext) -> None:
     connection = context.session
-    count, octets = map(int, connection.ok("STAT").split()[1:3])
-    sizes = [int(entry.split()[1]) for entry in connection.lines("LIST")]
+    count, octets = map(int, connection.expect_ok("STAT").split()[1:3])
+    sizes = [int(entry.split()[1]) for entry in connection.fetch_lines("LIST")]
     require(
         (count, octets) == (len(sizes), sum(sizes)), f"{count} {octets}; {len(sizes)} {sum(sizes)}"
     )
 
 
-@THEME.check("rfc1939-s5/list", "LIST n agrees with LIST")
+@GROUP.check("rfc1939-s5/list", "LIST n agrees with LIST")
 def list_one(context: ConformanceContext) -> None:
     connection = context.need_messages()
-    entry = connection.lines("LIST")[0]
-    answer = connection.ok(f"LIST {entry.split()[0]}").decode("latin-1").split()
+    entry = connection.fetch_lines("LIST")[0]
+    answer = connection.expect_ok(f"LIST {entry.split()[0]}").decode("latin-1").split()
     require(answer[1:3] == entry.split()[:2], f"{entry}; {' '.join(answer)}")
 
 
-@THEME.check("rfc1939-s4/numbering", "messages are numbered from 1 without a gap")
+@GROUP.check("rfc1939-s4/numbering", "messages are numbered from 1 without a gap")
 def numbered(context: ConformanceContext) -> None:
     connection = context.need_messages()
-    found = [int(entry.split()[0]) for entry in connection.lines("LIST")]
+    found = [int(entry.split()[0]) for entry in connection.fetch_lines("LIST")]
     require(found == list(range(1, len(found) + 1)), str(found[:20]))
 
 
-@THEME.check("rfc1939-s5/retr rfc1939-s11/size", "RETR sends as many octets as LIST gives")
+@GROUP.check("rfc1939-s5/retr rfc1939-s11/size", "RETR sends as many octets as LIST gives")
 def retrieved_size(context: ConformanceContext) -> None:
     connection = context.need_messages()
-    for entry in connection.lines("LIST")[:10]:
+    for entry in connection.fetch_lines("LIST")[:10]:
         number, size = map(int, entry.split()[:2])
-        octets = len(unstuff(connection.body(f"RETR {number}")))
+        octets = len(unstuff(connection.fetch_body(f"RETR {number}")))
         require(octets == size, f"message {number}: LIST {size}, RETR {octets}")
 
 
-@THEME.check(
+@GROUP.check(
     "rfc1939-s5/retr known-bug/number-zero",
     "LIST, RETR and TOP reject invalid and unknown numbers with -ERR",
 )
@@ -65,20 +66,20 @@ def no_numbers(context: ConformanceContext) -> None:
     for command in ("LIST", "RETR", "TOP"):
         for number in NO_NUMBERS:
             sent = f"{command} {number}" + (" 0" if command == "TOP" else "")
-            answer = connection.say(sent)
+            answer = connection.exchange(sent)
             if answer.startswith(b"+OK"):
-                connection.more()
+                connection.read_rest()
             require(answer.startswith(b"-ERR"), f"{sent}: {quote(answer)}")
-            connection.ok("NOOP")  # many wrong ones in a row may end a session
+            connection.expect_ok("NOOP")  # many wrong ones in a row may end a session
 
 
-@THEME.check("rfc1939-s5/retr", "RETR without a number gets -ERR")
+@GROUP.check("rfc1939-s5/retr", "RETR without a number gets -ERR")
 def retr_alone(context: ConformanceContext) -> None:
-    answer = context.session.say("RETR")
+    answer = context.session.exchange("RETR")
     require(answer.startswith(b"-ERR"), quote(answer))
 
 
-@THEME.check(
+@GROUP.check(
     "rfc1939-s7/top known-bug/top-lines",
     "TOP n 0 sends the header and its empty line only",
 )
@@ -89,7 +90,7 @@ def top_nothing(context: ConformanceContext) -> None:
     require(top == expected, f"{len(top)} octets instead of {len(expected)}")
 
 
-@THEME.check("rfc1939-s7/top known-bug/top-lines", "TOP n k counts body lines, not header lines")
+@GROUP.check("rfc1939-s7/top known-bug/top-lines", "TOP n k counts body lines, not header lines")
 def top_lines(context: ConformanceContext) -> None:
     whole = _whole(context)
     head, empty, body = whole.partition(b"\r\n\r\n")
@@ -101,92 +102,92 @@ def top_lines(context: ConformanceContext) -> None:
     require(top == expected, f"{len(top)} octets instead of {len(expected)}")
 
 
-@THEME.check("rfc1939-s7/top", "TOP with more lines than the body has sends the whole message")
+@GROUP.check("rfc1939-s7/top", "TOP with more lines than the body has sends the whole message")
 def top_everything(context: ConformanceContext) -> None:
     whole, top = _whole(context), unstuff(_top(context, 1_000_000))
     require(top == whole, f"{len(top)} octets instead of {len(whole)}")
 
 
-@THEME.check("rfc1939-s7/uidl rfc1939-s7/unique-id", "unique-ids have 1 to 70 printable characters")
+@GROUP.check("rfc1939-s7/uidl rfc1939-s7/unique-id", "unique-ids have 1 to 70 printable characters")
 def unique_ids(context: ConformanceContext) -> None:
     connection = context.need_messages()
-    for entry in connection.lines("UIDL"):
+    for entry in connection.fetch_lines("UIDL"):
         _, _, uid = entry.partition(" ")
         good = 1 <= len(uid) <= 70 and all("!" <= c <= "~" for c in uid)
         require(good, f'"{entry}"')
 
 
-@THEME.check(
+@GROUP.check(
     "rfc1939-s7/unique-id rfc1939-s7/unique-id-not-reused",
     "unique-ids differ from one another",
 )
 def different_ids(context: ConformanceContext) -> None:
     connection = context.need_messages(2)
-    uids = [entry.split()[1] for entry in connection.lines("UIDL")]
+    uids = [entry.split()[1] for entry in connection.fetch_lines("UIDL")]
     twice = sorted({uid for uid in uids if uids.count(uid) > 1})
     require(not twice, f"not unique: {', '.join(twice[:3])}")
 
 
-@THEME.check("rfc1939-s7/unique-id", "unique-ids are the same in the next session")
+@GROUP.check("rfc1939-s7/unique-id", "unique-ids are the same in the next session")
 def lasting_ids(context: ConformanceContext) -> None:
     context.need_messages()
     found = []
     for _ in range(2):
         with context.open_session() as connection:
-            found.append(connection.lines("UIDL"))
-            connection.say("QUIT")
+            found.append(connection.fetch_lines("UIDL"))
+            connection.exchange("QUIT")
     require(found[0] == found[1], f"{found[0][:2]}; {found[1][:2]}")
 
 
-@THEME.check("rfc1939-s7/uidl", "UIDL n agrees with UIDL")
+@GROUP.check("rfc1939-s7/uidl", "UIDL n agrees with UIDL")
 def one_id(context: ConformanceContext) -> None:
     connection = context.need_messages()
-    entry = connection.lines("UIDL")[0]
-    answer = connection.ok(f"UIDL {entry.split()[0]}").decode("latin-1").split()
+    entry = connection.fetch_lines("UIDL")[0]
+    answer = connection.expect_ok(f"UIDL {entry.split()[0]}").decode("latin-1").split()
     require(answer[1:3] == entry.split(), f"{entry}; {' '.join(answer)}")
 
 
-@THEME.check("rfc1939-s5/noop", "NOOP replies +OK")
+@GROUP.check("rfc1939-s5/noop", "NOOP replies +OK")
 def noop(context: ConformanceContext) -> None:
-    context.session.ok("NOOP")
+    context.session.expect_ok("NOOP")
 
 
-@THEME.check("rfc1939-s5/rset known-bug/extra-reply", "RSET replies +OK, once")
+@GROUP.check("rfc1939-s5/rset known-bug/extra-reply", "RSET replies +OK, once")
 def rset(context: ConformanceContext) -> None:
     connection = context.session
-    connection.ok("RSET")
-    more = connection.more()
+    connection.expect_ok("RSET")
+    more = connection.read_rest()
     require(not more, f"more follows: {quote(more)}")
 
 
-@THEME.check("rfc1939-s3/wrong-state", "a second login in a session gets -ERR")
+@GROUP.check("rfc1939-s3/wrong-state", "a second login in a session gets -ERR")
 def second_login(context: ConformanceContext) -> None:
     connection = context.session
     for command in (f"USER {context.server.user}", "PASS nobody-has-this-password", "AUTH PLAIN"):
-        answer = connection.say(command)
+        answer = connection.exchange(command)
         require(answer.startswith(b"-ERR"), f"{command.split()[0]}: {quote(answer)}")
 
 
-@THEME.check(
+@GROUP.check(
     "rfc1939-s4/exclusive-lock known-bug/two-sessions",
     "two sessions cannot lock the same maildrop",
 )
 def locked(context: ConformanceContext) -> None:
     with context.open_session() as first, context.open_connection() as second:
         answer = context.send_login(second)
-        still = first.say("NOOP").startswith(b"+OK")
+        still = first.exchange("NOOP").startswith(b"+OK")
         require(
             not (answer.startswith(b"+OK") and still),
             f"both sessions are logged in: {quote(answer)}",
         )
 
 
-@THEME.check(
+@GROUP.check(
     "rfc2449-s8.1/response-codes implied/password-before-lock",
     "a login to a locked maildrop gets [IN-USE], if RESP-CODES is announced",
 )
 def locked_code(context: ConformanceContext) -> None:
-    if "RESP-CODES" not in context.before:
+    if "RESP-CODES" not in context.capabilities_before:
         raise NotTestable("RESP-CODES is not announced")
     with context.open_session(), context.open_connection() as second:
         answer = context.send_login(second)
@@ -195,33 +196,34 @@ def locked_code(context: ConformanceContext) -> None:
         require(b"[IN-USE]" in answer.upper(), quote(answer))
 
 
-@THEME.check(
+@GROUP.check(
     "rfc1939-s4/numbering implied/stable-session",
     "new mail during a session does not change its list",
 )
 def new_mail(context: ConformanceContext) -> None:
     if context.deliver is None:
         raise NotTestable("requires --maildir, --lmtp or --deliver")
-    from restante.conformance.sample_messages import build_sample
-
-    context.free()
+    context.close_shared_session()
     with context.open_session() as connection:
-        before = connection.lines("LIST")
-        context.deliver.put(build_sample(context.run, "plain").stored)
-        after = connection.lines("LIST")
-        connection.say("QUIT")
+        before = connection.fetch_lines("LIST")
+        context.deliver.put(build_sample(context.run_id, "plain").stored)
+        after = connection.fetch_lines("LIST")
+        connection.exchange("QUIT")
     require(before == after, f"{len(before)} messages, then {len(after)}")
 
 
 def _whole(context: ConformanceContext) -> bytes:
     connection = context.need_messages()
-    return unstuff(connection.body("RETR 1"))
+    return unstuff(connection.fetch_body("RETR 1"))
 
 
 def _top(context: ConformanceContext, lines: int) -> bytes:
     connection = context.session
-    answer = connection.say(f"TOP 1 {lines}")
-    if not answer.startswith(b"+OK") and "TOP" not in context.before + context.after:
+    answer = connection.exchange(f"TOP 1 {lines}")
+    if (
+        not answer.startswith(b"+OK")
+        and "TOP" not in context.capabilities_before + context.capabilities_after
+    ):
         raise NotTestable("the server does not support TOP")
     require(answer.startswith(b"+OK"), quote(answer))
-    return connection.raw_body()
+    return connection.read_body()

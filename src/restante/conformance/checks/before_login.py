@@ -10,21 +10,21 @@ from restante.conformance.raw_connection import quote
 if TYPE_CHECKING:
     from restante.conformance.context import ConformanceContext
 
-THEME = CheckGroup()
+GROUP = CheckGroup()
 
 
-@THEME.check(
+@GROUP.check(
     "rfc1939-s3/greeting rfc1939-s3/status-words",
     "the greeting is one line that begins with +OK",
 )
 def greeting(context: ConformanceContext) -> None:
     with context.open_connection(secure=False) as connection:
         require(context.greeting.startswith(b"+OK"), quote(context.greeting))
-        more = connection.more()
+        more = connection.read_rest()
         require(not more, f"more follows: {quote(more)}")
 
 
-@THEME.check("rfc1939-s7/apop", "the timestamp in the greeting is new for each connection")
+@GROUP.check("rfc1939-s7/apop", "the timestamp in the greeting is new for each connection")
 def timestamp(context: ConformanceContext) -> None:
     found = []
     for _ in range(2):
@@ -37,18 +37,18 @@ def timestamp(context: ConformanceContext) -> None:
     require(b"@" in found[0], f"not a message-id: <{found[0].decode('latin-1')}>")
 
 
-@THEME.check("rfc2449-s5/capa", "CAPA lists the capabilities before login")
+@GROUP.check("rfc2449-s5/capa", "CAPA lists the capabilities before login")
 def capa(context: ConformanceContext) -> None:
     with context.open_connection() as connection:
-        answer = connection.say("CAPA")
+        answer = connection.exchange("CAPA")
         if answer.startswith(b"-ERR"):
             raise NotTestable("the server does not support CAPA")
         require(answer.startswith(b"+OK"), quote(answer))
-        context.before = connection.read_lines()
-    require(context.before, "the list is empty")
+        context.capabilities_before = connection.read_lines()
+    require(context.capabilities_before, "the list is empty")
 
 
-@THEME.check(
+@GROUP.check(
     "rfc2449-s3/capability-tag",
     "capability tags have valid characters, and lines at most 512 octets",
 )
@@ -59,7 +59,7 @@ def tags(context: ConformanceContext) -> None:
         require(len(entry) <= 510, f"{tag}: {len(entry) + 2} octets")
 
 
-@THEME.check("rfc2449-s9/registered known-bug/capa", "capabilities are registered or begin with X")
+@GROUP.check("rfc2449-s9/registered known-bug/capa", "capabilities are registered or begin with X")
 def registered(context: ConformanceContext) -> None:
     known = {
         "TOP", "USER", "SASL", "RESP-CODES", "LOGIN-DELAY", "PIPELINING", "EXPIRE", "UIDL",
@@ -70,98 +70,98 @@ def registered(context: ConformanceContext) -> None:
         require(tag in known or tag.startswith("X"), f'"{tag}" is not in the registry')
 
 
-@THEME.check("rfc1939-s3/keyword-case", "keywords may be in any case")
+@GROUP.check("rfc1939-s3/keyword-case", "keywords may be in any case")
 def case(context: ConformanceContext) -> None:
     with context.open_connection() as connection:
-        answer = connection.say("qUiT")
+        answer = connection.exchange("qUiT")
         require(answer.startswith(b"+OK"), quote(answer))
 
 
-@THEME.check(
+@GROUP.check(
     "rfc1939-s3/unknown-command",
     "an unknown command gets -ERR, and the session continues",
 )
 def unknown(context: ConformanceContext) -> None:
     with context.open_connection() as connection:
-        connection.err("XYZZY")
-        connection.alive()
+        connection.expect_err("XYZZY")
+        connection.expect_reply()
 
 
-@THEME.check("rfc1939-s3/unknown-command", "an empty line gets -ERR, and the session continues")
+@GROUP.check("rfc1939-s3/unknown-command", "an empty line gets -ERR, and the session continues")
 def empty(context: ConformanceContext) -> None:
     with context.open_connection() as connection:
-        connection.err("")
-        connection.alive()
+        connection.expect_err("")
+        connection.expect_reply()
 
 
-@THEME.check("rfc1939-s3/wrong-state rfc1939-s5/noop", "commands for mail get -ERR before login")
+@GROUP.check("rfc1939-s3/wrong-state rfc1939-s5/noop", "commands for mail get -ERR before login")
 def too_early(context: ConformanceContext) -> None:
     commands = ("STAT", "LIST", "RETR 1", "DELE 1", "NOOP", "RSET", "UIDL", "TOP 1 0")
     for two in zip(commands[::2], commands[1::2], strict=True):  # many in a row may end a session
         with context.open_connection() as connection:
             for command in two:
-                answer = connection.say(command)
+                answer = connection.exchange(command)
                 require(answer.startswith(b"-ERR"), f"{command}: {quote(answer)}")
 
 
-@THEME.check("rfc1939-s7/pass", "PASS without USER gets -ERR")
+@GROUP.check("rfc1939-s7/pass", "PASS without USER gets -ERR")
 def password_alone(context: ConformanceContext) -> None:
     with context.open_connection() as connection:
-        connection.err("PASS nobody-has-this-password")
+        connection.expect_err("PASS nobody-has-this-password")
 
 
-@THEME.check(
+@GROUP.check(
     "rfc1939-s3/argument-length known-bug/password-spaces",
     "USER accepts an unknown name of 40 characters like a known one",
 )
 def long_name(context: ConformanceContext) -> None:
     with context.open_connection() as connection:
         name = "restante-verify-has-a-name-of-40-letters"
-        unknown = connection.say(f"USER {name}")
-        known = connection.say(f"USER {context.server.user or 'info'}")
+        unknown = connection.exchange(f"USER {name}")
+        known = connection.exchange(f"USER {context.server.user or 'info'}")
         if not known.startswith(b"+OK"):
             raise NotTestable(f"USER is rejected: {quote(known)}")
         require(unknown.startswith(b"+OK"), f"an unknown name: {quote(unknown)}")
 
 
-@THEME.check("rfc2449-s4/command-length", "a command of 255 octets gets a reply")
+@GROUP.check("rfc2449-s4/command-length", "a command of 255 octets gets a reply")
 def longest(context: ConformanceContext) -> None:
     with context.open_connection() as connection:
         connection.send(b"USER " + b"x" * 248 + b"\r\n", "USER with 255 octets")
-        answer = connection.status()
+        answer = connection.read_status()
         require(answer.startswith((b"+OK", b"-ERR")), quote(answer))
-        connection.alive()
+        connection.expect_reply()
 
 
-@THEME.check(
+@GROUP.check(
     "rfc2449-s4/command-length known-bug/long-lines",
     "a line of 70,000 octets is not executed in parts",
 )
 def overlong(context: ConformanceContext) -> None:
     with context.open_connection() as connection:
         connection.send(b"X" * 70_000 + b"\r\nCAPA\r\n", "a line of 70,000 octets")
-        octets = connection.more(2.0)
+        octets = connection.read_rest(2.0)
         replies = [part for part in octets.split(b"\r\n") if part.startswith((b"+OK", b"-ERR"))]
         require(len(replies) <= 2, f"{len(replies)} replies to two lines: {quote(octets)}")
 
 
-@THEME.check("rfc1939-s4/quit", "QUIT before login gets +OK and closes the connection")
+@GROUP.check("rfc1939-s4/quit", "QUIT before login gets +OK and closes the connection")
 def quit_early(context: ConformanceContext) -> None:
     with context.open_connection() as connection:
-        connection.ok("QUIT")
+        connection.expect_ok("QUIT")
         require(connection.closes_within(), "the connection stays open")
 
 
-@THEME.check("rfc1939-s3/command-line known-bug/long-lines", "a lone CR does not end a command")
+@GROUP.check("rfc1939-s3/command-line known-bug/long-lines", "a lone CR does not end a command")
 def lone_cr_in_command(context: ConformanceContext) -> None:
     with context.open_connection() as connection:
         connection.send(b"NOOP\rCAPA\r\n", "a line with a lone CR")
-        octets = connection.more(1.0)
+        octets = connection.read_rest(1.0)
         replies = sum(part.startswith((b"+OK", b"-ERR")) for part in octets.split(b"\r\n"))
         require(replies <= 1, f"{replies} replies to one line: {quote(octets)}")
 
 
 def _capabilities(context: ConformanceContext) -> list[str]:
-    if not context.before:
+    if not context.capabilities_before:
         raise NotTestable("the server does not support CAPA")
-    return context.before
+    return context.capabilities_before

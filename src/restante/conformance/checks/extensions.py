@@ -10,70 +10,76 @@ from restante.conformance.raw_connection import quote
 if TYPE_CHECKING:
     from restante.conformance.context import ConformanceContext
 
-THEME = CheckGroup()
+GROUP = CheckGroup()
 
 ONLY_BEFORE = ("STLS",)
 """Capabilities that may be announced before a login only, by their registration."""
 
 
-@THEME.check(
+@GROUP.check(
     "rfc2449-s5/same-after-login rfc5034-s3/sasl-capability known-bug/capa",
     "CAPA lists the same capabilities before and after login",
 )
 def both_states(context: ConformanceContext) -> None:
-    if not context.before:
+    if not context.capabilities_before:
         raise NotTestable("the server does not support CAPA")
-    context.after = context.session.lines("CAPA")
-    before = {entry.split(" ")[0].upper() for entry in context.before} - set(ONLY_BEFORE)
-    lost = sorted(before - {entry.split(" ")[0].upper() for entry in context.after})
+    context.capabilities_after = context.session.fetch_lines("CAPA")
+    before = {entry.split(" ")[0].upper() for entry in context.capabilities_before} - set(
+        ONLY_BEFORE
+    )
+    lost = sorted(before - {entry.split(" ")[0].upper() for entry in context.capabilities_after})
     require(not lost, f"missing after login: {', '.join(lost)}")
 
 
-@THEME.check(
+@GROUP.check(
     "rfc2449-s5/same-after-login known-bug/capa",
     "capabilities for use before login are announced before login",
 )
 def announced_early(context: ConformanceContext) -> None:
-    after = {entry.split(" ")[0].upper() for entry in context.after}
-    before = {entry.split(" ")[0].upper() for entry in context.before}
+    after = {entry.split(" ")[0].upper() for entry in context.capabilities_after}
+    before = {entry.split(" ")[0].upper() for entry in context.capabilities_before}
     late = sorted((after - before) & {"TOP", "UIDL", "USER", "SASL", "RESP-CODES", "PIPELINING"})
     require(not late, f"announced only after login: {', '.join(late)}")
 
 
-@THEME.check("rfc2449-s6.6/pipelining", "pipelined commands are answered in order")
+@GROUP.check("rfc2449-s6.6/pipelining", "pipelined commands are answered in order")
 def pipelining(context: ConformanceContext) -> None:
-    if "PIPELINING" not in context.before + context.after:
+    if "PIPELINING" not in context.capabilities_before + context.capabilities_after:
         raise NotTestable("PIPELINING is not announced")
     connection = context.session
     connection.send(b"NOOP\r\nSTAT\r\nXYZZY\r\nNOOP\r\n", "four commands at once")
-    answers = [connection.status() for _ in range(4)]
+    answers = [connection.read_status() for _ in range(4)]
     signs = [answer[:1] for answer in answers]
     require(signs == [b"+", b"+", b"-", b"+"], " ".join(map(quote, answers)))
 
 
-@THEME.check("rfc6856-s2/utf8", "UTF8 is accepted before login, if announced")
+@GROUP.check("rfc6856-s2/utf8", "UTF8 is accepted before login, if announced")
 def utf8(context: ConformanceContext) -> None:
-    if not any(entry.upper().startswith("UTF8") for entry in context.before):
+    if not any(entry.upper().startswith("UTF8") for entry in context.capabilities_before):
         raise NotTestable("UTF8 is not announced")
     with context.open_connection() as connection:
-        connection.ok("UTF8")
-    answer = context.session.say("UTF8")
+        connection.expect_ok("UTF8")
+    answer = context.session.exchange("UTF8")
     require(answer.startswith(b"-ERR"), f"after a login: {quote(answer)}")
 
 
-@THEME.check("rfc6856-s3/lang", "LANG lists languages and accepts *")
+@GROUP.check("rfc6856-s3/lang", "LANG lists languages and accepts *")
 def lang(context: ConformanceContext) -> None:
-    if not any(entry.upper() == "LANG" for entry in context.before):
+    if not any(entry.upper() == "LANG" for entry in context.capabilities_before):
         raise NotTestable("LANG is not announced")
     with context.open_connection() as connection:
-        connection.body("LANG")
-        connection.ok("LANG *")
-        connection.err("LANG x-nobody-speaks-it")
+        connection.fetch_body("LANG")
+        connection.expect_ok("LANG *")
+        connection.expect_err("LANG x-nobody-speaks-it")
 
 
-@THEME.check("rfc2449-s6.7/expire", "EXPIRE has a number of days or NEVER")
+@GROUP.check("rfc2449-s6.7/expire", "EXPIRE has a number of days or NEVER")
 def expire(context: ConformanceContext) -> None:
-    found = [entry.split()[1:] for entry in context.before if entry.upper().startswith("EXPIRE")]
+    found = [
+        entry.split()[1:]
+        for entry in context.capabilities_before
+        if entry.upper().startswith("EXPIRE")
+    ]
     if not found:
         raise NotTestable("EXPIRE is not announced")
     require(found[0] and (found[0][0] == "NEVER" or found[0][0].isdigit()), str(found[0]))

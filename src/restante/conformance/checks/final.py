@@ -11,23 +11,23 @@ from restante.conformance.raw_connection import quote
 if TYPE_CHECKING:
     from restante.conformance.context import ConformanceContext
 
-THEME = CheckGroup()
+GROUP = CheckGroup()
 
 _CODES = {"LOGIN-DELAY", "IN-USE", "SYS/PERM", "SYS/TEMP", "AUTH", "UTF8"}
 
 
-@THEME.check(
+@GROUP.check(
     "rfc1939-s7/pass rfc3206-s6/auth-on-refusal",
     "a wrong password gets -ERR, with [AUTH] if AUTH-RESP-CODE is announced",
 )
 def wrong_password(context: ConformanceContext) -> None:
     answer = _wrong(context, context.server.user)
     require(answer.startswith(b"-ERR"), quote(answer))
-    if "AUTH-RESP-CODE" in context.before:
+    if "AUTH-RESP-CODE" in context.capabilities_before:
         require(b"[AUTH]" in answer.upper(), quote(answer))
 
 
-@THEME.check(
+@GROUP.check(
     "rfc1939-s13/password-or-apop implied/no-user-enumeration",
     "an unknown name gets the same reply as a wrong password",
 )
@@ -36,15 +36,15 @@ def unknown_name(context: ConformanceContext) -> None:
     require(known == unknown, f"{quote(known)}; {quote(unknown)}")
 
 
-@THEME.check("rfc5034-s4/failure", "after a rejected login the session continues or is closed")
+@GROUP.check("rfc5034-s4/failure", "after a rejected login the session continues or is closed")
 def goes_on(context: ConformanceContext) -> None:
     if not context.server.user:
         raise NotTestable("no --user")
     with context.open_session() as line:
-        line.ok("QUIT")
+        line.expect_ok("QUIT")
 
 
-@THEME.check(
+@GROUP.check(
     "rfc1939-s3/status-length rfc2449-s4/status-length",
     "every status line of this run has at most 512 octets",
 )
@@ -53,7 +53,7 @@ def short_lines(context: ConformanceContext) -> None:
         require(len(line) <= 512, f"{command}: {len(line)} octets")
 
 
-@THEME.check(
+@GROUP.check(
     "rfc1939-s3/status-words",
     "every reply of this run begins with +OK or -ERR and ends with CR LF",
 )
@@ -63,12 +63,12 @@ def indicators(context: ConformanceContext) -> None:
         require(good and line.endswith(b"\r\n"), f"{command}: {quote(line)}")
 
 
-@THEME.check(
+@GROUP.check(
     "rfc2449-s6.4/resp-codes rfc2449-s3/response-code",
     "every text in brackets is a registered response code",
 )
 def codes(context: ConformanceContext) -> None:
-    if "RESP-CODES" not in context.before + context.after:
+    if "RESP-CODES" not in context.capabilities_before + context.capabilities_after:
         raise NotTestable("RESP-CODES is not announced")
     for command, line in context.status_lines:
         found = re.match(rb"(?:\+OK|-ERR) \[([^\]]*)\]", line)
@@ -78,23 +78,23 @@ def codes(context: ConformanceContext) -> None:
             require(known, f"{command}: [{code}]")
 
 
-@THEME.check(
+@GROUP.check(
     "rfc2449-s3/printable-text implied/no-injection",
     "control characters from the client are not sent back",
 )
 def no_echo(context: ConformanceContext) -> None:
     with context.open_connection() as line:
         line.send(b"XY\x1b[31mZZY\x07 \xff\r\n", "a command with control characters")
-        answer = line.status()
+        answer = line.read_status()
         require(not any(c < 32 for c in answer.rstrip(b"\r\n")), quote(answer))
 
 
 def _wrong(context: ConformanceContext, user: str) -> bytes:
     if not user:
         raise NotTestable("no --user")
-    context.free()
+    context.close_shared_session()
     with context.open_connection() as line:
-        answer = line.say(f"USER {user}")
+        answer = line.exchange(f"USER {user}")
         if answer.startswith(b"+OK"):
-            answer = line.say("PASS nobody-has-this-password")
+            answer = line.exchange("PASS nobody-has-this-password")
         return answer

@@ -10,15 +10,15 @@ from restante.conformance.raw_connection import unstuff
 if TYPE_CHECKING:
     from restante.conformance.context import ConformanceContext
 
-THEME = CheckGroup()
+GROUP = CheckGroup()
 
 
-@THEME.check("rfc1939-s5/retr rfc1939-s3/multiline-end", "a plain message is returned unchanged")
+@GROUP.check("rfc1939-s5/retr rfc1939-s3/multiline-end", "a plain message is returned unchanged")
 def plain(context: ConformanceContext) -> None:
     _compare(context, "plain")
 
 
-@THEME.check(
+@GROUP.check(
     "rfc1939-s3/dot-stuffing known-bug/first-dot",
     "a dot is stuffed at the first octet of a message",
 )
@@ -27,12 +27,12 @@ def dot_first(context: ConformanceContext) -> None:
     _compare(context, "dot-first")
 
 
-@THEME.check("rfc1939-s3/dot-stuffing", "every line that begins with a dot is stuffed")
+@GROUP.check("rfc1939-s3/dot-stuffing", "every line that begins with a dot is stuffed")
 def dots(context: ConformanceContext) -> None:
     _compare(context, "dots")
 
 
-@THEME.check(
+@GROUP.check(
     "rfc1939-s3/dot-stuffing known-bug/first-dot",
     "a dot is stuffed at the border of two chunks",
 )
@@ -40,17 +40,17 @@ def border(context: ConformanceContext) -> None:
     _compare(context, "border")
 
 
-@THEME.check("rfc1939-s3/dot-stuffing", "TOP stuffs dots, too")
+@GROUP.check("rfc1939-s3/dot-stuffing", "TOP stuffs dots, too")
 def top_is_stuffed(context: ConformanceContext) -> None:
     sample = context.sample("dots")
     connection = context.session
-    number = context.find(sample, connection)
-    body = connection.body(f"TOP {number} 1000000")
+    number = context.find_sample(sample, connection)
+    body = connection.fetch_body(f"TOP {number} 1000000")
     expected, received = _without_header(sample.wire), _without_header(body)
     require(received == expected, _difference(received, expected))
 
 
-@THEME.check(
+@GROUP.check(
     "rfc1939-s11/size implied/line-ends known-bug/last-line-end",
     "a message without a last line end gets one, and LIST counts it",
 )
@@ -58,7 +58,7 @@ def no_last_line_end(context: ConformanceContext) -> None:
     _compare(context, "no-last-line-end")
 
 
-@THEME.check(
+@GROUP.check(
     "rfc1939-s3/multiline-end implied/line-ends known-bug/stored-crlf",
     "a message stored with CR LF is returned with CR LF",
 )
@@ -66,7 +66,7 @@ def crlf(context: ConformanceContext) -> None:
     _compare(context, "crlf")
 
 
-@THEME.check(
+@GROUP.check(
     "rfc1939-s3/multiline-end implied/line-ends known-bug/stored-crlf",
     "a lone CR in a message is returned unchanged",
 )
@@ -74,7 +74,7 @@ def lone_cr(context: ConformanceContext) -> None:
     _compare(context, "lone-cr")
 
 
-@THEME.check(
+@GROUP.check(
     "rfc1939-s5/retr policy/empty-message",
     "a message with an empty body is returned unchanged",
 )
@@ -82,7 +82,7 @@ def empty_body(context: ConformanceContext) -> None:
     _compare(context, "empty-body")
 
 
-@THEME.check(
+@GROUP.check(
     "rfc1939-s5/retr policy/empty-message",
     "a message without a body is returned unchanged",
 )
@@ -91,24 +91,24 @@ def header_only(context: ConformanceContext) -> None:
     _compare(context, "header-only")
 
 
-@THEME.check("rfc1939-s5/retr", "octets above 127 are returned unchanged")
+@GROUP.check("rfc1939-s5/retr", "octets above 127 are returned unchanged")
 def eight_bit(context: ConformanceContext) -> None:
     _compare(context, "eight-bit")
 
 
-@THEME.check("rfc1939-s5/retr", "a line of 70,000 octets is returned whole")
+@GROUP.check("rfc1939-s5/retr", "a line of 70,000 octets is returned whole")
 def long_line(context: ConformanceContext) -> None:
     _compare(context, "long-line")
 
 
-@THEME.check("rfc1939-s7/unique-id-not-reused", "two identical messages have two unique-ids")
+@GROUP.check("rfc1939-s7/unique-id-not-reused", "two identical messages have two unique-ids")
 def twins(context: ConformanceContext) -> None:
     sample = context.sample("twin")
     connection = context.session
-    numbers = context.find_all(connection).get(sample.mark, [])
+    numbers = context.find_samples(connection).get(sample.mark, [])
     if len(numbers) < 2:
         raise NotTestable("the server stores only one of two identical messages")
-    uids = [connection.ok(f"UIDL {number}").split()[2] for number in numbers]
+    uids = [connection.expect_ok(f"UIDL {number}").split()[2] for number in numbers]
     require(uids[0] != uids[1], f"both have the unique-id {uids[0].decode('latin-1')}")
 
 
@@ -120,13 +120,13 @@ def _need_exact(context: ConformanceContext) -> None:
 def _compare(context: ConformanceContext, name: str) -> None:
     """Retrieve a sample, compare its octets with what they must be, and their number with LIST's.
 
-    Where the way of delivery adds headers, only what is after the header can be compared.
+    If the delivery adds header fields, only the body is compared.
     """
     sample = context.sample(name)
     connection = context.session
-    number = context.find(sample, connection)
-    listed = int(connection.ok(f"LIST {number}").split()[2])
-    body = connection.body(f"RETR {number}")
+    number = context.find_sample(sample, connection)
+    listed = int(connection.expect_ok(f"LIST {number}").split()[2])
+    body = connection.fetch_body(f"RETR {number}")
     octets = len(unstuff(body))
     expected, received = sample.wire, body
     if context.deliver is not None and not context.deliver.exact:
@@ -140,7 +140,7 @@ def _without_header(body: bytes) -> bytes:
 
 
 def _difference(body: bytes, wire: bytes) -> str:
-    """Say where two bodies part."""
+    """Return the first place at which two bodies differ."""
     place = next(
         (i for i, (a, b) in enumerate(zip(body, wire, strict=False)) if a != b),
         min(len(body), len(wire)),

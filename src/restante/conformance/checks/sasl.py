@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from restante.conformance.context import ConformanceContext
     from restante.conformance.raw_connection import RawConnection
 
-THEME = CheckGroup()
+GROUP = CheckGroup()
 
 
-@THEME.check("rfc5034-s4/unknown-mechanism", "AUTH with an unknown mechanism gets -ERR")
+@GROUP.check("rfc5034-s4/unknown-mechanism", "AUTH with an unknown mechanism gets -ERR")
 def unknown_mechanism(context: ConformanceContext) -> None:
     _offered_mechanisms(context)
     with context.open_connection() as connection:
-        connection.err("AUTH X-NOBODY-HAS-IT")
+        connection.expect_err("AUTH X-NOBODY-HAS-IT")
 
 
-@THEME.check(
+@GROUP.check(
     "rfc5034-s4/challenge known-bug/empty-challenge",
     "an empty challenge is plus, space, CR LF",
 )
@@ -31,32 +31,32 @@ def empty_challenge(context: ConformanceContext) -> None:
         require(answer == b"+ \r\n", quote(answer))
 
 
-@THEME.check("rfc5034-s4/cancel", "a client can cancel AUTH with *, which gets -ERR")
+@GROUP.check("rfc5034-s4/cancel", "a client can cancel AUTH with *, which gets -ERR")
 def given_up(context: ConformanceContext) -> None:
     with context.open_connection() as connection:
         _begin(context, connection)
-        connection.err("*")
-        connection.alive()
+        connection.expect_err("*")
+        connection.expect_reply()
 
 
-@THEME.check("rfc5034-s4/base64", "AUTH rejects invalid base64 with -ERR")
+@GROUP.check("rfc5034-s4/base64", "AUTH rejects invalid base64 with -ERR")
 def no_base64(context: ConformanceContext) -> None:
     with context.open_connection() as connection:
         _begin(context, connection)
-        connection.err("!!!!")
+        connection.expect_err("!!!!")
 
 
-@THEME.check("rfc5034-s5/case", "names of mechanisms may be in any case")
+@GROUP.check("rfc5034-s5/case", "names of mechanisms may be in any case")
 def any_case(context: ConformanceContext) -> None:
     if "PLAIN" not in _offered_mechanisms(context):
         raise NotTestable("PLAIN is not offered")
     with context.open_connection() as connection:
-        answer = connection.say("auth plain")
+        answer = connection.exchange("auth plain")
         require(answer.startswith(b"+ "), quote(answer))
 
 
 def _offered_mechanisms(context: ConformanceContext) -> list[str]:
-    for entry in context.before:
+    for entry in context.capabilities_before:
         tag, _, mechanisms = entry.partition(" ")
         if tag.upper() == "SASL":
             return mechanisms.upper().split()
@@ -64,9 +64,9 @@ def _offered_mechanisms(context: ConformanceContext) -> list[str]:
 
 
 def _begin(context: ConformanceContext, connection: RawConnection) -> bytes:
-    """Begin a login that ends before anybody says a password."""
+    """Begin AUTH PLAIN, without a response, and return the challenge."""
     if "PLAIN" not in _offered_mechanisms(context):
         raise NotTestable("PLAIN is not offered")
-    answer = connection.say("AUTH PLAIN")
+    answer = connection.exchange("AUTH PLAIN")
     require(answer.startswith(b"+") and not answer.startswith(b"+OK"), quote(answer))
     return answer

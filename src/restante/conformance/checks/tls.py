@@ -5,78 +5,81 @@ from __future__ import annotations
 import contextlib
 import ssl
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from restante.conformance.check import CheckGroup, Deviation, NotTestable, require
-from restante.conformance.raw_connection import RawConnection, dial, quote
+from restante.conformance.raw_connection import dial, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from restante.conformance.context import ConformanceContext
+    from restante.conformance.raw_connection import RawConnection
 
-THEME = CheckGroup()
+GROUP = CheckGroup()
 
 
-@THEME.check("rfc2595-s4/stls-announced", "STLS is announced only where it works")
+@GROUP.check("rfc2595-s4/stls-announced", "STLS is announced only where it works")
 def announced(context: ConformanceContext) -> None:
     with _connection_after_stls(context) as connection:
         connection.start_tls(context.server)
-        inside = connection.lines("CAPA")
+        inside = connection.fetch_lines("CAPA")
         require("STLS" not in inside, "CAPA lists STLS within TLS")
 
 
-@THEME.check("rfc2595-s4/stls", "STLS within TLS gets -ERR")
+@GROUP.check("rfc2595-s4/stls", "STLS within TLS gets -ERR")
 def twice(context: ConformanceContext) -> None:
     with _connection_after_stls(context) as connection:
         connection.start_tls(context.server)
-        connection.err("STLS")
+        connection.expect_err("STLS")
 
 
-@THEME.check(
+@GROUP.check(
     "rfc2595-s4/stls-discards known-bug/tls-scope",
     "cleartext commands after STLS are discarded",
 )
 def injection(context: ConformanceContext) -> None:
     with _connection_before_stls(context) as connection:
         connection.send(b"STLS\r\nXYZZY\r\n", "STLS and a command after it")
-        answer = connection.status()
+        answer = connection.read_status()
         if not answer.startswith(b"+OK"):
             return
         connection.buffer.clear()
         try:
             connection.start_tls(context.server)
         except (ssl.SSLError, OSError):
-            return  # it took the words for the handshake's: nothing was acted upon
-        octets = connection.more(1.0)
+            return  # it read the commands as a part of the handshake, and did not execute them
+        octets = connection.read_rest(1.0)
         require(not octets, f"the server replied within TLS: {quote(octets)}")
 
 
-@THEME.check("rfc2595-s4/stls-discards", "a name given before STLS is discarded")
+@GROUP.check("rfc2595-s4/stls-discards", "a name given before STLS is discarded")
 def name_forgotten(context: ConformanceContext) -> None:
     with _connection_before_stls(context) as connection:
-        connection.say(f"USER {context.server.user or 'info'}")
-        if not connection.say("STLS").startswith(b"+OK"):
+        connection.exchange(f"USER {context.server.user or 'info'}")
+        if not connection.exchange("STLS").startswith(b"+OK"):
             raise NotTestable("STLS is rejected after USER")
         connection.start_tls(context.server)
-        answer = connection.say("PASS nobody-has-this-password")
+        answer = connection.exchange("PASS nobody-has-this-password")
         require(answer.startswith(b"-ERR") and b"[AUTH]" not in answer, quote(answer))
 
 
-@THEME.check("rfc2595-s4/stls known-bug/tls-scope", "STLS after login gets -ERR")
+@GROUP.check("rfc2595-s4/stls known-bug/tls-scope", "STLS after login gets -ERR")
 def too_late(context: ConformanceContext) -> None:
-    answer = context.session.say("STLS")
+    answer = context.session.exchange("STLS")
     require(answer.startswith(b"-ERR"), quote(answer))
 
 
-@THEME.check("rfc8314-s4/tls-1-2", "TLS 1.0 and 1.1 are rejected")
+@GROUP.check("rfc8314-s4/tls-1-2", "TLS 1.0 and 1.1 are rejected")
 def old_versions(context: ConformanceContext) -> None:
-    if context.server.tls != "implicit" and "STLS" not in context.in_clear:
+    if context.server.tls != "implicit" and "STLS" not in context.capabilities_in_clear:
         raise NotTestable("no TLS")
-    with dial_clear(context) as connection:
+    server = replace(context.server, tls="none")  # TLS begins below, also for implicit TLS
+    with dial(server, context.status_lines) as connection:
         if context.server.tls != "implicit":
-            connection.status()
-            connection.ok("STLS")
+            connection.read_status()
+            connection.expect_ok("STLS")
         with contextlib.suppress(ssl.SSLError, OSError):
             name = context.server.server_name
             old = _old_tls_context().wrap_socket(connection.sock, server_hostname=name)
@@ -97,30 +100,21 @@ def _old_tls_context() -> ssl.SSLContext:
 
 
 @contextlib.contextmanager
-def dial_clear(context: ConformanceContext) -> Iterator[RawConnection]:
-    """Give a connection in which no TLS has begun, not even where it should from the start."""
-    from dataclasses import replace
-
-    with dial(replace(context.server, tls="none"), context.status_lines) as connection:
-        yield connection
-
-
-@contextlib.contextmanager
 def _connection_before_stls(context: ConformanceContext) -> Iterator[RawConnection]:
     """Give a connection in clear of a server that offers STLS."""
     if context.server.tls == "implicit":
         raise NotTestable("the port uses TLS from the first octet")
     with context.open_connection(secure=False) as connection:
-        if connection.say("CAPA").startswith(b"+OK"):
-            context.in_clear = connection.read_lines()
-        if "STLS" not in context.in_clear:
+        if connection.exchange("CAPA").startswith(b"+OK"):
+            context.capabilities_in_clear = connection.read_lines()
+        if "STLS" not in context.capabilities_in_clear:
             raise NotTestable("STLS is not offered")
         yield connection
 
 
 @contextlib.contextmanager
 def _connection_after_stls(context: ConformanceContext) -> Iterator[RawConnection]:
-    """Give the same after the +OK of STLS."""
+    """Give a connection after the +OK of STLS."""
     with _connection_before_stls(context) as connection:
-        connection.ok("STLS")
+        connection.expect_ok("STLS")
         yield connection
