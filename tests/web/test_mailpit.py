@@ -142,6 +142,7 @@ def test_a_message_is_sent_by_json() -> None:
     [
         {"To": []}, {"From": {"Email": "x\r\nBcc: evil@x"}}, {"Subject": "a\nb: c"}, {"Subject": 1},
         {"Headers": {"X": "a\r\nb: c"}}, {"Attachments": [{"Content": "?", "Filename": "a"}]},
+        {"Cc": [{"Email": ""}]},
     ],
 )  # fmt: skip
 def test_an_invalid_message_is_not_sent(change: dict[str, object]) -> None:

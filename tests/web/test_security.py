@@ -107,6 +107,7 @@ def test_a_program_needs_no_token() -> None:
         ("", 401),
         ("Basic", 401),
         ("Basic %%%", 401),
+        ("Basic é", 401),
         (f"Basic {base64.b64encode(b'ann:wrong').decode()}", 401),
         (f"Bearer {base64.b64encode(b'ann:se:cret').decode()}", 401),
         (f"Basic {base64.b64encode(b'ann:se:cret').decode()}", 200),
@@ -115,7 +116,7 @@ def test_a_program_needs_no_token() -> None:
 )
 def test_a_password_is_required(sent: str, status: int) -> None:
     """With a password, each request needs it, and the Host may be any."""
-    headers = {"Authorization": sent, "Host": "mail.dev.example"}
+    headers = {b"Authorization": sent.encode("latin-1"), b"Host": b"mail.dev.example"}
     answer = page_client(password="se:cret").get("/api/messages", headers=headers)
     assert answer.status_code == status
     assert ("www-authenticate" in answer.headers) == (status == 401)
@@ -164,6 +165,23 @@ def test_the_body_of_a_request_is_bounded() -> None:
     """A request of more than a mebibyte is refused."""
     answer = page_client().put("/api/faults", content=b" " * (1024 * 1024 + 1))
     assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/api/faults"),
+        ("PUT", "/api/v1/messages"),
+        ("POST", "/api/v1/send"),
+        ("PUT", "/api/v1/tags"),
+    ],
+)
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"x":' * 100_000, b"\xff"], ids=["[", "{", "octets"]
+)
+def test_odd_json_is_refused(method: str, path: str, body: bytes) -> None:
+    """JSON of thousands of levels, or not in UTF-8, is a mistake of the client's."""
+    assert page_client().request(method, path, content=body).status_code == 400
 
 
 def test_a_request_has_one_length() -> None:

@@ -6,7 +6,6 @@ import collections
 import time
 from typing import TYPE_CHECKING
 
-import msgspec
 from starlette.responses import Response
 
 from restante import __version__
@@ -24,7 +23,7 @@ from restante.web.api_types import (
     SessionRow,
 )
 from restante.web.openapi import Endpoint, Parameter
-from restante.web.page import answer, attachment, number_of, page_of, read_body
+from restante.web.page import answer, attachment, number_of, page_of, read_json_body
 from restante.web.security import RefusedRequest
 
 if TYPE_CHECKING:
@@ -131,10 +130,10 @@ async def show_faults(request: Request) -> Response:
 
 async def set_faults(request: Request) -> Response:
     """Switch faults on, and the others off, for all mailboxes or for one."""
+    choice = await read_json_body(request, FaultChoice)
     try:
-        choice = msgspec.json.decode(await read_body(request), type=FaultChoice)
         page_of(request).server.faults.set(choice.on, choice.mailbox)
-    except (ValueError, msgspec.MsgspecError) as error:
+    except ValueError as error:
         raise RefusedRequest(400, str(error)) from None
     return await show_faults(request)
 

@@ -15,6 +15,7 @@ import msgspec
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from restante import __version__
+from restante.json_input import read_json
 from restante.web import api
 from restante.web import mailpit_tags as tags
 from restante.web.api_types import moment
@@ -246,10 +247,10 @@ async def _choice(request: Request) -> MailpitChoice:
         return MailpitChoice()
     try:
         names = {name.lower(): name for name in MailpitChoice.__struct_fields__}
-        found = msgspec.json.decode(body, type=dict[str, Any])
+        found = read_json(body, dict[str, Any])
         known = {names[key.lower()]: found[key] for key in found if key.lower() in names}
         return msgspec.convert(known, MailpitChoice)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (ValueError, msgspec.ValidationError) as error:
         raise RefusedRequest(400, str(error)) from None
 
 

@@ -10,12 +10,11 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
 
 from restante.developer.tags import clean_tags
 from restante.storage.interfaces import FullError
-from restante.web.page import answer, page_of, read_body
+from restante.web.page import answer, page_of, read_json_body
 from restante.web.security import RefusedRequest
 
 if TYPE_CHECKING:
@@ -63,10 +62,10 @@ class MailpitSent(Struct):
 
 async def send_message(request: Request) -> Response:
     """Store a message for each of its recipients. Raises RefusedRequest."""
+    sending = await read_json_body(request, MailpitSending)
     try:
-        sending = msgspec.json.decode(await read_body(request), type=MailpitSending)
         octets = bytes(_compose(sending))
-    except (ValueError, MessageError, msgspec.MsgspecError) as error:
+    except (ValueError, LookupError, MessageError) as error:
         raise RefusedRequest(400, str(error)) from None
     recipients = [*(one.Email for one in (*sending.To, *sending.Cc)), *sending.Bcc]
     if not recipients:
@@ -85,7 +84,7 @@ async def send_message(request: Request) -> Response:
 
 
 def _compose(sending: MailpitSending) -> EmailMessage:
-    """Return the message. Raises ValueError and MessageError: a field is invalid."""
+    """Return the message. Raises ValueError, LookupError, MessageError: a field is invalid."""
     mail = EmailMessage()
     people = {
         "From": [sending.From],

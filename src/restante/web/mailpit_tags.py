@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
 from starlette.responses import PlainTextResponse
 
-from restante.web.page import answer, is_numeral, page_of, read_body
+from restante.web.page import answer, is_numeral, page_of, read_json_body
 from restante.web.security import RefusedRequest
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ async def list_tags(request: Request) -> Response:
 
 async def set_tags(request: Request) -> Response:
     """Give messages these tags, and take their others away."""
-    tagging = await _read(request, MailpitTagging)
+    tagging = await read_json_body(request, MailpitTagging)
     ids = {int(text) for text in tagging.IDs if is_numeral(text)}
     try:
         page_of(request).server.mailboxes.tag(ids, tagging.Tags)
@@ -75,7 +74,7 @@ async def set_tags(request: Request) -> Response:
 
 async def rename_tag(request: Request) -> Response:
     """Give a tag another name, on all messages that have it."""
-    tagging = await _read(request, MailpitTagName)
+    tagging = await read_json_body(request, MailpitTagName)
     try:
         page_of(request).server.mailboxes.rename_tag(request.path_params["tag"], [tagging.Name])
     except ValueError as error:
@@ -96,7 +95,7 @@ async def show_chaos(request: Request) -> Response:
 
 async def set_chaos(request: Request) -> Response:
     """Set the errors by chance: they are faults of SMTP, and the page shows them too."""
-    chaos = await _read(request, MailpitChaos)
+    chaos = await read_json_body(request, MailpitChaos)
     faults = page_of(request).server.faults
     rules = [
         _rule(name, getattr(chaos, name)) for name in CHAOS if getattr(chaos, name).Probability
@@ -121,11 +120,3 @@ def _chaos(page: Page) -> dict[str, MailpitTrigger]:
     found = [rule for text in page.server.faults.on if (rule := _RULE.fullmatch(text))]
     on = {rule["name"]: MailpitTrigger(int(rule["code"]), int(rule["chance"])) for rule in found}
     return {name: on.get(name.lower(), MailpitTrigger(usual)) for name, (_, usual) in CHAOS.items()}
-
-
-async def _read(request: Request, kind: type[Any]) -> Any:
-    """Return the body of a request. Raises RefusedRequest."""
-    try:
-        return msgspec.json.decode(await read_body(request), type=kind)
-    except msgspec.MsgspecError as error:
-        raise RefusedRequest(400, str(error)) from None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from starlette.responses import Response
 
+from restante.json_input import read_json
 from restante.web import search
 from restante.web.message_view import ViewCache
 from restante.web.security import RefusedRequest
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from restante.developer.server import DeveloperServer
     from restante.developer.sessions import SessionCopy
     from restante.web.message_view import MessageView
+
+T = TypeVar("T")
 
 LONGEST_BODY = 1024 * 1024  # octets of a request
 MOST_READERS = 64  # answers that wait for events, at once
@@ -123,6 +126,14 @@ async def read_body(request: Request) -> bytes:
         if len(octets) > LONGEST_BODY:
             raise RefusedRequest(413, f"a request has at most {LONGEST_BODY} octets")
     return bytes(octets)
+
+
+async def read_json_body(request: Request, kind: type[T]) -> T:
+    """Return the body of a request, which is JSON. Raises RefusedRequest."""
+    try:
+        return read_json(await read_body(request), kind)
+    except ValueError as error:
+        raise RefusedRequest(400, str(error)) from None
 
 
 def number_of(request: Request, name: str, default: float, most: float) -> float:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import hmac
 import re
 import secrets
@@ -100,7 +99,7 @@ class Guard:
         scheme, _, coded = headers.get("authorization", "").partition(" ")
         try:
             decoded = base64.b64decode(coded) if scheme.lower() == "basic" else b""
-        except binascii.Error:
+        except ValueError:  # not ASCII, or no base64
             decoded = b""
         if not hmac.compare_digest(decoded.partition(b":")[2], self.password.reveal()):
             raise RefusedRequest(401, "The password of --web-password is required.")

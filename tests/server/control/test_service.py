@@ -168,6 +168,7 @@ def test_socket_belongs_to_its_user(served: Served, tmp_path: Path) -> None:
         b"x" * 5000,
         b"\xff\xfe\n",
         b'{"action":"kick","who":"\xff"}\n',
+        b'{"action":"kick","x":' + b"[" * 4000 + b"\n",
     ],
 )
 def test_invalid_requests_are_answered_or_cut_off(

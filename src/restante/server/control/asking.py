@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from restante.json_input import read_json
 from restante.server.control.messages import LONGEST_REPLY, SUFFIX, ControlReply, ControlRequest
 from restante.system_errors import explain_connection, find_reason
 
@@ -78,7 +79,7 @@ async def ask_everywhere(folder: Path, request: ControlRequest) -> Replies:
         worker = next(reply.worker for reply in replies.received if reply.id)
         try:
             replies.nodes = await _ask(folder / f"{worker}{SUFFIX}", line, NODES_PATIENCE)
-        except (OSError, TimeoutError, ValueError, msgspec.MsgspecError):
+        except (OSError, TimeoutError, ValueError):
             replies.silent.append(worker)
         else:
             replies.received += replies.nodes.others
@@ -99,7 +100,7 @@ async def _ask(file: Path, line: bytes, patience: float) -> ControlReply:
         reader, writer = await asyncio.open_unix_connection(file, limit=LONGEST_REPLY)
         try:
             writer.write(line)
-            return msgspec.json.decode(await reader.readline(), type=ControlReply)
+            return read_json(await reader.readline(), ControlReply)
         finally:
             writer.close()
 

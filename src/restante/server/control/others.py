@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from restante.json_input import read_json
 from restante.server.config.addresses import canonical_address
 from restante.server.control.messages import Action, ControlReply, ControlRequest, NodeState
 from restante.storage.interfaces import StoreError
@@ -53,8 +54,8 @@ def encode_request(action: Action, who: str) -> bytes:
 def decode_answers(answers: PeerAnswers) -> Iterator[ControlReply]:
     """Yield the replies of other nodes, but not what only a newer node could read."""
     for answer in answers.received:
-        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
-            yield msgspec.json.decode(answer, type=ControlReply)
+        with contextlib.suppress(ValueError):
+            yield read_json(answer, ControlReply)
 
 
 def encode_answer(reply: ControlReply) -> bytes:

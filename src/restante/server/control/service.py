@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from restante.auth.usernames import with_domain
+from restante.json_input import read_json
 from restante.junk import with_suffix
 from restante.protocol.server.session import EndReason
 from restante.server.config.addresses import canonical_address
@@ -97,8 +98,8 @@ class ControlService:
         None: it needs none of this node.
         """
         try:
-            request = msgspec.json.decode(content, type=ControlRequest)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+            request = read_json(content, ControlRequest)
+        except ValueError:
             return None  # a newer node asks what this one cannot do
         if request.action is Action.TAKE_OVER:
             self._context.holders.stop_idle_here(request.who, age)
@@ -126,8 +127,8 @@ class ControlService:
     async def _reply(self, line: bytes, writer: asyncio.StreamWriter) -> ControlReply:
         """Return the reply to a line, whatever it is."""
         try:
-            request = msgspec.json.decode(line, type=ControlRequest)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            request = read_json(line, ControlRequest)
+        except ValueError as error:
             return self._new_reply(f"the request is invalid: {error}")
         request.by, request.at = peer_uid(writer.get_extra_info("socket")), ""
         return await self.answer(request)
