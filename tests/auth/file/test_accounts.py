@@ -6,9 +6,12 @@ import asyncio
 import contextlib
 import functools
 import os
+import sys
 import threading
 from pathlib import Path
+from types import FrameType
 from typing import Any
+from unittest.mock import AsyncMock, Mock, patch
 
 import pytest
 
@@ -68,6 +71,45 @@ def test_unknown_name_costs_one_hash(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(checked) == 3
     assert set(checked) <= {HASH, OTHER}
     assert checked[0] == checked[1]
+
+
+@pytest.mark.parametrize("user", ["nobody", "ann", "locked", "Ann"])
+def test_the_work_for_a_name_does_not_grow_with_the_file(tmp_path: Path, user: str) -> None:
+    """implied/no-user-enumeration: a refusal costs the event loop the same for every name."""
+    few = count_steps(tmp_path / "few", user, accounts=4)
+    assert count_steps(tmp_path / "many", user, accounts=400) == few
+    assert abs(few - count_steps(tmp_path / "few", "ann", accounts=4)) < FEW_STEPS
+
+
+FEW_STEPS = 100  # of Python's code: far less than a millisecond
+
+
+def count_steps(file: Path, user: str, *, accounts: int) -> int:
+    """Return how many opcodes the thread of the event loop runs for a refused login."""
+    names = (f"user{number}:{HASH}" for number in range(accounts))
+    directory, _ = made(file, f"ann:{HASH}", f"locked:!{HASH}", *names)
+    steps = 0
+
+    def count(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal steps
+        frame.f_trace_opcodes = True
+        steps += event == "opcode"
+        return count
+
+    async def refused() -> None:
+        """Log in with the file read before, traced but for the hash."""
+        directory.refresh()
+        run = AsyncMock(return_value=False)
+        with patch.object(directory, "_threads", Mock(run=run)):
+            sys.settrace(count)
+            try:
+                await directory.verify(user, Secret(b"wrong"))
+            finally:
+                sys.settrace(None)
+
+    with pytest.raises(CredentialsError):
+        asyncio.run(refused())
+    return steps
 
 
 ALL = ("verify", "recall", "scram_keys", "shared_secret", "identify", "owner")

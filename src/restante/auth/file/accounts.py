@@ -92,6 +92,7 @@ class FileAuthenticator:
         self._scram_parameters: dict[str, set[scram.ScramParameters]] = {}  # of keys, by mechanism
         self._remembered = LoginCache(remember)
         self._nobody = password_hashing.hash_password(Secret(secrets.token_bytes(16)))
+        self._hashes: tuple[str, ...] = ()  # to check in place of those of unknown names
 
     def refresh(self) -> None:
         """Read the file if it has changed. Raises UnavailableError: it cannot be read."""
@@ -116,6 +117,8 @@ class FileAuthenticator:
         self._accounts = accounts.by_name
         self._key = accounts.key or (self._key if self._has_cut_line else self._own_key)
         self._in_lower_case = {name.lower(): a for name, a in accounts.by_name.items()}
+        hashes = (account.hash for account in accounts.by_name.values())
+        self._hashes = tuple(filter(None, hashes)) or (self._nobody,)
         self._useless = accounts.useless
         self._ended |= self._find_ended()
         self._note_offers()
@@ -249,12 +252,10 @@ class FileAuthenticator:
         reason = self._hindrance(user, account)
         if account is not None and account.secret is not None:
             reason = reason or "the account logs in by its secret only"  # RFC 1939 section 13
-        stored = account.hash if account and not reason else ""
+        stored, decoy = account.hash if account and not reason else "", self._decoy(user)
         right = await self._threads.run(
             user,
-            functools.partial(
-                password_hashing.verify_normalised, stored or self._decoy(user), password
-            ),
+            functools.partial(password_hashing.verify_normalised, stored or decoy, password),
         )
         if account is None or reason or not right:
             raise CredentialsError(reason or "wrong password")
@@ -334,8 +335,5 @@ class FileAuthenticator:
         twin = self._in_lower_case.get(name)
         if twin is not None and twin.hash:
             return twin.hash
-        others = [account.hash for account in self._accounts.values() if account.hash] or [
-            self._nobody
-        ]
         digest = hmac.digest(self._key, name.encode(errors="replace"), "sha256")
-        return others[int.from_bytes(digest[:8], "big") % len(others)]
+        return self._hashes[int.from_bytes(digest[:8], "big") % len(self._hashes)]
