@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +21,7 @@ from restante.auth.file.hash_upgrade import REST, HashUpgrader
 from restante.auth.interfaces import CredentialsError, UnavailableError
 from restante.auth.passwords import hashing as password_hashing
 from restante.auth.sql.hash_upgrade import SqlHashUpgrader
+from restante.auth.sql.queries import RejectedQueryError
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
 
@@ -303,19 +305,19 @@ def test_kill_at_every_call(tmp_path: Path) -> None:
 
 
 class Queries:
-    """The queries of a database, of which only a change counts."""
+    """A database of which only a change counts. The first changes have problems."""
 
     database = "MySQL"
     setting = "mysql"
 
-    def __init__(self, problem: str = "") -> None:
-        self.problem = problem
+    def __init__(self, *problems: Exception) -> None:
+        self.problems = list(problems)
         self.changes: list[Sequence[object]] = []
 
     async def change(self, query: str, parameters: Sequence[object], ends: float) -> None:
         self.changes.append(parameters)
-        if self.problem:
-            raise UnavailableError(self.problem)
+        if self.problems:
+            raise self.problems.pop(0)
 
 
 async def _replace_twice(upgrader: SqlHashUpgrader, queries: Queries) -> None:
@@ -349,6 +351,33 @@ def test_hash_in_a_database_that_stays(query: str | None, text: str) -> None:
     replaced: list[int] = []
     warnings: list[str] = []
     upgrader = SqlHashUpgrader(query, replaced.append, warnings.append)
-    asyncio.run(_replace_twice(upgrader, Queries("no right")))
+    asyncio.run(_replace_twice(upgrader, Queries(RejectedQueryError("no right"))))
     assert (len(warnings), replaced) == (1, [])
     assert warnings[0].endswith(text)
+
+
+def test_database_that_does_not_answer() -> None:
+    """If a database does not answer to a new hash, the next login tries again."""
+    replaced: list[int] = []
+    upgrader = SqlHashUpgrader("UPDATE", replaced.append, pytest.fail)
+    asyncio.run(_replace_twice(upgrader, Queries(UnavailableError("MySQL: timed out"))))
+    assert replaced == [1]
+
+
+def test_no_thread_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If no thread is free to write the file, the new hashes are written later."""
+    upgraded = Upgraded(tmp_path)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def log_in() -> None:
+        await upgraded.log_in()
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            await upgraded.upgrader.write()
+        await upgraded.upgrader.write()
+
+    asyncio.run(log_in())
+    assert upgraded.replaced == [1]
+    assert upgraded.hash.startswith("$argon2id$")

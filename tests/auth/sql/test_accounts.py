@@ -24,6 +24,8 @@ from restante.auth.passwords import hashing as password_hashing
 from restante.auth.sql import accounts as sql_accounts
 from restante.auth.sql.accounts import DecoyHashes, SqlAuthenticator
 from restante.auth.sql.hash_upgrade import SqlHashUpgrader
+from restante.auth.sql.postgresql_query import PostgresqlQueries
+from restante.auth.sql.queries import RejectedQueryError
 from restante.delivery.recipients import AccountRecipients, find
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
@@ -770,6 +772,27 @@ def test_weak_hash_in_postgresql(database: Database, condition: str) -> None:
     asyncio.run(replace())
     (row,) = database.query("SELECT password FROM changing")
     assert row[0].startswith("$argon2id$")
+
+
+@pytest.mark.parametrize(
+    ("change", "seconds", "rejected"),
+    [
+        ("UPDATE nowhere SET password = $1", PATIENCE, True),
+        ("SELECT $1 + 1", PATIENCE, True),  # the driver rejects it: a hash is not a number
+        ("SELECT 1", 0, False),  # the time is over
+    ],
+)
+def test_change_that_fails(database: Database, change: str, seconds: float, rejected: bool) -> None:
+    """An error says whether the database rejected a change, or did not answer."""
+
+    async def ask() -> None:
+        ends = asyncio.get_running_loop().time() + seconds
+        async with contextlib.aclosing(PostgresqlQueries(database.dsn, QUERY)) as queries:
+            await queries.change(change, ["new", "ann", "old"], ends)
+
+    with pytest.raises(UnavailableError) as raised:
+        asyncio.run(ask())
+    assert isinstance(raised.value, RejectedQueryError) is rejected
 
 
 def test_configuration_check_runs_the_query(database: Database, tmp_path: Path) -> None:

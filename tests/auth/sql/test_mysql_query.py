@@ -20,6 +20,7 @@ from restante.auth.sql.accounts import SqlAuthenticator
 from restante.auth.sql.hash_upgrade import SqlHashUpgrader
 from restante.auth.sql.mysql_address import MysqlAddress
 from restante.auth.sql.mysql_query import MysqlConnections, MysqlQueries
+from restante.auth.sql.queries import RejectedQueryError
 from restante.delivery.recipients import AccountRecipients, find
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
@@ -322,6 +323,19 @@ def test_weak_hash_in_mysql(database: MariaDb, condition: str) -> None:
     rows = database.execute("SELECT local_part, password FROM mail.mailbox").splitlines()
     assert [row.split("\t")[1][:10] for row in sorted(rows)] == ["$argon2id$"] * 3
     assert len(set(rows)) == 3
+
+
+def test_change_that_is_rejected(database: MariaDb) -> None:
+    """The error for a change that the database rejects says so."""
+
+    async def change() -> None:
+        ends = asyncio.get_running_loop().time() + sql_accounts.PATIENCE
+        queries = MysqlQueries(MysqlAddress.parse(database.dsn), QUERY)
+        async with contextlib.aclosing(queries):
+            await queries.change("UPDATE nowhere SET password = ?", ["new", "ann", "old"], ends)
+
+    with pytest.raises(RejectedQueryError, match="nowhere"):
+        asyncio.run(change())
 
 
 def test_query_without_a_condition(database: MariaDb) -> None:

@@ -67,9 +67,11 @@ class HashUpgrader:
         new, self._new = self._new, {}
         try:
             written = await self._writing.run("", functools.partial(self._write_now, new))
-        except (OSError, UnavailableError) as error:
+        except UnavailableError:
+            written = None  # no thread is free now
+        except OSError as error:
             self._disabled = True
-            reason = getattr(error, "strerror", None) or error
+            reason = error.strerror or error
             self._warn(f"{self._path}: weak hashes cannot be replaced: {reason}")
             return
         if written is None:

@@ -51,6 +51,10 @@ class Connections(ABC, Generic[C]):
                         raise
             return await self._use(await self._connect(), work)
 
+    def is_rejection(self, connection: C, error: Exception) -> bool:
+        """Return whether an error is about what was asked: the connection is as good as before."""
+        return not isinstance(error, OSError) and not self._is_closed(connection)
+
     async def aclose(self) -> None:
         """Close the connections."""
         self._closed = True

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from restante.auth.interfaces import UnavailableError
 from restante.auth.passwords import hashing as password_hashing
+from restante.auth.sql.queries import RejectedQueryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +24,9 @@ class SqlHashUpgrader:
     """Replaces weak hashes in a database, or warns of the first one if there is no query.
 
     The query gets the new hash, the name with which the account was found, and the old hash. `note`
-    is called for each hash that was replaced, `warn` with words. A query that fails gets one
-    warning, and no further try.
+    is called for each hash that was replaced, `warn` with words. A query that the database rejects
+    gets one warning, and no further try. Without an answer of it, or a free thread, the next login
+    tries again.
     """
 
     def __init__(
@@ -64,8 +66,10 @@ class SqlHashUpgrader:
             new = await self._threads.run(name, work)
             ends = asyncio.get_running_loop().time() + PATIENCE
             await queries.change(query, (new, name, stored), ends)
-        except UnavailableError as error:
+        except RejectedQueryError as error:
             self._disable(f"weak hashes cannot be replaced: {error}")
+        except UnavailableError:
+            pass  # of a thread, or of the database; the next login tries again
         else:
             self._note(1)
 

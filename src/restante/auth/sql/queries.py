@@ -20,6 +20,10 @@ T = TypeVar("T")
 PAGE = 1000  # accounts in one answer of a list
 
 
+class RejectedQueryError(UnavailableError):
+    """The database, or its driver, rejected a query. A repetition would fail as well."""
+
+
 class AccountQueries(ABC, Generic[C]):
     """Runs the administrator's queries. Times are those of the event loop, in seconds.
 
@@ -78,8 +82,21 @@ class AccountQueries(ABC, Generic[C]):
         )
 
     async def change(self, query: str, parameters: Sequence[object], ends: float) -> None:
-        """Run a query that changes a row, until `ends`. It may use fewer of the parameters."""
-        await self._run(lambda connection: self._change(connection, query, parameters), ends)
+        """Run a query that changes a row, until `ends`. It may use fewer of the parameters.
+
+        Raises RejectedQueryError, UnavailableError.
+        """
+
+        async def work(connection: C) -> None:
+            try:
+                await self._change(connection, query, parameters)
+            except self._connections.errors as error:
+                if not self._connections.is_rejection(connection, error):
+                    raise
+                text = f"{self.database}: {self._describe(error)}"
+                raise RejectedQueryError(text) from error
+
+        await self._run(work, ends)
 
     async def aclose(self) -> None:
         """Close the connections to the database."""
