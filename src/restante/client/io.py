@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 NOW = float("-inf")  # a time that has always passed: do not wait
+LEAST_SPEED = 10  # octets a second of a reply: no modem is slower, for the first had 110 baud
 OVER = (
     "this connection has ended, because it was closed, or a call failed or was cancelled; "
     "connect again"
@@ -132,6 +133,18 @@ def advance(steps: IOSteps[T], answer: bytes | OSError | None) -> IOEffect | Fin
         return Finished(done.value)
 
 
+@dataclass(slots=True)
+class ReplyTime:
+    """The time for which one reply was awaited, and its octets.
+
+    The time between two reads belongs to the reader of a message, so it does not count.
+    """
+
+    number: int = 0  # as in `ServerPeer.replies`
+    seconds: float = 0.0
+    octets: int = 0
+
+
 class ClientIO:
     """One connection's octets, in both directions.
 
@@ -140,14 +153,18 @@ class ClientIO:
             driver must disconnect.
     """
 
-    def __init__(self, session: ClientSession) -> None:
+    def __init__(
+        self, session: ClientSession, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.session = session
         self.broken_off = False
+        self._clock = clock
         self._busy = threading.Lock()  # a dialogue is under way
         options = session.options
         self._seconds = options.reply_seconds
         self.ends = min(session.ends, end_time(options))
         self._until = 0.0  # when the patience with the present line is over
+        self._reply_time = ReplyTime()
 
     def run(self, dialogue: Dialogue[T]) -> IOSteps[T]:
         """Carry out a dialogue. Raises RemoteError, whose id names the cause.
@@ -295,7 +312,23 @@ class ClientIO:
     def _receive(self, *, fresh: bool) -> IOSteps[bytes]:
         if fresh:
             self._until = self._deadline(self._seconds)
-        return (yield from self._read_plain(self._until))
+        if self._reply_time.number != self.session.peer.replies:
+            self._reply_time = ReplyTime(self.session.peer.replies)
+        # Each octet begins the patience anew. So the sum is bounded, too: a server that sends one
+        # now and then would hold the caller for days. The first seconds are for the status line,
+        # and again for what follows it.
+        spent, begun = self._reply_time, time.monotonic()
+        most = 2 * self._seconds + spent.octets / LEAST_SPEED
+        limit = begun + most - spent.seconds
+        try:
+            octets = yield from self._read_plain(min(self._until, limit))
+        except ReplyTimeoutError as error:
+            if error.id == "stalled" and limit < self._until:
+                error.text = f"the server sent only {spent.octets} octets in {most:g} seconds"
+            raise
+        spent.seconds += time.monotonic() - begun
+        spent.octets += len(octets)
+        return octets
 
     def _read_plain(self, until: float) -> IOSteps[bytes]:
         """Return octets in plain, as soon as there are any."""

@@ -68,6 +68,7 @@ class ServerPeer:
     phase: Phase = Phase.GREETING
     command: str = ""  # the last one, as it may be shown
     outstanding: int = 0  # commands sent whose replies have not been read
+    replies: int = 0  # that were begun: each has a time of its own
     bare_lf: bool = False  # its lines end with LF alone
     broken: bool = False  # the stream has no known position after that
     multiline_command: str = (
@@ -242,6 +243,7 @@ class ServerPeer:
 
         Raises ConnectionLostError, MalformedReplyError: it is neither.
         """
+        self.replies += 1
         line = yield from self.read_line()
         for _ in range(MOST_EMPTY):
             if line.strip():

@@ -1,0 +1,139 @@
+"""A reply has its first seconds, and then the time of its octets at the least speed: no more."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import repeat
+from typing import TypeVar
+
+import pytest
+
+import restante
+from restante import blocking
+from restante.client.io import ClientIO, Finished, ReadBytes, advance
+from restante.client.options import parse_url
+from restante.client.session import ClientSession
+from restante.protocol.client.effects import Dialogue, MessageChunk
+from restante.protocol.client.operations import MessageEnd, list_, noop, retr
+from restante.protocol.client.pipeline import pipeline
+from restante.protocol.errors import ReplyTimeoutError
+from support.faulty_server import PASSWORD, faulty_server
+
+T = TypeVar("T")
+HOUR = 3600.0
+
+
+class Line:
+    """A line to a server that sends each piece some seconds after the one before.
+
+    `reader_seconds`: how long the reader of a message needs for each chunk.
+    """
+
+    def __init__(self, pieces: Iterator[tuple[float, bytes]], reader_seconds: float = 0) -> None:
+        self.now = 1000.0
+        self.session = ClientSession(parse_url("pop3://ann@mail.example.com"))
+        self._pieces = pieces
+        self._reader_seconds = reader_seconds
+
+    def run(self, dialogue: Dialogue[T]) -> T:
+        """Carry out a dialogue."""
+        steps = ClientIO(self.session).run(dialogue)
+        answer: bytes | OSError | None = None
+        with closing(steps), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(time, "monotonic", lambda: self.now)
+            while not isinstance(effect := advance(steps, answer), Finished):
+                answer = b""
+                if isinstance(effect, MessageChunk):
+                    self.now += self._reader_seconds
+                elif isinstance(effect, ReadBytes):
+                    answer = self._read(effect.until)
+            return effect.value
+
+    def _read(self, until: float) -> bytes | OSError:
+        seconds, octets = next(self._pieces)
+        self.now += seconds
+        if self.now <= until:
+            return octets
+        self.now = until
+        return TimeoutError()
+
+    def retrieve(self, size: int) -> MessageEnd:
+        """Return the end of message 1."""
+        return self.run(self.session.carry_out(retr(1, size)))
+
+
+def message(piece: bytes, times: int, seconds: float) -> Iterator[tuple[float, bytes]]:
+    """Yield a reply to RETR with this piece of the message again and again."""
+    yield seconds, b"+OK\r\n"
+    yield from repeat((seconds, piece), times)
+    yield seconds, b"\r\n.\r\n"
+
+
+def test_dripping_message() -> None:
+    """A server that sends one octet of a message now and then is left within a minute."""
+    line = Line(message(b"x", 100_000, seconds=19))
+    with pytest.raises(ReplyTimeoutError, match="only [0-9]+ octets in [0-9.]+ seconds") as raised:
+        line.retrieve(100_000)
+    assert raised.value.id == "stalled"
+    assert line.now < 1060
+
+
+def test_dripping_list() -> None:
+    """The lines of a list do not begin the time anew."""
+    line = Line(iter([(0, b"+OK\r\n"), *((19, b"%d 9\r\n" % n) for n in range(1, 1000))]))
+    with pytest.raises(ReplyTimeoutError, match="octets in"):
+        line.run(line.session.carry_out(list_()))
+    assert line.now < 1060
+
+
+def test_slowest_modem() -> None:
+    """A line of 110 baud, which carries 10 octets a second, is awaited to its end."""
+    line = Line(message(b"x" * 190, 5000, seconds=19))
+    assert line.retrieve(950_002).octets == 950_002
+    assert line.now > 24 * HOUR
+
+
+def test_pauses() -> None:
+    """A line that carries 4 kB after each long pause is awaited."""
+    line = Line(message(b"x" * 4096, 10_000, seconds=19.9))
+    assert line.retrieve(40_960_002).octets == 40_960_002
+
+
+def test_slow_reader() -> None:
+    """The time that the reader of a message needs does not count."""
+    line = Line(message(b"x", 20, seconds=1), reader_seconds=HOUR)
+    assert line.retrieve(22).octets == 22
+
+
+def test_each_reply_has_its_own_time() -> None:
+    """Commands that were sent ahead share no time: each reply may begin late."""
+    line = Line(iter([(19, b"+OK\r\n")] * 100))
+    assert len(line.run(pipeline(line.session.peer, [noop()] * 100, window=10_000))) == 100
+    replies = [piece for _ in range(100) for piece in message(b"", 0, seconds=19)]
+    line = Line(iter(replies))
+    assert len(line.run(pipeline(line.session.peer, [retr(1, 2)] * 100, window=10_000))) == 100
+
+
+def retrieve_blocking(url: str) -> None:
+    with blocking.connect(url, PASSWORD, reply_seconds=0.5) as drop:
+        drop[1].read()
+
+
+def retrieve_asyncio(url: str) -> None:
+    async def retrieve() -> None:
+        async with restante.connect(url, PASSWORD, reply_seconds=0.5) as drop:
+            await drop[1].read()
+
+    asyncio.run(retrieve())
+
+
+@pytest.mark.parametrize("face", [retrieve_blocking, retrieve_asyncio])
+def test_both_faces(face: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both faces of the client leave a server that is slower than the least speed."""
+    monkeypatch.setattr("restante.client.io.LEAST_SPEED", 1000)
+    with faulty_server("RETR: rate 100/s", messages=(b"x" * 400 + b"\r\n",)) as server:
+        with pytest.raises(ReplyTimeoutError):
+            face(server.url)
