@@ -36,6 +36,7 @@ from restante.protocol.errors import Phase, ServerRefusedError
 from restante.testing import MemoryServer
 from support.call_counter import IN_PYTHON, Calls
 from support.faulty_server import HELLO, PASSWORD, SECOND, faulty_server
+from support.small_disks import fill, small_disk
 
 DELETE = Policy(keep_seconds=0)
 
@@ -273,6 +274,22 @@ def test_drafts_that_another_program_removes(
     arrived = sorted(file.read_bytes() for file in (tmp_path / "Mail" / "new").iterdir())
     assert arrived == letters(*"abc")
     assert server.messages("ned") == []
+
+
+def test_full_disk_of_the_journal(server: MemoryServer, tmp_path: Path) -> None:
+    """If only the disk of the journal is full, no draft is left, and the next run fetches all."""
+    server.add("jim", "secret", *letters("a", "b"))
+    mail = tmp_path / "Mail"
+    with small_disk(tmp_path / "disk") as disk, Journal(disk / "fetch.db") as journal:
+        journal.open_account("jim")
+        fill(disk)
+        with pytest.raises(FetchError, match="fetch-journal: .* free some space"):
+            fetch(server, journal, "jim", MaildirDestination(str(mail)))
+        assert not [path for path in mail.rglob("*") if path.is_file()]
+        (disk / "filler").unlink()
+        assert fetch(server, journal, "jim", MaildirDestination(str(mail))).new == 2
+    arrived = sorted(file.read_bytes() for file in (mail / "new").iterdir())
+    assert arrived == sorted(letters("a", "b"))
 
 
 def test_drafts_of_a_failed_preparation(

@@ -153,9 +153,7 @@ class ClientIO:
             driver must disconnect.
     """
 
-    def __init__(
-        self, session: ClientSession, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, session: ClientSession, clock: Callable[[], float] = time.monotonic) -> None:
         self.session = session
         self.broken_off = False
         self._clock = clock

@@ -24,6 +24,10 @@ class FetchError(RemoteError):
         super().__init__(id, text, phase=Phase.MAILBOX)
 
 
+class NothingNotedError(FetchError):
+    """The journal could not be changed, and certainly has nothing of the change."""
+
+
 ENDED = (ConnectionLostError, TruncatedReplyError)
 """Errors by which a server ends a session."""
 LOST = (*ENDED, ReplyTimeoutError)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Self
 
-from restante.fetch.errors import FetchError
+from restante.fetch.errors import FetchError, NothingNotedError
 from restante.fetch.interfaces import (
     DestinationError,
     DestinationUnavailableError,
@@ -62,7 +62,12 @@ class Group:
         if accepted:
             for made in accepted:
                 made.in_journal = True
-            self._journal.prepare([made.preparation for made in accepted])
+            try:
+                self._journal.prepare([made.preparation for made in accepted])
+            except NothingNotedError:
+                for made in accepted:
+                    made.in_journal = False
+                raise
             self._journal.confirm((), [made.message.uid for made in accepted if not made.drafts])
         try:
             for url, destination in self._destinations.items():

@@ -7,6 +7,7 @@ for each account shows that the account had a journal: without its rows, all mai
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import time
@@ -14,9 +15,9 @@ from typing import TYPE_CHECKING, Self
 
 from restante.fetch.account_journal import AccountJournal
 from restante.fetch.account_lock import file_name
-from restante.fetch.errors import FetchError
+from restante.fetch.errors import FetchError, NothingNotedError
 from restante.fetch.journal_rows import AccountRuns
-from restante.system_errors import explain_path
+from restante.system_errors import explain, explain_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,22 +95,26 @@ class Journal:
         try:
             yield
         except sqlite3.Error as error:
-            raise FetchError("fetch-journal", f"{self.path}: {error}") from None
+            kind = NothingNotedError if _is_unwritten(error) else FetchError
+            raise kind("fetch-journal", f"{self.path}: {_explain(error)}") from None
         except OSError as error:
             raise FetchError("fetch-journal", explain_path(self.path, error)) from None
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Make all changes of the block durable at its end, or none of them."""
+        """Make all changes of the block durable at its end, or none of them.
+
+        Raises NothingNotedError: the disk is full. After other errors they may be durable.
+        """
         with self.errors():
             self.database.execute("BEGIN IMMEDIATE")
             try:
                 yield self.database
+                self.database.execute("COMMIT")
             except BaseException:
                 with contextlib.suppress(sqlite3.Error):  # the disk may be full
                     self.database.execute("ROLLBACK")
                 raise
-            self.database.execute("COMMIT")
 
     def open_account(self, account: str, *, begin: bool = False) -> AccountJournal:
         """Return the part of an account.
@@ -151,6 +156,25 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _is_unwritten(error: sqlite3.Error) -> bool:
+    """Return whether an error means that a write failed.
+
+    Then the end of a transaction is not in the file: it is the last that is written. An error of a
+    sync proves nothing.
+    """
+    return _code(error) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
+
+
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0)  # errors of Python's own module have none
+
+
+def _explain(error: sqlite3.Error) -> str:
+    if _code(error) == sqlite3.SQLITE_FULL:
+        return explain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    return str(error)
 
 
 def _make_folder(folder: Path) -> None:
