@@ -75,7 +75,7 @@ def message(piece: bytes, times: int, seconds: float) -> Iterator[tuple[float, b
 def test_dripping_message() -> None:
     """A server that sends one octet of a message now and then is left within a minute."""
     line = Line(message(b"x", 100_000, seconds=19))
-    with pytest.raises(ReplyTimeoutError, match="only [0-9]+ octets in [0-9.]+ seconds") as raised:
+    with pytest.raises(ReplyTimeoutError, match=r"only [0-9]+ octets in [0-9.]+ seconds") as raised:
         line.retrieve(100_000)
     assert raised.value.id == "stalled"
     assert line.now < 1060

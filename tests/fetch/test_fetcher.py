@@ -283,7 +283,7 @@ def test_full_disk_of_the_journal(server: MemoryServer, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk, Journal(disk / "fetch.db") as journal:
         journal.open_account("jim")
         fill(disk)
-        with pytest.raises(FetchError, match="fetch-journal: .* free some space"):
+        with pytest.raises(FetchError, match=r"fetch-journal: .* free some space"):
             fetch(server, journal, "jim", MaildirDestination(str(mail)))
         assert not [path for path in mail.rglob("*") if path.is_file()]
         (disk / "filler").unlink()
@@ -585,7 +585,7 @@ def test_session_that_ends_in_the_middle(journal: Journal) -> None:
         list(fetcher.run())
         asked = [line for line in odd.commands if line.startswith(("USER", "RETR"))]
     assert asked == ["USER ann", "RETR 1", "RETR 2", "USER ann", "RETR 2"]
-    assert (destination.arrived, fetcher.failure) == ([HELLO, SECOND], None)
+    assert (destination.arrived, fetcher.parked.failure) == ([HELLO, SECOND], None)
     assert fetcher.summary.parked == []
 
 

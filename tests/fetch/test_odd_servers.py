@@ -115,8 +115,8 @@ class Account:
                         self.notices[event.id] = event.text
             except RemoteError as error:
                 return error.id
-        if fetcher.failure:
-            return fetcher.failure.id
+        if fetcher.parked.failure:
+            return fetcher.parked.failure.id
         return "retr-refused" if fetcher.summary.parked else ""
 
     def note_known(self, port: int) -> None:

@@ -35,6 +35,7 @@ from restante.fetch.known_contents import KnownContents
 from restante.fetch.large_headers import retrieve_headers
 from restante.fetch.listing import list_messages
 from restante.fetch.notices import Notices
+from restante.fetch.parked_messages import ParkedMessages
 from restante.fetch.planner import MessageEntry, make_plan
 from restante.fetch.precautions import Precautions
 from restante.fetch.retrieval import NOTHING_CAME, Receiver, retrieve_pieces
@@ -50,15 +51,13 @@ if TYPE_CHECKING:
     from restante.fetch.planner import Plan, Policy
     from restante.fetch.retrieval import Retrieved
 
-MOST_IN_A_ROW = 3  # messages that fail one after the other: it is the server or the destination
-
 
 class Fetcher:
     """Fetches the mail of one account.
 
     Attributes:
         summary: what the run has done so far.
-        failure: what was wrong with a message that broke its session, None if nothing was.
+        parked: the messages that are not tried again in this run.
     """
 
     def __init__(
@@ -80,7 +79,7 @@ class Fetcher:
             clock: returns the seconds since 1970.
         """
         self.summary = RunSummary()
-        self.failure: RemoteError | None = None
+        self.parked = ParkedMessages(journal, self.summary)
         self._stopping = False
         self._journal = journal
         by_batch = sorted(destinations, key=lambda made: -made.batch)  # locks are short-lived
@@ -89,13 +88,10 @@ class Fetcher:
         self._policy = policy
         self._clock = clock
         self._notices = Notices()
-        self._avoided: set[str] = set()  # unique-ids that are not tried again in this run
         self._unproven: set[str] = set()  # those of messages that may be others than the known ones
-        self._failed_in_a_row = 0
         self._under_way: MessageEntry | None = None
         self._precautions = Precautions(journal, self._notices)
         self._known = KnownContents(journal)
-        self._suspect: tuple[MessageEntry, RemoteError] | None = None
         self._described = Describer(journal)
         self._before_session = 0  # messages that were delivered before
 
@@ -139,7 +135,7 @@ class Fetcher:
                     outcome = destination.settle(token)
                 except MessageRefusedError as error:
                     self._journal.withdraw([(uid, url)])
-                    yield self._set_aside(MessageEntry(0, uid, 0), str(error))
+                    yield self.parked.park(MessageEntry(0, uid, 0), str(error))
                     continue
             if outcome is Settled.HERE:
                 have = self._journal.destinations_with(uid) | {url}
@@ -165,29 +161,22 @@ class Fetcher:
         self._before_session = self.summary.new
         self._precautions.apply(drop.session)
         try:
-            yield from self._park_suspect()
+            yield from self.parked.park_suspect()
             more = yield from self._use(drop)
         except BROKEN as error:
             drop.abort()
             if self._is_only_over(error) or self._precautions.learn(error):
                 self._under_way, self._described.is_asking = None, False
                 return not self._stopping
-            self._suspect_message(error)
-            more = True
+            if self._under_way is None:
+                raise
+            self.parked.suspect(self._under_way, error)
+            self._under_way, more = None, True
         except BaseException:
             drop.abort()
             raise
         yield from self._new_notices()
         return more and not self._stopping
-
-    def _suspect_message(self, error: RemoteError) -> None:
-        """Suspect the message under way, if there is one, of the error that broke the session."""
-        if self._under_way is None:
-            raise error
-        self._suspect, self._under_way = (self._under_way, error), None
-        self._avoided.add(self._suspect[0].uid)
-        self.failure = self.failure or error
-        self._count_failure(error)
 
     def _is_only_over(self, error: RemoteError) -> bool:
         """Return whether a lost session says nothing of the message under way.
@@ -199,12 +188,6 @@ class Fetcher:
         progressed = self.summary.new > self._before_session
         return self._described.is_asking or (isinstance(error, ENDED) and progressed)
 
-    def _park_suspect(self) -> Iterator[FetchEvent]:
-        """Park the message that broke the session before: the server is there, so it was that."""
-        if self._suspect is not None:
-            (message, error), self._suspect = self._suspect, None
-            yield self._set_aside(message, str(error), lost=isinstance(error, LOST))
-
     def _use(self, drop: Maildrop) -> Generator[FetchEvent, None, bool]:
         """Fetch and delete in an open maildrop, and return whether there is more to fetch."""
         listed = list_messages(drop, self._journal)
@@ -215,7 +198,7 @@ class Fetcher:
             plan = self._plan(listed)
         self.summary.too_large, self.summary.waiting = plan.too_large, plan.waiting
         self._known.begin_session(listed, plan)
-        to_fetch = [message for message in plan.fetch if message.uid not in self._avoided]
+        to_fetch = [message for message in plan.fetch if message.uid not in self.parked]
         if self._policy.limit is not None:
             del to_fetch[max(0, self._policy.limit - self.summary.new) :]
         one_session = drop.session.avoids_top or "LOGIN-DELAY" in (drop.session.capabilities or {})
@@ -289,8 +272,8 @@ class Fetcher:
                         message, self._journal.account, self._destinations
                     )
                 except MessageRefusedError as error:
-                    yield self._set_aside(message, str(error))
-                    self._count_failure(FetchError("fetch-delivery", str(error)))
+                    yield self.parked.park(message, str(error))
+                    self.parked.count_failure(FetchError("fetch-delivery", str(error)))
                 except DestinationUnavailableError as error:
                     unavailable = error
                     break
@@ -322,7 +305,7 @@ class Fetcher:
         if is_refused or (not receiver.octets and message.size > len(b"\r\n")):
             receiver.discard()
             self._described.add(message)
-            return self._set_aside(message, str(end) if is_refused else NOTHING_CAME)
+            return self.parked.park(message, str(end) if is_refused else NOTHING_CAME)
         made = receiver.finish()
         if self._known.parts:
             self._known.skip_delivered(made)
@@ -341,14 +324,14 @@ class Fetcher:
             raise
         for made in delivered:
             if made.refused:
-                yield self._set_aside(made.message, made.refused)
+                yield self.parked.park(made.message, made.refused)
                 self._described.note_header(made.message.uid, made.content.header)
-                self._count_failure(FetchError("fetch-delivery", made.refused))
+                self.parked.count_failure(FetchError("fetch-delivery", made.refused))
             else:
                 yield self._count_delivered(made)
 
     def _count_delivered(self, made: Retrieved) -> MessageDelivered:
-        self._failed_in_a_row = 0
+        self.parked.count_delivery()
         self.summary.new += 1
         self.summary.octets += made.content.octets
         return MessageDelivered(made.message.uid, made.content.octets, made.seconds)
@@ -375,21 +358,6 @@ class Fetcher:
             self._journal.note_state(marked, MessageState.GONE)
             self.summary.deleted += len(marked)
             yield MessagesDeleted(tuple(marked))
-
-    def _set_aside(
-        self, message: MessageEntry, reason: str, *, lost: bool = False
-    ) -> MessageParked:
-        self._avoided.add(message.uid)
-        self._journal.park(message.uid, message.size, reason, at_once=lost)
-        parked = MessageParked(message.uid, message.size, reason)
-        self.summary.parked.append(parked)
-        return parked
-
-    def _count_failure(self, error: RemoteError) -> None:
-        """Raise the error where message after message fails: it is not theirs."""
-        self._failed_in_a_row += 1
-        if self._failed_in_a_row >= MOST_IN_A_ROW:
-            raise error
 
     def _new_notices(self) -> list[Notice]:
         """Return the new warnings, and note in the journal if the sizes of LIST are approximate."""

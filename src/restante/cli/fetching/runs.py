@@ -209,8 +209,8 @@ def _run(
         _end(result, journal, error.id)
         raise
     _end(result, journal, "parked" if fetcher.summary.parked else "ok")
-    if fetcher.failure is not None:
-        result.fail(fetcher.failure)
+    if fetcher.parked.failure is not None:
+        result.fail(fetcher.parked.failure)
     elif fetcher.summary.parked or fetcher.summary.in_doubt:
         result.code = PARKED
 
