@@ -89,14 +89,18 @@ def test_a_refresh_token_that_stays(issuer: Issuer) -> None:
     assert token_endpoint.refresh(endpoint(issuer), old).refresh == old
 
 
-def test_a_code_is_exchanged(issuer: Issuer) -> None:
-    """The code of a redirect gives tokens, with the verifier of PKCE, once. rfc7636-s4/s256"""
+def authorization_code(issuer: Issuer) -> Secret:
+    """Return the code that a browser brings after a sign-in."""
     challenge = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.reveal()).digest())
     query = f"client_id=me&redirect_uri=http://127.0.0.1/&scope={SCOPE}&state=1"
     query += f"&code_challenge_method=S256&code_challenge={challenge.decode().rstrip('=')}"
     place = final_url(f"{issuer.url}/authorize?{query}")
-    code = Secret(place.partition("code=")[2].partition("&")[0].encode())
-    arguments = (endpoint(issuer), code, "http://127.0.0.1/", VERIFIER)
+    return Secret(place.partition("code=")[2].partition("&")[0].encode())
+
+
+def test_a_code_is_exchanged(issuer: Issuer) -> None:
+    """The code of a redirect gives tokens, with the verifier of PKCE, once. rfc7636-s4/s256"""
+    arguments = (endpoint(issuer), authorization_code(issuer), "http://127.0.0.1/", VERIFIER)
     assert token_endpoint.exchange_code(*arguments).refresh is not None
     with pytest.raises(OAuthError) as caught:
         token_endpoint.exchange_code(*arguments)
@@ -187,7 +191,6 @@ def test_a_redirect_is_not_followed(issuer: Issuer) -> None:
         {"access_token": "two words"},
         {"access_token": "x" * 60_000},
         {"token_type": "DPoP"},
-        {"refresh_token": "line\nend"},
     ],
 )
 def test_unusable_answers(issuer: Issuer, changes: dict[str, Any]) -> None:
@@ -208,6 +211,17 @@ def test_an_unusable_id_token(issuer: Issuer, id_token: object) -> None:
     issuer.token_changes = {"id_token": id_token}
     found = token_endpoint.refresh(endpoint(issuer), signed_in(issuer))
     assert (found.id_token, found.refresh is not None) == (None, True)
+
+
+@pytest.mark.parametrize("refresh_token", ["line\nend", "x" * 60_000, ["a"], 5])
+def test_an_unusable_refresh_token(issuer: Issuer, refresh_token: object) -> None:
+    """The access token beside it is good, and the refresh token that was sent may still be."""
+    sent = signed_in(issuer)
+    issuer.token_changes = {"refresh_token": refresh_token}
+    found = token_endpoint.refresh(endpoint(issuer), sent)
+    assert (found.refresh, bool(found.access.reveal())) == (sent, True)
+    arguments = (endpoint(issuer), authorization_code(issuer), "http://127.0.0.1/", VERIFIER)
+    assert token_endpoint.exchange_code(*arguments).refresh is None
 
 
 def test_a_giant_answer(issuer: Issuer) -> None:

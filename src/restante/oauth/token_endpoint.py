@@ -156,7 +156,7 @@ def _read_tokens(body: Mapping[str, Any], scope: str, old_refresh: Secret | None
 
     Raises OAuthError: no access token can be used. It has the refresh token, if that one can.
     """
-    refresh_token = _read_secret(body, "refresh_token")
+    refresh_token = _find_secret(body, "refresh_token")
     try:
         access = _read_access(body)
     except OAuthError as error:
@@ -168,7 +168,7 @@ def _read_tokens(body: Mapping[str, Any], scope: str, old_refresh: Secret | None
         refresh=refresh_token or old_refresh,
         expires_at=_expiry(body.get("expires_in")),
         scope=granted if isinstance(granted, str) and granted else scope,
-        id_token=_read_id_token(body),
+        id_token=_find_secret(body, "id_token"),
     )
 
 
@@ -184,10 +184,14 @@ def _read_access(body: Mapping[str, Any]) -> Secret:
     return access
 
 
-def _read_id_token(body: Mapping[str, Any]) -> Secret | None:
-    """Return the ID token, None for one that is invalid: it only names the user."""
+def _find_secret(body: Mapping[str, Any], name: str) -> Secret | None:
+    """Return a token beside the access token, None where it has not one, or an invalid one.
+
+    The access token is good without it. The refresh token that was sent may be good, too, and an ID
+    token only names the user.
+    """
     try:
-        return _read_secret(body, "id_token")
+        return _read_secret(body, name)
     except OAuthError:
         return None
 
