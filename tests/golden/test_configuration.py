@@ -29,7 +29,8 @@ TEXTS = [
     *(f"{LEAST}[tls]\ncertificates = {value}" for value in
       ("[{}]", "[{ certificate = 'a' }]", "[{ certificate = 'a', key = 'b', x = 1 }]", "['a']")),
     *(LEAST.replace("[acc", f"{line}\n[acc") for line in
-      ("layout = '../{user}'", "layout = '{domain}'", "layout = '{name}'", "unique_ids = '%v'")),
+      ("layout = '../{user}'", "layout = '{domain}'", "layout = '{name}'",
+       "layout = '{local}.{domain}'", "unique_ids = '%v'")),
     *(f"{LEAST}[delivery]\nlmtp = {text!r}" for text in
       ("0.0.0.0:24", "*:24", "mail.example.com:24", "lmtp:x")),
     *(f"{LEAST}[delivery]\nsmtp = {text!r}" for text in ("/run/smtp", "192.0.2.1:25")),

@@ -25,6 +25,9 @@ def maildir(place: Path) -> Path:
         ("{domain}/{user}", "ann@example.com", "example.com/ann@example.com"),
         ("{domain}/{domain}-{local}", "ann@example.com", "example.com/example.com-ann"),
         ("{local}", "ann", "ann"),
+        ("{local}@{domain}", "a@b@example.com", "a@b@example.com"),
+        ("{domain}@{local}", "a@b@example.com", "example.com@a@b"),
+        ("{user}-{domain}", "ann@example.com", "ann@example.com-example.com"),
     ],
 )
 def test_a_place_names_its_user(tmp_path: Path, template: str, owner: str, place: str) -> None:
@@ -32,6 +35,17 @@ def test_a_place_names_its_user(tmp_path: Path, template: str, owner: str, place
     layout = Layout(tmp_path, template)
     assert layout.folder(owner) == tmp_path / place
     assert layout.owner(tmp_path / place) == owner
+
+
+@pytest.mark.parametrize(
+    "template", ["{local}.{domain}", "{domain}-{local}", "{domain}{local}", "mail/{local}.{domain}"]
+)
+def test_two_users_never_have_one_place(tmp_path: Path, template: str) -> None:
+    """A layout is rejected if a.b@c and a@b.c, of two domains, would share a maildrop."""
+    with pytest.raises(ValueError, match="two accounts could share a maildrop"):
+        Layout(tmp_path, template)
+    with pytest.raises(ValueError, match="two accounts could share a maildrop"):
+        Layout(tmp_path, "{user}", f"{template}/.Junk")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ class Layout:
     Without "{domain}", "{local}" serves one domain only. `junk` is the template of the junk
     maildrops, "" for none.
 
-    Raises ValueError: the template has another placeholder, none that distinguishes users, or would
+    Raises ValueError: the template has another placeholder, does not distinguish users, or would
     leave the root.
     """
 
@@ -87,7 +87,8 @@ class Layout:
         for text, name, _, _ in string.Formatter().parse(str(Path(self.template))):
             pattern += re.escape(text)
             if name is not None:
-                pattern += f"(?P={name})" if name in seen else f"(?P<{name}>[^/]+)"
+                one = "[^/@]" if name == "domain" else "[^/]"
+                pattern += f"(?P={name})" if name in seen else f"(?P<{name}>{one}+)"
                 seen.add(name)
         return re.compile(pattern, re.DOTALL)
 
@@ -99,8 +100,25 @@ def _check(template: str) -> None:
     plain = all(not spec and not conversion for _, _, spec, conversion in parts)
     if not places & {"user", "local"} or not places <= set(PLACES) or not plain:
         raise ValueError("a layout must contain {user}, or {local} and {domain}")
+    if "user" not in places and not _separates(template):
+        raise ValueError(
+            "a layout must have / or @ between {local} and {domain}:"
+            " two accounts could share a maildrop"
+        )
     if template.startswith("/") or ".." in Path(template).parts:
         raise ValueError("a layout must stay within the mail folder")
+
+
+def _separates(template: str) -> bool:
+    """Return whether the end of a local part shows: of a.b@c and a@b.c, "{local}.{domain}" has one.
+
+    A part of the path with one of both also shows where the other one begins.
+    """
+    for part in template.split("/"):
+        names = {name for _, name, _, _ in string.Formatter().parse(part) if name is not None}
+        if len(names) == 1:
+            return True
+    return re.search(r"\}[^{}/]*@[^{}/]*\{", template) is not None
 
 
 def _is_safe(part: str) -> bool:

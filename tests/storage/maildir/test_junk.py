@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from restante.junk import junk_of
 from restante.quota import MailUsage, Quota
 from restante.storage.interfaces import OverQuotaError
-from restante.storage.maildir import MaildirStore
+from restante.storage.maildir import MaildirStore, quota
 from restante.storage.paths import Layout
 from storage.contract import everything, run
 
@@ -49,6 +50,21 @@ def test_marked_as_subfolder(store: MaildirStore, tmp_path: Path) -> None:
     """A folder that a delivery makes has the file by which Maildir++ knows subfolders."""
     asyncio.run(store.deliver(JUNK, MAIL))
     assert (tmp_path / "ann/.Junk/maildirfolder").is_file()
+
+
+def test_a_mark_of_another_program_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root gives no file to the user that the user has put there: it may be a link to another's."""
+    given: list[int] = []
+    monkeypatch.setattr(quota, "chown_like_parent", lambda file, _: given.append(file))
+    other = tmp_path / "other"
+    other.touch()
+    (tmp_path / "maildirfolder").hardlink_to(other)
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        quota.mark_subfolder(folder)
+    finally:
+        os.close(folder)
+    assert given == []
 
 
 def test_one_quota(store: MaildirStore, tmp_path: Path) -> None:

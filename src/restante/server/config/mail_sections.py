@@ -22,7 +22,7 @@ class MailSection(ConfigSection):
         format: "maildir", a folder with a file per message; "mbox", one file with all messages; or
             "cluster", the database of the section [cluster].
         layout: The path of a Maildir or mbox in the folder, made of {user}, or of {local} and
-            {domain}. {local} alone serves one domain only.
+            {domain}, with / or @ between these two. {local} alone serves one domain only.
         expire_days: Remove messages this many days after their arrival. CAPA announces it. Without
             it, messages are not removed.
         keep_deleted: Keep removed messages for this many days, out of all listings and quotas, for

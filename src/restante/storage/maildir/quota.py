@@ -136,7 +136,7 @@ def write_sum(maildrop: int, name: str, quota: Quota, usage: MailUsage, temporar
 
 def mark_subfolder(folder: int) -> None:
     """Make the file `maildirfolder`, by which programs find the quota file of the whole Maildir."""
-    flags = os.O_WRONLY | os.O_CREAT
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # one that is there may be anybody's
     with contextlib.suppress(OSError):
         file = os.open(SUBFOLDER_FILE, flags | _SAFELY, 0o600, dir_fd=folder)
         try:
