@@ -320,7 +320,7 @@ async def connect(
 
 
 async def _connect_by_token(session: ClientSession, auth: TokenSource) -> Maildrop:
-    """Connect with a token, and a second time with another one where the first is refused."""
+    """Connect with a token, and a second time with another one if the first is refused."""
     target, options, ends = session.target, session.options, session.ends
     token = await asyncio_driver.run_in_thread(partial(request_token, auth, options, ends))
     try:
@@ -337,7 +337,7 @@ async def _connect_by_token(session: ClientSession, auth: TokenSource) -> Maildr
 
 
 async def _connect(session: ClientSession, password: str) -> Maildrop:
-    """Connect and log in, a second time without CAPA where the server fails at it."""
+    """Connect and log in, a second time without CAPA if the server fails at it."""
     try:
         return await _open(session, password)
     except RemoteError as error:

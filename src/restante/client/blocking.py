@@ -318,7 +318,7 @@ def connect(
 
 
 def _connect(session: ClientSession, password: str) -> Maildrop:
-    """Connect and log in, a second time without CAPA where the server fails at it."""
+    """Connect and log in, a second time without CAPA if the server fails at it."""
     try:
         return _open(session, password)
     except RemoteError as error:

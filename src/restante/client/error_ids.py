@@ -1,4 +1,4 @@
-"""The id of a failure: by where it happened, the response code, and the server's text."""
+"""The id of a failure, by its phase, the response code, and the server's text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The header of a message that comes whole: where the server has no TOP."""
+"""The header of a message that is fetched whole, from a server without TOP."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def says_empty(refused: ServerRefusedError) -> bool:
 def empty_list(
     session: ClientSession, refused: ServerRefusedError, totals: operations.MailboxTotals
 ) -> Mapping[int, int]:
-    """Return no sizes where LIST is refused of an empty mailbox.
+    """Return no sizes if LIST is rejected only because the mailbox is empty.
 
     Raises ServerRefusedError: it has messages.
     """

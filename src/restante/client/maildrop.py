@@ -62,7 +62,7 @@ class MaildropState:
 
 
 def target_of(account: str | Target, seconds: float | None = None) -> Target:
-    """Return where an account's maildrop is: a URL names it, an address is looked up.
+    """Return the server of an account: a URL names it, the server of an address is looked up.
 
     The look-up takes at most `seconds`.
 
@@ -355,7 +355,7 @@ def commit(state: MaildropState) -> Dialogue[None]:
 def note_failed_quit(session: ClientSession, error: Exception) -> None:
     """Take note of a QUIT that removes nothing and went wrong.
 
-    Raises it where it shows that the reply before it was cut (not-stuffed).
+    Raises it if it shows that the reply before it was cut (not-stuffed).
     """
     if isinstance(error, MalformedReplyError) and error.id == "not-stuffed":
         raise error

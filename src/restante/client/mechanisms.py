@@ -50,7 +50,7 @@ def external(credentials: Credentials) -> Responder:
 
 
 def oauthbearer(credentials: Credentials) -> Responder:
-    """RFC 7628: where it is refused, the server says why and waits for ^A."""
+    """RFC 7628: after a refusal, the server sends its reason and waits for ^A."""
     name = credentials.user.replace("=", "=3D").replace(",", "=2C")
     fields = [f"n,a={name},", f"host={credentials.host}", f"port={credentials.port}"]
     yield "\x01".join([*fields, f"auth=Bearer {credentials.password}", "", ""]).encode()
@@ -95,7 +95,7 @@ NO_NAME = "missing user name; add it to the URL, as in pop3s://ann@host"
 
 
 def unusable_reason(credentials: Credentials, mechanism: str) -> str:
-    """Return why a mechanism cannot carry these credentials, "" where it can."""
+    """Return why a mechanism cannot carry these credentials, "" if it can."""
     if not credentials.user and mechanism not in NAMELESS:
         return NO_NAME
     if mechanism == "APOP" and not credentials.timestamp:

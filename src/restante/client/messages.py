@@ -18,7 +18,7 @@ class MessageInfo(NamedTuple):
     Attributes:
         number: 1-based, for this session only.
         size: octets as LIST counts them.
-        uid: its unique-id, None where the server has none.
+        uid: its unique-id, None if the server has none.
     """
 
     number: int
@@ -62,7 +62,7 @@ class BaseMessage:
     Attributes:
         number: 1-based, good for this session.
         size: octets as LIST counts them.
-        uid: its unique-id, None where the server has none.
+        uid: its unique-id, None if the server has none.
     """
 
     def __init__(self, entry: MessageInfo) -> None:

@@ -76,7 +76,7 @@ def scram(
 
 
 def check_credentials(credentials: Credentials) -> None:
-    """Raise ValueError where SASLprep rejects the name or the password (RFC 4013)."""
+    """Raise ValueError if SASLprep rejects the name or the password (RFC 4013)."""
     _prepare(credentials)
 
 

@@ -267,7 +267,7 @@ def _check_clear(session: ClientSession, why: str) -> None:
 
 
 def prepare_login(session: ClientSession) -> Dialogue[None]:
-    """Go from the greeting to where a login may begin."""
+    """Read the greeting, and ask for CAPA and TLS, so that a login may begin."""
     yield from greet(session)
     yield from ask_capabilities(session)
     yield from secure(session)
@@ -287,7 +287,7 @@ def is_first_command(error: RemoteError, session: ClientSession) -> bool:
 
 
 def without_capa(error: RemoteError, session: ClientSession) -> ClientSession | None:
-    """Return a session for another try that leaves CAPA out, where the server broke off at it."""
+    """Return a session for another try without CAPA, if the server broke off at it, else None."""
     broke_off = (
         isinstance(error, (ConnectionLostError, ReplyTimeoutError)) or error.id == "bad-reply"
     )

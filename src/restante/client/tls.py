@@ -221,7 +221,7 @@ def _insecure(error: Exception, answer: bytes = b"") -> SecurityError:
 
 
 def _words(error: Exception, reason: str) -> str:
-    """Return the words of an error of OpenSSL, without where in its code it is."""
+    """Return the words of an error of OpenSSL, without the place in OpenSSL's code."""
     if reason:
         return reason.replace("_", " ").lower()
     return str(error).removeprefix("[SSL] ").partition(" (_ssl.c")[0]

@@ -1,4 +1,4 @@
-"""Access tokens in place of a password: where a client gets them, and when it asks for another."""
+"""Access tokens in place of a password: the source, and when a client requests another token."""
 
 from __future__ import annotations
 

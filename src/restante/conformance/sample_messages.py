@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MARK = "X-Restante-Verify"
-BORDER = 65_536  # octets: where many programs divide what they read
+BORDER = 65_536  # octets that many programs read at once
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ class SignInClient:
         flows: the flows that are possible here, best first.
         redirect: what the redirect URI begins with: a port and "/" follow.
         parameters: what the authorization request has besides.
-        client_secret_command: prints the client's secret, "" where none is needed.
+        client_secret_command: prints the client's secret, "" if the client has none.
         origin: whose client it is, for people.
     """
 

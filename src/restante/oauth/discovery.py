@@ -47,10 +47,10 @@ class ServerSources(Protocol):
     """The sources at a mail server and its domain that name an issuer."""
 
     def domain_file(self) -> OAuthHint | None:
-        """Return what a file of the mail domain says, None for nothing."""
+        """Return the issuer that a file of the mail domain names, None for none."""
 
     def rejected_token(self) -> RejectedToken | None:
-        """Return what the server says where it rejects a token, None for nothing."""
+        """Return the hints with which the server rejects a token, None for none."""
 
 
 @dataclass(frozen=True, slots=True)

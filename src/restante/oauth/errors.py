@@ -20,7 +20,7 @@ class OAuthError(RemoteError):
         id: a verdict, such as "oauth-refresh"; `refusals` has them all.
         error: the error code of RFC 6749 section 5.2 or RFC 8628 section 3.5, "" for none.
         correlation: what the issuer's administrator finds the request by, "" for nothing.
-        remedy: what the user can do, where more is known than for every such verdict.
+        remedy: what the user can do, if more is known than the verdict says.
         rotated: the new refresh token of an answer that is of no other use. The old one may have
             ended with it, so it must be kept.
         wait: seconds that a busy issuer asks its clients to wait, 0 for none.

@@ -40,13 +40,13 @@ def works() -> bool:
 
 
 def get(name: str) -> str | None:
-    """Return the secret of a name, None where there is not one. Raises KeyringError."""
+    """Return the secret of a name, None without one. Raises KeyringError."""
     found: str | None = _within(lambda: _keyring().get_password(SERVICE, name))
     return found
 
 
 def get_password(host: str, user: str) -> str | None:
-    """Return the password of a user at a host, None where there is not one. Raises KeyringError."""
+    """Return the password of a user at a host, None without one. Raises KeyringError."""
     found: str | None = _within(lambda: _keyring().get_password(host, user), UNLOCK_SECONDS)
     return found
 

@@ -28,12 +28,12 @@ _HOST_NAME = re.compile(r"(?:[a-z0-9_-]+\.)*[a-z][a-z0-9_-]*")  # the last label
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationServer:
-    """An issuer and its endpoints, "" where there is not one.
+    """An issuer and its endpoints, "" for a missing one.
 
     Attributes:
         iss_in_response: the redirect has the parameter `iss` (RFC 9207), and must have it. False
-            where it is not compared.
-        scopes: the scopes that it knows, none where it does not say.
+            if it is not compared.
+        scopes: the scopes that it knows, none if it does not say.
         basic: a client secret goes into the header Authorization.
     """
 
@@ -77,7 +77,7 @@ def fetch_metadata_at(url: str) -> AuthorizationServer:
 
 
 def metadata_urls(issuer: str) -> list[str]:
-    """Return where an issuer may have its metadata. RFC 8414 sections 3.1 and 5.
+    """Return the URLs at which an issuer may have its metadata. RFC 8414 sections 3.1 and 5.
 
     Raises OAuthError: no issuer is like that.
     """

@@ -1,6 +1,6 @@
 """The issuer in a mail domain's PACC file. draft-ietf-mailmaint-pacc.
 
-The file counts only where a TXT record of the domain has its digest.
+The file counts only if a TXT record of the domain has its digest.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def url(domain: str) -> str:
-    """Return where the file of a domain is."""
+    """Return the URL of the file of a domain."""
     return f"https://ua-auto-config.{domain}/.well-known/user-agent-configuration.json"
 
 
@@ -62,6 +62,6 @@ def _digest(text: str) -> bytes:
 
 
 def _table(value: Any, name: str) -> dict[str, Any]:
-    """Return a table of a JSON object, an empty one where it has none."""
+    """Return a table of a JSON object, an empty one if it has no such table."""
     found = value.get(name) if isinstance(value, dict) else None
     return found if isinstance(found, dict) else {}

@@ -53,7 +53,7 @@ def _make_folder(path: Path) -> None:
 
 
 def read(folder: int, path: Path) -> bytes | None:
-    """Return the octets of the file `path.name` in a folder, None where it is missing.
+    """Return the octets of the file `path.name` in a folder, None if it is missing.
 
     Raises TokenStoreError: other users can open it, it is not a file, or it cannot be read.
     """

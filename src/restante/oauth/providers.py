@@ -35,12 +35,12 @@ class Provider(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=
             mail server may name one of them.
         pop: its POP3 server, as host:port.
         issuer: the issuer's identifier: RFC 8414 section 2. {tenant} stands for `tenant`.
-        issuer_in_response: False where the redirect has not the `iss` of RFC 9207, or another one.
-            None where it may have it.
-        authorization, token, device, revocation: the endpoints, "" where there is not one. Without
+        issuer_in_response: False if the redirect has no `iss` of RFC 9207, or another one. None if
+            it may have it.
+        authorization, token, device, revocation: the endpoints, "" for a missing one. Without
             `token` all of them are in the issuer's metadata.
-        tokeninfo: the endpoint that describes an opaque access token, "" where there is not one.
-        tenant: the tenant where the user names none.
+        tokeninfo: the endpoint that describes an opaque access token, "" without one.
+        tenant: the tenant, if the user does not name one.
         scopes: the scopes to ask for by protocol: "pop", "imap", "smtp".
         parameters: what the authorization request has besides.
         flows: the flows that give access to mail, best first. None for those of the metadata, or
@@ -51,11 +51,11 @@ class Provider(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=
         client_id: the id of the user's own client.
         client_secret_command: prints the secret of that client.
         unused_days: days without use after which a refresh token ends.
-        testing_days: days after which it ends where the client is only for tests.
+        testing_days: days after which it ends if the client is only for tests.
         mechanisms: of SASL, best first.
         two_lines: AUTH and the token are two lines: the server accepts no initial response.
-        app_password: how to get an app password, "" where the provider has none.
-        admin_consent: where the administrator of a tenant allows the client.
+        app_password: how to get an app password, "" if the provider has none.
+        admin_consent: the URL at which the administrator of a tenant allows the client.
         registration: how to register a client, in at most six lines.
         sources: what was read.
         read: when it was read.

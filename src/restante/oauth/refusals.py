@@ -47,7 +47,7 @@ WORDS = (
     ("oauth-scope", r"scope"),
     ("oauth-clock", r"\b(?:iat|nbf)\b|issued in the future|too early"),
 )
-"""The words of other issuers. They are searched where an error code has several causes."""
+"""The words of other issuers. They are searched if an error code has several causes."""
 
 CODES = {
     "invalid_grant": "oauth-refresh",

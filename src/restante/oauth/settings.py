@@ -23,11 +23,11 @@ class OAuthSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, fr
         tenant: the tenant at a provider that has tenants.
         client_id: the id of the user's own client.
         client_secret_command: prints the secret of that client.
-        protocols: what the tokens are for; "pop" alone where they are not used elsewhere.
+        protocols: the protocols that the tokens are for.
         scope: what to ask for, in place of what the table or the issuer says.
         flow: the only flow to use.
         key_command: prints the passphrase that encrypts the tokens of this account.
-        login_as: the user that signs in, where the mailbox is shared and has another name.
+        login_as: the user that signs in, if the mailbox is shared and has another name.
         client_secret_expires: the day on which the secret expires, for `pop3 monitor`.
         testing: the client is registered for tests only, so that its sign-ins end early.
     """

@@ -14,15 +14,15 @@ class SignIn:
 
     Attributes:
         provider: the name of the row in the table of providers, "" for another issuer.
-        issuer: the issuer's identifier, an https URL, "" where it is not known.
-        endpoint: the token endpoint and the client. A secret in it is stored only where
+        issuer: the issuer's identifier, an https URL, "" if it is not known.
+        endpoint: the token endpoint and the client. A secret in it is stored only if
             `client_secret_command` is "": the issuer gave it to a client that it registered.
         tokens: the tokens of the last answer.
         flow: how the user signed in. With "client-credentials" there is no refresh token: a new
             access token is requested by `token_endpoint.client_credentials`.
         scope: the scope of a refresh, "" for the one that was granted.
         user: the user's name at the issuer, "" if it gave none.
-        revocation_url: where the issuer revokes tokens (RFC 7009), "" if it cannot.
+        revocation_url: the URL at which the issuer revokes tokens (RFC 7009), "" if it cannot.
         client_secret_command: prints the client's secret, "" if none is required.
         signed_in_at: when the user signed in, by time.time().
     """

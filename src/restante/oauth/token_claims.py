@@ -20,7 +20,7 @@ LONGEST_NAME = 320  # characters
 
 
 def read_claims(token: Secret) -> dict[str, Any]:
-    """Return the claims of a token, none where it is not a JWT."""
+    """Return the claims of a token, none if it is not a JWT."""
     parts = token.reveal().split(b".")
     if len(parts) != 3:
         return {}
@@ -32,7 +32,7 @@ def read_claims(token: Secret) -> dict[str, Any]:
 
 
 def user_of(tokens: TokenSet) -> str:
-    """Return the name of the user that signed in, "" where no token says it."""
+    """Return the name of the user that signed in, "" if no token says it."""
     for token in (tokens.id_token, tokens.access):
         claims = read_claims(token) if token else {}
         for name in USER_CLAIMS:

@@ -53,11 +53,11 @@ class TokenSet:
 
     Attributes:
         access: the access token, as it goes into SASL.
-        refresh: the refresh token, None where there is not one. After `refresh` it is the new one
-            where the issuer rotates them, and else the one that was sent.
-        expires_at: when the access token expires, by time.time(), None where it was not said.
-        scope: what the token is for: what was asked for, where the issuer does not say.
-        id_token: the name of the user that signed in, as a JWT, None where there is not one.
+        refresh: the refresh token, None without one. After `refresh` it is the new one if the
+            issuer rotates them, else the one that was sent.
+        expires_at: when the access token expires, by time.time(), None if the issuer does not say.
+        scope: the scope of the token: the requested one, if the issuer does not name another.
+        id_token: the name of the user that signed in, as a JWT, None without one.
     """
 
     access: Secret
@@ -141,7 +141,7 @@ def _post(
     *,
     only_status: bool = False,
 ) -> IssuerAnswer:
-    """Send a form with the client's id, and its secret where it has one."""
+    """Send a form with the client's id, and its secret if it has one."""
     fields = {**form, **{name: secret.reveal().decode() for name, secret in secrets.items()}}
     secret = endpoint.client_secret.reveal().decode() if endpoint.client_secret else ""
     if endpoint.basic and secret:
@@ -197,7 +197,7 @@ def _find_secret(body: Mapping[str, Any], name: str) -> Secret | None:
 
 
 def _read_secret(body: Mapping[str, Any], name: str) -> Secret | None:
-    """Return a token of an answer, None where it has not one. Raises OAuthError: it is invalid."""
+    """Return a token of an answer, None without one. Raises OAuthError: it is invalid."""
     text = body.get(name)
     if text is None or text == "":
         return None
@@ -207,7 +207,7 @@ def _read_secret(body: Mapping[str, Any], name: str) -> Secret | None:
 
 
 def _expiry(said: object) -> float | None:
-    """Return when a life of some seconds ends, None where the answer has no number."""
+    """Return the time at which `life` seconds are over, None if it is not a number."""
     life = read_seconds(said)
     return None if life is None else time.time() + min(max(life, 0.0), LONGEST_LIFE)
 

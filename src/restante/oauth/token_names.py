@@ -29,7 +29,7 @@ def name_of(account: str) -> str:
     """Return the name that the tokens of an account are kept by.
 
     That is the name in the file of accounts, the address, or, for a URL, the user: with its host
-    where the user is not an address.
+    if the user is not an address.
     """
     if "://" not in account:
         local, at, domain = account.rpartition("@")

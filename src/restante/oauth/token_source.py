@@ -44,7 +44,7 @@ class StoredTokenSource:
 
     Args:
         name: the name of the account, as `pop3 login` kept it.
-        store: where the tokens are, None for the usual place.
+        store: the store of the tokens, None for the usual one.
         clock: the time, as time.time() gives it.
     """
 
@@ -60,7 +60,7 @@ class StoredTokenSource:
         self._clock = clock
 
     def token(self) -> str:
-        """Return an access token that has not expired, refreshed where that is due.
+        """Return an access token that has not expired, refreshed if that is due.
 
         If the issuer cannot be asked, the present token is returned until it expires.
 

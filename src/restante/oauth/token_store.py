@@ -1,4 +1,4 @@
-"""The tokens of accounts, where they are kept: in the system's keyring, or in files.
+"""The store of the tokens of accounts: the system's keyring, or files.
 
 Each account has a file `NAME.json` of mode 0600 in `$XDG_STATE_HOME/restante/tokens`, and a lock.
 With a keyring that works the file says only that the tokens are there. With a `key_command` the
@@ -105,7 +105,7 @@ class TokenStore:
     """The tokens of all accounts of a user.
 
     Args:
-        folder: where the files are, None for the usual folder.
+        folder: the folder of the files, None for the usual one.
         key_command: prints the passphrase that encrypts the tokens of this account, "" for none.
         keyring: False keeps all tokens in files.
 
@@ -142,7 +142,7 @@ class TokenStore:
             return StoreEntry(self, folder, name).load()
 
     def save(self, name: str, sign_in: SignIn, host: str, at: float) -> str:
-        """Keep a new sign-in for a name, instead of any other. Return where, for people.
+        """Store a new sign-in for a name, instead of any other. Return the place, for people.
 
         `host` is the mail server that the tokens are for, and `at` the time by time.time().
         """
@@ -173,7 +173,7 @@ class TokenStore:
         return run_secret_command(self._key_command, "key_command")
 
     def place_for(self, present: Place | None) -> Place:
-        """Return where tokens go, `present` being where they are."""
+        """Return the place for the next tokens; `present` is the place of those that there are."""
         if self._key_command:
             return "encrypted"
         if present == "file" or not self._keyring:
@@ -214,7 +214,7 @@ class StoreEntry:
             raise self._damage_error() from None
 
     def save(self, stored: StoredSignIn) -> str:
-        """Keep it instead of the last one. It is durable when the call returns. Return where."""
+        """Replace the record, durably, and return its place, for people."""
         present = self._read()
         place = self._store.place_for(present.place if present else None)
         octets = _encode(stored)

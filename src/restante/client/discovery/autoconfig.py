@@ -45,7 +45,7 @@ class OAuthHint:
     Attributes:
         issuer: its identifier, in many files only a host name.
         scope: what to ask for, words with spaces between them.
-        authorization: where the user signs in, an https URL.
+        authorization: the https URL at which the user signs in.
         token: the token endpoint, an https URL.
         client_id: an id for every client: draft-ietf-mailmaint-autoconfig.
     """
@@ -58,7 +58,7 @@ class OAuthHint:
 
 
 def urls(address: MailAddress) -> dict[str, str]:
-    """Return where a domain's own file may be, and where Thunderbird's collection has one.
+    """Return the URLs of a domain's own file, and of the one in Thunderbird's collection.
 
     The address is sent to the domain's own servers only. The collection gets the domain.
     """

@@ -1,10 +1,10 @@
-"""Where the POP3 server of a mail address is: SRV records, autoconfig, and guesses.
+"""The search for the POP3 server of a mail address: SRV records, autoconfig, and guesses.
 
 RFC 6186; Mozilla's autoconfig; names that most hosts use. All are asked side by side.
 
 Answers of the DNS can be forged, and TLS proves only that a server has the name that was looked up.
-So a server counts as vouched for where it is in the mail domain, or where a file named it that came
-by https from the mail domain. For any other a person decides: RFC 6186 section 6.
+So a server counts as vouched for if it is in the mail domain, or if a file that came by https from
+the mail domain names it. For any other server a person decides: RFC 6186 section 6.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class DiscoveryNote:
     Attributes:
         note: why there is nothing.
         verdict: the one of `pop3 check` if no other source has a server: no-server, no-domain,
-            dns-temp; "" where there are candidates.
+            dns-temp; "" with candidates.
     """
 
     source: str

@@ -24,7 +24,7 @@ class SrvRecord(NamedTuple):
     priority: int
     weight: int
     port: int
-    host: str  # "" where the service is decidedly not there
+    host: str  # "" if the domain declares that it has no such service
 
 
 class NotFoundError(Exception):  # it is an answer

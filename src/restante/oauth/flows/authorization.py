@@ -1,6 +1,6 @@
 """The authorization request and its answer: code with PKCE. RFC 6749 section 4.1, RFC 7636.
 
-Always: a `state` of 256 bits, S256, and the issuer in the answer (RFC 9207) where it has one. They
+Always: a `state` of 256 bits, S256, and the issuer in the answer (RFC 9207) if it has one. They
 are compared in constant time.
 """
 
@@ -38,7 +38,7 @@ class AuthorizationRequest:
 
     Attributes:
         client: the client, and the issuer that is asked.
-        redirect_uri: where the browser brings the answer.
+        redirect_uri: the URI to which the browser brings the answer.
     """
 
     client: SignInClient

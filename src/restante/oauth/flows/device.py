@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from restante.oauth.client import SignInClient
     from restante.oauth.token_endpoint import TokenSet
 
-INTERVAL = 5  # seconds between two polls where the issuer names none: section 3.2
+INTERVAL = 5  # seconds between two polls, if the issuer names none: section 3.2
 SLOWER = 5  # seconds more after slow_down: section 3.5
 SLOWEST_IN_TROUBLE = 60  # seconds, unless the issuer asks for more
-LIFE = 900  # seconds where the issuer names none
+LIFE = 900  # seconds, if the issuer names none
 LONGEST_LIFE = 3600  # seconds
 LONGEST = 4096  # characters of a code or an address
 
@@ -34,7 +34,7 @@ class DeviceCode:
     Attributes:
         code: what the polls send.
         user_code: what the user types at `verification_uri`.
-        verification_uri_complete: the same with the code in it, "" where there is not one.
+        verification_uri_complete: the address with the code in it, "" without one.
         seconds: for which the code is good.
         interval: seconds between two polls.
     """
@@ -115,6 +115,6 @@ def request_device_code(client: SignInClient) -> DeviceCode:
 
 
 def _seconds(body: Mapping[str, Any], name: str, default: float) -> float:
-    """Return a positive number of an answer, the default where it has none."""
+    """Return a positive number of an answer, the default without one."""
     value = token_endpoint.read_seconds(body.get(name))
     return min(value, LONGEST_LIFE) if value is not None and value > 0 else default

@@ -34,7 +34,7 @@ class Person(Protocol):
         """Open a browser, or show the URL."""
 
     def show_code(self, code: DeviceCode) -> None:
-        """Show where to sign in, and what to type there."""
+        """Show the address to sign in at, and the code to type there."""
 
     def ask_for_answer(self, url: str) -> str:
         """Show the URL, and return the address at which the browser ends."""
@@ -47,7 +47,7 @@ def flow_order(possible: Sequence[Flow], *, browser: bool, port: int | None) -> 
     """Return the flows to try, best first.
 
     Loopback requires a browser here, or a port that a user forwards to it. Client credentials sign
-    in no user, so they are used only where they are asked for.
+    in no user, so they are used only on request.
     """
     here = browser or port is not None
     order: list[Flow] = ["loopback"] if here else []
