@@ -164,7 +164,7 @@ def test_rehearsal(store: TokenStore, folder: Path, monkeypatch: pytest.MonkeyPa
     """A rehearsal keeps what is there, leaves nothing, and finds a full disk."""
     save(store)
     with store.edit(NAME) as entry:
-        entry.rehearse()
+        entry.check_save()
         assert [file.name for file in folder.glob("*.json*")] == [f"{NAME}.json"]
 
         def fail(_: int) -> None:
@@ -172,7 +172,7 @@ def test_rehearsal(store: TokenStore, folder: Path, monkeypatch: pytest.MonkeyPa
 
         monkeypatch.setattr(os, "fsync", fail)
         with pytest.raises(TokenStoreError, match="No space left"):
-            entry.rehearse()
+            entry.check_save()
     assert [file.name for file in folder.glob("*.json*")] == [f"{NAME}.json"]
     assert store.load(NAME) == StoredSignIn(sign_in(), HOST, 1000.0)
 

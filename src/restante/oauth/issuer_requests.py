@@ -77,15 +77,15 @@ def post_json(url: str, value: Mapping[str, Any]) -> IssuerAnswer:
 
 def _read_wait(answer: HttpAnswer) -> float:
     """Return the seconds of Retry-After, which may be a date. RFC 9110 section 10.2.3."""
-    said = answer.headers.get("retry-after", "")
-    if answer.status not in BUSY or not said:
+    field = answer.headers.get("retry-after", "")
+    if answer.status not in BUSY or not field:
         return 0.0
-    if said.isascii() and said.isdigit():
-        return float(said[:9])
+    if field.isascii() and field.isdigit():
+        return float(field[:9])
     from email.utils import parsedate_to_datetime
 
     try:
-        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+        return max(0.0, parsedate_to_datetime(field).timestamp() - time.time())
     except (ValueError, OverflowError):
         return 0.0
 

@@ -21,7 +21,7 @@ SERVICE = "restante"
 _PROBE = "restante-probe"
 
 
-def works() -> bool:
+def is_usable() -> bool:
     """Return whether there is a keyring that keeps secrets as safe as a file, and answers."""
 
     def probe() -> bool:
@@ -34,36 +34,36 @@ def works() -> bool:
         return True
 
     try:
-        return _within(probe)
+        return _call_in_time(probe)
     except KeyringError:
         return False
 
 
-def get(name: str) -> str | None:
+def find_secret(name: str) -> str | None:
     """Return the secret of a name, None without one. Raises KeyringError."""
-    found: str | None = _within(lambda: _keyring().get_password(SERVICE, name))
+    found: str | None = _call_in_time(lambda: _keyring().get_password(SERVICE, name))
     return found
 
 
 def get_password(host: str, user: str) -> str | None:
     """Return the password of a user at a host, None without one. Raises KeyringError."""
-    found: str | None = _within(lambda: _keyring().get_password(host, user), UNLOCK_SECONDS)
+    found: str | None = _call_in_time(lambda: _keyring().get_password(host, user), UNLOCK_SECONDS)
     return found
 
 
-def put(name: str, secret: str) -> None:
+def store_secret(name: str, secret: str) -> None:
     """Keep the secret of a name. Raises KeyringError."""
-    _within(lambda: _keyring().set_password(SERVICE, name, secret))
+    _call_in_time(lambda: _keyring().set_password(SERVICE, name, secret))
 
 
-def remove(name: str) -> None:
+def remove_secret(name: str) -> None:
     """Remove the secret of a name, if there is one. Raises KeyringError."""
 
     def delete() -> None:
         if _keyring().get_password(SERVICE, name) is not None:
             _keyring().delete_password(SERVICE, name)
 
-    _within(delete)
+    _call_in_time(delete)
 
 
 def _keyring() -> Any:
@@ -85,7 +85,7 @@ class KeyringError(TokenStoreError):
         self.cause, self.remedy = cause, remedy
 
 
-def _within(work: Callable[[], T], seconds: float | None = None) -> T:
+def _call_in_time(work: Callable[[], T], seconds: float | None = None) -> T:
     """Return the result of work with the keyring. Raises KeyringError: it failed or hangs."""
     seconds = SECONDS if seconds is None else seconds
     try:

@@ -49,11 +49,11 @@ class AuthorizationServer:
 
 
 def fetch_metadata(issuer: str) -> AuthorizationServer:
-    """Return the metadata of an issuer. Raises OAuthError: there is none that can be used."""
+    """Return the metadata of an issuer. Raises OAuthError: no usable metadata are there."""
     failures: list[OAuthError] = []
     for url in metadata_urls(issuer):
         try:
-            found = _get(url)
+            found = _fetch(url)
         except OAuthError as error:
             failures.append(error)
             if error.id == "oauth-network":
@@ -68,7 +68,7 @@ def fetch_metadata_at(url: str) -> AuthorizationServer:
 
     Raises OAuthError: it cannot be used, or its issuer would not have it there.
     """
-    found = _get(url)
+    found = _fetch(url)
     issuer = found.get("issuer")
     if not isinstance(issuer, str) or url not in metadata_urls(issuer):
         text = f"{url} is not where its issuer {str(issuer)[:100]} has its metadata"
@@ -79,7 +79,7 @@ def fetch_metadata_at(url: str) -> AuthorizationServer:
 def metadata_urls(issuer: str) -> list[str]:
     """Return the URLs at which an issuer may have its metadata. RFC 8414 sections 3.1 and 5.
 
-    Raises OAuthError: no issuer is like that.
+    Raises OAuthError: it is not an issuer.
     """
     if not is_safe_url(issuer) or "?" in issuer or "#" in issuer:
         text = f"{issuer[:100]} is not an issuer: it must be a plain https URL"
@@ -98,8 +98,8 @@ def read_metadata(found: Mapping[str, Any], issuer: str) -> AuthorizationServer:
     if isinstance(challenges, list) and "S256" not in challenges:
         raise OAuthError("oauth-answer", f"{issuer} does not support PKCE with S256")
     endpoint = partial(_endpoint, found, is_on_this_machine(issuer))
-    ways = _texts(found, "token_endpoint_auth_methods_supported")
-    made = AuthorizationServer(
+    methods = _texts(found, "token_endpoint_auth_methods_supported")
+    server = AuthorizationServer(
         issuer=issuer,
         authorization=endpoint("authorization_endpoint"),
         token=endpoint("token_endpoint"),
@@ -108,11 +108,11 @@ def read_metadata(found: Mapping[str, Any], issuer: str) -> AuthorizationServer:
         revocation=endpoint("revocation_endpoint"),
         iss_in_response=found.get("authorization_response_iss_parameter_supported") is True or None,
         scopes=_texts(found, "scopes_supported"),
-        basic=bool(ways) and "client_secret_post" not in ways and "client_secret_basic" in ways,
+        basic="client_secret_basic" in methods and "client_secret_post" not in methods,
     )
-    if not made.token:
+    if not server.token:
         raise OAuthError("oauth-answer", f"the metadata of {issuer} have no token_endpoint")
-    return made
+    return server
 
 
 def _other_issuer_error(issuer: str, named: object) -> OAuthError:
@@ -124,7 +124,7 @@ def _other_issuer_error(issuer: str, named: object) -> OAuthError:
     return error
 
 
-def _get(url: str) -> dict[str, Any]:
+def _fetch(url: str) -> dict[str, Any]:
     """Return the metadata at a URL. Raises OAuthError: there are none."""
     if not is_safe_url(url):
         raise OAuthError("oauth-answer", f"{url[:100]} is not a plain https URL")

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def url(domain: str) -> str:
+def file_url(domain: str) -> str:
     """Return the URL of the file of a domain."""
     return f"https://ua-auto-config.{domain}/.well-known/user-agent-configuration.json"
 
 
-def record(domain: str) -> str:
+def record_name(domain: str) -> str:
     """Return the name of the TXT record with the file's digest."""
     return f"_ua-auto-config.{domain}"
 

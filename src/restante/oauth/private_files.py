@@ -17,25 +17,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-LARGEST = 1024 * 1024  # octets of a file that is read
-_TURN = 0.02  # seconds between two tries at a lock
-_LOOSE = stat.S_IRWXG | stat.S_IRWXO
+LARGEST_FILE = 1024 * 1024  # octets
+_LOCK_PAUSE = 0.02  # seconds between two tries at a lock
+_OTHER_USERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-def open_folder(path: Path) -> int:
-    """Return a descriptor of a folder with the mode 0700, made when it is missing.
+@contextlib.contextmanager
+def open_folder(path: Path) -> Iterator[int]:
+    """Give a descriptor of a folder with the mode 0700, which is made if it is missing.
 
     Raises TokenStoreError: other users can open it, or it is not a folder.
     """
     with errors(path):
         _make_folder(path)
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
+    try:
+        with errors(path):
             _require_private(path, os.fstat(folder))
-        except BaseException:
-            os.close(folder)
-            raise
-    return folder
+        yield folder
+    finally:
+        os.close(folder)
 
 
 def _make_folder(path: Path) -> None:
@@ -65,8 +66,8 @@ def read(folder: int, path: Path) -> bytes | None:
             return None
         with open(file, "rb") as opened:
             _require_private(path, os.fstat(file))
-            octets = opened.read(LARGEST + 1)
-            if len(octets) > LARGEST:
+            octets = opened.read(LARGEST_FILE + 1)
+            if len(octets) > LARGEST_FILE:
                 raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
             return octets
 
@@ -96,7 +97,7 @@ def reserve(folder: int, path: Path) -> None:
     new = f"{path.name}.new"
     with errors(path):
         try:
-            _write_new(folder, new, bytes(LARGEST))
+            _write_new(folder, new, bytes(LARGEST_FILE))
         finally:
             _unlink(folder, new)
 
@@ -156,7 +157,7 @@ def _wait_for_lock(file: int, path: Path, seconds: float) -> None:
             if time.monotonic() >= until:
                 text = f"{path}: another process has refreshed these tokens for {seconds:g} seconds"
                 raise LockTimeoutError(text) from None
-            time.sleep(_TURN)
+            time.sleep(_LOCK_PAUSE)
         else:
             return
 
@@ -164,11 +165,11 @@ def _wait_for_lock(file: int, path: Path, seconds: float) -> None:
 def _require_private(path: Path, status: os.stat_result) -> None:
     """Raise TokenStoreError: other users can open it, or it belongs to another user."""
     mode = stat.S_IMODE(status.st_mode)
-    if mode & _LOOSE:
-        wanted = "700" if stat.S_ISDIR(status.st_mode) else "600"
+    if mode & _OTHER_USERS:
+        private = "700" if stat.S_ISDIR(status.st_mode) else "600"
         text = (
             f"{path}: other users can open it (mode {mode:04o}), so the tokens are not used; "
-            f"run chmod {wanted} {path}, then pop3 login again"
+            f"run chmod {private} {path}, then pop3 login again"
         )
         raise TokenStoreError(text)
     if status.st_uid != os.geteuid():

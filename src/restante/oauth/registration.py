@@ -8,7 +8,6 @@ that register themselves.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -30,7 +29,7 @@ LONGEST_ID = 1024  # characters
 
 def register(server: AuthorizationServer, scope: str) -> str:
     """Return the id of a new client. Raises OAuthError: the issuer registers none."""
-    wanted = {
+    metadata = {
         "client_name": CLIENT_NAME,
         "application_type": "native",
         "redirect_uris": list(REDIRECTS),
@@ -39,7 +38,7 @@ def register(server: AuthorizationServer, scope: str) -> str:
         "response_types": ["code"],
         "scope": scope,
     }
-    status, body, wait = post_json(server.registration, wanted)
+    status, body, wait = post_json(server.registration, metadata)
     if not is_success(status):
         raise refusal(status, body, wait=wait)
     client_id = body.get("client_id")
@@ -64,11 +63,8 @@ class Registrations:
         """Return the id at an issuer, "" for none."""
         if not self.folder.is_dir():
             return ""
-        folder = private_files.open_folder(self.folder)
-        try:
+        with private_files.open_folder(self.folder) as folder:
             octets = private_files.read(folder, self._path(issuer))
-        finally:
-            os.close(folder)
         try:
             found = json.loads(octets or b"{}")
         except ValueError:
@@ -78,20 +74,14 @@ class Registrations:
 
     def keep(self, issuer: str, client_id: str) -> None:
         """Keep the id of a client at an issuer."""
-        folder = private_files.open_folder(self.folder)
-        try:
-            octets = json.dumps({"issuer": issuer, "client_id": client_id}).encode()
+        octets = json.dumps({"issuer": issuer, "client_id": client_id}).encode()
+        with private_files.open_folder(self.folder) as folder:
             private_files.write(folder, self._path(issuer), octets)
-        finally:
-            os.close(folder)
 
     def forget(self, issuer: str) -> None:
         """Forget the id at an issuer, which no longer knows it."""
-        folder = private_files.open_folder(self.folder)
-        try:
+        with private_files.open_folder(self.folder) as folder:
             private_files.remove(folder, self._path(issuer))
-        finally:
-            os.close(folder)
 
     def _path(self, issuer: str) -> Path:
         return self.folder / f"{quote(issuer, safe='')[:200]}.json"

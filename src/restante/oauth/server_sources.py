@@ -41,12 +41,12 @@ class NetworkServerSources:
     Attributes:
         target: the server, with the user.
         options: how to connect to it.
-        world: replaces the network for the files of the domain.
+        sources: replaces the network for the files of the domain.
     """
 
     target: Target
     options: Options
-    world: DomainSources | None = None
+    sources: DomainSources | None = None
 
     def domain_file(self) -> OAuthHint | None:
         """Return what the domain's files say, None for nothing. The first file counts.
@@ -58,15 +58,15 @@ class NetworkServerSources:
         except ValueError:
             return None
         ends = time.monotonic() + SECONDS
-        world = self.world or NetworkSources(SECONDS, domain=address.domain, ends=ends)
+        sources = self.sources or NetworkSources(SECONDS, domain=address.domain, ends=ends)
         for url in autoconfig.urls(address).values():
             try:
-                return self._read_file(world.fetch(url), address)
+                return self._read_file(sources.fetch(url), address)
             except (NotFoundError, autoconfig.NoAutoconfigError):
                 continue
         try:
-            octets = world.fetch(pacc.url(address.domain))
-            records = world.txt(pacc.record(address.domain))
+            octets = sources.fetch(pacc.file_url(address.domain))
+            records = sources.txt(pacc.record_name(address.domain))
         except NotFoundError:
             return None
         issuer = pacc.read_issuer(octets, records, self.target.host, address.domain)

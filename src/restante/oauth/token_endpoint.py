@@ -32,7 +32,7 @@ _TOKEN = re.compile(r"[!-~]+")  # RFC 6749 appendix A.12, without spaces: RFC 67
 
 @dataclass(frozen=True, slots=True)
 class TokenEndpoint:
-    """Where an issuer gives tokens, and the client that asks for them.
+    """The endpoint at which an issuer gives tokens, and the client that requests them.
 
     Attributes:
         url: the token endpoint.
@@ -99,7 +99,7 @@ def exchange_device_code(endpoint: TokenEndpoint, device_code: Secret, scope: st
 
 
 def revoke(endpoint: TokenEndpoint, url: str, token: Secret) -> None:
-    """Let the issuer forget a refresh token or access token, at its `url` for that. RFC 7009.
+    """Revoke a refresh token or access token at the issuer's `url` for that. RFC 7009.
 
     The status says whether it did. Most issuers send nothing with it.
     """
@@ -206,18 +206,18 @@ def _read_secret(body: Mapping[str, Any], name: str) -> Secret | None:
     return Secret(text.encode())
 
 
-def _expiry(said: object) -> float | None:
+def _expiry(life: object) -> float | None:
     """Return the time at which `life` seconds are over, None if it is not a number."""
-    life = read_seconds(said)
-    return None if life is None else time.time() + min(max(life, 0.0), LONGEST_LIFE)
+    seconds = read_seconds(life)
+    return None if seconds is None else time.time() + min(max(seconds, 0.0), LONGEST_LIFE)
 
 
-def read_seconds(said: object) -> float | None:
+def read_seconds(value: object) -> float | None:
     """Return a number of seconds, which some issuers write as text. None: it is not a number."""
-    if isinstance(said, bool) or not isinstance(said, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        seconds = float(said)
+        seconds = float(value)
     except ValueError:
         return None
     except OverflowError:

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from restante.oauth.token_endpoint import TokenSet
     from restante.oauth.token_store import StoredSignIn, StoreEntry
 
-AHEAD = 600  # seconds before the end of an access token from which on it is refreshed
-MOST_REFUSALS = 3  # of tokens within REST, after which none is refreshed for a time of REST
+REFRESH_AHEAD = 600  # seconds before the end of an access token from which on it is refreshed
+MOST_REFUSALS = 3  # of tokens within REFUSAL_PAUSE, after which a pause as long begins
 CLOCK_STEP = 60  # seconds by which a clock is set back in small steps
-REST = 900  # seconds: Microsoft blocks a client that repeats a request in a loop (AADSTS50196)
+REFUSAL_PAUSE = 900  # seconds: Microsoft blocks clients that loop (AADSTS50196)
 
 
 class StoredTokenSource:
@@ -74,7 +74,7 @@ class StoredTokenSource:
             with self._store.edit(self.name) as entry:
                 stored = self._require(entry.load())
                 if self._is_due(stored):
-                    self._check_rest(stored)
+                    self._check_pause(stored)
                     stored = self._refresh(entry, stored)
         except LockTimeoutError as error:
             if not self._is_expired(stored):
@@ -102,10 +102,10 @@ class StoredTokenSource:
                 stored = self._require(entry.load())
                 if _access(stored) != refused and not self._is_due(stored):
                     return _access(stored)  # another process has renewed it
-                if len(self._recent(stored)) >= MOST_REFUSALS and stored.trouble is None:
+                if len(self._recent_refusals(stored)) >= MOST_REFUSALS and stored.trouble is None:
                     return None
-                self._check_rest(stored)
-                stored = replace(stored, refusals=(*self._recent(stored), self._clock()))
+                self._check_pause(stored)
+                stored = replace(stored, refusals=(*self._recent_refusals(stored), self._clock()))
                 return _access(self._refresh(entry, stored))
         except LockTimeoutError:
             return None
@@ -116,7 +116,7 @@ class StoredTokenSource:
             raise
 
     def _require(self, stored: StoredSignIn | None) -> StoredSignIn:
-        """Return what is stored. Raises TokenStoreError for nothing, OAuthError: it has ended."""
+        """Return a sign-in that is stored and has not ended. Raises TokenStoreError, OAuthError."""
         if stored is None:
             text = f"there are no tokens for {self.name}; run pop3 login {self.name}"
             raise TokenStoreError(text)
@@ -134,7 +134,7 @@ class StoredTokenSource:
         if end is None:
             return False
         life = max(0, end - stored.obtained_at)
-        return now >= end - min(AHEAD, life / 2) or now < stored.obtained_at - CLOCK_STEP
+        return now >= end - min(REFRESH_AHEAD, life / 2) or now < stored.obtained_at - CLOCK_STEP
 
     def _is_known_fresh(self, stored: StoredSignIn) -> bool:
         return stored.sign_in.tokens.expires_at is not None and not self._is_expired(stored)
@@ -143,30 +143,30 @@ class StoredTokenSource:
         end = stored.sign_in.tokens.expires_at
         return end is not None and self._clock() >= end
 
-    def _recent(self, stored: StoredSignIn) -> tuple[float, ...]:
-        """Return the refusals that still count. One from the future counts not: a clock was set."""
+    def _recent_refusals(self, stored: StoredSignIn) -> tuple[float, ...]:
+        """Return the refusals that count. Those in the future do not: the clock was set back."""
         now = self._clock()
-        return tuple(at for at in stored.refusals if now - REST < at <= now)
+        return tuple(at for at in stored.refusals if now - REFUSAL_PAUSE < at <= now)
 
-    def _check_rest(self, stored: StoredSignIn) -> None:
-        """Raise OAuthError: too many tokens were refused, so the issuer is not asked now."""
-        recent = self._recent(stored)
+    def _check_pause(self, stored: StoredSignIn) -> None:
+        """Raise OAuthError: too many tokens were refused, or the issuer asked for a pause."""
+        recent = self._recent_refusals(stored)
         if stored.trouble is not None:
-            self._check_wait(stored.trouble)
+            self._check_retry_after(stored.trouble)
         if len(recent) < MOST_REFUSALS:
             return
-        minutes = max(1, round((recent[-1] + REST - self._clock()) / 60))
-        rest = f"after {MOST_REFUSALS} refusals the issuer is not asked again for {minutes} min"
+        minutes = max(1, round((recent[-1] + REFUSAL_PAUSE - self._clock()) / 60))
+        pause = f"after {MOST_REFUSALS} refusals the issuer is not asked again for {minutes} min"
         if stored.trouble is not None:
             error = _recorded_error(stored.trouble)
-            error.others.append(rest)
+            error.others.append(pause)
             raise error
-        raise OAuthError("oauth-busy", f"the mail server refused the tokens; {rest}")
+        raise OAuthError("oauth-busy", f"the mail server refused the tokens; {pause}")
 
-    def _check_wait(self, trouble: Trouble) -> None:
-        """Raise OAuthError: a busy issuer asked for more time. It gets REST at most."""
-        left = trouble.at + min(trouble.wait, REST) - self._clock()
-        if 0 < left <= REST:
+    def _check_retry_after(self, trouble: Trouble) -> None:
+        """Raise OAuthError: a busy issuer asked for a pause. At most REFUSAL_PAUSE of it counts."""
+        left = trouble.at + min(trouble.wait, REFUSAL_PAUSE) - self._clock()
+        if 0 < left <= REFUSAL_PAUSE:
             error = _recorded_error(trouble)
             error.others.append(f"the issuer is not asked again for {math.ceil(left)} s")
             raise error
@@ -193,7 +193,7 @@ class StoredTokenSource:
     def _with_trouble(self, stored: StoredSignIn, error: OAuthError) -> StoredSignIn:
         now = self._clock()
         trouble = Trouble(error.id, error.text, error.error, error.correlation, now, error.wait)
-        refusals = (*self._recent(stored), now)[-MOST_REFUSALS:]
+        refusals = (*self._recent_refusals(stored), now)[-MOST_REFUSALS:]
         return replace(stored, trouble=trouble, ended=error.ended, refusals=refusals)
 
 

@@ -135,10 +135,10 @@ class TokenStore:
         return sorted(unquote(n.removesuffix(".json")) for n in found if n.endswith(".json"))
 
     def load(self, name: str) -> StoredSignIn | None:
-        """Return what is kept for a name, None for nothing."""
+        """Return the record of a name, None without one."""
         if not self.has(name):
             return None
-        with self._open_folder() as folder:
+        with private_files.open_folder(self.folder) as folder:
             return StoreEntry(self, folder, name).load()
 
     def save(self, name: str, sign_in: SignIn, host: str, at: float) -> str:
@@ -150,17 +150,17 @@ class TokenStore:
             return entry.save(StoredSignIn(sign_in, host, at))
 
     def forget(self, name: str) -> str:
-        """Remove all that is kept for a name. Return what may be left, "" for nothing."""
+        """Remove the record of a name. Return in words what may be left, "" for nothing."""
         with self.edit(name) as entry:
             return entry.forget()
 
     @contextlib.contextmanager
     def edit(self, name: str, seconds: float = LOCK_SECONDS) -> Iterator[StoreEntry]:
-        """Give what is kept for a name, to be changed. No other process changes it meanwhile.
+        """Give the record of a name, to be changed. No other process changes it meanwhile.
 
         Raises LockTimeoutError: another process has held the lock for `seconds`.
         """
-        with self._open_folder() as folder:
+        with private_files.open_folder(self.folder) as folder:
             lock = self.folder / f"{file_name(name).removesuffix('.json')}.lock"
             with private_files.hold_lock(folder, lock, seconds):
                 yield StoreEntry(self, folder, name)
@@ -178,15 +178,7 @@ class TokenStore:
             return "encrypted"
         if present == "file" or not self._keyring:
             return "file"
-        return "keyring" if present == "keyring" or keyring_entries.works() else "file"
-
-    @contextlib.contextmanager
-    def _open_folder(self) -> Iterator[int]:
-        folder = private_files.open_folder(self.folder)
-        try:
-            yield folder
-        finally:
-            os.close(folder)
+        return "keyring" if present == "keyring" or keyring_entries.is_usable() else "file"
 
 
 class StoreEntry:
@@ -196,15 +188,15 @@ class StoreEntry:
         self._store, self._folder, self._name = store, folder, name
         self._path = store.folder / file_name(name)
 
-    def rehearse(self) -> None:
-        """Raise TokenStoreError: `save` would fail, and the tokens of a new sign-in be lost."""
+    def check_save(self) -> None:
+        """Raise TokenStoreError if `save` would fail, before a user signs in for nothing."""
         present = self._read()
         if self._store.place_for(present.place if present else None) == "encrypted":
             self._store.passphrase()
         private_files.reserve(self._folder, self._path)
 
     def load(self) -> StoredSignIn | None:
-        """Return what is kept, None for nothing."""
+        """Return the record, None without one."""
         file = self._read()
         if file is None:
             return None
@@ -222,8 +214,8 @@ class StoreEntry:
         file.old_copy = present is not None and present.uses_keyring
         if place == "keyring":
             try:
-                keyring_entries.put(self._name, octets.decode())
-            except KeyringError:  # it must not be lost
+                keyring_entries.store_secret(self._name, octets.decode())
+            except KeyringError:  # the tokens must not be lost
                 file.place, file.old_copy = "file", True  # a slow keyring may have it yet
         if file.place == "file":
             file.stored = msgspec.Raw(octets)
@@ -237,7 +229,7 @@ class StoreEntry:
         return "the keyring" if file.place == "keyring" else str(self._path)
 
     def forget(self) -> str:
-        """Remove each copy that can be reached. Return what may be left, "" for nothing."""
+        """Remove all copies that can be reached. Return what may be left, "" for nothing."""
         left = ""
         try:
             present = self._read()
@@ -246,7 +238,7 @@ class StoreEntry:
             in_keyring = True
         if in_keyring:
             try:
-                keyring_entries.remove(self._name)
+                keyring_entries.remove_secret(self._name)
             except KeyringError as error:
                 left = (
                     f"a copy may be in the keyring, and {error.cause}; once it answers, remove the "
@@ -276,7 +268,7 @@ class StoreEntry:
         if file.place == "file":
             return bytes(file.stored)
         if file.place == "keyring":
-            secret = keyring_entries.get(self._name)
+            secret = keyring_entries.find_secret(self._name)
             if secret is None:
                 text = f"the keyring has no tokens for {self._name}; run pop3 login {self._name}"
                 raise TokenStoreError(text)
@@ -295,7 +287,7 @@ class StoreEntry:
     def _remove_old_copy(self, file: _File) -> None:
         """Remove an old copy from the keyring, if it answers: the file has the present one."""
         with contextlib.suppress(TokenStoreError):
-            keyring_entries.remove(self._name)
+            keyring_entries.remove_secret(self._name)
             file.old_copy = False
             self._write(file)
 
@@ -303,9 +295,9 @@ class StoreEntry:
 def with_tokens(
     stored: StoredSignIn, tokens: TokenSet, used: Secret | None, at: float
 ) -> StoredSignIn:
-    """Return it with new tokens, which were given at `at` for the refresh token `used`.
+    """Return the record with new tokens, which came at `at` for the refresh token `used`.
 
-    That one is kept until the next refresh, if the issuer has rotated it.
+    `used` stays in the record until the next refresh, if the issuer has rotated it.
     """
     return replace(
         stored,
@@ -318,7 +310,7 @@ def with_tokens(
 
 
 def with_rotated(stored: StoredSignIn, refresh: Secret | None) -> StoredSignIn:
-    """Return it with a new refresh token that came without an access token, None for none."""
+    """Return the record with a refresh token that came without an access token, None for none."""
     if refresh is None:
         return stored
     tokens = stored.sign_in.tokens
@@ -330,7 +322,7 @@ def with_rotated(stored: StoredSignIn, refresh: Secret | None) -> StoredSignIn:
 
 
 def _encode(stored: StoredSignIn) -> bytes:
-    """Return it as JSON, without a client's secret that a command prints."""
+    """Return the record as JSON, without a client's secret that a command prints."""
     if stored.sign_in.client_secret_command:
         endpoint = replace(stored.sign_in.endpoint, client_secret=None)
         stored = replace(stored, sign_in=replace(stored.sign_in, endpoint=endpoint))

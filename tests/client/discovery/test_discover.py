@@ -68,14 +68,14 @@ class MadeUp:
 
 def test_srv_and_implicit_tls_win() -> None:
     """SRV records win, and implicit TLS is preferred."""
-    world = MadeUp(
+    sources = MadeUp(
         {
             "_pop3s._tcp.example.com": [SrvRecord(10, 1, 995, "mail.example.com")],
             "_pop3._tcp.example.com": [SrvRecord(0, 1, 110, "old.example.com")],
         },
         files={"https://autoconfig.example.com/": XML},
     )
-    found = discover("ann@example.com", world=world)
+    found = discover("ann@example.com", sources=sources)
     assert found.winner is not None
     assert (found.winner.host, found.winner.port, found.winner.tls) == (
         "mail.example.com",
@@ -88,8 +88,8 @@ def test_srv_and_implicit_tls_win() -> None:
 
 def test_a_service_that_is_not_offered_is_said_to_be_so() -> None:
     """A domain that declares in the DNS that it has no POP3 is reported so."""
-    world = MadeUp({"_pop3s._tcp.example.com": [SrvRecord(0, 0, 0, "")]})
-    found = discover("ann@example.com", world=world)
+    sources = MadeUp({"_pop3s._tcp.example.com": [SrvRecord(0, 0, 0, "")]})
+    found = discover("ann@example.com", sources=sources)
     assert found.winner is None
     assert "not offered" in found.findings[0].note
 
@@ -108,19 +108,19 @@ def test_lower_priorities_come_first_and_weights_share() -> None:
 
 def test_autoconfig_sends_only_the_domain() -> None:
     """Autoconfig gives host and user name, and third parties get only the domain."""
-    world = MadeUp(files={"https://example.com/.well-known/": XML})
-    found = discover("ann@example.com", world=world)
+    sources = MadeUp(files={"https://example.com/.well-known/": XML})
+    found = discover("ann@example.com", sources=sources)
     assert found.winner is not None
     assert (found.winner.host, found.winner.tls) == ("pops.example.com", "implicit")
     assert found.findings[3].candidates[0].user == "ann"
-    strange = [url for url in world.fetched if "thunderbird" in url]
+    strange = [url for url in sources.fetched if "thunderbird" in url]
     assert strange == ["https://autoconfig.thunderbird.net/v1.1/example.com"]
 
 
 def test_guesses_come_last_and_take_what_listens() -> None:
     """Guessed hosts are tried last, and the first that accepts a connection is used."""
-    world = MadeUp(exchangers=["mx.example.net"], ports={("mx.example.net", 995)})
-    found = discover("ann@example.com", world=world)
+    sources = MadeUp(exchangers=["mx.example.net"], ports={("mx.example.net", 995)})
+    found = discover("ann@example.com", sources=sources)
     assert found.winner is not None
     assert found.winner.host == "mx.example.net"
     assert found.winner.source == "guesses"
@@ -167,7 +167,7 @@ def test_a_slow_world_is_given_up_in_time() -> None:
             raise NotFoundError("late")
 
     try:
-        found = discover("ann@example.com", timeout=0.3, world=Slow())
+        found = discover("ann@example.com", timeout=0.3, sources=Slow())
     finally:
         over.set()
     assert "in time" in found.findings[2].note
@@ -247,24 +247,24 @@ def test_the_real_thing_asks_the_dns_and_https() -> None:
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(XML)}\r\nConnection: close\r\n\r\n".encode()
     records = {("_pop3s._tcp.example.com.", "SRV"): "0 1 995 mail.example.com."}
     with nameserver(records) as dns_port, https(serving, head + XML) as https_port:
-        world = NetworkSources(2, ("127.0.0.1",), dns_port, trusting)
-        assert world.srv("_pop3s._tcp.example.com") == [SrvRecord(0, 1, 995, "mail.example.com")]
+        sources = NetworkSources(2, ("127.0.0.1",), dns_port, trusting)
+        assert sources.srv("_pop3s._tcp.example.com") == [SrvRecord(0, 1, 995, "mail.example.com")]
         with pytest.raises(NotFoundError, match="no such record"):
-            world.srv("_pop3._tcp.example.com")
-        world.resolve["autoconfig.example.com"] = f"localhost:{https_port}"
-        assert world.fetch("https://autoconfig.example.com/mail/config-v1.1.xml") == XML
-        world.resolve["xn--bcher-kva.example"] = f"localhost:{https_port}"
-        assert world.fetch("https://xn--bcher-kva.example/mail/config-v1.1.xml") == XML
-        world.resolve["elsewhere.example.com"] = f"localhost:{https_port}"
+            sources.srv("_pop3._tcp.example.com")
+        sources.resolve["autoconfig.example.com"] = f"localhost:{https_port}"
+        assert sources.fetch("https://autoconfig.example.com/mail/config-v1.1.xml") == XML
+        sources.resolve["xn--bcher-kva.example"] = f"localhost:{https_port}"
+        assert sources.fetch("https://xn--bcher-kva.example/mail/config-v1.1.xml") == XML
+        sources.resolve["elsewhere.example.com"] = f"localhost:{https_port}"
         with pytest.raises(NotFoundError, match="certificate"):
-            world.fetch("https://elsewhere.example.com/mail/config-v1.1.xml")
-    world.resolve["gone.example.com"] = f"localhost:{free_port()}"
+            sources.fetch("https://elsewhere.example.com/mail/config-v1.1.xml")
+    sources.resolve["gone.example.com"] = f"localhost:{free_port()}"
     with pytest.raises(NotFoundError, match=r"^refused$"):
-        world.fetch("https://gone.example.com/")
+        sources.fetch("https://gone.example.com/")
     with pytest.raises(NotFoundError, match=r"^its address is not valid$"):
-        world.fetch("https://" + "a" * 100_000)
+        sources.fetch("https://" + "a" * 100_000)
     with pytest.raises(NotFoundError, match="away from https"):
-        world.fetch("http://autoconfig.example.com/")
+        sources.fetch("http://autoconfig.example.com/")
 
 
 def test_address_without_server(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +280,7 @@ def test_address_without_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class NoAnswers(MadeUp):
-    """A world in which all questions to the DNS get the same error."""
+    """A network in which all questions to the DNS get the same error."""
 
     error: type[NotFoundError] = NotFoundError
 
@@ -301,7 +301,7 @@ class NoAnswers(MadeUp):
 )
 def test_reason(error: type[NotFoundError], expected: str) -> None:
     """A domain that does not exist, and a DNS that does not answer, are not a missing server."""
-    found = discover("ann@example.com", world=NoAnswers(error=error))
+    found = discover("ann@example.com", sources=NoAnswers(error=error))
     with pytest.raises(ServerUnreachableError) as caught:
         lookup.choose_server(found)
     assert caught.value.id == expected
@@ -310,5 +310,8 @@ def test_reason(error: type[NotFoundError], expected: str) -> None:
 
 def test_server_without_dns() -> None:
     """A server that a file names is found whatever the DNS says."""
-    world = NoAnswers(error=LookupFailedError, files={"https://autoconfig.example.com/": XML})
-    assert lookup.choose_server(discover("ann@example.com", world=world)).host == "pops.example.com"
+    sources = NoAnswers(error=LookupFailedError, files={"https://autoconfig.example.com/": XML})
+    assert (
+        lookup.choose_server(discover("ann@example.com", sources=sources)).host
+        == "pops.example.com"
+    )

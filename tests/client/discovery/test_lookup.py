@@ -27,7 +27,7 @@ SRV = f"_pop3s._tcp.{BANK}"
 
 
 class Forged:
-    """A world in which an attacker answers for the DNS."""
+    """A network in which an attacker answers for the DNS."""
 
     def __init__(self, *, srv: str = "", mx: str = "", files: dict[str, str] | None = None) -> None:
         self._srv, self._mx, self._files = srv, mx, files or {}
@@ -59,12 +59,12 @@ def autoconfig(host: str, user: str = "%EMAILADDRESS%", kind: str = "SSL") -> by
     ).encode()
 
 
-def found(world: Forged, address: str = f"ann@{BANK}") -> Discovery:
-    return discover(address, timeout=5, world=world)
+def found(sources: Forged, address: str = f"ann@{BANK}") -> Discovery:
+    return discover(address, timeout=5, sources=sources)
 
 
 @pytest.mark.parametrize(
-    "world",
+    "sources",
     [
         Forged(srv="pop.evil.example"),
         Forged(mx="mx.evil.example"),
@@ -76,10 +76,10 @@ def found(world: Forged, address: str = f"ann@{BANK}") -> Discovery:
     ],
 )
 def test_a_server_of_another_domain_gets_no_password(
-    world: Forged, monkeypatch: pytest.MonkeyPatch
+    sources: Forged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The library raises OtherDomainError, and `check` fails with the command that goes on."""
-    monkeypatch.setattr(lookup, "discover_server", lambda address, seconds: found(world, address))
+    monkeypatch.setattr(lookup, "discover_server", lambda address, seconds: found(sources, address))
     monkeypatch.setattr(socket, "create_connection", never)
     with pytest.raises(OtherDomainError) as caught:
         blocking.connect(f"ann@{BANK}", "hunter22")
@@ -105,7 +105,7 @@ def never(*_: object, **__: object) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("world", "host"),
+    ("sources", "host"),
     [
         (Forged(srv="pop.bank.example"), "pop.bank.example"),
         (Forged(srv="bank.example"), "bank.example"),
@@ -118,9 +118,9 @@ def never(*_: object, **__: object) -> Any:
         ),
     ],
 )  # fmt: skip
-def test_domains_own_server_trusted(world: Forged, host: str) -> None:
+def test_domains_own_server_trusted(sources: Forged, host: str) -> None:
     """The mail domain's own names, and its own files by https, are believed."""
-    discovery = found(world)
+    discovery = found(sources)
     lookup.check_vouched(discovery)
     assert lookup.choose_server(discovery).host == host
 

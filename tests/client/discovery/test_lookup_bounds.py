@@ -60,7 +60,7 @@ def serving(hold: Callable[[socket.socket], None]) -> Iterator[int]:
 
 @contextlib.contextmanager
 def https(speak: Callable[[ssl.SSLSocket], None]) -> Iterator[NetworkSources]:
-    """Give a world whose files come from a server that does as it likes behind TLS."""
+    """Give sources whose files come from a server that does as it likes behind TLS."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(HOST, "www.example.com").configure_cert(context)
@@ -95,8 +95,8 @@ def drip(start: bytes, octet: bytes) -> Callable[[ssl.SSLSocket], None]:
 def test_dripping_server(speak: Callable[[ssl.SSLSocket], None]) -> None:
     """Each octet comes in time, and the file does not: the whole question has one end."""
     begun = time.monotonic()
-    with https(speak) as world, pytest.raises(NotFoundError, match="in time"):
-        world.fetch(URL)
+    with https(speak) as sources, pytest.raises(NotFoundError, match="in time"):
+        sources.fetch(URL)
     assert time.monotonic() - begun < 20  # of 100 seconds
 
 
@@ -104,9 +104,9 @@ def test_silent_handshake() -> None:
     """A server that never ends the handshake of TLS is given up."""
     over = threading.Event()
     with serving(lambda _: (over.wait(30), None)[1]) as port:
-        world = NetworkSources(0.3, resolve={HOST: f"127.0.0.1:{port}"})
+        sources = NetworkSources(0.3, resolve={HOST: f"127.0.0.1:{port}"})
         with pytest.raises(NotFoundError, match="in time"):
-            world.fetch(URL)
+            sources.fetch(URL)
         over.set()
 
 
@@ -136,10 +136,10 @@ def redirect(to: str) -> bytes:
 )
 def test_answers_of_any_kind(octets: bytes, why: str) -> None:
     """A file is bounded, and redirects stay in the mail domain and in https."""
-    with https(answer(octets)) as world:
-        world.seconds = 20
+    with https(answer(octets)) as sources:
+        sources.seconds = 20
         with pytest.raises(NotFoundError, match=why):
-            world.fetch(URL)
+            sources.fetch(URL)
 
 
 def test_packed_file_stays_packed() -> None:
@@ -148,13 +148,13 @@ def test_packed_file_stays_packed() -> None:
 
     packed = gzip.compress(bytes(10_000_000))
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n"
-    with https(answer(head + packed)) as world:
-        world.seconds = 20
-        assert world.fetch(URL) == packed
+    with https(answer(head + packed)) as sources:
+        sources.seconds = 20
+        assert sources.fetch(URL) == packed
 
 
 class Slow:
-    """A world without end: each question takes until the test is over."""
+    """A network without end: each question takes until the test is over."""
 
     def __init__(self) -> None:
         self.over = threading.Event()
@@ -189,21 +189,21 @@ def wait_for_answers(futures: Iterable[Future[object]], _seconds: float) -> None
 def test_many_records_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """600 mail exchangers and 10,000 SRV records are a few servers; all threads end."""
     before = threading.active_count()
-    world = Slow()
+    sources = Slow()
     try:
         monkeypatch.setattr("restante.client.discovery.discover.wait", wait_for_answers)
-        found = discover("ann@example.com", timeout=60, world=world)
+        found = discover("ann@example.com", timeout=60, sources=sources)
         assert threading.active_count() - before <= 6 + len(GUESSES) + MOST_EXCHANGERS
         assert len(found.findings[0].candidates) == 6
         assert [f.note for f in found.findings[2:5]] == ["no reply in time"] * 3
         assert [c.host for c in found.findings[5].candidates] == ["pop.example.com"] * 2
     finally:
-        world.over.set()
+        sources.over.set()
     ours = [t for t in threading.enumerate() if t.name == "discover"]
     for thread in ours:
         thread.join(10)
     assert not any(thread.is_alive() for thread in ours)
-    assert len(set(world.hosts)) == len(GUESSES) + MOST_EXCHANGERS
+    assert len(set(sources.hosts)) == len(GUESSES) + MOST_EXCHANGERS
 
 
 def test_hanging_name_server(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ def _as_json(found: Discovery) -> dict[str, object]:
 
 
 def _show(found: Discovery) -> None:
-    from restante.client.discovery.lookup import is_vouched, nothing_found
+    from restante.client.discovery.lookup import is_vouched, not_found_error
     from restante.diagnosis.explanations import explain
     from restante.net.host_names import display_host
 
@@ -64,7 +64,7 @@ def _show(found: Discovery) -> None:
     winner = found.winner
     if winner is None:
         no = click.style("FAIL", fg="red", bold=True)
-        explanation = explain(nothing_found(found).id)
+        explanation = explain(not_found_error(found).id)
         click.echo(f"{no} {explanation.id}  {explanation.verdict}")
         click.echo(f"  you   {explanation.you}")
         if explanation.id == "no-server":

@@ -157,7 +157,7 @@ class _LoginPlan:
 
         client = self.choose_client()
         with self._store().edit(name_of(self.typed)) as entry:
-            entry.rehearse()  # before the user signs in, and not after
+            entry.check_save()
         person = TerminalPerson(port)
         flow = self.settings.flow
         flows = [flow] if flow else run.flow_order(client.flows, browser=person.browser, port=port)

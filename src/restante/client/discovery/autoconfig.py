@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from restante.client.mail_address import MailAddress
     from restante.client.options import Tls
 
-LIMIT = 256 * 1024  # octets of a file
-OWN = 2  # of the places are the mail domain's own, and come first
-LONGEST = 255  # characters of a name to log in with
+LARGEST_FILE = 256 * 1024  # octets
+OWN_PLACES = 2  # that are the mail domain's own: the first ones
+LONGEST_USER = 255  # characters of a name to log in with
 LONGEST_URL = 2048  # characters, of a scope too
 
 _OAUTH = ("issuer", "scope", "authURL", "tokenURL", "clientID")  # as OAuthHint has them
@@ -29,7 +29,7 @@ class NoAutoconfigError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming:
+class IncomingServer:
     """A POP3 server that a file names."""
 
     host: str
@@ -86,20 +86,20 @@ def _quote(text: str) -> str:
     return quote(text, safe="@")
 
 
-class _Tree(ET.TreeBuilder):
+class _TreeWithoutDoctype(ET.TreeBuilder):
     def doctype(self, *_: object) -> None:
-        """Refuse it before its entities are read, in whatever encoding it is written."""
+        """Reject a document type before its entities are read, in any encoding."""
         raise NoAutoconfigError("it has a document type, which is not allowed")
 
 
-def parse(octets: bytes, address: MailAddress) -> list[Incoming]:
+def parse(octets: bytes, address: MailAddress) -> list[IncomingServer]:
     """Return the POP3 servers that a file names, in its order.
 
-    Raises NoAutoconfigError. A document type is refused: entities could make a small file endless.
+    Raises NoAutoconfigError. A document type is rejected: entities could make a small file endless.
     """
     root = _read_root(octets)
     servers = [node for node in root.iter("incomingServer") if node.get("type") == "pop3"]
-    found = [made for node in servers if (made := _incoming(node, address)) is not None]
+    found = [server for node in servers if (server := _incoming_server(node, address)) is not None]
     if not found:
         raise NoAutoconfigError("it names no POP3 server")
     return found
@@ -122,7 +122,7 @@ def parse_oauth(octets: bytes) -> OAuthHint | None:
 
 def _read_root(octets: bytes) -> ET.Element:
     """Return the root of a file. Raises NoAutoconfigError."""
-    parser = ET.XMLParser(target=_Tree())  # noqa: S314  # document types are rejected, so entities cannot occur
+    parser = ET.XMLParser(target=_TreeWithoutDoctype())  # noqa: S314  # document types are rejected, so entities cannot occur
     try:
         root = ET.fromstring(octets, parser)  # noqa: S314  # see above
     except NoAutoconfigError:
@@ -134,7 +134,7 @@ def _read_root(octets: bytes) -> ET.Element:
     return root
 
 
-def _incoming(node: ET.Element, address: MailAddress) -> Incoming | None:
+def _incoming_server(node: ET.Element, address: MailAddress) -> IncomingServer | None:
     try:
         host = ascii_domain(_fill(node.findtext("hostname", ""), address))
     except ValueError:
@@ -142,9 +142,9 @@ def _incoming(node: ET.Element, address: MailAddress) -> Incoming | None:
     port = _port(node.findtext("port", "").strip())
     kind = node.findtext("socketType", "").strip()
     user = _fill(node.findtext("username", "").strip(), address) or str(address)
-    if not port or kind not in _SOCKETS or len(user) > LONGEST or printable(user) != user:
+    if not port or kind not in _SOCKETS or len(user) > LONGEST_USER or printable(user) != user:
         return None
-    return Incoming(host, port, _SOCKETS[kind], user)
+    return IncomingServer(host, port, _SOCKETS[kind], user)
 
 
 def _port(text: str) -> int:

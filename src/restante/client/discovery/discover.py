@@ -1,6 +1,6 @@
 """The search for the POP3 server of a mail address: SRV records, autoconfig, and guesses.
 
-RFC 6186; Mozilla's autoconfig; names that most hosts use. All are asked side by side.
+RFC 6186; Mozilla's autoconfig; names that most hosts use. All are queried side by side.
 
 Answers of the DNS can be forged, and TLS proves only that a server has the name that was looked up.
 So a server counts as vouched for if it is in the mail domain, or if a file that came by https from
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from restante.client.options import Tls
 
 SECONDS = 10.0
-LATE = "no reply in time"
-EACH = 5.0  # seconds for one question
+TOO_LATE = "no reply in time"
+QUERY_SECONDS = 5.0  # for one query
 MOST_SERVERS = 6  # that one source may name
 MOST_EXCHANGERS = 3  # that are tried, the preferred ones
 GUESSES = ("pop.{}", "pop3.{}", "mail.{}", "{}")
@@ -80,7 +80,7 @@ class DiscoveryNote:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """All that was found out."""
+    """The answers of all sources, and the server that is chosen from them."""
 
     address: str
     domain: str
@@ -94,7 +94,7 @@ Query: TypeAlias = "Callable[[], Iterable[Candidate]]"
 
 
 def discover(
-    address: str, timeout: float = SECONDS, world: DiscoverySources | None = None
+    address: str, timeout: float = SECONDS, sources: DiscoverySources | None = None
 ) -> Discovery:
     """Return all that is known of an address's POP3 server, after `timeout` seconds at most.
 
@@ -102,39 +102,41 @@ def discover(
     """
     parsed = mail_address.parse_address(address)
     ends = time.monotonic() + timeout
-    world = world or NetworkSources(min(timeout, EACH), domain=parsed.domain, ends=ends)
-    findings = _query_all(_sources(parsed, world, ends), ends)
+    sources = sources or NetworkSources(
+        min(timeout, QUERY_SECONDS), domain=parsed.domain, ends=ends
+    )
+    findings = _query_all(_queries(parsed, sources, ends), ends)
     return Discovery(address, parsed.domain, tuple(findings), _winner(findings))
 
 
-def _sources(address: MailAddress, world: DiscoverySources, ends: float) -> dict[str, Query]:
-    """Return the questions in the order in which their answers are believed."""
+def _queries(address: MailAddress, sources: DiscoverySources, ends: float) -> dict[str, Query]:
+    """Return a query for each source, the most trusted first."""
     queries: dict[str, Query] = {}
     for service, tls in _SERVICES:
         name = f"{service}._tcp.{address.domain}"
-        queries[f"SRV {name}"] = _srv(name, tls, address, world)
+        queries[f"SRV {name}"] = _srv(name, tls, address, sources)
     for source, url in autoconfig.urls(address).items():
-        queries[source] = _autoconfig(source, url, address, world)
-    queries["guesses"] = _guesses(address, world, ends)
+        queries[source] = _autoconfig(source, url, address, sources)
+    queries["guesses"] = _guesses(address, sources, ends)
     return queries
 
 
-def _query_all(sources: dict[str, Query], ends: float) -> list[DiscoveryNote]:
-    """Ask all at once; a source that is late has nothing."""
+def _query_all(queries: dict[str, Query], ends: float) -> list[DiscoveryNote]:
+    """Run all queries at once; a source that is late has no servers."""
     begun = time.monotonic()
     found = _results(
-        {name: partial(_measure, name, query) for name, query in sources.items()}, ends
+        {name: partial(_measure, name, query) for name, query in queries.items()}, ends
     )
     late = time.monotonic() - begun
-    nothing = LookupFailedError(LATE)
+    nothing = LookupFailedError(TOO_LATE)
     return [
         found.get(name) or DiscoveryNote(name, (), late, str(nothing), nothing.verdict)
-        for name in sources
+        for name in queries
     ]
 
 
 def _results(work: Mapping[T, Callable[[], R]], ends: float) -> dict[T, R]:
-    """Do all of some work side by side; return the results that there are in time."""
+    """Run all work side by side; return the results that are there in time."""
     futures = {key: daemon_threads.start_future(do, "discover") for key, do in work.items()}
     wait(futures.values(), max(0.0, ends - time.monotonic()))
     return {key: future.result() for key, future in futures.items() if future.done()}
@@ -150,7 +152,7 @@ def _measure(name: str, query: Query) -> DiscoveryNote:
 
 
 def _usable(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
-    """Return the first servers that can be. Raises NotFoundError: none of those that there are.
+    """Return the first usable servers. Raises NotFoundError: none of the candidates is usable.
 
     A look-up that leads to this machine would lead to what listens there for this machine alone.
     """
@@ -169,9 +171,9 @@ def _usable(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
     return tuple(usable)
 
 
-def _srv(name: str, tls: Tls, address: MailAddress, world: DiscoverySources) -> Query:
+def _srv(name: str, tls: Tls, address: MailAddress, sources: DiscoverySources) -> Query:
     def query() -> Iterable[Candidate]:
-        records = world.srv(name)
+        records = sources.srv(name)
         if all(not record.host for record in records):
             raise NotFoundError(
                 'not offered: the target of the record is "."'
@@ -195,12 +197,12 @@ def sort_srv_records(records: Sequence[SrvRecord]) -> list[SrvRecord]:
     return [record for _, _, record in sorted(drawn, key=lambda d: d[:2]) if record.host]
 
 
-def _autoconfig(source: str, url: str, address: MailAddress, world: DiscoverySources) -> Query:
+def _autoconfig(source: str, url: str, address: MailAddress, sources: DiscoverySources) -> Query:
     own = autoconfig.is_from_domain(url, address)
 
     def query() -> Iterable[Candidate]:
         try:
-            found = autoconfig.parse(world.fetch(url), address)
+            found = autoconfig.parse(sources.fetch(url), address)
         except autoconfig.NoAutoconfigError as error:
             raise NotFoundError(str(error)) from None
         return [
@@ -211,14 +213,14 @@ def _autoconfig(source: str, url: str, address: MailAddress, world: DiscoverySou
     return query
 
 
-def _guesses(address: MailAddress, world: DiscoverySources, ends: float) -> Query:
+def _guesses(address: MailAddress, sources: DiscoverySources, ends: float) -> Query:
     ends -= (ends - time.monotonic()) / 10  # a result that arrived before the deadline counts
 
     def query() -> Iterable[Candidate]:
         names = [pattern.format(address.domain) for pattern in GUESSES]
-        exchangers, problem = _exchangers(address, world)
+        exchangers, problem = _exchangers(address, sources)
         hosts = list(dict.fromkeys([*names, *exchangers]))
-        tries = {host: partial(_open_ports, world, host) for host in hosts}
+        tries = {host: partial(_open_ports, sources, host) for host in hosts}
         found = [
             Candidate(host, port, tls, str(address), "guesses", _is_below(host, address))
             for host, ports in _results(tries, ends).items()
@@ -232,11 +234,11 @@ def _guesses(address: MailAddress, world: DiscoverySources, ends: float) -> Quer
 
 
 def _exchangers(
-    address: MailAddress, world: DiscoverySources
+    address: MailAddress, sources: DiscoverySources
 ) -> tuple[list[str], NotFoundError | None]:
     """Return the first mail exchangers, and why no name can be guessed without them."""
     try:
-        return world.mx(address.domain)[:MOST_EXCHANGERS], None
+        return sources.mx(address.domain)[:MOST_EXCHANGERS], None
     except NoSuchNameError:
         if mail_address.is_this_machine(address.domain):
             return [], None
@@ -247,13 +249,13 @@ def _exchangers(
         return [], None
 
 
-def _open_ports(world: DiscoverySources, host: str) -> list[tuple[int, Tls]]:
-    return [(port, tls) for port, tls in USUAL_PORTS if _accepts_connection(world, host, port)]
+def _open_ports(sources: DiscoverySources, host: str) -> list[tuple[int, Tls]]:
+    return [(port, tls) for port, tls in USUAL_PORTS if _accepts_connection(sources, host, port)]
 
 
-def _accepts_connection(world: DiscoverySources, host: str, port: int) -> bool:
+def _accepts_connection(sources: DiscoverySources, host: str, port: int) -> bool:
     try:
-        world.reachable(host, port)
+        sources.reachable(host, port)
     except NotFoundError:
         return False
     return True
@@ -265,9 +267,10 @@ def _winner(findings: Sequence[DiscoveryNote]) -> Candidate | None:
     The two SRV records count as one source: RFC 6186 section 3.3. A server that the mail domain's
     own file vouches for goes before one that only the DNS names.
     """
-    srv = [c for f in findings[:2] for c in f.candidates]
-    groups = [srv, *(list(f.candidates) for f in findings[2:])]
-    own = groups[: 1 + autoconfig.OWN]
+    count = len(_SERVICES)
+    srv = [c for f in findings[:count] for c in f.candidates]
+    groups = [srv, *(list(f.candidates) for f in findings[count:])]
+    own = groups[: 1 + autoconfig.OWN_PLACES]
     vouched = [[c for c in group if c.vouched] for group in own]
     for group in (*vouched, *groups):
         if group:

@@ -40,7 +40,7 @@ def discover_server(address: str, seconds: float) -> Discovery:
     return discover(address, timeout=seconds)
 
 
-def nothing_found(found: Discovery) -> ServerUnreachableError:
+def not_found_error(found: Discovery) -> ServerUnreachableError:
     """Return why no server was found: the guesses, which come last, look up the domain itself."""
     verdict = found.findings[-1].verdict if found.findings else "no-server"
     text = {
@@ -58,7 +58,7 @@ def choose_server(found: Discovery) -> Target:
     """
     winner = found.winner
     if winner is None:
-        raise nothing_found(found)
+        raise not_found_error(found)
     if mail_address.is_this_machine(winner.host):
         text = f"{winner.source} names this machine ({winner.host}), so nothing was sent to it"
         raise ServerUnreachableError("looked-up-local", text, phase=Phase.DISCOVER)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from restante.client import name_resolution
-from restante.client.discovery.autoconfig import LIMIT
+from restante.client.discovery.autoconfig import LARGEST_FILE
 from restante.client.mail_address import is_below
 from restante.client.tls import verifying_context
 from restante.net.addresses import parse_host_port
@@ -28,7 +28,7 @@ class SrvRecord(NamedTuple):
 
 
 class NotFoundError(Exception):  # it is an answer
-    """There is nothing; the text says in a few words what there is instead.
+    """A source has no server; the text says why, in a few words.
 
     `verdict` is the one of `pop3 check` if no other source has a server.
     """
@@ -53,7 +53,7 @@ class LookupFailedError(NotFoundError):
 
 
 class DiscoverySources(Protocol):
-    """The outside. All methods raise NotFoundError, or an error of its kinds."""
+    """The network, as discovery needs it. All methods raise NotFoundError or one of its kinds."""
 
     def srv(self, name: str) -> list[SrvRecord]:
         """Return the SRV records of a name."""
@@ -65,17 +65,17 @@ class DiscoverySources(Protocol):
         """Return a file."""
 
     def reachable(self, host: str, port: int) -> None:
-        """Return when the port accepts a connection."""
+        """Return if the port accepts a connection, and raise if not."""
 
 
 @dataclass(slots=True)
 class NetworkSources:
-    """The real one. `nameservers` and `dns_port` replace the system's.
+    """The DNS, HTTPS and TCP. `nameservers` and `dns_port` replace those of the system.
 
     Attributes:
-        seconds: the time for each question.
+        seconds: the time for each query.
         domain: the mail domain, within which redirects to a file stay.
-        ends: when the time for all questions is over, by time.monotonic().
+        ends: when the time for all queries is over, by time.monotonic().
         resolve: addresses as "host:port" by the hosts of files, in place of asking the DNS.
     """
 
@@ -115,7 +115,7 @@ class NetworkSources:
             resolver = dns.resolver.Resolver(configure=not self.nameservers)
             if self.nameservers:
                 resolver.nameservers, resolver.port = list(self.nameservers), self.dns_port
-            resolver.lifetime = self._until() - time.monotonic()
+            resolver.lifetime = self._deadline() - time.monotonic()
             return list(resolver.resolve(name, kind, search=False))
         except dns.resolver.NXDOMAIN:
             raise NoSuchNameError("no such name") from None
@@ -129,14 +129,14 @@ class NetworkSources:
             raise LookupFailedError("the look-up failed") from None
 
     def fetch(self, url: str) -> bytes:
-        """Get a file over https, of at most LIMIT octets, by https redirects only."""
+        """Get a file over https, of at most LARGEST_FILE octets, by https redirects only."""
         from restante.net.http import HttpClient, HttpError
 
         try:
             client = HttpClient(
                 context=self.context or verifying_context(),
-                ends=self._until(),
-                largest=LIMIT,
+                ends=self._deadline(),
+                largest=LARGEST_FILE,
                 connect=self._connect,
                 may_lead_to=lambda host: bool(self.domain) and is_below(host, self.domain),
             )
@@ -155,7 +155,7 @@ class NetworkSources:
     def reachable(self, host: str, port: int) -> None:
         """Try to connect, to public addresses only."""
         try:
-            name_resolution.connect_public(host, port, self._until()).close()
+            name_resolution.connect_public(host, port, self._deadline()).close()
         except socket.gaierror:
             raise NotFoundError("no such name") from None
         except TimeoutError:
@@ -163,10 +163,10 @@ class NetworkSources:
         except (OSError, UnicodeError):
             raise NotFoundError("refused") from None
 
-    def _until(self) -> float:
-        """Return when the time for a question that begins now is over.
+    def _deadline(self) -> float:
+        """Return the end of a query that begins now.
 
-        Raises NotFoundError: it is.
+        Raises LookupFailedError: the time for all queries is over.
         """
         now = time.monotonic()
         if now >= self.ends:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from restante.oauth.flows.device import DeviceCode
     from restante.oauth.token_endpoint import TokenSet
 
-ELSEWISE = frozenset({"oauth-scope", "oauth-policy", "oauth-client"})
-"""Refusals of the device flow after which another flow may work."""
+TRY_NEXT = frozenset({"oauth-scope", "oauth-policy", "oauth-client"})
+"""Refusals of the device flow after which the next flow may work."""
 
 
 class Person(Protocol):
@@ -40,7 +40,7 @@ class Person(Protocol):
         """Show the URL, and return the address at which the browser ends."""
 
     def note(self, text: str) -> None:
-        """Say in one line why a flow is left out."""
+        """Show in one line why a flow is skipped."""
 
 
 def flow_order(possible: Sequence[Flow], *, browser: bool, port: int | None) -> list[Flow]:
@@ -57,25 +57,25 @@ def flow_order(possible: Sequence[Flow], *, browser: bool, port: int | None) -> 
 
 def sign_in(client: SignInClient, flows: Sequence[Flow], person: Person, port: int = 0) -> SignIn:
     """Return a sign-in by the first of some flows that works. Raises OAuthError."""
-    for place, flow in enumerate(flows, 1):
-        last = place == len(flows)
+    for position, flow in enumerate(flows, 1):
+        last = position == len(flows)
         try:
-            tokens = _tokens(client, flow, person, port)
+            tokens = _run_flow(client, flow, person, port)
         except OSError as error:
             reason = f"port {port} cannot be used ({explain(error)})"
             if last:
                 raise OAuthError("oauth-flow", reason) from None
         except OAuthError as error:
-            if last or flow != "device" or error.id not in ELSEWISE:
+            if last or flow != "device" or error.id not in TRY_NEXT:
                 raise
             reason = error.text
         else:
             return _new_sign_in(client, flow, tokens)
-        person.note(f"{flow} does not work: {reason}; {flows[place]} is next")
+        person.note(f"{flow} does not work: {reason}; {flows[position]} is next")
     raise OAuthError("oauth-flow", "no way to sign in is possible here")
 
 
-def _tokens(client: SignInClient, flow: Flow, person: Person, port: int) -> TokenSet:
+def _run_flow(client: SignInClient, flow: Flow, person: Person, port: int) -> TokenSet:
     _check_endpoint(client, flow)
     match flow:
         case "loopback":
@@ -91,8 +91,8 @@ def _tokens(client: SignInClient, flow: Flow, person: Person, port: int) -> Toke
 def _check_endpoint(client: SignInClient, flow: Flow) -> None:
     """Raise OAuthError: the issuer has nothing for a flow that the user has chosen."""
     server = client.server
-    ends = {"device": server.device, "client-credentials": server.token}
-    if not ends.get(flow, server.authorization):
+    endpoints = {"device": server.device, "client-credentials": server.token}
+    if not endpoints.get(flow, server.authorization):
         name = client.provider or server.issuer
         raise OAuthError("oauth-flow", f"{name} does not offer the flow {flow}")
 
