@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from restante.auth.file.accounts import FileAuthenticator
 from restante.auth.file.hash_upgrade import REST, HashUpgrader
 from restante.auth.interfaces import CredentialsError, UnavailableError
 from restante.auth.passwords import hashing as password_hashing
+from restante.auth.sql.accounts import SqlAuthenticator
 from restante.auth.sql.hash_upgrade import SqlHashUpgrader
 from restante.auth.sql.queries import RejectedQueryError
 from restante.protocol.secret import Secret
@@ -305,7 +307,7 @@ def test_kill_at_every_call(tmp_path: Path) -> None:
 
 
 class Queries:
-    """A database of which only a change counts. The first changes have problems."""
+    """A database with one account. The first changes have problems."""
 
     database = "MySQL"
     setting = "mysql"
@@ -313,6 +315,11 @@ class Queries:
     def __init__(self, *problems: Exception) -> None:
         self.problems = list(problems)
         self.changes: list[Sequence[object]] = []
+
+    async def find(
+        self, names: Sequence[str], ends: float, **_: bool
+    ) -> dict[str, Mapping[str, object]]:
+        return {name: {"password": WEAK} for name in names}
 
     async def change(self, query: str, parameters: Sequence[object], ends: float) -> None:
         self.changes.append(parameters)
@@ -362,6 +369,55 @@ def test_database_that_does_not_answer() -> None:
     upgrader = SqlHashUpgrader("UPDATE", replaced.append, pytest.fail)
     asyncio.run(_replace_twice(upgrader, Queries(UnavailableError("MySQL: timed out"))))
     assert replaced == [1]
+
+
+@contextlib.asynccontextmanager
+async def no_free_thread() -> AsyncIterator[None]:
+    """Keep all threads that hash, while another call waits for none."""
+    threads, end = password_hashing.threads(), threading.Event()
+    begun = threading.Barrier(password_hashing.AT_ONCE + 1, timeout=60)
+
+    def keep() -> None:
+        begun.wait()
+        end.wait(60)
+
+    kept = [asyncio.create_task(threads.run("", keep)) for _ in range(password_hashing.AT_ONCE)]
+    await asyncio.to_thread(begun.wait)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threads, "patience", 0)
+        yield
+    end.set()
+    await asyncio.gather(*kept)
+
+
+async def finish(start: Callable[[], object]) -> None:
+    """Start tasks, and wait for them."""
+    before = asyncio.all_tasks()
+    start()
+    await asyncio.gather(*asyncio.all_tasks() - before)
+
+
+def test_one_pool_of_threads(tmp_path: Path) -> None:
+    """policy/argon2: all that hash passwords in a process share its threads; an upgrade that finds
+    none is tried again at the next login.
+    """
+    upgraded, queries = Upgraded(tmp_path), Queries()
+    in_database = SqlHashUpgrader("UPDATE", upgraded.replaced.append, pytest.fail)
+
+    async def log_in() -> None:
+        async with no_free_thread():
+            for accounts in (upgraded.accounts, SqlAuthenticator(cast("Any", queries))):
+                with pytest.raises(UnavailableError, match="password hashing"):
+                    await accounts.verify("ann", SECRET)
+            await finish(lambda: upgraded.upgrader.replace("ann", WEAK, SECRET))
+            await upgraded.upgrader.write()
+            await finish(lambda: in_database.replace(cast("Any", queries), "ann", WEAK, SECRET))
+        assert (upgraded.replaced, queries.changes) == ([], [])
+        await upgraded.log_in_and_write()
+        await finish(lambda: in_database.replace(cast("Any", queries), "ann", WEAK, SECRET))
+
+    asyncio.run(log_in())
+    assert upgraded.replaced == [1, 1]
 
 
 def test_no_thread_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

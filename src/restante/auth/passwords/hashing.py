@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import hmac
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -45,11 +46,17 @@ _CRYPT_LIBRARIES = ("libcrypt.so.1", "libcrypt.so.2")
 _CRYPT_DATA = 256 * 1024  # octets: no less than any system's struct crypt_data
 
 
+@functools.cache
 def threads() -> Threads:
-    """Return threads that hash passwords. A call that finds none raises UnavailableError."""
+    """Return the threads of this process that hash passwords, for all kinds of accounts together.
+
+    A call that finds none raises UnavailableError.
+    """
     from restante.threads import Threads  # asyncio is slow to import, and `pop3 user` needs none
 
-    return Threads("password hashing", UnavailableError, most=AT_ONCE, patience=PATIENCE)
+    pool = Threads("password hashing", UnavailableError, most=AT_ONCE, patience=PATIENCE)
+    os.register_at_fork(after_in_child=pool.begin_anew)
+    return pool
 
 
 def hash_password(password: Secret) -> str:
