@@ -183,3 +183,16 @@ def test_sweep(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: NOW + 7 * DAY)
     assert asyncio.run(store.sweep_deleted(7, lambda *_: None)) == 2
     assert kept(store) == [uids[0]]
+
+
+def test_endless_restorations(root: Path) -> None:
+    """A file of restorations that is too long to read counts as empty, and is written anew."""
+    store = put(root, letter(1))
+    (uid,) = asyncio.run(remove(store, [0]))
+    file = root / ".ann.restante.deleted" / "restored"
+    file.touch()
+    os.truncate(file, 1 << 42)  # a hole, which needs no space
+    asyncio.run(store.undelete("ann", [uid]))
+    assert file.read_text() == f"{uid} {NOW}\n"
+    os.truncate(file, 1 << 42)
+    assert [each.uid for each in asyncio.run(store.expire("ann", 30))] == [uid]

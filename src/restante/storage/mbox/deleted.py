@@ -14,13 +14,20 @@ which their days until they expire count. The From-line cannot have it, since it
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import secrets
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from restante.storage.fs import close_quietly, open_file, open_folder, open_folder_if_there
+from restante.storage.fs import (
+    close_quietly,
+    open_file,
+    open_folder,
+    open_folder_if_there,
+    read_whole,
+)
 from restante.storage.interfaces import FullError
 from restante.storage.mbox import from_line, rewrite
 from restante.storage.mbox.helper_files import FULL, MAKE, clear, is_strangers
@@ -41,6 +48,7 @@ _NAME = re.compile(r"(?P<removed>[0-9]{1,18})\.(?P<messages>[0-9]{1,9})\.[0-9a-f
 _NEW = ".new"  # ends the name of a file that is being written
 _RESTORED = "restored"
 MOST_RESTORED = 100_000  # messages whose restoration is remembered
+LONGEST_RESTORED = 80  # octets of a line: a unique-id, and when its message was restored
 
 
 class StoredRemoval(NamedTuple):
@@ -116,7 +124,10 @@ def restore(
 
 
 def restoration_times(place: MboxPaths) -> dict[str, float]:
-    """Return by unique-id when messages were restored, in seconds since 1970. Raises OSError."""
+    """Return by unique-id when messages were restored, in seconds since 1970.
+
+    Without the file, or if it is too long, that is unknown. Raises OSError.
+    """
     folder = open_folder_if_there(place.deleted, place.folder)
     if folder < 0:
         return {}
@@ -128,14 +139,12 @@ def restoration_times(place: MboxPaths) -> dict[str, float]:
 
 def _read_restored(folder: int) -> dict[str, float]:
     try:
-        file, status = open_file(_RESTORED, folder)
-    except FileNotFoundError:
-        return {}
-    try:
-        lines = pread_exactly(file, status.st_size, 0).decode(errors="replace").splitlines()
-    finally:
-        close_quietly(file)
-    found = (line.partition(" ") for line in lines)
+        text = read_whole(_RESTORED, folder, MOST_RESTORED * LONGEST_RESTORED)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.EFBIG):
+            return {}
+        raise
+    found = (line.partition(" ") for line in text.decode(errors="replace").splitlines())
     return {uid: float(moment) for uid, _, moment in found if moment.isdecimal()}
 
 
