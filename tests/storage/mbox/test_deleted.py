@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from restante.storage.interfaces import FullError
-from restante.storage.mbox import MboxStore, rewrite
+from restante.storage.mbox import MboxStore
 from restante.storage.mbox.deleted import DAY
 from restante.storage.paths import Layout
 
@@ -135,7 +135,7 @@ def test_a_full_disk_removes_nothing(root: Path, monkeypatch: pytest.MonkeyPatch
     def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(rewrite, "write", fail)
+    monkeypatch.setattr(os, "write", fail)
     with pytest.raises(FullError, match=r"free \d+ octets"):
         asyncio.run(remove(store, [0]))
     assert (root / "ann").read_text() == text
@@ -150,7 +150,7 @@ def test_a_full_disk_restores_nothing(root: Path, monkeypatch: pytest.MonkeyPatc
     def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(rewrite, "write", fail)
+    monkeypatch.setattr(os, "write", fail)
     with pytest.raises(FullError):
         asyncio.run(store.undelete("ann", uids[:1]))
     assert not list(root.rglob("*.new"))

@@ -5,8 +5,8 @@ other programs out. `scanner` finds messages by `from_line`, `quoting` and `stat
 identifies one, and a `snapshot` is what was found. `rewrite` removes messages, `in_place_removal`
 does so on a full disk, `delivery` adds one, and `journal` undoes what a killed process began.
 `paths` and `helper_files` name the files beside it. `reader` reads a long message in chunks,
-`reading` all that is asked for. `expiry` removes old mail, and `deleted` keeps removed messages for
-a while.
+`exact_io` reads and writes all octets that are requested. `expiry` removes old mail, and `deleted`
+keeps removed messages for a while.
 
 Always: reading needs no space and no writable disk. A file that a stranger made is never believed.
 """

@@ -30,9 +30,9 @@ from restante.storage.fs import (
 )
 from restante.storage.interfaces import FullError
 from restante.storage.mbox import from_line, rewrite
+from restante.storage.mbox.exact_io import pread_exactly, write_exactly
 from restante.storage.mbox.helper_files import FULL, MAKE, clear, is_strangers
 from restante.storage.mbox.paths import DELETED
-from restante.storage.mbox.reading import pread_exactly
 from restante.storage.mbox.snapshot import MboxSnapshot, refresh
 from restante.storage.removals import MOST_OF_A_HEADER, DeletedMessage, header_of
 
@@ -60,32 +60,34 @@ class StoredRemoval(NamedTuple):
     number: int  # of the message in the file, from 0
 
 
-def keep(place: MboxPaths, file: int, now: MboxSnapshot, removed: Collection[int]) -> None:
+def keep(paths: MboxPaths, file: int, snapshot: MboxSnapshot, removed: Collection[int]) -> None:
     """Write messages of a locked mbox to a new file in the folder, durably.
 
     Raises OSError, StoreError: none is to be removed. FullError: the disk is full.
     """
     try:
-        folder = _open_folder(place)
+        folder = _open_folder(paths)
         try:
-            _write(folder, int(time.time()), file, now, sorted(removed))
+            _write(folder, int(time.time()), file, snapshot, sorted(removed))
         finally:
             close_quietly(folder)
     except OSError as error:
         if error.errno not in FULL:
             raise
-        octets = sum(now.entries[index].next - now.entries[index].start for index in removed)
+        octets = sum(
+            snapshot.entries[index].next - snapshot.entries[index].start for index in removed
+        )
         raise FullError(
             f"the disk is full, and keeping removed messages requires space; free {octets} octets"
         ) from error
 
 
-def list_kept(place: MboxPaths, *, x_uidl: bool, headers: bool = False) -> list[StoredRemoval]:
+def list_kept(paths: MboxPaths, *, x_uidl: bool, headers: bool = False) -> list[StoredRemoval]:
     """Return the removed messages of an mbox, the first removed first. Raises OSError.
 
     With `headers`, each has its header.
     """
-    folder = open_folder_if_there(place.deleted, place.folder)
+    folder = open_folder_if_there(paths.deleted, paths.folder)
     if folder < 0:
         return []
     kept: list[StoredRemoval] = []
@@ -99,23 +101,23 @@ def list_kept(place: MboxPaths, *, x_uidl: bool, headers: bool = False) -> list[
 
 
 def restore(
-    place: MboxPaths, file: int, uids: Collection[str], *, x_uidl: bool
+    paths: MboxPaths, file: int, uids: Collection[str], *, x_uidl: bool
 ) -> list[DeletedMessage]:
     """Write removed messages to the end of a locked mbox, durably, and return them.
 
     Of several with one unique-id, it is the last removed one. One that is in the mbox already stays
     where it is. Raises OSError, StoreError.
     """
-    now = refresh(file, None)
-    last = {each.message.uid: each for each in list_kept(place, x_uidl=x_uidl)}
-    there = frozenset(now.contents.uids)
+    snapshot = refresh(file, None)
+    last = {each.message.uid: each for each in list_kept(paths, x_uidl=x_uidl)}
+    there = frozenset(snapshot.contents.uids)
     wanted = [each for uid, each in last.items() if uid in uids and each.uid not in there]
     if not wanted:
         return []
-    folder = open_folder(place.deleted, place.folder)
+    folder = open_folder(paths.deleted, paths.folder)
     try:
         _note_restored(folder, [each.uid for each in wanted], there)
-        rewrite.insert(place, file, now, _insertions(folder, now, wanted))
+        rewrite.insert(paths, file, snapshot, _insertions(folder, snapshot, wanted))
         for name in {each.name for each in wanted}:
             _take_out(folder, name, {each.number for each in wanted if each.name == name})
     finally:
@@ -123,12 +125,12 @@ def restore(
     return [each.message for each in wanted]
 
 
-def restoration_times(place: MboxPaths) -> dict[str, float]:
+def restoration_times(paths: MboxPaths) -> dict[str, float]:
     """Return by unique-id when messages were restored, in seconds since 1970.
 
     Without the file, or if it is too long, that is unknown. Raises OSError.
     """
-    folder = open_folder_if_there(place.deleted, place.folder)
+    folder = open_folder_if_there(paths.deleted, paths.folder)
     if folder < 0:
         return {}
     try:
@@ -160,7 +162,7 @@ def _note_restored(folder: int, uids: Collection[str], there: Collection[str]) -
             os.unlink(temporary, dir_fd=folder)
         file = os.open(temporary, MAKE, 0o600, dir_fd=folder)
         try:
-            rewrite.write(file, "".join(lines).encode())
+            write_exactly(file, "".join(lines).encode())
             os.rename(temporary, _RESTORED, src_dir_fd=folder, dst_dir_fd=folder)
         except OSError:
             os.unlink(temporary, dir_fd=folder)
@@ -198,33 +200,35 @@ def mbox_of(name: str) -> str:
     return name[1:].removesuffix(DELETED) if name[:1] == "." and name.endswith(DELETED) else ""
 
 
-def _open_folder(place: MboxPaths) -> int:
+def _open_folder(paths: MboxPaths) -> int:
     """Open the folder, made durably if it is missing; one that a stranger made goes out of the way.
 
     Raises OSError, StoreError.
     """
-    folder = open_folder(place.deleted, place.folder)
+    folder = open_folder(paths.deleted, paths.folder)
     try:
-        strangers = is_strangers(place, os.fstat(folder))
+        strangers = is_strangers(paths, os.fstat(folder))
     except BaseException:
         close_quietly(folder)
         raise
     if not strangers:
         return folder
     close_quietly(folder)
-    clear(place, place.deleted)
-    return open_folder(place.deleted, place.folder)
+    clear(paths, paths.deleted)
+    return open_folder(paths.deleted, paths.folder)
 
 
-def _write(folder: int, removed: int, file: int, now: MboxSnapshot, indexes: Sequence[int]) -> None:
+def _write(
+    folder: int, removed: int, file: int, snapshot: MboxSnapshot, indexes: Sequence[int]
+) -> None:
     """Write messages to a new file, durably. Raises OSError."""
     name = f"{removed}.{len(indexes)}.{secrets.token_hex(4)}"
     temporary = name + _NEW
     new = os.open(temporary, MAKE, 0o600, dir_fd=folder)
     try:
         for index in indexes:
-            for octets in rewrite.message_octets(file, now, index):
-                rewrite.write(new, octets)
+            for octets in rewrite.message_octets(file, snapshot, index):
+                write_exactly(new, octets)
         os.fsync(new)
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:
@@ -237,19 +241,19 @@ def _write(folder: int, removed: int, file: int, now: MboxSnapshot, indexes: Seq
 
 
 def _messages(file: int, name: str, *, x_uidl: bool, headers: bool) -> Iterator[StoredRemoval]:
-    now = refresh(file, None)
-    shown = now.contents_with_x_uidl if x_uidl else now.contents
-    for index, entry in enumerate(now.entries):
+    snapshot = refresh(file, None)
+    shown = snapshot.contents_with_x_uidl if x_uidl else snapshot.contents
+    for index, entry in enumerate(snapshot.entries):
         arrived = from_line.time_of(pread_exactly(file, from_line.LONGEST, entry.start))
         octets, removed = entry.end - entry.text, float(_removal_time(name))
         most = min(octets, MOST_OF_A_HEADER) if headers else 0
         header = header_of(pread_exactly(file, most, entry.text))
         message = DeletedMessage(shown.uids[index], octets, arrived, removed, header)
-        yield StoredRemoval(message, now.contents.uids[index], name, index)
+        yield StoredRemoval(message, snapshot.contents.uids[index], name, index)
 
 
 def _insertions(
-    folder: int, now: MboxSnapshot, wanted: Iterable[StoredRemoval]
+    folder: int, snapshot: MboxSnapshot, wanted: Iterable[StoredRemoval]
 ) -> list[rewrite.Insertion]:
     """Return where messages are to be: at the end, but before an equal one with a higher number."""
     found = []
@@ -257,10 +261,10 @@ def _insertions(
         digest, number = _split(each.uid)
         later = (
             index
-            for index, (other, place) in enumerate(map(_split, now.contents.uids))
+            for index, (other, place) in enumerate(map(_split, snapshot.contents.uids))
             if other == digest and place > number
         )
-        index = next(later, len(now.entries))
+        index = next(later, len(snapshot.entries))
         found.append((index, number, rewrite.Insertion(index, each.uid, _octets(folder, each))))
     return [each for _, _, each in sorted(found, key=lambda row: row[:2])]
 
@@ -282,10 +286,10 @@ def _take_out(folder: int, name: str, restored: Collection[int]) -> None:
     Raises OSError.
     """
     with _open_kept(name, folder) as file:
-        now = refresh(file, None)
-        left = [index for index in range(len(now.entries)) if index not in restored]
+        snapshot = refresh(file, None)
+        left = [index for index in range(len(snapshot.entries)) if index not in restored]
         if left:
-            _write(folder, _removal_time(name), file, now, left)
+            _write(folder, _removal_time(name), file, snapshot, left)
     os.unlink(name, dir_fd=folder)
     os.fsync(folder)
 

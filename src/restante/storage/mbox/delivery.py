@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from restante.storage.fs import close_quietly
 from restante.storage.mbox import from_line, journal, status_fields
 from restante.storage.mbox.digest import CHUNK, cut, measure
+from restante.storage.mbox.exact_io import pread_exactly, pwrite_exactly
 from restante.storage.mbox.quoting import quote_from_lines
-from restante.storage.mbox.reading import pread_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,20 +24,18 @@ _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _count = itertools.count()
 
 
-def make(place: MboxPaths, owner: str) -> None:
-    """Make an empty mbox, unless there is one by now; durable with its first message.
+def make(paths: MboxPaths, owner: str) -> None:
+    """Make an empty mbox, unless another process made it; durable with its first message.
 
-    Raises OSError.
-
-    Root gives it to the user of that name, if the machine has one; in a folder whose
-    group passes on to files, as in /var/mail, the group may use it too.
+    Root gives it to the user of that name, if the machine has one. In a folder whose group passes
+    on to files, as in /var/mail, the group may use it, too. Raises OSError.
     """
     try:
-        file = os.open(place.name, _NEW, 0o600, dir_fd=place.folder)
+        file = os.open(paths.name, _NEW, 0o600, dir_fd=paths.folder)
     except FileExistsError:
         return
     try:
-        if os.fstat(place.folder).st_mode & stat.S_ISGID:
+        if os.fstat(paths.folder).st_mode & stat.S_ISGID:
             os.fchmod(file, 0o660)
         if os.geteuid() == 0:
             _change_owner(file, owner)
@@ -46,37 +44,37 @@ def make(place: MboxPaths, owner: str) -> None:
 
 
 def deliver(
-    place: MboxPaths,
+    paths: MboxPaths,
     file: int,
     message: bytes,
     require: Callable[[int], object] = lambda _octets: None,
 ) -> str:
     """Write a message at the end of a locked mbox and return its unique-id. Raises OSError.
 
-    Where that fails, the file is cut to what it was. `require` is called with the octets to write
+    After an error, the file is cut to what it was. `require` is called with the octets to write
     before, and what it raises ends the delivery.
     """
     octets, digest = _as_stored(message)
     require(len(octets))
-    append(place, file, octets, (), len(octets))
+    append(paths, file, octets, (), len(octets))
     return digest
 
 
-def append(place: MboxPaths, file: int, head: bytes, text: Iterable[bytes], octets: int) -> None:
+def append(paths: MboxPaths, file: int, head: bytes, text: Iterable[bytes], octets: int) -> None:
     """Write a message of that many octets, which begin with `head`, at the end of a locked mbox.
 
-    It is durable then. Where that fails, the file is cut to what it was. Raises OSError.
+    It is durable on return. After an error, the file is cut to what it was. Raises OSError.
     """
     size = os.fstat(file).st_size
     separator = separator_after(pread_exactly(file, min(3, size), max(0, size - 3)))
     head, octets = separator + head, len(separator) + octets
-    with journal.journalled_append(place, file, head, octets):
-        _write(file, size, head)
+    with journal.journalled_append(paths, file, head, octets):
+        pwrite_exactly(file, head, size)
         size += len(head)
         for number, piece in enumerate(text):
             if not number:
                 os.fsync(file)  # after a power cut, the head shows whose the rest is
-            _write(file, size, piece)
+            pwrite_exactly(file, piece, size)
             size += len(piece)
         os.fsync(file)
 
@@ -84,9 +82,9 @@ def append(place: MboxPaths, file: int, head: bytes, text: Iterable[bytes], octe
 def head_of(beginning: bytes, *, unended: bool) -> bytes:
     """Return the From-line and the store's own line for a message that comes now.
 
-    The own line makes the message differ from every other one, which spares a look at these; it
-    keeps the message's own Content-Length, which quoting makes untrue, from being believed; it says
-    whether the last line end was added, and whether the message came with such fields.
+    The store's own line makes the message differ from all others, which need not be read then. It
+    keeps readers from believing the message's own Content-Length, which quoting makes untrue. It
+    says whether the last line end was added, and whether the message came with such fields.
     `beginning`: all of the message, or its first CHUNK octets.
     """
     now = time.time_ns()
@@ -112,14 +110,6 @@ def separator_after(last: bytes) -> bytes:
     if not last or last.endswith((b"\n\n", b"\n\r\n")) or last in (b"\n", b"\r\n"):
         return b""
     return b"\n" if last.endswith(b"\n") else b"\n\n"
-
-
-def _write(file: int, place: int, octets: bytes) -> None:
-    rest = memoryview(octets)
-    while rest:
-        written = os.pwrite(file, rest, place)
-        rest = rest[written:]
-        place += written
 
 
 def _change_owner(file: int, owner: str) -> None:

@@ -31,45 +31,45 @@ class LockedByOtherError(Exception):
     """Another program holds one of the mbox's locks."""
 
 
-def take_dotlock(place: MboxPaths, file: int) -> int:
+def take_dotlock(paths: MboxPaths, file: int) -> int:
     """Make the dotlock of an open mbox, and return it open. Raises LockedByOtherError, OSError.
 
     It appears locked and with its text, so that a later process can tell that its maker died. Where
     a file that is not a lock has its name and cannot be removed, it stays: that keeps others out
     as well.
     """
-    name, lock = make_temporary(place, place.new_dotlock, 0o644)
+    name, lock = make_temporary(paths, paths.new_dotlock, 0o644)
     try:
         _sign(lock)
-        _link(place, name, file, os.fstat(lock).st_mtime)
+        _link(paths, name, file, os.fstat(lock).st_mtime)
     except BaseException:
         close_quietly(lock)
         raise
     finally:
-        remove(place, name)
+        remove(paths, name)
     return lock
 
 
-def remove_dotlock(place: MboxPaths, dotlock: int) -> None:
+def remove_dotlock(paths: MboxPaths, dotlock: int) -> None:
     """Remove our dotlock. What was done under it is done: one that stays is taken for a dead one's.
 
     So an error of the disk at this point is ignored.
     """
     with contextlib.suppress(OSError):
-        if same_file(place.folder, place.dotlock, dotlock):
-            os.unlink(place.dotlock, dir_fd=place.folder)
+        if same_file(paths.folder, paths.dotlock, dotlock):
+            os.unlink(paths.dotlock, dir_fd=paths.folder)
     close_quietly(dotlock)
 
 
-def is_held(place: MboxPaths, file: int, now: float | None = None) -> bool:
+def is_held(paths: MboxPaths, file: int, now: float | None = None) -> bool:
     """Return whether another program has the dotlock of an open mbox. Raises OSError.
 
     `now`: the time by the clock of the disk, in seconds since 1970; that may be another machine's.
     """
-    status = _status(place)
-    if status is None or is_strangers(place, status, os.fstat(file)):
+    status = _status(paths)
+    if status is None or is_strangers(paths, status, os.fstat(file)):
         return False
-    if stat.S_ISREG(status.st_mode) and _is_of_dead_process(place):
+    if stat.S_ISREG(status.st_mode) and _is_of_dead_process(paths):
         return False
     clocks = (time.time(), time.time() if now is None else now)
     return any(abs(clock - status.st_mtime) < STALE for clock in clocks)
@@ -96,32 +96,32 @@ def _sign(lock: int) -> None:
         os.fchmod(lock, 0o644 | stat.S_ISVTX)
 
 
-def _link(place: MboxPaths, name: str, file: int, now: float) -> None:
+def _link(paths: MboxPaths, name: str, file: int, now: float) -> None:
     """Rename our lock to the dotlock, in place of a stale one."""
-    folder = place.folder
+    folder = paths.folder
     for _ in range(2):
         try:
             os.link(
-                name, place.dotlock, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False
+                name, paths.dotlock, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False
             )
         except FileExistsError:
-            if is_held(place, file, now):
+            if is_held(paths, file, now):
                 raise LockedByOtherError from None
-            if not _remove_dead(place):
+            if not _remove_dead(paths):
                 return
         else:
             return
     raise LockedByOtherError
 
 
-def _remove_dead(place: MboxPaths) -> bool:
+def _remove_dead(paths: MboxPaths) -> bool:
     """Remove a file that is not a lock from the dotlock's name; return whether it may be free."""
     try:
-        status = _status(place)
+        status = _status(paths)
         if status and stat.S_ISDIR(status.st_mode):
-            os.rmdir(place.dotlock, dir_fd=place.folder)
+            os.rmdir(paths.dotlock, dir_fd=paths.folder)
         elif status:
-            os.unlink(place.dotlock, dir_fd=place.folder)
+            os.unlink(paths.dotlock, dir_fd=paths.folder)
     except FileNotFoundError:
         pass
     except OSError as error:
@@ -131,10 +131,10 @@ def _remove_dead(place: MboxPaths) -> bool:
     return True
 
 
-def _is_of_dead_process(place: MboxPaths) -> bool:
+def _is_of_dead_process(paths: MboxPaths) -> bool:
     """Return whether the dotlock is one of ours whose process has died."""
     try:
-        lock = os.open(place.dotlock, READ, dir_fd=place.folder)
+        lock = os.open(paths.dotlock, READ, dir_fd=paths.folder)
     except OSError:  # gone or unreadable: only its age counts
         return False
     try:
@@ -146,8 +146,8 @@ def _is_of_dead_process(place: MboxPaths) -> bool:
         close_quietly(lock)
 
 
-def _status(place: MboxPaths) -> os.stat_result | None:
+def _status(paths: MboxPaths) -> os.stat_result | None:
     try:
-        return os.stat(place.dotlock, dir_fd=place.folder, follow_symlinks=False)
+        return os.stat(paths.dotlock, dir_fd=paths.folder, follow_symlinks=False)
     except FileNotFoundError:
         return None

@@ -12,7 +12,7 @@ from restante.storage.interfaces import (
     UnsyncedRemovalError,
 )
 from restante.storage.mbox import deleted, from_line, scanner
-from restante.storage.mbox.reading import pread_exactly
+from restante.storage.mbox.exact_io import pread_exactly
 from restante.storage.mbox.rewrite import rewrite
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ DAY = 24 * 60 * 60  # seconds
 
 
 def due_messages(
-    place: MboxPaths, file: int, now: MboxSnapshot, days: int, uids: Sequence[str]
+    paths: MboxPaths, file: int, snapshot: MboxSnapshot, days: int, uids: Sequence[str]
 ) -> dict[int, ExpiredMessage]:
     """Return by index the messages of a locked mbox that are due. Raises OSError.
 
@@ -34,12 +34,12 @@ def due_messages(
     has moved.
     """
     moment = time.time()
-    restored = deleted.restoration_times(place)
+    restored = deleted.restoration_times(paths)
     found = {}
-    for index, entry in enumerate(now.entries):
+    for index, entry in enumerate(snapshot.entries):
         came = from_line.time_of(pread_exactly(file, from_line.LONGEST, entry.start))
         if came is not None:
-            came = max(came, restored.get(now.contents.uids[index], 0))
+            came = max(came, restored.get(snapshot.contents.uids[index], 0))
         if came is None or moment - came < days * DAY or not scanner.is_still_there(file, entry):
             continue
         age = int((moment - came) // DAY)
@@ -48,9 +48,9 @@ def due_messages(
 
 
 def remove(
-    place: MboxPaths,
+    paths: MboxPaths,
     file: int,
-    now: MboxSnapshot,
+    snapshot: MboxSnapshot,
     due: dict[int, ExpiredMessage],
     *,
     keep_deleted: bool = False,
@@ -60,9 +60,9 @@ def remove(
     With `keep_deleted`, they are kept for a while. Raises PartlyExpiredError, OSError, StoreError.
     """
     if keep_deleted:
-        deleted.keep(place, file, now, due)
+        deleted.keep(paths, file, snapshot, due)
     try:
-        return rewrite(place, file, now, set(due))
+        return rewrite(paths, file, snapshot, set(due))
     except PartialRemovalError as error:
         durable = not isinstance(error, UnsyncedRemovalError)
         gone = [

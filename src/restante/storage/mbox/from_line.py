@@ -11,7 +11,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from restante.storage.mbox.reading import pread_exactly
+from restante.storage.mbox.exact_io import pread_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -30,45 +30,45 @@ MAKE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 
-def make_temporary(place: MboxPaths, name: str, mode: int) -> tuple[str, int]:
+def make_temporary(paths: MboxPaths, name: str, mode: int) -> tuple[str, int]:
     """Make a file that lives only under the mbox's locks; return its name and descriptor.
 
     What a killed process left under that name goes. Where it does not, the name is another one.
     Raises OSError.
     """
-    remove(place, name)
+    remove(paths, name)
     try:
-        return name, os.open(name, MAKE, mode, dir_fd=place.folder)
+        return name, os.open(name, MAKE, mode, dir_fd=paths.folder)
     except FileExistsError:
         other = f"{name}.{os.urandom(8).hex()}"
-        return other, os.open(other, MAKE, mode, dir_fd=place.folder)
+        return other, os.open(other, MAKE, mode, dir_fd=paths.folder)
 
 
-def make_lasting(place: MboxPaths, name: str) -> int:
+def make_lasting(paths: MboxPaths, name: str) -> int:
     """Make a file that the next process must find, so under this name alone. Raises OSError.
 
     Raises StoreError: something is in the way, and cannot be removed.
     """
     try:
-        return os.open(name, MAKE, 0o600, dir_fd=place.folder)
+        return os.open(name, MAKE, 0o600, dir_fd=paths.folder)
     except FileExistsError:
-        clear(place, name)
-        return os.open(name, MAKE, 0o600, dir_fd=place.folder)
+        clear(paths, name)
+        return os.open(name, MAKE, 0o600, dir_fd=paths.folder)
 
 
-def clear(place: MboxPaths, name: str) -> None:
+def clear(paths: MboxPaths, name: str) -> None:
     """Remove what is in the way of a file of ours; a folder with something in it is renamed.
 
     Raises StoreError: it cannot be removed.
     """
     try:
-        _clear(place.folder, name)
+        _clear(paths.folder, name)
     except OSError as error:
         raise error_type(error)(
             f"{name} is in the way and cannot be removed ({error.strerror}); remove it",
-            path=str(place.path.with_name(name)),
+            path=str(paths.path.with_name(name)),
         ) from error
-    place.report(f"{name} was in the way and was removed; another program had created it")
+    paths.report(f"{name} was in the way and was removed; another program had created it")
 
 
 def _clear(folder: int, name: str) -> None:
@@ -84,14 +84,14 @@ def _clear(folder: int, name: str) -> None:
             os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
 
 
-def remove(place: MboxPaths, name: str) -> None:
+def remove(paths: MboxPaths, name: str) -> None:
     """Remove an unused file. An error is harmless and ignored."""
     with contextlib.suppress(OSError):
-        os.unlink(name, dir_fd=place.folder)
+        os.unlink(name, dir_fd=paths.folder)
 
 
 def is_strangers(
-    place: MboxPaths, status: os.stat_result, mbox: os.stat_result | None = None
+    paths: MboxPaths, status: os.stat_result, mbox: os.stat_result | None = None
 ) -> bool:
     """Return whether a file beside an mbox was created by an unrelated user.
 
@@ -99,7 +99,7 @@ def is_strangers(
     """
     if status.st_uid in (0, os.geteuid()) or (mbox and status.st_uid == mbox.st_uid):
         return False
-    folder = os.fstat(place.folder)
+    folder = os.fstat(paths.folder)
     return bool(folder.st_mode & stat.S_IWOTH) and status.st_uid != folder.st_uid
 
 

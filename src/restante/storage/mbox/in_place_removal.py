@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from restante.storage.interfaces import PartialRemovalError, StoreError, UnsyncedRemovalError
 from restante.storage.mbox import helper_files
-from restante.storage.mbox.reading import pread_exactly
+from restante.storage.mbox.exact_io import pread_exactly, pwrite_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,7 +52,7 @@ class InPlaceRemoval(NamedTuple):
 
 
 def remove(
-    place: MboxPaths, file: int, entries: Sequence[MboxEntry], removed: Iterable[int]
+    paths: MboxPaths, file: int, entries: Sequence[MboxEntry], removed: Iterable[int]
 ) -> None:
     """Remove messages of these indexes from a locked mbox, in place; durable on return.
 
@@ -69,7 +69,7 @@ def remove(
     done = 0
     try:
         for gap in reversed(gaps):
-            _close(place, file, gap, begun)
+            _close_gap(paths, file, gap, begun)
             done += 1
     except (OSError, StoreError) as error:
         if not begun:
@@ -78,33 +78,33 @@ def remove(
         left = sorted(index for gap in gaps[: len(gaps) - len(begun)] for index in gap.indexes)
         if len(begun) > done:
             text = f"a removal may not last: {why}"
-            raise UnsyncedRemovalError(text, left, path=str(place.path)) from error
+            raise UnsyncedRemovalError(text, left, path=str(paths.path)) from error
         text = f"some messages could not be removed: {why}"
-        raise PartialRemovalError(text, left, path=str(place.path)) from error
+        raise PartialRemovalError(text, left, path=str(paths.path)) from error
 
 
-def finish(place: MboxPaths, file: int) -> None:
+def finish(paths: MboxPaths, file: int) -> None:
     """Finish in a locked mbox the move that a killed process began. Raises OSError."""
-    helper_files.remove(place, place.new_move)
-    move = _read(place, file)
+    helper_files.remove(paths, paths.new_move)
+    move = _read(paths, file)
     if move is None:
         return
     if move.place + move.gap == move.end and os.fstat(file).st_size < move.end:
-        _forget(place)  # the file had been cut already
+        _forget(paths)  # the file had been cut already
     elif move.inode == os.fstat(file).st_ino and move.around == _around(file, move):
-        _move(place, file, move)
-        place.report("an interrupted removal was completed")
+        _move(paths, file, move)
+        paths.report("an interrupted removal was completed")
     else:
-        _forget(place)
-        place.report(
+        _forget(paths)
+        paths.report(
             "another program changed the mbox before an interrupted removal was"
             f" completed; a message at octet {move.place} may be damaged"
         )
 
 
-def check(place: MboxPaths, file: int) -> None:
+def check(paths: MboxPaths, file: int) -> None:
     """Refuse an mbox in which a move must be finished first, and cannot. Raises StoreError."""
-    if _read(place, file) is not None:
+    if _read(paths, file) is not None:
         raise StoreError(
             "an interrupted removal cannot be completed, because the disk is not writable;"
             " free space, or make it writable"
@@ -125,7 +125,7 @@ def _gaps(entries: Sequence[MboxEntry], removed: Iterable[int]) -> Iterable[Gap]
         yield gap
 
 
-def _close(place: MboxPaths, file: int, gap: Gap, begun: list[Gap]) -> None:
+def _close_gap(paths: MboxPaths, file: int, gap: Gap, begun: list[Gap]) -> None:
     """Remove the octets of a gap from the file, and keep its times.
 
     It is added to `begun` as soon as the next process would complete it.
@@ -139,21 +139,21 @@ def _close(place: MboxPaths, file: int, gap: Gap, begun: list[Gap]) -> None:
         octets = gap.end - gap.start
         _try_to_overwrite(file, gap.start, min(octets, BLOCK))
         move = InPlaceRemoval(status.st_ino, gap.start, octets, status.st_size)
-        _note(place, file, move)
+        _note(paths, file, move)
         begun.append(gap)
-        os.fsync(place.folder)
-        _move(place, file, move)
+        os.fsync(paths.folder)
+        _move(paths, file, move)
     with contextlib.suppress(OSError):
         os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _try_to_overwrite(file: int, start: int, octets: int) -> None:
     """Write what is there already: a file system that copies on write may lack room. OSError."""
-    _write(file, pread_exactly(file, octets, start), start)
+    pwrite_exactly(file, pread_exactly(file, octets, start), start)
     os.fsync(file)
 
 
-def _move(place: MboxPaths, file: int, move: InPlaceRemoval) -> None:
+def _move(paths: MboxPaths, file: int, move: InPlaceRemoval) -> None:
     """Move all that is after the gap, also what another program added since, and cut the file."""
     move = move._replace(end=os.fstat(file).st_size)
     while move.place + move.gap < move.end:
@@ -161,40 +161,40 @@ def _move(place: MboxPaths, file: int, move: InPlaceRemoval) -> None:
         octets = pread_exactly(file, min(move.gap, BLOCK, move.end - source), source)
         if not octets:
             raise StoreError("the mbox became shorter while it was locked")
-        _write(file, octets, move.place)
+        pwrite_exactly(file, octets, move.place)
         os.fsync(file)
         move = move._replace(place=move.place + len(octets))
-        _note(place, file, move)
-        os.fsync(place.folder)
+        _note(paths, file, move)
+        os.fsync(paths.folder)
     os.ftruncate(file, move.place)
     os.fsync(file)
-    _forget(place)
+    _forget(paths)
 
 
-def _note(place: MboxPaths, file: int, move: InPlaceRemoval) -> None:
+def _note(paths: MboxPaths, file: int, move: InPlaceRemoval) -> None:
     """Note how far it came: the link is replaced as a whole. It lasts once the folder is synced."""
-    new, name, folder = place.new_move, place.move, place.folder
+    new, name, folder = paths.new_move, paths.move, paths.folder
     numbers = [f"{number:x}" for number in move[:4]]
     target = " ".join([*numbers, _around(file, move)])
-    helper_files.remove(place, new)
+    helper_files.remove(paths, new)
     os.symlink(target, new, dir_fd=folder)
     os.rename(new, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
-def _forget(place: MboxPaths) -> None:
-    os.unlink(place.move, dir_fd=place.folder)
-    os.fsync(place.folder)
+def _forget(paths: MboxPaths) -> None:
+    os.unlink(paths.move, dir_fd=paths.folder)
+    os.fsync(paths.folder)
 
 
-def _read(place: MboxPaths, file: int) -> InPlaceRemoval | None:
+def _read(paths: MboxPaths, file: int) -> InPlaceRemoval | None:
     """Return the progress of an interrupted move, or None. A foreign link is ignored."""
     try:
-        status = os.stat(place.move, dir_fd=place.folder, follow_symlinks=False)
+        status = os.stat(paths.move, dir_fd=paths.folder, follow_symlinks=False)
         if not stat.S_ISLNK(status.st_mode) or status.st_nlink > 1:
             return None
         if status.st_uid not in (0, os.geteuid(), os.fstat(file).st_uid):
             return None
-        record = _RECORD.fullmatch(os.readlink(place.move, dir_fd=place.folder))
+        record = _RECORD.fullmatch(os.readlink(paths.move, dir_fd=paths.folder))
     except FileNotFoundError:
         return None
     if record is None:
@@ -216,11 +216,3 @@ def _around(file: int, move: InPlaceRemoval) -> str:
         source = move.end - octets
     around = pread_exactly(file, move.place - before, before) + pread_exactly(file, octets, source)
     return hashlib.blake2b(around, digest_size=6).hexdigest()
-
-
-def _write(file: int, octets: bytes, place: int) -> None:
-    rest = memoryview(octets)
-    while rest:
-        written = os.pwrite(file, rest, place)
-        rest = rest[written:]
-        place += written

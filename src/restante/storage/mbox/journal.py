@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from restante.storage.fs import close_quietly
 from restante.storage.mbox import from_line, status_fields
+from restante.storage.mbox.exact_io import pread_exactly
 from restante.storage.mbox.helper_files import READ, is_ours, make_lasting, remove
-from restante.storage.mbox.reading import pread_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,7 @@ class Begun(NamedTuple):
 
 
 @contextlib.contextmanager
-def journalled_append(place: MboxPaths, file: int, head: bytes, octets: int) -> Iterator[None]:
+def journalled_append(paths: MboxPaths, file: int, head: bytes, octets: int) -> Iterator[None]:
     """Have it known that a number of octets is being written at the end of a locked mbox.
 
     They begin with `head`, which has the From-line and the store's own line. The caller writes and
@@ -51,64 +51,64 @@ def journalled_append(place: MboxPaths, file: int, head: bytes, octets: int) -> 
     """
     size = os.fstat(file).st_size
     try:
-        _begin(place, size, head, octets)
+        _begin(paths, size, head, octets)
         yield
-        os.unlink(place.journal, dir_fd=place.folder)
-        os.fsync(place.folder)
+        os.unlink(paths.journal, dir_fd=paths.folder)
+        os.fsync(paths.folder)
     except BaseException:
-        _take_back(place, file, size)
+        _take_back(paths, file, size)
         raise
 
 
-def _begin(place: MboxPaths, size: int, head: bytes, octets: int) -> None:
+def _begin(paths: MboxPaths, size: int, head: bytes, octets: int) -> None:
     """Write the journal, durably. This makes the name of a new mbox last as well."""
     lines = head[: from_line.LONGEST + status_fields.LONGEST_OWN].lstrip(b"\n").split(b"\n")[:2]
-    with open(make_lasting(place, place.journal), "wb") as file:
+    with open(make_lasting(paths, paths.journal), "wb") as file:
         file.write(b"\n".join([b"%d %d" % (size, octets), *lines, b""]))
         file.flush()
         os.fsync(file.fileno())
-    os.fsync(place.folder)
+    os.fsync(paths.folder)
 
 
-def _take_back(place: MboxPaths, file: int, size: int) -> None:
+def _take_back(paths: MboxPaths, file: int, size: int) -> None:
     """Truncate a file to its old size. After an error, the journal remains for the next process."""
     with contextlib.suppress(OSError):
         if os.fstat(file).st_size > size:
             os.ftruncate(file, size)
             os.fsync(file)
-        os.unlink(place.journal, dir_fd=place.folder)
+        os.unlink(paths.journal, dir_fd=paths.folder)
 
 
-def undo(place: MboxPaths, file: int) -> None:
+def undo(paths: MboxPaths, file: int) -> None:
     """Undo in a locked mbox what a killed process began. Raises OSError."""
-    remove(place, place.new_file)
-    begun = _read(place, file)
+    remove(paths, paths.new_file)
+    begun = _read(paths, file)
     if begun is None:
         return
     if _is_left(file, begun):
         cut = os.fstat(file).st_size - begun.size
         os.ftruncate(file, begun.size)
         os.fsync(file)
-        place.report(
+        paths.report(
             f"an interrupted delivery left {cut} octets at the end of the mbox, which were"
             " removed; the sender retries"
         )
-    os.unlink(place.journal, dir_fd=place.folder)
+    os.unlink(paths.journal, dir_fd=paths.folder)
 
 
-def promised_end(place: MboxPaths, file: int) -> int | None:
+def promised_end(paths: MboxPaths, file: int) -> int | None:
     """Return where a locked mbox ends that cannot be mended now; None: where the file ends.
 
     Raises OSError.
     """
-    begun = _read(place, file)
+    begun = _read(paths, file)
     return begun.size if begun is not None and _is_left(file, begun) else None
 
 
-def _read(place: MboxPaths, file: int) -> Begun | None:
+def _read(paths: MboxPaths, file: int) -> Begun | None:
     """Return the content of the journal, None without a valid one."""
     try:
-        journal = os.open(place.journal, READ, dir_fd=place.folder)
+        journal = os.open(paths.journal, READ, dir_fd=paths.folder)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -42,27 +42,27 @@ _NOT_TO_BE_MADE = UNWRITABLE | OCCUPIED
 class SessionLock:
     """An exclusive lock on a maildrop that the kernel frees when its holder dies."""
 
-    def __init__(self, place: MboxPaths, file: int, name: str) -> None:
-        self._place = place
+    def __init__(self, paths: MboxPaths, file: int, name: str) -> None:
+        self._paths = paths
         self._file = file
         self._name = name  # of the file to remove; "" for none
 
     @classmethod
-    def take(cls, place: MboxPaths) -> SessionLock | None:
+    def take(cls, paths: MboxPaths) -> SessionLock | None:
         """Take the lock; None while another session has it. Raises OSError, StoreError."""
-        name = place.session_lock
-        file = _open_session_lock(place)
+        name = paths.session_lock
+        file = _open_session_lock(paths)
         if file is None:
-            name, file = "", place.open()
+            name, file = "", paths.open()
         if file is None:
-            return cls(place, -1, "")  # without mail there is nothing to lock
+            return cls(paths, -1, "")  # without mail there is nothing to lock
         try:
-            taken = _flock(file) and same_file(place.folder, name or place.name, file)
+            taken = _flock(file) and same_file(paths.folder, name or paths.name, file)
         except BaseException:
             close_quietly(file)
             raise
         if taken:
-            return cls(place, file, name)
+            return cls(paths, file, name)
         close_quietly(file)
         return None
 
@@ -70,21 +70,21 @@ class SessionLock:
         """Release the lock. Its file is removed first, so a waiting process creates a new one."""
         if self._name:
             with contextlib.suppress(OSError):
-                os.unlink(self._name, dir_fd=self._place.folder)
+                os.unlink(self._name, dir_fd=self._paths.folder)
         close_quietly(self._file)
 
 
-def _open_session_lock(place: MboxPaths) -> int | None:
+def _open_session_lock(paths: MboxPaths) -> int | None:
     """Open the file that a session locks; None where it cannot be made, or is not for that."""
     try:
-        file = os.open(place.session_lock, _OPEN, 0o600, dir_fd=place.folder)
+        file = os.open(paths.session_lock, _OPEN, 0o600, dir_fd=paths.folder)
     except OSError as error:
         if error.errno in _NOT_TO_BE_MADE:
             return None
         raise
     try:
         status = os.fstat(file)
-        usable = stat.S_ISREG(status.st_mode) and not is_strangers(place, status)
+        usable = stat.S_ISREG(status.st_mode) and not is_strangers(paths, status)
     except BaseException:
         close_quietly(file)
         raise
@@ -95,7 +95,7 @@ def _open_session_lock(place: MboxPaths) -> int | None:
 
 
 @contextlib.contextmanager
-def mbox_locks(place: MboxPaths, file: int) -> Iterator[None]:
+def mbox_locks(paths: MboxPaths, file: int) -> Iterator[None]:
     """Hold both locks of an open mbox to write it, in which nothing is left half done.
 
     Raises LockedByOtherError, OSError, StoreError.
@@ -103,58 +103,58 @@ def mbox_locks(place: MboxPaths, file: int) -> Iterator[None]:
     # Dotlock order: Debian's policy (section 11.6) has the record lock first, then the dotlock. Two
     # programs that take them in different orders wait for each other. A program that knows one lock
     # only is kept out by that one. The holder of both may first repair what a killed program left.
-    with _hold_record_lock(place, file, stays_open=False):
+    with _hold_record_lock(paths, file, stays_open=False):
         with _folder_writable():
-            dotlock = take_dotlock(place, file)
+            dotlock = take_dotlock(paths, file)
         try:
-            journal.undo(place, file)
-            in_place_removal.finish(place, file)
+            journal.undo(paths, file)
+            in_place_removal.finish(paths, file)
             yield
         finally:
-            remove_dotlock(place, dotlock)
+            remove_dotlock(paths, dotlock)
 
 
 @contextlib.contextmanager
-def mbox_read_lock(place: MboxPaths, file: int) -> Iterator[int | None]:
+def mbox_read_lock(paths: MboxPaths, file: int) -> Iterator[int | None]:
     """Hold the locks of an open mbox to read it, and return where its mail ends.
 
     That is None for the file's end, and a place before it where a killed delivery wrote something
     that cannot be cut off now. Raises LockedByOtherError, OSError, StoreError.
     """
-    with _hold_record_lock(place, file, stays_open=True) as writable:
+    with _hold_record_lock(paths, file, stays_open=True) as writable:
         try:
-            dotlock = take_dotlock(place, file)
+            dotlock = take_dotlock(paths, file)
         except OSError as error:
             if error.errno not in UNWRITABLE:
                 raise
-            if is_held(place, file):
+            if is_held(paths, file):
                 raise LockedByOtherError from error
-            in_place_removal.check(place, file)
-            yield journal.promised_end(place, file)
-            if is_held(place, file):
+            in_place_removal.check(paths, file)
+            yield journal.promised_end(paths, file)
+            if is_held(paths, file):
                 raise LockedByOtherError from error
             return
         try:
-            yield _repair(place, file) if writable else journal.promised_end(place, file)
+            yield _repair(paths, file) if writable else journal.promised_end(paths, file)
         finally:
-            remove_dotlock(place, dotlock)
+            remove_dotlock(paths, dotlock)
 
 
-def _repair(place: MboxPaths, file: int) -> int | None:
+def _repair(paths: MboxPaths, file: int) -> int | None:
     """Undo what a killed process began; where the disk refuses, return where the mail ends."""
     try:
-        journal.undo(place, file)
-        in_place_removal.finish(place, file)
+        journal.undo(paths, file)
+        in_place_removal.finish(paths, file)
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
-        in_place_removal.check(place, file)
-        return journal.promised_end(place, file)
+        in_place_removal.check(paths, file)
+        return journal.promised_end(paths, file)
     return None
 
 
 @contextlib.contextmanager
-def _hold_record_lock(place: MboxPaths, file: int, *, stays_open: bool) -> Iterator[bool]:
+def _hold_record_lock(paths: MboxPaths, file: int, *, stays_open: bool) -> Iterator[bool]:
     """Hold the record lock, and return whether it is one for writing.
 
     A lock that cannot be given back ends with the file; so that is an error only where the file
@@ -162,7 +162,7 @@ def _hold_record_lock(place: MboxPaths, file: int, *, stays_open: bool) -> Itera
     """
     writable = _record_lock(file)
     try:
-        if not place.is_at(file):
+        if not paths.is_at(file):
             raise LockedByOtherError
         yield writable
     finally:

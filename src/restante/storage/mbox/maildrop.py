@@ -19,9 +19,9 @@ from restante.storage.interfaces import (
 )
 from restante.storage.mbox import deleted, from_line, scanner
 from restante.storage.mbox.digest import CHUNK, as_sent, piece_digest
+from restante.storage.mbox.exact_io import pread_exactly
 from restante.storage.mbox.locks import LockedByOtherError, mbox_locks, mbox_read_lock
 from restante.storage.mbox.reader import MboxChunks
-from restante.storage.mbox.reading import pread_exactly
 from restante.storage.mbox.rewrite import rewrite
 from restante.storage.mbox.snapshot import refresh
 
@@ -43,7 +43,7 @@ class MboxMaildrop:
 
     def __init__(  # noqa: PLR0913  # the last one has a default
         self,
-        place: MboxPaths,
+        paths: MboxPaths,
         file: int | None,
         snapshot: MboxSnapshot,
         held: contextlib.ExitStack,
@@ -51,7 +51,7 @@ class MboxMaildrop:
         *,
         keep_deleted: bool = False,
     ) -> None:
-        self._place = place
+        self._paths = paths
         self._file = file
         self._entries: list[MboxEntry | None] = list(snapshot.entries)
         self._uids = snapshot.contents.uids  # as they are found again, whatever clients see
@@ -75,7 +75,7 @@ class MboxMaildrop:
         if octets is not None and scanner.is_same(entry, octets):
             return _as_sent(entry, octets)
         work = functools.partial(self._read_or_find, index)
-        return DISK.run(str(self._place.path), work, close_now)
+        return DISK.run(str(self._paths.path), work, close_now)
 
     async def remove(self, indexes: Sequence[int]) -> None:
         """Remove messages, at any position. Raises BusyError, StoreError: none is removed.
@@ -84,9 +84,9 @@ class MboxMaildrop:
         """
         deadline = time.monotonic() + PATIENCE
         work = functools.partial(self.remove_blocking, indexes)
-        while indexes and not await DISK.run(str(self._place.path), work):
+        while indexes and not await DISK.run(str(self._paths.path), work):
             if time.monotonic() > deadline:
-                raise StoreError("another program holds the mbox", path=str(self._place.path))
+                raise StoreError("another program holds the mbox", path=str(self._paths.path))
             await asyncio.sleep(PAUSE)
 
     async def correct_sizes(self, sizes: Mapping[int, int]) -> None:
@@ -96,14 +96,14 @@ class MboxMaildrop:
 
     async def arrivals(self) -> list[float | None]:
         """Return when each message came, by the local time in its From-line. Raises StoreError."""
-        return await DISK.run(str(self._place.path), self._find_arrivals)
+        return await DISK.run(str(self._paths.path), self._find_arrivals)
 
     def release(self) -> None:
         """Give the lock back; not while a read or a removal is under way."""
         self._held.close()
 
     def _errors(self, what: str) -> contextlib.AbstractContextManager[None]:
-        return as_store_error(what, self._place.path, beside=True)
+        return as_store_error(what, self._paths.path, beside=True)
 
     def _entry(self, index: int) -> tuple[int, MboxEntry]:
         entry = self._entries[index]
@@ -122,7 +122,7 @@ class MboxMaildrop:
             return body
 
     def read_blocking(self, index: int) -> Body | None:
-        """Return a message; None where something else is in its place."""
+        """Return a message; None if another one is in its place."""
         file, entry = self._entry(index)
         if entry.end - entry.text <= CHUNK:
             octets = pread_exactly(file, entry.end - entry.start, entry.start)
@@ -130,7 +130,7 @@ class MboxMaildrop:
         first = pread_exactly(file, CHUNK, entry.text)
         if piece_digest(first) != entry.pieces[0]:
             return None
-        return MboxChunks(os.dup(file), entry, self._place.path)
+        return MboxChunks(os.dup(file), entry, self._paths.path)
 
     def _find_arrivals(self) -> list[float | None]:
         with self._errors("the arrival of messages cannot be found out"):
@@ -144,9 +144,9 @@ class MboxMaildrop:
         )
 
     def _find_again(self) -> None:
-        """Learn where messages are in the file that there is now: it was written anew."""
+        """Find the messages again in a file that another program has written anew."""
         self._on_change(None)
-        file = self._place.open()
+        file = self._paths.open()
         if file is None:
             raise MessageGoneError("another program removed the mbox")
         try:
@@ -166,7 +166,7 @@ class MboxMaildrop:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                with mbox_read_lock(self._place, file) as end:
+                with mbox_read_lock(self._paths, file) as end:
                     return refresh(file, None, end)
             except LockedByOtherError:
                 if time.monotonic() > deadline:
@@ -176,10 +176,10 @@ class MboxMaildrop:
     def remove_blocking(self, indexes: Sequence[int]) -> bool:
         """Remove messages; return False when another program holds the mbox."""
         with self._errors("messages cannot be removed"):
-            file = self._place.open(to_write=True)
+            file = self._paths.open(to_write=True)
             try:
                 if file is not None:
-                    with mbox_locks(self._place, file):
+                    with mbox_locks(self._paths, file):
                         self._remove(file, indexes)
             except LockedByOtherError:
                 return False
@@ -192,51 +192,51 @@ class MboxMaildrop:
 
     def _remove(self, file: int, indexes: Sequence[int]) -> None:
         """Find the messages in the file that there is now, and write it without them."""
-        now = refresh(file, self._snapshot)
+        snapshot = refresh(file, self._snapshot)
         for _ in range(2):
-            removed = self._places(now, indexes)
-            if all(scanner.is_still_there(file, now.entries[index]) for index in removed):
+            removed = self._find_indexes(snapshot, indexes)
+            if all(scanner.is_still_there(file, snapshot.entries[index]) for index in removed):
                 break
-            now = refresh(file, None)
+            snapshot = refresh(file, None)
         else:
             raise StoreError("another program changes the mbox without locking it")
         self._on_change(None)
         if removed:
-            self._note_arrivals(file, now, indexes)
+            self._note_arrivals(file, snapshot, indexes)
             if self._keep_deleted:
-                deleted.keep(self._place, file, now, removed)
+                deleted.keep(self._paths, file, snapshot, removed)
             try:
-                self._on_change(rewrite(self._place, file, now, removed))
+                self._on_change(rewrite(self._paths, file, snapshot, removed))
             except PartialRemovalError as error:
-                uids = {now.contents.uids[index] for index in error.remaining}
+                uids = {snapshot.contents.uids[index] for index in error.remaining}
                 left = [i for i in indexes if self.contents.uids[i] in uids]
                 raise type(error)(
                     error.text, left, permanent=error.permanent, path=error.path
                 ) from error
 
-    def _note_arrivals(self, file: int, now: MboxSnapshot, indexes: Sequence[int]) -> None:
-        entries = dict(zip(now.contents.uids, now.entries, strict=True))
+    def _note_arrivals(self, file: int, snapshot: MboxSnapshot, indexes: Sequence[int]) -> None:
+        entries = dict(zip(snapshot.contents.uids, snapshot.entries, strict=True))
         for index in indexes:
             came = _arrival(file, entries.get(self._uids[index]))
             if came is not None:
                 self.arrived[index] = came
 
-    def _places(self, now: MboxSnapshot, indexes: Sequence[int]) -> set[int]:
-        """Return where messages are now.
+    def _find_indexes(self, snapshot: MboxSnapshot, indexes: Sequence[int]) -> set[int]:
+        """Return the indexes that messages have in a snapshot.
 
         Which of several equal copies another program removed is unknown. As many as it removed are
         left, so that no unmarked one is lost.
         """
         here = [uid for uid, entry in zip(self._uids, self._entries, strict=True) if entry]
         taken = Counter(map(_digest, here))
-        taken.subtract(map(_digest, now.contents.uids))
+        taken.subtract(map(_digest, snapshot.contents.uids))
         wanted = set()
         for uid in (self._uids[index] for index in indexes if self._entries[index]):
             if taken[_digest(uid)] > 0:
                 taken[_digest(uid)] -= 1
             else:
                 wanted.add(uid)
-        return {index for index, uid in enumerate(now.contents.uids) if uid in wanted}
+        return {index for index, uid in enumerate(snapshot.contents.uids) if uid in wanted}
 
 
 def _arrival(file: int | None, entry: MboxEntry | None) -> float | None:

@@ -115,7 +115,7 @@ class MboxPaths:
             raise
 
 
-def open_place(path: Path, root: Path, report: Callable[[str], None]) -> MboxPaths:
+def open_paths(path: Path, root: Path, report: Callable[[str], None]) -> MboxPaths:
     """Open the folder of an mbox, made when it is missing, but never the mail folder itself.
 
     That may be a disk that is not mounted yet. Raises OSError. Raises FolderMissingError: it cannot

@@ -11,8 +11,8 @@ from restante.storage.fs import as_store_error, close_quietly, read_if_cached
 from restante.storage.interfaces import StoreError
 from restante.storage.mbox import status_fields
 from restante.storage.mbox.digest import CHUNK, piece_digest
+from restante.storage.mbox.exact_io import pread_exactly
 from restante.storage.mbox.quoting import Unquoting
-from restante.storage.mbox.reading import pread_exactly
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

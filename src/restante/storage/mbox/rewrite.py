@@ -12,8 +12,8 @@ from restante.storage.fs import close_quietly, store_error
 from restante.storage.interfaces import StoreError, UnsyncedRemovalError
 from restante.storage.mbox import from_line, in_place_removal, scanner, status_fields
 from restante.storage.mbox.delivery import separator_after
+from restante.storage.mbox.exact_io import pread_exactly, write_exactly
 from restante.storage.mbox.helper_files import FULL, make_temporary, remove
-from restante.storage.mbox.reading import pread_exactly
 from restante.storage.mbox.snapshot import FileStamp, MboxSnapshot
 
 if TYPE_CHECKING:
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 BLOCK = 1024 * 1024  # octets
 
 
-def rewrite(place: MboxPaths, file: int, now: MboxSnapshot, removed: set[int]) -> MboxSnapshot:
+def rewrite(paths: MboxPaths, file: int, snapshot: MboxSnapshot, removed: set[int]) -> MboxSnapshot:
     """Write a locked mbox anew without the messages of these indexes; durable on return.
 
-    Owner, mode and times stay. Where the disk is full, the messages are taken out of the file as it
-    is. Returns what it holds then. Raises OSError, StoreError: the old file is as it was. Raises
+    Owner, mode and times stay. If the disk is full, the messages are removed in place. Returns the
+    messages that are left. Raises OSError, StoreError: the old file is as it was. Raises
     PartialRemovalError: some are gone. Raises UnsyncedRemovalError: that is not durable.
     """
     try:
-        after = _write_anew(place, file, now, removed)
+        after = _write_anew(paths, file, snapshot, removed)
     except OSError as error:
         if error.errno not in FULL:
             raise
-        return _shrink(place, file, now, removed)
+        return _shrink(paths, file, snapshot, removed)
     try:
-        os.fsync(place.folder)
+        os.fsync(paths.folder)
     except OSError as error:
-        why = store_error("a removal may not last", error, place.path, beside=True)
+        why = store_error("a removal may not last", error, paths.path, beside=True)
         raise UnsyncedRemovalError(why.text, (), permanent=why.permanent, path=why.path) from error
     return after
 
@@ -57,16 +57,18 @@ class Insertion(NamedTuple):
     octets: Iterator[bytes]
 
 
-def insert(place: MboxPaths, file: int, now: MboxSnapshot, insertions: Sequence[Insertion]) -> None:
+def insert(
+    paths: MboxPaths, file: int, snapshot: MboxSnapshot, insertions: Sequence[Insertion]
+) -> None:
     """Write a locked mbox anew with more messages; durable on return.
 
     Raises OSError, StoreError: the old file is as it was, unless only the last step failed.
     """
-    with _replacing(place, file) as new:
-        for octets in _with_more(file, now, insertions):
-            write(new, octets)
-        _require_uids(new, [*now.contents.uids, *(each.uid for each in insertions)])
-    os.fsync(place.folder)
+    with _replacing(paths, file) as new:
+        for octets in _with_more(file, snapshot, insertions):
+            write_exactly(new, octets)
+        _require_uids(new, [*snapshot.contents.uids, *(each.uid for each in insertions)])
+    os.fsync(paths.folder)
 
 
 def _require_uids(file: int, uids: Sequence[str]) -> None:
@@ -76,12 +78,14 @@ def _require_uids(file: int, uids: Sequence[str]) -> None:
         raise StoreError("with these messages, the mbox would not preserve the others")
 
 
-def _with_more(file: int, now: MboxSnapshot, insertions: Sequence[Insertion]) -> Iterator[bytes]:
+def _with_more(
+    file: int, snapshot: MboxSnapshot, insertions: Sequence[Insertion]
+) -> Iterator[bytes]:
     """Return the file's octets, and those of more messages, which are in order."""
     begin, size = 0, os.fstat(file).st_size
     for each in insertions:
-        is_last = each.before == len(now.entries)
-        end = size if is_last else now.entries[each.before].start
+        is_last = each.before == len(snapshot.entries)
+        end = size if is_last else snapshot.entries[each.before].start
         yield from octets_between(file, begin, end)
         if is_last and begin < end:
             yield separator_after(pread_exactly(file, min(3, size), max(0, size - 3)))
@@ -90,14 +94,14 @@ def _with_more(file: int, now: MboxSnapshot, insertions: Sequence[Insertion]) ->
     yield from octets_between(file, begin, size)
 
 
-def message_octets(file: int, now: MboxSnapshot, index: int) -> Iterator[bytes]:
+def message_octets(file: int, snapshot: MboxSnapshot, index: int) -> Iterator[bytes]:
     """Return a message's octets, with all that keeps its unique-id in another file.
 
     They begin with its From-line, and end with an empty line.
     """
-    entry = now.entries[index]
+    entry = snapshot.entries[index]
     begin = entry.start
-    if line := own_line(now, index):
+    if line := own_line(snapshot, index):
         head = pread_exactly(file, entry.text - entry.start, entry.start)
         length = from_line.length(head)
         yield head[:length].rstrip(b"\r\n") + b"\n" + line
@@ -109,18 +113,18 @@ def message_octets(file: int, now: MboxSnapshot, index: int) -> Iterator[bytes]:
     yield separator_after(last)
 
 
-def _shrink(place: MboxPaths, file: int, now: MboxSnapshot, removed: set[int]) -> MboxSnapshot:
+def _shrink(paths: MboxPaths, file: int, snapshot: MboxSnapshot, removed: set[int]) -> MboxSnapshot:
     """Remove messages from the file, which needs no space unless others need new lines then."""
-    left = [index for index in range(len(now.entries)) if index not in removed]
-    room = sum(now.entries[index].next - now.entries[index].start for index in left)
+    left = [index for index in range(len(snapshot.entries)) if index not in removed]
+    room = sum(snapshot.entries[index].next - snapshot.entries[index].start for index in left)
     full = StoreError(
         f"the disk is full, and removing these messages requires space; free {room} octets"
     )
-    if any(own_line(now, index) for index in left):
+    if any(own_line(snapshot, index) for index in left):
         raise full
-    after = _without_removed(now, removed, _move_entries(now, removed), os.fstat(file))
+    after = _without_removed(snapshot, removed, _move_entries(snapshot, removed), os.fstat(file))
     try:
-        in_place_removal.remove(place, file, now.entries, removed)
+        in_place_removal.remove(paths, file, snapshot.entries, removed)
     except OSError as error:
         if error.errno not in FULL:
             raise
@@ -128,31 +132,33 @@ def _shrink(place: MboxPaths, file: int, now: MboxSnapshot, removed: set[int]) -
     return replace(after, stamp=FileStamp.from_status(os.fstat(file)))
 
 
-def _write_anew(place: MboxPaths, file: int, now: MboxSnapshot, removed: set[int]) -> MboxSnapshot:
+def _write_anew(
+    paths: MboxPaths, file: int, snapshot: MboxSnapshot, removed: set[int]
+) -> MboxSnapshot:
     """Let a new file replace the old one, with its times; that lasts once the folder is synced."""
-    with _replacing(place, file) as new:
-        for octets in _remaining_octets(file, now, removed):
-            write(new, octets)
-        after = _new_snapshot(new, now, removed)
+    with _replacing(paths, file) as new:
+        for octets in _remaining_octets(file, snapshot, removed):
+            write_exactly(new, octets)
+        after = _new_snapshot(new, snapshot, removed)
         old = os.fstat(file)
         os.utime(new, ns=(old.st_atime_ns, old.st_mtime_ns))
     return after
 
 
 @contextlib.contextmanager
-def _replacing(place: MboxPaths, file: int) -> Iterator[int]:
+def _replacing(paths: MboxPaths, file: int) -> Iterator[int]:
     """Open a new file, which replaces the mbox at the end; if an error is raised, it is removed.
 
     The replacement lasts once the folder is synced. Raises OSError, StoreError.
     """
-    name, new = make_temporary(place, place.new_file, 0o600)
+    name, new = make_temporary(paths, paths.new_file, 0o600)
     try:
         _make_alike(new, file)
         yield new
         os.fsync(new)
-        os.rename(name, place.name, src_dir_fd=place.folder, dst_dir_fd=place.folder)
+        os.rename(name, paths.name, src_dir_fd=paths.folder, dst_dir_fd=paths.folder)
     except BaseException:
-        remove(place, name)
+        remove(paths, name)
         raise
     finally:
         close_quietly(new)
@@ -172,14 +178,14 @@ def _make_alike(new: int, old: int) -> None:
     os.fchmod(new, status.st_mode & 0o7777)
 
 
-def _remaining_octets(file: int, now: MboxSnapshot, removed: set[int]) -> Iterator[bytes]:
+def _remaining_octets(file: int, snapshot: MboxSnapshot, removed: set[int]) -> Iterator[bytes]:
     """Return the file's octets that stay, and the lines that keep messages what they are."""
     place = 0
-    for index, entry in enumerate(now.entries):
+    for index, entry in enumerate(snapshot.entries):
         if index in removed:
             yield from octets_between(file, place, entry.start)
             place = entry.next
-        elif line := own_line(now, index):
+        elif line := own_line(snapshot, index):
             head = pread_exactly(file, entry.text - entry.start, entry.start)
             begin = from_line.length(head)
             yield from octets_between(file, place, entry.start + begin)
@@ -188,38 +194,38 @@ def _remaining_octets(file: int, now: MboxSnapshot, removed: set[int]) -> Iterat
     yield from octets_between(file, place, os.fstat(file).st_size)
 
 
-def own_line(now: MboxSnapshot, index: int) -> bytes:
+def own_line(snapshot: MboxSnapshot, index: int) -> bytes:
     """Return what must be written into a message so that it stays what it is: mostly nothing.
 
     The second of two equal messages must stay the second when the first is gone; a message with a
     false Content-Length must not swallow another when those between them are gone; what looks like
     an IMAP server's own must not become the first.
     """
-    entry = now.entries[index]
-    number = int(now.contents.uids[index].partition("-")[2] or 1)
+    entry = snapshot.entries[index]
+    number = int(snapshot.contents.uids[index].partition("-")[2] or 1)
     if entry.leans or number != (entry.copy or 1):
         return status_fields.copy_line(number, alone=entry.leans)
     return b""
 
 
-def _new_snapshot(file: int, now: MboxSnapshot, removed: set[int]) -> MboxSnapshot:
+def _new_snapshot(file: int, snapshot: MboxSnapshot, removed: set[int]) -> MboxSnapshot:
     """Return what the new file holds. Raises StoreError: not what it should, so it is not used."""
     status = os.fstat(file)
-    left = [index for index in range(len(now.entries)) if index not in removed]
-    entries = _move_entries(now, removed)
-    if any(own_line(now, index) for index in left):
+    left = [index for index in range(len(snapshot.entries)) if index not in removed]
+    entries = _move_entries(snapshot, removed)
+    if any(own_line(snapshot, index) for index in left):
         entries = scanner.scan(file, status.st_size)
-    return _without_removed(now, removed, entries, status)
+    return _without_removed(snapshot, removed, entries, status)
 
 
 def _without_removed(
-    now: MboxSnapshot, removed: set[int], entries: list[MboxEntry], status: os.stat_result
+    snapshot: MboxSnapshot, removed: set[int], entries: list[MboxEntry], status: os.stat_result
 ) -> MboxSnapshot:
     """Return what is there without the removed messages. Raises StoreError: not the same ones."""
-    left = [index for index in range(len(now.entries)) if index not in removed]
+    left = [index for index in range(len(snapshot.entries)) if index not in removed]
     contents = MessageList(
-        tuple(now.contents.sizes[index] for index in left),
-        tuple(now.contents.uids[index] for index in left),
+        tuple(snapshot.contents.sizes[index] for index in left),
+        tuple(snapshot.contents.uids[index] for index in left),
     )
     if scanner.unique_ids(entries) != contents.uids:
         raise StoreError("without these messages, the mbox would not preserve the others")
@@ -228,10 +234,10 @@ def _without_removed(
     )
 
 
-def _move_entries(now: MboxSnapshot, removed: set[int]) -> list[MboxEntry]:
+def _move_entries(snapshot: MboxSnapshot, removed: set[int]) -> list[MboxEntry]:
     """Return the messages that are left, where they are if nothing was added."""
     entries, moved = [], 0
-    for index, entry in enumerate(now.entries):
+    for index, entry in enumerate(snapshot.entries):
         if index in removed:
             moved -= entry.next - entry.start
         else:
@@ -255,10 +261,3 @@ def octets_between(file: int, begin: int, end: int) -> Iterator[bytes]:
             raise StoreError("the mbox became shorter while it was locked")
         yield block
         begin += len(block)
-
-
-def write(file: int, octets: bytes) -> None:
-    """Write octets where a file stands. Raises OSError."""
-    rest = memoryview(octets)
-    while rest:
-        rest = rest[os.write(file, rest) :]

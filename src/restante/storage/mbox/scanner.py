@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from restante.storage.interfaces import StoreError
 from restante.storage.mbox import from_line, status_fields
 from restante.storage.mbox.digest import CHUNK, measure
-from restante.storage.mbox.reading import pread_exactly
+from restante.storage.mbox.exact_io import pread_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -21,7 +21,7 @@ from restante.storage.maildrops import sweep_maildrops
 from restante.storage.mbox import deleted, delivery, expiry, scanner
 from restante.storage.mbox.locks import LockedByOtherError, SessionLock, mbox_locks, mbox_read_lock
 from restante.storage.mbox.maildrop import PATIENCE, PAUSE, MboxMaildrop
-from restante.storage.mbox.paths import DELETED, FolderMissingError, MboxPaths, open_place
+from restante.storage.mbox.paths import DELETED, FolderMissingError, MboxPaths, open_paths
 from restante.storage.mbox.snapshot import NOTHING, FileStamp, MboxSnapshot, refresh
 from restante.storage.quota import StoredWithin
 from restante.storage.snapshot_cache import SnapshotCache
@@ -144,37 +144,39 @@ class MboxStore:
         with errors, contextlib.ExitStack() as undo:
             if is_missing(self._layout.folder(owner)):
                 return []
-            place = self._place(owner, undo)
-            lock = SessionLock.take(place)
+            paths = self._open_paths(owner, undo)
+            lock = SessionLock.take(paths)
             if lock is None:
                 raise BusyError("a session holds the mbox")
             undo.callback(lock.release)
             if dry_run:
-                return self._due_to_read(owner, place, days, undo)
-            file = place.open(to_write=True)
+                return self._due_to_read(owner, paths, days, undo)
+            file = paths.open(to_write=True)
             if file is None:
                 return []
             undo.callback(close_quietly, file)
-            undo.enter_context(mbox_locks(place, file))
-            now = refresh(file, self._snapshots.get(owner))
-            due = expiry.due_messages(place, file, now, days, self._contents(now).uids)
+            undo.enter_context(mbox_locks(paths, file))
+            snapshot = refresh(file, self._snapshots.get(owner))
+            due = expiry.due_messages(paths, file, snapshot, days, self._contents(snapshot).uids)
             if due:
                 self._cache_snapshot(owner, None)
                 keep = self._keep_deleted
-                left = expiry.remove(place, file, now, due, keep_deleted=keep)
+                left = expiry.remove(paths, file, snapshot, due, keep_deleted=keep)
                 self._cache_snapshot(owner, left)
             return list(due.values())
 
     def _due_to_read(
-        self, owner: str, place: MboxPaths, days: int, undo: contextlib.ExitStack
+        self, owner: str, paths: MboxPaths, days: int, undo: contextlib.ExitStack
     ) -> list[ExpiredMessage]:
-        file = place.open()
+        file = paths.open()
         if file is None:
             return []
         undo.callback(close_quietly, file)
-        end = undo.enter_context(mbox_read_lock(place, file))
-        now = refresh(file, self._snapshots.get(owner), end)
-        return list(expiry.due_messages(place, file, now, days, self._contents(now).uids).values())
+        end = undo.enter_context(mbox_read_lock(paths, file))
+        snapshot = refresh(file, self._snapshots.get(owner), end)
+        return list(
+            expiry.due_messages(paths, file, snapshot, days, self._contents(snapshot).uids).values()
+        )
 
     async def list_deleted(self, owner: str, *, headers: bool = False) -> list[DeletedMessage]:
         """Return the removed messages that are kept, the first removed first. Raises StoreError."""
@@ -200,21 +202,21 @@ class MboxStore:
         with errors, contextlib.ExitStack() as undo:
             if is_missing(self._layout.folder(owner).parent):
                 return []
-            place = self._place(owner, undo)
-            kept = deleted.list_kept(place, x_uidl=self._x_uidl, headers=headers)
+            paths = self._open_paths(owner, undo)
+            kept = deleted.list_kept(paths, x_uidl=self._x_uidl, headers=headers)
             return [each.message for each in kept]
 
     def _undelete(self, owner: str, uids: frozenset[str]) -> list[DeletedMessage]:
         errors = self._errors("removed mail cannot be restored", owner)
         with errors, contextlib.ExitStack() as undo:
-            place = self._place(owner, undo)
-            lock = SessionLock.take(place)
+            paths = self._open_paths(owner, undo)
+            lock = SessionLock.take(paths)
             if lock is None:
                 raise BusyError("a session holds the mbox")
             undo.callback(lock.release)
-            file = self._lock_to_write(owner, place, undo)
+            file = self._lock_to_write(owner, paths, undo)
             self._cache_snapshot(owner, None)
-            return deleted.restore(place, file, uids, x_uidl=self._x_uidl)
+            return deleted.restore(paths, file, uids, x_uidl=self._x_uidl)
 
     def _sweep(self, before: float, path: Path) -> int:
         with as_store_error("removed mail cannot be deleted", path, beside=True):
@@ -237,24 +239,24 @@ class MboxStore:
         with contextlib.ExitStack() as undo:
             begun = time.monotonic()
             try:
-                place = self._place(owner, undo)
+                paths = self._open_paths(owner, undo)
             except FolderMissingError:
                 return self._nothing(owner, undo)
-            lock = SessionLock.take(place)
+            lock = SessionLock.take(paths)
             if lock is None:
                 return None
             undo.callback(lock.release)
-            file = place.open()
+            file = paths.open()
             if file is not None:
                 undo.callback(close_quietly, file)
             self._latency.note(begun)
-            snapshot = unchanged or self._load_snapshot(owner, place, file)
+            snapshot = unchanged or self._load_snapshot(owner, paths, file)
             stamp = None if file is None else FileStamp.from_status(os.fstat(file))
             if unchanged and stamp != unchanged.stamp:
                 return None
             on_change = functools.partial(self._cache_snapshot, owner)
             keep = self._keep_deleted
-            maildrop = MboxMaildrop(place, file, snapshot, undo, on_change, keep_deleted=keep)
+            maildrop = MboxMaildrop(paths, file, snapshot, undo, on_change, keep_deleted=keep)
             maildrop.contents = self._contents(snapshot)
             return maildrop
 
@@ -264,16 +266,16 @@ class MboxStore:
 
     def _nothing(self, owner: str, undo: contextlib.ExitStack) -> MboxMaildrop:
         """Return the maildrop of a user for whom there is no folder, and none can be made."""
-        place = MboxPaths(-1, "", self._layout.folder(owner))
+        paths = MboxPaths(-1, "", self._layout.folder(owner))
         return MboxMaildrop(
-            place, None, NOTHING, undo, functools.partial(self._cache_snapshot, owner)
+            paths, None, NOTHING, undo, functools.partial(self._cache_snapshot, owner)
         )
 
-    def _load_snapshot(self, owner: str, place: MboxPaths, file: int | None) -> MboxSnapshot:
+    def _load_snapshot(self, owner: str, paths: MboxPaths, file: int | None) -> MboxSnapshot:
         if file is None:
             return NOTHING
-        self._check_folder(place)
-        with mbox_read_lock(place, file) as end:
+        self._check_folder(paths)
+        with mbox_read_lock(paths, file) as end:
             snapshot = refresh(file, self._snapshots.get(owner), end)
         self._snapshots.keep(owner, snapshot)
         return snapshot
@@ -289,12 +291,12 @@ class MboxStore:
         with errors, contextlib.ExitStack() as undo:
             if is_missing(self._layout.folder(owner)):
                 return MailUsage(0, 0)
-            place = self._place(owner, undo)
-            file = place.open()
+            paths = self._open_paths(owner, undo)
+            file = paths.open()
             if file is None:
                 return MailUsage(0, 0)
             undo.callback(close_quietly, file)
-            with mbox_read_lock(place, file) as end:
+            with mbox_read_lock(paths, file) as end:
                 known = None if recount else self._snapshots.get(owner)
                 octets = os.fstat(file).st_size if end is None else end
                 return MailUsage(octets, len(refresh(file, known, end).entries))
@@ -302,9 +304,9 @@ class MboxStore:
     def _deliver(self, owner: str, message: bytes, quota: Quota) -> StoredWithin:
         errors = self._errors("a message cannot be delivered", owner)
         with errors, contextlib.ExitStack() as undo:
-            place = self._place(owner, undo)
-            self._check_folder(place)
-            file = self._lock_to_write(owner, place, undo)
+            paths = self._open_paths(owner, undo)
+            self._check_folder(paths)
+            file = self._lock_to_write(owner, paths, undo)
             usage, stored = MailUsage(os.fstat(file).st_size, 0), 0
             if quota.messages is not None:
                 known = refresh(file, self._snapshots.get(owner))
@@ -318,19 +320,19 @@ class MboxStore:
                     raise OverQuotaError("the mbox has reached its quota")
 
             # From here on nothing may fail: the message is delivered, and its sender must know.
-            uid = delivery.deliver(place, file, message, require)
+            uid = delivery.deliver(paths, file, message, require)
             return StoredWithin(uid, stored, usage.plus(stored), quota)
 
-    def _lock_to_write(self, owner: str, place: MboxPaths, undo: contextlib.ExitStack) -> int:
+    def _lock_to_write(self, owner: str, paths: MboxPaths, undo: contextlib.ExitStack) -> int:
         """Open an mbox, made if it is missing, and hold its locks. Raises OSError, StoreError."""
-        file = place.open(to_write=True)
+        file = paths.open(to_write=True)
         if file is None:
-            delivery.make(place, account_of(owner))
-            file = place.open(to_write=True)
+            delivery.make(paths, account_of(owner))
+            file = paths.open(to_write=True)
         if file is None:
             raise LockedByOtherError  # it went in this moment: try again
         undo.callback(close_quietly, file)
-        undo.enter_context(mbox_locks(place, file))
+        undo.enter_context(mbox_locks(paths, file))
         scanner.check_start(file)
         return file
 
@@ -338,18 +340,18 @@ class MboxStore:
         """Turn errors into a store's error. Raises StoreError: an invalid name."""
         return as_store_error(what, self._layout.folder(owner), beside=True)
 
-    def _place(self, owner: str, undo: contextlib.ExitStack) -> MboxPaths:
+    def _open_paths(self, owner: str, undo: contextlib.ExitStack) -> MboxPaths:
         path = self._layout.folder(owner)
-        place = open_place(
+        paths = open_paths(
             path, self._layout.root, lambda problem: self._report(str(path), problem)
         )
-        undo.callback(close_quietly, place.folder)
-        return place
+        undo.callback(close_quietly, paths.folder)
+        return paths
 
-    def _check_folder(self, place: MboxPaths) -> None:
+    def _check_folder(self, paths: MboxPaths) -> None:
         """Report a folder, once, where every user may take away an mbox. Raises OSError."""
-        folder = str(place.path.parent)
-        mode = os.fstat(place.folder).st_mode
+        folder = str(paths.path.parent)
+        mode = os.fstat(paths.folder).st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX and folder not in self._open_to_all:
             self._open_to_all.add(folder)
             self._report(

@@ -22,11 +22,11 @@ from restante.fetch.interfaces import Content, DestinationUnavailableError, Sett
 from restante.storage.fs import chown_like_parent, close_quietly
 from restante.storage.mbox import delivery, scanner
 from restante.storage.mbox.digest import CHUNK
+from restante.storage.mbox.exact_io import pread_exactly
 from restante.storage.mbox.locks import LockedByOtherError, mbox_locks
 from restante.storage.mbox.maildrop import PATIENCE, PAUSE
-from restante.storage.mbox.paths import MboxPaths, open_place
+from restante.storage.mbox.paths import MboxPaths, open_paths
 from restante.storage.mbox.quoting import Quoting
-from restante.storage.mbox.reading import pread_exactly
 from restante.storage.mbox.status_fields import header_end
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class MboxDestination:
         """Make the mbox if it is missing. Raises DestinationUnavailableError."""
         self._spool.open()
         with self._errors:
-            self._mbox = open_place(self._path, self._path.parent, lambda _: None)
+            self._mbox = open_paths(self._path, self._path.parent, lambda _: None)
             self._opened.callback(close_quietly, self._mbox.folder)
         with self._locks():
             pass

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from restante.storage.mbox.digest import CHUNK
-from restante.storage.mbox.reading import pread_exactly
+from restante.storage.mbox.exact_io import pread_exactly
 from restante.storage.mbox.status_fields import LONGEST_OWN, header_end
 
 if TYPE_CHECKING:
