@@ -52,7 +52,7 @@ LONGEST_RESTORED = 80  # octets of a line: a unique-id, and when its message was
 
 
 class StoredRemoval(NamedTuple):
-    """A removed message, its unique-id without regard to X-UIDL, and where it is."""
+    """A removed message, its unique-id without regard to X-UIDL, and its place."""
 
     message: DeletedMessage
     uid: str
@@ -201,7 +201,7 @@ def mbox_of(name: str) -> str:
 
 
 def _open_folder(paths: MboxPaths) -> int:
-    """Open the folder, made durably if it is missing; one that a stranger made goes out of the way.
+    """Open the folder, made durably if it is missing; one that a stranger made is removed.
 
     Raises OSError, StoreError.
     """
@@ -255,7 +255,7 @@ def _messages(file: int, name: str, *, x_uidl: bool, headers: bool) -> Iterator[
 def _insertions(
     folder: int, snapshot: MboxSnapshot, wanted: Iterable[StoredRemoval]
 ) -> list[rewrite.Insertion]:
-    """Return where messages are to be: at the end, but before an equal one with a higher number."""
+    """Return the insertions: at the end, but before an equal message with a higher number."""
     found = []
     for each in wanted:
         digest, number = _split(each.uid)

@@ -51,10 +51,7 @@ def take_dotlock(paths: MboxPaths, file: int) -> int:
 
 
 def remove_dotlock(paths: MboxPaths, dotlock: int) -> None:
-    """Remove our dotlock. What was done under it is done: one that stays is taken for a dead one's.
-
-    So an error of the disk at this point is ignored.
-    """
+    """Remove our dotlock. Errors are ignored: one that stays counts as a dead process's."""
     with contextlib.suppress(OSError):
         if same_file(paths.folder, paths.dotlock, dotlock):
             os.unlink(paths.dotlock, dir_fd=paths.folder)

@@ -56,11 +56,11 @@ def time_of(line: bytes) -> float | None:
         return None
 
 
-def places(file: int, begin: int, size: int) -> Iterator[int]:
-    """Return where From-lines begin in a file from `begin`, itself a line's start, up to `size`.
+def positions(file: int, begin: int, size: int) -> Iterator[int]:
+    """Yield the positions of From-lines in a file from `begin`, the start of a line, up to `size`.
 
-    The file is read in blocks that overlap, so that no line is cut; what is after `size`, since
-    another program writes without a lock, or a delivery was cut off, is not there. Raises OSError.
+    The file is read in blocks that overlap, so that no line is cut. What is after `size` does not
+    count: another program writes without a lock, or a delivery was cut off. Raises OSError.
     """
     if begin < size and length(pread_exactly(file, LONGEST, begin)):
         yield begin

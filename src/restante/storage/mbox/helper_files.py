@@ -1,4 +1,4 @@
-"""Files that this store makes beside an mbox, where others may make some too.
+"""Files that this store makes beside an mbox, in a folder in which others may make some, too.
 
 In a spool of mode 1777 any user can make any name. So nothing here follows a link, waits for a
 pipe, or believes a file of a stranger; what is in the way is removed, or another name is used.
@@ -33,7 +33,7 @@ READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 def make_temporary(paths: MboxPaths, name: str, mode: int) -> tuple[str, int]:
     """Make a file that lives only under the mbox's locks; return its name and descriptor.
 
-    What a killed process left under that name goes. Where it does not, the name is another one.
+    A file that a killed process left under that name is removed, or another name is used.
     Raises OSError.
     """
     remove(paths, name)

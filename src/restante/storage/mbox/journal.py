@@ -97,7 +97,7 @@ def undo(paths: MboxPaths, file: int) -> None:
 
 
 def promised_end(paths: MboxPaths, file: int) -> int | None:
-    """Return where a locked mbox ends that cannot be mended now; None: where the file ends.
+    """Return the end of a locked mbox that cannot be repaired now; None: the end of the file.
 
     Raises OSError.
     """

@@ -4,7 +4,7 @@ The session's lock is held from login to QUIT, on a file of this store, and does
 that deliver. The mbox itself is locked only while it is read or written: by a record lock and then
 by a dotlock, in the order that Debian's policy requires (section 11.6).
 
-To read must need no space and no writable disk. So where a file cannot be made, the session's lock
+To read must need no space and no writable disk. So if a file cannot be made, the session's lock
 is a kernel lock (flock) on the mbox itself, and a reader only checks that no other process has the
 dotlock, before and after.
 """
@@ -75,7 +75,7 @@ class SessionLock:
 
 
 def _open_session_lock(paths: MboxPaths) -> int | None:
-    """Open the file that a session locks; None where it cannot be made, or is not for that."""
+    """Open the file that a session locks; None if it cannot be made or used."""
     try:
         file = os.open(paths.session_lock, _OPEN, 0o600, dir_fd=paths.folder)
     except OSError as error:
@@ -116,9 +116,9 @@ def mbox_locks(paths: MboxPaths, file: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def mbox_read_lock(paths: MboxPaths, file: int) -> Iterator[int | None]:
-    """Hold the locks of an open mbox to read it, and return where its mail ends.
+    """Hold the locks of an open mbox to read it, and give the end of its mail.
 
-    That is None for the file's end, and a place before it where a killed delivery wrote something
+    That is None for the file's end, and a position before it if a killed delivery wrote something
     that cannot be cut off now. Raises LockedByOtherError, OSError, StoreError.
     """
     with _hold_record_lock(paths, file, stays_open=True) as writable:
@@ -141,7 +141,7 @@ def mbox_read_lock(paths: MboxPaths, file: int) -> Iterator[int | None]:
 
 
 def _repair(paths: MboxPaths, file: int) -> int | None:
-    """Undo what a killed process began; where the disk refuses, return where the mail ends."""
+    """Undo what a killed process began; if the disk refuses, return the end of the mail."""
     try:
         journal.undo(paths, file)
         in_place_removal.finish(paths, file)
@@ -157,7 +157,7 @@ def _repair(paths: MboxPaths, file: int) -> int | None:
 def _hold_record_lock(paths: MboxPaths, file: int, *, stays_open: bool) -> Iterator[bool]:
     """Hold the record lock, and return whether it is one for writing.
 
-    A lock that cannot be given back ends with the file; so that is an error only where the file
+    A lock that cannot be given back ends with the file; so that is an error only if the file
     `stays_open`.
     """
     writable = _record_lock(file)
@@ -171,7 +171,7 @@ def _hold_record_lock(paths: MboxPaths, file: int, *, stays_open: bool) -> Itera
 
 
 def _record_lock(file: int) -> bool:
-    """Lock the whole file; return False where it is open for reading only.
+    """Lock the whole file; return False if it is open for reading only.
 
     Raises LockedByOtherError.
     """
@@ -191,7 +191,7 @@ def _record_lock(file: int) -> bool:
 
 
 def call_record_lock(file: int, kind: int) -> None:
-    """Lock or unlock the whole file, also against others in this process where that is possible.
+    """Lock or unlock the whole file, also against others in this process if that is possible.
 
     A lock of the usual sort would end when any descriptor of the file is closed anywhere in the
     process; one of the open file does not. Raises OSError.

@@ -63,7 +63,7 @@ class MboxMaildrop:
         self.arrived: dict[int, float] = {}  # when removed messages came, by index
 
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:  # noqa: ARG002  # a message is read from its start anyway
-        """Return a message: at once when the page cache holds it and it is where it was.
+        """Return a message: at once if the page cache holds it and it has not moved.
 
         Raises MessageGoneError, StoreError.
         """

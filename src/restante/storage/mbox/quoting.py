@@ -63,7 +63,7 @@ class Unquoting:
         self._held = b""  # the beginning of a line that may be unquoted: one ">", a part of "From"
 
     def feed(self, chunk: bytes) -> bytes:
-        """Take the next octets and return them without quotes."""
+        """Return the next octets without quotes."""
         chunk = self._held + chunk
         out, self._held = self._split(chunk)
         if b"From " in out:
@@ -81,7 +81,7 @@ class Unquoting:
     def _split(self, chunk: bytes) -> tuple[bytes, bytes]:
         """Return what can be decided, and what depends on the octets to come.
 
-        Of a run of ">" only one is held back: whichever of them is taken off, the rest looks alike.
+        Of a run of ">" only one is held back: without any one of them, the rest is the same.
         """
         start = chunk.rfind(b"\n") + 1
         if start == len(chunk) or (not start and not self._at_line_start):

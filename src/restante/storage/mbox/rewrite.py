@@ -198,13 +198,13 @@ def own_line(snapshot: MboxSnapshot, index: int) -> bytes:
     """Return what must be written into a message so that it stays what it is: mostly nothing.
 
     The second of two equal messages must stay the second when the first is gone; a message with a
-    false Content-Length must not swallow another when those between them are gone; what looks like
-    an IMAP server's own must not become the first.
+    false Content-Length must not swallow another when those between them are gone; a
+    message like an IMAP server's own must not become the first.
     """
     entry = snapshot.entries[index]
     number = int(snapshot.contents.uids[index].partition("-")[2] or 1)
-    if entry.leans or number != (entry.copy or 1):
-        return status_fields.copy_line(number, alone=entry.leans)
+    if entry.context_dependent or number != (entry.copy or 1):
+        return status_fields.copy_line(number, alone=entry.context_dependent)
     return b""
 
 
@@ -235,7 +235,7 @@ def _without_removed(
 
 
 def _move_entries(snapshot: MboxSnapshot, removed: set[int]) -> list[MboxEntry]:
-    """Return the messages that are left, where they are if nothing was added."""
+    """Return the messages that are left, at their new positions if nothing is added."""
     entries, moved = [], 0
     for index, entry in enumerate(snapshot.entries):
         if index in removed:

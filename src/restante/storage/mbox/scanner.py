@@ -1,4 +1,4 @@
-"""The messages of an mbox: where each begins and ends, and what it is.
+"""The messages of an mbox: their positions, digests and unique-ids.
 
 Readers and removals compare its digest first: other programs may have rewritten the file.
 """
@@ -27,9 +27,9 @@ class MboxEntry:
     end: int  # of the text
     next: int  # where the next message begins
     digest: str
-    copy: int | None  # which of several equal messages it is, where the file says so
-    leans: bool  # on what stands around it, and might be something else without that
-    reaches: bool  # by its Content-Length beyond its end: more mail might make that true
+    copy: int | None  # which of several equal messages it is, if the file says so
+    context_dependent: bool  # without the mail around it, it might be another message
+    overlong: bool  # Content-Length is beyond its end, which more mail might make true
     size: int  # octets on the wire
     quoted: bool
     has_fields: bool  # of its own, with names that mail programs use
@@ -39,7 +39,7 @@ class MboxEntry:
 
 def scan(file: int, size: int, begin: int = 0) -> list[MboxEntry]:
     """Return the messages from `begin`, where one begins. Raises StoreError, OSError."""
-    places = [*from_line.places(file, begin, size), size]
+    places = [*from_line.positions(file, begin, size), size]
     if not begin:
         check_start(file)
     entries, at = [], 0
@@ -124,7 +124,7 @@ def _entry(file: int, places: list[int], at: int) -> tuple[MboxEntry, bool]:
     length = None if own.alone else status_fields.content_length(first[:body])
     internal = not own.alone and status_fields.is_internal(first[:body])
     declared = _declared_end(file, places, at, text + body, length) if length is not None else None
-    reaches = length is not None and declared is None and text + body + length > following
+    overlong = length is not None and declared is None and text + body + length > following
     following = declared or following
     end = _text_end(file, text, following, unended=own.unended)
     if end <= text + len(first):
@@ -139,8 +139,8 @@ def _entry(file: int, places: list[int], at: int) -> tuple[MboxEntry, bool]:
         next=following,
         digest=found.digest,
         copy=own.copy,
-        leans=reaches or internal,
-        reaches=reaches,
+        context_dependent=overlong or internal,
+        overlong=overlong,
         size=found.size,
         quoted=found.quoted,
         has_fields=own.has_fields,
@@ -152,8 +152,8 @@ def _entry(file: int, places: list[int], at: int) -> tuple[MboxEntry, bool]:
 def _declared_end(file: int, places: list[int], at: int, body: int, octets: int) -> int | None:
     """Return where the next message begins if Content-Length is true: a message begins there.
 
-    What looks like From-lines before that must be older than the message's own: what it quotes came
-    before it. Else a sender could hide the mail that comes after his by a number well guessed.
+    From-lines before that must be older than the message's own, as quoted ones are. Else a sender
+    could hide the mail that comes next by a number well guessed.
     """
     # Content-Length belief: the field is not proof. A sender can write any number, and a program
     # that rewrites a message can leave a wrong one. If the server believed it, one number could
@@ -177,9 +177,9 @@ def _time_of(file: int, place: int) -> float:
 
 
 def _text_end(file: int, text: int, following: int, *, unended: bool) -> int:
-    """Return where a text ends, without the empty line before the next message.
+    """Return the end of a text, without the empty line before the next message.
 
-    Nor is, where it is `unended`, its own last line end.
+    If it is `unended`, its last line end is not a part of it, either.
     """
     last = pread_exactly(file, min(3, following - text), max(text, following - 3))
     end = following

@@ -59,7 +59,7 @@ NOTHING = MboxSnapshot(None, trusted=False, entries=(), contents=MessageList((),
 
 
 def refresh(file: int, known: MboxSnapshot | None, end: int | None = None) -> MboxSnapshot:
-    """Return what a locked mbox holds now, up to `end` where that is not its file's end.
+    """Return what a locked mbox holds now, up to `end` if that is not its file's end.
 
     Raises StoreError, OSError.
     """
@@ -77,9 +77,8 @@ def refresh(file: int, known: MboxSnapshot | None, end: int | None = None) -> Mb
 def _grown(file: int, stamp: FileStamp, known: MboxSnapshot | None) -> list[MboxEntry] | None:
     """Return the messages if mail was added and nothing else is known to have changed.
 
-    That the last message is where it was shows that none before it went. The last one is read
-    again with what follows, since its end depends on that, and so is all after one that by its own
-    account reaches further.
+    The last message at its old position shows that none before it is gone. It is read again with
+    what follows, since its end depends on that, and so is all mail from an overlong message on.
     """
     if known is None or known.stamp is None or not known.entries:
         return None
@@ -88,8 +87,8 @@ def _grown(file: int, stamp: FileStamp, known: MboxSnapshot | None) -> list[Mbox
         return None
     if not scanner.is_still_there(file, last):
         return None
-    reaching = (index for index, entry in enumerate(known.entries) if entry.reaches)
-    kept = min(next(reaching, len(known.entries)), len(known.entries) - 1)
+    overlong = (index for index, entry in enumerate(known.entries) if entry.overlong)
+    kept = min(next(overlong, len(known.entries)), len(known.entries) - 1)
     begin = known.entries[kept].start
     again = scanner.scan(file, stamp.size, begin)
     if not again or again[0].start != begin:

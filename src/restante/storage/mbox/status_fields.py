@@ -40,7 +40,7 @@ class OwnFields(NamedTuple):
     octets: int  # that they take
     copy: int | None  # which of several equal messages this one is
     alone: bool  # its meaning does not depend on the lines around it
-    line: bytes  # written by the delivery, b"" where another program delivered
+    line: bytes  # written by the delivery, b"" if another program delivered
 
     @property
     def unended(self) -> bool:
@@ -64,7 +64,7 @@ def own_fields(text: bytes) -> OwnFields:
 
 
 def header_end(text: bytes) -> int:
-    """Return where the body begins, after the first empty line, or the end without one."""
+    """Return the start of the body, after the first empty line, or the end without one."""
     body = find_body(text)
     return body if body >= 0 else len(text)
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class MboxStore:
-    """One mbox for each user, where the layout says; a user without one has no mail.
+    """One mbox for each user, at the path of the layout; a user without one has no mail.
 
     With `x_uidl`, messages have the unique-ids that another server has written into them.
     """
@@ -64,7 +64,7 @@ class MboxStore:
         self._keep_deleted = keep_deleted
 
     def open_cached(self, owner: str) -> MboxMaildrop | None:
-        """Lock and open an mbox that has not changed; None where that might take time."""
+        """Lock and open an mbox that has not changed; None if that might take time."""
         known = self._snapshots.get(owner)
         if known is None or not known.trusted or not self._latency.is_fast:
             return None
@@ -150,7 +150,7 @@ class MboxStore:
                 raise BusyError("a session holds the mbox")
             undo.callback(lock.release)
             if dry_run:
-                return self._due_to_read(owner, paths, days, undo)
+                return self._list_due(owner, paths, days, undo)
             file = paths.open(to_write=True)
             if file is None:
                 return []
@@ -165,7 +165,7 @@ class MboxStore:
                 self._cache_snapshot(owner, left)
             return list(due.values())
 
-    def _due_to_read(
+    def _list_due(
         self, owner: str, paths: MboxPaths, days: int, undo: contextlib.ExitStack
     ) -> list[ExpiredMessage]:
         file = paths.open()
@@ -241,7 +241,7 @@ class MboxStore:
             try:
                 paths = self._open_paths(owner, undo)
             except FolderMissingError:
-                return self._nothing(owner, undo)
+                return self._empty_maildrop(owner, undo)
             lock = SessionLock.take(paths)
             if lock is None:
                 return None
@@ -264,7 +264,7 @@ class MboxStore:
         """Return the messages with the unique-ids that clients see."""
         return snapshot.contents_with_x_uidl if self._x_uidl else snapshot.contents
 
-    def _nothing(self, owner: str, undo: contextlib.ExitStack) -> MboxMaildrop:
+    def _empty_maildrop(self, owner: str, undo: contextlib.ExitStack) -> MboxMaildrop:
         """Return the maildrop of a user for whom there is no folder, and none can be made."""
         paths = MboxPaths(-1, "", self._layout.folder(owner))
         return MboxMaildrop(
@@ -349,7 +349,7 @@ class MboxStore:
         return paths
 
     def _check_folder(self, paths: MboxPaths) -> None:
-        """Report a folder, once, where every user may take away an mbox. Raises OSError."""
+        """Report a folder, once, in which every user may remove an mbox. Raises OSError."""
         folder = str(paths.path.parent)
         mode = os.fstat(paths.folder).st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX and folder not in self._open_to_all:
