@@ -25,7 +25,7 @@ def test_silent_client_times_out() -> None:
 
 
 def test_a_byte_now_and_then_buys_no_time() -> None:
-    """A client that sends single octets gets no more time for its command."""
+    """policy/short-login: single octets give a client no more time for its command."""
     with clocked(ProtocolSettings(login_timeout=60)) as server:
         peer = server.connect()
         for _ in range(61):
