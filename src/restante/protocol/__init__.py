@@ -7,10 +7,12 @@ effects are its needs (`server.needs`), such as the next line or a lock; the cli
 
 Read `server` first: `session` (what a session knows), `needs`, `commands` (the table), `handlers`
 (one function for each command), `serve` (from greeting to QUIT). `client` has one operation for
-each command. Both sides share `errors` (one tree), `lines`, `status` (status lines), `stuffing` and
-`unstuffing` (the octets of a message), `message_header`, `unique_id`, `saslprep`, `secret` and
-`text`. `line_forms` makes line ends and dots in C, or in Python by `line_ends`. `translations` are
-the server's replies in other languages.
+each command. Both sides share `errors`, `effects`, `lines`, `message_header` and `text`, and
+`line_forms`, which makes line ends and dots in C, or by `line_ends` in Python. Here the server
+alone uses `status` (status lines), `stuffing` (the octets of a message), `saslprep`, `secret` and
+`translations` (its replies in other languages), and the client alone `unstuffing` and `unique_id`.
+
+`errors` is one tree, also for what fails before POP3 begins, such as the look-up of a server.
 
 Always: a driver does all that a conversation asks for, in order. Closing a generator removes no
 mail. `server` and `client` do not import each other.

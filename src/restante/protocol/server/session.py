@@ -31,7 +31,7 @@ AUTHORIZATION, TRANSACTION, UPDATE = State
 
 
 class EndReason(StrEnum):
-    """Why a session ended, in the words of the log."""
+    """Why a session ended, in the words of the log; the driver gives most of the reasons."""
 
     QUIT = "quit"
     UPDATE_FAILED = "update failed"
