@@ -46,6 +46,18 @@ def accounts() -> Passwords:
     return accounts
 
 
+def test_second_start(accounts: Passwords) -> None:
+    """A server that was started cannot start again, also after its end."""
+
+    async def start_twice() -> None:
+        async with Server(MemoryStore(), accounts, FREE) as server:
+            pass
+        await server.start()
+
+    with pytest.raises(RuntimeError, match="starts only once"):
+        asyncio.run(start_twice())
+
+
 def test_stop_ends_a_connection_that_was_just_accepted(accounts: Passwords) -> None:
     """When `stop` returns, a connection is closed that the event loop had not yet announced."""
 

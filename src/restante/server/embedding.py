@@ -116,7 +116,7 @@ class Server(ServerLifecycle):
 
         Raises ListenError: an address cannot be used. Raises ValueError: an address for delivery
         is not of this machine, or there is no list of recipients. Raises StoreError: the store
-        cannot be opened.
+        cannot be opened. Raises RuntimeError: this server was started before.
         """
         if self._started:
             raise RuntimeError("a server starts only once")
