@@ -198,7 +198,7 @@ class ResponseCode(StrEnum):
     LOGIN_DELAY = "LOGIN-DELAY"  # RFC 2449 section 8.1.1: logged in too recently
     SYS_PERM = "SYS/PERM"  # RFC 3206 section 4: an administrator must repair it
     SYS_TEMP = "SYS/TEMP"  # RFC 3206 section 4: likely to pass
-    UTF8 = "UTF8"  # RFC 6856 section 2.2: the command UTF8 is required first
+    UTF8 = "UTF8"  # RFC 6856 section 5: the command UTF8 is required first
 
 
 class Refusal(Pop3Error):  # noqa: N818  # it is an answer rather than an error

@@ -33,7 +33,7 @@ ALGORITHMS = [  # with public keys only: a secret shared with the issuer has no 
 ]  # fmt: skip
 PATIENCE = 10  # seconds for an answer, with the wait for a thread
 KEYS_KEPT = 3600  # seconds
-KEYS_ASKED_AGAIN = 60  # seconds at least between two requests, when a token names a key we lack
+KEYS_ASKED_AGAIN = 60  # seconds at least between two requests, when the keys do not verify a token
 KEYS_MISSED = 5  # seconds at least between two requests, when the last one failed
 THREADS = 8  # that may wait for the issuer
 MOST_WAITING = 64  # tokens that wait for one of them

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-ID_BITS = 40  # a million sessions share an id with a chance of 1 in 2
+ID_BITS = 40  # a million sessions share an id with a chance of 37%
 
 
 def new_session_id() -> str:

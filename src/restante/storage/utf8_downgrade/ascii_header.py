@@ -1,4 +1,4 @@
-"""A header in UTF-8 written in ASCII, for clients that did not ask for UTF-8. RFC 6856 section 2.2.
+"""A header in UTF-8 written in ASCII, for clients that did not ask for UTF-8. RFC 6856 section 2.
 
 Texts and names become encoded words (RFC 2047), parameters of MIME fields are written as RFC 2231
 has it, and addresses that cannot be written in ASCII are taken out (RFC 6858). What is in ASCII

@@ -1,4 +1,4 @@
-"""Maildrops for clients that did not ask for UTF-8 in headers. RFC 6856 section 2.2.
+"""Maildrops for clients that did not ask for UTF-8 in headers. RFC 6856 section 2.
 
 A message whose header is not ASCII is refused, or gets a stand-in for its header: see
 `ascii_header`. The body goes out as it is stored.
