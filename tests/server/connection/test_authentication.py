@@ -472,6 +472,14 @@ def test_master_user(user: str, master: str) -> None:
     assert (asked, opened) == ([("ann@example.com", "admin")], "admin")
 
 
+def test_needs_do_not_change() -> None:
+    """The authenticator completes the names, and the need of the session keeps its own."""
+    need = Authenticate(AuthMethod.PASSWORD, "ann*admin", Secret(b"other"))
+    asked, _, _ = _by_master(need, Wire())
+    assert asked == [("ann@example.com", "admin")]
+    assert (need.user, need.master) == ("ann*admin", "")
+
+
 def test_guesses_at_a_master_user() -> None:
     """A wrong password is a guess at the master user, whichever account it is for."""
     need = Authenticate(AuthMethod.PASSWORD, "ann*Admin", Secret(b"wrong"))

@@ -65,9 +65,7 @@ def plain(exchange: SaslExchange) -> Login:
     if acting_for in ("", name) or not exchange.session.settings.masters:
         _check_authority(acting_for, name)
         return (yield from verification(name, Secret(fields[2])))
-    need = verification(acting_for, Secret(fields[2]))
-    need.master = name
-    return (yield from need)
+    return (yield from verification(acting_for, Secret(fields[2]), master=name))
 
 
 def login(exchange: SaslExchange) -> Login:
@@ -79,8 +77,8 @@ def login(exchange: SaslExchange) -> Login:
     return (yield from verification(name, Secret(password)))
 
 
-def verification(name: str, password: Secret) -> Authenticate:
-    """Return the need for whose name and password these are.
+def verification(name: str, password: Secret, master: str = "") -> Authenticate:
+    """Return the need for whose name and password these are; see `Authenticate` for `master`.
 
     Raises Refusal: no password is like that.
     """
@@ -91,7 +89,7 @@ def verification(name: str, password: Secret) -> Authenticate:
     except ValueError:
         text = "A password is UTF-8, without control characters."
         raise Refusal(text, ResponseCode.AUTH) from None
-    return Authenticate(AuthMethod.PASSWORD, name, password)
+    return Authenticate(AuthMethod.PASSWORD, name, password, master=master)
 
 
 def cram_md5(exchange: SaslExchange) -> Login:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never, cast
 
 from restante.auth.client_address import CLIENT_ADDRESS
@@ -63,9 +64,13 @@ class ConnectionAuthenticator:
     """One connection's way to the accounts. Its methods raise CredentialsError, UnavailableError.
 
     A failure is logged with its reason. The client gets the same reply for all reasons.
+
+    Attributes:
+        user: the name of the last login, with its domain and without its master user.
     """
 
     def __init__(self, context: ServerContext, transport: LoginClient) -> None:
+        self.user = ""
         self._context = context
         self._transport = transport
         self._exchange: scram.ScramServer | None = None  # one whose challenge was not answered yet
@@ -76,8 +81,9 @@ class ConnectionAuthenticator:
         """Return the identity of the client: at once, if the login cache has its password."""
         context = self._context
         if context.default_domain or context.junk_suffix or context.masters is not None:
-            self._complete_name(need)
+            need = self._with_whole_names(need)
         else:
+            self.user = need.user
             self._guessed = need.user.lower()
         if self._exchange is not None:
             self._note_cancelled(need)
@@ -119,20 +125,18 @@ class ConnectionAuthenticator:
         """Give a challenge, but slowly to a client that failed or cancelled before."""
         from restante.auth.passwords import scram
 
-        self._complete_name(need)
+        user = self._note_name(need.user)
         self._note_cancelled(None)
         loop = asyncio.get_running_loop()
         begun = loop.time()
         throttle = self._context.limits.throttle
         async with throttle.one_at_a_time(self._transport.address, self._guessed):
             self._waited = loop.time() - begun
-            keys = await self._accounts.scram_keys(need.mechanism, need.user)
+            keys = await self._accounts.scram_keys(need.mechanism, user)
             tls, plus = self._transport.tls, need.mechanism.endswith("-PLUS")
             announced = plus or self._announces_bindings(need.mechanism)
             bindings = tls.bindings() if tls is not None and announced else {}
-            self._exchange = scram.ScramServer(
-                need.mechanism, need.user, keys, need.message, bindings
-            )
+            self._exchange = scram.ScramServer(need.mechanism, user, keys, need.message, bindings)
             return self._exchange
 
     def _announces_bindings(self, mechanism: str) -> bool:
@@ -140,21 +144,23 @@ class ConnectionAuthenticator:
         offered = f"{mechanism}-PLUS" in self._context.offer().mechanisms
         return offered and self._transport.channel().announce_bindings
 
-    def _complete_name(self, need: Authenticate | StartScram) -> None:
-        """Give the name its domain, and note by which name guesses count.
+    def _with_whole_names(self, need: Authenticate) -> Authenticate:
+        """Return the need with the name of its user complete, and that of a master user apart."""
+        user, master = need.user, need.master
+        if need.method is AuthMethod.PASSWORD and self._masters is not None and not master:
+            user, master = self._masters.split(user)
+        return replace(need, user=self._note_name(user, master), master=master)
+
+    def _note_name(self, user: str, master: str = "") -> str:
+        """Return a name with its domain, and note by which name guesses count.
 
         A guesser must not begin anew with ann and ann@example.com, with aNn, with a junk maildrop,
         or with ann*admin and bob*admin. No account's name begins with "/".
         """
-        master = ""
-        if isinstance(need, Authenticate) and need.method is AuthMethod.PASSWORD:
-            if self._masters is not None and not need.master:
-                need.user, need.master = self._masters.split(need.user)
-            master = need.master
-        need.user = user = with_domain(need.user, self._context.default_domain)
-        if self._context.junk_suffix:
-            user = without_suffix(user, self._context.junk_suffix)
-        self._guessed = f"/{master}".lower() if master else user.lower()
+        self.user = with_domain(user, self._context.default_domain)
+        bare = without_suffix(self.user, self._context.junk_suffix)
+        self._guessed = f"/{master}".lower() if master else bare.lower()
+        return self.user
 
     def leave(self) -> None:
         """Note that the client is gone."""

@@ -205,7 +205,7 @@ class SessionBackend:
     def _refusal(self, need: Need[Any], error: Exception) -> Refusal:
         """Return the reply to an error. That an authenticated user gets no mail is logged."""
         if isinstance(need, Authenticate):
-            self._claimed = need.user
+            self._claimed = self._authenticator.user
         refusal = self.error_reply(error)
         if isinstance(need, LockMaildrop):
             foreseen = reply_for(error) is not None
