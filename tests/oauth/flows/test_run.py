@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import struct
@@ -139,7 +140,14 @@ def test_answers_that_are_not_good(
 
 @pytest.mark.parametrize(
     "forged",
-    ["code=a", "code=a&state=another", "code=a&state=&state=b", "error=access_denied", "error=%ff"],
+    [
+        "code=a",
+        "code=a&state=another",
+        "code=a&state=&state=b",
+        "error=access_denied",
+        "error=%ff",
+        f"state=another&code={'x' * 70_000}",
+    ],
 )
 def test_a_page_that_opens_the_port(issuer: Issuer, forged: str) -> None:
     """A page of an attacker sends answers to the port; the wait goes on for the user's.
@@ -169,6 +177,24 @@ def test_the_wrong_state_alone(issuer: Issuer, state: str | None) -> None:
         )
     assert statuses == [404]
     assert caught.value.id == "oauth-code"
+    assert issuer.count("/token") == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [("x" * 70_000, "too long"), ("x" * 500_000, "too long"), ("a&code=b", "has a field twice")],
+    ids=["long", "longer", "twice"],
+)
+def test_an_answer_that_cannot_be_used(issuer: Issuer, code: str, text: str) -> None:
+    """An answer to this sign-in ends the wait, however odd it is."""
+
+    def open_page(url: str) -> None:
+        with contextlib.suppress(OSError):  # the answer may be rejected before it is read
+            get(final_url(url).replace("code=", f"code={code}&x=", 1))
+
+    with pytest.raises(OAuthError, match=text) as caught:
+        loopback.sign_in(client(issuer), open_page, seconds=10)
+    assert caught.value.id == "oauth-answer"
     assert issuer.count("/token") == 0
 
 

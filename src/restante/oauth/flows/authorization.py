@@ -20,8 +20,6 @@ from restante.oauth.refusals import refusal
 from restante.protocol.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from restante.oauth.client import SignInClient
     from restante.oauth.token_endpoint import TokenSet
 
@@ -71,19 +69,19 @@ class AuthorizationRequest:
         return token_endpoint.exchange_code(endpoint, code, self.redirect_uri, self.verifier, scope)
 
     def has_answer(self, address: str) -> bool:
-        """Return whether an address has the answer to this request, and not to another one."""
-        try:
-            return self._has_state(read_fields(address))
-        except OAuthError:
-            return False
+        """Return whether an address has the answer to this request, and not to another one.
 
-    def _has_state(self, fields: Mapping[str, str]) -> bool:
-        return _equal(fields.get("state", ""), self.state.reveal().decode())
+        It may be an answer that `accept` rejects: only this request has the state.
+        """
+        return any(name == "state" and self._is_state(value) for name, value in _pairs(address))
+
+    def _is_state(self, text: str) -> bool:
+        return _equal(text, self.state.reveal().decode())
 
     def _read_code(self, answer: str) -> Secret:
         """Return the code. Raises OAuthError: a refusal, or an answer to another request."""
         fields = read_fields(answer)
-        if not self._has_state(fields):
+        if not self._is_state(fields.get("state", "")):
             text = "the answer has another state, so it belongs to another sign-in"
             raise OAuthError("oauth-forged", text)
         self._check_issuer(fields.get("iss"))
@@ -108,15 +106,22 @@ def read_fields(answer: str) -> dict[str, str]:
     """Return the fields of an answer. Raises OAuthError: it has none, or one of them twice."""
     if len(answer) > LONGEST_ANSWER:
         raise OAuthError("oauth-answer", "the answer of the browser is too long")
+    pairs = _pairs(answer)
+    fields = dict(pairs)
+    if not fields:
+        raise OAuthError("oauth-answer", "the address has no answer of the issuer")
+    if len(fields) != len(pairs):  # RFC 6749 section 3.1
+        raise OAuthError("oauth-answer", "the answer of the issuer has a field twice")
+    return fields
+
+
+def _pairs(answer: str) -> list[tuple[str, str]]:
+    """Return the fields of an answer with their values; nothing for what is not an address."""
     text = answer.strip().encode(errors="replace").decode()  # of a terminal without UTF-8
     try:
-        pairs = parse_qsl(urlsplit(text).query)
+        return parse_qsl(urlsplit(text).query)
     except ValueError:
-        pairs = []
-    fields = dict(pairs)
-    if len(fields) != len(pairs) or not fields:  # RFC 6749 section 3.1: no field comes twice
-        raise OAuthError("oauth-answer", "the address has no answer of the issuer")
-    return fields
+        return []
 
 
 def _equal(one: str, other: str) -> bool:

@@ -10,6 +10,7 @@ import queue
 import socket
 import threading
 import time
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 SECONDS = 300  # for a person to sign in
 MOST_CONNECTIONS = 100  # open at once: a browser opens a few, and asks for an icon
+LONGEST_LINE = 1024 * 1024  # octets of a request that are read, to find out whose answer it has
 CONNECTION_SECONDS = 10  # for all of a request, and its reply
 
 PAGE = b"""<!doctype html><meta charset="utf-8"><title>Restante</title>
@@ -135,6 +137,7 @@ def _end(connection: socket.socket) -> None:
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Listener
+    raw_requestline: bytes
     timeout = CONNECTION_SECONDS
     server_version = "Restante"
     sys_version = ""
@@ -151,6 +154,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, PAGE)
         with contextlib.suppress(queue.Full):
             self.server.answers.put_nowait(self.path)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Reject a request that cannot be read; one with a long address may have the answer."""
+        if code != HTTPStatus.REQUEST_URI_TOO_LONG:
+            super().send_error(code, message, explain)
+            return
+        self.raw_requestline += self.rfile.readline(LONGEST_LINE)
+        if self.parse_request() and self.command == "GET":
+            self.do_GET()
 
     def _answer(self, status: int, page: bytes) -> None:
         self.send_response(status)
