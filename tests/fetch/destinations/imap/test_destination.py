@@ -19,6 +19,7 @@ from fetch.destinations.contract import *  # noqa: F403
 from fetch.destinations.contract import LETTER, OTHER, deliver, opened, prepare, settle, source
 from fetch.destinations.imap_double import GmailHandler, ImapHandler, odd_server, serving
 from restante.fetch.destinations.imap.address import parse_imap_url
+from restante.fetch.destinations.imap.connection import PIECE
 from restante.fetch.destinations.imap.destination import ImapDestination
 from restante.fetch.destinations.message_digest import NormalDigest
 from restante.fetch.interfaces import (
@@ -244,6 +245,9 @@ def test_certificates_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.cafile == "/home/ann/ca.pem"
 
 
+FIRST_READ = b"+ ".ljust(PIECE - len(b"\r\n"), b"x")  # a line as long as one read
+
+
 def accept_then(answer: bytes | None) -> Callable[[Any, bytes], None]:
     def append(handler: ImapHandler, tag: bytes) -> None:
         handler.take_literal(len(LETTER))
@@ -263,6 +267,10 @@ def accept_then(answer: bytes | None) -> Callable[[Any, bytes], None]:
         (lambda handler, tag: handler.say(tag + b" NO too large"), "refused"),
         (lambda handler, tag: handler.say(b"* BYE restart"), "unavailable"),
         (lambda handler, tag: handler.say(b"+ go on\r\n" + tag + b" OK too early"), "unavailable"),
+        (
+            lambda handler, tag: handler.say(FIRST_READ + b"\r\n" + tag + b" OK too early"),
+            "unavailable",
+        ),
         (accept_then(b"TAG NO virus"), "refused"),
         (accept_then(b"TAG NO [UNAVAILABLE] later"), "unavailable"),
         (accept_then(b"TAG BAD what"), "unavailable"),

@@ -217,7 +217,6 @@ def test_too_large(place: SmtpPlace) -> None:
         (b"421 4.3.2 shutting down", NotDeliveredError),
         (b"530 5.7.0 authenticate first", NotDeliveredError),
         (b"552 5.2.2 mailbox full", NotDeliveredError),
-        (b"334 what", NotDeliveredError),
     ],
 )
 def test_refusals(place: SmtpPlace, verb: bytes, reply: bytes, error: type[Exception]) -> None:
@@ -285,17 +284,65 @@ def test_lost_behind_the_dot(place: SmtpPlace, end: bytes) -> None:
     assert place.messages() == [OTHER]
 
 
-def test_a_reply_before_the_message(place: SmtpPlace) -> None:
+@pytest.mark.parametrize("verb", [b"MAIL", b"RCPT", b"DATA"])
+def test_a_reply_that_no_command_expects(place: SmtpPlace, verb: bytes) -> None:
+    """Another kind of reply before the message delivers nothing, and the session is replaced."""
+    destination = opened(place)
+    place.double.answers[verb] = b"334 what"
+    with pytest.raises(NotDeliveredError, match="334 what"):
+        deliver(destination, LETTER)
+    place.double.answers.clear()
+    deliver(destination, OTHER)
+    destination.close()
+    assert place.messages() == [OTHER]
+
+
+LONG = 4096 - len(b"\r\n")  # octets of a reply after which the next read begins
+
+
+@pytest.mark.parametrize("first", [b"354 go on", b"354 ".ljust(LONG, b"x")])
+def test_a_reply_before_the_message(place: SmtpPlace, first: bytes) -> None:
     """A reply that comes before the message does not count as the reply to it."""
     destination = place.destination()
     destination.open()
-    place.double.answers |= {b"DATA": b"354 go on\r\n250 ok", b"END": b"452 full"}
+    place.double.answers |= {b"DATA": first + b"\r\n250 ok", b"END": b"452 full"}
     with pytest.raises(NotDeliveredError, match="before the message"):
         deliver(destination, LETTER)
     place.double.answers.clear()
     deliver(destination, OTHER)
     destination.close()
     assert place.messages() == [OTHER]
+
+
+@pytest.mark.parametrize("first", [b"250 ok", b"250 ".ljust(LONG, b"x")])
+def test_a_reply_before_a_command(place: SmtpPlace, first: bytes) -> None:
+    """A reply that comes before its command parks no message, and the session is replaced."""
+    destination = place.destination()
+    destination.open()
+    place.double.answers[b"RCPT"] = first + b"\r\n550 unknown user"
+    with pytest.raises(NotDeliveredError, match="before DATA"):
+        deliver(destination, LETTER)
+    place.double.answers.clear()
+    deliver(destination, OTHER)
+    destination.close()
+    assert place.messages() == [OTHER]
+
+
+@pytest.mark.parametrize(
+    "replies", [b"250 ok\r\n554 not stored", b"354 go on", b"354 go\r\n250 ok"]
+)
+def test_contradicting_replies(place: SmtpPlace, replies: bytes) -> None:
+    """If a server accepts and rejects a message, or does neither, its delivery is in doubt."""
+    place.double.answers[b"END"] = replies
+    with pytest.raises(DeliveryInDoubtError, match="may have delivered"):
+        _only(place, place.destination(), LETTER)
+
+
+def test_an_end_after_the_acceptance(place: SmtpPlace) -> None:
+    """A server may end the session with its reply to a message."""
+    place.double.answers[b"END"] = b"250 ok\r\n421 4.7.0 enough for today"
+    _only(place, place.destination(), LETTER)
+    wait_until(lambda: place.messages() == [LETTER])
 
 
 def test_a_reply_too_many(place: SmtpPlace) -> None:
@@ -333,6 +380,23 @@ def test_early_refusal(smtp: SmtpPlace) -> None:
     with pytest.raises((MessageRefusedError, DestinationUnavailableError)) as caught:
         _only(smtp, smtp.destination(deadlines=SOON), LETTER + b"x\r\n" * 5_000_000)
     assert not isinstance(caught.value, DeliveryInDoubtError)
+
+
+def test_replies_in_the_middle_of_a_message(place: SmtpPlace) -> None:
+    """A reply that comes before the final dot is a refusal, or delivers nothing."""
+    long = LETTER + b"x\r\n" * 5_000_000  # more than the buffers of a connection hold
+    for reply, error in (
+        (b"552 5.3.4 too big", MessageRefusedError),
+        (b"250 ok", NotDeliveredError),
+    ):
+        destination = opened(place)
+        place.double.answers[b"BODY"] = reply
+        with pytest.raises(error, match=r"too big|before the end of the message"):
+            deliver(destination, long)
+        place.double.answers.clear()
+        deliver(destination, OTHER)
+        destination.close()
+    assert place.messages() == [OTHER, OTHER]
 
 
 def test_a_server_that_reads_nothing(place: SmtpPlace) -> None:

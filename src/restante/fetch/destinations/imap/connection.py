@@ -106,7 +106,10 @@ class ImapConnection(imaplib.IMAP4):
         return self._take(size)
 
     def has_received(self, beginning: bytes) -> bool:
-        """Return whether a line that begins so has come, and was not read."""
+        """Return whether a line that begins so has come, and was not read. It waits for none."""
+        self.sock.settimeout(0)
+        with contextlib.suppress(OSError):  # nothing is there, or the next wait says what is
+            self._received += self.sock.recv(PIECE)
         return b"\n" + beginning in b"\n" + self._received
 
     def _take(self, size: int) -> bytes:

@@ -108,9 +108,12 @@ class SmtpSession(smtplib.SMTP):
         self.ends = time.monotonic() + deadlines.open
         self.ehlo_msg = "lhlo" if address.lmtp else "ehlo"
 
-    @property
     def has_unread(self) -> bool:
-        """Whether more has come than the replies that were read: replies and commands differ."""
+        """Return whether more has come than the replies that were read, without waiting for it."""
+        if self.sock and not self._received:
+            self.sock.settimeout(0)
+            with contextlib.suppress(OSError):  # nothing is there, or the next wait says what is
+                self._received = self.sock.recv(4096)
         return bool(self._received)
 
     def tls_hint(self, refusal: Reply) -> str:
@@ -151,7 +154,7 @@ class SmtpSession(smtplib.SMTP):
         reply = Reply.from_smtplib(self.docmd("STARTTLS"))
         if reply.code != 220:
             return reply
-        if self.has_unread:
+        if self.has_unread():
             raise ssl.SSLError("it sent more after its reply to STARTTLS: somebody may be between")
         self._wrap(context)
         return self._greet()

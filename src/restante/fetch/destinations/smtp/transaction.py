@@ -7,6 +7,7 @@ the message, so that a later try is a double for none.
 from __future__ import annotations
 
 import contextlib
+import smtplib
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -100,7 +101,7 @@ class SmtpTransaction:
         for recipient in letter.recipients:
             self._command(f"RCPT TO:<{recipient}>", f"rejected the recipient {recipient}")
         self._command("DATA", "rejected the message", "354")
-        self._require_silence()
+        self._require_silence("the message")
         self._send_message(letter)
         self._session.ends = time.monotonic() + self._deadlines.final
         if self._address.lmtp:
@@ -110,8 +111,10 @@ class SmtpTransaction:
             }
         else:
             refusals = dict.fromkeys(letter.recipients, self._final_reply("rejected the message"))
-        if self._session.has_unread:
+        if self._session.has_unread():
+            doubt = self._find_contradiction()
             self._session.abandon()
+            return {each: refusal or doubt for each, refusal in refusals.items()}
         return refusals
 
     def _check_size(self, letter: Letter) -> None:
@@ -144,6 +147,8 @@ class SmtpTransaction:
         """Say a command. Raises SessionLostError or, after RSET, the error that its reply means."""
         session = self._session
         session.ends = min(self._ends, time.monotonic() + self._deadlines.reply)
+        verb = line.partition(" ")[0]
+        self._require_silence(verb)
         try:
             reply = Reply.from_smtplib(session.docmd(line))
         except OSError as error:
@@ -157,7 +162,7 @@ class SmtpTransaction:
         judged = self._judge(reply, refusal)  # before the connection may end
         self._leave(reply)
         raise judged or DestinationUnavailableError(
-            f"{self._address}: the reply {reply} to {line.partition(' ')[0]} is not expected"
+            f"{self._address}: the reply {reply} to {verb} is not expected"
         )
 
     def _leave(self, refusal: Reply) -> None:
@@ -167,11 +172,14 @@ class SmtpTransaction:
                 return
         self._session.abandon()
 
-    def _require_silence(self) -> None:
-        """Check that no reply to the message came before it. Raises SessionLostError."""
-        if self._session.has_unread:
+    def _require_silence(self, what: str) -> None:
+        """Check that no reply came before what it could be the reply to. Raises SessionLostError.
+
+        Replies have no names: one too many would be taken for the reply to the message.
+        """
+        if self._session.has_unread():
             self._session.abandon()
-            raise SessionLostError(f"{self._address} sent a reply before the message")
+            raise SessionLostError(f"{self._address} sent a reply before {what}")
 
     def _send_message(self, letter: Letter) -> None:
         """Send the message and the final dot. Raises DestinationError: it was not delivered.
@@ -187,23 +195,42 @@ class SmtpTransaction:
                 if len(waiting) >= CHUNK:
                     self._session.send(waiting)
                     waiting = b""
-            self._session.send(waiting + stuffer.finish())
+            self._send_end(waiting + stuffer.finish())
         except OSError as error:
-            refusal = self._early_reply()
+            refusal = self._find_early_refusal()
             self._session.abandon()
             raise refusal or SessionLostError(f"{self._address}: {reason(error)}") from error
         except BaseException:
             self._session.abandon()
             raise
 
-    def _early_reply(self) -> DestinationError | None:
-        """Return what a server said that closed the connection in the middle of a message."""
+    def _send_end(self, octets: bytes) -> None:
+        """Send the last octets of a message. Raises OSError, also if a reply came before them."""
+        if self._session.has_unread():
+            raise smtplib.SMTPServerDisconnected("it replied before the end of the message")
+        self._session.send(octets)
+
+    def _find_early_refusal(self) -> DestinationError | None:
+        """Return what a server said in the middle of a message, None if that is not a refusal."""
+        reply = self._read_reply_that_is_there()
+        return self._judge(reply, "rejected the message") if reply else None
+
+    def _find_contradiction(self) -> DestinationError | None:
+        """Return the doubt that is left by a refusal after the replies to a message."""
+        reply = self._read_reply_that_is_there()
+        if reply is None or reply.code < 400 or reply.code == _SHUTTING_DOWN:
+            return None
+        return self._doubt(f"said {reply} after its reply to the message")
+
+    def _read_reply_that_is_there(self) -> Reply | None:
         self._session.ends = time.monotonic() + self._deadlines.quit
         try:
-            reply = Reply.from_smtplib(self._session.getreply())
+            return Reply.from_smtplib(self._session.getreply())
         except OSError:
             return None
-        return self._judge(reply, "rejected the message")
+
+    def _doubt(self, what: str) -> DeliveryInDoubtError:
+        return DeliveryInDoubtError(f"{self._address} {what}, which it may have delivered")
 
     def _final_reply(self, refusal: str) -> DestinationError | None:
         try:
@@ -214,6 +241,9 @@ class SmtpTransaction:
                 f"{self._address} did not reply to the message, which it may have delivered: "
                 f"{reason(error)}"
             )
+        if 300 <= reply.code < 400:
+            self._session.abandon()
+            return self._doubt(f"said {reply} to the message")
         judged = self._judge(reply, refusal)
         if reply.code == _SHUTTING_DOWN:
             self._session.abandon()
