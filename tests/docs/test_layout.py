@@ -40,7 +40,6 @@ ELSEWHERE = {
     "auth/sql/connections.py": "auth/sql/test_accounts.py",
     "auth/sql/hash_upgrade.py": "auth/file/test_hash_upgrade.py",
     "auth/sql/queries.py": "auth/sql/test_accounts.py",
-    "auth/usernames.py": "auth/file/test_accounts.py",
     "auth/wrapped_accounts.py": "auth/app_passwords/test_accounts.py",
     "cli/commands": "cli/commands/test_mail_commands.py",
     "cli/errors.py": "golden/test_toolbox.py",

@@ -34,6 +34,21 @@ def saslprep_or_same(name: str) -> str:
         return name
 
 
+def is_exact(name: str) -> bool:
+    """Return whether every source of accounts takes a name for itself alone, but for capitals.
+
+    Databases may ignore accents; directories ignore surplus spaces and invisible characters
+    (RFC 4518 section 2).
+    """
+    return name.isascii() and name.isprintable() and name == " ".join(name.split())
+
+
+def guess_key(name: str) -> str:
+    """Return the form of a name by which guesses count: of similar names, it is the same."""
+    letters = unicodedata.normalize("NFKD", lock_key(name))
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
 def lock_key(name: str) -> str:
     """Return the form of a name in which locks are compared.
 

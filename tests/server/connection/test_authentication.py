@@ -506,16 +506,70 @@ def test_only_passwords_name_master_users(method: AuthMethod) -> None:
     assert (asked, opened) == ([], "")
 
 
-def test_guesses_without_further_names() -> None:
+@pytest.mark.parametrize("user", ["Ann", " ann", "ánn"])
+def test_guesses_without_further_names(user: str) -> None:
     """Without default domain, junk and master users, guesses count by account."""
 
     async def guess() -> list[int]:
         log, writer = event_log.configure_log("text", io.StringIO())
         context = ServerContext(store=MemoryStore(), authenticator=Asked(), log=log)
-        need = Authenticate(AuthMethod.PASSWORD, "Ann", Secret(b"wrong"))
+        need = Authenticate(AuthMethod.PASSWORD, user, Secret(b"wrong"))
         with contextlib.suppress(CredentialsError):
             await cast("Any", _authenticator(context, Wire()).authenticate(need))
         writer.close()
         return [context.limits.throttle.failures(Wire.address, name)[0] for name in ("ann", "")]
 
     assert asyncio.run(guess()) == [1, 0]
+
+
+class Similar:
+    """Accounts in a database that ignores accents, spaces and invisible characters."""
+
+    async def identify(self, user: str) -> Identity:
+        return Identity("é" if user.lower() == "é" else "ann")
+
+
+@pytest.mark.parametrize("method", [AuthMethod.TOKEN, AuthMethod.CERTIFICATE])
+@pytest.mark.parametrize(
+    ("proved", "account"),
+    [
+        ("ann", "ann"), ("ANN", "ann"), ("alias", "ann"), ("é", "é"), ("É", "é"),
+        (" ann", None), ("ann ", None), ("ánn", None), ("a\0nn", None), ("ann  b", None),
+    ],
+)  # fmt: skip
+def test_a_proved_name_is_not_another_name(
+    method: AuthMethod, proved: str, account: str | None
+) -> None:
+    """A user whose issuer lets users choose their names logs in by no name that is similar."""
+
+    class Proved(Wire):
+        """A client that proves a name."""
+
+        class tls:  # noqa: N801  # as the wire's
+            """The TLS of the connection."""
+
+            @staticmethod
+            def client_names() -> tuple[str, ...]:
+                return (proved,)
+
+        async def user_of(self, token: Secret) -> str:
+            assert token.reveal() == b"token"
+            return proved
+
+    async def identified() -> Identity | None:
+        log, writer = event_log.configure_log("text", io.StringIO())
+        accounts = cast("Any", Similar())
+        context = ServerContext(
+            store=MemoryStore(), authenticator=accounts, log=log, tokens=Proved()
+        )
+        need = Authenticate(method, "", Secret(b"token"))
+        try:
+            return cast(
+                "Identity", await cast("Any", _authenticator(context, Proved()).authenticate(need))
+            )
+        except CredentialsError:
+            return None
+        finally:
+            writer.close()
+
+    assert asyncio.run(identified()) == (Identity(account) if account else None)

@@ -16,7 +16,7 @@ from restante.auth.interfaces import (
     TokenError,
     UndecidedError,
 )
-from restante.auth.usernames import saslprep_or_same, with_domain
+from restante.auth.usernames import guess_key, is_exact, saslprep_or_same, with_domain
 from restante.junk import with_suffix, without_suffix
 from restante.protocol.server.needs import Authenticate, AuthMethod, StartScram
 from restante.protocol.server.settings import Identity
@@ -83,8 +83,9 @@ class ConnectionAuthenticator:
         if context.default_domain or context.junk_suffix or context.masters is not None:
             need = self._with_whole_names(need)
         else:
-            self.user = need.user
-            self._guessed = need.user.lower()
+            self.user = user = need.user
+            usual = user.isascii() and " " not in user  # one call less for each login
+            self._guessed = user.lower() if usual else guess_key(user)
         if self._exchange is not None:
             self._note_cancelled(need)
         if need.method is not AuthMethod.PASSWORD:
@@ -154,12 +155,12 @@ class ConnectionAuthenticator:
     def _note_name(self, user: str, master: str = "") -> str:
         """Return a name with its domain, and note by which name guesses count.
 
-        A guesser must not begin anew with ann and ann@example.com, with aNn, with a junk maildrop,
-        or with ann*admin and bob*admin. No account's name begins with "/".
+        A guesser must not begin anew with ann and ann@example.com, with aNn or another spelling,
+        with a junk maildrop, or with ann*admin and bob*admin. No account's name begins with "/".
         """
         self.user = with_domain(user, self._context.default_domain)
         bare = without_suffix(self.user, self._context.junk_suffix)
-        self._guessed = f"/{master}".lower() if master else bare.lower()
+        self._guessed = guess_key(f"/{master}" if master else bare)
         return self.user
 
     def leave(self) -> None:
@@ -177,7 +178,7 @@ class ConnectionAuthenticator:
             self._note_failure(exchange.user)
 
     def _note_failure(self, user: str) -> None:
-        name = without_suffix(user, self._context.junk_suffix).lower()
+        name = guess_key(without_suffix(user, self._context.junk_suffix))
         self._context.limits.throttle.note_failure(self._transport.address, name)
 
     async def _check_answer(self, need: Authenticate) -> Identity:
@@ -260,7 +261,17 @@ class ConnectionAuthenticator:
         name = with_domain(name, self._context.default_domain)
         if user.lower() not in ("", name.lower()):
             return await self._identify_junk(user, name, "somebody else's token")
-        return await self._accounts.identify(name)
+        return await self._identify_exactly(name, name)
+
+    async def _identify_exactly(self, user: str, verified: str) -> Identity:
+        """Return the identity of a login name, which is the verified name or its junk maildrop.
+
+        Raises CredentialsError: it is unknown, or the accounts may have taken it for another one.
+        """
+        identity = await self._accounts.identify(user)
+        if identity.name.lower() != verified.lower() and not is_exact(verified):
+            raise CredentialsError("the account has another name")
+        return identity
 
     async def _identify_junk(self, user: str, name: str, reason: str) -> Identity:
         """Return the identity for the junk maildrop of a verified name, if `user` means that.
@@ -269,7 +280,7 @@ class ConnectionAuthenticator:
         """
         suffix = self._context.junk_suffix
         if suffix and user.lower() == with_suffix(name, suffix).lower():
-            identity = await self._accounts.identify(user)
+            identity = await self._identify_exactly(user, name)
             if identity.maildrop:  # else an account has the suffix in its own name
                 return identity
         raise CredentialsError(reason)
@@ -289,7 +300,7 @@ class ConnectionAuthenticator:
             if junk is None:
                 raise CredentialsError(reason)
             return await self._identify_junk(user, junk, reason)
-        return await self._accounts.identify(fitting[0])
+        return await self._identify_exactly(fitting[0], fitting[0])
 
     async def _check_scram(self, need: Authenticate) -> Identity:
         exchange = cast("scram.ScramServer", need.challenge)
