@@ -131,7 +131,8 @@ def _look(store: MaildirStore, box: Path, files: Files) -> Seen:
     try:
         contents = maildrop.contents
         assert contents.octets >= 0
-        lines = [*contents.scan_listing.split(b"\r\n"), *contents.uid_listing.split(b"\r\n")]
+        listings = contents.scan_listing.part(0) + contents.uid_listing.part(0)
+        lines = listings.split(b"\r\n")
         assert all(len(line) <= 510 and b"\n" not in line for line in lines)
         assert all(is_unique_id(uid) for uid in contents.uids)
         assert len(set(contents.uids)) == len(contents.uids)

@@ -18,6 +18,7 @@ from restante.protocol.server.needs import (
     ReadLine,
     SendMultiline,
     StartServerTls,
+    TakeTurn,
 )
 from restante.protocol.server.serve import serve
 from restante.protocol.server.session import EndReason, Session
@@ -147,7 +148,7 @@ class Talk:
                     self._write += need.wire.feed(piece)
                 self._write += need.wire.finish()
                 return None
-            case CorrectSize():
+            case CorrectSize() | TakeTurn():
                 return None
             case CommitDeletions():
                 for index in need.indexes:

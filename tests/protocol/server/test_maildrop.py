@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeAlias, cast
+
+import pytest
+
 from restante.protocol.server import handlers
 from restante.protocol.server.maildrop import MaildropView, MessageList
+from restante.protocol.server.needs import Reply, TakeTurn
 from restante.protocol.server.session import Session, State
 from support.world import Talk, World
 
@@ -34,6 +40,60 @@ def test_thousand_messages() -> None:
         assert [int(line.split()[0]) for line in lines] == list(range(1, 1001))
     for number in (1, 500, 1000):
         assert talk.send(b"RETR %d\r\n" % number).endswith(b" octets\r\n%d\r\n.\r\n" % number)
+
+
+class Counted(int):
+    """A size, or a unique-id, that counts how often one was written."""
+
+    written = 0
+
+    def __format__(self, form: str) -> str:
+        Counted.written += 1
+        return super().__format__(form)
+
+
+Handler: TypeAlias = Callable[[Session, int | None], bytes | Reply]
+
+
+def listed(handler: Handler, view: MaildropView) -> tuple[bytes, list[int]]:
+    """Return a reply, and how many values were written for it before and after turns of others."""
+    Counted.written, counts = 0, []
+    reply = handler(Session(state=State.TRANSACTION, view=view), None)
+    try:
+        while not isinstance(reply, bytes):
+            assert isinstance(next(reply), TakeTurn)
+            counts.append(Counted.written)
+            Counted.written = 0
+    except StopIteration as ended:
+        reply = ended.value
+    return reply, [*counts, Counted.written]
+
+
+@pytest.mark.parametrize("handler", [handlers.list_, handlers.uidl])
+@pytest.mark.parametrize("marked", [0, 1, 12_345])
+def test_huge_listing(handler: Handler, marked: int) -> None:
+    """A listing of 20,000 messages is made in parts: others have a turn after each 5000 lines."""
+    values = tuple(map(Counted, range(1, 20_001)))
+    view = MaildropView(MessageList(values, cast("Any", values)))
+    for number in range(1, marked + 1):
+        view.mark(number)
+    reply, counts = listed(handler, view)
+    numbers = range(marked + 1, 20_001)
+    assert reply.split(b"\r\n")[1:-2] == [b"%d %d" % (number, number) for number in numbers]
+    assert max(counts) <= 5000
+
+
+@pytest.mark.parametrize("handler", [handlers.list_, handlers.uidl])
+def test_listing_is_kept(handler: Handler) -> None:
+    """The listing of a maildrop is made once for all its sessions, whatever one has marked."""
+    values = tuple(map(Counted, range(1, 20_001)))
+    contents = MessageList(values, cast("Any", values))
+    first, view = MaildropView(contents), MaildropView(contents)
+    whole, _ = listed(handler, first)
+    view.mark(1)
+    assert listed(handler, view)[0] != whole
+    view.unmark_all()
+    assert listed(handler, view) == (whole, [0])
 
 
 def test_empty_message() -> None:

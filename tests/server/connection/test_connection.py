@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from restante.protocol.server.maildrop import PART
 from restante.protocol.server.settings import ProtocolSettings
 from restante.server.config.addresses import ListenAddress
 from restante.server.connection.connection import Connection
@@ -14,6 +15,7 @@ from restante.server.context import ServerContext
 from restante.server.listener import ListenConfig, ListenError, serve_listeners
 from restante.server.log import event_log
 from restante.storage.memory import MemoryStore
+from support.clocked_server import clocked
 from support.passwords import Passwords
 
 
@@ -61,6 +63,30 @@ def test_a_pipelined_batch_is_answered_in_one_write() -> None:
     assert greeting == b"+OK POP3 server ready.\r\n"
     assert batch.count(b"+OK Capability list follows") == 5
     assert batch.endswith(b"+OK\r\n+OK Logging out.\r\n")
+
+
+def test_huge_listing_beside_another_client() -> None:
+    """A command of another client is answered before a huge listing is complete."""
+    store = MemoryStore()
+
+    async def fill() -> None:
+        for _ in range(PART + 1):
+            await store.deliver("ann", b"")
+
+    with clocked(store=store) as server:
+        server.loop.run_until_complete(fill())
+        huge, other = server.connect(), server.connect()
+        huge.say(b"USER ann\r\nPASS secret\r\n")
+
+        def list_beside() -> tuple[bytes, bytes]:
+            before = len(huge.heard), len(other.heard)
+            huge.connection.data_received(b"UIDL\r\n")
+            other.connection.data_received(b"CAPA\r\n")
+            return huge.heard[before[0] :], other.heard[before[1] :]
+
+        early, answer = server.loop.do(list_beside)
+        assert (early, answer[-5:]) == (b"", b"\r\n.\r\n")
+        assert huge.heard.count(b"\r\n") > PART
 
 
 def test_it_serves_ipv6_too() -> None:

@@ -14,7 +14,7 @@ from restante.protocol.errors import Refusal, TlsRequired
 from restante.protocol.secret import Secret
 from restante.protocol.server import sasl
 from restante.protocol.server.capabilities import capability_lines
-from restante.protocol.server.maildrop import MaildropView
+from restante.protocol.server.maildrop import PART, MaildropView
 from restante.protocol.server.needs import (
     Authenticate,
     AuthMethod,
@@ -25,6 +25,7 @@ from restante.protocol.server.needs import (
     Reply,
     SendMultiline,
     StartServerTls,
+    TakeTurn,
 )
 from restante.protocol.server.sasl_exchange import SaslExchange
 from restante.protocol.server.session import TRANSACTION, UPDATE, EndReason
@@ -32,7 +33,7 @@ from restante.protocol.status import OK, multiline_reply, ok, say
 from restante.protocol.translations.languages import LANGUAGES, match
 
 if TYPE_CHECKING:
-    from restante.protocol.server.maildrop import MessageList
+    from restante.protocol.server.maildrop import Listing, MessageList
     from restante.protocol.server.needs import Body
     from restante.protocol.server.session import Session
     from restante.protocol.server.settings import Identity
@@ -133,21 +134,40 @@ def stat(session: Session) -> bytes:
     return b"+OK %d %d\r\n" % (session.view.count, session.view.octets)
 
 
-def list_(session: Session, number: int | None) -> bytes:
+def list_(session: Session, number: int | None) -> bytes | Reply:
     """Give the size of one message, or of all that are not marked. RFC 1939 section 5."""
     view = session.view
     if number is not None:
         return ok(f"{number} {view.contents.sizes[view.require_readable(number)]}")
     status = say("{count} messages:", session.language).replace(b"{count}", b"%d" % view.count)
-    return status + view.scan_listing + stuffing.TERMINATOR
+    listing = view.contents.scan_listing
+    if view.marked or not listing.lines:
+        return _list(view, status, listing)
+    return status + listing.lines + stuffing.TERMINATOR
 
 
-def uidl(session: Session, number: int | None) -> bytes:
+def uidl(session: Session, number: int | None) -> bytes | Reply:
     """Give the unique-id of one message, or of all that are not marked. RFC 1939 section 7."""
     view = session.view
     if number is not None:
         return ok(f"{number} {view.contents.uids[view.index(number)]}")
-    return OK + view.uid_listing + stuffing.TERMINATOR
+    listing = view.contents.uid_listing
+    if view.marked or not listing.lines:
+        return _list(view, OK, listing)
+    return OK + listing.lines + stuffing.TERMINATOR
+
+
+def _list(view: MaildropView, status: bytes, listing: Listing) -> Reply:
+    """Give the lines of all messages that are not marked, and keep them if none is."""
+    parts: list[bytes] = []
+    for start in range(0, len(view.contents.sizes), PART):
+        if start:
+            yield TakeTurn()
+        parts.append(listing.part(start, view.marked))
+    lines = b"".join(parts)
+    if not view.marked:
+        listing.lines = lines
+    return status + lines + stuffing.TERMINATOR
 
 
 def retr(session: Session, number: int) -> Reply:

@@ -16,6 +16,28 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
+PART = 5000  # lines that are made at once; between two parts other clients have a turn
+
+
+class Listing:
+    """A line for each message: its number, a space, and its size or its unique-id.
+
+    Attributes:
+        lines: those of all messages, once a session has asked for them; b"" before.
+    """
+
+    __slots__ = ("_values", "lines")
+
+    def __init__(self, values: Sequence[object]) -> None:
+        self._values = values
+        self.lines = b""
+
+    def part(self, start: int, marked: AbstractSet[int] = frozenset()) -> bytes:
+        """Return the lines of 5000 messages from an index on, without those that are marked."""
+        part = enumerate(self._values[start : start + PART], start + 1)
+        lines = [f"{number} {value}\r\n" for number, value in part if number - 1 not in marked]
+        return "".join(lines).encode()
+
 
 @dataclass(frozen=True)
 class MessageList:
@@ -39,14 +61,14 @@ class MessageList:
         return sum(self.sizes)
 
     @cached_property
-    def scan_listing(self) -> bytes:
-        """The lines of LIST for all messages. RFC 1939 section 5."""
-        return _listing(self.sizes)
+    def scan_listing(self) -> Listing:
+        """The lines of LIST. RFC 1939 section 5."""
+        return Listing(self.sizes)
 
     @cached_property
-    def uid_listing(self) -> bytes:
-        """The lines of UIDL for all messages. RFC 1939 section 7."""
-        return _listing(self.uids)
+    def uid_listing(self) -> Listing:
+        """The lines of UIDL. RFC 1939 section 7."""
+        return Listing(self.uids)
 
 
 @dataclass(slots=True, eq=False)
@@ -78,18 +100,6 @@ class MaildropView:
         self.count = len(self.contents.sizes)
         self.octets = self.contents.octets
 
-    @property
-    def scan_listing(self) -> bytes:
-        """The lines of LIST for the messages that are not marked. RFC 1939 section 5."""
-        contents = self.contents
-        return _listing(contents.sizes, self.marked) if self.marked else contents.scan_listing
-
-    @property
-    def uid_listing(self) -> bytes:
-        """The lines of UIDL for the messages that are not marked. RFC 1939 section 7."""
-        contents = self.contents
-        return _listing(contents.uids, self.marked) if self.marked else contents.uid_listing
-
     def index(self, number: int) -> int:
         """Return the index of the message with this number.
 
@@ -108,12 +118,3 @@ class MaildropView:
         if index in self.contents.utf8_only:
             raise Refusal("The header is in UTF-8: say UTF8 before you log in.", ResponseCode.UTF8)
         return index
-
-
-def _listing(values: Sequence[object], marked: AbstractSet[int] = frozenset()) -> bytes:
-    """Return a line for each value but the marked ones: its number, a space, and itself."""
-    if not marked:
-        lines = [f"{number} {value}\r\n" for number, value in enumerate(values, 1)]
-    else:
-        lines = [f"{i + 1} {value}\r\n" for i, value in enumerate(values) if i not in marked]
-    return "".join(lines).encode()

@@ -185,6 +185,11 @@ class SendMultiline(Need[None]):
     wire: DotStuffer
 
 
+@dataclass(slots=True)
+class TakeTurn(Need[None]):
+    """A turn of the other clients, in the middle of a reply that is long to make."""
+
+
 NEEDS = (
     ReadLine,
     Authenticate,
@@ -196,6 +201,7 @@ NEEDS = (
     CorrectSize,
     CommitDeletions,
     SendMultiline,
+    TakeTurn,
 )
 """Every need, once; a driver must meet them all."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 import socket
@@ -19,6 +20,7 @@ from restante.protocol.server.needs import (
     OpenMessage,
     SendMultiline,
     StartScram,
+    TakeTurn,
 )
 from restante.server.connection.authentication import ConnectionAuthenticator
 from restante.server.control.holders import Holder
@@ -157,6 +159,8 @@ class SessionBackend:
         if isinstance(need, CorrectSize):
             self._corrections[need.index] = need.octets
             return None
+        if isinstance(need, TakeTurn):
+            return asyncio.sleep(0)
         if isinstance(need, NewTimestamp):
             return new_timestamp()
         raise NotImplementedError(f"SessionBackend does not fulfil {need}")
