@@ -28,13 +28,15 @@ from restante.diagnosis.report import Report
 from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine, give_more_time
 from restante.misbehave import Fault
-from restante.misbehave.changes import after, later_sessions
+from restante.misbehave.changes import after, instead, later_sessions, repeat
 from restante.misbehave.conversation import ReplyParts
 from restante.misbehave.rules import on, parse_rules
 from restante.net import connecting
 from support.check_request import OPTIONS, Faults, ask, faults, server_of
 from support.faulty_server import HELLO, PASSWORD, SECOND, faulty_server, mail
 from support.process import POP3, free_port, full_port
+
+NULS = instead("GREETING", lambda _: repeat(b"\0", 6000))
 
 GREETINGS = faults(
     ("greet-err", "busy", "greeting-err", "[SYS/TEMP] busy"),
@@ -50,6 +52,7 @@ GREETINGS = faults(
     ("wrong-protocol", "SSH", "greeting-ssh", "SSH"),
     ("wrong-protocol", "HTTP", "greeting-http", "HTTP"),
     ("bad-reply", "a line without end", "greeting-endless", "octets"),
+    ("wrong-protocol", "NULs", ("greeting: silence at 5000", NULS), "such as NUL or spaces"),
 )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ T = TypeVar("T")
 _PART = "[!-;=?A-~]+"  # ASCII that is seen, but for "<", ">" and "@"
 _TIMESTAMP = re.compile(f"<{_PART}@{_PART}>")
 
+MOST_NOISE = 512  # octets before a greeting: a line's limit in RFC 1939 section 3
 _OTHER_PROTOCOLS = (
     (b"220", "SMTP or FTP"),
     (b"421", "SMTP"),
@@ -187,6 +188,9 @@ def greet(session: ClientSession) -> Dialogue[Status]:
 def _check_protocol(peer: ServerPeer) -> None:
     banner = strip_noise(bytes(peer.unread))
     start = banner[:4].upper()
+    if not start and len(peer.unread) > MOST_NOISE:
+        text = f"the server sent {len(peer.unread)} octets without a text, such as NUL or spaces"
+        raise peer.error(MalformedReplyError, "wrong-protocol", text)
     if not start or any(sign[: len(start)] == start[: len(sign)] for sign in (b"+OK", b"-ERR")):
         return
     line = decode_text(banner[:200]).splitlines()[0]

@@ -90,3 +90,12 @@ def test_a_late_greeting(way: Tls, monkeypatch: pytest.MonkeyPatch) -> None:
         port = running.tls_port if way == "implicit" else running.port
         report = ask(port or 0, tls=way, options=options)
     assert report.id == "ok"
+
+
+def test_half_a_greeting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest of a greeting that stops in its line is waited for a second time, not for long."""
+    monkeypatch.setattr(greeting, "FIRST_WAIT", 0.2)
+    options = {"reply_seconds": 60, "total_seconds": 10}
+    with server_of("greeting-no-end") as running:
+        report = ask(running.port, options=options)
+    assert report.id == "no-end"

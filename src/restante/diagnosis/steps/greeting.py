@@ -56,7 +56,7 @@ def shorten_first_wait(check: CheckContext) -> None:
 def _silent(check: CheckContext, step: Step, error: ReplyTimeoutError) -> Status:
     """Find out whether a silent port speaks TLS or something else; if not, wait on.
 
-    Raises CheckAborted.
+    The rest of a line that has begun gets the same short time again. Raises CheckAborted.
     """
     if not check.session.has_unread:
         probe = port_probe.probe_within_tls if check.session.tls else port_probe.probe_tls
@@ -72,7 +72,9 @@ def _silent(check: CheckContext, step: Step, error: ReplyTimeoutError) -> Status
             check.fail(step, MalformedReplyError("wrong-protocol", text, phase=Phase.GREETING))
             raise CheckAborted from error
     options = check.session.options
-    check.connection.set_reply_timeout(max(0.1, options.reply_seconds - FIRST_WAIT))
+    more = max(0.1, options.reply_seconds - FIRST_WAIT)
+    more = min(more, FIRST_WAIT) if check.session.has_unread else more
+    check.connection.set_reply_timeout(more)
     check.session.continue_waiting()
     try:
         return check.run(sessions.greet(check.session))
