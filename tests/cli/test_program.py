@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import subprocess
 
 import pytest
 
 from restante.cli import main as group
 from restante.cli import program
+from support.process import POP3
 
 
 @pytest.fixture(autouse=True)
@@ -28,3 +30,20 @@ def test_the_garbage_collector_skips_what_was_imported(monkeypatch: pytest.Monke
     program.run()
     assert seen == [(True, True)]
     assert at_exit == [gc.freeze]
+
+
+@pytest.mark.parametrize(
+    "words", [("--help",), ("-V",), ("explain",), ("check", "pop3://ann@127.0.0.1:1")]
+)
+@pytest.mark.parametrize("errors_too", [False, True])
+def test_full_disk(words: tuple[str, ...], *, errors_too: bool) -> None:
+    """Output that cannot be written is an error in one line, and no traceback."""
+    with open("/dev/full", "wb") as full:
+        errors = full if errors_too else subprocess.PIPE
+        ended = subprocess.run(
+            [POP3, *words], stdin=subprocess.DEVNULL, stdout=full, stderr=errors, check=False
+        )
+    assert ended.returncode == 12
+    if not errors_too:
+        text = "pop3: the output cannot be written: no space left on device; free some space\n"
+        assert ended.stderr.decode().lower() == text

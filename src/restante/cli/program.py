@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+DISK = 12  # the exit code
 
 
 def run() -> None:
@@ -21,7 +28,30 @@ def run() -> None:
     gc.freeze()
     gc.enable()
     atexit.register(gc.freeze)
-    main()
+    try:
+        main()
+    except OSError as error:
+        if error.filename is not None or error.errno not in _NO_ROOM:
+            raise
+        _end_without_output(error)
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Errors of a file that the output goes to. Those of all other files have a name."""
+
+
+def _end_without_output(error: OSError) -> NoReturn:
+    """Report that the output cannot be written, drop what is left of it, and exit."""
+    from restante.system_errors import explain
+
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        sys.stderr.write(f"pop3: the output cannot be written: {explain(error)}\n")
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(nowhere, 2)
+    sys.exit(DISK)
 
 
 def _open_closed_streams() -> None:
