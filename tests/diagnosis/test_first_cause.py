@@ -95,5 +95,5 @@ def test_plain_refused_as_credentials() -> None:
     """USER is not tried where the credentials were refused: it would count as a second guess."""
     with server_of((PLAIN, "response: -ERR no")) as running:
         report = ask(running.port)
-    assert report.id == "auth-failed"
+    assert report.id == "auth-refused"
     assert "USER ann@example.com" not in running.commands

@@ -126,13 +126,19 @@ _TEMPORARY = _any_of(
     r"\b(?:maximum|max|limit)\b.{0,40}\b(?:exceeded|reached)",
 )
 _PASSWORD = _any_of(
-    r"\b(?:bad|wrong|invalid|incorrect|unknown)\b.{0,30}(?:password|credential|user|login)"
+    r"\b(?:bad|wrong|invalid|incorrect|unknown)\b.{0,30}(?:password|credential|user|login)",
+    r"(?:password|credentials?)\b.{0,20}\bnot (?:accepted|correct|valid|recogni[sz]ed)",
 )
-_WRONG = r"bad|wrong|invalid|incorrect|unknown|mismatch|failed|failure|denied|rejected"
-_CREDENTIALS = r"passw(?:or)?d|passphrase|credentials?|user ?name|users?|log-?[io]n|auth\w*"
+_WRONG = (
+    r"bad|wrong|invalid|incorrect|unknown|mismatch|fail(?:ed|ure)?|denied|rejected"
+    r"|not (?:accepted|correct|valid|recogni[sz]ed|match\w*|found)"
+)
+_CREDENTIALS = r"passw(?:or)?d|passphrase|credentials?|proof|user ?name|users?|log-?[io]n|auth\w*"
 _JUDGED = _any_of(
     rf"\b(?:{_WRONG})\b.{{0,30}}\b(?:{_CREDENTIALS})\b",
     rf"\b(?:{_CREDENTIALS})\b.{{0,30}}\b(?:{_WRONG})\b",
+    r"\bno (?:such )?(?:user|account|mail ?box)\b",
+    r"\b(?:user|account|mail ?box)\b.{0,20}\b(?:not found|unknown|not exist)",
 )
 _UNKNOWN_COMMAND = _any_of(
     r"(?:unknown|unrecogni[sz]ed|invalid|bad|illegal|unsupported|unimplemented|undefined)"
@@ -209,8 +215,11 @@ def login_error_id(
         found = "sys-perm"
     if found is None and error.code != "AUTH":
         found = _without_code(error.text)
+    if found is None and _requires_oauth(error, capabilities):
+        found = "auth-oauth"
     if found is None:
-        found = "auth-oauth" if _requires_oauth(error, capabilities) else "auth-failed"
+        understood = error.code == "AUTH" or not error.text or _JUDGED.search(error.text)
+        found = "auth-failed" if understood else "auth-refused"
     return found
 
 

@@ -119,7 +119,7 @@ def _first_cause(
             login_error_id(denied, session.capabilities, tls=session.tls is not None)
             for denied in (first, later)
         )
-        if first_id == "auth-failed" and later_id in SPECIFIC:
+        if first_id in ("auth-failed", "auth-refused") and later_id in SPECIFIC:
             cause, other = later, first
     cause.others += [other.quoted, *other.others]
     return cause

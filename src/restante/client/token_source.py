@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_TOKEN_REFUSALS = frozenset({"auth-failed", "auth-expired", "auth-oauth"})
+_TOKEN_REFUSALS = frozenset({"auth-failed", "auth-refused", "auth-expired", "auth-oauth"})
 
 
 class TokenSource(Protocol):

@@ -171,7 +171,7 @@ def _explain(check: CheckContext, step: Step, error: RemoteError, password: str)
         step.details.append(("see", found[0].rstrip(".,")))
     if error.id == "auth-noreply" and error.command.upper().startswith("USER"):
         step.details.append(("note", "the password had not been sent yet, so it is not the cause"))
-    if error.id in ("auth-failed", "auth-oauth", "auth-apppw"):
+    if error.id in ("auth-failed", "auth-refused", "auth-oauth", "auth-apppw"):
         _advise(check, step, error, password)
     if error.id == "auth-oauth":
         offered = [name for name in check.session.mechanisms if "OAUTH" in name]

@@ -159,7 +159,7 @@ SASL = (
     _scram("scram-closed", "hangs up at the proof in SCRAM",
            "response: close", "auth-noreply"),
     row("cram-bad-challenge", "sends a challenge of CRAM-MD5 that is not base64", ALL_OR_NONE,
-        (ONLY, _raw(b"+ <12.34@example.com>\r\n")), "auth-failed",
+        (ONLY, _raw(b"+ <12.34@example.com>\r\n")), "auth-refused",
         offer=AuthOffer(mechanisms=frozenset({"CRAM-MD5"}))),
     _token("xoauth2-refused", "refuses a token of XOAUTH2, with the JSON that says why",
            "XOAUTH2", _fail, settings=_settings('{"status":"401","schemes":"bearer"}')),
