@@ -15,7 +15,8 @@ Pop3Error
 └── Refusal                            a server: it answers -ERR and the session goes on
     ├── BadCommand                     ... to a command that no client should send; it is counted
     │   └── LineTooLong                ... because the line has more octets than its limit
-    └── TlsRequired                    ... to a login in clear text
+    ├── TlsRequired                    ... to a login in clear text
+    └── Utf8Required                   ... to RETR and TOP without the command UTF8
 """
 
 from __future__ import annotations
@@ -240,3 +241,10 @@ class TlsRequired(Refusal):
     def __init__(self, user: str = "") -> None:
         super().__init__("No logins in clear text here: use STLS or port 995.", ResponseCode.AUTH)
         self.user = user
+
+
+class Utf8Required(Refusal):
+    """A message has a header in UTF-8, and the client did not send UTF8. RFC 6856 section 5."""
+
+    def __init__(self) -> None:
+        super().__init__("The header is in UTF-8: say UTF8 before you log in.", ResponseCode.UTF8)

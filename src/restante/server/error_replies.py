@@ -13,7 +13,7 @@ from restante.auth.interfaces import (
     TokenError,
     UnavailableError,
 )
-from restante.protocol.errors import Refusal, ResponseCode
+from restante.protocol.errors import Refusal, ResponseCode, Utf8Required
 from restante.storage.interfaces import (
     BusyError,
     LockedError,
@@ -78,8 +78,7 @@ def reply_for(error: BaseException) -> Refusal | None:  # noqa: C901, PLR0911, P
         case MessageGoneError():
             return Refusal("Message is gone: another program took it away.")
         case Utf8Error():
-            text = "The header is in UTF-8: say UTF8 before you log in."
-            return Refusal(text, ResponseCode.UTF8)
+            return Utf8Required()
         case LostError():
             text = "This session no longer holds the maildrop, and removed nothing; log in again."
             return Refusal(text, ResponseCode.SYS_TEMP)

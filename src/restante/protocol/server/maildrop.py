@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from restante.protocol.errors import Refusal, ResponseCode
+from restante.protocol.errors import Refusal, Utf8Required
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,5 +116,5 @@ class MaildropView:
         """Return the index of a message that this session may have. Raises Refusal."""
         index = self.index(number)
         if index in self.contents.utf8_only:
-            raise Refusal("The header is in UTF-8: say UTF8 before you log in.", ResponseCode.UTF8)
+            raise Utf8Required
         return index
