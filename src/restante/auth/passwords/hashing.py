@@ -100,9 +100,7 @@ def verify(stored: str, password: Secret) -> bool:
     if parsed.value.startswith("$argon2"):
         try:
             return _HASHER.verify(parsed.value, password.reveal())
-        except argon2.exceptions.Argon2Error:
-            return False
-        except argon2.exceptions.InvalidHashError:
+        except (argon2.exceptions.Argon2Error, argon2.exceptions.InvalidHashError):
             return False
     octets = parsed.value.encode(errors="surrogateescape")
     return _is_crypt(parsed) and _verify_crypt(octets, password.reveal())

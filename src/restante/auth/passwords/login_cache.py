@@ -35,10 +35,6 @@ class LoginCache:
         # By name: a digest, until when, and the stored hash.
         self._cached: dict[str, tuple[bytes, float, str]] = {}
 
-    def check(self, user: str, password: Secret) -> bool:
-        """Return whether this password was proved to be the user's within the time."""
-        return self.stored_hash(user, password) is not None
-
     def stored_hash(self, user: str, password: Secret) -> str | None:
         """Return the stored hash that proved this password within the time, else None."""
         cached = self._cached.get(user)

@@ -98,5 +98,4 @@ class Session:
     def reset_after_stls(self) -> None:
         """Forget what the client said in clear, once TLS has begun. RFC 2595 section 4."""
         self.user = ""
-        self.utf8 = False
         self.language = DEFAULT

@@ -104,11 +104,6 @@ class ClientTransport:
         return socket.fileno() if socket is not None else -1
 
     @property
-    def ready(self) -> bool:
-        """Whether the session can be spoken to: nothing that comes before it is under way."""
-        return self.peer_known and (self.tls is None or self.tls.ready)
-
-    @property
     def tls_version(self) -> str:
         """The version and the cipher of the client's TLS, here or at the proxy; "" without."""
         if self.tls is not None:

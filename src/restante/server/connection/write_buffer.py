@@ -95,7 +95,7 @@ class WriteBuffer:
         self.is_full = True
         if not self.patient:
             self.patient = True
-            set_user_timeout(self.file, max(seconds, VANISHED))
+            set_user_timeout(self._wire.file, max(seconds, VANISHED))
         self.measure_unsent()
         return min(seconds, LATEST_SIGN)
 
@@ -103,20 +103,14 @@ class WriteBuffer:
         """Note that nothing is left to send, and that the next word is the peer's."""
         if self.patient:
             self.patient = False
-            set_user_timeout(self.file, VANISHED)
-
-    @property
-    def file(self) -> int:
-        """The socket's descriptor; -1 where it has none."""
-        socket = self._transport.get_extra_info("socket")
-        return socket.fileno() if socket is not None else -1
+            set_user_timeout(self._wire.file, VANISHED)
 
     def patience(self, seconds: float) -> float:
         """Return for how long to wait on for a peer; 0 where it is to be given up.
 
         It is if it reads too little in a number of seconds, or has vanished.
         """
-        if has_vanished(self.file):
+        if has_vanished(self._wire.file):
             return 0.0
         left = self._measured[0] + seconds - asyncio.get_running_loop().time()
         if self.unsent is not None and left > 0:
@@ -144,7 +138,7 @@ class WriteBuffer:
 
     def measure_unsent(self) -> int:
         """Note and return how many octets the peer has not taken yet."""
-        in_kernel = _unconfirmed_octets(self.file)
+        in_kernel = _unconfirmed_octets(self._wire.file)
         self.unsent = self._transport.get_write_buffer_size() + in_kernel
         self._measured = asyncio.get_running_loop().time(), self.octets - self.unsent
         return self.unsent

@@ -20,15 +20,13 @@ class LoginDelay:
         self._until: dict[str, float] = {}  # by user
         self._clock = clock
 
-    def check(self, user: str, seconds: int | None) -> None:
+    def check(self, user: str, seconds: int) -> None:
         """Raise LoginDelayError when the user's last login is too recent."""
-        if seconds is not None and self._until.get(user, 0) > self._clock():
+        if self._until.get(user, 0) > self._clock():
             raise LoginDelayError(seconds)
 
-    def note(self, user: str, seconds: int | None) -> None:
+    def note(self, user: str, seconds: int) -> None:
         """Remember that the user logged in just now."""
-        if seconds is None:
-            return
         now = self._clock()
         self._until.pop(user, None)
         self._until[user] = now + seconds

@@ -45,7 +45,7 @@ class Failures:
         """Return what is known of a name."""
         return self._entries.get(name)
 
-    def add(self, name: str, time: float, since: float) -> bool:  # the same as of Notes
+    def add(self, name: str, time: float, since: float) -> bool:
         """Note a failure; return whether the table was full."""
         number, last = self._entries.pop(name, (0, 0.0))
         self._entries[name] = (number + 1 if last >= since else 1), time

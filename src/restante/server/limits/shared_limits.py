@@ -55,18 +55,14 @@ class SharedLoginDelay(LoginDelay):
         super().__init__(clock)
         self._logins = logins
 
-    def check(self, user: str, seconds: int | None) -> None:
+    def check(self, user: str, seconds: int) -> None:
         """Raise LoginDelayError when the user's last login is too recent."""
-        if seconds is None:
-            return
         until = self._logins.get(user)
         if until is not None and until[1] > self._clock():
             raise LoginDelayError(seconds)
 
-    def note(self, user: str, seconds: int | None) -> None:
+    def note(self, user: str, seconds: int) -> None:
         """Remember that the user logged in just now."""
-        if seconds is None:
-            return
         now = self._clock()
         if self._logins.add(user, now + seconds, now):
             self.on_full()

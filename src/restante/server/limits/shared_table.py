@@ -9,18 +9,18 @@ from __future__ import annotations
 import hashlib
 import mmap
 import secrets
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from restante.server.limits.process_lock import ProcessLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from restante.server.limits.failures import Note
+
 SLOTS_PER_BUCKET = 8  # rows of a bucket, where a key may stand
 KEY = 16  # octets of a key
 _NOBODY = bytes(KEY)
-
-Note: TypeAlias = tuple[int, float]
 
 
 class BucketIndex:
@@ -155,10 +155,6 @@ class SharedTimestamps:
         key = self._keys.hash_name(name)
         with self._turn:
             return self._get(self._keys.find(key))
-
-    def put(self, name: str, time: float) -> None:
-        """Note a time."""
-        self.add(name, time, time)
 
     def add(self, name: str, time: float, since: float) -> bool:
         """Note a time, and one more than the number before, which counts if it is not older.
