@@ -90,13 +90,13 @@ class _Application:
 
     def run_alone(self) -> None:
         """Serve in this process. Raises ConfigError, ListenError."""
+        raise_file_limit()  # before the limits of connections are counted
         metrics = components.build_metrics(self.config, self.manager.sockets)
         observer = metrics.recorder if metrics else None
         log, writer = event_log.configure_log(self.config.log.format, observer=observer)
         try:
             context = components.build_context(self.config, log, observer=observer)
             components.prepare_control(self.config)
-            raise_file_limit()
             limit_arenas()
             shorten_switch_interval()
             with (

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import io
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -118,32 +119,49 @@ def test_accept_fails(number: int) -> None:
     assert "incident" not in lines.getvalue()
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_few_open_files(tmp_path: Path, workers: str) -> None:
-    """With few open files clients are served or told so, and the log says what to do."""
+@contextlib.contextmanager
+def few_files(tmp_path: Path, limit: str, workers: str) -> Iterator[tuple[int, Path]]:
+    """Serve with a limit of open files, by `ulimit`, and yield the port and the log."""
     (tmp_path / "users").touch()
     port, log = free_port(), tmp_path / "log"
-    command: list[str | Path] = ["sh", "-c", 'ulimit -n 100; exec "$@"', "sh", POP3, "serve"]
+    command: list[str | Path] = ["sh", "-c", f'ulimit {limit}; exec "$@"', "sh", POP3, "serve"]
     command += ["--listen", f"127.0.0.1:{port}", "--mail", tmp_path, "--workers", workers]
     command += ["--users", tmp_path / "users"]
     with log.open("wb") as file, subprocess.Popen(command, stderr=file) as server:
         try:
             wait_for_port(port, server)
-            clients = [Client(port) for _ in range(150)]
-            heard = {client.read_line() for client in clients}
-            assert heard == {b"+OK POP3 server ready.\r\n", FULL}
-            for client in clients:
-                client.close()
-            wait_until(lambda: _greets(port))  # once the server has seen the others leave
+            yield port, log
             server.send_signal(signal.SIGTERM)
             assert server.wait(PATIENCE) == 0
         finally:
             server.kill()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_few_open_files(tmp_path: Path, workers: str) -> None:
+    """With few open files clients are served or told so, and the log says what to do."""
+    with few_files(tmp_path, "-n 100", workers) as (port, log):
+        clients = [Client(port) for _ in range(150)]
+        heard = {client.read_line() for client in clients}
+        assert heard == {b"+OK POP3 server ready.\r\n", FULL}
+        for client in clients:
+            client.close()
+        wait_until(lambda: _greets(port))  # once the server has seen the others leave
     text = log.read_text()
     assert 'event=limit_reached limit="open files"' in text
     assert "limits.connections" in text
     assert text.count("event=limit_reached") <= 2 * int(workers)
     assert "incident" not in text
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_low_soft_limit(tmp_path: Path, workers: str) -> None:
+    """The server uses all open files that the hard limit allows, whatever the soft limit is."""
+    with few_files(tmp_path, "-S -n 64", workers) as (port, _):
+        clients = [Client(port) for _ in range(100)]
+        assert {client.read_line() for client in clients} == {b"+OK POP3 server ready.\r\n"}
+        for client in clients:
+            client.close()
 
 
 def _greets(port: int) -> bool:

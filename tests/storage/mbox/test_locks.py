@@ -62,6 +62,20 @@ def test_a_record_lock_of_another_process_is_respected(box: Box) -> None:
     assert box.texts() == [ONE]
 
 
+def test_message_in_locked_mbox(box: Box) -> None:
+    """A session that must find a message again does not claim that a session holds the maildrop."""
+    box.write(ONE)
+
+    async def read(drop: MboxMaildrop) -> bytes:
+        box.write(TWO, ONE)
+        make_dotlock(box.file)
+        return await whole(drop, 0)
+
+    with pytest.raises(StoreError, match="another program holds the mbox") as caught:
+        box.use(read)
+    assert not isinstance(caught.value, BusyError)
+
+
 def make_dotlock(file: Path) -> None:
     Path(f"{file}.lock").touch()
 

@@ -170,16 +170,17 @@ class SessionBackend:
             return await work
         except Exception as error:  # nothing unforeseen may reach the peer
             refusal = self._refusal(need, error)
-            if self._context.name_holder and isinstance(error, BusyError):
-                assert isinstance(need, LockMaildrop)
+            if isinstance(need, LockMaildrop) and isinstance(error, BusyError):
                 refusal = await self._name_holder(need.identity, refusal)
             raise refusal from error
 
     async def _name_holder(self, identity: Identity, refusal: Refusal) -> Refusal:
         """Return the reply that names the session which holds the maildrop, if one is found.
 
-        Only a user whose credentials were accepted gets it.
+        Only a user whose credentials were accepted gets it, and only if this is configured.
         """
+        if not self._context.name_holder:
+            return refusal
         holder = await self._context.holders.find(identity.owner)
         if holder is None or holder.session is None:
             return refusal

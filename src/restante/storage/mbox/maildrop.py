@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from restante.storage.disk_threads import DISK
 from restante.storage.fs import as_store_error, close_now, close_quietly, read_if_cached
 from restante.storage.interfaces import (
-    LockedError,
     MessageGoneError,
     PartialRemovalError,
     StoreError,
@@ -78,7 +77,7 @@ class MboxMaildrop:
         return DISK.run(str(self._paths.path), work, close_now)
 
     async def remove(self, indexes: Sequence[int]) -> None:
-        """Remove messages, at any position. Raises BusyError, StoreError: none is removed.
+        """Remove messages, at any position. Raises StoreError: none is removed.
 
         Raises PartialRemovalError: some are, on a full disk. Raises UnsyncedRemovalError.
         """
@@ -86,7 +85,7 @@ class MboxMaildrop:
         work = functools.partial(self.remove_blocking, indexes)
         while indexes and not await DISK.run(str(self._paths.path), work):
             if time.monotonic() > deadline:
-                raise StoreError("another program holds the mbox", path=str(self._paths.path))
+                raise self._held_by_other()
             await asyncio.sleep(PAUSE)
 
     async def correct_sizes(self, sizes: Mapping[int, int]) -> None:
@@ -170,8 +169,12 @@ class MboxMaildrop:
                     return refresh(file, None, end)
             except LockedByOtherError:
                 if time.monotonic() > deadline:
-                    raise LockedError("another program holds the mbox") from None
+                    raise self._held_by_other() from None
                 time.sleep(PAUSE)
+
+    def _held_by_other(self) -> StoreError:
+        """Return the error of a session whose mbox another program locks for too long."""
+        return StoreError("another program holds the mbox", path=str(self._paths.path))
 
     def remove_blocking(self, indexes: Sequence[int]) -> bool:
         """Remove messages; return False when another program holds the mbox."""
