@@ -13,9 +13,9 @@ from restante.misbehave.changes import instead
 from restante.protocol.client import operations
 from restante.protocol.client.connection import ServerPeer, quote
 from restante.protocol.client.effects import Dialogue
-from restante.protocol.client.pipeline import carry_out
+from restante.protocol.client.pipeline import carry_out, pipeline
 from restante.protocol.client.raw_command import raw_command
-from restante.protocol.errors import Pop3Error
+from restante.protocol.errors import Pop3Error, RemoteError
 from support.faulty_server import faulty_server
 
 LONG = "hunter22 & more"
@@ -43,6 +43,20 @@ def test_stat_is_read_as_the_server_said_it() -> None:
     with pytest.raises(StopIteration) as done:
         asked.send(b"+OK 5 105\r\n")
     assert done.value.value == operations.MailboxTotals(5, 105)
+
+
+def test_pipelined_password() -> None:
+    """Commands that are sent ahead are traced, and named by errors, without their secrets."""
+    traced: list[str] = []
+    peer = ServerPeer(trace=lambda _, line: traced.append(line))
+    sent = pipeline(peer, [operations.user("ann"), operations.pass_(LONG)], 4096)
+    next(sent)
+    sent.send(b"")
+    sent.send(b"+OK\r\n")
+    with pytest.raises(RemoteError) as caught:
+        sent.send(b"")
+    assert traced[0] == "USER ann, PASS ***"
+    assert "hunter" not in f"{caught.value!r} {vars(caught.value)} {traced}"
 
 
 CUT = b"x" * 90 + b" "  # an error's text ends in the midst of what follows it

@@ -33,6 +33,11 @@ class Operation(NamedTuple, Generic[T]):
     shown: bytes | None = None
     phase: Phase | None = Phase.MAILBOX
 
+    @property
+    def traced(self) -> bytes:
+        """The command as traces and errors show it."""
+        return self.request if self.shown is None else self.shown
+
 
 def carry_out(peer: ServerPeer, operation: Operation[T]) -> Dialogue[T]:
     """Send one command and return what its reply says. Raises what its reader raises."""
@@ -58,24 +63,25 @@ def pipeline(
     to_come = iter(operations)
     held = next(to_come, None)
     while held is not None or waiting:
-        batch = bytearray()
+        batch, shown = bytearray(), bytearray()
         if not waiting and held is not None:
             peer.phase = held.phase or peer.phase
             peer.check_unread()
         while held is not None and (not waiting or under_way + len(held.request) <= window):
             batch += held.request
+            shown += held.traced
             under_way += len(held.request)
             waiting.append(held)
             held = next(to_come, None)
         if batch:
-            peer.add_trace(">", decode_text(bytes(batch)).rstrip().replace("\r\n", ", "))
+            peer.add_trace(">", decode_text(bytes(shown)).rstrip().replace("\r\n", ", "))
             yield from Send(bytes(batch))
         while waiting and (held is None or under_way + len(held.request) > window // 2):
             operation = waiting.popleft()
             under_way -= len(operation.request)
             peer.outstanding = len(waiting)
             peer.phase = operation.phase or peer.phase
-            peer.command = decode_text(operation.request.rstrip(b"\r\n"))
+            peer.command = decode_text(operation.traced.rstrip(b"\r\n"))
             results.append((yield from _read_reply(peer, operation, results[-1:])))
             on_reply(results[-1])
     return results
