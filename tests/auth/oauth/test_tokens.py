@@ -156,6 +156,15 @@ def test_unsuitable_tokens_rejected(issuer: Issuer, claims: dict[str, Any]) -> N
         user_of(JwksTokens(issuer.url, CLAIMS), issuer.token(**claims))
 
 
+def test_token_of_other_service(issuer: Issuer) -> None:
+    """RFC 7519 section 4.1.3: without an audience, a token that names one is rejected."""
+    tokens = JwksTokens(issuer.url, Claims())
+    with pytest.raises(CredentialsError) as caught:
+        user_of(tokens, issuer.token(aud="a-shopping-app"))
+    assert "tokens.audience is not set" in caught.value.reason
+    assert user_of(tokens, issuer.token(aud=None)) == ["ann"]
+
+
 def test_a_token_of_somebody_elses_key_is_refused(issuer: Issuer) -> None:
     """A token that another key signed is rejected."""
     with pytest.raises(CredentialsError):

@@ -120,6 +120,10 @@ class JwksTokens:
                 claims = _verify_claims(text, await self._fresh_keys(KEYS_ASKED_AGAIN))
             except ValueError as error:
                 raise CredentialsError("the token is not signed by the issuer") from error
+        if (
+            claims.get("aud") is not None and self._claims.audience is None
+        ):  # RFC 7519 section 4.1.3
+            raise CredentialsError("the token is for a service, and tokens.audience is not set")
         return self._claims.check(claims)
 
     async def _fresh_keys(self, oldest: float) -> KeySet:

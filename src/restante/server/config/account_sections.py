@@ -78,7 +78,8 @@ class TokensSection(ConfigSection):
         client: The name of this server at the issuer.
         client_secret_file: A file with the secret for that name.
         issuer: The required value of `iss` in a token.
-        audience: The required value of `aud` in a token.
+        audience: The required value of `aud` in a token. Without it, a signed token that has `aud`
+            is rejected, since it is for another service (RFC 7519).
         user_claim: The claim with the name of the account.
         metadata_url: The https URL of the issuer's metadata, for clients with a token that is
             rejected: they find the issuer by it (RFC 7628).
