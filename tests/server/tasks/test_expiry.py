@@ -11,9 +11,13 @@ from structlog.typing import FilteringBoundLogger
 
 from restante.auth.interfaces import UnavailableError
 from restante.junk import junk_of
+from restante.server.context import ServerContext
 from restante.server.log import event_log
+from restante.server.tasks.background import background_tasks
 from restante.server.tasks.expiry import MailExpiry
 from restante.storage.interfaces import BusyError, ExpiredMessage, PartlyExpiredError, StoreError
+from restante.storage.memory import MemoryStore
+from support.passwords import Passwords
 from support.rounds import run_until
 
 OLD = ExpiredMessage("1.old", 9, 12)
@@ -55,12 +59,13 @@ def held(
     accounts: Accounts | None = None,
     *,
     junk: bool = False,
+    pause: float = 0.01,
 ) -> tuple[MailExpiry, str]:
     """Let it run until the log satisfies; return it, and what it logged."""
     made: list[MailExpiry] = []
 
     def make(log: FilteringBoundLogger) -> MailExpiry:
-        made.append(MailExpiry(mail, accounts or Accounts(), 7, log, junk=junk, pause=0.01))
+        made.append(MailExpiry(mail, accounts or Accounts(), 7, log, junk=junk, pause=pause))
         return made[0]
 
     lines = run_until(make, until)
@@ -82,7 +87,7 @@ def test_expiry_continues_after_error(error: Exception, line: str) -> None:
     """known-bug/exception-text: an error in one maildrop is logged, and the others are still
     expired.
     """
-    made, log = held(Mail(error), lambda log: "user=cy" in log)
+    made, log = held(Mail(error), lambda log: "user=cy" in log, pause=3600)
     assert line in log
     assert "event=expired user=ann messages=1 octets=12" in log
     assert made.complete is isinstance(error, BusyError)
@@ -91,7 +96,7 @@ def test_expiry_continues_after_error(error: Exception, line: str) -> None:
 def test_what_went_before_a_removal_failed_is_told_too() -> None:
     """If a removal fails half way, the log counts the messages that were removed."""
     error = PartlyExpiredError("in part", [OLD, OLD])
-    made, log = held(Mail(error), lambda log: "user=cy" in log)
+    made, log = held(Mail(error), lambda log: "user=cy" in log, pause=3600)
     assert 'level=warning event=not_expired user=bob reason="in part"' in log
     assert "event=expired user=bob messages=2 octets=24" in log
     assert not made.complete
@@ -172,3 +177,39 @@ def test_hung_maildrop_keeps_no_other_from_its_turn() -> None:
     line = 'user=bob reason="the disk did not respond within 0.01 seconds"'
     assert f"level=warning event=not_expired {line}" in lines.getvalue()
     assert not made.complete
+
+
+class SlowMail(Mail):
+    """A store that removes Bob's old mail in a thread, whatever becomes of the task."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = asyncio.Event()
+        self.may_end = asyncio.Event()
+
+    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
+        removed = await super().expire(owner, days, dry_run=dry_run)
+        if owner == "bob":
+            self.begun.set()
+            await self.may_end.wait()
+        return removed
+
+
+@pytest.mark.parametrize("longest", [0.0, 3600.0])
+def test_removal_under_way_at_a_stop(longest: float) -> None:
+    """The log has what a removal took that ended after a stop, or after its longest time."""
+
+    async def serve(log: FilteringBoundLogger) -> None:
+        mail = SlowMail()
+        expiry = MailExpiry(mail, Accounts(), 7, log, pause=3600, longest=longest)
+        context = ServerContext(store=MemoryStore(), authenticator=Passwords(), log=log)
+        async with background_tasks(context, expiry, []):
+            await mail.begun.wait()
+            asyncio.get_running_loop().call_later(0, mail.may_end.set)
+
+    lines = io.StringIO()
+    log, writer = event_log.configure_log("text", lines, threaded=False)
+    asyncio.run(serve(log))
+    writer.close()
+    assert "event=expired user=bob messages=1" in lines.getvalue()
+    assert "event=message_removed user=bob" in lines.getvalue()

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from restante.server.tasks.expiry import MailExpiry
     from restante.server.tls.certificates import Certificates
 
+LONGEST_END = 5.0  # seconds that a removal of old mail has to end, and to be logged
+
 
 @contextlib.asynccontextmanager
 async def background_tasks(
@@ -45,6 +47,8 @@ async def background_tasks(
     finally:
         for task in tasks:
             task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=LONGEST_END)
 
 
 async def _try_accounts(source: CanBeTried, log: FilteringBoundLogger) -> None:

@@ -63,40 +63,47 @@ class MailExpiry:
         self._junk = junk
         self._log = log
         self._removals = RemovalLog(log)
+        self._late: set[asyncio.Task[None]] = set()  # log what removals take that were not awaited
         self.complete = True
         self.applies = days is not None
 
     async def run(self) -> None:
-        """Remove what is due, again and again, until cancelled."""
-        while True:
-            try:
-                if await self._claim():
-                    await self._remove()
-            except Exception:  # noqa: BLE001  # no other code would restart the loop
-                self._log.exception("incident", what="old mail is left until the next round")
-            await asyncio.sleep(self._pause)
+        """Remove what is due, again and again, until cancelled; then wait for what is under way."""
+        try:
+            while True:
+                try:
+                    if await self._claim():
+                        await self._remove()
+                except Exception:  # noqa: BLE001  # no other code would restart the loop
+                    self._log.exception("incident", what="old mail is left until the next round")
+                await asyncio.sleep(self._pause)
+        finally:
+            await asyncio.gather(*self._late)
 
     async def _remove(self) -> None:
         async for owner, removed in self.expire_all(dry_run=False):
-            self._log.info(
-                "expired",
-                **log_names(owner),
-                messages=len(removed),
-                octets=sum(message.octets for message in removed),
-            )
-            await self._removals.note(
-                [
-                    LoggedRemoval(
-                        message.uid,
-                        message.octets,
-                        time.time() - message.days * DAY,
-                        message.durable,
-                    )
-                    for message in removed
-                ],
-                **log_names(owner),
-                by="expiry",
-            )
+            await self._log_removed(owner, removed)
+
+    async def _log_removed(self, owner: str, removed: Sequence[ExpiredMessage]) -> None:
+        self._log.info(
+            "expired",
+            **log_names(owner),
+            messages=len(removed),
+            octets=sum(message.octets for message in removed),
+        )
+        await self._removals.note(
+            [
+                LoggedRemoval(
+                    message.uid,
+                    message.octets,
+                    time.time() - message.days * DAY,
+                    message.durable,
+                )
+                for message in removed
+            ],
+            **log_names(owner),
+            by="expiry",
+        )
 
     async def expire_all(
         self, *, dry_run: bool
@@ -141,15 +148,34 @@ class MailExpiry:
         return list(limits)
 
     async def _expire(self, owner: str, days: int, *, dry_run: bool) -> Sequence[ExpiredMessage]:
-        """Return what went from a maildrop. What goes wrong keeps no other one from its turn."""
+        """Return what went from a maildrop, unless that takes too long."""
+        work = asyncio.create_task(self._try_to_expire(owner, days, dry_run=dry_run))
         try:
             async with asyncio.timeout(self._longest):
-                return await self._store.expire(owner, days, dry_run=dry_run)
+                return await asyncio.shield(work)
         except TimeoutError:
             self.complete = False
             reason = f"the disk did not respond within {self._longest:g} seconds"
             self._log.warning("not_expired", **log_names(owner), reason=reason)
             return ()
+        finally:
+            if not (work.done() or dry_run):
+                late = asyncio.create_task(self._log_late(owner, work))
+                self._late.add(late)
+                late.add_done_callback(self._late.discard)
+
+    async def _log_late(self, owner: str, work: asyncio.Task[Sequence[ExpiredMessage]]) -> None:
+        """Log what a removal took that is not awaited any more: its thread does it to the end."""
+        removed = await work
+        if removed:
+            await self._log_removed(owner, removed)
+
+    async def _try_to_expire(
+        self, owner: str, days: int, *, dry_run: bool
+    ) -> Sequence[ExpiredMessage]:
+        """Return what went from a maildrop. What goes wrong keeps no other one from its turn."""
+        try:
+            return await self._store.expire(owner, days, dry_run=dry_run)
         except BusyError as error:
             self._log.info("not_expired", **log_names(owner), reason=str(error))
             return ()
