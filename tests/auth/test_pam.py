@@ -186,8 +186,8 @@ def test_an_account_that_is_shut_may_not_log_in(
 def test_a_module_that_is_missing_is_nobodys_fault(
     service: Callable[[str], PamAuthenticator],
 ) -> None:
-    """A missing PAM module never lets a user in."""
-    with pytest.raises((UnavailableError, CredentialsError)):
+    """A missing PAM module never lets a user in, and the error says what to check."""
+    with pytest.raises(UnavailableError, match=r"; check /etc/pam\.d/\S+ and the system's log$"):
         verify(service("pam_no_such_module.so"), "ann", "Straße 7")
 
 

@@ -40,6 +40,7 @@ _NOT_ABOUT_CREDENTIALS = frozenset({
     5,  # PAM_BUF_ERR
     9,  # PAM_AUTHINFO_UNAVAIL
     26,  # PAM_ABORT
+    28,  # PAM_MODULE_UNKNOWN
 })  # fmt: skip
 
 
@@ -127,7 +128,8 @@ class PamAuthenticator(PasswordOnlyAccounts):
         if client.authenticate(*arguments, encoding="latin-1", resetcreds=False):
             return Identity(name)
         if client.code in _NOT_ABOUT_CREDENTIALS:
-            raise UnavailableError(f"PAM service {self._service}: {client.reason}")
+            remedy = f"check /etc/pam.d/{self._service} and the system's log"
+            raise UnavailableError(f"PAM service {self._service}: {client.reason}; {remedy}")
         raise CredentialsError(f"PAM: {client.reason}")
 
 

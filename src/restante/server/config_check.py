@@ -23,6 +23,7 @@ from restante.auth.interfaces import (
     ListsAccounts,
     UnavailableError,
     UncertainError,
+    UnreadableAccountError,
 )
 from restante.input_files import read_octets
 from restante.server.composition import components
@@ -90,8 +91,9 @@ def _check_accounts(config: Config, log: FilteringBoundLogger) -> None:
     try:
         asyncio.run(_look_up(accounts))
     except UnavailableError as error:
-        is_unreached = isinstance(error.__cause__, OSError)  # the error says what to do
-        text = f"{error}" if is_unreached else f"{error}; {_advice(config)}"
+        is_of_directory = config.accounts.ldap and not isinstance(error, UnreadableAccountError)
+        has_remedy = isinstance(error.__cause__, OSError) or is_of_directory
+        text = f"{error}" if has_remedy else f"{error}; {_advice(config)}"
         raise ConfigError([f"accounts: {text}"]) from error
 
 

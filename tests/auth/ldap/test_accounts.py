@@ -194,11 +194,17 @@ def test_reasons_of_active_directory(data: str, reason: str) -> None:
 @pytest.mark.parametrize(
     ("search", "text"),
     [
-        (LdapSearch(base="ou=nowhere,dc=example,dc=com"), "No such object"),
-        (LdapSearch(base=BASE, logins="(mail={user})(", mail="("), "filter"),
-        (LdapSearch(base=BASE, logins="(nothing={user})", mail="x"), "no account at all"),
+        (LdapSearch(base="ou=nowhere,dc=example,dc=com"), "No such object; check ldap.base"),
+        (LdapSearch(base=BASE, logins="(mail={user})(", mail="("), "; correct ldap.filter"),
+        (
+            LdapSearch(base=BASE, logins="(nothing={user})", mail="x"),
+            "no account at all; check ldap.base",
+        ),
         (LdapSearch(base=BASE, logins="(sn={user})", name="mail"), "mail has 2 values, not one"),
-        (LdapSearch(base=BASE, logins="(|(sn={user})(sn=odd))", name="sn"), "several entries"),
+        (
+            LdapSearch(base=BASE, logins="(|(sn={user})(sn=odd))", name="sn"),
+            "several entries; narrow ldap.filter",
+        ),
         (
             LdapSearch(base=BASE, logins="(sn=many)", attributes={"expire_days": "employeeNumber"}),
             "expire_days must be a whole number",
@@ -215,10 +221,13 @@ def test_wrong_settings(directory: Slapd, search: LdapSearch, text: str) -> None
 @pytest.mark.parametrize(
     ("server", "text"),
     [
-        ({"bind_password": Secret(b"wrong-hunter2")}, f"{SERVICE} cannot bind: wrong password"),
+        (
+            {"bind_password": Secret(b"wrong-hunter2")},
+            f"{SERVICE} cannot bind: Invalid credentials; check ldap.bind_dn",
+        ),
         ({"bind_dn": "", "bind_password": Secret(b"")}, "No such object"),
         ({"uri": "ldapi://%2Fnowhere"}, "Can't contact LDAP server"),
-        ({"uri": "ldap://127.0.0.1:1"}, "Can't contact LDAP server"),
+        ({"uri": "ldap://127.0.0.1:1"}, "; check that the directory runs, and accounts.ldap"),
     ],
 )
 def test_directory_that_cannot_be_asked(
@@ -470,7 +479,9 @@ filter = "(&(mail={{user}})(!(uid=odd)))"
     for base in (BASE, "ou=peeple,dc=example,dc=com"):
         file.write_text(f'{settings}base = "{base}"\n')
         found += config_check.find_problems(loader.load(file, {}), log)
-    assert found == ["accounts: LDAP: No such object; correct [ldap] or the directory"]
+    assert found == [
+        "accounts: LDAP: No such object; check ldap.base, and that ldap.bind_dn may read it"
+    ]
 
 
 def test_configuration_without_a_search(directory: Slapd) -> None:

@@ -180,7 +180,8 @@ class LdapAuthenticator(PasswordOnlyAccounts):
             async with asyncio.timeout(PATIENCE):
                 return await self._threads.run(user.lower(), work)
         except TimeoutError as error:
-            raise UnavailableError(f"LDAP: no answer in {PATIENCE} s") from error
+            text = f"LDAP: no answer in {PATIENCE} s; check the directory's load and the network"
+            raise UnavailableError(text) from error
 
     async def _find(self, names: Sequence[str], text: str) -> LdapEntry:
         """Return the entry of an account. Raises CredentialsError: there is none."""
@@ -218,11 +219,13 @@ class LdapAuthenticator(PasswordOnlyAccounts):
         for name in filter(_is_text, names):
             found = find(fill(text, name), self._search.requested_attributes, ends)
             if len(found) > 1:
-                raise UnavailableError(f"LDAP: {name!r} has several entries")
+                text = f"LDAP: {name!r} has several entries; narrow ldap.filter"
+                raise UnavailableError(text)
             if found:
                 return found[0]
         if not find(fill(text, None), ["1.1"], ends, most=1):
-            raise UnavailableError("LDAP: the filter finds no account at all")
+            text = "LDAP: the filter finds no account at all; check ldap.base and ldap.filter"
+            raise UnavailableError(text)
         return None
 
     def _identity(self, entry: LdapEntry) -> Identity:

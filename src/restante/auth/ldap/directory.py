@@ -17,7 +17,7 @@ from ldap.controls import SimplePagedResultsControl
 from ldap.controls.ppolicy import PasswordPolicyControl
 
 from restante.auth.interfaces import UnavailableError
-from restante.auth.ldap.replies import REFUSALS, describe, policy_refusal, refusal_reason
+from restante.auth.ldap.replies import REFUSALS, explain, policy_refusal, refusal_reason
 from restante.protocol.secret import Secret
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class LdapDirectory:
                 if not control.cookie:
                     return
         except ldap.LDAPError as error:
-            raise UnavailableError(f"LDAP: {describe(error)}") from error
+            raise UnavailableError(f"LDAP: {explain(error)}") from error
         finally:
             _close(connection)
 
@@ -140,7 +140,7 @@ class LdapDirectory:
                 self._connect(ends, as_service=as_service), work, as_service=as_service
             )
         except ldap.LDAPError as error:
-            raise UnavailableError(f"LDAP: {describe(error)}") from error
+            raise UnavailableError(f"LDAP: {explain(error)}") from error
 
     def _finish(self, connection: Any, work: Callable[[Any], T], *, as_service: bool) -> T:
         try:
@@ -181,10 +181,11 @@ class LdapDirectory:
                 connection.simple_bind_s(server.bind_dn, password)
         except ldap.INVALID_CREDENTIALS as error:
             _close(connection)
-            raise UnavailableError(f"LDAP: {server.bind_dn} cannot bind: wrong password") from error
+            text = f"LDAP: {server.bind_dn} cannot bind: {explain(error)}"
+            raise UnavailableError(text) from error
         except ldap.LDAPError as error:
             _close(connection)
-            text = f"LDAP: {server.uri}: {describe(error)}"
+            text = f"LDAP: {server.uri}: {explain(error)}"
             if isinstance(error, _BROKEN) and (server.start_tls or "ldaps:" in server.uri.lower()):
                 text += "; if it answers, check its certificate and ldap.ca_file"
             raise UnavailableError(text) from error

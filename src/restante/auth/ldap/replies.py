@@ -10,7 +10,7 @@ from ldap.controls import DecodeControlTuples
 from ldap.controls.ppolicy import PasswordPolicyControl
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 REFUSALS = (
     ldap.INVALID_CREDENTIALS,
@@ -65,6 +65,29 @@ def policy_refusal(controls: Sequence[Any]) -> str:
     kind = PasswordPolicyControl.controlType
     codes = [each.error for each in controls or () if each.controlType == kind]
     return next((POLICY[code] for code in codes if code in POLICY), "")
+
+
+_UNREACHED = "check that the directory runs, and accounts.ldap"
+_REMEDIES: Mapping[type[ldap.LDAPError], str] = {
+    ldap.SERVER_DOWN: _UNREACHED,
+    ldap.CONNECT_ERROR: _UNREACHED,
+    ldap.TIMEOUT: _UNREACHED,
+    ldap.NO_SUCH_OBJECT: "check ldap.base, and that ldap.bind_dn may read it",
+    ldap.FILTER_ERROR: "correct ldap.filter",
+    ldap.INVALID_DN_SYNTAX: "correct ldap.base and ldap.bind_dn",
+    ldap.INVALID_CREDENTIALS: "check ldap.bind_dn and ldap.bind_password_file",
+    ldap.INSUFFICIENT_ACCESS: "let ldap.bind_dn read the accounts",
+    ldap.STRONG_AUTH_REQUIRED: "use TLS: set ldap.start_tls, or ldaps:// in accounts.ldap",
+    ldap.CONFIDENTIALITY_REQUIRED: "use TLS: set ldap.start_tls, or ldaps:// in accounts.ldap",
+    ldap.SIZELIMIT_EXCEEDED: "raise the directory's limits for ldap.bind_dn",
+    ldap.TIMELIMIT_EXCEEDED: "raise the directory's limits for ldap.bind_dn",
+    ldap.ADMINLIMIT_EXCEEDED: "raise the directory's limits for ldap.bind_dn",
+}
+
+
+def explain(error: ldap.LDAPError) -> str:
+    """Return an error of the service, not of a user, and what administrators can do."""
+    return f"{describe(error)}; {_REMEDIES.get(type(error), 'search the log of the directory')}"
 
 
 def describe(error: ldap.LDAPError) -> str:

@@ -18,7 +18,7 @@ from restante.system_errors import find_reason
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NO_ANSWER = "PostgreSQL did not answer in time"
+NO_ANSWER = "PostgreSQL did not answer in time; check its load, its locks and the network"
 UNREPLICATED = "PostgreSQL committed without its synchronous standby"
 
 LEASE_LOST, OVER_QUOTA, BODY_MARKED, MOVED = "RF001", "RF002", "RF003", "RF004"
