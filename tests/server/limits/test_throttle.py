@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gc
 import tracemalloc
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import cast
 
 import pytest
 
+from restante.auth.interfaces import UnavailableError
 from restante.auth.passwords import scram
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import AuthOffer
@@ -126,7 +128,54 @@ def test_one_password_beside_guessers(guesser: Guesser, said: str) -> None:
     guesses = [f"guess{number}" for number in range(7)]
     waited = guesser.all_at_once(*guesses, *(f"{said}:{number}" for number in range(20)))
     assert len(waited) == 27
-    assert max(waited) == pytest.approx(5.01)  # the proof of the first takes 0.01
+    assert max(waited) == pytest.approx(5)
+
+
+@pytest.mark.parametrize(
+    ("proof", "waits", "asked"),
+    [
+        (0.3, [0.3] * 8, 1),  # the source fails: all have this answer
+        (2, [0.5] * 7 + [2], 8),  # the source hangs: no login waits longer than it may
+    ],
+)
+def test_equal_logins_while_the_source_fails(
+    guesser: Guesser, proof: float, waits: list[float], asked: int
+) -> None:
+    """Equal logins share the first result, a failure of the source too, and wait no longer for it
+    than they may in all.
+    """
+    ended: list[float] = []
+    proofs = 0
+
+    async def log_in() -> None:
+        nonlocal proofs
+        begun = guesser.loop.time()
+        with contextlib.suppress(UnavailableError):
+            async with guesser.throttle.one_at_a_time(*ANN, b"right", patience=0.5):
+                proofs += 1
+                await asyncio.sleep(proof if proofs == 1 else 0)
+                raise UnavailableError("the database is away")
+        ended.append(guesser.loop.time() - begun)
+
+    tasks = [guesser.loop.create_task(log_in()) for _ in range(8)]
+    guesser.loop.turn()
+    while not all(task.done() for task in tasks):
+        guesser.loop.skip()
+    assert ended == pytest.approx(waits)
+    assert proofs == asked
+
+
+def test_equal_login_of_a_client_that_left(guesser: Guesser) -> None:
+    """If the first of two equal guesses hangs up, the second one waits as long as the first."""
+    for number in range(3):
+        guesser.throttle.note_failure(*ANN, b"%d" % number)
+    first, second = (guesser.loop.create_task(guesser.guess(f"new:{each}")) for each in "ab")
+    guesser.loop.turn()
+    first.cancel()
+    guesser.loop.turn()
+    while not second.done():
+        guesser.loop.skip()
+    assert guesser.waited == {"new:b": pytest.approx(1)}
 
 
 def test_both_steps_of_scram() -> None:

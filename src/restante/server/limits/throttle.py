@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from restante.auth.interfaces import UnavailableError
 from restante.server.error_replies import GuessesError
 from restante.server.limits.counters import CountLimit
 from restante.server.limits.failures import Failures
@@ -69,7 +70,7 @@ class Throttle:
         self.peers = peers
         self.on_full: Callable[[], object] = bool  # called when failures are forgotten too early
         self._waiting: dict[str, set[asyncio.Event]] = {}  # by pair: set when one has logged in
-        self._same: dict[str, asyncio.Future[bool]] = {}  # by pair and password: was it right?
+        self._same: dict[str, asyncio.Future[bool | UnavailableError]] = {}  # by pair and password
 
     @contextlib.asynccontextmanager
     async def one_at_a_time(
@@ -79,17 +80,20 @@ class Throttle:
 
         `secret` is what is said to be the account's, b"" where each proof of it is another one.
         All waits together take no more than `patience` seconds. Raises GuessesError: too many wait
-        already.
+        already; UnavailableError: that is the result of the same login, which came before.
         """
         if not self._counts(address):
             yield
             return
         pair, tried = self._names(address, user, secret)
         ends = self._now() + patience
-        while secret and tried in self._same:  # it came before, so its time ends before
+        while secret and tried in self._same:
             same = self._same[tried]
-            await asyncio.wait([same])
-            if same.result():
+            await asyncio.wait([same], timeout=ends - self._now())
+            first = not same.done() or same.result()
+            if isinstance(first, UnavailableError):
+                raise first
+            if first:
                 yield
                 return
         failures, last = self._lately(self._tried, tried)
@@ -101,13 +105,17 @@ class Throttle:
         if not self.places.acquire(pair):
             raise GuessesError("too many logins of this account are under way from this address")
         proved = self._same[tried] = asyncio.get_running_loop().create_future()
+        result: bool | UnavailableError = False
         try:
             await self._wait(pair, self.failures(address, user), ahead, ends)
             yield
+        except UnavailableError as error:
+            result = error
+            raise
         finally:
             self.places.release(pair)
             if not proved.done():
-                proved.set_result(False)
+                proved.set_result(result)
             if self._same.get(tried) is proved:
                 del self._same[tried]
 
