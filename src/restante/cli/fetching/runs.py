@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import signal
-import threading
 import time
 from dataclasses import dataclass, field
 from functools import partial
@@ -96,7 +96,8 @@ class Stopper:
     def __init__(self) -> None:
         self.stopped = False
         self._fetcher: Fetcher | None = None
-        self._woken = threading.Event()
+        # An Event has a lock: a signal that comes while the pause holds it would wait for itself.
+        self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     @contextlib.contextmanager
     def handling_signals(self) -> Iterator[None]:
@@ -119,8 +120,10 @@ class Stopper:
 
     def pause(self, seconds: float) -> None:
         """Wait, less long if a signal comes."""
-        self._woken.wait(seconds)
-        self._woken.clear()
+        with contextlib.suppress(queue.Empty):
+            self._wakes.get(timeout=seconds)
+            for _ in range(self._wakes.qsize()):
+                self._wakes.get_nowait()
 
     def _stop(self, *_: Any) -> None:
         if self.stopped:  # the second Ctrl-C does not wait; nothing is lost by it
@@ -128,10 +131,10 @@ class Stopper:
         self.stopped = True
         if self._fetcher is not None:
             self._fetcher.stop()
-        self._woken.set()
+        self._wakes.put(None)
 
     def _wake(self, *_: Any) -> None:
-        self._woken.set()
+        self._wakes.put(None)
 
 
 def run_once(
