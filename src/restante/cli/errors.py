@@ -12,6 +12,9 @@ from restante.cli.output.terminal import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from restante.protocol.errors import RemoteError
 
 INTERRUPTED = 130
 
@@ -45,18 +48,27 @@ def error_reporting() -> Iterator[None]:
         raise CommandFailed("Interrupted; nothing was deleted.", INTERRUPTED) from None
 
 
+@contextlib.contextmanager
+def file_error_reporting(path: Path) -> Iterator[None]:
+    """Turn an OSError of the block into a message that names the file."""
+    from restante.system_errors import explain_path
+
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(explain_path(path, error)) from None
+
+
 def invalid_configuration(problems: Sequence[str]) -> click.UsageError:
     """Return the error for a configuration with mistakes, which has a line for each."""
     return click.UsageError("\n  ".join(["Invalid configuration:", *problems]))
 
 
-def format_error(error: object) -> CommandFailed:
+def format_error(error: RemoteError) -> CommandFailed:
     """Return the failure that reports an error of the server or of the connection."""
     from restante.cli.output.wrapping import is_terminal, wrap_hanging
     from restante.diagnosis.explanations import EXPLANATIONS
-    from restante.protocol.errors import RemoteError
 
-    assert isinstance(error, RemoteError)
     row = EXPLANATIONS.get(error.id)
     where = f", after {error.command}" if error.command else ""
     what = plain(error.said + where)

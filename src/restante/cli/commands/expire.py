@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from restante.cli.errors import invalid_configuration
-from restante.cli.options.values import FilePath
+from restante.cli.options.server import required_config_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
-@click.option(
-    "-c",
-    "--config",
-    "file",
-    required=True,
-    type=FilePath(path_type=Path),
-    help="Read the configuration from this file.",
-)
+@required_config_option
 @click.option("--dry-run", is_flag=True, help="List the messages to remove, but remove nothing.")
 def expire(file: Path, *, dry_run: bool) -> None:
     """Remove mail that is older than the configuration allows.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +20,7 @@ from restante.cli.options.fetch_settings import (
     read_settings,
 )
 from restante.cli.options.maildrop import open_maildrop
-from restante.cli.options.prompts import ask_to_confirm
+from restante.cli.options.prompts import require_confirmation
 from restante.cli.options.values import TEXT, FilePath
 from restante.cli.output.terminal import plain
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from restante.fetch.imports.state import ProgramState
 
 NAMES = ("getmail", "fetchmail", "mpop", "fdm", "thunderbird")
-UNUSABLE, NOT_CONFIRMED, NO_MATCH = 2, 13, 14
+UNUSABLE, NO_MATCH = 2, 14  # exit codes
 
 
 class ImportCommand(AccountCommand):
@@ -67,6 +66,7 @@ def import_state(program: str, file: Path | None, **params: Any) -> None:
     with those of the server. Without FILE, the usual file of the program is read. It is never
     changed. Stop the other program first.
     """
+    from restante.diagnosis.wording import messages
     from restante.fetch.imports.programs import PROGRAMS
 
     own = {key: params.pop(key) for key in ("name", "source", "dry_run", "yes", "state")}
@@ -79,7 +79,8 @@ def import_state(program: str, file: Path | None, **params: Any) -> None:
         click.echo("Nothing was changed.")
         return
     if not own["yes"]:
-        _ask(found)
+        question = f"Note {messages(len(found.fetched))} as fetched?"
+        require_confirmation(question, "Nothing was changed")
     _note(name, own["state"] or default_journal(), found)
 
 
@@ -182,17 +183,6 @@ def _show_deletions(name: str, found: Comparison) -> None:
     old = sum((now if seen is None else seen) + keep <= now for seen in found.fetched.values())
     if old:
         click.echo(f"  deletes   {messages(old)} at the server in the next run, by `keep`")
-
-
-def _ask(found: Comparison) -> None:
-    from restante.diagnosis.wording import messages
-
-    if not sys.stdin.isatty():
-        text = "cannot ask for confirmation without a terminal; nothing was changed. Use --yes."
-        raise CommandFailed(text, UNUSABLE)
-    question = f"Note {messages(len(found.fetched))} as fetched?"
-    if not ask_to_confirm(question, "Nothing was changed; use --yes."):
-        raise CommandFailed("Nothing was changed.", NOT_CONFIRMED)
 
 
 def _note(name: str, path: Path, found: Comparison) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -21,26 +21,31 @@ WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 TOTAL = 30.0  # seconds: what monitoring systems wait, and less
 PASSING = ("locked", "login-delay")  # nothing is broken, and nothing was measured
 
-MEASURES = {
-    "cert": ("days", "days until the certificate expires", True),
-    "token": ("days", "days until the sign-in ends", True),
-    "login": ("s", "seconds for the login", False),
-    "time": ("s", "seconds for the whole check", False),
-    "count": ("", "messages", False),
-    "size": ("B", "octets", False),
-    "age": ("s", "seconds since the newest message arrived", False),
-}
-"""By name: the unit, what it is, and whether less is worse."""
 
-_THRESHOLD = re.compile(r"(cert|token|login|time|count|size|age)=(\d+(?:\.\d+)?)")
+class Measure(NamedTuple):
+    """A measured value: what it is, its unit in the performance data, and which side is bad."""
+
+    meaning: str
+    unit: str = ""
+    less_is_worse: bool = False
+
+
+MEASURES = {
+    "cert": Measure("days until the certificate expires", less_is_worse=True),
+    "token": Measure("days until the sign-in ends", less_is_worse=True),
+    "login": Measure("seconds for the login", "s"),
+    "time": Measure("seconds for the whole check", "s"),
+    "count": Measure("messages"),
+    "size": Measure("octets", "B"),
+    "age": Measure("seconds since the newest message arrived", "s"),
+}
+"""By the names of the thresholds."""
+
+_THRESHOLD = re.compile(rf"({'|'.join(MEASURES)})=(\d+(?:\.\d+)?)")
 
 
 class MonitorCommand(AccountCommand):
     """A command whose usage errors are UNKNOWN to a monitoring system."""
-
-    def main(self, *args: Any, **extra: Any) -> Any:
-        """Run the command as any other click command."""
-        return super().main(*args, **extra)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments; an error about them exits with 3."""
@@ -173,23 +178,23 @@ def evaluate(report: Report, limits: list[tuple[int, str, float]]) -> tuple[int,
 
 
 def _is_worse(name: str, value: float, limit: float) -> bool:
-    return value < limit if MEASURES[name][2] else value > limit
+    return value < limit if MEASURES[name].less_is_worse else value > limit
 
 
 def _format_value(name: str, value: float) -> str:
-    return f"{value:.4g} {MEASURES[name][1]}"
+    return f"{value:.4g} {MEASURES[name].meaning}"
 
 
 def performance(report: Report, limits: list[tuple[int, str, float]]) -> str:
     """Return the performance data: label=value[unit];warning;critical."""
-    units = {"time": "s", "login": "s", "age": "s", "size": "B"}
     parts = []
     for name, value in measurements(report).items():
-        above = ":" if MEASURES[name][2] else ""  # "14:" is alert below 14, "14" alert above
+        measure = MEASURES[name]
+        above = ":" if measure.less_is_worse else ""  # "14:" is alert below 14, "14" alert above
         bounds = [
             next((f"{limit:g}{above}" for s, n, limit in limits if (s, n) == (state, name)), "")
             for state in (WARNING, CRITICAL)
         ]
         number = f"{value:.3f}" if name in ("time", "login") else f"{value:.0f}"
-        parts.append(f"{name}={number}{units.get(name, '')};{bounds[0]};{bounds[1]}")
+        parts.append(f"{name}={number}{measure.unit};{bounds[0]};{bounds[1]}")
     return " ".join(parts)

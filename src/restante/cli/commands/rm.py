@@ -1,8 +1,7 @@
-"""`pop3 rm`: deletes by unique-id, after it was looked at and agreed to."""
+"""`pop3 rm`: deletes messages that the user has seen and confirmed."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,13 +9,11 @@ import click
 from restante.cli.errors import CommandFailed
 from restante.cli.options.account import AccountCommand, account_options, parse_account
 from restante.cli.options.maildrop import open_maildrop
-from restante.cli.options.prompts import ask_to_confirm
+from restante.cli.options.prompts import NOT_CONFIRMED, require_confirmation
 from restante.cli.output.terminal import plain
 
 if TYPE_CHECKING:
     from restante.client.blocking import Maildrop, Message
-
-NOT_CONFIRMED = 13
 
 
 @click.command(cls=AccountCommand)
@@ -30,13 +27,17 @@ def rm(account: str, messages: tuple[str, ...], *, yes: bool, **params: Any) -> 
     Each message is shown before it is deleted. Message numbers change between sessions; use
     unique-ids in scripts.
     """
+    from restante.diagnosis import wording
+
     with open_maildrop(parse_account(account, params)) as drop:
         found = [_find(drop, wanted) for wanted in dict.fromkeys(messages)]
         found = list({message.number: message for message in found}.values())
         for message in found:
             click.echo(_describe(drop, message))
         if not yes:
-            _agree(found)
+            count = wording.messages(len(found))
+            question = f"{count} will be deleted permanently. Continue?"
+            require_confirmation(question, "Nothing was deleted")
         found, refused = _mark(drop, found)
         if found:
             _commit(drop, found)
@@ -70,18 +71,6 @@ def _describe(drop: Maildrop, message: Message) -> str:
     head = Head(error=str(answer)) if isinstance(answer, ServerRefusedError) else head_of(answer)
     subject, sender = plain(head.title) or "(no subject)", plain(head.sender)
     return f'{message.number}  {wording.octets(message.size)}  {sender}  "{subject}"'
-
-
-def _agree(found: list[Message]) -> None:
-    from restante.diagnosis import wording
-
-    if not sys.stdin.isatty():
-        raise CommandFailed(
-            "cannot ask for confirmation without a terminal; nothing was deleted. Use --yes.", 2
-        )
-    will = f"{wording.messages(len(found))} will be deleted permanently. Continue?"
-    if not ask_to_confirm(will, "Nothing was deleted; use --yes."):
-        raise CommandFailed("Nothing was deleted.", NOT_CONFIRMED)
 
 
 def _mark(drop: Maildrop, found: list[Message]) -> tuple[list[Message], list[str]]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from restante.cli.errors import CommandFailed
 from restante.cli.fetching import report
-from restante.cli.options.prompts import ask_to_confirm
+from restante.cli.options.prompts import require_confirmation
 from restante.diagnosis import wording
 from restante.fetch import identity
 from restante.fetch.descriptions import Describer
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
     from restante.client.blocking import Maildrop
     from restante.fetch.account_journal import AccountJournal
     from restante.fetch.planner import MessageEntry
-
-UNUSABLE, NOT_CONFIRMED = 2, 13
 
 
 def delete_large(account: FetchAccount, journal: AccountJournal, now: float, *, yes: bool) -> str:
@@ -47,19 +43,11 @@ def delete_large(account: FetchAccount, journal: AccountJournal, now: float, *, 
         for message in too_large:
             click.echo(f"{account.name}  {report.describe(rows[message.uid], now)}")
     if not yes:
-        _confirm(len(too_large))
+        # No session is open while the user thinks: servers end idle ones.
+        question = f"Delete {wording.messages(len(too_large))} at the server, for ever?"
+        require_confirmation(question, "Nothing was deleted", err=True)
     count = _delete(account, journal, too_large)
     return f"{account.name}: {wording.messages(count)} deleted that nothing has fetched"
-
-
-def _confirm(count: int) -> None:
-    """Ask the user. No session is open meanwhile: servers end idle ones."""
-    if not sys.stdin.isatty():
-        text = "cannot ask for confirmation without a terminal; nothing was deleted. Use --yes."
-        raise CommandFailed(text, UNUSABLE)
-    question = f"Delete {wording.messages(count)} at the server, for ever?"
-    if not ask_to_confirm(question, "Nothing was deleted; use --yes.", err=True):
-        raise CommandFailed("Nothing was deleted.", NOT_CONFIRMED)
 
 
 def _delete(account: FetchAccount, journal: AccountJournal, confirmed: list[MessageEntry]) -> int:

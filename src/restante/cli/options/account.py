@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from restante.cli.errors import error_reporting
+from restante.cli.options import add_options, options_of
 from restante.cli.options.account_file import describe_unknown, find_account, find_entry
 from restante.cli.options.connection import (
     CONNECTION_OPTIONS,
@@ -128,8 +129,8 @@ class AccountCommand(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options in three sections."""
         shared = {
-            "Connection options": {option.name for option in _added_by(*CONNECTION_OPTIONS)},
-            "Password options": {option.name for option in _added_by(password_options)},
+            "Connection options": {option.name for option in options_of(*CONNECTION_OPTIONS)},
+            "Password options": {option.name for option in options_of(password_options)},
         }
         rows: dict[str, list[tuple[str, str]]] = {title: [] for title in ("Options", *shared)}
         for parameter in self.get_params(ctx):
@@ -144,23 +145,9 @@ class AccountCommand(click.Command):
                 formatter.write_dl(records)
 
 
-def _added_by(*decorators: Callable[[Any], Any]) -> list[click.Option]:
-    """Return the options that decorators add to a command."""
-
-    def command() -> None:
-        """Hold the options."""
-
-    for decorator in decorators:
-        decorator(command)
-    return list(command.__click_params__)  # type: ignore[attr-defined]
-
-
 def account_options(function: F) -> F:
     """Add the options of connection and password."""
-    function = password_options(function)
-    for option in reversed(CONNECTION_OPTIONS):
-        function = option(function)
-    return function
+    return add_options(password_options(function), CONNECTION_OPTIONS)
 
 
 def account_options_without(*left_out: str) -> Callable[[F], F]:
@@ -170,7 +157,7 @@ def account_options_without(*left_out: str) -> Callable[[F], F]:
     """
 
     def decorate(function: F) -> F:
-        kept = [option for option in _added_by(*CONNECTION_OPTIONS) if option.name not in left_out]
+        kept = [option for option in options_of(*CONNECTION_OPTIONS) if option.name not in left_out]
         params = function.__dict__.setdefault("__click_params__", [])
         params.extend(kept)
         return function
@@ -180,7 +167,7 @@ def account_options_without(*left_out: str) -> Callable[[F], F]:
 
 def fill_options(params: dict[str, Any]) -> None:
     """Add the defaults of the shared options that a command does not have."""
-    for option in _added_by(*CONNECTION_OPTIONS, password_options):
+    for option in options_of(*CONNECTION_OPTIONS, password_options):
         default = () if option.multiple else False if option.is_flag else None
         params.setdefault(option.name or "", default)
 

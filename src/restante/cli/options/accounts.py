@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import os
 from pathlib import Path
@@ -11,11 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import click
 
-from restante.cli.errors import invalid_configuration
+from restante.cli.errors import file_error_reporting, invalid_configuration
 from restante.cli.options.server import DEFAULT_CONFIG
 from restante.cli.options.values import FilePath
 from restante.cli.output.terminal import plain
-from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator
@@ -96,7 +94,7 @@ class FileAccounts:
         """Require that no line has this name; the file may be missing."""
         from restante.auth.file import passwd_file
 
-        with self._errors():
+        with file_error_reporting(self._file):
             if self._file.exists():
                 self._refuse_known(passwd_file.read_lines(self._file), name)
 
@@ -104,14 +102,14 @@ class FileAccounts:
         """Require that a line has this name."""
         from restante.auth.file import passwd_file
 
-        with self._errors():
+        with file_error_reporting(self._file):
             self._find_line(passwd_file.read_lines(self._file), name)
 
     def add(self, name: str, stored_hash: str, keys: dict[str, ScramKeys]) -> None:
         """Append a line. If the file is missing, it is created and only its owner can read it."""
         from restante.auth.file import passwd_entry, passwd_file
 
-        with self._errors(), passwd_file.edit(self._file) as lines:
+        with file_error_reporting(self._file), passwd_file.edit(self._file) as lines:
             self._refuse_known(lines, name)
             lines.append(passwd_entry.replace_credentials(f"{name}:", stored_hash, keys))
 
@@ -119,7 +117,7 @@ class FileAccounts:
         """Change a line."""
         from restante.auth.file import passwd_entry, passwd_file
 
-        with self._errors(), passwd_file.edit(self._file) as lines:
+        with file_error_reporting(self._file), passwd_file.edit(self._file) as lines:
             place = self._find_line(lines, name)
             lines[place] = passwd_entry.replace_credentials(lines[place], stored_hash, keys)
 
@@ -127,7 +125,7 @@ class FileAccounts:
         """Remove a line."""
         from restante.auth.file import passwd_file
 
-        with self._errors():
+        with file_error_reporting(self._file):
             passwd_file.read_lines(self._file)
             with passwd_file.edit(self._file) as lines:
                 del lines[self._find_line(lines, name)]
@@ -146,7 +144,7 @@ class FileAccounts:
         if self.locks and not locked and self.locks.remove(name) and not self._has(name):
             return ""  # an account that was removed, such as at this node alone
         change = line_locks.lock_line if locked else line_locks.unlock_line
-        with self._errors():
+        with file_error_reporting(self._file):
             passwd_file.read_lines(self._file)
             with passwd_file.edit(self._file) as lines:
                 place = self._find_line(lines, name)
@@ -159,7 +157,7 @@ class FileAccounts:
         from restante.cli.options.locks import KnownLocks
         from restante.cli.output.account_list import WIDEST_NAME, AccountSummary, write_lines
 
-        with self._errors():
+        with file_error_reporting(self._file):
             accounts = passwd_file.read(self._file)
         labels = self.app_passwords.labels() if self.app_passwords else {}
         locked = KnownLocks(self.locks)
@@ -209,13 +207,6 @@ class FileAccounts:
         if account != name and passwd_file.index_of(lines, account) is not None:
             raise click.ClickException(junk_text(name, account))
         raise click.ClickException(missing_text(name, self._file))
-
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise click.ClickException(explain_path(self._file, error)) from None
 
 
 def accounts_options(command: F) -> F:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import os
 import time
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
+from restante.cli.errors import file_error_reporting
 from restante.cli.options.accounts import (
     LoadedAccounts,
     closing,
@@ -19,7 +19,6 @@ from restante.cli.options.accounts import (
     note_lists,
 )
 from restante.cli.options.server import config_option
-from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -70,7 +69,7 @@ class FileAppPasswords:
         check_label(label)
         name = require_account(self._config, full_name(self._config, name))
         made, shown = app_passwords.create(name, label, time.time())
-        with self._errors():
+        with file_error_reporting(self._path):
             is_new = not self._path.exists()
             with passwd_file.edit_lines(self._path) as lines:
                 if any(line.split(":")[:2] == [name, label] for line in lines):
@@ -89,7 +88,7 @@ class FileAppPasswords:
 
         found: dict[str, list[str]] = {}
         if self._path.exists():
-            with self._errors():
+            with file_error_reporting(self._path):
                 for each in app_passwords.read(self._path)[0]:
                     found.setdefault(each.account, []).append(each.label)
         return found
@@ -104,7 +103,7 @@ class FileAppPasswords:
         from restante.auth.app_passwords import uses as app_password_uses
 
         name = None if name is None else full_name(self._config, name)
-        with self._errors():
+        with file_error_reporting(self._path):
             every, problems = app_passwords.read(self._path)
             used = app_password_uses.read(app_password_uses.uses_path(self._path))
         for problem in problems:
@@ -138,7 +137,7 @@ class FileAppPasswords:
         from restante.auth.app_passwords import uses as app_password_uses
         from restante.auth.file import passwd_file
 
-        with self._errors():
+        with file_error_reporting(self._path):
             app_passwords.read(self._path)
             with passwd_file.edit_lines(self._path) as lines:
                 left = [line for line in lines if line.split(":")[: len(fields)] != fields]
@@ -149,13 +148,6 @@ class FileAppPasswords:
                 known, _ = app_passwords.read(self._path)
                 app_password_uses.keep_only(uses, {each.key for each in known})
         return found
-
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise click.ClickException(explain_path(self._path, error)) from None
 
 
 def app_passwords_options(command: F) -> F:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Protocol
 
 import click
 
+from restante.cli.errors import file_error_reporting
 from restante.cli.options.accounts import wait
 from restante.cli.options.app_passwords import give_to_server
 from restante.cli.output.account_list import ADMINISTRATOR, AccountSummary
-from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -121,7 +120,7 @@ class LockList:
         from restante.auth.usernames import lock_key
 
         check_name(name)
-        with self._errors():
+        with file_error_reporting(self._path):
             is_new = not self._path.exists()
             with passwd_file.edit_lines(self._path) as lines:
                 if lock_key(name) not in map(lock_key, lines):
@@ -138,7 +137,7 @@ class LockList:
         if not self._path.exists():
             return False
         key = lock_key(name)
-        with self._errors(), passwd_file.edit_lines(self._path) as lines:
+        with file_error_reporting(self._path), passwd_file.edit_lines(self._path) as lines:
             left = [line for line in lines if lock_key(line) != key]
             found = len(left) < len(lines)
             lines[:] = left or [locked_names.HEADER]
@@ -148,18 +147,11 @@ class LockList:
         """Return the locked names, and report invalid lines."""
         from restante.auth import locked_names
 
-        with self._errors():
+        with file_error_reporting(self._path):
             names, problems = locked_names.read(self._path) if self._path.exists() else ([], [])
         for problem in problems:
             click.echo(problem, err=True)
         return names
-
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise click.ClickException(explain_path(self._path, error)) from None
 
 
 def check_name(name: str) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from restante.cli.errors import file_error_reporting
 from restante.cli.options.accounts import wait
-from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from restante.auth.sql.cluster_accounts import AccountTable
@@ -45,7 +44,7 @@ class NodeLists:
         """Lock the accounts whose names are in a list of locks, in any of their spellings."""
         from restante.auth import locked_names
 
-        with _errors(path):
+        with file_error_reporting(path):
             names, problems = locked_names.read(path)
         self._leave_all(problems)
         self._lock(path, names)
@@ -55,7 +54,7 @@ class NodeLists:
         from restante.auth.file import passwd_file
         from restante.cli.output.account_list import AccountSummary
 
-        with _errors(path):
+        with file_error_reporting(path):
             entries = passwd_file.read(path).by_name.values()
         accounts = [AccountSummary.from_entry(entry, ()) for entry in entries]
         self._lock(path, [each.name for each in accounts if each.locked])
@@ -111,7 +110,7 @@ class NodeLists:
         from restante.auth.app_passwords import uses as app_password_uses
         from restante.auth.sql.cluster_app_passwords import AppPasswordTable
 
-        with _errors(path):
+        with file_error_reporting(path):
             found, problems = app_passwords.read(path)
             used = app_password_uses.read(app_password_uses.uses_path(path))
         self._leave_all(problems)
@@ -136,11 +135,3 @@ class NodeLists:
 
 async def _collect(table: AccountTable) -> list[Mapping[str, Any]]:
     return [row async for row in table.rows()]
-
-
-@contextlib.contextmanager
-def _errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise click.ClickException(explain_path(path, error)) from None

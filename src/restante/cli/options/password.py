@@ -1,4 +1,4 @@
-"""Where a password comes from: never from a flag in plain view without a warning."""
+"""The sources of a password. One on the command line, in plain view, gets a warning."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import click
 
+from restante.cli.options import add_options, options_of
 from restante.cli.options.account_file import home_folder
 from restante.cli.options.values import FilePath
 from restante.cli.output.terminal import plain
@@ -54,15 +55,13 @@ _OPTIONS = (
 
 def password_options(function: F) -> F:
     """Add the options that say where a password comes from."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
+    return add_options(function, _OPTIONS)
 
 
 def is_password_named(params: dict[str, Any]) -> bool:
     """Return whether an option or the environment says where the password is."""
-    given = any(params.get(option.name or "") not in (None, False) for option in _names())
-    return given or VARIABLE in os.environ
+    values = (params.get(option.name or "") for option in options_of(password_options))
+    return any(value not in (None, False) for value in values) or VARIABLE in os.environ
 
 
 def password_getter(params: dict[str, Any], target: Callable[[], Target]) -> Callable[[], str]:
@@ -70,8 +69,8 @@ def password_getter(params: dict[str, Any], target: Callable[[], Target]) -> Cal
 
     Removes its options from `params`. Raises click.UsageError when it is called: there is none.
     """
-    taken = {name.name: params.pop(name.name) for name in _names()}
-    if taken["password"] is not None:
+    values = {option.name: params.pop(option.name) for option in options_of(password_options)}
+    if values["password"] is not None:
         click.echo(
             "warning: other users of this machine can see the password of --password; "
             f"use --password-stdin, --password-command or {VARIABLE}",
@@ -81,30 +80,22 @@ def password_getter(params: dict[str, Any], target: Callable[[], Target]) -> Cal
 
     def get_password() -> str:
         if not found:
-            found.append(_get(taken, target()))
+            found.append(_read_password(values, target()))
         return found[0]
 
     return get_password
 
 
-def _names() -> list[click.Option]:
-    @password_options
-    def nothing() -> None:
-        """Hold the options."""
-
-    return list(nothing.__click_params__)  # type: ignore[attr-defined]
-
-
-def _get(taken: dict[str, Any], target: Target) -> str:
-    """Ask the first source that was named; a person comes last."""
+def _read_password(values: dict[str, Any], target: Target) -> str:
+    """Return the password of the first source that was named; a person comes last."""
     sources: list[tuple[object, Callable[[], str]]] = [
-        (taken["password"] is not None, lambda: str(taken["password"])),
-        (taken["password_command"] is not None, lambda: _from_command(taken["password_command"])),
-        (taken["password_file"], lambda: read_password_file(taken["password_file"])),
-        (taken["password_stdin"], lambda: _read_line(sys.stdin.buffer)),
+        (values["password"] is not None, lambda: str(values["password"])),
+        (values["password_command"] is not None, lambda: _from_command(values["password_command"])),
+        (values["password_file"], lambda: read_password_file(values["password_file"])),
+        (values["password_stdin"], lambda: _read_line(sys.stdin.buffer)),
         (VARIABLE in os.environ, lambda: os.environ[VARIABLE]),
-        (taken["netrc"], lambda: _from_netrc(target)),
-        (taken["keyring"], lambda: _from_keyring(target)),
+        (values["netrc"], lambda: _from_netrc(target)),
+        (values["keyring"], lambda: _from_keyring(target)),
     ]
     password = next((get for wanted, get in sources if wanted), lambda: _from_prompt(target))()
     if not password:
@@ -188,7 +179,7 @@ def _from_keyring(target: Target) -> str:
 
 
 def _account(target: Target) -> str:
-    """Return whose password is asked for, and for which host; a look-up may have named both."""
+    """Return the user and the host of a password; a look-up may have named both."""
     from restante.net.host_names import display_host
 
     return plain(f"{target.user or 'the account'} at {display_host(target.host)}")

@@ -13,7 +13,8 @@ from restante.cli.errors import CommandFailed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-UNANSWERED = 2
+UNANSWERED = 2  # exit codes
+NOT_CONFIRMED = 13
 
 
 def ask(question: str, advice: str, **settings: Any) -> str:
@@ -36,6 +37,19 @@ def ask_to_confirm(question: str, advice: str, *, err: bool = False) -> bool:
     """Return whether a person says yes. The arguments and errors are those of `ask`."""
     with _report_end_of_input(advice):
         return click.confirm(question, default=False, err=err)
+
+
+def require_confirmation(question: str, unchanged: str, *, err: bool = False) -> None:
+    """Ask a person to confirm what a command is about to do.
+
+    `unchanged` is the state without it, such as "Nothing was deleted". Raises CommandFailed: the
+    person does not confirm, or there is no terminal to ask at.
+    """
+    if not sys.stdin.isatty():
+        text = f"cannot ask for confirmation without a terminal; {unchanged.lower()}. Use --yes."
+        raise CommandFailed(text, UNANSWERED)
+    if not ask_to_confirm(question, f"{unchanged}; use --yes.", err=err):
+        raise CommandFailed(f"{unchanged}.", NOT_CONFIRMED)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from restante.cli.options import add_options
 from restante.cli.options.values import FilePath
 
 if TYPE_CHECKING:
@@ -42,6 +43,15 @@ def config_option(text: str) -> Callable[[F], F]:
     )
 
 
+required_config_option = click.option(
+    "-c",
+    "--config",
+    "file",
+    required=True,
+    type=FILE,
+    help="Read the configuration from this file.",
+)
+
 _OPTIONS = (
     click.option(
         "--mail", type=FILE, metavar="DIR", help="Use DIR/NAME as the maildrop of the account NAME."
@@ -63,6 +73,4 @@ _OPTIONS = (
 
 def mail_options(command: F) -> F:
     """Give a command --mail, --format and --users."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return add_options(command, _OPTIONS)

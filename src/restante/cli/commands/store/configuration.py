@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from restante.cli.errors import invalid_configuration
-from restante.cli.options.values import FilePath
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from restante.server.config.schema import Config
     from restante.storage.cluster import ClusterSettings
-
-config_option = click.option(
-    "-c",
-    "--config",
-    "file",
-    required=True,
-    type=FilePath(path_type=Path),
-    help="Read the configuration from this file.",
-)
 
 
 def cluster_settings(file: Path) -> ClusterSettings:

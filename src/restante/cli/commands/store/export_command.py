@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from restante.cli.commands.store.configuration import config_option, load_cluster
+from restante.cli.commands.store.configuration import load_cluster
 from restante.cli.commands.store.transfer_report import TransferReport, run_transfer
 from restante.cli.options.account_names import AccountName
+from restante.cli.options.server import required_config_option
 from restante.cli.options.values import FilePath
 from restante.cli.output.progress import Progress
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command("export")
-@config_option
+@required_config_option
 @click.option(
     "--to",
     "folder",

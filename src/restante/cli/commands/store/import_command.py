@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from restante.cli.commands.store.configuration import cluster_settings, config_option
+from restante.cli.commands.store.configuration import cluster_settings
 from restante.cli.commands.store.transfer_report import TransferReport, run_transfer
 from restante.cli.errors import invalid_configuration
 from restante.cli.options.account_names import AccountName
+from restante.cli.options.server import required_config_option
 from restante.cli.options.values import FilePath
 from restante.cli.output.progress import Progress
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command("import")
-@config_option
+@required_config_option
 @click.option(
     "--from",
     "source",

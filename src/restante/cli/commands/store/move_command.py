@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from restante.cli.commands.store.configuration import config_option, load_cluster
+from restante.cli.commands.store.configuration import load_cluster
 from restante.cli.commands.store.transfer_report import run_transfer
 from restante.cli.options.account_names import AccountName
+from restante.cli.options.server import required_config_option
 from restante.cli.output.progress import Progress
 from restante.cli.output.terminal import plain
 
@@ -31,7 +32,7 @@ PATIENCE = 30.0  # seconds for a session of the user to end
     help='Move the mail to this database, a name in [cluster.shards] or "first".',
 )
 @click.option("--new", is_flag=True, help="Place a USER that has neither an account nor mail yet.")
-@config_option
+@required_config_option
 def command(user: str, target: str, file: Path, *, new: bool) -> None:
     """Move the mail of USER to another database of the cluster.
 
