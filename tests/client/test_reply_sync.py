@@ -19,6 +19,7 @@ from restante.client.session import ClientSession
 from restante.protocol.client import operations
 from restante.protocol.client.connection import ServerPeer
 from restante.protocol.client.effects import (
+    REST_OF_MESSAGE,
     ClientEffect,
     Dialogue,
     MessageChunk,
@@ -60,7 +61,7 @@ def test_expected_length_needs_no_wait() -> None:
 @pytest.mark.parametrize("promised", [None, 0, len(HELLO) - 1, len(HELLO) + 1])
 def test_a_message_of_another_length_is_waited_behind(promised: int | None) -> None:
     """Its end may be a line that was not stuffed, with the rest still on its way."""
-    assert retrieved(promised)[-1] == Peek(operations.LINGER)
+    assert retrieved(promised)[-1] == Peek(REST_OF_MESSAGE)
 
 
 def box() -> MaildropState:
@@ -105,7 +106,7 @@ def test_commit_checks_extra_octets() -> None:
     """A commit that removes messages after RETR waits for octets that may follow the message."""
     opened = box()
     opened.retrieved, opened.marked = True, {1}
-    assert next(maildrop.commit(opened)) == Peek(operations.LINGER)
+    assert next(maildrop.commit(opened)) == Peek(REST_OF_MESSAGE)
 
 
 def test_commit_that_removes_nothing_does_not_wait() -> None:

@@ -14,7 +14,7 @@ from restante.client.messages import MessageTable
 from restante.client.options import Target, parse_url
 from restante.protocol.client import operations
 from restante.protocol.client.connection import LISTING_LIMIT
-from restante.protocol.client.effects import Peek
+from restante.protocol.client.effects import REST_OF_MESSAGE, Peek
 from restante.protocol.client.pipeline import pipeline
 from restante.protocol.client.raw_command import raw_command
 from restante.protocol.errors import (
@@ -346,7 +346,7 @@ def commit(state: MaildropState) -> Dialogue[None]:
     """
     try:
         in_doubt = state.marked and state.retrieved  # else the reply to QUIT shows what is wrong
-        yield from _next(state, operations.LINGER if in_doubt else 0)
+        yield from _next(state, REST_OF_MESSAGE if in_doubt else 0)
         yield from sessions.leave(state.session)
     finally:
         state.session.peer.broken = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from restante.protocol.client.effects import Peek, Receive, Send
+from restante.protocol.client.effects import STRAY_OCTETS, Peek, Receive, Send
 from restante.protocol.errors import RemoteError
 from restante.protocol.text import decode_text
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-A_MOMENT = 0.005  # seconds in which octets that no command asked for arrive, if they come
 LAST = 200  # octets that are kept of the last ones
 
 
@@ -89,7 +88,7 @@ class ReplyTracker:
         return f'{came}, with the last line "{line}", but not its end, a line with a dot'
 
 
-def expect_silence(session: ClientSession, seconds: float = A_MOMENT) -> Dialogue[None]:
+def expect_silence(session: ClientSession, seconds: float = STRAY_OCTETS) -> Dialogue[None]:
     """Check that nothing comes after the last reply within `seconds`.
 
     Raises MalformedReplyError: desync, not-stuffed.

@@ -9,6 +9,7 @@ from restante.client import maildrop
 from restante.client.reply_sync import expect_silence
 from restante.diagnosis import wording
 from restante.protocol.client import operations
+from restante.protocol.client.effects import REST_OF_MESSAGE
 from restante.protocol.errors import (
     ConnectionLostError,
     RemoteError,
@@ -91,7 +92,7 @@ def fetch_all(
             check.connection.run(expect_silence(session, 0))
             done += entry.size
             progress(done, total)
-        check.connection.run(expect_silence(session, operations.LINGER))
+        check.connection.run(expect_silence(session, REST_OF_MESSAGE))
         for name, count in check.report.facts.get("more", {}).items():
             step.details.append(("warning", f"{name}: {count} more"))
         refused, large = _count_of(check, "retr-refused"), _count_of(check, "msg-large")

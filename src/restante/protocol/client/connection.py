@@ -12,7 +12,7 @@ import urllib.parse
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from restante.protocol.client.effects import Peek, Receive, Send
+from restante.protocol.client.effects import REST_OF_MESSAGE, Peek, Receive, Send
 from restante.protocol.client.replies import Status, parse_status, strip_noise
 from restante.protocol.errors import (
     ConnectionLostError,
@@ -38,8 +38,6 @@ MOST_LINES = 1_000_000  # of a list: short lines take far more memory than their
 _OF_MAIL = ("TOP", "RETR")  # commands whose replies hold lines that others wrote
 
 _SYSTEM_FAILURES = ("SYS/TEMP", "SYS/PERM")
-
-A_MOMENT = 0.05  # seconds in which more of the same is there
 
 HIDDEN = "***"  # the text in place of a secret
 SHORT = 6  # characters: a shorter secret is hidden as a word, lest half of each text vanish
@@ -122,7 +120,7 @@ class ServerPeer:
     def check_unread(self) -> None:
         """Make sure that nothing came unasked; noise is passed over. Raises MalformedReplyError.
 
-        Behind the end of a reply of many lines it is the rest of it: not-stuffed; else desync.
+        After a multi-line reply, unexpected octets are not-stuffed; after any other, desync.
         Raises ServerRefusedError: it is a failure that the server reports of its own accord.
         """
         # Counting replies: POP3 has no tags, so a reply belongs to a command only by its place. One
@@ -255,7 +253,7 @@ class ServerPeer:
         if status is None:
             self.add_trace("<", self.excerpt(line))
             if self.multiline_command.upper().startswith(_OF_MAIL):
-                self.unread += b"" if self.unread else (yield from Peek(A_MOMENT))
+                self.unread += b"" if self.unread else (yield from Peek(REST_OF_MESSAGE))
                 if self.unread:  # it goes on, so it is the rest of a message
                     raise self.unexpected_line(self.excerpt(line))
             raise self.error(

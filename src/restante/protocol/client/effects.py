@@ -42,6 +42,14 @@ class Peek(Effect[bytes]):
     seconds: float
 
 
+# The seconds of a Peek, by what may come. If it does not come then, it is not expected any more.
+STRAY_OCTETS = 0.005  # what no command asked for
+REST_OF_MESSAGE = 0.05  # more of a message after its supposed end
+EXTRA_LINES = 0.25  # lines after a reply that should have one line
+MORE_EXTRA_LINES = 1.0  # each further piece of them
+END_OF_REPLY = 1.0  # the dot on a line of its own, after all that was promised
+
+
 class StartClientTls(Effect[None]):
     """Do the TLS handshake and verify the server. Throws SecurityError among others."""
 

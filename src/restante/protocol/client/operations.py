@@ -11,7 +11,13 @@ import re
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from restante.protocol.client.connection import LINE_LIMIT, LISTING_LIMIT, LineBlocks, ServerPeer
-from restante.protocol.client.effects import MessageChunk, Peek, Receive
+from restante.protocol.client.effects import (
+    END_OF_REPLY,
+    REST_OF_MESSAGE,
+    MessageChunk,
+    Peek,
+    Receive,
+)
 from restante.protocol.client.pipeline import Operation
 from restante.protocol.client.replies import Status, strip_noise
 from restante.protocol.client.tables import NumberTable, SizeTable, UidTable
@@ -28,10 +34,8 @@ if TYPE_CHECKING:
 
 MOST_DIGITS = 18  # of a number in a reply: what fits 64 bits
 FLOOD = 16 * 1024 * 1024  # octets beyond twice the promised ones that no wrong count explains
-LINGER = 0.05  # seconds in which what comes after a message's end is on its way
 UNKEPT = 1 << 30  # octets of a body that TOP was not asked for
 BLANKS = " \t\r\v\f"  # around a unique-id; other characters of no width belong to it
-QUIET = 1.0  # seconds of silence that end a reply whose terminator does not come on its own line
 NO_FINAL = "all octets that LIST promised came; the dot after them is not on a line of its own"
 ENDLESS = 1 << 40  # octets of a message of which nothing is promised
 LEAST_PIECE = 1024  # octets of a message that are read at once, where they came
@@ -197,7 +201,7 @@ def _table(
         status = yield from peer.read_ok()
         table = create()
         if not peer.unread and says_no_mail(status.text):
-            peer.unread += yield from Peek(QUIET)
+            peer.unread += yield from Peek(END_OF_REPLY)
             if not peer.unread:
                 text = f'{verb} of an empty mailbox has no dot after "{status.line}"'
                 peer.note_oddity("list-empty", text)
@@ -281,7 +285,7 @@ def retr(
             if piece:
                 yield MessageChunk(piece)  # without `from`: two calls fewer
         if body.octets != promised and not peer.outstanding and not peer.unread:
-            peer.unread += yield from Peek(LINGER)
+            peer.unread += yield from Peek(REST_OF_MESSAGE)
         trailing = b"" if peer.outstanding else bytes(peer.unread)
         if body.octets == promised and not strip_noise(trailing):
             trailing = b""  # an empty line after a message that is whole
@@ -308,7 +312,7 @@ def next_piece(
     """
     whole = not peer.unread and promised is not None and body.may_end_at(promised)
     if whole and not peer.outstanding:
-        peer.unread += yield from Peek(QUIET)
+        peer.unread += yield from Peek(END_OF_REPLY)
         if not peer.unread:
             if body.dot_alone:
                 text = f"the end of the answer to {peer.command} is a dot with LF alone"

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restante.protocol.client.connection import LISTING_LIMIT, ServerPeer
-from restante.protocol.client.effects import MessageChunk, Peek
+from restante.protocol.client.effects import (
+    EXTRA_LINES,
+    MORE_EXTRA_LINES,
+    MessageChunk,
+    Peek,
+)
 from restante.protocol.client.operations import next_piece
 from restante.protocol.client.pipeline import Operation
 from restante.protocol.errors import LocalError
@@ -14,9 +19,6 @@ from restante.protocol.unstuffing import DotUnstuffer
 if TYPE_CHECKING:
     from restante.protocol.client.effects import Dialogue
     from restante.protocol.client.replies import Status
-
-A_MOMENT = 0.25  # seconds in which lines after a reply of one line begin to come
-REST = 1.0  # seconds for each further piece of them
 
 _ALWAYS = {"CAPA", "TOP", "RETR"}
 _WITHOUT_ARGUMENT = {"LIST", "UIDL", "LANG", "AUTH"}
@@ -66,13 +68,14 @@ def _read_extra_lines(peer: ServerPeer, most: int) -> Dialogue[None]:
 
     Some servers answer LIST with a number by a list, and commands of their own by many lines.
     """
-    octets, seconds, last = 0, A_MOMENT, b""
+    octets, seconds, last = 0, EXTRA_LINES, b""
     while octets <= most:
         came = bytes(peer.unread) or (yield from Peek(seconds))
         peer.unread.clear()
         if not came:
             return
-        octets, seconds, last = octets + len(came), REST, (last + came)[-len(b"\n.\r\n") :]
+        octets, seconds = octets + len(came), MORE_EXTRA_LINES
+        last = (last + came)[-len(b"\n.\r\n") :]
         yield from MessageChunk(came)
         if last.endswith((b"\n.\r\n", b"\n.\n")):
             return
