@@ -30,13 +30,13 @@ def say(text: str, language: str) -> bytes:
     return ok(translate(text, language))
 
 
-def error_reply(refusal: Refusal, say: Callable[[str], str] = str) -> bytes:
+def error_reply(refusal: Refusal, translation: Callable[[str], str] = str) -> bytes:
     """Return the negative status line for a refusal, with its response code.
 
-    `say` puts its text into the client's language.
+    `translation` puts its text into the client's language.
     """
     code = f"[{refusal.code}] " if refusal.code else ""
-    return _status_line(f"-ERR {code}{say(refusal.text).format(**refusal.values)}")
+    return _status_line(f"-ERR {code}{translation(refusal.text).format(**refusal.values)}")
 
 
 def multiline_reply(status: bytes, lines: Iterable[str]) -> bytes:

@@ -50,7 +50,7 @@ def field_warnings(others: list[str]) -> Iterator[str]:
     if is_shadow(others):
         return
     for found in find_keys(others):
-        shown = found.key + "=" * found.value
+        shown = found.key + "=" * found.has_value
         if found.field != EXTRAS + 1 and _is_known(found.key) and not is_lock(found.key):
             yield f"{shown} in field {found.field} has no effect; its place is the eighth field"
     if login_restriction(others) is None and any(

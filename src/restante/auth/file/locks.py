@@ -52,7 +52,7 @@ class FieldKey(NamedTuple):
 
     key: str
     field: int
-    value: bool  # whether "=" follows
+    has_value: bool  # whether "=" follows
 
 
 def find_keys(others: Sequence[str]) -> Iterator[FieldKey]:

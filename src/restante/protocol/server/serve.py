@@ -61,7 +61,7 @@ def _carry_out(session: Session, line: bytes) -> bytes | Reply:
     keyword, _, argument = text.partition(b" ")
     verb = keyword.upper()
     if len(text) > TEXT_LIMIT and verb != b"AUTH":
-        _refuse_browsers(session, line)
+        _check_for_http(session, line)
         raise LineTooLong(text[:COMMAND_LIMIT], ended=True)
     command = (BEFORE_LOGIN if session.state is AUTHORIZATION else AFTER_LOGIN).get(verb)
     if command is None:
@@ -84,22 +84,22 @@ def _without_lf(session: Session, line: bytes) -> bytes:
     try:
         return strip_line_end(line, strict=session.settings.strict_line_ends)
     except BadCommand:
-        _refuse_browsers(session, line)
+        _check_for_http(session, line)
         raise
 
 
 def _not_allowed(session: Session, verb: bytes, line: bytes) -> BadCommand:
     """Return why a command is not allowed here and now, or not known at all."""
     if verb not in VERBS:
-        _refuse_browsers(session, line)
+        _check_for_http(session, line)
         return BadCommand("Unknown command.")
     if session.state is AUTHORIZATION:
         return BadCommand("Log in first.")
     return BadCommand("You are logged in already.")
 
 
-def _refuse_browsers(session: Session, line: bytes) -> None:
-    """End the session of an HTTP client. No method of HTTP is a command of POP3."""
+def _check_for_http(session: Session, line: bytes) -> None:
+    """End the session of an HTTP client, by BadCommand. No method of HTTP is a command of POP3."""
     if HTTP_REQUEST.match(line):
         session.end = EndReason.HTTP
         raise BadCommand("This is a POP3 server, not a web server.")

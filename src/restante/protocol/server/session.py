@@ -50,7 +50,7 @@ class EndReason(StrEnum):
     KICKED = "ended by an administrator"
     TAKEN_OVER = "a new login of the user"
     ACCOUNT = "the account was removed, locked or changed"
-    LOST = "another node may have the maildrop"
+    MAILDROP_LOST = "another node may have the maildrop"
     NO_PROXY = "no proxy header"
     TLS_FAILED = "no TLS"
     BROKEN = "internal error"

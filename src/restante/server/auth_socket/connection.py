@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from restante.server.policies import ClearText
 
 MOST_LOGINS = 32  # of one connection at once
-FULL = "raise auth_socket.connections, or lower the number of processes of the mail server"
+ADVICE = "raise auth_socket.connections, or lower the number of processes of the mail server"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,7 +79,7 @@ class AuthSocketConnection:
         connections.add(self)
         try:
             if is_crowded:
-                sharing.context.limit_log.note("auth_socket.connections", FULL)
+                sharing.context.limit_log.note("auth_socket.connections", ADVICE)
             elif not connections.stopping:
                 await self._serve()
         except ProtocolError as error:

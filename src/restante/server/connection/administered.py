@@ -116,7 +116,7 @@ class AdministeredConnection:
     def stop_if_lost(self) -> None:
         """Stop a session that no longer holds its maildrop."""
         if self._backend.lost:
-            self.stop(EndReason.LOST)
+            self.stop(EndReason.MAILDROP_LOST)
 
     @property
     def user(self) -> str:

@@ -187,7 +187,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
     def _reject(self, why: EndReason) -> None:
         self._slot.reject()
         if not self._wire.implicit_tls:
-            self._output.add(error_reply(endings.FULL))
+            self._output.add(error_reply(endings.FULL_REPLY))
         self._close(why)
 
     def _decode(self, octets: bytes) -> bytes:
@@ -329,7 +329,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
             self._set_deadline(self._context.settings.idle_timeout)
             return
         if not isinstance(work.need, SendMultiline):
-            self._output.add(error_reply(endings.UNANSWERED, self._session.translate))
+            self._output.add(error_reply(endings.UNANSWERED_REPLY, self._session.translate))
         self._close(EndReason.TIMEOUT if work.authenticates else EndReason.UNANSWERED)
         work.cancel()
 
@@ -344,8 +344,8 @@ class Connection(AdministeredConnection, asyncio.Protocol):
     def _close(self, reason: EndReason) -> None:
         """Send what is left to send, and close; wait for a client that may not know why."""
         end = self._note_end(reason)
-        if end is EndReason.LOST:  # the reply to the client's next command, whatever that is
-            self._output.add(error_reply(endings.LOST, self._session.translate))
+        if end is EndReason.MAILDROP_LOST:  # the reply to the client's next command
+            self._output.add(error_reply(endings.MAILDROP_LOST_REPLY, self._session.translate))
         self._output.flush()
         if self._wire.tls is not None:
             self._wire.close_tls()

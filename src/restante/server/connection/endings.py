@@ -21,7 +21,8 @@ HUNG_UP_ON = frozenset(
     {
         EndReason.BAD_COMMANDS, EndReason.REFUSED_LOGINS, EndReason.ENDLESS_LINE, EndReason.HTTP,
         EndReason.FULL, EndReason.FULL_ADDRESS, EndReason.SHUTDOWN, EndReason.KICKED,
-        EndReason.TAKEN_OVER, EndReason.ACCOUNT, EndReason.LOST, EndReason.BROKEN,
+        EndReason.TAKEN_OVER, EndReason.ACCOUNT, EndReason.MAILDROP_LOST,
+        EndReason.BROKEN,
     }
 )  # fmt: skip
 """Ends that meet a peer in mid-sentence: closing at once would reset the connection, and the reply
@@ -33,10 +34,11 @@ STOPPED = frozenset({EndReason.SHUTDOWN, EndReason.KICKED, EndReason.TAKEN_OVER,
 NOT_BEGUN = Session()
 """The session of a connection that ends before its greeting."""
 
-FULL = Refusal("Too many connections, try again later.", ResponseCode.SYS_TEMP)
-UNANSWERED = Refusal("The server does not answer in time, try again later.", ResponseCode.SYS_TEMP)
-
-LOST = cast("Refusal", reply_for(LostError("")))
+FULL_REPLY = Refusal("Too many connections, try again later.", ResponseCode.SYS_TEMP)
+UNANSWERED_REPLY = Refusal(
+    "The server does not answer in time, try again later.", ResponseCode.SYS_TEMP
+)
+MAILDROP_LOST_REPLY = cast("Refusal", reply_for(LostError("")))
 
 
 def reader_time(
