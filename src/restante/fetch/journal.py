@@ -53,6 +53,12 @@ ALTER TABLE message ADD COLUMN sender TEXT NOT NULL DEFAULT '';
 ALTER TABLE message ADD COLUMN subject TEXT NOT NULL DEFAULT '';
 """
 _NEXT_RUN = "ALTER TABLE account ADD COLUMN next_run REAL"
+_FUTURE_RUN = "SELECT 1 FROM account WHERE name = ? AND last_run > ?"
+_END_FUTURE = (
+    "UPDATE message SET first_seen = min(first_seen, :now), next_try = min(next_try, :now),"
+    " changed = min(changed, :now) WHERE account = :account"
+)
+"""Else messages would be tried again, and would leave their server, years later."""
 _VERSIONS = (_SCHEMA, _IMPORTED, _DESCRIPTION, _NEXT_RUN)
 """The statements that each version of the schema has added."""
 
@@ -129,10 +135,13 @@ class Journal:
                 text = f"{self.path} has nothing of {account}, which has fetched mail before"
                 raise FetchError("fetch-journal", text)
         with self.transaction() as database:
+            now = self.clock()
             database.execute(
-                "INSERT OR IGNORE INTO account (name, first_run) VALUES (?, ?)",
-                (account, self.clock()),
+                "INSERT OR IGNORE INTO account (name, first_run) VALUES (?, ?)", (account, now)
             )
+            future = database.execute(_FUTURE_RUN, (account, now)).fetchone()
+            if future is not None:  # a clock was ahead, and is right now
+                database.execute(_END_FUTURE, {"account": account, "now": now})
         with self.errors():  # after the row: a run that is killed before it leaves no false mark
             mark.parent.mkdir(mode=0o700, exist_ok=True)
             if not mark.exists():
