@@ -67,6 +67,26 @@ def test_fields(
     assert (tmp_path / "stream").read_text() == ""
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_long_value_is_cut(
+    tmp_path: Path,
+    entries: socket.socket,
+    monkeypatch: pytest.MonkeyPatch,
+    form: event_log.Format,
+) -> None:
+    """A field has the length that a value in a line has, and no entry is too long to be sent."""
+    with (tmp_path / "stream").open("w") as stream:
+        status = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        log, writer = event_log.configure_log(form, stream, threaded=False)
+        log.warning("trouble", error="x" * 1_000_000)
+        log.error("incident", exception="y" * 1_000_000)
+        writer.close()
+        first, second = (parse(entries.recv(1_000_000)) for _ in range(2))
+    assert first["ERROR"] == f"{'x' * event_log.LONGEST_VALUE}... (1000000 characters)"
+    assert second["EXCEPTION"] == "y" * event_log.LONGEST_TRACE
+
+
 @pytest.mark.parametrize("stream", ["", "0:0", "nothing"])
 def test_stderr_is_not_the_journal(
     tmp_path: Path, entries: socket.socket, monkeypatch: pytest.MonkeyPatch, stream: str

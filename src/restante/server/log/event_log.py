@@ -285,7 +285,8 @@ def _prepare(
 
 def _as_entry(render: Callable[[EventDict], str], event: EventDict) -> str:
     """Return an event as an entry of the journal, with the line as its message."""
-    level, values = event["level"], {**event}
+    level = event["level"]
+    values = {k: _cut(k, v) if isinstance(v, str) else v for k, v in event.items()}
     return format_entry(render(event), level, values)
 
 
@@ -320,19 +321,21 @@ def _as_json(event: EventDict) -> str:
     """Return an event as one JSON object."""
     for key, value in event.items():
         if isinstance(value, str):
-            event[key] = _escape(value if len(value) <= LONGEST_VALUE else _cut(key, value))
+            event[key] = _escape(_cut(key, value))
     return json.dumps(event, default=repr)
 
 
 def _cut(key: str, value: str) -> str:
     """Cut what is too long, of a traceback its beginning: the peer chooses some of the values."""
+    if len(value) <= LONGEST_VALUE:
+        return value
     if key == "exception":
         return value[-LONGEST_TRACE:]
     return f"{value[:LONGEST_VALUE]}... ({len(value)} characters)"
 
 
 def _quote(key: str, value: str) -> str:
-    text = _escape(value if len(value) <= LONGEST_VALUE else _cut(key, value))
+    text = _escape(_cut(key, value))
     if not _NEEDS_QUOTES.search(text):
         return text
     text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
