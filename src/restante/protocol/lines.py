@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from restante.protocol.errors import BadCommand, LineTooLong
 
 COMMAND_LIMIT = 255  # octets of a command, line end included: RFC 2449 section 4
 MAX_DISCARD = 65536  # the limit of octets for a line
+
+HTTP_REQUEST = re.compile(
+    rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|CONNECT) +(?:/|\S+ HTTP/)"
+)
+"""A web page must not make a browser speak a protocol of mail: such a line ends the session.
+
+A mistyped command, such as "GET 1", is just unknown.
+"""
 
 
 def strip_line_end(line: bytes, *, strict: bool) -> bytes:

@@ -52,6 +52,21 @@ def test_dialogue(name: str, size: int) -> None:
     assert talk.over == any(kind == "closed" for _, kind, _ in script.steps)
 
 
+@pytest.mark.parametrize(
+    "request_line",
+    [b"POST / HTTP/1.1", b"GET /%b HTTP/1.1" % (b"a" * 9000), b"CONNECT mx:25 HTTP/1.1"],
+    ids=["POST", "long", "CONNECT"],
+)
+@pytest.mark.parametrize("dialect", Dialect)
+def test_http_requests_deliver_nothing(dialect: Dialect, request_line: bytes) -> None:
+    """A request by HTTP delivers no message in its body, however few fields it has."""
+    talk = Talk(dialect)
+    said = SESSION.replace(b"LHLO", b"EHLO" if dialect is Dialect.SMTP else b"LHLO")
+    replies = talk.send(request_line + b"\r\nContent-Length: 999\r\n\r\n" + said)
+    assert replies.splitlines()[1:] == [b"554 5.5.1 This is a mail server, not a web server"]
+    assert (talk.over, talk.delivered) == (True, [])
+
+
 @given(st.lists(st.integers(0, len(SESSION)), max_size=20))
 def test_cut_anywhere(cuts: list[int]) -> None:
     """A session in any pieces gets the same replies, and delivers the same messages."""

@@ -13,6 +13,7 @@ from restante.delivery.protocol.session import (
     CommandError,
 )
 from restante.protocol.errors import LineTooLong
+from restante.protocol.lines import HTTP_REQUEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,8 +44,11 @@ def serve_verbs(session: DeliverySession, verbs: Mapping[str, Verb]) -> Conversa
             if not isinstance(reply, str | tuple):
                 reply = yield from reply
         except LineTooLong as error:
-            reply = _reject(session, "500 5.5.2 Command line too long")
-            session.ended = session.ended or not error.ended
+            if HTTP_REQUEST.match(error.start):
+                reply = _end_browser(session)
+            else:
+                reply = _reject(session, "500 5.5.2 Command line too long")
+                session.ended = session.ended or not error.ended
         except CommandError as error:
             reply = _reject(session, str(error))
         yield encode_reply(reply)
@@ -64,6 +68,8 @@ def _printable(line: str) -> str:
 
 def _carry_out(session: DeliverySession, line: bytes, verbs: Mapping[str, Verb]) -> Reply | Command:
     """Find the verb's row and let its handler answer. Raises CommandError."""
+    if HTTP_REQUEST.match(line):  # no verb is a method of HTTP
+        return _end_browser(session)
     session.commands += 1
     if session.commands > MAX_COMMANDS:
         session.ended = True
@@ -83,6 +89,12 @@ def _carry_out(session: DeliverySession, line: bytes, verbs: Mapping[str, Verb])
     if argument and not row.argument:
         raise CommandError(f"501 5.5.4 Syntax: {name}")
     return row.handler(session, argument)
+
+
+def _end_browser(session: DeliverySession) -> str:
+    """Return the reply to an HTTP client, and end the session: its request may have a message."""
+    session.ended = True
+    return "554 5.5.1 This is a mail server, not a web server"
 
 
 def _unknown(session: DeliverySession, name: str) -> CommandError:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import re
 
 from restante.protocol.errors import BadCommand, LineTooLong, Refusal, TlsRequired
-from restante.protocol.lines import COMMAND_LIMIT, strip_line_end
+from restante.protocol.lines import COMMAND_LIMIT, HTTP_REQUEST, strip_line_end
 from restante.protocol.server.arguments import NoMatchError
 from restante.protocol.server.commands import AFTER_LOGIN, BEFORE_LOGIN, VERBS
 from restante.protocol.server.needs import Conversation, NewTimestamp, ReadLine, Reply
@@ -17,11 +16,6 @@ from restante.protocol.translations.languages import DEFAULT
 
 TEXT_LIMIT = COMMAND_LIMIT - 2  # without CR LF
 AUTH_LIMIT = RESPONSE_LIMIT  # the same for AUTH, which may bring a long initial response
-
-HTTP_REQUEST = re.compile(
-    rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|CONNECT) +(?:/|\S+ HTTP/)"
-)
-"""A web page must not make a browser speak POP3: the session is closed. (GET 1 is just unknown.)"""
 
 
 def serve(session: Session) -> Conversation:
