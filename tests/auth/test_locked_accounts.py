@@ -97,8 +97,8 @@ def test_time(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     async def pause(seconds: float) -> None:
         pauses.append(seconds)
 
-    monkeypatch.setattr(locked_accounts, "now", lambda: next(clock))
-    monkeypatch.setattr(locked_accounts, "pause", pause)
+    monkeypatch.setattr(locked_accounts, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(locked_accounts, "sleep", pause)
     for password in (Secret(b"wrong"), SECRET):
         with pytest.raises(CredentialsError):
             asyncio.run(rig.accounts.verify("ann", password))

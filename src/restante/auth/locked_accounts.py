@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from asyncio import sleep as pause
+from asyncio import sleep
 from collections import deque
-from time import monotonic as now
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import CredentialsError
@@ -31,11 +31,11 @@ class RejectionTimes:
 
     def note(self, begun: float) -> None:
         """Note a rejection that ends now."""
-        self._times.append(min(now() - begun, LONGEST_TIME))
+        self._times.append(min(monotonic() - begun, LONGEST_TIME))
 
     async def wait(self, begun: float) -> None:
         """Wait until a rejection that began then has lasted as long as the others."""
-        await pause(begun + max(self._times, default=0.0) - now())
+        await sleep(begun + max(self._times, default=0.0) - monotonic())
 
 
 class LockedAccounts(WrappedAccounts):
@@ -52,7 +52,7 @@ class LockedAccounts(WrappedAccounts):
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
-        begun = now()
+        begun = monotonic()
         try:
             identity = await self.accounts.verify(user, password)
         except CredentialsError:

@@ -79,7 +79,7 @@ def run(  # noqa: PLR0913  # a server has as many parts
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Application:
-    """The arguments of `run`."""
+    """A server in one process or several, by the arguments of `run`."""
 
     config: Config
     on_ready: ReadyCallback

@@ -371,8 +371,8 @@ class SlowDirectory(LdapAuthenticator):
         self.now = 0.0
         self.answers: list[tuple[float, bool]] = []
         self.paused: list[float] = []
-        monkeypatch.setattr(ldap_accounts, "now", lambda: self.now)
-        monkeypatch.setattr(ldap_accounts, "pause", self._pause)
+        monkeypatch.setattr(ldap_accounts, "monotonic", lambda: self.now)
+        monkeypatch.setattr(ldap_accounts, "sleep", self._pause)
 
     async def _pause(self, seconds: float) -> None:
         self.paused.append(round(seconds, 3))

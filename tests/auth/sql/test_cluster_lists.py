@@ -158,8 +158,8 @@ def test_time(dsn: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
         waited.append(seconds)
 
     for module in (locked_accounts, cluster_lists):
-        monkeypatch.setattr(module, "now", lambda: next(clock))
-    monkeypatch.setattr(locked_accounts, "pause", pause)
+        monkeypatch.setattr(module, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(locked_accounts, "sleep", pause)
 
     async def work(accounts: ListedAccounts) -> None:
         for password in (Secret(b"wrong"), SECRET):

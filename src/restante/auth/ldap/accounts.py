@@ -7,10 +7,10 @@ import contextlib
 import functools
 import re
 import unicodedata
-from asyncio import sleep as pause
+from asyncio import sleep
 from collections import deque
 from dataclasses import dataclass, field
-from time import monotonic as now
+from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
 from ldap.dn import escape_dn_chars
@@ -94,14 +94,14 @@ class LdapAuthenticator(PasswordOnlyAccounts):
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
-        begun = now()
+        begun = monotonic()
         try:
             identity = await self._call(user, functools.partial(self._log_in, user, password))
         except CredentialsError:
             slowest = max(self._times, default=0.0)
-            await pause(begun + slowest - now())
+            await sleep(begun + slowest - monotonic())
             raise
-        self._times.append(min(now() - begun, LONGEST_TIME))
+        self._times.append(min(monotonic() - begun, LONGEST_TIME))
         return identity
 
     async def identify(self, user: str) -> Identity:
@@ -160,7 +160,7 @@ class LdapAuthenticator(PasswordOnlyAccounts):
 
     async def try_source(self) -> None:
         """Search with each filter, or try to bind. Raises UnavailableError."""
-        ends = now() + PATIENCE
+        ends = monotonic() + PATIENCE
         if not self._search.base:
             dn = fill(self._search.user_dn, UNLIKELY_NAME, dn=True)
             unlikely = Secret(b"unlikely")
@@ -187,7 +187,7 @@ class LdapAuthenticator(PasswordOnlyAccounts):
         """Return the entry of an account. Raises CredentialsError: there is none."""
         if not self._search.base:
             raise CredentialsError("no way to tell who this is: ldap.base is not set")
-        ends = now() + PATIENCE
+        ends = monotonic() + PATIENCE
         entry = await self._call(names[0], lambda: self._find_now(names, text, ends))
         if entry is None:
             raise CredentialsError("unknown name")
@@ -195,7 +195,7 @@ class LdapAuthenticator(PasswordOnlyAccounts):
 
     def _log_in(self, user: str, password: Secret) -> Identity:
         """Bind as a user, in a thread."""
-        ends = now() + PATIENCE
+        ends = monotonic() + PATIENCE
         if not self._search.base:
             reason = _name_problem(user) or self._directory.bind(
                 fill(self._search.user_dn, user.lower(), dn=True), password, ends

@@ -75,7 +75,7 @@ class Claims:
 
 
 class IssuerPool:
-    """Asks the issuer in threads of its own, for he may let us wait: logins need the others."""
+    """Asks the issuer in threads of its own: it may be slow, and logins need the others."""
 
     def __init__(self) -> None:
         self._threads = Threads("the issuer", UnavailableError, most=THREADS, patience=PATIENCE)
@@ -104,7 +104,7 @@ class JwksTokens:
     def __init__(self, source: str, claims: Claims) -> None:
         self._source = source
         self._claims = claims
-        self._errands = IssuerPool()
+        self._pool = IssuerPool()
         self._keys: KeySet | None = None
         self._fetched_at = -math.inf
         self._missed_at = -math.inf  # when it was last asked for nothing
@@ -142,7 +142,7 @@ class JwksTokens:
 
     async def _ask(self) -> None:
         try:
-            self._keys = await self._errands.run(self._fetch)
+            self._keys = await self._pool.run(self._fetch)
             self._fetched_at = time.monotonic()
         except UnavailableError:
             self._missed_at = time.monotonic()
@@ -166,13 +166,13 @@ class IntrospectedTokens:
     def __init__(self, url: str, client: str, client_secret: Secret, claims: Claims) -> None:
         self._url = url
         self._claims = claims
-        self._errands = IssuerPool()
+        self._pool = IssuerPool()
         pair = f"{client}:".encode() + client_secret.reveal()
         self._authorization = f"Basic {base64.b64encode(pair).decode()}"
 
     async def user_of(self, token: Secret) -> str:
         """Return for whom a token was issued. Raises CredentialsError, UnavailableError."""
-        claims = await self._errands.run(lambda: self._introspect(token))
+        claims = await self._pool.run(lambda: self._introspect(token))
         if claims.get("active") is not True:
             raise CredentialsError("the token is not active")
         return self._claims.check({"exp": time.time(), **claims})

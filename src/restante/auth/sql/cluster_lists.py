@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from time import monotonic as now
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from restante.auth.app_passwords.digests import digest_of, key_of
@@ -55,7 +55,7 @@ class ListedAccounts(WrappedAccounts):
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
-        begun, hindrance = now(), ""
+        begun, hindrance = monotonic(), ""
         if (found := await self._find_app_password(user, password)) is not None:
             try:
                 return await self._log_in(user, found)
