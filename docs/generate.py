@@ -67,7 +67,7 @@ allow: [how to choose](../how-to/logins.md).
 | `[AUTH]` | PASS, APOP, AUTH; USER without TLS | the name or the password is wrong; or a token or certificate is invalid; or cleartext passwords are not allowed. The reply does not reveal which. | RFC 3206 section 5 |
 | `[IN-USE]` | PASS, APOP, AUTH | the password was right; another session or program holds the maildrop | RFC 2449 section 8.1.2 |
 | `[LOGIN-DELAY]` | PASS, APOP, AUTH | the password was right; the last login was too recent | RFC 2449 section 8.1.1 |
-| `[UTF8]` | LIST, RETR, TOP | the message's header is in UTF-8, and the server is configured to reject it for clients without UTF8 | RFC 6856 section 2.2 |
+| `[UTF8]` | LIST, RETR, TOP | the message's header is in UTF-8, and the server is configured to reject it for clients without UTF8 | RFC 6856 section 5 |
 | `[SYS/TEMP]` | any | temporary failure of the server; a retry may succeed | RFC 3206 section 4 |
 | `[SYS/PERM]` | any | permanent failure of the server; an administrator must act | RFC 3206 section 4 |
 """
