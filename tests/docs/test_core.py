@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from restante.protocol.server.needs import NEEDS
+
 ROOT = Path(__file__).parents[2]
 PROTOCOL = ROOT / "src" / "restante" / "protocol"
 PAGE = " ".join((ROOT / "docs" / "explanation" / "core.md").read_text().split())
@@ -54,3 +56,9 @@ def test_lines_of_the_driver_for_tests() -> None:
     assert found is not None
     support = ROOT / "tests" / "support"
     assert count_lines(support / "world.py", support / "credentials.py") < int(found[1])
+
+
+def test_needs() -> None:
+    """The table of the page has each need of a session."""
+    named = re.findall(r"\| (?:a reply, and )?`(\w+)\(", PAGE)
+    assert sorted(named) == sorted(need.__name__ for need in NEEDS)
