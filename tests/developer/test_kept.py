@@ -9,7 +9,7 @@ import pytest
 
 from restante.developer.faults import MOST_USERS, FaultSwitch
 from restante.developer.feed import MOST_WAITERS, EventFeed, TooManyWaitersError
-from restante.developer.mailboxes import MOST_REMOVED, Mailboxes
+from restante.developer.mailboxes import MOST_FETCHES, MOST_MAILBOXES, MOST_REMOVED, Mailboxes
 from restante.developer.secrets import LineRedaction
 from restante.developer.sessions import (
     LONGEST_LINE,
@@ -158,3 +158,33 @@ def test_tags() -> None:
     for wrong in (many, ["x" * (LONGEST_TAG + 1)]):
         with pytest.raises(ValueError, match="tag"):
             boxes.tag([mail.id], wrong)
+
+
+def test_mailboxes_of_any_name_are_bounded() -> None:
+    """Logins with ever new names leave 1,000 mailboxes: those with mail or a session stay."""
+    boxes = Mailboxes(EventFeed())
+    boxes.add("ann", b"a\n")
+
+    async def log_in() -> None:
+        held = await boxes.acquire("bob", 0)
+        boxes.note_holder("bob", 1)
+        for number in range(MOST_MAILBOXES + 10):
+            (await boxes.acquire(f"user{number}", 0)).release()
+        held.release()
+
+    asyncio.run(log_in())
+    names = boxes.names()
+    assert len(names) == MOST_MAILBOXES
+    assert {"ann", "bob", f"user{MOST_MAILBOXES + 9}"} <= set(names)
+    assert "user0" not in names
+
+
+def test_sessions_that_fetched_a_message_are_bounded() -> None:
+    """A session that retrieves a message again is noted once, and the last sessions are known."""
+    boxes = Mailboxes(EventFeed())
+    mail = boxes.add("ann", b"a\n")
+    for session in range(1, MOST_FETCHES + 3):
+        for _ in range(2):
+            boxes.note_fetched("ann", mail.uid, session)
+    (mail,) = boxes.mail()
+    assert mail.fetched_by == tuple(range(3, MOST_FETCHES + 3))

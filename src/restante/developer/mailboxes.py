@@ -30,6 +30,8 @@ MOST_OCTETS = 512 * 1024 * 1024  # of all messages that are there
 MOST_MESSAGES = 100_000  # that are there
 MOST_REMOVED_OCTETS = 64 * 1024 * 1024  # of the removed ones that are remembered
 MOST_REMOVED = 1_000  # that are remembered
+MOST_MAILBOXES = 1_000  # beyond them, the oldest empty one is forgotten
+MOST_FETCHES = 100  # sessions that retrieved one message, and are remembered
 SHOWN_ONLY = "shown-"  # begins the unique-id of a message that only a fault adds
 
 
@@ -47,7 +49,7 @@ class DeveloperMail:
         sender: the sender of the SMTP envelope, "" for none.
         delivered_by: the number of the SMTP session that brought it, or None.
         marked_by: the number of the live session that marked it for removal, or None.
-        fetched_by: the numbers of the sessions that retrieved it, in their order.
+        fetched_by: the numbers of the last sessions that retrieved it, in their order.
         removed: seconds since 1970, or None while it is there.
         removed_by: the number of the session that removed it, or None.
         shown: what that session got for it, where a fault changed it, else None.
@@ -243,7 +245,9 @@ class Mailboxes:
             box = self._box(mailbox)
             mail = box.mail.get(uid)
             if mail is not None:
-                box.mail[uid] = dataclasses.replace(mail, fetched_by=(*mail.fetched_by, session))
+                if session not in mail.fetched_by:
+                    known = (*mail.fetched_by, session)[-MOST_FETCHES:]
+                    box.mail[uid] = dataclasses.replace(mail, fetched_by=known)
                 self._feed.publish("fetched", id=mail.id, mailbox=box.name, session=session)
 
     def note_marked(self, mailbox: str, uids: Collection[str], session: int | None) -> None:
@@ -317,7 +321,16 @@ class Mailboxes:
     def _box(self, owner: str) -> DeveloperMailbox:
         name = mailbox_name(owner)
         with self._feed.lock:
+            if name not in self._boxes and len(self._boxes) >= MOST_MAILBOXES:
+                self._forget_empty()
             return self._boxes.setdefault(name, DeveloperMailbox(name))
+
+    def _forget_empty(self) -> None:
+        """Forget the oldest mailbox without mail and without a session: any login makes one."""
+        unused = (n for n, box in self._boxes.items() if not box.mail and not box.lock.locked())
+        name = next(unused, None)
+        if name is not None:
+            del self._boxes[name]
 
 
 def _show_all(_user: str, messages: Sequence[bytes]) -> Sequence[bytes]:
