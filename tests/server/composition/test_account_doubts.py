@@ -38,3 +38,21 @@ def test_list_knows_the_configuration(tmp_path: Path) -> None:
         "ann@example.com",
         "bob@example.com",
     ]
+
+
+def test_accounts_with_one_maildrop(tmp_path: Path) -> None:
+    """A layout without {domain} gives accounts of two domains one maildrop, which is reported."""
+    (tmp_path / "mail").mkdir()
+    users = tmp_path / "users"
+    users.touch(0o600)
+    names = ("ann@example.com", "bob@example.com", "ann@example.org", "ann")
+    users.write_text("".join(f"{name}:{HASH}\n" for name in names))
+    config = tmp_path / "restante.toml"
+    least = '[accounts]\nusers = "users"\n[mail]\nfolder = "mail"\n'
+    config.write_text(f'{least}layout = "{{local}}"\n')
+    assert pop3("user", "list", "--config", config).err.splitlines() == [
+        f"{users}: {name!r} has the maildrop of 'ann@example.com': mail.layout lacks {{domain}}"
+        for name in ("ann@example.org", "ann")
+    ]
+    config.write_text(least)
+    assert pop3("user", "list", "--config", config).err == ""

@@ -32,8 +32,22 @@ def build_doubts(config: Config) -> Callable[[Collection[PasswdEntry]], Iterator
         for account in accounts:
             if text := _describe_shadowed(config, account.name):
                 yield f"{account.name!r} {text}"
+        if not any(place in config.mail.layout for place in ("{user}", "{domain}")):
+            yield from _find_shared(accounts, find_mail)
 
     return find_doubts
+
+
+def _find_shared(
+    accounts: Collection[PasswdEntry], find_mail: Callable[[str], Path | None]
+) -> Iterator[str]:
+    """Yield which accounts have the maildrop of another one: "{local}" is for one domain."""
+    owners: dict[Path, str] = {}
+    for account in accounts:
+        place = find_mail(account.name)
+        owner = owners.setdefault(place, account.name) if place else account.name
+        if owner != account.name:
+            yield f"{account.name!r} has the maildrop of {owner!r}: mail.layout lacks {{domain}}"
 
 
 def _describe_shadowed(config: Config, name: str) -> str:
