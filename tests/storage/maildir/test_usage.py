@@ -256,7 +256,7 @@ def test_unwritable_file(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("restante.storage.maildir.quota.write_sum", fail)
+    monkeypatch.setattr("restante.storage.maildir.usage.write_sum", fail)
     for number in range(1, 4):
         assert deliver(box).usage == MailUsage(18 * number, number)
     with pytest.raises(OverQuotaError):
@@ -334,7 +334,7 @@ def test_written_under_the_lock(box: Box, monkeypatch: pytest.MonkeyPatch) -> No
         locked.append(is_locked(box))
         write_sum(*arguments)
 
-    monkeypatch.setattr(quota, "write_sum", note_lock)
+    monkeypatch.setattr(usage, "write_sum", note_lock)
     box.put("new/1.a,S=20")
     find(box)
     age(own_file(box))

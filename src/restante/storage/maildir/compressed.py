@@ -22,7 +22,7 @@ from restante.storage.maildir import filenames
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-MAGIC = 9  # octets at the beginning of a file that are looked at
+MAGIC = 9  # octets at the beginning of a file that show how it is compressed
 MOST_PLAIN = 512 * 1024 * 1024  # octets of a message that is compressed
 MOST_KEPT = 1024 * 1024  # octets of a message that is not made twice
 PIECE = 256 * 1024  # octets that are made at once

@@ -42,7 +42,7 @@ class DeletedFolder:
     def __init__(self, folder: int) -> None:
         self._folder = folder
 
-    def take(self, name: str, folder: int, key: str) -> None:
+    def move_in(self, name: str, folder: int, key: str) -> None:
         """Move a file here; `key` is the base name that its unique-id comes from. Raises OSError.
 
         The caller has locked the maildrop, so no other process makes names here.
@@ -54,7 +54,7 @@ class DeletedFolder:
         os.rename(name, new, src_dir_fd=folder, dst_dir_fd=self._folder)
 
     def sync(self) -> None:
-        """Have it last what was moved here. Raises OSError."""
+        """Make durable what was moved here. Raises OSError."""
         os.fsync(self._folder)
 
     def _has(self, name: str) -> bool:

@@ -46,13 +46,13 @@ def deliver(
                 os.fsync(new)
                 change.write(maildrop, subfolder=subfolder)
         except BaseException:
-            _take_back(name, tmp, new)
+            _remove_partial(name, tmp, new)
             raise
         remove_stale(tmp)
     return name
 
 
-def _take_back(name: str, *folders: int) -> None:
+def _remove_partial(name: str, *folders: int) -> None:
     """Remove the partial file. The sender gets an error and retries."""
     for folder in folders:
         with contextlib.suppress(OSError):
@@ -83,7 +83,7 @@ def write_synced(name: str, tmp: int, message: bytes) -> None:
 def remove_stale(tmp: int) -> None:
     """Remove what deliveries that were cut off have left behind, after the 36 hours of maildir(5).
 
-    The folder is nearly always empty, so that a look at it costs nothing. But a user may fill it.
+    The folder is nearly always empty, so that this costs nothing. But a user may fill it.
     """
     with contextlib.suppress(OSError), os.scandir(tmp) as entries:
         for entry in itertools.islice(entries, MOST_STALE):

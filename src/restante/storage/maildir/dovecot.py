@@ -38,7 +38,7 @@ class DovecotUniqueIds:
         return self._parse_lines(lines, validity) if version == b"3" and validity else iter(())
 
     def uid_of_unlisted(self, base: str) -> str | None:
-        """Return the unique-id of a message that is not in the list, None where it has none."""
+        """Return the unique-id of a message that is not in the list, None if it has none."""
         if not self._format.by_name:
             return None
         name = os.fsencode(base)

@@ -10,7 +10,7 @@ from restante.storage.fs import store_error
 from restante.storage.interfaces import ExpiredMessage, PartlyExpiredError
 from restante.storage.maildir import filenames
 from restante.storage.maildir.copies import keep_unique_ids
-from restante.storage.maildir.identity import Evidence, arrival_time, print_of
+from restante.storage.maildir.identity import Evidence, arrival_time, fingerprint_of
 from restante.storage.maildir.quota import Change
 from restante.storage.maildir.removal import FileRemoval
 from restante.storage.maildir.scan import list_messages
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from restante.storage.maildir.deleted import DeletedFolder
-    from restante.storage.maildir.identity import Print
+    from restante.storage.maildir.identity import Fingerprint
     from restante.storage.maildir.locked_folder import LockedMaildir
     from restante.storage.maildir.scan import Folders, MaildirEntry
 
@@ -28,10 +28,10 @@ DAY = 24 * 60 * 60  # seconds
 
 
 class Expired(NamedTuple):
-    """A message that is due, its file, and the file's print when its age was found."""
+    """A message that is due, its file, and the file's fingerprint when its age was found."""
 
     entry: MaildirEntry
-    print: Print
+    fingerprint: Fingerprint
     message: ExpiredMessage
 
 
@@ -52,7 +52,9 @@ def due_messages(
     now = time.time()
     skipped: list[OSError] = []
     due = [
-        Expired(entry, print_of(status), ExpiredMessage(unique_id(entry.key), age, status.st_size))
+        Expired(
+            entry, fingerprint_of(status), ExpiredMessage(unique_id(entry.key), age, status.st_size)
+        )
         for entry, status in _messages(folders, owner, skipped)
         if (age := int((now - arrival_time(entry, status)) // DAY)) >= days
     ]
@@ -69,10 +71,10 @@ def remove(
 
     With a folder for what is `deleted`, they are moved there.
 
-    One that cannot be removed keeps no other from it, and one that another program moves meanwhile
-    is left to the next round. Raises PartlyExpiredError.
+    One that cannot be removed does not stop the others. One that another program moves meanwhile is
+    left to the next round. Raises PartlyExpiredError.
     """
-    evidence = Evidence(time.time_ns(), {each.entry.inode: each.print for each in due})
+    evidence = Evidence(time.time_ns(), {each.entry.inode: each.fingerprint for each in due})
     problems = _keep_unique_ids(held, due)
     wanted = {place: each.entry for place, each in enumerate(due) if place not in problems}
     change = Change()

@@ -28,14 +28,14 @@ def base_name(name: str) -> str:
 
 
 def unique_id(base: str) -> str:
-    """Return the unique-id of a message: its base name, or a hash where that does not fit."""
+    """Return the unique-id of a message: its base name, or a hash if that does not fit."""
     return base if is_valid_uid(base) else hashed_uid(base)
 
 
 def is_sendable_uid(uid: str) -> bool:
     """Return whether a unique-id that another server gave can be sent.
 
-    It may be longer than RFC 1939 allows, as Dovecot's are where names are long: with another one,
+    It may be longer than RFC 1939 allows, as Dovecot's with long names: with another one,
     clients would download the message again.
     """
     return 1 <= len(uid) <= LONGEST_KEPT and uid.isascii() and uid.isprintable() and " " not in uid
@@ -64,7 +64,7 @@ def is_trashed(name: str) -> bool:
 
 
 def delivery_time(base: str) -> int:
-    """Return when a message was delivered, in seconds since 1970; 0 where the name does not say."""
+    """Return when a message was delivered, in seconds since 1970; 0 if the name does not say."""
     found = _TIME.match(base)
     return int(found[0]) if found else 0
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TICK = 100_000_000  # nanoseconds: the clock of a file system may be late by less than that
 
-Print: TypeAlias = tuple[int, int]
+Fingerprint: TypeAlias = tuple[int, int]
 """A file's size in octets, and when it was last modified, in nanoseconds since 1970."""
 
 
@@ -38,16 +38,16 @@ class Verdict(Enum):
 class Evidence:
     """The evidence that a session has of its messages' files."""
 
-    __slots__ = ("_prints", "_read", "_settled", "inodes_agree")
+    __slots__ = ("_fingerprints", "_read", "_settled", "inodes_agree")
 
-    def __init__(self, begun: int, prints: Mapping[int, Print]) -> None:
-        """Remember when the session began, in nanoseconds since 1970, and prints by inode.
+    def __init__(self, begun: int, fingerprints: Mapping[int, Fingerprint]) -> None:
+        """Remember when the session began, in nanoseconds since 1970, and fingerprints by inode.
 
         There must be a print of each file that changed less than a `TICK` before.
         """
         self._settled = begun - TICK
-        self._prints = prints
-        self._read: dict[int, Print] = {}
+        self._fingerprints = fingerprints
+        self._read: dict[int, Fingerprint] = {}
         self.inodes_agree = True  # of folders and files
 
     def check(self, entry: MaildirEntry, status: os.stat_result, owner: int) -> None:
@@ -60,7 +60,7 @@ class Evidence:
             raise FileNotFoundError(errno.ENOENT, "another file has the name", entry.path)
         if owner >= 0 and not may_be_message(status, owner):
             raise PermissionError(errno.EPERM, "the file belongs to another user", entry.path)
-        known = self._read.get(inode) or self._prints.get(inode)
+        known = self._read.get(inode) or self._fingerprints.get(inode)
         seen = status.st_size, status.st_mtime_ns
         same = status.st_ctime_ns <= self._settled if known is None else known == seen
         if not same and self.judge(entry, status) is Verdict.OTHER:
@@ -69,8 +69,12 @@ class Evidence:
 
     def judge(self, entry: MaildirEntry, status: os.stat_result) -> Verdict:
         """Return whether a file with a message's inode, under the entry's name, is the message."""
-        known = self._read.get(entry.inode) or self._prints.get(entry.inode)
-        if status.st_ctime_ns <= self._settled if known is None else known == print_of(status):
+        known = self._read.get(entry.inode) or self._fingerprints.get(entry.inode)
+        if (
+            status.st_ctime_ns <= self._settled
+            if known is None
+            else known == fingerprint_of(status)
+        ):
             return Verdict.SAME
         same_stem = filenames.stem(filenames.base_name(entry.name)) == filenames.stem(entry.base)
         if known is not None:
@@ -81,7 +85,7 @@ class Evidence:
         return Verdict.UNSURE if same_stem or old else Verdict.OTHER
 
 
-def print_of(status: os.stat_result) -> Print:
+def fingerprint_of(status: os.stat_result) -> Fingerprint:
     """Return what stays the same when a file is renamed or linked."""
     return status.st_size, status.st_mtime_ns
 

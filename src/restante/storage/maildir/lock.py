@@ -15,7 +15,7 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK |
 
 
 def try_lock(folder: int) -> int | None:
-    """Lock the maildrop in an open folder; return the lock's descriptor, or None where it is held.
+    """Lock the maildrop in an open folder; return the lock's descriptor, or None if it is held.
 
     Closing the descriptor that is returned frees the lock. The file stays: removing it would let
     two sessions lock two files of the same name. On a disk on which it can be neither made nor

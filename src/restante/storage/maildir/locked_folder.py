@@ -42,9 +42,9 @@ class LockedMaildir:
 
     @classmethod
     def take(cls, reopen: Callable[[], int], root: int = -1) -> LockedMaildir | None:
-        """Lock a maildrop; return None where another session has it. Raises OSError.
+        """Lock a maildrop; return None if another session has it. Raises OSError.
 
-        `reopen` opens the maildrop's folder by its path. `root` is the folder, where it is open
+        `reopen` opens the maildrop's folder by its path. `root` is the folder, if it is open
         already; it is closed unless the lock is free.
         """
         if root < 0:
@@ -61,7 +61,7 @@ class LockedMaildir:
     def owner(self) -> int:
         """The user whose files alone are messages; -1 for any: the folder is the server's own.
 
-        A user could give a folder of the own a hard link to another user's file. Raises OSError.
+        A user could make a hard link to another user's file. Raises OSError.
         """
         return folder_owner(self.root)
 

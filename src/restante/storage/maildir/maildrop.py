@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from restante.storage.disk_latency import DiskLatency
     from restante.storage.maildir.deleted import DeletedFolder
     from restante.storage.maildir.locked_folder import LockedMaildir
-    from restante.storage.maildir.scan import FoundAgain, MaildirEntry
+    from restante.storage.maildir.scan import MaildirEntry, RelocatedMessages
     from restante.storage.maildir.snapshot import MaildirSnapshot
 
 CANNOT_OPEN = "a message cannot be opened"
@@ -70,7 +70,7 @@ class MaildirMaildrop:
         self._snapshot = snapshot
         self._entries: Sequence[MaildirEntry] = snapshot.entries
         lately = begun - snapshot.begun < CLOCK_GRANULARITY
-        self._evidence = Evidence(begun, snapshot.prints if lately else {})
+        self._evidence = Evidence(begun, snapshot.fingerprints if lately else {})
         self._folder = snapshot.folder
         self._latency = latency
         self._on_change = on_change
@@ -79,7 +79,7 @@ class MaildirMaildrop:
         self.arrived: Mapping[int, float] = {}
 
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:
-        """Return a message: at once when the disk is quick and its name has not changed.
+        """Return a message: at once if the disk is quick and its name has not changed.
 
         Raises MessageGoneError, StoreError.
         """
@@ -175,8 +175,8 @@ class MaildirMaildrop:
             entries = self._find_again().entries
             return [expiry.find_arrival(entry, self._held.folders) for entry in entries]
 
-    def _find_again(self) -> FoundAgain:
-        """Learn the names that messages have now. Raises OSError."""
+    def _find_again(self) -> RelocatedMessages:
+        """Find the present names of the messages. Raises OSError."""
         again = relocate(self._entries, self._held.folders)
         self._entries = again.entries
         self._evidence.inodes_agree = inodes_agree(again.entries, self._held.folders)
@@ -220,8 +220,8 @@ class MaildirMaildrop:
     def _unlink_all(self, indexes: set[int], removal: FileRemoval) -> dict[int, OSError]:
         """Remove messages' files, and return which may still be there, and why.
 
-        The folders are read once where names may have changed since the session began, and again
-        where one changed meanwhile. Raises OSError: nothing was removed.
+        The folders are read once if names may have changed since the session began, and again if
+        one changed meanwhile. Raises OSError: nothing was removed.
         """
         failed: dict[int, OSError] = {}
         if not self._is_unchanged():
@@ -251,7 +251,7 @@ class MaildirMaildrop:
     def _find_missing(self, indexes: set[int], failed: dict[int, OSError]) -> frozenset[int]:
         """Read the names that messages have now; return those without a file. Raises OSError.
 
-        Where a strange file has a message's base name, clients would see the message again.
+        If a strange file has a message's base name, clients would see the message again.
         """
         again = self._find_again()
         for index in indexes & again.unclear:

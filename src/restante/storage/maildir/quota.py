@@ -53,7 +53,7 @@ class Change:
         self._messages += sign
 
     def write(self, maildrop: int, *, subfolder: bool = False) -> None:
-        """Append a line to the quota file of a maildrop, where it has one; never make one.
+        """Append a line to the quota file of a maildrop, if it has one; never make one.
 
         The quota file of a subfolder is that of the Maildir in which it is.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from restante.protocol.server.maildrop import MessageList
 from restante.storage.maildir import filenames, size_cache
-from restante.storage.maildir.identity import may_be_message, print_of
+from restante.storage.maildir.identity import fingerprint_of, may_be_message
 from restante.storage.maildir.scan import CUR, NEW, MaildirEntry, list_messages
 from restante.storage.maildir.snapshot import FolderStamp, MaildirSnapshot, sizes_changed
 from restante.storage.maildir.uidlist import uid_function
@@ -20,7 +20,7 @@ from restante.storage.snapshot_cache import CLOCK_GRANULARITY
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from restante.storage.maildir.identity import Print
+    from restante.storage.maildir.identity import Fingerprint
     from restante.storage.maildir.locked_folder import LockedMaildir
     from restante.storage.maildir.scan import Folders
     from restante.storage.maildir.uidlist import UniqueIds
@@ -34,45 +34,50 @@ class ScanResult(NamedTuple):
     entries: tuple[MaildirEntry, ...]
     contents: MessageList
     exact: bool  # all sizes are right
-    prints: Mapping[int, Print]  # of the files that were looked at
+    fingerprints: Mapping[int, Fingerprint]  # of the files that were examined
     plain: bool = True  # each file has one name, and no two have one base name
 
 
 def refresh(
-    held: LockedMaildir, known: MaildirSnapshot | None, folder: str, others: UniqueIds | None = None
+    held: LockedMaildir,
+    known: MaildirSnapshot | None,
+    folder: str,
+    unique_ids: UniqueIds | None = None,
 ) -> MaildirSnapshot:
-    """Return what the maildrop in a folder holds now. Raises OSError.
+    """Return the present snapshot of the maildrop in a folder. Raises OSError.
 
-    With `others`, messages in another server's list have the unique-ids that it gave.
+    With `unique_ids`, messages in another server's list have the unique-ids that it gave.
 
-    The stamp of its folders was taken before the look, so a change meanwhile makes it out of date;
-    that of the file of sizes after it, since the look itself may have written it.
+    The stamp of its folders is read before the scan, so that a change meanwhile makes it out of
+    date. That of the file of sizes is read after it, since the scan itself may write the file.
     """
     begun = time.time_ns()
-    list_file = others.list_file if others else None
+    list_file = unique_ids.list_file if unique_ids else None
     stamp = FolderStamp.read(held.root, uidlist=list_file)
     if known is not None and known.stamp == stamp and known.trusted:
         return known
     settled = stamp.new.is_old(begun) and stamp.cur.is_old(begun)
     updated = None
     if known is not None and known.stamp.sizes == stamp.sizes and known.still_names(stamp):
-        with contextlib.suppress(OSError):  # of one file: the long look shows it all the same
-            updated = update(known, stamp, held, others)
+        with contextlib.suppress(OSError):  # of one file: the full scan shows it all the same
+            updated = update(known, stamp, held, unique_ids)
         now = FolderStamp.read(held.root, uidlist=list_file)
         if now._replace(sizes=stamp.sizes) != stamp:
-            updated = None  # names may have been missed while they moved: look long
-    entries, contents, exact, prints, plain = updated or list_anew(held, others, settled=settled)
+            updated = None  # names may have been missed while they moved: scan all
+    entries, contents, exact, fingerprints, plain = updated or list_anew(
+        held, unique_ids, settled=settled
+    )
     stamp = stamp._replace(sizes=sizes_changed(held.root))
     if settled:  # no file has changed its name just now
-        prints = {}
+        fingerprints = {}
     return MaildirSnapshot(
-        folder, stamp, begun, entries, contents, exact, plain, held.owner, prints
+        folder, stamp, begun, entries, contents, exact, plain, held.owner, fingerprints
     )
 
 
-def list_anew(held: LockedMaildir, others: UniqueIds | None, *, settled: bool) -> ScanResult:
+def list_anew(held: LockedMaildir, unique_ids: UniqueIds | None, *, settled: bool) -> ScanResult:
     """List all messages without what was known before. Raises OSError."""
-    unique_id = uid_function(others, held.root)
+    unique_id = uid_function(unique_ids, held.root)
     entries: Sequence[MaildirEntry] = list_messages(held.folders, held.owner)
     octets: Sequence[int | None]
     octets, exact = size_cache.sizes_of(entries, held)
@@ -80,23 +85,25 @@ def list_anew(held: LockedMaildir, others: UniqueIds | None, *, settled: bool) -
         there = [(e, size) for e, size in zip(entries, octets, strict=True) if size is not None]
         entries, octets = [e for e, _ in there], [size for _, size in there]
     contents = MessageList(tuple(octets), tuple(unique_id(e.key) for e in entries))  # type: ignore[arg-type]
-    prints = {} if settled else dict(_identities(entries, held.folders))
+    fingerprints = {} if settled else dict(_identities(entries, held.folders))
     plain = not any(entry.others or entry.shared_base for entry in entries)
-    return ScanResult(tuple(entries), contents, exact, prints, plain)
+    return ScanResult(tuple(entries), contents, exact, fingerprints, plain)
 
 
-def _identities(entries: Sequence[MaildirEntry], folders: Folders) -> Iterator[tuple[int, Print]]:
-    """Examine the files, some of which came a moment ago."""
+def _identities(
+    entries: Sequence[MaildirEntry], folders: Folders
+) -> Iterator[tuple[int, Fingerprint]]:
+    """Yield the inodes and fingerprints of files, some of which came a moment ago."""
     for entry in entries:
         status = None
         with contextlib.suppress(OSError):
             status = _status(entry.name, folders[entry.folder])
         if status is not None:
-            yield entry.inode, print_of(status)
+            yield entry.inode, fingerprint_of(status)
 
 
 def update(
-    known: MaildirSnapshot, stamp: FolderStamp, held: LockedMaildir, others: UniqueIds | None
+    known: MaildirSnapshot, stamp: FolderStamp, held: LockedMaildir, unique_ids: UniqueIds | None
 ) -> ScanResult | None:
     """Return the known state with the changes since, None if they cannot be determined.
 
@@ -112,10 +119,10 @@ def update(
         left = [i for i, entry in enumerate(entries) if entry.name not in gone[entry.folder]]
         entries, octets, uids = known.columns(left)
     if any(each.status.st_nlink > 1 for each in fresh) and _is_shared(fresh, entries):
-        return None  # a file with several names: the long look joins them
+        return None  # a file with several names: the full scan joins them
     added = [each.entry for each in fresh]
     found, exact = size_cache.sizes_of_new(added, entries, held)
-    unique_id = uid_function(others if added else None, held.root)
+    unique_id = uid_function(unique_ids if added else None, held.root)
     for entry, size in zip(added, found, strict=True):
         place = bisect.bisect_left(entries, filenames.sort_key(entry.key), key=_order)
         if place < len(entries) and entries[place].key == entry.key:
@@ -124,8 +131,8 @@ def update(
             entries.insert(place, entry)
             octets.insert(place, size)
             uids.insert(place, unique_id(entry.key))
-    prints = _prints_now(known, fresh, gone)
-    return ScanResult(tuple(entries), MessageList(tuple(octets), tuple(uids)), exact, prints)
+    fingerprints = _fingerprints_now(known, fresh, gone)
+    return ScanResult(tuple(entries), MessageList(tuple(octets), tuple(uids)), exact, fingerprints)
 
 
 class Fresh(NamedTuple):
@@ -150,14 +157,16 @@ def _find_changes(
     return [each for each in fresh if may_be_message(each.status, known.owner)], gone
 
 
-def _prints_now(
+def _fingerprints_now(
     known: MaildirSnapshot, fresh: Sequence[Fresh], gone: Sequence[Mapping[str, int]]
-) -> dict[int, Print]:
-    """Return the prints of files that are fresh, or were so a moment ago."""
+) -> dict[int, Fingerprint]:
+    """Return the fingerprints of files that are fresh, or were so a moment ago."""
     old = {inode for inodes in gone for inode in inodes.values()}
     lately = time.time_ns() - known.begun < CLOCK_GRANULARITY
-    prints = {inode: seen for inode, seen in known.prints.items() if lately and inode not in old}
-    return prints | {each.entry.inode: print_of(each.status) for each in fresh}
+    fingerprints = {
+        inode: seen for inode, seen in known.fingerprints.items() if lately and inode not in old
+    }
+    return fingerprints | {each.entry.inode: fingerprint_of(each.status) for each in fresh}
 
 
 def _is_shared(fresh: Sequence[Fresh], others: Sequence[MaildirEntry]) -> bool:

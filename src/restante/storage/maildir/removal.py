@@ -100,7 +100,7 @@ class FileRemoval:
             _close(linked)
 
     def _remove_single(self, place: int, entry: MaildirEntry) -> Linked | None:
-        """Remove a message's file that has one name; return the file, open, where it has more.
+        """Remove a message's file that has one name; return the file, open, if it has more.
 
         Raises OSError.
         """
@@ -131,7 +131,7 @@ class FileRemoval:
         if self.deleted is None:
             os.unlink(name, dir_fd=folder)
         else:
-            self.deleted.take(name, folder, entry.key)
+            self.deleted.move_in(name, folder, entry.key)
 
     def _remove_linked(self, linked: list[Linked], spared: Collection[str]) -> dict[int, OSError]:
         """Remove all names that files have in the folders, close the files; return why it failed.

@@ -35,7 +35,7 @@ class Folders(NamedTuple):
     def open(cls, maildrop: int, *, make: bool = True) -> Folders:
         """Open the folders of a maildrop, and make those that are missing. Raises OSError.
 
-        Where the disk cannot be written, one that is missing stays so: it holds no messages.
+        If the disk cannot be written, one that is missing stays so: it holds no messages.
         """
         open_one = _open_or_make if make else open_folder_if_there
         new = open_one("new", maildrop)
@@ -53,7 +53,7 @@ class Folders(NamedTuple):
             _close(self.cur)
 
     def sync(self) -> None:
-        """Have the removal of names last. Raises OSError."""
+        """Make the removal of names durable. Raises OSError."""
         for folder in self:
             if folder >= 0:
                 os.fsync(folder)
@@ -98,12 +98,12 @@ class MaildirEntry(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Where the file lies, in the maildrop's folder."""
+        """The path of the file in the maildrop's folder."""
         return f"{NAMES[self.folder]}/{self.name}"
 
     @property
     def uid(self) -> str:
-        """The unique-id, where Dovecot gave none. RFC 1939 section 7."""
+        """The unique-id, unless another server gave one. RFC 1939 section 7."""
         return filenames.unique_id(self.key)
 
     @property
@@ -112,7 +112,7 @@ class MaildirEntry(NamedTuple):
         return ((self.folder, self.name), *self.others)
 
 
-class FoundAgain(NamedTuple):
+class RelocatedMessages(NamedTuple):
     """The messages of a session under the names that they have now."""
 
     entries: list[MaildirEntry]
@@ -133,8 +133,8 @@ def list_messages(folders: Folders, owner: int = -1) -> list[MaildirEntry]:
 def list_names(folders: Folders) -> list[MaildirEntry]:
     """Return an entry for each name of a message. Raises OSError.
 
-    A file that is renamed while a folder is read may be met twice or not at all, so a look counts
-    only when nothing changed meanwhile.
+    A file that is renamed while a folder is read may be met twice or not at all, so a scan counts
+    only if nothing changed meanwhile.
     """
     entries: list[MaildirEntry] = []
     for _ in range(MAX_SCANS):
@@ -145,7 +145,7 @@ def list_names(folders: Folders) -> list[MaildirEntry]:
     return entries
 
 
-def relocate(known: Sequence[MaildirEntry], folders: Folders) -> FoundAgain:
+def relocate(known: Sequence[MaildirEntry], folders: Folders) -> RelocatedMessages:
     """Return the same messages by the names that they have now. Raises OSError.
 
     Flags, base names and the folder may change at any time; the inode stays. A message without a
@@ -168,7 +168,7 @@ def relocate(known: Sequence[MaildirEntry], folders: Folders) -> FoundAgain:
             unclear.add(place)
         elif here is None:
             gone.add(place)
-    return FoundAgain(found, frozenset(gone), frozenset(unclear))
+    return RelocatedMessages(found, frozenset(gone), frozenset(unclear))
 
 
 def _with_present_names(entry: MaildirEntry, now: MaildirEntry) -> MaildirEntry:
@@ -199,7 +199,7 @@ def inodes_agree(entries: Iterable[MaildirEntry], folders: Folders) -> bool:
 
 
 def list_entries(folders: Folders) -> Iterator[MaildirEntry]:
-    """Read new before cur: what moves on meanwhile is met twice rather than missed."""
+    """Yield the names in new, then in cur: a file that moves on is met twice rather than missed."""
     for folder in (NEW, CUR):
         if folders[folder] < 0:
             continue
@@ -225,7 +225,7 @@ def _by_file(entries: list[MaildirEntry], folders: Folders) -> list[MaildirEntry
 
 
 def _files(same: list[MaildirEntry], folders: Folders) -> Iterator[MaildirEntry]:
-    """Join names that the folders list with one inode, where they still have it."""
+    """Join names that the folders list with one inode, if they still have it."""
     there: dict[int, list[MaildirEntry]] = {}
     for entry in same:
         if inode := _inode(entry, folders):

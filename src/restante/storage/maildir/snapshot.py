@@ -17,7 +17,7 @@ from restante.storage.snapshot_cache import CLOCK_GRANULARITY
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from restante.storage.maildir.identity import Print
+    from restante.storage.maildir.identity import Fingerprint
     from restante.storage.maildir.scan import MaildirEntry
 
 
@@ -31,8 +31,13 @@ class FolderChange(NamedTuple):
     modified: int
     changed: int
 
+    @classmethod
+    def from_status(cls, status: os.stat_result) -> FolderChange:
+        """Return the change of a folder or file with this status."""
+        return cls(status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+
     def is_old(self, now: int) -> bool:
-        """Return whether neither time is less than a grain before `now`."""
+        """Return whether both times are more than the clock's granularity before `now`."""
         return max(self.modified, self.changed) + CLOCK_GRANULARITY < now
 
 
@@ -40,11 +45,11 @@ _MISSING = FolderChange(0, 0, 0)
 
 
 class FolderStamp(NamedTuple):
-    """When what a look depends on last changed, and that it is still the same.
+    """The last changes of all that a scan depends on: another stamp makes the scan out of date.
 
-    Anybody may change the folders at any time, and another server its list, which counts only where
-    it is used. The file of sizes is written only by the holder of the maildrop's lock, and each
-    time anew.
+    Other programs may change the folders at any time, and another server its list, which counts
+    only if it is used. Only the holder of the maildrop's lock writes the file of sizes, each time
+    anew.
     """
 
     sizes: FolderChange
@@ -54,7 +59,7 @@ class FolderStamp(NamedTuple):
 
     @classmethod
     def read(cls, root: int, *, uidlist: str | None = None) -> FolderStamp:
-        """Look at a maildrop's folders, file of sizes, and `uidlist`. Raises OSError."""
+        """Return the stamp of a maildrop's folders, sizes, and `uidlist`. Raises OSError."""
         sizes = change_of(CACHE_FILE, root)
         known = change_of(uidlist, root) if uidlist else _MISSING
         return cls(sizes, change_of("new", root), change_of("cur", root), known)
@@ -79,7 +84,7 @@ class FolderStamp(NamedTuple):
 
 
 def sizes_changed(root: int) -> FolderChange:
-    """Look at a maildrop's file of sizes, which may be missing. Raises OSError."""
+    """Return the last change of the file of sizes, which may be missing. Raises OSError."""
     return change_of(CACHE_FILE, root)
 
 
@@ -89,7 +94,7 @@ def change_of(name: str, root: int) -> FolderChange:
         status = os.lstat(name, dir_fd=root)
     except FileNotFoundError:
         return _MISSING
-    return FolderChange(status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+    return FolderChange.from_status(status)
 
 
 def _is_unchanged(name: str, root: int, before: FolderChange) -> bool:
@@ -100,11 +105,7 @@ def _is_unchanged(name: str, root: int, before: FolderChange) -> bool:
 
 
 def _changed_folder(folder: int) -> FolderChange:
-    return _change(os.fstat(folder)) if folder >= 0 else _MISSING
-
-
-def _change(status: os.stat_result) -> FolderChange:
-    return FolderChange(status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+    return FolderChange.from_status(os.fstat(folder)) if folder >= 0 else _MISSING
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +114,13 @@ class MaildirSnapshot:
 
     folder: str
     stamp: FolderStamp
-    begun: int  # when the look began, in nanoseconds since 1970
+    begun: int  # when the scan began, in nanoseconds since 1970
     entries: tuple[MaildirEntry, ...]
     contents: MessageList
     exact: bool = True  # every size is right; if not, the next session must count again
     plain: bool = True  # each file has one name, and no two have one base name
     owner: int = -1  # the user whose files alone are messages; -1 for any
-    prints: Mapping[int, Print] = field(default_factory=dict)  # of files that may have just changed
+    fingerprints: Mapping[int, Fingerprint] = field(default_factory=dict)  # of new files
     trusted: bool = field(init=False)  # if not, it is only good to compare with
 
     def __post_init__(self) -> None:
@@ -152,7 +153,7 @@ class MaildirSnapshot:
         )
 
     def still_holds(self, folder: int, now: FolderStamp) -> bool:
-        """Return whether NEW or CUR has surely not changed, where this is the stamp now."""
+        """Return whether NEW or CUR has surely not changed, by the stamp now."""
         if folder == NEW:
             return self.stamp.new == now.new and self.stamp.is_settled("new", self.begun)
         return self.stamp.cur == now.cur and self.stamp.is_settled("cur", self.begun)

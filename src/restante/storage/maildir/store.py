@@ -70,14 +70,14 @@ class MaildirStore:
         self._root = str(layout.root)  # a Path would be made text again at each login
         self._on_made = on_made
         self._on_skipped = on_skipped
-        self._others = unique_ids
+        self._unique_ids = unique_ids
         self._list_file = unique_ids.list_file if unique_ids else None
         self._snapshots: SnapshotCache[MaildirSnapshot] = SnapshotCache()
         self._latency = latency or DiskLatency()
         self._keep_deleted = keep_deleted
 
     def open_cached(self, owner: str) -> MaildirMaildrop | None:
-        """Lock and open a Maildir of which nothing has changed; None where that might take time."""
+        """Lock and open a Maildir of which nothing has changed; None if that might take time."""
         known = self._snapshots.get(owner)
         if known is None or not known.trusted or not self._latency.is_fast:
             return None
@@ -109,7 +109,7 @@ class MaildirStore:
         return await DISK.run(str(folder), functools.partial(self._deliver, owner, folder, message))
 
     async def deliver_within(self, owner: str, message: bytes, quota: Quota) -> StoredWithin:
-        """Do the same within a quota. Raises OverQuotaError, StoreError."""
+        """Put a message into new/, within a quota. Raises OverQuotaError, StoreError."""
         folder = self._layout.folder(owner)
         work = functools.partial(self._deliver_within, owner, folder, message, quota)
         return await DISK.run(str(folder), work)
@@ -157,22 +157,21 @@ class MaildirStore:
                 undo.callback(close_quietly, root)
                 folders = Folders.open(root, make=False)
                 undo.callback(folders.close)
-                unique_id = uid_function(self._others, root)
+                unique_id = uid_function(self._unique_ids, root)
                 due = expiry.due_messages(folders, days, unique_id, folder_owner(root), report)
                 return [each.message for each in due]
-            held = LockedMaildir.take(self._opening(str(folder)), root)
+            held = LockedMaildir.take(self._opener(str(folder)), root)
             if held is None:
                 raise BusyError("a session holds the maildrop")
             undo.callback(held.release)
             held.is_subfolder = self._layout.is_subfolder(owner)
-            unique_id = uid_function(self._others, held.root)
+            unique_id = uid_function(self._unique_ids, held.root)
             due = expiry.due_messages(held.folders, days, unique_id, held.owner, report)
-            if due:
-                self._snapshots.forget(owner)
             if not due:
                 return []
-            aside = undo.enter_context(deleted_folder(held.root, keep=self._keep_deleted))
-            return expiry.remove(held, due, folder, aside)
+            self._snapshots.forget(owner)
+            kept = undo.enter_context(deleted_folder(held.root, keep=self._keep_deleted))
+            return expiry.remove(held, due, folder, kept)
 
     async def list_deleted(self, owner: str, *, headers: bool = False) -> list[DeletedMessage]:
         """Return the removed messages that are kept, the first removed first. Raises StoreError."""
@@ -198,7 +197,7 @@ class MaildirStore:
             except FileNotFoundError:
                 return []
             try:
-                unique_id = uid_function(self._others, root)
+                unique_id = uid_function(self._unique_ids, root)
                 kept = deleted.list_kept(root, unique_id, headers=headers)
             finally:
                 close_quietly(root)
@@ -207,14 +206,14 @@ class MaildirStore:
     def _undelete(self, owner: str, folder: Path, uids: frozenset[str]) -> list[DeletedMessage]:
         with as_store_error("removed mail cannot be restored", folder):
             try:
-                held = LockedMaildir.take(self._opening(str(folder)))
+                held = LockedMaildir.take(self._opener(str(folder)))
             except FileNotFoundError:
                 return []
             if held is None:
                 raise BusyError("a session holds the maildrop")
             held.is_subfolder = self._layout.is_subfolder(owner)
             try:
-                return deleted.restore(held, uids, uid_function(self._others, held.root))
+                return deleted.restore(held, uids, uid_function(self._unique_ids, held.root))
             finally:
                 held.release()
 
@@ -239,14 +238,14 @@ class MaildirStore:
                 if not is_junk(owner) or not self._layout.root.is_dir():  # no disk is mounted
                     raise
                 return EmptyMaildrop()
-            held = LockedMaildir.take(self._opening(str(folder)), root)
+            held = LockedMaildir.take(self._opener(str(folder)), root)
             self._latency.note(begun)
             if held is None:
                 return None
             now = time.time_ns()
             try:
                 held.open()
-                snapshot = refresh(held, self._snapshots.get(owner), str(folder), self._others)
+                snapshot = refresh(held, self._snapshots.get(owner), str(folder), self._unique_ids)
             except BaseException:
                 held.release()
                 raise
@@ -269,7 +268,7 @@ class MaildirStore:
             self._snapshots.forget(owner)
 
     def _open_unchanged(self, owner: str, known: MaildirSnapshot) -> MaildirMaildrop | None:
-        held = LockedMaildir.take(self._opening(known.folder))
+        held = LockedMaildir.take(self._opener(known.folder))
         if held is None:
             return None
         try:
@@ -288,7 +287,7 @@ class MaildirStore:
             try:
                 subfolder = self._layout.is_subfolder(owner)
                 return uid_of_unlisted(
-                    self._others, delivery.deliver(root, message, subfolder=subfolder)
+                    self._unique_ids, delivery.deliver(root, message, subfolder=subfolder)
                 )
             finally:
                 close_quietly(root)
@@ -308,7 +307,7 @@ class MaildirStore:
                 undo.callback(close_quietly, counted)
             admission = self._counter.begin(owner, counted, quota, len(message))
             base = delivery.deliver(root, message, admission, subfolder=subfolder)
-            uid = uid_of_unlisted(self._others, base)
+            uid = uid_of_unlisted(self._unique_ids, base)
             return StoredWithin(uid, len(message), admission.usage, admission.quota)
 
     def _find_usage(
@@ -331,7 +330,7 @@ class MaildirStore:
                 close_quietly(root)
 
     def _open_or_make(self, owner: str, folder: Path, *, make: bool = True) -> int:
-        """Open a user's folder, made where it is missing. Raises OSError."""
+        """Open a user's folder, made if it is missing. Raises OSError."""
         try:
             return open_existing(self._layout.root, folder)
         except FileNotFoundError:
@@ -343,8 +342,8 @@ class MaildirStore:
             mark_subfolder(root)
         return root
 
-    def _opening(self, folder: str) -> Callable[[], int]:
-        """Return what opens a user's folder, following no link below the mail folder."""
+    def _opener(self, folder: str) -> Callable[[], int]:
+        """Return a function that opens a user's folder, without links below the mail folder."""
         return partial(open_existing, self._root, folder)
 
 

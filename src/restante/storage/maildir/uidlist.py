@@ -23,7 +23,7 @@ _NO_LIST = frozenset({errno.ENOENT, errno.ELOOP, errno.EINVAL, errno.ENXIO, errn
 
 
 class UniqueIds(Protocol):
-    """How another server makes unique-ids."""
+    """The unique-ids of another server."""
 
     @property
     def list_file(self) -> str:
@@ -36,28 +36,28 @@ class UniqueIds(Protocol):
         """
 
     def uid_of_unlisted(self, base: str) -> str | None:
-        """Return the unique-id of a message that is not in the list, None where it has none."""
+        """Return the unique-id of a message that is not in the list, None if it has none."""
 
 
-def uid_function(others: UniqueIds | None, maildrop: int) -> Callable[[str], str]:
-    """Return what makes a message's unique-id of its key. Raises OSError.
+def uid_function(unique_ids: UniqueIds | None, maildrop: int) -> Callable[[str], str]:
+    """Return a function that returns the unique-id of a key. Raises OSError.
 
     A list that is missing or no list gives nothing, so all have ours. One that the disk does not
     give now is an error: with other unique-ids clients would download everything again.
     """
-    if others is None:
+    if unique_ids is None:
         return filenames.unique_id
-    return uids_from_list(others, read(others, _text(others.list_file, maildrop)))
+    return uids_from_list(unique_ids, read(unique_ids, _text(unique_ids.list_file, maildrop)))
 
 
-def uids_from_list(others: UniqueIds, known: Mapping[str, str]) -> Callable[[str], str]:
-    """Return what makes unique-ids: the known one of a base name, else ours, never one twice."""
+def uids_from_list(unique_ids: UniqueIds, known: Mapping[str, str]) -> Callable[[str], str]:
+    """Return a function of keys: the known unique-id of a base name, else ours, none twice."""
     taken = frozenset(known.values())
 
     def unique_id(key: str) -> str:
         uid = known.get(key)
         if uid is None:
-            uid = uid_of_unlisted(others, key)
+            uid = uid_of_unlisted(unique_ids, key)
             if uid in taken:
                 uid = filenames.hashed_uid(key)
         return uid
@@ -65,15 +65,15 @@ def uids_from_list(others: UniqueIds, known: Mapping[str, str]) -> Callable[[str
     return unique_id
 
 
-def uid_of_unlisted(others: UniqueIds | None, key: str) -> str:
+def uid_of_unlisted(unique_ids: UniqueIds | None, key: str) -> str:
     """Return the unique-id of a message that no list has."""
-    uid = None if others is None else others.uid_of_unlisted(key)
+    uid = None if unique_ids is None else unique_ids.uid_of_unlisted(key)
     return uid if uid is not None and _fits(uid) else filenames.unique_id(key)
 
 
-def read(others: UniqueIds, text: bytes) -> dict[str, str]:
+def read(unique_ids: UniqueIds, text: bytes) -> dict[str, str]:
     """Return the unique-ids that a list gives, by base name; no two are the same."""
-    by_name = {name: uid for name, uid in others.parse_list(text) if _fits(uid)}
+    by_name = {name: uid for name, uid in unique_ids.parse_list(text) if _fits(uid)}
     by_uid: dict[str, str] = {}
     for name, uid in by_name.items():
         by_uid.setdefault(uid, name)

@@ -27,7 +27,14 @@ from typing import TYPE_CHECKING, Self
 from restante.quota import MailUsage, Quota
 from restante.storage.fs import close_quietly, open_folder_if_there
 from restante.storage.interfaces import OverQuotaError
-from restante.storage.maildir import filenames, quota
+from restante.storage.maildir import filenames
+from restante.storage.maildir.quota import (
+    OWN_FILE,
+    QUOTA_FILE,
+    read_limits,
+    read_sum,
+    write_sum,
+)
 from restante.storage.maildir.scan import NAMES
 
 if TYPE_CHECKING:
@@ -94,52 +101,52 @@ class UsageCounter:
     _compared: dict[str, float] = field(default_factory=dict)
 
     def find(
-        self, owner: str, maildrop: int, quota_: Quota, *, recount: bool = False
+        self, owner: str, maildrop: int, quota: Quota, *, recount: bool = False
     ) -> tuple[MailUsage, Quota]:
         """Return the exact usage of a Maildir, and the quota that applies. Raises OSError."""
-        known = None if recount else quota.read_sum(maildrop)
-        applies = self._limits(maildrop, quota_)
+        known = None if recount else read_sum(maildrop)
+        applies = self._limits(maildrop, quota)
         if known is None or not _is_current(known, maildrop, strictly=True):
             return self._recount(owner, maildrop, applies), applies
         return known.usage, applies
 
-    def begin(self, owner: str, maildrop: int, quota_: Quota, octets: int) -> Admission:
+    def begin(self, owner: str, maildrop: int, quota: Quota, octets: int) -> Admission:
         """Return the admission of one more message. Raises OverQuotaError: it is over the quota.
 
         Raises OSError.
         """
-        applies = self._limits(maildrop, quota_)
+        applies = self._limits(maildrop, quota)
         usage = self.require(owner, maildrop, applies, octets)
         return Admission(self, owner, maildrop, octets, applies, usage)
 
     def require(
-        self, owner: str, maildrop: int, quota_: Quota, octets: int, *, locked: bool = False
+        self, owner: str, maildrop: int, quota: Quota, octets: int, *, locked: bool = False
     ) -> MailUsage:
         """Return the usage with one more message. Raises OverQuotaError, OSError.
 
         `locked`: the caller has the lock of deliveries.
         """
-        known = quota.read_sum(maildrop)
-        if known is not None and self._trusts(known, owner, maildrop, quota_, octets):
+        known = read_sum(maildrop)
+        if known is not None and self._trusts(known, owner, maildrop, quota, octets):
             usage = known.usage
         else:
-            usage = self._recount(owner, maildrop, quota_, locked=locked)
+            usage = self._recount(owner, maildrop, quota, locked=locked)
         with_it = usage.plus(octets)
-        if not quota_.allows(with_it):
+        if not quota.allows(with_it):
             raise OverQuotaError("the maildrop has reached its quota")
         return with_it
 
-    def _limits(self, maildrop: int, quota_: Quota) -> Quota:
+    def _limits(self, maildrop: int, quota: Quota) -> Quota:
         """Return the quota that applies: that of the file, if it is to be followed."""
-        found = quota.read_limits(maildrop) if self.follow else None
-        return quota_ if found is None else found
+        found = read_limits(maildrop) if self.follow else None
+        return quota if found is None else found
 
     def _trusts(
-        self, known: QuotaSum, owner: str, maildrop: int, quota_: Quota, octets: int
+        self, known: QuotaSum, owner: str, maildrop: int, quota: Quota, octets: int
     ) -> bool:
         """Return whether the sum is good enough to accept or reject a message. Raises OSError."""
         is_due = self._is_due(owner)
-        if quota_.allows(known.usage.plus(octets)):
+        if quota.allows(known.usage.plus(octets)):
             return not is_due or _is_current(known, maildrop)
         return not is_due and _is_current(known, maildrop, strictly=True)
 
@@ -155,7 +162,7 @@ class UsageCounter:
         return True
 
     def _recount(
-        self, owner: str, maildrop: int, quota_: Quota, *, locked: bool = False
+        self, owner: str, maildrop: int, quota: Quota, *, locked: bool = False
     ) -> MailUsage:
         """Count all messages, and write the sum, unless something changes meanwhile."""
         self._is_due(owner)
@@ -164,21 +171,21 @@ class UsageCounter:
         if locked or _lock(maildrop):
             try:
                 if _changes(maildrop) == before:
-                    self._write(maildrop, quota_, usage)
+                    self._write(maildrop, quota, usage)
             finally:
                 if not locked:
                     _unlock(maildrop)
         return usage
 
-    def _write(self, maildrop: int, quota_: Quota, usage: MailUsage) -> None:
-        limits = quota.read_limits(maildrop)
+    def _write(self, maildrop: int, quota: Quota, usage: MailUsage) -> None:
+        limits = read_limits(maildrop)
         has_file = limits is not None
-        name = quota.QUOTA_FILE if has_file or self.create else quota.OWN_FILE
+        name = QUOTA_FILE if has_file or self.create else OWN_FILE
         if limits is None or self.create:
-            limits = quota_
+            limits = quota
         with contextlib.suppress(OSError):  # a full disk: it is counted again
             temporary = f"restante.usage.{os.getpid()}.{time.monotonic_ns()}"
-            quota.write_sum(maildrop, name, limits, usage, temporary)
+            write_sum(maildrop, name, limits, usage, temporary)
 
 
 def count(maildrop: int) -> MailUsage:

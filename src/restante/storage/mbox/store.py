@@ -95,7 +95,7 @@ class MboxStore:
         return (await self.deliver_within(owner, message, Quota())).uid
 
     async def deliver_within(self, owner: str, message: bytes, quota: Quota) -> StoredWithin:
-        """Do the same within a quota. Raises OverQuotaError, StoreError."""
+        """Put a message at the end, within a quota. Raises OverQuotaError, StoreError."""
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
