@@ -23,6 +23,7 @@ from restante.auth.passwords import hashing as password_hashing
 from restante.auth.passwords import scram
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
+from support.call_counter import SOURCES
 
 HASH = password_hashing.hash_password(Secret(b"secret"))
 OTHER = password_hashing.hash_password(Secret(b"other"))
@@ -85,13 +86,17 @@ FEW_STEPS = 100  # of Python's code: far less than a millisecond
 
 
 def count_steps(file: Path, user: str, *, accounts: int) -> int:
-    """Return how many opcodes the thread of the event loop runs for a refused login."""
+    """Return how many opcodes of Restante the event loop's thread runs for a refused login."""
     names = (f"user{number}:{HASH}" for number in range(accounts))
-    directory, _ = made(file, f"ann:{HASH}", f"locked:!{HASH}", *names)
+    threads = Mock(run=AsyncMock(return_value=False))
+    with patch.object(password_hashing, "threads", return_value=threads):
+        directory, _ = made(file, f"ann:{HASH}", f"locked:!{HASH}", *names)
     steps = 0
 
     def count(frame: FrameType, event: str, _: object) -> Any:
         nonlocal steps
+        if not frame.f_code.co_filename.startswith(SOURCES):
+            return None
         frame.f_trace_opcodes = True
         steps += event == "opcode"
         return count
@@ -99,13 +104,11 @@ def count_steps(file: Path, user: str, *, accounts: int) -> int:
     async def refused() -> None:
         """Log in with the file read before, traced but for the hash."""
         directory.refresh()
-        run = AsyncMock(return_value=False)
-        with patch.object(directory, "_threads", Mock(run=run)):
-            sys.settrace(count)
-            try:
-                await directory.verify(user, Secret(b"wrong"))
-            finally:
-                sys.settrace(None)
+        sys.settrace(count)
+        try:
+            await directory.verify(user, Secret(b"wrong"))
+        finally:
+            sys.settrace(None)
 
     with pytest.raises(CredentialsError):
         asyncio.run(refused())
