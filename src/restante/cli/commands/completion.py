@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-VARIABLE = "_POP3_COMPLETE"  # click answers a shell's questions where it is set
+VARIABLE = "_POP3_COMPLETE"  # if it is set, click answers a shell's questions
 
 
 @click.command()

@@ -35,7 +35,7 @@ class FetchCommand(AccountCommand, click.Group):
         parent: click.Context | None = None,
         **extra: Any,
     ) -> click.Context:
-        """Return the context of `import` where that is the first word: else it is an account."""
+        """Return the context of `import` if that is the first word: else it is an account."""
         if args[:1] == ["import"]:
             from restante.cli.commands.fetch_import import import_state
 

@@ -170,7 +170,7 @@ class _LoginPlan:
             raise CommandFailed("Interrupted; nothing was kept.", INTERRUPTED) from None
 
     def _remedy(self, error: OAuthError, client: SignInClient) -> str:
-        """Return what the user can do after a refusal, where more is known than its verdict."""
+        """Return what the user can do after a refusal, if more is known than its verdict."""
         from restante.oauth.client import REGISTERED
 
         row = self.providers.get(client.provider)
@@ -195,7 +195,7 @@ class _LoginPlan:
         return TokenStore(key_command=self.settings.key_command)
 
     def keep(self, sign_in: SignIn) -> None:
-        """Store the tokens, and print where."""
+        """Store the tokens, and print the place."""
         from restante.cli.output.sign_in import describe_seconds, notes_on, show_row
         from restante.oauth.token_names import name_of
 

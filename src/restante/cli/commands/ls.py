@@ -95,9 +95,9 @@ def ls(account: str, *, retr: bool, as_json: bool, **params: Any) -> None:
 
 
 def _heads(drop: Maildrop, *, retr: bool) -> tuple[dict[int, Head], bool]:
-    """Return what the headers say, with a bar where that takes long, and whether some are missing.
+    """Return what the headers say, with a bar if that takes long, and whether some are missing.
 
-    With `retr` whole messages are fetched where the server has no TOP.
+    With `retr` whole messages are fetched if the server has no TOP.
     """
     from restante.cli.output.headers_by_retr import headers_by_retr
     from restante.cli.output.message_summary import FETCHED

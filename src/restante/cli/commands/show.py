@@ -229,8 +229,10 @@ def _save(
     try:
         if output is not None:
             files.save_as(output, octets)
-        assert folder or output
-        written = output or files.save_in(folder or Path(), name, octets)
+            written = output
+        else:
+            assert folder is not None
+            written = files.save_in(folder, name, octets)
     except OSError as error:
         raise _save_error(output or folder, error, "nothing was saved") from None
     click.echo(f"Saved {plain(str(written))}")

@@ -107,7 +107,7 @@ def find_stored(account: str) -> tuple[AccountTokens, str]:
 
 
 def _revoke(stored: StoredSignIn) -> str:
-    """Let the issuer revoke the tokens. Return why it did not, "" where it did. RFC 7009."""
+    """Let the issuer revoke the tokens. Return why it did not, "" if it did. RFC 7009."""
     from restante.oauth import token_endpoint
     from restante.oauth.errors import OAuthError, TokenStoreError
     from restante.oauth.token_source import endpoint_of

@@ -75,7 +75,9 @@ def undelete(  # noqa: PLR0913  # one for each option
     Exits with 1 if a message could not be restored.
     """
     config, store, log = _load(file)
-    found = asyncio.run(_run(config, store, log, Request(user, since, uids, restore=not only_list)))
+    found = asyncio.run(
+        _run(config, store, log, UndeleteRequest(user, since, uids, restore=not only_list))
+    )
     if as_json:
         click.echo(to_json(found.as_json(), indent=2))
     else:
@@ -87,7 +89,7 @@ def undelete(  # noqa: PLR0913  # one for each option
         raise click.exceptions.Exit(1)
 
 
-class Request(NamedTuple):
+class UndeleteRequest(NamedTuple):
     """The messages to list or restore. `since` are seconds since 1970."""
 
     user: str
@@ -96,7 +98,7 @@ class Request(NamedTuple):
     restore: bool
 
 
-class Found(NamedTuple):
+class UndeleteResult(NamedTuple):
     """The messages that the command found; `restored` is None if it only listed them."""
 
     wanted: Sequence[DeletedMessage]
@@ -139,7 +141,9 @@ class Found(NamedTuple):
             yield f"{plain(uid)}: no removed message has this unique-id"
 
 
-async def _run(config: Config, store: Store, log: FilteringBoundLogger, request: Request) -> Found:
+async def _run(
+    config: Config, store: Store, log: FilteringBoundLogger, request: UndeleteRequest
+) -> UndeleteResult:
     """Find the messages, and restore them. Raises click.ClickException."""
     from restante.auth.interfaces import UnavailableError
     from restante.storage.interfaces import BusyError, StoreError, open_store
@@ -162,9 +166,9 @@ async def _run(config: Config, store: Store, log: FilteringBoundLogger, request:
             ]
             missing = sorted(set(uids) - {message.uid for message in wanted})
             if not request.restore:
-                return Found(wanted, missing, None)
+                return UndeleteResult(wanted, missing, None)
             restored = await store.undelete(owner, [message.uid for message in wanted])
-            return Found(wanted, missing, restored)
+            return UndeleteResult(wanted, missing, restored)
     except BusyError as error:
         text = f"the mail of {user} is in use ({error}); try again when the session has ended"
         raise click.ClickException(plain(text)) from None

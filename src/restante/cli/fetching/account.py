@@ -148,7 +148,7 @@ def find_fetch_account(name: str, params: dict[str, Any], journal: Path) -> Fetc
 
 
 def _find_token(user: str, host: str) -> AccountTokens | None:
-    """Return what gives access tokens for a destination, None where its user has not signed in."""
+    """Return the tokens of a destination's user, None if that user has not signed in."""
     from restante.cli.options.account_file import find_entry
     from restante.cli.options.stored_tokens import find_tokens
     from restante.client.options import Target

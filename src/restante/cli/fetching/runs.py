@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 FAILURES = (RemoteError, LocalError, click.ClickException, OSError)
 """The failures that end the run of an account, and of no other."""
 
-PARKED = 1  # the exit code where a part failed: messages that are parked, or notify
+PARKED = 1  # the exit code if a part failed: messages that are parked, or notify
 LONGEST_PAUSE = 3600.0  # seconds between two runs of which the first one failed
 JITTER = 0.1  # of a pause: not all programs of the world ask at the full minute
 

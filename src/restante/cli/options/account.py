@@ -98,7 +98,7 @@ class AccountArgs:
         return self.auth.token() if self.auth is not None else self.password()
 
     def locate(self) -> Target:
-        """Return where it is, discovered where that was not said, within the time for all of it.
+        """Return the server, discovered if it was not named, within the time for the whole command.
 
         A person at a terminal is asked about a server of another domain. Raises CommandFailed.
         """
@@ -233,7 +233,7 @@ def _known_target(account: AccountArgs) -> Target:
 def _target(
     name: str, params: dict[str, Any], flags: tuple[str, ...], *, login: bool
 ) -> tuple[Target | None, bool]:
-    """Return where the account is, and whether TLS is to be found out by listening."""
+    """Return the server of an account, and whether its greeting must show if it uses TLS."""
     from restante.client.options import redact_account
 
     host, port, user = params.pop("host"), params.pop("port"), params.pop("user")

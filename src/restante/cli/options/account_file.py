@@ -93,7 +93,7 @@ def load_entries() -> dict[str, Any]:
 
 
 def accounts_file() -> Path:
-    """Return where the file of accounts is."""
+    """Return the path of the file of accounts."""
     return configuration_folder() / "accounts.toml"
 
 

@@ -125,7 +125,7 @@ def accounts_with_settings() -> list[str]:
 
 
 def default_journal() -> Path:
-    """Return where the journal is, if nothing else is said. XDG Base Directory Specification."""
+    """Return the usual path of the journal. XDG Base Directory Specification."""
     folder = os.environ.get("XDG_STATE_HOME") or home_folder() / ".local" / "state"
     return Path(folder) / "restante" / "fetch.db"
 

@@ -54,12 +54,12 @@ _OPTIONS = (
 
 
 def password_options(function: F) -> F:
-    """Add the options that say where a password comes from."""
+    """Add the options that name the source of a password."""
     return add_options(function, _OPTIONS)
 
 
 def is_password_named(params: dict[str, Any]) -> bool:
-    """Return whether an option or the environment says where the password is."""
+    """Return whether an option or the environment names the source of the password."""
     values = (params.get(option.name or "") for option in options_of(password_options))
     return any(value not in (None, False) for value in values) or VARIABLE in os.environ
 

@@ -1,4 +1,4 @@
-"""The options that say where mail and accounts lie, as `serve` and `deliver` have them."""
+"""The options of the configuration, the mail and the accounts, for administrators."""
 
 from __future__ import annotations
 

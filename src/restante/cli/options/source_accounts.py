@@ -71,7 +71,7 @@ class SourceAccounts:
         return ""
 
     def print_all(self, form: Form) -> None:
-        """Print the accounts; those that are locked only, where the source has no list."""
+        """Print the accounts, or only the locked ones if the source cannot list its accounts."""
         from restante.auth.interfaces import ListsAccounts
         from restante.cli.options.locks import KnownLocks
         from restante.cli.output.account_list import AccountSummary, write_lines

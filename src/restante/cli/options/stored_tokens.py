@@ -55,7 +55,7 @@ class AccountTokens:
         return StoredTokenSource(self.name, self.open_store())
 
     def known_end(self) -> KnownEnd | None:
-        """Return when the sign-in ends, None where that is not known. Raises TokenStoreError."""
+        """Return when the sign-in ends, None if that is not known. Raises TokenStoreError."""
         from restante.oauth.known_end import known_end
         from restante.oauth.settings import read_settings
 
@@ -88,7 +88,7 @@ class AccountTokens:
 def find_tokens(
     typed: str, account: str, user: str, table: Mapping[str, Any], target: Callable[[], Target]
 ) -> AccountTokens | None:
-    """Return the stored tokens of an account, None where there are not any.
+    """Return the stored tokens of an account, None without any.
 
     Args:
         typed: the account on the command line.
@@ -122,7 +122,7 @@ def find_tokens(
 
 
 def describe_end(name: str) -> str | None:
-    """Return when the stored sign-in of an account ends, and why, None where that is not known."""
+    """Return when the stored sign-in of an account ends, and why, None if that is not known."""
     import time
 
     from restante.cli.options.account_file import find_entry

@@ -48,7 +48,7 @@ def show_step(step: Step) -> None:
 
 
 def show_verdict(report: Report, *, login: bool, silent: bool) -> None:
-    """Print the verdict; where it is all that is printed, with the evidence."""
+    """Print the verdict, with the evidence if nothing else is printed."""
     kinds: dict[str, list[Finding]] = {}
     for finding in report.warnings:
         kinds.setdefault(finding.id, []).append(finding)

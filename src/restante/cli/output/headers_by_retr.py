@@ -17,7 +17,7 @@ MOST_IN_ALL = 50_000_000  # octets that a list fetches
 
 
 def header_of(drop: Maildrop, number: int) -> bytes:
-    """Return a message's header, by RETR where the server has no TOP. Raises RemoteError."""
+    """Return a message's header, by RETR if the server has no TOP. Raises RemoteError."""
     (head,) = drop.headers([number])
     if isinstance(head, bytes):
         return head

@@ -139,7 +139,7 @@ class TerminalPerson:
         self._port = port
 
     def open_page(self, url: str) -> None:
-        """Show the URL, and open a browser where there is one."""
+        """Show the URL, and open a browser if there is one."""
         show_row("open", url)
         if self._port is not None and not self.browser:
             forward = f"ssh -L {self._port}:127.0.0.1:{self._port}"
@@ -151,7 +151,7 @@ class TerminalPerson:
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
     def show_code(self, code: DeviceCode) -> None:
-        """Show where to sign in, and what to type there."""
+        """Show the address to sign in at, and the code to type there."""
         life = f"({describe_seconds(code.seconds)})"
         bold = click.style(plain(code.user_code), bold=True)
         click.echo(f"  {'open':<{INDENT - 2}}{plain(code.verification_uri)}")
@@ -169,7 +169,7 @@ class TerminalPerson:
         return ask("  Paste the address of that page", advice)
 
     def note(self, text: str) -> None:
-        """Say in one line why a flow is left out."""
+        """Show in one line why a flow is skipped."""
         show_row("note", text)
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TextIO
 
-WIDEST = 84  # columns of a line, where the terminal has as many
+WIDEST = 84  # columns of a line, if the terminal has as many
 
 
 def columns() -> int:
@@ -26,7 +26,7 @@ def columns() -> int:
 def wrap_hanging(head: str, text: str, *, wrap: bool, most: int = 0, spare: int = 0) -> list[str]:
     """Return a text after its head, as lines that hang below the text's beginning.
 
-    Without `wrap` it is one line, as programs want it. A word is broken only where it would fill
+    Without `wrap` it is one line, for programs. A word is broken only if it would fill
     lines by itself: it may be an address. `most` is how many lines there may be, 0 for all, and
     `spare` how many columns stay free at the end.
     """

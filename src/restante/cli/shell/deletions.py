@@ -44,7 +44,7 @@ def commit(session: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001
     """Remove what is marked, without asking: the command says it all."""
     if not session.marked:
         raise ShellError("no message is marked")
-    code = carry_out(session, showing=False)
+    code = send_quit(session, showing=False)
     if code and not session.screen.interactive:
         raise ExitShell(code)
 
@@ -61,9 +61,9 @@ def quit_(session: ShellSession, *, typed: bool = False) -> None:
             _roll_back(session)
             session.screen.print_line("Nothing was deleted.")
             raise ExitShell(0)
-        raise ExitShell(carry_out(session, showing=typed))
+        raise ExitShell(send_quit(session, showing=typed))
     if typed and session.connected:
-        raise ExitShell(carry_out(session, showing=True))
+        raise ExitShell(send_quit(session, showing=True))
     session.close()
     raise ExitShell(0)
 
@@ -86,7 +86,7 @@ def _roll_back(session: ShellSession) -> None:
     session.close()
 
 
-def carry_out(session: ShellSession, *, showing: bool) -> int:
+def send_quit(session: ShellSession, *, showing: bool) -> int:
     """Send QUIT, report the state of the marked messages, and return the exit code."""
     marked, names = session.marked, {number: session.name(number) for number in session.marked}
     uids: dict[int, str | None] = {}

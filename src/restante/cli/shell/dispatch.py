@@ -26,7 +26,7 @@ class ShellCommand:
 
 
 def leave(session: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # as all commands
-    """Leave, and ask first where messages are marked."""
+    """Leave, and ask before messages are deleted."""
     deletions.quit_(session)
 
 

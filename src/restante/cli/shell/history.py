@@ -23,7 +23,7 @@ def file_name() -> str:
 
 
 def open_(redacted: Callable[[str], str]) -> History:
-    """Return the history, for its owner's eyes alone; in memory where it cannot be kept."""
+    """Return the history, which only its owner can read; in memory if it cannot be stored."""
     name = file_name()
     try:
         os.makedirs(os.path.dirname(name), mode=0o700, exist_ok=True)

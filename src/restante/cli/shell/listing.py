@@ -24,7 +24,7 @@ MOST_SHOWN = 32 * 1024 * 1024  # octets of a message that is decoded in memory
 
 
 def banner(session: ShellSession) -> str:
-    """Return the first line: where one is, how safe that is, and what is there."""
+    """Return the first line: the server, the security of the connection, and the messages."""
     with session.exchange() as drop:
         client = drop.session
     sizes = session.messages()

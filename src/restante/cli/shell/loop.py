@@ -40,7 +40,7 @@ def run_interactive(session: ShellSession, read: Callable[[], str]) -> int:
 
 
 def run_script(session: ShellSession, lines: Iterable[str]) -> int:
-    """Obey a script, and return the exit code: 1 where a command failed."""
+    """Run a script, and return the exit code: 1 if a command failed."""
     well = True
     try:
         for line in lines:

@@ -10,7 +10,7 @@ _BEFORE_SECRET = re.compile(r"\s*(?:PASS\s|(?:APOP|AUTH)\s+\S+\s)\s*", re.IGNORE
 
 
 def secret_start(line: str) -> int:
-    """Return the index from which on a line is secret; its length where it is not."""
+    """Return the index at which the secret of a line begins, its length without one."""
     found = _BEFORE_SECRET.match(line)
     return found.end() if found else len(line)
 

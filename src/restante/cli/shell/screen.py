@@ -36,7 +36,7 @@ class ExitShell(Exception):  # noqa: N818  # it is how the session ends
 class ShellScreen:
     """A terminal, or the end of a pipe: then nothing is asked and nothing coloured.
 
-    Lines from elsewhere go through `plain` here or where they are put together.
+    Lines of the server go through `plain`, here or where a line is made of them.
     """
 
     def __init__(self, *, interactive: bool) -> None:

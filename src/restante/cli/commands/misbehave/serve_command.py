@@ -133,7 +133,7 @@ async def _serve(servers: list[FaultyServer], show: Callable[[list[FaultyServer]
 
 
 def _show_one(servers: list[FaultyServer]) -> None:
-    """Print where one fault is, what it does, and what a good client does."""
+    """Print the address of a fault, what it does, and what a good client does."""
     (server,) = servers
     fault = server.fault
     click.echo(f"{fault.name}  {server.host}:{_port_of(server)}")
@@ -147,7 +147,7 @@ def _show_one(servers: list[FaultyServer]) -> None:
 
 
 def _port_of(server: FaultyServer) -> int:
-    """Return the port where the fault shows."""
+    """Return the port at which the fault shows."""
     by_tls = server.fault.security == "implicit"
     return server.tls_port if by_tls and server.tls_port else server.port
 
