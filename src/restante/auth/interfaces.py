@@ -139,7 +139,7 @@ class KnowsQuotas(Protocol):
 class EndsSessions(Protocol):
     """Accounts that know when sessions must end: after a removal, a lock, or a new password."""
 
-    def take_ended(self) -> frozenset[str]:
+    async def take_ended(self) -> frozenset[str]:
         """Return the accounts whose sessions must end since the last call.
 
         Raises UnavailableError.

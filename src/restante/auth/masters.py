@@ -35,12 +35,12 @@ class Masters:
         account, separator, master = name.rpartition(self._separator)
         return (account, master) if separator and account and master else (name, "")
 
-    def take_ended(self) -> frozenset[str]:
+    async def take_ended(self) -> frozenset[str]:
         """Return the master users whose sessions must end since the last call.
 
         They were removed, locked or given another password. Raises UnavailableError.
         """
-        return self._masters.take_ended()
+        return await self._masters.take_ended()
 
     async def verify(self, account: str, master: str, password: Secret) -> Identity:
         """Return the identity of the account, if the password is that of the master user.

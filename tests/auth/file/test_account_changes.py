@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from restante.auth.file.account_changes import AccountChanges
-from restante.auth.file.accounts import FileAuthenticator
+from restante.auth.file.accounts import SETTLE, FileAuthenticator
 from restante.auth.file.passwd_entry import PasswdEntry
 
 OLD, NEW = "$6$saltsalt$" + "x" * 86, "$6$saltsalt$" + "y" * 86
@@ -71,9 +71,23 @@ def test_changes_between_two_checks(tmp_path: Path) -> None:
     users.touch(0o600)
     users.write_text(f"bob:{OLD}\n")
     accounts = FileAuthenticator(users, print, 0)
-    assert accounts.take_ended() == frozenset()
+    assert asyncio.run(accounts.take_ended()) == frozenset()
     users.write_text(f"bob:{OLD}\nann:{OLD}\n")
     assert asyncio.run(accounts.identify("ann"))
     users.write_text(f"bob:{OLD}\nann:{OLD}::::::nologin\n")
-    assert accounts.take_ended() == {"ann"}
-    assert accounts.take_ended() == frozenset()
+    assert asyncio.run(accounts.take_ended()) == {"ann"}
+    assert asyncio.run(accounts.take_ended()) == frozenset()
+
+
+def test_account_that_does_not_come_back(tmp_path: Path) -> None:
+    """An account that a change in place removed is to end once the file has stayed the same."""
+    users, now = tmp_path / "users", 1000.0
+    users.touch(0o600)
+    users.write_text(f"bob:{OLD}\nann:{OLD}\n")
+    accounts = FileAuthenticator(users, print, clock=lambda: now)
+    assert asyncio.run(accounts.take_ended()) == frozenset()
+    users.write_text(f"bob:{OLD}\n")
+    assert asyncio.run(accounts.take_ended()) == frozenset()
+    now += SETTLE
+    assert asyncio.run(accounts.take_ended()) == {"ann"}
+    assert asyncio.run(accounts.take_ended()) == frozenset()

@@ -125,7 +125,7 @@ async def ask(accounts: FileAuthenticator, method: str, user: str = "ann") -> ob
         case "verify":
             return await accounts.verify(user, password)
         case "recall":
-            return accounts.cached_login(user, password)
+            return accounts.cached_login(user, password) or await accounts.verify(user, password)
         case "scram_keys":
             return await accounts.scram_keys("SCRAM-SHA-256", user)
     return await getattr(accounts, method)(user)

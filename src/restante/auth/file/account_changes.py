@@ -19,6 +19,11 @@ class AccountChanges:
         self._before: Mapping[str, PasswdEntry] | None = None
         self._compared: tuple[Mapping[str, PasswdEntry], bool] | None = None
 
+    @property
+    def has_doubts(self) -> bool:
+        """Whether accounts that were in doubt at the last call are to be compared again."""
+        return self._compared is not None and self._compared[1]
+
     def find_ended(
         self, accounts: Mapping[str, PasswdEntry], in_doubt: Collection[str], now: float
     ) -> frozenset[str]:

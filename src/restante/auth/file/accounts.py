@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import functools
 import hmac
 import os
 import secrets
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from restante.auth.file import passwd_file
 from restante.auth.file.account_changes import AccountChanges
-from restante.auth.interfaces import PASSWORDS, CredentialsError, UnavailableError
+from restante.auth.file.account_table import PasswdTable, read_table
+from restante.auth.interfaces import CredentialsError, UnavailableError
 from restante.auth.passwords import hashing as password_hashing
 from restante.auth.passwords import scram
 from restante.auth.passwords.login_cache import LoginCache
@@ -20,9 +22,10 @@ from restante.auth.usernames import candidate_names
 from restante.protocol.secret import Secret
 from restante.quota import Quota
 from restante.system_errors import explain
+from restante.threads import Threads
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
     from pathlib import Path
 
     from restante.auth.file.hash_upgrade import HashUpgrader
@@ -31,10 +34,17 @@ if TYPE_CHECKING:
 
 
 SETTLE = 10.0  # seconds for which a name that was removed in place may still come back
-NO_KEY = (
-    "it has no line #decoys=, so SCRAM replies to unknown names change at each restart, which "
-    "reveals the names of accounts; `pop3 user passwd` adds the line"
-)
+PATIENCE = 60  # seconds that a reading waits for the thread
+
+
+class _Reading(NamedTuple):
+    """The result of a reading of the file."""
+
+    stamp: tuple[int, ...]
+    table: PasswdTable
+    vanished: frozenset[str]
+    vanished_until: float
+    ended: frozenset[str]
 
 
 class FileAuthenticator:
@@ -76,71 +86,109 @@ class FileAuthenticator:
         self._vanished_until = 0.0
         self._changes = AccountChanges()
         self._ended: frozenset[str] = frozenset()  # names whose sessions must end
-        self._has_cut_line = False  # the last line had no end, and was left out
-        self._accounts: dict[str, PasswdEntry] = {}
-        self._in_lower_case: dict[str, PasswdEntry] = {}
-        self._useless: frozenset[str] = frozenset()
-        self._mechanisms = self._mechanisms_any = PASSWORDS
+        self._in_doubt = False  # the file may be half written, and counts as it is later
+        self._table = PasswdTable()
         self.longest_login_delay: int | None = None  # seconds, of accounts that have their own
         self.shortest_expire_days: int | None = None  # the same
         self._read_at: tuple[int, ...] = ()
+        self._reading: asyncio.Task[None] | None = None
+        self._reader = Threads("the file of accounts", UnavailableError, most=1, patience=PATIENCE)
         self._threads = password_hashing.threads()
         self.at_once = (
             password_hashing.AT_ONCE
         )  # passwords; a server has those that wait take turns
         self._key = self._own_key = secrets.token_bytes(passwd_file.KEY)  # for unknown names
-        self._scram_parameters: dict[str, set[scram.ScramParameters]] = {}  # of keys, by mechanism
         self._remembered = LoginCache(remember)
-        self._nobody = password_hashing.hash_password(Secret(secrets.token_bytes(16)))
-        self._hashes: tuple[str, ...] = ()  # to check in place of those of unknown names
+        self._nobody = (password_hashing.hash_password(Secret(secrets.token_bytes(16))),)
 
     def refresh(self) -> None:
-        """Read the file if it has changed. Raises UnavailableError: it cannot be read."""
-        try:
-            status = os.stat(self._file)
-            stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
-            settled = stamp == self._read_at
-            is_due = self._has_cut_line and self._clock() >= self._vanished_until
-            if settled and not is_due:
-                if self._accounts:
-                    self._problem = ""  # it was away for a while
+        """Read the file if it has changed. Raises UnavailableError: it cannot be read.
+
+        With thousands of accounts it takes long; a login reads it in a thread.
+        """
+        if not self._is_current():
+            try:
+                reading = self._read()
+            except OSError as error:
+                raise self._cannot_use(explain(error)) from error
+            self._use(reading)
+
+    async def _refresh_in_thread(self) -> None:
+        """Read the file in a thread if it has changed. Raises UnavailableError.
+
+        All that ask meanwhile wait for the same reading, and none gets what the file had before.
+        """
+        for _ in range(2):  # a reading under way may have begun before the last change
+            if self._is_current():
                 return
-            trust = settled or not self._read_at
-            accounts = passwd_file.read(self.path, trust_last_line=trust)
+            if self._reading is None:
+                self._reading = asyncio.create_task(self._read_in_thread())
+                self._reading.add_done_callback(self._end_reading)
+            await asyncio.shield(self._reading)
+
+    async def _read_in_thread(self) -> None:
+        try:
+            reading = await self._reader.run("", self._read)
         except OSError as error:
             raise self._cannot_use(explain(error)) from error
-        self._note_vanished(accounts, replaced=self._read_at[:1] != stamp[:1])
-        self._has_cut_line = accounts.cut is not None
-        first, self._read_at = not self._read_at, stamp
+        self._use(reading)
+
+    def _end_reading(self, reading: asyncio.Task[None]) -> None:
+        self._reading = None
+        if not reading.cancelled():
+            reading.exception()  # those that wait for it have it; perhaps none does any more
+
+    def _is_current(self) -> bool:
+        """Return whether the file is as it was read. Raises UnavailableError."""
+        try:
+            status = os.stat(self._file)
+        except OSError as error:
+            raise self._cannot_use(explain(error)) from error
+        if (status.st_ino, status.st_size, status.st_mtime_ns) != self._read_at:
+            return False
+        if self._in_doubt and self._clock() >= self._vanished_until:
+            return False
+        if self._table.by_name:
+            self._problem = ""  # it was away for a while
+        return True
+
+    def _read(self) -> _Reading:
+        """Read the file, and compare it with what was read before. Raises OSError.
+
+        It changes nothing that a login uses, so it may run in a thread.
+        """
+        status = os.stat(self._file)
+        stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
+        trust = not self._read_at or stamp == self._read_at
+        table = read_table(self.path, self._doubts, trust_last_line=trust)
+        now = self._clock()
+        vanished = self._find_vanished(table, now, replaced=self._read_at[:1] != stamp[:1])
+        ended = self._changes.find_ended(table.by_name, vanished, now)
+        return _Reading(stamp, table, vanished, now + SETTLE, ended)
+
+    def _use(self, reading: _Reading) -> None:
+        """Use what was read from now on."""
+        first, table = not self._read_at, reading.table
+        self._read_at = reading.stamp
         self._problem = ""
         self._remembered.clear()
-        self._accounts = accounts.by_name
-        self._key = accounts.key or (self._key if self._has_cut_line else self._own_key)
-        self._in_lower_case = {name.lower(): a for name, a in accounts.by_name.items()}
-        hashes = (account.hash for account in accounts.by_name.values())
-        self._hashes = tuple(filter(None, hashes)) or (self._nobody,)
-        self._useless = accounts.useless
-        self._ended |= self._find_ended()
-        self._note_offers()
-        faults = list(self._find_faults(accounts))
-        for fault in faults:
+        self._vanished, self._vanished_until = reading.vanished, reading.vanished_until
+        self._key = table.key or (self._key if table.cut is not None else self._own_key)
+        self._ended |= reading.ended
+        self._in_doubt = table.cut is not None or self._changes.has_doubts
+        self._table = table
+        self.longest_login_delay = table.longest_login_delay
+        self.shortest_expire_days = table.shortest_expire_days
+        for fault in table.faults:
             if fault not in self._faults:
                 self._warn(fault)
-        self._faults = frozenset(faults)
+        self._faults = frozenset(table.faults)
         if first:
             self._warn_of_weak_hashes()
 
-    def _find_faults(self, accounts: passwd_file.PasswdFile) -> Iterator[str]:
-        """Yield in words what is wrong with the file, as it was just read."""
-        if self._scram_parameters and not accounts.key and not self._has_cut_line:
-            yield f"{self.path}: {NO_KEY}"
-        for doubt in self._doubts(self._accounts.values()):
-            yield f"{self.path}: {doubt}"
-        yield from accounts.problems
-
     def _warn_of_weak_hashes(self) -> None:
         """Warn of hashes whose passwords a thief of the file finds soon."""
-        hashes = [account.hash for account in self._accounts.values() if account.hash]
+        hashes = self._table.hashes
         weak = sum(map(password_hashing.is_weak, hashes))
         if weak:
             cure = "`accounts.upgrade_hashes` replaces each at the next login"
@@ -148,18 +196,18 @@ class FileAuthenticator:
                 cure = "each is replaced at the next login"
             self._warn(f"{self.path}: {weak} of {len(hashes)} accounts have weak hashes; {cure}")
 
-    def _note_vanished(self, accounts: passwd_file.PasswdFile, *, replaced: bool) -> None:
-        """Note the names that a change removed, unless a whole file replaced another.
+    def _find_vanished(self, table: PasswdTable, now: float, *, replaced: bool) -> frozenset[str]:
+        """Return the names that a change removed, unless a whole file replaced another.
 
         A file may be written in many steps, the first of which makes it empty or removes it.
         """
-        now, usable = self._clock(), bool(self._accounts) and not self._problem
+        before = self._table.by_name
+        usable = bool(before) and not self._problem
         earlier = self._vanished if not usable or now < self._vanished_until else ()
-        gone = set() if replaced and usable else {*self._accounts, *earlier}
-        if accounts.cut is not None:
-            gone.add(accounts.cut)
-        self._vanished = frozenset(gone - accounts.by_name.keys())
-        self._vanished_until = now + SETTLE
+        gone = set() if replaced and usable else {*before, *earlier}
+        if table.cut is not None:
+            gone.add(table.cut)
+        return frozenset(gone - table.by_name.keys())
 
     def _cannot_use(self, reason: str) -> UnavailableError:
         """Return the error to raise. After the file was read once, the log gets it too, once."""
@@ -169,32 +217,18 @@ class FileAuthenticator:
         self._problem = problem
         return UnavailableError(problem)
 
-    def _note_offers(self) -> None:
-        """Note what can be offered, and what the answers for unknown names must be like."""
-        able = [a for a in self._accounts.values() if not a.lock]
-        self._mechanisms = PASSWORDS | {
-            mechanism
-            for mechanism in scram.HASHES
-            if able and all(mechanism in a.scram for a in able)
-        }
-        self._scram_parameters = {
-            mechanism: {scram.ScramParameters.from_keys(a.scram[mechanism]) for a in having}
-            for mechanism in scram.HASHES
-            if (having := [a for a in self._accounts.values() if mechanism in a.scram])
-        }
-        self._mechanisms_any = PASSWORDS.union(self._scram_parameters)
-        delays = (a.login_delay for a in self._accounts.values())
-        self.longest_login_delay = max((d for d in delays if d is not None), default=None)
-        days = (a.expire_days for a in self._accounts.values())
-        self.shortest_expire_days = min((d for d in days if d is not None), default=None)
+    async def _find_account(self, user: str) -> PasswdEntry | None:
+        """Return the account of a name, as the file has it now. Raises UnavailableError."""
+        await self._refresh_in_thread()
+        return self._find_entry(user)
 
     def _find_entry(self, user: str) -> PasswdEntry | None:
         """Return the account of a name. Raises UnavailableError: the file cannot be used now."""
-        self.refresh()
-        if not self._accounts:
-            cut = "its only line has no end yet" if self._has_cut_line else ""
+        accounts = self._table.by_name
+        if not accounts:
+            cut = "its only line has no end yet" if self._table.cut is not None else ""
             raise self._cannot_use(cut or "it has no valid line")
-        account = self._accounts.get(user) or self._accounts.get(user.lower())
+        account = accounts.get(user) or accounts.get(user.lower())
         if account is None and self._vanished:
             self._check_vanished(candidate_names(user))
         return account
@@ -209,46 +243,39 @@ class FileAuthenticator:
 
     def mechanisms(self) -> frozenset[str]:
         """Return the mechanisms that every account can use, so that none fails by its choice."""
-        return self._mechanisms
+        return self._table.mechanisms
 
     def mechanisms_any(self) -> frozenset[str]:
         """Return the mechanisms that at least one account can use."""
-        return self._mechanisms_any
+        return self._table.mechanisms_any
 
-    def take_ended(self) -> frozenset[str]:
+    async def take_ended(self) -> frozenset[str]:
         """Return the accounts whose sessions must end since the last call.
 
         They were removed, locked, or given other credentials. Raises UnavailableError.
         """
-        self.refresh()
-        ended = self._ended | self._find_ended()
-        self._ended = frozenset()
+        await self._refresh_in_thread()
+        ended, self._ended = self._ended, frozenset()
         return ended
-
-    def _find_ended(self) -> frozenset[str]:
-        """Compare with what was read before: the next change may undo what a login reads now."""
-        now = self._clock()
-        in_doubt = self._vanished if now < self._vanished_until else frozenset[str]()
-        return self._changes.find_ended(self._accounts, in_doubt, now)
 
     def accounts(self) -> list[PasswdEntry]:
         """Return all accounts as the file had them when it was last read."""
-        return list(self._accounts.values())
+        return list(self._table.by_name.values())
 
     async def list_accounts(self) -> AsyncIterator[Sequence[tuple[str, int | None]]]:
         """Yield the name of each account, and its days of mail. Raises UnavailableError."""
-        self.refresh()
+        await self._refresh_in_thread()
         yield [(account.name, account.expire_days) for account in self.accounts()]
 
     async def own_quota(self, name: str) -> Quota:
         """Return the quota in the line of an account. Raises UnavailableError."""
-        self.refresh()
-        account = self._accounts.get(name)
+        await self._refresh_in_thread()
+        account = self._table.by_name.get(name)
         return account.quota if account else Quota()
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
-        account = self._find_entry(user)
+        account = await self._find_account(user)
         reason = self._hindrance(user, account)
         if account is not None and account.secret is not None:
             reason = reason or "the account logs in by its secret only"  # RFC 1939 section 13
@@ -261,12 +288,18 @@ class FileAuthenticator:
             raise CredentialsError(reason or "wrong password")
         if self._upgrader is not None:
             self._upgrader.replace(account.name, account.hash, password)
-        if self._accounts.get(account.name) is account:  # it did not change while it was hashed
+        unchanged = self._table.by_name.get(account.name) is account  # while it was hashed
+        if unchanged:
             self._remembered.add(account.name, password)
         return account.identity
 
     def cached_login(self, user: str, password: Secret) -> Identity | None:
-        """Return whose these are where that was proved a short while ago, else None."""
+        """Return whose these are where that was proved a short while ago, else None.
+
+        None if the file has changed: `verify` reads it in a thread.
+        """
+        if not self._is_current():
+            return None
         account = self._find_entry(user)
         if account is None or self._remembered.stored_hash(account.name, password) is None:
             return None
@@ -279,13 +312,13 @@ class FileAuthenticator:
 
         Raises UnavailableError.
         """
-        account = self._find_entry(user)
+        account = await self._find_account(user)
         mechanism = mechanism.removesuffix("-PLUS")
-        choices = self._scram_parameters.get(mechanism, {scram.ScramParameters()})
+        choices = self._table.scram_parameters.get(mechanism, {scram.ScramParameters()})
         fake = scram.fake_keys(mechanism, user.lower(), self._key, choices)  # for known names too:
         if account is not None and mechanism in account.scram:  # time must not tell them apart
             return account.scram[mechanism]
-        twin = self._in_lower_case.get(user.lower())
+        twin = self._table.in_lower_case.get(user.lower())
         if twin is None or mechanism not in twin.scram:
             return fake
         real = twin.scram[mechanism]  # another salt for Ann than for ann would give ann away
@@ -293,7 +326,7 @@ class FileAuthenticator:
 
     async def shared_secret(self, user: str) -> Secret:
         """Return what APOP and CRAM-MD5 prove. Raises CredentialsError, UnavailableError."""
-        account = self._find_entry(user)
+        account = await self._find_account(user)
         reason = self._hindrance(user, account)
         if account is None or account.secret is None or reason:
             raise CredentialsError(reason or "no secret")
@@ -301,7 +334,7 @@ class FileAuthenticator:
 
     async def identify(self, user: str) -> Identity:
         """Return whose name this is. Raises CredentialsError, UnavailableError."""
-        account = self._find_entry(user)
+        account = await self._find_account(user)
         reason = self._hindrance(user, account)
         if account is None or reason:
             raise CredentialsError(reason)
@@ -309,10 +342,10 @@ class FileAuthenticator:
 
     async def owner(self, name: str) -> str:
         """Return the account of exactly this name. Raises CredentialsError, UnavailableError."""
-        self._find_entry(name)
-        if name in self._accounts:
+        await self._find_account(name)
+        if name in self._table.by_name:
             return name
-        if name in self._useless and not passwd_file.name_problem(name):
+        if name in self._table.useless and not passwd_file.name_problem(name):
             raise UnavailableError(f"{self.path}: the line of {name!r} is invalid")
         self._check_vanished((name,))
         raise CredentialsError("unknown name")
@@ -321,7 +354,7 @@ class FileAuthenticator:
         """Return why no login with a name can succeed, "" if one can."""
         if account is not None:
             return account.lock_reason(self._clock())
-        useless = any(name in self._useless for name in candidate_names(user))
+        useless = any(name in self._table.useless for name in candidate_names(user))
         return "its line is invalid" if useless else "unknown name"
 
     def _decoy(self, user: str) -> str:
@@ -332,8 +365,9 @@ class FileAuthenticator:
         gets the hash of its account, because both take the same time elsewhere.
         """
         name = user.lower()
-        twin = self._in_lower_case.get(name)
+        twin = self._table.in_lower_case.get(name)
         if twin is not None and twin.hash:
             return twin.hash
         digest = hmac.digest(self._key, name.encode(errors="replace"), "sha256")
-        return self._hashes[int.from_bytes(digest[:8], "big") % len(self._hashes)]
+        hashes = self._table.hashes or self._nobody
+        return hashes[int.from_bytes(digest[:8], "big") % len(hashes)]

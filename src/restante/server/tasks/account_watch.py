@@ -60,9 +60,11 @@ class AccountWatch:
 
         While one of them cannot be read, each login says so, and its sessions go on.
         """
-        for check in (self.check_locks, self.check_app_passwords, self.check_masters):
+        for check in (self.check_locks, self.check_app_passwords):
             with contextlib.suppress(UnavailableError):
                 check()
+        with contextlib.suppress(UnavailableError):
+            await self.check_masters()
         if isinstance(self._accounts, EndsSessions) or second % LOOKUP_EVERY == 0:
             with contextlib.suppress(UnavailableError):
                 await self.check()
@@ -80,10 +82,10 @@ class AccountWatch:
                 if isinstance(connection, AdministeredConnection):
                     connection.stop_if_revoked(passwords.has)
 
-    def check_masters(self) -> None:
+    async def check_masters(self) -> None:
         """End the sessions of master users who were removed or changed. Raises UnavailableError."""
         masters = self._context.masters
-        ended = masters.take_ended() if masters is not None else ()
+        ended = await masters.take_ended() if masters is not None else ()
         if ended:
             for connection in self._context.connections:
                 if isinstance(connection, AdministeredConnection):
@@ -93,7 +95,7 @@ class AccountWatch:
         """End the sessions of accounts that may not log in any more. Raises UnavailableError."""
         accounts = self._accounts
         if isinstance(accounts, EndsSessions):
-            self._stop(accounts.take_ended())
+            self._stop(await accounts.take_ended())
         elif _identifies(accounts):
             self._stop(await self._find_refused(accounts))
 
