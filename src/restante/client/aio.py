@@ -352,10 +352,10 @@ async def _connect(session: ClientSession, password: str) -> Maildrop:
 
 
 async def _open(session: ClientSession, password: str) -> Maildrop:
-    line = await asyncio_driver.dial(session)
+    driver = await asyncio_driver.dial(session)
     try:
         credentials = Credentials(session.target.user, password)
-        return Maildrop(line, await line.run(maildrop.open_maildrop(session, credentials)))
+        return Maildrop(driver, await driver.run(maildrop.open_maildrop(session, credentials)))
     except BaseException:
-        line.close()
+        driver.close()
         raise

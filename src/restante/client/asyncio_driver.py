@@ -149,13 +149,13 @@ async def dial(session: ClientSession) -> AsyncioDriver:
             continue
         except ServerUnreachableError as over:
             raise trouble or over from None
-        wire = AsyncioDriver(session, *streams)
+        driver = AsyncioDriver(session, *streams)
         try:
-            await wire.begin()
+            await driver.begin()
         except BaseException:
-            wire.close()
+            driver.close()
             raise
-        return wire
+        return driver
     raise trouble or ServerUnreachableError(
         "dns-noaddr", f"{target.host} has no address", phase=Phase.CONNECT
     )

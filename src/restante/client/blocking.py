@@ -333,10 +333,10 @@ def _connect(session: ClientSession, password: str) -> Maildrop:
 
 
 def _open(session: ClientSession, password: str) -> Maildrop:
-    line = socket_driver.dial(session)
+    driver = socket_driver.dial(session)
     try:
         credentials = Credentials(session.target.user, password)
-        return Maildrop(line, line.run(maildrop.open_maildrop(session, credentials)))
+        return Maildrop(driver, driver.run(maildrop.open_maildrop(session, credentials)))
     except BaseException:
-        line.close()
+        driver.close()
         raise

@@ -87,8 +87,9 @@ def _try_mechanisms(
             yield from _authenticate(session, credentials, mechanism)
         except ServerRefusedError as denied:
             judged = judges_credentials(denied)
-            session.refused += [mechanism] if judged else []
-            if not judged and not mechanisms:
+            if judged:
+                session.refused.append(mechanism)
+            elif not mechanisms:
                 mechanisms, fallbacks = fallbacks, []
             cause = _first_cause(session, cause, denied)
             if not mechanisms or session.peer.broken or denied.code not in ("", "AUTH"):

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from restante.client import header_part, listing, login
-from restante.client import session as sessions
 from restante.client.error_ids import assign_id, is_unknown_command
 from restante.client.messages import MessageTable
 from restante.client.options import Target, parse_url
+from restante.client.session import leave, prepare_login
 from restante.protocol.client import operations
 from restante.protocol.client.connection import LISTING_LIMIT
 from restante.protocol.client.effects import REST_OF_MESSAGE, Peek
@@ -82,7 +82,7 @@ def target_of(account: str | Target, seconds: float | None = None) -> Target:
 
 def open_maildrop(session: ClientSession, credentials: Credentials) -> Dialogue[MaildropState]:
     """Log in and list the messages. Raises RemoteError."""
-    yield from sessions.prepare_login(session)
+    yield from prepare_login(session)
     yield from login.log_in(session, credentials)
     return (yield from list_messages(session))
 
@@ -347,7 +347,7 @@ def commit(state: MaildropState) -> Dialogue[None]:
     try:
         in_doubt = state.marked and state.retrieved  # else the reply to QUIT shows what is wrong
         yield from _next(state, REST_OF_MESSAGE if in_doubt else 0)
-        yield from sessions.leave(state.session)
+        yield from leave(state.session)
     finally:
         state.session.peer.broken = True
 

@@ -18,8 +18,12 @@ Tls: TypeAlias = Literal["implicit", "starttls", "none"]
 
 PORTS: Mapping[str, int] = {"implicit": 995, "starttls": 110, "none": 110}
 USUAL_PORTS: tuple[tuple[int, Tls], ...] = ((995, "implicit"), (110, "starttls"))  # best first
-_SCHEMES: Mapping[str, Tls] = {"pop3s": "implicit", "pops": "implicit", "pop3": "starttls"}
-_SCHEMES = {**_SCHEMES, "pop": "starttls"}
+_SCHEMES: Mapping[str, Tls] = {
+    "pop3s": "implicit",
+    "pops": "implicit",
+    "pop3": "starttls",
+    "pop": "starttls",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,13 +137,13 @@ def dial(session: ClientSession) -> SocketDriver:
             continue
         except ServerUnreachableError as over:
             raise trouble or over from None
-        wire = SocketDriver(session, sock)
         try:
-            wire.begin()
+            driver = SocketDriver(session, sock)
+            driver.begin()
         except BaseException:
             sock.close()
             raise
-        return wire
+        return driver
     raise trouble or ServerUnreachableError(
         "dns-noaddr", f"{target.host} has no address", phase=Phase.CONNECT
     )

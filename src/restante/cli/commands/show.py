@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from restante.mail.message import DecodedMessage
     from restante.mail.parts import Part
 
-__all__ = ["safe_name", "show"]
-
 SMALL = 1024 * 1024  # octets of a message that are kept in memory
 MOST_OCTETS = 256 * 1024 * 1024  # of a message that is fetched unasked
 TOO_BIG = 11  # the exit code of a message that did not come whole
