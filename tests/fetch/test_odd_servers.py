@@ -401,6 +401,27 @@ def test_a_message_without_uid_that_is_refused(tmp_path: Path) -> None:
     assert len(account.delivered()) == 3
 
 
+@pytest.mark.parametrize("keep", [0.0, None])
+@pytest.mark.parametrize(("before", "then"), [((), NO_UIDS), (NO_UIDS, ())])
+def test_a_message_like_one_that_is_refused(
+    before: tuple[str, ...], then: tuple[str, ...], keep: float | None, tmp_path: Path
+) -> None:
+    """A message with the header and the size of a known one, which is refused, comes once."""
+    letters = [
+        b"Subject: Mailbox full\r\nMessage-ID: <1@x>\r\n\r\nDay %d.\r\n" % day for day in (1, 2)
+    ]
+    account = Account(tmp_path)
+    with faulty_server(*before, messages=letters[:1], user=ANN) as running:
+        assert account.fetch(running.port, keep=None) == ""
+    refused = ("TOP 1: -ERR broken", "RETR 1: -ERR broken")
+    with faulty_server(*then, *refused, messages=letters, user=ANN) as running:
+        assert account.fetch(running.port, keep) in {"", "retr-refused"}
+        assert_promise(running, account.delivered())
+    with faulty_server(messages=letters, user=ANN) as running:
+        assert account.fetch(running.port, keep=None) == ""
+    assert sorted(map(stored, account.delivered())) == sorted(map(stored, letters))
+
+
 @pytest.mark.parametrize("ending", ["close", "silence"])
 def test_top_that_ends_the_session(ending: str, tmp_path: Path) -> None:
     """If a server without unique-ids fails at TOP, its mail comes by RETR alone, once."""

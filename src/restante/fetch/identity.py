@@ -154,14 +154,19 @@ def compare_messages(
 
 
 def pair_messages(
-    drop: Maildrop, rows: Sequence[KnownMessage], messages: Sequence[MessageEntry]
+    drop: Maildrop,
+    rows: Sequence[KnownMessage],
+    messages: Sequence[MessageEntry],
+    *,
+    are_all: bool,
 ) -> Iterator[tuple[str, str]]:
     """Yield the known and the present unique-id of each known message, where all have one header.
 
     Where there are several, their octets decide: two warnings of a full mailbox often differ in
-    nothing else.
+    nothing else. So they do if the header of a message at the server is not known: then `are_all`
+    is False.
     """
-    if len(rows) == len(messages) == 1:
+    if are_all and len(rows) == len(messages) == 1:
         yield rows[0].uid, messages[0].uid
         return
     free = {row.uid: row.sha256 for row in rows}

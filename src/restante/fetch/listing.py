@@ -25,7 +25,7 @@ from restante.fetch.planner import MessageEntry, are_numbers, are_unusable
 from restante.protocol.errors import ServerRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from restante.client.blocking import Maildrop
     from restante.fetch.account_journal import AccountJournal
@@ -72,8 +72,10 @@ def _name_by_contents(
             yield message
         else:
             others.append(message)
-    for name, group in _group_by_contents(drop, others).items():
-        yield from _find_rows(drop, name, group, rows[name])
+    groups = _group_by_contents(drop, others)
+    are_all = _count(groups) == len(others)
+    for name, group in groups.items():
+        yield from _find_rows(drop, name, group, rows[name], are_all=are_all)
 
 
 def _name_of_row(row: KnownMessage) -> str:
@@ -98,16 +100,26 @@ def _group_by_contents(
     return groups
 
 
+def _count(groups: Mapping[str, Sequence[MessageEntry]]) -> int:
+    return sum(map(len, groups.values()))
+
+
 def _find_rows(
-    drop: Maildrop, name: str, group: Sequence[MessageEntry], rows: Sequence[KnownMessage]
+    drop: Maildrop,
+    name: str,
+    group: Sequence[MessageEntry],
+    rows: Sequence[KnownMessage],
+    *,
+    are_all: bool,
 ) -> Iterator[MessageEntry]:
     """Yield messages with the same header and size under the names of their rows, or new ones.
 
-    One message and one row belong together, unless such a message came before, or had left.
+    One message and one row belong together, unless such a message came before, or had left. Where
+    the server refuses to show a message, `are_all` is False: the row may be that message's.
     """
     if len(group) == 1 and not rows:
         yield group[0]._replace(uid=name)
-    elif len(group) == len(rows) == 1 and _is_the_only_one(rows[0], name):
+    elif are_all and len(group) == len(rows) == 1 and _is_the_only_one(rows[0], name):
         yield group[0]._replace(uid=rows[0].uid)
     else:
         yield from _distinguish(drop, name, group, rows)
@@ -149,11 +161,12 @@ def _rename(
     rows: defaultdict[str, list[KnownMessage]] = defaultdict(list)
     for row in by_contents:
         rows[_name_of_row(row)].append(row)
-    new = (message for message in listed if message.uid not in known)
+    new = [message for message in listed if message.uid not in known]
     groups = _group_by_contents(drop, new)
+    are_all = _count(groups) == len(new)
     pairs = [
         pair
         for name, messages in groups.items()
-        for pair in pair_messages(drop, rows[name], messages)
+        for pair in pair_messages(drop, rows[name], messages, are_all=are_all)
     ]
     journal.rename(pairs)

@@ -100,10 +100,13 @@ def match_messages(account: FetchAccount, journal: AccountJournal) -> str:
         by_listed: defaultdict[str, list[MessageEntry]] = defaultdict(list)
         for message, digest in identity.digest_headers(drop, listed):
             by_listed[digest].append(message)
+        are_all = sum(map(len, by_listed.values())) == len(listed)
         pairs = [
             pair
             for digest, messages in by_listed.items()
-            for pair in identity.pair_messages(drop, by_header.get(digest, ()), messages)
+            for pair in identity.pair_messages(
+                drop, by_header.get(digest, ()), messages, are_all=are_all
+            )
         ]
     journal.rename(pairs)
     journal.note_state(_missing_uids(known.values(), pairs, all_listed), MessageState.GONE)
