@@ -33,11 +33,6 @@ class Operation(NamedTuple, Generic[T]):
     shown: bytes | None = None
     phase: Phase | None = Phase.MAILBOX
 
-    @property
-    def traced(self) -> bytes:
-        """The command as traces and errors show it."""
-        return self.request if self.shown is None else self.shown
-
 
 def carry_out(peer: ServerPeer, operation: Operation[T]) -> Dialogue[T]:
     """Send one command and return what its reply says. Raises what its reader raises."""
@@ -69,7 +64,7 @@ def pipeline(
             peer.check_unread()
         while held is not None and (not waiting or under_way + len(held.request) <= window):
             batch += held.request
-            shown += held.traced
+            shown += held.shown or held.request
             under_way += len(held.request)
             waiting.append(held)
             held = next(to_come, None)
@@ -81,7 +76,8 @@ def pipeline(
             under_way -= len(operation.request)
             peer.outstanding = len(waiting)
             peer.phase = operation.phase or peer.phase
-            peer.command = decode_text(operation.traced.rstrip(b"\r\n"))
+            shown_line = operation.shown or operation.request  # a property is a call more each time
+            peer.command = decode_text(shown_line.rstrip(b"\r\n"))
             results.append((yield from _read_reply(peer, operation, results[-1:])))
             on_reply(results[-1])
     return results
