@@ -395,6 +395,21 @@ def test_an_address_is_discovered_and_checked(monkeypatch: pytest.MonkeyPatch) -
     assert "USER ann@example.com" in running.commands
 
 
+def test_next_server_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that the domain prefers, and that accepts no connection, is a warning."""
+    source, user = "SRV _pop3s._tcp.example.com", "ann@example.com"
+    dead = Candidate("old.example.com", 995, "implicit", user, source)
+    with server_of(()) as running:
+        host, port = "pop.example.com", running.port
+        winner = Candidate(host, port, "starttls", user, source)
+        found = Discovery(user, "example.com", (), winner, (dead,))
+        monkeypatch.setattr(lookup, "discover_server", lambda *_: found)
+        options = replace(OPTIONS, resolve={(host, port): "127.0.0.1"}, insecure_plaintext=True)
+        report = examine(CheckRequest(user, None, options, password=lambda: PASSWORD))
+    assert (report.id, report.exit_code) == ("preferred-dead", 1)
+    assert report.warnings[0].evidence == "no connection to old.example.com:995"
+
+
 def test_unknown_address_lists_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     """For an address without a known server, the report lists the sources asked."""
     discovering(monkeypatch)

@@ -106,6 +106,34 @@ def test_lower_priorities_come_first_and_weights_share() -> None:
     assert {sort_srv_records(records)[-1].host for _ in range(20)} == {"b"}
 
 
+POP3S = "_pop3s._tcp.example.com"
+FIRST, SECOND = (SrvRecord(n, 1, 995, f"{n}.example.com") for n in (1, 2))
+FOREIGN = SrvRecord(3, 1, 995, "pop.example.net")
+STLS = SrvRecord(0, 1, 110, "3.example.com")
+
+
+@pytest.mark.parametrize(
+    ("records", "listening", "winner", "skipped"),
+    [
+        ([FIRST, SECOND], {("2.example.com", 995)}, "2.example.com", ["1.example.com"]),
+        ([FIRST, SECOND], {("1.example.com", 995), ("2.example.com", 995)}, "1.example.com", []),
+        ([FIRST, SECOND], set(), "1.example.com", []),
+        ([FIRST, FOREIGN], {("pop.example.net", 995)}, "1.example.com", []),
+        ([FIRST], {("3.example.com", 110)}, "3.example.com", ["1.example.com"]),
+    ],
+)
+def test_next_server_of_a_domain(
+    records: list[SrvRecord], listening: set[tuple[str, int]], winner: str, skipped: list[str]
+) -> None:
+    """A server that accepts no connection gives way to the next one that is as trusted."""
+    stls = {} if len(records) > 1 else {"_pop3._tcp.example.com": [STLS]}
+    sources = MadeUp({POP3S: records, **stls}, ports=listening)
+    found = discover("ann@example.com", sources=sources)
+    assert found.winner is not None
+    assert found.winner.host == winner
+    assert [server.host for server in found.skipped] == skipped
+
+
 def test_autoconfig_sends_only_the_domain() -> None:
     """Autoconfig gives host and user name, and third parties get only the domain."""
     sources = MadeUp(files={"https://example.com/.well-known/": XML})

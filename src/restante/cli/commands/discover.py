@@ -73,6 +73,9 @@ def _show(found: Discovery) -> None:
         return
     ok = click.style("OK", fg="green", bold=True)
     click.echo(f"{ok}  {plain(_where(winner))}  from {plain(winner.source)}")
+    for server in found.skipped:
+        mark = click.style("WARN", fg="yellow", bold=True)
+        click.echo(f"{mark} preferred-dead  no connection to {plain(server.host)}:{server.port}")
     if not is_vouched(winner, found):
         mark = click.style("WARN", fg="yellow", bold=True)
         text = f"{display_host(winner.host)} is not in {display_host(found.domain)}."

@@ -80,12 +80,17 @@ class DiscoveryNote:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """The answers of all sources, and the server that is chosen from them."""
+    """The answers of all sources, and the server that is chosen from them.
+
+    Attributes:
+        skipped: servers that the domain prefers to the winner, but that accept no connection.
+    """
 
     address: str
     domain: str
     findings: tuple[DiscoveryNote, ...]
     winner: Candidate | None
+    skipped: tuple[Candidate, ...] = ()
 
 
 T = TypeVar("T")
@@ -106,7 +111,10 @@ def discover(
         min(timeout, QUERY_SECONDS), domain=parsed.domain, ends=ends
     )
     findings = _query_all(_queries(parsed, sources, ends), ends)
-    return Discovery(address, parsed.domain, tuple(findings), _winner(findings))
+    ranked = _rank(findings)
+    place = _results({0: partial(_find_reachable, ranked, sources)}, ends).get(0, 0)
+    winner = ranked[place] if ranked else None
+    return Discovery(address, parsed.domain, tuple(findings), winner, tuple(ranked[:place]))
 
 
 def _queries(address: MailAddress, sources: DiscoverySources, ends: float) -> dict[str, Query]:
@@ -261,18 +269,28 @@ def _accepts_connection(sources: DiscoverySources, host: str, port: int) -> bool
     return True
 
 
-def _winner(findings: Sequence[DiscoveryNote]) -> Candidate | None:
-    """Return the first server of the most trusted source, TLS from the first octet first.
+def _rank(findings: Sequence[DiscoveryNote]) -> list[Candidate]:
+    """Return the servers of the most trusted source, TLS from the first octet first.
 
     The two SRV records count as one source: RFC 6186 section 3.3. A server that the mail domain's
-    own file vouches for goes before one that only the DNS names.
+    own file vouches for goes before one that only the DNS names, and does not give way to it.
     """
     count = len(_SERVICES)
     srv = [c for f in findings[:count] for c in f.candidates]
     groups = [srv, *(list(f.candidates) for f in findings[count:])]
     own = groups[: 1 + autoconfig.OWN_PLACES]
     vouched = [[c for c in group if c.vouched] for group in own]
-    for group in (*vouched, *groups):
-        if group:
-            return min(group, key=lambda c: (not c.vouched, _BEST_FIRST[c.tls]))
-    return None
+    group = next(filter(None, (*vouched, *groups)), [])
+    ranked = sorted(group, key=lambda c: (not c.vouched, _BEST_FIRST[c.tls]))
+    return [c for c in ranked if c.vouched == ranked[0].vouched]
+
+
+def _find_reachable(ranked: Sequence[Candidate], sources: DiscoverySources) -> int:
+    """Return the place of the first server that accepts a connection, 0 for none: RFC 2782.
+
+    A server without another one after it is not tried, because the client does that next.
+    """
+    if len(ranked) < 2:
+        return 0
+    tried = (_accepts_connection(sources, c.host, c.port) for c in ranked)
+    return next((place for place, accepts in enumerate(tried) if accepts), 0)

@@ -83,6 +83,12 @@ NETWORK = (
         you="The account works. Use `-4` to leave IPv6 out.",
     ),
     Explanation(
+        "preferred-dead", 1, "A server that the domain prefers accepts no connections.",
+        why="Mail programs that do not try the next server of the domain fail.",
+        admin="Start the server. Or correct the SRV record or the autoconfig file that names it.",
+        you="The account works at another server of the domain, which is shown above.",
+    ),
+    Explanation(
         "address-dead", 1, "An address of the server accepts no connections, another one does.",
         why="Programs that try this address first wait, or fail at one time and work at another.",
         admin="Start the server at this address, or remove the address from the DNS.",

@@ -47,6 +47,9 @@ def discover(check: CheckContext) -> None:
         check.target = lookup.choose_server(found)
         if winner is not None:
             step.text = f"{winner.source} -> {winner.host}:{winner.port}"
+        if found.skipped:
+            dead = ", ".join(f"{c.host}:{c.port}" for c in found.skipped)
+            check.warn(step, "preferred-dead", f"no connection to {dead}")
         _check_vouched(check, step, found)
     check.request.target = check.target
 
