@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from restante.protocol.translations.languages import LANGUAGES
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolSettings:
@@ -23,6 +25,8 @@ class ProtocolSettings:
         language: the language of replies, for `LANG *`. RFC 6856 section 3.
         masters: let a master user open the account of another; PLAIN may name both. RFC 4616.
         refused_token: the JSON that a client gets for an invalid token. RFC 7628 section 3.2.2.
+
+    Raises ValueError: no replies are known in the language.
     """
 
     greeting: str = "POP3 server ready."
@@ -38,6 +42,11 @@ class ProtocolSettings:
     language: str = "en"
     masters: bool = False
     refused_token: str = '{"status":"invalid_token"}'  # noqa: S105  # a reply
+
+    def __post_init__(self) -> None:
+        if self.language not in LANGUAGES:
+            known = ", ".join(LANGUAGES)
+            raise ValueError(f"language {self.language!r} is not known; use one of {known}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
