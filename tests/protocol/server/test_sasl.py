@@ -335,11 +335,13 @@ def test_a_token_may_be_long(octets: int, lines: int) -> None:
     ("mechanism", "message", "answer"),
     [
         (b"OAUTHBEARER", OAUTH.replace(b"token of", b"taken from"), b64(b"\x01")),
+        (b"OAUTHBEARER", OAUTH.replace(b"token of", b"taken from"), b"*"),
+        (b"OAUTHBEARER", OAUTH.replace(b"token of", b"taken from"), b"{}"),
         (b"XOAUTH2", XOAUTH.replace(b"token of", b"taken from"), b""),
     ],
 )
 def test_rejected_token_gets_json(mechanism: bytes, message: bytes, answer: bytes) -> None:
-    """A rejected token gets a reason in JSON and then -ERR."""
+    """A rejected token gets a reason in JSON, and then -ERR, whatever the client answers."""
     session = talk()
     said = session.send(b"AUTH " + mechanism + b" " + b64(message) + b"\r\n")
     assert challenge(said).startswith(b'{"status":')

@@ -6,6 +6,7 @@ returns the client's identity. If it raises Refusal, the client may try again.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -21,10 +22,10 @@ from restante.protocol.server.needs import (
     StartScram,
     Step,
 )
+from restante.protocol.server.sasl_exchange import ExchangeCancelled, SaslExchange
 from restante.protocol.server.settings import Identity
 
 if TYPE_CHECKING:
-    from restante.protocol.server.sasl_exchange import SaslExchange
     from restante.protocol.server.session import Session
     from restante.protocol.server.settings import ConnectionSecurity
 
@@ -160,8 +161,10 @@ def _token(exchange: SaslExchange, name: str, message: bytes) -> Login:
     try:
         return (yield from Authenticate(AuthMethod.TOKEN, name, Secret(token.strip())))
     except Refusal as refusal:
-        if refusal.code is ResponseCode.AUTH:  # RFC 7628 section 3.2.3: why, then an empty answer
-            yield from exchange.challenge(exchange.session.settings.refused_token.encode())
+        if refusal.code is ResponseCode.AUTH:
+            # RFC 7628 section 3.2.3: the challenge says why, and any answer ends the exchange.
+            with contextlib.suppress(ExchangeCancelled):
+                yield from exchange.ask(exchange.session.settings.refused_token.encode())
         raise
 
 

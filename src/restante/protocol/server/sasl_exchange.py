@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 RESPONSE_LIMIT = 65536  # octets of a response, line end included: tokens are long
 
 
+class ExchangeCancelled(Refusal):
+    """The client cancelled its authentication. RFC 5034 section 4."""
+
+    def __init__(self) -> None:
+        super().__init__("Authentication cancelled.")
+
+
 class SaslExchange:
     """One AUTH command: what the client says, asked for by challenges.
 
@@ -37,12 +44,15 @@ class SaslExchange:
         return _decode((yield from self.ask(challenge)))
 
     def ask(self, challenge: bytes) -> Reply:
-        """Send a challenge and return the response as it comes, in base64."""
+        """Send a challenge and return the response as it comes, in base64.
+
+        Raises ExchangeCancelled.
+        """
         reply = b"+ " + binascii.b2a_base64(challenge, newline=False) + b"\r\n"
         line = yield reply, ReadLine(RESPONSE_LIMIT, self.session.command_timeout)
         response = strip_line_end(line, strict=self.session.settings.strict_line_ends)
         if response == b"*":
-            raise Refusal("Authentication cancelled.")
+            raise ExchangeCancelled
         return response
 
 
