@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click.testing
@@ -263,3 +264,24 @@ def test_show(folder: Path) -> None:
     assert 'format = "maildir"  # default\n' in whole.stdout
     assert short.stdout.splitlines()[:2] == ["[mail]", f'folder = "{folder / "mail"}"']
     assert "default" not in short.stdout
+
+
+def test_missing_library(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that is not installed is a mistake of one setting, and hides no other."""
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    monkeypatch.delitem(sys.modules, "restante.auth.sql.postgresql_query", raising=False)
+    (folder / "dsn").write_text("postgresql://localhost/mail")
+    (folder / "dsn").chmod(0o600)
+    code, mistakes, _ = check(
+        folder,
+        accounts__users="",
+        accounts__postgresql_dsn_file='"dsn"',
+        accounts__postgresql_query='"SELECT 1"',
+        delivery__socket_group='"no-such-group"',
+    )
+    assert code == 2
+    assert [line.partition(":")[0] for line in mistakes] == [
+        "accounts.postgresql_dsn_file",
+        "delivery.socket_group",
+    ]
+    assert "requires asyncpg; pip install 'restante[postgresql]'" in mistakes[0]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from restante.net.addresses import is_loopback
+from restante.server.composition.extras import importing
 from restante.server.config.loader import ConfigError
 
 if TYPE_CHECKING:
@@ -53,13 +54,10 @@ def build_mysql_accounts(
 ) -> AccountDirectory:
     """Return the accounts in a MySQL or MariaDB. Raises ConfigError."""
     key = "accounts.mysql_dsn_file"
-    try:
+    with importing("mysql", f"{key}: MySQL"):
         from restante.auth.sql.accounts import SqlAuthenticator
         from restante.auth.sql.mysql_address import MysqlAddress
         from restante.auth.sql.mysql_query import MysqlQueries
-    except ImportError as error:
-        hint = "pip install 'restante[mysql]'"
-        raise ConfigError([f"{key}: MySQL requires {error.name}; {hint}"]) from error
     try:
         address = MysqlAddress.parse(dsn)
     except ValueError as error:
@@ -76,12 +74,9 @@ def build_mysql_accounts(
 
 def build_ldap_accounts(uri: str, section: LdapSection, password: Secret) -> AccountDirectory:
     """Return the accounts in an LDAP directory. Raises ConfigError."""
-    try:
+    with importing("ldap", "accounts.ldap: LDAP"):
         from restante.auth.ldap.accounts import LdapAuthenticator, LdapSearch
         from restante.auth.ldap.directory import LdapServer
-    except ImportError as error:
-        hint = "pip install 'restante[ldap]'"
-        raise ConfigError([f"accounts.ldap: LDAP requires {error.name}; {hint}"]) from error
     if section.ca_file and not section.ca_file.is_file():
         raise ConfigError([f"ldap.ca_file: {section.ca_file} does not exist"])
     server = LdapServer(

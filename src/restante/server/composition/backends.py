@@ -21,6 +21,7 @@ from restante.server.composition.account_sources import (
     build_mysql_accounts,
     build_sql_hash_upgrader,
 )
+from restante.server.composition.extras import importing
 from restante.server.config.loader import ACCOUNT_BACKENDS, ConfigError
 from restante.server.config.mail_sections import COURIER, RESTANTE_UIDS, X_UIDL
 from restante.server.log.file_problems import FileProblems
@@ -146,11 +147,8 @@ def build_cluster_settings(config: Config) -> ClusterSettings:
     if section.postgresql_dsn_file is None:
         raise ConfigError(["cluster.postgresql_dsn_file: missing; a cluster requires it"])
     secret_file, default = section.objects_secret_file, default_quota(config)
-    try:
+    with importing("cluster", "mail.format: a cluster"):
         from restante.storage.cluster import ClusterSettings
-    except ImportError as error:
-        hint = "pip install 'restante[cluster]'"
-        raise ConfigError([f"mail.format: a cluster requires {error.name}; {hint}"]) from error
     settings = ClusterSettings(
         dsn=read_secret("cluster.postgresql_dsn_file", section.postgresql_dsn_file),
         objects=section.objects or "",
@@ -219,8 +217,9 @@ def build_accounts(
         file = config.ldap.bind_password_file
         password = read_secret("ldap.bind_password_file", file) if file else Secret(b"")
         return build_ldap_accounts(section.ldap, config.ldap, password)
-    from restante.auth.sql.accounts import SqlAuthenticator
-    from restante.auth.sql.postgresql_query import PostgresqlQueries
+    with importing("postgresql", "accounts.postgresql_dsn_file: PostgreSQL"):
+        from restante.auth.sql.accounts import SqlAuthenticator
+        from restante.auth.sql.postgresql_query import PostgresqlQueries
 
     table, pooler = account_table_dsn(config), config.cluster.pooler
     if table is not None:

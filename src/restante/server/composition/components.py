@@ -25,6 +25,7 @@ from restante.server.composition.backends import (
     check_recipients,
     read_secret,
 )
+from restante.server.composition.extras import importing
 from restante.server.config.addresses import ListenAddress
 from restante.server.config.loader import ConfigError
 from restante.server.connection.transport import ListenerPolicy
@@ -283,11 +284,8 @@ def build_metrics(
     """
     if config.metrics.listen is None:
         return None
-    try:
+    with importing("metrics", "metrics.listen:"):
         from restante.server.metrics.listener import MetricsListener
-    except ImportError as error:
-        hint = "pip install 'restante[metrics]'"
-        raise ConfigError([f"metrics.listen: requires {error.name}; {hint}"]) from error
     from restante.server.metrics.memory import MetricMemory
     from restante.server.metrics.recorder import Recorder
 
