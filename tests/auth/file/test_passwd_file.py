@@ -193,6 +193,7 @@ def test_a_file_in_which_nobody_can_log_in_is_told_of(tmp_path: Path, lines: lis
         " a",
         "a ",
         "x" * 256,
+        "ä" * 128,  # of two octets each: no client could log in
     ],
 )
 def test_unsafe_names_rejected(name: str) -> None:

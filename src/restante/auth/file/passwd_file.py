@@ -29,7 +29,7 @@ from restante.auth.file.locks import EXTRAS
 from restante.auth.file.passwd_entry import PasswdEntry
 from restante.auth.usernames import saslprep_or_same
 from restante.input_files import LARGEST_ACCOUNTS, read_text
-from restante.protocol.saslprep import saslprep
+from restante.protocol.saslprep import LONGEST, saslprep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from restante.auth.file.locks import FieldKey
 
-LONGEST_NAME = 255  # characters
 NOBODY = "it has no account that can log in; `pop3 user add` adds one"
 FAKE_SALT_KEY = "#decoys="
 KEY = 32  # octets
@@ -121,8 +120,8 @@ def name_problem(name: str) -> str | None:
 
     A name becomes part of a path in the mail store, so names that are unsafe in a path are refused.
     """
-    if not name or len(name) > LONGEST_NAME:
-        return f"a name must have 1 to {LONGEST_NAME} characters"
+    if not name or len(name.encode(errors="replace")) > LONGEST:
+        return f"a name must have 1 to {LONGEST} octets"
     if not name.isprintable() or ":" in name or "/" in name:
         return "a name must not contain control characters, ':' or '/'"
     try:
