@@ -293,3 +293,20 @@ def test_store_that_cannot_be_opened(accounts: Passwords) -> None:
 
 def refuse_to_open() -> NoReturn:
     raise StoreError("the schema is newer than this program", permanent=True)
+
+
+def test_failed_stop(accounts: Passwords) -> None:
+    """A stop that fails leaves no thread."""
+    before = threading.active_count()
+    server = Server(MemoryStore(), accounts, FREE)
+    server.__enter__()
+    stop = server.stop
+
+    async def fail() -> None:
+        await stop()
+        raise RuntimeError("no end")
+
+    server.stop = fail  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError, match="no end"):
+        server.__exit__()
+    assert threading.active_count() <= before

@@ -62,5 +62,7 @@ class ServerLifecycle(ABC):
 
     def __exit__(self, *_: object) -> None:
         assert self._thread is not None
-        self.call(self.stop())
-        self._thread.close()
+        try:
+            self.call(self.stop())
+        finally:
+            self._thread.close()
