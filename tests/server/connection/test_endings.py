@@ -172,3 +172,12 @@ def test_kick_during_replies() -> None:
         peer.unsent = 0
         server.loop.do(peer.connection.resume_writing)
         assert server.ended() == KICKED
+
+
+def test_connection_during_stop() -> None:
+    """A client that comes while the server stops reads so, and the log has the same reason."""
+    with clocked() as server:
+        server.context.connections.stopping = True
+        heard = server.connect().heard
+        assert heard == b"-ERR [SYS/TEMP] The server is stopping, try again later.\r\n"
+        assert " end=shutdown " in server.log.getvalue()

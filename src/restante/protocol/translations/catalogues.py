@@ -70,6 +70,7 @@ GERMAN = {
     "This session no longer holds the maildrop, and removed nothing; log in again.": (
         "Diese Sitzung hat das Postfach nicht mehr und hat nichts entfernt; bitte neu anmelden."
     ),
+    "The server is stopping, try again later.": "Der Server wird beendet, bitte später wieder.",
     "Too many connections, try again later.": "Zu viele Verbindungen, bitte später wieder.",
     "Too many logins of this account from your address, try again later.": (
         "Zu viele Anmeldungen dieses Kontos von Ihrer Adresse, bitte später wieder."
@@ -162,6 +163,7 @@ FRENCH = {
     "This session no longer holds the maildrop, and removed nothing; log in again.": (
         "Cette session ne tient plus la boîte et n'a rien supprimé ; identifiez-vous de nouveau."
     ),
+    "The server is stopping, try again later.": "Le serveur s'arrête, réessayez plus tard.",
     "Too many connections, try again later.": "Trop de connexions, réessayez plus tard.",
     "Too many logins of this account from your address, try again later.": (
         "Trop de connexions à ce compte depuis votre adresse, réessayez plus tard."
@@ -249,6 +251,9 @@ SPANISH = {
     ),
     "This session no longer holds the maildrop, and removed nothing; log in again.": (
         "Esta sesión ya no tiene el buzón y no ha eliminado nada; identifíquese de nuevo."
+    ),
+    "The server is stopping, try again later.": (
+        "El servidor se está deteniendo, inténtelo más tarde."
     ),
     "Too many connections, try again later.": "Demasiadas conexiones, inténtelo más tarde.",
     "Too many logins of this account from your address, try again later.": (

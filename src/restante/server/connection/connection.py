@@ -71,7 +71,9 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         self._output = WriteBuffer(self._transport, wire)
         self._backend = self.backend(context, wire, self._output)
         context.connections.add(self)
-        if context.connections.stopping or not self._slot.acquire(wire.file):
+        if context.connections.stopping:
+            self._reject(EndReason.SHUTDOWN, endings.STOPPING_REPLY)
+        elif not self._slot.acquire(wire.file):
             self._reject(EndReason.FULL)
         elif wire.peer_known:
             self._welcome()
@@ -184,10 +186,10 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         else:
             self._start_session()
 
-    def _reject(self, why: EndReason) -> None:
+    def _reject(self, why: EndReason, reply: Refusal = endings.FULL_REPLY) -> None:
         self._slot.reject()
         if not self._wire.implicit_tls:
-            self._output.add(error_reply(endings.FULL_REPLY))
+            self._output.add(error_reply(reply))
         self._close(why)
 
     def _decode(self, octets: bytes) -> bytes:

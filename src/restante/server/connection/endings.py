@@ -35,6 +35,7 @@ NOT_BEGUN = Session()
 """The session of a connection that ends before its greeting."""
 
 FULL_REPLY = Refusal("Too many connections, try again later.", ResponseCode.SYS_TEMP)
+STOPPING_REPLY = Refusal("The server is stopping, try again later.", ResponseCode.SYS_TEMP)
 UNANSWERED_REPLY = Refusal(
     "The server does not answer in time, try again later.", ResponseCode.SYS_TEMP
 )
