@@ -161,6 +161,16 @@ def test_lock(tmp_path: Path) -> None:
         pass
 
 
+def test_lock_without_holder(tmp_path: Path) -> None:
+    """A lock's file with other contents, or none yet, names no process."""
+    with lock_account(tmp_path, "work"):
+        for contents in ("", "1 99999999999999999999\n", "a b\n"):
+            (tmp_path / "work.lock").write_text(contents)
+            with pytest.raises(FetchError, match="fetch-busy: work: in use by another process"):
+                with lock_account(tmp_path, "work"):
+                    raise AssertionError
+
+
 def test_no_numbered_placeholders() -> None:
     """Placeholders have no number: Python 3.14 rejects `?1` with a sequence of values."""
     modules = Path(account_journal.__file__).parent.glob("*.py")

@@ -16,7 +16,7 @@ from restante.protocol.client import operations
 from restante.protocol.client.connection import LISTING_LIMIT
 from restante.protocol.client.effects import REST_OF_MESSAGE, Peek
 from restante.protocol.client.pipeline import pipeline
-from restante.protocol.client.raw_command import raw_command
+from restante.protocol.client.raw_command import MESSAGE_NUMBER, raw_command
 from restante.protocol.errors import (
     ConnectionLostError,
     LocalError,
@@ -328,7 +328,8 @@ def run_raw_command(state: MaildropState, line: str) -> Dialogue[Status]:
     verb, _, argument = line.strip().upper().partition(" ")
     if status.ok:
         if verb == "DELE":  # the server marked a message under an unknown number: call it 0
-            state.marked.add(int(argument) if argument.strip().isdecimal() else 0)
+            number = argument.strip()
+            state.marked.add(int(number) if MESSAGE_NUMBER.fullmatch(number) else 0)
         elif verb == "RSET":
             state.marked.clear()
         state.retrieved = state.retrieved or verb == "RETR"

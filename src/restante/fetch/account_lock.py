@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_HOLDER = re.compile(rb"([0-9]{1,10}) ([0-9]{1,10})\n")  # its process, and since when
 LONGEST_NAME = 200  # characters of a file's name
 
 
@@ -52,8 +54,8 @@ def lock_account(folder: Path, account: str) -> Iterator[None]:
 
 def _holder(file: int) -> str:
     """Return which process holds the lock, and since when."""
-    words = os.pread(file, 64, 0).split()
-    if len(words) != 2 or not all(word.isdigit() for word in words):
+    found = _HOLDER.fullmatch(os.pread(file, 64, 0))
+    if found is None:
         return "another process"
-    since = datetime.fromtimestamp(int(words[1])).astimezone()
-    return f"process {int(words[0])} since {since:%Y-%m-%d %H:%M:%S}"
+    since = datetime.fromtimestamp(int(found[2])).astimezone()
+    return f"process {int(found[1])} since {since:%Y-%m-%d %H:%M:%S}"

@@ -46,7 +46,7 @@ def test_a_script_deletes_by_commit(account: str, maildir: Path, tmp_path: Path)
     assert left(maildir) == 1
 
 
-@pytest.mark.parametrize("line", ["DELE 9", "rm 9", "nonsense", "commit"])
+@pytest.mark.parametrize("line", ["DELE 9", f"DELE {'9' * 5000}", "rm 9", "nonsense", "commit"])
 def test_failed_command_exits_with_1(account: str, tmp_path: Path, line: str) -> None:
     """A script goes on after a failed command, and exits with 1."""
     played = play(account, tmp_path, line, "STAT", "QUIT")

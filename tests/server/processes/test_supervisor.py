@@ -150,7 +150,7 @@ def test_auto_is_a_worker_for_each_core_that_may_be_used() -> None:
     assert system.available_cores() == len(cores)
 
 
-@pytest.mark.parametrize("wrong", ["0", "-1", "many", "1.5"])
+@pytest.mark.parametrize("wrong", ["0", "-1", "many", "1.5", "9" * 5000])
 def test_a_number_of_workers_that_is_none_is_told_of(tmp_path: Path, wrong: str) -> None:
     """An invalid number of workers is an error with exit code 2."""
     said = subprocess.run(

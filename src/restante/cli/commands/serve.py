@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def _workers(_context: object, _parameter: object, value: str | None) -> int | s
     """Return a number, or "auto", as the configuration has it."""
     if value is None or value == "auto":
         return value
-    if not (value.isascii() and value.isdigit() and int(value)):
+    if not re.fullmatch("0*[1-9][0-9]{0,5}", value):
         raise click.BadParameter(f'invalid number of workers {value!r}; use a number or "auto"')
     return int(value)
 

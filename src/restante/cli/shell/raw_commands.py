@@ -8,7 +8,7 @@ from restante.cli.shell import deletions
 from restante.cli.shell.letter import lines_in
 from restante.cli.shell.redaction import secret_start
 from restante.cli.shell.screen import ShellError
-from restante.protocol.client.raw_command import is_multi_line
+from restante.protocol.client.raw_command import MESSAGE_NUMBER, is_multi_line
 
 if TYPE_CHECKING:
     from restante.cli.shell.session import ShellSession
@@ -36,7 +36,7 @@ def send_raw_command(session: ShellSession, line: str) -> None:
         line = " ".join(words)  # so that the client sees the secret's place as well
     if verb == "QUIT":  # with any arguments: a server may accept it, and delete
         deletions.quit_(session, typed=True)
-    if verb == "DELE" and len(words) == 2 and words[1].isdecimal():
+    if verb == "DELE" and len(words) == 2 and MESSAGE_NUMBER.fullmatch(words[1]):
         session.prefetch_headers([int(words[1])])  # the question at the end names the subject
     status = _exchange(session, line)
     if not status.ok:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from restante.protocol.client.connection import LISTING_LIMIT, ServerPeer
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _ALWAYS = {"CAPA", "TOP", "RETR"}
 _WITHOUT_ARGUMENT = {"LIST", "UIDL", "LANG", "AUTH"}
 _ONE_LINE = {"DELE", "LANG", "NOOP", "PASS", "QUIT", "RSET", "STAT", "USER", "UTF8"}
+MESSAGE_NUMBER = re.compile(r"[0-9]{1,18}")
 _SECRET = {"PASS": 1, "APOP": 2, "AUTH": 2}  # from which word on nothing is shown
 _CHANGES_THE_WIRE = {
     "STLS": "TLS is begun by the program itself",

@@ -7,6 +7,7 @@ the message, so that a later try is a double for none.
 from __future__ import annotations
 
 import contextlib
+import re
 import smtplib
 import time
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 TRACE_FIELD = "X-Restante-Fetch"
 
+_SIZE = re.compile("[0-9]{1,18}")  # octets by RFC 1870; more digits do not limit
 _SHUTTING_DOWN = 421
 _AUTHENTICATION = (530, 534, 535, 538)  # RFC 4954 section 6: not about the message
 _MAILBOX_FULL = "5.2.2 "  # RFC 3463 section 3.3: some servers say 552 for what passes
@@ -119,7 +121,7 @@ class SmtpTransaction:
 
     def _check_size(self, letter: Letter) -> None:
         largest = self._session.esmtp_features.get("size", "")
-        if largest.isdecimal() and 0 < int(largest) < letter.octets:
+        if _SIZE.fullmatch(largest) and 0 < int(largest) < letter.octets:
             raise MessageRefusedError(
                 f"the message has {letter.octets} octets, and {self._address} accepts at most "
                 f"{largest}; raise its limit"
