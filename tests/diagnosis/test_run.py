@@ -36,6 +36,7 @@ from support.check_request import OPTIONS, Faults, ask, faults, server_of
 from support.faulty_server import HELLO, PASSWORD, SECOND, faulty_server, mail
 from support.process import POP3, free_port, full_port
 
+PROXY_2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12) + b"+OK\r\n"
 NULS = instead("GREETING", lambda _: repeat(b"\0", 6000))
 
 GREETINGS = faults(
@@ -52,6 +53,8 @@ GREETINGS = faults(
     ("wrong-protocol", "SSH", "greeting-ssh", "SSH"),
     ("wrong-protocol", "HTTP", "greeting-http", "HTTP"),
     ("bad-reply", "a line without end", "greeting-endless", "octets"),
+    ("wrong-protocol", "PROXY", instead("GREETING", b"PROXY TCP4 192.0.2.1 192.0.2.2 9 110\r\n+OK\r\n"), "PROXY protocol"),
+    ("wrong-protocol", "PROXY v2", instead("GREETING", PROXY_2), "load balancer"),
     ("wrong-protocol", "NULs", ("greeting: silence at 5000", NULS), "such as NUL or spaces"),
 )  # fmt: skip
 

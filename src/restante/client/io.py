@@ -153,10 +153,9 @@ class ClientIO:
             driver must disconnect.
     """
 
-    def __init__(self, session: ClientSession, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, session: ClientSession) -> None:
         self.session = session
         self.broken_off = False
-        self._clock = clock
         self._busy = threading.Lock()  # a dialogue is under way
         options = session.options
         self._seconds = options.reply_seconds

@@ -38,6 +38,11 @@ T = TypeVar("T")
 _PART = "[!-;=?A-~]+"  # ASCII that is seen, but for "<", ">" and "@"
 _TIMESTAMP = re.compile(f"<{_PART}@{_PART}>")
 
+_PROXY_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"  # of version 2, which is binary
+_PROXY_TEXT = (
+    "a header of the PROXY protocol came in place of a greeting; the load balancer must send it to"
+    " the server, not to clients"
+)
 MOST_NOISE = 512  # octets before a greeting: a line's limit in RFC 1939 section 3
 _OTHER_PROTOCOLS = (
     (b"220", "SMTP or FTP"),
@@ -193,6 +198,8 @@ def _check_protocol(peer: ServerPeer) -> None:
         raise peer.error(MalformedReplyError, "wrong-protocol", text)
     if not start or any(sign[: len(start)] == start[: len(sign)] for sign in (b"+OK", b"-ERR")):
         return
+    if banner.startswith(b"PROXY ") or _PROXY_SIGNATURE in peer.unread:
+        raise peer.error(MalformedReplyError, "wrong-protocol", _PROXY_TEXT)
     line = decode_text(banner[:200]).splitlines()[0]
     kind = protocol_of(banner)
     if kind == "TLS":
