@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from restante.oauth import private_files
 from restante.oauth.errors import OAuthError
 from restante.oauth.metadata import fetch_metadata
 from restante.oauth.registration import Registrations, register
@@ -64,6 +65,19 @@ def test_ids_are_kept_by_issuer(tmp_path: Path) -> None:
     assert kept.find("https://b.example") == ""
     kept.forget("https://a.example")
     assert kept.find("https://a.example") == ""
+
+
+def test_two_sign_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sign-in does not write while another one does."""
+    monkeypatch.setattr("restante.oauth.registration.PATIENCE", 0.0)
+    kept = Registrations(tmp_path / "clients")
+    kept.keep("https://a.example", "one")
+    with private_files.open_folder(kept.folder) as folder:
+        private_files.wait_for_lock(folder, kept.folder, 0)
+        with pytest.raises(private_files.LockTimeoutError, match="held the lock"):
+            kept.keep("https://a.example", "two")
+    kept.keep("https://a.example", "two")
+    assert kept.find("https://a.example") == "two"
 
 
 @pytest.mark.parametrize("octets", [b"", b"{", b"[]", b'{"issuer": "https://b.example"}'])

@@ -137,7 +137,7 @@ def hold_lock(folder: int, path: Path, seconds: float) -> Iterator[None]:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         file = os.open(path.name, flags, 0o600, dir_fd=folder)
     try:
-        _wait_for_lock(file, path, seconds)
+        wait_for_lock(file, path, seconds)
         yield
     finally:
         os.close(file)
@@ -147,7 +147,11 @@ class LockTimeoutError(TokenStoreError):
     """Another process holds the lock of an account's tokens."""
 
 
-def _wait_for_lock(file: int, path: Path, seconds: float) -> None:
+def wait_for_lock(file: int, path: Path, seconds: float) -> None:
+    """Lock an open file or folder until it is closed. It waits at most `seconds`.
+
+    Raises LockTimeoutError: another process has held the lock all the time.
+    """
     until = time.monotonic() + seconds
     while True:
         try:
@@ -155,7 +159,7 @@ def _wait_for_lock(file: int, path: Path, seconds: float) -> None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= until:
-                text = f"{path}: another process has refreshed these tokens for {seconds:g} seconds"
+                text = f"{path}: another process has held the lock for {seconds:g} seconds"
                 raise LockTimeoutError(text) from None
             time.sleep(_LOCK_PAUSE)
         else:

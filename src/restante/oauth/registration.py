@@ -7,6 +7,7 @@ that register themselves.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,12 +19,14 @@ from restante.oauth.issuer_requests import is_success, post_json
 from restante.oauth.refusals import refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from restante.oauth.metadata import AuthorizationServer
 
 CLIENT_NAME = "Restante"
 REDIRECTS = ("http://127.0.0.1/", "http://localhost/")  # any port: RFC 8252 section 7.3
+PATIENCE = 10.0  # seconds for another process that writes there
 LONGEST_ID = 1024  # characters
 
 
@@ -75,13 +78,20 @@ class Registrations:
     def keep(self, issuer: str, client_id: str) -> None:
         """Keep the id of a client at an issuer."""
         octets = json.dumps({"issuer": issuer, "client_id": client_id}).encode()
-        with private_files.open_folder(self.folder) as folder:
+        with self._locked_folder() as folder:
             private_files.write(folder, self._path(issuer), octets)
 
     def forget(self, issuer: str) -> None:
         """Forget the id at an issuer, which no longer knows it."""
-        with private_files.open_folder(self.folder) as folder:
+        with self._locked_folder() as folder:
             private_files.remove(folder, self._path(issuer))
+
+    @contextlib.contextmanager
+    def _locked_folder(self) -> Iterator[int]:
+        """Open the folder, and lock it: another sign-in may write there, too."""
+        with private_files.open_folder(self.folder) as folder:
+            private_files.wait_for_lock(folder, self.folder, PATIENCE)
+            yield folder
 
     def _path(self, issuer: str) -> Path:
         return self.folder / f"{quote(issuer, safe='')[:200]}.json"
