@@ -18,6 +18,7 @@ import pytest
 
 from restante.server.system import process as system
 from support.live import wait_until
+from support.passwords import quick_hash
 from support.process import POP3, free_port
 from support.workers import working
 
@@ -26,23 +27,37 @@ Program: TypeAlias = "subprocess.Popen[str]"
 OLD = b"Subject: old\n\n"
 
 
+def put_old_letter(file: Path) -> Path:
+    """Write a message that is due."""
+    file.write_bytes(OLD)
+    os.utime(file, (0, 0))
+    return file
+
+
 def test_old_mail_is_removed_by_one_worker_only(tmp_path: Path) -> None:
     """One worker expires old mail; if it dies, its successor does."""
+    new = tmp_path / "mail" / "ann" / "new"
+    for part in ("tmp", "new", "cur"):
+        (new.parent / part).mkdir(parents=True)
+    users = tmp_path / "users"
+    users.write_text(f"ann:{quick_hash(b'secret')}\n")
+    users.chmod(0o600)
+    put_old_letter(new / "1.test")
     with working(tmp_path, "[mail]\nexpire_days = 30\nfolder = 'mail'\n") as workers:
         first, second = workers.started()
-        maildir = workers.served.add("ann", "secret", OLD)
-        letter = maildir / "new" / "1.test"
-        os.utime(letter, (0, 0))
+        workers.wait_for("expired")  # so the first round is over
+        assert f"pid={first}" in workers.events("expired")[0]
+        letter = put_old_letter(new / "2.test")
         os.kill(second, signal.SIGKILL)
         with ExitStack() as stack:
             wait_until(lambda: len(workers.alive()) == 2 and second not in workers.alive())
             workers.at_each(stack, workers.greeted)
         assert letter.exists()
         os.kill(first, signal.SIGKILL)  # its successor has its duty, and checks at once
-        workers.wait_for("expired")
-        wait_until(lambda: not letter.exists())
+        wait_until(lambda: len(workers.events("expired")) == 2)
+        assert not letter.exists()
         successor = workers.started()[3]
-        assert f"pid={successor}" in workers.events("expired")[0]
+        assert f"pid={successor}" in workers.events("expired")[1]
 
 
 PROGRAM = """
