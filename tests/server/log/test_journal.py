@@ -6,8 +6,10 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
+from structlog.typing import FilteringBoundLogger
 
 from restante.server.log import event_log, journal
 from support.live import PATIENCE
@@ -21,6 +23,26 @@ def entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.
         opened.settimeout(PATIENCE)
         monkeypatch.setattr(journal, "SOCKET", str(tmp_path / "journal"))
         yield opened
+
+
+@pytest.fixture(params=["text", "json"])
+def form(request: pytest.FixtureRequest) -> event_log.Format:
+    """The form of the lines."""
+    return cast("event_log.Format", request.param)
+
+
+@pytest.fixture
+def opened(
+    tmp_path: Path,
+    entries: socket.socket,  # the journal to connect to
+    form: event_log.Format,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[tuple[FilteringBoundLogger, event_log.LogWriter]]:
+    """Return a log whose file is connected to the journal."""
+    with (tmp_path / "stream").open("w") as stream:
+        status = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        yield event_log.configure_log(form, stream, threaded=False)
 
 
 def parse(entry: bytes) -> dict[str, str]:
@@ -40,23 +62,19 @@ def parse(entry: bytes) -> dict[str, str]:
     return fields
 
 
-@pytest.mark.parametrize("form", ["text", "json"])
 def test_fields(
     tmp_path: Path,
     entries: socket.socket,
-    monkeypatch: pytest.MonkeyPatch,
     form: event_log.Format,
+    opened: tuple[FilteringBoundLogger, event_log.LogWriter],
 ) -> None:
     """An entry has the line as its message, a priority, and a field for each key."""
-    with (tmp_path / "stream").open("w") as stream:
-        status = os.fstat(stream.fileno())
-        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
-        log, writer = event_log.configure_log(form, stream, threaded=False)
-        log.warning("login_failed", user="ann", address="192.0.2.1", message="forged", priority=0)
-        log.error("incident", what="a\nb=c", **{"_uid": 0, "odd-key": "ü"})
-        log.info("session", user="bob")
-        writer.close()
-        first, second, third = (parse(entries.recv(65_536)) for _ in range(3))
+    log, writer = opened
+    log.warning("login_failed", user="ann", address="192.0.2.1", message="forged", priority=0)
+    log.error("incident", what="a\nb=c", **{"_uid": 0, "odd-key": "ü"})
+    log.info("session", user="bob")
+    writer.close()
+    first, second, third = (parse(entries.recv(65_536)) for _ in range(3))
     assert first.items() >= {"EVENT": "login_failed", "USER": "ann", "PRIORITY": "4"}.items()
     assert first["ADDRESS"] == "192.0.2.1"
     assert first["SYSLOG_IDENTIFIER"] == "pop3"
@@ -67,22 +85,15 @@ def test_fields(
     assert (tmp_path / "stream").read_text() == ""
 
 
-@pytest.mark.parametrize("form", ["text", "json"])
 def test_a_long_value_is_cut(
-    tmp_path: Path,
-    entries: socket.socket,
-    monkeypatch: pytest.MonkeyPatch,
-    form: event_log.Format,
+    entries: socket.socket, opened: tuple[FilteringBoundLogger, event_log.LogWriter]
 ) -> None:
     """A field has the length that a value in a line has, and no entry is too long to be sent."""
-    with (tmp_path / "stream").open("w") as stream:
-        status = os.fstat(stream.fileno())
-        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
-        log, writer = event_log.configure_log(form, stream, threaded=False)
-        log.warning("trouble", error="x" * 1_000_000)
-        log.error("incident", exception="y" * 1_000_000)
-        writer.close()
-        first, second = (parse(entries.recv(1_000_000)) for _ in range(2))
+    log, writer = opened
+    log.warning("trouble", error="x" * 1_000_000)
+    log.error("incident", exception="y" * 1_000_000)
+    writer.close()
+    first, second = (parse(entries.recv(1_000_000)) for _ in range(2))
     assert first["ERROR"] == f"{'x' * event_log.LONGEST_VALUE}... (1000000 characters)"
     assert second["EXCEPTION"] == "y" * event_log.LONGEST_TRACE
 

@@ -19,6 +19,7 @@ from restante.fetch.destinations.smtp.login import Login
 from restante.fetch.destinations.smtp.session import SmtpDeadlines
 from restante.fetch.interfaces import (
     DeliveryInDoubtError,
+    Destination,
     DestinationUnavailableError,
     MessageRefusedError,
     NotDeliveredError,
@@ -111,6 +112,14 @@ def test_trace_field(place: SmtpPlace) -> None:
     destination.close()
     [received] = place.double.received
     assert received.octets == b"X-Restante-Fetch: %b\r\n" % source(0).fetch_id.encode() + LETTER
+
+
+def _goes_on(place: SmtpPlace, destination: Destination) -> None:
+    """Deliver another message, by a new session, to a server without faults."""
+    place.double.answers.clear()
+    deliver(destination, OTHER)
+    destination.close()
+    assert place.messages() == [OTHER]
 
 
 def _only(place: SmtpPlace, destination: SmtpDestination, message: bytes = LETTER) -> None:
@@ -232,10 +241,7 @@ def test_refusals(place: SmtpPlace, verb: bytes, reply: bytes, error: type[Excep
     assert type(caught.value) is error
     assert reply.split(b"\r\n")[-1][4:].decode() in str(caught.value)
     assert place.messages() == []
-    place.double.answers.clear()
-    deliver(destination, OTHER)
-    destination.close()
-    assert place.messages() == [OTHER]
+    _goes_on(place, destination)
 
 
 @pytest.mark.parametrize(
@@ -265,10 +271,7 @@ def test_lost_before_the_dot(place: SmtpPlace, verb: bytes, end: bytes) -> None:
     place.double.answers[verb] = end
     with pytest.raises(NotDeliveredError):
         deliver(destination, LETTER)
-    place.double.answers.clear()
-    deliver(destination, OTHER)
-    destination.close()
-    assert place.messages() == [OTHER]
+    _goes_on(place, destination)
 
 
 @pytest.mark.parametrize("end", [CLOSE, HANG, DRIP, FLOOD, b"what"])
@@ -279,10 +282,7 @@ def test_lost_behind_the_dot(place: SmtpPlace, end: bytes) -> None:
     place.double.answers[b"END"] = end
     with pytest.raises(DeliveryInDoubtError, match="may have delivered"):
         deliver(destination, LETTER)
-    place.double.answers.clear()
-    deliver(destination, OTHER)
-    destination.close()
-    assert place.messages() == [OTHER]
+    _goes_on(place, destination)
 
 
 @pytest.mark.parametrize("verb", [b"MAIL", b"RCPT", b"DATA"])
@@ -292,10 +292,7 @@ def test_a_reply_that_no_command_expects(place: SmtpPlace, verb: bytes) -> None:
     place.double.answers[verb] = b"334 what"
     with pytest.raises(NotDeliveredError, match="334 what"):
         deliver(destination, LETTER)
-    place.double.answers.clear()
-    deliver(destination, OTHER)
-    destination.close()
-    assert place.messages() == [OTHER]
+    _goes_on(place, destination)
 
 
 LONG = 4096 - len(b"\r\n")  # octets of a reply after which the next read begins
@@ -309,10 +306,7 @@ def test_a_reply_before_the_message(place: SmtpPlace, first: bytes) -> None:
     place.double.answers |= {b"DATA": first + b"\r\n250 ok", b"END": b"452 full"}
     with pytest.raises(NotDeliveredError, match="before the message"):
         deliver(destination, LETTER)
-    place.double.answers.clear()
-    deliver(destination, OTHER)
-    destination.close()
-    assert place.messages() == [OTHER]
+    _goes_on(place, destination)
 
 
 @pytest.mark.parametrize("first", [b"250 ok", b"250 ".ljust(LONG, b"x")])
@@ -323,10 +317,7 @@ def test_a_reply_before_a_command(place: SmtpPlace, first: bytes) -> None:
     place.double.answers[b"RCPT"] = first + b"\r\n550 unknown user"
     with pytest.raises(NotDeliveredError, match="before DATA"):
         deliver(destination, LETTER)
-    place.double.answers.clear()
-    deliver(destination, OTHER)
-    destination.close()
-    assert place.messages() == [OTHER]
+    _goes_on(place, destination)
 
 
 @pytest.mark.parametrize(
