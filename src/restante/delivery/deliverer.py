@@ -98,22 +98,22 @@ class Deliverer:
         return owner
 
     async def deliver(
-        self, owner: str, message: bytes, trace_: Envelope, via: str, session: str = ""
+        self, owner: str, message: bytes, envelope: Envelope, via: str, session: str = ""
     ) -> DeliveryReply:
         """Deliver a message into a maildrop. Only DELIVERED says that it is there, and durable.
 
         `session` is the id of the connection, for the log.
         """
         begun = time.monotonic()
-        names = {"via": via, "user": account_of(owner), "recipient": trace_.recipient}
-        names["sender"] = trace_.sender
+        names = {"via": via, "user": account_of(owner), "recipient": envelope.recipient}
+        names["sender"] = envelope.sender
         ids = _log_ids(session)
         if is_junk(owner):
             names["maildrop"] = "junk"
         uid = error = ""
         try:
             async with asyncio.timeout(PATIENCE), self._slot():
-                whole = trace_headers.add_trace_headers(message, trace_)
+                whole = trace_headers.add_trace_headers(message, envelope)
                 uid = await (self.quotas or self.store).deliver(owner, whole)
             outcome = replies.DELIVERED
         except TimeoutError:

@@ -34,7 +34,7 @@ class Envelope(NamedTuple):
     received: bytes = b""  # a whole Received field, or nothing
 
 
-def add_trace_headers(message: bytes, trace: Envelope) -> bytes:
+def add_trace_headers(message: bytes, envelope: Envelope) -> bytes:
     """Return the message with Return-Path and Delivered-To on top, and no other Return-Path.
 
     If the MTA has just added a Delivered-To on top, as Postfix can, no second one is added. Raises
@@ -44,13 +44,13 @@ def add_trace_headers(message: bytes, trace: Envelope) -> bytes:
     header = _header(message)
     top = _ON_TOP.match(header)
     place = top.end() if top else 0
-    recipient = _octets(trace.recipient)
+    recipient = _octets(envelope.recipient)
     if recipient.lower() in _recipients(header[place:]):
         raise LoopError
-    lines = [b"Return-Path: <%b>\n" % _octets(trace.sender)]
+    lines = [b"Return-Path: <%b>\n" % _octets(envelope.sender)]
     if recipient.lower() not in _recipients(header[:place]):
         lines.append(b"Delivered-To: %b\n" % recipient)
-    lines.append(trace.received)
+    lines.append(envelope.received)
     rest = memoryview(message)[len(header) :]  # a big message is copied once
     return b"".join([*lines, _RETURN_PATH.sub(b"", header), rest])
 

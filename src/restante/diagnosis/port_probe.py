@@ -11,7 +11,7 @@ import time
 from restante.client.session import protocol_of
 
 GREETING = 0.7  # seconds in which most servers have sent a greeting
-ENOUGH = 512  # octets that tell which protocol it is
+LONGEST_BANNER = 512  # octets that tell which protocol it is
 _OLD_VERSIONS = {b"\x03\x00": "SSLv3", b"\x03\x01": "TLSv1", b"\x03\x02": "TLSv1.1"}
 _RECORD = (b"\x16\x03", b"\x15\x03")  # TLS: a handshake, an alert
 
@@ -20,13 +20,13 @@ def read_banner(address: str, port: int, seconds: float) -> bytes:
     """Return what a port says by itself, b"" when it says nothing."""
     try:
         with socket.create_connection((address, port), seconds) as sock:
-            return _line(sock, seconds)
+            return _read_line(sock, seconds)
     except OSError:
         return b""
 
 
 def probe_tls(address: str, port: int, seconds: float, until: socket.socket | None = None) -> bytes:
-    """Return the first octets that a port answers to the opening of TLS.
+    """Return the first octets that a port answers to a ClientHello.
 
     The wait ends when something comes on the connection `until`.
     """
@@ -34,14 +34,14 @@ def probe_tls(address: str, port: int, seconds: float, until: socket.socket | No
 
     from restante.client.tls import unverified_context
 
-    opening = ssl.MemoryBIO()
-    tls = unverified_context().wrap_bio(ssl.MemoryBIO(), opening, server_hostname="localhost")
+    hello = ssl.MemoryBIO()
+    tls = unverified_context().wrap_bio(ssl.MemoryBIO(), hello, server_hostname="localhost")
     with contextlib.suppress(ssl.SSLWantReadError):
         tls.do_handshake()
     try:
         with socket.create_connection((address, port), seconds) as sock:
-            sock.sendall(opening.read())
-            return _line(sock, seconds, until)
+            sock.sendall(hello.read())
+            return _read_line(sock, seconds, until)
     except OSError:
         return b""
 
@@ -58,7 +58,7 @@ def probe_within_tls(
             unverified_context().wrap_socket(sock, server_hostname="localhost") as tls,
         ):
             tls.sendall(b"QUIT\r\n")
-            return _line(tls, seconds, until)
+            return _read_line(tls, seconds, until)
     except OSError:
         return b""
 
@@ -66,35 +66,35 @@ def probe_within_tls(
 def old_version(address: str, port: int, seconds: float) -> str:
     """Return the version before TLS 1.2 that a port speaks, "" for none.
 
-    The opening is written by hand, for many a library speaks none of these versions any more.
+    The ClientHello is written by hand: many builds of OpenSSL support none of these versions.
     """
     from restante.client.tls import hello_version
 
     try:
         with socket.create_connection((address, port), seconds) as sock:
-            sock.sendall(_old_opening())
-            answer = _line(sock, seconds)
+            sock.sendall(_legacy_client_hello())
+            answer = _read_line(sock, seconds)
     except OSError:
         return ""
     return _OLD_VERSIONS.get(hello_version(answer), "")
 
 
-def _old_opening() -> bytes:
+def _legacy_client_hello() -> bytes:
     """Return a ClientHello of TLS 1.1. RFC 4346 section 7.4.1.2."""
     ciphers = bytes.fromhex("c013c014c009c00a002f003500330039000a")
     extensions = bytes.fromhex("000a00080006001d00170018000b00020100")  # curves and their form
-    said = b"\x03\x02" + os.urandom(32) + b"\0"
-    said += len(ciphers).to_bytes(2) + ciphers + b"\1\0"
-    said += len(extensions).to_bytes(2) + extensions
-    hello = b"\1" + len(said).to_bytes(3) + said
+    body = b"\x03\x02" + os.urandom(32) + b"\0"
+    body += len(ciphers).to_bytes(2) + ciphers + b"\1\0"
+    body += len(extensions).to_bytes(2) + extensions
+    hello = b"\1" + len(body).to_bytes(3) + body
     return b"\x16\x03\x01" + len(hello).to_bytes(2) + hello
 
 
 def identify_protocol(address: str, port: int, seconds: float) -> str:
     """Return what a port speaks: "TLS", "POP3", "SMTP", ..., "unknown", or "" when it is silent."""
-    said = read_banner(address, port, min(seconds, GREETING))
-    if said:
-        return kind_of(said)
+    banner = read_banner(address, port, min(seconds, GREETING))
+    if banner:
+        return kind_of(banner)
     answer = probe_tls(address, port, seconds)
     return kind_of(answer) if answer else ""
 
@@ -108,27 +108,31 @@ def kind_of(octets: bytes) -> str:
     return protocol_of(octets)
 
 
-def _line(sock: socket.socket, seconds: float, until: socket.socket | None = None) -> bytes:
+def _read_line(sock: socket.socket, seconds: float, until: socket.socket | None = None) -> bytes:
     """Return the first line that comes in time, or as much of it as does.
 
     The wait ends when something comes on the connection `until`.
     """
     import ssl
 
-    heard = b""
+    received = b""
     ends = time.monotonic() + seconds
     sock.settimeout(0)
     poll = select.poll()
     for watched in filter(None, (sock, until)):
         poll.register(watched, select.POLLIN)
     with contextlib.suppress(OSError):
-        while len(heard) < ENOUGH and b"\n" not in heard and not heard.startswith(_RECORD):
+        while (
+            len(received) < LONGEST_BANNER
+            and b"\n" not in received
+            and not received.startswith(_RECORD)
+        ):
             ready = dict(poll.poll(max(0.0, ends - time.monotonic()) * 1000))
             if sock.fileno() not in ready:
                 break
             with contextlib.suppress(ssl.SSLWantReadError):  # it was TLS's own
-                octets = sock.recv(ENOUGH)
+                octets = sock.recv(LONGEST_BANNER)
                 if not octets:
                     break
-                heard += octets
-    return heard
+                received += octets
+    return received

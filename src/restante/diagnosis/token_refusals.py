@@ -64,7 +64,7 @@ def judge_token(
 
 
 def _verdicts(
-    claims: Mapping[str, Any], target: Target, said: Mapping[str, str], now: float
+    claims: Mapping[str, Any], target: Target, challenge: Mapping[str, str], now: float
 ) -> Iterator[TokenVerdict]:
     """Yield what is wrong with the claims of a token, the most likely cause first."""
     for name in ("nbf", "iat"):
@@ -74,7 +74,7 @@ def _verdicts(
             wait = "over a year" if far else f"{(begins - now) / 60:.0f} min"
             text = f"the token is valid in {wait}, by this machine's clock"
             yield TokenVerdict("oauth-clock", text)
-    if text := _wrong_audience(claims, target.host, said.get("scope", "")):
+    if text := _wrong_audience(claims, target.host, challenge.get("scope", "")):
         yield TokenVerdict("token-audience", text)
     user = _user(claims)
     if user and target.user and user.casefold() != target.user.casefold():
@@ -176,7 +176,7 @@ def assign_verdict(
         more = ask_claims(Secret(token.encode()), target.host)
     verdict = judge_token(token, target, error.challenge, more=more)
     error.id = verdict.id
-    said = describe_challenge(error.challenge)
+    statement = describe_challenge(error.challenge)
     error.others += [
-        text for text in (verdict.evidence, said and f"the server said {said}") if text
+        text for text in (verdict.evidence, statement and f"the server said {statement}") if text
     ]

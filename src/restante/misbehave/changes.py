@@ -115,10 +115,10 @@ def challenge(change: Callable[[bytes], bytes]) -> Alteration:
         if not reply.status.startswith(b"+ "):
             return reply
         try:
-            said = binascii.a2b_base64(reply.status[2:].strip(), strict_mode=True)
+            message = binascii.a2b_base64(reply.status[2:].strip(), strict_mode=True)
         except binascii.Error:
             return reply
-        return replace(reply, status=b"+ " + base64.b64encode(change(said)) + b"\r\n")
+        return replace(reply, status=b"+ " + base64.b64encode(change(message)) + b"\r\n")
 
     return on("*", change_reply)
 

@@ -175,8 +175,8 @@ def _report_unresolved(check: CheckContext, step: Step, error: ServerUnreachable
 
 def _report_unreachable(check: CheckContext, step: Step, troubles: _Troubles) -> None:
     """Report why no address accepts a connection, and which other port does."""
-    said = troubles.values()
-    error = next((each for each in said if each.id != "tcp-unreachable"), next(iter(said)))
+    errors = troubles.values()
+    error = next((each for each in errors if each.id != "tcp-unreachable"), next(iter(errors)))
     if error.id == "tcp-unreachable":
         step.details.append(("reason", error.text))
     next_commands = []

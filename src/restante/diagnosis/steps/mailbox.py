@@ -31,11 +31,11 @@ def inspect(check: CheckContext) -> MaildropState:
     with check.step("mailbox") as step:
         totals, sizes = _lists(check)
         uids, unlisted = _uids(check)
-        said = len(check.report.warnings)
+        warnings_before = len(check.report.warnings)
         _compare_totals(check, step, totals, sizes)
         _check_uids(check, step, sizes, uids, unlisted)
         box = MaildropState(check.session, MessageTable(sizes, uids))
-        agree = len(check.report.warnings) == said
+        agree = len(check.report.warnings) == warnings_before
         newest = _sample(check, step, box)
         step.text = f"{wording.messages(len(sizes))}, {wording.octets(sum(sizes.values()))}"
         step.text += "; STAT, LIST and UIDL agree" if sizes and agree else ""

@@ -88,20 +88,20 @@ def run_command(
         raise DestinationUnavailableError(
             f"the command {command[0]} cannot be run: {why}"
         ) from error
-    said = bytearray()
+    output = bytearray()
 
     def keep(octets: bytes) -> None:
-        said.extend(octets[: MOST_OUTPUT - len(said)])
+        output.extend(octets[: MOST_OUTPUT - len(output)])
 
     with contextlib.ExitStack() as opened:
         sinks = [(process.stdout, sink or keep), (process.stderr, keep)]
         outputs = [(opened.enter_context(file), to) for file, to in sinks if file]
         try:
             _read_output(process, outputs, ends)
-            return CommandEnd(process.wait(seconds_until(ends)), bytes(said))
+            return CommandEnd(process.wait(seconds_until(ends)), bytes(output))
         except (subprocess.TimeoutExpired, TimeoutError):
             end_command(process)
-            return CommandEnd(None, bytes(said))
+            return CommandEnd(None, bytes(output))
         except BaseException:
             end_command(process)
             raise

@@ -70,21 +70,23 @@ def _fail(conversation: Conversation) -> Conversation:
 
 def _no_signature(reply: ReplyParts) -> ReplyParts:
     """Say +OK where the server's signature should be."""
-    said = base64.b64decode(reply.status[2:])
-    return say(reply, b"+OK Logged in.\r\n") if said.startswith(b"v=") else reply
+    message = base64.b64decode(reply.status[2:])
+    return say(reply, b"+OK Logged in.\r\n") if message.startswith(b"v=") else reply
 
 
 def _change_server_first(pattern: bytes, new: bytes) -> Any:
     """Return a fault that changes an attribute of the server-first message of SCRAM."""
-    return challenge(lambda said: re.sub(pattern, new, said) if said.startswith(b"r=") else said)
+    return challenge(
+        lambda message: re.sub(pattern, new, message) if message.startswith(b"r=") else message
+    )
 
 
-def _signature(said: bytes) -> bytes:
-    return b"v=" + b"A" * 43 + b"=" if said.startswith(b"v=") else said
+def _signature(message: bytes) -> bytes:
+    return b"v=" + b"A" * 43 + b"=" if message.startswith(b"v=") else message
 
 
-def _empty_signature(said: bytes) -> bytes:
-    return b"v=" if said.startswith(b"v=") else said
+def _empty_signature(message: bytes) -> bytes:
+    return b"v=" if message.startswith(b"v=") else message
 
 
 def _ok_at_once(reply: ReplyParts) -> ReplyParts:
@@ -92,8 +94,8 @@ def _ok_at_once(reply: ReplyParts) -> ReplyParts:
     return reply if reply.status.strip() == b"+" else say(reply, b"+OK Logged in.\r\n")
 
 
-def _error(said: bytes) -> bytes:
-    return b"e=invalid-proof" if said.startswith(b"v=") else said
+def _error(message: bytes) -> bytes:
+    return b"e=invalid-proof" if message.startswith(b"v=") else message
 
 
 def _refuse_late(conversation: Conversation) -> Conversation:

@@ -70,16 +70,16 @@ def in_parts(conversation: Octets, session: int = 0) -> Conversation:
 
     The reply to a message comes before its delivery: a fault that refuses it stores nothing.
     """
-    command, said = CommandLine(GREETING), b""
+    command, replies = CommandLine(GREETING), b""
     answer: object = None
     while True:
         try:
             step = next_step(conversation, answer)
         except StopIteration:
-            yield Answer(ReplyParts(command=command, session=session, status=said), None)
+            yield Answer(ReplyParts(command=command, session=session, status=replies), None)
             return EndReason.QUIT
         if isinstance(step, bytes):
-            said, answer = said + step, None
+            replies, answer = replies + step, None
             continue
         try:
             if isinstance(step, DeliverMessage):
@@ -88,36 +88,38 @@ def in_parts(conversation: Octets, session: int = 0) -> Conversation:
                 reply = ReplyParts(command=message, session=session, status=done)
                 answer, command = (yield Answer(reply, step)), DROPPED
             elif isinstance(step, ReadCommand | ReceiveMessage | StartSmtpTls):
-                answer = yield _ask(step, command, said, session)
-                command = _next_command(step, answer, command, said)
+                answer = yield _ask(step, command, replies, session)
+                command = _next_command(step, answer, command, replies)
             else:
                 answer = yield step
         except LineTooLong as error:
             command, answer = CommandLine("?"), error
         except Refusal as refused:  # a fault refused what was to come
             command, answer = DROPPED, CommandError(str(refused))
-        said = b""
+        replies = b""
 
 
 def _ask(
     step: ReadCommand | ReceiveMessage | StartSmtpTls,
     command: CommandLine,
-    said: bytes,
+    replies: bytes,
     session: int,
 ) -> Answer:
     """Return a reply, and what the session waits for then."""
     if command is DROPPED:
-        said = b""
-    elif said.startswith(b"334") and isinstance(step, ReadCommand):
+        replies = b""
+    elif replies.startswith(b"334") and isinstance(step, ReadCommand):
         command, step = CommandLine(CHALLENGE, command.argument), ReadResponse(step.limit)
-    return Answer(ReplyParts(command=command, session=session, status=said), step)
+    return Answer(ReplyParts(command=command, session=session, status=replies), step)
 
 
-def _next_command(step: object, answer: object, command: CommandLine, said: bytes) -> CommandLine:
+def _next_command(
+    step: object, answer: object, command: CommandLine, replies: bytes
+) -> CommandLine:
     """Return what the next reply answers, after a step of the session and its answer."""
     if isinstance(step, ReceiveMessage):
         return CommandLine(MESSAGE)
-    if said.startswith(b"334"):
+    if replies.startswith(b"334"):
         return command  # AUTH goes on
     if not isinstance(answer, bytes):
         return CommandLine("?")

@@ -123,8 +123,8 @@ def say(reply: ReplyParts, status: bytes) -> ReplyParts:
 
     421 hangs up, too: RFC 5321 section 3.8.
     """
-    said = replace(reply, status=status + b"\r\n")
-    return replace(said, ending=Ending.CLOSE, stop=None) if status.startswith(b"421") else said
+    sent = replace(reply, status=status + b"\r\n")
+    return replace(sent, ending=Ending.CLOSE, stop=None) if status.startswith(b"421") else sent
 
 
 def without(reply: ReplyParts, word: bytes) -> ReplyParts:

@@ -171,11 +171,11 @@ def stat() -> Operation[MailboxTotals]:
         status = yield from peer.read_ok()
         found = _TOTALS.match(status.text)
         if not found:
-            said = peer.excerpt(status.line.encode())
+            shown = peer.excerpt(status.line.encode())
             found = _AMONG_WORDS.fullmatch(status.text)
             if not found:
-                raise peer.error(MalformedReplyError, "bad-reply", f'no two numbers: "{said}"')
-            peer.note_oddity("odd-reply", f'STAT has words between its numbers: "{said}"')
+                raise peer.error(MalformedReplyError, "bad-reply", f'no two numbers: "{shown}"')
+            peer.note_oddity("odd-reply", f'STAT has words between its numbers: "{shown}"')
         return MailboxTotals(int(found[1]), int(found[2]))
 
     return Operation(command("STAT"), read)

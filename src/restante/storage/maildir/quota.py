@@ -48,8 +48,8 @@ class Change:
             self._count(name, octets, -1)
 
     def _count(self, name: str, octets: int, sign: int) -> None:
-        said = filenames.stored_size(filenames.base_name(name))
-        self._octets += sign * (octets if said is None else said)
+        named = filenames.stored_size(filenames.base_name(name))
+        self._octets += sign * (octets if named is None else named)
         self._messages += sign
 
     def write(self, maildrop: int, *, subfolder: bool = False) -> None:

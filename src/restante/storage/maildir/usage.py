@@ -209,9 +209,9 @@ def count(maildrop: int) -> MailUsage:
 
 def _size(entry: os.DirEntry[str]) -> int:
     """Return the octets of a message: those that its name says, or those of its file."""
-    said = filenames.stored_size(filenames.base_name(entry.name))
-    if said is not None:
-        return said
+    size = filenames.stored_size(filenames.base_name(entry.name))
+    if size is not None:
+        return size
     with contextlib.suppress(OSError):  # it went in this moment
         return entry.stat(follow_symlinks=False).st_size
     return 0

@@ -199,8 +199,8 @@ class GmailApi:
         return found
 
     def _refusal(self, answer: HttpAnswer, request: _Request) -> DestinationError:
-        said = f"HTTP {answer.status} {_error(answer).get('message', '')}".strip()
-        text = f"{self._address}: {printable(said)[:300]}"
+        reason = f"HTTP {answer.status} {_error(answer).get('message', '')}".strip()
+        text = f"{self._address}: {printable(reason)[:300]}"
         if request.octets and answer.status in (400, 413):
             return MessageRefusedError(text)
         if answer.status >= 500:

@@ -196,8 +196,8 @@ class ImapSession:
             raise DeliveryInDoubtError(printable(text)[:500]) from None
         if not line.upper().startswith("OK"):
             raise _refusal(self._address, line)
-        said = _APPENDED.match(line)
-        return FolderNumbers(int(said[1]), int(said[2]) + 1) if said else None
+        appended = _APPENDED.match(line)
+        return FolderNumbers(int(appended[1]), int(appended[2]) + 1) if appended else None
 
     def _append_command(self, tag: str, octets: int, date: datetime | None, *, plus: bool) -> bytes:
         """Return the command up to its literal."""

@@ -64,9 +64,9 @@ class Reply:
     text: str
 
     @classmethod
-    def from_smtplib(cls, said: tuple[int, bytes]) -> Reply:
+    def from_smtplib(cls, reply: tuple[int, bytes]) -> Reply:
         """Return smtplib's form of a reply as text in one line, at most 300 characters."""
-        code, octets = said
+        code, octets = reply
         text = " ".join(octets.decode("utf-8", "replace").split())
         return cls(code, printable(text)[:300])
 
@@ -142,10 +142,10 @@ class SmtpSession(smtplib.SMTP):
 
     def _greet(self) -> Reply | None:
         """Say EHLO, or HELO to a server that has only that. LMTP has no other."""
-        said = self.ehlo()
-        if said[0] != 250 and not self._address.lmtp and 500 <= said[0] < 600:
-            said = self.helo()
-        return None if said[0] == 250 else Reply.from_smtplib(said)
+        reply = self.ehlo()
+        if reply[0] != 250 and not self._address.lmtp and 500 <= reply[0] < 600:
+            reply = self.helo()
+        return None if reply[0] == 250 else Reply.from_smtplib(reply)
 
     def _start_tls(self, context: ssl.SSLContext) -> Reply | None:
         """Say STARTTLS: RFC 3207. What the server said before counts no more."""
