@@ -86,6 +86,17 @@ def test_messages_return_as_they_were(maildir: Path) -> None:
     assert asyncio.run(store.expire("ann", 1)) == []
 
 
+@pytest.mark.parametrize("length", [70, 240, 250, 255])
+def test_long_names_return(maildir: Path, length: int) -> None:
+    """A message whose name leaves no room for the time keeps its unique-id."""
+    (maildir / "new" / ("9." + "n" * (length - 2))).write_bytes(b"Subject: long\n\n")
+    store = keeping(maildir)
+    before = asyncio.run(remove(store, [3]))
+    assert not (maildir / "new" / ("9." + "n" * (length - 2))).exists()
+    assert [each.uid for each in asyncio.run(store.undelete("ann", {before[3]}))] == [before[3]]
+    assert sorted(asyncio.run(uids(store))) == sorted(before)
+
+
 def test_dovecots_unique_ids_return(maildir: Path) -> None:
     """A message of Dovecot's list has the unique-id of the list again."""
     (maildir / "dovecot-uidlist").write_text("3 V10 N9\n7 :1.a\n8 :2.b:2,S\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 import pytest
@@ -95,6 +96,26 @@ def test_copies_stay_distinct(box: Box) -> None:
     assert sorted(box.texts()) == [b"first\n", b"second\n", b"third\n"]
     (box.folder / "cur/1.a:2,F").rename(box.folder / "cur/1.a:2,FR")
     assert box.uids() == before
+
+
+@pytest.mark.parametrize("octets", [200, 249, 255])
+def test_copies_with_long_names_stay(box: Box, octets: int) -> None:
+    """The copies of a removed message keep their unique-ids if their names leave no room."""
+    base = "1." + "é" * (octets // 2 - 1) + "n" * (octets % 2)
+    for place in ("new", "cur"):
+        box.put(f"{place}/{base}", place.encode())
+
+    async def remove() -> list[str]:
+        maildrop = await box.store.acquire("ann", 0)
+        uids = maildrop.contents.uids
+        (place,) = (index for index, uid in enumerate(uids) if uid == filenames.unique_id(base))
+        await maildrop.remove([place])
+        maildrop.release()
+        return [uid for uid in uids if uid != uids[place]]
+
+    remaining = asyncio.run(remove())
+    assert len(remaining) == 1
+    assert box.uids() == remaining
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def _rename(entry: MaildirEntry, folders: Folders) -> None:
         try:
             if os.stat(name, dir_fd=where, follow_symlinks=False).st_ino != entry.inode:
                 continue
-            new = entry.key + name[len(base) :]
+            new = filenames.fit(entry.key, name[len(base) :])
             os.link(name, new, src_dir_fd=where, dst_dir_fd=where, follow_symlinks=False)
             os.unlink(name, dir_fd=where)
         except FileNotFoundError:

@@ -14,6 +14,7 @@ import re
 from restante.protocol.unique_id import is_valid_uid
 
 LONGEST_KEPT = 480  # characters of what another server gave: a reply has 512 octets
+LONGEST_NAME = 255  # octets of a file's name on Linux
 HASHED = "sha256-"  # begins what is made for names that do not fit
 
 _STORED_SIZE = re.compile(r",S=([0-9]{1,18})(?=,|$)")
@@ -44,6 +45,15 @@ def is_sendable_uid(uid: str) -> bool:
 def hashed_uid(base: str) -> str:
     """Return a unique-id made of a base name that cannot be one itself."""
     return HASHED + hashlib.sha256(os.fsencode(base)).hexdigest()[:48]
+
+
+def fit(base: str, rest: str) -> str:
+    """Return a file's name: a base name, and the rest after it.
+
+    A hash replaces a base name that leaves no room for the rest. Both have the same unique-id.
+    """
+    name = base + rest
+    return name if len(os.fsencode(name)) <= LONGEST_NAME else hashed_uid(base) + rest
 
 
 def wire_size(base: str) -> int | None:
