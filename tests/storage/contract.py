@@ -26,6 +26,7 @@ from restante.storage.interfaces import (
     open_store,
 )
 from restante.storage.quota import KeepsQuota
+from restante.storage.removals import KeepsDeleted
 
 T = TypeVar("T")
 
@@ -72,6 +73,13 @@ async def everything(store: Store, owner: str = "ann") -> dict[str, bytes]:
         return {uid: await whole(maildrop, index) for index, uid in enumerate(uids)}
     finally:
         maildrop.release()
+
+
+async def count_swept(
+    store: KeepsDeleted, days: int, report: Callable[[str, str], object] = lambda *_: None
+) -> int:
+    """Sweep the removed messages that are kept, and return how many were deleted."""
+    return sum([count async for count in store.sweep_deleted(days, report)])
 
 
 def test_a_user_without_mail_has_an_empty_maildrop(store: Store) -> None:

@@ -10,6 +10,7 @@ import pytest
 from restante.storage.interfaces import Store
 from restante.storage.memory import DAY, MemoryStore
 from storage.contract import *  # noqa: F403
+from storage.contract import count_swept
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_removed_messages_return(monkeypatch: pytest.MonkeyPatch) -> None:
         assert store.messages("ann") == {uids[0]: b"a"}
         monkeypatch.setattr(time, "time", lambda: 1000 + DAY)
         await remove_all()
-        assert await store.sweep_deleted(1, lambda *_: None) == 1
+        assert await count_swept(store, 1) == 1
         assert [each.uid for each in await store.list_deleted("ann")] == uids[:1]
 
     asyncio.run(test())

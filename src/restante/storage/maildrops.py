@@ -13,7 +13,7 @@ from restante.storage.fs import as_store_error
 from restante.storage.interfaces import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from restante.storage.paths import Layout
 
@@ -25,14 +25,13 @@ async def sweep_maildrops(
     *,
     most: int,
     place_of: Callable[[str], str] | None = None,
-) -> int:
-    """Call `sweep` with the place of each maildrop, and return the sum of its results.
+) -> AsyncIterator[int]:
+    """Call `sweep` with the place of each maildrop, and yield its results.
 
     It is called in a thread, and again while it returns `most` or more. With `place_of`, the
     maildrops are those whose name it returns for the name of a file beside them; "" for none.
     `report` is called with a path and a problem. Raises StoreError: the mail folder cannot be read.
     """
-    count = 0
     for place in await DISK.run(str(layout.root), partial(_find, layout, place_of)):
         done = most
         while done >= most:
@@ -41,8 +40,7 @@ async def sweep_maildrops(
             except StoreError as error:
                 report(str(place), str(error))
                 break
-            count += done
-    return count
+            yield done
 
 
 def _find(layout: Layout, place_of: Callable[[str], str] | None) -> list[Path]:

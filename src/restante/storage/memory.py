@@ -13,7 +13,7 @@ from restante.storage.interfaces import BusyError, MessageGoneError
 from restante.storage.removals import MOST_OF_A_HEADER, DeletedMessage, header_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
 DAY = 24 * 60 * 60  # seconds
 
@@ -72,15 +72,18 @@ class MemoryStore:
             box.messages[each.uid], _ = box.deleted.pop(each.uid)
         return restored
 
-    async def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> int:  # noqa: ARG002  # nothing can fail
-        """Delete what was removed at least some days ago, and return the number of messages."""
-        before, count = time.time() - days * DAY, 0
+    async def sweep_deleted(
+        self,
+        days: int,
+        report: Callable[[str, str], object],  # noqa: ARG002  # nothing can fail
+    ) -> AsyncIterator[int]:
+        """Delete what was removed at least some days ago, and yield the numbers of messages."""
+        before = time.time() - days * DAY
         for box in self._boxes.values():
             due = [uid for uid, (_, removed) in box.deleted.items() if removed <= before]
             for uid in due:
                 del box.deleted[uid]
-            count += len(due)
-        return count
+            yield len(due)
 
     def messages(self, owner: str) -> dict[str, bytes]:
         """Return a copy of a user's messages by unique-id, whether a session holds them or not."""

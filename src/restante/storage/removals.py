@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 from restante.protocol.message_header import find_body
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
 MOST_OF_A_HEADER = 16 * 1024  # octets
 
@@ -56,10 +56,11 @@ class KeepsDeleted(Protocol):
         BusyError, StoreError.
         """
 
-    async def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> int:
-        """Delete what was removed at least `days` days ago, and return the number of messages.
+    def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> AsyncIterator[int]:
+        """Delete what was removed at least `days` days ago, step by step.
 
-        `report` is called with a maildrop and a problem; the others are swept all the same.
+        Yields the number of messages of each step. A step ends within seconds, unless the disk
+        hangs. `report` is called with a maildrop and a problem; the others are swept all the same.
         Raises StoreError.
         """
 

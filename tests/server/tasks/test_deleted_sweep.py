@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import asyncio
+import io
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
 import pytest
+from structlog.typing import FilteringBoundLogger
 
+from restante.server.log import event_log
 from restante.server.tasks.deleted_sweep import DeletedSweep
 from restante.storage.interfaces import StoreError
 from restante.storage.removals import DeletedMessage
@@ -25,12 +29,14 @@ class KeepingStore:
     async def undelete(self, owner: str, uids: Collection[str]) -> Sequence[DeletedMessage]:
         return ()
 
-    async def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> int:
+    async def sweep_deleted(
+        self, days: int, report: Callable[[str, str], object]
+    ) -> AsyncIterator[int]:
         self.days.append(days)
         if self.errors:
             raise self.errors.pop(0)
         report("/srv/mail/bob", "the disk failed")
-        return len(self.days) % 2
+        yield len(self.days) % 2
 
 
 class SharedKeepingStore(KeepingStore):
@@ -69,3 +75,39 @@ def test_one_node_sweeps() -> None:
     store = SharedKeepingStore()
     logged(store, lambda text: text.count("deleted_swept") > 1)
     assert len(store.days) == store.claims // 2
+
+
+class SlowKeepingStore(KeepingStore):
+    """A store whose sweep deletes two messages, and two more in a step that takes long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = asyncio.Event()
+        self.may_end = asyncio.Event()
+
+    async def sweep_deleted(
+        self, days: int, report: Callable[[str, str], object]
+    ) -> AsyncIterator[int]:
+        yield 2
+        self.begun.set()
+        await self.may_end.wait()
+        yield 2
+        raise AssertionError("no step may follow")
+
+
+def test_sweep_under_way_at_a_stop() -> None:
+    """A stop waits for the step under way, and the log has all that was deleted."""
+
+    async def serve(log: FilteringBoundLogger) -> None:
+        store = SlowKeepingStore()
+        task = asyncio.ensure_future(DeletedSweep(store, 7, log).run())
+        await store.begun.wait()
+        task.cancel()
+        asyncio.get_running_loop().call_later(0, store.may_end.set)
+        await asyncio.wait([task])
+
+    lines = io.StringIO()
+    log, writer = event_log.configure_log("text", lines, threaded=False)
+    asyncio.run(serve(log))
+    writer.close()
+    assert "event=deleted_swept messages=4" in lines.getvalue()

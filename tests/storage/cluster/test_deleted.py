@@ -15,7 +15,7 @@ from restante.storage.cluster.shards import ShardedStore, open_shards
 from restante.storage.cluster.transfer.exporting import list_owners
 from restante.storage.cluster.transfer.moving import move_mail
 from restante.storage.interfaces import BusyError
-from storage.contract import everything
+from storage.contract import count_swept, everything
 from support.cluster import Cluster, execute, settings
 
 LETTERS = [b"Subject: %d\n\nhello\n" % number for number in range(3)]
@@ -124,7 +124,7 @@ def test_sweep(dsn: Secret, tmp_path: Path) -> None:
         await remove(store, 0, 3)
         await execute(dsn, AGE)
         left = await remove(store, 0)
-        assert await store.sweep_deleted(7, lambda *_: None) == 2
+        assert await count_swept(store, 7) == 2
         assert [each.uid for each in await store.list_deleted("ann")] == left
         rows = await execute(dsn, "select count(*) from body")
         assert rows[0][0] == 2  # of the one that is kept, and of the one that is there
@@ -149,7 +149,7 @@ def test_kept_messages_move_to_another_database(cluster: Cluster, tmp_path: Path
             async with open_shards(both) as opened:
                 assert await move_mail(opened, "ann", "second", lambda *_: None, 1)
                 assert not await move_mail(opened, "ann", "second", lambda *_: None, 1)
-            assert await store.sweep_deleted(1, lambda *_: None) == 0
+            assert await count_swept(store, 1) == 0
             assert [each.uid for each in await store.undelete("ann", [uid])] == [uid]
             assert await everything(store) == {uid: LETTERS[0]}
 

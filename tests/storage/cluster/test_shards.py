@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -84,6 +84,30 @@ def test_calls_for_all_owners(pair: ShardPair) -> None:
             with pytest.raises(StoreError, match="quota"):
                 await store.deliver("bob", b"hello\n")
             assert len(await store.expire("ann", 5)) == 1
+
+    asyncio.run(test())
+
+
+def test_removed_mail_is_swept_beside_a_broken_database(
+    pair: ShardPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Removed messages in one database are deleted, even if another database fails."""
+
+    async def fail(*_: object) -> AsyncIterator[int]:
+        yield 1
+        raise StoreError("the database failed")
+
+    async def sweep(*_: object) -> AsyncIterator[int]:
+        yield 2
+
+    async def test() -> None:
+        store, swept = pair.sharded(), []
+        monkeypatch.setattr(store.shards["first"], "sweep_deleted", fail)
+        monkeypatch.setattr(store.shards["second"], "sweep_deleted", sweep)
+        with pytest.raises(StoreError, match="first: the database failed"):
+            async for count in store.sweep_deleted(7, lambda *_: None):
+                swept.append(count)  # noqa: PERF401  # with those before the error
+        assert swept == [1, 2]
 
     asyncio.run(test())
 

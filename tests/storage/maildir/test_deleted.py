@@ -15,6 +15,7 @@ from restante.storage.interfaces import BusyError, PartialRemovalError
 from restante.storage.maildir import DovecotUniqueIds, MaildirStore
 from restante.storage.maildir.deleted import DAY, DELETED_FOLDER, MOST_SWEPT
 from restante.storage.paths import Layout
+from storage.contract import count_swept
 
 NOW = 1_800_000_000
 
@@ -185,7 +186,7 @@ def test_sweep_to_the_second(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> 
     asyncio.run(remove(store, [0]))
     monkeypatch.setattr(time, "time", lambda: NOW + 7 * DAY)
     report = lambda _, problem: problems.append(problem)  # noqa: E731
-    assert asyncio.run(store.sweep_deleted(7, report)) == 1
+    assert asyncio.run(count_swept(store, 7, report)) == 1
     assert [each.uid for each in asyncio.run(store.list_deleted("ann"))] == ["2.b"]
     assert (maildir / DELETED_FOLDER / "note").exists()
     assert asyncio.run(uids(store)) == ("3.c",)
@@ -197,7 +198,7 @@ def test_sweep_is_done_in_pieces(maildir: Path, monkeypatch: pytest.MonkeyPatch)
     (maildir / DELETED_FOLDER).mkdir()
     for number in range(MOST_SWEPT + 1):
         (maildir / DELETED_FOLDER / f"{number}.x:~1").touch()
-    assert asyncio.run(keeping(maildir).sweep_deleted(1, lambda *_: None)) == MOST_SWEPT + 1
+    assert asyncio.run(count_swept(keeping(maildir), 1)) == MOST_SWEPT + 1
 
 
 def test_an_unreadable_maildrop_is_reported(maildir: Path) -> None:
@@ -207,7 +208,7 @@ def test_an_unreadable_maildrop_is_reported(maildir: Path) -> None:
     (other / "1.x:~1").touch()
     (maildir / DELETED_FOLDER).write_text("not a folder")
     problems: list[str] = []
-    swept = keeping(maildir).sweep_deleted(1, lambda place, problem: problems.append(place))
+    swept = count_swept(keeping(maildir), 1, lambda place, problem: problems.append(place))
     assert asyncio.run(swept) == 1
     assert problems == [str(maildir)]
 

@@ -13,7 +13,7 @@ from restante.quota import MailUsage, Quota
 from restante.storage.interfaces import OverQuotaError
 from restante.storage.maildir import MaildirStore, quota
 from restante.storage.paths import Layout
-from storage.contract import everything, run
+from storage.contract import count_swept, everything, run
 
 MAIL = b"Subject: a\n\nhello\n"  # 18 octets
 JUNK = junk_of("ann")
@@ -112,5 +112,5 @@ def test_removed_junk_is_swept(store: MaildirStore) -> None:
 
     asyncio.run(remove_first(store))
     problems: list[str] = []
-    assert asyncio.run(store.sweep_deleted(0, lambda _, problem: problems.append(problem))) == 1
+    assert asyncio.run(count_swept(store, 0, lambda _, problem: problems.append(problem))) == 1
     assert problems == []

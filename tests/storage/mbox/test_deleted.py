@@ -15,6 +15,7 @@ from restante.storage.interfaces import FullError
 from restante.storage.mbox import MboxStore
 from restante.storage.mbox.deleted import DAY
 from restante.storage.paths import Layout
+from storage.contract import count_swept
 
 NOW = 1_800_000_000
 FROM = "From bob@example.com Fri Jul 14 02:40:0{} 2017\n"
@@ -181,7 +182,7 @@ def test_sweep(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: NOW + 1)
     uids = asyncio.run(remove(store, [0]))
     monkeypatch.setattr(time, "time", lambda: NOW + 7 * DAY)
-    assert asyncio.run(store.sweep_deleted(7, lambda *_: None)) == 2
+    assert asyncio.run(count_swept(store, 7)) == 2
     assert kept(store) == [uids[0]]
 
 

@@ -28,16 +28,26 @@ class DeletedSweep:
         self._days = days
         self._log = log
         self._pause = pause
+        self._stopping = False
 
     async def run(self) -> None:
-        """Sweep again and again, until cancelled."""
+        """Sweep again and again, until cancelled; then wait for the step under way."""
         while True:
             try:
                 if await self._claim():
-                    await self.sweep()
+                    await self._sweep_until_cancelled()
             except Exception:  # noqa: BLE001  # no other code would restart the loop
                 self._log.exception("incident", what="removed mail is left until the next round")
             await asyncio.sleep(self._pause)
+
+    async def _sweep_until_cancelled(self) -> None:
+        work = asyncio.ensure_future(self.sweep())
+        try:
+            await asyncio.shield(work)
+        finally:
+            self._stopping = True  # a thread does a step to the end, and the log needs its number
+            await work
+            self._stopping = False
 
     async def sweep(self) -> int:
         """Sweep once, and return the number of messages that were deleted."""
@@ -45,13 +55,17 @@ class DeletedSweep:
         def report(maildrop: str, problem: str) -> None:
             self._log.warning("not_swept", maildrop=maildrop, reason=problem)
 
+        count = 0
         try:
-            count = await self._store.sweep_deleted(self._days, report)
+            async for swept in self._store.sweep_deleted(self._days, report):
+                count += swept
+                if self._stopping:
+                    break
         except StoreError as error:
             self._log.warning("not_swept", reason=str(error))
-            return 0
-        if count:
-            self._log.info("deleted_swept", messages=count)
+        finally:
+            if count:
+                self._log.info("deleted_swept", messages=count)
         return count
 
     async def _claim(self) -> bool:

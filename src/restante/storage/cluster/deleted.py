@@ -8,7 +8,7 @@ from restante.storage.interfaces import StoreError
 from restante.storage.removals import MOST_OF_A_HEADER, DeletedMessage, header_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import AsyncIterator, Callable, Collection
 
     import asyncpg
 
@@ -74,29 +74,28 @@ async def restore(
     return [_message(row) for row in await database.fetch(*work, patience=PATIENCE)]
 
 
-async def sweep(database: Database, days: int, report: Callable[[str, str], object]) -> int:
-    """Delete what was removed at least some days ago, and return the number of messages.
+async def sweep(
+    database: Database, days: int, report: Callable[[str, str], object]
+) -> AsyncIterator[int]:
+    """Delete what was removed at least some days ago, and yield the number of each transaction.
 
     Raises StoreError: the boxes cannot be listed.
     """
-    count = last = 0
+    last = 0
     while boxes := await database.fetch(BOXES, last, MOST_BOXES, patience=PATIENCE):
         for box in boxes:
-            try:
-                count += await _sweep_box(database, box["id"], days)
-            except StoreError as error:
-                report(box["owner"], str(error))
+            swept = MOST_SWEPT
+            while swept == MOST_SWEPT:
+                try:
+                    row = await database.fetchrow(
+                        SWEEP, box["id"], days, MOST_SWEPT, patience=PATIENCE
+                    )
+                except StoreError as error:
+                    report(box["owner"], str(error))
+                    break
+                swept = row[0] if row else 0
+                yield swept
         last = boxes[-1]["id"]
-    return count
-
-
-async def _sweep_box(database: Database, box: int, days: int) -> int:
-    count, swept = 0, MOST_SWEPT
-    while swept == MOST_SWEPT:
-        row = await database.fetchrow(SWEEP, box, days, MOST_SWEPT, patience=PATIENCE)
-        swept = row[0] if row else 0
-        count += swept
-    return count
 
 
 def _message(row: asyncpg.Record) -> DeletedMessage:

@@ -8,7 +8,7 @@ from restante.storage.cluster import deleted
 from restante.storage.interfaces import ExpiredMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
     from restante.storage.cluster.bodies import ObjectBodies
     from restante.storage.cluster.database import Database
@@ -88,12 +88,15 @@ class RemovedMail:
             self._snapshots.forget(owner)
             maildrop.release()
 
-    async def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> int:
-        """Delete what was removed at least some days ago, and return the number of messages.
+    async def sweep_deleted(
+        self, days: int, report: Callable[[str, str], object]
+    ) -> AsyncIterator[int]:
+        """Delete what was removed at least some days ago, and yield the numbers of messages.
 
         Raises StoreError.
         """
-        return await deleted.sweep(await self._open_database(), days, report)
+        async for count in deleted.sweep(await self._open_database(), days, report):
+            yield count
 
     async def find_expired(self, days: Mapping[str, int]) -> Sequence[str]:
         """Return those of the owners in `days` with messages of at least that age in days.

@@ -164,12 +164,22 @@ class ShardedStore:
         """Restore removed messages, and return them. Raises BusyError, StoreError."""
         return await self._use(owner, lambda store: store.undelete(owner, uids))
 
-    async def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> int:
-        """Delete what was removed at least some days ago, and return the number of messages.
+    async def sweep_deleted(
+        self, days: int, report: Callable[[str, str], object]
+    ) -> AsyncIterator[int]:
+        """Delete what was removed at least some days ago, and yield the numbers of messages.
 
         Raises StoreError.
         """
-        return sum([await store.sweep_deleted(days, report) for store in self.shards.values()])
+        problems = []
+        for name, store in self.shards.items():
+            try:
+                async for count in store.sweep_deleted(days, report):
+                    yield count
+            except StoreError as error:
+                problems.append(f"{name}: {error}")
+        if problems:
+            raise StoreError("; ".join(problems))
 
     async def find_expired(self, days: Mapping[str, int]) -> Sequence[str]:
         """Return those of the owners in `days` with messages of at least that age in days.

@@ -32,7 +32,7 @@ from restante.storage.quota import StoredWithin
 from restante.storage.snapshot_cache import SnapshotCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import AsyncIterator, Callable, Collection
     from pathlib import Path
 
     from restante.quota import Quota
@@ -183,10 +183,10 @@ class MaildirStore:
         folder = self._layout.folder(owner)
         return await DISK.run(str(folder), partial(self._undelete, owner, folder, frozenset(uids)))
 
-    async def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> int:
-        """Delete what was removed at least some days ago, and return the number of messages."""
+    def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> AsyncIterator[int]:
+        """Delete what was removed at least some days ago, and yield the numbers of messages."""
         before = time.time() - days * deleted.DAY
-        return await sweep_maildrops(
+        return sweep_maildrops(
             self._layout, partial(self._sweep, before), report, most=deleted.MOST_SWEPT
         )
 

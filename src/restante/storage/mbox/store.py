@@ -27,7 +27,7 @@ from restante.storage.quota import StoredWithin
 from restante.storage.snapshot_cache import SnapshotCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import AsyncIterator, Callable, Collection
     from pathlib import Path
 
     from restante.protocol.server.maildrop import MessageList
@@ -191,11 +191,11 @@ class MboxStore:
         except LockedByOtherError:
             raise LockedError("another program holds the mbox") from None
 
-    async def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> int:
-        """Delete what was removed at least some days ago, and return the number of messages."""
+    def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> AsyncIterator[int]:
+        """Delete what was removed at least some days ago, and yield the numbers of messages."""
         sweep = functools.partial(self._sweep, time.time() - days * deleted.DAY)
         most, place_of = deleted.MOST_SWEPT, deleted.mbox_of
-        return await sweep_maildrops(self._layout, sweep, report, most=most, place_of=place_of)
+        return sweep_maildrops(self._layout, sweep, report, most=most, place_of=place_of)
 
     def _list_deleted(self, owner: str, headers: bool) -> list[DeletedMessage]:  # noqa: FBT001
         errors = self._errors("removed mail cannot be listed", owner)
