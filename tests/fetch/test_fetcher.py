@@ -241,7 +241,7 @@ def test_certain_failure(server: MemoryServer, journal: Journal) -> None:
     assert len(destination.arrived) == 1
 
 
-def _raise(error: Exception) -> Callable[[bytes], None]:
+def _raise(error: BaseException) -> Callable[[bytes], None]:
     def deliver(_: bytes) -> None:
         raise error
 
@@ -511,6 +511,26 @@ def test_doubt(server: MemoryServer, journal: Journal, outcome: Settled, again: 
     assert len([event for event in events if isinstance(event, MessageDelivered)]) == again
     assert bool(fetcher.summary.in_doubt) == (outcome is Settled.UNKNOWN)
     assert server.messages(user) == []
+
+
+class ForgetfulDestination(ListDestination):
+    """Does not understand its tokens any more."""
+
+    def settle(self, token: str) -> Settled:
+        raise ValueError(token)
+
+
+def test_a_token_that_is_not_understood(server: MemoryServer, journal: Journal) -> None:
+    """A token of rules that were removed since leaves a doubt, and the run goes on."""
+    server.add("gil", "secret", *letters("a"))
+    destination = ForgetfulDestination()
+    destination.before_delivery = _raise(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        fetch(server, journal, "gil", destination)
+    destination.before_delivery = lambda _: None
+    fetcher = Fetcher(journal.open_account("gil"), [destination], connect_to(server, "gil"), DELETE)
+    outcomes = [event.outcome for event in fetcher.run() if isinstance(event, DoubtSettled)]
+    assert (outcomes, len(destination.arrived)) == ([Settled.UNKNOWN], 1)
 
 
 def test_stop(server: MemoryServer, journal: Journal) -> None:

@@ -11,6 +11,7 @@ in doubt, and the next run settles it before anything else.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -132,7 +133,8 @@ class Fetcher:
             outcome = Settled.UNKNOWN
             if destination is not None:
                 try:
-                    outcome = destination.settle(token)
+                    with contextlib.suppress(ValueError):  # a token of rules that were removed
+                        outcome = destination.settle(token)
                 except MessageRefusedError as error:
                     self._journal.withdraw([(uid, url)])
                     yield self.parked.park(MessageEntry(0, uid, 0), str(error))

@@ -153,7 +153,8 @@ class Destination(Protocol):
         It is called before anything is started, where a run was killed before it could note the
         delivery. NOT_HERE lets the fetcher retrieve the message again. UNKNOWN lets it do so too,
         and say that there may be a double. Raises MessageRefusedError where the user prefers a
-        message that waits to a double (`doubt = "hold"`): it is parked.
+        message that waits to a double (`doubt = "hold"`): it is parked. Raises ValueError: the
+        token is of rules that were removed since, which is as UNKNOWN.
         """
 
     def close(self) -> None:

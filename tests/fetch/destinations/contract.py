@@ -146,6 +146,19 @@ def test_nobody_sees_a_draft(place: Place) -> None:
     destination.close()
 
 
+def test_a_token_of_rules(place: Place) -> None:
+    """A token of rules that were removed is not understood, and so leaves a doubt."""
+    destination = opened(place)
+    for token in ("rule 0123456789abcdef 5 1.M2P3.host,S=4,W=5", "dropped"):
+        try:
+            outcome = destination.settle(token)
+        except ValueError:
+            outcome = Settled.UNKNOWN
+        assert outcome is not Settled.NOT_HERE
+    destination.close()
+    assert place.messages() == []
+
+
 def test_a_discarded_draft_leaves_nothing(place: Place) -> None:
     """A draft that is discarded, finished or not, is never delivered, and others are."""
     destination = opened(place)

@@ -116,6 +116,19 @@ def test_a_rule_that_is_gone(place: RulesPlace) -> None:
     destination.close()
 
 
+def test_rules_that_come_and_go(place: RulesPlace) -> None:
+    """A message for the account's own destination is settled there, with rules and without."""
+    inbox, destination = place.maildir("inbox"), place.destination()
+    for before, after in ((destination, inbox), (inbox, destination)):
+        before.open()
+        _, [token] = prepare(before, LETTER)
+        before.close()
+        after.open()
+        assert after.settle(token) is Settled.HERE
+        after.close()
+    assert place.of("inbox") == [LETTER, LETTER]
+
+
 def _filter(script: str, *, allow_drop: bool = False, header: str = "") -> Rule:
     command = ["sh", "-c", script]
     return Rule(Condition(header), filter=command, allow_drop=allow_drop)

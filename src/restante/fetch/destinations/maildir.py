@@ -213,13 +213,14 @@ class MaildirDestination:
 
         That does not hold for a token that is older than a day, or of another tmp.
         """
-        folder, _, name = token.partition(" ")
+        number, _, name = token.partition(" ")
+        folder = int(number, 16)
         with self._delivering:
             try:
                 self._rename(name.rpartition(",S=")[0], name)
             except FileNotFoundError:
                 os.fsync(self._new)
-                return self._without_file(int(folder, 16), name)
+                return self._without_file(folder, name)
             self._change.add(name, 0)
             self.sync()
             return Settled.HERE

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from restante.fetch.spool import SpooledDraft
 
 _DROPPED = "dropped"  # the token of a message that a filter drops
+_BY_RULE = "rule "  # begins the token of a message whose destination a rule chose
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +148,19 @@ class RulesDestination:
         return self._default
 
     def prepare(self, drafts: Sequence[Draft]) -> list[str]:
-        """Make drafts durable at their destinations; a token names its destination."""
+        """Make drafts durable at their destinations; a token names the destination of a rule.
+
+        Tokens of the default are its own, so that rules may come and go between two runs.
+        """
         tokens = [_DROPPED] * len(drafts)
         routed = [cast(RoutedDraft, draft) for draft in drafts]
         for name, destination in self._destinations.items():
             places = [i for i, draft in enumerate(routed) if draft.destination is destination]
             inner = [draft for i in places if (draft := routed[i].draft)]
             if inner:
+                beginning = "" if destination is self._default else f"{_BY_RULE}{name} "
                 for place, token in zip(places, destination.prepare(inner), strict=True):
-                    tokens[place] = f"{name} {token}"
+                    tokens[place] = beginning + token
         return tokens
 
     def deliver(self, draft: Draft) -> None:
@@ -171,9 +176,11 @@ class RulesDestination:
 
     def settle(self, token: str) -> Settled:
         """Ask the destination of a token; UNKNOWN where no rule names it any more."""
-        name, _, inner = token.partition(" ")
         if token == _DROPPED:
             return Settled.HERE
+        if not token.startswith(_BY_RULE):
+            return self._default.settle(token)
+        name, _, inner = token.removeprefix(_BY_RULE).partition(" ")
         destination = self._destinations.get(name)
         return destination.settle(inner) if destination else Settled.UNKNOWN
 
