@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
@@ -10,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from restante.auth import locked_accounts
+from restante.auth.file import passwd_file
 from restante.auth.interfaces import CredentialsError
 from restante.auth.locked_accounts import LockedAccounts
 from restante.auth.locked_names import LockedNames
@@ -45,10 +47,12 @@ class Rig:
     """A source with a list of locks, in which ann is."""
 
     def __init__(self, folder: Path) -> None:
-        file = folder / "locks"
-        file.write_text("ann\n")
+        self.file = folder / "locks"
+        self.file.write_text("ann\n")
         self.source = Source()
-        self.accounts = LockedAccounts(cast("Any", self.source), LockedNames(file, print, print))
+        self.accounts = LockedAccounts(
+            cast("Any", self.source), LockedNames(self.file, print, print)
+        )
 
     def cached(self, user: str) -> Identity | None:
         async def ask() -> Identity | None:
@@ -103,3 +107,22 @@ def test_time(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(CredentialsError):
             asyncio.run(rig.accounts.verify("ann", password))
     assert pauses == [1.5]
+
+
+def test_changed_list_is_read_beside_the_loop(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login reads a changed list in a thread, and sees what is in it now."""
+    threads = []
+
+    def read(path: Path) -> list[str]:
+        threads.append(threading.current_thread())
+        return path.read_text().split()
+
+    monkeypatch.setattr(passwd_file, "read_lines", read)
+    assert rig.cached("bob") == Identity("bob")
+    for number, way in enumerate(WAYS, 1):
+        rig.file.write_text("ann bob" + " eve" * number)
+        assert rig.cached("bob") is None
+        rig.file.write_text("ann" + " eve" * number)
+        assert asyncio.run(cast("Any", way(rig.accounts, "bob"))) == Identity("bob")
+    assert len(threads) == 1 + 2 * len(WAYS)
+    assert threading.main_thread() not in threads

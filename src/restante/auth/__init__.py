@@ -6,8 +6,8 @@ that can check nothing but passwords, and `account_rows` reads the settings of a
 or an entry. `wrapped_accounts` is a source with one more way to log in: `app_passwords` and
 `junk_accounts`. `masters` open the accounts of others. `oauth` verifies bearer tokens. `passwords`
 holds the cryptography, `usernames` prepares names, and `client_address` is that of the client.
-`locked_names` are locked whatever their source, by `locked_accounts`. `reloaded_file` is a file
-that is read again whenever it changes.
+`locked_names` are locked whatever their source, by `locked_accounts`. `file_reading` reads a file
+whenever it changes, beside the event loop; `reloaded_file` is such a file with one entry a line.
 
 Always: an unknown name and a wrong password cost the same work and get the same reply. A backend
 in trouble raises UnavailableError and never says that a name is unknown. A lock locks every

@@ -7,7 +7,7 @@ from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from restante.auth.interfaces import CredentialsError
+from restante.auth.interfaces import CredentialsError, UnavailableError
 from restante.auth.wrapped_accounts import WrappedAccounts
 from restante.protocol.server.settings import Identity
 
@@ -58,7 +58,7 @@ class LockedAccounts(WrappedAccounts):
         except CredentialsError:
             self._rejections.note(begun)
             raise
-        if self._is_locked(user, identity):
+        if await self._is_locked(user, identity):
             await self._rejections.wait(begun)
             raise CredentialsError(LOCKED)
         return identity
@@ -68,20 +68,30 @@ class LockedAccounts(WrappedAccounts):
     ) -> Identity | Awaitable[Identity | None] | None:
         """Return what the source remembers, None for a locked account."""
         cached = super().cached_login(user, password)
-        if cached is None or isinstance(cached, Identity):
-            return None if cached is None or self._is_locked(user, cached) else cached
+        if cached is None:
+            return None
+        if isinstance(cached, Identity) and self._is_current():
+            return None if self.locks.find((user, cached.name)) else cached
         return self._confirm(user, cached)
 
-    async def _confirm(self, user: str, cached: Awaitable[Identity | None]) -> Identity | None:
-        identity = await cached
-        return None if identity is None or self._is_locked(user, identity) else identity
+    def _is_current(self) -> bool:
+        try:
+            return self.locks.is_current()
+        except UnavailableError:
+            return False
+
+    async def _confirm(
+        self, user: str, cached: Identity | Awaitable[Identity | None]
+    ) -> Identity | None:
+        identity = cached if isinstance(cached, Identity) else await cached
+        return None if identity is None or await self._is_locked(user, identity) else identity
 
     async def identify(self, user: str) -> Identity:
         """Return whose name this is. Raises CredentialsError, UnavailableError."""
         identity = await self.accounts.identify(user)
-        if self._is_locked(user, identity):
+        if await self._is_locked(user, identity):
             raise CredentialsError(LOCKED)
         return identity
 
-    def _is_locked(self, user: str, identity: Identity) -> bool:
-        return bool(self.locks.find((user, identity.name)))
+    async def _is_locked(self, user: str, identity: Identity) -> bool:
+        return bool(await self.locks.find_in_thread((user, identity.name)))

@@ -34,7 +34,7 @@ def read(path: Path) -> tuple[list[str], list[str]]:
     return names, problems
 
 
-class LockedNames(ReloadedFile):
+class LockedNames(ReloadedFile[frozenset[str]]):
     """The names in a file. While it cannot be used, the names that were read last stay locked."""
 
     consequence = "the locks that were read last hold"
@@ -45,14 +45,26 @@ class LockedNames(ReloadedFile):
         """Return the locked ones of some names, as the file is now."""
         with contextlib.suppress(UnavailableError):  # the log has it
             self.refresh()
+        return self._find(names)
+
+    async def find_in_thread(self, names: Iterable[str]) -> frozenset[str]:
+        """Do the same, and read a changed file beside the event loop."""
+        with contextlib.suppress(UnavailableError):  # the log has it
+            await self.refresh_in_thread()
+        return self._find(names)
+
+    def _find(self, names: Iterable[str]) -> frozenset[str]:
         if not self._keys:  # the usual case
             return frozenset()
         return frozenset(name for name in names if lock_key(name) in self._keys)
 
-    def _load(self) -> list[str]:
+    def _read_entries(self) -> tuple[frozenset[str], list[str]]:
         names, problems = read(self.path)
-        self._keys = frozenset(map(lock_key, names))
-        return problems
+        return frozenset(map(lock_key, names)), problems
+
+    def _use_entries(self, entries: frozenset[str]) -> tuple[()]:
+        self._keys = entries
+        return ()
 
     def _has_entries(self) -> bool:
         return bool(self._keys)

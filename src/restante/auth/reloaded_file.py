@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import os
 import stat
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from restante.auth.file_reading import FileReading
 from restante.auth.interfaces import UnavailableError
 from restante.system_errors import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
+Entries = TypeVar("Entries")
 
-class ReloadedFile(ABC):
+
+@dataclass(frozen=True, slots=True)
+class _FileContents(Generic[Entries]):
+    """The result of a reading of the file."""
+
+    status: os.stat_result
+    entries: Entries
+    problems: list[str]
+
+
+class ReloadedFile(FileReading[_FileContents[Entries]]):
     """A file whose lines `pop3 user` writes, read again when it changes.
 
     `warn` is called once with words about each fault of a line, `alarm` when the file cannot be
@@ -31,6 +44,7 @@ class ReloadedFile(ABC):
     def __init__(
         self, path: Path, warn: Callable[[str], None], alarm: Callable[[str], None]
     ) -> None:
+        super().__init__(f"the file {path}")
         self.path = path
         self._file = os.fspath(path)
         self._warn = warn
@@ -39,23 +53,28 @@ class ReloadedFile(ABC):
         self._problem = ""  # why it cannot be used, as last logged
         self._faults: frozenset[str] = frozenset()  # of its lines, as last read
 
-    def refresh(self) -> None:
-        """Read the file if it has changed. Raises UnavailableError: it cannot be used."""
+    def is_current(self) -> bool:
+        """Return whether the file is as it was read. Raises UnavailableError: it is missing."""
         try:
-            status = os.stat(self._file)
-            stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
-            if stamp == self._stamp and not self._problem:
-                return
-            if not status.st_size and self._has_entries():
-                raise self._cannot_use("it is empty")
-            problems = [*self._openness(status), *self._load()]
+            stamp = _stamp_of(os.stat(self._file))
         except OSError as error:
             raise self._cannot_use(explain(error)) from error
-        self._stamp, self._problem = stamp, ""
-        for problem in problems:
+        return stamp == self._stamp and not self._problem
+
+    def _read(self) -> _FileContents[Entries]:
+        status = os.stat(self._file)
+        entries, problems = self._read_entries()
+        return _FileContents(status, entries, [*self._openness(status), *problems])
+
+    def _use(self, reading: _FileContents[Entries]) -> Collection[dict[Any, Any]]:
+        if not reading.status.st_size and self._has_entries():
+            raise self._cannot_use("it is empty")
+        self._stamp, self._problem = _stamp_of(reading.status), ""
+        for problem in reading.problems:
             if problem not in self._faults:
                 self._warn(problem)
-        self._faults = frozenset(problems)
+        self._faults = frozenset(reading.problems)
+        return self._use_entries(reading.entries)
 
     def _openness(self, status: os.stat_result) -> Iterator[str]:
         """Yield that all local users can change the file, and so log in as any user."""
@@ -63,8 +82,12 @@ class ReloadedFile(ABC):
             yield f"{self.path}: all users of this machine can change it; run chmod o-w {self.path}"
 
     @abstractmethod
-    def _load(self) -> list[str]:
-        """Read the file, and return the faults of its lines in words. Raises OSError."""
+    def _read_entries(self) -> tuple[Entries, list[str]]:
+        """Return what is in the file, and the faults of its lines in words. Raises OSError."""
+
+    @abstractmethod
+    def _use_entries(self, entries: Entries) -> Collection[dict[Any, Any]]:
+        """Use what was read from now on, and return what it replaces, which is then emptied."""
 
     @abstractmethod
     def _has_entries(self) -> bool:
@@ -76,3 +99,7 @@ class ReloadedFile(ABC):
             self._alarm(f"{problem}; until this is corrected, {self.consequence}")
         self._problem = problem
         return UnavailableError(problem)
+
+
+def _stamp_of(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_ino, status.st_size, status.st_mtime_ns)

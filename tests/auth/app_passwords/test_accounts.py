@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from restante.auth.app_passwords.accounts import AppPasswordAccounts
 from restante.auth.app_passwords.file import AppPasswordFile, create
 from restante.auth.app_passwords.uses import FileUses
+from restante.auth.file import passwd_file
 from restante.auth.file.accounts import FileAuthenticator
 from restante.auth.interfaces import CredentialsError, UnavailableError, UndecidedError
 from restante.protocol.secret import Secret
@@ -119,3 +121,29 @@ def test_unreadable_source(rig: Rig, tmp_path: Path) -> None:
     (tmp_path / "users").write_text("")
     with pytest.raises(UnavailableError):
         rig.log_in("ann", ANN[1])
+
+
+def test_changed_file_is_read_beside_the_loop(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A login reads a changed file in a thread, and sees what is in it now."""
+    threads = []
+
+    def read(path: Path) -> list[str]:
+        threads.append(threading.current_thread())
+        return path.read_text().splitlines()
+
+    new = create("ann", "laptop", 0)
+    rig.log_in("ann", ANN[1])
+    monkeypatch.setattr(passwd_file, "read_lines", read)
+    rig.file.write_text(f"{new[0]}\n")
+    assert rig.recall("ann", ANN[1]) is None
+    rig.file.write_text(f"{ANN[0]}\n")
+    assert rig.log_in("ann", ANN[1]).app_password == "phone"
+    rig.file.write_text(f"{new[0]}\n{ANN[0]}\n")
+    found = rig.recall("ann", new[1])
+    assert found is not None
+    assert found.app_password == "laptop"
+    rig.file.write_text(f"{new[0]}\n")
+    assert rig.recall("ann", "secret") is None
+    assert rig.log_in("ann", "secret").app_password == ""
+    assert len(threads) == 3
+    assert threading.main_thread() not in threads

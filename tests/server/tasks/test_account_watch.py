@@ -82,12 +82,12 @@ def check(live: Live) -> None:
 
 async def checked(watch: AccountWatch) -> None:
     """Check the app passwords once, on the loop of the server."""
-    watch.check_app_passwords()
+    await watch.check_app_passwords()
 
 
 async def locks_checked(watch: AccountWatch) -> None:
     """Check the list of locks once, on the loop of the server."""
-    watch.check_locks()
+    await watch.check_locks()
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_source_whose_lookup_is_a_login() -> None:
 class Counted(AccountWatch):
     """A watch whose app passwords cannot be read."""
 
-    def check_app_passwords(self) -> None:
+    async def check_app_passwords(self) -> None:
         raise UnavailableError("the file is missing")
 
 

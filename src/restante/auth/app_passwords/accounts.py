@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from restante.auth.interfaces import CredentialsError, UnavailableError, UndecidedError
 from restante.auth.usernames import candidate_names
 from restante.auth.wrapped_accounts import WrappedAccounts
+from restante.protocol.server.settings import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from restante.auth.app_passwords.uses import AppPasswordUses
     from restante.auth.interfaces import AccountDirectory
     from restante.protocol.secret import Secret
-    from restante.protocol.server.settings import Identity
 
 
 class AppPasswordAccounts(WrappedAccounts):
@@ -41,7 +41,7 @@ class AppPasswordAccounts(WrappedAccounts):
         """
         found = unreadable = None
         try:
-            found = self._find(user, password)
+            found = await self._find_in_thread(user, password)
         except UnavailableError as error:
             unreadable = error
         if found is not None and (identity := await self._log_in(user, found)) is not None:
@@ -61,20 +61,27 @@ class AppPasswordAccounts(WrappedAccounts):
     ) -> Identity | Awaitable[Identity | None] | None:
         """Return whose app password this is, at no cost of a hash, or what the source remembers."""
         try:
-            found = self._find(user, password)
+            if not self.passwords.is_current():
+                return self._read_and_log_in(user, password)
+            found = _own(self.passwords.find(password), user)
         except UnavailableError:  # `verify` says so
             found = None
         if found is None:
             return super().cached_login(user, password)
         return self._log_in(user, found)
 
-    def _find(self, user: str, password: Secret) -> AppPassword | None:
-        """Return the app password that this is, None if it is another user's, too.
+    async def _read_and_log_in(self, user: str, password: Secret) -> Identity | None:
+        try:
+            found = await self._find_in_thread(user, password)
+        except UnavailableError:
+            found = None
+        if found is not None:
+            return await self._log_in(user, found)
+        cached = super().cached_login(user, password)
+        return cached if cached is None or isinstance(cached, Identity) else await cached
 
-        The source is not asked about another user: its time would show whether that one exists.
-        """
-        found = self.passwords.find(password)
-        return found if found is not None and found.account in candidate_names(user) else None
+    async def _find_in_thread(self, user: str, password: Secret) -> AppPassword | None:
+        return _own(await self.passwords.find_in_thread(password), user)
 
     async def _log_in(self, user: str, found: AppPassword) -> Identity | None:
         """Return the identity of a user with an app password, None if the source rejects it."""
@@ -84,3 +91,11 @@ class AppPasswordAccounts(WrappedAccounts):
             return None
         self._uses.note(found.key)
         return replace(identity, app_password=found.label, credential=found.key)
+
+
+def _own(found: AppPassword | None, user: str) -> AppPassword | None:
+    """Return an app password of a user, None for another user's.
+
+    The source is not asked about another user: its time would show whether that one exists.
+    """
+    return found if found is not None and found.account in candidate_names(user) else None

@@ -11,7 +11,7 @@ import re
 import secrets
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from restante.auth.app_passwords.digests import LENGTH, digest_of, digest_of_letters, key_of
 from restante.auth.file import passwd_file
@@ -101,7 +101,12 @@ def read(path: Path) -> tuple[list[AppPassword], list[str]]:
     return found, problems
 
 
-class AppPasswordFile(ReloadedFile):
+class _Entries(NamedTuple):
+    by_digest: dict[str, AppPassword]
+    keys: set[str]
+
+
+class AppPasswordFile(ReloadedFile[_Entries]):
     """The app passwords in a file, which is read again when it changes.
 
     A file that cannot be used says nothing about any password: `find` raises UnavailableError then.
@@ -127,16 +132,27 @@ class AppPasswordFile(ReloadedFile):
         self.refresh()
         return self._by_digest.get(digest)
 
+    async def find_in_thread(self, password: Secret) -> AppPassword | None:
+        """Do the same, and read a changed file beside the event loop. Raises UnavailableError."""
+        digest = digest_of(password)
+        if digest is None:
+            return None
+        await self.refresh_in_thread()
+        return self._by_digest.get(digest)
+
     def has(self, key: str) -> bool:
         """Return whether there still is an app password. Raises UnavailableError."""
         self.refresh()
         return key in self._keys
 
-    def _load(self) -> list[str]:
+    def _read_entries(self) -> tuple[_Entries, list[str]]:
         found, problems = read(self.path)
-        self._by_digest = {each.digest: each for each in found}
-        self._keys = {each.key for each in found}
-        return problems
+        entries = _Entries({each.digest: each for each in found}, {each.key for each in found})
+        return entries, problems
+
+    def _use_entries(self, entries: _Entries) -> tuple[dict[str, AppPassword]]:
+        before, (self._by_digest, self._keys) = self._by_digest, entries
+        return (before,)
 
     def _has_entries(self) -> bool:
         return bool(self._by_digest)

@@ -36,8 +36,8 @@ class PasswdTable:
         scram_parameters: those of all keys, by mechanism.
     """
 
-    by_name: Mapping[str, PasswdEntry] = field(default_factory=dict)
-    in_lower_case: Mapping[str, PasswdEntry] = field(default_factory=dict)
+    by_name: dict[str, PasswdEntry] = field(default_factory=dict)
+    in_lower_case: dict[str, PasswdEntry] = field(default_factory=dict)
     hashes: tuple[str, ...] = ()
     useless: frozenset[str] = frozenset()
     key: bytes | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import functools
 import hmac
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from restante.auth.file import passwd_file
 from restante.auth.file.account_changes import AccountChanges
 from restante.auth.file.account_table import PasswdTable, read_table
+from restante.auth.file_reading import FileReading
 from restante.auth.interfaces import CredentialsError, UnavailableError
 from restante.auth.passwords import hashing as password_hashing
 from restante.auth.passwords import scram
@@ -22,7 +22,6 @@ from restante.auth.usernames import candidate_names
 from restante.protocol.secret import Secret
 from restante.quota import Quota
 from restante.system_errors import explain
-from restante.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
     from restante.protocol.server.settings import Identity
 
 
+PAGE = 1000  # accounts that a list has in one piece
 SETTLE = 10.0  # seconds for which a name that was removed in place may still come back
-PATIENCE = 60  # seconds that a reading waits for the thread
 
 
 class _Reading(NamedTuple):
@@ -47,7 +46,7 @@ class _Reading(NamedTuple):
     ended: frozenset[str]
 
 
-class FileAuthenticator:
+class FileAuthenticator(FileReading[_Reading]):
     """Proves passwords by a file of accounts.
 
     `warn` is called once with words about each fault of the file, `alarm` with words about a file
@@ -73,6 +72,7 @@ class FileAuthenticator:
         upgrader: HashUpgrader | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__("the file of accounts")
         self.path = path
         self._file = os.fspath(path)
         self._warn = warn
@@ -91,8 +91,6 @@ class FileAuthenticator:
         self.longest_login_delay: int | None = None  # seconds, of accounts that have their own
         self.shortest_expire_days: int | None = None  # the same
         self._read_at: tuple[int, ...] = ()
-        self._reading: asyncio.Task[None] | None = None
-        self._reader = Threads("the file of accounts", UnavailableError, most=1, patience=PATIENCE)
         self._threads = password_hashing.threads()
         self.at_once = (
             password_hashing.AT_ONCE
@@ -101,45 +99,8 @@ class FileAuthenticator:
         self._remembered = LoginCache(remember)
         self._nobody = (password_hashing.hash_password(Secret(secrets.token_bytes(16))),)
 
-    def refresh(self) -> None:
-        """Read the file if it has changed. Raises UnavailableError: it cannot be read.
-
-        With thousands of accounts it takes long; a login reads it in a thread.
-        """
-        if not self._is_current():
-            try:
-                reading = self._read()
-            except OSError as error:
-                raise self._cannot_use(explain(error)) from error
-            self._use(reading)
-
-    async def _refresh_in_thread(self) -> None:
-        """Read the file in a thread if it has changed. Raises UnavailableError.
-
-        All that ask meanwhile wait for the same reading, and none gets what the file had before.
-        """
-        for _ in range(2):  # a reading under way may have begun before the last change
-            if self._is_current():
-                return
-            if self._reading is None:
-                self._reading = asyncio.create_task(self._read_in_thread())
-                self._reading.add_done_callback(self._end_reading)
-            await asyncio.shield(self._reading)
-
-    async def _read_in_thread(self) -> None:
-        try:
-            reading = await self._reader.run("", self._read)
-        except OSError as error:
-            raise self._cannot_use(explain(error)) from error
-        self._use(reading)
-
-    def _end_reading(self, reading: asyncio.Task[None]) -> None:
-        self._reading = None
-        if not reading.cancelled():
-            reading.exception()  # those that wait for it have it; perhaps none does any more
-
-    def _is_current(self) -> bool:
-        """Return whether the file is as it was read. Raises UnavailableError."""
+    def is_current(self) -> bool:
+        """Return whether the file is as it was read. Raises UnavailableError: it is missing."""
         try:
             status = os.stat(self._file)
         except OSError as error:
@@ -166,9 +127,9 @@ class FileAuthenticator:
         ended = self._changes.find_ended(table.by_name, vanished, now)
         return _Reading(stamp, table, vanished, now + SETTLE, ended)
 
-    def _use(self, reading: _Reading) -> None:
-        """Use what was read from now on."""
-        first, table = not self._read_at, reading.table
+    def _use(self, reading: _Reading) -> Collection[dict[str, PasswdEntry]]:
+        """Use what was read from now on, and return what it replaces."""
+        first, before, table = not self._read_at, self._table, reading.table
         self._read_at = reading.stamp
         self._problem = ""
         self._remembered.clear()
@@ -185,6 +146,7 @@ class FileAuthenticator:
         self._faults = frozenset(table.faults)
         if first:
             self._warn_of_weak_hashes()
+        return (before.by_name, before.in_lower_case)
 
     def _warn_of_weak_hashes(self) -> None:
         """Warn of hashes whose passwords a thief of the file finds soon."""
@@ -219,7 +181,7 @@ class FileAuthenticator:
 
     async def _find_account(self, user: str) -> PasswdEntry | None:
         """Return the account of a name, as the file has it now. Raises UnavailableError."""
-        await self._refresh_in_thread()
+        await self.refresh_in_thread()
         return self._find_entry(user)
 
     def _find_entry(self, user: str) -> PasswdEntry | None:
@@ -254,7 +216,7 @@ class FileAuthenticator:
 
         They were removed, locked, or given other credentials. Raises UnavailableError.
         """
-        await self._refresh_in_thread()
+        await self.refresh_in_thread()
         ended, self._ended = self._ended, frozenset()
         return ended
 
@@ -264,12 +226,14 @@ class FileAuthenticator:
 
     async def list_accounts(self) -> AsyncIterator[Sequence[tuple[str, int | None]]]:
         """Yield the name of each account, and its days of mail. Raises UnavailableError."""
-        await self._refresh_in_thread()
-        yield [(account.name, account.expire_days) for account in self.accounts()]
+        await self.refresh_in_thread()
+        accounts = self.accounts()
+        for first in range(0, len(accounts), PAGE):
+            yield [(each.name, each.expire_days) for each in accounts[first : first + PAGE]]
 
     async def own_quota(self, name: str) -> Quota:
         """Return the quota in the line of an account. Raises UnavailableError."""
-        await self._refresh_in_thread()
+        await self.refresh_in_thread()
         account = self._table.by_name.get(name)
         return account.quota if account else Quota()
 
@@ -298,7 +262,7 @@ class FileAuthenticator:
 
         None if the file has changed: `verify` reads it in a thread.
         """
-        if not self._is_current():
+        if not self.is_current():
             return None
         account = self._find_entry(user)
         if account is None or self._remembered.stored_hash(account.name, password) is None:

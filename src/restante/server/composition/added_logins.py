@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from restante.auth.interfaces import UnavailableError
 from restante.server.composition.backends import account_table_dsn, cluster_dsn
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from restante.auth.app_passwords.file import AppPasswordFile
     from restante.auth.file.accounts import FileAuthenticator
+    from restante.auth.file_reading import FileReading
     from restante.auth.interfaces import AccountDirectory
     from restante.auth.locked_names import LockedNames
     from restante.auth.masters import Masters
-    from restante.auth.reloaded_file import ReloadedFile
     from restante.server.config.schema import Config
     from restante.server.log.file_problems import FileProblems
 
@@ -134,7 +134,7 @@ def _reject_list(config: Config, key: str) -> None:
         raise ConfigError([f"{key}: not in a cluster; {COPY_LISTS}, then omit it"])
 
 
-def _read_first(file: ReloadedFile | FileAuthenticator, key: str, hint: str) -> None:
+def _read_first(file: FileReading[Any], key: str, hint: str) -> None:
     """Read a file before the server starts. Raises ConfigError."""
     try:
         file.refresh()

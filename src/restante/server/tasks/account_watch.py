@@ -62,22 +62,23 @@ class AccountWatch:
         """
         for check in (self.check_locks, self.check_app_passwords):
             with contextlib.suppress(UnavailableError):
-                check()
+                await check()
         with contextlib.suppress(UnavailableError):
             await self.check_masters()
         if isinstance(self._accounts, EndsSessions) or second % LOOKUP_EVERY == 0:
             with contextlib.suppress(UnavailableError):
                 await self.check()
 
-    def check_locks(self) -> None:
+    async def check_locks(self) -> None:
         """End the sessions of accounts that were locked."""
         if self._locks is not None:
-            self._stop(self._locks.find(self._users()))
+            self._stop(await self._locks.find_in_thread(self._users()))
 
-    def check_app_passwords(self) -> None:
+    async def check_app_passwords(self) -> None:
         """End the sessions whose app password was revoked. Raises UnavailableError."""
         passwords = self._app_passwords
         if passwords is not None:
+            await passwords.refresh_in_thread()
             for connection in self._context.connections:
                 if isinstance(connection, AdministeredConnection):
                     connection.stop_if_revoked(passwords.has)

@@ -1,0 +1,100 @@
+"""The reading of a file that changes: at once, or in a thread, once for all that ask meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from restante.auth.interfaces import UnavailableError
+from restante.system_errors import explain
+from restante.threads import Threads
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+Reading = TypeVar("Reading")
+
+PATIENCE = 60  # seconds that a reading waits for the thread
+
+
+class FileReading(ABC, Generic[Reading]):
+    """A file that is read again when it changes. `what` it is stands in errors of its thread."""
+
+    path: Path
+
+    def __init__(self, what: str) -> None:
+        self._reader = Threads(what, UnavailableError, most=1, patience=PATIENCE)
+        self._under_way: asyncio.Task[None] | None = None
+        self._discarding: asyncio.Future[None] | None = None
+
+    def refresh(self) -> None:
+        """Read the file if it has changed. Raises UnavailableError: it cannot be used.
+
+        With thousands of lines it takes long; a server reads it in a thread.
+        """
+        if not self.is_current():
+            try:
+                reading = self._read()
+            except OSError as error:
+                raise self._cannot_use(explain(error)) from error
+            self._use(reading)
+
+    async def refresh_in_thread(self) -> None:
+        """Read the file in a thread if it has changed. Raises UnavailableError: it cannot be used.
+
+        All that ask meanwhile wait for the same reading, and none gets what the file had before.
+        """
+        for _ in range(2):  # a reading under way may have begun before the last change
+            if self.is_current():
+                return
+            if self._under_way is None:
+                self._under_way = asyncio.create_task(self._read_in_thread())
+                self._under_way.add_done_callback(self._end_reading)
+            await asyncio.shield(self._under_way)
+
+    async def _read_in_thread(self) -> None:
+        try:
+            reading = await self._reader.run("", self._read)
+        except OSError as error:
+            raise self._cannot_use(explain(error)) from error
+        left = self._use(reading)
+        if any(left):
+            self._discarding = asyncio.ensure_future(self._reader.run("", lambda: _discard(left)))
+            self._discarding.add_done_callback(_settle)
+
+    def _end_reading(self, reading: asyncio.Task[None]) -> None:
+        self._under_way = None
+        _settle(reading)  # those that wait for it have its error; perhaps none does any more
+
+    @abstractmethod
+    def is_current(self) -> bool:
+        """Return whether the file is as it was read. Raises UnavailableError: it is missing."""
+
+    @abstractmethod
+    def _read(self) -> Reading:
+        """Read the file. It may run in a thread, so it changes nothing. Raises OSError."""
+
+    @abstractmethod
+    def _use(self, reading: Reading) -> Collection[dict[Any, Any]]:
+        """Use what was read from now on, and return what it replaces, which is then emptied.
+
+        Raises UnavailableError: it cannot be used.
+        """
+
+    @abstractmethod
+    def _cannot_use(self, reason: str) -> UnavailableError:
+        """Return the error to raise, and log it if that is due."""
+
+
+def _discard(tables: Collection[dict[Any, Any]]) -> None:
+    """Free the entries one by one. At once, 300,000 of them stop all threads for long."""
+    for table in tables:
+        while table:
+            table.popitem()
+
+
+def _settle(work: asyncio.Future[None]) -> None:
+    if not work.cancelled():
+        work.exception()
