@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -92,3 +93,53 @@ def test_a_dialled_connection_ends_when_the_session_does() -> None:
         assert line.io.ends == session.ends
         session.peer.broken = False
         assert asyncio.run(dialled(session)) == session.ends
+
+
+@FACES
+def test_dead_address_costs_no_time(
+    face: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dead first address costs a quarter of a second; the trace has the address in use."""
+    tried = ["127.0.0.2", "127.0.0.3", "127.0.0.1"]
+    monkeypatch.setattr("restante.client.name_resolution.addresses", lambda *_: tried)
+    trace: list[str] = []
+    with faulty_server(user="ann", password="pw") as server, full_port("127.0.0.2", server.port):
+        face(
+            server.port,
+            total_seconds=60,
+            connect_seconds=60,
+            trace=lambda _, line: trace.append(line),
+        )
+    assert trace[:2] == [
+        f"(127.0.0.3 port {server.port} refused the connection)",
+        f"(connected to 127.0.0.1 port {server.port})",
+    ]
+
+
+@FACES
+def test_each_address_has_its_reason(
+    face: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If all addresses fail, the error names each one and why, and no socket stays open."""
+    tried = ["127.0.0.1", "127.0.0.2"]
+    monkeypatch.setattr("restante.client.name_resolution.addresses", lambda *_: tried)
+    with full_port() as port:
+        opened = len(os.listdir("/proc/self/fd"))
+        with pytest.raises(ServerUnreachableError, match=r"tcp-timeout: 127\.0\.0\.1 ") as failed:
+            face(port, connect_seconds=0.3)
+        assert len(os.listdir("/proc/self/fd")) == opened
+    assert failed.value.others == [f"127.0.0.2 port {port} refused the connection"]
+
+
+def test_cancelled_attempts_are_closed() -> None:
+    """A cancelled task leaves no attempt to connect behind."""
+
+    async def cancel() -> None:
+        opened = len(os.listdir("/proc/self/fd"))
+        session = ClientSession(parse_url(url(port)))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio_driver.dial(session), 0.2)
+        assert len(os.listdir("/proc/self/fd")) == opened
+
+    with full_port() as port:
+        asyncio.run(cancel())

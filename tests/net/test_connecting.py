@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from restante.net import connecting
-from support.process import full_port
+from support.process import free_port, full_port
 
 
 def found(*addresses: str) -> list[Any]:
@@ -59,20 +60,107 @@ def test_address_needs_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
         assert connecting.resolve(host, 110, 60) == [thread]
 
 
-def test_addresses_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each address has its part of the time, and no more than six are tried."""
-    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
-    tried = []
+def run(race: connecting.Race, *answers: int) -> tuple[connecting.Won | None, list[float]]:
+    """Run a race: each of `answers` is the socket that is ready, -1 for none. Give the waits."""
+    steps, waits, sockets = race.run(), [], []
+    try:
+        wait = next(steps)
+        for answer in answers:
+            waits.append(round(wait.seconds, 2))
+            sockets = list(wait.sockets)
+            if answer < 0:
+                CLOCK[0] += wait.seconds
+            wait = steps.send(sockets[answer : answer + 1] if answer >= 0 else [])
+    except StopIteration as done:
+        won: connecting.Won | None = done.value
+        kept = won and won.sock
+        assert all(sock.fileno() < 0 for sock in sockets if sock is not kept)
+        return won, waits
+    finally:
+        steps.close()
+    raise AssertionError("the race goes on")
 
-    def refuse(address: tuple[str, int], timeout: float) -> socket.socket:
-        tried.append((address[0], timeout))
-        raise ConnectionRefusedError
 
-    monkeypatch.setattr(socket, "create_connection", refuse)
-    with pytest.raises(ConnectionRefusedError):
-        connecting.connect([f"192.0.2.{number}" for number in range(9)], 110, 106.0)
-    assert tried[0] == ("192.0.2.0", 1.0)
-    assert len(tried) == connecting.MOST_ADDRESSES
+CLOCK = [100.0]
+DEAD = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let time pass only at waits that nothing ends."""
+    CLOCK[0] = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: CLOCK[0])
+
+
+@pytest.mark.usefixtures("clock")
+def test_attempts_are_staggered() -> None:
+    """Each attempt begins 250 ms after the last one, and each has its own time."""
+    with full_port() as port, full_port("127.0.0.2", port), full_port("127.0.0.3", port):
+        race = connecting.Race(DEAD, port, 10, 1000)
+        won, waits = run(race, -1, -1, -1, -1, -1)
+    assert won is None
+    assert waits == [0.25, 0.25, 9.5, 0.25, 0.25]
+    assert [round(failed.seconds) for failed in race.failed.values()] == [10, 10, 10]
+    assert list(race.failed) == DEAD
+
+
+@pytest.mark.usefixtures("clock")
+def test_all_attempts_end_together() -> None:
+    """The end of the time for all of it ends each attempt; addresses may be left untried."""
+    with full_port() as port, full_port("127.0.0.2", port):
+        race = connecting.Race(DEAD, port, 10, 100.4)
+        won, waits = run(race, -1, -1)
+    assert won is None
+    assert waits == [0.25, 0.15]
+    assert [round(failed.seconds, 2) for failed in race.failed.values()] == [0.4, 0.15]
+
+
+@pytest.mark.usefixtures("clock")
+def test_refusal_begins_the_next_attempt() -> None:
+    """After a refusal the next address is tried without a pause."""
+    with socket.create_server(("127.0.0.2", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        race = connecting.Race(DEAD, port, 10, 1000)
+        won, waits = run(race, 0, 0)
+    assert won is not None
+    assert won.address == "127.0.0.2"
+    won.sock.close()
+    assert waits == [0.25, 0.25]
+    assert isinstance(race.failed["127.0.0.1"].outcome, ConnectionRefusedError)
+
+
+def test_dead_address_costs_little() -> None:
+    """A connection is made beside a dead address that comes first, and no socket stays open."""
+    with socket.create_server(("127.0.0.2", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        with full_port("127.0.0.1", port):
+            opened = len(os.listdir("/proc/self/fd"))
+            with connecting.connect(DEAD, port, time.monotonic() + 60) as sock:
+                assert sock.getpeername() == ("127.0.0.2", port)
+            assert len(os.listdir("/proc/self/fd")) == opened
+
+
+def test_all_failures_are_named() -> None:
+    """If all addresses fail, the error has the reason of each."""
+    with full_port() as port, pytest.raises(TimeoutError) as failed:
+        connecting.connect(DEAD[:2], port, time.monotonic() + 0.3)
+    assert str(failed.value) == "127.0.0.1: timed out; 127.0.0.2: Connection refused"
+
+
+def test_few_addresses_are_tried() -> None:
+    """No more than six addresses of a host are tried."""
+    port = free_port()
+    with pytest.raises(ConnectionRefusedError) as failed:
+        connecting.connect([f"127.0.0.{n}" for n in range(1, 10)], port, time.monotonic() + 60)
+    assert str(failed.value).count("refused") == connecting.MOST_ADDRESSES
+
+
+def test_versions_alternate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """IPv6 and IPv4 addresses alternate, so that neither version fills all attempts."""
+    hosts = [f"2001:db8::{n}" for n in range(1, 9)] + ["192.0.2.1", "192.0.2.2"]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found(*hosts))
+    order = ["2001:db8::1", "192.0.2.1", "2001:db8::2", "192.0.2.2", "2001:db8::3", "2001:db8::4"]
+    assert connecting.resolve("d.example", 110, 60)[:6] == order
 
 
 def test_no_time_is_left() -> None:

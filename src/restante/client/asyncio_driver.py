@@ -15,14 +15,15 @@ from restante.client.io import (
     RunWork,
     WriteBytes,
     advance,
+    begin_race,
     seconds_to_connect,
     seconds_until,
 )
-from restante.net import daemon_threads
+from restante.net import connecting, daemon_threads
 from restante.protocol.client.effects import MessageChunk
-from restante.protocol.errors import Phase, ServerUnreachableError
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncGenerator, Callable
 
     from restante.client.io import IOEffect, IOSteps
@@ -136,26 +137,56 @@ async def _turn() -> None:
 async def dial(session: ClientSession) -> AsyncioDriver:
     """Return a connection to the first address that accepts one. Raises RemoteError."""
     target, options = session.target, session.options
-    trouble: ServerUnreachableError | None = None
     seconds = seconds_to_connect(session)
     resolve = partial(name_resolution.addresses, target, options, seconds)
-    for address in await run_in_thread(resolve):
-        try:
-            seconds = seconds_to_connect(session)
-            async with asyncio.timeout(seconds):
-                streams = await asyncio.open_connection(address, target.port)
-        except OSError as error:
-            trouble = trouble or name_resolution.connect_error(address, target.port, error, seconds)
-            continue
-        except ServerUnreachableError as over:
-            raise trouble or over from None
-        driver = AsyncioDriver(session, *streams)
-        try:
-            await driver.begin()
-        except BaseException:
-            driver.close()
-            raise
-        return driver
-    raise trouble or ServerUnreachableError(
-        "dns-noaddr", f"{target.host} has no address", phase=Phase.CONNECT
-    )
+    race = begin_race(session, await run_in_thread(resolve))
+    won = session.take_connection(race, await _run_race(race))
+    try:
+        streams = await asyncio.open_connection(sock=won.sock)
+    except BaseException:
+        won.sock.close()
+        raise
+    driver = AsyncioDriver(session, *streams)
+    try:
+        await driver.begin()
+    except BaseException:
+        driver.close()
+        raise
+    return driver
+
+
+async def _run_race(race: connecting.Race) -> connecting.Won | None:
+    """Return the first connection of a race, or None."""
+    steps = race.run()
+    try:
+        wait = next(steps)
+        while True:
+            wait = steps.send(await _wait_for_sockets(wait))
+    except StopIteration as done:
+        won: connecting.Won | None = done.value
+        return won
+    finally:
+        steps.close()
+
+
+async def _wait_for_sockets(wait: connecting.WaitForSockets) -> list[socket.socket]:
+    """Return the sockets that are connected or have failed, as soon as there are any."""
+    loop = asyncio.get_running_loop()
+    ready: list[socket.socket] = []
+    some_ready = asyncio.Event()
+
+    def note(sock: socket.socket) -> None:
+        loop.remove_writer(sock)
+        ready.append(sock)
+        some_ready.set()
+
+    for sock in wait.sockets:
+        loop.add_writer(sock, note, sock)
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait.seconds):
+                await some_ready.wait()
+    finally:
+        for sock in wait.sockets:
+            loop.remove_writer(sock)
+    return ready

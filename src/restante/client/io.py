@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from restante.client import error_ids
+from restante.net.connecting import Race
 from restante.protocol.client.effects import (
     Compute,
     MessageChunk,
@@ -35,7 +36,7 @@ from restante.protocol.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from restante.client.options import Options
     from restante.client.session import ClientSession
@@ -106,6 +107,13 @@ def seconds_to_connect(session: ClientSession) -> float:
     if seconds <= 0:
         raise ServerUnreachableError("tcp-timeout", time_over_text(options), phase=Phase.CONNECT)
     return seconds
+
+
+def begin_race(session: ClientSession, addresses: Sequence[str]) -> Race:
+    """Return the attempts to connect to some addresses, in time. Raises ServerUnreachableError."""
+    seconds_to_connect(session)
+    seconds = session.options.connect_seconds
+    return Race(addresses, session.target.port, seconds, session.ends)
 
 
 def time_over_text(options: Options) -> str:

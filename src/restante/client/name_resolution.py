@@ -10,6 +10,8 @@ from restante.net import connecting
 from restante.protocol.errors import Phase, ServerUnreachableError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from restante.client.options import Options, Target
 
 FAMILIES = {0: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
@@ -37,6 +39,20 @@ def addresses(target: Target, options: Options, seconds: float | None = None) ->
             raise ServerUnreachableError("looked-up-local", text, phase=Phase.CONNECT)
         found = public
     return found[: connecting.MOST_ADDRESSES]
+
+
+def unreachable_error(
+    host: str, errors: Sequence[ServerUnreachableError]
+) -> ServerUnreachableError:
+    """Return the error of a host of which no address accepts a connection.
+
+    An address to which this machine has a route says more than one without.
+    """
+    if not errors:
+        return ServerUnreachableError("dns-noaddr", f"{host} has no address", phase=Phase.CONNECT)
+    first = next((error for error in errors if error.id != "tcp-unreachable"), errors[0])
+    first.others += [error.text for error in errors if error is not first]
+    return first
 
 
 def connect_public(host: str, port: int, ends: float) -> socket.socket:

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from restante.client import name_resolution
 from restante.client.options import Options, Target
 from restante.protocol.client import operations
 from restante.protocol.client.connection import LINE_LIMIT, ServerPeer
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from restante.client.tls import ClientTlsLayer
+    from restante.net.connecting import Race, Won
     from restante.protocol.client.effects import Dialogue
     from restante.protocol.client.pipeline import Operation
 
@@ -68,6 +70,7 @@ class ClientSession:
     Attributes:
         target: the server and the user.
         options: the options of the connection.
+        address: the address that accepted the connection, "" before.
         peer: what the server has sent, and how it may be shown.
         tls: the TLS layer with `version` and `cipher`, None without TLS.
         greeting: the greeting's status line, None before it came.
@@ -94,6 +97,7 @@ class ClientSession:
     refused: list[str] = field(default_factory=list)
     ends: float = float("inf")
     avoids_top: bool = False
+    address: str = ""
 
     def __post_init__(self) -> None:
         self.peer.trace = self.options.trace
@@ -102,6 +106,22 @@ class ClientSession:
     def carry_out(self, operation: Operation[T]) -> Dialogue[T]:
         """Carry out an `operation`: send it and return what its reply says. Raises RemoteError."""
         return carry_out(self.peer, operation)
+
+    def take_connection(self, race: Race, won: Won | None) -> Won:
+        """Return the connection of a race, and note its address. Raises ServerUnreachableError."""
+        port = self.target.port
+        errors = [
+            name_resolution.connect_error(address, port, outcome, seconds)
+            for address, (outcome, seconds) in race.failed.items()
+            if isinstance(outcome, OSError)
+        ]
+        if won is None:
+            raise name_resolution.unreachable_error(self.target.host, errors)
+        for error in errors:
+            self.peer.add_trace("<", f"({error.text})")
+        self.address = won.address
+        self.peer.add_trace("<", f"(connected to {won.address} port {port})")
+        return won
 
     @property
     def oddities(self) -> Mapping[str, str]:

@@ -14,12 +14,12 @@ from restante.client.io import (
     RunWork,
     WriteBytes,
     advance,
+    begin_race,
     seconds_to_connect,
     seconds_until,
 )
-from restante.net import daemon_threads
+from restante.net import connecting, daemon_threads
 from restante.protocol.client.effects import MessageChunk
-from restante.protocol.errors import Phase, ServerUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -126,24 +126,14 @@ class SocketDriver:
 
 def dial(session: ClientSession) -> SocketDriver:
     """Return a connection to the first address that accepts one. Raises RemoteError."""
-    target, options = session.target, session.options
-    trouble: ServerUnreachableError | None = None
-    for address in name_resolution.addresses(target, options, seconds_to_connect(session)):
-        try:
-            seconds = seconds_to_connect(session)
-            sock = socket.create_connection((address, target.port), seconds)
-        except OSError as error:
-            trouble = trouble or name_resolution.connect_error(address, target.port, error, seconds)
-            continue
-        except ServerUnreachableError as over:
-            raise trouble or over from None
-        try:
-            driver = SocketDriver(session, sock)
-            driver.begin()
-        except BaseException:
-            sock.close()
-            raise
-        return driver
-    raise trouble or ServerUnreachableError(
-        "dns-noaddr", f"{target.host} has no address", phase=Phase.CONNECT
-    )
+    seconds = seconds_to_connect(session)
+    addresses = name_resolution.addresses(session.target, session.options, seconds)
+    race = begin_race(session, addresses)
+    won = session.take_connection(race, connecting.run_race(race))
+    try:
+        driver = SocketDriver(session, won.sock)
+        driver.begin()
+    except BaseException:
+        won.sock.close()
+        raise
+    return driver

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import errno
 import functools
+import itertools
 import os
 import select
+import selectors
 import socket
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from restante.net import daemon_threads
 from restante.net.addresses import is_address
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Generator, Mapping, Sequence
 
     from restante.net.daemon_threads import DaemonThread
 
 MOST_ADDRESSES = 6  # of a host that are tried
+STAGGER = 0.25  # seconds from one attempt to connect to the next: RFC 8305 section 5
+_LONGEST_PAUSE = 3600.0  # seconds; selectors reject longer ones than some weeks
 
 
 class _Lookup(NamedTuple):
@@ -64,7 +69,19 @@ def _resolve(lookup: _Lookup) -> list[str]:
 
 def _query(lookup: _Lookup) -> list[str]:
     found = socket.getaddrinfo(*lookup, socket.SOCK_STREAM)
-    return list(dict.fromkeys(_format(*map(str, entry[4])) for entry in found))
+    return _interleave(list(dict.fromkeys(_format(*map(str, entry[4])) for entry in found)))
+
+
+def _interleave(addresses: Sequence[str]) -> list[str]:
+    """Return addresses so that IPv6 and IPv4 alternate, beginning with the first one's version.
+
+    RFC 8305 section 4. Else many addresses of one version would be all that are tried.
+    """
+    first_is_v6 = ":" in addresses[0]
+    first = [address for address in addresses if (":" in address) == first_is_v6]
+    others = [address for address in addresses if (":" in address) != first_is_v6]
+    pairs = itertools.zip_longest(first, others)
+    return [address for pair in pairs for address in pair if address is not None]
 
 
 def _format(address: str, _port: str, _flow: str = "", scope: str = "0") -> str:
@@ -77,20 +94,149 @@ def is_unanswered(error: Exception) -> bool:
     return isinstance(error, socket.gaierror) and error.errno in _UNANSWERED
 
 
-def connect(addresses: Sequence[str], port: int, ends: float) -> socket.socket:
-    """Return a connection to the first address that accepts one, before `ends` (time.monotonic).
+class Attempt(NamedTuple):
+    """A connection, or the error in its place, and the seconds until it was there."""
 
-    The addresses share the time that is left. Raises OSError, TimeoutError.
+    outcome: socket.socket | OSError
+    seconds: float
+
+
+class Won(NamedTuple):
+    """The connection that was made, and its address."""
+
+    address: str
+    sock: socket.socket
+
+
+class WaitForSockets(NamedTuple):
+    """Wait until one of some sockets is connected or has failed; the result is those of them."""
+
+    sockets: Sequence[socket.socket]
+    seconds: float  # at most
+
+
+class Race:
+    """Attempts to connect to one of a host's addresses, by RFC 8305 section 5.
+
+    An attempt begins 250 ms after the one before, or as soon as that one fails. The first
+    connection is used. `run` only says what to wait for, so that each driver waits in its own way.
     """
-    tried = addresses[:MOST_ADDRESSES]
-    error: OSError = ConnectionRefusedError("no address: refused")
-    for place, address in enumerate(tried):
-        seconds = seconds_until(ends) / (len(tried) - place)
+
+    def __init__(self, addresses: Sequence[str], port: int, seconds: float, ends: float) -> None:
+        """Take addresses, best first; each has some seconds, and all end at a time.monotonic()."""
+        self._failed: dict[str, Attempt] = {}
+        self._addresses, self._untried = addresses, deque(addresses)
+        self._port, self._seconds, self._ends = port, seconds, ends
+        self._pending: dict[socket.socket, tuple[str, float]] = {}
+        self._next = 0.0  # when the next attempt begins
+
+    @property
+    def failed(self) -> Mapping[str, Attempt]:
+        """The error of each address that failed, and the seconds until then, best address first."""
+        return {a: self._failed[a] for a in self._addresses if a in self._failed}
+
+    def run(self) -> Generator[WaitForSockets, Collection[socket.socket], Won | None]:
+        """Return the first connection, or None. No socket of another attempt stays open."""
         try:
-            return socket.create_connection((address, port), seconds)
-        except OSError as refused:
-            error = refused
-    raise error
+            while (now := time.monotonic()) < self._ends:
+                self._close_late(now)
+                if self._untried and (now >= self._next or not self._pending):
+                    self._begin(now)
+                elif not self._pending:
+                    return None
+                else:
+                    for sock in (yield WaitForSockets(list(self._pending), self._pause(now))):
+                        won = self._end(sock)
+                        if won is not None:
+                            return won
+            self._close_late(float("inf"))
+            return None
+        finally:
+            for sock in self._pending:
+                sock.close()
+
+    def _begin(self, now: float) -> None:
+        address = self._untried.popleft()
+        outcome = _begin(address, self._port)
+        if isinstance(outcome, OSError):
+            self._failed[address] = Attempt(outcome, 0)
+        else:
+            self._pending[outcome] = address, now
+            self._next = now + STAGGER
+
+    def _end(self, sock: socket.socket) -> Won | None:
+        """Take the outcome of an attempt: after a failure the next one begins at once."""
+        address, begun = self._pending.pop(sock)
+        outcome = _end(sock)
+        if isinstance(outcome, socket.socket):
+            return Won(address, outcome)
+        self._failed[address] = Attempt(outcome, time.monotonic() - begun)
+        self._next = 0.0
+        return None
+
+    def _pause(self, now: float) -> float:
+        times = [self._ends, *(begun + self._seconds for _, begun in self._pending.values())]
+        if self._untried:
+            times.append(self._next)
+        return min(max(0.0, min(times) - now), _LONGEST_PAUSE)
+
+    def _close_late(self, now: float) -> None:
+        """Give up the attempts whose time is over."""
+        for sock, (address, begun) in list(self._pending.items()):
+            until = min(begun + self._seconds, self._ends)
+            if now >= until:
+                del self._pending[sock]
+                sock.close()
+                self._failed[address] = Attempt(TimeoutError("timed out"), until - begun)
+
+
+def run_race(race: Race) -> Won | None:
+    """Return the first connection of a race, blocking, or None: see its `failed`."""
+    steps = race.run()
+    try:
+        wait = next(steps)
+        while True:
+            with selectors.DefaultSelector() as selector:
+                for sock in wait.sockets:
+                    selector.register(sock, selectors.EVENT_WRITE)
+                ready = {key.fileobj for key, _ in selector.select(wait.seconds)}
+            wait = steps.send([sock for sock in wait.sockets if sock in ready])
+    except StopIteration as done:
+        won: Won | None = done.value
+        return won
+    finally:
+        steps.close()
+
+
+def connect(addresses: Sequence[str], port: int, ends: float) -> socket.socket:
+    """Return a connection to one of some addresses, before `ends` (time.monotonic).
+
+    Raises OSError, TimeoutError.
+    """
+    race = Race(addresses[:MOST_ADDRESSES], port, seconds_until(ends), ends)
+    won = run_race(race)
+    if won is None:
+        raise _all_failed(race.failed)
+    won.sock.settimeout(seconds_until(ends))
+    return won.sock
+
+
+def _all_failed(failed: Mapping[str, Attempt]) -> OSError:
+    """Return the error of several attempts: of the kind of the first, with a text for each."""
+    errors = [
+        attempt.outcome for attempt in failed.values() if isinstance(attempt.outcome, OSError)
+    ]
+    if len(errors) == 1:
+        return errors[0]
+    if not errors:
+        return ConnectionRefusedError("no address: refused")
+    text = "; ".join(
+        f"{address}: {error.strerror or error}"
+        for address, error in zip(failed, errors, strict=True)
+    )
+    first = next((e for e in errors if isinstance(e, ConnectionError | TimeoutError)), errors[0])
+    kind = type(first) if isinstance(first, ConnectionError | TimeoutError) else OSError
+    return kind(first.errno, text) if first.errno else kind(text)
 
 
 def seconds_until(ends: float) -> float:
@@ -99,13 +245,6 @@ def seconds_until(ends: float) -> float:
     if seconds <= 0:
         raise TimeoutError("the time is over")
     return min(seconds, threading.TIMEOUT_MAX)
-
-
-class Attempt(NamedTuple):
-    """A connection, or the error in its place, and the seconds until it was there."""
-
-    outcome: socket.socket | OSError
-    seconds: float
 
 
 def connect_all(

@@ -91,7 +91,7 @@ def connect(check: CheckContext) -> None:
             other.close()
     if check.request.guess:
         _guess(check)
-    session = ClientSession(check.target, session_options(check))
+    session = ClientSession(check.target, session_options(check), address=check.address)
     check.driver = SocketDriver(session, sock)
 
 
@@ -109,7 +109,7 @@ def reconnect(check: CheckContext, options: Options, target: Target | None = Non
     except OSError as error:
         raise name_resolution.connect_error(check.address, target.port, error, seconds) from None
     options = replace(options, total_seconds=check.left)
-    return SocketDriver(ClientSession(target, options), sock)
+    return SocketDriver(ClientSession(target, options, address=check.address), sock)
 
 
 def _try_all(
