@@ -375,6 +375,24 @@ def test_a_message_like_one_that_left(tmp_path: Path) -> None:
     assert len(account.delivered()) == 5
 
 
+@pytest.mark.parametrize("then", [(), NO_UIDS])
+@pytest.mark.parametrize("before", [(), NO_UIDS])
+def test_a_warning_in_place_of_another(
+    before: tuple[str, ...], then: tuple[str, ...], tmp_path: Path
+) -> None:
+    """A message without a Message-ID comes, even if its header and its size are known."""
+    first, second = (b"Subject: Mailbox full\r\n\r\nDay %d.\r\n" % day for day in (1, 2))
+    account = Account(tmp_path)
+    with faulty_server(*before, messages=[first], user=ANN) as running:
+        assert account.fetch(running.port, keep=None) == ""
+    rules = then or ("UIDL: with 1 another",)
+    for keep in (None, 0.0):
+        with faulty_server(*rules, messages=[second], user=ANN) as running:
+            assert account.fetch(running.port, keep) == ""
+    assert list(map(stored, account.delivered())) == list(map(stored, [first, second]))
+    assert running.left == []
+
+
 def test_known_by_the_uid_alone(tmp_path: Path) -> None:
     """Messages of another program are known while their unique-ids are usable, else none comes."""
     account = Account(tmp_path)

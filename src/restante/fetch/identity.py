@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from restante.client.blocking import Maildrop
+    from restante.fetch.account_journal import AccountJournal
     from restante.fetch.journal_rows import KnownMessage
     from restante.fetch.planner import MessageEntry, Plan
 
@@ -153,8 +154,18 @@ def compare_messages(
     return same, others
 
 
+def is_known_by_header(journal: AccountJournal, row: KnownMessage) -> bool:
+    """Return whether the header of a message is enough to find it again.
+
+    Without a Message-ID it is not, unless nothing else is known: the warnings of a full mailbox
+    often differ in one line of the body alone.
+    """
+    return row.sha256 is None or bool(journal.message_ids([row.uid]))
+
+
 def pair_messages(
     drop: Maildrop,
+    journal: AccountJournal,
     rows: Sequence[KnownMessage],
     messages: Sequence[MessageEntry],
     *,
@@ -162,11 +173,10 @@ def pair_messages(
 ) -> Iterator[tuple[str, str]]:
     """Yield the known and the present unique-id of each known message, where all have one header.
 
-    Where there are several, their octets decide: two warnings of a full mailbox often differ in
-    nothing else. So they do if the header of a message at the server is not known: then `are_all`
-    is False.
+    Where there are several, or where the header has no Message-ID, their octets decide. So they do
+    if the header of a message at the server is not known: then `are_all` is False.
     """
-    if are_all and len(rows) == len(messages) == 1:
+    if are_all and len(rows) == len(messages) == 1 and is_known_by_header(journal, rows[0]):
         yield rows[0].uid, messages[0].uid
         return
     free = {row.uid: row.sha256 for row in rows}

@@ -1,8 +1,8 @@
 """The messages that a server lists, each under the name by which the journal knows it.
 
 The name is the unique-id where those of a session identify its messages. Else it is made of the
-digest of the header and of the size, and several messages with the same header and size are
-distinguished by the digest of all octets, for which they are retrieved. RFC 1939 section 7.
+digest of the header and of the size. Several messages with the same header and size, and a known
+one without a Message-ID, are retrieved for the digest of all octets. RFC 1939 section 7.
 
 A server may do without usable unique-ids for one session only. So messages that are known by one
 kind of name are found by the other one.
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from restante.fetch.identity import (
     digest_all,
     digest_headers,
+    is_known_by_header,
     pair_messages,
     warn_unidentified,
 )
@@ -75,7 +76,9 @@ def _name_by_contents(
     groups = _group_by_contents(drop, others)
     are_all = _count(groups) == len(others)
     for name, group in groups.items():
-        yield from _find_rows(drop, name, group, rows[name], are_all=are_all)
+        known = rows[name]
+        by_header = are_all and len(known) == 1 and is_known_by_header(journal, known[0])
+        yield from _find_rows(drop, name, group, known, by_header=by_header)
 
 
 def _name_of_row(row: KnownMessage) -> str:
@@ -110,16 +113,17 @@ def _find_rows(
     group: Sequence[MessageEntry],
     rows: Sequence[KnownMessage],
     *,
-    are_all: bool,
+    by_header: bool,
 ) -> Iterator[MessageEntry]:
     """Yield messages with the same header and size under the names of their rows, or new ones.
 
-    One message and one row belong together, unless such a message came before, or had left. Where
-    the server refuses to show a message, `are_all` is False: the row may be that message's.
+    One message and one row belong together if the header is enough (`by_header`), unless such a
+    message came before, or had left. The header is not enough without a Message-ID, and where the
+    server refuses to show a message: the row may be that message's.
     """
     if len(group) == 1 and not rows:
         yield group[0]._replace(uid=name)
-    elif are_all and len(group) == len(rows) == 1 and _is_the_only_one(rows[0], name):
+    elif by_header and len(group) == len(rows) == 1 and _is_the_only_one(rows[0], name):
         yield group[0]._replace(uid=rows[0].uid)
     else:
         yield from _distinguish(drop, name, group, rows)
@@ -167,6 +171,6 @@ def _rename(
     pairs = [
         pair
         for name, messages in groups.items()
-        for pair in pair_messages(drop, rows[name], messages, are_all=are_all)
+        for pair in pair_messages(drop, journal, rows[name], messages, are_all=are_all)
     ]
     journal.rename(pairs)

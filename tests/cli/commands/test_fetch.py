@@ -280,6 +280,24 @@ def test_match_twins(user: User) -> None:
     assert sorted(arrived) == sorted([*warnings, LETTERS[0]])
 
 
+def test_match_without_message_id(user: User) -> None:
+    """A message without a Message-ID is matched by its octets, even if it is alone."""
+    warnings = [b"Subject: full\n\n%d%%\n" % part for part in (80, 90)]
+    alone = f"{user.name}-alone"
+    user.server.add(alone, "secret", warnings[0], *LETTERS)
+    user.account = user.account.replace(user.name, alone)
+    user.configure(f'[work.fetch]\nto = "maildir:{user.maildir}"\n')
+    user.fetch()
+    moved = f"{user.name}-moved"
+    user.server.add(moved, "secret", warnings[1], *LETTERS)
+    file = user.folder / "config" / "restante" / "accounts.toml"
+    file.write_text(file.read_text().replace(f"//{alone}@", f"//{moved}@"))
+    ran = user.fetch("--match")
+    assert (ran.code, "3 messages matched; 1 message not known" in ran.out) == (0, True), ran
+    arrived = [file.read_bytes() for file in (user.maildir / "new").iterdir()]
+    assert sorted(arrived) == sorted([*warnings, *LETTERS])
+
+
 def test_match_of_a_part(user: User) -> None:
     """Where the server has lost known messages, --match finds the others, and new ones come."""
     user.configure(f'[work.fetch]\nto = "maildir:{user.maildir}"\n')

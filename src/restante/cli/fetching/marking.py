@@ -105,7 +105,7 @@ def match_messages(account: FetchAccount, journal: AccountJournal) -> str:
             pair
             for digest, messages in by_listed.items()
             for pair in identity.pair_messages(
-                drop, by_header.get(digest, ()), messages, are_all=are_all
+                drop, journal, by_header.get(digest, ()), messages, are_all=are_all
             )
         ]
     journal.rename(pairs)
