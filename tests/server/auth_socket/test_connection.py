@@ -313,14 +313,19 @@ def test_broken_protocol(said: bytes, problem: str) -> None:
 
 
 def test_unasked_response() -> None:
-    """A response that nothing asked for ends the connection, and the check that goes on."""
+    """A response that nothing asked for ends its own login, and no other one of the connection."""
     with door() as opened:
         opened.accounts.gate = asyncio.Event()
         peer = opened.connect()
         peer.say(auth(initial=b"\0ann\0secret"))
-        peer.say(cont(b""))
-        assert peer.closed
-        assert 'problem="CONT without a challenge"' in opened.log
+        peer.say(auth(initial=b"\0ann\0secret", number=2))
+        assert peer.say(cont(b"")) == b"FAIL\t1\tuser=ann\treason=No response was expected.\n"
+        assert 'event=auth_socket_failed problem="CONT without a challenge"' in opened.log
+        opened.accounts.gate.set()
+        opened.server.loop.turn()
+        assert peer.heard.endswith(b"OK\t2\tuser=ann\n")
+        assert b"OK\t1" not in peer.heard
+        assert peer.say(auth(initial=b"\0ann\0secret")) == b"OK\t1\tuser=ann\n"
 
 
 def test_time_limits() -> None:

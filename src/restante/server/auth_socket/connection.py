@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from restante.server.policies import ClearText
 
 MOST_LOGINS = 32  # of one connection at once
+UNEXPECTED = "No response was expected."
 ADVICE = "raise auth_socket.connections, or lower the number of processes of the mail server"
 
 
@@ -150,12 +151,27 @@ class AuthSocketConnection:
             case LoginRequest():
                 self._begin(message)
             case Response(login, text):
-                if login in self._logins:
-                    self._logins[login][0].respond(text)
-                else:
-                    self._writer.write(messages.failure(login, TOO_LATE))
+                self._respond(login, text)
             case Cancellation(login) if login in self._logins:
                 self._logins[login][1].cancel()
+
+    def _respond(self, number: int, text: bytes) -> None:
+        """Give a login the response of its user; one that expects none fails.
+
+        Dovecot does the same. Postfix and Exim never send such a response. Of a program that sends
+        the logins of many users by one connection, the others may not suffer from it.
+        """
+        if number not in self._logins:
+            self._writer.write(messages.failure(number, TOO_LATE))
+            return
+        login, task = self._logins[number]
+        if login.waits_for_user:
+            login.respond(text)
+            return
+        problem = "CONT without a challenge"
+        self._sharing.context.log.warning("auth_socket_failed", problem=problem)
+        self._writer.write(messages.failure(number, UNEXPECTED, user=login.user))
+        task.cancel()
 
     def _begin(self, request: LoginRequest) -> None:
         """Begin a login, for which one may end that waits for its user. Raises ProtocolError."""

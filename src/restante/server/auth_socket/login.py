@@ -54,9 +54,8 @@ class RelayedLogin:
         return self._response is not None and not self._response.done()
 
     def respond(self, text: bytes) -> None:
-        """Take the user's response. Raises ProtocolError: no challenge was sent."""
-        if self._response is None or self._response.done():
-            raise messages.ProtocolError("CONT without a challenge")
+        """Take the user's response, while `waits_for_user`."""
+        assert self._response is not None
         self._response.set_result(text)
 
     async def run(self) -> Identity:
