@@ -196,13 +196,13 @@ def test_an_update_that_fails_in_part_says_so(live: Live, store: ScriptedStore) 
 
 
 def test_unsynced_removal_is_logged(live: Live, store: ScriptedStore) -> None:
-    """A removal without a sync has its event, and the client gets an error."""
+    """A removal without a sync has its event, and the client reads that mail may come back."""
     with live.connect() as client:
         client.log_in("ann", "hunter2")
         client.say("DELE 1")
         client.say("DELE 2")
         store.remove_error = UnsyncedRemovalError("a removal may not last", [1])
-        reply = b"-ERR [SYS/TEMP] The mail store does not answer now, try again later.\r\n"
+        reply = b"-ERR [SYS/TEMP] The disk failed: removed messages may come back.\r\n"
         assert client.say("QUIT") == reply
     live.wait_for_log("event=message_removed user=ann by=pop3 ", " durable=no")
     assert live.log.getvalue().count("event=message_removed") == 1

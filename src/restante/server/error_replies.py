@@ -82,7 +82,10 @@ def reply_for(error: BaseException) -> Refusal | None:  # noqa: C901, PLR0911, P
         case LostError():
             text = "This session no longer holds the maildrop, and removed nothing; log in again."
             return Refusal(text, ResponseCode.SYS_TEMP)
-        case PartialRemovalError() if not isinstance(error, UnsyncedRemovalError):
+        case UnsyncedRemovalError():
+            text = "The disk failed: removed messages may come back."
+            return Refusal(text, ResponseCode.SYS_TEMP)
+        case PartialRemovalError():
             return Refusal("Some deleted messages not removed.", ResponseCode.SYS_TEMP)
         case StoreError(permanent=True):
             text = "The mail store needs its administrator."

@@ -46,6 +46,9 @@ GERMAN = {
     "TLS is not available here.": "TLS gibt es hier nicht.",
     "That is not base64.": "Das ist kein Base64.",
     "The certificate is not valid for this account.": "Das Zertifikat gilt nicht für dieses Konto.",
+    "The disk failed: removed messages may come back.": (
+        "Fehler der Festplatte: Entfernte Nachrichten können wiederkommen."
+    ),
     "The header is in UTF-8: say UTF8 before you log in.": (
         "Der Kopf ist in UTF-8: UTF8 vor der Anmeldung senden."
     ),
@@ -137,6 +140,9 @@ FRENCH = {
     "The certificate is not valid for this account.": (
         "Ce certificat n'est pas valable pour ce compte."
     ),
+    "The disk failed: removed messages may come back.": (
+        "Erreur du disque : des messages retirés peuvent revenir."
+    ),
     "The header is in UTF-8: say UTF8 before you log in.": (
         "L'en-tête est en UTF-8 : dites UTF8 avant de vous identifier."
     ),
@@ -227,6 +233,9 @@ SPANISH = {
     "That is not base64.": "Eso no es base64.",
     "The certificate is not valid for this account.": (
         "El certificado no es válido para esta cuenta."
+    ),
+    "The disk failed: removed messages may come back.": (
+        "Error del disco: los mensajes quitados pueden volver."
     ),
     "The header is in UTF-8: say UTF8 before you log in.": (
         "La cabecera está en UTF-8: diga UTF8 antes de entrar."
