@@ -12,6 +12,8 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote
 
+from restante.durable_folders import sync_folder
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -87,7 +89,7 @@ class KeptMail:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
-        _sync(box / "new")
+        sync_folder(box / "new")
         self._files[mailbox, uid] = final
 
     def forget(self, mailbox: str, uid: str) -> None:
@@ -95,7 +97,7 @@ class KeptMail:
         file = self._files.get((mailbox, uid))
         if file is not None:
             file.unlink(missing_ok=True)
-            _sync(file.parent)
+            sync_folder(file.parent)
             del self._files[mailbox, uid]
 
 
@@ -110,11 +112,3 @@ def _folder_name(mailbox: str) -> str:
     """Return a name that leads nowhere else and hides nothing."""
     name = quote(mailbox, safe=_SAFE)
     return f"%2E{name[1:]}" if name.startswith(".") else name
-
-
-def _sync(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

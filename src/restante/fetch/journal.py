@@ -13,6 +13,7 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING, Self
 
+from restante.durable_folders import make_private_folder
 from restante.fetch.account_journal import AccountJournal
 from restante.fetch.account_lock import file_name
 from restante.fetch.errors import FetchError, NothingNotedError
@@ -71,7 +72,7 @@ class Journal:
         self.path = path
         self.clock = clock
         with self.errors():
-            _make_folder(path.parent)
+            make_private_folder(path.parent)  # after a power cut, all mail would come twice
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self.database = sqlite3.connect(path, timeout=WAIT, isolation_level=None)
             try:
@@ -184,23 +185,6 @@ def _explain(error: sqlite3.Error) -> str:
     if _code(error) == sqlite3.SQLITE_FULL:
         return explain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
     return str(error)
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder with mode 0700 and all above it, durably. Raises OSError.
-
-    SQLite syncs the folder of a database, and none above: after a power cut the journal would be
-    gone with it.
-    """
-    if folder.exists():
-        return
-    _make_folder(folder.parent)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    above = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(above)
-    finally:
-        os.close(above)
 
 
 def has_journal(path: Path) -> bool:

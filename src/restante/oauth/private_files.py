@@ -10,6 +10,7 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
+from restante.durable_folders import make_private_folder
 from restante.oauth.errors import TokenStoreError
 from restante.system_errors import explain_path
 
@@ -29,7 +30,7 @@ def open_folder(path: Path) -> Iterator[int]:
     Raises TokenStoreError: other users can open it, or it is not a folder.
     """
     with errors(path):
-        _make_folder(path)
+        make_private_folder(path)
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with errors(path):
@@ -37,20 +38,6 @@ def open_folder(path: Path) -> Iterator[int]:
         yield folder
     finally:
         os.close(folder)
-
-
-def _make_folder(path: Path) -> None:
-    """Make a folder and those above it, and make each name durable."""
-    if path.is_dir():
-        return
-    _make_folder(path.parent)
-    with contextlib.suppress(FileExistsError):
-        path.mkdir(mode=0o700)
-    parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(parent)
-    finally:
-        os.close(parent)
 
 
 def read(folder: int, path: Path) -> bytes | None:

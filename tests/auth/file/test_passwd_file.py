@@ -259,6 +259,16 @@ def test_an_error_on_the_way_leaves_the_file_as_it_was(
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_a_change_is_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a power cut, the name of the file means the new one: its folder is synced last."""
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino))
+    file = tmp_path / "users"
+    with passwd_file.edit(file) as lines:
+        lines.append(f"ann:{HASH}")
+    assert synced == [file.stat().st_ino, tmp_path.stat().st_ino]
+
+
 def test_many_changes_at_once_are_all_kept(tmp_path: Path) -> None:
     """Changes that several threads make at once are all kept."""
     file = tmp_path / "users"

@@ -28,6 +28,7 @@ from restante.auth.file import dovecot_fields, locks
 from restante.auth.file.locks import EXTRAS
 from restante.auth.file.passwd_entry import PasswdEntry
 from restante.auth.usernames import saslprep_or_same
+from restante.durable_folders import sync_folder
 from restante.input_files import LARGEST_ACCOUNTS, read_text
 from restante.protocol.saslprep import LONGEST, saslprep
 
@@ -269,3 +270,4 @@ def _replace(path: Path, lines: list[str], status: os.stat_result) -> None:
     except BaseException:
         os.unlink(name)
         raise
+    sync_folder(path.parent)  # else a power cut could unlock an account

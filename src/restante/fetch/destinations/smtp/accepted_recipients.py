@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from restante.durable_folders import make_private_folder, sync_folder
 from restante.fetch.destinations.disk_errors import DiskErrors
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class AcceptedRecipients:
         """Note recipients, durably. Raises DestinationUnavailableError."""
         known = self.find(fetch_id) | set(recipients)
         with DiskErrors(_WHAT, str(self._folder)):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(self._folder)
             file = self._file(fetch_id)
             written = file.with_suffix(".new")
             try:
@@ -53,7 +54,7 @@ class AcceptedRecipients:
             except BaseException:
                 written.unlink(missing_ok=True)
                 raise
-            _sync(self._folder)
+            sync_folder(self._folder)
 
     def forget(self, fetch_id: str) -> None:
         """Remove what was noted: all recipients have the message. It raises nothing."""
@@ -76,11 +77,3 @@ class AcceptedRecipients:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
-
-
-def _sync(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
