@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import stat
+import time
 from typing import TYPE_CHECKING
 
 from restante.storage.interfaces import ForbiddenError, FullError, QuotaError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 CHUNK = 256 * 1024  # octets
+STALE = 36 * 60 * 60  # seconds
+MOST_STALE = 1000  # files that one call examines
 
-_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-_MAKE_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+MAKE_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WITHOUT_WAITING = getattr(os, "RWF_NOWAIT", None)  # Linux only
 
@@ -195,7 +199,7 @@ def open_file(name: str, folder: int) -> tuple[int, os.stat_result]:
 
     Raises OSError, also for a symbolic link, a folder or a pipe.
     """
-    file = os.open(name, _OPEN_FILE, dir_fd=folder)
+    file = os.open(name, OPEN_FILE, dir_fd=folder)
     try:
         status = os.fstat(file)
     except BaseException:
@@ -227,6 +231,35 @@ def read_whole(name: str, folder: int, most: int) -> bytes:
         close_quietly(file)
 
 
+def write_synced(
+    file: int, folder: int, octets: Iterable[bytes], modified: float | None = None
+) -> None:
+    """Write an empty file, sync it and close it. As root, give it to the owner of its folder.
+
+    `modified` is its time, in seconds since 1970; None for now. Raises OSError, and even then the
+    file is closed.
+    """
+    with open(file, "wb") as output:
+        chown_like_parent(file, folder)
+        output.writelines(octets)
+        output.flush()
+        if modified is not None:
+            os.utime(file, (modified, modified))
+        os.fsync(file)
+
+
+def remove_stale(folder: int) -> None:
+    """Remove the files of writes that were cut off, after the 36 hours of maildir(5).
+
+    The folder is nearly always empty, so that this costs nothing. But a user may fill it.
+    """
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in itertools.islice(entries, MOST_STALE):
+            with contextlib.suppress(OSError):  # it is a folder, or another process removed it
+                if time.time() - entry.stat(follow_symlinks=False).st_ctime > STALE:
+                    os.unlink(entry.name, dir_fd=folder)
+
+
 def make_file(name: str, folder: int) -> int:
     """Make a file of this name, in place of one that was left over, and open it to be written.
 
@@ -234,10 +267,10 @@ def make_file(name: str, folder: int) -> int:
     a pipe blocks nothing, and no link is followed. Raises OSError.
     """
     try:
-        return os.open(name, _MAKE_FILE, 0o600, dir_fd=folder)
+        return os.open(name, MAKE_FILE, 0o600, dir_fd=folder)
     except FileExistsError:
         os.unlink(name, dir_fd=folder)
-    return os.open(name, _MAKE_FILE, 0o600, dir_fd=folder)
+    return os.open(name, MAKE_FILE, 0o600, dir_fd=folder)
 
 
 def read_if_cached(file: int, octets: int, place: int = 0) -> bytes | None:

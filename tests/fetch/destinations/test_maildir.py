@@ -14,7 +14,7 @@ from fetch.destinations.contract import *  # noqa: F403
 from fetch.destinations.contract import LETTER, OTHER, deliver, opened, prepare, settle, source
 from restante.fetch.destinations.maildir import CERTAIN, SYNCING_THREADS, MaildirDestination
 from restante.fetch.interfaces import DestinationUnavailableError, Settled
-from restante.storage.maildir.delivery import STALE
+from restante.storage.fs import STALE
 from support.small_disks import fill, make_read_only, small_disk, take_all_names
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from restante.storage.cluster import object_folder
+from restante.storage import fs
 from restante.storage.cluster.bodies import BodyEntry, MissingBodyError, ObjectBodies, new_name
 from restante.storage.interfaces import ForbiddenError, FullError, StoreError
 
@@ -94,7 +94,7 @@ def test_a_write_that_was_killed_leaves_no_body(tmp_path: Path) -> None:
         return [entry async for entry in bodies.list()]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(object_folder, "STALE", -1)
+        patch.setattr(fs, "STALE", -1)
         assert [entry.name for entry in run(put_and_list())] == ["a" * 32]
     assert files(tmp_path) == [tmp_path / "aaa" / ("a" * 32)]
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from restante.storage import fs
 from restante.storage.interfaces import FullError, QuotaError, StoreError
 from restante.storage.maildir import MaildirStore, delivery
 from restante.storage.paths import Layout
@@ -35,7 +37,7 @@ def test_a_delivery_that_fails_leaves_nothing(
     if call == "write":
         monkeypatch.setattr(delivery, "write_synced", write_half(number))
     elif call == "open":
-        monkeypatch.setattr(delivery, "write_synced", fail)
+        monkeypatch.setattr(os, "open", fail_to_make(os.open, fail))
     else:
         monkeypatch.setattr(os, call, fail)
     with pytest.raises(StoreError) as caught:
@@ -49,10 +51,18 @@ def test_a_delivery_that_fails_leaves_nothing(
     assert box.texts() == [LETTER]
 
 
+def fail_to_make(real: Callable[..., int], fail: Callable[..., None]) -> Callable[..., int]:
+    def open_or_fail(name: str, flags: int, *more: int, **places: int) -> int:
+        if flags & os.O_EXCL:
+            fail()
+        return real(name, flags, *more, **places)
+
+    return open_or_fail
+
+
 def write_half(number: int) -> object:
-    def write(name: str, tmp: int, message: bytes) -> None:
-        file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=tmp)
-        os.write(file, message[: len(message) // 2])
+    def write(file: int, _tmp: int, octets: list[bytes]) -> None:
+        os.write(file, octets[0][: len(octets[0]) // 2])
         os.close(file)
         raise OSError(number, os.strerror(number))
 
@@ -147,7 +157,7 @@ def test_stale_files_are_removed(box: Box, monkeypatch: pytest.MonkeyPatch) -> N
     left = box.put("tmp/1.left")
     deliver(box)
     assert left.exists()
-    monkeypatch.setattr(delivery, "STALE", -1)
+    monkeypatch.setattr(fs, "STALE", -1)
     deliver(box)
     assert not left.exists()
     assert len(box.texts()) == 2

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from restante.storage import fs
 from restante.storage.fs import make_file, read_whole
 from restante.storage.interfaces import BusyError, StoreError
 from restante.storage.maildir import (
     CourierUniqueIds,
     DovecotUniqueIds,
     MaildirStore,
-    delivery,
     size_cache,
     uidlist,
 )
@@ -195,12 +195,12 @@ def test_failed_tmp_removal(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     (box.folder / "tmp/folder").mkdir()
     for number in range(20):
         box.put(f"tmp/{number}.left")
-    monkeypatch.setattr(delivery, "STALE", -1)
-    monkeypatch.setattr(delivery, "MOST_STALE", 11)
+    monkeypatch.setattr(fs, "STALE", -1)
+    monkeypatch.setattr(fs, "MOST_STALE", 11)
     asyncio.run(box.store.deliver("ann", b"a\n"))
     assert 10 <= len(os.listdir(box.folder / "tmp")) <= 11
     asyncio.run(box.store.deliver("ann", b"a\n"))
-    monkeypatch.setattr(delivery, "MOST_STALE", 1000)
+    monkeypatch.setattr(fs, "MOST_STALE", 1000)
     asyncio.run(box.store.deliver("ann", b"a\n"))
     assert os.listdir(box.folder / "tmp") == ["folder"]
 

@@ -22,10 +22,16 @@ from restante.fetch.interfaces import (
     Settled,
     SourceMessage,
 )
-from restante.storage.fs import chown_like_parent, close_quietly, open_folder
-from restante.storage.maildir.delivery import remove_stale, unique_name
+from restante.storage.fs import (
+    MAKE_FILE,
+    chown_like_parent,
+    close_quietly,
+    open_folder,
+    remove_stale,
+)
+from restante.storage.maildir.delivery import unique_name
 from restante.storage.maildir.filenames import delivery_time
-from restante.storage.maildir.quota import Change
+from restante.storage.maildir.quota import Change, mark_subfolder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +44,6 @@ BUFFER = 64 * 1024  # octets of a message that wait for their file
 CERTAIN = 24 * 60 * 60  # seconds; other programs remove files from tmp/ after 36 hours
 
 _FOLDERS = ("tmp", "new", "cur")
-_MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
@@ -163,7 +168,7 @@ class MaildirDestination:
 
     def make_draft(self, name: str) -> int:
         """Return the descriptor of a new file in tmp. Raises OSError."""
-        file = os.open(name, _MAKE, 0o600, dir_fd=self._tmp)
+        file = os.open(name, MAKE_FILE, 0o600, dir_fd=self._tmp)
         try:
             chown_like_parent(file, self._tmp)
         except BaseException:
@@ -250,7 +255,7 @@ class MaildirDestination:
             )
         is_folder = name.startswith(".") and _exists("cur", parent)  # of Maildir++
         if is_folder and is_new:
-            _mark_as_folder(maildir)
+            mark_subfolder(maildir)
         self._quota_folder = parent if is_folder else maildir
         return maildir
 
@@ -290,12 +295,3 @@ def _is_usable(folder: int) -> bool:
     """Return whether a folder is a Maildir, or is empty. Raises OSError."""
     names = os.listdir(folder)
     return not names or not set(_FOLDERS).isdisjoint(names)
-
-
-def _mark_as_folder(maildir: int) -> None:
-    """Make the empty file that a folder of Maildir++ has. Raises OSError."""
-    file = os.open("maildirfolder", _MAKE, 0o600, dir_fd=maildir)
-    try:
-        chown_like_parent(file, maildir)
-    finally:
-        os.close(file)

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, TypeVar
 from restante.storage.cluster.bodies import BodyEntry, BodyOrigin, MissingBodyError
 from restante.storage.disk_threads import DISK
 from restante.storage.fs import (
+    MAKE_FILE,
     as_store_error,
-    chown_like_parent,
     close_quietly,
     open_dir_temporarily,
     open_file,
+    remove_stale,
+    write_synced,
 )
 from restante.storage.interfaces import StoreError
 
@@ -32,12 +34,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 HEADER = 512  # octets before the message
-STALE = 36 * 60 * 60  # seconds
-MOST_STALE = 1000  # files of writes that were cut off, which one write examines
 
 _PART = re.compile(r"[0-9a-z]{3}")
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class ObjectFolder:
@@ -108,29 +107,15 @@ def _put(name: str, header: bytes, content: bytes, arrived: datetime, root: int)
     ):
         temporary = f"{name}.{os.getpid()}.{time.monotonic_ns()}"
         try:
-            with open(os.open(temporary, _MAKE, 0o600, dir_fd=tmp), "wb") as file:
-                chown_like_parent(file.fileno(), tmp)
-                file.write(header)
-                file.write(content)
-                file.flush()
-                os.utime(file.fileno(), (arrived.timestamp(), arrived.timestamp()))
-                os.fsync(file.fileno())
+            file = os.open(temporary, MAKE_FILE, 0o600, dir_fd=tmp)
+            write_synced(file, tmp, (header, content), arrived.timestamp())
             os.rename(temporary, name, src_dir_fd=tmp, dst_dir_fd=folder)
             os.fsync(folder)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(temporary, dir_fd=tmp)
             raise
-        _remove_stale(tmp)
-
-
-def _remove_stale(tmp: int) -> None:
-    """Remove the files of writes that were cut off."""
-    with contextlib.suppress(OSError), os.scandir(tmp) as entries:
-        for entry in itertools.islice(entries, MOST_STALE):
-            with contextlib.suppress(OSError):  # another write removed it
-                if time.time() - entry.stat(follow_symlinks=False).st_ctime > STALE:
-                    os.unlink(entry.name, dir_fd=tmp)
+        remove_stale(tmp)
 
 
 @contextlib.contextmanager

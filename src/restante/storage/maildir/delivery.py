@@ -10,14 +10,11 @@ import time
 from typing import TYPE_CHECKING
 
 from restante.protocol.stuffing import size_on_wire
-from restante.storage.fs import chown_like_parent, open_dir_temporarily
+from restante.storage.fs import MAKE_FILE, open_dir_temporarily, remove_stale, write_synced
 from restante.storage.maildir.quota import Change
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
-
-STALE = 36 * 60 * 60  # seconds
-MOST_STALE = 1000  # files that one delivery examines
 
 _HOST = socket.gethostname().replace("/", r"\057").replace(":", r"\072")
 _count = itertools.count()
@@ -40,7 +37,7 @@ def deliver(
     change.add(name, len(message))
     with open_dir_temporarily("tmp", maildrop) as tmp, open_dir_temporarily("new", maildrop) as new:
         try:
-            write_synced(name, tmp, message)
+            write_synced(os.open(name, MAKE_FILE, 0o600, dir_fd=tmp), tmp, [message])
             with admission:
                 os.rename(name, name, src_dir_fd=tmp, dst_dir_fd=new)
                 os.fsync(new)
@@ -68,25 +65,3 @@ def unique_name() -> str:
     now = time.time_ns()
     unique = f"M{now // 1000 % 1_000_000:06}P{os.getpid()}Q{next(_count)}"
     return f"{now // 1_000_000_000}.{unique}.{_HOST}"
-
-
-def write_synced(name: str, tmp: int, message: bytes) -> None:
-    """Write a new file and sync it. Raises OSError."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(name, flags, 0o600, dir_fd=tmp), "wb") as file:
-        chown_like_parent(file.fileno(), tmp)
-        file.write(message)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def remove_stale(tmp: int) -> None:
-    """Remove what deliveries that were cut off have left behind, after the 36 hours of maildir(5).
-
-    The folder is nearly always empty, so that this costs nothing. But a user may fill it.
-    """
-    with contextlib.suppress(OSError), os.scandir(tmp) as entries:
-        for entry in itertools.islice(entries, MOST_STALE):
-            with contextlib.suppress(OSError):  # it is a folder, or another delivery removed it
-                if time.time() - entry.stat(follow_symlinks=False).st_ctime > STALE:
-                    os.unlink(entry.name, dir_fd=tmp)

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from restante.storage.fs import (
     as_store_error,
-    chown_like_parent,
     make_file,
     open_dir_beneath,
     open_dir_temporarily,
     read_whole,
+    write_synced,
 )
 from restante.storage.interfaces import BusyError, StoreError
 from restante.storage.maildir import filenames
@@ -121,7 +121,8 @@ class ExportedMaildir:
             ):
                 for message, line in zip(messages, listed, strict=True):
                     if line.base not in self._there:
-                        _write_message(line.base, tmp, message)
+                        file = make_file(line.base, tmp)
+                        write_synced(file, tmp, [message.content], message.arrived)
                         os.rename(line.base, line.base, src_dir_fd=tmp, dst_dir_fd=new)
                         self._there.add(line.base)
                 os.fsync(new)
@@ -239,16 +240,6 @@ def _read_lines(name: str, maildrop: int) -> list[bytes]:
         return []
 
 
-def _write_message(name: str, tmp: int, message: StoredMessage) -> None:
-    """Write a file that has the time of its message, and sync it. Raises OSError."""
-    with open(make_file(name, tmp), "wb") as file:
-        chown_like_parent(file.fileno(), tmp)
-        file.write(message.content)
-        file.flush()
-        os.utime(file.fileno(), (message.arrived, message.arrived))
-        os.fsync(file.fileno())
-
-
 def _append(name: str, maildrop: int, lines: Sequence[bytes]) -> None:
     """Add lines to a file, durably. Raises OSError."""
     if lines:
@@ -263,11 +254,7 @@ def _replace(name: str, maildrop: int, lines: Iterable[bytes]) -> None:
     """Write a file anew, durably. Raises OSError."""
     new_name = f"{name}.new"
     try:
-        with open(make_file(new_name, maildrop), "wb") as file:
-            chown_like_parent(file.fileno(), maildrop)
-            file.writelines(_with_ends(lines))
-            file.flush()
-            os.fsync(file.fileno())
+        write_synced(make_file(new_name, maildrop), maildrop, _with_ends(lines))
         os.rename(new_name, name, src_dir_fd=maildrop, dst_dir_fd=maildrop)
     except OSError:
         with contextlib.suppress(OSError):  # a full disk needs the room

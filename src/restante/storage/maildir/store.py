@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import os
 import time
 from functools import partial
@@ -95,7 +94,7 @@ class MaildirStore:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + patience
         while True:
-            work = functools.partial(self.open_blocking, owner, folder)
+            work = partial(self.open_blocking, owner, folder)
             maildrop = await DISK.run(str(folder), work, _release)
             if maildrop is not None:
                 return maildrop
@@ -106,12 +105,12 @@ class MaildirStore:
     async def deliver(self, owner: str, message: bytes) -> str:
         """Put a message into new/ and return its unique-id. Raises StoreError."""
         folder = self._layout.folder(owner)
-        return await DISK.run(str(folder), functools.partial(self._deliver, owner, folder, message))
+        return await DISK.run(str(folder), partial(self._deliver, owner, folder, message))
 
     async def deliver_within(self, owner: str, message: bytes, quota: Quota) -> StoredWithin:
         """Put a message into new/, within a quota. Raises OverQuotaError, StoreError."""
         folder = self._layout.folder(owner)
-        work = functools.partial(self._deliver_within, owner, folder, message, quota)
+        work = partial(self._deliver_within, owner, folder, message, quota)
         return await DISK.run(str(folder), work)
 
     async def find_usage(
@@ -122,9 +121,7 @@ class MaildirStore:
         Raises StoreError.
         """
         folder = self._layout.folder(owner)
-        return await DISK.run(
-            str(folder), functools.partial(self._find_usage, owner, folder, quota, recount)
-        )
+        return await DISK.run(str(folder), partial(self._find_usage, owner, folder, quota, recount))
 
     async def check(self) -> None:
         """Raise StoreError if the mail folder cannot be entered."""

@@ -13,6 +13,7 @@ from restante.storage.fs import close_quietly
 from restante.storage.mbox import from_line, journal, status_fields
 from restante.storage.mbox.digest import CHUNK, cut, measure
 from restante.storage.mbox.exact_io import pread_exactly, pwrite_exactly
+from restante.storage.mbox.helper_files import MAKE
 from restante.storage.mbox.quoting import quote_from_lines
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from restante.storage.mbox.paths import MboxPaths
 
-_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _count = itertools.count()
 
 
@@ -31,7 +31,7 @@ def make(paths: MboxPaths, owner: str) -> None:
     on to files, as in /var/mail, the group may use it, too. Raises OSError.
     """
     try:
-        file = os.open(paths.name, _NEW, 0o600, dir_fd=paths.folder)
+        file = os.open(paths.name, MAKE, 0o600, dir_fd=paths.folder)
     except FileExistsError:
         return
     try:

@@ -14,8 +14,8 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
-from restante.storage.fs import close_quietly
-from restante.storage.mbox.helper_files import FULL, READ, is_strangers, make_temporary, remove
+from restante.storage.fs import OPEN_FILE, close_quietly
+from restante.storage.mbox.helper_files import FULL, is_strangers, make_temporary, remove
 from restante.storage.mbox.paths import same_file
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _remove_dead(paths: MboxPaths) -> bool:
 def _is_of_dead_process(paths: MboxPaths) -> bool:
     """Return whether the dotlock is one of ours whose process has died."""
     try:
-        lock = os.open(paths.dotlock, READ, dir_fd=paths.folder)
+        lock = os.open(paths.dotlock, OPEN_FILE, dir_fd=paths.folder)
     except OSError:  # gone or unreadable: only its age counts
         return False
     try:

@@ -20,14 +20,10 @@ if TYPE_CHECKING:
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """The errors of a disk without room: no more files, or no more octets."""
 
-UNWRITABLE = FULL | {errno.EROFS, errno.EACCES, errno.EPERM}
-"""The errors of a disk that can be read but, at the moment, not written."""
-
 OCCUPIED = frozenset({errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENOTDIR, errno.ENXIO})
 """The errors for a name under which something else lies than a file of ours."""
 
 MAKE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 
 
 def make_temporary(paths: MboxPaths, name: str, mode: int) -> tuple[str, int]:

@@ -17,10 +17,10 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from restante.storage.fs import close_quietly
+from restante.storage.fs import OPEN_FILE, close_quietly
 from restante.storage.mbox import from_line, status_fields
 from restante.storage.mbox.exact_io import pread_exactly
-from restante.storage.mbox.helper_files import READ, is_ours, make_lasting, remove
+from restante.storage.mbox.helper_files import is_ours, make_lasting, remove
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,7 +108,7 @@ def promised_end(paths: MboxPaths, file: int) -> int | None:
 def _read(paths: MboxPaths, file: int) -> Begun | None:
     """Return the content of the journal, None without a valid one."""
     try:
-        journal = os.open(paths.journal, READ, dir_fd=paths.folder)
+        journal = os.open(paths.journal, OPEN_FILE, dir_fd=paths.folder)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -20,12 +20,12 @@ import struct
 import sys
 from typing import TYPE_CHECKING
 
-from restante.storage.fs import close_quietly
+from restante.storage.fs import UNWRITABLE, close_quietly
 from restante.storage.interfaces import ForbiddenError
 from restante.storage.mbox import in_place_removal, journal
 from restante.storage.mbox.dotlock import LockedByOtherError, is_held, remove_dotlock, take_dotlock
 from restante.storage.mbox.dotlock import lock_at_once as _flock
-from restante.storage.mbox.helper_files import OCCUPIED, UNWRITABLE, is_strangers
+from restante.storage.mbox.helper_files import OCCUPIED, is_strangers
 from restante.storage.mbox.paths import same_file
 
 if TYPE_CHECKING:

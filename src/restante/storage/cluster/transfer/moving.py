@@ -232,10 +232,7 @@ class Move:
             COPY,
             self._owner,
             plan.id,
-            *(
-                [row[key] for row in rows]
-                for key in ("number", "uid", "octets", "stored", "arrived")
-            ),
+            *([row[column] for row in rows] for column in COLUMNS),
             objects,
             [
                 contents[row["number"]] if name is None else None

@@ -156,5 +156,4 @@ async def read_body(bodies: ObjectBodies | None, row: asyncpg.Record) -> bytes:
     """Return the body outside of a message. Raises StoreError."""
     if bodies is None:
         raise StoreError("the body is in an object store, and the configuration has none")
-    body = await bodies.get(row["object"], row["stored"])
-    return body if isinstance(body, bytes) else b"".join([chunk async for chunk in body])
+    return await bodies.read_whole(row["object"], row["stored"])
