@@ -9,7 +9,7 @@ import pytest
 from restante.misbehave import FAULTS, Fault, find
 from restante.misbehave.changes import first_session
 from restante.misbehave.conversation import SILENCE, Answer, add, alter, as_octets, in_parts
-from restante.misbehave.effects import HangUp, Pause, SendPart
+from restante.misbehave.effects import HangUp, Pause
 from restante.misbehave.fault import sum_of
 from restante.protocol.server.maildrop import MessageList
 from restante.protocol.server.needs import (
@@ -18,6 +18,7 @@ from restante.protocol.server.needs import (
     NewTimestamp,
     OpenMessage,
     ReadLine,
+    SendPart,
     StartServerTls,
 )
 from restante.protocol.server.serve import serve

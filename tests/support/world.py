@@ -17,8 +17,8 @@ from restante.protocol.server.needs import (
     OpenMessage,
     ReadLine,
     SendMultiline,
+    SendPart,
     StartServerTls,
-    TakeTurn,
 )
 from restante.protocol.server.serve import serve
 from restante.protocol.server.session import EndReason, Session
@@ -148,7 +148,10 @@ class Talk:
                     self._write += need.wire.feed(piece)
                 self._write += need.wire.finish()
                 return None
-            case CorrectSize() | TakeTurn():
+            case SendPart():
+                self._write += need.octets
+                return None
+            case CorrectSize():
                 return None
             case CommitDeletions():
                 for index in need.indexes:

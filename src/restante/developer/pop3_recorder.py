@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from restante.developer.secrets import LineRedaction
 from restante.misbehave.conversation import next_step
-from restante.misbehave.effects import HangUp, Pause, SendPart
+from restante.misbehave.effects import HangUp, Pause
 from restante.protocol.errors import LineTooLong, Refusal
 from restante.protocol.server.commands import VERBS
 from restante.protocol.server.needs import (
@@ -18,6 +18,7 @@ from restante.protocol.server.needs import (
     LockMaildrop,
     OpenMessage,
     SendMultiline,
+    SendPart,
     StartServerTls,
 )
 

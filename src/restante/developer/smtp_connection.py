@@ -17,9 +17,10 @@ from restante.delivery.trace_headers import Envelope
 from restante.developer.smtp_recorder import record_smtp
 from restante.developer.smtp_verbs import DEVELOPER_VERBS, DeveloperSmtpSession
 from restante.misbehave.connection import AT_RESET
-from restante.misbehave.effects import HangUp, Pause, SendPart
+from restante.misbehave.effects import HangUp, Pause
 from restante.misbehave.smtp.conversation import StartSmtpTls
 from restante.net.addresses import format_host_port
+from restante.protocol.server.needs import SendPart
 from restante.storage.interfaces import FullError
 from restante.system_errors import find_reason
 

@@ -8,9 +8,10 @@ from restante.delivery.protocol.needs import ReadCommand, ReceiveMessage
 from restante.developer.secrets import LineRedaction
 from restante.developer.smtp_verbs import DEVELOPER_VERBS, DeveloperSmtpSession
 from restante.misbehave.conversation import next_step
-from restante.misbehave.effects import HangUp, Pause, SendPart
+from restante.misbehave.effects import HangUp, Pause
 from restante.misbehave.smtp.conversation import StartSmtpTls
 from restante.protocol.errors import LineTooLong
+from restante.protocol.server.needs import SendPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable

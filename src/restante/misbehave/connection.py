@@ -21,7 +21,7 @@ from restante.misbehave.conversation import (
     in_parts,
     read_command,
 )
-from restante.misbehave.effects import HangUp, Pause, ReadWhole, SendPart
+from restante.misbehave.effects import HangUp, Pause, ReadWhole
 from restante.protocol.server.needs import Authenticate, AuthMethod
 from restante.protocol.server.serve import serve as hold_conversation
 from restante.server.connection.backend import SessionBackend
@@ -161,7 +161,7 @@ class _Recorder:
 
 
 class FaultyBackend(SessionBackend):
-    """Fulfils `SendPart`, `Pause`, `HangUp` and `ReadWhole` too."""
+    """Fulfils `Pause`, `HangUp` and `ReadWhole` too."""
 
     __slots__ = ("_gone", "_hang_up")
 
@@ -178,9 +178,6 @@ class FaultyBackend(SessionBackend):
     def fulfil(self, need: Need[Any]) -> object:
         """Return what the session needs, or a coroutine that returns it."""
         match need:
-            case SendPart(octets):
-                self._output.add(octets)
-                return self._output.drain()
             case Pause(seconds):
                 return self._pause(seconds)
             case HangUp():

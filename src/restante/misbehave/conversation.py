@@ -16,12 +16,13 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from restante.misbehave.effects import HangUp, Pause, ReadWhole, SendPart
+from restante.misbehave.effects import HangUp, Pause, ReadWhole
 from restante.protocol.errors import LineTooLong, Refusal
 from restante.protocol.server.needs import (
     Need,
     ReadLine,
     SendMultiline,
+    SendPart,
     StartServerTls,
 )
 from restante.protocol.server.session import EndReason
@@ -244,7 +245,10 @@ def in_parts(conversation: needs.Conversation, session: int = 0) -> Conversation
                 answer = yield Answer(reader.split(step.status), step)
                 reader.command = CommandLine("")  # an empty reply follows
             elif isinstance(step, SendMultiline):
-                reader.sent = step.status + (yield ReadWhole(step))
+                reader.sent += step.status + (yield ReadWhole(step))
+                answer = None
+            elif isinstance(step, SendPart):
+                reader.sent += step.octets
                 answer = None
             else:
                 answer = yield step
@@ -255,7 +259,7 @@ def in_parts(conversation: needs.Conversation, session: int = 0) -> Conversation
 
 
 def as_octets(conversation: Conversation) -> needs.Conversation:
-    """Return a conversation for a driver that knows `SendPart`, `Pause` and `HangUp`, too."""
+    """Return a conversation for a driver that knows `Pause` and `HangUp`, too."""
     answer: object = None
     while True:
         try:

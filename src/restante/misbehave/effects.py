@@ -8,13 +8,6 @@ from restante.protocol.server.needs import Need, SendMultiline
 
 
 @dataclass(slots=True)
-class SendPart(Need[None]):
-    """These octets are on their way: a part of a reply."""
-
-    octets: bytes
-
-
-@dataclass(slots=True)
 class Pause(Need[None]):
     """A number of seconds pass, or the client hangs up."""
 

@@ -129,7 +129,7 @@ def _next_command(
 
 
 def as_octets(conversation: Conversation, session: SavedState) -> Octets:
-    """Return a conversation for a driver that knows `SendPart`, `Pause` and `HangUp`, too.
+    """Return a conversation for a driver that knows `Pause` and `HangUp`, too.
 
     `session` goes back to where it stood before each command that a fault refuses.
     """

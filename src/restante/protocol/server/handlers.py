@@ -24,8 +24,8 @@ from restante.protocol.server.needs import (
     OpenMessage,
     Reply,
     SendMultiline,
+    SendPart,
     StartServerTls,
-    TakeTurn,
 )
 from restante.protocol.server.sasl_exchange import SaslExchange
 from restante.protocol.server.session import TRANSACTION, UPDATE, EndReason
@@ -140,10 +140,7 @@ def list_(session: Session, number: int | None) -> bytes | Reply:
     if number is not None:
         return ok(f"{number} {view.contents.sizes[view.require_readable(number)]}")
     status = say("{count} messages:", session.language).replace(b"{count}", b"%d" % view.count)
-    listing = view.contents.scan_listing
-    if view.marked or not listing.lines:
-        return _list(view, status, listing)
-    return status + listing.lines + stuffing.TERMINATOR
+    return _list(view, status, view.contents.scan_listing)
 
 
 def uidl(session: Session, number: int | None) -> bytes | Reply:
@@ -151,23 +148,23 @@ def uidl(session: Session, number: int | None) -> bytes | Reply:
     view = session.view
     if number is not None:
         return ok(f"{number} {view.contents.uids[view.index(number)]}")
-    listing = view.contents.uid_listing
-    if view.marked or not listing.lines:
-        return _list(view, OK, listing)
-    return OK + listing.lines + stuffing.TERMINATOR
+    return _list(view, OK, view.contents.uid_listing)
 
 
-def _list(view: MaildropView, status: bytes, listing: Listing) -> Reply:
-    """Give the lines of all messages that are not marked, and keep them if none is."""
-    parts: list[bytes] = []
+def _list(view: MaildropView, status: bytes, listing: Listing) -> bytes | Reply:
+    """Give the lines of all messages that are not marked."""
+    if len(view.contents.sizes) > PART:
+        return _list_in_parts(view, status, listing)
+    lines = None if view.marked else listing.kept.get(0)  # the usual case, without one more call
+    return status + (lines or listing.part(0, view.marked)) + stuffing.TERMINATOR
+
+
+def _list_in_parts(view: MaildropView, status: bytes, listing: Listing) -> Reply:
+    """Give the lines as the client reads them: hundreds of thousands may have 20 megabytes."""
+    yield SendPart(status)
     for start in range(0, len(view.contents.sizes), PART):
-        if start:
-            yield TakeTurn()
-        parts.append(listing.part(start, view.marked))
-    lines = b"".join(parts)
-    if not view.marked:
-        listing.lines = lines
-    return status + lines + stuffing.TERMINATOR
+        yield SendPart(listing.part(start, view.marked))
+    return stuffing.TERMINATOR
 
 
 def retr(session: Session, number: int) -> Reply:

@@ -16,27 +16,32 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
-PART = 5000  # lines that are made at once; between two parts other clients have a turn
+PART = 5000  # lines that are made and sent at once; then other clients have a turn
 
 
 class Listing:
     """A line for each message: its number, a space, and its size or its unique-id.
 
     Attributes:
-        lines: those of all messages, once a session has asked for them; b"" before.
+        kept: the parts of the lines of all messages by index, once a session has asked for them.
     """
 
-    __slots__ = ("_values", "lines")
+    __slots__ = ("_values", "kept")
 
     def __init__(self, values: Sequence[object]) -> None:
         self._values = values
-        self.lines = b""
+        self.kept: dict[int, bytes] = {}
 
     def part(self, start: int, marked: AbstractSet[int] = frozenset()) -> bytes:
         """Return the lines of 5000 messages from an index on, without those that are marked."""
+        if not marked and start in self.kept:
+            return self.kept[start]
         part = enumerate(self._values[start : start + PART], start + 1)
         lines = [f"{number} {value}\r\n" for number, value in part if number - 1 not in marked]
-        return "".join(lines).encode()
+        octets = "".join(lines).encode()
+        if not marked:
+            self.kept[start] = octets
+        return octets
 
 
 @dataclass(frozen=True)

@@ -186,8 +186,13 @@ class SendMultiline(Need[None]):
 
 
 @dataclass(slots=True)
-class TakeTurn(Need[None]):
-    """A turn of the other clients, in the middle of a reply that is long to make."""
+class SendPart(Need[None]):
+    """A part of a reply that is long to make and to send; then other clients have a turn.
+
+    It is met when the peer has taken so much that more may be sent. Throws nothing.
+    """
+
+    octets: bytes
 
 
 NEEDS = (
@@ -201,7 +206,7 @@ NEEDS = (
     CorrectSize,
     CommitDeletions,
     SendMultiline,
-    TakeTurn,
+    SendPart,
 )
 """Every need, once; a driver must meet them all."""
 

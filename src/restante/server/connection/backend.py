@@ -19,8 +19,8 @@ from restante.protocol.server.needs import (
     NewTimestamp,
     OpenMessage,
     SendMultiline,
+    SendPart,
     StartScram,
-    TakeTurn,
 )
 from restante.server.connection.authentication import ConnectionAuthenticator
 from restante.server.control.holders import Holder
@@ -159,11 +159,16 @@ class SessionBackend:
         if isinstance(need, CorrectSize):
             self._corrections[need.index] = need.octets
             return None
-        if isinstance(need, TakeTurn):
-            return asyncio.sleep(0)
+        if isinstance(need, SendPart):
+            return self._send_part(need.octets)
         if isinstance(need, NewTimestamp):
             return new_timestamp()
         raise NotImplementedError(f"SessionBackend does not fulfil {need}")
+
+    async def _send_part(self, octets: bytes) -> None:
+        self._output.add(octets)
+        await self._output.drain()
+        await asyncio.sleep(0)
 
     async def _fulfil_or_refuse(self, need: Need[Any], work: Awaitable[T]) -> T:
         try:

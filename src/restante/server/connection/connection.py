@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from restante.net.half_close import half_close
 from restante.protocol.errors import Refusal
 from restante.protocol.lines import LineBuffer
-from restante.protocol.server.needs import CommitDeletions, SendMultiline, StartServerTls
+from restante.protocol.server.needs import CommitDeletions, SendMultiline, SendPart, StartServerTls
 from restante.protocol.server.serve import serve
 from restante.protocol.server.session import EndReason, Session
 from restante.protocol.status import error_reply
@@ -330,7 +330,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         if work.made_progress(self._output.octets):
             self._set_deadline(self._context.settings.idle_timeout)
             return
-        if not isinstance(work.need, SendMultiline):
+        if not isinstance(work.need, SendMultiline | SendPart):
             self._output.add(error_reply(endings.UNANSWERED_REPLY, self._session.translate))
         self._close(EndReason.TIMEOUT if work.authenticates else EndReason.UNANSWERED)
         work.cancel()
