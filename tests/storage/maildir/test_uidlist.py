@@ -395,3 +395,11 @@ def test_any_list(form: str, head: bytes, lines: list[bytes], rest: bytes) -> No
     assert all(filenames.is_sendable_uid(uid) for uid in found)
     assert len(set(found)) == len(keys)
     assert all(known[key] == unique_id(key) for key in known)
+
+
+def test_fields_of_a_line_are_bounded() -> None:
+    """A line of a damaged list with thousands of fields costs no more than one with 32."""
+    unique_ids = DovecotUniqueIds("%08Xu%08Xv")
+    few, many = b"7 " + b"X " * 31 + b"Psaved :1.a", b"8 " + b"X " * 32 + b"Psaved :2.b"
+    listed = dict(unique_ids.parse_list(b"3 V10 N9\n%b\n%b\n" % (few, many)))
+    assert listed == {"1.a": "saved", "2.b": "000000080000000a"}

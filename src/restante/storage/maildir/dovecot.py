@@ -16,6 +16,8 @@ from restante.storage.maildir.uidlist import lines_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+MOST_FIELDS = 32  # of a line, after its number; Dovecot writes a few, and the rest is not used
+
 _NUMBER = re.compile(rb"[0-9]{1,10}")
 
 
@@ -47,7 +49,7 @@ class DovecotUniqueIds:
     def _parse_lines(self, lines: Iterable[bytes], validity: int) -> Iterator[tuple[str, str]]:
         for line in lines:
             fields, _, name = line.partition(b" :")
-            first, *more = fields.split(b" ")
+            first, *more = fields.split(b" ", MOST_FIELDS + 1)[: MOST_FIELDS + 1]
             number = _number(first)
             if number is None or not name:
                 continue
