@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import subprocess
+import sys
 
 import pytest
 
@@ -47,3 +48,34 @@ def test_full_disk(words: tuple[str, ...], *, errors_too: bool) -> None:
     if not errors_too:
         text = "pop3: the output cannot be written: no space left on device; free some space\n"
         assert ended.stderr.decode().lower() == text
+
+
+BESIDE_THREADS = """
+import atexit, sys, threading
+from restante.cli import main, program
+from restante.net import daemon_threads
+
+def end():
+    daemon_threads.start({work}, "resolve")
+    thread = threading.Thread(target=sys.stdout.write, args=("finished\\n",))
+    thread.start()
+    sys.stdout.write("written\\n")
+    sys.exit(3)
+
+atexit.register(print, "cleared")
+main.main = end
+program.run()
+"""
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+def test_hanging_thread_at_the_end(*, hangs: bool) -> None:
+    """If a look-up hangs at the end, nothing is cleared that it may use; output and code stay."""
+    script = BESIDE_THREADS.format(work="threading.Event().wait" if hangs else "int")
+    ended = subprocess.run(
+        [sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stderr) == (3, "")
+    lines = ended.stdout.split()
+    assert sorted(lines[:2]) == ["finished", "written"]
+    assert lines[2:] == ([] if hangs else ["cleared"])

@@ -118,7 +118,7 @@ def test_all_attempts_end_together() -> None:
 @pytest.mark.usefixtures("clock")
 def test_refusal_begins_the_next_attempt() -> None:
     """After a refusal the next address is tried without a pause."""
-    with socket.create_server(("127.0.0.2", 0)) as listener:
+    with socket.create_server(("127.0.0.2", free_port("127.0.0.2"))) as listener:
         port: int = listener.getsockname()[1]
         race = connecting.Race(DEAD, port, 10, 1000)
         won, waits = run(race, 0, 0)
@@ -131,7 +131,7 @@ def test_refusal_begins_the_next_attempt() -> None:
 
 def test_dead_address_costs_little() -> None:
     """A connection is made beside a dead address that comes first, and no socket stays open."""
-    with socket.create_server(("127.0.0.2", 0)) as listener:
+    with socket.create_server(("127.0.0.2", free_port("127.0.0.2"))) as listener:
         port: int = listener.getsockname()[1]
         with full_port("127.0.0.1", port):
             opened = len(os.listdir("/proc/self/fd"))
@@ -171,7 +171,7 @@ def test_no_time_is_left() -> None:
 
 def test_all_addresses_at_once() -> None:
     """Each address has its own outcome, and a dead one does not use up the time of the others."""
-    with socket.create_server(("127.0.0.2", 0)) as listener:
+    with socket.create_server(("127.0.0.2", free_port("127.0.0.2"))) as listener:
         port: int = listener.getsockname()[1]
         with full_port("127.0.0.1", port):
             addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "no address"]

@@ -7,6 +7,7 @@ import errno
 import gc
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,10 +31,33 @@ def run() -> None:
     atexit.register(gc.freeze)
     try:
         main()
+    except SystemExit as end:
+        _exit_beside_threads(end.code)
+        raise
     except OSError as error:
         if error.filename is not None or error.errno not in _NO_ROOM:
             raise
         _end_without_output(error)
+
+
+def _exit_beside_threads(code: object) -> None:
+    """End the process at once if a thread still works, such as a look-up that hangs.
+
+    The normal end of a process clears OpenSSL, and a thread within a handshake would crash. So
+    nothing is cleared then. Threads that must not be cut off end first; all output is written.
+    """
+    daemon_threads = sys.modules.get("restante.net.daemon_threads")
+    if daemon_threads is None or not daemon_threads.any_running() or not isinstance(code, int):
+        return
+    for thread in threading.enumerate():
+        if not thread.daemon and thread is not threading.main_thread():
+            thread.join()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        return  # the normal end reports it
+    os._exit(code & 0xFF)
 
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)

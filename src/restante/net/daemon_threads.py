@@ -97,5 +97,10 @@ def start_future(work: Callable[[], T], name: str = "restante") -> Future[T]:
         else:
             future.set_result(result)
 
-    threading.Thread(target=run, name=name, daemon=True).start()
+    start(run, name)
     return future
+
+
+def any_running() -> bool:
+    """Return whether a thread of this module still works."""
+    return any(isinstance(thread, DaemonThread) for thread in threading.enumerate())
