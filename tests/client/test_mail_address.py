@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from restante.client.mail_address import parse_address, unwrap_address
+from restante.client.maildrop import target_of
 from support.command import pop3
+from support.process import free_port
 
 PASTED = [
     "ann@example.com\r\n",
@@ -20,6 +22,12 @@ PASTED = [
     '"ann@example.com"',
     "ann@example.com,",
     "ann\N{FULLWIDTH COMMERCIAL AT}example.com",
+    "'ann@example.com'",
+    "(ann@example.com)",
+    "\u201cann@example.com\u201d",
+    "\u201eann@example.com\u201c",
+    "\u2018ann@example.com\u2019",
+    "\u00abann@example.com\u00bb",
 ]
 
 
@@ -48,15 +56,41 @@ def test_unchanged(text: str) -> None:
 
 
 def test_pasted_url() -> None:
-    """A URL loses the spaces around it, and nothing else."""
-    assert unwrap_address(" pop3s://ann@example.com\n") == "pop3s://ann@example.com"
+    """A URL loses the spaces and the brackets around it, and nothing else."""
+    for text in (" pop3s://ann@example.com\n", "<pop3s://ann@example.com>"):
+        assert unwrap_address(text) == "pop3s://ann@example.com"
+
+
+LITERALS = [
+    ("ann@192.0.2.25", "pop3s://ann@192.0.2.25:995"),
+    ("<ann@[192.0.2.25]>", "pop3s://ann@192.0.2.25:995"),
+    ("ann@[2001:db8::1]", "pop3s://ann@[2001:db8::1]:995"),
+    ("ann@[IPv6:2001:db8::1]", "pop3s://ann@[2001:db8::1]:995"),
+]
+
+
+@pytest.mark.parametrize(("text", "url"), LITERALS)
+def test_address_literal(text: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An IP address in place of a domain is the server, without a look-up."""
+    monkeypatch.setattr("restante.client.discovery.lookup.discover_server", None)
+    assert str(target_of(text)) == url
+
+
+def test_command_with_an_address_literal() -> None:
+    """Commands connect to an IP address at once; options replace its parts."""
+    port = free_port()
+    ended = pop3("ls", "ann@[127.0.0.1]", "--port", str(port), "--password-command", "echo x")
+    assert ended.code == 4
+    assert f"127.0.0.1 port {port} refused the connection" in ended.err
 
 
 REJECTED = [
     ("ann@", "'ann@' is not a mail address"),
     ("ann@example.com;bob@example.com", "is more than one address; name one"),
     ("ann@example.com, Bob <bob@example.com>, eve@example.com", "is more than one address"),
-    ("ann@[192.0.2.25]", "use pop3s://user@host:port"),
+    ("ann@example.com:995", "use pop3s://user@host:port"),
+    ("pop3s//ann@host.example", "is neither an address nor a URL; use pop3s://user@host"),
+    ("ann@1.2.3", "'1.2.3' is neither a domain nor an IP address"),
     (f"ann@{'a' * 64}.example", "at most 63 characters without a dot"),
     (f"ann@{'a.' * 127}example", "a name of 261 characters is too long for a domain: at most 253"),
 ]
@@ -73,6 +107,7 @@ def test_rejected(command: str, text: str, said: str) -> None:
 
 SERVERS = [
     (("ann at example.com",), '"ann at example.com" is not an account; use user@domain'),
+    (("E-Mail: ann@example.com",), "not an account; omit the word before the address"),
     (("pop3s:ann@example.com",), "not an account; use pop3s://user@host"),
     (("pop3s://ann@mail..example.com",), "'mail..example.com' is not a host"),
     ((f"pop3s://ann@{'a' * 64}.example",), "at most 63 characters without a dot"),

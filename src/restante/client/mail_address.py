@@ -7,6 +7,7 @@ import re
 from typing import NamedTuple
 
 from restante.client.public_suffix import is_public_suffix
+from restante.net.addresses import is_address
 from restante.net.host_names import ascii_domain
 
 _THIS_MACHINE = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
@@ -17,6 +18,9 @@ _LINK = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """Ann <ann@example.com>, mailto:ann@example.com?subject=Hello, and both in one."""
+_OPENING = tuple("\"'(<\u201c\u201d\u201e\u2018\u00ab\u00bb")  # quotation marks of many languages
+_CLOSING = tuple("\"')>\u201d\u201c\u2019\u00bb\u00ab")
+_HALF_URL = re.compile(r"(pop3?s?|imaps?|smtps?|https?):?/+", re.IGNORECASE)
 _SEPARATORS = ",;<>"  # between the addresses of a list: RFC 5322 section 3.4
 _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")  # RFC 6890 section 2.2.2: 0.0.0.0 connects here
 
@@ -40,7 +44,7 @@ def unwrap_address(text: str) -> str:
     link = _LINK.fullmatch(bare)
     if link is not None and "@" in link[1] and "://" not in bare:
         bare = link[1]
-    if bare.count('"') == 2 and bare[0] == bare[-1] == '"':
+    if bare.count('"') != 1 and bare[:1] in _OPENING and bare[-1:] in _CLOSING:
         bare = bare[1:-1]
     return bare.strip(_AROUND) or text
 
@@ -52,11 +56,26 @@ def parse_address(text: str) -> MailAddress:
         raise ValueError(f"{text!r} is not a mail address; use user@example.com")
     if not local.startswith('"') and any(c in _SEPARATORS for c in local):
         raise ValueError(f"{text!r} is more than one address; name one")
+    if _HALF_URL.match(local):
+        raise ValueError(f"{text!r} is neither an address nor a URL; use pop3s://user@host")
     if any(c.isspace() or not c.isprintable() for c in local):
         raise ValueError(f"{text!r} has a space or a control character in it")
-    if ":" in domain or "[" in domain:
+    if ":" in domain or "[" in domain or is_address(domain):
         raise ValueError(f"{text!r} has a server in place of a domain; use pop3s://user@host:port")
+    if domain.rpartition(".")[2].isdigit():
+        raise ValueError(f"{domain!r} is neither a domain nor an IP address")
     return MailAddress(local, ascii_domain(domain))
+
+
+def split_literal(text: str) -> tuple[str, str] | None:
+    """Return the user and the IP address of user@192.0.2.1 or user@[IPv6:2001:db8::1].
+
+    RFC 5321 section 4.1.3; the brackets may be missing. Returns None for any other text.
+    """
+    local, _, domain = unwrap_address(text).rpartition("@")
+    host = re.sub(r"(?i)^ipv6:", "", domain.removeprefix("[").removesuffix("]"))
+    plain_user = bool(local) and not re.search(r"[\s/:]", local)
+    return (local, host) if plain_user and is_address(host) else None
 
 
 def is_below(host: str, domain: str) -> bool:

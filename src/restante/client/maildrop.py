@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from restante.client import header_part, listing, login
 from restante.client.error_ids import assign_id, is_unknown_command
+from restante.client.mail_address import split_literal
 from restante.client.messages import MessageTable
-from restante.client.options import Target, parse_url
+from restante.client.options import PORTS, Target, parse_url
 from restante.client.session import leave, prepare_login
 from restante.protocol.client import operations
 from restante.protocol.client.connection import LISTING_LIMIT
@@ -64,7 +65,8 @@ class MaildropState:
 def target_of(account: str | Target, seconds: float | None = None) -> Target:
     """Return the server of an account: a URL names it, the server of an address is looked up.
 
-    The look-up takes at most `seconds`.
+    An IP address in place of the domain is the server, with TLS from the first octet. The look-up
+    takes at most `seconds`.
 
     Raises:
         ValueError: it is neither a URL nor an address.
@@ -75,6 +77,10 @@ def target_of(account: str | Target, seconds: float | None = None) -> Target:
         return account
     if "://" in account:
         return parse_url(account)
+    literal = split_literal(account)
+    if literal is not None:
+        user, host = literal
+        return Target(host, PORTS["implicit"], "implicit", user)
     from restante.client.discovery import lookup
 
     return lookup.target_of(account, lookup.SECONDS if seconds is None else seconds)

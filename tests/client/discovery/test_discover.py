@@ -17,7 +17,13 @@ import trustme
 
 from restante.client import blocking, mail_address
 from restante.client.discovery import autoconfig, lookup
-from restante.client.discovery.discover import Discovery, discover, sort_srv_records
+from restante.client.discovery.discover import (
+    NOT_OFFERED,
+    Discovery,
+    DiscoveryNote,
+    discover,
+    sort_srv_records,
+)
 from restante.client.discovery.sources import (
     LookupFailedError,
     NetworkSources,
@@ -304,6 +310,16 @@ def test_address_without_server(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (caught.value.phase, caught.value.id) == ("discover", "no-server")
     assert "--" not in caught.value.text
     assert "pop3s://ann@host" in caught.value.text
+
+
+def test_domain_without_pop3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SRV records with the target "." are named as the reason: RFC 6186 section 3.4."""
+    notes = [DiscoveryNote(f"SRV {name}", (), 0, NOT_OFFERED) for name in ("a", "b")]
+    nothing = Discovery("ann@example.com", "example.com", tuple(notes), None)
+    monkeypatch.setattr(lookup, "discover_server", lambda *_: nothing)
+    with pytest.raises(ServerUnreachableError, match="declares that it has no POP3") as caught:
+        blocking.connect("ann@example.com", "pw")
+    assert caught.value.id == "no-server"
 
 
 @dataclass

@@ -21,7 +21,7 @@ from restante.cli.options.connection import (
 )
 from restante.cli.options.password import is_password_named, password_getter, password_options
 from restante.cli.options.stored_tokens import find_tokens
-from restante.client.mail_address import unwrap_address
+from restante.client.mail_address import split_literal, unwrap_address
 
 if TYPE_CHECKING:
     import ssl
@@ -243,7 +243,10 @@ def _target(
             host, port = _split_host(host, port)
         if "://" in name:
             return _target_from_url(name, {"host": host, "port": port, "user": user}), False
-        if redact_account(name) != name:
+        literal = split_literal(name)
+        if literal is not None:
+            user, host = user or literal[0], host or literal[1]
+        elif redact_account(name) != name:
             raise click.UsageError(f"{redact_account(name)}: {_describe_colon(name)}")
         if host is None and "@" not in name:
             host, port = _named_server(name, port, login=login)
@@ -287,6 +290,8 @@ def _describe_colon(name: str) -> str:
     """Return what is wrong with an address that has a colon: a password, or half a URL."""
     if re.match(r"(pop3?|imap|smtp)s?:", name, re.IGNORECASE):
         return "not an account; use pop3s://user@host or pop3://user@host:port"
+    if re.match(r"[\w-]*(mail|url|user|login|account)[\w-]*:", name, re.IGNORECASE):
+        return "not an account; omit the word before the address"
     return "an account must not contain a password; omit it, and pop3 asks for it"
 
 

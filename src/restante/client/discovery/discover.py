@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0
 TOO_LATE = "no reply in time"
+NOT_OFFERED = 'not offered: the target of the record is "."'  # RFC 6186 section 3.4
 QUERY_SECONDS = 5.0  # for one query
 MOST_SERVERS = 6  # that one source may name
 MOST_EXCHANGERS = 3  # that are tried, the preferred ones
@@ -183,9 +184,7 @@ def _srv(name: str, tls: Tls, address: MailAddress, sources: DiscoverySources) -
     def query() -> Iterable[Candidate]:
         records = sources.srv(name)
         if all(not record.host for record in records):
-            raise NotFoundError(
-                'not offered: the target of the record is "."'
-            )  # RFC 6186 section 3.4
+            raise NotFoundError(NOT_OFFERED)
         source = f"SRV {name}"
         return (
             Candidate(r.host, r.port, tls, str(address), source, _is_below(r.host, address))

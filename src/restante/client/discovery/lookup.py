@@ -42,6 +42,12 @@ def discover_server(address: str, seconds: float) -> Discovery:
 
 def not_found_error(found: Discovery) -> ServerUnreachableError:
     """Return why no server was found: the guesses, which come last, look up the domain itself."""
+    from restante.client.discovery.discover import NOT_OFFERED
+
+    notes = [finding.note for finding in found.findings if finding.source.startswith("SRV")]
+    if notes and all(note == NOT_OFFERED for note in notes):
+        text = f'{found.domain} declares that it has no POP3: its SRV records have the target "."'
+        return ServerUnreachableError("no-server", text, phase=Phase.DISCOVER)
     verdict = found.findings[-1].verdict if found.findings else "no-server"
     text = {
         "no-domain": f"the domain {found.domain} does not exist",
