@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from restante.protocol.server.needs import NEEDS
+from restante.protocol.server.needs import Need
 
 ROOT = Path(__file__).parents[2]
 PROTOCOL = ROOT / "src" / "restante" / "protocol"
@@ -61,4 +61,4 @@ def test_lines_of_the_driver_for_tests() -> None:
 def test_needs() -> None:
     """The table of the page has each need of a session."""
     named = re.findall(r"\| (?:a reply, and )?`(\w+)\(", PAGE)
-    assert sorted(named) == sorted(need.__name__ for need in NEEDS)
+    assert sorted(named) == sorted(need.__name__ for need in Need.__subclasses__())

@@ -114,14 +114,3 @@ def test_close_at_any_line() -> None:
         talk.hang_up()
         assert len(world.mail["ann"]) == 3
         assert not world.locked
-
-
-def test_the_list_of_needs_is_complete() -> None:
-    """The list of needs has every need once."""
-    subclasses = {
-        thing
-        for thing in vars(needs).values()
-        if isinstance(thing, type) and issubclass(thing, Need) and thing is not Need
-    }
-    assert set(needs.NEEDS) == subclasses
-    assert len(needs.NEEDS) == len(subclasses)

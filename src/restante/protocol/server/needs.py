@@ -195,21 +195,6 @@ class SendPart(Need[None]):
     octets: bytes
 
 
-NEEDS = (
-    ReadLine,
-    Authenticate,
-    StartScram,
-    NewTimestamp,
-    StartServerTls,
-    LockMaildrop,
-    OpenMessage,
-    CorrectSize,
-    CommitDeletions,
-    SendMultiline,
-    SendPart,
-)
-"""Every need, once; a driver must meet them all."""
-
 ReplyThenRead: TypeAlias = tuple[bytes, ReadLine]
 """A reply to send, which may be empty, and then the line to read."""
 
