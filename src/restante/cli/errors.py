@@ -64,6 +64,17 @@ def invalid_configuration(problems: Sequence[str]) -> click.UsageError:
     return click.UsageError("\n  ".join(["Invalid configuration:", *problems]))
 
 
+@contextlib.contextmanager
+def configuration_error_reporting() -> Iterator[None]:
+    """Turn the mistakes of a configuration that the block reads into one message."""
+    from restante.server.config.loader import ConfigError
+
+    try:
+        yield
+    except ConfigError as error:
+        raise invalid_configuration(error.problems) from None
+
+
 def format_error(error: RemoteError) -> CommandFailed:
     """Return the failure that reports an error of the server or of the connection."""
     from restante.cli.output.wrapping import is_terminal, wrap_hanging

@@ -6,6 +6,6 @@ For a server: `serve`, `config`, `user`, `app_password`, `control` (sessions, ki
 `deliver`, `expire`, `quota`, `undelete`, `store` and `verify`. For developers: `dev` and
 `misbehave`. `completion` is for the shell. `package_group` loads the commands of a package.
 
-Always: no command imports another. A command parses its arguments, calls another package, and
-prints.
+Always: no command imports another, but a group its own. A command parses its arguments, calls
+another package, and prints.
 """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from restante.cli.errors import invalid_configuration
+from restante.cli.errors import configuration_error_reporting, invalid_configuration
 from restante.cli.options.server import FILE
 from restante.cli.options.values import TEXT
 
@@ -71,10 +71,8 @@ def show(file: Path, *, changed: bool) -> None:
 def _load(file: Path) -> Config:
     from restante.server.config import loader
 
-    try:
+    with configuration_error_reporting():
         return loader.load(file, {})
-    except loader.ConfigError as error:
-        raise invalid_configuration(error.problems) from None
 
 
 def _become(name: str) -> None:

@@ -59,11 +59,12 @@ def kick(who: str, folder: Path) -> None:
     Exits with 1 if there was no such session, or if a process of the server or a node does not
     answer.
     """
+    from restante.diagnosis.wording import quantity
     from restante.server.control.messages import Action
 
     replies = ask_server(folder, Action.KICK, who)
     ended = sum(len(reply.sessions) for reply in replies.received)
-    click.echo(f"Ended {ended} session{'' if ended == 1 else 's'}.")
+    click.echo(f"Ended {quantity(ended, 'session')}.")
     report_silent(replies)
     if not ended:
         raise click.exceptions.Exit(1)

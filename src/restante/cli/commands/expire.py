@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from restante.cli.errors import invalid_configuration
+from restante.cli.errors import configuration_error_reporting
 from restante.cli.options.server import required_config_option
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def expire(file: Path, *, dry_run: bool) -> None:
     from restante.server.log.loggers import command_logger
     from restante.storage.interfaces import open_store
 
-    try:
+    with configuration_error_reporting():
         loaded = loader.load(file, {})
         context = components.build_context(loaded, command_logger())
         expiry = components.build_expiry(loaded, context)
@@ -38,8 +38,6 @@ def expire(file: Path, *, dry_run: bool) -> None:
             raise click.ClickException(
                 f"cannot remove old mail: expiry requires {components.LISTED}"
             )
-    except loader.ConfigError as error:
-        raise invalid_configuration(error.problems) from None
     word = "would be removed" if dry_run else "removed"
 
     async def count_expired() -> int:

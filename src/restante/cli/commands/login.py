@@ -213,6 +213,7 @@ class _LoginPlan:
         from restante.cli.output.check_report import show_verdict
         from restante.cli.output.sign_in import show_row
         from restante.diagnosis.run import examine
+        from restante.diagnosis.wording import messages
 
         if "pop" not in self.settings.protocols:
             show_row("check", "not tried: the tokens are not for POP")
@@ -224,7 +225,7 @@ class _LoginPlan:
         report = examine(request)
         if report.ok:
             count = report.facts["mailbox"]["messages"]
-            show_row("check", f"login ok, {count} message{'' if count == 1 else 's'}")
+            show_row("check", f"login ok, {messages(count)}")
         else:
             show_verdict(report, login=True, silent=True)
         click.get_current_context().exit(0 if report.ok else report.exit_code)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from restante.cli.errors import invalid_configuration
+from restante.cli.errors import configuration_error_reporting
 from restante.cli.options.account_names import AccountName
 from restante.cli.options.server import required_config_option
 
@@ -36,10 +36,8 @@ def quota(users: tuple[str, ...], file: Path, *, as_json: bool, recount: bool) -
     """
     from restante.server.config import loader
 
-    try:
+    with configuration_error_reporting():
         asyncio.run(_show(loader.load(file, {}), users, as_json=as_json, recount=recount))
-    except loader.ConfigError as error:
-        raise invalid_configuration(error.problems) from None
 
 
 async def _show(config: Config, users: Sequence[str], *, as_json: bool, recount: bool) -> None:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from restante.cli.commands.ls import json_option
-from restante.cli.errors import invalid_configuration
+from restante.cli.errors import configuration_error_reporting
 from restante.cli.options.account_names import AccountName
 from restante.cli.options.moment import Moment
 from restante.cli.options.server import DEFAULT_CONFIG, FILE
@@ -52,7 +51,7 @@ if TYPE_CHECKING:
     help="Only this message; may be repeated.",
 )
 @click.option("--list", "only_list", is_flag=True, help="List the messages, and restore none.")
-@json_option
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def undelete(  # noqa: PLR0913  # one for each option
     user: str,
     file: Path,
@@ -201,11 +200,9 @@ def _load(file: Path) -> tuple[Config, Store, FilteringBoundLogger]:
     from restante.server.log.loggers import command_logger
 
     log = command_logger()
-    try:
+    with configuration_error_reporting():
         config = loader.load(file, {})
         return config, backends.build_store(config, log), log
-    except loader.ConfigError as error:
-        raise invalid_configuration(error.problems) from None
 
 
 def _as_json(message: DeletedMessage) -> dict[str, object]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import click
 
-from restante.cli.errors import file_error_reporting, invalid_configuration
+from restante.cli.errors import configuration_error_reporting, file_error_reporting
 from restante.cli.options.server import DEFAULT_CONFIG
 from restante.cli.options.values import FilePath
 from restante.cli.output.terminal import plain
@@ -287,11 +287,9 @@ def load_accounts(file: Path) -> LoadedAccounts:
     from restante.server.composition import backends
     from restante.server.config import loader
 
-    try:
+    with configuration_error_reporting():
         config = loader.load(file, {})
         cluster, in_table = backends.cluster_dsn(config), backends.account_table_dsn(config)
-    except loader.ConfigError as error:
-        raise invalid_configuration(error.problems) from None
     return LoadedAccounts(config, cluster, in_table is not None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 
 import click
 
@@ -15,56 +16,43 @@ def command(pattern: str, *, as_json: bool) -> None:
 
     'smtp-*' lists the faults of SMTP, which `pop3 dev --fault` switches on.
     """
-    if pattern.startswith("smtp"):
-        _list_smtp(pattern, as_json=as_json)
-        return
-    from restante.misbehave.finding import NAMED
-
-    found = [fault for name, fault in NAMED.items() if fnmatch.fnmatchcase(name, pattern)]
+    rows = _smtp_rows() if pattern.startswith("smtp") else _pop3_rows()
+    found = [row for row in rows if fnmatch.fnmatchcase(str(row["name"]), pattern)]
     if as_json:
-        import json
-
-        rows = [
-            {
-                "name": fault.name,
-                "server": fault.sentence,
-                "good_client": str(fault.good_client),
-                "security": fault.security,
-                "verdict": list(fault.verdict),
-                "seen": fault.seen,
-            }
-            for fault in found
-        ]
-        click.echo(json.dumps(rows, indent=2))
+        click.echo(json.dumps(found, indent=2))
         return
-    _print_table(pattern, {fault.name: fault.sentence for fault in found})
-
-
-def _list_smtp(pattern: str, *, as_json: bool) -> None:
-    from restante.misbehave.smtp.catalogue import SMTP_FAULTS
-
-    found = [one for name, one in SMTP_FAULTS.items() if fnmatch.fnmatchcase(name, pattern)]
-    if as_json:
-        import json
-
-        rows = [
-            {
-                "name": fault.name,
-                "server": fault.sentence,
-                "good_client": fault.good_client,
-                "seen": fault.seen,
-            }
-            for fault in found
-        ]
-        click.echo(json.dumps(rows, indent=2))
-        return
-    _print_table(pattern, {fault.name: fault.sentence for fault in found})
-
-
-def _print_table(pattern: str, found: dict[str, str]) -> None:
-    """Print names and sentences. Raises click.UsageError: there are none."""
     if not found:
         raise click.UsageError(f"no fault matches {pattern!r}; `pop3 misbehave list` names all")
-    widest = max(map(len, found))
-    for name, sentence in found.items():
-        click.echo(f"{name:<{widest}}  {sentence}")
+    widest = max(len(str(row["name"])) for row in found)
+    for row in found:
+        click.echo(f"{row['name']:<{widest}}  {row['server']}")
+
+
+def _pop3_rows() -> list[dict[str, object]]:
+    from restante.misbehave.finding import NAMED
+
+    return [
+        {
+            "name": name,
+            "server": fault.sentence,
+            "good_client": str(fault.good_client),
+            "security": fault.security,
+            "verdict": list(fault.verdict),
+            "seen": fault.seen,
+        }
+        for name, fault in NAMED.items()
+    ]
+
+
+def _smtp_rows() -> list[dict[str, object]]:
+    from restante.misbehave.smtp.catalogue import SMTP_FAULTS
+
+    return [
+        {
+            "name": name,
+            "server": fault.sentence,
+            "good_client": fault.good_client,
+            "seen": fault.seen,
+        }
+        for name, fault in SMTP_FAULTS.items()
+    ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from restante.cli.errors import invalid_configuration
+from restante.cli.errors import configuration_error_reporting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,10 +25,8 @@ def load_cluster(file: Path) -> tuple[Config, ClusterSettings]:
     from restante.server.composition import backends
     from restante.server.config import loader
 
-    try:
+    with configuration_error_reporting():
         config = loader.load(file, {})
         if config.mail.format == "cluster":
             return config, backends.build_cluster_settings(config)
-    except loader.ConfigError as error:
-        raise invalid_configuration(error.problems) from None
     raise click.UsageError(f'{file}: mail.format is "{config.mail.format}"; set it to "cluster"')

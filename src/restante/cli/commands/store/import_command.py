@@ -9,7 +9,7 @@ import click
 
 from restante.cli.commands.store.configuration import cluster_settings
 from restante.cli.commands.store.transfer_report import TransferReport, run_transfer
-from restante.cli.errors import invalid_configuration
+from restante.cli.errors import configuration_error_reporting
 from restante.cli.options.account_names import AccountName
 from restante.cli.options.server import required_config_option
 from restante.cli.options.values import FilePath
@@ -49,7 +49,7 @@ def command(file: Path, source: Path, users: tuple[str, ...], *, as_json: bool) 
     from restante.server.log.loggers import command_logger
 
     settings = cluster_settings(file)
-    try:
+    with configuration_error_reporting():
         config = loader.load(source, {})
         if config.mail.format == "cluster":
             raise click.UsageError(
@@ -57,18 +57,14 @@ def command(file: Path, source: Path, users: tuple[str, ...], *, as_json: bool) 
             )
         log = command_logger()
         store = backends.build_store(config, log)
-    except loader.ConfigError as error:
-        raise invalid_configuration(error.problems) from None
     problems: list[str] = []
-    try:
+    with configuration_error_reporting():
         owners = _find_owners(config, users, log, problems.append)
         with Progress("importing") as progress:
             report = TransferReport(progress, len(owners))
             for problem in problems:
                 report.report(problem)
             counts = run_transfer(_import(settings, store, owners, config.timeouts.lock, report))
-    except loader.ConfigError as error:
-        raise invalid_configuration(error.problems) from None
     report.finish(counts, as_json=as_json)
 
 
