@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from restante.client.header_part import HeaderPart
 from restante.fetch.errors import FetchError
 from restante.fetch.journal_rows import FETCHED, MessageState
+from restante.mail.fields import MOST_OCTETS
 from restante.protocol.errors import ServerRefusedError
 from restante.protocol.text import decode_text
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from restante.fetch.planner import MessageEntry, Plan
 
 AT_ONCE = 200  # headers in memory at a time
-MOST_OCTETS = 256 * 1024  # of a header
 LONGEST_MESSAGE_ID = 500  # octets
 
 _MESSAGE_ID = re.compile(

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from restante.fetch.planner import MessageEntry
 
 
+TRACE_FIELD = "X-Restante-Fetch"
+"""The header field in which some destinations write the id of a message: `fetch_id`."""
+
+
 class DestinationError(Exception):
     """A destination did not accept mail; the text says why, and has no secret."""
 

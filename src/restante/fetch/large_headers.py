@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restante.fetch.identity import MOST_OCTETS
 from restante.fetch.interfaces import fetch_id
 from restante.fetch.retrieval import Receiver
 from restante.mail import fields
@@ -41,7 +40,7 @@ def retrieve_headers(
     A message whose header the server refuses is left out. Raises RemoteError, DestinationError.
     """
     parts = journal.part_deliveries()
-    heads = drop.headers([message.number for message in messages], keep=MOST_OCTETS)
+    heads = drop.headers([message.number for message in messages], keep=fields.MOST_OCTETS)
     for message, head in zip(messages, heads, strict=True):
         if isinstance(head, ServerRefusedError):
             continue

@@ -53,7 +53,6 @@ class Provider(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=
         unused_days: days without use after which a refresh token ends.
         testing_days: days after which it ends if the client is only for tests.
         mechanisms: of SASL, best first.
-        two_lines: AUTH and the token are two lines: the server accepts no initial response.
         app_password: how to get an app password, "" if the provider has none.
         admin_consent: the URL at which the administrator of a tenant allows the client.
         registration: how to register a client, in at most six lines.
@@ -87,7 +86,6 @@ class Provider(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=
     unused_days: int | None = None
     testing_days: int | None = None
     mechanisms: tuple[Literal["OAUTHBEARER", "XOAUTH2"], ...] = ()
-    two_lines: bool = False
     app_password: str = ""
     admin_consent: str = ""
     registration: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from restante.delivery.replies import DeliveryReply
     from restante.server.config.schema import Config
 
-EX_USAGE, EX_TEMPFAIL = 64, 75  # of sysexits.h
-
 
 class PipeCommand(click.Command):
     """A command whose exit codes MTAs understand.
@@ -30,7 +29,7 @@ class PipeCommand(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
-            error.exit_code = EX_USAGE  # type: ignore[misc]  # click has it for the class only
+            error.exit_code = os.EX_USAGE  # type: ignore[misc]  # click has it for the class only
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -38,11 +37,11 @@ class PipeCommand(click.Command):
         try:
             return super().invoke(ctx)
         except PermissionError as error:
-            _end(EX_TEMPFAIL, f"4.3.5 permission denied: {error.filename or error.strerror}")
+            _end(os.EX_TEMPFAIL, f"4.3.5 permission denied: {error.filename or error.strerror}")
         except (click.ClickException, click.exceptions.Exit):
             raise
         except Exception as error:  # noqa: BLE001
-            _end(EX_TEMPFAIL, f"4.3.0 internal error: {type(error).__name__}")
+            _end(os.EX_TEMPFAIL, f"4.3.0 internal error: {type(error).__name__}")
 
 
 @click.command(cls=PipeCommand)
@@ -68,10 +67,10 @@ def deliver(user: str, file: Path | None, sender: str | None, **params: Path | s
     try:
         outcome, causes = asyncio.run(_deliver(_config(file, params), user, sender))
     except ConfigError as error:
-        _end(EX_TEMPFAIL, "\n  ".join(["4.3.5 Invalid configuration:", *error.problems]))
+        _end(os.EX_TEMPFAIL, "\n  ".join(["4.3.5 Invalid configuration:", *error.problems]))
     if outcome is not replies.DELIVERED:
         text = f"{outcome.status} {outcome.text}"
-        if causes and outcome.exit == EX_TEMPFAIL:  # for the MTA's log
+        if causes and outcome.exit == os.EX_TEMPFAIL:  # for the MTA's log
             text += ": " + "\n".join(causes)
         _end(outcome.exit, text)
 

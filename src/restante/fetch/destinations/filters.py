@@ -8,6 +8,7 @@ allows that. Exit code 75 is a failure for now. Any other exit code parks the me
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 DROP = 99  # the exit code that drops a message
 MOST_ADDED = 4 * 1024 * 1024  # octets that a filter may add to twice the message
 
-_TEMPORARY_FAILURE = 75  # EX_TEMPFAIL of sysexits.h
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 
 
@@ -63,7 +63,7 @@ def _check(command: Sequence[str], ended: CommandEnd) -> None:
     why = f"the filter {command[0]} {ended}"
     if ended.code == DROP:
         raise MessageRefusedError(f"{why}; allow_drop = true would drop the message")
-    if ended.code is None or ended.code < 0 or ended.code == _TEMPORARY_FAILURE:
+    if ended.code is None or ended.code < 0 or ended.code == os.EX_TEMPFAIL:
         raise DestinationUnavailableError(why)
     raise MessageRefusedError(why)
 

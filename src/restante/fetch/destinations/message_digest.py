@@ -7,7 +7,6 @@ import re
 
 from restante.mail import fields
 
-MOST_HEADER = 256 * 1024  # octets in which a header is read
 _NAMED = ("date", "from", "subject", "message-id")
 _SEARCHABLE = re.compile(r"<?([!#-'*-;=?-z|~]{1,500})>?")
 
@@ -52,7 +51,7 @@ class ContentDigest:
             self._digest.feed(octets)
             return
         self._head += octets
-        if len(self._head) >= MOST_HEADER:
+        if len(self._head) >= fields.MOST_OCTETS:
             self._begin()
 
     def hexdigest(self) -> str:
@@ -61,7 +60,7 @@ class ContentDigest:
 
     def _begin(self) -> NormalDigest:
         """Read the header, and begin with its fields and the first octets of the body."""
-        header = fields.split(bytes(self._head[:MOST_HEADER]))
+        header = fields.split(bytes(self._head[: fields.MOST_OCTETS]))
         digest = self._digest = NormalDigest()
         for name in _NAMED:
             value = b" ".join(header.first(name).split())

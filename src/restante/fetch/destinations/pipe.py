@@ -7,6 +7,7 @@ is the same for the same message, by which the command can recognize a double.
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING, cast
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from restante.fetch.spool import SpooledDraft
 
 SECONDS = 600.0  # that a command may need for a message
-
-_TEMPORARY_FAILURE = 75  # EX_TEMPFAIL of sysexits.h
 
 
 class PipeDraft:
@@ -101,7 +100,7 @@ class PipeDestination:
             raise NotDeliveredError(str(error)) from error
         if ended.code != 0:
             text = f"the command {self._command[0]} {ended}"
-            if ended.code == _TEMPORARY_FAILURE:
+            if ended.code == os.EX_TEMPFAIL:
                 raise NotDeliveredError(text)
             if ended.code is None or ended.code < 0:
                 raise DeliveryInDoubtError(f"{text}; it may have delivered the message")

@@ -18,7 +18,7 @@ from restante.fetch.destinations.gmail.address import parse_gmail_url
 from restante.fetch.destinations.gmail.api import PAUSES, SCOPE, GmailApi, RawField
 from restante.fetch.destinations.gmail.destination import LARGEST, GmailDestination
 from restante.fetch.destinations.gmail.stored_tokens import DestinationTokens
-from restante.fetch.destinations.message_digest import MOST_HEADER, ContentDigest
+from restante.fetch.destinations.message_digest import ContentDigest
 from restante.fetch.destinations.urls import DestinationSettings, open_destination
 from restante.fetch.imported_messages import ImportedMessages
 from restante.fetch.interfaces import (
@@ -30,6 +30,7 @@ from restante.fetch.interfaces import (
 )
 from restante.fetch.journal import Journal
 from restante.fetch.spool import Spool
+from restante.mail.fields import MOST_OCTETS
 from restante.net.http import HttpError
 from restante.protocol.errors import LocalError
 from support.gmail_api import Gmail, gmail_api
@@ -349,7 +350,7 @@ def test_too_large(place: GmailPlace) -> None:
     [
         ("gmail:", "gmail:ann@gmail.com"),
         ("gmail:ann", "gmail:ann@gmail.com"),
-        ("gmail:ann@gmail.com?labels=a", "'labels=a' is not a setting of Gmail"),
+        ("gmail:ann@gmail.com?labels=a", "'labels' is not a setting of this destination"),
         ("gmail:ann@gmail.com?date=now", "date is 'now'; use header or received"),
         ("gmail:ann@gmail.com?label=a&label=b", "label is there twice"),
         ("gmail:ann@gmail.com?api=http://example.com", "use http://127.0.0.1:PORT"),
@@ -372,7 +373,7 @@ def test_content_digest() -> None:
             made.feed(piece)
         return made.hexdigest()
 
-    one = b"Date: a\r\nSubject: b\r\n c\r\n\r\nbody\r\n\r\nend\r\n" + b"x" * 2 * MOST_HEADER
+    one = b"Date: a\r\nSubject: b\r\n c\r\n\r\nbody\r\n\r\nend\r\n" + b"x" * 2 * MOST_OCTETS
     same = b"Received: d\r\n" + one
     assert digest(one) == digest(same[:7], same[7:300], same[300:])
     for old, new in ((b": a", b": A"), (b"b\r\n c", b"d"), (b"end", b"End")):

@@ -8,11 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from restante.fetch.destinations.url_settings import ANY, parse_settings
 from restante.net.addresses import is_loopback
 
 EXAMPLE = "gmail:ann@gmail.com?label=old"
-_CHOICES = {"date": ("header", "received"), "never_mark_spam": ("false", "true")}
-_SETTINGS = ("label", *_CHOICES, "api")
+_SETTINGS = {
+    "label": ANY,
+    "date": ("header", "received"),
+    "never_mark_spam": ("false", "true"),
+    "api": ANY,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,7 @@ def parse_gmail_url(url: str) -> GmailAddress:
     local, at, domain = user.rpartition("@")
     if not at or not local or ":" in local or "/" in user:
         raise ValueError(f"the mailbox is missing; write for example {EXAMPLE}")
-    settings = _parse_settings(query)
+    settings = {name: found for name, (found,) in parse_settings(query, _SETTINGS).items()}
     return GmailAddress(
         user=f"{local}@{domain.lower()}",
         label=settings.get("label", ""),
@@ -60,18 +65,3 @@ def _check_api(url: str) -> str:
     if url and (parts.scheme != "http" or not is_loopback(parts.hostname or "") or parts.path):
         raise ValueError(f"api is {url!r}; use http://127.0.0.1:PORT, a double for tests")
     return url
-
-
-def _parse_settings(query: str) -> dict[str, str]:
-    """Return settings by name. Raises ValueError."""
-    settings: dict[str, str] = {}
-    for entry in filter(None, query.split("&")):
-        name, _, value = entry.partition("=")
-        if name not in _SETTINGS or not value:
-            raise ValueError(f"{entry!r} is not a setting of Gmail: {', '.join(_SETTINGS)}")
-        if name in settings:
-            raise ValueError(f"{name} is there twice")
-        if value not in _CHOICES.get(name, (value,)):
-            raise ValueError(f"{name} is {value!r}; use {' or '.join(_CHOICES[name])}")
-        settings[name] = unquote(value)
-    return settings

@@ -11,11 +11,13 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from restante.fetch.destinations.url_settings import ANY, parse_settings
 from restante.net.addresses import format_host_port, is_address
 from restante.net.host_names import ascii_domain
 
 EXAMPLE = "imaps://ann@mail.example.com/INBOX"
 _PORTS = {"imap": 143, "imaps": 993}
+_SETTINGS = {"create": ("true", "false"), "cafile": ANY}
 _PASSWORD = re.compile(r"(//[^:/@]*):[^@]*@")
 
 
@@ -58,26 +60,13 @@ def parse_imap_url(url: str) -> ImapAddress:
     if not parts.hostname or not parts.username:
         raise ValueError(f"{shown} names no user or no host; write for example {EXAMPLE}")
     scheme = parts.scheme.lower()
-    settings = _parse_settings(query)
+    settings = parse_settings(query, _SETTINGS)
     return ImapAddress(
         host=parts.hostname if is_address(parts.hostname) else ascii_domain(parts.hostname),
         port=port or _PORTS[scheme],
         user=unquote(parts.username),
         folder=unquote(parts.path.removeprefix("/")) or "INBOX",
         tls=scheme == "imaps",
-        create=settings.get("create") == "true",
-        cafile=os.path.expanduser(settings.get("cafile", "")),
+        create=settings.get("create") == ["true"],
+        cafile=os.path.expanduser(settings.get("cafile", [""])[0]),
     )
-
-
-def _parse_settings(query: str) -> dict[str, str]:
-    """Return settings by name. Raises ValueError."""
-    settings = {}
-    for entry in filter(None, query.split("&")):
-        name, _, value = entry.partition("=")
-        if name not in ("create", "cafile") or not value:
-            raise ValueError(f"{entry!r} is no setting of IMAP; use create=true or cafile=FILE")
-        if name == "create" and value not in ("true", "false"):
-            raise ValueError(f"create is {value!r}; use true or false")
-        settings[name] = unquote(value)
-    return settings

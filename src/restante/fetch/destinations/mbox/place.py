@@ -8,6 +8,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from restante.fetch.interfaces import TRACE_FIELD
 from restante.storage.mbox.digest import CHUNK
 from restante.storage.mbox.exact_io import pread_exactly
 from restante.storage.mbox.status_fields import LONGEST_OWN, header_end
@@ -15,7 +16,7 @@ from restante.storage.mbox.status_fields import LONGEST_OWN, header_end
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TRACE = b"X-Restante-Fetch: "
+TRACE = f"{TRACE_FIELD}: ".encode()
 BLOCK = 1024 * 1024  # octets read at once
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from restante.fetch.destinations.smtp.envelope import EnvelopeRecipients, check_address
+from restante.fetch.destinations.url_settings import ANY, parse_settings
 from restante.net.addresses import format_host_port, is_address, is_loopback, parse_host_port
 from restante.net.host_names import ascii_domain
 
@@ -25,7 +26,7 @@ _EXAMPLES = {
     "smtp": "smtp://ann@mail.example.com?rcpt=ann@example.com",
     "smtps": "smtps://ann@mail.example.com?rcpt=ann@example.com",
 }
-_SETTINGS = ("rcpt", "sender", "tls", "cafile")
+_SETTINGS = {"rcpt": ANY, "sender": ANY, "tls": ("yes", "no"), "cafile": ANY}
 _PORTS = {"smtp": 25, "smtps": 465}
 _PASSWORD = re.compile(r"(://[^:@/]*:)[^@]*@")
 _SUBMISSION = 587  # RFC 6409; it authenticates its users
@@ -77,7 +78,7 @@ def parse_smtp_url(
     """
     base, _, query = url.partition("?")
     scheme = base.partition(":")[0].lower()
-    settings = _parse_settings(query)
+    settings = parse_settings(query, _SETTINGS, repeated="rcpt")
     try:
         found = _parse_lmtp(base) if scheme == "lmtp" else _parse_smtp(scheme, base)
     except ValueError as error:
@@ -122,26 +123,10 @@ def _security(host: str) -> Security:
     return Security.NONE if is_loopback(host) else Security.STARTTLS
 
 
-def _parse_settings(query: str) -> dict[str, list[str]]:
-    """Return settings by name. A "+" stays one, as in ann+lists@example.com."""
-    settings: dict[str, list[str]] = {}
-    for entry in filter(None, query.split("&")):
-        name, _, value = entry.partition("=")
-        if name not in _SETTINGS:
-            raise ValueError(f"{name!r} is no setting of this destination: {', '.join(_SETTINGS)}")
-        if not value:
-            raise ValueError(f"{name} has no value; write {name}=...")
-        settings.setdefault(name, []).append(unquote(value))
-    for name, values in settings.items():
-        if name != "rcpt" and len(values) > 1:
-            raise ValueError(f"{name} is there twice")
-    return settings
-
-
 def _with_settings(found: SmtpAddress, settings: Mapping[str, Sequence[str]]) -> SmtpAddress:
     tls = settings.get("tls", [""])[0]
-    if tls not in ("", "yes", "no") or (tls == "no" and found.security is Security.TLS):
-        raise ValueError(f"tls={tls}: it is yes or no, and smtps always has TLS")
+    if tls == "no" and found.security is Security.TLS:
+        raise ValueError("tls is 'no', and smtps always has TLS; use smtp")
     sender = settings["sender"][0] if "sender" in settings else None
     if sender is not None:
         check_address(sender)

@@ -14,12 +14,12 @@ from restante.fetch.destinations.smtp.envelope import find_sender
 from restante.fetch.destinations.smtp.login import connect
 from restante.fetch.destinations.smtp.session import SmtpDeadlines
 from restante.fetch.destinations.smtp.transaction import (
-    TRACE_FIELD,
     Letter,
     SessionLostError,
     SmtpTransaction,
 )
 from restante.fetch.interfaces import (
+    TRACE_FIELD,
     DeliveryInDoubtError,
     DestinationError,
     DestinationUnavailableError,

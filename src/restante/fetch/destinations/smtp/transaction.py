@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from restante.fetch.destinations.smtp.session import Reply, reason
 from restante.fetch.interfaces import (
+    TRACE_FIELD,
     DeliveryInDoubtError,
     DestinationError,
     DestinationUnavailableError,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from restante.fetch.destinations.smtp.session import SmtpDeadlines, SmtpSession
     from restante.fetch.spool import SpooledDraft
 
-TRACE_FIELD = "X-Restante-Fetch"
 
 _SIZE = re.compile("[0-9]{1,18}")  # octets by RFC 1870; more digits do not limit
 _SHUTTING_DOWN = 421
