@@ -14,7 +14,7 @@ from support.process import reserved
 def no_descriptor_is_left_open() -> Iterator[None]:
     before = _descriptors()
     yield
-    assert _descriptors() <= before
+    assert _descriptors() <= before, "the test, or its store, leaves descriptors open"
 
 
 def _descriptors() -> int:
