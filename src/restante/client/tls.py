@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import ssl
-from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from restante.input_files import require_file
 from restante.net.tls_layer import TlsLayer
@@ -118,15 +118,39 @@ def _requests_certificate(answer: bytes) -> bool:
     return False
 
 
-@cache
+_Stamp: TypeAlias = tuple[tuple[int, int, int] | None, ...]
+
+_contexts: dict[str, tuple[_Stamp, ssl.SSLContext]] = {}  # by the file of authorities
+
+
 def verifying_context(cafile: str = "") -> ssl.SSLContext:
     """Return settings that verify certificate and name against the system's trust, or a file's.
 
-    Raises OSError or ssl.SSLError: the file cannot be used.
+    They are kept until the files change: `pop3 fetch --watch` runs for months. Raises OSError or
+    ssl.SSLError: the file cannot be used.
     """
     if cafile:
         require_file(cafile)
-    return create_verifying_context(cafile or None)
+    stamp = _stamp(cafile)
+    known = _contexts.get(cafile)
+    if known is None or known[0] != stamp:
+        known = _contexts[cafile] = stamp, create_verifying_context(cafile or None)
+    return known[1]
+
+
+def _stamp(cafile: str) -> _Stamp:
+    """Return what changes with the trusted authorities: times, sizes and numbers of their files."""
+    system = ssl.get_default_verify_paths()
+    paths = (cafile,) if cafile else (system.cafile, system.capath)
+    return tuple(_stamp_file(path) for path in paths)
+
+
+def _stamp_file(path: str | None) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(path or "")
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def unverified_context() -> ssl.SSLContext:

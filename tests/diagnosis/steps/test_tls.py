@@ -5,15 +5,17 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from restante.client.options import Options, Target, Tls
-from restante.client.tls import unverified_context
+from restante.client.tls import unverified_context, verifying_context
 from restante.diagnosis import port_probe
 from restante.diagnosis.report import Report
 from restante.diagnosis.request import CheckRequest
@@ -327,3 +329,15 @@ def test_a_server_that_local_settings_refuse() -> None:
     assert report.id == "tls-failed"
     assert report.failure is not None
     assert "settings of this machine reject" in report.failure.evidence
+
+
+def test_renewed_authorities(tmp_path: Path) -> None:
+    """A changed file of authorities is read again; an unchanged one is not."""
+    file = tmp_path / "ca.pem"
+    first, second = trustme.CA(), trustme.CA()
+    first.cert_pem.write_to_path(file)
+    context = verifying_context(str(file))
+    assert verifying_context(str(file)) is context
+    first.cert_pem.write_to_path(file)
+    second.cert_pem.write_to_path(file, append=True)
+    assert len(verifying_context(str(file)).get_ca_certs()) == 2
