@@ -187,9 +187,9 @@ def parse_account(
             params[option] = stored.get(option)
     set_color(params.pop("color"))
     flags = tuple(_repeated_options(params))
-    holder: list[AccountArgs] = []
+    accounts: list[AccountArgs] = []
     named = is_password_named(params)
-    password = password_getter(params, lambda: _known_target(holder[0]))
+    password = password_getter(params, lambda: _known_target(accounts[0]))
     target, guess = _target(name, params, flags, login=login)
     if login and target is not None and not target.user:
         raise click.UsageError(describe_unknown(name))
@@ -202,15 +202,17 @@ def parse_account(
         from restante.client.tls import unverified_context
 
         options = dataclasses.replace(options, context=unverified_context())
-    made = AccountArgs(
+    account = AccountArgs(
         name, target, options, password, guess, verify, trust, seconds, verbose, flags
     )
-    holder.append(made)
-    made.password_named = named
+    accounts.append(account)
+    account.password_named = named
     user = target.user if target else ""
     if not named and (login or user):
-        made.auth = find_tokens(typed, name, user, find_entry(typed), lambda: _known_target(made))
-    return made
+        account.auth = find_tokens(
+            typed, name, user, find_entry(typed), lambda: _known_target(account)
+        )
+    return account
 
 
 def _repeated_options(params: dict[str, Any]) -> Iterator[str]:

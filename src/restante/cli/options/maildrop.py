@@ -39,6 +39,6 @@ def connect_account(account: AccountArgs, options: Options) -> Maildrop:
         if is_token_refused(error) and (account.auth or options.token):
             from restante.diagnosis.token_refusals import assign_verdict
 
-            token = account.auth.given if account.auth else password
+            token = account.auth.last_token if account.auth else password
             assign_verdict(error, token, target)
         raise

@@ -34,5 +34,5 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # older ones of click 
         try:
             return datetime.fromisoformat(value).timestamp()
         except (ValueError, OverflowError):
-            text = "is no time; write one such as 2026-11-27, 2026-11-27T10:30 or 12h"
+            text = "is not a time; write one such as 2026-11-27, 2026-11-27T10:30 or 12h"
             self.fail(f"{value!r} {text}.", param, ctx)

@@ -23,20 +23,20 @@ class AccountTokens:
 
     Attributes:
         name: what they are kept by.
-        given: the last access token that was given, to explain a refusal by its claims.
+        last_token: the last access token that was given, to explain a refusal by its claims.
     """
 
     def __init__(self, name: str, table: Mapping[str, Any], target: Callable[[], Target]) -> None:
         self.name = name
-        self.given = ""
+        self.last_token = ""
         self._table = table
         self._target = target
         self._found: StoredTokenSource | None = None
 
     def token(self) -> str:
         """Return an access token. Raises OAuthError, TokenStoreError."""
-        self.given = self._source().token()
-        return self.given
+        self.last_token = self._source().token()
+        return self.last_token
 
     def renew(self, refused: str) -> str | None:
         """Return another token after a refusal, None for none. Raises OAuthError."""

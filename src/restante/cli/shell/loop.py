@@ -77,7 +77,7 @@ def run_line(session: ShellSession, line: str) -> bool:
         _broken(session, error)
     except OSError as error:
         session.screen.show_error(describe(error))
-    if session.talking:  # a reply was broken off
+    if session.in_reply:  # a reply was broken off
         _disconnect(session)
     return False
 
@@ -88,7 +88,7 @@ def _handle_interrupt(session: ShellSession) -> None:
     if not screen.interactive:
         raise ExitShell(130)
     screen.print_line()
-    if not session.talking:
+    if not session.in_reply:
         return
     screen.show_error(
         "Interrupted. The connection was closed, because the rest of the reply was still due."

@@ -36,7 +36,7 @@ class ShellSession:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.screen = screen
-        self.talking = False  # a reply is under way: an interruption now must disconnect
+        self.in_reply = False  # a reply is under way: an interruption now must disconnect
         self.heads: dict[int, Head] = {}
         self.lacks_top = False  # the server refused TOP because it has none
         self._open, self._clock = open_, clock
@@ -68,28 +68,28 @@ class ShellSession:
 
     @contextlib.contextmanager
     def exchange(self) -> Iterator[Maildrop]:
-        """Give the maildrop; whatever breaks the block off, except an -ERR, leaves `talking`."""
+        """Give the maildrop; whatever breaks the block off, except an -ERR, leaves `in_reply`."""
         if self._drop is None:
             self.screen.print_line("Reconnecting.")
             self.connect()
         if self._error is not None:
             raise self._error
         assert self._drop is not None
-        self.talking = True
+        self.in_reply = True
         try:
             yield self._drop
         except (ServerRefusedError, LocalError):
-            self.talking = False
+            self.in_reply = False
             raise
         finally:
             self._last_reply = self._clock()
-        self.talking = False
+        self.in_reply = False
 
     def disconnect(self) -> None:
         """Close the connection at once: marks are lost, and nothing is deleted."""
         if self._drop is not None:
             self._drop.abort()
-        self._drop, self._error, self.talking = None, None, False
+        self._drop, self._error, self.in_reply = None, None, False
 
     def close(self) -> None:
         """End the session by QUIT, with no message marked."""
@@ -139,11 +139,11 @@ class ShellSession:
 
     def prefetch_headers(self, numbers: Iterable[int]) -> None:
         """Prefetch summaries. Errors are ignored here: the next command reports them."""
-        if self.connected and not self.talking:
+        if self.connected and not self.in_reply:
             try:
                 self.fetch_headers(numbers)
             except RemoteError as error:
-                self._error, self.talking = error, False
+                self._error, self.in_reply = error, False
 
     def name(self, number: int) -> str:
         """Return what a message is called, such as 1 "Hello"."""
