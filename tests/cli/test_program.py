@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import subprocess
 import sys
 
@@ -14,10 +15,12 @@ from support.process import POP3
 
 
 @pytest.fixture(autouse=True)
-def unfrozen() -> object:
-    """Let the garbage collector see all objects again after the test."""
+def restored() -> object:
+    """Restore what a run changes in its process: the garbage collector, and Ctrl-C."""
+    handler = signal.getsignal(signal.SIGINT)
     yield
     gc.unfreeze()
+    signal.signal(signal.SIGINT, handler)
 
 
 def test_the_garbage_collector_skips_what_was_imported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,3 +82,50 @@ def test_hanging_thread_at_the_end(*, hangs: bool) -> None:
     lines = ended.stdout.split()
     assert sorted(lines[:2]) == ["finished", "written"]
     assert lines[2:] == ([] if hangs else ["cleared"])
+
+
+INTERRUPTED_AT = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder)
+sys.argv = ["pop3", *sys.argv[1:]]
+from restante.cli.program import run
+run()
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("click", ("ls",)),
+        ("restante.cli.commands.ls", ("ls", "pop3://ann@127.0.0.1:1")),
+        ("restante.cli.output.version", ("--version",)),
+        ("restante.cli.output.wrapping", ("ls", "pop3://ann@127.0.0.1:1")),
+    ],
+)
+def test_interrupted_import(module: str, words: tuple[str, ...]) -> None:
+    """Ctrl-C while a module is imported ends the command without a traceback."""
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_AT.format(module=module), *words],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        env={"POP3_PASSWORD": "secret"},
+    )  # fmt: skip
+    assert ended.returncode in {130, -signal.SIGINT}
+    assert ended.stderr in {"", "Interrupted.\n", "Interrupted; nothing was deleted.\n"}
+
+
+def test_end_of_interruptions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a command, Ctrl-C ends the process at once, unless the caller ignores it."""
+    monkeypatch.setattr(group, "main", lambda: None)
+    monkeypatch.setattr("atexit.register", bool)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    program.run()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    program.run()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN

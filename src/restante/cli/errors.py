@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from restante.cli import program
 from restante.cli.output.terminal import plain
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from restante.protocol.errors import RemoteError
 
-INTERRUPTED = 130
+INTERRUPTED = program.INTERRUPTED
 
 
 class CommandFailed(click.ClickException):

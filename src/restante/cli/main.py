@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +12,8 @@ from restante.cli.errors import INTERRUPTED, CommandFailed
 from restante.cli.output.terminal import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from click.shell_completion import CompletionItem
 
 
@@ -138,7 +141,8 @@ class LazyGroup(click.Group):
         first = next((word for word in args if not word.startswith("-")), "")
         if args and args[0] == first and ("@" in first or "://" in first):
             args = ["shell", *args]
-        return super().parse_args(ctx, args)
+        with _interruption_reporting():
+            return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # the name is click's
         """Return the names of all subcommands."""
@@ -164,14 +168,13 @@ class LazyGroup(click.Group):
         return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a subcommand. Ctrl-C at a prompt is an interruption.
+        """Import and run a subcommand.
 
         An error of the disk that the subcommand does not expect is reported with its file.
         """
         try:
-            return super().invoke(ctx)
-        except click.Abort:
-            raise CommandFailed("Interrupted.", INTERRUPTED) from None
+            with _interruption_reporting():
+                return super().invoke(ctx)
         except OSError as error:
             if error.filename is None:
                 raise
@@ -187,6 +190,15 @@ class LazyGroup(click.Group):
         module, name = row.place.split(":")
         command: click.Command = getattr(importlib.import_module(f"restante.cli.{module}"), name)
         return command
+
+
+@contextlib.contextmanager
+def _interruption_reporting() -> Iterator[None]:
+    """Report Ctrl-C in the block, and at a prompt; click's own report has the exit code 1."""
+    try:
+        yield
+    except (KeyboardInterrupt, click.Abort):
+        raise CommandFailed("Interrupted.", INTERRUPTED) from None
 
 
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001  # click's signature
