@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,9 @@ from restante.protocol.text import to_json
 from restante.system_errors import find_reason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
     from restante.cli.options.account import AccountArgs
     from restante.client.options import Target
     from restante.conformance.check import Check, Result
@@ -153,7 +158,8 @@ def _run(context: ConformanceContext, checks: list[Check], *, quiet: bool) -> Co
     from restante.conformance.delivery import DeliveryError
 
     try:
-        return suite.run(context, checks, (lambda _: None) if quiet else _show)
+        with _signals_as_interruptions():
+            return suite.run(context, checks, (lambda _: None) if quiet else _show)
     except ssl.SSLCertVerificationError as error:
         text = f"TLS failed: {error.verify_message}; `pop3 probe` shows why, and -k ignores it"
         raise CommandFailed(text, NO_TLS) from None
@@ -173,6 +179,27 @@ def _run(context: ConformanceContext, checks: list[Check], *, quiet: bool) -> Co
         raise CommandFailed(text, REFUSED) from None
     except KeyboardInterrupt:
         raise CommandFailed("Interrupted. The test messages have been deleted.", 130) from None
+
+
+@contextlib.contextmanager
+def _signals_as_interruptions() -> Iterator[None]:
+    """Let SIGTERM and the end of the terminal end a test as Ctrl-C does: it deletes its messages.
+
+    A signal that the caller ignores, as `nohup` does, stays ignored.
+    """
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    replaced = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in replaced:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in replaced:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _show(result: Result) -> None:
