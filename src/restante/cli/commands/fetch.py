@@ -99,7 +99,7 @@ class FetchCommand(AccountCommand, click.Group):
     metavar="FILE",
     help="Append a line for each message to FILE; - is standard error.",
 )
-@click.option("--watch", is_flag=True, help="The same as --every 5m.")
+@click.option("--watch", is_flag=True, help="Fetch every five minutes, until SIGTERM.")
 @click.option("--systemd", is_flag=True, help="Print units of systemd that fetch every 5 minutes.")
 @click.option(
     "--state",

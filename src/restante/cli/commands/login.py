@@ -40,7 +40,9 @@ FLOWS = ("loopback", "device", "paste", "client-credentials")
 @click.command(cls=AccountCommand)
 @click.argument("account")
 @click.option("--flow", type=click.Choice(FLOWS), help="Sign in this way, and in no other.")
-@click.option("--paste", is_flag=True, help="The same as --flow paste.")
+@click.option(
+    "--paste", is_flag=True, help="Sign in by an address that you paste, as --flow paste does."
+)
 @click.option(
     "--port",
     "callback_port",
