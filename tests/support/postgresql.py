@@ -38,6 +38,9 @@ def accounts_in(
     return SqlAuthenticator(queries, check, remember, **options)
 
 
+MOST_CONNECTIONS = 400  # several clusters of three nodes share one, with those of killed nodes
+
+
 class Database:
     """A PostgreSQL of its own, on a socket in its folder."""
 
@@ -67,7 +70,7 @@ class Database:
 
     def start(self) -> None:
         command = self._command("postgres", "-D", str(self._folder / "data"), "-F")
-        command += ["-h", self.host, "-k", str(self._folder)]
+        command += ["-h", self.host, "-k", str(self._folder), "-N", str(MOST_CONNECTIONS)]
         self._process = subprocess.Popen(
             command, stderr=subprocess.DEVNULL, env={"PATH": self._path}
         )
