@@ -139,6 +139,7 @@ def test_the_wrong_file(
     text = taker.run("import", "fdm", tmp_path / "cache", code=code)
     assert said in text
     assert ("; skipped 2 lines: the line is not" in text) == (said == "has no fetched message")
+    assert ("no import is necessary" in text) == (code == 14)
     assert not (tmp_path / "state").exists()
 
 

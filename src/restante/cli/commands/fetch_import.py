@@ -157,8 +157,11 @@ def _require_match(name: str, found: Comparison) -> None:
     if found.new and not found.fetched:
         raise CommandFailed(
             "FAIL uids-changed  The server lists no message of this file; nothing was changed.\n"
-            "  why   The file is of another account, or the server has moved.\n"
-            f"  you   pop3 fetch {plain(name)} --mark-all treats all messages there as fetched.",
+            "  why   The file is of another account, the server has moved, or the program has\n"
+            "        deleted all that it fetched.\n"
+            "  you   If the program deletes what it fetches, no import is necessary:\n"
+            f"        pop3 fetch {plain(name)} fetches what is there.\n"
+            f"        pop3 fetch {plain(name)} --mark-all treats all messages there as fetched.",
             NO_MATCH,
         )
 
