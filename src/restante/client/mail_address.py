@@ -54,6 +54,8 @@ def parse_address(text: str) -> MailAddress:
     local, at, domain = unwrap_address(text).rpartition("@")
     if not at or not local or not domain:
         raise ValueError(f"{text!r} is not a mail address; use user@example.com")
+    if local.endswith("@"):
+        raise ValueError(f"{text!r} has two @ in a row; use user@example.com")
     if not local.startswith('"') and any(c in _SEPARATORS for c in local):
         raise ValueError(f"{text!r} is more than one address; name one")
     if _HALF_URL.match(local):

@@ -77,6 +77,8 @@ def parse_url(url: str) -> Target:
     user = re.sub(r";auth=[^;]*$", "", found[2] or "", flags=re.IGNORECASE)
     if ":" in user:
         raise ValueError("a URL must not contain a password; omit it, and pop3 asks for it")
+    if user.startswith("/"):
+        raise ValueError("the URL has three slashes; use pop3s://user@host")
     tls = _SCHEMES[found[1].lower()]
     host = unquote(found[3].strip("[]"))
     if not host:
