@@ -169,6 +169,24 @@ def test_no_time_is_left() -> None:
         connecting.connect(["192.0.2.1"], 110, time.monotonic() - 1)
 
 
+def test_connection_at_the_last_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is made when the time is over is closed."""
+    left = [60.0]
+
+    def seconds_until(_ends: float) -> float:
+        if not left:
+            raise TimeoutError("the time is over")
+        return left.pop()
+
+    monkeypatch.setattr(connecting, "seconds_until", seconds_until)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with pytest.raises(TimeoutError):
+            connecting.connect(["127.0.0.1"], listener.getsockname()[1], time.monotonic() + 60)
+        with listener.accept()[0] as accepted:
+            accepted.settimeout(60)
+            assert accepted.recv(1) == b""
+
+
 def test_all_addresses_at_once() -> None:
     """Each address has its own outcome, and a dead one does not use up the time of the others."""
     with socket.create_server(("127.0.0.2", free_port("127.0.0.2"))) as listener:

@@ -217,7 +217,11 @@ def connect(addresses: Sequence[str], port: int, ends: float) -> socket.socket:
     won = run_race(race)
     if won is None:
         raise _all_failed(race.failed)
-    won.sock.settimeout(seconds_until(ends))
+    try:
+        won.sock.settimeout(seconds_until(ends))
+    except TimeoutError:
+        won.sock.close()
+        raise
     return won.sock
 
 
