@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from click.testing import CliRunner
 
-from restante.cli.commands.verify import verify
+from restante.cli.main import main
 from restante.conformance import suite
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -38,7 +38,7 @@ def test_signals_interrupt(monkeypatch: pytest.MonkeyPatch, number: signal.Signa
             raise
 
     monkeypatch.setattr(suite, "run", run)
-    ran = CliRunner().invoke(verify, ["pop3://127.0.0.1:1"])
+    ran = CliRunner().invoke(main, ["verify", "pop3://127.0.0.1:1"])
     assert ran.exit_code == 130
     assert "The test messages have been deleted." in ran.output
     assert deleted
@@ -49,6 +49,6 @@ def test_ignored_signals(monkeypatch: pytest.MonkeyPatch, number: signal.Signals
     """A signal that the caller ignores does not end a test."""
     signal.signal(number, signal.SIG_IGN)
     monkeypatch.setattr(suite, "run", lambda *_: os.kill(os.getpid(), number))
-    ran = CliRunner().invoke(verify, ["pop3://127.0.0.1:1", "--json"])
+    ran = CliRunner().invoke(main, ["verify", "pop3://127.0.0.1:1", "--json"])
     assert ran.exit_code != 130
     assert signal.getsignal(number) is signal.SIG_IGN
