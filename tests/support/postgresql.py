@@ -53,6 +53,8 @@ class Database:
         if os.geteuid() == 0:  # it refuses to run as root
             shutil.chown(folder, "nobody")
         self.run("initdb", "--auth=trust", "--username=restante", "--no-sync", str(folder / "data"))
+        with (folder / "data" / "postgresql.conf").open("a") as settings:  # a standby copies it
+            settings.write(f"max_connections = {MOST_CONNECTIONS}\n")
 
     @property
     def dsn(self) -> Secret:
@@ -70,7 +72,7 @@ class Database:
 
     def start(self) -> None:
         command = self._command("postgres", "-D", str(self._folder / "data"), "-F")
-        command += ["-h", self.host, "-k", str(self._folder), "-N", str(MOST_CONNECTIONS)]
+        command += ["-h", self.host, "-k", str(self._folder)]
         self._process = subprocess.Popen(
             command, stderr=subprocess.DEVNULL, env={"PATH": self._path}
         )
