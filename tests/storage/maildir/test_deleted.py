@@ -98,6 +98,20 @@ def test_long_names_return(maildir: Path, length: int) -> None:
     assert sorted(asyncio.run(uids(store))) == sorted(before)
 
 
+@pytest.mark.parametrize("base", ["9.n", "9." + "n" * 150])
+def test_long_flags_leave_room(maildir: Path, base: str) -> None:
+    """A message whose name ends with hundreds of odd flags is removed and comes back."""
+    name = f"{base}:2,S" + "é" * ((251 - len(base)) // 2)
+    (maildir / "cur" / name).write_bytes(b"Subject: long\n\n")
+    store = keeping(maildir)
+    before = asyncio.run(remove(store, [3]))
+    assert not (maildir / "cur" / name).exists()
+    assert [each.uid for each in asyncio.run(store.undelete("ann", {before[3]}))] == [before[3]]
+    assert sorted(asyncio.run(uids(store))) == sorted(before)
+    (file,) = (maildir / "cur").glob("*:2,Sé*")
+    assert file.read_bytes() == b"Subject: long\n\n"
+
+
 def test_dovecots_unique_ids_return(maildir: Path) -> None:
     """A message of Dovecot's list has the unique-id of the list again."""
     (maildir / "dovecot-uidlist").write_text("3 V10 N9\n7 :1.a\n8 :2.b:2,S\n")

@@ -49,7 +49,7 @@ class DeletedFolder:
         """
         info = name.partition(":")[2]
         removed = int(time.time())
-        while self._has(new := filenames.fit(key, f":{info}~{removed}")):
+        while self._has(new := filenames.fit(key, f":{info}", f"~{removed}")):
             removed += 1
         os.rename(name, new, src_dir_fd=folder, dst_dir_fd=self._folder)
 

@@ -15,6 +15,7 @@ from restante.protocol.unique_id import is_valid_uid
 
 LONGEST_KEPT = 480  # characters of what another server gave: a reply has 512 octets
 LONGEST_NAME = 255  # octets of a file's name on Linux
+LONGEST_INFO = 100  # octets of the flags in a name that has no room
 HASHED = "sha256-"  # begins what is made for names that do not fit
 
 _STORED_SIZE = re.compile(r",S=([0-9]{1,18})(?=,|$)")
@@ -47,13 +48,22 @@ def hashed_uid(base: str) -> str:
     return HASHED + hashlib.sha256(os.fsencode(base)).hexdigest()[:48]
 
 
-def fit(base: str, rest: str) -> str:
-    """Return a file's name: a base name, and the rest after it.
+def fit(base: str, info: str, mark: str = "") -> str:
+    """Return a file's name: a base name, the colon and the flags after it, and a mark of ours.
 
-    A hash replaces a base name that leaves no room for the rest. Both have the same unique-id.
+    If there is no room for all, the flags are cut, of which a Maildir has some 50 at most. Then a
+    hash replaces the base name: both have the same unique-id.
     """
-    name = base + rest
-    return name if len(os.fsencode(name)) <= LONGEST_NAME else hashed_uid(base) + rest
+    name = base + info + mark
+    if _fits(name):
+        return name
+    info = os.fsdecode(os.fsencode(info)[:LONGEST_INFO])
+    name = base + info + mark
+    return name if _fits(name) else hashed_uid(base) + info + mark
+
+
+def _fits(name: str) -> bool:
+    return len(os.fsencode(name)) <= LONGEST_NAME
 
 
 def wire_size(base: str) -> int | None:
