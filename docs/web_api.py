@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from restante.web.app import ENDPOINTS
-from restante.web.openapi import EVENTS, Endpoint, describe
+from restante.web.openapi import EVENTS, Endpoint, describe_api
 
 PAGE = Path(__file__).parent / "reference" / "web-api.md"
 
 
 def page() -> str:
-    described = describe(ENDPOINTS)
+    described = describe_api(ENDPOINTS)
     groups = {row.group: [one for one in ENDPOINTS if one.group == row.group] for row in ENDPOINTS}
     schemas = {
         name: schema

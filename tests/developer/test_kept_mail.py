@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import poplib
 import smtplib
 from pathlib import Path
 
@@ -60,6 +62,49 @@ def test_a_maildir_of_others_is_read(tmp_path: Path) -> None:
     assert found == [
         ("1424693976.M1.host", 1424693976, b"older"), ("1424693977.M1.host,W=5", 1424693977, b"old")
     ]  # fmt: skip
+
+
+def test_a_long_name_of_a_file_is_read(tmp_path: Path) -> None:
+    """A name that is too long for a unique-id has a hash as its unique-id."""
+    name = f"1424693977.M1.{'a' * 60}.example.com"
+    (tmp_path / "ann" / "new").mkdir(parents=True)
+    (tmp_path / "ann" / "new" / name).write_bytes(b"x")
+    (mail,) = boxes_of(tmp_path).mail()
+    assert mail.octets == b"x"
+    assert mail.uid.startswith("sha256-")
+    boxes_of(tmp_path).remove([mail.id])
+    assert boxes_of(tmp_path).mail() == []
+
+
+def test_a_folder_with_capitals_is_the_mailbox(tmp_path: Path) -> None:
+    """Mail of a folder in any case of letters is removed for good, also if two folders are one."""
+    for folder, text in (("Ann@Example.com", b"1"), ("ann@example.com", b"2")):
+        (tmp_path / folder / "new").mkdir(parents=True)
+        (tmp_path / folder / "new" / "1424693977.M1.host").write_bytes(text)
+    boxes = boxes_of(tmp_path)
+    messages = boxes.mail("ann@example.com")
+    assert [mail.octets for mail in messages] == [b"1", b"2"]
+    assert len({mail.uid for mail in messages}) == 2
+    boxes.remove([messages[0].id])
+    assert [mail.octets for mail in boxes_of(tmp_path).mail()] == [b"2"]
+
+
+def test_a_message_that_cannot_be_removed_stays(tmp_path: Path) -> None:
+    """QUIT says that one message was not removed, and the others are."""
+    with DeveloperServer(DeveloperOptions(keep=tmp_path, any_account=True)) as server:
+        for text in (b"1", b"2", b"3"):
+            server.mailboxes.add("ann", text)
+        file = tmp_path / "ann" / "new" / server.mailboxes.mail()[1].uid
+        file.unlink()
+        file.mkdir()
+        with contextlib.closing(poplib.POP3("127.0.0.1", server.port, timeout=PATIENCE)) as client:
+            client.user("ann")
+            client.pass_("x")
+            for number in (1, 2, 3):
+                client.dele(number)
+            with pytest.raises(poplib.error_proto, match="not removed"):
+                client.quit()
+        assert [mail.octets for mail in server.mailboxes.mail()] == [b"2"]
 
 
 def test_one_server_has_the_folder(tmp_path: Path) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from restante.developer.server import DeveloperServer
+from restante.developer.server import DeveloperOptions, DeveloperServer
 from restante.web import api
 from restante.web.page import page_of
 from support.page_client import add, ask, page_client, quiet_server, say
@@ -183,3 +184,16 @@ def test_faults_are_switched(server: DeveloperServer) -> None:
 def test_the_addresses_are_told() -> None:
     """A program learns where to connect."""
     assert page_client().get("/api/info").json()["smtp"] == "127.0.0.1:1025"
+
+
+def test_a_folder_that_fails(tmp_path: Path) -> None:
+    """A message that the folder cannot remove stays, and the answer says why."""
+    server = DeveloperServer(DeveloperOptions(keep=tmp_path))
+    mail = add(server, b"Subject: x\n\n")
+    file = tmp_path / "ann@example.com" / "new" / mail.uid
+    file.unlink()
+    file.mkdir()
+    answer = page_client(server).delete(f"/api/messages/{mail.id}")
+    assert answer.status_code == 500
+    assert str(file) in answer.json()["error"]
+    assert server.mailboxes.mail() == [mail]

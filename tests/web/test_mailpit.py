@@ -93,6 +93,15 @@ def test_messages_are_marked_and_removed(server: DeveloperServer) -> None:
     assert server.mailboxes.mail() == []
 
 
+@pytest.mark.parametrize("name", ["none", "-1", ""])
+def test_ids_that_no_message_has(server: DeveloperServer, name: str) -> None:
+    """A request that names only unknown ids changes no message."""
+    client = page_client(server)
+    client.put("/api/v1/messages", json={"IDs": [name], "Read": True})
+    client.request("DELETE", "/api/v1/messages", json={"IDs": [name]})
+    assert client.get("/api/v1/messages").json()["unread"] == 2
+
+
 def test_other_routes_answer(server: DeveloperServer) -> None:
     """The routes that clients ask at their start answer; an unknown one is 404."""
     client = page_client(server)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote
 
 from restante.durable_folders import sync_folder
+from restante.storage.maildir.filenames import base_name, hashed_uid, unique_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 LOCK = "restante-dev.lock"
@@ -23,7 +24,10 @@ _SAFE = "@+= ,!#$&'()[]{}~"  # characters of a folder's name beside letters, dig
 
 
 class KeptMessage(NamedTuple):
-    """A message in the folder; `received` is in seconds since 1970."""
+    """A message in the folder; `received` is in seconds since 1970.
+
+    `uid` is the name of its file without flags, or a hash if that is not a unique-id.
+    """
 
     mailbox: str
     uid: str
@@ -36,7 +40,7 @@ class KeptMail:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._files: dict[tuple[str, str], Path] = {}
+        self._files: dict[tuple[str, str], Path] = {}  # by mailbox and unique-id
         self._lock: int | None = None
 
     def open(self) -> None:
@@ -56,21 +60,27 @@ class KeptMail:
             os.close(self._lock)
             self._lock = None
 
-    def load(self) -> Iterator[KeptMessage]:
-        """Yield the messages of the folder, the oldest of each mailbox first. Raises OSError."""
-        for box in sorted(self._folder.iterdir()):
-            found = [
+    def load(self, mailbox_of: Callable[[str], str]) -> Iterator[KeptMessage]:
+        """Yield the messages of the folder, the oldest of each folder in it first.
+
+        `mailbox_of` returns the mailbox of an address: several folders may have the same. Raises
+        OSError.
+        """
+        for folder in sorted(self._folder.iterdir()):
+            files = [
                 (_time_of(file), file.name, file)
                 for part in ("new", "cur")
-                if (box / part).is_dir()
-                for file in (box / part).iterdir()
+                if (folder / part).is_dir()
+                for file in (folder / part).iterdir()
                 if file.is_file() and not file.name.startswith(".")
             ]
-            name = unquote(box.name)
-            for received, file_name, file in sorted(found):
-                uid = file_name.partition(":")[0]
-                self._files[name, uid] = file
-                yield KeptMessage(name, uid, received, file.read_bytes())
+            mailbox = mailbox_of(unquote(folder.name))
+            for received, name, file in sorted(files):
+                uid = unique_id(base_name(name))
+                if (mailbox, uid) in self._files:
+                    uid = hashed_uid(f"{folder.name}/{name}")
+                self._files[mailbox, uid] = file
+                yield KeptMessage(mailbox, uid, received, file.read_bytes())
 
     def keep(self, mailbox: str, uid: str, octets: bytes) -> None:
         """Store a message; it is on the disk when this returns. Raises OSError."""

@@ -18,7 +18,13 @@ from restante.developer.tags import clean_tags, tags_of
 from restante.protocol.server.maildrop import MessageList
 from restante.protocol.stuffing import size_on_wire
 from restante.protocol.unique_id import is_valid_uid
-from restante.storage.interfaces import BusyError, FullError, MessageGoneError
+from restante.storage.fs import store_error
+from restante.storage.interfaces import (
+    BusyError,
+    FullError,
+    MessageGoneError,
+    PartialRemovalError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -129,6 +135,7 @@ class Mailboxes:
 
         `uid` is a unique-id of 1 to 70 printable characters; None makes one. Raises ValueError: the
         mailbox has it already, or it is not valid. Raises FullError: there is too much mail.
+        Raises OSError: the folder cannot keep it, and it is not stored.
         """
         with self._feed.lock:
             self._check_room(len(message))
@@ -149,16 +156,14 @@ class Mailboxes:
         """Add what the folder keeps. Raises OSError, and FullError: there is too much mail."""
         if not self._kept:
             return
-        for mailbox, uid, received, octets in self._kept.load():
+        for mailbox, uid, received, octets in self._kept.load(mailbox_name):
             with self._feed.lock:
                 self._check_room(len(octets))
-                box = self._box(mailbox)
-                if is_valid_uid(uid) and uid not in box.mail:
-                    mail = DeveloperMail(
-                        next(self._numbers), uid, box.name, octets, size_on_wire([octets]),
-                        received, tags=tags_of(box.name, octets),
-                    )  # fmt: skip
-                    self._put(box, mail)
+                mail = DeveloperMail(
+                    next(self._numbers), uid, mailbox, octets, size_on_wire([octets]), received,
+                    tags=tags_of(mailbox, octets),
+                )  # fmt: skip
+                self._put(self._box(mailbox), mail)
 
     def mail(self, mailbox: str | None = None) -> list[DeveloperMail]:
         """Return the messages of a mailbox, or of all, in the order in which they came."""
@@ -166,8 +171,8 @@ class Mailboxes:
             if mailbox is not None:
                 box = self._boxes.get(mailbox_name(mailbox))
                 return list(box.mail.values()) if box else []
-            found = [mail for box in self._boxes.values() for mail in box.mail.values()]
-            return sorted(found, key=lambda mail: mail.id)
+            every = [mail for box in self._boxes.values() for mail in box.mail.values()]
+            return sorted(every, key=lambda mail: mail.id)
 
     def removed_mail(self, mailbox: str | None = None) -> list[DeveloperMail]:
         """Return the removed messages of a mailbox, or of all, in the order of their removal."""
@@ -183,13 +188,14 @@ class Mailboxes:
     def remove(self, numbers: Collection[int]) -> int:
         """Remove the messages with these ids, as no session does, and return how many there were.
 
-        A session that has a message listed gets an error when it retrieves it.
+        A session that has a message listed gets an error when it retrieves it. Raises OSError: the
+        folder cannot remove one, which stays with those after it.
         """
         with self._feed.lock:
-            found = [mail for mail in self.mail() if mail.id in numbers]
-            for mail in found:
+            messages = [mail for mail in self.mail() if mail.id in numbers]
+            for mail in messages:
                 self.discard(self._boxes[mail.mailbox], mail.uid)
-            return len(found)
+            return len(messages)
 
     def tags(self) -> list[str]:
         """Return all tags, sorted."""
@@ -270,7 +276,10 @@ class Mailboxes:
         session: int | None = None,
         shown: bytes | None = None,
     ) -> None:
-        """Remove one message of a mailbox, if it is there, and remember it for a while."""
+        """Remove one message of a mailbox, if it is there, and remember it for a while.
+
+        Raises OSError: the folder cannot remove it, and it stays.
+        """
         with self._feed.lock:
             mail = box.mail.get(uid)
             if mail is None:
@@ -291,8 +300,7 @@ class Mailboxes:
 
     def show(self, box: DeveloperMailbox) -> tuple[MessageList, Sequence[bytes]]:
         """Return what a session gets, by the faults that are on: the list, and the messages."""
-        with self._feed.lock:
-            mail = list(box.mail.values())
+        mail = self.mail(box.name)
         messages = self.show_messages(box.name, [one.octets for one in mail])
         uids = [one.uid for one in mail[: len(messages)]]
         uids += [f"{SHOWN_ONLY}{place}" for place in range(len(uids), len(messages))]
@@ -356,8 +364,7 @@ class DeveloperMaildrop:
     """One mailbox, locked for one session."""
 
     def __init__(self, mailboxes: Mailboxes, box: DeveloperMailbox) -> None:
-        self._mailboxes = mailboxes
-        self._box = box
+        self._mailboxes, self._box = mailboxes, box
         self._held = True
         self.contents, self._messages = mailboxes.show(box)
 
@@ -369,10 +376,18 @@ class DeveloperMaildrop:
         return self._messages[index]
 
     async def remove(self, indexes: Sequence[int]) -> None:
-        """Remove messages."""
+        """Remove messages. Raises PartialRemovalError."""
+        errors: dict[int, OSError] = {}
         for index in indexes:
             uid, shown = self.contents.uids[index], self._messages[index]
-            self._mailboxes.discard(self._box, uid, self._box.holder, shown)
+            try:
+                self._mailboxes.discard(self._box, uid, self._box.holder, shown)
+            except OSError as error:  # of the folder that keeps mail
+                errors[index] = error
+        if errors:
+            first = next(iter(errors.values()))
+            summary = store_error("a message cannot be removed", first, "")
+            raise PartialRemovalError(summary.text, list(errors), path=summary.path) from first
 
     async def correct_sizes(self, sizes: Mapping[int, int]) -> None:
         """Do nothing: sizes here are counted, never remembered."""

@@ -12,9 +12,10 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
+from restante.system_errors import describe
 from restante.web import api, mailpit, mailpit_events, page_routes
 from restante.web.api_types import ErrorAnswer
-from restante.web.openapi import describe
+from restante.web.openapi import describe_api
 from restante.web.page import Page, answer
 from restante.web.security import GuardMiddleware, RefusedRequest
 
@@ -41,17 +42,17 @@ def create_app(server: DeveloperServer, addresses: ServerAddresses, guard: Guard
         WebSocketRoute("/api/events", mailpit_events.follow),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
-    made = Starlette(
+    app = Starlette(
         routes=routes,
         middleware=[Middleware(GuardMiddleware, guard=guard)],
-        exception_handlers={RefusedRequest: _refuse, HTTPException: _refuse},
+        exception_handlers={RefusedRequest: _refuse, HTTPException: _refuse, OSError: _refuse},
     )
-    made.state.page = Page(server, addresses, guard.token)
-    return made
+    app.state.page = Page(server, addresses, guard.token)
+    return app
 
 
 async def _show_openapi(_: Request) -> Response:
-    return answer(describe(ENDPOINTS))
+    return answer(describe_api(ENDPOINTS))
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
@@ -60,6 +61,8 @@ async def _refuse(request: Request, error: Exception) -> Response:
     text = str(error)
     if isinstance(error, HTTPException):
         status, text = error.status_code, error.detail
+    elif isinstance(error, OSError):  # of the folder that keeps mail
+        text = describe(error)
     if request.url.path.startswith("/api/"):
         return answer(ErrorAnswer(text), status)
     return PlainTextResponse(f"{text}\n", status)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from restante.developer.mailboxes import DeveloperMail
     from restante.web.message_view import MessageView, PartRow
+    from restante.web.page import Page
 
 LATEST = "latest"  # in place of an id
 
@@ -52,15 +53,14 @@ async def search_messages(request: Request) -> Response:
 async def mark_messages(request: Request) -> Response:
     """Mark messages as read or unread; all, if the request names none."""
     page, choice = page_of(request), await _choice(request)
-    ids, found = _numbers(choice.IDs), page.find(choice.Search)
-    page.mark((mail for mail in found if not ids or mail.id in ids), is_read=choice.Read)
+    page.mark(_chosen(page, choice), is_read=choice.Read)
     return PlainTextResponse("ok")
 
 
 async def remove_messages(request: Request) -> Response:
     """Remove messages; all, if the request names none."""
     page, choice = page_of(request), await _choice(request)
-    page.server.mailboxes.remove(_numbers(choice.IDs) or {mail.id for mail in page.find()})
+    page.server.mailboxes.remove({mail.id for mail in _chosen(page, choice)})
     return PlainTextResponse("ok")
 
 
@@ -224,6 +224,12 @@ def _view(request: Request) -> MessageView:
 def _numbers(texts: list[str]) -> set[int]:
     """Return the ids of a request; what is not an id is left out."""
     return {int(text) for text in texts if is_numeral(text)}
+
+
+def _chosen(page: Page, choice: MailpitChoice) -> list[DeveloperMail]:
+    """Return the messages that a request names; all that match its search, if it names none."""
+    ids = _numbers(choice.IDs)
+    return [mail for mail in page.find(choice.Search) if not choice.IDs or mail.id in ids]
 
 
 def _search(request: Request) -> str:

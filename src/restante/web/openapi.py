@@ -58,7 +58,7 @@ EVENTS = {
 """The kinds of server-sent events, and what their data has."""
 
 
-def describe(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+def describe_api(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """Return the document of these endpoints."""
     used = {
         kind

@@ -154,7 +154,7 @@ class SessionLog:
             name = with_domain(session.refused_in_clear, self._default_domain)
             self.login_refused(transport, name, TlsRequired(), "no TLS")
         line["retrieved"], line["deleted"] = session.retrieved, removed
-        line["seconds"], line["end"] = round(seconds, 3), end
+        line["seconds"], line["end"] = round(seconds, 3), end.value
         line["session"] = transport.session_id
         self._log.info("session", **line)
 
