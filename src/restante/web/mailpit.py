@@ -53,14 +53,14 @@ async def search_messages(request: Request) -> Response:
 async def mark_messages(request: Request) -> Response:
     """Mark messages as read or unread; all, if the request names none."""
     page, choice = page_of(request), await _choice(request)
-    page.mark(_chosen(page, choice), is_read=choice.Read)
+    page.mark(_choose_messages(page, choice), is_read=choice.Read)
     return PlainTextResponse("ok")
 
 
 async def remove_messages(request: Request) -> Response:
     """Remove messages; all, if the request names none."""
     page, choice = page_of(request), await _choice(request)
-    page.server.mailboxes.remove({mail.id for mail in _chosen(page, choice)})
+    page.server.mailboxes.remove({mail.id for mail in _choose_messages(page, choice)})
     return PlainTextResponse("ok")
 
 
@@ -226,7 +226,7 @@ def _numbers(texts: list[str]) -> set[int]:
     return {int(text) for text in texts if is_numeral(text)}
 
 
-def _chosen(page: Page, choice: MailpitChoice) -> list[DeveloperMail]:
+def _choose_messages(page: Page, choice: MailpitChoice) -> list[DeveloperMail]:
     """Return the messages that a request names; all that match its search, if it names none."""
     ids = _numbers(choice.IDs)
     return [mail for mail in page.find(choice.Search) if not choice.IDs or mail.id in ids]
