@@ -9,12 +9,17 @@ import time
 from pathlib import Path
 
 import pytest
+from structlog.typing import FilteringBoundLogger
 
+from restante.server.composition import components
+from restante.server.config import loader
+from restante.server.tasks.background import background_tasks
+from restante.server.tasks.steady_clock import AT_START
 from restante.storage.cluster import ClusterStore
 from support.cluster import Cluster, execute, settings
 from support.command import Ran, pop3
-from support.live import wait_until
 from support.process import serving
+from support.rounds import Clocks, run_until
 
 WEEK = 7 * 24 * 60 * 60
 
@@ -110,17 +115,32 @@ def test_without_days_nothing_expires(config: Path, flags: tuple[str, ...]) -> N
 
 
 def test_server_expires_mail(config: Path) -> None:
-    """A server expires mail by itself, and announces the days in CAPA."""
+    """A server expires mail by itself, an hour after its start."""
     file = put(config.parent / "mail", "ann", "1.old", 2 * WEEK)
     kept = put(config.parent / "mail", "ann", "2.young", WEEK / 2)
-    with serving(config.parent, "--config", config) as served:
-        wait_until(lambda: not file.exists())
-        with served.connect() as client:
-            client.read_line()
-            client.say("CAPA")
-            assert b"EXPIRE 7 USER\r\n" in client.read_lines()
-        wait_until(lambda: "event=expired user=ann messages=1" in served.log.read_text())
+    clocks = Clocks()
+
+    async def serve(log: FilteringBoundLogger) -> None:
+        loaded = loader.load(config, {})
+        context = components.build_context(loaded, log)
+        expiry = components.build_expiry(loaded, context)
+        async with background_tasks(context, expiry, [], clocks.steady(log)):
+            await asyncio.Event().wait()
+
+    run_until(serve, lambda text: "event=expired user=ann messages=1" in text)
+    assert clocks.paused == AT_START
+    assert not file.exists()
     assert kept.exists()
+
+
+def test_server_announces_the_days(config: Path) -> None:
+    """CAPA has the days, and a server that has just started removes no mail yet."""
+    file = put(config.parent / "mail", "ann", "1.old", 2 * WEEK)
+    with serving(config.parent, "--config", config) as served, served.connect() as client:
+        client.read_line()
+        client.say("CAPA")
+        assert b"EXPIRE 7 USER\r\n" in client.read_lines()
+    assert file.exists()
 
 
 def test_mbox_expires_by_from_line(config: Path) -> None:

@@ -11,9 +11,10 @@ from structlog.typing import FilteringBoundLogger
 
 from restante.server.log import event_log
 from restante.server.tasks.deleted_sweep import DeletedSweep
+from restante.server.tasks.steady_clock import AFTER_JUMP, AT_START
 from restante.storage.interfaces import StoreError
 from restante.storage.removals import DeletedMessage
-from support.rounds import run_until
+from support.rounds import Clocks, run_until
 
 
 class KeepingStore:
@@ -49,9 +50,12 @@ class SharedKeepingStore(KeepingStore):
         return self.claims % 2 == 0
 
 
-def logged(store: KeepingStore, until: Callable[[str], bool]) -> str:
+def logged(store: KeepingStore, until: Callable[[str], bool], clocks: Clocks | None = None) -> str:
     """Let the sweep run until the log satisfies, and return what it logged."""
-    return run_until(lambda log: DeletedSweep(store, 7, log, pause=0.01), until)
+    clocks = clocks or Clocks()
+    return run_until(
+        lambda log: DeletedSweep(store, 7, log, clocks.steady(log), pause=0.01).run(), until
+    )
 
 
 def test_sweeps_and_problems_are_logged() -> None:
@@ -77,6 +81,23 @@ def test_one_node_sweeps() -> None:
     assert len(store.days) == store.claims // 2
 
 
+def test_clock_that_jumps() -> None:
+    """After the clock has jumped, no sweep begins until it has been steady for a day."""
+    clocks = Clocks()
+
+    class ClockedStore(KeepingStore):
+        def sweep_deleted(
+            self, days: int, report: Callable[[str, str], object]
+        ) -> AsyncIterator[int]:
+            times.append(clocks.paused)
+            clocks.set += 90 * AFTER_JUMP if len(times) == 1 else 0
+            return super().sweep_deleted(days, report)
+
+    times: list[float] = []
+    logged(ClockedStore(), lambda text: text.count("deleted_swept") > 1, clocks)
+    assert times[:2] == [AT_START, AT_START + AFTER_JUMP]
+
+
 class SlowKeepingStore(KeepingStore):
     """A store whose sweep deletes two messages, and two more in a step that takes long."""
 
@@ -100,7 +121,7 @@ def test_sweep_under_way_at_a_stop() -> None:
 
     async def serve(log: FilteringBoundLogger) -> None:
         store = SlowKeepingStore()
-        task = asyncio.ensure_future(DeletedSweep(store, 7, log).run())
+        task = asyncio.ensure_future(DeletedSweep(store, 7, log, Clocks().steady(log)).run())
         await store.begun.wait()
         task.cancel()
         asyncio.get_running_loop().call_later(0, store.may_end.set)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from typing import Any
 
 import pytest
 from structlog.typing import FilteringBoundLogger
@@ -14,11 +15,12 @@ from restante.junk import junk_of
 from restante.server.context import ServerContext
 from restante.server.log import event_log
 from restante.server.tasks.background import background_tasks
-from restante.server.tasks.expiry import MailExpiry
+from restante.server.tasks.expiry import DAY, MailExpiry
+from restante.server.tasks.steady_clock import AT_START
 from restante.storage.interfaces import BusyError, ExpiredMessage, PartlyExpiredError, StoreError
 from restante.storage.memory import MemoryStore
 from support.passwords import Passwords
-from support.rounds import run_until
+from support.rounds import Clocks, run_until
 
 OLD = ExpiredMessage("1.old", 9, 12)
 NAMES = ("ann", "bob", "cy")
@@ -60,13 +62,14 @@ def held(
     *,
     junk: bool = False,
     pause: float = 0.01,
+    clocks: Clocks | None = None,
 ) -> tuple[MailExpiry, str]:
     """Let it run until the log satisfies; return it, and what it logged."""
     made: list[MailExpiry] = []
 
-    def make(log: FilteringBoundLogger) -> MailExpiry:
+    def make(log: FilteringBoundLogger) -> Coroutine[Any, Any, None]:
         made.append(MailExpiry(mail, accounts or Accounts(), 7, log, junk=junk, pause=pause))
-        return made[0]
+        return made[0].run((clocks or Clocks()).steady(log))
 
     lines = run_until(make, until)
     return made[0], lines
@@ -179,6 +182,25 @@ def test_hung_maildrop_keeps_no_other_from_its_turn() -> None:
     assert not made.complete
 
 
+def test_clock_that_jumps() -> None:
+    """A clock that jumps in a round ends it: the other maildrops expire a steady day later."""
+    clocks = Clocks()
+
+    class ClockedMail(Mail):
+        async def expire(
+            self, owner: str, days: int, *, dry_run: bool = False
+        ) -> list[ExpiredMessage]:
+            times.append((owner, clocks.paused))
+            if owner == "ann" and len(times) == 1:
+                clocks.set += 90 * DAY
+            return await super().expire(owner, days, dry_run=dry_run)
+
+    times: list[tuple[str, float]] = []
+    _, log = held(ClockedMail(), lambda log: "user=cy" in log, clocks=clocks)
+    assert times[:3] == [("ann", AT_START), ("ann", AT_START + DAY), ("bob", AT_START + DAY)]
+    assert log.count("event=clock_jumped seconds=7776000") == 1
+
+
 class SlowMail(Mail):
     """A store that removes Bob's old mail in a thread, whatever becomes of the task."""
 
@@ -203,7 +225,7 @@ def test_removal_under_way_at_a_stop(longest: float) -> None:
         mail = SlowMail()
         expiry = MailExpiry(mail, Accounts(), 7, log, pause=3600, longest=longest)
         context = ServerContext(store=MemoryStore(), authenticator=Passwords(), log=log)
-        async with background_tasks(context, expiry, []):
+        async with background_tasks(context, expiry, [], Clocks().steady(log)):
             await mail.begun.wait()
             asyncio.get_running_loop().call_later(0, mail.may_end.set)
 

@@ -59,7 +59,7 @@ class PlainStore(SweptStore):
 
 def logged(store: SweptStore, until: Callable[[str], bool]) -> str:
     """Let the upkeep run until the log satisfies, and return what it logged."""
-    return run_until(lambda log: StoreUpkeep(store, log, pause=0.01), until)
+    return run_until(lambda log: StoreUpkeep(store, log, pause=0.01).run(), until)
 
 
 def test_faults_are_logged_at_the_start() -> None:

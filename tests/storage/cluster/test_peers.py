@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,7 +15,7 @@ from restante.protocol.secret import Secret
 from restante.storage.cluster import ClusterStore
 from restante.storage.cluster.database import Database
 from restante.storage.cluster.peers import Peers
-from restante.storage.interfaces import BusyError, QuotaError, TooSoonError
+from restante.storage.interfaces import BusyError, QuotaError, StoreError, TooSoonError
 from support.cluster import execute, settings
 
 LETTER = b"Subject: a\n\nhello\n"  # 21 octets on the wire
@@ -151,6 +152,23 @@ def test_one_node_does_a_round(dsn: Secret) -> None:
         await execute(dsn, "update round set next = next - interval '1 minute'")
         assert await second.claim_round("expire", 60)
         assert not await first.claim_round("expire", 60)
+
+    at_two_nodes(dsn, work)
+
+
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+def test_node_with_another_clock(
+    dsn: Secret, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """No node removes mail while its clock and that of PostgreSQL are an hour apart."""
+
+    async def work(first: ClusterStore, second: ClusterStore) -> None:
+        now = time.time() + seconds
+        with monkeypatch.context() as patched:
+            patched.setattr(time, "time", lambda: now)
+            with pytest.raises(StoreError, match=r"PostgreSQL differ by 3\d\d\d seconds; let NTP"):
+                await first.claim_round("expire", 60)
+        assert await second.claim_round("expire", 60)
 
     at_two_nodes(dsn, work)
 

@@ -1,7 +1,7 @@
 """The tasks that a server repeats, beside its connections.
 
 `background` runs all of it; of several workers, one does. `expiry` removes old mail,
-`deleted_sweep` what was kept after its removal, and `upkeep` cares for a store that needs it. Every
-process runs the other two: `account_watch` ends the sessions of locked accounts, and `peers` lets
-the nodes of a cluster know of each other.
+`deleted_sweep` what was kept after its removal, both by `steady_clock`, and `upkeep` cares for a
+store that needs it. Every process runs the other two: `account_watch` ends the sessions of locked
+accounts, and `peers` lets the nodes of a cluster know of each other.
 """

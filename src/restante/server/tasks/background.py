@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from restante.auth.interfaces import CanBeTried, UnavailableError
 from restante.auth.wrapped_accounts import unwrap
 from restante.server.tasks.deleted_sweep import DeletedSweep
+from restante.server.tasks.steady_clock import SteadyClock
 from restante.server.tasks.upkeep import StoreUpkeep
 from restante.server.tls.certificates import watch_certificates
 from restante.storage.interfaces import NeedsUpkeep
@@ -28,16 +29,23 @@ LONGEST_END = 5.0  # seconds that a removal of old mail has to end, and to be lo
 
 @contextlib.asynccontextmanager
 async def background_tasks(
-    context: ServerContext, expiry: MailExpiry | None, certificates: Sequence[Certificates]
+    context: ServerContext,
+    expiry: MailExpiry | None,
+    certificates: Sequence[Certificates],
+    clock: SteadyClock | None = None,
 ) -> AsyncIterator[None]:
-    """Remove old mail, watch the certificates and look after the store while the block runs."""
+    """Remove old mail, watch the certificates and look after the store while the block runs.
+
+    `clock` is the one that removals count by; None for that of the machine.
+    """
     works = [watch_certificates(certificates)] if certificates else []
+    clock = clock or SteadyClock(context.log)
     if expiry is not None:
-        works.append(expiry.run())
+        works.append(expiry.run(clock))
     if isinstance(context.store, NeedsUpkeep):
         works.append(StoreUpkeep(context.store, context.log).run())
     if context.keep_deleted is not None and isinstance(context.store, KeepsDeleted):
-        works.append(DeletedSweep(context.store, context.keep_deleted, context.log).run())
+        works.append(DeletedSweep(context.store, context.keep_deleted, context.log, clock).run())
     source = unwrap(context.authenticator)
     if isinstance(source, CanBeTried):
         works.append(_try_accounts(source, context.log))

@@ -13,6 +13,7 @@ from restante.storage.interfaces import ClaimsRounds, StoreError
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
+    from restante.server.tasks.steady_clock import SteadyClock
     from restante.storage.removals import KeepsDeleted
 
 ROUND = 24 * 60 * 60  # seconds
@@ -22,8 +23,15 @@ class DeletedSweep:
     """The sweep of what was removed at least `days` days ago. `pause` is in seconds."""
 
     def __init__(
-        self, store: KeepsDeleted, days: int, log: FilteringBoundLogger, *, pause: float = ROUND
+        self,
+        store: KeepsDeleted,
+        days: int,
+        log: FilteringBoundLogger,
+        clock: SteadyClock,
+        *,
+        pause: float = ROUND,
     ) -> None:
+        self._clock = clock
         self._store = store
         self._days = days
         self._log = log
@@ -33,8 +41,9 @@ class DeletedSweep:
     async def run(self) -> None:
         """Sweep again and again, until cancelled; then wait for the step under way."""
         while True:
+            await self._clock.wait()
             try:
-                if await self._claim():
+                if await self._claim() and self._clock.is_steady():
                     await self._sweep_until_cancelled()
             except Exception:  # noqa: BLE001  # no other code would restart the loop
                 self._log.exception("incident", what="removed mail is left until the next round")

@@ -21,11 +21,12 @@ from restante.storage.interfaces import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from structlog.typing import FilteringBoundLogger
 
     from restante.auth.interfaces import ListsAccounts
+    from restante.server.tasks.steady_clock import SteadyClock
     from restante.storage.interfaces import ExpiredMessage, Expires
 
 ROUND = 60 * 60  # seconds
@@ -67,21 +68,22 @@ class MailExpiry:
         self.complete = True
         self.applies = days is not None
 
-    async def run(self) -> None:
+    async def run(self, clock: SteadyClock) -> None:
         """Remove what is due, again and again, until cancelled; then wait for what is under way."""
         try:
             while True:
+                await clock.wait()
                 try:
                     if await self._claim():
-                        await self._remove()
+                        await self._remove(clock)
                 except Exception:  # noqa: BLE001  # no other code would restart the loop
                     self._log.exception("incident", what="old mail is left until the next round")
                 await asyncio.sleep(self._pause)
         finally:
             await asyncio.gather(*self._late)
 
-    async def _remove(self) -> None:
-        async for owner, removed in self.expire_all(dry_run=False):
+    async def _remove(self, clock: SteadyClock) -> None:
+        async for owner, removed in self.expire_all(dry_run=False, goes_on=clock.is_steady):
             await self._log_removed(owner, removed)
 
     async def _log_removed(self, owner: str, removed: Sequence[ExpiredMessage]) -> None:
@@ -106,11 +108,12 @@ class MailExpiry:
         )
 
     async def expire_all(
-        self, *, dry_run: bool
+        self, *, dry_run: bool, goes_on: Callable[[], bool] = lambda: True
     ) -> AsyncIterator[tuple[str, Sequence[ExpiredMessage]]]:
         """Remove what is due, unless it is a dry run, and yield it with the owner of the maildrop.
 
-        A maildrop that is locked or unreadable is skipped until the next time.
+        A maildrop that is locked or unreadable is skipped until the next time. `goes_on` is asked
+        before each maildrop, and may end the round.
         """
         self.complete = True
         try:
@@ -121,6 +124,9 @@ class MailExpiry:
                 if self._junk:
                     limits |= {junk_of(name): days for name, days in limits.items()}
                 for name in await self._find(limits):
+                    if not goes_on():
+                        self.complete = False
+                        return
                     due = await self._expire(name, limits[name], dry_run=dry_run)
                     if due:
                         yield name, due

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from restante.storage.interfaces import StoreError
 from restante.storage.peers import PeerNews, PeerRequest
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ MEMORY = 900  # seconds for which a failed login counts: server/limits/throttle.
 OVERLAP = 10  # seconds: a row may be committed this long after the time in it
 REQUEST_TIME = 5  # seconds for which a request counts: no node waits longer for an answer
 PRUNE_EACH = 60  # calls
+CLOCK_DIFFERENCE = 10 * 60  # seconds; rounds that remove mail count by days
 
 KEY = "select key from peer_key"
 NOTE = """
@@ -64,6 +66,7 @@ delete from kick where at < clock_timestamp() - interval '1 hour'
 KICK = """
 insert into kick (owner) values ($1) on conflict (owner) do update set at = excluded.at
 """
+CLOCK = "select extract(epoch from clock_timestamp())::float8"
 CLAIM = """
 insert into round as r values ($1, clock_timestamp() + $2::float8 * interval '1 s')
 on conflict (task) do update set next = excluded.next where r.next <= clock_timestamp()
@@ -122,5 +125,16 @@ class Peers:
         await self._database.fetch(KICK, owner)
 
     async def claim_round(self, task: str, seconds: float) -> bool:
-        """Return whether this node does the next round of a task, the only one for some seconds."""
+        """Return whether this node does the next round of a task, the only one for some seconds.
+
+        Rounds remove mail by PostgreSQL's clock. So there is none while this node's differs: one of
+        the two may be months ahead for a minute.
+        """
+        row = await self._database.fetchrow(CLOCK)
+        apart = abs(row[0] - time.time()) if row else 0.0
+        if apart > CLOCK_DIFFERENCE:
+            raise StoreError(
+                f"the clocks of this node and of PostgreSQL differ by {apart:.0f} seconds;"
+                " let NTP set both"
+            )
         return await self._database.fetchrow(CLAIM, task, seconds) is not None

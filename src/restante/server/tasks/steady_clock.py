@@ -1,0 +1,65 @@
+"""The wall clock, as far as mail may be removed by it.
+
+A removal of old mail is final. A clock that is months ahead for a minute, as after a boot with an
+empty battery and before NTP, would remove mail of the last months. So after a start, and after a
+jump, nothing is removed until the clock has been steady for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from structlog.typing import FilteringBoundLogger
+
+AT_START = 60 * 60  # seconds in which NTP sets a clock that was wrong at the boot
+AFTER_JUMP = 24 * 60 * 60  # seconds in which an administrator can read the log, and set the clock
+JUMP = 10 * 60  # seconds; removals count in days, so less does no harm
+
+
+def _uptime() -> float:
+    """Return the seconds since the boot. They go on while the machine is suspended, if possible."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)  # Linux only
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
+class SteadyClock:
+    """Whether the wall clock has gone on like the time since the boot for long enough."""
+
+    def __init__(
+        self,
+        log: FilteringBoundLogger,
+        *,
+        wall: Callable[[], float] = time.time,
+        uptime: Callable[[], float] = _uptime,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """All times are in seconds; `wall` counts since 1970."""
+        self._log = log
+        self._wall = wall
+        self._uptime = uptime
+        self._sleep = sleep
+        self._booted = wall() - uptime()  # by the wall clock
+        self._steady_at = uptime() + AT_START
+
+    def is_steady(self) -> bool:
+        """Return whether mail may be removed by the wall clock now. A jump is logged."""
+        return self._wait_left() <= 0
+
+    async def wait(self) -> None:
+        """Return when mail may be removed by the wall clock."""
+        while (seconds := self._wait_left()) > 0:
+            await self._sleep(seconds)
+
+    def _wait_left(self) -> float:
+        now = self._uptime()
+        booted = self._wall() - now
+        jump, self._booted = booted - self._booted, booted
+        if abs(jump) > JUMP:
+            self._steady_at = now + AFTER_JUMP
+            self._log.warning("clock_jumped", seconds=round(jump), removals_wait=AFTER_JUMP)
+        return self._steady_at - now
