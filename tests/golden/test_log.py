@@ -25,7 +25,7 @@ ELSEWHERE = {
     "certificate_renewed": "tests/server/tls/test_certificates.py",
     "cluster": "tests/storage/cluster",
     "deleted_swept": "tests/server/tasks/test_deleted_sweep.py",
-    "clock_jumped": "server/tasks/test_steady_clock.py",
+    "clock_jumped": "tests/server/tasks/test_steady_clock.py",
     "expired": "tests/server/tasks/test_expiry.py",
     "hashes_replaced": "tests/auth/file/test_hash_upgrade.py",
     "incident": "tests/server/test_incidents.py",
