@@ -17,7 +17,7 @@ import pytest
 from restante.quota import MailUsage, Quota
 from restante.storage.interfaces import OverQuotaError, StoreError
 from restante.storage.maildir import MaildirStore, quota, usage
-from restante.storage.maildir.usage import PAUSE, UsageCounter
+from restante.storage.maildir.usage import LONGEST_TRUST, PAUSE, UsageCounter
 from restante.storage.paths import Layout
 from restante.storage.quota import StoredWithin
 from storage.maildir.box import Box
@@ -381,3 +381,14 @@ def test_a_wrong_sum(box: Box) -> None:
         deliver(box)
     now[0] += PAUSE
     assert deliver(box).usage == MailUsage(36, 2)
+
+
+def test_mail_between_own_deliveries(box: Box) -> None:
+    """Mail of another program counts after a quarter of an hour, though own mail hides it."""
+    now = counting(box)
+    large = Quota(10_000)
+    deliver(box, large)
+    box.put("new/1.a,S=80")
+    assert deliver(box, large).usage == MailUsage(36, 2)
+    now[0] += LONGEST_TRUST
+    assert deliver(box, large).usage == MailUsage(134, 4)

@@ -7,6 +7,9 @@ quota then counts anew before it is refused; any other one does so once a minute
 delivery reads one small file, and mail that is refused costs a count a minute at most, however much
 of it comes.
 
+If the server writes its own change after such a program's, the sum seems right. So a sum that was
+not counted for a quarter of an hour is counted anew.
+
 A sum that is written replaces the lines of others. So it is written under the lock of deliveries,
 and only if no folder has changed since the count began. A delivery within a quota changes a folder
 and the file under the same lock. A removal, or another program, can still come between. The count
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from restante.storage.maildir.quota import QuotaSum
 
 PAUSE = 60  # seconds between two comparisons of a sum with the folders, for mail within the quota
+LONGEST_TRUST = 15 * 60  # seconds in which a sum counts if it seems right, as in Maildir++
 PATIENCE = 2  # seconds for another delivery to the same maildrop
 RETRY = 0.01  # seconds between two tries at its lock
 MOST_REMEMBERED = 10_000  # maildrops
@@ -99,6 +103,12 @@ class UsageCounter:
     create: bool = False
     clock: Callable[[], float] = time.monotonic
     _compared: dict[str, float] = field(default_factory=dict)
+    _counted: dict[str, float] = field(default_factory=dict)
+    _begun: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Let a process that ends after one delivery trust the sum of earlier ones."""
+        self._begun = self.clock()
 
     def find(
         self, owner: str, maildrop: int, quota: Quota, *, recount: bool = False
@@ -146,6 +156,8 @@ class UsageCounter:
     ) -> bool:
         """Return whether the sum is good enough to accept or reject a message. Raises OSError."""
         is_due = self._is_due(owner)
+        if is_due and self.clock() - self._counted.get(owner, self._begun) >= LONGEST_TRUST:
+            return False  # a change of the server may have hidden one of another program
         if quota.allows(known.usage.plus(octets)):
             return not is_due or _is_current(known, maildrop)
         return not is_due and _is_current(known, maildrop, strictly=True)
@@ -166,6 +178,9 @@ class UsageCounter:
     ) -> MailUsage:
         """Count all messages, and write the sum, unless something changes meanwhile."""
         self._is_due(owner)
+        if len(self._counted) >= MOST_REMEMBERED:
+            self._counted.clear()
+        self._counted[owner] = self.clock()
         before = _changes(maildrop)
         usage = count(maildrop)
         if locked or _lock(maildrop):
