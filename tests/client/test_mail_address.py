@@ -107,7 +107,7 @@ def test_rejected(command: str, text: str, said: str) -> None:
 
 
 SERVERS = [
-    (("ann at example.com",), '"ann at example.com" is not an account; use user@domain'),
+    (("ann or bob",), '"ann or bob" is not an account; use user@domain'),
     (("E-Mail: ann@example.com",), "not an account; omit the word before the address"),
     (("pop3s:ann@example.com",), "not an account; use pop3s://user@host"),
     (("pop3s:///ann@example.com",), "the URL has three slashes; use pop3s://user@host"),

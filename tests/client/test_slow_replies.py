@@ -15,9 +15,18 @@ import restante
 from restante import blocking
 from restante.client.io import ClientIO, Finished, ReadBytes, advance
 from restante.client.options import parse_url
-from restante.client.session import ClientSession
+from restante.client.session import ClientSession, greet
 from restante.protocol.client.effects import Dialogue, MessageChunk
-from restante.protocol.client.operations import MessageEnd, list_, noop, retr
+from restante.protocol.client.operations import (
+    MessageEnd,
+    capa,
+    list_,
+    noop,
+    retr,
+    stat,
+    top,
+    uidl,
+)
 from restante.protocol.client.pipeline import pipeline
 from restante.protocol.errors import ReplyTimeoutError
 from support.faulty_server import PASSWORD, faulty_server
@@ -89,11 +98,34 @@ def test_dripping_list() -> None:
     assert line.now < 1060
 
 
-def test_slowest_modem() -> None:
-    """A line of 110 baud, which carries 10 octets a second, is awaited to its end."""
-    line = Line(message(b"x" * 190, 5000, seconds=19))
-    assert line.retrieve(950_002).octets == 950_002
-    assert line.now > 24 * HOUR
+DIALOGUES: list[tuple[str, Callable[[ClientSession], Dialogue[object]], bytes]] = [
+    ("greeting", greet, b"+OK "),
+    ("CAPA", lambda session: session.carry_out(capa()), b"+OK\r\n"),
+    ("STAT", lambda session: session.carry_out(stat()), b"+OK "),
+    ("LIST", lambda session: session.carry_out(list_()), b"+OK\r\n"),
+    ("UIDL", lambda session: session.carry_out(uidl()), b"+OK\r\n"),
+    ("TOP", lambda session: session.carry_out(top(1, 0)), b"+OK\r\n"),
+    ("RETR", lambda session: session.carry_out(retr(1, 10_000)), b"+OK\r\n"),
+]
+
+
+@pytest.mark.parametrize(("name", "ask", "begin"), DIALOGUES, ids=lambda value: str(value)[:8])
+def test_ten_octets_a_second(
+    name: str, ask: Callable[[ClientSession], Dialogue[object]], begin: bytes
+) -> None:
+    """One rule leaves a server that sends 10 octets a second, whatever it replies to."""
+    line = Line(iter([(0, begin), *repeat((1, b"1 7777777."), 10_000)]))
+    with pytest.raises(ReplyTimeoutError) as raised:
+        line.run(ask(line.session))
+    assert raised.value.id == ("greet-none" if name == "greeting" else "stalled")
+    assert line.now < 1050
+
+
+def test_slowest_link() -> None:
+    """A satellite telephone of 2400 baud, which carries 240 octets a second, is awaited."""
+    line = Line(message(b"x" * 240, 50_000, seconds=1))
+    assert line.retrieve(12_000_002).octets == 12_000_002
+    assert line.now > 12 * HOUR
 
 
 def test_pauses() -> None:

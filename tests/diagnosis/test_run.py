@@ -208,6 +208,15 @@ def test_a_name_that_does_not_exist_is_told() -> None:
     assert report.exit_code == 3
 
 
+def test_dead_alias(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CNAME record whose target does not exist is dns-alias."""
+    alias = "an alias of gone.example, which does not exist"
+    monkeypatch.setattr("restante.client.dead_alias.find_dead_alias", lambda *_: alias)
+    report = ask(110, host="no-such-host.invalid")
+    assert report.id in ("dns-alias", "dns-temp")
+    assert report.exit_code == 3
+
+
 def test_a_name_without_an_address_of_the_kind_is_told() -> None:
     """A host without an address of the chosen family is dns-noaddr."""
     assert ask(110, options={"family": 6}).id == "dns-noaddr"

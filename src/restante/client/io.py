@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 NOW = float("-inf")  # a time that has always passed: do not wait
-LEAST_SPEED = 10  # octets a second of a reply: no modem is slower, for the first had 110 baud
+LEAST_SPEED = 100  # octets a second of a reply: a satellite telephone of 2400 baud carries 240
 OVER = (
     "this connection has ended, because it was closed, or a call failed or was cancelled; "
     "connect again"

@@ -56,7 +56,8 @@ def parse_address(text: str) -> MailAddress:
         raise ValueError(f"{text!r} is not a mail address; use user@example.com")
     if local.endswith("@"):
         raise ValueError(f"{text!r} has two @ in a row; use user@example.com")
-    if not local.startswith('"') and any(c in _SEPARATORS for c in local):
+    several = "@" in local and any(c.isspace() for c in local)
+    if not local.startswith('"') and (several or any(c in _SEPARATORS for c in local)):
         raise ValueError(f"{text!r} is more than one address; name one")
     if _HALF_URL.match(local):
         raise ValueError(f"{text!r} is neither an address nor a URL; use pop3s://user@host")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from restante.client.options import Options, Target
 
+ALIAS_SECONDS = 2.0  # for the question whether a name without address is an alias
 FAMILIES = {0: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
 
 
@@ -76,6 +77,10 @@ def _lookup_error(host: str, error: Exception, family: int) -> ServerUnreachable
         return ServerUnreachableError(
             "dns-noaddr", f"{host} has no {kind}address", phase=Phase.CONNECT
         )
+    from restante.client.dead_alias import find_dead_alias
+
+    if alias := find_dead_alias(host, ALIAS_SECONDS):
+        return ServerUnreachableError("dns-alias", f"{host} is {alias}", phase=Phase.CONNECT)
     return ServerUnreachableError(
         "dns-nxdomain", f"the host {host} does not exist", phase=Phase.CONNECT
     )

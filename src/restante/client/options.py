@@ -100,7 +100,7 @@ class Options:
     Attributes:
         connect_seconds: the time limit for each address to accept a connection, and for TLS.
         reply_seconds: the time limit for each reply, and for the next octets of a message. After
-            twice that time, 10 octets a second must have come.
+            twice that time, 100 octets a second must have come.
         total_seconds: the time limit for the whole session, None for none.
         context: TLS settings. None verifies the certificate and the name.
         server_name: the name that the certificate must have, "" for the host's.

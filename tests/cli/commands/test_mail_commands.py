@@ -346,7 +346,7 @@ def test_a_mistyped_stored_name(tmp_path: Path, command: str) -> None:
     [
         (["check", "ann"], "is not an account"),
         (["check", "pop3://ann:secret@host"], "must not contain a password"),
-        (["check", "imap://ann@host"], "use pop3s://"),
+        (["check", "imap://ann@host"], "or pop3s://"),
         (["check", "pop3s://ann@host:99999"], "is not a port"),
         (["check", "ann@example.com", "-4", "-6"], "exclude each other"),
         (["check", "ann@example.com", "--cacert", "/no/such"], "--cacert /no/such"),

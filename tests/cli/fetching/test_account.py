@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import pytest
+import trustme
 
 from restante import testing
 from restante.cli.fetching.account import FetchAccount
@@ -26,12 +27,12 @@ from support.faulty_server import HELLO, PASSWORD, faulty_server
 from support.gmail_api import Gmail, gmail_api
 
 
-def account_at(server: FaultyServer) -> FetchAccount:
+def account_at(server: FaultyServer, url: str = "", cacert: Path | None = None) -> FetchAccount:
     params: dict[str, Any] = {}
     fill_options(params)
-    params["password"] = PASSWORD
+    params["password"], params["cacert"] = PASSWORD, cacert
     with click.Context(click.Command("fetch")):
-        args = parse_account(server.url, params)
+        args = parse_account(url or server.url, params)
     return FetchAccount("ann", args, (), FetchSettings(), Policy(), Path("fetch.db"))
 
 
@@ -63,6 +64,22 @@ def test_large_message() -> None:
     with faulty_server("LIST: with 1 3000000000") as server:
         with account_at(server).connect(ignore) as drop:
             assert b"".join(drop.retrieve(1)) == HELLO
+
+
+def test_renewed_authorities(tmp_path: Path) -> None:
+    """A session of a long run reads a changed file of --cacert again."""
+    file = tmp_path / "ca.pem"
+    trustme.CA().cert_pem.write_to_path(file)
+    with faulty_server(tls=True) as server:
+        account = account_at(server, f"pop3s://ann@localhost:{server.tls_port}", file)
+        with pytest.raises(RemoteError) as failed:
+            account.connect(ignore)
+        assert failed.value.id.startswith("tls-")
+        file.write_bytes(Path(str(server.authority)).read_bytes())
+        account.connect(ignore).close()
+        file.write_text("")
+        with pytest.raises(click.UsageError, match="--cacert"):
+            account.connect(ignore)
 
 
 @pytest.fixture

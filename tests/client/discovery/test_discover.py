@@ -25,6 +25,7 @@ from restante.client.discovery.discover import (
     sort_srv_records,
 )
 from restante.client.discovery.sources import (
+    DeadAliasError,
     LookupFailedError,
     NetworkSources,
     NoSuchNameError,
@@ -238,6 +239,23 @@ def nameserver(answers: dict[tuple[str, str], str]) -> Iterator[int]:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
                 other.sendto(b"over", sock.getsockname())
             thread.join(5)
+
+
+def test_domain_that_is_a_dead_alias() -> None:
+    """A mail domain that is an alias of a name that does not exist has its own verdict."""
+    found = discover("ann@old.example.com", 2, NoAnswers(error=DeadAliasError))
+    error = lookup.not_found_error(found)
+    assert (error.id, error.text) == (
+        "dns-alias", "the domain old.example.com is no such thing",
+    )  # fmt: skip
+
+
+def test_domain_without_dot() -> None:
+    """A domain without a dot that does not exist is called incomplete."""
+    found = discover("ann@example", 2, NoAnswers(error=NoSuchNameError))
+    assert found.findings[-1].note == (
+        "the domain example does not exist: it has no dot, as example.com has"
+    )
 
 
 @contextlib.contextmanager

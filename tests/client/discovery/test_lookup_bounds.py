@@ -275,3 +275,17 @@ def test_many_addresses_few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
     target = Target("pop.example.com", 995, "implicit", "ann")
     assert len(name_resolution.addresses(target, Options())) == connecting.MOST_ADDRESSES
+
+
+def test_host_that_is_a_dead_alias(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host without address that is an alias is not called missing."""
+
+    def fail(*_: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    alias = "an alias of gone.example, which does not exist"
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    monkeypatch.setattr("restante.client.dead_alias.find_dead_alias", lambda *_: alias)
+    with pytest.raises(ServerUnreachableError, match=f"pop.example.com is {alias}") as caught:
+        name_resolution.addresses(Target("pop.example.com", 995, "implicit", "ann"), Options())
+    assert caught.value.id == "dns-alias"

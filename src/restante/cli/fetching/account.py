@@ -115,7 +115,8 @@ class FetchAccount:
         The session ends at `until`, by time.monotonic(). The octets of a message have no limit but
         LIST's size and `max_size`.
         """
-        options = dataclasses.replace(self.args.options, notice=notice, message_octets=None)
+        renewed = self.args.renewed_options()
+        options = dataclasses.replace(renewed, notice=notice, message_octets=None)
         if until < math.inf:
             left = until - time.monotonic()
             if left <= 0:

@@ -12,7 +12,7 @@ import click
 
 from restante.cli.errors import error_reporting
 from restante.cli.options import add_options, options_of
-from restante.cli.options.account_file import describe_unknown, find_account, find_entry
+from restante.cli.options.account_file import find_account, find_entry
 from restante.cli.options.connection import (
     CONNECTION_OPTIONS,
     client_options,
@@ -21,11 +21,12 @@ from restante.cli.options.connection import (
 )
 from restante.cli.options.password import is_password_named, password_getter, password_options
 from restante.cli.options.stored_tokens import find_tokens
-from restante.client.mail_address import split_literal, unwrap_address
+from restante.client.mail_address import parse_address, split_literal, unwrap_address
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from restante.cli.options.stored_tokens import AccountTokens
     from restante.client.options import Options, Target, Tls
@@ -63,6 +64,7 @@ class AccountArgs:
     flags: tuple[str, ...] = ()  # of the command line, for suggested commands
     check_request: CheckRequest | None = None  # a check sets its target by discovery
     auth: AccountTokens | None = None  # the tokens of `pop3 login`, in place of a password
+    cacert: Path | None = None  # the file that `trust` was read from
     password_named: bool = True  # else a person is asked for it, at a terminal
 
     def request(self) -> CheckRequest:
@@ -108,6 +110,15 @@ class AccountArgs:
             self._subtract_time(time.monotonic() - begun - prompted)
         return self.target
 
+    def renewed_options(self) -> Options:
+        """Return the options with the authorities that the file of --cacert has now.
+
+        Raises click.UsageError: the file cannot be read.
+        """
+        if self.cacert is None or not self.verify:
+            return self.options
+        return dataclasses.replace(self.options, context=trust_context(self.cacert))
+
     def _subtract_time(self, seconds: float) -> None:
         """Subtract the time of a look-up from the time that is left for the whole command."""
         if self.seconds is not None:
@@ -117,6 +128,16 @@ class AccountArgs:
 
 class AccountCommand(click.Command):
     """A command on an account. Its help explains ACCOUNT, and has the shared options at the end."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments. An error about extra ones does not repeat them: one may be secret."""
+        ctx.allow_extra_args = True
+        left = super().parse_args(ctx, args)
+        if left and not ctx.resilient_parsing:
+            from restante.cli.options.account_errors import describe_extra
+
+            ctx.fail(describe_extra(ctx.params.get("account", ""), left))
+        return left
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help, and the forms of ACCOUNT."""
@@ -192,11 +213,14 @@ def parse_account(
     password = password_getter(params, lambda: _known_target(accounts[0]))
     target, guess = _target(name, params, flags, login=login)
     if login and target is not None and not target.user:
-        raise click.UsageError(describe_unknown(name))
+        from restante.cli.options.account_errors import describe_no_user
+
+        raise click.UsageError(describe_no_user(name))
     verbose = params.pop("verbose")
     seconds = params.pop("max_time") or total
     verify = not params.pop("insecure")
-    trust = trust_context(params.pop("cacert"))
+    cacert = params.pop("cacert")
+    trust = trust_context(cacert)
     options = client_options(params, seconds=seconds, context=trust, verbose=verbose)
     if not verify:
         from restante.client.tls import unverified_context
@@ -205,6 +229,7 @@ def parse_account(
     account = AccountArgs(
         name, target, options, password, guess, verify, trust, seconds, verbose, flags
     )
+    account.cacert = cacert
     accounts.append(account)
     account.password_named = named
     user = target.user if target else ""
@@ -236,8 +261,6 @@ def _target(
     name: str, params: dict[str, Any], flags: tuple[str, ...], *, login: bool
 ) -> tuple[Target | None, bool]:
     """Return the server of an account, and whether its greeting must show if it uses TLS."""
-    from restante.client.options import redact_account
-
     host, port, user = params.pop("host"), params.pop("port"), params.pop("user")
     starttls = params.pop("starttls")
     with error_reporting():
@@ -248,8 +271,8 @@ def _target(
         literal = split_literal(name)
         if literal is not None:
             user, host = user or literal[0], host or literal[1]
-        elif redact_account(name) != name:
-            raise click.UsageError(f"{redact_account(name)}: {_describe_colon(name)}")
+        elif "@" in name and (host is None or ":" in name):
+            require_address(name)
         if host is None and "@" not in name:
             host, port = _named_server(name, port, login=login)
         if not (host or starttls or port or user):
@@ -258,13 +281,34 @@ def _target(
         return _target_from_options(name, found, (host, port, user), starttls=starttls)
 
 
+def require_address(name: str) -> None:
+    """Raise click.UsageError: a text is not an address, or has a password in it."""
+    from restante.client.options import redact_account
+
+    redacted = redact_account(name)
+    try:
+        if redacted == name:
+            parse_address(name)
+            return
+    except ValueError as error:
+        from restante.cli.options.account_errors import describe_no_address
+
+        raise click.UsageError(describe_no_address(name, error)) from None
+    from restante.cli.options.account_errors import describe_colon
+
+    raise click.UsageError(f"{redacted}: {describe_colon(name)}")
+
+
 def _target_from_url(url: str, changes: dict[str, Any]) -> Target:
     from restante.client.options import parse_url, redact_account
 
     try:
         target = parse_url(url)
     except ValueError as error:
-        raise click.UsageError(f"{redact_account(url)}: {error}") from None
+        from restante.cli.options.account_errors import describe_url
+
+        said = describe_url(url) or error
+        raise click.UsageError(f"{redact_account(url)}: {said}") from None
     return dataclasses.replace(target, **{k: v for k, v in changes.items() if v})
 
 
@@ -288,20 +332,22 @@ def _target_from_options(
     return Target(host or "", port, tls, user), guess
 
 
-def _describe_colon(name: str) -> str:
-    """Return what is wrong with an address that has a colon: a password, or half a URL."""
-    if re.match(r"(pop3?|imap|smtp)s?:", name, re.IGNORECASE):
-        return "not an account; use pop3s://user@host or pop3://user@host:port"
-    if re.match(r"[\w-]*(mail|url|user|login|account)[\w-]*:", name, re.IGNORECASE):
-        return "not an account; omit the word before the address"
-    return "an account must not contain a password; omit it, and pop3 asks for it"
-
-
 def _named_server(name: str, port: int | None, *, login: bool) -> tuple[str, int | None]:
     """Return the server that a name without "@" is, as `probe` and `-u NAME` write it."""
-    if login and len(name.split()) != 1:
-        raise click.UsageError(describe_unknown(name))
-    return _split_host(name, port)
+    try:
+        if login:
+            _require_one_word(name)
+        return _split_host(name, port)
+    except ValueError as error:
+        from restante.cli.options.account_errors import describe_no_host
+
+        raise click.UsageError(describe_no_host(name, error)) from None
+
+
+def _require_one_word(name: str) -> None:
+    """Raise ValueError: a text has no word, or several."""
+    if len(name.split()) != 1:
+        raise ValueError(name)
 
 
 def _split_host(text: str, port: int | None) -> tuple[str, int | None]:

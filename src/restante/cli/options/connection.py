@@ -141,19 +141,18 @@ def client_options(
 def trust_context(cacert: Path | None) -> ssl.SSLContext | None:
     """Return a context that trusts only the authorities in a PEM file, None without a file.
 
-    Raises click.UsageError: the file cannot be read or is not PEM.
+    It is kept until the file changes, so a long run may ask for it again and again. Raises
+    click.UsageError: the file cannot be read or is not PEM.
     """
     if cacert is None:
         return None
     import ssl
 
-    from restante.input_files import require_file
-    from restante.net.tls_trust import create_verifying_context
+    from restante.client.tls import verifying_context
     from restante.system_errors import explain_path
 
     try:
-        require_file(cacert)
-        return create_verifying_context(cacert)
+        return verifying_context(str(cacert))
     except (OSError, ssl.SSLError) as error:
         raise click.UsageError(f"--cacert {explain_path(cacert, error)}") from None
 

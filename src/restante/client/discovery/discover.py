@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from restante.client import mail_address
 from restante.client.discovery import autoconfig
 from restante.client.discovery.sources import (
+    DeadAliasError,
     LookupFailedError,
     NetworkSources,
     NoDomainError,
@@ -249,7 +250,10 @@ def _exchangers(
     except NoSuchNameError:
         if mail_address.is_this_machine(address.domain):
             return [], None
-        return [], NoDomainError(f"the domain {address.domain} does not exist")
+        dots = "" if "." in address.domain else ": it has no dot, as example.com has"
+        return [], NoDomainError(f"the domain {address.domain} does not exist{dots}")
+    except DeadAliasError as problem:
+        return [], DeadAliasError(f"the domain {address.domain} is {problem}")
     except LookupFailedError as problem:
         return [], problem
     except NotFoundError:

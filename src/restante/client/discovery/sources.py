@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from restante.client import name_resolution
+from restante.client.dead_alias import describe_alias
 from restante.client.discovery.autoconfig import LARGEST_FILE
 from restante.client.mail_address import is_below
 from restante.client.tls import verifying_context
@@ -44,6 +45,12 @@ class NoDomainError(NotFoundError):
     """The mail domain itself does not exist."""
 
     verdict = "no-domain"
+
+
+class DeadAliasError(NotFoundError):
+    """A name is an alias, a CNAME record, of a name that does not exist."""
+
+    verdict = "dns-alias"
 
 
 class LookupFailedError(NotFoundError):
@@ -117,7 +124,9 @@ class NetworkSources:
                 resolver.nameservers, resolver.port = list(self.nameservers), self.dns_port
             resolver.lifetime = self._deadline() - time.monotonic()
             return list(resolver.resolve(name, kind, search=False))
-        except dns.resolver.NXDOMAIN:
+        except dns.resolver.NXDOMAIN as error:
+            if alias := describe_alias(name, str(error.canonical_name)):
+                raise DeadAliasError(alias) from None
             raise NoSuchNameError("no such name") from None
         except dns.resolver.NoAnswer:
             raise NotFoundError("no such record") from None

@@ -17,6 +17,13 @@ NETWORK = (
         you="Compare the part after the @ with a message that you sent or received.",
     ),
     Explanation(
+        "dns-alias", 3, "The name is an alias of a name that does not exist.",
+        why="Its CNAME record has a target without an address. Often the service there has ended, "
+        "or has moved.",
+        admin="Correct the CNAME record, or publish an A or AAAA record for its target.",
+        you="Report it to the provider. If you know the server's new name, use --host NAME.",
+    ),
+    Explanation(
         "no-server", 3, "No POP3 server was found for the address's domain.",
         why="Its DNS and autoconfig name no server, and no usual name answers. The provider may "
         "not support POP3.",
