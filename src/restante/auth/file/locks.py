@@ -5,6 +5,7 @@ A lock counts in every field after the hash, because a field in the wrong place 
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -44,7 +45,10 @@ _ENGLISH = frozenset(
 _GECOS = 5  # the field with a person's name, where a word of English may be just that
 _SOLARIS = ("LK", "NP")
 _DAY = re.compile(r"-?[0-9]{0,9}")
+_NUMBER = re.compile(r"[0-9]{1,12}")
+_SEPARATOR = re.compile("[:,;]")
 _SECONDS_A_DAY = 86_400
+_SHADOW_FIELDS = EXTRAS - 1  # after the hash, at least
 
 
 class FieldKey(NamedTuple):
@@ -55,12 +59,21 @@ class FieldKey(NamedTuple):
     has_value: bool  # whether "=" follows
 
 
-def find_keys(others: Sequence[str]) -> Iterator[FieldKey]:
+def find_keys(others: Sequence[str]) -> Sequence[FieldKey]:
     """Return the keys in the fields after the hash, those in the eighth field first."""
-    if not is_shadow(others):
-        for place in (8, 3, 4, 5, 6, 7):
-            field = others[place - 3] if len(others) > place - 3 else ""
-            yield from _keys_in_field(field, place)
+    return _find_keys(tuple(others)) if any(others) else ()
+
+
+@functools.lru_cache(maxsize=1)  # a line is asked for its keys several times, then the next one
+def _find_keys(others: tuple[str, ...]) -> tuple[FieldKey, ...]:
+    if is_shadow(others):
+        return ()
+    return tuple(
+        key
+        for place in (8, 3, 4, 5, 6, 7)
+        if len(others) > place - 3 and not others[place - 3].isdigit()  # as those of uid and gid
+        for key in _keys_in_field(others[place - 3], place)
+    )
 
 
 def login_restriction(others: Sequence[str]) -> FieldKey | None:
@@ -147,16 +160,17 @@ def expiry_time(others: Sequence[str]) -> float | None:
 def _keys_in_field(field: str, place: int) -> Iterator[FieldKey]:
     for text in field.split():
         keys, equals, _ = text.partition("=")
-        for key in re.split("[:,;]", keys.lower()):
+        for key in _SEPARATOR.split(keys.lower()):
             bare = key.strip("\"'")
-            alone = field.strip().lower() == key
-            if place != _GECOS or equals or alone or bare not in _ENGLISH:
+            if place != _GECOS or equals or bare not in _ENGLISH or field.strip().lower() == key:
                 extra = place == EXTRAS + 1 and text.startswith(":")  # of one field too many
                 yield FieldKey(bare, place + extra, bool(equals))
 
 
 def _shadow(others: Sequence[str]) -> list[int | None] | None:
     """Return the numbers of a line of shadow(5); None for another line."""
+    if len(others) < _SHADOW_FIELDS or "=" in others[-1]:  # which most lines of others have
+        return None
     fields = ":".join(others).split(":")
     if len(fields) not in (6, 7) or not any(fields) or not all(map(_DAY.fullmatch, fields)):
         return None
@@ -167,7 +181,9 @@ def _shadow(others: Sequence[str]) -> list[int | None] | None:
 
 def _master(others: Sequence[str]) -> int | None:
     """Return the seconds since 1970 in a line of BSD's passwd(5), 0 for never; or None."""
+    if len(others) < _SHADOW_FIELDS or not _NUMBER.fullmatch(others[3]):
+        return None
     fields = ":".join(others).split(":")
-    if len(fields) != 8 or not all(re.fullmatch("[0-9]{1,12}", fields[i]) for i in (0, 1, 3, 4)):
+    if len(fields) != 8 or not all(_NUMBER.fullmatch(fields[i]) for i in (0, 1, 3, 4)):
         return None
     return int(fields[4])
