@@ -38,7 +38,6 @@ _ESCAPED = re.compile(rb"([\"'\\])")
 _WHOLE = frozenset({"M", "R", "E", "reverse", "hexlify", *_HASHES})
 """The modifiers that make different texts of different texts."""
 
-
 _PLACES = {"uid": 0, "uidvalidity": 1}
 
 
@@ -55,7 +54,7 @@ class FormatValues(NamedTuple):
 class Variable(NamedTuple):
     """One variable of a format, with all that is done to its value."""
 
-    name: str  # one of Message
+    name: str  # a field of FormatValues
     offset: int = 0  # octets
     width: int = 0  # octets
     pad: bool = False  # with zeros to the width, instead of cutting there
@@ -120,11 +119,10 @@ def _hash(kind: str, text: bytes, modulus: int) -> int:
         digest = hashlib.md5(text, usedforsecurity=False).digest()
         value = int.from_bytes(digest[:8])
         return (value % (modulus % 2**64) if modulus else value) & MOST
-    value = 0
+    value = 0  # of 28 bits: what is shifted out of them comes back at bit 4
     for octet in text:
-        value = (value << 4) + octet & MOST
-        high = value & 0xF0000000
-        value ^= high >> 24 ^ high
+        value = (value << 4) + octet
+        value = value & 0x0FFFFFFF ^ value >> 24 & 0xF0
     return value % (modulus & MOST) if modulus else value
 
 

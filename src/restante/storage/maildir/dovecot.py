@@ -49,23 +49,31 @@ class DovecotUniqueIds:
     def _parse_lines(self, lines: Iterable[bytes], validity: int) -> Iterator[tuple[str, str]]:
         for line in lines:
             fields, _, name = line.partition(b" :")
-            first, *more = fields.split(b" ", MOST_FIELDS + 1)[: MOST_FIELDS + 1]
+            first, _, others = fields.partition(b" ")
             number = _number(first)
             if number is None or not name:
                 continue
             base = name.partition(b":")[0]
             guid, saved = base, None
-            for field in more:
-                if field.startswith(b"G"):
-                    guid = field[1:] or base
-                elif field.startswith(b"P"):  # stored by pop3_save_uidl
-                    saved = field[1:] or base
+            if b"G" in others or b"P" in others:
+                guid, saved = _find_ids(others, base)
             if saved is None:
                 # `doveadm backup` makes the digest of an mbox's header the GUID
                 uid = self._format(FormatValues(number, validity, base, guid, guid))
             else:
                 uid = saved.decode("latin-1")
             yield os.fsdecode(base), uid
+
+
+def _find_ids(others: bytes, base: bytes) -> tuple[bytes, bytes | None]:
+    """Return the GUID in the fields of a line, and the unique-id that pop3_save_uidl stored."""
+    guid, saved = base, None
+    for field in others.split(b" ", MOST_FIELDS)[:MOST_FIELDS]:
+        if field.startswith(b"G"):
+            guid = field[1:] or base
+        elif field.startswith(b"P"):
+            saved = field[1:] or base
+    return guid, saved
 
 
 def _number(text: bytes) -> int | None:
