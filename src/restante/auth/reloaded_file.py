@@ -102,4 +102,4 @@ class ReloadedFile(FileReading[_FileContents[Entries]]):
 
 
 def _stamp_of(status: os.stat_result) -> tuple[int, ...]:
-    return (status.st_ino, status.st_size, status.st_mtime_ns)
+    return (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

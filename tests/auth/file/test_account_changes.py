@@ -84,7 +84,7 @@ def test_account_that_does_not_come_back(tmp_path: Path) -> None:
     users, now = tmp_path / "users", 1000.0
     users.touch(0o600)
     users.write_text(f"bob:{OLD}\nann:{OLD}\n")
-    accounts = FileAuthenticator(users, print, clock=lambda: now)
+    accounts = FileAuthenticator(users, print, uptime=lambda: now)
     assert asyncio.run(accounts.take_ended()) == frozenset()
     users.write_text(f"bob:{OLD}\n")
     assert asyncio.run(accounts.take_ended()) == frozenset()

@@ -174,7 +174,7 @@ def test_file_half_written(tmp_path: Path) -> None:
     file, now = tmp_path / "users", 1000.0
     file.touch(0o600)
     file.write_text(f"ann:{HASH}\nbob:{HASH}\n")
-    accounts = FileAuthenticator(file, lambda _: None, clock=lambda: now)
+    accounts = FileAuthenticator(file, lambda _: None, uptime=lambda: now)
     assert asyncio.run(accounts.owner("bob")) == "bob"
     file.write_text(f"ann:{HASH}\nbob:{HASH[:50]}")  # the rest is still to come
     for method in ("verify", "owner"):
@@ -201,7 +201,7 @@ def test_lock_still_to_come(tmp_path: Path, before: str, end: str) -> None:
     file, now = tmp_path / "users", 1000.0
     file.touch(0o600)
     file.write_text(f"ann:{HASH}\nbob:{HASH}::::::nologin\n")
-    accounts = FileAuthenticator(file, lambda _: None, clock=lambda: now)
+    accounts = FileAuthenticator(file, lambda _: None, uptime=lambda: now)
     with pytest.raises(CredentialsError):
         asyncio.run(accounts.verify("bob", Secret(b"secret")))
     if before == "empty":
@@ -227,7 +227,7 @@ def test_only_line_without_an_end(tmp_path: Path) -> None:
     file.touch(0o600)
     file.write_text(f"ann:{OTHER}")
     alarms: list[str] = []
-    accounts = FileAuthenticator(file, lambda _: None, alarm=alarms.append, clock=lambda: now)
+    accounts = FileAuthenticator(file, lambda _: None, alarm=alarms.append, uptime=lambda: now)
     assert asyncio.run(accounts.verify("ann", Secret(b"other"))) == Identity("ann")
     file.write_text(f"ann:{HASH}")
     with pytest.raises(UnavailableError, match="no end yet"):
@@ -236,13 +236,30 @@ def test_only_line_without_an_end(tmp_path: Path) -> None:
     assert asyncio.run(accounts.verify("ann", Secret(b"secret"))) == Identity("ann")
 
 
+def test_change_without_a_time(tmp_path: Path) -> None:
+    """A change in place that keeps the size and the time of the file counts all the same."""
+    file = tmp_path / "users"
+    file.touch(0o600)
+    file.write_text(f"ann:{HASH}\n")
+    accounts = FileAuthenticator(file, lambda _: None)
+    assert asyncio.run(accounts.verify("ann", Secret(b"secret"))) == Identity("ann")
+    before = file.stat()
+    while True:  # the clock of the file system has a grain of some milliseconds
+        file.write_text(f"ann:!{HASH[1:]}\n")
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+        if file.stat().st_ctime_ns != before.st_ctime_ns:
+            break
+    with pytest.raises(CredentialsError):
+        asyncio.run(accounts.verify("ann", Secret(b"secret")))
+
+
 @pytest.mark.parametrize("first", ["empty", "part", "comment", "missing"])
 def test_file_written_in_steps(tmp_path: Path, first: str) -> None:
     """A name that the first of many steps removes is unknown only a while after the last."""
     file, now = tmp_path / "users", 1000.0
     file.touch(0o600)
     file.write_text(f"ann:{HASH}\nbob:{HASH}\neve:{HASH}\n")
-    accounts = FileAuthenticator(file, lambda _: None, clock=lambda: now)
+    accounts = FileAuthenticator(file, lambda _: None, uptime=lambda: now)
     assert asyncio.run(accounts.owner("eve")) == "eve"
     if first == "missing":
         os.link(file, tmp_path / "old")  # its inode is not free

@@ -71,6 +71,7 @@ class FileAuthenticator(FileReading[_Reading]):
         doubts: Callable[[Collection[PasswdEntry]], Iterable[str]] = lambda _: (),
         upgrader: HashUpgrader | None = None,
         clock: Callable[[], float] = time.time,
+        uptime: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__("the file of accounts")
         self.path = path
@@ -79,7 +80,8 @@ class FileAuthenticator(FileReading[_Reading]):
         self._alarm = alarm or warn
         self._doubts = doubts
         self._upgrader = upgrader
-        self._clock = clock
+        self._clock = clock  # for the end of an account
+        self._uptime = uptime  # for the rest of a file, whatever sets the clock meanwhile
         self._problem = ""  # why it cannot be used, as last logged
         self._faults: frozenset[str] = frozenset()  # in words, as last read
         self._vanished: frozenset[str] = frozenset()  # names, until they are surely meant to be
@@ -105,9 +107,10 @@ class FileAuthenticator(FileReading[_Reading]):
             status = os.stat(self._file)
         except OSError as error:
             raise self._cannot_use(explain(error)) from error
-        if (status.st_ino, status.st_size, status.st_mtime_ns) != self._read_at:
+        times = status.st_mtime_ns, status.st_ctime_ns
+        if (status.st_ino, status.st_size, *times) != self._read_at:
             return False
-        if self._in_doubt and self._clock() >= self._vanished_until:
+        if self._in_doubt and self._uptime() >= self._vanished_until:
             return False
         if self._table.by_name:
             self._problem = ""  # it was away for a while
@@ -119,10 +122,10 @@ class FileAuthenticator(FileReading[_Reading]):
         It changes nothing that a login uses, so it may run in a thread.
         """
         status = os.stat(self._file)
-        stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
+        stamp = status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
         trust = not self._read_at or stamp == self._read_at
         table = read_table(self.path, self._doubts, trust_last_line=trust)
-        now = self._clock()
+        now = self._uptime()
         vanished = self._find_vanished(table, now, replaced=self._read_at[:1] != stamp[:1])
         ended = self._changes.find_ended(table.by_name, vanished, now)
         return _Reading(stamp, table, vanished, now + SETTLE, ended)
@@ -197,7 +200,7 @@ class FileAuthenticator(FileReading[_Reading]):
 
     def _check_vanished(self, names: Iterable[str]) -> None:
         """Raise UnavailableError: a name was there a moment ago, and the file may be half there."""
-        if self._clock() >= self._vanished_until:
+        if self._uptime() >= self._vanished_until:
             self._vanished = frozenset()
         for name in names:
             if name in self._vanished:
