@@ -31,7 +31,7 @@ class ProtocolSettings:
 
     greeting: str = "POP3 server ready."
     implementation: str = "Restante"
-    login_timeout: float = 60
+    login_timeout: float = 180  # programs ask for the password during AUTH
     authorization_timeout: float = 180
     idle_timeout: float = 600
     strict_line_ends: bool = False
