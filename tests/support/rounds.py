@@ -19,7 +19,7 @@ class Clocks:
 
     def __init__(self) -> None:
         self.set = 1_795_811_400.0
-        self.uptime = 500.0
+        self.uptime = 0.0
         self.jumps: list[float] = []  # what the wall clock is set by in the next pauses
         self.paused = 0.0
 

@@ -17,6 +17,7 @@ from typing import TypeAlias
 import pytest
 
 from restante.server.system import process as system
+from support import process
 from support.live import wait_until
 from support.passwords import quick_hash
 from support.process import POP3, free_port
@@ -34,8 +35,23 @@ def put_old_letter(file: Path) -> Path:
     return file
 
 
-def test_old_mail_is_removed_by_one_worker_only(tmp_path: Path) -> None:
+STEADY = """#!{python}
+from restante.cli.main import main
+from restante.server.tasks import steady_clock
+
+steady_clock.AFTER_BOOT = 0
+main()
+"""
+
+
+def test_old_mail_is_removed_by_one_worker_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One worker expires old mail; if it dies, its successor does."""
+    program = tmp_path / "pop3"
+    program.write_text(STEADY.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setattr(process, "POP3", program)  # the machine may have booted a moment ago
     new = tmp_path / "mail" / "ann" / "new"
     for part in ("tmp", "new", "cur"):
         (new.parent / part).mkdir(parents=True)

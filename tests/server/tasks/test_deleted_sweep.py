@@ -11,7 +11,7 @@ from structlog.typing import FilteringBoundLogger
 
 from restante.server.log import event_log
 from restante.server.tasks.deleted_sweep import DeletedSweep
-from restante.server.tasks.steady_clock import AFTER_JUMP, AT_START
+from restante.server.tasks.steady_clock import AFTER_BOOT, AFTER_JUMP
 from restante.storage.interfaces import StoreError
 from restante.storage.removals import DeletedMessage
 from support.rounds import Clocks, run_until
@@ -95,7 +95,7 @@ def test_clock_that_jumps() -> None:
 
     times: list[float] = []
     logged(ClockedStore(), lambda text: text.count("deleted_swept") > 1, clocks)
-    assert times[:2] == [AT_START, AT_START + AFTER_JUMP]
+    assert times[:2] == [AFTER_BOOT, AFTER_BOOT + AFTER_JUMP]
 
 
 class SlowKeepingStore(KeepingStore):

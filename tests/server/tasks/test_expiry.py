@@ -16,7 +16,7 @@ from restante.server.context import ServerContext
 from restante.server.log import event_log
 from restante.server.tasks.background import background_tasks
 from restante.server.tasks.expiry import DAY, MailExpiry
-from restante.server.tasks.steady_clock import AT_START
+from restante.server.tasks.steady_clock import AFTER_BOOT
 from restante.storage.interfaces import BusyError, ExpiredMessage, PartlyExpiredError, StoreError
 from restante.storage.memory import MemoryStore
 from support.passwords import Passwords
@@ -197,7 +197,7 @@ def test_clock_that_jumps() -> None:
 
     times: list[tuple[str, float]] = []
     _, log = held(ClockedMail(), lambda log: "user=cy" in log, clocks=clocks)
-    assert times[:3] == [("ann", AT_START), ("ann", AT_START + DAY), ("bob", AT_START + DAY)]
+    assert times[:3] == [("ann", AFTER_BOOT), ("ann", AFTER_BOOT + DAY), ("bob", AFTER_BOOT + DAY)]
     assert log.count("event=clock_jumped seconds=7776000") == 1
 
 

@@ -8,7 +8,7 @@ import io
 import pytest
 
 from restante.server.log import event_log
-from restante.server.tasks.steady_clock import AFTER_JUMP, AT_START, JUMP, SteadyClock
+from restante.server.tasks.steady_clock import AFTER_BOOT, AFTER_JUMP, JUMP, SteadyClock
 from support.rounds import Clocks
 
 MONTHS = 90 * 24 * 60 * 60.0
@@ -19,15 +19,23 @@ def made(clocks: Clocks) -> tuple[SteadyClock, io.StringIO]:
     return clocks.steady(log), lines
 
 
-def test_wait_at_start() -> None:
-    """After a start, NTP has an hour to set a clock that was wrong at the boot."""
+def test_wait_after_boot() -> None:
+    """After the boot of the machine, NTP has ten minutes to set a wrong clock."""
     clocks = Clocks()
     clock, lines = made(clocks)
     assert not clock.is_steady()
     asyncio.run(clock.wait())
-    assert clocks.paused == AT_START
+    assert clocks.paused == AFTER_BOOT
     assert clock.is_steady()
     assert not lines.getvalue()
+
+
+def test_no_wait_on_a_machine_that_runs() -> None:
+    """A server that starts later begins at once."""
+    clocks = Clocks()
+    clocks.uptime = AFTER_BOOT
+    clock, _ = made(clocks)
+    assert clock.is_steady()
 
 
 @pytest.mark.parametrize("seconds", [MONTHS, -MONTHS, JUMP + 1, -JUMP - 1])
@@ -59,10 +67,10 @@ def test_small_corrections_are_no_jumps() -> None:
 
 
 def test_jump_during_a_wait() -> None:
-    """A clock that NTP corrects within the hour after a start must be steady for a day, too."""
+    """A clock that NTP corrects within ten minutes after the boot must be steady for a day, too."""
     clocks = Clocks()
     clocks.jumps = [-MONTHS]
     clock, lines = made(clocks)
     asyncio.run(clock.wait())
-    assert clocks.paused == AT_START + AFTER_JUMP
+    assert clocks.paused == AFTER_BOOT + AFTER_JUMP
     assert lines.getvalue().count("event=clock_jumped") == 1

@@ -1,7 +1,7 @@
 """The wall clock, as far as mail may be removed by it.
 
 A removal of old mail is final. A clock that is months ahead for a minute, as after a boot with an
-empty battery and before NTP, would remove mail of the last months. So after a start, and after a
+empty battery and before NTP, would remove mail of the last months. So after a boot, and after a
 jump, nothing is removed until the clock has been steady for a while.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
-AT_START = 60 * 60  # seconds in which NTP sets a clock that was wrong at the boot
+AFTER_BOOT = 10 * 60  # seconds in which NTP sets a clock that was wrong
 AFTER_JUMP = 24 * 60 * 60  # seconds in which an administrator can read the log, and set the clock
 JUMP = 10 * 60  # seconds; removals count in days, so less does no harm
 
@@ -44,7 +44,7 @@ class SteadyClock:
         self._uptime = uptime
         self._sleep = sleep
         self._booted = wall() - uptime()  # by the wall clock
-        self._steady_at = uptime() + AT_START
+        self._steady_at = float(AFTER_BOOT)  # by the time since the boot
 
     def is_steady(self) -> bool:
         """Return whether mail may be removed by the wall clock now. A jump is logged."""
