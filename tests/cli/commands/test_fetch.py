@@ -316,6 +316,9 @@ def test_settings_that_are_wrong(user: User) -> None:
     """A setting that is unknown, or a command that fails, is named."""
     user.configure('[work.fetch]\nto = "maildir:Mail"\nkeap = false\n')
     assert "[work.fetch]: keap is not a setting; did you mean keep?" in user.fetch().err
+    rule = '[[work.fetch.rule]]\nheader = "From"\nto = "maildir:Mail"\n'
+    user.configure(f'[work.fetch]\nto = "maildir:Mail"\n{rule}')
+    assert "header is not a setting here, but of `if` of a rule" in user.fetch().err
     user.configure('pasword_command = "echo secret"\n')
     said = "[work]: pasword_command is not a setting; did you mean password_command?"
     assert said in user.fetch("work").err

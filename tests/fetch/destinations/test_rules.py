@@ -11,12 +11,14 @@ from fetch.destinations.contract import *  # noqa: F403
 from fetch.destinations.contract import LETTER, OTHER, deliver, opened, prepare, settle, write
 from restante.fetch.destinations import filters
 from restante.fetch.destinations.maildir import MaildirDestination
+from restante.fetch.destinations.mbox.destination import MboxDestination
 from restante.fetch.destinations.rules import Condition, Rule, RulesDestination
 from restante.fetch.interfaces import (
     DestinationUnavailableError,
     MessageRefusedError,
     Settled,
 )
+from restante.fetch.spool import Spool
 
 LIST = b"List-Id: Developers <dev.example.org>\r\nSubject: c\r\n\r\nhello\r\n"
 
@@ -211,3 +213,25 @@ def test_a_batch_of_several_destinations(place: RulesPlace) -> None:
     assert [settle(place, token) for token in tokens] == [Settled.HERE] * 3
     destination.close()
     assert sorted(place.messages()) == sorted([LETTER, LIST, OTHER])
+
+
+def test_one_mbox_by_two_spellings(tmp_path: Path) -> None:
+    """A rule whose mbox is the default by another spelling does not wait for its own lock."""
+    default, again = (
+        MboxDestination(path, Spool(str(tmp_path / "spool")))
+        for path in (f"{tmp_path}/box", f"{tmp_path}/./box")
+    )
+    rule = Rule(Condition("List-Id", "dev"), again)
+    destination = RulesDestination([rule], default, str(tmp_path / "state"))
+    destination.open()
+    tokens = deliver(destination, LETTER, LIST)
+    assert [destination.settle(token) for token in tokens] == [Settled.HERE] * 2
+    destination.close()
+    assert (tmp_path / "box").read_bytes().count(b"\nSubject: ") == 2
+
+
+def test_rule_within_a_maildir(place: RulesPlace) -> None:
+    """A rule cannot write among the messages of another Maildir."""
+    rule = Rule(Condition("List-Id", "dev"), place.maildir("inbox/new/lists"))
+    with pytest.raises(ValueError, match="is within the mail of"):
+        place.destination(rule)

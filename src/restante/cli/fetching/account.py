@@ -23,7 +23,11 @@ from restante.cli.options.fetch_settings import (
 )
 from restante.cli.options.maildrop import connect_account
 from restante.fetch.account_lock import lock_account
-from restante.fetch.destinations.urls import DestinationSettings, open_destination
+from restante.fetch.destinations.urls import (
+    DestinationSettings,
+    merge_same_places,
+    open_destination,
+)
 from restante.fetch.journal import Journal
 from restante.fetch.planner import Policy
 from restante.protocol.errors import Phase, ReplyTimeoutError
@@ -90,7 +94,8 @@ class FetchAccount:
             trace=self.args.options.trace,
         )
         try:
-            destinations = [open_destination(url, settings) for url in self.destinations]
+            opened = [open_destination(url, settings) for url in self.destinations]
+            destinations = merge_same_places(opened)
             if self.settings.rule:
                 from restante.cli.fetching.rules import open_with_rules
 

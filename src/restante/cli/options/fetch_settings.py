@@ -108,8 +108,14 @@ def _reason(error: msgspec.ValidationError) -> str:
         return str(error)
     import difflib
 
-    kinds = (FetchSettings, RuleSettings, ConditionSettings)
-    known = [field.encode_name for kind in kinds for field in msgspec.structs.fields(kind)]
+    fields = {
+        "[NAME.fetch]": msgspec.structs.fields(FetchSettings),
+        "a rule": msgspec.structs.fields(RuleSettings),
+        "`if` of a rule": msgspec.structs.fields(ConditionSettings),
+    }
+    known = {field.encode_name: table for table, some in fields.items() for field in some}
+    if found[1] in known:
+        return f"{found[1]} is not a setting here, but of {known[found[1]]}"
     near = difflib.get_close_matches(found[1], known, 1)
     hint = f"did you mean {near[0]}?" if near else "the manual of `pop3 fetch` has all settings"
     return f"{found[1]} is not a setting; {hint}"

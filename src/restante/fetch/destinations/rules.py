@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from restante.fetch.destinations.filters import run_filter
+from restante.fetch.destinations.urls import check_nesting, place_of
 from restante.fetch.interfaces import Settled
 from restante.fetch.spool import Spool
 from restante.mail.fields import split
@@ -116,14 +117,24 @@ class RulesDestination:
     """Several destinations, of which each message goes to one."""
 
     def __init__(self, rules: Sequence[Rule], default: Destination, state: str) -> None:
+        """Prepare them; one that is spelt in several ways is used once.
+
+        Raises ValueError: one is in the folders of a Maildir among them.
+        """
         self.url = default.url
         self.spool = Spool(f"{state}/spool")
         self._rules = rules
         self._default = default
         self._destinations = {_name(default): default}
+        self._by_name = dict(self._destinations)  # with all spellings
+        by_place = {place_of(default.url): default}
         for rule in rules:
             if rule.to:
-                self._destinations.setdefault(_name(rule.to), rule.to)
+                place = place_of(rule.to.url)
+                if place not in by_place:
+                    self._destinations[_name(rule.to)] = by_place[place] = rule.to
+                self._by_name.setdefault(_name(rule.to), by_place[place])
+        check_nesting(by_place)
         self.batch = min(each.batch for each in self._destinations.values())
 
     def open(self) -> None:
@@ -144,7 +155,7 @@ class RulesDestination:
             if rule.filter and not draft.apply(rule.filter, allow_drop=rule.allow_drop):
                 return None
             if rule.to:
-                return self._destinations[_name(rule.to)]
+                return self._by_name[_name(rule.to)]
         return self._default
 
     def prepare(self, drafts: Sequence[Draft]) -> list[str]:
@@ -181,7 +192,7 @@ class RulesDestination:
         if not token.startswith(_BY_RULE):
             return self._default.settle(token)
         name, _, inner = token.removeprefix(_BY_RULE).partition(" ")
-        destination = self._destinations.get(name)
+        destination = self._by_name.get(name)
         return destination.settle(inner) if destination else Settled.UNKNOWN
 
     def close(self) -> None:

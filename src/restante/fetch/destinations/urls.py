@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from restante.client.token_source import TokenSource
@@ -18,6 +19,10 @@ FORMS = (
     "maildir:PATH, mbox:PATH, lmtp:HOST:PORT, smtp://HOST, pipe:COMMAND, imaps://USER@HOST,"
     " gmail:USER@gmail.com"
 )
+
+
+_FILES = ("maildir", "mbox")
+_MAILDIR_PARTS = ("cur", "new", "tmp")
 
 
 def _find_nothing(_user: str, _host: str) -> None:
@@ -49,6 +54,42 @@ class DestinationSettings:
     hold: bool = False
     imported: ImportedMessages | None = None
     trace: Callable[[str, str], None] | None = None
+
+
+def place_of(url: str) -> str:
+    """Return the same text for all spellings of a folder or file: "~", "." and links are resolved.
+
+    Any other destination is its own URL.
+    """
+    scheme, _, path = url.partition(":")
+    if scheme.lower() not in _FILES or not path:
+        return url
+    return f"{scheme.lower()}:{os.path.realpath(os.path.expanduser(path))}"
+
+
+def merge_same_places(destinations: Sequence[Destination]) -> list[Destination]:
+    """Return destinations without the further spellings of one, so that no mail comes twice.
+
+    Raises ValueError: one is in the folders of a Maildir, where mail programs rename files.
+    """
+    by_place: dict[str, Destination] = {}
+    for destination in destinations:
+        by_place.setdefault(place_of(destination.url), destination)
+    check_nesting(by_place)
+    return list(by_place.values())
+
+
+def check_nesting(places: Iterable[str]) -> None:
+    """Raise ValueError if a place, by `place_of`, is within the folders of a Maildir among them."""
+    paths = {place: place.partition(":")[2] for place in places if place.startswith(_FILES)}
+    for outer, folder in paths.items():
+        if not outer.startswith("maildir:"):
+            continue
+        mail = tuple(f"{folder}/{part}/" for part in _MAILDIR_PARTS)
+        for inner, path in paths.items():
+            if path.startswith(mail):
+                text = f"{inner} is within the mail of {outer}; choose a path beside it"
+                raise ValueError(text)
 
 
 def open_destination(url: str, settings: DestinationSettings) -> Destination:
