@@ -9,17 +9,17 @@ from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
 from cli.shell.terminal import PASSWORD, small_server
-from restante.cli.output import units
-from restante.cli.output.message_summary import head_of
-from restante.cli.shell import letter
+from restante.cli.output import message_view, units
+from restante.cli.output.message_summary import summarize
 from restante.cli.shell.completer import ShellCompleter
 from restante.cli.shell.dispatch import dispatch
 from restante.cli.shell.prompt import idle_text
 from restante.cli.shell.redaction import without_secrets
 from restante.cli.shell.screen import ShellScreen
-from restante.cli.shell.session import ShellSession
+from restante.cli.shell.session import ShellSession, parse_numbers
 from restante.client import blocking
 from restante.diagnosis import wording
+from restante.mail import html_text, message
 from restante.protocol.errors import ConnectionLostError
 
 
@@ -55,10 +55,10 @@ def test_a_wide_text_is_cut_by_the_columns_it_takes() -> None:
 
 def test_numbers_may_be_named_by_ranges() -> None:
     """Message numbers may be ranges, and invalid ones are errors."""
-    assert units.numbers_of(["5", "1-3", "2"]) == [5, 1, 2, 3]
+    assert parse_numbers(["5", "1-3", "2"]) == [5, 1, 2, 3]
     for wrong in ("x", "1-", "-1", "3-1", "1-999999999", "٣", "1" * 5000):
         with pytest.raises(ValueError, match=r"not a message number|not a valid range"):
-            units.numbers_of([wrong])
+            parse_numbers([wrong])
 
 
 @pytest.mark.parametrize(
@@ -142,18 +142,18 @@ def test_completion_error_shown_later() -> None:
 )
 def test_a_broken_message_is_shown_all_the_same(octets: bytes) -> None:
     """A malformed message can be shown and has printable lines."""
-    head_of(octets, whole=True)
-    assert all(line.isprintable() for line in letter.lines_of(octets))
+    summarize(octets, whole=True)
+    assert all(line.isprintable() for line in message_view.lines_of(message.read(octets)))
 
 
 def test_of_html_the_text_is_shown() -> None:
     """Of HTML, only the text is shown."""
     html = "<html><head><title>t</title></head><style>x</style><p>One &amp;\n two<br>three</p>"
-    assert letter.without_tags(html) == "One & two\nthree"
+    assert html_text.text_of(html) == "One & two\nthree"
 
 
 def test_lines_from_pieces() -> None:
     """Lines are joined from pieces, and endless lines are cut."""
-    assert list(letter.lines_in([b"a\r", b"\nb", b"c\n", b"d"])) == ["a", "bc", "d"]
-    cut = list(letter.lines_in([b"x" * 50_000] * 4))
+    assert list(message_view.lines_in([b"a\r", b"\nb", b"c\n", b"d"])) == ["a", "bc", "d"]
+    cut = list(message_view.lines_in([b"x" * 50_000] * 4))
     assert [len(line) for line in cut] == [100_000, 100_000]

@@ -29,7 +29,7 @@ def sessions(folder: Path, *, as_json: bool) -> None:
     The longest session comes first. With a cluster, those of all nodes are shown. Exits with 1,
     after the other sessions, if a process of the server or a node does not answer.
     """
-    from restante.cli.output.session_table import table
+    from restante.cli.output.session_table import session_table
     from restante.server.control.messages import Action
 
     replies = ask_server(folder, Action.SESSIONS)
@@ -41,7 +41,7 @@ def sessions(folder: Path, *, as_json: bool) -> None:
         for facts, reply in found:
             click.echo(_encode({**_fields(facts), "worker": reply.worker, "node": reply.node}))
     else:
-        for line in table(found, time.time()):
+        for line in session_table(found, time.time()):
             click.echo(line)
     report_silent(replies)
 

@@ -15,7 +15,7 @@ from restante.cli.output.wrapping import is_terminal
 from restante.protocol.text import to_json
 
 if TYPE_CHECKING:
-    from restante.cli.output.message_summary import Head
+    from restante.cli.output.message_summary import MessageSummary
     from restante.client.blocking import Maildrop
     from restante.protocol.errors import ServerRefusedError
 
@@ -67,26 +67,26 @@ def uidl(account: str, *, as_json: bool, **params: Any) -> None:
 @json_option
 def ls(account: str, *, retr: bool, as_json: bool, **params: Any) -> None:
     """List the messages with size, date, sender and subject."""
-    from restante.cli.output import columns
+    from restante.cli.output.message_table import ENDLESS, message_table
 
     with open_maildrop(parse_account(account, params)) as drop:
-        heads, missing = _heads(drop, retr=retr)
+        summaries, missing = _fetch_summaries(drop, retr=retr)
         messages = list(drop)
     if as_json:
         listed = [
-            {"number": m.number, "size": m.size, "uid": m.uid, **heads[m.number].as_json()}
+            {"number": m.number, "size": m.size, "uid": m.uid, **summaries[m.number].as_json()}
             for m in messages
         ]
         click.echo(to_json(listed, indent=2))
     else:
         sizes = {message.number: message.size for message in messages}
-        width = shutil.get_terminal_size().columns if is_terminal() else columns.ENDLESS
-        lines = columns.table(sizes, heads, width=width)
+        width = shutil.get_terminal_size().columns if is_terminal() else ENDLESS
+        lines = message_table(sizes, summaries, width=width)
         for line in lines if sizes else ["The mailbox is empty."]:
             click.echo(line)
     if missing:
         _warn_top_missing(retr=retr)
-    refused = sum(1 for head in heads.values() if head.error)
+    refused = sum(1 for summary in summaries.values() if summary.error)
     if refused:
         _warn_refused(refused, len(messages))
     if missing or refused:
@@ -94,7 +94,7 @@ def ls(account: str, *, retr: bool, as_json: bool, **params: Any) -> None:
     exit_for("list-size")
 
 
-def _heads(drop: Maildrop, *, retr: bool) -> tuple[dict[int, Head], bool]:
+def _fetch_summaries(drop: Maildrop, *, retr: bool) -> tuple[dict[int, MessageSummary], bool]:
     """Return what the headers say, with a bar if that takes long, and whether some are missing.
 
     With `retr` whole messages are fetched if the server has no TOP.
@@ -104,22 +104,22 @@ def _heads(drop: Maildrop, *, retr: bool) -> tuple[dict[int, Head], bool]:
     from restante.cli.output.progress import Progress
 
     numbers = [message.number for message in drop]
-    found: dict[int, Head] = {}
+    by_top: dict[int, MessageSummary] = {}
     missing: list[int] = []
     with Progress("headers") as progress:
         for start in range(0, len(numbers), AT_ONCE):
-            some = numbers[start : start + AT_ONCE]
-            for number, answer in zip(some, drop.headers(some, keep=FETCHED), strict=True):
+            batch = numbers[start : start + AT_ONCE]
+            for number, answer in zip(batch, drop.headers(batch, keep=FETCHED), strict=True):
                 missing += [number] if _is_without_top(answer) else []
-                found[number] = _head(answer)
-            if len(missing) == len(found):  # the other answers would be the same
+                by_top[number] = _summarize(answer)
+            if len(missing) == len(by_top):  # the other answers would be the same
                 missing = numbers
                 break
-            progress.update(len(found), len(numbers))
-    by_retr = headers_by_retr(drop, missing, FETCHED) if retr else ()
-    fetched = {number: _head(answer) for number, answer in by_retr}
-    heads = dict.fromkeys(numbers, _head(None)) | found | fetched
-    return heads, len(fetched) < len(missing)
+            progress.update(len(by_top), len(numbers))
+    answers = headers_by_retr(drop, missing, FETCHED) if retr else ()
+    by_retr = {number: _summarize(answer) for number, answer in answers}
+    summaries = dict.fromkeys(numbers, _summarize(None)) | by_top | by_retr
+    return summaries, len(by_retr) < len(missing)
 
 
 def _is_without_top(answer: bytes | ServerRefusedError) -> bool:
@@ -141,11 +141,11 @@ def _warn_refused(refused: int, messages: int) -> None:
     click.echo(f"WARN retr-refused  {text}", err=True)
 
 
-def _head(answer: bytes | ServerRefusedError | None) -> Head:
+def _summarize(answer: bytes | ServerRefusedError | None) -> MessageSummary:
     """Return what an answer to TOP says; for a refusal, the server's words."""
-    from restante.cli.output.message_summary import Head, head_of
+    from restante.cli.output.message_summary import MessageSummary, summarize
 
     if isinstance(answer, bytes):
-        return head_of(answer)
+        return summarize(answer)
     unknown = answer is None or _is_without_top(answer)
-    return Head(known=False) if unknown else Head(error=str(answer))
+    return MessageSummary(known=False) if unknown else MessageSummary(error=str(answer))

@@ -63,13 +63,16 @@ def _find(drop: Maildrop, wanted: str) -> Message:
 
 
 def _describe(drop: Maildrop, message: Message) -> str:
-    from restante.cli.output.message_summary import FETCHED, Head, head_of
+    from restante.cli.output.message_summary import FETCHED, MessageSummary, summarize
     from restante.diagnosis import wording
     from restante.protocol.errors import ServerRefusedError
 
     answer = drop.headers([message.number], keep=FETCHED)[0]
-    head = Head(error=str(answer)) if isinstance(answer, ServerRefusedError) else head_of(answer)
-    subject, sender = plain(head.title) or "(no subject)", plain(head.sender)
+    if isinstance(answer, ServerRefusedError):
+        summary = MessageSummary(error=str(answer))
+    else:
+        summary = summarize(answer)
+    subject, sender = plain(summary.title) or "(no subject)", plain(summary.sender)
     return f'{message.number}  {wording.octets(message.size)}  {sender}  "{subject}"'
 
 

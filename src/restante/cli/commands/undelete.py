@@ -213,10 +213,10 @@ def _as_json(message: DeletedMessage) -> dict[str, object]:
         "removed": _iso(message.removed),
     }
     if message.header:
-        from restante.cli.output.message_summary import head_of
+        from restante.cli.output.message_summary import summarize
 
-        head = head_of(message.header)
-        facts |= {"from": head.sender, "subject": head.subject}
+        summary = summarize(message.header)
+        facts |= {"from": summary.sender, "subject": summary.subject}
     return facts
 
 

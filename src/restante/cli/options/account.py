@@ -369,7 +369,7 @@ def _discover(address: str, seconds: float | None, flags: tuple[str, ...]) -> tu
 
     Raises CommandFailed.
     """
-    from restante.cli.options.confirmation import confirm, explicit
+    from restante.cli.options.confirmation import command_with_server, confirm
     from restante.client.discovery import lookup
     from restante.protocol.errors import OtherDomainError
 
@@ -380,6 +380,6 @@ def _discover(address: str, seconds: float | None, flags: tuple[str, ...]) -> tu
             begun = time.monotonic()
             target = cast("Target", error.target)
             if not confirm(error):
-                error.remedy = explicit(target, flags)
+                error.remedy = command_with_server(target, flags)
                 raise
             return target, time.monotonic() - begun

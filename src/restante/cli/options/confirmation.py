@@ -34,7 +34,7 @@ def confirm(error: OtherDomainError) -> bool:
     return ask_to_confirm(f"Log in at {plain(target.host)}?", advice, err=True)
 
 
-def explicit(target: Target, flags: tuple[str, ...]) -> str:
+def command_with_server(target: Target, flags: tuple[str, ...]) -> str:
     """Return the command that was typed, with the server named in it."""
     import shlex
 

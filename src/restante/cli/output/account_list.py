@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from restante.cli.output.terminal import plain
-from restante.cli.output.units import columns, pad
+from restante.cli.output.units import count_columns, pad
 from restante.protocol.text import to_json
 
 if TYPE_CHECKING:
@@ -109,5 +109,5 @@ def write_lines(accounts: Iterable[AccountSummary], form: Form, width: int = 0) 
                 yield plain(account.name)
             case "text":
                 name = plain(account.name)
-                name = pad(name, max(width, columns(name)))
+                name = pad(name, max(width, count_columns(name)))
                 yield f"{name}  {', '.join(account.details())}".rstrip()

@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MOST_SHOWN = 1000  # characters of a sender or subject that are kept
-FETCHED = 256 * 1024  # octets of a head that are kept, as restante.mail.fields reads them
+FETCHED = 256 * 1024  # octets of a header that are kept, as restante.mail.fields reads them
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class MessageSummary:
     """Sender, subject and date of a message, as they were sent: not harmless yet."""
 
     sender: str = ""
@@ -28,8 +28,8 @@ class Head:
     def as_json(self) -> dict[str, Any]:
         """Return sender, subject and date for JSON, and the error if there is one."""
         date = self.date.isoformat() if self.date else None
-        found = {"from": self.sender, "subject": self.subject, "date": date}
-        return found | ({"error": self.error} if self.error else {})
+        fields = {"from": self.sender, "subject": self.subject, "date": date}
+        return fields | ({"error": self.error} if self.error else {})
 
     @property
     def title(self) -> str:
@@ -44,12 +44,12 @@ class Head:
         return "[attachments]" if self.mixed and self.attachments is None else ""
 
 
-def head_of(octets: bytes, *, whole: bool = False) -> Head:
+def summarize(octets: bytes, *, whole: bool = False) -> MessageSummary:
     """Return what a header says; of a whole message, how many files are attached too."""
     from restante.mail import message
 
     summary = message.summary(octets)
-    return Head(
+    return MessageSummary(
         sender=summary.sender[:MOST_SHOWN],
         subject=summary.subject[:MOST_SHOWN],
         date=_local(summary.date),

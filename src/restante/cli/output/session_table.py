@@ -6,7 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from restante.cli.output.terminal import plain
-from restante.cli.output.units import columns, pad, short_size
+from restante.cli.output.units import count_columns, pad, short_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,18 +14,20 @@ if TYPE_CHECKING:
     from restante.server.connection.administered import SessionFacts
     from restante.server.control.messages import ControlReply
 
-HEADS = ("user", "address", "since", "idle", "state", "maildrop", "octets", "tls", "worker", "id")
+TITLES = ("user", "address", "since", "idle", "state", "maildrop", "octets", "tls", "worker", "id")
 NOBODY = "-"
 
 
-def table(found: Sequence[tuple[SessionFacts, ControlReply]], now: float) -> Iterator[str]:
+def session_table(
+    sessions: Sequence[tuple[SessionFacts, ControlReply]], now: float
+) -> Iterator[str]:
     """Yield the lines of a table of sessions; `now` is in seconds since 1970.
 
     `octets` are those that were sent. A cluster has a column for the node.
     """
-    is_cluster = any(reply.id for _, reply in found)
-    rows = [HEADS + ("node",) * is_cluster]
-    for facts, reply in found:
+    is_cluster = any(reply.id for _, reply in sessions)
+    rows = [TITLES + ("node",) * is_cluster]
+    for facts, reply in sessions:
         row = _row(facts, reply.worker, now)
         rows.append(row + (reply.node,) * is_cluster)
     yield from _align(rows)
@@ -35,18 +37,18 @@ def describe_status(
     replies: Sequence[ControlReply], cluster: ControlReply | None = None
 ) -> Iterator[str]:
     """Yield what to print of the processes of a server, and of the nodes of its cluster."""
-    all_of = [(reply, reply.status) for reply in replies if reply.status is not None]
+    answered = [(reply, reply.status) for reply in replies if reply.status is not None]
     rows = [("worker", "node", "version", "uptime", "connections", "sessions")]
-    for reply, status in all_of:
+    for reply, status in answered:
         uptime, connections = format_time(status.uptime), str(status.connections)
         sessions = str(status.sessions)
         rows.append((str(reply.worker), reply.node, status.version, uptime, connections, sessions))
     yield from _align(rows)
     yield ""
     yield from _describe_nodes(cluster) if cluster else ()
-    for address in dict.fromkeys(each for _, status in all_of for each in status.listeners):
+    for address in dict.fromkeys(each for _, status in answered for each in status.listeners):
         yield f"listens at {plain(address)}"
-    ends = {(each.file, each.ends) for _, status in all_of for each in status.certificates}
+    ends = {(each.file, each.ends) for _, status in answered for each in status.certificates}
     for file, end in sorted(ends):
         yield f"{plain(file)} ends {plain(end)}"
 
@@ -92,7 +94,7 @@ def _row(facts: SessionFacts, worker: int, now: float) -> tuple[str, ...]:
 
 def _align(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     safe = [tuple(map(plain, row)) for row in rows]
-    widths = [max(map(columns, column)) for column in zip(*safe, strict=True)]
+    widths = [max(map(count_columns, column)) for column in zip(*safe, strict=True)]
     for row in safe:
         cells = (pad(cell, width) for cell, width in zip(row, widths, strict=True))
         yield "  ".join(cells).rstrip()

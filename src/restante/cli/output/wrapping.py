@@ -9,7 +9,7 @@ from typing import TextIO
 WIDEST = 84  # columns of a line, if the terminal has as many
 
 
-def columns() -> int:
+def line_width() -> int:
     """Return how wide a line may be. COLUMNS or the terminal has the width, as for `shutil`.
 
     `shutil` itself would load all modules for compressed files.
@@ -34,7 +34,7 @@ def wrap_hanging(head: str, text: str, *, wrap: bool, most: int = 0, spare: int 
         return [head + text]
     import textwrap  # programs need none of it
 
-    width = max(24, columns() - len(head) - spare)
+    width = max(24, line_width() - len(head) - spare)
     endless = max(map(len, text.split()), default=0) > 2 * width
     lines = textwrap.wrap(text, width, break_long_words=endless, break_on_hyphens=False)
     if most and len(lines) > most:

@@ -51,8 +51,8 @@ class ShellCompleter(Completer):
         numbers = [n for n in session.messages() if not word.isdigit() or str(n).startswith(word)]
         session.prefetch_headers(numbers[-MOST:])
         for number in numbers[-MOST:]:
-            head = session.heads.get(number)
-            about = f"{head.subject}  {head.sender}" if head else ""
+            summary = session.summaries.get(number)
+            about = f"{summary.subject}  {summary.sender}" if summary else ""
             if word.isdigit() or word.lower() in about.lower():
                 yield Completion(str(number), -len(word), display_meta=cut(about, 60))
 

@@ -7,10 +7,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restante.cli.output.columns import table
+from restante.cli.output.message_table import message_table
+from restante.cli.output.message_view import lines_in, lines_of
 from restante.cli.output.terminal import plain
 from restante.cli.output.wrapping import wrap_hanging
-from restante.cli.shell.letter import lines_in, lines_of
 from restante.cli.shell.screen import ShellError
 from restante.diagnosis import wording
 
@@ -46,7 +46,7 @@ def ls(session: ShellSession, words: Sequence[str]) -> None:
     session.fetch_headers(shown)
     sizes = {number: sizes[number] for number in shown}
     width = shutil.get_terminal_size().columns
-    for line in table(sizes, session.heads, marked=session.marked, width=width):
+    for line in message_table(sizes, session.summaries, marked=session.marked, width=width):
         session.screen.print_line(line)
     if session.lacks_top:
         session.screen.print_line("The server does not support TOP, so only sizes are shown.")
@@ -58,13 +58,15 @@ def ls(session: ShellSession, words: Sequence[str]) -> None:
 
 def show(session: ShellSession, words: Sequence[str]) -> None:
     """Show messages decoded."""
-    for number in _some(session, words, "show N"):
+    from restante.mail import message
+
+    for number in _require_numbers(session, words, "show N"):
         octets, missing = bytearray(), 0
         for piece in _pieces(session, number):
             kept = piece[: MOST_SHOWN - len(octets)]
             octets += kept
             missing += len(piece) - len(kept)
-        for line in lines_of(bytes(octets)):
+        for line in lines_of(message.read(bytes(octets))):
             session.screen.print_line(line)
         if missing:
             session.screen.show_error(f"{wording.octets(missing)} are not shown; use save {number}")
@@ -72,7 +74,7 @@ def show(session: ShellSession, words: Sequence[str]) -> None:
 
 def raw(session: ShellSession, words: Sequence[str]) -> None:
     """Show messages as they are."""
-    for number in _some(session, words, "raw N"):
+    for number in _require_numbers(session, words, "raw N"):
         for line in lines_in(_pieces(session, number, show_progress=False)):
             session.screen.print_line(plain(line))
 
@@ -90,7 +92,7 @@ def _pieces(session: ShellSession, number: int, *, show_progress: bool = True) -
             screen.percent(None)
 
 
-def _some(session: ShellSession, words: Sequence[str], usage: str) -> list[int]:
+def _require_numbers(session: ShellSession, words: Sequence[str], usage: str) -> list[int]:
     if not words:
         raise ShellError(f"missing message number; use {usage}")
     return session.numbers(words)

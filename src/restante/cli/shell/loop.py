@@ -7,6 +7,7 @@ import shutil
 import warnings
 from typing import TYPE_CHECKING
 
+from restante.cli.errors import INTERRUPTED
 from restante.cli.shell import deletions, dispatch, listing
 from restante.cli.shell.screen import ExitShell, ShellError
 from restante.client.maildrop import SizeWarning
@@ -74,7 +75,7 @@ def run_line(session: ShellSession, line: str) -> bool:
         code = f" [{denied.code}]" if denied.code else ""
         session.screen.show_error(f"  < -ERR{code} {denied.text}  (to {denied.command})")
     except RemoteError as error:
-        _broken(session, error)
+        _handle_lost_connection(session, error)
     except OSError as error:
         session.screen.show_error(describe(error))
     if session.in_reply:  # a reply was broken off
@@ -86,7 +87,7 @@ def _handle_interrupt(session: ShellSession) -> None:
     """Go on after Ctrl-C: the rest of a reply would come all the same, so the line is cut."""
     screen = session.screen
     if not screen.interactive:
-        raise ExitShell(130)
+        raise ExitShell(INTERRUPTED)
     screen.print_line()
     if not session.in_reply:
         return
@@ -97,7 +98,7 @@ def _handle_interrupt(session: ShellSession) -> None:
     _reconnect(session)
 
 
-def _broken(session: ShellSession, error: RemoteError) -> None:
+def _handle_lost_connection(session: ShellSession, error: RemoteError) -> None:
     screen = session.screen
     if not session.connected:
         screen.show_error(f"Cannot connect: {error.text}")

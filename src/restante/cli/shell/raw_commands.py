@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from restante.cli.output.message_view import lines_in
 from restante.cli.shell import deletions
-from restante.cli.shell.letter import lines_in
 from restante.cli.shell.redaction import secret_start
 from restante.cli.shell.screen import ShellError
 from restante.protocol.client.raw_command import MESSAGE_NUMBER, is_multi_line

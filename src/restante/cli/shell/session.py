@@ -6,8 +6,9 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from restante.cli.output.message_summary import FETCHED, Head, head_of
-from restante.cli.output.units import cut, numbers_of
+from restante.cli.output.message_summary import FETCHED, MessageSummary, summarize
+from restante.cli.output.terminal import plain
+from restante.cli.output.units import cut
 from restante.cli.shell.screen import ShellError
 from restante.diagnosis import wording
 from restante.protocol.errors import LocalError, RemoteError, ServerRefusedError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from restante.client.blocking import Maildrop
 
 MAX_SEARCHED = 32 * 1024  # octets: a message up to this size is looked into for attachments
-AT_ONCE = 100  # heads that are fetched together
+AT_ONCE = 100  # headers that are fetched together
 NAMED = 5  # messages that are named by their subject, before "and 7 more"
 
 
@@ -37,7 +38,7 @@ class ShellSession:
     ) -> None:
         self.screen = screen
         self.in_reply = False  # a reply is under way: an interruption now must disconnect
-        self.heads: dict[int, Head] = {}
+        self.summaries: dict[int, MessageSummary] = {}
         self.lacks_top = False  # the server refused TOP because it has none
         self._open, self._clock = open_, clock
         self._drop: Maildrop | None = None
@@ -61,7 +62,7 @@ class ShellSession:
 
     def connect(self) -> Maildrop:
         """Open the maildrop, of which nothing is known then. Raises RemoteError."""
-        self.heads.clear()
+        self.summaries.clear()
         self._drop = self._open()
         self._last_reply = self._clock()
         return self._drop
@@ -107,7 +108,7 @@ class ShellSession:
     def numbers(self, words: Sequence[str]) -> list[int]:
         """Return the numbers in "1 3-5". Raises ShellError: an invalid or unknown number."""
         try:
-            numbers = numbers_of(words)
+            numbers = parse_numbers(words)
         except ValueError as error:
             raise ShellError(str(error)) from None
         there = self.messages()
@@ -117,25 +118,25 @@ class ShellSession:
         return numbers
 
     def fetch_headers(self, numbers: Iterable[int]) -> None:
-        """Fetch the heads that are not known yet. Raises RemoteError."""
+        """Fetch the headers that are not known yet. Raises RemoteError."""
         sizes, marked = self.messages(), self.marked
-        missing = [n for n in numbers if n in sizes and n not in self.heads and n not in marked]
+        missing = [n for n in numbers if n in sizes and n not in self.summaries and n not in marked]
         if not missing:
             return
         with self.exchange() as drop:
             for start in range(0, len(missing), AT_ONCE):
-                some = missing[start : start + AT_ONCE]
-                for number, octets in zip(some, drop.headers(some, keep=FETCHED), strict=True):
-                    self.heads[number] = _head(octets)
+                batch = missing[start : start + AT_ONCE]
+                for number, octets in zip(batch, drop.headers(batch, keep=FETCHED), strict=True):
+                    self.summaries[number] = _summarize(octets)
                     denied = isinstance(octets, ServerRefusedError) and octets.id == "top-missing"
                     self.lacks_top = self.lacks_top or denied
-            mixed = [n for n in missing if self.heads[n].mixed and sizes[n] <= MAX_SEARCHED]
+            mixed = [n for n in missing if self.summaries[n].mixed and sizes[n] <= MAX_SEARCHED]
             for start in range(0, len(mixed), AT_ONCE):
-                some = mixed[start : start + AT_ONCE]
-                whole = drop.headers(some, MAX_SEARCHED, keep=2 * MAX_SEARCHED)
-                for number, octets in zip(some, whole, strict=True):
+                batch = mixed[start : start + AT_ONCE]
+                whole = drop.headers(batch, MAX_SEARCHED, keep=2 * MAX_SEARCHED)
+                for number, octets in zip(batch, whole, strict=True):
                     if not isinstance(octets, ServerRefusedError):
-                        self.heads[number] = head_of(octets, whole=True)
+                        self.summaries[number] = summarize(octets, whole=True)
 
     def prefetch_headers(self, numbers: Iterable[int]) -> None:
         """Prefetch summaries. Errors are ignored here: the next command reports them."""
@@ -147,8 +148,9 @@ class ShellSession:
 
     def name(self, number: int) -> str:
         """Return what a message is called, such as 1 "Hello"."""
-        head = self.heads.get(number)
-        return f'{number} "{cut(head.subject, 40)}"' if head and head.subject else str(number)
+        summary = self.summaries.get(number)
+        subject = cut(summary.subject, 40) if summary else ""
+        return f'{number} "{subject}"' if subject else str(number)
 
     def names(self, numbers: Sequence[int]) -> str:
         """Return what messages are called; of many, the first."""
@@ -157,9 +159,11 @@ class ShellSession:
         return f"{named} and {more} more" if more > 0 else named
 
 
-def _head(answer: bytes | ServerRefusedError) -> Head:
+def _summarize(answer: bytes | ServerRefusedError) -> MessageSummary:
     """Return what an answer to TOP says."""
-    return Head(known=False) if isinstance(answer, ServerRefusedError) else head_of(answer)
+    if isinstance(answer, ServerRefusedError):
+        return MessageSummary(known=False)
+    return summarize(answer)
 
 
 def marked_text(session: ShellSession) -> str:
@@ -167,3 +171,21 @@ def marked_text(session: ShellSession) -> str:
     marked = session.marked
     count = wording.messages(len(marked))
     return f"{count} will be deleted permanently: {session.names(marked)}. Commit?"
+
+
+def parse_numbers(words: Iterable[str]) -> list[int]:
+    """Return the numbers that "1", "2-4" name, each once. Raises ValueError: a word names none."""
+    numbers: dict[int, None] = {}
+    for word in words:
+        first, dash, last = word.partition("-")
+        if not (_is_number(first) and (_is_number(last) if dash else True)):
+            raise ValueError(f'"{plain(word)}" is not a message number')
+        low, high = int(first), int(last or first)
+        if not 0 < high - low + 1 <= 100_000:
+            raise ValueError(f'"{word}" is not a valid range of messages')
+        numbers |= dict.fromkeys(range(low, high + 1))
+    return list(numbers)
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) < 10

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restante.cli.output.units import columns, cut, date, pad, short_size
+from restante.cli.output.units import count_columns, cut, date, pad, short_size
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from restante.cli.output.message_summary import Head
+    from restante.cli.output.message_summary import MessageSummary
 
 SENDER, DATE = 24, 12  # columns at most
 NOBODY = "(no sender)"
 ENDLESS = 1_000_000  # columns of a pipe
 
 
-def table(
+def message_table(
     sizes: Mapping[int, int],
-    heads: Mapping[int, Head],
+    summaries: Mapping[int, MessageSummary],
     *,
     marked: Collection[int] = (),
     width: int = ENDLESS,
@@ -28,18 +28,19 @@ def table(
     Sizes are octets by number; `width` is that of the terminal, in columns.
     """
     first = max(3, len(str(max(sizes, default=0))) + 1)
-    second = max([4, *(columns(cut(head.sender or NOBODY, SENDER)) for head in heads.values())])
+    senders = (cut(summary.sender or NOBODY, SENDER) for summary in summaries.values())
+    second = max(4, max(map(count_columns, senders), default=0))
     yield f"{'#':>{first}} {'size':>6}  {'date':{DATE}}  {pad('from', second)}  subject"
     room = width - first - second - DATE - 15
     for number, size in sizes.items():
         start = f"{number:>{first}} {short_size(size):>6}  "
         mark = "(marked) " if number in marked else ""
-        head = heads.get(number)
-        if head is None or not head.known:
+        summary = summaries.get(number)
+        if summary is None or not summary.known:
             yield (start + mark).rstrip()
             continue
-        files = f"  {head.files}" if head.files else ""
-        subject = cut(head.title, max(20, room - len(files) - len(mark))) or "(no subject)"
-        day = date(head.date) if head.date else head.date_text
-        middle = f"{pad(day, DATE)}  {pad(head.sender or NOBODY, second)}"
+        files = f"  {summary.files}" if summary.files else ""
+        subject = cut(summary.title, max(20, room - len(files) - len(mark))) or "(no subject)"
+        day = date(summary.date) if summary.date else summary.date_text
+        middle = f"{pad(day, DATE)}  {pad(summary.sender or NOBODY, second)}"
         yield f"{start}{middle}  {mark}{subject}{files}".rstrip()
