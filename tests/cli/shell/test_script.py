@@ -81,11 +81,11 @@ def test_untrusted_certificate_needs_flag(tmp_path: Path) -> None:
     assert played.returncode == 0
 
 
-def test_an_account_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_account_is_refused(tmp_path: Path) -> None:
     """An invalid account is an error that shows the right form."""
     played = play("http://x", tmp_path)
     assert played.returncode == 2
-    assert "pop3s://user@host" in played.stderr
+    assert "use the mail address, as in user@example.com" in played.stderr
 
 
 def test_nobody_to_read_what_is_printed_ends_a_script(account: str, maildir: Path) -> None:
