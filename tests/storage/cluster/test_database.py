@@ -78,7 +78,7 @@ def test_connections_are_used_again(dsn: Secret) -> None:
 
 def test_idle_connections(dsn: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that was idle for too long is not used again: a firewall may have dropped it."""
-    monkeypatch.setattr("restante.storage.cluster.database.IDLE", 0)
+    monkeypatch.setattr("restante.idle_connections.IDLE", 0)
 
     async def test() -> None:
         async with opened(dsn) as database:
@@ -86,6 +86,71 @@ def test_idle_connections(dsn: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
             assert len(pids) == 3
 
     asyncio.run(test())
+
+
+@contextlib.asynccontextmanager
+async def few_connections(dsn: Secret, number: int) -> AsyncIterator[Secret]:
+    """Give the address of a role that has at most a few connections."""
+    await execute(dsn, f"create role few login connection limit {number}")  # none of superusers
+    try:
+        yield Secret(dsn.reveal().replace(b"//restante", b"//few"))
+    finally:
+        await execute(dsn, "drop role few")
+
+
+def test_too_many_clients(dsn: Secret) -> None:
+    """If PostgreSQL accepts no more connections, calls share those that there are."""
+
+    async def test() -> None:
+        query = "select pg_backend_pid(), pg_sleep(0.02)"
+        async with few_connections(dsn, 2) as few, opened(few, connections=8) as database:
+            rows = await asyncio.gather(*(database.fetchrow(query) for _ in range(8)))
+            assert len({row[0] for row in rows if row}) <= 2
+            assert not database.is_down
+
+    asyncio.run(test())
+
+
+def test_too_many_clients_of_others(dsn: Secret) -> None:
+    """If others have all connections, a call fails in its time, and the next succeeds after them.
+
+    The error says what administrators can do.
+    """
+
+    async def test() -> None:
+        async with few_connections(dsn, 1) as few, opened(few) as database:
+            async with opened(few) as other:
+                await other.fetch("select 1")
+                with pytest.raises(StoreError, match="raise its max_connections, or lower"):
+                    await database.fetch("select 1", patience=0.5)
+                assert not database.is_down
+            assert await database.fetch("select 1")
+
+    asyncio.run(test())
+
+
+def test_lost_connection_of_a_full_server(dsn: Secret) -> None:
+    """A PostgreSQL with too many clients is not down: the connections that are left still serve."""
+
+    async def test() -> None:
+        query = "select pg_sleep(0.5)"
+        async with few_connections(dsn, 2) as few, opened(few) as database, opened(few) as other:
+            calls = [asyncio.create_task(database.fetch(query)) for _ in range(2)]
+            running = f"select from pg_stat_activity where query = '{query}'"
+            await until(lambda: _rows(dsn, running, 2))
+            end = "select pg_terminate_backend(min(pid)) from pg_stat_activity where query = $1"
+            stolen = asyncio.create_task(other.fetch("select 1"))
+            await execute(dsn, end, query)
+            await stolen
+            results = await asyncio.gather(*calls, return_exceptions=True)
+            assert sum(isinstance(result, UnansweredError) for result in results) == 1
+            await until(lambda: _works(database))
+
+    asyncio.run(test())
+
+
+async def _rows(dsn: Secret, query: str, number: int) -> bool:
+    return len(await execute(dsn, query)) == number
 
 
 def test_a_silent_server() -> None:

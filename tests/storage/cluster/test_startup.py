@@ -11,7 +11,7 @@ import pytest
 
 from restante.protocol.secret import Secret
 from restante.storage.cluster import ClusterStore
-from restante.storage.cluster.startup import DatabaseSettings, problems_of
+from restante.storage.cluster.startup import DatabaseSettings, connection_problems, problems_of
 from restante.storage.interfaces import StoreError
 from support.cluster import execute, settings
 from support.process import free_port
@@ -25,6 +25,8 @@ GOOD = DatabaseSettings(
     messages="warning",
     statement_timeout="2min",
     clock=1000.0,
+    connections=97,
+    workers=2,
 )
 NOW = (999.9, 1000.1)
 
@@ -63,6 +65,24 @@ def test_bad_settings(change: dict[str, object], problem: str) -> None:
     """Each setting that breaks a promise is one problem, which says what to do."""
     (found,) = problems_of(GOOD._replace(**change), NOW)  # type: ignore[arg-type]
     assert problem in found
+
+
+@pytest.mark.parametrize(("workers", "is_bad"), [(0, False), (7, False), (8, True)])
+def test_few_connections(workers: int, is_bad: bool) -> None:
+    """A node warns if all workers can have more connections than PostgreSQL accepts."""
+    found = list(connection_problems(GOOD._replace(workers=workers), 8))
+    assert bool(found) is is_bad
+    if found:
+        assert "PostgreSQL accepts 97 connections" in found[0]
+        assert "the workers of this cluster, now 8, can have 104 together" in found[0]
+
+
+def test_connections_of_a_database(dsn: Secret) -> None:
+    """The connections that PostgreSQL accepts are read from it. A pooler has its own limit."""
+    expected = "PostgreSQL accepts 397 connections, "
+    assert any(found.startswith(expected) for found in problems(dsn, connections=400))
+    assert not any("connections" in found for found in problems(dsn, connections=392))
+    assert not any("connections" in found for found in problems(dsn, connections=400, pooler=True))
 
 
 def test_settings_of_a_database(dsn: Secret) -> None:

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from restante.auth.interfaces import UnavailableError
+from restante.idle_connections import IdleConnections
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,7 +21,6 @@ C = TypeVar("C")
 T = TypeVar("T")
 
 MOST_CONNECTIONS = 4
-IDLE = 300  # seconds after which a connection is not used again: a firewall may have dropped it
 
 
 class Connections(ABC, Generic[C]):
@@ -34,7 +34,9 @@ class Connections(ABC, Generic[C]):
 
     def __init__(self) -> None:
         self._slots = asyncio.Semaphore(MOST_CONNECTIONS)
-        self._idle: list[tuple[C, float]] = []  # and since when
+        self._idle: IdleConnections[C] = IdleConnections(
+            self._is_closed, self._terminate, self._is_full
+        )
         self._closed = False
 
     async def run(self, work: Callable[[C], Awaitable[T]]) -> T:
@@ -43,25 +45,30 @@ class Connections(ABC, Generic[C]):
         The work begins anew if a connection that was idle breaks: it was broken before.
         """
         async with self._slots:
-            while (connection := self._take_idle()) is not None:
+            while (connection := self._idle.take()) is not None:
                 try:
                     return await self._use(connection, work)
                 except self.errors:
                     if not self._is_closed(connection):
                         raise
-            return await self._use(await self._connect(), work)
+            return await self._use(await self._idle.make(self._connect), work)
 
     def is_rejection(self, connection: C, error: Exception) -> bool:
         """Return whether an error is about what was asked: the connection is as good as before."""
         return not isinstance(error, OSError) and not self._is_closed(connection)
 
+    @property
+    def full(self) -> Exception | None:
+        """The error of the last connection, if the database accepts no more."""
+        return self._idle.full
+
     async def aclose(self) -> None:
         """Close the connections."""
         self._closed = True
-        idle, self._idle = self._idle, []
-        for connection, _ in idle:
+        while (connection := self._idle.take()) is not None:
             with contextlib.suppress(*self.errors):
                 await self._close(connection)
+        self._idle.clear()
 
     async def _use(self, connection: C, work: Callable[[C], Awaitable[T]]) -> T:
         try:
@@ -75,17 +82,7 @@ class Connections(ABC, Generic[C]):
             if self._closed:
                 self._terminate(connection)
             if not self._is_closed(connection):
-                self._idle.append((connection, asyncio.get_running_loop().time()))
-
-    def _take_idle(self) -> C | None:
-        while self._idle:
-            connection, since = self._idle.pop()
-            if self._is_closed(connection):
-                continue
-            if asyncio.get_running_loop().time() - since < IDLE:
-                return connection
-            self._terminate(connection)
-        return None
+                self._idle.put(connection)
 
     @abstractmethod
     async def _connect(self) -> C:
@@ -98,6 +95,10 @@ class Connections(ABC, Generic[C]):
     @abstractmethod
     def _terminate(self, connection: C) -> None:
         """Close a connection at once."""
+
+    @abstractmethod
+    def _is_full(self, error: BaseException) -> bool:
+        """Return whether the database works, but accepts no more connections."""
 
     @abstractmethod
     def _is_answer(self, error: BaseException) -> bool:

@@ -30,6 +30,8 @@ WRONG_CHARACTERS = frozenset({1267, 1270, 1271, 3854, 3988})
 """Errors for a name that the character set of a table does not have: of MariaDB, then of MySQL."""
 SHOWN_CLASSES = ("08", "28", "3D", "42")
 """Classes of errors whose texts name tables, columns and users, and no value."""
+FULL = frozenset({1040, 1203, 1226})
+"""Errors of a server or a user with too many connections."""
 CLIENT_CODES = range(2000, 3000)
 """Numbers of errors that the driver found. Their texts are about the connection."""
 
@@ -111,9 +113,10 @@ class MysqlQueries(AccountQueries[asyncmy.Connection]):
         if isinstance(error, OSError):
             return explain_connection(error)
         code, state = _code(error), str(getattr(error, "sqlstate", None) or "")
-        shown = code in CLIENT_CODES or state.startswith(SHOWN_CLASSES)
+        shown = code in FULL or code in CLIENT_CODES or state.startswith(SHOWN_CLASSES)
         if shown and len(error.args) > 1:
-            return f"{error.args[1]} ({code})"
+            advice = "; raise its max_connections, or the limit of the user" if code in FULL else ""
+            return f"{error.args[1]} ({code}){advice}"
         return f"{type(error).__name__} {code or ''}".rstrip()
 
 
@@ -150,6 +153,9 @@ class MysqlConnections(Connections[asyncmy.Connection]):
 
     def _terminate(self, connection: asyncmy.Connection) -> None:
         connection.close()
+
+    def _is_full(self, error: BaseException) -> bool:
+        return isinstance(error, MySQLError) and _code(error) in FULL
 
     def _is_answer(self, error: BaseException) -> bool:
         return isinstance(error, MySQLError) and _code(error) not in CLIENT_CODES

@@ -91,6 +91,8 @@ def describe_error(error: Exception) -> str:
     if isinstance(error, OSError):
         return explain_connection(error)
     kind = type(error).__name__
+    if isinstance(error, asyncpg.TooManyConnectionsError):
+        return f"{error.args[0]}; raise its max_connections"
     shown = str(getattr(error, "sqlstate", None) or "").startswith(SHOWN_CLASSES)
     return f"{kind}: {error.args[0]}" if shown and error.args else kind
 
@@ -126,6 +128,9 @@ class PostgresqlConnections(Connections[asyncpg.Connection]):
 
     def _terminate(self, connection: asyncpg.Connection) -> None:
         connection.terminate()
+
+    def _is_full(self, error: BaseException) -> bool:
+        return isinstance(error, asyncpg.TooManyConnectionsError)
 
     def _is_answer(self, error: BaseException) -> bool:
         return isinstance(error, asyncpg.PostgresError)

@@ -123,6 +123,8 @@ class AccountQueries(ABC, Generic[C]):
             async with asyncio.timeout_at(ends):
                 return await self._connections.run(work)
         except self._connections.errors as error:
+            if isinstance(error, TimeoutError) and self._connections.full is not None:
+                error = self._connections.full
             raise UnavailableError(f"{self.database}: {self._describe(error)}") from error
 
     def _require(self, row: Mapping[str, object], *more: str) -> Mapping[str, object]:

@@ -8,6 +8,8 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
+from restante.storage.cluster.errors import is_full
+
 if TYPE_CHECKING:
     from restante.protocol.secret import Secret
 
@@ -47,9 +49,12 @@ async def connect(dsn: Secret, *, pooler: bool, patience: float) -> asyncpg.Conn
 
 
 async def _first(tasks: list[asyncio.Future[asyncpg.Connection]]) -> asyncpg.Connection:
-    """Return the first connection that is made, and close the others. Raises the first error."""
+    """Return the first connection that is made, and close the others.
+
+    Raises the first error. That a host has too many clients comes first: it works.
+    """
     chosen: asyncpg.Connection | None = None
-    errors: list[BaseException] = []
+    errors: list[Exception] = []
     try:
         for next_one in asyncio.as_completed(tasks):
             try:
@@ -57,7 +62,7 @@ async def _first(tasks: list[asyncio.Future[asyncpg.Connection]]) -> asyncpg.Con
                 return chosen
             except Exception as error:  # noqa: BLE001  # another host may be there
                 errors.append(error)
-        raise errors[0]
+        raise next(filter(is_full, errors), errors[0])
     finally:
         for task in tasks:
             task.cancel()

@@ -3,24 +3,25 @@
 A call has one deadline over everything: its turn, the connection and the answer. At the deadline
 the connection is cut off. The call is not cancelled, because a cancelled wait for a synchronous
 standby ends as a commit. While PostgreSQL is known to be down, calls fail at once, and a task tries
-to connect.
+to connect. If PostgreSQL accepts no more connections, calls share those that there are.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
 import asyncpg
 
+from restante.idle_connections import IdleConnections
 from restante.storage.cluster.connecting import connect
 from restante.storage.cluster.errors import (
     ERRORS,
     NO_ANSWER,
     UNREPLICATED,
     UnansweredError,
+    is_full,
     translate,
 )
 from restante.storage.interfaces import StoreError, StoreFigures
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-IDLE = 300  # seconds after which a connection is not used again: a firewall may have dropped it
 PROBE_TIME = 1.0  # seconds for a probe of a PostgreSQL that does not answer
 PROBE_PAUSE = 0.25  # seconds between two probes
 
@@ -43,21 +43,29 @@ class Database:
     """Some connections to one PostgreSQL, in one event loop. All methods raise StoreError.
 
     `patience` is in seconds.
+
+    Attributes:
+        connections: the limit of connections.
+        is_down: PostgreSQL is known to be down: calls fail at once.
+        pooler: PgBouncer or the like is in front of PostgreSQL.
     """
 
     def __init__(
         self, dsn: Secret, *, connections: int, pooler: bool = False, patience: float = 5
     ) -> None:
         self._dsn = dsn
-        self._pooler = pooler
+        self.pooler = pooler
+        self.connections = connections
         self._patience = patience
         self._slots = asyncio.Semaphore(connections)
-        self._idle: deque[tuple[asyncpg.Connection, float]] = deque()  # and since when
+        self._idle: IdleConnections[asyncpg.Connection] = IdleConnections(
+            asyncpg.Connection.is_closed, self._drop, is_full
+        )
         self._open: set[asyncpg.Connection] = set()
         self._unreplicated: set[asyncpg.Connection] = set()
         self._probing: asyncio.Task[None] | None = None
         self._closed = False
-        self.is_down = False  # known to be down: calls fail at once
+        self.is_down = False
         self._cause = ""  # of the last connection that could not be made
 
     async def fetchrow(
@@ -86,7 +94,7 @@ class Database:
         ends = loop.time() + (self._patience if patience is None else patience)
         await self._wait_for_slot(ends)
         try:
-            connection = self._take_idle() or await self._connect(ends)
+            connection = self._idle.take() or await self._connect(ends)
             timer = loop.call_at(ends, connection.terminate)
             try:
                 result = await work(connection)
@@ -124,10 +132,10 @@ class Database:
         if self._probing is not None:
             self._probing.cancel()
             await asyncio.wait([self._probing])
-        while self._idle:
-            connection, _ = self._idle.popleft()
+        while (connection := self._idle.take()) is not None:
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await connection.close(timeout=1)
+        self._idle.clear()
         for connection in tuple(self._open):
             connection.terminate()
 
@@ -139,18 +147,13 @@ class Database:
             async with asyncio.timeout_at(ends):
                 await self._slots.acquire()
         except TimeoutError:
+            if self._idle.full is not None:
+                raise translate(self._idle.full)[0] from None
             raise StoreError("no connection to PostgreSQL was free in time") from None
 
-    def _take_idle(self) -> asyncpg.Connection | None:
-        """Return the connection that was used last, if it can still be used."""
-        while self._idle:
-            connection, since = self._idle.pop()
-            if not connection.is_closed():
-                if asyncio.get_running_loop().time() - since < IDLE:
-                    return connection
-                connection.terminate()
-            self._open.discard(connection)
-        return None
+    def _drop(self, connection: asyncpg.Connection) -> None:
+        self._open.discard(connection)
+        connection.terminate()
 
     def _put_back(self, connection: asyncpg.Connection) -> None:
         if self._closed:
@@ -158,18 +161,22 @@ class Database:
         if connection.is_closed():
             self._open.discard(connection)
         else:
-            self._idle.append((connection, asyncio.get_running_loop().time()))
+            self._idle.put(connection)
 
     async def _connect(self, ends: float) -> asyncpg.Connection:
         try:
             async with asyncio.timeout_at(ends):
-                connection = await connect(self._dsn, pooler=self._pooler, patience=self._patience)
+                return await self._idle.make(self._open_connection)
         except (*ERRORS, ValueError) as error:
-            problem = translate(error)[0]
-            if not isinstance(error, asyncpg.TooManyConnectionsError):
+            full = self._idle.full
+            problem = translate(full or error)[0]
+            if full is None:
                 self.is_down, self._cause = True, str(problem)
                 self._probe()
             raise problem from error
+
+    async def _open_connection(self) -> asyncpg.Connection:
+        connection = await connect(self._dsn, pooler=self.pooler, patience=self._patience)
         connection.add_log_listener(self._on_message)
         self._open.add(connection)
         return connection
@@ -201,10 +208,7 @@ class Database:
         """Begin to find out whether PostgreSQL is down, and when it is there again."""
         if self._closed or (self._probing is not None and not self._probing.done()):
             return
-        while self._idle:  # they may lead to a server that is gone
-            connection, _ = self._idle.pop()
-            self._open.discard(connection)
-            connection.terminate()
+        self._idle.clear()  # they may lead to a server that is gone
         self._probing = asyncio.get_running_loop().create_task(self._probe_until_up())
 
     async def _probe_until_up(self) -> None:
@@ -212,12 +216,14 @@ class Database:
             try:
                 async with asyncio.timeout(PROBE_TIME):
                     connection = await connect(
-                        self._dsn, pooler=self._pooler, patience=self._patience
+                        self._dsn, pooler=self.pooler, patience=self._patience
                     )
-            except Exception:  # noqa: BLE001  # whatever it is, it is not up
+            except Exception as error:  # noqa: BLE001  # whatever else it is, it is not up
+                if is_full(error):
+                    break
                 self.is_down = True
                 await asyncio.sleep(PROBE_PAUSE)
             else:
                 connection.terminate()
-                self.is_down = False
-                return
+                break
+        self.is_down = False

@@ -18,6 +18,7 @@ from restante.system_errors import find_reason
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+MORE = "raise its max_connections, or lower cluster.connections"
 NO_ANSWER = "PostgreSQL did not answer in time; check its load, its locks and the network"
 UNREPLICATED = "PostgreSQL committed without its synchronous standby"
 
@@ -61,6 +62,11 @@ def check_inline(octets: int) -> None:
         raise StoreError(f"{text}; set cluster.objects, or a smaller inline", permanent=True)
 
 
+def is_full(error: Exception) -> bool:
+    """Return whether PostgreSQL works, but accepts no more connections."""
+    return isinstance(error, asyncpg.TooManyConnectionsError)
+
+
 def translate(error: Exception) -> tuple[StoreError, bool]:
     """Return an error as the store raises it, and whether its connection is useless now.
 
@@ -69,6 +75,8 @@ def translate(error: Exception) -> tuple[StoreError, bool]:
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         text = f"PostgreSQL: {error.args[0] if error.args else type(error).__name__}"
+        if is_full(error):
+            return StoreError(f"{text}; {MORE}"), False
         if state in _NO_SCHEMA:
             return StoreError(f"{text}; run `pop3 store init`", permanent=True), False
         is_lost = state.startswith("08") or state in _DISCONNECTED

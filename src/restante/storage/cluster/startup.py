@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from restante.storage.cluster.database import Database
 
 CLOCK_DIFFERENCE = 5  # seconds that are worth a warning
+FURTHER_CONNECTIONS = 5  # of a worker: one for its beat, and those for locks and app passwords
 VERSION = 130_000  # the oldest PostgreSQL with all that the tables use
 
 SETTINGS = """
@@ -25,12 +26,22 @@ select current_setting('server_version_num')::int as version,
     current_setting('full_page_writes') as full_page_writes,
     current_setting('client_min_messages') as messages,
     current_setting('statement_timeout') as statement_timeout,
-    extract(epoch from clock_timestamp())::float8 as clock
+    extract(epoch from clock_timestamp())::float8 as clock,
+    (select sum(case name when 'max_connections' then 1 else -1 end * setting::int)
+        from pg_settings where name in
+        ('max_connections', 'superuser_reserved_connections', 'reserved_connections')
+    )::int as connections,
+    (select count(*) from node where until > clock_timestamp())::int as workers
 """
 
 
 class DatabaseSettings(NamedTuple):
-    """Settings of PostgreSQL in its own words, and its clock in seconds since 1970."""
+    """Settings of PostgreSQL in its own words, and its clock in seconds since 1970.
+
+    Attributes:
+        connections: how many it accepts of a user without further rights.
+        workers: the processes of all nodes that are alive.
+    """
 
     version: int
     synchronous_commit: str
@@ -40,6 +51,8 @@ class DatabaseSettings(NamedTuple):
     messages: str
     statement_timeout: str
     clock: float
+    connections: int
+    workers: int
 
 
 async def find_faults(database: Database, bodies: ObjectBodies | None) -> list[str]:
@@ -51,7 +64,10 @@ async def find_faults(database: Database, bodies: ObjectBodies | None) -> list[s
     row = await database.fetchrow(SETTINGS)
     after = time.time()
     assert row is not None
-    problems = list(problems_of(DatabaseSettings(*row), (before, after)))
+    settings = DatabaseSettings(*row)
+    problems = list(problems_of(settings, (before, after)))
+    if not database.pooler:
+        problems += connection_problems(settings, database.connections)
     if bodies is None:
         problems += [NO_OBJECTS] if await has_outside(database) else []
     else:
@@ -90,6 +106,18 @@ def problems_of(settings: DatabaseSettings, clock: tuple[float, float]) -> Itera
         yield (
             f"the clocks of this node and of PostgreSQL differ by {apart:.0f} seconds;"
             " let NTP set both"
+        )
+
+
+def connection_problems(settings: DatabaseSettings, connections: int) -> Iterator[str]:
+    """Yield what is wrong with the number of connections, of which each worker has some."""
+    workers = max(settings.workers, 1)  # the first one may not be registered yet
+    most = workers * (connections + FURTHER_CONNECTIONS)
+    if most > settings.connections:
+        yield (
+            f"PostgreSQL accepts {settings.connections} connections, and the workers of this"
+            f" cluster, now {workers}, can have {most} together: under load, logins wait or fail;"
+            " raise max_connections, or lower cluster.connections"
         )
 
 
