@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import io
 import poplib
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn, cast
+from urllib.parse import quote
 
 import asyncpg
 import pytest
@@ -831,3 +833,12 @@ def test_server_runs_the_query_at_its_start(database: Database) -> None:
 
 def drop(*_: object) -> NoReturn:
     raise structlog.DropEvent
+
+
+def test_first_host_that_does_not_answer(database: Database) -> None:
+    """A login succeeds in its time although the first of several hosts says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port, folder = silent.getsockname()[1], quote(str(Path(database.socket).parent), safe="")
+        dsn = f"postgresql://restante:hunter2@127.0.0.1:{port},{folder}:5432/postgres"
+        found = verify(accounts_in(Secret(dsn.encode()), QUERY), ("ann@example.com", b"secret"))
+    assert found == [Identity("ann")]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from restante import postgresql_hosts
 from restante.auth.interfaces import UnavailableError
 from restante.auth.sql.postgresql_query import describe_error
 
@@ -58,8 +59,8 @@ class ClusterTable:
     async def _connect(self) -> AsyncIterator[asyncpg.Connection]:
         try:
             async with asyncio.timeout(PATIENCE):
-                connection = await asyncpg.connect(
-                    self._dsn.reveal().decode(), command_timeout=PATIENCE, statement_cache_size=0
+                connection = await postgresql_hosts.connect(
+                    self._dsn, primary=True, command_timeout=PATIENCE, statement_cache_size=0
                 )
             try:
                 yield connection

@@ -52,7 +52,7 @@ class ClusterAccounts(SqlAuthenticator):
     def __init__(
         self, dsn: Secret, remember: float, warn: Callable[[str], None], *, pooler: bool = False
     ) -> None:
-        queries = PostgresqlQueries(dsn, QUERY, pooler=pooler)
+        queries = PostgresqlQueries(dsn, QUERY, pooler=pooler, primary=True)
         super().__init__(queries, CHECK, remember, list_all=LIST)
         self._find_app_password = partial(find_app_password, queries, APP_PASSWORD)
         self._uses = TableUses(queries, warn)

@@ -13,6 +13,7 @@ import asyncpg
 from restante.auth.interfaces import UnavailableError
 from restante.auth.sql.connections import Connections
 from restante.auth.sql.queries import AccountQueries
+from restante.postgresql_hosts import connect, is_full
 from restante.system_errors import explain_connection
 
 if TYPE_CHECKING:
@@ -32,10 +33,15 @@ class PostgresqlQueries(AccountQueries[asyncpg.Connection]):
     setting = "postgresql"
     _parameter = "$1"
 
-    def __init__(self, dsn: Secret, query: str, *, pooler: bool = False) -> None:
-        """`pooler`: one such as PgBouncer may be there, which keeps no prepared statements."""
+    def __init__(
+        self, dsn: Secret, query: str, *, pooler: bool = False, primary: bool = False
+    ) -> None:
+        """`pooler`: one such as PgBouncer may be there, which keeps no prepared statements.
+
+        `primary`: of several hosts, only the primary counts: a standby may lack the last changes.
+        """
         options = {"statement_cache_size": 0} if pooler else {}
-        super().__init__(query, PostgresqlConnections(dsn, options))
+        super().__init__(query, PostgresqlConnections(dsn, options, primary=primary))
         self._statement = "" if pooler else None  # the name of what is prepared
         self._takes_array: bool | None = None  # not known yet
 
@@ -91,7 +97,7 @@ def describe_error(error: Exception) -> str:
     if isinstance(error, OSError):
         return explain_connection(error)
     kind = type(error).__name__
-    if isinstance(error, asyncpg.TooManyConnectionsError):
+    if is_full(error):
         return f"{error.args[0]}; raise its max_connections"
     shown = str(getattr(error, "sqlstate", None) or "").startswith(SHOWN_CLASSES)
     return f"{kind}: {error.args[0]}" if shown and error.args else kind
@@ -102,9 +108,10 @@ class PostgresqlConnections(Connections[asyncpg.Connection]):
 
     errors = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
-    def __init__(self, dsn: Secret, options: Mapping[str, object]) -> None:
+    def __init__(self, dsn: Secret, options: Mapping[str, object], *, primary: bool) -> None:
         super().__init__()
         self._dsn = dsn
+        self._primary = primary
         self._options = options
 
     async def run(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
@@ -121,7 +128,7 @@ class PostgresqlConnections(Connections[asyncpg.Connection]):
         return await super().run(run_once)
 
     async def _connect(self) -> asyncpg.Connection:
-        return await asyncpg.connect(self._dsn.reveal().decode(), **self._options)
+        return await connect(self._dsn, primary=self._primary, **self._options)
 
     async def _close(self, connection: asyncpg.Connection) -> None:
         await connection.close(timeout=1)
@@ -130,7 +137,7 @@ class PostgresqlConnections(Connections[asyncpg.Connection]):
         connection.terminate()
 
     def _is_full(self, error: BaseException) -> bool:
-        return isinstance(error, asyncpg.TooManyConnectionsError)
+        return is_full(error)
 
     def _is_answer(self, error: BaseException) -> bool:
         return isinstance(error, asyncpg.PostgresError)

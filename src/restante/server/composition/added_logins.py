@@ -67,7 +67,7 @@ def _add_cluster_lists(
     def warn(problem: str) -> None:
         log.warning("accounts", problem=problem)
 
-    queries = PostgresqlQueries(dsn, "", pooler=config.cluster.pooler)
+    queries = PostgresqlQueries(dsn, "", pooler=config.cluster.pooler, primary=True)
     return ListedAccounts(accounts, queries, TableUses(queries, warn))
 
 

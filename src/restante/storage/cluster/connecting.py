@@ -1,74 +1,28 @@
-"""Connections to PostgreSQL: which of several hosts, and the settings of each connection."""
+"""Connections to PostgreSQL as the store requires them: to a primary, with its own settings."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING
 
-import asyncpg
-
-from restante.storage.cluster.errors import is_full
+from restante import postgresql_hosts
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from restante.protocol.secret import Secret
 
 STATEMENT_TIME = 120  # seconds: a statement ends although its node does not cut it off, being dead
 
 
-class Host(NamedTuple):
-    """One of several hosts of an address."""
-
-    name: str
-    port: int
-
-
 async def connect(dsn: Secret, *, pooler: bool, patience: float) -> asyncpg.Connection:
-    """Return a connection. The caller sets the time limit.
+    """Return a connection to a primary. The caller sets the time limit.
 
-    Of several hosts the first primary that answers counts. They are asked at the same time: a host
-    that does not answer must not use up the time of the others. Raises OSError, TimeoutError,
-    PostgresError, InterfaceError, ValueError.
+    Raises OSError, TimeoutError, PostgresError, InterfaceError, ValueError.
     """
-    address = dsn.reveal().decode()
-    hosts = _hosts(address)
     options: dict[str, object] = {"statement_cache_size": 0} if pooler else {}
     if not pooler:
         options["server_settings"] = _settings(patience)
-    if len(hosts) < 2:
-        return await asyncpg.connect(address, **options)
-    if "target_session_attrs" not in address:
-        options["target_session_attrs"] = "read-write"
-    tasks = [
-        asyncio.ensure_future(
-            asyncpg.connect(address, host=[host.name], port=[host.port], **options)
-        )
-        for host in hosts
-    ]
-    return await _first(tasks)
-
-
-async def _first(tasks: list[asyncio.Future[asyncpg.Connection]]) -> asyncpg.Connection:
-    """Return the first connection that is made, and close the others.
-
-    Raises the first error. That a host has too many clients comes first: it works.
-    """
-    chosen: asyncpg.Connection | None = None
-    errors: list[Exception] = []
-    try:
-        for next_one in asyncio.as_completed(tasks):
-            try:
-                chosen = await next_one
-                return chosen
-            except Exception as error:  # noqa: BLE001  # another host may be there
-                errors.append(error)
-        raise next(filter(is_full, errors), errors[0])
-    finally:
-        for task in tasks:
-            task.cancel()
-        for made in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(made, asyncpg.Connection) and made is not chosen:
-                made.terminate()
+    return await postgresql_hosts.connect(dsn, primary=True, **options)
 
 
 def _settings(patience: float) -> dict[str, str]:
@@ -84,16 +38,3 @@ def _settings(patience: float) -> dict[str, str]:
         "tcp_keepalives_count": "3",
         "jit": "off",
     }
-
-
-def _hosts(address: str) -> list[Host]:
-    """Return the hosts of a "postgresql://" address. Raises ValueError."""
-    names = urlsplit(address).netloc.rpartition("@")[2].split(",")
-    return [_host(name) for name in names if name]
-
-
-def _host(text: str) -> Host:
-    name, colon, port = text.rpartition(":")
-    if not colon or "]" in port:  # without a port; an IPv6 address is in brackets
-        name, port = text, "5432"
-    return Host(unquote(name).strip("[]"), int(port))

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, TypeVar
 import asyncpg
 
 from restante.idle_connections import IdleConnections
+from restante.postgresql_hosts import is_full
 from restante.storage.cluster.connecting import connect
 from restante.storage.cluster.errors import (
     ERRORS,
     NO_ANSWER,
     UNREPLICATED,
     UnansweredError,
-    is_full,
     translate,
 )
 from restante.storage.interfaces import StoreError, StoreFigures

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from restante.postgresql_hosts import is_full
 from restante.storage.interfaces import (
     ForbiddenError,
     FullError,
@@ -60,11 +61,6 @@ def check_inline(octets: int) -> None:
     if octets > LARGEST_INLINE:
         text = f"a message of {octets} octets is too large for PostgreSQL"
         raise StoreError(f"{text}; set cluster.objects, or a smaller inline", permanent=True)
-
-
-def is_full(error: Exception) -> bool:
-    """Return whether PostgreSQL works, but accepts no more connections."""
-    return isinstance(error, asyncpg.TooManyConnectionsError)
 
 
 def translate(error: Exception) -> tuple[StoreError, bool]:

@@ -1,0 +1,113 @@
+"""Connections to PostgreSQL by an address with one host or several.
+
+asyncpg asks several hosts one after the other: one that does not answer, such as a primary without
+power, would use up the time of the others. Here they are asked at once, or soon after each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import asyncpg
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from restante.protocol.secret import Secret
+
+STAGGER = 0.25  # seconds from one host to the next, if the administrator's order counts
+
+
+class NoPrimaryError(ConnectionError):
+    """The hosts work, but none is as the address requires."""
+
+    def __init__(self) -> None:
+        super().__init__("no host is as target_session_attrs requires, as in a failover")
+
+
+class Host(NamedTuple):
+    """One of several hosts of an address."""
+
+    name: str
+    port: int
+
+
+def is_full(error: BaseException) -> bool:
+    """Return whether PostgreSQL works, but accepts no more connections."""
+    return isinstance(error, asyncpg.TooManyConnectionsError)
+
+
+async def connect(dsn: Secret, *, primary: bool, **options: object) -> asyncpg.Connection:
+    """Return a connection to the first host that answers. The caller sets the time limit.
+
+    With `primary`, the hosts are equal, and only one that accepts changes counts, unless the
+    address says otherwise. Without, hosts count in their order if they answer soon. `options` are
+    those of asyncpg. Raises OSError, TimeoutError, PostgresError, InterfaceError, ValueError.
+    """
+    address = dsn.reveal().decode()
+    hosts = _hosts(address)
+    chooses = "target_session_attrs" in address
+    if len(hosts) < 2 or (chooses and "prefer-standby" in address):  # which compares all hosts
+        return await _connect(address, options)
+    if primary and not chooses:
+        options["target_session_attrs"] = "read-write"
+    stagger = 0 if primary else STAGGER
+    tasks = [
+        asyncio.ensure_future(
+            _connect(address, {"host": [host.name], "port": [host.port], **options}, turn * stagger)
+        )
+        for turn, host in enumerate(hosts)
+    ]
+    return await _first(tasks)
+
+
+async def _connect(
+    address: str, options: dict[str, object], pause: float = 0
+) -> asyncpg.Connection:
+    if pause:
+        await asyncio.sleep(pause)
+    try:
+        return await asyncpg.connect(address, **options)
+    except asyncpg.TargetServerAttributeNotMatched as error:
+        raise NoPrimaryError from error
+
+
+async def _first(tasks: Sequence[asyncio.Future[asyncpg.Connection]]) -> asyncpg.Connection:
+    """Return the first connection that is made, and close the others.
+
+    Raises the first error. That a host has too many clients comes first: it works.
+    """
+    chosen: asyncpg.Connection | None = None
+    errors: list[Exception] = []
+    try:
+        for next_one in asyncio.as_completed(tasks):
+            try:
+                chosen = await next_one
+                return chosen
+            except Exception as error:  # noqa: BLE001  # another host may be there
+                errors.append(error)
+        raise next(filter(is_full, errors), errors[0])
+    finally:
+        for task in tasks:
+            task.cancel()
+        for made in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(made, asyncpg.Connection) and made is not chosen:
+                made.terminate()
+
+
+def _hosts(address: str) -> list[Host]:
+    """Return the hosts of a "postgresql://" address, none if asyncpg must say what is wrong."""
+    try:
+        names = urlsplit(address).netloc.rpartition("@")[2].split(",")
+        return [_host(name) for name in names if name]
+    except ValueError:
+        return []
+
+
+def _host(text: str) -> Host:
+    name, colon, port = text.rpartition(":")
+    if not colon or "]" in port:  # without a port; an IPv6 address is in brackets
+        name, port = text, "5432"
+    return Host(unquote(name).strip("[]"), int(port))

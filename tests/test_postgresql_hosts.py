@@ -1,0 +1,111 @@
+"""Which of several hosts of a PostgreSQL a connection leads to."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NoReturn
+
+import asyncpg
+import pytest
+
+from restante import postgresql_hosts
+from restante.postgresql_hosts import NoPrimaryError
+from restante.protocol.secret import Secret
+
+SILENT, STANDBY, PRIMARY, REFUSED, FULL = range(1, 6)  # ports, and what is there
+ANY = "any"
+
+
+class Servers:
+    """PostgreSQL at each port; a connection is its port.
+
+    Attributes:
+        asked: the ports in their order.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    async def connect(
+        self, _address: str, *, host: list[str], port: list[int], target_session_attrs: str = ANY
+    ) -> int:
+        assert host == ["db"]
+        found = port[0]
+        self.asked.append(found)
+        if found == SILENT:
+            await asyncio.Event().wait()
+        if found == STANDBY and target_session_attrs != ANY:
+            raise asyncpg.TargetServerAttributeNotMatched
+        if found == REFUSED:
+            raise ConnectionRefusedError
+        if found == FULL:
+            raise asyncpg.TooManyConnectionsError
+        return found
+
+
+@pytest.fixture
+def servers(monkeypatch: pytest.MonkeyPatch) -> Servers:
+    made = Servers()
+    monkeypatch.setattr("asyncpg.connect", made.connect)
+    return made
+
+
+def connect(*ports: int, primary: bool, query: str = "") -> object:
+    hosts = ",".join(f"db:{port}" for port in ports)
+    dsn = Secret(f"postgresql://ann:hunter2@{hosts}/mail{query}".encode())
+
+    async def ask() -> object:
+        async with asyncio.timeout(60):
+            return await postgresql_hosts.connect(dsn, primary=primary)
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.usefixtures("servers")
+@pytest.mark.parametrize("ports", [(SILENT, PRIMARY), (PRIMARY, SILENT), (REFUSED, PRIMARY)])
+@pytest.mark.parametrize("primary", [True, False])
+def test_silent_host(ports: tuple[int, ...], *, primary: bool) -> None:
+    """A host that does not answer, or that is down, costs the next one no time."""
+    assert connect(*ports, primary=primary) == PRIMARY
+
+
+def test_standby(servers: Servers) -> None:
+    """A standby counts only if nothing asks for a primary, and then its place counts."""
+    assert connect(STANDBY, PRIMARY, primary=True) == PRIMARY
+    assert connect(STANDBY, PRIMARY, primary=False) == STANDBY
+    assert servers.asked[-1] == STANDBY
+
+
+def test_choice_of_the_administrator(servers: Servers) -> None:
+    """The address can name other hosts than the primary."""
+    query = "?target_session_attrs=any"
+    assert connect(SILENT, STANDBY, primary=True, query=query) == STANDBY
+    assert set(servers.asked) == {SILENT, STANDBY}
+
+
+@pytest.mark.parametrize(
+    ("ports", "error"),
+    [
+        ((STANDBY, STANDBY), NoPrimaryError),
+        ((REFUSED, STANDBY), ConnectionRefusedError),
+        ((STANDBY, FULL), asyncpg.TooManyConnectionsError),
+    ],
+)
+def test_no_host(servers: Servers, ports: tuple[int, ...], error: type[Exception]) -> None:
+    """If no host can be used, the first error is raised, or that a primary is full."""
+    with pytest.raises(error):
+        connect(*ports, primary=True)
+    assert servers.asked == [*ports]
+
+
+@pytest.mark.parametrize("address", ["postgresql://a,b:x/mail", "postgresql://[::1/mail"])
+def test_bad_address(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """asyncpg says what is wrong with an address."""
+
+    async def fail(*_: object, **options: object) -> NoReturn:
+        assert not options
+        raise ValueError("port")
+
+    monkeypatch.setattr("asyncpg.connect", fail)
+    with pytest.raises(ValueError, match="port"):
+        asyncio.run(postgresql_hosts.connect(Secret(address.encode()), primary=True))
