@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from restante.client.header_part import HeaderPart
+from restante.fetch.content_counter import ContentCounter
 from restante.fetch.identity import find_message_id, header_digest
 from restante.fetch.interfaces import (
-    Content,
     DestinationError,
     DestinationUnavailableError,
     SourceMessage,
 )
 from restante.fetch.journal_rows import Preparation
-from restante.mail import fields
 from restante.protocol.errors import ServerRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from restante.client.blocking import Maildrop
-    from restante.fetch.interfaces import Destination, Draft
+    from restante.fetch.interfaces import Content, Destination, Draft
     from restante.fetch.planner import MessageEntry
     from restante.protocol.client.operations import MessageEnd
 
@@ -78,9 +75,6 @@ class Receiver:
     """A message under way into a draft for each destination.
 
     Where a destination rejects it, the rest is read all the same: else the session could not go on.
-
-    Attributes:
-        octets: how many of them have come.
     """
 
     def __init__(
@@ -89,8 +83,7 @@ class Receiver:
         """Start the drafts at destinations, by their URLs. Raises DestinationError."""
         self.message = message
         self._begun = time.monotonic()
-        self._digest, self._header = hashlib.sha256(), HeaderPart(fields.MOST_OCTETS)
-        self.octets = 0
+        self._counter = ContentCounter()
         self._refused = ""
         self._drafts: dict[str, Draft] = {}
         source = SourceMessage(account, message.uid, message.size)
@@ -103,11 +96,14 @@ class Receiver:
                 error.message = message
             raise
 
+    @property
+    def octets(self) -> int:
+        """How many octets have come."""
+        return self._counter.octets
+
     def write(self, octets: bytes) -> None:
         """Add octets. Raises DestinationUnavailableError."""
-        self.octets += len(octets)
-        self._digest.update(octets)
-        self._header.feed(octets)
+        self._counter.add(octets)
         if not self._refused:
             try:
                 for draft in self._drafts.values():
@@ -117,7 +113,7 @@ class Receiver:
 
     def finish(self) -> Retrieved:
         """Return the message, which is whole. Raises DestinationUnavailableError."""
-        content = Content(self.octets, self._digest.hexdigest(), self._header.octets)
+        content = self._counter.content()
         if not self._refused:
             try:
                 for draft in self._drafts.values():

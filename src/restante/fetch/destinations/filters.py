@@ -7,17 +7,15 @@ allows that. Exit code 75 is a failure for now. Any other exit code parks the me
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from typing import TYPE_CHECKING
 
-from restante.client.header_part import HeaderPart
+from restante.fetch.content_counter import ContentCounter
 from restante.fetch.destinations.commands import run_command
 from restante.fetch.destinations.pipe import SECONDS, variables
 from restante.fetch.destinations.unix_lines import UnixLines
-from restante.fetch.interfaces import Content, DestinationUnavailableError, MessageRefusedError
-from restante.mail.fields import MOST_OCTETS
+from restante.fetch.interfaces import DestinationUnavailableError, MessageRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,8 +84,7 @@ class _Output:
         self._most = most
         self._name = name
         self._last = b""
-        self._digest = hashlib.sha256()
-        self._header = HeaderPart(MOST_OCTETS)
+        self._counter = ContentCounter()
 
     def write(self, octets: bytes) -> None:
         """Add octets. Raises MessageRefusedError: there are too many."""
@@ -98,12 +95,10 @@ class _Output:
         converted = first + _BARE_LF.sub(b"\r\n", octets[len(first) :])
         self._last = octets[-1:] or self._last
         self.draft.write(converted)
-        self._digest.update(converted)
-        self._header.feed(converted)
+        self._counter.add(converted)
 
     def finish(self) -> SpooledDraft:
         """Return the draft, finished."""
-        content = Content(self.draft.octets, self._digest.hexdigest(), self._header.octets)
-        self.draft.finish(content)
+        self.draft.finish(self._counter.content())
         self.finished = True
         return self.draft

@@ -6,15 +6,14 @@ The server of the account has delivered the message already, so its Return-Path 
 from __future__ import annotations
 
 import email.utils
-import hashlib
 from typing import TYPE_CHECKING, cast
 
-from restante.fetch.interfaces import Content
+from restante.fetch.content_counter import ContentCounter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from restante.fetch.interfaces import Destination, Draft, Settled, SourceMessage
+    from restante.fetch.interfaces import Content, Destination, Draft, Settled, SourceMessage
 
 
 def trace_fields(user: str, server: str, host: str, seconds: float) -> bytes:
@@ -40,21 +39,17 @@ class TracedDraft:
 
     def __init__(self, draft: Draft, added: bytes) -> None:
         self.draft = draft
-        self._added = added
-        self._digest = hashlib.sha256()
-        self._octets = 0
+        self._counter = ContentCounter()
         self.write(added)
 
     def write(self, octets: bytes) -> None:
         """Add octets."""
-        self._digest.update(octets)
-        self._octets += len(octets)
+        self._counter.add(octets)
         self.draft.write(octets)
 
-    def finish(self, content: Content) -> None:
+    def finish(self, content: Content) -> None:  # noqa: ARG002  # that is without the fields
         """Note that the message is whole; its destination has more octets than its source."""
-        header = self._added + content.header
-        self.draft.finish(Content(self._octets, self._digest.hexdigest(), header))
+        self.draft.finish(self._counter.content())
 
     def discard(self) -> None:
         """Remove it."""
