@@ -161,7 +161,6 @@ ELSEWHERE = {
     "server/tls/client_hello.py": "server/tls/test_key_kinds.py",
     "server/tls/key_fitting.py": "server/tls/test_key_kinds.py",
     "server/tls/self_signed.py": "conformance/test_suite.py",
-    "storage/maildrops.py": "storage/maildir/test_deleted.py",
     "storage/cluster": "storage/cluster/test_store.py",
     "storage/cluster/check/bodies.py": "storage/cluster/check/test_checker.py",
     "storage/cluster/check/boxes.py": "storage/cluster/check/test_checker.py",

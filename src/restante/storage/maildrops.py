@@ -1,9 +1,9 @@
-"""All maildrops below a mail folder, whether there is an account or not, for a sweep."""
+"""The maildrops below a mail folder, whether there is an account for each or not."""
 
 from __future__ import annotations
 
-import contextlib
 import os
+import stat
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +13,29 @@ from restante.storage.fs import as_store_error
 from restante.storage.interfaces import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
     from restante.storage.paths import Layout
+
+
+def find_places(layout: Layout, report: Callable[[Path, str], None], *, mbox: bool) -> list[Path]:
+    """Return the places of all Maildirs, or of all mboxes, that a layout allows, sorted.
+
+    `report` is called with each folder that cannot be read, and why. The others are still found.
+    """
+
+    def list_names(folder: Path) -> list[str]:
+        try:
+            return os.listdir(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            report(folder, error.strerror or "it cannot be read")
+            return []
+
+    places = _walk(layout.root, Path(layout.template).parts, list_names)
+    is_maildrop = _is_mbox if mbox else _is_maildir
+    return sorted(place for place in places if is_maildrop(place, report))
 
 
 async def sweep_maildrops(
@@ -32,7 +52,7 @@ async def sweep_maildrops(
     maildrops are those whose name it returns for the name of a file beside them; "" for none.
     `report` is called with a path and a problem. Raises StoreError: the mail folder cannot be read.
     """
-    for place in await DISK.run(str(layout.root), partial(_find, layout, place_of)):
+    for place in await DISK.run(str(layout.root), partial(_list_places, layout, place_of)):
         done = most
         while done >= most:
             try:
@@ -43,33 +63,77 @@ async def sweep_maildrops(
             yield done
 
 
-def _find(layout: Layout, place_of: Callable[[str], str] | None) -> list[Path]:
+def _list_places(layout: Layout, place_of: Callable[[str], str] | None) -> list[Path]:
     """Return the places where a maildrop may be, junk maildrops included. Raises StoreError."""
-    templates = filter(None, (layout.template, layout.junk))
-    with as_store_error("the mail folder cannot be read", layout.root):
-        found = [list(_below(layout.root, Path(t).parts, place_of)) for t in templates]
-    return [place for places in found for place in places]
+    root, places = layout.root, list[Path]()
+    list_folders = partial(_list_folders, root)
+    with as_store_error("the mail folder cannot be read", root):
+        for template in filter(None, (layout.template, layout.junk)):
+            parts = Path(template).parts
+            if place_of is None:
+                places += _walk(root, parts, list_folders)
+                continue
+            for folder in _walk(root, parts[:-1], list_folders):
+                names = map(place_of, _list_files(root, folder))
+                places += [folder / name for name in names if name]
+    return places
 
 
-def _below(
-    folder: Path, parts: Sequence[str], place_of: Callable[[str], str] | None
+def _list_folders(root: Path, folder: Path) -> list[str]:
+    """Return the folders in a folder; none of one that cannot be read, which a login reports.
+
+    Raises OSError: it is the root.
+    """
+    try:
+        with os.scandir(folder) as files:
+            return [file.name for file in files if file.is_dir(follow_symlinks=False)]
+    except OSError:
+        if folder == root:
+            raise
+        return []
+
+
+def _list_files(root: Path, folder: Path) -> list[str]:
+    """Return the names in a folder, as `_list_folders` does. Raises OSError."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        if folder == root:
+            raise
+        return []
+
+
+def _walk(
+    folder: Path, parts: Sequence[str], list_names: Callable[[Path], Iterable[str]]
 ) -> Iterator[Path]:
-    """Yield the paths below a folder that a template may mean. Raises OSError: it is unreadable."""
-    part, *rest = parts
-    if not rest and place_of is not None:
-        yield from (folder / place for name in os.listdir(folder) if (place := place_of(name)))
+    """Yield the paths below a folder that fit a template; `list_names` lists a folder on the way.
+
+    No user has a name that begins with a dot. Raises what `list_names` raises.
+    """
+    if not parts:
+        yield folder
         return
-    for name in _names(folder, part):
-        if not rest:
-            yield folder / name
-            continue
-        with contextlib.suppress(OSError):  # a login reports it
-            yield from _below(folder / name, rest, place_of)
+    names: Iterable[str] = [parts[0]]
+    if "{" in parts[0]:
+        names = (name for name in list_names(folder) if not name.startswith("."))
+    for name in names:
+        yield from _walk(folder / name, parts[1:], list_names)
 
 
-def _names(folder: Path, part: str) -> list[str]:
-    """Return the names of folders that a part of a template may mean. Raises OSError."""
-    if "{" not in part:
-        return [part]
-    with os.scandir(folder) as files:
-        return [file.name for file in files if file.is_dir(follow_symlinks=False)]
+def _is_maildir(place: Path, report: Callable[[Path, str], None]) -> bool:
+    return stat.S_ISDIR(_mode(place / "new", report))
+
+
+def _is_mbox(place: Path, report: Callable[[Path, str], None]) -> bool:
+    return not place.name.endswith(".lock") and stat.S_ISREG(_mode(place, report))
+
+
+def _mode(path: Path, report: Callable[[Path, str], None]) -> int:
+    """Return the type of a file, 0 for one that is missing or cannot be examined."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError as error:
+        report(path, error.strerror or "it cannot be examined")
+        return 0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from restante.server.composition.backends import build_accounts, build_layout
 from restante.storage.interfaces import StoreError
-from restante.storage.owners import find_places
+from restante.storage.maildrops import find_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable

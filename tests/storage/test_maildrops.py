@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from restante.storage.owners import find_places
+from restante.storage.maildrops import find_places
 from restante.storage.paths import Layout
 
 
