@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,18 @@ def test_only_regular_files(pipe: Path) -> None:
     ):
         with pytest.raises(OSError, match=problem):
             input_files.read_octets(path)
+
+
+def test_memory(tmp_path: Path) -> None:
+    """A small file needs little memory, however large it may be."""
+    file = tmp_path / "file"
+    file.write_bytes(b"12345")
+    tracemalloc.start()
+    try:
+        assert input_files.read_octets(file, input_files.LARGEST_ACCOUNTS) == b"12345"
+        assert tracemalloc.get_traced_memory()[1] < 4 * input_files.PART
+    finally:
+        tracemalloc.stop()
 
 
 def test_size(tmp_path: Path) -> None:

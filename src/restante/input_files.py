@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LARGEST_SETTINGS = 4 * 1024 * 1024  # octets of a configuration, a secret, or certificates
+PART = 1024 * 1024  # octets
 LARGEST_ACCOUNTS = 1024 * 1024 * 1024  # octets of a file with a line for each account
 
 _KINDS = {
@@ -43,11 +44,13 @@ def open_file(path: str | Path) -> BinaryIO:
 
 def read_octets(path: str | Path, largest: int = LARGEST_SETTINGS) -> bytes:
     """Return the octets of a regular file. Raises OSError, also for more than `largest` octets."""
-    with open_file(path) as file:
-        octets = file.read(largest + 1)
+    octets = bytearray()
+    with open_file(path) as file:  # in parts: a read reserves memory for all that it may return
+        while part := file.read(min(PART, largest + 1 - len(octets))):
+            octets += part
     if len(octets) > largest:
         raise _error(errno.EFBIG, f"it is larger than {largest} octets", path)
-    return octets
+    return bytes(octets)
 
 
 def read_utf8(path: str | Path, largest: int = LARGEST_SETTINGS) -> bytes:
