@@ -215,6 +215,18 @@ def test_broken_run_removes_mail(live: Live) -> None:
         assert client.say("STAT").startswith(b"+OK 2 ")
 
 
+def test_check_alone_and_among_all(live: Live) -> None:
+    """`--only` gives a check the verdict that it has in the whole run."""
+    server = ServerUnderTest(
+        "127.0.0.1", live.port, "none", unverified_context(), "localhost", "ann", "hunter22"
+    )
+    among_all = suite.run(ConformanceContext(server), QUICK).results
+    alone = [suite.run(ConformanceContext(server), [check]).results[0] for check in QUICK]
+    assert [(result.check.name, result.verdict, result.evidence) for result in alone] == [
+        (result.check.name, result.verdict, result.evidence) for result in among_all
+    ]
+
+
 class OneDelivery:
     """A way to deliver that works once, for the samples of a run."""
 

@@ -16,7 +16,7 @@ from restante.conformance.check import Deviation, NotTestable
 from restante.conformance.raw_connection import RawConnection, ServerUnderTest, dial, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from restante.conformance.delivery import Deliver
     from restante.conformance.sample_messages import SampleMessage
@@ -34,10 +34,8 @@ class ConformanceContext:
     run_id: str = field(default_factory=sample_messages.new_run_id)
     delivered: dict[str, SampleMessage] = field(default_factory=dict)
     greeting: bytes = b""
-    capabilities_before: list[str] = field(default_factory=list)  # the login, with TLS if required
-    capabilities_in_clear: list[str] = field(default_factory=list)  # before STLS
-    capabilities_after: list[str] = field(default_factory=list)  # the login
     _shared_session: RawConnection | None = None
+    _capabilities: dict[str, list[str]] = field(default_factory=dict)  # by the state of the session
 
     @contextlib.contextmanager
     def open_connection(self, *, secure: bool = True) -> Iterator[RawConnection]:
@@ -101,6 +99,30 @@ class ConformanceContext:
             connection.send(base64.b64encode(response or b"") + b"\r\n", f"AUTH {mechanism}")
             answer = connection.read_status(seconds)
         return answer
+
+    @property
+    def capabilities_in_clear(self) -> list[str]:
+        """The lines of CAPA before STLS, none if CAPA fails."""
+        return self._ask_once("in clear", lambda: self.open_connection(secure=False))
+
+    @property
+    def capabilities_before(self) -> list[str]:
+        """The lines of CAPA before the login, with TLS if required; none if CAPA fails."""
+        return self._ask_once("before", self.open_connection)
+
+    @property
+    def capabilities_after(self) -> list[str]:
+        """The lines of CAPA after the login, none if CAPA or the login fails."""
+        return self._ask_once("after", self.open_session)
+
+    def _ask_once(
+        self, state: str, connect: Callable[[], contextlib.AbstractContextManager[RawConnection]]
+    ) -> list[str]:
+        if state not in self._capabilities:
+            self._capabilities[state] = []
+            with contextlib.suppress(Deviation, NotTestable), connect() as connection:
+                self._capabilities[state] = connection.fetch_lines("CAPA")
+        return self._capabilities[state]
 
     @property
     def session(self) -> RawConnection:

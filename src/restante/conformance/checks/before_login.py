@@ -44,8 +44,7 @@ def capa(context: ConformanceContext) -> None:
         if answer.startswith(b"-ERR"):
             raise NotTestable("the server does not support CAPA")
         require(answer.startswith(b"+OK"), quote(answer))
-        context.capabilities_before = connection.read_lines()
-    require(context.capabilities_before, "the list is empty")
+        require(connection.read_lines(), "the list is empty")
 
 
 @GROUP.check(

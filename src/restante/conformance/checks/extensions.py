@@ -23,11 +23,8 @@ ONLY_BEFORE = ("STLS",)
 def both_states(context: ConformanceContext) -> None:
     if not context.capabilities_before:
         raise NotTestable("the server does not support CAPA")
-    context.capabilities_after = context.session.fetch_lines("CAPA")
-    before = {entry.split(" ")[0].upper() for entry in context.capabilities_before} - set(
-        ONLY_BEFORE
-    )
-    lost = sorted(before - {entry.split(" ")[0].upper() for entry in context.capabilities_after})
+    after = _tags(context.session.fetch_lines("CAPA"))
+    lost = sorted(_tags(context.capabilities_before) - after - set(ONLY_BEFORE))
     require(not lost, f"missing after login: {', '.join(lost)}")
 
 
@@ -36,9 +33,8 @@ def both_states(context: ConformanceContext) -> None:
     "capabilities for use before login are announced before login",
 )
 def announced_early(context: ConformanceContext) -> None:
-    after = {entry.split(" ")[0].upper() for entry in context.capabilities_after}
-    before = {entry.split(" ")[0].upper() for entry in context.capabilities_before}
-    late = sorted((after - before) & {"TOP", "UIDL", "USER", "SASL", "RESP-CODES", "PIPELINING"})
+    only_after = _tags(context.capabilities_after) - _tags(context.capabilities_before)
+    late = sorted(only_after & {"TOP", "UIDL", "USER", "SASL", "RESP-CODES", "PIPELINING"})
     require(not late, f"announced only after login: {', '.join(late)}")
 
 
@@ -83,3 +79,7 @@ def expire(context: ConformanceContext) -> None:
     if not found:
         raise NotTestable("EXPIRE is not announced")
     require(found[0] and (found[0][0] == "NEVER" or found[0][0].isdigit()), str(found[0]))
+
+
+def _tags(capabilities: list[str]) -> set[str]:
+    return {line.split(" ")[0].upper() for line in capabilities}

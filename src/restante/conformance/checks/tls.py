@@ -62,7 +62,8 @@ def name_forgotten(context: ConformanceContext) -> None:
             raise NotTestable("STLS is rejected after USER")
         connection.start_tls(context.server)
         answer = connection.exchange("PASS nobody-has-this-password")
-        require(answer.startswith(b"-ERR") and b"[AUTH]" not in answer, quote(answer))
+        forgotten = answer.startswith(b"-ERR") and b"[AUTH]" not in answer
+        require(forgotten, f"the server tried PASS with the name: {quote(answer)}")
 
 
 @GROUP.check("rfc2595-s4/stls known-bug/tls-scope", "STLS after login gets -ERR")
@@ -104,11 +105,9 @@ def _connection_before_stls(context: ConformanceContext) -> Iterator[RawConnecti
     """Give a connection in clear of a server that offers STLS."""
     if context.server.tls == "implicit":
         raise NotTestable("the port uses TLS from the first octet")
+    if "STLS" not in context.capabilities_in_clear:
+        raise NotTestable("STLS is not offered")
     with context.open_connection(secure=False) as connection:
-        if connection.exchange("CAPA").startswith(b"+OK"):
-            context.capabilities_in_clear = connection.read_lines()
-        if "STLS" not in context.capabilities_in_clear:
-            raise NotTestable("STLS is not offered")
         yield connection
 
 
