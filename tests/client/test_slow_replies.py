@@ -149,6 +149,16 @@ def test_each_reply_has_its_own_time() -> None:
     assert len(line.run(pipeline(line.session.peer, [retr(1, 2)] * 100, window=10_000))) == 100
 
 
+def test_lost_command() -> None:
+    """A reply that is missing to a command sent ahead of others has PIPELINING as its reason."""
+    ahead = "; the command was sent ahead, since the server announces PIPELINING"
+    for window, said in ((10_000, ahead), (0, "")):
+        line = Line(iter([(0, b"+OK\r\n"), (HOUR, b"")]))
+        with pytest.raises(ReplyTimeoutError) as raised:
+            line.run(pipeline(line.session.peer, [noop(), noop()], window))
+        assert raised.value.text == f"the server sent nothing for 20 seconds{said}"
+
+
 def retrieve_blocking(url: str) -> None:
     with blocking.connect(url, PASSWORD, reply_seconds=0.5) as drop:
         drop[1].read()

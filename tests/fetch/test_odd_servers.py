@@ -20,8 +20,8 @@ from restante.fetch.events import Notice
 from restante.fetch.fetcher import Fetcher
 from restante.fetch.journal import Journal
 from restante.fetch.planner import Policy
-from restante.misbehave.changes import first_session
-from restante.misbehave.conversation import Ending
+from restante.misbehave.changes import both_forms, first_session, later_sessions
+from restante.misbehave.conversation import Alteration, Conversation, Ending
 from restante.misbehave.driver import FaultyServer
 from restante.misbehave.rules import parse_rules
 from restante.protocol.errors import RemoteError
@@ -195,14 +195,27 @@ def test_other_mail_under_a_known_uid(tmp_path: Path) -> None:
     assert list(map(stored, account.delivered())) == [stored(HELLO), stored(SECOND)]
 
 
-@pytest.mark.parametrize(
-    "name", ["status-added", "uidl-changes", "uidl-changes-some", "uidl-once", "uidl-reversed"]
-)
-def test_messages_that_look_new(name: str, tmp_path: Path) -> None:
+def exchange_uids(conversation: Conversation) -> Conversation:
+    """Give the unique-ids of messages 1 and 2 to each other."""
+
+    def change(number: bytes, uid: bytes) -> bytes:
+        return {b"1": b"1 memory-2", b"2": b"2 memory-1"}.get(number, number + b" " + uid)
+
+    return both_forms("UIDL", change)(conversation)
+
+
+LOOK_NEW: list[str | Alteration] = [
+    "status-added", "uidl-changes", "uidl-changes-some", "uidl-once", "uidl-reversed",
+    later_sessions(exchange_uids),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", LOOK_NEW)
+def test_messages_that_look_new(fault: str | Alteration, tmp_path: Path) -> None:
     """Messages that stay are not fetched again, whatever a server changes around them."""
     account = Account(tmp_path)
     letters = [letter + b"More.\r\n" * 99 for letter in (HELLO, SECOND)]
-    with faulty_server(name, messages=letters, user=ANN) as running:
+    with faulty_server(fault, messages=letters, user=ANN) as running:
         for _ in range(3):
             assert account.fetch(running.port, keep=None) == ""
         assert account.fetch(running.port) == ""

@@ -266,10 +266,10 @@ class ClientIO:
         except (ConnectionLostError, ReplyTimeoutError) as error:
             if error.id != "out-of-time":
                 error.id = "tls-noreply"
-                waited = isinstance(error, ReplyTimeoutError)
-                seconds = f"sent nothing for {self.session.options.connect_seconds:g} seconds"
-                what = seconds if waited else "reset the connection"
-                error.text = f"the server {what} in the handshake of TLS"
+                error.text = "the server reset the connection in the handshake of TLS"
+                if isinstance(error, ReplyTimeoutError):
+                    seconds = self.session.options.connect_seconds
+                    error.text = f"the handshake of TLS did not end within {seconds:g} seconds"
             raise
         if octets:
             return octets

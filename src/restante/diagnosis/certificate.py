@@ -28,6 +28,7 @@ class CertificateSummary(NamedTuple):
     sent: int  # how many certificates the server sent
     fetchable: bool  # it says where its issuer's certificate can be had: it is an intermediate
     subject_alone: bool  # it has no name but the subject's
+    expired_issuer: str  # of those that were sent, as "Example CA expired 3 days ago, ..."
 
     @property
     def days_left(self) -> int:
@@ -41,6 +42,11 @@ class CertificateSummary(NamedTuple):
         return certificate_dates.ends_soon(self.begins, self.ends, now)
 
     @property
+    def is_valid(self) -> bool:
+        """Whether it is within its dates."""
+        return self.begins <= dt.datetime.now(dt.UTC) <= self.ends
+
+    @property
     def validity(self) -> str:
         """How long it is good, in words."""
         now = dt.datetime.now(dt.UTC)
@@ -49,7 +55,7 @@ class CertificateSummary(NamedTuple):
                 f"valid from {self.begins:%Y-%m-%d %H:%M} UTC, {_span(self.begins - now)} from now"
             )
         if now > self.ends:
-            return f"expired {_span(now - self.ends)} ago, on {self.ends:%Y-%m-%d}"
+            return _describe_end(self.ends, now)
         return f"{wording.quantity(self.days_left, 'day')} left"
 
     def as_json(self) -> dict[str, Any]:
@@ -67,6 +73,10 @@ class CertificateSummary(NamedTuple):
         }
 
 
+def _describe_end(ends: dt.datetime, now: dt.datetime) -> str:
+    return f"expired {_span(now - ends)} ago, on {ends:%Y-%m-%d}"
+
+
 def _span(span: dt.timedelta) -> str:
     return wording.quantity(span.days, "day") if span.days else wording.age(span.total_seconds())
 
@@ -78,12 +88,12 @@ def summarise(chain: Sequence[bytes]) -> CertificateSummary | None:
     if not chain:
         return None
     try:
-        return _facts(x509.load_der_x509_certificate(chain[0]), len(chain))
+        return _facts(x509.load_der_x509_certificate(chain[0]), chain)
     except ValueError:
         return None
 
 
-def _facts(certificate: x509.Certificate, sent: int) -> CertificateSummary:
+def _facts(certificate: x509.Certificate, chain: Sequence[bytes]) -> CertificateSummary:
     return CertificateSummary(
         _name(certificate.subject),
         _name(certificate.issuer),
@@ -92,10 +102,23 @@ def _facts(certificate: x509.Certificate, sent: int) -> CertificateSummary:
         certificate.not_valid_after_utc,
         _key(certificate),
         _value_or_empty(lambda: certificate.signature_hash_algorithm.name),  # type: ignore[union-attr]
-        sent,
+        len(chain),
         _fetchable(certificate),
         not _alternative_names(certificate),
+        next(filter(None, map(_find_expired, chain[1:])), ""),
     )
+
+
+def _find_expired(der: bytes) -> str:
+    """Return the name of an intermediate certificate and when it expired, "" if it did not."""
+    from cryptography import x509
+
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+    except ValueError:
+        return ""
+    now, ends = dt.datetime.now(dt.UTC), certificate.not_valid_after_utc
+    return f"{_name(certificate.subject)} {_describe_end(ends, now)}" if now > ends else ""
 
 
 def _value_or_empty(get: Callable[[], str]) -> str:

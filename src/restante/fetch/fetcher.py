@@ -228,9 +228,12 @@ class Fetcher:
         unsure = plan.doubtful | plan.to_verify
         ids = self._journal.message_ids(message.uid for message in plan.to_verify)
         same, others = identity.compare_messages(drop, unsure, ids)
+        exchanged = identity.find_exchanged(others, unsure)
+        self._journal.rename((uid, message.uid) for message, uid in exchanged.items())
+        same += exchanged
         self._journal.note_state((message.uid for message in same), MessageState.HERE)
         self._journal.note_sizes((message.uid, message.size) for message in same)
-        self._journal.forget(message.uid for message in others)
+        self._journal.forget(message.uid for message in others if message not in exchanged)
         self._unproven = {message.uid for message in unsure.keys() - {*same, *others}}
 
     def _fetch(self, drop: Maildrop, messages: Sequence[MessageEntry]) -> Iterator[FetchEvent]:

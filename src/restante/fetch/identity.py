@@ -121,8 +121,8 @@ def _are_known(
 
 def compare_messages(
     drop: Maildrop, known: Mapping[MessageEntry, KnownMessage], ids: Mapping[str, str]
-) -> tuple[list[MessageEntry], list[MessageEntry]]:
-    """Return which messages are those of the journal, by their digests, and which are others.
+) -> tuple[list[MessageEntry], dict[MessageEntry, str]]:
+    """Return which messages are those of the journal, and the others with their digests.
 
     With the same header, only the size by LIST is another. Else the server has given the unique-id
     to another message, unless it answers TOP wrongly, which all octets of the message show. They
@@ -142,7 +142,7 @@ def compare_messages(
         is_same = is_same or (known_id is not None and known_id == find_message_id(head))
         (same if is_same else differ).append(message)
     differ += by_number.values()
-    others: list[MessageEntry] = []
+    others: dict[MessageEntry, str] = {}
     for message in differ:
         try:
             whole = digest_all(drop, message.number)
@@ -150,8 +150,27 @@ def compare_messages(
             text = f"{message.uid} may be another message than the known one, and stays: {refused}"
             drop.session.note_oddity("retr-refused", text)
         else:
-            (same if whole == known[message].sha256 else others).append(message)
+            if whole == known[message].sha256:
+                same.append(message)
+            else:
+                others[message] = whole
     return same, others
+
+
+def find_exchanged(
+    others: Mapping[MessageEntry, str], known: Mapping[MessageEntry, KnownMessage]
+) -> dict[MessageEntry, str]:
+    """Return the messages whose unique-ids were exchanged, with the known unique-id of each.
+
+    `others` are messages with the unique-ids of known ones, and with digests of their own. A server
+    that counts its unique-ids anew in each session gives those of some messages to others.
+    """
+    free = {known[message].sha256: message.uid for message in others}
+    found: dict[MessageEntry, str] = {}
+    for message, digest in others.items():
+        if uid := free.pop(digest, None):
+            found[message] = uid
+    return found
 
 
 def is_known_by_header(journal: AccountJournal, row: KnownMessage) -> bool:

@@ -148,6 +148,17 @@ def test_a_name_in_the_subject_alone() -> None:
     assert (report.id, report.exit_code, report.ok) == ("tls-subject", 1, True)
 
 
+def test_expired_intermediate() -> None:
+    """An intermediate certificate that has expired is named, and not the server's own."""
+    old = make("Old CA", issuer=ROOT, authority=True, begins=-90 * DAY, ends=-3.5 * DAY)
+    with server_of((), tls=make("localhost", issuer=old).serving()) as running:
+        report = ask(running.tls_port)
+    assert report.id == "tls-expired"
+    assert report.failure is not None
+    assert "Old CA expired 3 days ago" in report.failure.evidence
+    assert "the certificate of localhost 89 days left" in report.failure.evidence
+
+
 def test_days_of_expired_certificate() -> None:
     """The number of days for programs is that of the text: -3 is "3 days ago"."""
     certified = make("localhost", issuer=ROOT, begins=-90 * DAY, ends=-3.5 * DAY)
@@ -285,7 +296,7 @@ def test_a_handshake_without_an_end(way: Tls, end: str) -> None:
         report = ask(running.port, way, options=options)
     assert (report.id, report.exit_code) == ("tls-noreply", 4)
     assert report.failure is not None
-    assert "in the handshake of TLS" in report.failure.evidence
+    assert "the handshake of TLS" in report.failure.evidence
     assert "line with a dot" not in report.failure.evidence
 
 

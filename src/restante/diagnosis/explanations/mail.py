@@ -65,9 +65,9 @@ MAIL = (
         admin="End the reply to TOP n 0 at the empty line after the header: RFC 1939 section 7.",
     ),
     Explanation(
-        "capa-lost", 1, "The connection ends at CAPA, but works without CAPA.",
-        why="The server, or a proxy before it, does not support CAPA. Mail programs that send "
-        "CAPA fail.",
+        "capa-lost", 1, "CAPA fails, but the connection works without CAPA.",
+        why="The server, or a proxy before it, does not support CAPA, or its list has no end. Mail "
+        "programs that send CAPA fail.",
         admin="Answer CAPA with -ERR at least, and keep the connection open.",
         you="Use --no-capa to save the first attempt.",
     ),
@@ -116,7 +116,8 @@ MAIL = (
         "stalled", 4, "The server stopped answering in the middle of the session.",
         why="Its disk or back end hangs, or a firewall dropped the connection.",
         admin="Find out why the server hangs at the command shown above.",
-        you="Try again later, or allow more time with -m SECONDS.",
+        you="Try again later, or allow more time with --timeout SECONDS. If the command was sent "
+        "ahead, try --no-capa.",
     ),
     Explanation(
         "long-reply", 1, "The first line of a reply has more than 512 octets.",

@@ -6,7 +6,7 @@ _RENEW = "Find out why the certificate was not renewed. Then reload the server."
 
 ENCRYPTION = (
     Explanation(
-        "tls-expired", 5, "The server's certificate has expired.",
+        "tls-expired", 5, "The server's certificate, or one of its chain, has expired.",
         why="Mail programs refuse it, or ask a question that users should answer with no.",
         admin=_RENEW,
         you="Wait for the administrator. Check this machine's clock.",

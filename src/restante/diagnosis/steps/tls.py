@@ -233,6 +233,15 @@ def _judge_version(error: SecurityError, seen: TlsObservation) -> None:
         error.id = "tls-weak"
 
 
+def _describe_expired(facts: certificate.CertificateSummary) -> str:
+    """Return which certificate of the chain has expired."""
+    own = f"certificate of {facts.subject} {facts.validity}"
+    if not facts.is_valid:
+        return own
+    found = facts.expired_issuer or "a certificate of the authority has expired"
+    return f"{found}; the {own}"
+
+
 def _evidence(
     check: CheckContext,
     error: SecurityError,
@@ -241,7 +250,7 @@ def _evidence(
 ) -> str:
     host = check.request.options.server_name or check.target.host
     return {
-        "tls-expired": f"certificate of {facts.subject} {facts.validity}",
+        "tls-expired": _describe_expired(facts),
         "tls-notyet": f"certificate of {facts.subject} is {facts.validity}",
         "tls-selfsigned": f"{facts.subject} is self-signed",
         "tls-unknown-ca": f"the issuer of {facts.subject}, {facts.issuer}, is not trusted here",

@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from restante.protocol.client.effects import Send
-from restante.protocol.errors import Phase, RemoteError, ServerRefusedError
+from restante.protocol.errors import Phase, RemoteError, ReplyTimeoutError, ServerRefusedError
 from restante.protocol.text import decode_text
 
 if TYPE_CHECKING:
@@ -78,18 +78,20 @@ def pipeline(
             peer.phase = operation.phase or peer.phase
             shown_line = operation.shown or operation.request  # a property is a call more each time
             peer.command = decode_text(shown_line.rstrip(b"\r\n"))
-            results.append((yield from _read_reply(peer, operation, results[-1:])))
+            results.append((yield from _read_reply(peer, operation, results[-1:], window)))
             on_reply(results[-1])
     return results
 
 
 def _read_reply(
-    peer: ServerPeer, operation: Operation[T], last: list[T | ServerRefusedError]
+    peer: ServerPeer, operation: Operation[T], last: list[T | ServerRefusedError], window: int
 ) -> Dialogue[T | ServerRefusedError]:
     try:
         return (yield from operation.read(peer))
     except ServerRefusedError as refused:
         return refused
     except RemoteError as error:  # the server may have given the reason in the reply before
+        if last and window and isinstance(error, ReplyTimeoutError) and error.id == "stalled":
+            error.text += "; the command was sent ahead, since the server announces PIPELINING"
         error.others += [reply.quoted for reply in last if isinstance(reply, ServerRefusedError)]
         raise
