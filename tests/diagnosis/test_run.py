@@ -211,7 +211,7 @@ def test_a_name_that_does_not_exist_is_told() -> None:
 def test_dead_alias(monkeypatch: pytest.MonkeyPatch) -> None:
     """A CNAME record whose target does not exist is dns-alias."""
     alias = "an alias of gone.example, which does not exist"
-    monkeypatch.setattr("restante.client.dead_alias.find_dead_alias", lambda *_: alias)
+    monkeypatch.setattr("restante.client.failed_lookup.find_dead_alias", lambda *_: alias)
     report = ask(110, host="no-such-host.invalid")
     assert report.id in ("dns-alias", "dns-temp")
     assert report.exit_code == 3
@@ -227,6 +227,19 @@ def test_an_address_that_swallows_packets_is_a_timeout() -> None:
     with full_port() as port:
         report = ask(port, options={"connect_seconds": 0.3})
     assert report.id == "tcp-timeout"
+
+
+def test_false_dns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network whose DNS has an address for each name, and a host without IPv4, are noted."""
+    real = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda _, *more, **named: real("::1", *more, **named)
+    )
+    report = ask(free_port(), host="pop.example.com")
+    assert report.id == "tcp-refused"
+    notes = [text for name, text in report.steps[0].details if name == "note"]
+    assert "pop.example.com has IPv6 addresses only" in notes
+    assert any("gives ::1 for names that do not exist" in note for note in notes)
 
 
 ADDRESSES = [
@@ -430,7 +443,7 @@ def test_unknown_address_lists_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     assert report.steps[0].details == [("SRV _pop3s._tcp.example.com", "no such name")]
 
 
-@pytest.mark.parametrize("verdict", ["no-domain", "dns-temp"])
+@pytest.mark.parametrize("verdict", ["no-domain", "no-mail", "dns-temp"])
 def test_unknown_domain(monkeypatch: pytest.MonkeyPatch, verdict: str) -> None:
     """A domain that does not exist, or that cannot be looked up, is a verdict of its own."""
     discovering(monkeypatch, verdict=verdict)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from restante.client.options import Options, Target
 
-ALIAS_SECONDS = 2.0  # for the question whether a name without address is an alias
 FAMILIES = {0: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
 
 
@@ -69,17 +68,19 @@ def connect_public(host: str, port: int, ends: float) -> socket.socket:
 def _lookup_error(host: str, error: Exception, family: int) -> ServerUnreachableError:
     number = error.errno if isinstance(error, socket.gaierror) else None
     if connecting.is_unanswered(error):
-        return ServerUnreachableError(
-            "dns-temp", f"the name {host} could not be looked up", phase=Phase.CONNECT
-        )
+        from restante.client.failed_lookup import describe_failure
+
+        reason = describe_failure(host)
+        text = f"the name {host} could not be looked up{reason and f': {reason}'}"
+        return ServerUnreachableError("dns-temp", text, phase=Phase.CONNECT)
     if number in (getattr(socket, "EAI_NODATA", None), socket.EAI_ADDRFAMILY) or family:
         kind = {4: "IPv4 ", 6: "IPv6 "}.get(family, "")
         return ServerUnreachableError(
             "dns-noaddr", f"{host} has no {kind}address", phase=Phase.CONNECT
         )
-    from restante.client.dead_alias import find_dead_alias
+    from restante.client.failed_lookup import find_dead_alias
 
-    if alias := find_dead_alias(host, ALIAS_SECONDS):
+    if alias := find_dead_alias(host):
         return ServerUnreachableError("dns-alias", f"{host} is {alias}", phase=Phase.CONNECT)
     return ServerUnreachableError(
         "dns-nxdomain", f"the host {host} does not exist", phase=Phase.CONNECT

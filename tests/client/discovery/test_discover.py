@@ -30,6 +30,7 @@ from restante.client.discovery.sources import (
     NetworkSources,
     NoSuchNameError,
     NotFoundError,
+    NullMxError,
     SrvRecord,
 )
 from restante.protocol.errors import ServerUnreachableError
@@ -248,6 +249,16 @@ def test_domain_that_is_a_dead_alias() -> None:
     assert (error.id, error.text) == (
         "dns-alias", "the domain old.example.com is no such thing",
     )  # fmt: skip
+
+
+def test_domain_that_has_no_mail() -> None:
+    """A mail domain with a null MX has its own verdict, unless a server is found."""
+    found = discover("ann@example.com", 2, NoAnswers(error=NullMxError))
+    error = lookup.not_found_error(found)
+    said = "the domain example.com declares that it has no mail"
+    assert (error.id, error.text) == ("no-mail", said)
+    found = discover("ann@example.com", 2, NoAnswers(error=NotFoundError))
+    assert "the domain has no MX record" in found.findings[-1].note
 
 
 def test_domain_without_dot() -> None:

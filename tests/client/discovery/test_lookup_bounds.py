@@ -285,7 +285,7 @@ def test_host_that_is_a_dead_alias(monkeypatch: pytest.MonkeyPatch) -> None:
 
     alias = "an alias of gone.example, which does not exist"
     monkeypatch.setattr(socket, "getaddrinfo", fail)
-    monkeypatch.setattr("restante.client.dead_alias.find_dead_alias", lambda *_: alias)
+    monkeypatch.setattr("restante.client.failed_lookup.find_dead_alias", lambda *_: alias)
     with pytest.raises(ServerUnreachableError, match=f"pop.example.com is {alias}") as caught:
         name_resolution.addresses(Target("pop.example.com", 995, "implicit", "ann"), Options())
     assert caught.value.id == "dns-alias"

@@ -25,6 +25,7 @@ from restante.client.discovery.sources import (
     NoDomainError,
     NoSuchNameError,
     NotFoundError,
+    NullMxError,
 )
 from restante.client.options import USUAL_PORTS
 from restante.net import daemon_threads, host_names
@@ -235,7 +236,9 @@ def _guesses(address: MailAddress, sources: DiscoverySources, ends: float) -> Qu
             for port, tls in ports
         ]
         if not found:
-            raise problem or NotFoundError(f"nothing listens at {', '.join(hosts[: len(GUESSES)])}")
+            no_mx = "" if exchangers else "; the domain has no MX record, so it may have no mail"
+            nothing = f"nothing listens at {', '.join(hosts[: len(GUESSES)])}{no_mx}"
+            raise problem or NotFoundError(nothing)
         return sorted(found, key=lambda candidate: _BEST_FIRST[candidate.tls])
 
     return query
@@ -254,7 +257,7 @@ def _exchangers(
         return [], NoDomainError(f"the domain {address.domain} does not exist{dots}")
     except DeadAliasError as problem:
         return [], DeadAliasError(f"the domain {address.domain} is {problem}")
-    except LookupFailedError as problem:
+    except (LookupFailedError, NullMxError) as problem:
         return [], problem
     except NotFoundError:
         return [], None

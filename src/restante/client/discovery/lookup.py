@@ -51,6 +51,7 @@ def not_found_error(found: Discovery) -> ServerUnreachableError:
     verdict = found.findings[-1].verdict if found.findings else "no-server"
     text = {
         "no-domain": f"the domain {found.domain} does not exist",
+        "no-mail": f"the domain {found.domain} declares that it has no mail",
         "dns-alias": found.findings[-1].note if found.findings else "",
         "dns-temp": f"no look-up for {found.domain} got a reply in time",
     }.get(verdict, f"no POP3 server was found for {found.domain}; name one, as in pop3s://ann@host")

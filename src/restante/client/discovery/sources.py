@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from restante.client import name_resolution
-from restante.client.dead_alias import describe_alias
 from restante.client.discovery.autoconfig import LARGEST_FILE
+from restante.client.failed_lookup import describe_alias, describe_nameservers
 from restante.client.mail_address import is_below
 from restante.client.tls import verifying_context
 from restante.net.addresses import parse_host_port
@@ -51,6 +51,12 @@ class DeadAliasError(NotFoundError):
     """A name is an alias, a CNAME record, of a name that does not exist."""
 
     verdict = "dns-alias"
+
+
+class NullMxError(NotFoundError):
+    """A domain declares that it has no mail: RFC 7505."""
+
+    verdict = "no-mail"
 
 
 class LookupFailedError(NotFoundError):
@@ -102,8 +108,10 @@ class NetworkSources:
         ]
 
     def mx(self, domain: str) -> list[str]:
-        """Ask the DNS for MX records."""
+        """Ask the DNS for MX records. Raises NullMxError: the only one has the target "."."""
         records = sorted((r.preference, _name(r.exchange)) for r in self._query(domain, "MX"))  # type: ignore[attr-defined]
+        if records and not any(host for _, host in records):
+            raise NullMxError('it declares that it has no mail: its MX record has the target "."')
         return [host for _, host in records if host]
 
     def txt(self, name: str) -> list[str]:
@@ -132,8 +140,9 @@ class NetworkSources:
             raise NotFoundError("no such record") from None
         except dns.exception.Timeout:
             raise LookupFailedError("the name server did not reply in time") from None
-        except dns.resolver.NoNameservers:
-            raise LookupFailedError("the name servers failed") from None
+        except dns.resolver.NoNameservers as error:
+            reason = describe_nameservers(error) or "the name servers failed"
+            raise LookupFailedError(reason) from None
         except (dns.exception.DNSException, OSError):
             raise LookupFailedError("the look-up failed") from None
 

@@ -24,6 +24,12 @@ NETWORK = (
         you="Report it to the provider. If you know the server's new name, use --host NAME.",
     ),
     Explanation(
+        "no-mail", 3, "The domain of the address declares that it has no mail.",
+        why='Its MX record has the target ".": RFC 7505. No address of this domain gets mail.',
+        admin="If the domain has mail, publish the MX record of its server.",
+        you="Compare the part after the @ with a message that you sent or received.",
+    ),
+    Explanation(
         "no-server", 3, "No POP3 server was found for the address's domain.",
         why="Its DNS and autoconfig name no server, and no usual name answers. The provider may "
         "not support POP3.",
@@ -54,7 +60,8 @@ NETWORK = (
     ),
     Explanation(
         "dns-temp", 3, "The name could not be looked up at this time.",
-        why="A name server did not answer: this machine's, or the domain's.",
+        why="A name server did not answer, or answered with an error: this machine's, or the "
+        "domain's.",
         admin="Check that all name servers of the domain answer.",
         you="Try to look up another name on this machine. Then try again.",
     ),

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     _Troubles = Mapping[str, ServerUnreachableError]
 
 A_MOMENT = 2.0  # seconds for a look beside the way
+NO_NAME = "no-such-name.invalid"  # it cannot exist: RFC 6761 section 6.4
 OTHERS_WAIT = 4.0  # seconds for other addresses after one that works: two lost packets at most
 
 
@@ -179,6 +180,7 @@ def _report_unreachable(check: CheckContext, step: Step, troubles: _Troubles) ->
     error = next((each for each in errors if each.id != "tcp-unreachable"), next(iter(errors)))
     if error.id == "tcp-unreachable":
         step.details.append(("reason", error.text))
+    _note_odd_addresses(check, step, list(troubles))
     next_commands = []
     for port, tls in USUAL_PORTS:
         if port == check.target.port:
@@ -188,6 +190,22 @@ def _report_unreachable(check: CheckContext, step: Step, troubles: _Troubles) ->
             step.details.append(("note", f"port {port} of {address} accepts connections"))
             next_commands.append(suggestions.check_command(check.request, port=port, tls=tls))
     check.fail(step, error, *next_commands)
+
+
+def _note_odd_addresses(check: CheckContext, step: Step, addresses: list[str]) -> None:
+    """Note what explains addresses that cannot be reached: only IPv6, or a DNS that is false."""
+    if check.target.host in addresses:
+        return
+    if all(":" in address for address in addresses) and check.request.options.family != 6:
+        step.details.append(("note", f"{check.target.host} has IPv6 addresses only"))
+    try:
+        false = connecting.resolve(NO_NAME, check.target.port, min(A_MOMENT, check.left))
+    except OSError:  # TimeoutError is one
+        return
+    text = (
+        f"the DNS of this network gives {false[0]} for names that do not exist, such as {NO_NAME}"
+    )
+    step.details.append(("note", text))
 
 
 def _find_open(addresses: list[str], port: int, seconds: float) -> str | None:

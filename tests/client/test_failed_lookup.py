@@ -1,0 +1,94 @@
+"""A second query shows why a name could not be looked up."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import dns.message
+import dns.rcode
+import dns.rrset
+import pytest
+
+from restante.client.discovery.sources import (
+    DeadAliasError,
+    LookupFailedError,
+    NetworkSources,
+    NullMxError,
+)
+from restante.client.failed_lookup import describe_alias, describe_failure, find_dead_alias
+
+SERVERS = ("127.0.0.1",)
+ALIAS = "an alias of gone.example, which does not exist"
+
+
+@contextlib.contextmanager
+def nameserver(change: Callable[[dns.message.Message], None]) -> Iterator[int]:
+    """Answer each query by UDP on a free port, as a function changes the answer."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+
+        def serve() -> None:
+            while (received := sock.recvfrom(4096))[0] != b"over":
+                answer = dns.message.make_response(dns.message.from_wire(received[0]))
+                change(answer)
+                sock.sendto(answer.to_wire(), received[1])
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield sock.getsockname()[1]
+        finally:
+            sock.sendto(b"over", sock.getsockname())
+            thread.join(5)
+
+
+def add_dead_alias(answer: dns.message.Message) -> None:
+    answer.set_rcode(dns.rcode.NXDOMAIN)
+    name = answer.question[0].name
+    answer.answer.append(dns.rrset.from_text(name, 60, "IN", "CNAME", "gone.example."))
+
+
+def add_null_mx(answer: dns.message.Message) -> None:
+    name = answer.question[0].name
+    answer.answer.append(dns.rrset.from_text(name, 60, "IN", "MX", "0 ."))
+
+
+def fail(answer: dns.message.Message) -> None:
+    answer.set_rcode(dns.rcode.SERVFAIL)
+
+
+def test_dead_alias() -> None:
+    """A CNAME record whose target does not exist is named, and not called a missing domain."""
+    with nameserver(add_dead_alias) as port:
+        assert find_dead_alias("pop.example.com", 2, SERVERS, port) == ALIAS
+        with pytest.raises(DeadAliasError, match=ALIAS):
+            NetworkSources(2, SERVERS, port).mx("example.com")
+    assert find_dead_alias("pop.example.com", 0.1, SERVERS, port) == ""
+
+
+def test_no_alias() -> None:
+    """A name that does not exist itself is not called an alias."""
+    assert describe_alias("pop.example.com", "POP.example.com.") == ""
+
+
+def test_failing_name_server() -> None:
+    """A name server that replies with an error is named, and one that is silent is not."""
+    with nameserver(fail) as port:
+        said = "the name server 127.0.0.1 replied SERVFAIL"
+        assert describe_failure("pop.example.com", 2, SERVERS, port) == said
+        with pytest.raises(LookupFailedError, match=said):
+            NetworkSources(2, SERVERS, port).srv("_pop3s._tcp.example.com")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        assert describe_failure("a.example", 0.1, SERVERS, port) == "no name server replied"
+
+
+def test_domain_without_mail() -> None:
+    """A domain whose MX record has the target "." declares that it has no mail: RFC 7505."""
+    with nameserver(add_null_mx) as port:
+        with pytest.raises(NullMxError, match="it has no mail"):
+            NetworkSources(2, SERVERS, port).mx("example.com")
