@@ -133,6 +133,14 @@ class AsksPeers(Protocol):
 
 
 @runtime_checkable
+class FreesLeases(Protocol):
+    """A store of several nodes, each of which holds leases."""
+
+    async def free_unused_lease(self, owner: str) -> None:
+        """Free the lease of a maildrop if no session of this node has it. Raises StoreError."""
+
+
+@runtime_checkable
 class KicksUsers(Protocol):
     """A store of several nodes, which can end a user's sessions at all of them."""
 

@@ -124,6 +124,17 @@ def test_holder_that_does_not_answer(pair: Pair, monkeypatch: pytest.MonkeyPatch
     assert "held_by" not in pair.first.log.getvalue()
 
 
+def test_lease_that_no_session_has(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lease whose release was lost locks a user out at other nodes for one login at most."""
+    monkeypatch.setattr(holders, "TAKE_OVER_TIME", 0.1)
+    pair.first.add("ann", "secret", MAIL)
+    node = pair.second.context.store.node  # type: ignore[attr-defined]
+    taken = "now() - interval '2 minutes'"
+    pair.execute(f"insert into lease select id, gen_random_uuid(), $1, {taken} from box", node)
+    assert pair.log_in(pair.first)[1] == b"-ERR [IN-USE] Another session holds this maildrop.\r\n"
+    assert pair.log_in(pair.first)[1] == OK
+
+
 def test_node_that_does_not_answer(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """`pop3 status` shows each node and when it was last seen; a silent one is named."""
     monkeypatch.setattr(others, "PATIENCE", 0.1)

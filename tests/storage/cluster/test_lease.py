@@ -9,10 +9,14 @@ from typing import Any, cast
 
 import pytest
 
+from restante.protocol.secret import Secret
+from restante.storage.cluster import ClusterStore
 from restante.storage.cluster.database import Database
 from restante.storage.cluster.lease import ABANDON, BEAT, BEATS, REGISTER, RELEASE, Node
-from restante.storage.interfaces import StoreError
+from restante.storage.interfaces import BusyError, StoreError
+from storage.cluster.test_peers import at_two_nodes
 from support.clocked_server import Loop
+from support.cluster import execute
 
 LEASE = 10.0
 BOX, TOKEN = 7, uuid.UUID(int=7)
@@ -176,3 +180,41 @@ def test_nothing_of_a_dead_name_is_freed(world: World) -> None:
     before = len(world.calls.made)
     world.loop.advance(LEASE)
     assert world.calls.made[before:] == []
+
+
+@pytest.mark.parametrize(("age", "is_freed"), [(50, False), (70, True)])
+def test_unused_lease(dsn: Secret, age: int, is_freed: bool) -> None:
+    """A node frees its lease of which no session knows, but none that is as young as a login."""
+
+    async def work(first: ClusterStore, second: ClusterStore) -> None:
+        maildrop = await first.acquire("ann", 0)
+        await _age(dsn, age)
+        await first.free_unused_lease("ann")
+        with pytest.raises(BusyError):  # a session has it, however old it is
+            await second.acquire("ann", 0)
+        (holder,) = await execute(dsn, "select node from lease")
+        maildrop.release()
+        await _lose_release(dsn, holder["node"], age)
+        await second.free_unused_lease("ann")  # it is that of another node
+        with pytest.raises(BusyError):
+            await second.acquire("ann", 0)
+        await first.free_unused_lease("ann")
+        if is_freed:
+            (await second.acquire("ann", 0)).release()
+        else:
+            with pytest.raises(BusyError):
+                await second.acquire("ann", 0)
+
+    at_two_nodes(dsn, work)
+
+
+async def _age(dsn: Secret, seconds: float) -> None:
+    await execute(dsn, "update lease set taken = taken - $1 * interval '1 s'", float(seconds))
+
+
+async def _lose_release(dsn: Secret, node: uuid.UUID, age: float) -> None:
+    """Let a lease be as before its release."""
+    while await execute(dsn, "select from lease where node is not null"):
+        pass
+    sql = "update lease set node = $1, taken = now() - $2 * interval '1 s'"
+    await execute(dsn, sql, node, float(age))

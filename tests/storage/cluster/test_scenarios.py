@@ -79,7 +79,7 @@ def test_session_of_a_silent_node(dsn: Secret, tmp_path: Path) -> None:
         assert client.read_line() == b""
         client.close()
         wait_until(lambda: b'end="another node may have the maildrop"' in node.log.read_bytes())
-        assert "its sessions have lost their maildrops" in node.log.read_text()
+        assert "the sessions of this node have lost their maildrops" in node.log.read_text()
         wait_until(lambda: node.try_login() == OK)  # under another name
 
 

@@ -34,7 +34,8 @@ from restante.server.control.messages import (
 )
 from restante.server.control.others import ask_others, encode_answer
 from restante.server.system.unix_sockets import UnixSockets, serve_unix_socket
-from restante.storage.peers import AsksPeers
+from restante.storage.interfaces import StoreError
+from restante.storage.peers import AsksPeers, FreesLeases
 from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
@@ -106,8 +107,16 @@ class ControlService:
             return None
         reply = await self.answer(request)
         if request.action is Action.HOLDER and not reply.sessions:
+            await self._free_unused_lease(request.who)
             return None
         return encode_answer(reply)
+
+    async def _free_unused_lease(self, owner: str) -> None:
+        """Let a user in at other nodes, if only a lost release is in the way."""
+        store = self._context.store
+        if isinstance(store, FreesLeases):
+            with contextlib.suppress(StoreError):
+                await store.free_unused_lease(owner)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the request of one connection."""

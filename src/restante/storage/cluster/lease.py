@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from restante.storage.cluster.database import Database
 
 BEATS = 4  # in the time of a lease
+UNUSED_AGE = 60  # seconds: a lease that no session has cannot be that of a login under way
 RETRY_PAUSE = 0.5  # seconds after a beat that failed, at most
 
 REGISTER = """
@@ -39,6 +40,11 @@ update lease set node = null where box = any ($1::bigint[]) and token = any ($2:
 ABANDON = """
 update lease l set node = null from unnest($1::text[], $2::uuid[]) as freed (owner, token)
 join box b on b.owner = freed.owner where l.box = b.id and l.token = freed.token
+"""
+UNUSED = """
+update lease l set node = null from box b
+where b.owner = $1 and l.box = b.id and l.node = $2
+    and l.taken < clock_timestamp() - $3::float8 * interval '1 s'
 """
 
 
@@ -97,6 +103,14 @@ class Node:
         """Free a lease that a broken-off login may have got, or may still get."""
         self._abandoned[token] = (owner, self._loop.time() + 2 * self._lease)
         self._free()
+
+    async def free_unused(self, owner: str) -> None:
+        """Free a lease of this node that no session has. Raises StoreError.
+
+        The release of such a lease was lost: it reached another primary, or a login that was cut
+        off was done later than `abandon` expects. A login that begins now makes the lease younger.
+        """
+        await self._database.fetch(UNUSED, owner, self._standing.node, UNUSED_AGE)
 
     async def close(self) -> None:
         """Free everything: without its row, the node holds nothing. Raises nothing."""

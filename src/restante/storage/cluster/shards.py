@@ -252,6 +252,10 @@ class ShardedStore:
         """Return which node has the lease of a maildrop, if it is known. Raises StoreError."""
         return await self._use(owner, lambda store: store.find_lease(owner))
 
+    async def free_unused_lease(self, owner: str) -> None:
+        """Free the lease of a maildrop if no session of this node has it. Raises StoreError."""
+        await self._use(owner, lambda store: store.free_unused_lease(owner))
+
     async def answer_request(self, request: str, content: bytes) -> None:
         """Answer a request by its id. Raises StoreError."""
         await self.shards[FIRST].answer_request(request, content)

@@ -262,6 +262,11 @@ class ClusterStore(RemovedMail, NodeRequests):
         """End the sessions of an owner at all nodes, within two seconds. Raises StoreError."""
         await (await self._ready()).peers.kick(owner)
 
+    async def free_unused_lease(self, owner: str) -> None:
+        """Free the lease of a maildrop if no session of this node has it. Raises StoreError."""
+        if owner not in self._sessions:
+            await (await self._ready()).node.free_unused(owner)
+
     async def set_quota(self, owner: str, octets: int | None, messages: int | None) -> None:
         """Give an owner a quota; None stands for that of the settings. Raises StoreError."""
         await (await self._ready()).database.fetch(SET_QUOTA, owner, octets, messages)
@@ -287,7 +292,8 @@ class ClusterStore(RemovedMail, NodeRequests):
 
     def _note_death(self) -> None:
         self._on_problem(
-            "this node was silent for too long: its sessions have lost their maildrops"
+            "this node was silent for too long, or PostgreSQL crashed or failed over: the sessions"
+            " of this node have lost their maildrops, and removed nothing"
         )
         self._on_loss()
 
