@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import NoReturn
+import traceback
 
 import asyncpg
 import pytest
 
 from restante import postgresql_hosts
-from restante.postgresql_hosts import NoPrimaryError
+from restante.postgresql_hosts import AddressError, NoPrimaryError
 from restante.protocol.secret import Secret
 
 SILENT, STANDBY, PRIMARY, REFUSED, FULL = range(1, 6)  # ports, and what is there
@@ -98,14 +98,20 @@ def test_no_host(servers: Servers, ports: tuple[int, ...], error: type[Exception
     assert servers.asked == [*ports]
 
 
-@pytest.mark.parametrize("address", ["postgresql://a,b:x/mail", "postgresql://[::1/mail"])
-def test_bad_address(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    """asyncpg says what is wrong with an address."""
-
-    async def fail(*_: object, **options: object) -> NoReturn:
-        assert not options
-        raise ValueError("port")
-
-    monkeypatch.setattr("asyncpg.connect", fail)
-    with pytest.raises(ValueError, match="port"):
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("postgresql://ann:hunter2#x@db/mail", "write special characters of the password"),
+        ("postgresql://ann:hunter2/x@db/mail", "write special characters of the password"),
+        ("postgresql://ann:hunter2@db:hunter2/mail", "check its hosts and ports"),
+        ("postgresql://ann:hunter2@a,b:hunter2/mail", "check its hosts and ports"),
+        ("postgresql://ann@[hunter2/mail", "check its hosts and ports"),
+        ("hunter2://db/mail", "check its hosts and ports"),
+        ("postgresql://ann:hunter2@db/mail?sslmode=on", "`sslmode` parameter must be one of"),
+    ],
+)
+def test_bad_address(address: str, reason: str) -> None:
+    """The error of an address says what is wrong, and neither it nor its traceback has a secret."""
+    with pytest.raises(AddressError, match=reason) as caught:
         asyncio.run(postgresql_hosts.connect(Secret(address.encode()), primary=True))
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value)).replace(address, "")

@@ -20,11 +20,31 @@ if TYPE_CHECKING:
 STAGGER = 0.25  # seconds from one host to the next, if the administrator's order counts
 
 
-class NoPrimaryError(ConnectionError):
+UNREADABLE = (
+    "check its hosts and ports, and write special characters of the password as in a URL, such as"
+    " %2F for / and %23 for #"
+)
+
+
+class HostsError(ConnectionError):
+    """No host of an address can be used. The text says why, and has no part of the password."""
+
+
+class NoPrimaryError(HostsError):
     """The hosts work, but none is as the address requires."""
 
     def __init__(self) -> None:
         super().__init__("no host is as target_session_attrs requires, as in a failover")
+
+
+class AddressError(HostsError):
+    """The address cannot be read."""
+
+    def __init__(self, error: ValueError) -> None:
+        # Python's texts, and those about hosts, have what stands where a host should be.
+        text = str(error) if isinstance(error, asyncpg.ClientConfigurationError) else ""
+        reason = UNREADABLE if not text or text.startswith("invalid") else text.splitlines()[0]
+        super().__init__(f"the address of the database is invalid: {reason}")
 
 
 class Host(NamedTuple):
@@ -44,7 +64,7 @@ async def connect(dsn: Secret, *, primary: bool, **options: object) -> asyncpg.C
 
     With `primary`, the hosts are equal, and only one that accepts changes counts, unless the
     address says otherwise. Without, hosts count in their order if they answer soon. `options` are
-    those of asyncpg. Raises OSError, TimeoutError, PostgresError, InterfaceError, ValueError.
+    those of asyncpg. Raises OSError, TimeoutError, PostgresError, InterfaceError.
     """
     address = dsn.reveal().decode()
     hosts = _hosts(address)
@@ -72,6 +92,8 @@ async def _connect(
         return await asyncpg.connect(address, **options)
     except asyncpg.TargetServerAttributeNotMatched as error:
         raise NoPrimaryError from error
+    except ValueError as error:
+        raise AddressError(error) from None  # a traceback would have the text, too
 
 
 async def _first(tasks: Sequence[asyncio.Future[asyncpg.Connection]]) -> asyncpg.Connection:

@@ -842,3 +842,11 @@ def test_first_host_that_does_not_answer(database: Database) -> None:
         dsn = f"postgresql://restante:hunter2@127.0.0.1:{port},{folder}:5432/postgres"
         found = verify(accounts_in(Secret(dsn.encode()), QUERY), ("ann@example.com", b"secret"))
     assert found == [Identity("ann")]
+
+
+def test_password_with_a_slash() -> None:
+    """An address whose password is not written as in a URL is explained without the password."""
+    accounts = accounts_in(Secret(b"postgresql://ann:hunter2/x@127.0.0.1/mail"), QUERY)
+    with pytest.raises(UnavailableError, match="such as %2F for /") as caught:
+        verify(accounts, ("ann@example.com", b"secret"))
+    assert "hunter2" not in str(caught.value)

@@ -266,6 +266,18 @@ def test_the_first_host_that_answers_counts(dsn: Secret) -> None:
     asyncio.run(test())
 
 
+def test_address_that_cannot_be_read() -> None:
+    """The error says what is wrong with an address, and does not have the password."""
+
+    async def test() -> None:
+        async with opened(Secret(b"postgresql://ann:hunter2/x@127.0.0.1/mail")) as database:
+            with pytest.raises(StoreError, match="such as %2F for /") as caught:
+                await database.fetch("select 1")
+            assert "hunter2" not in str(caught.value)
+
+    asyncio.run(test())
+
+
 def test_no_host_answers() -> None:
     """If all of several hosts are down, PostgreSQL is."""
 

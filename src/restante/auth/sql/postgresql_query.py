@@ -13,7 +13,7 @@ import asyncpg
 from restante.auth.interfaces import UnavailableError
 from restante.auth.sql.connections import Connections
 from restante.auth.sql.queries import AccountQueries
-from restante.postgresql_hosts import connect, is_full
+from restante.postgresql_hosts import HostsError, connect, is_full
 from restante.system_errors import explain_connection
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ class PostgresqlQueries(AccountQueries[asyncpg.Connection]):
 
 def describe_error(error: Exception) -> str:
     """Return an error in words. Of PostgreSQL's own texts, some have data of accounts."""
+    if isinstance(error, HostsError):
+        return str(error)
     if isinstance(error, OSError):
         return explain_connection(error)
     kind = type(error).__name__

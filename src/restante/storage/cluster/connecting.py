@@ -17,7 +17,7 @@ STATEMENT_TIME = 120  # seconds: a statement ends although its node does not cut
 async def connect(dsn: Secret, *, pooler: bool, patience: float) -> asyncpg.Connection:
     """Return a connection to a primary. The caller sets the time limit.
 
-    Raises OSError, TimeoutError, PostgresError, InterfaceError, ValueError.
+    Raises OSError, TimeoutError, PostgresError, InterfaceError.
     """
     options: dict[str, object] = {"statement_cache_size": 0} if pooler else {}
     if not pooler:
