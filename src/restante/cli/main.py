@@ -107,7 +107,7 @@ SECTIONS = {
         ),
         "undelete": Subcommand("commands.undelete:undelete", "Restore removed messages of a user."),
         "store": Subcommand(
-            "commands.store.group:store", "Set up and look after the mail of a cluster."
+            "commands.store.group:store", "Set up, check and move the mail of a cluster."
         ),
     },
     "Test programs that use mail": {

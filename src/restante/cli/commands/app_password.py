@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 @click.group("app-password")
 def app_password() -> None:
-    """Add, list and revoke app passwords: each is for one program of an account's user.
+    """Add, list and revoke app passwords.
 
-    They are in the file of `accounts.app_passwords`, and work with every source of accounts. In a
-    cluster, they are in a table, and hold at all nodes.
+    An app password is for one program of an account's user. It works with every source of accounts.
+
+    The file of `accounts.app_passwords` has the app passwords. In a cluster, a table has them, and
+    they hold at all nodes.
     """
 
 
@@ -39,7 +41,10 @@ def add(name: str, label: str, passwords: AppPasswords) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print each app password as a line of JSON.")
 @app_passwords_options
 def list_(name: str | None, passwords: AppPasswords, *, as_json: bool) -> None:
-    """List the app passwords of the account NAME, or of all accounts, with their last use."""
+    """List app passwords, with their last use.
+
+    Without NAME, those of all accounts are listed.
+    """
     from restante.cli.output.terminal import plain
     from restante.protocol.text import to_json
 

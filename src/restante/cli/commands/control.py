@@ -15,14 +15,10 @@ if TYPE_CHECKING:
 
     from restante.server.control.messages import ControlReply
 
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print a line of JSON for each of them."
-)
-
 
 @click.command()
 @control_options
-@json_option
+@click.option("--json", "as_json", is_flag=True, help="Print each session as a line of JSON.")
 def sessions(folder: Path, *, as_json: bool) -> None:
     """Show the sessions of a running server.
 
@@ -72,7 +68,7 @@ def kick(who: str, folder: Path) -> None:
 
 @click.command()
 @control_options
-@json_option
+@click.option("--json", "as_json", is_flag=True, help="Print each process as a line of JSON.")
 def status(folder: Path, *, as_json: bool) -> None:
     """Show the processes, addresses and certificates of a server.
 

@@ -57,16 +57,45 @@ class DevPorts(NamedTuple):
     "--password",
     "mail_file",
     metavar="FILE",
-    help="Accept only the password in FILE, and so SCRAM, CRAM-MD5 and APOP, too; - asks for it. "
+    help="Accept only the password in FILE, or ask for it with -. Then SCRAM, CRAM-MD5 and APOP "
+    "work, too. "
     f"The variable {MAIL_VARIABLE} has the same effect.  [default: any password]",
 )
-@click.option("--port", "pop3", type=PORT, default=1110, show_default=True, help="POP3.")
 @click.option(
-    "--tls-port", "pop3s", type=PORT, default=1995, show_default=True, help="POP3 with TLS."
+    "--port",
+    "pop3",
+    type=PORT,
+    metavar="N",
+    default=1110,
+    show_default=True,
+    help="Listen for POP3 on this port.",
 )
-@click.option("--smtp-port", "smtp", type=PORT, default=1025, show_default=True, help="SMTP.")
 @click.option(
-    "--web-port", "web", type=PORT, default=8025, show_default=True, help="The page and the API."
+    "--tls-port",
+    "pop3s",
+    type=PORT,
+    metavar="N",
+    default=1995,
+    show_default=True,
+    help="Listen for POP3 with TLS on this port.",
+)
+@click.option(
+    "--smtp-port",
+    "smtp",
+    type=PORT,
+    metavar="N",
+    default=1025,
+    show_default=True,
+    help="Listen for SMTP on this port.",
+)
+@click.option(
+    "--web-port",
+    "web",
+    type=PORT,
+    metavar="N",
+    default=8025,
+    show_default=True,
+    help="Serve the page and the API on this port.",
 )
 @click.option(
     "--host",
@@ -79,7 +108,7 @@ class DevPorts(NamedTuple):
     "--web-password",
     "page_file",
     metavar="FILE",
-    help="Require the password in FILE for the page and the API; - asks for it. "
+    help="Require the password in FILE for the page and the API, or ask for it with -. "
     f"The variable {PAGE_VARIABLE} has the same effect.",
 )
 def dev(  # noqa: PLR0913  # an option each
@@ -94,7 +123,8 @@ def dev(  # noqa: PLR0913  # an option each
 ) -> None:
     """Serve a mailbox for development, and a page that shows it.
 
-    POP3, and SMTP for any address with any login. Mail is never sent on.
+    Programs send by SMTP, to any address and with any login, and fetch by POP3. Mail is never
+    sent on.
     """
     places = DevPorts(host, **ports)
     page_password = _page_password(page_file, host)

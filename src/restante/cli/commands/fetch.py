@@ -72,7 +72,9 @@ class FetchCommand(AccountCommand, click.Group):
 @click.option(
     "--skip", type=TEXT, multiple=True, metavar="UID", help="Treat this message as fetched."
 )
-@click.option("--max-size", type=Size(), metavar="SIZE", help="Leave larger messages there.")
+@click.option(
+    "--max-size", type=Size(), metavar="SIZE", help="Leave larger messages at the server."
+)
 @click.option(
     "--big",
     type=click.Choice(["leave", "headers"]),

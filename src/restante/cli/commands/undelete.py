@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--since",
     type=Moment(),
-    help="Only messages that were removed since this time, such as 2026-11-27T10:30, or 12h ago.",
+    help="Restore only messages removed since this time, such as 2026-11-27T10:30 or 12h.",
 )
 @click.option(
     "--uid",
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     type=TEXT,
     multiple=True,
     metavar="UID",
-    help="Only this message; may be repeated.",
+    help="Restore only the message with this unique-id; may be repeated.",
 )
 @click.option("--list", "only_list", is_flag=True, help="List the messages, and restore none.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

@@ -152,11 +152,11 @@ def unlock(name: str, accounts: Accounts) -> None:
     "  [default: that of the cluster]",
 )
 def import_lists(config: Path | None, source: Path | None) -> None:
-    """Copy locked accounts and app passwords from files to the tables of a cluster.
+    """Copy locks and app passwords to the tables of a cluster.
 
-    The files are those of `accounts.locks`, `accounts.app_passwords` and `accounts.users`. They
-    stay as they are, and so do locks in an accounts file that the cluster uses itself. What was
-    revoked in the cluster stays revoked. Accounts themselves are not copied.
+    They are in the files of `accounts.locks`, `accounts.app_passwords` and `accounts.users`. These
+    files stay as they are, and so do locks in an accounts file that the cluster uses itself. An app
+    password that was revoked in the cluster stays revoked. Accounts themselves are not copied.
 
     Run it at each node whose files differ, then omit the settings. Exits with 1 if an entry could
     not be copied.

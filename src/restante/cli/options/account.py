@@ -180,7 +180,7 @@ def account_options_without(*left_out: str) -> Callable[[F], F]:
     def decorate(function: F) -> F:
         kept = [option for option in options_of(*CONNECTION_OPTIONS) if option.name not in left_out]
         params = function.__dict__.setdefault("__click_params__", [])
-        params.extend(kept)
+        params.extend(reversed(kept))  # click shows them in the opposite order
         return function
 
     return decorate

@@ -38,8 +38,7 @@ def config_option(text: str) -> Callable[[F], F]:
         "--config",
         type=FilePath(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help=text,
-        show_default=str(DEFAULT_CONFIG),
+        help=f"{text}  [default: {DEFAULT_CONFIG}]",
     )
 
 

@@ -20,7 +20,7 @@ COMMANDS = {
 
 @click.group(cls=PackageGroup, package="restante.cli.commands.store", lines=COMMANDS)
 def store() -> None:
-    """Set up and look after the mail of a cluster.
+    """Set up, check and move the mail of a cluster.
 
     The configuration has format = "cluster" in the section [mail].
     """
