@@ -189,6 +189,11 @@ in `~/.config/restante/accounts.toml`:
 [work]
 account = "pop3s://ann@mail.example.com"
 password_command = "pass show mail/ann"
+
+[club]
+account = "pop3s://ann@192.0.2.25"
+cacert = "club.pem"                  # --cacert, a file beside this one
+servername = "mail.club.example"     # --servername
 ```
 
 In a URL the last "@" separates user and host, so a user name may contain one: `pop3://info@example.com@127.0.0.1:1110`.

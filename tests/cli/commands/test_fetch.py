@@ -324,6 +324,9 @@ def test_settings_that_are_wrong(user: User) -> None:
     assert said in user.fetch("work").err
     user.configure('to = "maildir:Mail"\n')
     assert "[work]: to is not a setting; [work.fetch] may have it" in user.fetch("work").err
+    user.configure("folder = 1\n")
+    said = "folder is not a setting; use account, user, password_command, cacert, servername"
+    assert said in user.fetch("work").err
     with pytest.raises(click.UsageError, match="to_password_command failed: false ended with exit"):
         password_of_command("false", "to_password_command")()
 

@@ -315,6 +315,28 @@ def test_an_account_has_a_name_in_the_file_of_accounts(live: Live, tmp_path: Pat
     assert (ran.code, ran.err) == (0, "")
 
 
+def test_stored_certificate_authority(tmp_path: Path) -> None:
+    """A stored account has an authority of its own, and the name in its certificate."""
+    folder = tmp_path / "restante"
+    folder.mkdir()
+    with faulty_server(tls=True) as running:
+        (folder / "own.pem").write_bytes(Path(running.authority or "").read_bytes())
+        work = (
+            f'[work]\naccount = "pop3s://ann@127.0.0.1:{running.tls_port}"\ncacert = "own.pem"\n'
+            'servername = "localhost"\npassword_command = "echo hunter22"\n'
+        )
+        (folder / "accounts.toml").write_text(work)
+        ran = pop3("stat", "work", password=None, XDG_CONFIG_HOME=str(tmp_path))
+        assert (ran.code, ran.err) == (0, "")
+        ran = pop3("check", "work", password="wrong", XDG_CONFIG_HOME=str(tmp_path))
+        assert "own.pem" not in ran.out  # the suggested command has the name of the account
+        ran = pop3("stat", "work", "--cacert", "/no/such", XDG_CONFIG_HOME=str(tmp_path))
+        assert "cacert cannot be read: /no/such" in ran.err
+        (folder / "own.pem").unlink()
+        ran = pop3("stat", "work", password=None, XDG_CONFIG_HOME=str(tmp_path))
+    assert (ran.code, f"cacert cannot be read: {folder}/own.pem" in ran.err) == (2, True), ran
+
+
 def test_verify_names_the_fault_of_a_certificate() -> None:
     """A test that cannot start has OpenSSL's words for it, and the command that shows more."""
     with faulty_server(tls=make("self", hosts=HOSTS).serving()) as running:
@@ -349,7 +371,7 @@ def test_a_mistyped_stored_name(tmp_path: Path, command: str) -> None:
         (["check", "imap://ann@host"], "or pop3s://"),
         (["check", "pop3s://ann@host:99999"], "is not a port"),
         (["check", "ann@example.com", "-4", "-6"], "exclude each other"),
-        (["check", "ann@example.com", "--cacert", "/no/such"], "--cacert /no/such"),
+        (["check", "ann@example.com", "--cacert", "/no/such"], "cacert cannot be read: /no/such"),
         (["check", "ann@example.com", "--host", "x", "--resolve", "x"], "HOST:PORT:ADDRESS"),
         (["show", "pop3s://ann@host", "0"], "0 is not in the range"),
         (["check", "ann@example.com", "-m", "-1"], "not in the range 0<x<=86400"),

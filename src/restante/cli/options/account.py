@@ -12,7 +12,7 @@ import click
 
 from restante.cli.errors import error_reporting
 from restante.cli.options import add_options, options_of
-from restante.cli.options.account_file import find_account, find_entry
+from restante.cli.options.account_file import OPTIONS, find_account, find_entry
 from restante.cli.options.connection import (
     CONNECTION_OPTIONS,
     client_options,
@@ -203,11 +203,11 @@ def parse_account(
     """
     typed = unwrap_address(name)
     name, stored = find_account(typed)
-    for option in ("password_command", "user"):
+    flags = tuple(_repeated_options(params))
+    for option in OPTIONS:
         if params[option] is None:
             params[option] = stored.get(option)
     set_color(params.pop("color"))
-    flags = tuple(_repeated_options(params))
     accounts: list[AccountArgs] = []
     named = is_password_named(params)
     password = password_getter(params, lambda: _known_target(accounts[0]))

@@ -10,25 +10,31 @@ import click
 
 from restante.cli.output.terminal import plain
 
-_SETTINGS = ("account", "password_command", "user", "fetch", "oauth")
+OPTIONS = ("user", "password_command", "cacert", "servername")
+"""The settings of an account that are options of the command line as well."""
+
+_SETTINGS = ("account", *OPTIONS, "fetch", "oauth")
 """The settings of an account, and its tables."""
 
 
 def is_stored(name: str) -> bool:
     """Return whether the file of accounts has this name. Raises click.UsageError."""
-    return bool(find_account(name)[1])
+    return bool(find_entry(name))
 
 
-def find_account(name: str) -> tuple[str, dict[str, str]]:
-    """Return the account that a name in the file stands for, and its fields.
+def find_account(name: str) -> tuple[str, dict[str, str | Path]]:
+    """Return the account that a name in the file stands for, and its values of OPTIONS.
 
-    Any other name stands for itself and has no fields. Raises click.UsageError: the file is
-    invalid.
+    A relative path begins at the folder of the file. Any other name stands for itself and has no
+    values. Raises click.UsageError: the file is invalid.
     """
     entry = find_entry(name)
     if not entry:
         return name, {}
-    return entry["account"], {key: str(value) for key, value in entry.items()}
+    values: dict[str, str | Path] = {key: str(entry[key]) for key in OPTIONS if key in entry}
+    if "cacert" in values:
+        values["cacert"] = configuration_folder() / os.path.expanduser(values["cacert"])
+    return entry["account"], values
 
 
 def configuration_folder() -> Path:
@@ -71,8 +77,12 @@ def _hint(name: str, unknown: str) -> str:
     """Return what may have been meant by a setting that an account does not have."""
     import difflib
 
+    from restante.cli.options.fetch_settings import FetchSettings
+
+    if unknown in FetchSettings.__struct_fields__:
+        return f"[{name}.fetch] may have it"
     near = difflib.get_close_matches(unknown, _SETTINGS, 1)
-    return f"did you mean {near[0]}?" if near else f"[{name}.fetch] may have it"
+    return f"did you mean {near[0]}?" if near else f"use {', '.join(('account', *OPTIONS))}"
 
 
 def load_entries() -> dict[str, Any]:

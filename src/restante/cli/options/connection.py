@@ -154,7 +154,7 @@ def trust_context(cacert: Path | None) -> ssl.SSLContext | None:
     try:
         return verifying_context(str(cacert))
     except (OSError, ssl.SSLError) as error:
-        raise click.UsageError(f"--cacert {explain_path(cacert, error)}") from None
+        raise click.UsageError(f"cacert cannot be read: {explain_path(cacert, error)}") from None
 
 
 def _parse_resolve(text: str) -> tuple[tuple[str, int], str]:
