@@ -218,7 +218,7 @@ The password comes from the first of these that is given: `--password-command`, 
 | 9 | mailbox in use |
 | 10 | POP or this login mechanism is switched off |
 | 11 | message incomplete |
-| 12 | the destination of `pop3 fetch` does not accept mail |
+| 12 | the destination of `pop3 fetch` does not accept mail, or this machine has too little memory, threads or space for the output |
 | 13 | deletion not confirmed |
 | 14 | permanent failure of the server; an administrator must act |
 | 130 | interrupted |

@@ -53,6 +53,43 @@ def test_full_disk(words: tuple[str, ...], *, errors_too: bool) -> None:
         assert ended.stderr.decode().lower() == text
 
 
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (MemoryError(), "pop3: the memory is not enough; "),
+        (RuntimeError("can't start new thread"), "pop3: the system allows no more threads; "),
+    ],
+)
+def test_limit_of_the_system(
+    error: Exception,
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Too little memory, or no thread, is an error in one line, and no traceback."""
+
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(group, "main", fail)
+    monkeypatch.setattr("atexit.register", lambda _: None)
+    with pytest.raises(SystemExit, match="12"):
+        program.run()
+    assert capsys.readouterr().err.startswith(text)
+
+
+def test_fault_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another RuntimeError stays one, with its trace."""
+
+    def fail() -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(group, "main", fail)
+    monkeypatch.setattr("atexit.register", lambda _: None)
+    with pytest.raises(RuntimeError, match="a bug"):
+        program.run()
+
+
 BESIDE_THREADS = """
 import atexit, sys, threading
 from restante.cli import main, program

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import NoReturn
 
-DISK = 12  # the exit codes
+DISK = 12  # the exit codes; it also stands for other shortages of this machine
 INTERRUPTED = 130
 
 
@@ -48,6 +48,12 @@ def run() -> None:
         if error.filename is not None or error.errno not in _NO_ROOM:
             raise
         _end_without_output(error)
+    except (MemoryError, RuntimeError) as error:
+        shortage = _shortage(error)
+        if not shortage:
+            raise
+        sys.stderr.write(f"pop3: {shortage}\n")
+        sys.exit(DISK)
     finally:
         if reports_interrupts:
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # no command can report it any more
@@ -75,6 +81,15 @@ def _exit_beside_threads(code: object) -> None:
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of a file that the output goes to. Those of all other files have a name."""
+
+
+def _shortage(error: BaseException) -> str:
+    """Return what the system has too little of, and what to do; "" for another error."""
+    if isinstance(error, MemoryError):
+        return "the memory is not enough; free some, or raise `ulimit -v` or the unit's MemoryMax"
+    if str(error) == "can't start new thread":
+        return "the system allows no more threads; raise `ulimit -u` or the unit's TasksMax"
+    return ""
 
 
 def _end_without_output(error: OSError) -> NoReturn:
