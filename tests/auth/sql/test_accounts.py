@@ -605,6 +605,34 @@ def test_slow_database(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     loop.close()
 
 
+def test_silent_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a database does not answer a login, the next logins fail at once, and then one asks it."""
+    slow = SlowDatabase(3600)
+    monkeypatch.setattr("asyncpg.connect", slow.connect)
+    accounts = accounts_in(Secret(b""), "known")
+    loop = Loop()
+
+    def log_in(seconds: float) -> bool:
+        """Return whether a login is over in less than this time, and has failed."""
+        login = loop.create_task(accounts.identify("ann"))
+        loop.turn()
+        loop.advance(seconds, 0.1)
+        if login.done():
+            with pytest.raises(UnavailableError, match="no answer in time"):
+                login.result()
+        return login.done()
+
+    assert [log_in(sql_accounts.PATIENCE + 0.1), log_in(0.1), log_in(0.9)] == [True] * 3
+    assert not log_in(sql_accounts.PATIENCE - 0.1)
+    loop.advance(0.2, 0.1)
+    slow.seconds = 0
+    loop.advance(1, 0.1)
+    login = loop.create_task(accounts.identify("ann"))
+    loop.turn()
+    assert login.result() == Identity("ann")
+    loop.close()
+
+
 def test_many_logins_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many logins ask at once, the database gets four connections."""
     slow = SlowDatabase(1)

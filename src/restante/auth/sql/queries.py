@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
@@ -18,6 +19,8 @@ C = TypeVar("C")
 T = TypeVar("T")
 
 PAGE = 1000  # accounts in one answer of a list
+SILENCE = 2.5  # seconds without any answer, after which a database counts as silent
+PAUSE = 1.0  # seconds in which a silent database is not asked again
 
 
 class RejectedQueryError(UnavailableError):
@@ -42,6 +45,9 @@ class AccountQueries(ABC, Generic[C]):
     def __init__(self, query: str, connections: Connections[C]) -> None:
         self._query = query
         self._connections = connections
+        self._answered = -math.inf  # when the last answer came, by the clock of the event loop
+        self._silent_until = -math.inf
+        self._silence = ""  # why the database is not asked until then
 
     async def find(
         self, names: Sequence[str], ends: float, *, first_only: bool = False
@@ -119,13 +125,34 @@ class AccountQueries(ABC, Generic[C]):
         return found
 
     async def _run(self, work: Callable[[C], Awaitable[T]], ends: float) -> T:
+        """Do some work on a connection, until `ends`.
+
+        Logins wait for each other: without an answer, one of them waits, and the next fail at once.
+        """
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        if begun < self._silent_until:
+            raise UnavailableError(self._silence)
         try:
             async with asyncio.timeout_at(ends):
-                return await self._connections.run(work)
+                result = await self._connections.run(work)
         except self._connections.errors as error:
             if isinstance(error, TimeoutError) and self._connections.full is not None:
-                error = self._connections.full
-            raise UnavailableError(f"{self.database}: {self._describe(error)}") from error
+                reason = self._connections.full
+            else:
+                reason = error
+            text = f"{self.database}: {self._describe(reason)}"
+            if isinstance(error, TimeoutError):
+                self._note_silence(begun, text)
+            raise UnavailableError(text) from error
+        self._answered = loop.time()
+        return result
+
+    def _note_silence(self, begun: float, text: str) -> None:
+        """Do not ask for a moment, if no call since `begun` had an answer."""
+        now = asyncio.get_running_loop().time()
+        if now - max(begun, self._answered) >= SILENCE:
+            self._silent_until, self._silence = now + PAUSE, text
 
     def _require(self, row: Mapping[str, object], *more: str) -> Mapping[str, object]:
         """Return a row that has all required columns. Raises UnavailableError."""
