@@ -67,16 +67,30 @@ def test_last_used_first() -> None:
     run(test)
 
 
-def test_idle_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that no call uses any more is closed, although others are in use."""
-    monkeypatch.setattr(idle_connections, "IDLE", 0.01)
+def test_idle_connections_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections that no call uses any more are closed, and the last one is kept for longer."""
+    monkeypatch.setattr(idle_connections, "SURPLUS", 0.01)
 
     async def test(rig: Rig) -> None:
-        first, second = [await rig.get() for _ in range(2)]
-        for number in (first, second):
+        numbers = [await rig.get() for _ in range(3)]
+        for number in numbers:
             rig.connections.put(number)
         await until(lambda: len(rig.closed) == 2)
-        assert rig.closed == [first, second]
+        assert rig.closed == numbers[:2]
+        assert rig.connections.take() == numbers[2]
+
+    run(test, most=3)
+
+
+def test_last_idle_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last connection is closed, too."""
+    monkeypatch.setattr(idle_connections, "SURPLUS", 0.01)
+    monkeypatch.setattr(idle_connections, "IDLE", 0.02)
+
+    async def test(rig: Rig) -> None:
+        rig.connections.put(await rig.get())
+        await until(lambda: rig.closed == [1])
+        assert rig.connections.take() is None
 
     run(test)
 

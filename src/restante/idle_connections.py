@@ -1,7 +1,8 @@
 """Idle connections to a database, which the next calls use again.
 
-The connections of a database are few, and other processes require them. So idle ones are closed
-after a minute. While the database accepts no more, calls share those that there are.
+The connections of a database are few, and other processes require them. So idle ones that a burst
+has left are closed after ten seconds, and the last one after a minute. While the database accepts
+no more, calls share those that there are.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 C = TypeVar("C")
 
-IDLE = 60  # seconds after which an idle connection is closed
+IDLE = 60  # seconds after which the last idle connection is closed
+SURPLUS = 10  # seconds after which others are closed: less than one call in that time used them
 RETRY_PAUSE = 0.25  # seconds between two tries to connect to a database that accepts no more
 FULL = 2  # seconds for which such an answer counts: without a new one, the database may be down
 
@@ -92,7 +94,7 @@ class IdleConnections(Generic[C]):
         loop = asyncio.get_running_loop()
         self._idle.append((connection, loop.time()))
         if self._timer is None:
-            self._timer = loop.call_later(IDLE, self._close_old)
+            self._timer = loop.call_later(SURPLUS, self._close_old)
 
     def clear(self) -> None:
         """Close all connections."""
@@ -120,7 +122,9 @@ class IdleConnections(Generic[C]):
     def _close_old(self) -> None:
         """Close what was idle for too long, and look again when the next one will be."""
         loop, self._timer = asyncio.get_running_loop(), None
-        while self._idle and self._idle[0][1] + IDLE <= loop.time():
+        while self._idle:
+            ends = self._idle[0][1] + (SURPLUS if len(self._idle) > 1 else IDLE)
+            if ends > loop.time():
+                self._timer = loop.call_at(ends, self._close_old)
+                return
             self._close(self._idle.popleft()[0])
-        if self._idle:
-            self._timer = loop.call_at(self._idle[0][1] + IDLE, self._close_old)
