@@ -64,12 +64,12 @@ class _HtmlReader:
             begin = _START.search(page, self._place)
             end = begin.start() if begin else len(page)
             if end > self._place:
-                self._say(page[self._place : end])
+                self._add_text(page[self._place : end])
             self._place = end
             if begin:
-                self._markup()
+                self._read_markup()
 
-    def _say(self, text: str) -> None:
+    def _add_text(self, text: str) -> None:
         text = _REFERENCE.sub(lambda found: html.unescape(found[0]), text).translate(_INVISIBLE)
         text = text.replace(_KEPT, " ")
         if self._preformatted:
@@ -80,7 +80,7 @@ class _HtmlReader:
             return
         self.text.append(text.replace("\n", " ").replace("\r", " "))
 
-    def _markup(self) -> None:
+    def _read_markup(self) -> None:
         """Pass over a tag or a comment; a lone "<" is text."""
         page, place = self._page, self._place
         if page.startswith("<!--", place):
@@ -88,10 +88,10 @@ class _HtmlReader:
         elif page.startswith(("<!", "<?"), place):
             self._place = self._skip_past(">", place)
         elif found := _TAG.match(page, place):
-            self._place = self._tag_end(found.end())
-            self._tag(found[1].lower(), closing=page[place + 1] == "/", begin=place)
+            self._place = self._find_tag_end(found.end())
+            self._read_tag(found[1].lower(), closing=page[place + 1] == "/", begin=place)
         else:
-            self._say("<")
+            self._add_text("<")
             self._place = place + 1
 
     def _skip_past(self, mark: str, place: int) -> int:
@@ -99,7 +99,7 @@ class _HtmlReader:
         found = self._lower.find(mark, place)
         return found + len(mark) if found >= 0 else len(self._page)
 
-    def _tag_end(self, place: int) -> int:
+    def _find_tag_end(self, place: int) -> int:
         """Return the place after a tag. Once a quote stays open, quotes count no more."""
         page, start = self._page, place
         while self._quotes:
@@ -115,10 +115,10 @@ class _HtmlReader:
         self._quotes = False
         found_end = page.find(">", start)
         if found_end < 0:
-            self._say(page[self._place :])
+            self._add_text(page[self._place :])
         return found_end + 1 or len(page)
 
-    def _skip(self, name: str) -> None:
+    def _skip_element(self, name: str) -> None:
         """Pass over an element that is not seen, if it has an end."""
         end = -1 if name in self._endless else self._lower.find(f"</{name}", self._place)
         if end < 0:
@@ -126,9 +126,9 @@ class _HtmlReader:
         else:
             self._place = self._skip_past(">", end)
 
-    def _tag(self, name: str, *, closing: bool, begin: int) -> None:
+    def _read_tag(self, name: str, *, closing: bool, begin: int) -> None:
         if name in _UNSEEN and not closing:
-            self._skip(name)
+            self._skip_element(name)
         elif name in _PREFORMATTED:
             self._preformatted = not closing
             if closing and self.text:

@@ -6,6 +6,8 @@ import binascii
 
 from restante.mail.encoded_words import base64_run
 
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n"
+
 
 def decode(octets: bytes, encoding: str) -> bytes:
     """Return the decoded octets; unchanged, if the encoding is unknown."""
@@ -24,16 +26,13 @@ def _base64(octets: bytes) -> bytes:
     """Return what base64 says. Behind the padding it goes on only where nothing else follows."""
     first, padding, rest = octets.partition(b"=")
     rest = rest.lstrip(b"= \t\r\n")
-    if padding and rest and not rest.translate(None, _ALPHABET) and _full(rest):
+    if padding and rest and not rest.translate(None, _ALPHABET) and _has_whole_groups(rest):
         runs = [first, *rest.split(b"=")]
         return b"".join(map(base64_run, runs))
     return base64_run(first)
 
 
-_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n"
-
-
-def _full(octets: bytes) -> bool:
+def _has_whole_groups(octets: bytes) -> bool:
     """Return whether base64 has whole groups of four characters."""
     return len(octets.translate(None, b" \t\r\n")) % 4 == 0
 

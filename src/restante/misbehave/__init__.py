@@ -21,6 +21,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from restante.lazy_names import make_loader
+
 if TYPE_CHECKING:
     from restante.misbehave.fault import Fault, GoodClient
     from restante.misbehave.finding import FAULTS, find
@@ -35,14 +37,7 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    """Load a name of `__all__` when it is first used. Raises AttributeError."""
-    import importlib
-
-    if name not in _MODULES:
-        raise AttributeError(f"module 'restante.misbehave' has no attribute '{name}'")
-    value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
-    return value
+__getattr__ = make_loader(__name__, _MODULES)
 
 
 def __dir__() -> list[str]:

@@ -21,6 +21,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from restante.lazy_names import make_loader
+
 if TYPE_CHECKING:
     from restante.developer.sessions import SessionCopy as Session
     from restante.developer.sessions import TranscriptLine
@@ -47,6 +49,7 @@ _MODULES = {
     "MemoryServer": "restante.testing.server",
     "NoMailError": "restante.testing.waiting",
     "ReceivedMessage": "restante.testing.received",
+    "SessionCopy": "restante.developer.sessions",
     "TranscriptLine": "restante.developer.sessions",
     "TrustedAuthority": "restante.testing.authority",
     "UnexpectedMailError": "restante.testing.waiting",
@@ -54,16 +57,12 @@ _MODULES = {
 }
 
 
+_load = make_loader(__name__, _MODULES)
+
+
 def __getattr__(name: str) -> object:
     """Load a name of `__all__` when it is first used. Raises AttributeError."""
-    import importlib
-
-    if name == "Session":
-        return importlib.import_module("restante.developer.sessions").SessionCopy
-    if name not in _MODULES:
-        raise AttributeError(f"module 'restante.testing' has no attribute '{name}'")
-    value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
-    return value
+    return _load("SessionCopy" if name == "Session" else name)
 
 
 def __dir__() -> list[str]:

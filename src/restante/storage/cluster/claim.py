@@ -48,18 +48,18 @@ async def has_outside(database: Database) -> bool:
 async def read_claim(database: Database, bodies: ObjectBodies) -> Claim:
     """Return whose the bodies are. Raises StoreError: they are another database's."""
     try:
-        found = (await bodies.read_whole(CLAIM)).decode(errors="replace").split()
+        words = (await bodies.read_whole(CLAIM)).decode(errors="replace").split()
     except MissingBodyError:
         return Claim.FREE
     row = await database.fetchrow(READ)  # after it: another node notes a token before it is there
     assert row is not None
-    if found[:1] != [row["id"]]:
+    if words[:1] != [row["id"]]:
         raise StoreError(
             f"{bodies.url} belongs to another cluster or shard, with another database; use another"
             f" bucket, prefix or folder, or delete the object {CLAIM} there to take it over",
             permanent=True,
         )
-    return Claim.OWN if found[-1] in row["tokens"] else Claim.EARLIER
+    return Claim.OWN if words[-1] in row["tokens"] else Claim.EARLIER
 
 
 async def require_claim(database: Database, bodies: ObjectBodies) -> None:

@@ -44,13 +44,13 @@ async def list_deleted(
     With `headers`, each has its header, unless its body cannot be read.
     """
     most = MOST_OF_A_HEADER if headers else 0
-    found = []
+    messages = []
     for row in await database.fetch(LIST, owner, most, patience=PATIENCE):
         head = row["head"] or b""
         if headers and row["object"] is not None and bodies is not None:
             head = await _read_beginning(bodies, row["object"])
-        found.append(_message(row)._replace(header=header_of(head)))
-    return found
+        messages.append(_message(row)._replace(header=header_of(head)))
+    return messages
 
 
 async def _read_beginning(bodies: ObjectBodies, name: str) -> bytes:

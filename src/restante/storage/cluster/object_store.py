@@ -91,13 +91,15 @@ class ObjectStore:
         """Return a part of an object, and its size. Raises StoreError."""
         with _store_errors("a body cannot be read", name):
             try:
-                found = await obstore.get_async(self._store, name, options={"range": (start, end)})
+                response = await obstore.get_async(
+                    self._store, name, options={"range": (start, end)}
+                )
             except exceptions.GenericError:
-                found = await obstore.get_async(self._store, name)  # an empty one has no ranges
-                if found.meta["size"]:
+                response = await obstore.get_async(self._store, name)  # an empty one has no ranges
+                if response.meta["size"]:
                     raise
-            size = found.meta["size"]
-            return bytes(await found.bytes_async()), size
+            size = response.meta["size"]
+            return bytes(await response.bytes_async()), size
 
     async def delete(self, names: Sequence[str]) -> None:
         """Delete objects. Raises StoreError."""
@@ -120,9 +122,9 @@ class ObjectStore:
     async def origin(self, name: str) -> BodyOrigin:
         """Return what the metadata of an object says. Raises StoreError."""
         with _store_errors("a body cannot be read", name):
-            found = await obstore.get_async(self._store, name, options={"head": True})
-            attributes = found.attributes
-            arrived = found.meta["last_modified"]
+            response = await obstore.get_async(self._store, name, options={"head": True})
+            attributes = response.attributes
+            arrived = response.meta["last_modified"]
             with contextlib.suppress(ValueError):
                 arrived = datetime.fromisoformat(attributes.get("arrived", ""))
             return BodyOrigin(unquote(attributes.get("owner", "")), arrived)

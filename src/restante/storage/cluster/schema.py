@@ -22,6 +22,9 @@ LOCK = (
 CONNECT_TIME = 10  # seconds
 APPLY_TIME = 3600  # seconds: a later file may rewrite a table
 
+KEPT_PREFIX = "\x02"  # before the owner of a box with removed messages: kept_owner in sql/
+HIDDEN_PREFIX = "\x01"  # before the owner of a box that is being moved: hidden_owner in sql/
+
 HAS_VERSION = "select to_regclass('schema_version') is not null"
 VERSION = "select version, compatible_from from schema_version order by version desc limit 1"
 
@@ -41,8 +44,8 @@ class Migration(NamedTuple):
 def migrations() -> list[Migration]:
     """Return the files, in order."""
     files = resources.files("restante.storage.cluster").joinpath("sql")
-    found = sorted(file.name for file in files.iterdir() if file.name.endswith(".sql"))
-    return [Migration(int(name[:4]), name, files.joinpath(name).read_text()) for name in found]
+    names = sorted(file.name for file in files.iterdir() if file.name.endswith(".sql"))
+    return [Migration(int(name[:4]), name, files.joinpath(name).read_text()) for name in names]
 
 
 def newest_version() -> int:

@@ -66,9 +66,13 @@ async def open_shards(settings: ClusterSettings) -> AsyncIterator[dict[str, Shar
 async def find_shard(shards: Mapping[str, Shard], owner: str) -> Shard:
     """Return the shard where an owner's mail is. Raises StoreError."""
     row = await shards[FIRST].database.fetchrow(FIND, owner)
-    name = str(row[0]) if row else FIRST
+    return get_shard(shards, str(row[0]) if row else FIRST)
+
+
+def get_shard(shards: Mapping[str, T], name: str) -> T:
+    """Return a shard by its name. Raises StoreError: the configuration has none of this name."""
     if name not in shards:
-        raise StoreError(f"cluster.shards.{name} is missing in the configuration")
+        raise StoreError(f"cluster.shards.{name} is missing in the configuration; add it")
     return shards[name]
 
 
@@ -275,15 +279,10 @@ class ShardedStore:
         name = self.kept.get(owner)
         if name is not None:
             with contextlib.suppress(MovedError):
-                return await work(self._shard(name))
+                return await work(get_shard(self.shards, name))
         name = await self.find(owner)
         self._keep(owner, name)
-        return await work(self._shard(name))
-
-    def _shard(self, name: str) -> ClusterStore:
-        if name not in self.shards:
-            raise StoreError(f"cluster.shards.{name} is missing in the configuration")
-        return self.shards[name]
+        return await work(get_shard(self.shards, name))
 
     def _keep(self, owner: str, name: str) -> None:
         self.kept.pop(owner, None)

@@ -6,7 +6,8 @@ import secrets
 from typing import TYPE_CHECKING
 
 from restante.protocol.stuffing import size_on_wire
-from restante.storage.cluster.check.problems import HIDDEN, Problem
+from restante.storage.cluster.check.problems import Problem
+from restante.storage.cluster.schema import HIDDEN_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -96,7 +97,7 @@ class BoxCheck:
         found = f"{row['found']} and {row['octets_found']}"
         if (row["messages"], row["octets"]) == (row["found"], row["octets_found"]):
             return None
-        if row["owner"].startswith(HIDDEN):  # the end of the move counts
+        if row["owner"].startswith(HIDDEN_PREFIX):  # the end of the move counts
             return None
         if self._repair:
             await self._recount(row["id"])

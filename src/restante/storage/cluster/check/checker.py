@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from restante.storage.cluster.check.bodies import SETTLED, BodyCheck
 from restante.storage.cluster.check.boxes import BoxCheck
-from restante.storage.cluster.check.problems import HIDDEN, KEPT, Problem
+from restante.storage.cluster.check.problems import Problem
 from restante.storage.cluster.check.sizes import MOST, SizeCheck
 from restante.storage.cluster.claim import (
     NO_OBJECTS,
@@ -20,6 +20,7 @@ from restante.storage.cluster.claim import (
     read_claim,
     renew_claim,
 )
+from restante.storage.cluster.schema import HIDDEN_PREFIX, KEPT_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -67,7 +68,7 @@ class MailCheck:
     async def run(self, *, every_size: bool = False) -> AsyncIterator[Problem]:
         """Yield all problems; with `every_size`, each message is read. Raises StoreError."""
         async for problem in self._find(every_size=every_size):
-            yield problem._replace(owner=problem.owner.lstrip(HIDDEN + KEPT))
+            yield problem._replace(owner=problem.owner.lstrip(HIDDEN_PREFIX + KEPT_PREFIX))
 
     async def _find(self, *, every_size: bool) -> AsyncIterator[Problem]:
         database, bodies, repair = self._database, self._bodies, self._repair

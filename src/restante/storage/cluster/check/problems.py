@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-KEPT = "\x02"  # before the owner of a box with removed messages: kept_owner in sql/
-HIDDEN = "\x01"  # before the owner of a box that is being moved: hidden_owner in sql/
-
 
 class Problem(NamedTuple):
     """Something that does not agree.

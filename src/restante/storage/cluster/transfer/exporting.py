@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
-from restante.storage.cluster.check.problems import HIDDEN, KEPT
+from restante.storage.cluster.schema import HIDDEN_PREFIX, KEPT_PREFIX
 from restante.storage.cluster.transfer.transfer import (
     TransferCounts,
     batches,
@@ -68,10 +68,10 @@ async def list_owners(database: Database, report: Callable[[str], None]) -> list
     last = 0
     while rows := await database.fetch(OWNERS, last, PAGE, patience=PATIENCE):
         for row in rows:
-            if row["owner"].startswith(KEPT):
+            if row["owner"].startswith(KEPT_PREFIX):
                 continue
-            if row["owner"].startswith(HIDDEN):
-                owner = row["owner"].removeprefix(HIDDEN)
+            if row["owner"].startswith(HIDDEN_PREFIX):
+                owner = row["owner"].removeprefix(HIDDEN_PREFIX)
                 report(f"{owner}: the mail is being moved; end that with `pop3 store move`")
             else:
                 owners.append(row["owner"])

@@ -13,10 +13,10 @@ import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
 from restante.storage.cluster.bodies import new_name
-from restante.storage.cluster.check.problems import HIDDEN as HIDDEN_BOX
-from restante.storage.cluster.check.problems import KEPT
 from restante.storage.cluster.errors import MovedError
+from restante.storage.cluster.schema import HIDDEN_PREFIX, KEPT_PREFIX
 from restante.storage.cluster.settings import FIRST
+from restante.storage.cluster.shards import get_shard
 from restante.storage.cluster.transfer.transfer import batches, read_body
 from restante.storage.interfaces import StoreError
 
@@ -79,14 +79,14 @@ async def move_mail(
     Returns False if all is there already. The arguments and errors are those of `Move`.
     """
     moved = await Move(shards, owner, target, on_progress).run(patience)
-    if any([await shard.store.has(KEPT + owner) for shard in shards.values()]):
-        moved |= await Move(shards, KEPT + owner, target, on_progress).run(patience)
+    if any([await shard.store.has(KEPT_PREFIX + owner) for shard in shards.values()]):
+        moved |= await Move(shards, KEPT_PREFIX + owner, target, on_progress).run(patience)
     return moved
 
 
 async def has_mail(shards: Mapping[str, Shard], owner: str) -> bool:
     """Return whether an owner has a box, if only for removed mail. Raises StoreError."""
-    boxes = owner, KEPT + owner, HIDDEN_BOX + owner
+    boxes = owner, KEPT_PREFIX + owner, HIDDEN_PREFIX + owner
     return any([await shard.store.has(box) for shard in shards.values() for box in boxes])
 
 
@@ -119,14 +119,14 @@ class Move:
         Waits at most `patience` seconds for a session to end. Raises BusyError, StoreError: the
         same move can be run again, or taken back by a move to the source.
         """
-        target = self._find_shard(self._target).database
+        target = get_shard(self._shards, self._target).database
         stale = await self._find_hidden(target)
         plan = await self._begin()
         if plan is None:
             if stale is not None:  # of a run that stood still until its move was taken back
                 await target.fetch(OPEN, self._owner, stale, patience=PATIENCE)
             return False
-        source = self._find_shard(plan.source)
+        source = get_shard(self._shards, plan.source)
         try:
             await self._move(source, plan, patience)
         except StoreError:
@@ -147,11 +147,6 @@ class Move:
         await self._clear(source.database, plan)
         first = self._shards[FIRST].database
         await first.fetch(END, self._owner, plan.id, patience=PATIENCE)
-
-    def _find_shard(self, name: str) -> Shard:
-        if name not in self._shards:
-            raise StoreError(f"cluster.shards.{name} is missing in the configuration")
-        return self._shards[name]
 
     async def _begin(self) -> _Plan | None:
         first = self._shards[FIRST].database
