@@ -6,7 +6,10 @@ What else it does is tested by its users.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import errno
 import itertools
+import re
 import socket
 import ssl
 import threading
@@ -20,6 +23,7 @@ import trustme
 
 from restante.net.http import HttpClient, HttpError, InvalidAnswerError
 from support.live import PATIENCE
+from support.process import free_port
 
 
 class Quiet(BaseHTTPRequestHandler):
@@ -119,8 +123,29 @@ def test_a_proxy_that_refuses(trusted: tuple[ssl.SSLContext, type[Proxy]]) -> No
     """The error has the status of the proxy."""
     context, proxy = trusted
     proxy.status = 407
-    with running(proxy) as port, pytest.raises(HttpError, match="407"):
+    said = r"the proxy 127\.0\.0\.1:[0-9]+ of https_proxy: 407"
+    with running(proxy) as port, pytest.raises(HttpError, match=said):
         client(context, f"http://127.0.0.1:{port}").get("https://id.example.com/page")
+
+
+def test_a_dead_proxy() -> None:
+    """The error names the proxy, without its password, and not the server."""
+    port = free_port()
+    url = f"http://ann:secret@127.0.0.1:{port}"
+    said = re.escape(f"the proxy 127.0.0.1:{port} of https_proxy: refused")
+    with pytest.raises(HttpError, match=f"^{said}$"):
+        client(ssl.create_default_context(), url).get("https://id.example.com/page")
+
+
+def test_a_network_without_route() -> None:
+    """A host to which there is no route is not a connection that broke off."""
+
+    def connect(*_: object) -> socket.socket:
+        raise OSError(errno.EHOSTUNREACH, "No route to host")
+
+    made = dataclasses.replace(client(ssl.create_default_context(), ""), connect=connect)
+    with pytest.raises(HttpError, match=r"^no route to the host$"):
+        made.get("https://id.example.com/page")
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://", "http://a:b:c"])

@@ -7,6 +7,7 @@ used only where the caller names one.
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from dataclasses import dataclass
@@ -111,14 +112,17 @@ class HttpClient:
         return self._with_pool(ask)
 
     def _with_pool(self, ask: Callable[[httpcore.ConnectionPool], T]) -> T:
-        backend = _Backend(self.connect, self.ends, 2 * self.largest + _MOST_BESIDE)
+        octets = 2 * self.largest + _MOST_BESIDE
+        backend = _Backend(self.connect, self.ends, octets, self._shown_proxy())
         try:
             with self._pool(backend) as pool:
                 return ask(pool)
         except (httpcore.TimeoutException, TimeoutError):
             raise HttpError("did not answer in time") from None
-        except (httpcore.ConnectError, httpcore.ProxyError) as error:
+        except httpcore.ConnectError as error:
             raise HttpError(str(error)) from None
+        except httpcore.ProxyError as error:
+            raise HttpError(f"{self._shown_proxy()}: {error}") from None
         except httpcore.ProtocolError:
             if not backend.ended:
                 raise InvalidAnswerError("the answer is not HTTP") from None
@@ -127,6 +131,11 @@ class HttpClient:
             raise HttpError("the connection broke off") from None
         except (ValueError, httpcore.UnsupportedProtocol):
             raise HttpError("its address is not valid") from None
+
+    def _shown_proxy(self) -> str:
+        """Return the proxy for errors, without its password; "" for none."""
+        netloc = urlsplit(self.proxy).netloc.rpartition("@")[2]
+        return f"the proxy {netloc} of https_proxy" if netloc else ""
 
     def _pool(self, backend: _Backend) -> httpcore.ConnectionPool:
         if not self.proxy:
@@ -211,7 +220,8 @@ def _reason(error: Exception) -> str:
         case ssl.SSLError() if not isinstance(error, ssl.SSLEOFError):
             return "TLS fails"
         case _:
-            return "the connection broke off"
+            unrouted = getattr(error, "errno", 0) in (errno.EHOSTUNREACH, errno.ENETUNREACH)
+            return "no route to the host" if unrouted else "the connection broke off"
 
 
 class _Backend(httpcore.NetworkBackend):
@@ -223,10 +233,15 @@ class _Backend(httpcore.NetworkBackend):
     """
 
     def __init__(
-        self, connect: Callable[[str, int, float], socket.socket], ends: float, octets: int
+        self,
+        connect: Callable[[str, int, float], socket.socket],
+        ends: float,
+        octets: int,
+        proxy: str,
     ) -> None:
         self.ends = ends
         self.ended = False
+        self._proxy = proxy  # to which all connections go, for errors
         self._connect, self._octets_left = connect, octets
 
     def note(self, octets: bytes) -> None:
@@ -248,9 +263,12 @@ class _Backend(httpcore.NetworkBackend):
         try:
             return _Stream(self._connect(host.strip("[]"), port, self.ends), self)
         except TimeoutError as error:
+            if self._proxy:
+                raise httpcore.ConnectError(f"{self._proxy}: did not answer in time") from None
             raise httpcore.ConnectTimeout(str(error)) from None
         except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError(_reason(error)) from None
+            reason = f"{self._proxy}: {_reason(error)}" if self._proxy else _reason(error)
+            raise httpcore.ConnectError(reason) from None
 
 
 class _Stream(httpcore.NetworkStream):

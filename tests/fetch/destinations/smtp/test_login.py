@@ -215,5 +215,17 @@ def test_answers_without_an_end(
     seconds = 0.3 if answer == DRIP else PATIENCE
     settings = f"rcpt=ann@example.com&tls=yes&cafile={tmp_path}/root.pem"
     address = parse_smtp_url(f"smtp://{USER}@localhost:{double.port}?{settings}")
-    with pytest.raises(DestinationUnavailableError, match=r"in time|is not SMTP"):
+    with pytest.raises(
+        DestinationUnavailableError, match=r"in time|is not SMTP|its reply has over"
+    ):
         connect(address, PASSWORD_LOGIN, SmtpDeadlines(open=seconds))
+
+
+def test_reply_of_another_protocol(double: SmtpDouble, tmp_path: Path) -> None:
+    """A reply that is not SMTP is in the error, since it often names the server."""
+    double.answers[b"AUTH"] = b"+OK POP3 server\r\n"
+    settings = f"rcpt=ann@example.com&tls=yes&cafile={tmp_path}/root.pem"
+    address = parse_smtp_url(f"smtp://{USER}@localhost:{double.port}?{settings}")
+    said = r'its reply is not SMTP: "\+OK POP3 server"'
+    with pytest.raises(DestinationUnavailableError, match=said):
+        connect(address, PASSWORD_LOGIN, SmtpDeadlines(open=PATIENCE))

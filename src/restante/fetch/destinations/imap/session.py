@@ -243,8 +243,8 @@ class ImapSession:
             what = "rejected the login" if isinstance(error, LoginError) else "cannot be used"
             text = printable(f"{self._address}: {what}: {_reason(error)}")[:500]
             raise DestinationUnavailableError(f"{text}{_hint(error)}") from None
-        except _UNREADABLE as error:
-            text = f"{self._address}: the server's answer cannot be read ({type(error).__name__})"
+        except _UNREADABLE:
+            text = f"{self._address}: an answer of the server is not valid IMAP, or is incomplete"
             raise DestinationUnavailableError(text) from None
 
     def close(self) -> None:

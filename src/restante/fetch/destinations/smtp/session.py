@@ -213,8 +213,11 @@ class SmtpSession(smtplib.SMTP):
             size += len(line)
             if self._trace is not None:
                 self._trace("<", line.decode(errors="replace").rstrip("\r\n"))
-            if not found or size > LARGEST_REPLY:
-                raise smtplib.SMTPServerDisconnected("its reply is not SMTP")
+            if not found:
+                said = line[:80].decode("latin-1").strip()
+                raise smtplib.SMTPServerDisconnected(f'its reply is not SMTP: "{said}"')
+            if size > LARGEST_REPLY:
+                raise smtplib.SMTPServerDisconnected(f"its reply has over {LARGEST_REPLY} octets")
             lines.append((found[3] or b"").strip())
             if found[2] != b"-":
                 return int(found[1]), b"\n".join(lines)
@@ -222,7 +225,7 @@ class SmtpSession(smtplib.SMTP):
     def _read_line(self) -> bytes:
         while b"\n" not in self._received:
             if not self.sock or len(self._received) > LARGEST_REPLY:
-                raise smtplib.SMTPServerDisconnected("its reply is not SMTP")
+                raise smtplib.SMTPServerDisconnected(f"its reply has over {LARGEST_REPLY} octets")
             self.sock.settimeout(seconds_until(self.ends))
             octets = self.sock.recv(4096)
             if not octets:
