@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
+import dns.flags
 import dns.message
 import dns.rcode
 import dns.rrset
@@ -60,6 +61,10 @@ def fail(answer: dns.message.Message) -> None:
     answer.set_rcode(dns.rcode.SERVFAIL)
 
 
+def truncate(answer: dns.message.Message) -> None:
+    answer.flags |= dns.flags.TC
+
+
 def test_dead_alias() -> None:
     """A CNAME record whose target does not exist is named, and not called a missing domain."""
     with nameserver(add_dead_alias) as port:
@@ -85,6 +90,13 @@ def test_failing_name_server() -> None:
         silent.bind(("127.0.0.1", 0))
         port = silent.getsockname()[1]
         assert describe_failure("a.example", 0.1, SERVERS, port) == "no name server replied"
+
+
+def test_truncated_reply() -> None:
+    """A reply that is cut leads to TCP, and the error says that TCP failed."""
+    with nameserver(truncate) as port:
+        said = "the name server 127.0.0.1 failed by TCP (Connection refused)"
+        assert describe_failure("pop.example.com", 2, SERVERS, port) == said
 
 
 def test_domain_without_mail() -> None:

@@ -71,10 +71,13 @@ def describe_nameservers(error: dns.resolver.NoNameservers) -> str:
     """Return which name server failed and how, such as "192.0.2.1 replied SERVFAIL"."""
     from dns import rcode
 
-    failures = []
-    for server, _, _, problem, response in error.kwargs.get("errors") or ():
+    failures: dict[str, str] = {}  # the last one of each server
+    for server, by_tcp, _, problem, response in error.kwargs.get("errors") or ():
         address = str(server).removeprefix("Do53:").partition("@")[0]
-        failed = f"replied {rcode.to_text(response.rcode())}" if response else "failed"
-        reason = "" if response or not str(problem) else f" ({problem})"
-        failures.append(f"{address} {failed}{reason}")
-    return f"the name server {', '.join(dict.fromkeys(failures))}" if failures else ""
+        if response:
+            failures[address] = f"replied {rcode.to_text(response.rcode())}"
+        else:
+            reason = getattr(problem, "strerror", None) or "no valid reply"
+            failures[address] = f"failed {'by TCP ' if by_tcp else ''}({reason})"
+    shown = ", ".join(f"{address} {failed}" for address, failed in failures.items())
+    return f"the name server {shown}" if shown else ""
