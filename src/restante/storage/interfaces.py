@@ -289,10 +289,10 @@ class NeedsUpkeep(Protocol):
         Raises StoreError: the store does not answer now.
         """
 
-    async def sweep(self) -> Mapping[str, int]:
+    async def sweep(self, goes_on: Callable[[], bool]) -> Mapping[str, int]:
         """Delete what no message needs any more, and return counts for the log, if there are any.
 
-        Raises StoreError.
+        `goes_on` is asked between steps, and may end the sweep. Raises StoreError.
         """
 
 

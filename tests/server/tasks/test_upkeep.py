@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 from collections.abc import Callable, Mapping, Sequence
 
 import pytest
+from structlog.typing import FilteringBoundLogger
 
+from restante.server.log import event_log
 from restante.server.tasks.upkeep import StoreUpkeep
 from restante.storage.interfaces import StoreError
 from support.rounds import run_until
@@ -21,7 +25,7 @@ class SweptStore:
     async def find_faults(self) -> Sequence[str]:
         return ["the clocks differ"]
 
-    async def sweep(self) -> Mapping[str, int]:
+    async def sweep(self, goes_on: Callable[[], bool]) -> Mapping[str, int]:
         self.sweeps += 1
         if self.errors:
             raise self.errors.pop(0)
@@ -52,7 +56,7 @@ class SharedStore(SweptStore):
 class PlainStore(SweptStore):
     """A store without anything to sweep."""
 
-    async def sweep(self) -> Mapping[str, int]:
+    async def sweep(self, goes_on: Callable[[], bool]) -> Mapping[str, int]:
         self.sweeps += 1
         return {}
 
@@ -101,6 +105,39 @@ def test_nothing_to_sweep_is_not_logged() -> None:
     """A store without an object store logs no sweep."""
     store = PlainStore()
     assert "swept" not in logged(store, lambda _: store.sweeps == 2)
+
+
+class SlowStore(SweptStore):
+    """A store whose sweep has a step that takes long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = asyncio.Event()
+        self.may_end = asyncio.Event()
+
+    async def sweep(self, goes_on: Callable[[], bool]) -> Mapping[str, int]:
+        assert goes_on()
+        self.begun.set()
+        await self.may_end.wait()
+        assert not goes_on()
+        return {"deleted": 2, "waiting": 5}
+
+
+def test_sweep_under_way_at_a_stop() -> None:
+    """A stop waits for the step under way, and the log has what was deleted."""
+
+    async def serve(log: FilteringBoundLogger) -> None:
+        store = SlowStore()
+        task = asyncio.ensure_future(StoreUpkeep(store, log).run())
+        await store.begun.wait()
+        task.cancel()
+        asyncio.get_running_loop().call_later(0, store.may_end.set)
+        await asyncio.wait([task])
+
+    log, writer = event_log.configure_log("text", lines := io.StringIO(), threaded=False)
+    asyncio.run(serve(log))
+    writer.close()
+    assert "event=swept deleted=2 waiting=5" in lines.getvalue()
 
 
 def test_a_check_that_fails_is_followed_by_the_sweep() -> None:

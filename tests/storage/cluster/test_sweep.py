@@ -163,6 +163,20 @@ def test_a_listing_goes_on_where_it_ended(dsn: Secret, monkeypatch: pytest.Monke
     run(dsn, test)
 
 
+def test_sweep_that_ends_early(dsn: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that stops ends a sweep after the step under way, and has its counts."""
+    monkeypatch.setattr(sweep, "BATCH", 2)
+
+    async def test(rig: Rig) -> None:
+        for name in [await rig.deliver() for _ in range(6)]:
+            await rig.remove(name)
+        one = Sweep(rig.database, rig.bodies, -DAY)
+        assert await one.run(goes_on=lambda: False) == Swept(2, 0, 0, 4)
+        assert (await one.run()).deleted == 4
+
+    run(dsn, test)
+
+
 def test_several_nodes_can_sweep_at_once(dsn: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four sweeps at once delete every body without a row, and keep what has one."""
     monkeypatch.setattr(sweep, "BATCH", 5)

@@ -28,18 +28,19 @@ class StoreUpkeep:
         self._store = store
         self._log = log
         self._pause = pause
+        self._stopping = False
 
     async def run(self) -> None:
         """Check once, and sweep again and again, until cancelled."""
         await self._report_faults()
         while True:
+            work = asyncio.ensure_future(self._sweep())
             try:
-                if await self._claim():
-                    await self._sweep()
-            except StoreError as error:
-                self._log.warning("not_swept", reason=str(error))
-            except Exception:  # noqa: BLE001  # no other code would restart the loop
-                self._log.exception("incident", what="removed bodies are left until the next round")
+                await asyncio.shield(work)
+            finally:
+                self._stopping = True  # the step under way ends, and the log has all counts
+                await work
+                self._stopping = False
             await asyncio.sleep(self._pause)
 
     async def _report_faults(self) -> None:
@@ -63,6 +64,12 @@ class StoreUpkeep:
         return await self._store.claim_round("sweep", self._pause * 0.9)
 
     async def _sweep(self) -> None:
-        counts = await self._store.sweep()
-        if counts:
-            self._log.info("swept", **counts)
+        try:
+            if await self._claim():
+                counts = await self._store.sweep(lambda: not self._stopping)
+                if counts:
+                    self._log.info("swept", **counts)
+        except StoreError as error:
+            self._log.warning("not_swept", reason=str(error))
+        except Exception:  # noqa: BLE001  # no other code would restart the loop
+            self._log.exception("incident", what="removed bodies are left until the next round")

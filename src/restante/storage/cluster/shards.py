@@ -212,13 +212,13 @@ class ShardedStore:
             for fault in await store.find_faults()
         ]
 
-    async def sweep(self) -> Mapping[str, int]:
-        """Delete bodies that no message has any more. Raises StoreError."""
+    async def sweep(self, goes_on: Callable[[], bool] = lambda: True) -> Mapping[str, int]:
+        """Delete bodies that no message has any more, while it `goes_on`. Raises StoreError."""
         total: Counter[str] = Counter()
         problems = []
         for name, store in self.shards.items():
             try:
-                total.update(await store.sweep())
+                total.update(await store.sweep(goes_on))
             except StoreError as error:
                 problems.append(f"{name}: {error}")
         if problems:

@@ -244,11 +244,12 @@ class ClusterStore(RemovedMail, NodeRequests):
         """Return what an administrator should repair, though the store works. Raises StoreError."""
         return await startup.find_faults((await self._ready()).database, self.bodies)
 
-    async def sweep(self) -> Mapping[str, int]:
-        """Delete bodies that no message has any more. Raises StoreError."""
+    async def sweep(self, goes_on: Callable[[], bool] = lambda: True) -> Mapping[str, int]:
+        """Delete bodies that no message has any more, while it `goes_on`. Raises StoreError."""
         if self.bodies is None:
             return {}
-        swept = await Sweep((await self._ready()).database, self.bodies, self._settings.grace).run()
+        database = (await self._ready()).database
+        swept = await Sweep(database, self.bodies, self._settings.grace).run(goes_on=goes_on)
         return swept._asdict()
 
     async def share(self, failures: Mapping[bytes, int]) -> PeerNews:

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from restante.storage.cluster.claim import renew_claim, require_claim
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import asyncpg
 
     from restante.storage.cluster.bodies import ObjectBodies
@@ -99,26 +101,27 @@ class Sweep:
         self._bodies = bodies
         self._grace = grace
 
-    async def run(self, most: int = MOST) -> Swept:
+    async def run(self, most: int = MOST, goes_on: Callable[[], bool] = lambda: True) -> Swept:
         """Delete what is due, and list some bodies, at most `most`.
 
-        Raises StoreError: what was done until then stays done.
+        `goes_on` is asked after each step, and may end the sweep. Raises StoreError: what was done
+        until then stays done.
         """
         await require_claim(self._database, self._bodies)
         await renew_claim(self._database, self._bodies)
-        deleted = await self._delete()
-        listed, marked = await self._mark(most)
+        deleted = await self._delete(goes_on)
+        listed, marked = await self._mark(most, goes_on)
         await self._database.fetch(SET_FENCES, patience=STEP)
         await self._database.fetch(FORGET, patience=STEP)
         row = await self._database.fetchrow(WAITING, COUNTED, patience=STEP)
         return Swept(deleted, listed, marked, row[0] if row else 0)
 
-    async def _delete(self) -> int:
+    async def _delete(self, goes_on: Callable[[], bool]) -> int:
         deleted = 0
         ends = asyncio.get_running_loop().time() + DELETE_TIME
         while (count := await self._database.run(self._delete_batch, STEP)) is not None:
             deleted += count
-            if asyncio.get_running_loop().time() >= ends:
+            if asyncio.get_running_loop().time() >= ends or not goes_on():
                 break
         return deleted
 
@@ -137,13 +140,13 @@ class Sweep:
                 await connection.execute(NOTE_DELETED, names)
         return len(names) if rows else None
 
-    async def _mark(self, most: int) -> tuple[int, int]:
+    async def _mark(self, most: int, goes_on: Callable[[], bool]) -> tuple[int, int]:
         """List bodies from where the last listing ended, and mark those without a row.
 
         Returns how many were listed, and how many marked.
         """
         listed = marked = 0
-        while listed < most:
+        while listed < most and goes_on():
             found = await self._database.run(self._mark_batch, STEP)
             listed, marked = listed + found.listed, marked + found.marked
             if found.is_last:
