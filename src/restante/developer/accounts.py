@@ -59,8 +59,8 @@ class DeveloperAccounts:
 
     def owner_of_token(self, token: Secret) -> str:
         """Return the name of the account with this token, or ""."""
-        found = (one for one in list(self._accounts.values()) if one.token == token)
-        return next((one.name for one in found), "")
+        matching = (one for one in list(self._accounts.values()) if one.token == token)
+        return next((one.name for one in matching), "")
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return the identity of a user by password or token. Raises CredentialsError."""

@@ -97,9 +97,9 @@ class EventFeed:
         until = time.monotonic() + timeout
         while True:
             seen = self._last
-            found = find()
-            if found:
-                return found
+            result = find()
+            if result:
+                return result
             with self.lock:
                 while self._last == seen:
                     if not self._changed.wait(until - time.monotonic()):
@@ -112,9 +112,9 @@ class EventFeed:
         with self._waking() as woken:
             while True:
                 woken.clear()
-                found = find()
-                if found:
-                    return found
+                result = find()
+                if result:
+                    return result
                 try:
                     async with asyncio.timeout_at(until):
                         await woken.wait()

@@ -114,8 +114,8 @@ class KeptMail:
 def _time_of(file: Path) -> float:
     """Return when a message came: Maildir's names begin with seconds."""
     seconds = file.name.partition(".")[0]
-    known = seconds.isascii() and seconds.isdigit() and len(seconds) < 12
-    return float(seconds) if known else file.stat().st_mtime
+    is_time = seconds.isascii() and seconds.isdigit() and len(seconds) < 12
+    return float(seconds) if is_time else file.stat().st_mtime
 
 
 def _folder_name(mailbox: str) -> str:

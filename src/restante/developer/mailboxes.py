@@ -252,8 +252,8 @@ class Mailboxes:
             mail = box.mail.get(uid)
             if mail is not None:
                 if session not in mail.fetched_by:
-                    known = (*mail.fetched_by, session)[-MOST_FETCHES:]
-                    box.mail[uid] = dataclasses.replace(mail, fetched_by=known)
+                    sessions = (*mail.fetched_by, session)[-MOST_FETCHES:]
+                    box.mail[uid] = dataclasses.replace(mail, fetched_by=sessions)
                 self._feed.publish("fetched", id=mail.id, mailbox=box.name, session=session)
 
     def note_marked(self, mailbox: str, uids: Collection[str], session: int | None) -> None:

@@ -132,8 +132,8 @@ class _Pop3Recorder:
         """Return the unique-id of the message with the number that begins an argument, or ""."""
         number = argument.partition(" ")[0]
         uids = self._session.view.contents.uids
-        known = number.isascii() and number.isdigit() and len(number) < 10
-        return uids[int(number) - 1] if known and 0 < int(number) <= len(uids) else ""
+        is_number = number.isascii() and number.isdigit() and len(number) < 10
+        return uids[int(number) - 1] if is_number and 0 < int(number) <= len(uids) else ""
 
     def _note_state(self) -> None:
         session, view = self._session, self._session.view

@@ -154,10 +154,10 @@ class DeveloperServer(ServerLifecycle):
         if pair and self.faults.certificate == GOOD:
             self.authority = pair.certificate
             return Certificates([pair])
-        from restante.misbehave import certificates as known
+        from restante.misbehave import certificates as faulty
 
-        self.authority = known.authority_file()
-        return known.certificates(self.faults.certificate)
+        self.authority = faulty.authority_file()
+        return faulty.certificates(self.faults.certificate)
 
     def _pop3_server(self, certificates: Certificates | None) -> embedding.Server:
         options = self.options
@@ -235,5 +235,5 @@ async def _listen(
     for one in opened:
         server = await loop.create_server(connect, sock=one, ssl=context)
         stack.callback(server.close)
-    found: int = opened[0].getsockname()[1]
-    return found
+    bound_port: int = opened[0].getsockname()[1]
+    return bound_port

@@ -89,18 +89,18 @@ class DeveloperSmtpConnection(DeliveryConnection):
             case Pause(seconds):
                 await asyncio.sleep(seconds)
             case HangUp():
-                self._end(reset=need.reset)
+                self._break_off(reset=need.reset)
             case _:
                 return await super().fulfil(need)
         return None
 
-    def serve(self, known: DeliverySession) -> Conversation:
+    def serve(self, delivery: DeliverySession) -> Conversation:
         """Return the conversation of developer mode, with a record of it."""
         sharing = self._sharing
         self._session = session = DeveloperSmtpSession(
-            dialect=known.dialect,
-            host=known.host,
-            message_size=known.message_size,
+            dialect=delivery.dialect,
+            host=delivery.host,
+            message_size=delivery.message_size,
             tls=sharing.implicit_tls,
             can_start_tls=sharing.certificates is not None,
         )
@@ -142,7 +142,7 @@ class DeveloperSmtpConnection(DeliveryConnection):
         self._transport = transport
         self._reading = True
 
-    def _end(self, *, reset: bool) -> None:
+    def _break_off(self, *, reset: bool) -> None:
         """Hang up in the middle, as a fault says."""
         opened = self._transport.get_extra_info("socket")
         if reset and opened is not None:

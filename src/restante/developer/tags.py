@@ -21,17 +21,17 @@ def clean_tags(tags: Iterable[str]) -> tuple[str, ...]:
     Raises ValueError: one has other characters than letters, digits, ".", "_", "-" and blanks, or
     there are too many.
     """
-    found: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     for tag in (" ".join(each.split()) for each in tags):
         if not _VALID.fullmatch(tag):
             raise ValueError(
                 f"invalid tag {tag[:LONGEST]!r}; use 1 to {LONGEST} letters, digits, '.', '_', '-' "
                 "and blanks"
             )
-        found.setdefault(tag.lower(), tag)
-    if len(found) > MOST:
+        by_name.setdefault(tag.lower(), tag)
+    if len(by_name) > MOST:
         raise ValueError(f"a message has at most {MOST} tags")
-    return tuple(found[name] for name in sorted(found))
+    return tuple(by_name[name] for name in sorted(by_name))
 
 
 def tags_of(mailbox: str, octets: bytes) -> tuple[str, ...]:

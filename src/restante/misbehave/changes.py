@@ -43,15 +43,15 @@ def lines(
     """Return a fault that changes the lines of a body, which are given without their ends."""
 
     def change_lines(octets: bytes) -> bytes:
-        found = octets.split(b"\r\n")[:-1]
-        return b"".join(line + b"\r\n" for line in change(found))
+        body_lines = octets.split(b"\r\n")[:-1]
+        return b"".join(line + b"\r\n" for line in change(body_lines))
 
     return body(verb, change_lines, nth=nth)
 
 
 def each_line(verb: str, change: Callable[[bytes], bytes]) -> Alteration:
     """Return a fault that changes each line of a body."""
-    return lines(verb, lambda found: [change(line) for line in found])
+    return lines(verb, lambda body_lines: [change(line) for line in body_lines])
 
 
 def both_forms(verb: str, change: Callable[[bytes, bytes], bytes]) -> Alteration:
@@ -63,8 +63,8 @@ def both_forms(verb: str, change: Callable[[bytes, bytes], bytes]) -> Alteration
 
     def change_reply(reply: ReplyParts) -> ReplyParts:
         if reply.multiline:
-            found = [change_line(line) for line in reply.body.split(b"\r\n")[:-1]]
-            return replace(reply, body=b"".join(line + b"\r\n" for line in found))
+            body_lines = [change_line(line) for line in reply.body.split(b"\r\n")[:-1]]
+            return replace(reply, body=b"".join(line + b"\r\n" for line in body_lines))
         if reply.ok and reply.command.number is not None:
             return say(reply, b"+OK " + change_line(reply.status[4:].rstrip()) + b"\r\n")
         return reply

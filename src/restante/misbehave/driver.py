@@ -250,7 +250,7 @@ def _listeners(
     host: str,
     ports: tuple[int, int],
     shared: SharedFault,
-    known: Certificates | None,
+    tls: Certificates | None,
 ) -> list[Listener]:
     """Return the listener for clear text, and the one for TLS if there are certificates."""
 
@@ -258,10 +258,10 @@ def _listeners(
         return FaultyConnection(shared, context, policy)
 
     swapped = fault.surroundings.swapped
-    plain = Listener(host, ports[0], certificates=known, implicit_tls=swapped, connection=connect)
-    if known is None:
+    plain = Listener(host, ports[0], certificates=tls, implicit_tls=swapped, connection=connect)
+    if tls is None:
         return [plain]
-    kept = None if swapped else known
+    kept = None if swapped else tls
     wrapped = Listener(
         host, ports[1], certificates=kept, implicit_tls=not swapped, connection=connect
     )

@@ -140,12 +140,12 @@ def sum_of(name: str, parts: Sequence[Fault], sentence: str = "") -> Fault:
 
 def _add_surroundings(parts: Sequence[Surroundings]) -> Surroundings:
     """Return surroundings with everything that differs from the usual in one of these."""
-    found = USUAL
+    total = USUAL
     for part in parts:
         changed = {
             each.name: getattr(part, each.name)
             for each in fields(part)
             if getattr(part, each.name) != getattr(USUAL, each.name)
         }
-        found = replace(found, **changed)
-    return found
+        total = replace(total, **changed)
+    return total

@@ -29,20 +29,20 @@ def find(text: str, seed: int = 0) -> Fault:
     invalid. The text of the error names near spellings.
     """
     lines = [line.strip() for line in text.splitlines()]
-    found: list[Fault] = []
+    faults: list[Fault] = []
     for line in lines:
         if not line or line.startswith("#"):
             continue
         if is_rule_of_smtp(line):
             raise ValueError(f"{line!r} is a rule of SMTP; use `pop3 dev --fault`")
         if is_rule(line):
-            alteration = parse_rules(line, seed + len(found))
-            found.append(Fault(name=line, sentence=f"obeys {line!r}", conversation=alteration))
+            alteration = parse_rules(line, seed + len(faults))
+            faults.append(Fault(name=line, sentence=f"obeys {line!r}", conversation=alteration))
         else:
-            found += _find_named(line)
-    if not found:
+            faults += _find_named(line)
+    if not faults:
         raise ValueError("no fault; `pop3 misbehave list` names all of them")
-    return sum_of(" + ".join(fault.name for fault in found), found)
+    return sum_of(" + ".join(fault.name for fault in faults), faults)
 
 
 def _find_named(line: str) -> list[Fault]:

@@ -93,15 +93,15 @@ LIKE = {
 
 def _build(name: str, profile: Profile) -> Fault:
     known = {fault.name: fault for fault in ROWS}
-    found = sum_of(name, [known[each] for each in profile.faults.split()], profile.sentence)
+    fault = sum_of(name, [known[each] for each in profile.faults.split()], profile.sentence)
     return replace(
-        found,
+        fault,
         name=name,
         sentence=profile.sentence,
         good_client=profile.good_client,
         verdict=(),
         seen=profile.seen,
-        conversation=add(parse_rules(profile.rules), found.conversation),
+        conversation=add(parse_rules(profile.rules), fault.conversation),
     )
 
 

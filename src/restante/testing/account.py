@@ -61,8 +61,8 @@ class MemoryAccount:
     def sessions(self) -> list[SessionCopy]:
         """The sessions of POP3 that logged in, or tried to, by this name, the first one first."""
         name = self.user.lower()
-        found = self._server.sessions.all()
-        return [one for one in found if name in (one.claimed.lower(), one.user.lower())]
+        sessions = self._server.sessions.all()
+        return [one for one in sessions if name in (one.claimed.lower(), one.user.lower())]
 
     def deliver(self, message: GivenMessage, *, uid: str | None = None) -> str:
         """Deliver a message, and return its unique-id.

@@ -85,10 +85,10 @@ def encode_message(given: object) -> bytes:
 def read_received(mail: DeveloperMail) -> ReceivedMessage:
     """Return a stored message for a test."""
     parser = BytesParser(ReceivedMessage, policy=policy.default)
-    found = cast("ReceivedMessage", parser.parsebytes(mail.octets))
-    found.id, found.raw, found.uid = mail.id, mail.octets, mail.uid
-    found.mailbox, found.sender, found.received = mail.mailbox, mail.sender, mail.received
-    return found
+    received = cast("ReceivedMessage", parser.parsebytes(mail.octets))
+    received.id, received.raw, received.uid = mail.id, mail.octets, mail.uid
+    received.mailbox, received.sender, received.received = mail.mailbox, mail.sender, mail.received
+    return received
 
 
 def _decode(part: Part) -> str:

@@ -49,20 +49,20 @@ async def list_messages(request: Request) -> Response:
     """Answer with messages; with `wait`, wait for the first."""
     seconds = number_of(request, "wait", 0, LONGEST_WAIT)
     limit = int(number_of(request, "limit", 50, MOST_LISTED))
-    found = _matching(request)
-    if not found and seconds:
-        found = await _wait(request, seconds)
-        if not found:
+    mails = _matching(request)
+    if not mails and seconds:
+        mails = await _wait(request, seconds)
+        if not mails:
             return Response(status_code=204)
     cache = page_of(request).cache
-    rows = [api_types.message_row(cache.view(mail)) for mail in found[:limit]]
-    return answer(MessageRows(len(found), rows))
+    rows = [api_types.message_row(cache.view(mail)) for mail in mails[:limit]]
+    return answer(MessageRows(len(mails), rows))
 
 
 async def remove_messages(request: Request) -> Response:
     """Remove the messages that match."""
-    found = {mail.id for mail in _matching(request)}
-    return answer(Removal(page_of(request).server.mailboxes.remove(found)))
+    numbers = {mail.id for mail in _matching(request)}
+    return answer(Removal(page_of(request).server.mailboxes.remove(numbers)))
 
 
 async def show_message(request: Request) -> Response:
@@ -109,17 +109,17 @@ async def list_mailboxes(request: Request) -> Response:
 
 async def list_sessions(request: Request) -> Response:
     """Answer with the sessions, the newest first."""
-    found = reversed(page_of(request).server.sessions.all())
-    return answer([api_types.session_row(one) for one in found])
+    sessions = reversed(page_of(request).server.sessions.all())
+    return answer([api_types.session_row(one) for one in sessions])
 
 
 async def show_session(request: Request) -> Response:
     """Answer with one session and its lines."""
     number = request.path_params["number"]
-    found = page_of(request).session(number)
-    if found is None:
+    session = page_of(request).session(number)
+    if session is None:
         raise RefusedRequest(404, f"no session has the number {number}")
-    return answer(api_types.session(found))
+    return answer(api_types.session(session))
 
 
 async def show_faults(request: Request) -> Response:
@@ -168,14 +168,14 @@ async def _wait(request: Request, seconds: float) -> list[DeveloperMail]:
     """Return what matches as soon as anything does, or nothing after these seconds."""
     end = time.monotonic() + seconds
     with page_of(request).reading() as reader:
-        found = _matching(request)
-        while not found and (left := end - time.monotonic()) > 0:
+        mails = _matching(request)
+        while not mails and (left := end - time.monotonic()) > 0:
             event = await reader.next(left)
             if event is not None and event.kind == "stopped":
                 break
             if event is not None and event.kind == "delivered":
-                found = _matching(request)
-        return found
+                mails = _matching(request)
+        return mails
 
 
 _NOT_FOUND = ("No message has this id.", ErrorAnswer)

@@ -237,5 +237,5 @@ def _session(one: SessionCopy) -> dict[str, Any]:
     }
 
 
-def _addresses(found: list[Mailbox]) -> list[NamedAddress]:
-    return [NamedAddress(one.name, one.address) for one in found]
+def _addresses(mailboxes: list[Mailbox]) -> list[NamedAddress]:
+    return [NamedAddress(one.name, one.address) for one in mailboxes]

@@ -18,7 +18,7 @@ def visible(value: object) -> object:
     r"""Return a value for the page: what turns text around or hides in it is shown as \u202e."""
     if type(value) is not str:  # such as Verbatim
         return value
-    return re.sub(r"[^\n\t]+", lambda found: printable(found[0]), value)
+    return re.sub(r"[^\n\t]+", lambda match: printable(match[0]), value)
 
 
 def octets(size: int) -> str:

@@ -39,13 +39,13 @@ def document(page: str, images: Mapping[str, tuple[str, bytes]]) -> str:
     """
     room = MOST_INLINED
 
-    def inline(found: re.Match[str]) -> str:
+    def inline(match: re.Match[str]) -> str:
         nonlocal room
-        kind, octets = images.get(unquote(found[2]), ("", b""))
+        kind, octets = images.get(unquote(match[2]), ("", b""))
         if not kind.startswith("image/") or len(octets) > room:
-            return found[0]
+            return match[0]
         room -= len(octets)
-        return f"{found[1]}data:{kind};base64,{base64.b64encode(octets).decode()}"
+        return f"{match[1]}data:{kind};base64,{base64.b64encode(octets).decode()}"
 
     text = _SRCDOC.sub("no-srcdoc", _LINK.sub(_NO_LINK, _CID.sub(inline, page)))
     place = _HEAD.search(text) or _DOCTYPE.match(text)

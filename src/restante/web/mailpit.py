@@ -132,16 +132,16 @@ async def show_text(request: Request) -> Response:
 async def show_info(request: Request) -> Response:
     """Answer with the version and the number of messages."""
     page = page_of(request)
-    found = page.find()
+    mails = page.find()
     return answer(
         {
             "Version": f"v{__version__}",
             "LatestVersion": f"v{__version__}",
             "Database": "restante",
-            "DatabaseSize": sum(len(mail.octets) for mail in found),
-            "Messages": len(found),
-            "Unread": sum(not page.is_read(mail) for mail in found),
-            "Tags": collections.Counter(tag for mail in found for tag in mail.tags),
+            "DatabaseSize": sum(len(mail.octets) for mail in mails),
+            "Messages": len(mails),
+            "Unread": sum(not page.is_read(mail) for mail in mails),
+            "Tags": collections.Counter(tag for mail in mails for tag in mail.tags),
             "RuntimeStats": {},
         }
     )
@@ -166,19 +166,19 @@ async def report_ready(request: Request) -> Response:  # noqa: ARG001  # the sam
     return PlainTextResponse("ok")
 
 
-def _list(request: Request, found: list[DeveloperMail]) -> Response:
+def _list(request: Request, mails: list[DeveloperMail]) -> Response:
     page = page_of(request)
     start = int(number_of(request, "start", 0, 1_000_000))
     limit = int(number_of(request, "limit", 50, api.MOST_LISTED))
     every = page.find()
-    shown = found[start : start + limit]
+    shown = mails[start : start + limit]
     return answer(
         MailpitList(
             total=len(every),
             unread=sum(not page.is_read(mail) for mail in every),
             count=len(shown),
-            messages_count=len(found),
-            messages_unread=sum(not page.is_read(mail) for mail in found),
+            messages_count=len(mails),
+            messages_unread=sum(not page.is_read(mail) for mail in mails),
             start=start,
             tags=page.server.mailboxes.tags(),
             messages=[message_summary(page, page.cache.view(mail)) for mail in shown],
@@ -216,8 +216,8 @@ def _view(request: Request) -> MessageView:
     """Return the message of a request. Raises RefusedRequest."""
     page, name = page_of(request), request.path_params["id"]
     if name == LATEST:
-        found = page.find()
-        name = str(found[0].id) if found else name
+        mails = page.find()
+        name = str(mails[0].id) if mails else name
     return page.view(name)
 
 
@@ -253,8 +253,8 @@ async def _choice(request: Request) -> MailpitChoice:
         return MailpitChoice()
     try:
         names = {name.lower(): name for name in MailpitChoice.__struct_fields__}
-        found = read_json(body, dict[str, Any])
-        known = {names[key.lower()]: found[key] for key in found if key.lower() in names}
+        values = read_json(body, dict[str, Any]).items()
+        known = {names[key.lower()]: value for key, value in values if key.lower() in names}
         return msgspec.convert(known, MailpitChoice)
     except (ValueError, msgspec.ValidationError) as error:
         raise RefusedRequest(400, str(error)) from None

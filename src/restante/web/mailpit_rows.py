@@ -42,8 +42,8 @@ def sender_of(view: MessageView) -> MailpitAddress | None:
     return next(iter(_addresses(view.mailboxes("From"))), None)
 
 
-def _addresses(found: list[Mailbox]) -> list[MailpitAddress]:
-    return [MailpitAddress(one.name, one.address) for one in found]
+def _addresses(mailboxes: list[Mailbox]) -> list[MailpitAddress]:
+    return [MailpitAddress(one.name, one.address) for one in mailboxes]
 
 
 def first_field(view: MessageView, name: str) -> str:

@@ -92,9 +92,9 @@ def _compose(sending: MailpitSending) -> EmailMessage:
         "Cc": sending.Cc,
         "Reply-To": sending.ReplyTo,
     }
-    for name, found in people.items():
-        if found:
-            mail[name] = [Address(one.Name, addr_spec=one.Email) for one in found]
+    for name, persons in people.items():
+        if persons:
+            mail[name] = [Address(one.Name, addr_spec=one.Email) for one in persons]
     mail["Subject"] = sending.Subject
     for name, value in sending.Headers.items():
         mail[name] = value

@@ -117,6 +117,6 @@ def _rule(name: str, trigger: MailpitTrigger) -> str:
 
 def _chaos(page: Page) -> dict[str, MailpitTrigger]:
     """Return the triggers that the faults that are on stand for."""
-    found = [rule for text in page.server.faults.on if (rule := _RULE.fullmatch(text))]
-    on = {rule["name"]: MailpitTrigger(int(rule["code"]), int(rule["chance"])) for rule in found}
+    rules = [rule for text in page.server.faults.on if (rule := _RULE.fullmatch(text))]
+    on = {rule["name"]: MailpitTrigger(int(rule["code"]), int(rule["chance"])) for rule in rules}
     return {name: on.get(name.lower(), MailpitTrigger(usual)) for name, (_, usual) in CHAOS.items()}

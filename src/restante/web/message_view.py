@@ -82,8 +82,8 @@ class MessageView:
     @functools.cached_property
     def sender(self) -> str:
         """The name or the address of the first sender."""
-        found = self.mailboxes("From")
-        return (found[0].name or found[0].address) if found else self._field("From")
+        mailboxes = self.mailboxes("From")
+        return (mailboxes[0].name or mailboxes[0].address) if mailboxes else self._field("From")
 
     @functools.cached_property
     def text(self) -> str:
@@ -178,8 +178,8 @@ class MessageView:
         return next((p for p in parts if p.type == "text/html" and not p.is_attachment), None)
 
     def _field(self, name: str) -> str:
-        found = self.decoded.header.all(name)
-        return found[0].text if found else ""
+        fields = self.decoded.header.all(name)
+        return fields[0].text if fields else ""
 
 
 class ViewCache:
@@ -192,12 +192,12 @@ class ViewCache:
 
     def view(self, mail: DeveloperMail) -> MessageView:
         """Return the view of a message, with what is known of the message now."""
-        known = self._views.pop(mail.id, None)
+        earlier = self._views.pop(mail.id, None)
         view = MessageView(mail)
-        if known is not None:
-            self._octets -= known.size
-            if known.mail.octets is mail.octets:
-                kept = {name: value for name, value in vars(known).items() if name != "mail"}
+        if earlier is not None:
+            self._octets -= earlier.size
+            if earlier.mail.octets is mail.octets:
+                kept = {name: value for name, value in vars(earlier).items() if name != "mail"}
                 vars(view).update(kept)
         self._views[mail.id] = view
         self._octets += view.size

@@ -44,7 +44,7 @@ def environment() -> jinja2.Environment:
     """Return the templates; all text in them is escaped, and made visible."""
     import jinja2
 
-    made = jinja2.Environment(
+    templates = jinja2.Environment(
         loader=jinja2.PackageLoader("restante.web"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -52,14 +52,14 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(
+    templates.filters.update(
         octets=formats.octets,
         clock=formats.clock,
         day=formats.day,
         exact=formats.exact,
         verbatim=formats.Verbatim,
     )
-    return made
+    return templates
 
 
 async def show_page(request: Request) -> Response:
@@ -67,7 +67,7 @@ async def show_page(request: Request) -> Response:
     page, state = page_of(request), PageState.from_query(request.query_params)
     boxes, sessions = page.server.mailboxes, page.server.sessions.all()[::-1]
     view = _message(page, state)
-    found = page.find(_query(state), removed=bool(state.removed))
+    mails = page.find(_query(state), removed=bool(state.removed))
     last_event = page.server.feed.last
     text = environment().get_template("page.html").render(
         state=state,
@@ -77,8 +77,8 @@ async def show_page(request: Request) -> Response:
         mailboxes=_mailboxes(boxes),
         total=len(boxes.mail()),
         removed_total=len(boxes.removed_mail()),
-        found=len(found),
-        rows=[page.cache.view(mail) for mail in found[:MOST_ROWS]],
+        found=len(mails),
+        rows=[page.cache.view(mail) for mail in mails[:MOST_ROWS]],
         read=page.read,
         view=view,
         tabs=_tabs(view) if view else {},

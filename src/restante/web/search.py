@@ -61,8 +61,8 @@ class Term:
     def matches(self, view: MessageView) -> bool:
         """Return whether a message has what the term asks for."""
         test = FIELDS.get(self.field)
-        found = test(view, self.word) if test else _anywhere(view, self.word)
-        return found != self.negated
+        is_match = test(view, self.word) if test else _anywhere(view, self.word)
+        return is_match != self.negated
 
 
 def parse(query: str) -> list[Term]:

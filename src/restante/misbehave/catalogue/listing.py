@@ -99,12 +99,12 @@ def _first_session_uid(conversation: Conversation) -> Conversation:
     return _session_uid(conversation, 1)
 
 
-def _first_two(found: list[bytes]) -> list[bytes]:
-    return found[:2]
+def _first_two(body_lines: list[bytes]) -> list[bytes]:
+    return body_lines[:2]
 
 
-def _first(found: list[bytes]) -> list[bytes]:
-    return found[:1]
+def _first(body_lines: list[bytes]) -> list[bytes]:
+    return body_lines[:1]
 
 
 def _go_on_listing(conversation: Conversation) -> Conversation:
@@ -126,9 +126,9 @@ def _count_in_words(reply: ReplyParts) -> bytes:
     return b"+OK %s messages (%s octets)" % (count, octets)
 
 
-def _newest(found: list[bytes]) -> list[bytes]:
+def _newest(body_lines: list[bytes]) -> list[bytes]:
     """Number the newest 100 lines of a list from 1."""
-    values = [line.partition(b" ")[2] for line in found[HIDDEN:]]
+    values = [line.partition(b" ")[2] for line in body_lines[HIDDEN:]]
     return [b"%d %s" % pair for pair in enumerate(values, 1)]
 
 

@@ -87,9 +87,9 @@ class _Stored(NamedTuple):
 
 def judge(fault: Fault, evidence: RunEvidence) -> list[ScoreFinding]:
     """Return all that is wrong with a run, the worst first; nothing for a clean one."""
-    found = list(_judge(fault, evidence))
+    findings = list(_judge(fault, evidence))
     order = list(VERDICTS)
-    return sorted(found, key=lambda finding: order.index(finding.verdict))
+    return sorted(findings, key=lambda finding: order.index(finding.verdict))
 
 
 def _judge(fault: Fault, evidence: RunEvidence) -> Iterator[ScoreFinding]:

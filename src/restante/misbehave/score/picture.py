@@ -53,7 +53,7 @@ white-space:nowrap}.big{font-size:2.2rem;font-weight:600;margin:.2rem 0}
 def as_html(card: Card) -> str:
     """Return the page."""
     rows = "\n".join(_row(outcome) for outcome in card.outcomes if outcome.findings)
-    found = f"<table><thead><tr><th>Fault<th>Verdict<th>What happened</thead>{rows}</table>"
+    table = f"<table><thead><tr><th>Fault<th>Verdict<th>What happened</thead>{rows}</table>"
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
@@ -63,7 +63,7 @@ def as_html(card: Card) -> str:
 <p>{" ".join(_legend(card))} {escape(describe_skipped(card))}</p>
 <pre>pop3 misbehave score -- {escape(command_line(card))}</pre>
 {as_svg(card)}
-{found if rows else "<p>The client did what a good client does at each fault.</p>"}
+{table if rows else "<p>The client did what a good client does at each fault.</p>"}
 </html>
 """
 
@@ -113,14 +113,14 @@ def _badge(verdict: Verdict, text: str) -> str:
 
 def _row(outcome: Outcome) -> str:
     fault = outcome.fault
-    found = "<br>".join(
+    verdicts = "<br>".join(
         f"{_badge(verdict, verdict)} {escape(printable_lines(detail))}"
         for verdict, detail in outcome.findings
     )
     output = escape(printable_lines(outcome.output).strip())
     shown = f"<details><summary>its output</summary><pre>{output}</pre></details>" if output else ""
     return (
-        f"<tr><td><code>{escape(fault.name)}</code><td>{found}"
+        f"<tr><td><code>{escape(fault.name)}</code><td>{verdicts}"
         f"<td>The server {escape(fault.sentence)}. A good client {escape(str(fault.good_client))}."
         f"{shown}"
     )

@@ -55,13 +55,13 @@ class Sandbox:
 
         A file in a folder `tmp`, or with a name in `.tmp` or `.part`, is not stored yet.
         """
-        found: dict[str, bytes] = {}
+        by_path: dict[str, bytes] = {}
         for path in _files(self.mail):
             place = path.relative_to(self.mail)
             if "tmp" not in place.parts[:-1] and place.suffix not in UNFINISHED:
                 with path.open("rb") as file:
-                    found[str(place)] = file.read(MOST_READ)
-        return found
+                    by_path[str(place)] = file.read(MOST_READ)
+        return by_path
 
     def find_outside(self) -> list[str]:
         """Return the paths of files outside the folders of the run."""
