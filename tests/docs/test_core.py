@@ -62,5 +62,5 @@ def test_needs() -> None:
     """The table of the page has each need of a session."""
     named = re.findall(r"\| (?:a reply, and )?`(\w+)\(", PAGE)
     classes = (thing for thing in vars(needs).values() if isinstance(thing, type))
-    found = {each.__name__ for each in classes if issubclass(each, needs.Need)}
-    assert sorted(named) == sorted(found - {"Need"})
+    defined = {each.__name__ for each in classes if issubclass(each, needs.Need)} - {"Need"}
+    assert sorted(named) == sorted(defined), "correct the table in docs/explanation/core.md"
