@@ -23,7 +23,7 @@ from restante.net.addresses import format_host_port
 from restante.server.tls import self_signed
 from support.command import pop3
 from support.dovecot import dovecot
-from support.faulty_server import faulty_server
+from support.faulty_server import PASSWORD, faulty_server
 from support.live import Live
 from support.live import serving as serving_live
 from support.other_user import public_folder
@@ -339,3 +339,11 @@ def test_failed_delivery_command(live: Live, tmp_path: Path) -> None:
     ]
     ran = pop3(*where)
     assert (ran.code, "cannot deliver" in ran.err) == (2, True)
+
+
+def test_login_without_a_status() -> None:
+    """A login whose reply has no status is not called rejected: `pop3 check` may accept it."""
+    with faulty_server("status-blank-first") as server:
+        ran = pop3("verify", server.url, "--password-command", f"echo {PASSWORD}")
+    assert ran.code == 7
+    assert "begins neither +OK nor -ERR" in ran.err

@@ -68,8 +68,10 @@ class ConformanceContext:
         if not self.server.user:
             raise NotTestable("no --user")
         answer = self.send_login(connection, seconds)
-        if not answer.startswith(b"+OK"):
+        if answer.startswith(b"-ERR"):
             raise Deviation(f"the login was rejected: {quote(answer)}")
+        if not answer.startswith(b"+OK"):
+            raise Deviation(f"the reply to the login begins neither +OK nor -ERR: {quote(answer)}")
 
     def send_login(self, connection: RawConnection, seconds: float = 15.0) -> bytes:
         """Send the password or the token, and return the last status line, whatever it is."""
