@@ -20,7 +20,7 @@ from restante.fetch.events import Notice
 from restante.fetch.fetcher import Fetcher
 from restante.fetch.journal import Journal
 from restante.fetch.planner import Policy
-from restante.misbehave.changes import both_forms, first_session, later_sessions
+from restante.misbehave.changes import alter_line, both_forms, first_session, later_sessions
 from restante.misbehave.conversation import Alteration, Conversation, Ending
 from restante.misbehave.driver import FaultyServer
 from restante.misbehave.rules import parse_rules
@@ -232,6 +232,35 @@ def test_numbers_that_move_at_dele(tmp_path: Path) -> None:
         assert account.fetch(running.port) == "retr-refused"
         assert running.left == [letters[2]]
     assert len(account.delivered()) == 3
+
+
+def retrieve_the_one_before(line: bytes) -> bytes:
+    """Read RETR 3 as RETR 2."""
+    verb, number = [*line.split(), b""][:2]
+    return b"RETR %d\r\n" % max(1, int(number) - 1) if verb == b"RETR" else line
+
+
+def test_retr_of_other_messages(tmp_path: Path) -> None:
+    """A message stays if RETR gave another size than LIST, and another header than TOP."""
+    account = Account(tmp_path)
+    letters = [b"Subject: %d\r\n\r\n" % n + b"Text.\r\n" * (40 + n) for n in (1, 2, 3)]
+    mixed = alter_line(retrieve_the_one_before)
+    with faulty_server(mixed, messages=letters, user=ANN) as running:
+        assert account.fetch(running.port) == ""
+        assert running.removed == letters[:1]
+        assert "TOP 2 shows another message" in account.notices["retr-mixed"]
+        for _ in range(3):  # the last message is RETR 1 in the end
+            assert account.fetch(running.port) == ""
+            assert set(map(stored, running.removed)) <= set(map(stored, account.delivered()))
+
+
+@pytest.mark.parametrize("faults", [["size-small"], ["size-small", "TOP: -ERR no"]])
+def test_wrong_sizes_alone(faults: list[str], tmp_path: Path) -> None:
+    """Messages whose sizes LIST counts wrongly are deleted, with TOP and without it."""
+    account = Account(tmp_path)
+    with faulty_server(*faults, user=ANN) as running:
+        assert account.fetch(running.port) == ""
+        assert running.left == []
 
 
 def test_other_mail_of_the_same_size(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ from restante.fetch.large_headers import retrieve_headers
 from restante.fetch.listing import list_messages
 from restante.fetch.notices import Notices
 from restante.fetch.parked_messages import ParkedMessages
-from restante.fetch.planner import MessageEntry, make_plan
+from restante.fetch.planner import MessageEntry, came_with_other_size, make_plan
 from restante.fetch.precautions import Precautions
 from restante.fetch.retrieval import NOTHING_CAME, Receiver, retrieve_pieces
 from restante.protocol.errors import RemoteError, ServerRefusedError
@@ -212,7 +212,8 @@ class Fetcher:
         self._described.ask(drop)
         if chosen and self._policy.keep_seconds is not None:
             plan = self._plan(listed)
-        yield from self._delete(drop, [m for m in plan.delete if m.uid not in self._unproven])
+        keep = self._unproven | self._find_mixed(drop, plan)
+        yield from self._delete(drop, [m for m in plan.delete if m.uid not in keep])
         more = len(chosen) < len(to_fetch)
         if not (more or self._policy.limit or self._stopping or self.summary.parked):
             self._journal.note_state(plan.gone, MessageState.GONE)  # else the rest may be they
@@ -235,6 +236,14 @@ class Fetcher:
         self._journal.note_sizes((message.uid, message.size) for message in same)
         self._journal.forget(message.uid for message in others if message not in exchanged)
         self._unproven = {message.uid for message in unsure.keys() - {*same, *others}}
+
+    def _find_mixed(self, drop: Maildrop, plan: Plan) -> set[str]:
+        """Return the unique-ids of messages to delete that may have come as other ones."""
+        if drop.session.avoids_top:
+            return set()
+        unsure = {m: row for m, row in plan.to_verify.items() if came_with_other_size(row)}
+        ids = self._journal.message_ids(message.uid for message in unsure)
+        return identity.find_mixed(drop, unsure, ids)
 
     def _fetch(self, drop: Maildrop, messages: Sequence[MessageEntry]) -> Iterator[FetchEvent]:
         """Retrieve and deliver messages in groups."""

@@ -157,6 +157,31 @@ def compare_messages(
     return same, others
 
 
+def find_mixed(
+    drop: Maildrop, known: Mapping[MessageEntry, KnownMessage], ids: Mapping[str, str]
+) -> set[str]:
+    """Return the unique-ids of messages whose header by TOP is not the one that RETR gave.
+
+    With a size that is not LIST's either, RETR may have given another message. `ids` has
+    Message-IDs by unique-id, as in `compare_messages`. Where TOP is refused, nothing is found.
+    """
+    by_number = {message.number: message for message in known}
+    mixed: set[str] = set()
+    for number, head in _headers(drop, list(by_number)):
+        message = by_number[number]
+        known_id = ids.get(message.uid)
+        if header_digest(head) != known[message].header_sha256 and (
+            known_id is None or known_id != find_message_id(head)
+        ):
+            mixed.add(message.uid)
+            text = (
+                f"TOP {number} shows another message than RETR {number}, whose size is not LIST's"
+                " either; it stays at the server"
+            )
+            drop.session.note_oddity("retr-mixed", text)
+    return mixed
+
+
 def find_exchanged(
     others: Mapping[MessageEntry, str], known: Mapping[MessageEntry, KnownMessage]
 ) -> dict[MessageEntry, str]:

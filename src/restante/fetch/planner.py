@@ -223,6 +223,11 @@ def may_be_part(row: KnownMessage) -> bool:
     return row.octets < row.size * LEAST_PART
 
 
+def came_with_other_size(row: KnownMessage) -> bool:
+    """Return whether RETR gave another number of octets than LIST."""
+    return row.octets is not None and row.size is not None and row.octets != row.size
+
+
 def _moved_text(listed: int, were_there: int) -> str:
     """Return what is said where a server has new unique-ids for all messages, else ""."""
     if were_there < MANY or listed < MANY:

@@ -31,6 +31,13 @@ FETCH = (
         "with --mark-all, and all that is there now counts as fetched.",
     ),
     Explanation(
+        "retr-mixed", 1, "RETR and TOP show different messages under one number.",
+        why="The server may mix up its messages: a deletion could remove mail that never came. "
+        "Such messages stay at the server.",
+        admin="Rebuild the index of the mailbox.",
+        you="Compare what came with the server's webmail before you delete it there.",
+    ),
+    Explanation(
         "fetch-doubt", 1, "A message may be at the destination twice.",
         why="An earlier run was killed while the message was delivered, and this destination "
         "cannot say whether it arrived. A double is better than a loss.",
