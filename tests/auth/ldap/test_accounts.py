@@ -34,6 +34,7 @@ from support.slapd import BASE, LDIF, PERSON, SERVICE, Slapd, need_slapd
 need_module("ldap")
 import ldap  # noqa: E402
 
+from restante.auth import silence  # noqa: E402
 from restante.auth.ldap import accounts as ldap_accounts  # noqa: E402
 from restante.auth.ldap.accounts import LdapAuthenticator, LdapSearch  # noqa: E402
 from restante.auth.ldap.directory import LdapServer  # noqa: E402
@@ -288,13 +289,18 @@ def test_directory_that_was_away(directory: Slapd) -> None:
 
 
 def test_silent_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A directory that accepts connections and says nothing costs 5 seconds."""
+    """A directory that says nothing costs a login 5 seconds, and the next ones nothing."""
     monkeypatch.setattr(ldap_accounts, "PATIENCE", 0.05)
+    monkeypatch.setattr(silence, "SILENCE", 0.04)
+    monkeypatch.setattr(silence, "PAUSE", 3600)
+    connections = 0
 
     async def wait() -> None:
         ended = asyncio.Event()
 
         async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal connections
+            connections += 1
             await reader.read()
             writer.close()
             ended.set()
@@ -303,11 +309,14 @@ def test_silent_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         port = listening.sockets[0].getsockname()[1]
         server = LdapServer(f"ldap://127.0.0.1:{port}", bind_dn=SERVICE, bind_password=Secret(b"x"))
         async with listening:
-            with pytest.raises(UnavailableError):
-                await LdapAuthenticator(server, SEARCH).verify("ann", Secret(b"secret"))
+            accounts = LdapAuthenticator(server, SEARCH)
+            for _ in range(20):
+                with pytest.raises(UnavailableError):
+                    await accounts.verify("ann", Secret(b"secret"))
             await ended.wait()
 
     asyncio.run(wait())
+    assert connections == 1
 
 
 def test_mail_for_accounts_in_a_directory(directory: Slapd) -> None:

@@ -26,6 +26,7 @@ from restante.auth.interfaces import (
 )
 from restante.auth.ldap.directory import LdapDirectory
 from restante.auth.password_only import PasswordOnlyAccounts
+from restante.auth.silence import Silence
 from restante.auth.usernames import candidate_names
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
@@ -91,6 +92,7 @@ class LdapAuthenticator(PasswordOnlyAccounts):
         )
         self._quotas = KeptQuotas("LDAP")
         self._times: deque[float] = deque(maxlen=TIMES)
+        self._silence = Silence()
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
@@ -176,12 +178,22 @@ class LdapAuthenticator(PasswordOnlyAccounts):
 
     async def _call(self, user: str, work: Callable[[], T]) -> T:
         """Do some work in a thread. Raises UnavailableError: it did not end in time."""
+        begun = self._silence.begin()
         try:
             async with asyncio.timeout(PATIENCE):
-                return await self._threads.run(user.lower(), work)
+                result = await self._threads.run(user.lower(), work)
         except TimeoutError as error:
             text = f"LDAP: no answer in {PATIENCE} s; check the directory's load and the network"
+            self._silence.note_failure(begun, text)
             raise UnavailableError(text) from error
+        except UnavailableError as error:
+            self._silence.note_failure(begun, str(error))
+            raise
+        except CredentialsError:
+            self._silence.note_answer()
+            raise
+        self._silence.note_answer()
+        return result
 
     async def _find(self, names: Sequence[str], text: str) -> LdapEntry:
         """Return the entry of an account. Raises CredentialsError: there is none."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from restante.auth.interfaces import UnavailableError
+from restante.auth.silence import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,8 +19,6 @@ C = TypeVar("C")
 T = TypeVar("T")
 
 PAGE = 1000  # accounts in one answer of a list
-SILENCE = 2.5  # seconds without any answer, after which a database counts as silent
-PAUSE = 1.0  # seconds in which a silent database is not asked again
 
 
 class RejectedQueryError(UnavailableError):
@@ -45,9 +43,7 @@ class AccountQueries(ABC, Generic[C]):
     def __init__(self, query: str, connections: Connections[C]) -> None:
         self._query = query
         self._connections = connections
-        self._answered = -math.inf  # when the last answer came, by the clock of the event loop
-        self._silent_until = -math.inf
-        self._silence = ""  # why the database is not asked until then
+        self._silence = Silence()
 
     async def find(
         self, names: Sequence[str], ends: float, *, first_only: bool = False
@@ -125,14 +121,8 @@ class AccountQueries(ABC, Generic[C]):
         return found
 
     async def _run(self, work: Callable[[C], Awaitable[T]], ends: float) -> T:
-        """Do some work on a connection, until `ends`.
-
-        Logins wait for each other: without an answer, one of them waits, and the next fail at once.
-        """
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        if begun < self._silent_until:
-            raise UnavailableError(self._silence)
+        """Do some work on a connection, until `ends`."""
+        begun = self._silence.begin()
         try:
             async with asyncio.timeout_at(ends):
                 result = await self._connections.run(work)
@@ -143,16 +133,10 @@ class AccountQueries(ABC, Generic[C]):
                 reason = error
             text = f"{self.database}: {self._describe(reason)}"
             if isinstance(error, TimeoutError):
-                self._note_silence(begun, text)
+                self._silence.note_failure(begun, text)
             raise UnavailableError(text) from error
-        self._answered = loop.time()
+        self._silence.note_answer()
         return result
-
-    def _note_silence(self, begun: float, text: str) -> None:
-        """Do not ask for a moment, if no call since `begun` had an answer."""
-        now = asyncio.get_running_loop().time()
-        if now - max(begun, self._answered) >= SILENCE:
-            self._silent_until, self._silence = now + PAUSE, text
 
     def _require(self, row: Mapping[str, object], *more: str) -> Mapping[str, object]:
         """Return a row that has all required columns. Raises UnavailableError."""

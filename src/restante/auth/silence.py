@@ -1,0 +1,41 @@
+"""A source of accounts that has stopped answering is left alone for a moment.
+
+Logins have turns for their source. At a silent one, each turn lasts for seconds, and the last of 60
+logins would wait for a minute. So those under way wait, and the next ones fail at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+from restante.auth.interfaces import UnavailableError
+
+SILENCE = 2.5  # seconds without any answer, after which a source counts as silent
+PAUSE = 1.0  # seconds in which a silent source is not asked again
+
+
+class Silence:
+    """Whether a source is silent, by the clock of the event loop."""
+
+    def __init__(self) -> None:
+        self._answered = -math.inf  # when the last answer came
+        self._until = -math.inf
+        self._reason = ""
+
+    def begin(self) -> float:
+        """Return the time at which a call begins. Raises UnavailableError: the source is silent."""
+        now = asyncio.get_running_loop().time()
+        if now < self._until:
+            raise UnavailableError(self._reason)
+        return now
+
+    def note_answer(self) -> None:
+        """Note that a call has ended, whatever the answer was."""
+        self._answered = asyncio.get_running_loop().time()
+
+    def note_failure(self, begun: float, reason: str) -> None:
+        """Note a call that failed: the source is silent if no call since `begun` had an answer."""
+        now = asyncio.get_running_loop().time()
+        if now - max(begun, self._answered) >= SILENCE:
+            self._until, self._reason = now + PAUSE, reason
