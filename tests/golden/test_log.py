@@ -15,6 +15,7 @@ from golden.recording import FOLDER, compare, masked, sections
 from restante.server.tls import self_signed
 from support.live import Client, wait_until
 from support.process import POP3, Served, free_port, serving
+from support.workers import catches
 
 EVENTS = Path(__file__).parent.parent.parent / "docs" / "reference" / "log.md"
 
@@ -174,6 +175,8 @@ def test_workers(tmp_path: Path) -> None:
 
         log.step("no TLS", "connection_failed", "session", do=plain)
         log.step("a worker is killed", "worker_ended", "worker_started", do=kill)
+        successor = int(served.log.read_text().rpartition(" worker=")[2].split()[0])
+        wait_until(lambda: catches(successor, signal.SIGTERM))  # a younger one ends by the signal
         log.step("reload", "reloaded", "worker_ended", "worker_ended",
                  do=lambda: served.process.send_signal(signal.SIGHUP))  # fmt: skip
         served.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -107,6 +108,12 @@ def _peer_ports(pid: int) -> set[int]:
 def runs(pid: int) -> bool:
     """Tell whether a process is there; one that has ended is, until its parent has looked."""
     return Path(f"/proc/{pid}").exists()
+
+
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Return whether a process has a handler for a signal: before, the signal would end it."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return bool(int(text.partition("SigCgt:")[2].split()[0], 16) >> (number - 1) & 1)
 
 
 def log_in(client: Client, user: str, password: str = "secret") -> bytes:
