@@ -78,7 +78,7 @@ def test_renewed_authorities(tmp_path: Path) -> None:
         file.write_bytes(Path(str(server.authority)).read_bytes())
         account.connect(ignore).close()
         file.write_text("")
-        with pytest.raises(click.UsageError, match="--cacert"):
+        with pytest.raises(click.UsageError, match="cacert cannot be read"):
             account.connect(ignore)
 
 

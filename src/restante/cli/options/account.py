@@ -341,7 +341,7 @@ def _named_server(name: str, port: int | None, *, login: bool) -> tuple[str, int
     except ValueError as error:
         from restante.cli.options.account_errors import describe_no_host
 
-        raise click.UsageError(describe_no_host(name, error)) from None
+        raise click.UsageError(describe_no_host(name, error, login=login)) from None
 
 
 def _require_one_word(name: str) -> None:
