@@ -8,6 +8,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import dns.message
 import dns.rdatatype
@@ -178,6 +179,15 @@ def test_a_file_that_is_no_autoconfig_is_said_to_be_so(octets: bytes, why: str) 
     """A file that is not an autoconfig file is reported with the reason."""
     with pytest.raises(autoconfig.NoAutoconfigError, match=why):
         autoconfig.parse(octets, mail_address.parse_address("ann@example.com"))
+
+
+def test_autoconfig_file_of_the_how_to() -> None:
+    """The file that administrators copy names the server and the user."""
+    page = Path(__file__).parents[3] / "docs" / "how-to" / "discover.md"
+    octets = page.read_text().partition("```xml\n")[2].partition("```")[0].encode()
+    found = autoconfig.parse(octets, mail_address.parse_address("ann@example.com"))
+    server = autoconfig.IncomingServer("mail.example.com", 995, "implicit", "ann@example.com")
+    assert found == [server]
 
 
 def test_domain_in_dns_form() -> None:
