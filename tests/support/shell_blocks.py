@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SHELL = {"sh", "bash", "shell", "console"}
-OTHER = {"toml", "ini", "python", "sql", "text"}
+OTHER = {"toml", "ini", "python", "sql", "text", "xml"}
 MARK = re.compile(r"<!-- (serves|not run:) (\S.*) -->")
 
 FENCE = re.compile(r"( {0,3})```(.*)")  # in a list it is indented as the list's text
