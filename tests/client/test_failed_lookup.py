@@ -13,6 +13,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 
+from restante.client import failed_lookup, name_resolution
 from restante.client.discovery.sources import (
     DeadAliasError,
     LookupFailedError,
@@ -20,6 +21,9 @@ from restante.client.discovery.sources import (
     NullMxError,
 )
 from restante.client.failed_lookup import describe_alias, describe_failure, find_dead_alias
+from restante.client.options import Options, Target
+from restante.net import connecting
+from restante.protocol.errors import ServerUnreachableError
 
 SERVERS = ("127.0.0.1",)
 ALIAS = "an alias of gone.example, which does not exist"
@@ -44,6 +48,30 @@ def nameserver(change: Callable[[dns.message.Message], None]) -> Iterator[int]:
         finally:
             sock.sendto(b"over", sock.getsockname())
             thread.join(5)
+
+
+@pytest.mark.parametrize("code", [socket.EAI_AGAIN, socket.EAI_NONAME])
+@pytest.mark.parametrize("seconds", [0.0, 0.5, 60.0])
+def test_time_of_the_second_query(
+    monkeypatch: pytest.MonkeyPatch, code: int, seconds: float
+) -> None:
+    """The second query has the time that the first one has left, and none if nothing is left."""
+    limits: list[float] = []
+
+    def fail(*_: object) -> None:
+        raise socket.gaierror(code, "words of the local library")
+
+    def note(_: str, limit: float) -> str:
+        limits.append(limit)
+        return ""
+
+    monkeypatch.setattr(connecting, "resolve", fail)
+    monkeypatch.setattr(failed_lookup, "describe_failure", note)
+    monkeypatch.setattr(failed_lookup, "find_dead_alias", note)
+    with pytest.raises(ServerUnreachableError):
+        name_resolution.addresses(Target("a.example", 995, "implicit"), Options(), seconds)
+    assert all(0 < limit <= min(seconds, failed_lookup.SECONDS) for limit in limits)
+    assert len(limits) == (seconds > 0)
 
 
 def add_dead_alias(answer: dns.message.Message) -> None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import dns.resolver
 
-SECONDS = 2.0  # for the second query
+SECONDS = 2.0  # for the second query, at most
 
 
 def find_dead_alias(
-    host: str, seconds: float = SECONDS, nameservers: tuple[str, ...] = (), port: int = 53
+    host: str, seconds: float, nameservers: tuple[str, ...] = (), port: int = 53
 ) -> str:
     """Return what a name is, such as "an alias of old.example.com, which does not exist".
 
@@ -30,7 +30,7 @@ def find_dead_alias(
 
 
 def describe_failure(
-    host: str, seconds: float = SECONDS, nameservers: tuple[str, ...] = (), port: int = 53
+    host: str, seconds: float, nameservers: tuple[str, ...] = (), port: int = 53
 ) -> str:
     """Return what the name servers did in place of an answer, "" if they answer now."""
     import dns.exception

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from typing import TYPE_CHECKING
 
 from restante.client import mail_address
@@ -10,7 +11,7 @@ from restante.net import connecting
 from restante.protocol.errors import Phase, ServerUnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from restante.client.options import Options, Target
 
@@ -24,6 +25,7 @@ def addresses(target: Target, options: Options, seconds: float | None = None) ->
     DNS could direct the client to services on loopback.
     """
     seconds = options.connect_seconds if seconds is None else seconds
+    ends = time.monotonic() + seconds
     host = options.resolve.get((target.host, target.port), target.host)
     try:
         found = connecting.resolve(host, target.port, seconds, FAMILIES[options.family])
@@ -31,7 +33,7 @@ def addresses(target: Target, options: Options, seconds: float | None = None) ->
         text = f"the name {target.host} could not be looked up within {seconds:.3g} seconds"
         raise ServerUnreachableError("dns-temp", text, phase=Phase.CONNECT) from None
     except (socket.gaierror, UnicodeError) as error:
-        raise _lookup_error(target.host, error, options.family) from None
+        raise _lookup_error(target.host, error, options.family, ends) from None
     if target.looked_up and host == target.host:
         public = [address for address in found if not mail_address.is_this_machine(address)]
         if not public:
@@ -65,12 +67,16 @@ def connect_public(host: str, port: int, ends: float) -> socket.socket:
     return connecting.connect(public, port, ends)
 
 
-def _lookup_error(host: str, error: Exception, family: int) -> ServerUnreachableError:
+def _lookup_error(host: str, error: Exception, family: int, ends: float) -> ServerUnreachableError:
+    from restante.client import failed_lookup
+
+    def ask_again(query: Callable[[str, float], str]) -> str:
+        left = min(failed_lookup.SECONDS, ends - time.monotonic())
+        return query(host, left) if left > 0 else ""
+
     number = error.errno if isinstance(error, socket.gaierror) else None
     if connecting.is_unanswered(error):
-        from restante.client.failed_lookup import describe_failure
-
-        reason = describe_failure(host)
+        reason = ask_again(failed_lookup.describe_failure)
         text = f"the name {host} could not be looked up{reason and f': {reason}'}"
         return ServerUnreachableError("dns-temp", text, phase=Phase.CONNECT)
     if number in (getattr(socket, "EAI_NODATA", None), socket.EAI_ADDRFAMILY) or family:
@@ -78,9 +84,7 @@ def _lookup_error(host: str, error: Exception, family: int) -> ServerUnreachable
         return ServerUnreachableError(
             "dns-noaddr", f"{host} has no {kind}address", phase=Phase.CONNECT
         )
-    from restante.client.failed_lookup import find_dead_alias
-
-    if alias := find_dead_alias(host):
+    if alias := ask_again(failed_lookup.find_dead_alias):
         return ServerUnreachableError("dns-alias", f"{host} is {alias}", phase=Phase.CONNECT)
     return ServerUnreachableError(
         "dns-nxdomain", f"the host {host} does not exist", phase=Phase.CONNECT
