@@ -137,9 +137,7 @@ def compare_messages(
     differ: list[MessageEntry] = []
     for number, head in _headers(drop, list(by_number)):
         message = by_number.pop(number)
-        known_id = ids.get(message.uid)
-        is_same = header_digest(head) == known[message].header_sha256
-        is_same = is_same or (known_id is not None and known_id == find_message_id(head))
+        is_same = _has_header(known[message], head, ids)
         (same if is_same else differ).append(message)
     differ += by_number.values()
     others: dict[MessageEntry, str] = {}
@@ -169,10 +167,7 @@ def find_mixed(
     mixed: set[str] = set()
     for number, head in _headers(drop, list(by_number)):
         message = by_number[number]
-        known_id = ids.get(message.uid)
-        if header_digest(head) != known[message].header_sha256 and (
-            known_id is None or known_id != find_message_id(head)
-        ):
+        if not _has_header(known[message], head, ids):
             mixed.add(message.uid)
             text = (
                 f"TOP {number} shows another message than RETR {number}, whose size is not LIST's"
@@ -180,6 +175,14 @@ def find_mixed(
             )
             drop.session.note_oddity("retr-mixed", text)
     return mixed
+
+
+def _has_header(row: KnownMessage, head: bytes, ids: Mapping[str, str]) -> bool:
+    """Return whether a header is that of a known message, or has its Message-ID of `ids`."""
+    if header_digest(head) == row.header_sha256:
+        return True
+    message_id = ids.get(row.uid)
+    return message_id is not None and message_id == find_message_id(head)
 
 
 def find_exchanged(
