@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from restante.protocol.secret import Secret
 
 STAGGER = 0.25  # seconds from one host to the next, if the administrator's order counts
-
-
 UNREADABLE = (
     "check its hosts and ports, and write special characters of the password as in a URL, such as"
     " %2F for / and %23 for #"

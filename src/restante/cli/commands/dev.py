@@ -7,7 +7,7 @@ import os
 import queue
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -17,12 +17,14 @@ from restante.cli.options.server import FILE
 from restante.system_errors import describe, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from restante.developer.server import DeveloperOptions, DeveloperServer
     from restante.protocol.secret import Secret
     from restante.server.tls.certificate_files import CertificateFiles
     from restante.web.page import ServerAddresses
+
+F = TypeVar("F", bound="Callable[..., Any]")
 
 PAGE_VARIABLE = "POP3_WEB_PASSWORD"  # a name
 MAIL_VARIABLE = "POP3_DEV_PASSWORD"  # a name
@@ -38,6 +40,13 @@ class DevPorts(NamedTuple):
     pop3s: int
     smtp: int
     web: int
+
+
+def port_option(flag: str, name: str, default: int, text: str) -> Callable[[F], F]:
+    """Return the option of a port; 0 is any free one."""
+    return click.option(
+        flag, name, type=PORT, metavar="N", default=default, show_default=True, help=text
+    )
 
 
 @click.command()
@@ -61,42 +70,10 @@ class DevPorts(NamedTuple):
     "work, too. "
     f"The variable {MAIL_VARIABLE} has the same effect.  [default: any password]",
 )
-@click.option(
-    "--port",
-    "pop3",
-    type=PORT,
-    metavar="N",
-    default=1110,
-    show_default=True,
-    help="Listen for POP3 on this port.",
-)
-@click.option(
-    "--tls-port",
-    "pop3s",
-    type=PORT,
-    metavar="N",
-    default=1995,
-    show_default=True,
-    help="Listen for POP3 with TLS on this port.",
-)
-@click.option(
-    "--smtp-port",
-    "smtp",
-    type=PORT,
-    metavar="N",
-    default=1025,
-    show_default=True,
-    help="Listen for SMTP on this port.",
-)
-@click.option(
-    "--web-port",
-    "web",
-    type=PORT,
-    metavar="N",
-    default=8025,
-    show_default=True,
-    help="Serve the page and the API on this port.",
-)
+@port_option("--port", "pop3", 1110, "Listen for POP3 on this port.")
+@port_option("--tls-port", "pop3s", 1995, "Listen for POP3 with TLS on this port.")
+@port_option("--smtp-port", "smtp", 1025, "Listen for SMTP on this port.")
+@port_option("--web-port", "web", 8025, "Serve the page and the API on this port.")
 @click.option(
     "--host",
     default="127.0.0.1",

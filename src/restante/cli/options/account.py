@@ -334,20 +334,16 @@ def _target_from_options(
 
 def _named_server(name: str, port: int | None, *, login: bool) -> tuple[str, int | None]:
     """Return the server that a name without "@" is, as `probe` and `-u NAME` write it."""
+    if login and len(name.split()) != 1:  # more likely the name of a person than of a host
+        from restante.cli.options.account_errors import describe_no_user
+
+        raise click.UsageError(describe_no_user(name))
     try:
-        if login:
-            _require_one_word(name)
         return _split_host(name, port)
     except ValueError as error:
         from restante.cli.options.account_errors import describe_no_host
 
-        raise click.UsageError(describe_no_host(name, error, login=login)) from None
-
-
-def _require_one_word(name: str) -> None:
-    """Raise ValueError: a text has no word, or several."""
-    if len(name.split()) != 1:
-        raise ValueError(name)
+        raise click.UsageError(describe_no_host(name, error)) from None
 
 
 def _split_host(text: str, port: int | None) -> tuple[str, int | None]:

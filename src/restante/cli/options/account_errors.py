@@ -31,13 +31,9 @@ def describe_no_user(name: str) -> str:
     )
 
 
-def describe_no_host(name: str, error: ValueError, *, login: bool) -> str:
-    """Return what is wrong with a text without an "@" that cannot be a host, by its error.
-
-    Where a login needs an account, several words are more likely a person's name than a host.
-    """
-    is_account = (login and len(name.split()) != 1) or suggest(name)
-    return describe_no_user(name) if is_account else plain(str(error))
+def describe_no_host(name: str, error: ValueError) -> str:
+    """Return what is wrong with a text without an "@" that cannot be a host, by its error."""
+    return describe_no_user(name) if suggest(name) else plain(str(error))
 
 
 def describe_url(url: str) -> str:
