@@ -312,6 +312,20 @@ def test_match_of_a_part(user: User) -> None:
     assert user.arrived == 6
 
 
+def test_authority_of_one_account_that_is_missing(user: User) -> None:
+    """An account whose `cacert` cannot be read does not stop the others."""
+    user.configure(
+        f'[work.fetch]\nto = "maildir:{user.maildir}"\n'
+        f'[bad]\naccount = "{user.account}"\ncacert = "missing.pem"\n'
+        f'[bad.fetch]\nto = "maildir:{user.folder}/Bad"\n'
+    )
+    ran = user.fetch()
+    assert (ran.code, user.arrived) == (2, len(LETTERS))
+    assert "bad   FAIL  cacert cannot be read: " in ran.out
+    said = "cacert cannot be read: /no/such: No such file"
+    assert said in user.fetch("--cacert", "/no/such").err
+
+
 def test_settings_that_are_wrong(user: User) -> None:
     """A setting that is unknown, or a command that fails, is named."""
     user.configure('[work.fetch]\nto = "maildir:Mail"\nkeap = false\n')

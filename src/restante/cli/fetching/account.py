@@ -138,6 +138,8 @@ def find_fetch_account(name: str, params: dict[str, Any], journal: Path) -> Fetc
     if params["to"]:
         settings = msgspec.structs.replace(settings, rule=[])
     shared = {key: value for key, value in params.items() if key not in OWN_OPTIONS}
+    # A missing file of one account stops no other: `connect` reads it.
+    args = parse_account(name, shared, read_cacert=shared["cacert"] is not None)
     keep = keep_seconds(settings.keep)
     keep = params["keep"] if params["keep"] is not None else keep
     size = None if settings.max_size is None else parse_size(settings.max_size)
@@ -148,9 +150,7 @@ def find_fetch_account(name: str, params: dict[str, Any], journal: Path) -> Fetc
         limit=params["limit"],
         large_headers=(params["big"] or settings.big) == "headers",
     )
-    return FetchAccount(
-        name, parse_account(name, shared), tuple(destinations), settings, policy, journal
-    )
+    return FetchAccount(name, args, tuple(destinations), settings, policy, journal)
 
 
 def _find_token(user: str, host: str) -> AccountTokens | None:

@@ -194,11 +194,17 @@ def fill_options(params: dict[str, Any]) -> None:
 
 
 def parse_account(
-    name: str, params: dict[str, Any], total: float | None = None, *, login: bool = True
+    name: str,
+    params: dict[str, Any],
+    total: float | None = None,
+    *,
+    login: bool = True,
+    read_cacert: bool = True,
 ) -> AccountArgs:
     """Return the account that a command line means, and take its options out of `params`.
 
-    `total` is the time for all of it by default, in seconds; with `login` a user is needed. Raises
+    `total` is the time for all of it by default, in seconds; with `login` a user is needed. Without
+    `read_cacert`, only `renewed_options` has the account's own authorities. Raises
     click.UsageError: something about it cannot be.
     """
     typed = unwrap_address(name)
@@ -220,7 +226,7 @@ def parse_account(
     seconds = params.pop("max_time") or total
     verify = not params.pop("insecure")
     cacert = params.pop("cacert")
-    trust = trust_context(cacert)
+    trust = trust_context(cacert) if read_cacert else None
     options = client_options(params, seconds=seconds, context=trust, verbose=verbose)
     if not verify:
         from restante.client.tls import unverified_context
