@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sqlite3
 import stat
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from restante.fetch import account_journal
 from restante.fetch.account_journal import GAPS
 from restante.fetch.account_lock import lock_account
 from restante.fetch.errors import FetchError
-from restante.fetch.journal import Journal, move_damaged
+from restante.fetch.journal import WAIT, Journal, move_damaged
 from restante.fetch.journal_rows import MessageState
 
 
@@ -23,6 +25,28 @@ def test_private(tmp_path: Path) -> None:
         journal.open_account("work")
     modes = [stat.S_IMODE(place.stat().st_mode) for place in (path, path.parent)]
     assert modes == [0o600, 0o700]
+
+
+def test_begun_at_once(tmp_path: Path) -> None:
+    """A run that begins while another one makes the journal waits for it."""
+    path = tmp_path / "fetch.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        paused: list[float] = []
+
+        def pause(seconds: float) -> None:
+            paused.append(seconds)
+            if len(paused) == 3:
+                other.execute("COMMIT")
+
+        with Journal(path, pause=pause) as journal:
+            journal.open_account("work")
+        assert len(paused) == 3
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(FetchError, match="database is locked"):
+            Journal(path, pause=paused.append)
+        assert 10 < sum(paused) <= WAIT + 1
 
 
 def test_lost(tmp_path: Path) -> None:

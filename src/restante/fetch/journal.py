@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WAIT = 30.0  # seconds for another account's write
+PAUSE = 0.02  # seconds between two tries of what does not wait by itself
 
 _SCHEMA = """
 CREATE TABLE account (
@@ -67,10 +68,19 @@ _VERSIONS = (_SCHEMA, _IMPORTED, _DESCRIPTION, _NEXT_RUN)
 class Journal:
     """The database, with a part for each account. Its methods raise FetchError."""
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
-        """Open the journal at `path`, made if it is missing, with mode 0600 in a folder of 0700."""
+    def __init__(
+        self,
+        path: Path,
+        clock: Callable[[], float] = time.time,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Open the journal at `path`, made if it is missing, with mode 0600 in a folder of 0700.
+
+        `clock` returns the seconds since 1970, and `pause` waits a number of seconds.
+        """
         self.path = path
         self.clock = clock
+        self._pause = pause
         with self.errors():
             make_private_folder(path.parent)  # after a power cut, all mail would come twice
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -82,7 +92,7 @@ class Journal:
                 raise
 
     def _prepare_database(self) -> None:
-        self.database.execute("PRAGMA journal_mode = WAL")
+        self._write_ahead()
         self.database.execute("PRAGMA synchronous = FULL")
         self.database.execute("PRAGMA foreign_keys = ON")
         with self.transaction():
@@ -95,6 +105,18 @@ class Journal:
                     self.database.execute(statement)
             if version < len(_VERSIONS):
                 self.database.execute(f"PRAGMA user_version = {len(_VERSIONS)}")
+
+    def _write_ahead(self) -> None:
+        """Choose the write-ahead log. SQLite does not wait here for another run that begins."""
+        for left in range(round(WAIT / PAUSE), -1, -1):
+            try:
+                self.database.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if _code(error) != sqlite3.SQLITE_BUSY or not left:
+                    raise
+                self._pause(PAUSE)
+            else:
+                return
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
