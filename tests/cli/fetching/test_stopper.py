@@ -8,7 +8,7 @@ import sys
 # A signal that comes at each line of a pause, in the standard library too: the handler runs there.
 SIGNALS_AT_EACH_LINE = """
 import signal, sys
-from restante.cli.fetching.runs import Stopper
+from restante.cli.fetching.stopper import Stopper
 
 def trace(frame, event, _):
     if event == "line" and frame.f_code.co_name != "_wake":
@@ -19,7 +19,7 @@ stopper = Stopper()
 with stopper.handling_signals():
     sys.settrace(trace)
     for _ in range(3):
-        stopper.pause(0)
+        stopper.wait(0)
     sys.settrace(None)
 """
 

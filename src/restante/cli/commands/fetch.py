@@ -101,6 +101,15 @@ class FetchCommand(AccountCommand, click.Group):
     metavar="FILE",
     help="Append a line for each message to FILE; - is standard error.",
 )
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="Fetch N accounts at once.",
+)
 @click.option("--watch", is_flag=True, help="Fetch every five minutes, until SIGTERM.")
 @click.option("--systemd", is_flag=True, help="Print units of systemd that fetch every 5 minutes.")
 @click.option(

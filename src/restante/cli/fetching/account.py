@@ -71,6 +71,12 @@ class FetchAccount:
         return self.args.seconds or LONGEST_RUN
 
     @property
+    def mailbox(self) -> tuple[str, str]:
+        """The user and the host, the same for all accounts in one mailbox, if they are known."""
+        target = self.args.target
+        return (target.user, target.host.lower()) if target else ("", self.args.name.lower())
+
+    @property
     def state_folder(self) -> Path:
         """The folder of the state that is not in the journal."""
         return self.journal.parent / "fetch"
@@ -170,7 +176,7 @@ OWN_OPTIONS = frozenset(
     {
         "to", "keep", "delete", "dry_run", "status", "as_json", "mark_all", "match", "begin",
         "retry", "skip", "max_size", "big", "delete_big", "yes", "since", "newest_first", "limit",
-        "every", "watch", "log", "systemd", "state",
+        "every", "jobs", "watch", "log", "systemd", "state",
     }
 )  # fmt: skip
 """Options of `pop3 fetch` that no other command has, by the names of their values."""

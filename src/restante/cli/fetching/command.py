@@ -12,12 +12,9 @@ from restante.cli.errors import CommandFailed, error_reporting
 from restante.cli.fetching import report
 from restante.cli.fetching.account import find_fetch_account
 from restante.cli.fetching.marking import mark_fetched, match_messages, plan_run, skip_messages
-from restante.cli.fetching.runs import (
-    AccountResult,
-    Stopper,
-    run_again_and_again,
-    run_once,
-)
+from restante.cli.fetching.runs import AccountResult, AccountRunner
+from restante.cli.fetching.schedule import Schedule
+from restante.cli.fetching.stopper import Stopper
 from restante.cli.options.account_file import describe_unknown, is_stored
 from restante.cli.options.fetch_settings import accounts_with_settings, default_journal
 from restante.cli.options.stored_tokens import describe_end
@@ -158,33 +155,45 @@ def _read_status(
 def _run(prepared: Sequence[AccountResult], params: dict[str, Any]) -> list[AccountResult]:
     """Run the accounts that could be prepared, and return how all ended."""
     width = max(len(result.account.name) for result in prepared)
-    stopper = Stopper()
     log = None
     if params["log"]:
         from restante.cli.fetching.message_log import MessageLog
 
         log = MessageLog(params["log"])
+    stopper = Stopper()
+    runner = AccountRunner(stopper, log, begin=params["begin"])
     failed = [result for result in prepared if result.error]
     ready = [result.account for result in prepared if not result.error]
     pause = params["every"] or (EVERY if params["watch"] else None)
+    if params["mark_all"] or (pause and failed):
+        ready = []
+    at_once = 1 if _must_take_turns(ready, params) else params["jobs"]
+    schedule = Schedule(ready, runner.run, stopper, at_once=at_once, pause=pause)
     results = []
     with stopper.handling_signals():
-        if pause and not failed:
-            run_again_and_again(ready, stopper, pause, lambda result: _print(result, width), log)
-            return []
-        if pause or params["mark_all"]:
-            ready = []
-        for result in itertools.chain(failed, run_once(ready, stopper, log, begin=params["begin"])):
-            results.append(result)
-            if not params["as_json"]:
-                _print(result, width)
-        if params["as_json"] and results:
-            click.echo(to_json([report.result_object(made) for made in results], indent=2))
-    if stopper.stopped and not any(result.code for result in results):
+        for result in itertools.chain(failed, schedule.results()):
+            watches = bool(ready and pause)
+            if not watches:
+                results.append(result)
+            if watches or not params["as_json"]:
+                with runner.progress.hidden():
+                    _print(result, width)
+    if params["as_json"] and results:
+        names = [result.account.name for result in prepared]
+        by_name = {result.account.name: result for result in results}
+        results = [by_name[name] for name in names if name in by_name]
+        click.echo(to_json([report.result_object(made) for made in results], indent=2))
+    if stopper.stopped and not any(result.code for result in results) and not (ready and pause):
         raise CommandFailed("Interrupted; the next run goes on.", 130)
     return results
 
 
+def _must_take_turns(accounts: Sequence[FetchAccount], params: dict[str, Any]) -> bool:
+    """Return whether a person, or a pipe, gives the accounts what they need one by one."""
+    asks = params["password_stdin"] or any(account.args.may_ask for account in accounts)
+    return asks or any(account.args.verbose for account in accounts)  # lines without a name
+
+
 def _print(result: AccountResult, width: int) -> None:
     for line in report.result_lines(result, width):
-        click.echo(line, err=False)
+        click.echo(line)

@@ -91,6 +91,12 @@ class AccountArgs:
             request.options = dataclasses.replace(request.options, token=True)
 
     @property
+    def may_ask(self) -> bool:
+        """Whether a person may be asked for the password, or about a server of another domain."""
+        is_complete = self.auth is not None or self.password_named
+        return sys.stdin.isatty() and not (is_complete and self.target)
+
+    @property
     def sends_token(self) -> bool:
         """Whether it logs in by an access token, a stored one or that of --oauth."""
         return self.auth is not None or self.options.token

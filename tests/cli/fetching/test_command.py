@@ -1,0 +1,85 @@
+"""`pop3 fetch` with several accounts."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from restante import testing
+from restante.testing import MemoryServer
+from support.command import pop3
+from support.live import wait_until
+from support.process import POP3
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[MemoryServer]:
+    with testing.serving() as server:
+        yield server
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """A server that accepts connections and sends nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"pop3://eve@127.0.0.1:{listening.getsockname()[1]}"
+
+
+class Home:
+    """A home folder with accounts, each with a message and a password of its own."""
+
+    def __init__(self, folder: Path, server: MemoryServer, **passwords: str) -> None:
+        self.folder = folder
+        self.environment = {
+            "XDG_STATE_HOME": str(folder / "state"),
+            "XDG_CONFIG_HOME": str(folder / "config"),
+            "HOME": str(folder),
+        }
+        self.accounts = []
+        for name, password in passwords.items():
+            user = f"{name}-{folder.name}"
+            server.add(user, password, f"Subject: {name}\n\nHello.\n".encode())
+            self.accounts.append(f"pop3://{user}@{server.host}:{server.port}")
+
+    @property
+    def subjects(self) -> list[str]:
+        folder = self.folder / "Mail" / "new"
+        files = folder.iterdir() if folder.exists() else ()
+        return sorted(file.read_text().split()[1] for file in files)
+
+
+def test_a_silent_server(tmp_path: Path, server: MemoryServer, silent: str) -> None:
+    """An account whose server is silent delays no other; a second Ctrl-C does not wait for it."""
+    home = Home(tmp_path, server, ann="hunter22", bob="hunter22")
+    words = [str(POP3), "fetch", silent, *home.accounts, "--to", f"maildir:{tmp_path}/Mail"]
+    environment = {"PATH": os.environ["PATH"], "POP3_PASSWORD": "hunter22", **home.environment}
+    with subprocess.Popen(
+        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline() + process.stdout.readline()
+        interrupt = functools.partial(process.send_signal, signal.SIGINT)
+        interrupt()
+        wait_until(lambda: interrupt() or process.poll() is not None)
+        said += process.communicate(timeout=60)[0]
+    assert process.returncode == 130, said
+    assert (said.count(" 1 new"), home.subjects) == (2, ["ann", "bob"])
+    assert "Traceback" not in said
+
+
+def test_passwords_of_a_pipe(tmp_path: Path, server: MemoryServer) -> None:
+    """With --password-stdin, each account gets the line of its place, and no other."""
+    home = Home(tmp_path, server, ann="first", bob="second", cid="third")
+    words = ["--to", f"maildir:{tmp_path}/Mail", "--password-stdin", "--json"]
+    lines = b"first\nsecond\nthird\n"
+    ran = pop3("fetch", *home.accounts, *words, password=None, stdin=lines, **home.environment)
+    assert [made["account"] for made in json.loads(ran.out)] == home.accounts, ran
+    assert home.subjects == ["ann", "bob", "cid"]
