@@ -16,7 +16,7 @@ from support.other_user import NOBODY
 from support.process import free_port, wait_for_port
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/postfix.md"
-CONFIG, MAIN, PIPE, PIPE_MAIN = re.findall(
+CONFIG, MAIN, PIPE, PIPE_MAIN, PIPE_VERIFY = re.findall(
     r"```(?:toml|ini)\n(.*?)```", PAGE.read_text(), re.DOTALL
 )
 
@@ -77,6 +77,20 @@ def test_postfix_verifies_recipients(site: Site) -> None:
             site.add("new@example.com")
             wait_until(lambda: client.rcpt("new@example.com")[0] == 250)  # in seconds, not hours
     assert [*site.folder.glob("mail/nobody*")] == []
+
+
+def test_postfix_verifies_beside_a_pipe(site: Site) -> None:
+    """Postfix, which delivers by a pipe, asks the server whether a recipient exists."""
+    port = free_port()
+    main = MAIN.replace("virtual_transport = lmtp:unix:restante/lmtp\n", PIPE_MAIN)
+    main += f"{PIPE_VERIFY}mynetworks =\naddress_verify_poll_count = 30\n"
+    with running(site, main, f"{PIPE}127.0.0.1:{port} inet n - n - - smtpd\n") as mta:
+        wait_for_port(port, mta.process)
+        with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE) as client:
+            client.ehlo()
+            client.mail("carl@example.org")
+            assert client.rcpt("nobody@example.com")[0] == 550
+            assert client.rcpt("bob@example.com")[0] == 250
 
 
 def test_postfix_headers_are_no_loop(site: Site) -> None:
