@@ -349,6 +349,9 @@ class ClientIO:
                 yield from self._write(out)
             if plain:
                 return plain
+        if tls.failure:
+            text = f"TLS ended with an error: {tls.failure}"
+            raise self.session.peer.error(ConnectionLostError, "conn-lost", text)
         return b""
 
     def _read(self, until: float) -> IOSteps[bytes]:

@@ -220,7 +220,7 @@ def _check_protocol(peer: ServerPeer) -> None:
         return
     if banner.startswith(b"PROXY ") or _PROXY_SIGNATURE in peer.unread:
         raise peer.error(MalformedReplyError, "wrong-protocol", _PROXY_TEXT)
-    line = decode_text(banner[:200]).splitlines()[0]
+    line = decode_text(banner[:200].partition(b"\n")[0]).rstrip("\r")
     kind = protocol_of(banner)
     if kind == "TLS":
         raise peer.error(

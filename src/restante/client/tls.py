@@ -171,6 +171,8 @@ class ClientTlsLayer(TlsLayer):
         except ValueError as error:
             raise SecurityError("tls-failed", f"{name!r}: {error}", phase=Phase.TLS) from None
         self._answer = b""  # the server's handshake, until it is done
+        self._confirmed = False  # the server sent octets after it, so it accepted the handshake
+        self.failure = ""  # why TLS broke after that, in words
 
     def handshake(self, octets: bytes) -> bool:
         """Go on with the handshake; True when it is done. Raises SecurityError."""
@@ -186,15 +188,19 @@ class ClientTlsLayer(TlsLayer):
         return True
 
     def receive(self, octets: bytes) -> bytes:
-        """Return what octets from the server say in plain. Raises SecurityError."""
+        """Return what octets from the server say in plain; `failure` says why there are no more.
+
+        Raises SecurityError: the server rejects the handshake, as TLS 1.3 does only now.
+        """
         self._in.write(octets)
         plain: list[bytes] = []
         try:
             self._read(plain)
         except ssl.SSLError as error:
-            if not plain:
-                raise _insecure(error) from None
-            self.ended = True
+            if not plain and not self._confirmed:
+                raise _late_rejection(error) from None
+            self.ended, self.failure = True, _words(error, error.reason or "")
+        self._confirmed = self._confirmed or bool(plain)
         return b"".join(plain)
 
     @property
@@ -242,6 +248,14 @@ def _insecure(error: Exception, answer: bytes = b"") -> SecurityError:
     if name == "tls-client-cert" or ("ALERT" in reason and _requests_certificate(answer)):
         name, text = "tls-client-cert", f"the server requires a client certificate ({text})"
     return SecurityError(name, text, phase=Phase.TLS)
+
+
+def _late_rejection(error: ssl.SSLError) -> SecurityError:
+    """Return the error of a server that ends TLS as soon as the client has finished."""
+    found = _insecure(error)
+    if found.id == "plain-on-tls":  # the handshake was TLS, so the port is
+        found.id = "tls-failed"
+    return found
 
 
 def _words(error: Exception, reason: str) -> str:

@@ -21,7 +21,13 @@ from restante.protocol.client.effects import (
 from restante.protocol.client.pipeline import Operation
 from restante.protocol.client.replies import Status, strip_noise
 from restante.protocol.client.tables import NumberTable, SizeTable, UidTable
-from restante.protocol.errors import LocalError, MalformedReplyError, Phase, TruncatedReplyError
+from restante.protocol.errors import (
+    ConnectionLostError,
+    LocalError,
+    MalformedReplyError,
+    Phase,
+    TruncatedReplyError,
+)
 from restante.protocol.lines import COMMAND_LIMIT
 from restante.protocol.message_header import find_body
 from restante.protocol.unique_id import LONGEST_UID
@@ -321,10 +327,14 @@ def next_piece(
                 peer.note_oddity("msg-nofinal", f"{NO_FINAL} ({peer.command})")
             return body.end_here()
     if not peer.unread:
-        peer.unread += yield Receive()
+        lost = ""
+        try:
+            peer.unread += yield Receive()
+        except ConnectionLostError as error:
+            lost = f" ({error.text})"
         if not peer.unread:
             text = f"the connection ended after {body.octets} octets, before the end of the message"
-            raise peer.error(TruncatedReplyError, "msg-truncated", text)
+            raise peer.error(TruncatedReplyError, "msg-truncated", f"{text}{lost}")
     # What follows the message is not copied with each of many small ones.
     expected = max(LEAST_PIECE, (promised or 0) - body.octets + len(b".\r\n"))
     octets = bytes(peer.unread[:expected])
