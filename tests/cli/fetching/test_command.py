@@ -11,12 +11,13 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from restante import testing
 from restante.testing import MemoryServer
 from support.command import pop3
-from support.live import wait_until
+from support.live import PATIENCE, wait_until
 from support.process import POP3
 
 
@@ -27,10 +28,15 @@ def server() -> Iterator[MemoryServer]:
 
 
 @pytest.fixture
-def silent() -> Iterator[str]:
-    """A server that accepts connections and sends nothing."""
+def silent() -> Iterator[socket.socket]:
+    """A server that sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        yield f"pop3://eve@127.0.0.1:{listening.getsockname()[1]}"
+        listening.settimeout(PATIENCE)
+        yield listening
+
+
+def url(listening: socket.socket) -> str:
+    return f"pop3://eve@127.0.0.1:{listening.getsockname()[1]}"
 
 
 class Home:
@@ -56,10 +62,10 @@ class Home:
         return sorted(file.read_text().split()[1] for file in files)
 
 
-def test_a_silent_server(tmp_path: Path, server: MemoryServer, silent: str) -> None:
+def test_a_silent_server(tmp_path: Path, server: MemoryServer, silent: socket.socket) -> None:
     """An account whose server is silent delays no other; a second Ctrl-C does not wait for it."""
     home = Home(tmp_path, server, ann="hunter22", bob="hunter22")
-    words = [str(POP3), "fetch", silent, *home.accounts, "--to", f"maildir:{tmp_path}/Mail"]
+    words = [str(POP3), "fetch", url(silent), *home.accounts, "--to", f"maildir:{tmp_path}/Mail"]
     environment = {"PATH": os.environ["PATH"], "POP3_PASSWORD": "hunter22", **home.environment}
     with subprocess.Popen(
         words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -69,10 +75,28 @@ def test_a_silent_server(tmp_path: Path, server: MemoryServer, silent: str) -> N
         interrupt = functools.partial(process.send_signal, signal.SIGINT)
         interrupt()
         wait_until(lambda: interrupt() or process.poll() is not None)
-        said += process.communicate(timeout=60)[0]
+        said += process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 130, said
     assert (said.count(" 1 new"), home.subjects) == (2, ["ann", "bob"])
     assert "Traceback" not in said
+
+
+def test_interrupted_at_a_terminal(
+    tmp_path: Path, server: MemoryServer, silent: socket.socket
+) -> None:
+    """Ctrl-C at a terminal says what it waits for, and what a second one does."""
+    environment = {"PATH": os.environ["PATH"], "POP3_PASSWORD": "hunter22"}
+    environment |= Home(tmp_path, server).environment
+    words = ["fetch", url(silent), "--to", f"maildir:{tmp_path}/Mail"]
+    child: pexpect.spawn[bytes] = pexpect.spawn(str(POP3), words, PATIENCE, env=environment)
+    with silent.accept()[0]:
+        child.sendintr()
+        child.expect_exact("The run ends after the messages under way.")
+        child.sendintr()
+        child.expect_exact("Interrupted.")
+        child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 130
 
 
 def test_passwords_of_a_pipe(tmp_path: Path, server: MemoryServer) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from restante.cli.fetching.runs import AccountResult
     from restante.fetch.fetcher import Fetcher
     from restante.net.daemon_threads import DaemonThread
+
+ENDING = b"\r\033[KThe run ends after the messages under way. Press Ctrl-C again to end it now.\n"
 
 
 class Stopper:
@@ -70,6 +74,8 @@ class Stopper:
         if self.stopped:  # the second Ctrl-C does not wait; nothing is lost by it
             raise KeyboardInterrupt
         self.stopped = True
+        if sys.stderr.isatty():
+            os.write(sys.stderr.fileno(), ENDING)  # a signal may come while the stream writes
         for fetcher in tuple(self._fetchers):
             fetcher.stop()
         self._events.put(number)
