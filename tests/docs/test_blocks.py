@@ -71,7 +71,8 @@ def clone(disk: Path) -> Path:
     hosts = Path("/etc/hosts").read_text() + f"192.0.2.25 {' '.join(HOSTS)}\n"
     (layer / "etc/hosts").write_text(hosts)
     (layer / "usr/local/sbin").mkdir(parents=True)
-    shutil.copy(SETUPS / "systemctl", layer / "usr/local/sbin")
+    for program in ("systemctl", "journalctl"):
+        shutil.copy(SETUPS / program, layer / "usr/local/sbin")
     return layer
 
 

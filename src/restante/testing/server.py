@@ -214,8 +214,9 @@ def serving(  # noqa: PLR0913  # each is one thing that a test may need
     `lock_patience` is how many seconds a login waits for a maildrop in use. `clear_text` is from
     where POP3 accepts passwords without TLS: "loopback", "always" or "never". `offer` has the
     mechanisms of AUTH, such as ["SCRAM-SHA-256", "XOAUTH2"], and may have "APOP"; None is PLAIN and
-    LOGIN. `without` has capabilities that are not there, such as ["UIDL"]. With `any_account`, any
-    name can log in with any password. `fault` is one of `MemoryServer.misbehave`.
+    LOGIN. USER and PASS are there with all of them. `without` has capabilities that are not there,
+    such as ["UIDL"], or ["USER"] for a server without USER. With `any_account`, any name can log in
+    with any password. `fault` is one of `MemoryServer.misbehave`.
 
     Raises OSError: no port is free. Raises ValueError: a mechanism, a capability or a fault is
     unknown.
