@@ -89,7 +89,8 @@ def test_endpoints_on_this_machine(endpoint: str) -> None:
 def test_the_status_of_the_place(issuer: Issuer) -> None:
     """The error has what the first place answered, and not the 404 of another."""
     redirect = "HTTP 302; redirects are not followed"
-    for status, words in ((302, redirect), (200, "the answer is not a JSON object")):
+    page = "the answer is not a JSON object, but text/html"
+    for status, words in ((302, redirect), (200, page)):
         issuer.places = {metadata.WELL_KNOWN: status, metadata.OPENID: 404}
         error = failure(issuer.url)
         assert (error.id, error.text) == (

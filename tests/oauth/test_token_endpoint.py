@@ -205,6 +205,13 @@ def test_unusable_answers(issuer: Issuer, changes: dict[str, Any]) -> None:
     assert "xxxx" not in str(error)
 
 
+@pytest.mark.parametrize("kind", ["bearer ", "BEARER", "", None])
+def test_an_odd_type_of_token(issuer: Issuer, kind: object) -> None:
+    """A type that is missing or oddly written is Bearer. rfc6749-s5/token-type"""
+    issuer.token_changes = {"token_type": kind}
+    assert token_endpoint.refresh(endpoint(issuer), signed_in(issuer)).access
+
+
 @pytest.mark.parametrize("id_token", ["\u00fc", "a b", ["a"], 5])
 def test_an_unusable_id_token(issuer: Issuer, id_token: object) -> None:
     """The ID token only names the user: without it, the other tokens are kept."""

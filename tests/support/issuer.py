@@ -345,12 +345,15 @@ class _Handler(BaseHTTPRequestHandler):
         return bool(status)
 
     def _answer(self, status: int, body: dict[str, Any] | None) -> None:
-        self._send(status, b"<h1>Trouble</h1>" if body is None else json.dumps(body).encode())
+        if body is None:
+            self._send(status, b"<h1>Trouble</h1>", "text/html; charset=utf-8")
+        else:
+            self._send(status, json.dumps(body).encode())
 
-    def _send(self, status: int, octets: bytes) -> None:
+    def _send(self, status: int, octets: bytes, kind: str = "application/json") -> None:
         with contextlib.suppress(OSError):  # the client may be gone
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(octets)))
             if self.of.retry_after:
                 self.send_header("Retry-After", self.of.retry_after)

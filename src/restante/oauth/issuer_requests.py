@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SECONDS = 10  # for all of an answer, with the look-up of the name
 LARGEST_ANSWER = 1024 * 1024  # octets
+LONGEST_KIND = 60  # characters of the type of an answer in an error
 BUSY = (429, 503)  # the statuses with which Retry-After has a meaning
 HEADERS = (("Accept", "application/json"), ("User-Agent", "restante"))
 
@@ -131,5 +132,14 @@ def _json_object(url: str, answer: HttpAnswer) -> dict[str, Any]:
     """Return the object of an answer, an empty one for a failure without one."""
     found = read_object(answer.content)
     if found is None and is_success(answer.status):
-        raise OAuthError("oauth-answer", f"{url}: the answer is not a JSON object")
+        raise OAuthError("oauth-answer", f"{url}: the answer is not a JSON object{_kind(answer)}")
     return found or {}
+
+
+def _kind(answer: HttpAnswer) -> str:
+    """Return what an answer says that it is, where this explains why it is not JSON."""
+    coding = answer.headers.get("content-encoding", "")
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip()
+    if coding:
+        return f", but packed with {coding[:LONGEST_KIND]}"
+    return "" if not kind or kind.endswith("json") else f", but {kind[:LONGEST_KIND]}"

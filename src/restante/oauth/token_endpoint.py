@@ -108,6 +108,17 @@ def revoke(endpoint: TokenEndpoint, url: str, token: Secret) -> None:
         raise refusal(status, body, _sent_secrets(endpoint, {"token": token}), wait=wait)
 
 
+def request_device_code(endpoint: TokenEndpoint, url: str, scope: str) -> Mapping[str, Any]:
+    """Return the answer of the device endpoint at `url`. RFC 8628 section 3.1.
+
+    A client with a secret authenticates there as it does at the token endpoint.
+    """
+    status, body, wait = _post(endpoint, url, {"scope": scope}, {})
+    if not is_success(status) or body.get("error"):
+        raise refusal(status, body, _sent_secrets(endpoint, {}), code=True, wait=wait)
+    return body
+
+
 def _request(
     endpoint: TokenEndpoint, form: Mapping[str, str], secrets: Mapping[str, Secret], scope: str
 ) -> TokenSet:
@@ -174,8 +185,8 @@ def _read_tokens(body: Mapping[str, Any], scope: str, old_refresh: Secret | None
 
 def _read_access(body: Mapping[str, Any]) -> Secret:
     """Return the access token of an answer. Raises OAuthError: mail cannot use it."""
-    kind = body.get("token_type", "Bearer")
-    if not isinstance(kind, str) or kind.lower() != "bearer":
+    kind = body.get("token_type") or "Bearer"
+    if not isinstance(kind, str) or kind.strip().lower() != "bearer":
         text = f"the issuer gave a token of the type {kind!r:.40}, and mail requires Bearer"
         raise OAuthError("oauth-answer", text)
     access = _read_secret(body, "access_token")

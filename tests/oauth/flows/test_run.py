@@ -330,6 +330,16 @@ def test_device(issuer: Issuer) -> None:
     assert clock.pauses == [5, 5, 10, 10, 15]
 
 
+def test_device_of_a_client_with_a_secret(issuer: Issuer) -> None:
+    """The request of a code has the secret, as that of a token has."""
+    issuer.client_secrets["me"] = "s3cret-of-me"
+    endpoint = TokenEndpoint(f"{issuer.url}/token", "me", Secret(b"s3cret-of-me"))
+    found = device.sign_in(client(issuer, endpoint=endpoint), lambda _: None, pause=lambda _: None)
+    assert found.refresh is not None
+    sent = {path: form.get("client_secret") for path, form in issuer.requests}
+    assert sent["/device"] == sent["/token"] == "s3cret-of-me"
+
+
 def test_slow_down_without_an_end(issuer: Issuer) -> None:
     """Each slow_down counts, as long as the code lives. rfc8628-s3/polling"""
     issuer.scripted.extend([Refused("slow_down")] * 13)

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from restante.oauth import token_endpoint
 from restante.oauth.errors import OAuthError
-from restante.oauth.issuer_requests import is_success, post_form
 from restante.oauth.metadata import is_safe_url
-from restante.oauth.refusals import refusal
 from restante.protocol.secret import Secret
 
 if TYPE_CHECKING:
@@ -88,16 +86,13 @@ def _next_interval(error: OAuthError, interval: float) -> float:
 
 def request_device_code(client: SignInClient) -> DeviceCode:
     """Return a code for one sign-in. Section 3.1. Raises OAuthError."""
-    form = {"client_id": client.endpoint.client_id, "scope": client.scope}
-    secret = client.endpoint.client_secret
-    status, body, wait = post_form(client.server.device, form)
-    if not is_success(status) or body.get("error"):
-        sent = [secret.reveal().decode()] if secret else []
-        raise refusal(status, body, sent, code=True, wait=wait)
+    endpoint, server = client.endpoint, client.server
+    body = token_endpoint.request_device_code(endpoint, server.device, client.scope)
     uri = body.get("verification_uri") or body.get("verification_url")  # Google's name for it
     values = (body.get("device_code"), body.get("user_code"), uri)
-    if not all(isinstance(value, str) and 0 < len(value) <= LONGEST for value in values):
-        raise OAuthError("oauth-answer", "the issuer's answer has no device code")
+    for name, value in zip(("device_code", "user_code", "verification_uri"), values, strict=True):
+        if not isinstance(value, str) or not 0 < len(value) <= LONGEST:
+            raise OAuthError("oauth-answer", f"the issuer's answer has no usable {name}")
     code, user_code, address = map(str, values)
     seconds = _seconds(body, "expires_in", LIFE)
     interval = max(1.0, _seconds(body, "interval", INTERVAL))
