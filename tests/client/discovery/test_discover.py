@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import ssl
 import threading
@@ -172,13 +173,27 @@ def test_guesses_come_last_and_take_what_listens() -> None:
         (b'<!DOCTYPE a [<!ENTITY b "c">]><clientConfig/>', "document type"),
         ('<!DOCTYPE a [<!ENTITY b "c">]><clientConfig/>'.encode("utf-16"), "document type"),
         (b"<clientConfig/>", "no POP3 server"),
-        (XML.replace(b"<port>", b"<port>" + b"9" * 5000), "no POP3 server"),
+        (XML.replace(b"<port>", b"<port>" + b"9" * 5000), 'the port "9999'),
+        (
+            re.sub(rb">(SSL|STARTTLS)<", b">ssl<", XML),
+            'the socketType "ssl" .* is not SSL, STARTTLS',
+        ),
+        (XML.replace(b"<hostname>", b"<hostname>http://"), 'the hostname "http://'),
     ],
 )
 def test_a_file_that_is_no_autoconfig_is_said_to_be_so(octets: bytes, why: str) -> None:
     """A file that is not an autoconfig file is reported with the reason."""
     with pytest.raises(autoconfig.NoAutoconfigError, match=why):
         autoconfig.parse(octets, mail_address.parse_address("ann@example.com"))
+
+
+@pytest.mark.parametrize("name", ["%REALNAME%", "%MAILBOX%", "x-%NUMBER%", "", " "])
+def test_user_that_a_file_cannot_know(name: str) -> None:
+    """A place that only the user can fill never becomes a part of the name to log in with."""
+    start, end = XML.index(b"<username>") + len(b"<username>"), XML.index(b"</username>")
+    octets = XML[:start] + name.encode() + XML[end:]
+    found = autoconfig.parse(octets, mail_address.parse_address("ann@example.com"))
+    assert {server.user for server in found} == {"ann@example.com"}
 
 
 def test_autoconfig_file_of_the_how_to() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 LARGEST_FILE = 256 * 1024  # octets
 OWN_PLACES = 2  # that are the mail domain's own: the first ones
 LONGEST_USER = 255  # characters of a name to log in with
+LONGEST_SHOWN = 60  # characters of a field in an error
 LONGEST_URL = 2048  # characters, of a scope too
+
+_PLACE = re.compile(r"%[A-Z]+%")  # a place for what only the user knows, such as %REALNAME%
 
 _OAUTH = ("issuer", "scope", "authURL", "tokenURL", "clientID")  # as OAuthHint has them
 
@@ -96,12 +100,19 @@ def parse(octets: bytes, address: MailAddress) -> list[IncomingServer]:
     """Return the POP3 servers that a file names, in its order.
 
     Raises NoAutoconfigError. A document type is rejected: entities could make a small file endless.
+    A server that cannot be used is passed over.
     """
     root = _read_root(octets)
-    servers = [node for node in root.iter("incomingServer") if node.get("type") == "pop3"]
-    found = [server for node in servers if (server := _incoming_server(node, address)) is not None]
+    found: list[IncomingServer] = []
+    failure = NoAutoconfigError("it names no POP3 server")
+    for node in root.iter("incomingServer"):
+        if node.get("type") == "pop3":
+            try:
+                found.append(_incoming_server(node, address))
+            except NoAutoconfigError as error:
+                failure = error
     if not found:
-        raise NoAutoconfigError("it names no POP3 server")
+        raise failure
     return found
 
 
@@ -134,17 +145,33 @@ def _read_root(octets: bytes) -> ET.Element:
     return root
 
 
-def _incoming_server(node: ET.Element, address: MailAddress) -> IncomingServer | None:
+def _incoming_server(node: ET.Element, address: MailAddress) -> IncomingServer:
+    """Return the server of an element. Raises NoAutoconfigError: it cannot be used."""
+
+    def field(name: str) -> str:
+        return node.findtext(name, "").strip()
+
     try:
-        host = ascii_domain(_fill(node.findtext("hostname", ""), address))
+        host = ascii_domain(_fill(field("hostname"), address))
     except ValueError:
-        return None
-    port = _port(node.findtext("port", "").strip())
-    kind = node.findtext("socketType", "").strip()
-    user = _fill(node.findtext("username", "").strip(), address) or str(address)
-    if not port or kind not in _SOCKETS or len(user) > LONGEST_USER or printable(user) != user:
-        return None
+        raise _unusable("hostname", field("hostname"), "not a name of a host") from None
+    port = _port(field("port"))
+    if not port:
+        raise _unusable("port", field("port"), "not 1 to 65535")
+    kind = field("socketType")
+    if kind not in _SOCKETS:
+        raise _unusable("socketType", kind, f"not {', '.join(_SOCKETS)}")
+    user = _fill(field("username"), address)
+    if not user or _PLACE.search(user):
+        user = str(address)
+    if len(user) > LONGEST_USER or printable(user) != user:
+        raise _unusable("username", user, "too long, or has characters that cannot be sent")
     return IncomingServer(host, port, _SOCKETS[kind], user)
+
+
+def _unusable(name: str, text: str, reason: str) -> NoAutoconfigError:
+    shown = printable(text[:LONGEST_SHOWN])
+    return NoAutoconfigError(f'the {name} "{shown}" of its POP3 server is {reason}')
 
 
 def _port(text: str) -> int:
