@@ -11,6 +11,7 @@ import pytest
 
 from restante.server.connection.connection import Connection
 from restante.server.connection.phases import ConnectionPhase as Phase
+from restante.storage.interfaces import PartialRemovalError, StoreError
 from server.doubles import ScriptedStore, SlowAccounts
 from support.clocked_server import clocked
 from support.live import Client, Live, serving, wait_until
@@ -107,11 +108,20 @@ def test_client_leaves_during_lock_wait() -> None:
         first.close()
 
 
-def test_update_without_client() -> None:
-    """An update is finished although the client has left."""
+UPDATES = {
+    "done": (None, 0, ["deleted=1", "end=quit"]),
+    "part": (PartialRemovalError("in part", [0]), 1, ["deleted=0", 'end="update failed"']),
+    "down": (StoreError("EIO"), 1, ["deleted=0", 'end="update failed"']),
+}
+
+
+@pytest.mark.parametrize(("error", "left", "logged"), UPDATES.values(), ids=list(UPDATES))
+def test_update_without_client(error: Exception | None, left: int, logged: list[str]) -> None:
+    """An update is finished although the client has left, and the log says what became of it."""
     store = ScriptedStore()
     with serving(store=store) as live:
         live.add("ann", "secret", LETTER)
+        store.remove_error = error
         store.gate = asyncio.Event()
         client = live.connect()
         client.log_in("ann", "secret")
@@ -121,8 +131,8 @@ def test_update_without_client() -> None:
         wait_for_phase(live, Phase.LOST)
         live.loop.call_soon_threadsafe(store.gate.set)
         wait_until(lambda: not live.context.connections)
-        assert count(live) == b"+OK 0 0\r\n"
-        live.wait_for_log("deleted=1")
+        assert count(live) == b"+OK %d %d\r\n" % (left, 21 * left)
+        live.wait_for_log(*logged)
 
 
 def test_no_task_is_left_when_all_have_gone() -> None:

@@ -121,6 +121,20 @@ def test_no_handshake(
     live.wait_for_log('problem="not TLS: ', "tls= octets_in=10", 'end="no TLS"')
 
 
+@pytest.mark.parametrize("broken", [b"USER ann\r\n", b"\x17\x03\x03\0\x20" + b"x" * 32])
+def test_broken_tls(live: Live, known: CertificateFiles, broken: bytes) -> None:
+    """TLS that breaks after the handshake is not called missing: it has its version and cipher."""
+    with live.connect() as client:
+        raw = client.socket.dup()
+        go_over_to_tls(client, trusting(known))
+        client.say("NOOP")
+        raw.sendall(broken)
+        while raw.recv(65536):
+            pass
+        raw.close()
+    live.wait_for_log("event=connection_failed", 'tls="TLSv1.3 TLS_', 'end="broken TLS"')
+
+
 def test_failed_handshake_in_the_log(live: Live, known: CertificateFiles) -> None:
     """A failed handshake has no version and no cipher in the log.
 

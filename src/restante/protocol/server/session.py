@@ -53,6 +53,7 @@ class EndReason(StrEnum):
     MAILDROP_LOST = "another node may have the maildrop"
     NO_PROXY = "no proxy header"
     TLS_FAILED = "no TLS"
+    TLS_BROKEN = "broken TLS"
     BROKEN = "internal error"
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, cast
@@ -156,11 +157,13 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         if self.phase is phases.QUEUED:
             self._continue()
 
-    async def _await_work(self, work: Coroutine[Any, Any, object]) -> None:
+    async def _await_work(self, need: Need[Any], work: Coroutine[Any, Any, object]) -> None:
         """Do what takes time, then let the session go on."""
         answer: object = None
         try:
             answer = await work
+            if self.phase is phases.LOST and isinstance(need, CommitDeletions):
+                self._note_update()
         except Refusal as refusal:
             answer = refusal
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # not for the peer's eyes
@@ -176,6 +179,12 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         self._work = None
         if self.phase is phases.LOST:
             self._finish()
+
+    def _note_update(self) -> None:
+        """Let the session know that its QUIT is done. No client is there to read the reply."""
+        assert self._conversation is not None
+        with contextlib.suppress(StopIteration):
+            self._conversation.send(None)
 
     def _welcome(self) -> None:
         """Count the client in by its address, and greet it if TLS does not come first."""
@@ -204,7 +213,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
             octets = wire.decrypt(octets)
         except (TlsError, ProxyError) as error:
             self._context.session_log.connection_failed(wire, error)
-            self._end = EndReason.TLS_FAILED if isinstance(error, TlsError) else EndReason.NO_PROXY
+            self._end = endings.failed_by(error, wire)
             self._transport.close()
             self.phase = phases.CLOSING
             return b""
@@ -318,7 +327,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
     def _start_work(self, need: Need[Any], work: Coroutine[Any, Any, object]) -> None:
         self._output.flush()
         self.phase = phases.WORKING
-        task = self._loop.create_task(self._await_work(work))
+        task = self._loop.create_task(self._await_work(need, work))
         self._work = PendingWork(need, task, self._output.octets)
         if self._work.authenticates:
             self._wait(math.inf)  # the time before login goes on

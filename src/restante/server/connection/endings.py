@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from restante.protocol.errors import Refusal, ResponseCode
 from restante.protocol.server.session import EndReason, Session
 from restante.server.connection.phases import CLOSING
+from restante.server.connection.proxy_protocol import ProxyError
 from restante.server.error_replies import reply_for
 from restante.server.limits.client_bounds import LINGER
 from restante.storage.interfaces import LostError
@@ -14,8 +15,10 @@ from restante.storage.interfaces import LostError
 if TYPE_CHECKING:
     from restante.server.connection.backend import SessionBackend
     from restante.server.connection.phases import ConnectionPhase
+    from restante.server.connection.transport import ClientTransport
     from restante.server.connection.write_buffer import WriteBuffer
     from restante.server.context import ServerContext
+    from restante.server.tls.layer import TlsError
 
 HUNG_UP_ON = frozenset(
     {
@@ -49,6 +52,14 @@ def reader_time(
     if not output.is_unsent or (phase is CLOSING and not backend.logged_in):
         return LINGER
     return context.write_timeout if backend.logged_in else context.settings.login_timeout
+
+
+def failed_by(error: TlsError | ProxyError, client: ClientTransport) -> EndReason:
+    """Return why a connection ends whose octets are not TLS, or not a PROXY header."""
+    if isinstance(error, ProxyError):
+        return EndReason.NO_PROXY
+    agreed = client.tls is not None and client.tls.ready
+    return EndReason.TLS_BROKEN if agreed else EndReason.TLS_FAILED
 
 
 def lingers(end: EndReason | None, output: WriteBuffer, context: ServerContext) -> bool:

@@ -7,6 +7,7 @@ go over to TLS after STLS, tell which versions a client offered, and cost little
 from __future__ import annotations
 
 import ssl
+import sys
 from typing import TYPE_CHECKING
 
 from restante.net.tls_layer import TlsLayer
@@ -28,13 +29,14 @@ class TlsError(Exception):
 class ServerTlsLayer(TlsLayer):
     """One connection's TLS, server's side. Feed it what comes; send what `outgoing` gives."""
 
-    __slots__ = ("_certificates", "_choosing", "_first", "ready")
+    __slots__ = ("_certificates", "_choosing", "_first", "_protocol", "ready")
 
     def __init__(self, certificates: Certificates) -> None:
         super().__init__(certificates.context(), server_side=True)
         self._certificates = certificates
         self._first = b""
         self._choosing = certificates.several  # until the ClientHello is there
+        self._protocol = ""  # the version
         self.ready = False  # the handshake is done
 
     def receive(self, octets: bytes) -> bytes:
@@ -49,6 +51,7 @@ class ServerTlsLayer(TlsLayer):
                 self._first = self._first[:FIRST_FLIGHT]
                 self._object.do_handshake()
                 self.ready = True
+                self._protocol = sys.intern(self._object.version() or "")  # lost if TLS breaks
                 self._first = b""
             self._read(plain)
         except ssl.SSLWantReadError:  # in the middle of the handshake
@@ -85,7 +88,7 @@ class ServerTlsLayer(TlsLayer):
     def version(self) -> str:
         """The version and the cipher, such as "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty before."""
         cipher = self._object.cipher() if self.ready else None
-        return f"{self._object.version()} {cipher[0]}" if cipher else ""
+        return f"{self._protocol} {cipher[0]}" if cipher else ""
 
     def bindings(self) -> dict[str, bytes]:
         """Return the data of each type of channel binding known here: RFC 5929.
