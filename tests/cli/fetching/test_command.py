@@ -107,3 +107,18 @@ def test_passwords_of_a_pipe(tmp_path: Path, server: MemoryServer) -> None:
     ran = pop3("fetch", *home.accounts, *words, password=None, stdin=lines, **home.environment)
     assert [made["account"] for made in json.loads(ran.out)] == home.accounts, ran
     assert home.subjects == ["ann", "bob", "cid"]
+
+
+def test_lines_of_json(tmp_path: Path, server: MemoryServer) -> None:
+    """With --every and --json, each run of an account is one line of JSON."""
+    home = Home(tmp_path, server, ann="hunter22", bob="hunter22")
+    words = [str(POP3), "fetch", *home.accounts, "--to", f"maildir:{tmp_path}/Mail"]
+    words += ["--every", "1h", "--json"]
+    environment = {"PATH": os.environ["PATH"], "POP3_PASSWORD": "hunter22", **home.environment}
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        made = [json.loads(process.stdout.readline()) for _ in home.accounts]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+    assert sorted(run["account"] for run in made) == home.accounts
+    assert [run["new"] for run in made] == [1, 1]

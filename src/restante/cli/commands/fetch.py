@@ -64,7 +64,12 @@ class FetchCommand(AccountCommand, click.Group):
 @click.option("--delete", is_flag=True, help="Delete mail as soon as it is delivered.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 @click.option("--status", is_flag=True, help="Show what the journal says, without a connection.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the result as JSON; with --every, a line of it for each run.",
+)
 @click.option("--mark-all", is_flag=True, help="Treat all messages that are there as fetched.")
 @click.option("--match", is_flag=True, help="Find known messages again after a move of the server.")
 @click.option("--begin", is_flag=True, help="Begin a new journal in place of a lost one.")

@@ -169,21 +169,23 @@ def _run(prepared: Sequence[AccountResult], params: dict[str, Any]) -> list[Acco
         ready = []
     at_once = 1 if _must_take_turns(ready, params) else params["jobs"]
     schedule = Schedule(ready, runner.run, stopper, at_once=at_once, pause=pause)
+    watches = bool(ready and pause)
     results = []
     with stopper.handling_signals():
         for result in itertools.chain(failed, schedule.results()):
-            watches = bool(ready and pause)
             if not watches:
                 results.append(result)
-            if watches or not params["as_json"]:
-                with runner.progress.hidden():
+            with runner.progress.hidden():
+                if not params["as_json"]:
                     _print(result, width)
+                elif watches:
+                    click.echo(to_json(report.result_object(result)))
     if params["as_json"] and results:
         names = [result.account.name for result in prepared]
         by_name = {result.account.name: result for result in results}
         results = [by_name[name] for name in names if name in by_name]
         click.echo(to_json([report.result_object(made) for made in results], indent=2))
-    if stopper.stopped and not any(result.code for result in results) and not (ready and pause):
+    if stopper.stopped and not any(result.code for result in results) and not watches:
         raise CommandFailed("Interrupted; the next run goes on.", 130)
     return results
 
