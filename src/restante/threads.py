@@ -94,6 +94,12 @@ class Threads:
         self._threads = 0
         self._idle = 0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether each thread has a call, and no more may begin."""
+        with self._changed:
+            return self._running.total() >= self._most
+
     async def run(
         self, user: str, work: Callable[[], T], on_abandoned: Callable[[T], object] | None = None
     ) -> T:

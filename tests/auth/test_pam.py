@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import poplib
 import pwd
 import secrets
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from restante.auth.app_passwords.accounts import AppPasswordAccounts
 from restante.auth.app_passwords.file import AppPasswordFile, create
@@ -20,10 +23,11 @@ from restante.auth.client_address import CLIENT_ADDRESS
 from restante.auth.file.accounts import FileAuthenticator
 from restante.auth.interfaces import CredentialsError, UnavailableError
 from restante.auth.masters import Masters
-from restante.auth.pam import PamAuthenticator
+from restante.auth.pam import AT_ONCE, PamAuthenticator
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
 from restante.server import Listener, Server
+from restante.server.context import ServerContext
 from restante.storage.memory import MemoryStore
 from support.live import PATIENCE
 from support.passwords import quick_hash
@@ -262,3 +266,45 @@ def test_address_in_the_log_of_pam_unix(syslog: socket.socket) -> None:
         lines.append(syslog.recv(4096).decode())
     assert f"pam_unix({name}:auth): authentication failure" in lines[-1]
     assert f" rhost={address.host} " in lines[-1]
+
+
+HANGING = """#!/bin/sh
+case "$PAM_USER" in hangs*) [ -e "$0.works" ] || cat "$0.fifo" >/dev/null;; esac
+[ "$(tr -d '\\000')" = right ]
+"""
+
+
+def test_module_that_hangs(service: Callable[[str], PamAuthenticator], tmp_path: Path) -> None:
+    """While a module hangs, logins without it work, others fail; later all work again."""
+    service("pam_permit.so")
+    name = next(SERVICES.glob("restante-test-*")).name
+    (tmp_path / "script").write_text(HANGING)
+    os.mkfifo(tmp_path / "script.fifo")
+    pam = PamAuthenticator(name, patience=0.1, longest=0.1)
+    made, letters = create("nobody", "phone", 0)
+    (tmp_path / "app-passwords").write_text(f"{made}\n")
+    passwords = AppPasswordFile(tmp_path / "app-passwords", print, print)
+    accounts = AppPasswordAccounts(pam, passwords, FileUses(tmp_path / "app-passwords", print))
+    context = ServerContext(store=MemoryStore(), authenticator=accounts, log=structlog.get_logger())
+
+    async def log_in() -> None:
+        assert context.hash_queue is None  # no login waits for a turn of PAM's
+        hung = [pam.verify(f"hangs{n % 6}", Secret(b"right")) for n in range(24)]
+        results = await asyncio.gather(*hung, return_exceptions=True)
+        assert {type(each) for each in results} == {UnavailableError}
+        threads = [each for each in threading.enumerate() if name in each.name]
+        assert len(threads) <= AT_ONCE
+        with pytest.raises(UnavailableError, match=f"PAM service {name}: no answer|not answer"):
+            await pam.verify("ann", Secret(b"right"))
+        found = await accounts.verify("nobody", Secret(letters.encode()))
+        assert found.app_password == "phone"
+        assert await pam.owner("nobody") == "nobody"
+        (tmp_path / "script.works").touch()  # the module answers again
+        (tmp_path / "script.fifo").write_bytes(b"")
+        while True:
+            with contextlib.suppress(UnavailableError):
+                assert await pam.verify("ann", Secret(b"right")) == Identity("ann")
+                return
+            await asyncio.sleep(0.01)
+
+    asyncio.run(log_in())

@@ -146,7 +146,7 @@ ELSEWHERE = {
     "server/error_replies.py": "server/test_incidents.py",
     "server/extra_listener.py": "delivery/test_listener.py",
     "server/limits/failures.py": "server/limits/test_throttle.py",
-    "server/limits/networks.py": "server/limits/test_throttle.py",
+    "net/client_networks.py": "server/limits/test_throttle.py",
     "server/limits/process_lock.py": "server/limits/test_shared_table.py",
     "server/limits/server_limits.py": "server/limits/test_limit_log.py",
     "server/lifecycle.py": "server/test_embedding.py",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from restante.net.addresses import format_host_port, is_loopback, parse_host_port
-from restante.server.limits.networks import is_local_client
+from restante.net.client_networks import is_local_client
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1:110", "[::1]:995", "mail.example.com:110", "*:0"])

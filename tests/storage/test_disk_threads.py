@@ -217,7 +217,7 @@ asyncio.run(main())
     [
         "DISK.run('ann', hang)",
         "password_hashing.threads().run('ann', hang)",
-        "pam.PamAuthenticator('restante')._threads.run('ann', hang)",
+        "pam.PamAuthenticator('restante')._passwords._threads.run('ann', hang)",
         "oauth.IssuerPool().run(hang)",
     ],
 )

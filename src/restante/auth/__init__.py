@@ -8,7 +8,8 @@ or an entry. `wrapped_accounts` is a source with one more way to log in: `app_pa
 holds the cryptography, `usernames` prepares names, and `client_address` is that of the client.
 `locked_names` are locked whatever their source, by `locked_accounts`. `file_reading` reads a file
 whenever it changes, beside the event loop; `reloaded_file` is such a file with one entry a line.
-`silence` lets logins fail at once while a database or a directory does not answer.
+`silence` lets logins fail at once while a database or a directory does not answer, and `fair_queue`
+lets addresses take turns.
 
 Always: an unknown name and a wrong password cost the same work and get the same reply. A backend
 in trouble raises UnavailableError and never says that a name is unknown. A lock locks every

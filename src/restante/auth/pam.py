@@ -7,16 +7,21 @@ has only its password.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
 import pwd
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pam
 
 from restante.auth.client_address import CLIENT_ADDRESS
+from restante.auth.fair_queue import FairQueue
 from restante.auth.interfaces import CredentialsError, UnavailableError
 from restante.auth.password_only import PasswordOnlyAccounts
+from restante.auth.silence import Silence
 from restante.auth.usernames import candidate_names
+from restante.net.client_networks import client_network
 from restante.protocol.server.settings import Identity
 from restante.threads import Threads
 
@@ -27,7 +32,10 @@ if TYPE_CHECKING:
 
 AT_ONCE = 16  # logins: a module may wait for the network, or for a while after a wrong password
 AT_ONCE_EACH = 4  # of them, of one name
-PATIENCE = 10  # seconds that a login waits for a thread
+PATIENCE = 10  # seconds that a login waits for its turn, and then for a thread
+LONGEST = 60  # seconds for an answer: some modules ask a telephone, or wait before a refusal
+
+T = TypeVar("T")
 
 _PAM_SUCCESS = 0
 _PAM_RHOST = 4
@@ -57,19 +65,20 @@ class PamAuthenticator(PasswordOnlyAccounts):
 
     can_be_watched = False
 
-    def __init__(self, service: str) -> None:
+    def __init__(
+        self, service: str, *, patience: float = PATIENCE, longest: float = LONGEST
+    ) -> None:
+        """Name the service. A login waits `patience` seconds for a thread, `longest` for PAM."""
         self._service = service
-        self._threads = Threads(
-            "PAM", UnavailableError, most=AT_ONCE, most_each=AT_ONCE_EACH, patience=PATIENCE
-        )
-        self.at_once = AT_ONCE  # passwords; a server has those that wait take turns
+        # What proves no password has threads of its own: the modules for `auth` may hang alone.
+        self._passwords = _Conversations(f"PAM service {service}", patience, longest)
+        self._lookups = _Conversations(f"PAM service {service}, or a look-up", patience, longest)
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
         address = CLIENT_ADDRESS.get()
-        return await self._threads.run(
-            user, functools.partial(self._verify, user, password, address)
-        )
+        work = functools.partial(self._verify, user, password, address)
+        return await self._passwords.run(user, work, address)
 
     async def identify(self, user: str) -> Identity:
         """Return the identity of a user of the system that may log in.
@@ -77,14 +86,16 @@ class PamAuthenticator(PasswordOnlyAccounts):
         Raises CredentialsError, UnavailableError.
         """
         address = CLIENT_ADDRESS.get()
-        return await self._threads.run(user, functools.partial(self._identify, user, address))
+        return await self._lookups.run(
+            user, functools.partial(self._identify, user, address), address
+        )
 
     async def owner(self, name: str) -> str:
         """Return the user of the system of exactly this name, also if no login is allowed.
 
         Raises CredentialsError, UnavailableError.
         """
-        if not await self._threads.run(name, functools.partial(_is_user, name)):
+        if not await self._lookups.run(name, functools.partial(_is_user, name), ""):
             raise CredentialsError(UNKNOWN)
         return name
 
@@ -131,6 +142,59 @@ class PamAuthenticator(PasswordOnlyAccounts):
             remedy = f"check /etc/pam.d/{self._service} and the system's log"
             raise UnavailableError(f"PAM service {self._service}: {client.reason}; {remedy}")
         raise CredentialsError(f"PAM: {client.reason}")
+
+
+class _Conversations:
+    """Calls of PAM or the system in threads. One that hangs keeps its thread until it returns.
+
+    `what` is called, in messages.
+    """
+
+    def __init__(self, what: str, patience: float, longest: float) -> None:
+        self._what = what
+        self._patience = patience
+        self._longest = longest
+        self._turns = FairQueue(AT_ONCE)
+        self._silence = Silence()
+        self._threads = Threads(
+            what, UnavailableError, most=AT_ONCE, most_each=AT_ONCE_EACH, patience=patience
+        )
+
+    async def run(self, user: str, work: Callable[[], T], address: str) -> T:
+        """Return what `work` returns, in a thread; raise what it raises.
+
+        Clients wait by their network, fairly. Raises UnavailableError: there was no answer in
+        time, or the last calls had none.
+        """
+        begun = self._silence.begin()
+        try:
+            result = await self._take_turn(user, work, address)
+        except TimeoutError as error:
+            text = f"{self._what}: no answer in time; check its modules for one that hangs"
+            self._note_failure(begun, text)
+            raise UnavailableError(text) from error
+        except UnavailableError as error:
+            self._note_failure(begun, str(error))
+            raise
+        except CredentialsError:
+            self._silence.note_answer()
+            raise
+        self._silence.note_answer()
+        return result
+
+    def _note_failure(self, begun: float, reason: str) -> None:
+        """Note a failure of all; where only some names hang, others have threads."""
+        if self._threads.is_full:
+            self._silence.note_failure(begun, reason)
+
+    async def _take_turn(self, user: str, work: Callable[[], T], address: str) -> T:
+        """Do the work in a turn. Raises TimeoutError."""
+        async with contextlib.AsyncExitStack() as stack:
+            async with asyncio.timeout(self._patience):
+                await stack.enter_async_context(self._turns.turn(client_network(address)))
+            self._silence.begin()  # while this login waited, others may have had no answer
+            async with asyncio.timeout(self._longest):
+                return await self._threads.run(user, work)
 
 
 def _is_text(name: str) -> bool:

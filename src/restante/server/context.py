@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from restante.auth.fair_queue import FairQueue
 from restante.auth.interfaces import CachesLogins
 from restante.protocol.server.settings import AuthOffer, ProtocolSettings
 from restante.server.connection.session_log import SessionLog
 from restante.server.control.holders import MaildropHolders
-from restante.server.limits.fair_queue import FairQueue
 from restante.server.limits.limit_log import LimitLog
 from restante.server.limits.server_limits import ServerLimits
 from restante.server.log.removal_log import RemovalLog

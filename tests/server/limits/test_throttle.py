@@ -14,13 +14,13 @@ import pytest
 
 from restante.auth.interfaces import UnavailableError
 from restante.auth.passwords import scram
+from restante.net.client_networks import client_network
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import AuthOffer
 from restante.server.error_replies import GuessesError
 from restante.server.limits import throttle
 from restante.server.limits.counters import AddressLimit, CountLimit
 from restante.server.limits.failures import Failures
-from restante.server.limits.networks import client_network
 from restante.server.limits.server_limits import ServerLimits
 from restante.server.limits.throttle import MOST_AT_ONCE, Tables, Throttle
 from support.clocked_server import ADDRESS, Loop, clocked

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from restante.net.client_networks import is_local_client
 from restante.protocol.server.settings import ConnectionSecurity
 from restante.server.auth_socket.protocol.conversation import BEHIND_TLS
 from restante.server.connection.proxy_protocol import UNKNOWN, plain_address
-from restante.server.limits.networks import is_local_client
 
 if TYPE_CHECKING:
     from restante.server.auth_socket.protocol.messages import LoginRequest

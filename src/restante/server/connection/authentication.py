@@ -18,9 +18,9 @@ from restante.auth.interfaces import (
 )
 from restante.auth.usernames import guess_key, is_exact, saslprep_or_same, with_domain
 from restante.junk import with_suffix, without_suffix
+from restante.net.client_networks import client_network
 from restante.protocol.server.needs import Authenticate, AuthMethod, StartScram
 from restante.protocol.server.settings import Identity
-from restante.server.limits.networks import client_network
 from restante.server.limits.throttle import LONGEST_DELAY
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TYPE_CHECKING, TypeAlias
 
+from restante.net.client_networks import is_local_client
 from restante.protocol.server.settings import ConnectionSecurity
 from restante.server.connection.proxy_protocol import UNKNOWN, plain_address, read_header
-from restante.server.limits.networks import is_local_client
 from restante.server.log.session_ids import new_session_id
 from restante.server.tls.layer import ServerTlsLayer
 

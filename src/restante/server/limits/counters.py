@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from restante.net.client_networks import client_network, is_local_client
 from restante.server.error_replies import LoginDelayError
-from restante.server.limits.networks import client_network, is_local_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import UnavailableError
+from restante.net.client_networks import client_network, is_local_client
 from restante.server.error_replies import GuessesError
 from restante.server.limits.counters import CountLimit
 from restante.server.limits.failures import Failures
-from restante.server.limits.networks import client_network, is_local_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

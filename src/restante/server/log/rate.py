@@ -6,8 +6,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from restante.net.client_networks import client_network
 from restante.server.limits.failures import Failures
-from restante.server.limits.networks import client_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from restante.server.limits.fair_queue import FairQueue
+from restante.auth.fair_queue import FairQueue
 
 
 def test_origins_take_turns() -> None:
