@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import generate
 from restante.diagnosis.explanations import EXPLANATIONS
+from restante.server.config.loader import ConfigError, load
+from restante.server.config.schema import Config
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
+ANCHOR = re.compile(r"\]\((?!https?:)([^)#]*)#([^)]+)\)")
+HEADING = re.compile(r"^#+ (.*)", re.MULTILINE)
+TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SECTIONS = {field.encode_name for field in msgspec.structs.fields(Config)}
 
 
 @pytest.mark.parametrize("name", generate.PAGES)
@@ -33,3 +41,38 @@ def test_a_link_leads_somewhere(page: Path) -> None:
     """Each link in the pages has a target."""
     for target in LINK.findall(page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub and Sphinx make them."""
+    headings = [
+        re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", text) for text in HEADING.findall(page.read_text())
+    ]
+    return {re.sub(r"[^\w -]", "", text.strip().lower()).replace(" ", "-") for text in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_an_anchor_is_a_heading(page: Path) -> None:
+    """Each link to a part of a page leads to one of its headings."""
+    for target, anchor in ANCHOR.findall(page.read_text()):
+        assert anchor in anchors(page.parent / target if target else page), f"{target}#{anchor}"
+
+
+def problems(file: Path) -> list[str]:
+    """Return the mistakes in a configuration."""
+    try:
+        load(file, {})
+    except ConfigError as error:
+        return error.problems
+    return []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_settings_exist(page: Path, tmp_path: Path) -> None:
+    """Each setting of the server that a page shows exists."""
+    file = tmp_path / "restante.toml"
+    for block in TOML.findall(page.read_text()):
+        if SECTIONS.isdisjoint(tomllib.loads(block)):
+            continue  # the configuration of another command
+        file.write_text(block)
+        assert [line for line in problems(file) if ": unknown" in line] == [], block
