@@ -39,6 +39,8 @@ ELSEWHERE = {
     "not_ready": "tests/server/metrics/test_listener.py",
     "not_swept": "tests/server/tasks/test_upkeep.py",
     "socket_not_used": "tests/server/system/test_activation.py",
+    "socket_lost": "tests/server/system/test_unix_sockets.py",
+    "socket_restored": "tests/server/system/test_unix_sockets.py",
     "swept": "tests/server/tasks/test_upkeep.py",
     "worker_hangs": "tests/server/processes/test_hung_worker.py",
     "worker_not_started": "tests/server/processes/test_worker_end.py",

@@ -22,7 +22,12 @@ from restante.server.config.addresses import (
     parse_loopback_address,
 )
 from restante.server.listener import STOP_PATIENCE, ListenError, explain_listening
-from restante.server.system.unix_sockets import BACKLOG, UnixSockets, serve_unix_socket
+from restante.server.system.unix_sockets import (
+    BACKLOG,
+    UnixSockets,
+    UnixSocketServer,
+    serve_unix_socket,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -85,10 +90,10 @@ class DeliveryListener:
         log = context.log
         sessions = self._sessions(context)
         dialects = [Dialect.LMTP] * bool(self.settings.lmtp) + [Dialect.SMTP]
-        servers: list[asyncio.Server] = []
+        servers: list[asyncio.Server | UnixSocketServer] = []
         try:
             for dialect, opened in zip(dialects, sockets, strict=False):
-                servers.append(await _serve(sessions, dialect, opened))
+                servers.append(await self._accept(sessions, dialect, opened))
                 log.info("listening", address=_format_addresses(opened), way=dialect.name.lower())
             yield
         finally:
@@ -96,9 +101,25 @@ class DeliveryListener:
                 server.close()
             await sessions.connections.stop(self.stop_patience)
 
+    def replace_lost(
+        self, sockets: Sequence[socket.socket], log: FilteringBoundLogger
+    ) -> Sequence[socket.socket]:
+        """Return these sockets, with a new one for each whose file is gone."""
+        return self._files.replace_lost(sockets, log)
+
     def close(self) -> None:
         """Remove the files of our Unix sockets."""
         self._files.close()
+
+    async def _accept(
+        self, sessions: DeliverySessions, dialect: Dialect, opened: socket.socket
+    ) -> asyncio.Server | UnixSocketServer:
+        connect = functools.partial(DeliveryConnection, sessions, dialect)
+        if opened.family == socket.AF_UNIX:
+            log = sessions.deliverer.log
+            return await serve_unix_socket(connect, opened, self._files, log)
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(connect, sock=opened, backlog=BACKLOG)
 
     def _quotas(self, context: ServerContext) -> QuotaDelivery | None:
         make = self.quotas
@@ -136,16 +157,6 @@ class DeliveryListener:
         except (OSError, LookupError) as error:
             reason = explain_listening(error, place)
             raise DeliveryListenError(f"cannot listen for mail at {place}: {reason}") from error
-
-
-async def _serve(
-    sessions: DeliverySessions, dialect: Dialect, opened: socket.socket
-) -> asyncio.Server:
-    connect = functools.partial(DeliveryConnection, sessions, dialect)
-    if opened.family == socket.AF_UNIX:
-        return await serve_unix_socket(connect, opened)
-    loop = asyncio.get_running_loop()
-    return await loop.create_server(connect, sock=opened, backlog=BACKLOG)
 
 
 def _open_port(address: ListenAddress) -> socket.socket:

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
+    from structlog.typing import FilteringBoundLogger
+
     from restante.server.context import ServerContext
 
 
@@ -22,6 +24,11 @@ class ExtraListener(Protocol):
         self, sockets: Sequence[socket.socket], context: ServerContext
     ) -> contextlib.AbstractAsyncContextManager[None]:
         """Serve at these sockets while the block runs; at its end finish what is under way."""
+
+    def replace_lost(
+        self, sockets: Sequence[socket.socket], log: FilteringBoundLogger
+    ) -> Sequence[socket.socket]:
+        """Return these sockets, with a new one for each whose file another program removed."""
 
     def close(self) -> None:
         """Remove what open() left behind, such as a Unix socket's file."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
+    from structlog.typing import FilteringBoundLogger
+
     from restante.server.config.account_sections import AuthSocketSection
     from restante.server.context import ServerContext
     from restante.server.policies import ClearText
@@ -54,7 +56,9 @@ class AuthSocketListener:
             context=context, clear_text=self.clear_text, most=self.settings.connections
         )
         connect = functools.partial(make_protocol, sharing)
-        servers = [await serve_unix_socket(connect, opened) for opened in sockets]
+        servers = [
+            await serve_unix_socket(connect, opened, self._files, context.log) for opened in sockets
+        ]
         context.log.info("listening", address=f"unix:{self.path.absolute()}", way="auth")
         try:
             yield
@@ -62,6 +66,12 @@ class AuthSocketListener:
             for server in servers:
                 server.close()
             await sharing.connections.stop(self.stop_patience)
+
+    def replace_lost(
+        self, sockets: Sequence[socket.socket], log: FilteringBoundLogger
+    ) -> Sequence[socket.socket]:
+        """Return these sockets, with a new one for each whose file is gone."""
+        return self._files.replace_lost(sockets, log)
 
     def close(self) -> None:
         """Remove the file of the socket."""

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
+    from structlog.typing import FilteringBoundLogger
+
     from restante.server.config.server_sections import ControlSection
     from restante.server.context import ServerContext
     from restante.server.tls.certificates import Certificates
@@ -65,6 +67,11 @@ class ControlService:
         self._certificates = certificates
         self._begun = time.monotonic()
         self._open = 0  # requests under way
+
+    @property
+    def log(self) -> FilteringBoundLogger:
+        """The log of this process."""
+        return self._context.log
 
     async def answer(self, request: ControlRequest) -> ControlReply:
         """Do what a user of this machine or another node asks for. Raises nothing."""
@@ -201,7 +208,8 @@ async def serving_control(section: ControlSection, service: ControlService) -> A
     mode = "660" if section.group else "600"
     connect = functools.partial(make_control_protocol, service)
     try:
-        server = await serve_unix_socket(connect, sockets.open(file, mode, section.group))
+        opened = sockets.open(file, mode, section.group)
+        server = await serve_unix_socket(connect, opened, sockets, service.log)
         try:
             yield
         finally:

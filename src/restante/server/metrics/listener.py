@@ -16,11 +16,19 @@ from restante.server.metrics import catalogue
 from restante.server.metrics.exposition import MetricCollector
 from restante.server.metrics.http_connection import HttpConnection, HttpReply, HttpService
 from restante.server.metrics.readiness import Readiness
-from restante.server.system.unix_sockets import BACKLOG, UnixSockets, serve_unix_socket
+from restante.server.system.unix_sockets import (
+    BACKLOG,
+    UnixSockets,
+    UnixSocketServer,
+    close_replaced,
+    serve_unix_socket,
+)
 from restante.storage.interfaces import HasFigures
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+
+    from structlog.typing import FilteringBoundLogger
 
     from restante.server.config.server_sections import MetricsSection
     from restante.server.context import ServerContext
@@ -63,6 +71,22 @@ class MetricsListener:
             reason = explain_listening(error, place)
             raise ListenError(f"cannot listen for metrics at {place}: {reason}") from error
 
+    async def _accept(
+        self,
+        connect: functools.partial[HttpConnection],
+        opened: socket.socket,
+        log: FilteringBoundLogger,
+    ) -> asyncio.Server | UnixSocketServer:
+        if opened.family == socket.AF_UNIX:
+            return await serve_unix_socket(connect, opened, self._files, log)
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(connect, sock=opened, backlog=BACKLOG)
+
+    def replace_lost(self, log: FilteringBoundLogger) -> bool:
+        """Open a socket anew whose file another program removed; return whether one was opened."""
+        before, self._sockets = self._sockets, self._files.replace_lost(self._sockets, log)
+        return close_replaced(before, self._sockets)
+
     def close(self) -> None:
         """Close the sockets, and remove the file of a Unix socket."""
         for one in self._sockets:
@@ -82,7 +106,7 @@ class MetricsListener:
         )
         service = _service(context, readiness, collector)
         connect = functools.partial(HttpConnection, service)
-        servers = [await _serve(connect, one) for one in self._sockets]
+        servers = [await self._accept(connect, one, context.log) for one in self._sockets]
         self.recorder.memory.put(catalogue.WORKERS, number=1)
         sampling = asyncio.create_task(_sample(context.store, self.recorder.memory))
         try:
@@ -127,12 +151,3 @@ def _service(
             "incident", what="metrics cannot be shown", exc_info=error
         ),
     )
-
-
-async def _serve(
-    connect: functools.partial[HttpConnection], opened: socket.socket
-) -> asyncio.Server:
-    if opened.family == socket.AF_UNIX:
-        return await serve_unix_socket(connect, opened)
-    loop = asyncio.get_running_loop()
-    return await loop.create_server(connect, sock=opened, backlog=BACKLOG)

@@ -11,6 +11,7 @@ The supervisor has no loop and no thread: both do not survive a fork.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -24,6 +25,7 @@ from restante.server.processes.signals import Signals
 from restante.server.processes.worker import BEAT, DRAIN, start_worker
 from restante.server.system.process import SLACK
 from restante.server.system.service_manager import NOT_RELOADED
+from restante.server.system.unix_sockets import CHECK_EVERY, close_replaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +39,7 @@ MAX_GENERATIONS: Final = 3  # at once: one that finishes, one that serves, one t
 STEADY = 10.0  # seconds; an earlier crash counts as a crash at start
 FIRST_PAUSE = 0.1  # seconds before a worker is replaced that crashed at start; each time twice
 LONGEST_PAUSE = 10.0  # seconds
+RENEW_PAUSE = 60.0  # seconds after which workers for new Unix sockets are tried again
 LONGEST_SILENCE = 30.0  # seconds without a sign of life after which a worker is killed
 
 
@@ -76,6 +79,8 @@ class Supervisor:
         self._due: dict[int, float] = {}  # when to start a worker, by its number
         self._backoff = RestartBackoff()
         self._reload_requested = False  # it begins once enough columns are free
+        self._files_looked_at = time.monotonic()  # those of Unix sockets
+        self._renew_at = math.inf  # when workers for new Unix sockets are required
         self._all_ready = False  # all workers of the generation accept connections
         self._stopping = False
         self._listened_at = time.monotonic()  # to the workers' signs of life
@@ -97,6 +102,7 @@ class Supervisor:
                     self._listen_to_workers()
                     self._manager.alive()
                     self._finish_older_workers()
+                    self._replace_lost_sockets()
                     self._reload_if_requested()
                     self._start_if_due()
                     self._kill_if_due()
@@ -191,20 +197,41 @@ class Supervisor:
         close_sockets({address: self._sockets.pop(address) for address in unused})
         self._on_ready(self._generation)
 
+    def _replace_lost_sockets(self) -> None:
+        """Open Unix sockets anew whose files are gone; new workers will accept at them."""
+        now = time.monotonic()
+        if self._stopping or not self._all_ready or now - self._files_looked_at < CHECK_EVERY:
+            return
+        self._files_looked_at = now
+        metrics = self._inherited.metrics
+        changed = metrics is not None and metrics.replace_lost(self._log)
+        before = self._extra_listeners
+        self._extra_listeners = [
+            (listener, listener.replace_lost(sockets, self._log)) for listener, sockets in before
+        ]
+        for (_, old), (_, new) in zip(before, self._extra_listeners, strict=True):
+            changed |= close_replaced(old, new)
+        if changed:
+            self._renew_at = now
+
     def _reload_if_requested(self) -> None:
-        """Load the configuration and start a new generation; after an error the old one stays."""
-        if not self._reload_requested:
+        """Load the configuration and start a new generation; after an error the old one stays.
+
+        If only sockets were replaced, the configuration is the one in use.
+        """
+        if not self._reload_requested and self._renew_at > time.monotonic():
             return
         if len(self._columns) < self._count:
             for worker in self._workers:  # those that finish must go now
                 if worker.kill_at is not None:
                     self._end(worker, signal.SIGTERM, worker.generation.config.timeouts.stop)
             return
-        self._reload_requested = False
+        requested, self._reload_requested = self._reload_requested, False
         self._manager.reloading()
         try:
-            config = self._load_config()
+            config = self._load_config() if requested else self._generation.config
             self._start_generation(self._build_generation(config))
+            self._renew_at = math.inf
             self._warn_unchanged(config)
             return
         except ConfigError as error:
@@ -214,6 +241,8 @@ class Supervisor:
             self._log.error("not_reloaded", problem=str(error))
         except Exception as error:  # noqa: BLE001  # whatever it is, the old workers go on
             self._log.error("incident", what="cannot reload", exc_info=error)
+        if self._renew_at < math.inf:
+            self._renew_at = time.monotonic() + RENEW_PAUSE
         self._manager.ready(NOT_RELOADED)
 
     def _warn_unchanged(self, config: Config) -> None:
