@@ -26,7 +26,7 @@ from restante.client.credentials import Credentials
 from restante.client.header_part import HeaderPart
 from restante.client.io import end_time
 from restante.client.options import merge
-from restante.client.session import ClientSession, leave, without_capa
+from restante.client.session import ClientSession, another_try, first_failure, leave
 from restante.client.token_source import (
     is_token_refused,
     renew_token,
@@ -37,12 +37,9 @@ from restante.mail.fields import MOST_OCTETS
 from restante.mail.header import header_of
 from restante.protocol.client.connection import LISTING_LIMIT
 from restante.protocol.errors import (
-    ConnectionLostError,
     LocalError,
     RemoteError,
-    ReplyTimeoutError,
     ServerRefusedError,
-    ServerUnreachableError,
 )
 
 if TYPE_CHECKING:
@@ -337,18 +334,17 @@ async def _connect_by_token(session: ClientSession, auth: TokenSource) -> Maildr
 
 
 async def _connect(session: ClientSession, password: str) -> Maildrop:
-    """Connect and log in, a second time without CAPA if the server fails at it."""
-    try:
-        return await _open(session, password)
-    except RemoteError as error:
-        without = without_capa(error, session)
-        if without is None:
-            raise
+    """Connect and log in, again without CAPA or elsewhere if the server breaks off before that."""
+    failure: RemoteError | None = None
+    while True:
         try:
-            return await _open(without, password)
-        except (ConnectionLostError, ReplyTimeoutError, ServerUnreachableError) as later:
-            error.others.append(str(later))
-            raise error from None
+            return await _open(session, password)
+        except RemoteError as error:
+            failure = first_failure(failure, error)
+            again = another_try(error, session)
+            if again is None:
+                raise failure from None
+            session = again
 
 
 async def _open(session: ClientSession, password: str) -> Maildrop:

@@ -113,7 +113,7 @@ def begin_race(session: ClientSession, addresses: Sequence[str]) -> Race:
     """Return the attempts to connect to some addresses, in time. Raises ServerUnreachableError."""
     seconds_to_connect(session)
     seconds = session.options.connect_seconds
-    return Race(addresses, session.target.port, seconds, session.ends)
+    return Race(session.choose_addresses(addresses), session.target.port, seconds, session.ends)
 
 
 def time_over_text(options: Options) -> str:

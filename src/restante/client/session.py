@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from restante.client import name_resolution
 from restante.client.options import Options, Target
+from restante.net.connecting import MOST_ADDRESSES
 from restante.protocol.client import operations
 from restante.protocol.client.connection import LINE_LIMIT, ServerPeer
 from restante.protocol.client.effects import Receive, StartClientTls
@@ -24,11 +25,12 @@ from restante.protocol.errors import (
     ReplyTimeoutError,
     SecurityError,
     ServerRefusedError,
+    ServerUnreachableError,
 )
 from restante.protocol.text import decode_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from restante.client.tls import ClientTlsLayer
     from restante.net.connecting import Race, Won
@@ -71,6 +73,8 @@ class ClientSession:
         target: the server and the user.
         options: the options of the connection.
         address: the address that accepted the connection, "" before.
+        addresses: all addresses of the host.
+        avoided: those of them that are not tried, since the server broke off there.
         peer: what the server has sent, and how it may be shown.
         tls: the TLS layer with `version` and `cipher`, None without TLS.
         greeting: the greeting's status line, None before it came.
@@ -98,6 +102,8 @@ class ClientSession:
     ends: float = float("inf")
     avoids_top: bool = False
     address: str = ""
+    addresses: tuple[str, ...] = ()
+    avoided: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self.peer.trace = self.options.trace
@@ -106,6 +112,11 @@ class ClientSession:
     def carry_out(self, operation: Operation[T]) -> Dialogue[T]:
         """Carry out an `operation`: send it and return what its reply says. Raises RemoteError."""
         return carry_out(self.peer, operation)
+
+    def choose_addresses(self, addresses: Sequence[str]) -> Sequence[str]:
+        """Note the addresses of the host, and return those that are to be tried."""
+        self.addresses = tuple(addresses)
+        return [address for address in addresses if address not in self.avoided] or addresses
 
     def take_connection(self, race: Race, won: Won | None) -> Won:
         """Return the connection of a race, and note its address. Raises ServerUnreachableError."""
@@ -317,6 +328,41 @@ def is_first_command(error: RemoteError, session: ClientSession) -> bool:
     )
 
 
+def another_try(error: RemoteError, session: ClientSession) -> ClientSession | None:
+    """Return a session for another try, if the server broke off before the login, else None.
+
+    It is without CAPA, if the server failed at that, or at another address of the host.
+    """
+    return without_capa(error, session) or _at_another_address(error, session)
+
+
+def first_failure(first: RemoteError | None, later: RemoteError) -> RemoteError:
+    """Return the error of several tries: the first one, if the later ones broke off, too."""
+    broke_off = (ConnectionLostError, ReplyTimeoutError, ServerUnreachableError)
+    if first is None or not isinstance(later, broke_off):
+        return later
+    first.others.append(str(later))
+    return first
+
+
+def _at_another_address(error: RemoteError, session: ClientSession) -> ClientSession | None:
+    """Return a session at an address that was not tried, None if that is not safe or of no use.
+
+    A proxy before a dead server accepts connections, so RFC 8305 does not find that it is dead. A
+    path that loses large packets ends in the handshake of TLS. To wait for one more greeting is of
+    no use: a server that hangs does so at each address.
+    """
+    lost = isinstance(error, ConnectionLostError) and error.phase in ("greeting", "tls")
+    if not lost and error.id != "tls-noreply":
+        return None
+    avoided = session.avoided | {session.address}
+    if not set(session.addresses) - avoided or len(avoided) >= MOST_ADDRESSES:
+        return None
+    again = ClientSession(session.target, session.options, ends=session.ends, avoided=avoided)
+    again.peer.note_oddity("address-dead", f"{session.address}: {error.text}")
+    return again
+
+
 def without_capa(error: RemoteError, session: ClientSession) -> ClientSession | None:
     """Return a session for another try without CAPA, if the server broke off at it, else None."""
     broke_off = (
@@ -330,6 +376,7 @@ def without_capa(error: RemoteError, session: ClientSession) -> ClientSession | 
     )
     if not (at_capa or after_capa) or not session.options.capa:
         return None
-    again = ClientSession(session.target, replace(session.options, capa=False), ends=session.ends)
+    options = replace(session.options, capa=False)
+    again = ClientSession(session.target, options, ends=session.ends, avoided=session.avoided)
     again.peer.note_oddity("capa-lost", error.text)
     return again

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from restante.client import session as sessions
 from restante.client.reply_sync import ReplyTracker
 from restante.diagnosis.report import Finding, Report, Step
+from restante.net.addresses import format_host_port
 from restante.protocol.errors import (
     ConnectionLostError,
     RemoteError,
@@ -126,6 +127,7 @@ class CheckContext:
         self._note_partial_reply(error)
         self._note_time_limit(error)
         self._withdraw_capa_lost(step, error)
+        self._note_address(step, error)
         facts: dict[str, Any] = {"command": error.command, "code": error.code}
         if error.others:
             facts["others"] = list(error.others)
@@ -154,6 +156,18 @@ class CheckContext:
         if text is not None:
             self.report.findings = [f for f in self.report.findings if f.id != "capa-lost"]
             step.details.append(("also", f"CAPA: {text}"))
+
+    def _note_address(self, step: Step, error: RemoteError) -> None:
+        """Name the address that broke off, and how to check another one of the host."""
+        broke_off = isinstance(error, (ReplyTimeoutError, ConnectionLostError))
+        if not broke_off or error.phase not in ("greeting", "tls"):
+            return
+        known = self.report.facts.get("addresses", {})
+        others = [each for each, state in known.items() if state == "ok" and each != self.address]
+        if others:
+            host = format_host_port(self.target.host, self.target.port)
+            text = f"this is {self.address}; check {others[0]} by --resolve {host}:{others[0]}"
+            step.details.append(("address", text))
 
     def _note_partial_reply(self, error: RemoteError) -> None:
         """Add to an error which part of the reply came, if any did."""

@@ -103,7 +103,7 @@ NETWORK = (
         you="The account works at another server of the domain, which is shown above.",
     ),
     Explanation(
-        "address-dead", 1, "An address of the server accepts no connections, another one does.",
+        "address-dead", 1, "An address of the server does not work, another one does.",
         why="Programs that try this address first wait, or fail at one time and work at another.",
         admin="Start the server at this address, or remove the address from the DNS.",
         you="The account works. If a mail program fails now and then, this is the cause.",
