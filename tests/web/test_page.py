@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from typing import Any
 
 import pytest
+from starlette.requests import Request
 
 from restante.web import listener, page_routes
-from restante.web.security import Guard
+from restante.web.page import read_body
+from restante.web.security import Guard, RefusedRequest
 from support.page_client import ADDRESSES, add, page_client, quiet_server, say
 
 EVIL = (
     b'Subject: <script>alert(1)</script>\nFrom: "<img src=x>" <a@b>\n\n</pre><script>x</script>\n'
 )
+
+
+def test_client_that_hangs_up() -> None:
+    """A client that hangs up within its request made a bad request: no traceback is printed."""
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    request = Request({"type": "http", "method": "POST", "headers": []}, receive)
+    with pytest.raises(RefusedRequest, match="hung up") as refused:
+        asyncio.run(read_body(request))
+    assert refused.value.status == 400
 
 
 def test_an_empty_page_says_what_to_do() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from restante.json_input import read_json
@@ -119,12 +120,15 @@ def page_of(request: HTTPConnection) -> Page:
 
 
 async def read_body(request: Request) -> bytes:
-    """Return the body of a request. Raises RefusedRequest when it is too long."""
+    """Return the body of a request. Raises RefusedRequest: it is too long, or has no end."""
     octets = bytearray()
-    async for piece in request.stream():
-        octets += piece
-        if len(octets) > LONGEST_BODY:
-            raise RefusedRequest(413, f"a request has at most {LONGEST_BODY} octets")
+    try:
+        async for piece in request.stream():
+            octets += piece
+            if len(octets) > LONGEST_BODY:
+                raise RefusedRequest(413, f"a request has at most {LONGEST_BODY} octets")
+    except ClientDisconnect:
+        raise RefusedRequest(400, "the client hung up within its request") from None
     return bytes(octets)
 
 
