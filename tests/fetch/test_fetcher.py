@@ -609,6 +609,20 @@ def test_session_that_ends_in_the_middle(journal: Journal) -> None:
     assert fetcher.summary.parked == []
 
 
+def test_message_parked_in_this_run(journal: Journal) -> None:
+    """A message that breaks its session is counted once: it was not parked before this run."""
+    destination = ListDestination()
+    with faulty_server(first_session(find("retr-no-status").conversation)) as odd:
+
+        def connect(_: Callable[[str, str], None]) -> Maildrop:
+            return blocking.connect(odd.url, PASSWORD)
+
+        fetcher = Fetcher(journal.open_account("odd"), [destination], connect, Policy())
+        list(fetcher.run())
+    summary = fetcher.summary
+    assert (destination.arrived, len(summary.parked), summary.waiting) == ([SECOND], 1, [])
+
+
 def test_a_server_that_hides_what_was_fetched(server: MemoryServer, journal: Journal) -> None:
     """New mail is fetched although the server lists none of the known messages, as Gmail does."""
     destination = ListDestination()

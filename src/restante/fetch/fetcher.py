@@ -198,7 +198,8 @@ class Fetcher:
         if plan.doubtful or plan.to_verify:
             self._judge(drop, plan)
             plan = self._plan(listed)
-        self.summary.too_large, self.summary.waiting = plan.too_large, plan.waiting
+        self.summary.too_large = plan.too_large
+        self.summary.waiting = [one for one in plan.waiting if one.uid not in self.parked]
         self._known.begin_session(listed, plan)
         to_fetch = [message for message in plan.fetch if message.uid not in self.parked]
         if self._policy.limit is not None:
