@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 from collections.abc import Awaitable, Callable
@@ -12,10 +13,11 @@ from typing import Any, TypeVar
 import pytest
 
 from restante.auth.file import passwd_file
+from restante.auth.file.account_table import read_table
 from restante.auth.file.accounts import FileAuthenticator
 from restante.auth.interfaces import CredentialsError
 from restante.protocol.secret import Secret
-from support.passwords import quick_hash
+from support.passwords import quick_hash, quick_keys
 
 T = TypeVar("T")
 
@@ -145,3 +147,24 @@ def test_client_that_leaves_during_a_reading(rig: Rig) -> None:
 
     asyncio.run(log_in())
     assert rig.in_loop == [False]
+
+
+def test_objects_for_the_garbage_collector(tmp_path: Path) -> None:
+    """An account adds no object that the garbage collector searches: a search stops all clients."""
+    file = tmp_path / "users"
+    hashed, keys = quick_hash(b"secret"), quick_keys("SCRAM-SHA-256", b"secret")
+    words = (
+        f"scram-sha-256={keys} quota_messages=7 userdb_mail=maildir:~ login_delay=5"
+        " allow_nets=192.0.2.0/24"
+    )
+    table, counts = None, []
+    for accounts in (10, 210):
+        lines = [f"u{n}:{hashed}::::::{words}\n" for n in range(accounts)]
+        file.write_text("".join(lines))
+        table = read_table(file)
+        assert len(table.by_name) == accounts
+        assert table.by_name["u9"].identity.login_delay == 5
+        gc.collect()  # which leaves out tuples of text
+        counts.append(len(gc.get_objects()))
+        del lines
+    assert counts[1] - counts[0] < 100

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hmac
 import os
 import secrets
 import time
 from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from restante.auth.file import passwd_file
 from restante.auth.file.account_changes import AccountChanges
@@ -270,7 +271,8 @@ class FileAuthenticator(FileReading[_Reading]):
         account = self._find_entry(user)
         if account is None or self._remembered.stored_hash(account.name, password) is None:
             return None
-        if account.lock_reason(self._clock()):
+        may_be_locked = account.lock or account.end is not None  # one call less for each login
+        if may_be_locked and account.lock_reason(self._clock()):
             return None
         return account.identity
 
@@ -289,7 +291,7 @@ class FileAuthenticator(FileReading[_Reading]):
         if twin is None or mechanism not in twin.scram:
             return fake
         real = twin.scram[mechanism]  # another salt for Ann than for ann would give ann away
-        return dataclasses.replace(fake, salt=real.salt, iterations=real.iterations)
+        return msgspec.structs.replace(fake, salt=real.salt, iterations=real.iterations)
 
     async def shared_secret(self, user: str) -> Secret:
         """Return what APOP and CRAM-MD5 prove. Raises CredentialsError, UnavailableError."""

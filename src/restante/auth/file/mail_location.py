@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from restante.auth.file.locks import EXTRAS
 
@@ -16,7 +18,7 @@ _DRIVER = re.compile(r"(?:maildir|mbox|auto|sdbox|mdbox|dbox|imapc|pop3c):")
 _HOME = 3  # the place of the home folder after the hash, counted from 0
 
 
-class MailLocation(NamedTuple):
+class MailLocation(msgspec.Struct, frozen=True, gc=False):
     """A setting, and the folder or file that it names; "" where that depends on unknown things."""
 
     key: str

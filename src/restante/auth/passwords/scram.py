@@ -9,6 +9,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import scramp
 
 from restante.auth.interfaces import CredentialsError
@@ -23,9 +24,11 @@ SALT = 16  # octets
 HASHES = ("SCRAM-SHA-256", "SCRAM-SHA-1")
 
 
-@dataclass(frozen=True, slots=True)
-class ScramKeys:
-    """The keys that check a client's proof. They cannot be used to log in."""
+class ScramKeys(msgspec.Struct, frozen=True, gc=False):
+    """The keys that check a client's proof. They cannot be used to log in.
+
+    The garbage collector ignores them, since a server has those of all accounts in memory.
+    """
 
     salt: bytes
     stored_key: bytes
