@@ -11,7 +11,8 @@ import pytest
 
 from restante.client.io import ClientIO, Finished, IOSteps, ReadBytes, WriteBytes, advance
 from restante.client.options import Options, parse_url
-from restante.client.session import ClientSession
+from restante.client.session import ClientSession, greet
+from restante.client.tls import ClientTlsLayer
 from restante.misbehave.certificates import authority_file, certificates
 from restante.misbehave.fault import GOOD
 from restante.net.tls_trust import create_verifying_context
@@ -111,6 +112,31 @@ def test_after_the_handshake() -> None:
     server = TlsServer()
     with pytest.raises(SecurityError) as raised:
         server.run(server.session.carry_out(stat()), TEXT)
+    assert raised.value.id == "tls-failed"
+
+
+def test_reset_after_the_handshake() -> None:
+    """A reset in place of the greeting does not come at once: TLS has begun."""
+    server = TlsServer()
+    with pytest.raises(ConnectionLostError, match="greet-closed: the server reset") as raised:
+        server.run(greet(server.session), ConnectionResetError())
+    assert raised.value.phase == "greeting"
+
+
+@pytest.mark.parametrize("broken", [ALERT, TEXT])
+def test_within_the_handshake(broken: bytes) -> None:
+    """A server that sends its ServerHello has TLS, whatever comes after it."""
+    options = Options(context=create_verifying_context(authority_file()))
+    layer = ClientTlsLayer(options, "localhost")
+    assert not layer.handshake(b"")
+    came, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+    came.write(layer.outgoing())
+    with contextlib.suppress(ssl.SSLWantReadError):
+        certificates(GOOD).context().wrap_bio(came, sent, server_side=True).do_handshake()
+    answer = sent.read()
+    server_hello = answer[: 5 + int.from_bytes(answer[3:5])]
+    with pytest.raises(SecurityError) as raised:
+        layer.handshake(server_hello + broken)
     assert raised.value.id == "tls-failed"
 
 

@@ -393,6 +393,6 @@ class ClientIO:
 
     def _reset_error(self) -> RemoteError:
         peer = self.session.peer
-        at_once = peer.phase == "greeting" and not peer.unread
+        at_once = peer.phase == "greeting" and not peer.unread and self.session.tls is None
         name = "tcp-reset" if at_once else "conn-lost"
         return peer.error(ConnectionLostError, name, "the server reset the connection")

@@ -245,6 +245,8 @@ def _insecure(error: Exception, answer: bytes = b"") -> SecurityError:
     name, text = _identify_answer(answer)
     if not name:
         name, text = _REASONS.get(reason, "tls-failed"), _words(error, reason)
+        if name == "plain-on-tls" and hello_version(answer):  # the server began with TLS
+            name = "tls-failed"
     if name == "tls-client-cert" or ("ALERT" in reason and _requests_certificate(answer)):
         name, text = "tls-client-cert", f"the server requires a client certificate ({text})"
     return SecurityError(name, text, phase=Phase.TLS)
