@@ -42,12 +42,20 @@ if TYPE_CHECKING:
     from restante.server.extra_listener import ExtraListener
     from restante.server.listener import ConnectionFactory
     from restante.server.metrics.listener import MetricsListener
+    from restante.server.policies import ClearText
     from restante.server.processes.generation import WorkerGeneration
     from restante.server.tls.certificates import Certificates
 
 ReadyCallback: TypeAlias = "Callable[[list[str]], None]"
 LoadConfig: TypeAlias = "Callable[[], Config]"
 OpenedListeners: TypeAlias = "Sequence[tuple[ExtraListener, Sequence[socket.socket]]]"
+
+NO_TLS: dict[ClearText, str] = {
+    "loopback": "cleartext passwords are accepted from this machine only",
+    "never": "login.clear_text rejects cleartext passwords from all clients; set tls.certificates",
+    "always": "",
+}
+"""The warning at the start of a server without a certificate, by `login.clear_text`."""
 
 
 def run(  # noqa: PLR0913  # a server has as many parts
@@ -232,8 +240,8 @@ def _log_addresses(
 ) -> None:
     for address in addresses:
         log.info("listening", address=address)
-    if not has_tls and config.login.clear_text != "always":
-        log.warning("no_tls", what="cleartext passwords are accepted from this machine only")
+    if not has_tls and (what := NO_TLS[config.login.clear_text]):
+        log.warning("no_tls", what=what)
 
 
 @contextlib.contextmanager

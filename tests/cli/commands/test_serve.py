@@ -6,6 +6,8 @@ import socket
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from support.command import Ran, pop3
 from support.live import wait_until
 from support.process import POP3, free_port, serving, wait_for_port
@@ -111,10 +113,21 @@ def test_the_delay_between_logins_can_be_given_as_a_flag(tmp_path: Path) -> None
             assert client.say("PASS secret").startswith(b"-ERR [LOGIN-DELAY] ")
 
 
-def test_no_tls_says_where_to_log_in(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("policy", "text"),
+    [
+        ("loopback", "cleartext passwords are accepted from this machine only"),
+        ("never", "login.clear_text rejects cleartext passwords from all clients"),
+    ],
+)
+def test_no_tls_says_where_to_log_in(tmp_path: Path, policy: str, text: str) -> None:
     """A server without TLS says from which addresses it accepts passwords."""
-    with serving(tmp_path) as served:  # it listens a moment before it says so
-        wait_until(lambda: "level=warning event=no_tls" in served.log.read_text())
+    file = tmp_path / "restante.toml"
+    file.write_text(f'[login]\nclear_text = "{policy}"\n')
+    with serving(
+        tmp_path, "--config", str(file)
+    ) as served:  # it listens a moment before it says so
+        wait_until(lambda: f'level=warning event=no_tls what="{text}' in served.log.read_text())
 
 
 def test_a_demo_with_mboxes_is_refused(tmp_path: Path) -> None:
