@@ -42,6 +42,7 @@ ELSEWHERE = {
     "socket_lost": "tests/server/system/test_unix_sockets.py",
     "socket_restored": "tests/server/system/test_unix_sockets.py",
     "swept": "tests/server/tasks/test_upkeep.py",
+    "unique_ids": "tests/storage/maildir/test_uidlist.py",
     "worker_hangs": "tests/server/processes/test_hung_worker.py",
     "worker_not_started": "tests/server/processes/test_worker_end.py",
 }

@@ -259,7 +259,9 @@ def test_list_changes_during_a_scan(box: Box, monkeypatch: pytest.MonkeyPatch) -
     box.put("new/2.b")
     naming = uidlist.uid_function
 
-    def late(form: uidlist.UniqueIds | None, maildrop: int) -> Callable[[str], str]:
+    def late(
+        form: uidlist.UniqueIds | None, maildrop: int, _report: Callable[[str], None]
+    ) -> Callable[[str], str]:
         file.write_bytes(HEAD + b"1 :2.b\n")
         return naming(form, maildrop)
 
@@ -403,3 +405,44 @@ def test_fields_of_a_line_are_bounded() -> None:
     few, many = b"7 " + b"X " * 31 + b"Psaved :1.a", b"8 " + b"X " * 32 + b"Psaved :2.b"
     listed = dict(unique_ids.parse_list(b"3 V10 N9\n%b\n%b\n" % (few, many)))
     assert listed == {"1.a": "saved", "2.b": "000000080000000a"}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (HEAD + b"1 :1.a\n" + b"\n" * 10, "more than 10 lines"),
+        (HEAD + b"1 :1.a\n" + b"x" * 1024**2, "longer than 1 MiB"),
+        (b"2 V1\n1 :1.a\n2 :2.a\n", "damaged, or of another kind"),
+        (None, "not a regular file"),
+        (HEAD, ""),
+        (HEAD + b"1 :1.a\n", ""),
+    ],
+)
+def test_unused_list(
+    box: Box, monkeypatch: pytest.MonkeyPatch, text: bytes | None, problem: str
+) -> None:
+    """A list that is not used is reported once, however often it is read; others are not."""
+    monkeypatch.setattr(uidlist, "MOST_LINES", 10)
+    monkeypatch.setattr(uidlist, "MOST_OCTETS", 1024**2)
+    box.put("cur/1.a:2,S")
+    if text is None:
+        (box.folder / "dovecot-uidlist").mkdir()
+    else:
+        (box.folder / "dovecot-uidlist").write_bytes(text)
+    found: list[tuple[Path, str]] = []
+    box.store = MaildirStore(
+        Layout(box.root),
+        DovecotUniqueIds(DEFAULT),
+        on_unused_list=lambda folder, why: found.append((folder, why)),
+    )
+    before = box.uids()
+    assert (before == [FIRST]) is (text == HEAD + b"1 :1.a\n")
+    box.put("new/2.a")
+    assert box.uids()[:1] == before
+    if not problem:
+        assert found == []
+        return
+    ((folder, said),) = found
+    assert folder == box.folder
+    assert said.startswith("dovecot-uidlist is not used: it ")
+    assert problem in said

@@ -85,6 +85,9 @@ def _build_maildir_store(config: Config, log: FilteringBoundLogger) -> MaildirSt
     def note_skipped(user: str, reason: str) -> None:
         log.warning("not_expired", user=user, reason=reason)
 
+    def note_unused_list(folder: Path, problem: str) -> None:
+        log.warning("unique_ids", folder=str(folder), problem=problem)
+
     mail = config.mail
     _check_mail_folder(config)
     layout = build_layout(config)
@@ -96,6 +99,7 @@ def _build_maildir_store(config: Config, log: FilteringBoundLogger) -> MaildirSt
         _other_unique_ids(mail.unique_ids),
         note_made,
         note_skipped,
+        note_unused_list,
         counter=UsageCounter(follow=follow, create=create),
         keep_deleted=mail.keep_deleted is not None,
     )

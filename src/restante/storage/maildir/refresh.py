@@ -18,7 +18,7 @@ from restante.storage.maildir.uidlist import uid_function
 from restante.storage.snapshot_cache import CLOCK_GRANULARITY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from restante.storage.maildir.identity import Fingerprint
     from restante.storage.maildir.locked_folder import LockedMaildir
@@ -43,10 +43,12 @@ def refresh(
     known: MaildirSnapshot | None,
     folder: str,
     unique_ids: UniqueIds | None = None,
+    report: Callable[[str], None] = lambda _: None,
 ) -> MaildirSnapshot:
     """Return the present snapshot of the maildrop in a folder. Raises OSError.
 
-    With `unique_ids`, messages in another server's list have the unique-ids that it gave.
+    With `unique_ids`, messages in another server's list have the unique-ids that it gave. `report`
+    gets why the list is not used.
 
     The stamp of its folders is read before the scan, so that a change meanwhile makes it out of
     date. That of the file of sizes is read after it, since the scan itself may write the file.
@@ -60,12 +62,12 @@ def refresh(
     updated = None
     if known is not None and known.stamp.sizes == stamp.sizes and known.still_names(stamp):
         with contextlib.suppress(OSError):  # of one file: the full scan shows it all the same
-            updated = update(known, stamp, held, unique_ids)
+            updated = update(known, stamp, held, unique_ids, report)
         now = FolderStamp.read(held.root, uidlist=list_file)
         if now._replace(sizes=stamp.sizes) != stamp:
             updated = None  # names may have been missed while they moved: scan all
     entries, contents, exact, fingerprints, plain = updated or list_anew(
-        held, unique_ids, settled=settled
+        held, unique_ids, report, settled=settled
     )
     stamp = stamp._replace(sizes=sizes_changed(held.root))
     if settled:  # no file has changed its name just now
@@ -75,9 +77,15 @@ def refresh(
     )
 
 
-def list_anew(held: LockedMaildir, unique_ids: UniqueIds | None, *, settled: bool) -> ScanResult:
+def list_anew(
+    held: LockedMaildir,
+    unique_ids: UniqueIds | None,
+    report: Callable[[str], None],
+    *,
+    settled: bool,
+) -> ScanResult:
     """List all messages without what was known before. Raises OSError."""
-    unique_id = uid_function(unique_ids, held.root)
+    unique_id = uid_function(unique_ids, held.root, report)
     entries: Sequence[MaildirEntry] = list_messages(held.folders, held.owner)
     octets: Sequence[int | None]
     octets, exact = size_cache.sizes_of(entries, held)
@@ -103,7 +111,11 @@ def _identities(
 
 
 def update(
-    known: MaildirSnapshot, stamp: FolderStamp, held: LockedMaildir, unique_ids: UniqueIds | None
+    known: MaildirSnapshot,
+    stamp: FolderStamp,
+    held: LockedMaildir,
+    unique_ids: UniqueIds | None,
+    report: Callable[[str], None],
 ) -> ScanResult | None:
     """Return the known state with the changes since, None if they cannot be determined.
 
@@ -122,7 +134,7 @@ def update(
         return None  # a file with several names: the full scan joins them
     added = [each.entry for each in fresh]
     found, exact = size_cache.sizes_of_new(added, entries, held)
-    unique_id = uid_function(unique_ids if added else None, held.root)
+    unique_id = uid_function(unique_ids if added else None, held.root, report)
     for entry, size in zip(added, found, strict=True):
         place = bisect.bisect_left(entries, filenames.sort_key(entry.key), key=_order)
         if place < len(entries) and entries[place].key == entry.key:

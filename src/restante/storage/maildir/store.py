@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from restante.storage.paths import Layout
     from restante.storage.removals import DeletedMessage
 
+MOST_UNUSED = 1000  # folders whose unused lists are remembered, so that each is reported once
 LOCK_PAUSE = 0.05  # seconds between two tries at a lock that another session holds
 
 
@@ -49,8 +50,9 @@ class MaildirStore:
 
     With `unique_ids`, messages in another server's list keep the unique-ids that it gave.
     `on_made` is called with a user and a folder that was just made, `on_skipped` with a user and
-    the reason why an expiry left messages. Both are called in any thread. With `keep_deleted`,
-    removed messages are kept until a sweep deletes them.
+    the reason why an expiry left messages, and `on_unused_list` with a folder and the reason why
+    the list in it is not used, once for each folder. All are called in any thread. With
+    `keep_deleted`, removed messages are kept until a sweep deletes them.
     """
 
     def __init__(  # noqa: PLR0913  # all but the first have defaults
@@ -59,6 +61,7 @@ class MaildirStore:
         unique_ids: UniqueIds | None = None,
         on_made: Callable[[str, Path], None] = lambda _user, _folder: None,
         on_skipped: Callable[[str, str], None] = lambda _user, _problem: None,
+        on_unused_list: Callable[[Path, str], None] = lambda _folder, _problem: None,
         *,
         latency: DiskLatency | None = None,
         counter: UsageCounter | None = None,
@@ -69,6 +72,8 @@ class MaildirStore:
         self._root = str(layout.root)  # a Path would be made text again at each login
         self._on_made = on_made
         self._on_skipped = on_skipped
+        self._on_unused_list = on_unused_list
+        self._unused_lists: set[Path] = set()  # folders that were reported
         self._unique_ids = unique_ids
         self._list_file = unique_ids.list_file if unique_ids else None
         self._snapshots: SnapshotCache[MaildirSnapshot] = SnapshotCache()
@@ -143,6 +148,18 @@ class MaildirStore:
         folder = self._layout.folder(owner)
         return await DISK.run(str(folder), partial(self._expire, owner, folder, days, dry_run))
 
+    def _uid_function(self, folder: Path, maildrop: int) -> Callable[[str], str]:
+        """Return a function that returns the unique-id of a key. Raises OSError."""
+        return uid_function(self._unique_ids, maildrop, partial(self._note_unused_list, folder))
+
+    def _note_unused_list(self, folder: Path, problem: str) -> None:
+        """Report a list that is not used, if its folder was not reported yet."""
+        if folder not in self._unused_lists:
+            if len(self._unused_lists) >= MOST_UNUSED:
+                self._unused_lists.clear()
+            self._unused_lists.add(folder)
+            self._on_unused_list(folder, problem)
+
     def _expire(self, owner: str, folder: Path, days: int, dry_run: bool) -> list[ExpiredMessage]:  # noqa: FBT001
         report = partial(self._on_skipped, owner)
         with as_store_error("old mail cannot be removed", folder), contextlib.ExitStack() as undo:
@@ -154,7 +171,7 @@ class MaildirStore:
                 undo.callback(close_quietly, root)
                 folders = Folders.open(root, make=False)
                 undo.callback(folders.close)
-                unique_id = uid_function(self._unique_ids, root)
+                unique_id = self._uid_function(folder, root)
                 due = expiry.due_messages(folders, days, unique_id, folder_owner(root), report)
                 return [each.message for each in due]
             held = LockedMaildir.take(self._opener(str(folder)), root)
@@ -162,7 +179,7 @@ class MaildirStore:
                 raise BusyError("a session holds the maildrop")
             undo.callback(held.release)
             held.is_subfolder = self._layout.is_subfolder(owner)
-            unique_id = uid_function(self._unique_ids, held.root)
+            unique_id = self._uid_function(folder, held.root)
             due = expiry.due_messages(held.folders, days, unique_id, held.owner, report)
             if not due:
                 return []
@@ -194,7 +211,7 @@ class MaildirStore:
             except FileNotFoundError:
                 return []
             try:
-                unique_id = uid_function(self._unique_ids, root)
+                unique_id = self._uid_function(folder, root)
                 kept = deleted.list_kept(root, unique_id, headers=headers)
             finally:
                 close_quietly(root)
@@ -210,7 +227,7 @@ class MaildirStore:
                 raise BusyError("a session holds the maildrop")
             held.is_subfolder = self._layout.is_subfolder(owner)
             try:
-                return deleted.restore(held, uids, uid_function(self._unique_ids, held.root))
+                return deleted.restore(held, uids, self._uid_function(folder, held.root))
             finally:
                 held.release()
 
@@ -242,7 +259,9 @@ class MaildirStore:
             now = time.time_ns()
             try:
                 held.open()
-                snapshot = refresh(held, self._snapshots.get(owner), str(folder), self._unique_ids)
+                known = self._snapshots.get(owner)
+                report = partial(self._note_unused_list, folder)
+                snapshot = refresh(held, known, str(folder), self._unique_ids, report)
             except BaseException:
                 held.release()
                 raise

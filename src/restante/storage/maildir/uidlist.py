@@ -19,7 +19,8 @@ MOST_OCTETS = 32 * 1024 * 1024  # of a list: some 400,000 messages
 MOST_LINES = 500_000  # of a list: short lines take many times their octets in memory
 LONGEST_LINE = 4096  # octets: a number, a file's name, and a few fields
 
-_NO_LIST = frozenset({errno.ENOENT, errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.EFBIG})
+_REMEDY = "clients download all messages again, so restore the list, or shorten it"
+_NO_LIST = frozenset({errno.ELOOP, errno.EINVAL, errno.ENXIO})
 
 
 class UniqueIds(Protocol):
@@ -39,15 +40,26 @@ class UniqueIds(Protocol):
         """Return the unique-id of a message that is not in the list, None if it has none."""
 
 
-def uid_function(unique_ids: UniqueIds | None, maildrop: int) -> Callable[[str], str]:
+def uid_function(
+    unique_ids: UniqueIds | None,
+    maildrop: int,
+    report: Callable[[str], None] = lambda _: None,
+) -> Callable[[str], str]:
     """Return a function that returns the unique-id of a key. Raises OSError.
 
-    A list that is missing or no list gives nothing, so all have ours. One that the disk does not
-    give now is an error: with other unique-ids clients would download everything again.
+    A list that is missing or no list gives nothing, so all have ours; of the latter, `report` gets
+    the reason. One that the disk does not give now is an error: with other unique-ids clients would
+    download everything again.
     """
     if unique_ids is None:
         return filenames.unique_id
-    return uids_from_list(unique_ids, read(unique_ids, _text(unique_ids.list_file, maildrop)))
+    text, problem = _text(unique_ids.list_file, maildrop)
+    known = read(unique_ids, text)
+    if not known and not problem:
+        problem = _problem_of(text)
+    if problem:
+        report(f"{unique_ids.list_file} is not used: {problem}; {_REMEDY}")
+    return uids_from_list(unique_ids, known)
 
 
 def uids_from_list(unique_ids: UniqueIds, known: Mapping[str, str]) -> Callable[[str], str]:
@@ -98,10 +110,23 @@ def _fits(uid: str) -> bool:
     return filenames.is_sendable_uid(uid) and not uid.startswith(filenames.HASHED)
 
 
-def _text(name: str, maildrop: int) -> bytes:
+def _text(name: str, maildrop: int) -> tuple[bytes, str]:
+    """Return the text of a list, and why it cannot be one, "" if it can. Raises OSError."""
     try:
-        return read_whole(name, maildrop, MOST_OCTETS)
+        return read_whole(name, maildrop, MOST_OCTETS), ""
+    except FileNotFoundError:
+        return b"", ""
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            return b"", f"it is longer than {MOST_OCTETS // 1024**2} MiB"
         if error.errno in _NO_LIST:
-            return b""
+            return b"", "it is not a regular file"
         raise
+
+
+def _problem_of(text: bytes) -> str:
+    """Return why a list gives no unique-id, "" for one of a maildrop without messages."""
+    lines = text.count(b"\n")
+    if lines > MOST_LINES:
+        return f"it has more than {MOST_LINES:,} lines"
+    return "it is damaged, or of another kind" if lines > 1 else ""
