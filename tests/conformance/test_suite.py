@@ -351,3 +351,14 @@ def test_login_without_a_status() -> None:
         ran = pop3("verify", server.url, "--password-command", f"echo {PASSWORD}")
     assert ran.code == 7
     assert "begins neither +OK nor -ERR" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("rule", "awaited"),
+    [("greeting: close at 0%", "the greeting"), ("PASS: close at 0%", "its reply to PASS ***")],
+)
+def test_lost_start(rule: str, awaited: str) -> None:
+    """If the server hangs up before the test can start, the error says what it did not send."""
+    with faulty_server(rule) as server:
+        ran = pop3("verify", server.url, password=PASSWORD)
+    assert f"the server disconnected before {awaited};" in ran.err

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SECONDS = 6.0  # for each reply
 LIMIT = 64 * 1024 * 1024  # octets of a reply
 END = b"\r\n.\r\n"
+GREETING = "the greeting"
 
 
 class ClosedError(Deviation):
@@ -159,7 +160,8 @@ class RawConnection:
             if octets is None:
                 raise Deviation(f"no reply to {self.last} within {seconds:g} s")
             if not octets:
-                raise ClosedError(f"the server disconnected after {self.last}")
+                awaited = self.last if self.last == GREETING else f"its reply to {self.last}"
+                raise ClosedError(f"the server disconnected before {awaited}")
             self.buffer += octets
             if len(self.buffer) > LIMIT:
                 raise Deviation(f"the reply to {self.last} has no end")
@@ -174,7 +176,7 @@ class RawConnection:
 def dial(server: ServerUnderTest, status_lines: list[tuple[str, bytes]]) -> RawConnection:
     """Return a connection before its greeting was read. Raises OSError."""
     sock = socket.create_connection((server.host, server.port), SECONDS)
-    connection = RawConnection(sock, status_lines, last="the greeting")
+    connection = RawConnection(sock, status_lines, last=GREETING)
     if server.tls == "implicit":
         try:
             connection.start_tls(server)
