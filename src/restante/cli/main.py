@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -133,6 +134,9 @@ SUBCOMMANDS = {name: row for rows in SECTIONS.values() for name, row in rows.ite
 WIDEST_NAME = max(map(len, SUBCOMMANDS))
 
 
+NO_FOLDER = "The working directory was removed, so relative paths name nothing; cd to another one"
+
+
 class LazyGroup(click.Group):
     """A group that imports a subcommand only when it runs."""
 
@@ -177,6 +181,8 @@ class LazyGroup(click.Group):
                 return super().invoke(ctx)
         except OSError as error:
             if error.filename is None:
+                if isinstance(error, FileNotFoundError) and not _has_working_folder():
+                    raise click.ClickException(NO_FOLDER) from None
                 raise
             from restante.system_errors import describe
 
@@ -190,6 +196,15 @@ class LazyGroup(click.Group):
         module, name = row.place.split(":")
         command: click.Command = getattr(importlib.import_module(f"restante.cli.{module}"), name)
         return command
+
+
+def _has_working_folder() -> bool:
+    """Return whether the folder in which the program was started is still there."""
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -7,7 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from restante.cli.main import NO_FOLDER, main
 from support.command import Ran, pop3
 from support.live import wait_until
 from support.process import POP3, free_port, serving, wait_for_port
@@ -155,3 +157,14 @@ def test_a_demo_that_misbehaves(tmp_path: Path) -> None:
     assert 1500 < len(received) < 2500
     assert "requires --demo" in serve("--fault", "retr-cut").err
     assert "did you mean retr-cut" in serve("--demo", tmp_path, "--fault", "retr-cutt").err
+
+
+def test_removed_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder that was removed, a relative path is an error with a remedy."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    ran = CliRunner().invoke(main, ["serve", "--users", "users", "--mail", "mail"])
+    assert ran.exit_code == 1
+    assert ran.output == f"Error: {NO_FOLDER}\n"
