@@ -349,7 +349,7 @@ def test_login_without_a_status() -> None:
     """A login whose reply has no status is not called rejected: `pop3 check` may accept it."""
     with faulty_server("status-blank-first") as server:
         ran = pop3("verify", server.url, "--password-command", f"echo {PASSWORD}")
-    assert ran.code == 7
+    assert ran.code == 6
     assert "begins neither +OK nor -ERR" in ran.err
 
 

@@ -18,6 +18,14 @@ class Deviation(Exception):  # noqa: N818  # the result of a check
     """The server deviates from a requirement; the text is the evidence."""
 
 
+class LoginRejectedError(Deviation):
+    """The server rejects the login of the user."""
+
+
+class NoReplyError(Deviation):
+    """The server sends nothing, or closes the connection."""
+
+
 class NotTestable(Exception):  # noqa: N818  # not an error
     """The check cannot run here; the text says why."""
 

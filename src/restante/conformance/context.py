@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from restante.client.credentials import Credentials
 from restante.client.mechanisms import CLIENT_MECHANISMS, TOKENS
 from restante.conformance import sample_messages
-from restante.conformance.check import Deviation, NotTestable
+from restante.conformance.check import Deviation, LoginRejectedError, NotTestable
 from restante.conformance.raw_connection import RawConnection, ServerUnderTest, dial, quote
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class ConformanceContext:
             raise NotTestable("no --user")
         answer = self.send_login(connection, seconds)
         if answer.startswith(b"-ERR"):
-            raise Deviation(f"the login was rejected: {quote(answer)}")
+            raise LoginRejectedError(f"the login was rejected: {quote(answer)}")
         if not answer.startswith(b"+OK"):
             raise Deviation(f"the reply to the login begins neither +OK nor -ERR: {quote(answer)}")
 

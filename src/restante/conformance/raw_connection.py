@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from restante.conformance.check import Deviation
+from restante.conformance.check import Deviation, NoReplyError
 
 if TYPE_CHECKING:
     import ssl
@@ -22,7 +22,7 @@ END = b"\r\n.\r\n"
 GREETING = "the greeting"
 
 
-class ClosedError(Deviation):
+class ClosedError(NoReplyError):
     """The server hung up before its reply."""
 
 
@@ -158,7 +158,7 @@ class RawConnection:
             except OSError:
                 octets = b""
             if octets is None:
-                raise Deviation(f"no reply to {self.last} within {seconds:g} s")
+                raise NoReplyError(f"no reply to {self.last} within {seconds:g} s")
             if not octets:
                 awaited = self.last if self.last == GREETING else f"its reply to {self.last}"
                 raise ClosedError(f"the server disconnected before {awaited}")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -12,6 +15,7 @@ from click.testing import CliRunner
 
 from restante.cli.main import main
 from restante.conformance import suite
+from support.command import pop3
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
@@ -52,3 +56,36 @@ def test_ignored_signals(monkeypatch: pytest.MonkeyPatch, number: signal.Signals
     ran = CliRunner().invoke(main, ["verify", "pop3://127.0.0.1:1", "--json"])
     assert ran.exit_code != 130
     assert signal.getsignal(number) is signal.SIG_IGN
+
+
+@pytest.mark.parametrize(
+    ("replies", "code", "said"),
+    [
+        ([b"+OK hello\r\n", b"-ERR wrong\r\n"], 7, "the login was rejected"),
+        ([b"+OK hello\r\n", b""], 4, "disconnected before its reply to USER"),
+        ([b""], 4, "disconnected before the greeting"),
+        ([b"+OK hello\r\n", b"250 yes\r\n"], 6, "neither +OK nor -ERR"),
+    ],
+)
+def test_no_start(replies: list[bytes], code: int, said: str) -> None:
+    """The exit code says why the test cannot start: the login, the connection or the protocol."""
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection, contextlib.suppress(OSError):
+                for number, reply in enumerate(replies):
+                    if number:
+                        connection.recv(1000)
+                    connection.sendall(reply)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = threading.Thread(target=serve)
+        server.start()
+        ran = pop3("verify", f"pop3://ann@127.0.0.1:{listening.getsockname()[1]}")
+        listening.shutdown(socket.SHUT_RDWR)
+        server.join()
+    assert (ran.code, said in ran.err) == (code, True), ran

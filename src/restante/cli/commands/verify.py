@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from restante.conformance.delivery import Deliver
     from restante.conformance.suite import Conformance
 
-DEVIATIONS, USAGE, UNREACHABLE, REFUSED, NO_TLS = 1, 2, 4, 7, 5
+DEVIATIONS, USAGE, UNREACHABLE, NO_TLS, UNUSABLE, REFUSED = 1, 2, 4, 5, 6, 7
 
 _WORDS = {"pass": ("ok", "green"), "fail": ("FAIL", "red"), "skip": ("-", "yellow")}
 
@@ -154,7 +154,7 @@ def _delivery_method(
 
 def _run(context: ConformanceContext, checks: list[Check], *, quiet: bool) -> Conformance:
     from restante.conformance import suite
-    from restante.conformance.check import Deviation
+    from restante.conformance.check import Deviation, LoginRejectedError, NoReplyError
     from restante.conformance.delivery import DeliveryError
 
     try:
@@ -176,7 +176,9 @@ def _run(context: ConformanceContext, checks: list[Check], *, quiet: bool) -> Co
         raise CommandFailed(text, UNREACHABLE) from None
     except Deviation as deviation:
         text = f"cannot start the test: {plain(str(deviation))}; `pop3 check` shows why"
-        raise CommandFailed(text, REFUSED) from None
+        code = UNREACHABLE if isinstance(deviation, NoReplyError) else UNUSABLE
+        code = REFUSED if isinstance(deviation, LoginRejectedError) else code
+        raise CommandFailed(text, code) from None
     except KeyboardInterrupt:
         raise CommandFailed("Interrupted. The test messages have been deleted.", 130) from None
 
