@@ -15,6 +15,7 @@ from restante.protocol.text import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+OPEN_FILES = "raise the limit of open files (LimitNOFILE, ulimit -n)"
 _UNREACHED = "check that it runs, and its address"
 _REMEDIES: Mapping[int, str] = {
     errno.EACCES: "check its owner and its permissions",
@@ -27,10 +28,10 @@ _REMEDIES: Mapping[int, str] = {
     errno.EIO: "check the disk",
     errno.EISDIR: "replace it by a file, or choose another path",
     errno.ELOOP: "replace the symbolic link",
-    errno.EMFILE: "raise the limit of open files",
+    errno.EMFILE: OPEN_FILES,
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.ENETUNREACH: "check the network",
-    errno.ENFILE: "raise the limit of open files",
+    errno.ENFILE: OPEN_FILES,
     errno.ENOENT: "check the path",
     errno.ENOSPC: "free some space",
     errno.ENOTDIR: "replace it by a folder, or choose another path",

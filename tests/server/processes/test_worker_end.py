@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -73,6 +74,21 @@ def test_crashing_worker_is_replaced(tmp_path: Path) -> None:
             workers.wait_for("worker_started", starts)
         assert steady in workers.alive()
         assert "status=SIGKILL" in workers.events("worker_ended")[0]
+
+
+def test_no_room_for_a_worker(tmp_path: Path) -> None:
+    """If the system starts no worker, the log says what to do, and a later try succeeds."""
+    with working(tmp_path) as workers:
+        supervisor = workers.served.process.pid
+        before = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
+        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (4, before[1]))
+        os.kill(workers.alive()[0], signal.SIGKILL)
+        workers.wait_for("worker_not_started")
+        event = workers.events("worker_not_started")[0]
+        assert 'problem="Too many open files; raise the limit of open files' in event
+        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, before)
+        workers.wait_for("worker_started", 3)
+        assert len(workers.alive()) == 2
 
 
 def test_the_pause_grows_while_a_worker_crashes_at_start() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from restante.server.limits.counters import AddressLimit, CountLimit, LoginDelay
 from restante.server.limits.throttle import Throttle
 from restante.server.system.process import files_for_connections, spare_files
+from restante.system_errors import OPEN_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +18,7 @@ MAX_PER_ADDRESS = 100  # connections; many people may share one address
 MAX_PER_USER = 10  # sessions; all but one of them wait for the maildrop
 MOST_LINGERING = 64  # connections that are rejected, and waited for until they have read why
 
-OPEN_FILES = "raise the limit of open files (LimitNOFILE, ulimit -n), or lower limits.connections"
+MORE_FILES = f"{OPEN_FILES}, or lower limits.connections"
 FAILED = "many addresses guess passwords; block them with fail2ban or a firewall"
 UNCOUNTED = "restart the server: its tables have the size of limits.connections at its start"
 CONNECTIONS = "raise limits.connections, or find the clients that use most connections"
@@ -100,7 +101,7 @@ class ConnectionSlot:
         """
         limits = self._limits
         if file >= limits.most_files:
-            limits.note("open files", OPEN_FILES)
+            limits.note("open files", MORE_FILES)
         elif limits.connections.acquire(""):
             self._admitted = True
         else:

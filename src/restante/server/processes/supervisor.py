@@ -26,6 +26,7 @@ from restante.server.processes.worker import BEAT, DRAIN, start_worker
 from restante.server.system.process import SLACK
 from restante.server.system.service_manager import NOT_RELOADED
 from restante.server.system.unix_sockets import CHECK_EVERY, close_replaced
+from restante.system_errors import find_reason, find_remedy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,9 @@ STEADY = 10.0  # seconds; an earlier crash counts as a crash at start
 FIRST_PAUSE = 0.1  # seconds before a worker is replaced that crashed at start; each time twice
 LONGEST_PAUSE = 10.0  # seconds
 RENEW_PAUSE = 60.0  # seconds after which workers for new Unix sockets are tried again
+MORE_ROOM = (
+    "raise the limits of processes and memory (TasksMax, MemoryMax), or lower server.workers"
+)
 LONGEST_SILENCE = 30.0  # seconds without a sign of life after which a worker is killed
 
 
@@ -260,7 +264,8 @@ class Supervisor:
             try:
                 worker = start_worker(self._generation, number, self._columns[0], self._inherited)
             except OSError as error:
-                self._log.error("worker_not_started", problem=error.strerror)
+                problem = f"{find_reason(error)}; {find_remedy(error) or MORE_ROOM}"
+                self._log.error("worker_not_started", problem=problem)
                 self._due[number] = now + FIRST_PAUSE + self._backoff.delay(number, 0)
                 continue
             self._workers.append(worker)
