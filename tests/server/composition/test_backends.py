@@ -1,0 +1,25 @@
+"""What a configuration makes of the mail stores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support.live import wait_until
+from support.process import serving
+
+
+def test_unused_list_of_unique_ids_is_logged(tmp_path: Path) -> None:
+    """The log names the Maildir whose list is not used, the reason and what to do."""
+    config = tmp_path / "restante.toml"
+    config.write_text('[mail]\nunique_ids = "%08Xu%08Xv"\n')
+    with serving(tmp_path, "--config", config) as served:
+        maildir = served.add("ann", "secret", b"Subject: a\n\nhello\n")
+        (maildir / "dovecot-uidlist").write_bytes(b"no\nlist\n")
+        with served.connect() as client:
+            client.log_in("ann", "secret")
+        wait_until(lambda: "event=unique_ids " in served.log.read_text())
+        (event,) = [
+            line for line in served.log.read_text().splitlines() if "event=unique_ids " in line
+        ]
+    assert f"folder={maildir} " in event
+    assert "it is damaged, or of another kind; clients download all messages again" in event
