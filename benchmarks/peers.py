@@ -47,6 +47,7 @@ auth_cache_size = 10M
 auth_cache_ttl = 1 hour
 default_client_limit = 20000
 mail_fsync = never
+mail_max_userip_connections = 1000
 maildir_very_dirty_syncs = yes
 pop3_fast_size_lookups = yes
 pop3_no_flag_updates = yes
