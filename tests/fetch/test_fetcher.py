@@ -32,6 +32,7 @@ from restante.fetch.planner import MessageEntry, Policy
 from restante.fetch.retrieval import Retrieved
 from restante.misbehave import find
 from restante.misbehave.changes import first_session
+from restante.misbehave.driver import FaultyServer
 from restante.protocol.errors import Phase, ServerRefusedError
 from restante.testing import MemoryServer
 from support.call_counter import IN_PYTHON, Calls
@@ -593,16 +594,22 @@ def test_message_id(header: str, expected: str) -> None:
     assert made.preparation.message_id == expected
 
 
+def fetch_from(odd: FaultyServer, journal: Journal, destination: ListDestination) -> Fetcher:
+    """Return a fetcher after a run at a server that misbehaves."""
+
+    def connect(_: Callable[[str, str], None]) -> Maildrop:
+        return blocking.connect(odd.url, PASSWORD)
+
+    fetcher = Fetcher(journal.open_account("odd"), [destination], connect, Policy())
+    list(fetcher.run())
+    return fetcher
+
+
 def test_session_that_ends_in_the_middle(journal: Journal) -> None:
     """A session that a server ends after an hour, as Gmail does, goes on in a new one."""
     destination = ListDestination()
     with faulty_server(first_session(find("retr-cut-2").conversation)) as odd:
-
-        def connect(_: Callable[[str, str], None]) -> Maildrop:
-            return blocking.connect(odd.url, PASSWORD)
-
-        fetcher = Fetcher(journal.open_account("odd"), [destination], connect, Policy())
-        list(fetcher.run())
+        fetcher = fetch_from(odd, journal, destination)
         asked = [line for line in odd.commands if line.startswith(("USER", "RETR"))]
     assert asked == ["USER ann", "RETR 1", "RETR 2", "USER ann", "RETR 2"]
     assert (destination.arrived, fetcher.parked.failure) == ([HELLO, SECOND], None)
@@ -613,13 +620,7 @@ def test_message_parked_in_this_run(journal: Journal) -> None:
     """A message that breaks its session is counted once: it was not parked before this run."""
     destination = ListDestination()
     with faulty_server(first_session(find("retr-no-status").conversation)) as odd:
-
-        def connect(_: Callable[[str, str], None]) -> Maildrop:
-            return blocking.connect(odd.url, PASSWORD)
-
-        fetcher = Fetcher(journal.open_account("odd"), [destination], connect, Policy())
-        list(fetcher.run())
-    summary = fetcher.summary
+        summary = fetch_from(odd, journal, destination).summary
     assert (destination.arrived, len(summary.parked), summary.waiting) == ([SECOND], 1, [])
 
 

@@ -166,26 +166,10 @@ class _Conversations:
         Clients wait by their network, fairly. Raises UnavailableError: there was no answer in
         time, or the last calls had none.
         """
-        begun = self._silence.begin()
-        try:
-            result = await self._take_turn(user, work, address)
-        except TimeoutError as error:
-            text = f"{self._what}: no answer in time; check its modules for one that hangs"
-            self._note_failure(begun, text)
-            raise UnavailableError(text) from error
-        except UnavailableError as error:
-            self._note_failure(begun, str(error))
-            raise
-        except CredentialsError:
-            self._silence.note_answer()
-            raise
-        self._silence.note_answer()
-        return result
-
-    def _note_failure(self, begun: float, reason: str) -> None:
-        """Note a failure of all; where only some names hang, others have threads."""
-        if self._threads.is_full:
-            self._silence.note_failure(begun, reason)
+        text = f"{self._what}: no answer in time; check its modules for one that hangs"
+        # Where only some names hang, others have threads.
+        with self._silence.noting(text, lambda: self._threads.is_full):
+            return await self._take_turn(user, work, address)
 
     async def _take_turn(self, user: str, work: Callable[[], T], address: str) -> T:
         """Do the work in a turn. Raises TimeoutError."""

@@ -7,9 +7,14 @@ logins would wait for a minute. So those under way wait, and the next ones fail 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
+from typing import TYPE_CHECKING
 
-from restante.auth.interfaces import UnavailableError
+from restante.auth.interfaces import CredentialsError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 SILENCE = 2.5  # seconds without any answer, after which a source counts as silent
 PAUSE = 1.0  # seconds in which a silent source is not asked again
@@ -39,3 +44,26 @@ class Silence:
         now = asyncio.get_running_loop().time()
         if now - max(begun, self._answered) >= SILENCE:
             self._until, self._reason = now + PAUSE, reason
+
+    @contextlib.contextmanager
+    def noting(self, late: str, counts: Callable[[], bool] = lambda: True) -> Iterator[None]:
+        """Note how a call ends, which the block makes; a failure only if `counts` returns True.
+
+        Raises UnavailableError: the source is silent, or the call took too long, with the text
+        `late`.
+        """
+        begun = self.begin()
+        try:
+            yield
+        except TimeoutError as error:
+            if counts():
+                self.note_failure(begun, late)
+            raise UnavailableError(late) from error
+        except UnavailableError as error:
+            if counts():
+                self.note_failure(begun, str(error))
+            raise
+        except CredentialsError:
+            self.note_answer()
+            raise
+        self.note_answer()

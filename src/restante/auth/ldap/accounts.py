@@ -178,22 +178,10 @@ class LdapAuthenticator(PasswordOnlyAccounts):
 
     async def _call(self, user: str, work: Callable[[], T]) -> T:
         """Do some work in a thread. Raises UnavailableError: it did not end in time."""
-        begun = self._silence.begin()
-        try:
+        text = f"LDAP: no answer in {PATIENCE} s; check the directory's load and the network"
+        with self._silence.noting(text):
             async with asyncio.timeout(PATIENCE):
-                result = await self._threads.run(user.lower(), work)
-        except TimeoutError as error:
-            text = f"LDAP: no answer in {PATIENCE} s; check the directory's load and the network"
-            self._silence.note_failure(begun, text)
-            raise UnavailableError(text) from error
-        except UnavailableError as error:
-            self._silence.note_failure(begun, str(error))
-            raise
-        except CredentialsError:
-            self._silence.note_answer()
-            raise
-        self._silence.note_answer()
-        return result
+                return await self._threads.run(user.lower(), work)
 
     async def _find(self, names: Sequence[str], text: str) -> LdapEntry:
         """Return the entry of an account. Raises CredentialsError: there is none."""
