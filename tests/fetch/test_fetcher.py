@@ -284,7 +284,7 @@ def test_full_disk_of_the_journal(server: MemoryServer, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk") as disk, Journal(disk / "fetch.db") as journal:
         journal.open_account("jim")
         fill(disk)
-        with pytest.raises(FetchError, match=r"fetch-journal: .* free some space"):
+        with pytest.raises(FetchError, match=r"journal-unusable: .* free some space"):
             fetch(server, journal, "jim", MaildirDestination(str(mail)))
         assert not [path for path in mail.rglob("*") if path.is_file()]
         (disk / "filler").unlink()

@@ -16,6 +16,7 @@ from restante.fetch.account_lock import lock_account
 from restante.fetch.errors import FetchError
 from restante.fetch.journal import WAIT, Journal, move_damaged
 from restante.fetch.journal_rows import MessageState
+from support.small_disks import fill, small_disk
 
 
 def test_private(tmp_path: Path) -> None:
@@ -44,7 +45,7 @@ def test_begun_at_once(tmp_path: Path) -> None:
         assert len(paused) == 3
         other.execute("PRAGMA journal_mode = DELETE")
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(FetchError, match="database is locked"):
+        with pytest.raises(FetchError, match=r"journal-unusable: .* locked; end the other program"):
             Journal(path, pause=paused.append)
         assert 10 < sum(paused) <= WAIT + 1
 
@@ -113,8 +114,34 @@ def test_newer_version(tmp_path: Path) -> None:
     path = tmp_path / "fetch.db"
     with Journal(path) as journal:
         journal.database.execute("PRAGMA user_version = 99")
-    with pytest.raises(FetchError, match="newer version"):
+    with pytest.raises(FetchError, match=r"journal-unusable: .* newer version"):
         Journal(path)
+
+
+def test_out_of_reach(tmp_path: Path) -> None:
+    """A journal whose file or folder cannot be opened is not called lost."""
+    folder = tmp_path / "fetch.db"
+    folder.mkdir()
+    with pytest.raises(FetchError, match=r"journal-unusable: .* Is a directory"):
+        Journal(folder)
+    path = tmp_path / "other.db"
+    with Journal(path) as journal:
+        journal.database.execute("PRAGMA query_only = ON")
+        with pytest.raises(FetchError, match=r"journal-unusable: .* check its owner"):
+            journal.open_account("work")
+
+
+def test_full_disk(tmp_path: Path) -> None:
+    """SQLite reports a full disk as an I/O error if its own helper file cannot grow."""
+    with small_disk(tmp_path / "disk") as disk:
+        with Journal(disk / "fetch.db") as journal:
+            journal.open_account("work")
+        fill(disk)
+        with pytest.raises(FetchError, match=r"journal-unusable: .* free some space"):
+            Journal(disk / "fetch.db")
+        (disk / "filler").unlink()
+        with Journal(disk / "fetch.db") as journal:
+            assert journal.accounts() != []
 
 
 def test_gaps(tmp_path: Path) -> None:

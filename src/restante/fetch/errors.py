@@ -16,8 +16,8 @@ class FetchError(RemoteError):
     """A run cannot go on; nothing more is fetched or deleted.
 
     Attributes:
-        id: "fetch-busy", "fetch-delivery", "fetch-journal" or "uids-changed"; `pop3 explain` has
-            their texts.
+        id: "fetch-busy", "fetch-delivery", "fetch-journal", "journal-unusable" or "uids-changed";
+            `pop3 explain` has their texts.
     """
 
     def __init__(self, id: str, text: str) -> None:  # noqa: A002  # see RemoteError

@@ -21,9 +21,12 @@ from restante.fetch.journal_rows import AccountRuns
 from restante.system_errors import explain, explain_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+LOST = "fetch-journal"
+UNUSABLE = "journal-unusable"
+"""Verdicts: what was noted is gone, or cannot be reached now."""
 WAIT = 30.0  # seconds for another account's write
 PAUSE = 0.02  # seconds between two tries of what does not wait by itself
 
@@ -64,6 +67,20 @@ _END_FUTURE = (
 _VERSIONS = (_SCHEMA, _IMPORTED, _DESCRIPTION, _NEXT_RUN)
 """The statements that each version of the schema has added."""
 
+_PRIMARY = 0xFF  # the part of SQLite's codes that says the kind of an error
+_OWNERS = "check its owner and its permissions, and those of its folder"
+_REMEDIES: Mapping[int, str] = {
+    sqlite3.SQLITE_BUSY: "end the other program that has it open",
+    sqlite3.SQLITE_CANTOPEN: _OWNERS,
+    sqlite3.SQLITE_FULL: "free some space",
+    sqlite3.SQLITE_IOERR: "check the disk",
+    sqlite3.SQLITE_NOMEM: "free some memory",
+    sqlite3.SQLITE_PERM: _OWNERS,
+    sqlite3.SQLITE_PROTOCOL: "end the other program that has it open",
+    sqlite3.SQLITE_READONLY: _OWNERS,
+}
+"""Remedies for the errors that do not mean a damaged file, by the kind."""
+
 
 class Journal:
     """The database, with a part for each account. Its methods raise FetchError."""
@@ -99,7 +116,7 @@ class Journal:
             version = self.database.execute("PRAGMA user_version").fetchone()[0]
             if version > len(_VERSIONS):
                 text = f"{self.path} was written by a newer version of Restante; update this one"
-                raise FetchError("fetch-journal", text)
+                raise FetchError(UNUSABLE, text)
             for added in _VERSIONS[version:]:
                 for statement in added.split(";"):
                     self.database.execute(statement)
@@ -125,9 +142,9 @@ class Journal:
             yield
         except sqlite3.Error as error:
             kind = NothingNotedError if _is_unwritten(error) else FetchError
-            raise kind("fetch-journal", f"{self.path}: {_explain(error)}") from None
+            raise kind(_id_of(error), f"{self.path}: {_explain(error, self.path)}") from None
         except OSError as error:
-            raise FetchError("fetch-journal", explain_path(self.path, error)) from None
+            raise FetchError(UNUSABLE, explain_path(self.path, error)) from None
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -156,7 +173,7 @@ class Journal:
             known = self.database.execute("SELECT 1 FROM account WHERE name = ?", (account,))
             if known.fetchone() is None and mark.exists() and not begin:
                 text = f"{self.path} has nothing of {account}, which has fetched mail before"
-                raise FetchError("fetch-journal", text)
+                raise FetchError(LOST, text)
         with self.transaction() as database:
             now = self.clock()
             database.execute(
@@ -203,10 +220,27 @@ def _code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0)  # errors of Python's own module have none
 
 
-def _explain(error: sqlite3.Error) -> str:
-    if _code(error) == sqlite3.SQLITE_FULL:
+def _id_of(error: sqlite3.Error) -> str:
+    """Return the verdict: a journal that is only out of reach must not be begun anew."""
+    return UNUSABLE if _code(error) & _PRIMARY in _REMEDIES else LOST
+
+
+def _explain(error: sqlite3.Error, path: Path) -> str:
+    """Return why a call of SQLite failed, and what to do. SQLite does not say why a disk failed."""
+    kind = _code(error) & _PRIMARY
+    if kind == sqlite3.SQLITE_FULL or (kind == sqlite3.SQLITE_IOERR and _is_full(path)):
         return explain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-    return str(error)
+    remedy = _REMEDIES.get(kind)
+    return f"{error}; {remedy}" if remedy else str(error)
+
+
+def _is_full(path: Path) -> bool:
+    """Return whether the disk of a journal has no room or no inode left."""
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return not disk.f_bavail or bool(disk.f_files and not disk.f_favail)
 
 
 def has_journal(path: Path) -> bool:
@@ -214,7 +248,7 @@ def has_journal(path: Path) -> bool:
     try:
         return path.exists()
     except OSError as error:
-        raise FetchError("fetch-journal", explain_path(path, error)) from None
+        raise FetchError(UNUSABLE, explain_path(path, error)) from None
 
 
 def move_damaged(path: Path) -> Path | None:
@@ -229,7 +263,7 @@ def move_damaged(path: Path) -> Path | None:
                 return None
     except sqlite3.OperationalError as error:
         if "no such table" not in str(error):
-            raise FetchError("fetch-journal", f"{path}: {error}") from None
+            raise FetchError(_id_of(error), f"{path}: {_explain(error, path)}") from None
         return None
     except sqlite3.DatabaseError:
         pass

@@ -16,13 +16,20 @@ FETCH = (
         "goes on where it stopped.",
     ),
     Explanation(
-        "fetch-journal", 14, "The journal of fetched mail is missing or cannot be used.",
+        "fetch-journal", 14, "The journal of fetched mail is missing or damaged.",
         why="Without the journal all messages would be fetched again, and come twice.",
         you="Restore the file, or run once with --mark-all: what is at the server now counts as "
         "fetched then. With --begin everything is fetched again.",
         more="The journal is a database in the state folder, by default "
         "~/.local/state/restante/fetch.db. Keep this folder where it survives restarts: a "
         "container requires a volume for it.",
+    ),
+    Explanation(
+        "journal-unusable", 14, "The journal of fetched mail cannot be used now.",
+        why="The cause is above: a full disk, permissions, another program, or a newer version of "
+        "Restante. The journal is there, and no mail is lost.",
+        you="Remove the cause, and run the command again. It goes on where it stopped. Do not use "
+        "--mark-all or --begin: mail would be left out, or come twice.",
     ),
     Explanation(
         "uids-changed", 14, "The server has new unique-ids for all messages.",
