@@ -91,3 +91,16 @@ def test_account_that_does_not_come_back(tmp_path: Path) -> None:
     now += SETTLE
     assert asyncio.run(accounts.take_ended()) == {"ann"}
     assert asyncio.run(accounts.take_ended()) == frozenset()
+
+
+def test_account_that_has_expired(tmp_path: Path) -> None:
+    """Sessions end when an administrator lets the account expire in the past, as usermod does."""
+    users, today = tmp_path / "users", 20_000
+    users.touch(0o600)
+    users.write_text(f"ann:{OLD}:10:0:99999:7:::\n")
+    accounts = FileAuthenticator(users, print, clock=lambda: today * 86_400.0)
+    assert asyncio.run(accounts.take_ended()) == frozenset()
+    users.write_text(f"ann:{OLD}:10:0:99999:7::{today + 1}:\n")
+    assert asyncio.run(accounts.take_ended()) == frozenset()
+    users.write_text(f"ann:{OLD}:10:0:99999:7::{today - 1}:\n")
+    assert asyncio.run(accounts.take_ended()) == {"ann"}

@@ -128,7 +128,7 @@ class FileAuthenticator(FileReading[_Reading]):
         table = read_table(self.path, self._doubts, trust_last_line=trust)
         now = self._uptime()
         vanished = self._find_vanished(table, now, replaced=self._read_at[:1] != stamp[:1])
-        ended = self._changes.find_ended(table.by_name, vanished, now)
+        ended = self._changes.find_ended(table.by_name, vanished, self._clock())
         return _Reading(stamp, table, vanished, now + SETTLE, ended)
 
     def _use(self, reading: _Reading) -> Collection[dict[str, PasswdEntry]]:
