@@ -371,6 +371,18 @@ def test_database_that_does_not_answer() -> None:
     assert replaced == [1]
 
 
+def test_password_that_is_not_of_the_hash() -> None:
+    """A hash that cannot be computed again, as without memory, stays: NULL locks the account."""
+    queries, replaced = Queries(), list[int]()
+    upgrader = SqlHashUpgrader("UPDATE", replaced.append, pytest.fail)
+
+    async def log_in() -> None:
+        await finish(lambda: upgrader.replace(cast("Any", queries), "ann", WEAK, Secret(b"other")))
+
+    asyncio.run(log_in())
+    assert (queries.changes, replaced) == ([], [])
+
+
 @contextlib.asynccontextmanager
 async def no_free_thread() -> AsyncIterator[None]:
     """Keep all threads that hash, while another call waits for none."""

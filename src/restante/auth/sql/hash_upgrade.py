@@ -64,6 +64,8 @@ class SqlHashUpgrader:
         try:
             work = functools.partial(password_hashing.hash_anew, stored, password)
             new = await self._threads.run(name, work)
+            if new is None:  # the old hash could not be computed again, such as without memory
+                return
             ends = asyncio.get_running_loop().time() + PATIENCE
             await queries.change(query, (new, name, stored), ends)
         except RejectedQueryError as error:
