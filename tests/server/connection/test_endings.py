@@ -135,6 +135,25 @@ def test_update_without_client(error: Exception | None, left: int, logged: list[
         live.wait_for_log(*logged)
 
 
+@pytest.mark.parametrize("turns", [0, 20])
+def test_update_while_server_stops(turns: int) -> None:
+    """An update that outlives the time of a stop is logged as done: the mail is gone."""
+    store = ScriptedStore()
+    with clocked(store=store) as server:
+        server.loop.run_until_complete(store.deliver("ann", LETTER))
+        store.gate = asyncio.Event()
+        peer = server.connect()
+        peer.say(b"USER ann\r\nPASS secret\r\nDELE 1\r\nQUIT\r\n")
+        assert store.removing
+        peer.connection.abort()
+        if turns:  # then the connection is lost before the update has ended
+            server.loop.turn()
+        server.loop.do(store.gate.set)
+        server.loop.turn()
+        assert server.ended() == ["quit"]
+        assert "deleted=1" in server.log.getvalue()
+
+
 def test_no_task_is_left_when_all_have_gone() -> None:
     """After all clients have left, no task remains."""
     with serving() as live:

@@ -162,7 +162,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         answer: object = None
         try:
             answer = await work
-            if self.phase is phases.LOST and isinstance(need, CommitDeletions):
+            if isinstance(need, CommitDeletions) and not self._awaits_work:
                 self._note_update()
         except Refusal as refusal:
             answer = refusal
@@ -171,7 +171,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
             if self.phase is phases.WORKING or not isinstance(error, asyncio.CancelledError):
                 self._backend.error_reply(error)
                 self._cut_off(EndReason.BODY_FAILED)
-        if self.phase is phases.WORKING and not self._transport.is_closing():
+        if self._awaits_work:
             self._work = None
             self._run(answer)
             return
@@ -180,11 +180,17 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         if self.phase is phases.LOST:
             self._finish()
 
+    @property
+    def _awaits_work(self) -> bool:
+        """Whether the session goes on after its work: its client can still read a reply."""
+        return self.phase is phases.WORKING and not self._transport.is_closing()
+
     def _note_update(self) -> None:
         """Let the session know that its QUIT is done. No client is there to read the reply."""
         assert self._conversation is not None
         with contextlib.suppress(StopIteration):
             self._conversation.send(None)
+        self._end = self._session.end  # until now, the update counted as failed
 
     def _welcome(self) -> None:
         """Count the client in by its address, and greet it if TLS does not come first."""
