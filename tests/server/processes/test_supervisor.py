@@ -18,7 +18,7 @@ import pytest
 
 from restante.server.system import process as system
 from support import process
-from support.live import wait_until
+from support.live import PATIENCE, wait_until
 from support.passwords import quick_hash
 from support.process import POP3, free_port
 from support.workers import working
@@ -190,3 +190,36 @@ def test_a_number_of_workers_that_is_none_is_told_of(tmp_path: Path, wrong: str)
     )  # fmt: skip
     assert said.returncode == 2
     assert "auto" in said.stderr
+
+
+RENEWING = """#!{python}
+from restante.cli.main import main
+from restante.server.processes import supervisor, worker
+
+worker.BEAT = supervisor.BEAT = 0.1
+supervisor.CHECK_EVERY = 0.0
+supervisor.RENEW_PAUSE = 1.0
+main()
+"""
+
+
+def test_no_workers_for_new_sockets_after_a_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that stops does not start the workers that new Unix sockets would require."""
+    program = tmp_path / "pop3"
+    program.write_text(RENEWING.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setattr(process, "POP3", program)
+    lmtp = tmp_path / "lmtp"
+    with working(tmp_path, f'[delivery]\nlmtp = "{lmtp}"\n[timeouts]\nstop = 3\n') as workers:
+        wait_until(lambda: len(workers.alive()) == 2)
+        stuck, users = workers.alive()[0], workers.served.users
+        missing = users.rename(tmp_path / "missing")
+        lmtp.unlink()
+        workers.wait_for("not_reloaded")
+        missing.rename(users)
+        os.kill(stuck, signal.SIGSTOP)
+        workers.served.process.send_signal(signal.SIGTERM)
+        assert workers.served.process.wait(PATIENCE) == 0
+        assert len(workers.started()) == 2

@@ -140,6 +140,7 @@ class Supervisor:
             self._manager.stopping()
         self._stopping = True
         self._reload_requested = False
+        self._renew_at = math.inf
         self._due.clear()
         for worker in self._workers:
             self._end(worker, signal.SIGTERM, self._generation.config.timeouts.stop)
