@@ -228,6 +228,10 @@ def _reload(
             log.error("not_reloaded", problem=problem)  # noqa: TRY400  # no fault of ours
         manager.ready(NOT_RELOADED)
         return
+    except Exception:  # whatever it is, the server goes on
+        log.exception("incident", what="cannot reload")
+        manager.ready(NOT_RELOADED)
+        return
     if loaded != config:
         what = "without workers, a reload loads only certificates; restart the server for the rest"
         log.warning("reload_is_partial", what=what)

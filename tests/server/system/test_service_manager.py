@@ -75,6 +75,23 @@ def test_life_of_a_service(
         assert served.process.wait(PATIENCE) == 0
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("manager", ["{folder}/notify"], indirect=True)
+def test_reload_that_fails_unexpectedly(tmp_path: Path, manager: Manager, workers: int) -> None:
+    """A reload ends for the manager whatever it meets: systemd would wait for it, and then fail."""
+    file = tmp_path / "restante.toml"
+    file.touch()
+    with serving(tmp_path, "--config", file, "--workers", str(workers)) as served:
+        assert manager.read_next() == ["READY=1", f"STATUS={SERVING}"]
+        file.write_text("a = " + "[" * 20_000)  # Python's recursion has a limit
+        served.process.send_signal(signal.SIGHUP)
+        assert manager.read_next() == ["RELOADING=1", "MONOTONIC_USEC"]
+        assert manager.read_next() == ["READY=1", f"STATUS={NOT_RELOADED}"]
+        assert 'event=incident what="cannot reload"' in served.log.read_text()
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(PATIENCE) == 0
+
+
 def test_manager_that_does_not_listen(manager: Manager) -> None:
     """A message that cannot be delivered raises nothing."""
     manager.socket.close()
