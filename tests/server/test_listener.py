@@ -16,7 +16,7 @@ from restante.delivery.recipients import StoreRecipients
 from restante.server import listener
 from restante.server.config.addresses import ListenAddress
 from restante.server.config.mail_sections import DeliverySection
-from restante.server.listener import explain_listening, open_sockets
+from restante.server.listener import ListenError, explain_listening, open_sockets
 from restante.server.system import unix_sockets
 from restante.storage.memory import MemoryStore
 
@@ -77,3 +77,12 @@ def test_an_unknown_host() -> None:
     """An unknown host is an error of its name."""
     unknown = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
     assert explain_listening(unknown, "mail.invalid:110").endswith("check the name of the host")
+
+
+@pytest.mark.parametrize("host", ["mail..example.com", f"{'x' * 64}.example.com"])
+def test_a_name_that_no_host_can_have(host: str) -> None:
+    """A name that the DNS cannot have is an error, too, and none of Python's codecs."""
+    with pytest.raises(ListenError, match="no host can have this name; check it"):
+        open_sockets(ListenAddress(host, 110))
+    with pytest.raises(ValueError, match=r"is not a host|is too long"):
+        ListenAddress.parse(f"{host}:110")

@@ -302,7 +302,7 @@ def _group_exists(name: str) -> bool:
 def _resolve(host: str) -> set[IPv4Address | IPv6Address]:
     """Return the addresses of a host; those that stand for all addresses if it is empty."""
     try:
-        found = socket.getaddrinfo(host or None, 0, flags=socket.AI_PASSIVE)
-    except OSError:
+        results = socket.getaddrinfo(host or None, 0, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError):
         return set()
-    return {ip_address(place[0]) for *_, place in found}
+    return {ip_address(address[0]) for *_, address in results}

@@ -130,15 +130,18 @@ def open_sockets(
     """
     opened: list[socket.socket] = []
     try:
-        found = socket.getaddrinfo(
+        results = socket.getaddrinfo(
             address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-        names = dict.fromkeys((info[0], info[4]) for info in found)
+        names = dict.fromkeys((result[0], result[4]) for result in results)
         if activated is not None:
             opened += activated.take([(str(name[0]), int(name[1])) for _, name in names])
         if not opened:
             for family, name in names:
-                opened += _bound(family, name)
+                opened += _open_socket(family, name)
+    except UnicodeError as error:  # a label between two dots is empty or too long
+        text = f"cannot listen at {address}: no host can have this name; check it"
+        raise ListenError(text) from error
     except OSError as error:
         for one in opened:
             one.close()
@@ -171,23 +174,23 @@ def _explain_held(
     )
 
 
-def _bound(family: int, name: tuple[Any, ...]) -> list[socket.socket]:
-    """Return a socket that listens; none for a kind of address that this machine has not."""
+def _open_socket(family: int, name: tuple[Any, ...]) -> list[socket.socket]:
+    """Return a socket that listens; none for a kind of address that this machine does not have."""
     try:
-        one = socket.socket(family, socket.SOCK_STREAM)
+        opened = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         if error.errno == errno.EAFNOSUPPORT:
             return []
         raise
     try:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        keep_alive(one)
-        one.bind(name)
-        one.listen(backlog())
-        one.settimeout(0)
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        keep_alive(opened)
+        opened.bind(name)
+        opened.listen(backlog())
+        opened.settimeout(0)
     except BaseException:
-        one.close()
+        opened.close()
         raise
-    return [one]
+    return [opened]

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from restante.net.addresses import format_host_port, is_loopback, parse_host_port
+from restante.net.host_names import require_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +23,13 @@ class ListenAddress:
     def parse(cls, text: str) -> ListenAddress:
         """Read "127.0.0.1:110", "[::1]:110", "mail.example.com:110" or "*:110".
 
-        Raises ValueError: the text has none of these forms.
+        Raises ValueError: the text has none of these forms, or no host can have the name.
         """
         host, port = parse_host_port(text)
-        return cls("" if host == "*" else host, port)
+        if host == "*":
+            return cls("", port)
+        require_host(host)
+        return cls(host, port)
 
     def __str__(self) -> str:
         return format_host_port(self.host or "*", self.port)
