@@ -12,6 +12,7 @@ from restante.client.credentials import Credentials
 from restante.client.mechanisms import CLIENT_MECHANISMS, apop_digest
 from restante.protocol.client import operations, sasl
 from restante.protocol.client.connection import ServerPeer
+from restante.protocol.client.effects import Peek
 from restante.protocol.client.pipeline import Operation, carry_out, pipeline
 from restante.protocol.client.raw_command import is_multi_line, raw_command, redact_command
 from restante.protocol.client.replies import parse_status
@@ -219,3 +220,13 @@ def test_unstuffing_undoes_stuffing_in_any_pieces(parts: list[bytes], piece: int
     assert body.octets == octets == len(got)
     again, _ = encode_message(got)
     assert again == wire
+
+
+def test_empty_command_that_a_server_accepts() -> None:
+    """An empty line is a command too: some servers accept it."""
+    peer = ServerPeer(unread=bytearray(b"+OK\r\n"))
+    reply = raw_command("").read(peer)
+    assert isinstance(next(reply), Peek)
+    with pytest.raises(StopIteration) as end:
+        reply.send(b"")
+    assert end.value.value.ok

@@ -49,7 +49,7 @@ def raw_command(line: str, most: int = LISTING_LIMIT) -> Operation[Status]:
     def read(peer: ServerPeer) -> Dialogue[Status]:
         status = peer.redact_status((yield from peer.read_status()))
         if not status.ok or not is_multi_line(line):
-            if status.ok and line.split(maxsplit=1)[0].upper() not in _ONE_LINE:
+            if status.ok and verb not in _ONE_LINE:
                 yield from _read_extra_lines(peer, most)
             return status
         body = DotUnstuffer(bare_lf=peer.bare_lf)
