@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from restante.testing import MemoryAccount, MemoryServer, TrustedAuthority
 
 SERVERS = pytest.StashKey[list["MemoryServer"]]()
-MOST_LINES = 500  # of a transcript in a report
+MAX_LINES = 500  # of a transcript in a report
 MARKS = (
     "pop3(**options): options of restante.testing.serving for the server of this test",
     "pop3_faults(*patterns): run this test once for each fault that matches, such as 'retr-*'",
@@ -60,8 +60,8 @@ def pytest_runtest_makereport(
     if report.failed:
         for server in item.stash.get(SERVERS, []):
             lines = server.transcript.splitlines()
-            left_out = [f"... ({len(lines) - MOST_LINES} lines)"] if len(lines) > MOST_LINES else []
-            text = "\n".join(left_out + lines[-MOST_LINES:])
+            left_out = [f"... ({len(lines) - MAX_LINES} lines)"] if len(lines) > MAX_LINES else []
+            text = "\n".join(left_out + lines[-MAX_LINES:])
             if text:
                 report.sections.append(("POP3 and SMTP sessions", text))
     return report

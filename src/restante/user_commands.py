@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import subprocess
 
 SECONDS = 60  # a command may ask for a PIN
-MOST_OUTPUT = 64 * 1024  # octets that a command prints
+MAX_OUTPUT = 64 * 1024  # octets that a command prints
 
 
 def split_command(command: str) -> list[str]:
@@ -78,12 +78,12 @@ def _read(process: subprocess.Popen[bytes], ends: float) -> bytes:
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
         while selector.select(max(0.0, ends - time.monotonic())):
-            octets = os.read(process.stdout.fileno(), MOST_OUTPUT)
+            octets = os.read(process.stdout.fileno(), MAX_OUTPUT)
             if not octets:
                 return bytes(output)
             output += octets
-            if len(output) > MOST_OUTPUT:
-                raise ValueError(f"it printed more than {MOST_OUTPUT} octets")
+            if len(output) > MAX_OUTPUT:
+                raise ValueError(f"it printed more than {MAX_OUTPUT} octets")
     raise TimeoutError
 
 

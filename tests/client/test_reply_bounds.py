@@ -79,7 +79,7 @@ def test_show_has_its_own_bound() -> None:
 @pytest.mark.parametrize("command", ["LIST", "UIDL", "TOP"])
 def test_reply_without_end(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lists and heads end at their bounds."""
-    monkeypatch.setattr("restante.protocol.client.connection.MOST_LINES", 1000)
+    monkeypatch.setattr("restante.protocol.client.connection.MAX_LINES", 1000)
     monkeypatch.setattr("restante.protocol.client.operations.LISTING_LIMIT", 100_000)
     lines = b"".join(b"%d 10\r\n" % number for number in range(1, 20_000))
     with faulty_server(instead(command, b"+OK\r\n" + lines)) as server:

@@ -7,19 +7,19 @@ import smtplib
 
 import pytest
 
-from restante.developer.faults import MOST_USERS, FaultSwitch
-from restante.developer.feed import MOST_WAITERS, EventFeed, TooManyWaitersError
-from restante.developer.mailboxes import MOST_FETCHES, MOST_MAILBOXES, MOST_REMOVED, Mailboxes
+from restante.developer.faults import MAX_USERS, FaultSwitch
+from restante.developer.feed import MAX_WAITERS, EventFeed, TooManyWaitersError
+from restante.developer.mailboxes import MAX_FETCHES, MAX_MAILBOXES, MAX_REMOVED, Mailboxes
 from restante.developer.secrets import LineRedaction
 from restante.developer.sessions import (
     LONGEST_LINE,
-    MOST_LINES,
-    MOST_LINES_OF_ONE,
-    MOST_SESSIONS,
+    MAX_LINES,
+    MAX_LINES_OF_ONE,
+    MAX_SESSIONS,
     SessionTable,
 )
 from restante.developer.tags import LONGEST as LONGEST_TAG
-from restante.developer.tags import MOST as MOST_TAGS
+from restante.developer.tags import MAX_TAGS
 from restante.misbehave.fault import NONE
 from restante.storage.interfaces import FullError
 from support.developer import serving
@@ -47,34 +47,34 @@ def test_full_over_smtp() -> None:
 def test_removed_mail() -> None:
     """The latest removed messages are remembered."""
     boxes = Mailboxes(EventFeed())
-    for _ in range(MOST_REMOVED + 2):
+    for _ in range(MAX_REMOVED + 2):
         boxes.remove({boxes.add("ann", b"x").id})
     kept = boxes.removed_mail()
-    assert (len(kept), kept[0].id) == (MOST_REMOVED, 3)
+    assert (len(kept), kept[0].id) == (MAX_REMOVED, 3)
 
 
 def test_sessions() -> None:
     """The latest sessions that are over are remembered, and all live ones."""
     table = SessionTable(EventFeed())
     live = table.open("POP3", "")
-    for _ in range(MOST_SESSIONS + 2):
+    for _ in range(MAX_SESSIONS + 2):
         table.open("POP3", "").end("quit")
     assert table.find(live.number) is not None
-    assert (len(table.all()), table.all()[1].number) == (MOST_SESSIONS + 1, 4)
+    assert (len(table.all()), table.all()[1].number) == (MAX_SESSIONS + 1, 4)
 
 
 def test_lines() -> None:
     """Lines beyond the bound of a session are counted; those of all forget the oldest sessions."""
     table = SessionTable(EventFeed())
-    per_session = MOST_LINES_OF_ONE
-    for _ in range(MOST_LINES // per_session + 1):
+    per_session = MAX_LINES_OF_ONE
+    for _ in range(MAX_LINES // per_session + 1):
         record = table.open("POP3", "")
         for _ in range(per_session + 1):
             record.add("C", "x")
         record.end("quit")
     sessions = table.all()
     assert sessions[0].number == 2
-    assert sum(len(session.lines) for session in sessions) <= MOST_LINES
+    assert sum(len(session.lines) for session in sessions) <= MAX_LINES
     assert sessions[-1].line_count == per_session + 1
 
 
@@ -102,7 +102,7 @@ def test_waiters() -> None:
 
     async def run() -> None:
         feed = EventFeed()
-        waiting = [asyncio.create_task(feed.reader().next(60)) for _ in range(MOST_WAITERS)]
+        waiting = [asyncio.create_task(feed.reader().next(60)) for _ in range(MAX_WAITERS)]
         await asyncio.sleep(0)
         with pytest.raises(TooManyWaitersError):
             await feed.reader().next(60)
@@ -140,21 +140,21 @@ def test_secrets(lines: list[bytes], shown: list[str]) -> None:
 def test_faults_of_mailboxes() -> None:
     """A bounded number of mailboxes has faults of its own, and a free place can be used again."""
     switch = FaultSwitch(EventFeed())
-    for number in range(MOST_USERS):
+    for number in range(MAX_USERS):
         switch.use([NONE], f"user-{number}")
     with pytest.raises(ValueError, match="at most 1000 mailboxes"):
         switch.use([NONE], "one-more")
     switch.use([], "user-0")
     switch.use([NONE], "one-more")
-    assert len(switch.by_user) == MOST_USERS
+    assert len(switch.by_user) == MAX_USERS
 
 
 def test_tags() -> None:
     """A message has a bounded number of tags of a bounded length; a header of more is cut."""
     boxes = Mailboxes(EventFeed())
-    many = [f"tag-{number}" for number in range(MOST_TAGS + 1)]
+    many = [f"tag-{number}" for number in range(MAX_TAGS + 1)]
     mail = boxes.add("ann", f"X-Tags: {','.join(many)}\n\n".encode())
-    assert len(mail.tags) == MOST_TAGS
+    assert len(mail.tags) == MAX_TAGS
     for wrong in (many, ["x" * (LONGEST_TAG + 1)]):
         with pytest.raises(ValueError, match="tag"):
             boxes.tag([mail.id], wrong)
@@ -168,14 +168,14 @@ def test_mailboxes_of_any_name_are_bounded() -> None:
     async def log_in() -> None:
         held = await boxes.acquire("bob", 0)
         boxes.note_holder("bob", 1)
-        for number in range(MOST_MAILBOXES + 10):
+        for number in range(MAX_MAILBOXES + 10):
             (await boxes.acquire(f"user{number}", 0)).release()
         held.release()
 
     asyncio.run(log_in())
     names = boxes.names()
-    assert len(names) == MOST_MAILBOXES
-    assert {"ann", "bob", f"user{MOST_MAILBOXES + 9}"} <= set(names)
+    assert len(names) == MAX_MAILBOXES
+    assert {"ann", "bob", f"user{MAX_MAILBOXES + 9}"} <= set(names)
     assert "user0" not in names
 
 
@@ -183,8 +183,8 @@ def test_sessions_that_fetched_a_message_are_bounded() -> None:
     """A session that retrieves a message again is noted once, and the last sessions are known."""
     boxes = Mailboxes(EventFeed())
     mail = boxes.add("ann", b"a\n")
-    for session in range(1, MOST_FETCHES + 3):
+    for session in range(1, MAX_FETCHES + 3):
         for _ in range(2):
             boxes.note_fetched("ann", mail.uid, session)
     (mail,) = boxes.mail()
-    assert mail.fetched_by == tuple(range(3, MOST_FETCHES + 3))
+    assert mail.fetched_by == tuple(range(3, MAX_FETCHES + 3))

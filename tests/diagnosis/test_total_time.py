@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from restante.diagnosis.request import DEEP_MOST, TOTAL
+from restante.diagnosis.request import MAX_DEEP, TOTAL
 from restante.misbehave.changes import in_sessions
 from restante.misbehave.conversation import ReplyParts
 from restante.misbehave.rules import on, parse_rules
@@ -111,7 +111,7 @@ def test_time_of_a_deep_check_is_bounded(clock: Clock) -> None:
     """A mailbox that names endless octets gives an hour more, and no message of them is fetched."""
 
     def pass_by(reply: ReplyParts) -> ReplyParts:
-        clock.pass_by(TOTAL + DEEP_MOST + 1)
+        clock.pass_by(TOTAL + MAX_DEEP + 1)
         return replace(reply, body=b"", end=b"")
 
     with server_of((on("RETR", pass_by), "LIST: with 1 999999999999999")) as running:

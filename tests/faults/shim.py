@@ -15,7 +15,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).with_name("shim.c")
 CLIENT = "<client>"  # the path of a socket
-_NAME, _PATH, _MOST_CALLS, _ARENA = 256, 4096, 8192, 32 << 20  # as in shim.c
+_NAME, _PATH, _MAX_CALLS, _ARENA = 256, 4096, 8192, 32 << 20  # as in shim.c
 _WAITS, _GOES_ON = 1, 2  # as in shim.c
 
 
@@ -99,7 +99,7 @@ class _Shared(ctypes.Structure):
         ("names", ctypes.c_int64),
         ("meeting", ctypes.c_int32),
         ("root", ctypes.c_char * _PATH),
-        ("calls", _Call * _MOST_CALLS),
+        ("calls", _Call * _MAX_CALLS),
         ("arena", ctypes.c_char * _ARENA),
     )
 
@@ -157,7 +157,7 @@ class Shim:
         arena = ctypes.addressof(self._shared) + _Shared.arena.offset
         return [
             _read(self._shared.calls[number], arena)
-            for number in range(min(self.count, _MOST_CALLS))
+            for number in range(min(self.count, _MAX_CALLS))
         ]
 
 

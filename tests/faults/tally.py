@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-MOST_SECONDS = 4 * 3600  # of all campaigns on a busy machine
+MAX_SECONDS = 4 * 3600  # of all campaigns on a busy machine
 
 
 @dataclass
@@ -72,6 +72,6 @@ def run_campaigns(
         )
         for task in tasks
     ]
-    outputs = [process.communicate(timeout=MOST_SECONDS)[0] for process in running]
+    outputs = [process.communicate(timeout=MAX_SECONDS)[0] for process in running]
     assert all(process.returncode == 0 for process in running), "a campaign broke off"
     return [msgspec.json.decode(output, type=dict[str, Result]) for output in outputs]

@@ -24,7 +24,7 @@ from faults.shim import Call, Fault, preloading, python
 LEAST = {"maildir": 100, "mbox": 500}  # disks that differ
 SOME = {"maildir": 10, "mbox": 40}  # of this many disks, one has the power cut off again
 SYNC, MADE = "fsync", os.O_CREAT | os.O_WRONLY
-MOST_SECONDS = 4 * 3600  # of `make faults` on a busy machine
+MAX_SECONDS = 4 * 3600  # of `make faults` on a busy machine
 
 
 @pytest.mark.parametrize("box", BOXES)
@@ -94,7 +94,7 @@ def cut(shim: Path, task: Task) -> Found:
         [python(), "-m", "faults.powercut", msgspec.json.encode(task)],
         env=preloading(shim),
         stdout=subprocess.PIPE,
-        timeout=MOST_SECONDS,
+        timeout=MAX_SECONDS,
         check=True,
     )
     found = Found(task.box)

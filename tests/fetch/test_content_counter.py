@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from restante.fetch.content_counter import ContentCounter
-from restante.mail.fields import MOST_OCTETS
+from restante.mail.fields import MAX_OCTETS
 
 
 def test_pieces_are_one_message() -> None:
@@ -22,7 +22,7 @@ def test_pieces_are_one_message() -> None:
 def test_a_long_header_is_cut() -> None:
     """Of a header, the first 256 KiB are kept, and all octets are counted."""
     counter = ContentCounter()
-    counter.add(b"x" * MOST_OCTETS)
+    counter.add(b"x" * MAX_OCTETS)
     counter.add(b"y")
-    assert counter.octets == MOST_OCTETS + 1
-    assert counter.content().header == b"x" * MOST_OCTETS
+    assert counter.octets == MAX_OCTETS + 1
+    assert counter.content().header == b"x" * MAX_OCTETS

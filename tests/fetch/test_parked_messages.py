@@ -10,7 +10,7 @@ import pytest
 from restante.fetch.account_journal import GAPS, AccountJournal
 from restante.fetch.events import MessageParked, RunSummary
 from restante.fetch.journal import Journal
-from restante.fetch.parked_messages import MOST_IN_A_ROW, ParkedMessages
+from restante.fetch.parked_messages import MAX_IN_A_ROW, ParkedMessages
 from restante.fetch.planner import MessageEntry
 from restante.protocol.errors import ConnectionLostError, MalformedReplyError, RemoteError
 
@@ -66,10 +66,10 @@ def test_suspect(
 
 def test_failures_in_a_row(parked: ParkedMessages) -> None:
     """The last of several failures in a row is raised, and a delivery begins the count anew."""
-    for _ in range(MOST_IN_A_ROW - 1):
+    for _ in range(MAX_IN_A_ROW - 1):
         parked.count_failure(REFUSED)
     parked.count_delivery()
-    for _ in range(MOST_IN_A_ROW - 1):
+    for _ in range(MAX_IN_A_ROW - 1):
         parked.count_failure(REFUSED)
     with pytest.raises(MalformedReplyError):
         parked.suspect(MESSAGE, REFUSED)

@@ -25,7 +25,7 @@ from restante.protocol.unstuffing import DotUnstuffer
 LINE = 300  # octets of a line, where 65,536 are allowed
 LISTING = 2000  # octets of a list or of a header
 FLOOD = 500  # octets beyond twice the promised ones
-MOST_LINES = 60
+MAX_LINES = 60
 PASSWORD = "correct horse battery staple"
 
 SERVER = Server("mail.example.com", 110, "none", "ann")
@@ -155,7 +155,7 @@ def _run(asked: Generator[Any, bytes, Any], peer: ServerPeer, coming: Iterable[b
 
 SMALL = (
     (connection, "LINE_LIMIT", LINE),
-    (connection, "MOST_LINES", MOST_LINES),
+    (connection, "MAX_LINES", MAX_LINES),
     (operations, "LINE_LIMIT", LINE),
     (operations, "LISTING_LIMIT", LISTING),
     (operations, "FLOOD", FLOOD),

@@ -108,7 +108,7 @@ def _no_peer(_connection: object) -> int:
 
 
 Patches = tuple[tuple[object, str, object], ...]
-AUTH_LIMITS: Patches = ((connection, "LINE_LIMIT", LIMIT), (connection, "MOST_LOGINS", LOGINS))
+AUTH_LIMITS: Patches = ((connection, "LINE_LIMIT", LIMIT), (connection, "MAX_LOGINS", LOGINS))
 CONTROL_LIMITS: Patches = ((service, "LONGEST_REQUEST", LIMIT), (service, "peer_uid", _no_peer))
 
 TARGETS = {

@@ -13,7 +13,7 @@ from restante.mail.header import header_of
 from restante.mail.html_text import text_of
 from restante.protocol.text import to_json
 
-DEEPEST, MOST_PARTS = 3, 6
+DEEPEST, MAX_PARTS = 3, 6
 
 
 def mail(octets: bytes) -> None:
@@ -25,7 +25,7 @@ def mail(octets: bytes) -> None:
     header.get_content_type()
     assert header.as_bytes().isascii() or not octets.isascii()
     found = message.read(octets)
-    assert 1 <= len(found.parts) <= MOST_PARTS + 1
+    assert 1 <= len(found.parts) <= MAX_PARTS + 1
     assert sum(part.end - part.begin for part in found.parts) <= len(octets)
     for part in found.parts:
         assert len(part.content) <= len(octets)
@@ -45,7 +45,7 @@ TARGETS = {
         "Any octets are a message: it has a header, parts within it and names that fit a folder, "
         "and what is shown of it is harmless.",
         mail,
-        ((parts, "DEEPEST", DEEPEST), (parts, "MOST_PARTS", MOST_PARTS)),
+        ((parts, "DEEPEST", DEEPEST), (parts, "MAX_PARTS", MAX_PARTS)),
         runs=10_000,
     ),
 }

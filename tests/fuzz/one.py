@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from fuzz.target import BLIND
 
 OFTEN = 1000  # inputs
-MOST_CHANGES = 5  # of an input that is kept
+MAX_CHANGES = 5  # of an input that is kept
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def _changed(begin: list[bytes], _octets: bytes, longest: int, seed: int) -> byt
     """Return a kept input with some changes; libFuzzer alone would begin with one of them only."""
     chance = random.Random(seed)
     octets = chance.choice(begin)
-    for _ in range(chance.randint(1, MOST_CHANGES)):
+    for _ in range(chance.randint(1, MAX_CHANGES)):
         octets = bytes(atheris.Mutate(octets, longest))
     return octets
 

@@ -21,7 +21,7 @@ FIELD = b"\xfe"  # between the fields of an input
 CONTENT = b"\xfd"  # between a file's name and its octets
 SIGNED = b"!"  # begins a file of sizes that gets its right check sum
 LONGEST_NAME = 200
-MOST_FILES = 8
+MAX_FILES = 8
 OLD_SECONDS = 1  # since 1970
 OLD = OLD_SECONDS * 1_000_000_000  # nanoseconds
 LATER = OLD + 1
@@ -37,7 +37,7 @@ def maildir(octets: bytes) -> None:
     A store that knew the maildrop before and one that did not must see the same, whatever names
     and base names are used again, and by links. Unique-ids stay without such changes.
     """
-    sizes, *fields = octets.split(FIELD)[: MOST_FILES + 1]
+    sizes, *fields = octets.split(FIELD)[: MAX_FILES + 1]
     with tempfile.TemporaryDirectory(dir=RAM if RAM.is_dir() else None) as root:
         box = Path(root, "ann")
         for part in ("tmp", "new", "cur"):

@@ -22,13 +22,13 @@ from restante.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells it on Linux")
 
-MOST_QUEUED = struct.Struct("=28xI")  # tcpi_sacked of a listening socket: its queue's bound
+MAX_QUEUED = struct.Struct("=28xI")  # tcpi_sacked of a listening socket: its queue's bound
 
 
 def backlog(sock: socket.socket) -> int:
     """Return the bound of a listening socket's queue, as the kernel has it."""
-    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, MOST_QUEUED.size)
-    (most,) = MOST_QUEUED.unpack(info)
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, MAX_QUEUED.size)
+    (most,) = MAX_QUEUED.unpack(info)
     return int(most)
 
 

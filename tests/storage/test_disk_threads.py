@@ -11,14 +11,14 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from restante.storage.disk_threads import MOST_EACH
+from restante.storage.disk_threads import MAX_EACH
 from restante.storage.interfaces import StoreError
 from restante.threads import Threads
 
 Test = Callable[["Hung"], Awaitable[None]]
 
 
-def disk(*, most: int = 4, most_each: int = MOST_EACH, patience: float = 30) -> Threads:
+def disk(*, most: int = 4, most_each: int = MAX_EACH, patience: float = 30) -> Threads:
     return Threads("the disk", StoreError, most=most, most_each=most_each, patience=patience)
 
 

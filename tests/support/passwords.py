@@ -11,7 +11,7 @@ from restante.auth.passwords import scram
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
 
-LEAST_ITERATIONS = 4096  # RFC 7677 section 4
+MIN_ITERATIONS = 4096  # RFC 7677 section 4
 _QUICK = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
@@ -25,7 +25,7 @@ def quick_hash(password: bytes) -> str:
 def quick_keys(mechanism: str, password: bytes) -> scram.ScramKeys:
     """Return keys for SCRAM with the fewest iterations that are allowed."""
     return scram.create_keys(
-        mechanism.removesuffix("-PLUS"), Secret(password), iterations=LEAST_ITERATIONS
+        mechanism.removesuffix("-PLUS"), Secret(password), iterations=MIN_ITERATIONS
     )
 
 

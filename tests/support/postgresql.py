@@ -38,7 +38,7 @@ def accounts_in(
     return SqlAuthenticator(queries, check, remember, **options)
 
 
-MOST_CONNECTIONS = 400  # several clusters of three nodes share one, with those of killed nodes
+MAX_CONNECTIONS = 400  # several clusters of three nodes share one, with those of killed nodes
 
 
 class Database:
@@ -54,7 +54,7 @@ class Database:
             shutil.chown(folder, "nobody")
         self.run("initdb", "--auth=trust", "--username=restante", "--no-sync", str(folder / "data"))
         with (folder / "data" / "postgresql.conf").open("a") as settings:  # a standby copies it
-            settings.write(f"max_connections = {MOST_CONNECTIONS}\n")
+            settings.write(f"max_connections = {MAX_CONNECTIONS}\n")
 
     @property
     def dsn(self) -> Secret:

@@ -79,7 +79,7 @@ def test_silence_has_comments(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_readers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """One reader more than allowed is refused, and leaving makes room."""
-    monkeypatch.setattr(web_page, "MOST_READERS", 1)
+    monkeypatch.setattr(web_page, "MAX_READERS", 1)
     request = ask(quiet_server())
     with page_of(request).reading(), pytest.raises(RefusedRequest, match="too many"):
         asyncio.run(events.stream(request))

@@ -42,7 +42,7 @@ def test_inline_pictures_are_within() -> None:
 
 def test_inline_pictures_are_bounded() -> None:
     """A picture that is used without end does not make a document without end."""
-    big = {"a": ("image/png", bytes(html_document.MOST_INLINED // 2 + 1))}
+    big = {"a": ("image/png", bytes(html_document.MAX_INLINED // 2 + 1))}
     assert document('<img src="cid:a">' * 9, big).count("data:") == 1
 
 

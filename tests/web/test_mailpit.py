@@ -275,7 +275,7 @@ def test_readers_of_the_websocket_are_bounded(server: DeveloperServer) -> None:
     """One reader too many gets code 1013, and a reader that leaves frees its place."""
     client = page_client(server)
     page = client.app.state.page  # type: ignore[attr-defined]  # of Starlette
-    page.readers = web_page.MOST_READERS
+    page.readers = web_page.MAX_READERS
     with client.websocket_connect(EVENTS) as socket:
         assert socket.receive() == {"type": "websocket.close", "code": 1013, "reason": ""}
     page.readers = 0

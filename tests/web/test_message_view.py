@@ -31,7 +31,7 @@ def test_the_cache_is_bounded() -> None:
 
 def test_a_long_source_is_cut() -> None:
     """The page shows the beginning of a big message, and how much is left out."""
-    mail = add(quiet_server(), b"Subject: a\r\n\r\n" + b"x" * message_view.MOST_SOURCE)
+    mail = add(quiet_server(), b"Subject: a\r\n\r\n" + b"x" * message_view.MAX_SOURCE)
     view = MessageView(mail)
     assert view.source.startswith("Subject: a\n\nxxx")
     assert view.source_left_out == 14

@@ -163,8 +163,8 @@ def test_the_token_is_in_the_page_only() -> None:
 
 def test_lists_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """A long list and a long conversation say how much they leave out."""
-    monkeypatch.setattr(page_routes, "MOST_ROWS", 1)
-    monkeypatch.setattr(page_routes, "MOST_LINES", 1)
+    monkeypatch.setattr(page_routes, "MAX_ROWS", 1)
+    monkeypatch.setattr(page_routes, "MAX_LINES", 1)
     server = quiet_server()
     for subject in (b"one", b"two", b"three"):
         add(server, b"Subject: %s\n\n" % subject)
@@ -178,7 +178,7 @@ def test_lists_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_requests_are_bounded() -> None:
     """The server answers 503 to more requests at once than it may have."""
     made = listener.create_server(quiet_server(), ADDRESSES, Guard())
-    assert made.config.limit_concurrency == listener.MOST_REQUESTS
+    assert made.config.limit_concurrency == listener.MAX_REQUESTS
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 HIGHEST = 100_000  # seconds of a login's delay, or days of mail
-MOST_MAIL = 2**60  # octets, or messages, of a quota
+MAX_MAIL = 2**60  # octets, or messages, of a quota
 QUOTAS = 10_000  # of accounts found last, so that a delivery needs no second query
 
 
@@ -70,7 +70,7 @@ class KeptQuotas:
     def keep(self, name: str, row: Mapping[str, object]) -> Quota:
         """Keep the quota in a row, and return it. Raises UnreadableAccountError."""
         columns = ("quota_octets", "quota_messages")
-        quota = Quota(*(read_number(self._source, row, each, most=MOST_MAIL) for each in columns))
+        quota = Quota(*(read_number(self._source, row, each, most=MAX_MAIL) for each in columns))
         self._by_name.pop(name, None)
         self._by_name[name] = quota
         if len(self._by_name) > QUOTAS:

@@ -33,7 +33,7 @@ from restante.client.token_source import (
     request_token,
     token_options,
 )
-from restante.mail.fields import MOST_OCTETS
+from restante.mail.fields import MAX_OCTETS
 from restante.mail.header import header_of
 from restante.protocol.client.connection import LISTING_LIMIT
 from restante.protocol.errors import (
@@ -89,10 +89,10 @@ class Message(messages.BaseMessage):
         kept. Any octets give a header: fields that cannot be parsed stay as they are. The first
         256 KiB are parsed. Raises ServerRefusedError, or another RemoteError.
         """
-        octets = (await self._drop.headers([self.number], keep=MOST_OCTETS))[0]
+        octets = (await self._drop.headers([self.number], keep=MAX_OCTETS))[0]
         if isinstance(octets, ServerRefusedError):
             maildrop.check_fetch(octets, self.size)
-            part = HeaderPart(MOST_OCTETS)
+            part = HeaderPart(MAX_OCTETS)
             async with self.open() as pieces:
                 async for piece in pieces:
                     part.feed(piece)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from restante.protocol.message_header import find_body
 
-MOST_OCTETS = 1_000_000  # of a message that is fetched for its header
+MAX_OCTETS = 1_000_000  # of a message that is fetched for its header
 
 
 class HeaderPart:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 NOW = float("-inf")  # a time that has always passed: do not wait
-LEAST_SPEED = 100  # octets a second of a reply: a satellite telephone of 2400 baud carries 240
+MIN_SPEED = 100  # octets a second of a reply: a satellite telephone of 2400 baud carries 240
 OVER = (
     "this connection has ended, because it was closed, or a call failed or was cancelled; "
     "connect again"
@@ -323,7 +323,7 @@ class ClientIO:
         # now and then would hold the caller for days. The first seconds are for the status line,
         # and again for what follows it.
         spent, begun = self._reply_time, time.monotonic()
-        most = 2 * self._seconds + spent.octets / LEAST_SPEED
+        most = 2 * self._seconds + spent.octets / MIN_SPEED
         limit = begun + most - spent.seconds
         try:
             octets = yield from self._read_plain(min(self._until, limit))

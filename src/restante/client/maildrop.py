@@ -156,7 +156,7 @@ def _avoided_top(number: int) -> ServerRefusedError:
 
 def check_fetch(refused: ServerRefusedError, size: int) -> None:
     """Raise a refusal of TOP, unless the server has no TOP and the message is small enough."""
-    if refused.id != "top-missing" or size > header_part.MOST_OCTETS:
+    if refused.id != "top-missing" or size > header_part.MAX_OCTETS:
         raise refused
 
 

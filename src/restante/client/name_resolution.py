@@ -40,7 +40,7 @@ def addresses(target: Target, options: Options, seconds: float | None = None) ->
             text = f"{target.host} resolves to this machine ({found[0]})"
             raise ServerUnreachableError("looked-up-local", text, phase=Phase.CONNECT)
         found = public
-    return found[: connecting.MOST_ADDRESSES]
+    return found[: connecting.MAX_ADDRESSES]
 
 
 def unreachable_error(

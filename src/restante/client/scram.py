@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from restante.client.credentials import Credentials
     from restante.protocol.client.sasl import Responder
 
-LEAST_ITERATIONS = 4096  # RFC 7677 section 4
-MOST_ITERATIONS = 2_000_000  # about a second of processor time
+MIN_ITERATIONS = 4096  # RFC 7677 section 4
+MAX_ITERATIONS = 2_000_000  # about a second of processor time
 
 _SERVER_FIRST = re.compile(
     rb"r=([!-+\--~]+),s=([A-Za-z0-9/+]+={0,2}),i=([1-9][0-9]{0,17})(?:,[ -~]*)?"
@@ -114,9 +114,9 @@ def _read_server_first(message: bytes, nonce: bytes) -> _Parameters:
     both, salt, iterations = found[1], found[2], int(found[3])
     if not both.startswith(nonce) or both == nonce:
         raise _unproven("its nonce does not begin with the client's")
-    if not LEAST_ITERATIONS <= iterations <= MOST_ITERATIONS:
+    if not MIN_ITERATIONS <= iterations <= MAX_ITERATIONS:
         raise _unproven(
-            f"it asks for {iterations} iterations, and {LEAST_ITERATIONS} to {MOST_ITERATIONS} are"
+            f"it asks for {iterations} iterations, and {MIN_ITERATIONS} to {MAX_ITERATIONS} are"
             " computed"
         )
     return _Parameters(both, _decode(salt), iterations)

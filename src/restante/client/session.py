@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from restante.client import name_resolution
 from restante.client.options import Options, Target
-from restante.net.connecting import MOST_ADDRESSES
+from restante.net.connecting import MAX_ADDRESSES
 from restante.protocol.client import operations
 from restante.protocol.client.connection import LINE_LIMIT, ServerPeer
 from restante.protocol.client.effects import Receive, StartClientTls
@@ -47,7 +47,7 @@ _PROXY_TEXT = (
     "a header of the PROXY protocol came in place of a greeting; the load balancer must send it to"
     " the server, not to clients"
 )
-MOST_NOISE = 512  # octets before a greeting: a line's limit in RFC 1939 section 3
+MAX_NOISE = 512  # octets before a greeting: a line's limit in RFC 1939 section 3
 _OTHER_PROTOCOLS = (
     (b"220", "SMTP or FTP"),
     (b"421", "SMTP"),
@@ -224,7 +224,7 @@ def greet(session: ClientSession) -> Dialogue[Status]:
 def _check_protocol(peer: ServerPeer) -> None:
     banner = strip_noise(bytes(peer.unread))
     start = banner[:4].upper()
-    if not start and len(peer.unread) > MOST_NOISE:
+    if not start and len(peer.unread) > MAX_NOISE:
         text = f"the server sent {len(peer.unread)} octets without a text, such as NUL or spaces"
         raise peer.error(MalformedReplyError, "wrong-protocol", text)
     if not start or any(sign[: len(start)] == start[: len(sign)] for sign in (b"+OK", b"-ERR")):
@@ -356,7 +356,7 @@ def _at_another_address(error: RemoteError, session: ClientSession) -> ClientSes
     if not lost and error.id != "tls-noreply":
         return None
     avoided = session.avoided | {session.address}
-    if not set(session.addresses) - avoided or len(avoided) >= MOST_ADDRESSES:
+    if not set(session.addresses) - avoided or len(avoided) >= MAX_ADDRESSES:
         return None
     again = ClientSession(session.target, session.options, ends=session.ends, avoided=avoided)
     again.peer.note_oddity("address-dead", f"{session.address}: {error.text}")

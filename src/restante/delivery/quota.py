@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROUNDS = 3  # of removals for one message: sizes on the wire and on the disk differ
 
-MOST_REMEMBERED = 10_000  # accounts over their quota, so that each is logged once
+MAX_REMEMBERED = 10_000  # accounts over their quota, so that each is logged once
 
 EFFECTS: Mapping[OverQuotaPolicy, str] = {
     "defer": "new mail waits at the sender until there is room",
@@ -109,7 +109,7 @@ class QuotaDelivery:
     def _note_over(self, owner: str) -> None:
         """Log once that an account may have no more mail, until it has less again."""
         if owner not in self._over:
-            if len(self._over) >= MOST_REMEMBERED:
+            if len(self._over) >= MAX_REMEMBERED:
                 self._over.pop(next(iter(self._over)))
             self._over[owner] = None
             self._log_quota(owner, WARNINGS[-1])

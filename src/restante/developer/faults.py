@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 EVERY_USER = ""
 OF_SMTP = "(smtp)"  # in place of a user, for the count of sessions; no mailbox has a blank or "("
-MOST_USERS = 1000  # with faults of their own
+MAX_USERS = 1000  # with faults of their own
 
 AnyFault: TypeAlias = "Fault | SmtpFault"
 
@@ -96,9 +96,9 @@ class FaultSwitch:
                 self._by_user[name] = tuple(faults)
             else:
                 self._by_user.pop(name, None)
-            if len(self._by_user) > 1 + MOST_USERS:
+            if len(self._by_user) > 1 + MAX_USERS:
                 del self._by_user[name]
-                raise ValueError(f"at most {MOST_USERS} mailboxes have faults of their own")
+                raise ValueError(f"at most {MAX_USERS} mailboxes have faults of their own")
             for count in (name, *((OF_SMTP,) if not name else ())):
                 self._sessions.pop(count, None)
             self._feed.publish("faults", on=self.on)

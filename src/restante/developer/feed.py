@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST_EVENTS = 10_000  # that are remembered
-MOST_WAITERS = 256  # event loops' waits and readers at once
+MAX_EVENTS = 10_000  # that are remembered
+MAX_WAITERS = 256  # event loops' waits and readers at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class EventFeed:
     The oldest events are forgotten; a reader that is slower than that misses them.
     """
 
-    def __init__(self, most: int = MOST_EVENTS) -> None:
+    def __init__(self, most: int = MAX_EVENTS) -> None:
         self.lock = threading.RLock()
         self._changed = threading.Condition(self.lock)
         self._events: deque[FeedEvent] = deque(maxlen=most)
@@ -135,7 +135,7 @@ class EventFeed:
                 loop.call_soon_threadsafe(woken.set)
 
         with self.lock:
-            if len(self._wakers) >= MOST_WAITERS:
+            if len(self._wakers) >= MAX_WAITERS:
                 raise TooManyWaitersError
             self._wakers.add(wake)
         try:

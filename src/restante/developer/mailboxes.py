@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from restante.developer.feed import EventFeed
     from restante.developer.kept_mail import KeptMail
 
-MOST_OCTETS = 512 * 1024 * 1024  # of all messages that are there
-MOST_MESSAGES = 100_000  # that are there
-MOST_REMOVED_OCTETS = 64 * 1024 * 1024  # of the removed ones that are remembered
-MOST_REMOVED = 1_000  # that are remembered
-MOST_MAILBOXES = 1_000  # beyond them, the oldest empty one is forgotten
-MOST_FETCHES = 100  # sessions that retrieved one message, and are remembered
+MAX_OCTETS = 512 * 1024 * 1024  # of all messages that are there
+MAX_MESSAGES = 100_000  # that are there
+MAX_REMOVED_OCTETS = 64 * 1024 * 1024  # of the removed ones that are remembered
+MAX_REMOVED = 1_000  # that are remembered
+MAX_MAILBOXES = 1_000  # beyond them, the oldest empty one is forgotten
+MAX_FETCHES = 100  # sessions that retrieved one message, and are remembered
 SHOWN_ONLY = "shown-"  # begins the unique-id of a message that only a fault adds
 
 
@@ -90,7 +90,7 @@ class Mailboxes:
         self,
         feed: EventFeed,
         *,
-        most_octets: int = MOST_OCTETS,
+        most_octets: int = MAX_OCTETS,
         clock: Callable[[], float] = time.time,
         kept: KeptMail | None = None,
     ) -> None:
@@ -252,7 +252,7 @@ class Mailboxes:
             mail = box.mail.get(uid)
             if mail is not None:
                 if session not in mail.fetched_by:
-                    sessions = (*mail.fetched_by, session)[-MOST_FETCHES:]
+                    sessions = (*mail.fetched_by, session)[-MAX_FETCHES:]
                     box.mail[uid] = dataclasses.replace(mail, fetched_by=sessions)
                 self._feed.publish("fetched", id=mail.id, mailbox=box.name, session=session)
 
@@ -294,7 +294,7 @@ class Mailboxes:
             self._count -= 1
             self._removed.append(gone)
             self._removed_octets += len(gone.octets)
-            while self._removed_octets > MOST_REMOVED_OCTETS or len(self._removed) > MOST_REMOVED:
+            while self._removed_octets > MAX_REMOVED_OCTETS or len(self._removed) > MAX_REMOVED:
                 self._removed_octets -= len(self._removed.popleft().octets)
             self._feed.publish("removed", id=mail.id, mailbox=box.name, session=session)
 
@@ -323,13 +323,13 @@ class Mailboxes:
         self._feed.publish("delivered", id=mail.id, mailbox=box.name, session=mail.delivered_by)
 
     def _check_room(self, octets: int) -> None:
-        if self._octets + octets > self.most_octets or self._count >= MOST_MESSAGES:
+        if self._octets + octets > self.most_octets or self._count >= MAX_MESSAGES:
             raise FullError("developer mode holds as much mail as it may")
 
     def _box(self, owner: str) -> DeveloperMailbox:
         name = mailbox_name(owner)
         with self._feed.lock:
-            if name not in self._boxes and len(self._boxes) >= MOST_MAILBOXES:
+            if name not in self._boxes and len(self._boxes) >= MAX_MAILBOXES:
                 self._forget_empty()
             return self._boxes.setdefault(name, DeveloperMailbox(name))
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from restante.protocol.server.needs import Conversation, Step
     from restante.protocol.server.session import Session
 
-MOST_LISTED = 50  # lines of a reply, beside that of a message, which are shown
+MAX_LISTED = 50  # lines of a reply, beside that of a message, which are shown
 MESSAGES = frozenset({"RETR", "TOP"})
 """Verbs whose replies are mail, and only counted."""
 ABOUT_ONE = frozenset({"RETR", "TOP", "DELE", "LIST", "UIDL"})
@@ -160,7 +160,7 @@ class _ReplyLines:
 
     def begin(self, verb: str, uid: str) -> None:
         """Begin the reply to a command, which is about the message with this unique-id."""
-        self._shown = 1 if verb in MESSAGES else 1 + MOST_LISTED  # lines, from now on
+        self._shown = 1 if verb in MESSAGES else 1 + MAX_LISTED  # lines, from now on
         self._uid = uid
         self._lines = self._octets = 0  # that are counted only
         self._last = b""

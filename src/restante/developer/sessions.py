@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from restante.developer.feed import EventFeed
 
-MOST_SESSIONS = 1_000  # that are remembered, beside the live ones
-MOST_LINES = 50_000  # of all sessions that are remembered
-MOST_LINES_OF_ONE = 10_000  # of one session; later ones are counted only
+MAX_SESSIONS = 1_000  # that are remembered, beside the live ones
+MAX_LINES = 50_000  # of all sessions that are remembered
+MAX_LINES_OF_ONE = 10_000  # of one session; later ones are counted only
 LONGEST_LINE = 1_000  # characters
 
 
@@ -171,7 +171,7 @@ class SessionTable:
         """Add a session that is over, and forget the oldest if there are now too many."""
         with self._feed.lock:
             self._over.append(record)
-            while len(self._over) > MOST_SESSIONS:
+            while len(self._over) > MAX_SESSIONS:
                 self._forget()
 
     def add_line(
@@ -180,11 +180,11 @@ class SessionTable:
         """Add a line to a session, and publish it; beyond the bounds it is counted only."""
         with self._feed.lock:
             number = record.line_count = record.line_count + 1
-            if len(record.lines) >= MOST_LINES_OF_ONE:
+            if len(record.lines) >= MAX_LINES_OF_ONE:
                 return
-            while self._lines >= MOST_LINES and self._over:
+            while self._lines >= MAX_LINES and self._over:
                 self._forget()
-            if self._lines >= MOST_LINES:
+            if self._lines >= MAX_LINES:
                 return
             line = TranscriptLine(number, self.clock(), sender, text, command, mail)
             record.lines.append(line)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LONGEST = 100  # characters of a tag
-MOST = 50  # of a message
+MAX_TAGS = 50  # of a message
 
 _VALID = re.compile(rf"[A-Za-z0-9._ -]{{1,{LONGEST}}}")
 _X_TAGS = re.compile(rb"^X-Tags:((?:.|\r?\n[ \t])*)", re.IGNORECASE | re.MULTILINE)
@@ -29,8 +29,8 @@ def clean_tags(tags: Iterable[str]) -> tuple[str, ...]:
                 "and blanks"
             )
         by_name.setdefault(tag.lower(), tag)
-    if len(by_name) > MOST:
-        raise ValueError(f"a message has at most {MOST} tags")
+    if len(by_name) > MAX_TAGS:
+        raise ValueError(f"a message has at most {MAX_TAGS} tags")
     return tuple(by_name[name] for name in sorted(by_name))
 
 
@@ -41,5 +41,5 @@ def tags_of(mailbox: str, octets: bytes) -> tuple[str, ...]:
     end = re.search(rb"\r?\n\r?\n", octets)
     if header := _X_TAGS.search(octets, 0, end.start() if end else len(octets)):
         names += header[1].decode(errors="replace").split(",")
-    tags = (" ".join(each.split()) for each in names[:MOST])
+    tags = (" ".join(each.split()) for each in names[:MAX_TAGS])
     return clean_tags(tag for tag in tags if _VALID.fullmatch(tag))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from restante.diagnosis.request import CheckRequest
     from restante.protocol.client.effects import Dialogue, T
 
-MOST_TRACE = 2000  # lines of a trace that are kept
+MAX_TRACE = 2000  # lines of a trace that are kept
 
 
 class CheckAborted(Exception):  # noqa: N818  # it is the end of a check, no error
@@ -82,7 +82,7 @@ class CheckContext:
 
     def trace(self, direction: str, line: str) -> None:
         """Add a line to the trace."""
-        if len(self.report.trace) < MOST_TRACE:
+        if len(self.report.trace) < MAX_TRACE:
             self.report.trace.append((direction, line))
         if self.request.options.trace:
             self.request.options.trace(direction, line)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TOTAL = 60.0  # seconds for a whole check
 DEEP_RATE = 50_000  # octets a second: what --deep adds to the time for each message
-DEEP_MOST = 3600.0  # seconds that it adds at most, whatever LIST says
+MAX_DEEP = 3600.0  # seconds that it adds at most, whatever LIST says
 DEEP_TURN = 0.5  # seconds that it adds besides: to ask and be answered from far away
 SLOW = {"connect": 2.0, "tls": 3.0, "greeting": 5.0, "login": 5.0, "mailbox": 10.0}
 

@@ -11,7 +11,7 @@ from restante.client.maildrop import target_of
 from restante.client.options import merge
 from restante.diagnosis.context import CheckAborted, CheckContext
 from restante.diagnosis.report import Report
-from restante.diagnosis.request import DEEP_MOST, DEEP_RATE, DEEP_TURN, TOTAL, CheckRequest
+from restante.diagnosis.request import DEEP_RATE, DEEP_TURN, MAX_DEEP, TOTAL, CheckRequest
 from restante.diagnosis.steps import connect, greeting, login, mailbox, tls
 from restante.protocol.errors import (
     ConnectionLostError,
@@ -109,7 +109,7 @@ def give_more_time(check: CheckContext, box: MaildropState) -> None:
     """Give a deep check time for the octets that it fetches, unless the user set the time."""
     if check.request.options.total_seconds == TOTAL:
         more = sum(DEEP_TURN + entry.size / DEEP_RATE for entry in box.entries.values())
-        more = min(more, DEEP_MOST)
+        more = min(more, MAX_DEEP)
         check.limit += more
         check.extend(more)
 

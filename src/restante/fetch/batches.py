@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from restante.fetch.planner import MessageEntry
 
 SESSION_MESSAGES = 200  # that one session fetches; then QUIT confirms their deletion
-MOST_SESSIONS = 20  # of a run, about: each lists all messages again
+MAX_SESSIONS = 20  # of a run, about: each lists all messages again
 SESSION_OCTETS = 100_000_000
 GROUP_OCTETS = 8_000_000  # that are prepared at once, whatever the destination allows
 
@@ -40,8 +40,8 @@ def split_into_groups(messages: Sequence[MessageEntry], most: int) -> Iterator[l
 
 def first_messages(messages: list[MessageEntry]) -> list[MessageEntry]:
     """Return the messages of one session: some servers slow down or end long ones."""
-    most = max(SESSION_MESSAGES, len(messages) // MOST_SESSIONS)
-    most_octets = max(SESSION_OCTETS, sum(message.size for message in messages) // MOST_SESSIONS)
+    most = max(SESSION_MESSAGES, len(messages) // MAX_SESSIONS)
+    most_octets = max(SESSION_OCTETS, sum(message.size for message in messages) // MAX_SESSIONS)
     octets = 0
     for place, message in enumerate(messages[:most]):
         octets += message.size

@@ -6,7 +6,7 @@ import hashlib
 
 from restante.client.header_part import HeaderPart
 from restante.fetch.interfaces import Content
-from restante.mail.fields import MOST_OCTETS
+from restante.mail.fields import MAX_OCTETS
 
 
 class ContentCounter:
@@ -19,7 +19,7 @@ class ContentCounter:
     def __init__(self) -> None:
         self.octets = 0
         self._digest = hashlib.sha256()
-        self._header = HeaderPart(MOST_OCTETS)
+        self._header = HeaderPart(MAX_OCTETS)
 
     def add(self, octets: bytes) -> None:
         """Add the next octets."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from restante.fetch.account_journal import AccountJournal
     from restante.fetch.planner import MessageEntry
 
-MOST_CHARACTERS = 200  # of a sender, and of a subject
+MAX_CHARACTERS = 200  # of a sender, and of a subject
 HEADER_OCTETS = 64 * 1024  # of a header that are read for them
 
 
@@ -70,4 +70,4 @@ def _describe(header: bytes) -> tuple[str, str]:
 
 
 def _storable(text: str) -> str:
-    return text[:MOST_CHARACTERS].encode(errors="replace").decode()
+    return text[:MAX_CHARACTERS].encode(errors="replace").decode()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from restante.client.header_part import HeaderPart
 from restante.fetch.errors import FetchError
 from restante.fetch.journal_rows import FETCHED, MessageState
-from restante.mail.fields import MOST_OCTETS
+from restante.mail.fields import MAX_OCTETS
 from restante.protocol.errors import ServerRefusedError
 from restante.protocol.text import decode_text
 
@@ -59,7 +59,7 @@ def digest_headers(
 
 
 def _retrieve_header_digest(drop: Maildrop, number: int) -> str:
-    header = HeaderPart(MOST_OCTETS)
+    header = HeaderPart(MAX_OCTETS)
     for piece in drop.retrieve(number):
         header.feed(piece)
     return header_digest(header.octets)
@@ -76,7 +76,7 @@ def _headers(drop: Maildrop, numbers: Iterable[int]) -> Iterator[tuple[int, byte
     wanted = list(numbers)
     for start in range(0, len(wanted), AT_ONCE):
         some = wanted[start : start + AT_ONCE]
-        for number, head in zip(some, drop.headers(some, keep=MOST_OCTETS), strict=True):
+        for number, head in zip(some, drop.headers(some, keep=MAX_OCTETS), strict=True):
             if not isinstance(head, ServerRefusedError):
                 yield number, head
 

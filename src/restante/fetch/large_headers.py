@@ -40,7 +40,7 @@ def retrieve_headers(
     A message whose header the server refuses is left out. Raises RemoteError, DestinationError.
     """
     parts = journal.part_deliveries()
-    heads = drop.headers([message.number for message in messages], keep=fields.MOST_OCTETS)
+    heads = drop.headers([message.number for message in messages], keep=fields.MAX_OCTETS)
     for message, head in zip(messages, heads, strict=True):
         if isinstance(head, ServerRefusedError):
             continue

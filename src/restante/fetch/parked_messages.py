@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from restante.fetch.planner import MessageEntry
     from restante.protocol.errors import RemoteError
 
-MOST_IN_A_ROW = 3  # messages that fail one after the other: it is the server or the destination
+MAX_IN_A_ROW = 3  # messages that fail one after the other: it is the server or the destination
 
 
 class ParkedMessages:
@@ -63,7 +63,7 @@ class ParkedMessages:
     def count_failure(self, error: RemoteError) -> None:
         """Raise the error where message after message fails: it is not theirs."""
         self._failed_in_a_row += 1
-        if self._failed_in_a_row >= MOST_IN_A_ROW:
+        if self._failed_in_a_row >= MAX_IN_A_ROW:
             raise error
 
     def count_delivery(self) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from restante.fetch.interfaces import DestinationUnavailableError
     from restante.fetch.notices import Notices
 
-MOST_BY_TOP = 2  # sessions that TOP breaks; the next one does without it
+MAX_BY_TOP = 2  # sessions that TOP breaks; the next one does without it
 
 
 class Precautions:
@@ -36,7 +36,7 @@ class Precautions:
         """Set a new session up."""
         if self._one_by_one and session.capabilities:
             session.capabilities.pop("PIPELINING", None)
-        session.avoids_top = self._broken_by_top >= MOST_BY_TOP
+        session.avoids_top = self._broken_by_top >= MAX_BY_TOP
         self._sends_ahead = session.can_pipeline
 
     def learn(self, error: RemoteError) -> bool:
@@ -47,9 +47,9 @@ class Precautions:
         if error.id == "list-size" and not self.inexact_sizes:
             self.inexact_sizes = True
             self._journal.note_approximate_sizes()
-        elif error.command.startswith("TOP ") and self._broken_by_top < MOST_BY_TOP:
+        elif error.command.startswith("TOP ") and self._broken_by_top < MAX_BY_TOP:
             self._broken_by_top += 1
-            if self._broken_by_top == MOST_BY_TOP:
+            if self._broken_by_top == MAX_BY_TOP:
                 text = f"{error}; whole messages are compared in place of their headers"
                 self._notices.add("top-missing", text)
         elif self._sends_ahead and isinstance(error, LOST) and error.phase is not Phase.QUIT:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from restante.mail import encoded_words
 
-MOST = 1000  # addresses of a field
+MAX_ADDRESSES = 1000  # addresses of a field
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"?|<[^<>]*>?|[(),:;]|\\.|[^"<(),:;\\]+|\\', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
@@ -35,7 +35,7 @@ def parse(octets: bytes) -> list[Mailbox]:
         elif token in (b",", b";"):
             found += entry.mailboxes()
             entry = _Entry()
-            if len(found) >= MOST:
+            if len(found) >= MAX_ADDRESSES:
                 return found
         else:
             entry.take(token)

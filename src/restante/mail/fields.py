@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 Octets: TypeAlias = "bytes | mmap.mmap"
 
-MOST_OCTETS = 256 * 1024  # of a header; what follows up to its end is passed over
-MOST_FIELDS = 1000  # of a header
+MAX_OCTETS = 256 * 1024  # of a header; what follows up to its end is passed over
+MAX_FIELDS = 1000  # of a header
 LONGEST_FIELD = 32 * 1024  # octets of a field's value; the rest is left out
 
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
@@ -74,11 +74,11 @@ def split(
     place, begin, name = start, -1, ""
 
     def keep(end: int) -> None:
-        if begin >= 0 and len(fields) < MOST_FIELDS:
+        if begin >= 0 and len(fields) < MAX_FIELDS:
             value = bytes(octets[begin : min(end, begin + LONGEST_FIELD)])
             fields.append(Field(name, value))
 
-    while place < len(octets) and place - start < MOST_OCTETS:
+    while place < len(octets) and place - start < MAX_OCTETS:
         end = octets.find(b"\n", place) + 1 or len(octets)
         line = bytes(octets[place : min(end, place + 256)])
         if line in (b"\r\n", b"\n") or is_end(line):
@@ -106,7 +106,7 @@ def split_header(octets: bytes) -> HeaderFields:
     A header of usual size without odd lines is read without a look at each line.
     """
     found = _PLAIN.match(octets, 0, LONGEST_PLAIN)
-    if found is None or octets.count(b"\n", 0, found.end()) > MOST_FIELDS:
+    if found is None or octets.count(b"\n", 0, found.end()) > MAX_FIELDS:
         return split(octets)
     pairs = _PLAIN_FIELD.findall(octets, 0, found.end())
     fields = [Field(name.decode("ascii"), value) for name, value in pairs]

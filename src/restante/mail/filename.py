@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-MOST_OCTETS = 240  # of a name in UTF-8: folders take 255, and a duplicate gets a number
+MAX_OCTETS = 240  # of a name in UTF-8: folders take 255, and a duplicate gets a number
 LONGEST_EXTENSION = 20  # octets, the period counted
 
 _FORBIDDEN = re.compile(r'[:*?"<>|]')
@@ -29,7 +29,7 @@ def safe_name(name: str, default: str = "attachment") -> str:
     if len(extension.encode()) > LONGEST_EXTENSION:
         extension = ""
     stem = base.removesuffix(extension)
-    return cut(stem, MOST_OCTETS - len(extension.encode())) + extension or default
+    return cut(stem, MAX_OCTETS - len(extension.encode())) + extension or default
 
 
 def cut(text: str, most: int) -> str:

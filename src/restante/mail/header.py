@@ -18,7 +18,7 @@ from restante.mail import addresses, dates, encoded_words, parameters
 from restante.mail.fields import split
 
 LONGEST_WRITTEN = 998  # characters of a value that the email package folds
-MOST_ENCODED = 200  # characters beyond ASCII of such a value
+MAX_ENCODED = 200  # characters beyond ASCII of such a value
 
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]{1,15}")
 _WORD = re.compile(".{1,15}", re.DOTALL)
@@ -60,7 +60,7 @@ class _Field:
         """Return the field as it is sent: folded where that is short work, else in one line."""
         name, text = str(getattr(self, "name", "")), str(self)
         beyond = len(_BEYOND_ASCII.sub("", text))
-        if len(text) <= LONGEST_WRITTEN and len(text) - beyond <= MOST_ENCODED:
+        if len(text) <= LONGEST_WRITTEN and len(text) - beyond <= MAX_ENCODED:
             try:
                 return str(_WRITER(name, text).fold(policy=policy))
             except Exception:  # noqa: BLE001, S110  # the email package trips over some fields

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MOST = 200  # links of a message
+MAX_LINKS = 200  # links of a message
 LONGEST = 2000  # characters of a link
 
 _URL = re.compile(rf"""https?://[^\s<>"'\x00-\x1f]{{1,{LONGEST}}}""", re.IGNORECASE)
@@ -25,7 +25,7 @@ def find_links(text: str, page: str) -> list[str]:
     """Return where the HTML `page` leads, then what `text` names besides, each once, in order."""
     found: dict[str, None] = {}
     for link in (*_links_of_page(page), *_links_of_text(text)):
-        if len(found) >= MOST:
+        if len(found) >= MAX_LINKS:
             break
         found[link] = None
     return list(found)

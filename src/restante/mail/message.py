@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from restante.mail.parts import Part
 
 SHOWN = ("From", "Reply-To", "To", "Cc", "Date", "Subject", "Message-ID")  # to a reader, in order
-MOST_OF_A_FIELD = 20  # fields of one name that are shown
-MOST_TEXT = 1024 * 1024  # octets of the mail that are decoded to show its texts, together
+MAX_FIELD_OCTETS = 20  # fields of one name that are shown
+MAX_TEXT = 1024 * 1024  # octets of the mail that are decoded to show its texts, together
 NOTHING = Field("", b"")
 _STATUS = ("message/delivery-status", "message/disposition-notification")
 
@@ -53,7 +53,7 @@ class DecodedMessage:
         return [
             (name, field.text + " ..." * (len(field.octets) >= LONGEST_FIELD))
             for name in SHOWN
-            for field in self.header.all(name)[:MOST_OF_A_FIELD]
+            for field in self.header.all(name)[:MAX_FIELD_OCTETS]
         ]
 
     def texts(self) -> list[Text]:
@@ -64,7 +64,7 @@ class DecodedMessage:
         """
         plain = {part.alternative for part in self.parts if _is_text(part, "text/plain")}
         chosen: list[Text] = []
-        room = MOST_TEXT
+        room = MAX_TEXT
         for part in self.parts:
             is_html = _is_text(part, "text/html") and (
                 part.alternative not in plain if part.alternative else not plain
@@ -108,7 +108,7 @@ def summary(octets: bytes) -> Summary:
     )
 
 
-def text_of(part: Part, most: int = MOST_TEXT) -> Text:
+def text_of(part: Part, most: int = MAX_TEXT) -> Text:
     """Return the text of a part, of HTML its visible text, from at most this many octets."""
     sent = part.end - part.begin
     octets = part.beginning(most)

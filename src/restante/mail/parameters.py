@@ -11,7 +11,7 @@ import urllib.parse
 
 from restante.mail import charset, encoded_words
 
-MOST_PARAMETERS = 500  # of a field, pieces of one counted each
+MAX_PARAMETERS = 500  # of a field, pieces of one counted each
 LONGEST_VALUE = 4096  # characters of a parameter's value
 
 _VALUE = re.compile(r"[ \t]*([^\s;()]*)")
@@ -45,7 +45,7 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     """Return names and values as they are written, without quotes."""
     pairs: list[tuple[str, str]] = []
     place = 0
-    while place < len(text) and len(pairs) < MOST_PARAMETERS:
+    while place < len(text) and len(pairs) < MAX_PARAMETERS:
         between = _BETWEEN.match(text, place)
         place = between.end() if between else place
         found = _PARAMETER.match(text, place)

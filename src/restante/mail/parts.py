@@ -13,8 +13,8 @@ from restante.mail import parameters, transfer
 from restante.mail.fields import HeaderFields, Octets, split
 
 DEEPEST = 30  # multiparts in each other; one below that is one part
-MOST_PARTS = 1000  # of a message, multiparts counted; all that follows belongs to the last
-MOST_LINES = 200_000  # that begin like a boundary
+MAX_PARTS = 1000  # of a message, multiparts counted; all that follows belongs to the last
+MAX_LINES = 200_000  # that begin like a boundary
 LONGEST_BOUNDARY = 250  # octets
 EXACT = 16 * 1024 * 1024  # octets of a part up to which it is decoded to know its size
 
@@ -112,7 +112,7 @@ class _PartReader:
     def read(self) -> None:
         """Read to the end of the message."""
         lines, place = 0, self._first()
-        while place >= 0 and self._open and lines < MOST_LINES:
+        while place >= 0 and self._open and lines < MAX_LINES:
             lines += 1
             end = self._octets.find(b"\n", place, place + LONGEST_BOUNDARY + 8)
             line = bytes(self._octets[place : end if end >= 0 else place + LONGEST_BOUNDARY + 8])
@@ -144,7 +144,7 @@ class _PartReader:
     def _delimit(self, line: bytes, place: int, after: int) -> None:
         """End the part before a boundary, and begin the part after it."""
         level, closes = self._level(line)
-        if not closes and self._sections >= MOST_PARTS:
+        if not closes and self._sections >= MAX_PARTS:
             self._place = after
             return
         newline = 2 if self._octets[max(0, place - 2) : place] == b"\r\n" else 1

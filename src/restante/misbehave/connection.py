@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from restante.server.context import ServerContext
 
 AT_RESET = struct.pack("ii", 1, 0)  # SO_LINGER of no seconds: close() sends a reset
-MOST_HELD = 64 * 1024 * 1024  # octets of a long message, which is held in memory
-MOST_RECORDED = 10_000  # lines of clients
+MAX_HELD = 64 * 1024 * 1024  # octets of a long message, which is held in memory
+MAX_RECORDED = 10_000  # lines of clients
 LONGEST = 3600.0  # seconds of a session
 
 
@@ -145,7 +145,7 @@ class _Recorder:
     def note_line(self, line: bytes) -> bytes:
         """Note a line of the client."""
         record, command = self._record, read_command(line, self._last)
-        if len(record.commands) < MOST_RECORDED:
+        if len(record.commands) < MAX_RECORDED:
             record.commands.append(line.rstrip(b"\r\n").decode("latin-1"))
         if command.verb == "AUTH":
             self._mechanism = command.argument.upper()
@@ -206,8 +206,8 @@ class FaultyBackend(SessionBackend):
         try:
             async for chunk in body:
                 pieces.append(wire.feed(chunk))
-                if wire.octets > MOST_HELD:
-                    raise ValueError(f"a message has more than {MOST_HELD} octets")
+                if wire.octets > MAX_HELD:
+                    raise ValueError(f"a message has more than {MAX_HELD} octets")
         finally:
             await self.close_body(body)
         return b"".join((*pieces, wire.finish()))

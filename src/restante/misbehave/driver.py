@@ -1,6 +1,6 @@
 """Serves faults: the real server on loopback, with the fault, its certificates and some mail.
 
-A server is bounded: `MOST_CONNECTIONS` at once, an hour for a session, five minutes of silence.
+A server is bounded: `MAX_CONNECTIONS` at once, an hour for a session, five minutes of silence.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 USER = "joe"
 PASSWORD = "secret"  # noqa: S105  # publicly known
-MOST_CONNECTIONS = 32  # a reply of 20 MB is held for each
-MOST_MAILDROPS = 500  # of names that choose a fault
+MAX_CONNECTIONS = 32  # a reply of 20 MB is held for each
+MAX_MAILDROPS = 500  # of names that choose a fault
 STOP_TIMEOUT = 0.1  # seconds for a reply under way, when a server stops
 ITERATIONS = 4096  # of SCRAM; fewer are not allowed
 
@@ -84,7 +84,7 @@ def serving(  # noqa: PLR0913  # one call has all of it
         listeners,
         settings=fault.surroundings.settings,
         offer=lambda: fault.surroundings.offer,
-        limits=ServerLimits.create(connections=MOST_CONNECTIONS),
+        limits=ServerLimits.create(connections=MAX_CONNECTIONS),
         log=SILENT,
         stop_timeout=STOP_TIMEOUT,
     )
@@ -183,7 +183,7 @@ class FilledStore(MemoryStore):
         fill: Callable[[str], Messages],
         *,
         refill: bool = False,
-        most: int = MOST_MAILDROPS,
+        most: int = MAX_MAILDROPS,
     ) -> None:
         super().__init__()
         self._most = most

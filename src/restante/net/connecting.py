@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from restante.net.daemon_threads import DaemonThread
 
-MOST_ADDRESSES = 6  # of a host that are tried
+MAX_ADDRESSES = 6  # of a host that are tried
 STAGGER = 0.25  # seconds from one attempt to connect to the next: RFC 8305 section 5
 _LONGEST_PAUSE = 3600.0  # seconds; selectors reject longer ones than some weeks
 
@@ -213,7 +213,7 @@ def connect(addresses: Sequence[str], port: int, ends: float) -> socket.socket:
 
     Raises OSError, TimeoutError.
     """
-    race = Race(addresses[:MOST_ADDRESSES], port, seconds_until(ends), ends)
+    race = Race(addresses[:MAX_ADDRESSES], port, seconds_until(ends), ends)
     won = run_race(race)
     if won is None:
         raise _all_failed(race.failed)
@@ -263,7 +263,7 @@ def connect_all(
     ended: dict[str, Attempt] = {}
     pending: dict[int, tuple[str, socket.socket]] = {}
     poll = select.poll()
-    for address in addresses[:MOST_ADDRESSES]:
+    for address in addresses[:MAX_ADDRESSES]:
         outcome = _begin(address, port)
         if isinstance(outcome, OSError):
             ended[address] = Attempt(outcome, 0)

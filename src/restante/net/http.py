@@ -29,7 +29,7 @@ T = TypeVar("T")
 REDIRECTS = 4  # that are followed
 _MOVED = (301, 302, 303, 307, 308)
 _PIECE = 16 * 1024  # octets
-_MOST_BESIDE = 512 * 1024  # octets beside those of answers, such as headers, of all requests
+_MAX_BESIDE = 512 * 1024  # octets beside those of answers, such as headers, of all requests
 
 
 class HttpError(Exception):
@@ -112,7 +112,7 @@ class HttpClient:
         return self._with_pool(ask)
 
     def _with_pool(self, ask: Callable[[httpcore.ConnectionPool], T]) -> T:
-        octets = 2 * self.largest + _MOST_BESIDE
+        octets = 2 * self.largest + _MAX_BESIDE
         backend = _Backend(self.connect, self.ends, octets, self._shown_proxy())
         try:
             with self._pool(backend) as pool:

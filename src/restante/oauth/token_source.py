@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from restante.oauth.token_store import StoredSignIn, StoreEntry
 
 REFRESH_AHEAD = 600  # seconds before the end of an access token from which on it is refreshed
-MOST_REFUSALS = 3  # of tokens within REFUSAL_PAUSE, after which a pause as long begins
+MAX_REFUSALS = 3  # of tokens within REFUSAL_PAUSE, after which a pause as long begins
 CLOCK_STEP = 60  # seconds by which a clock is set back in small steps
 REFUSAL_PAUSE = 900  # seconds: Microsoft blocks clients that loop (AADSTS50196)
 
@@ -102,7 +102,7 @@ class StoredTokenSource:
                 stored = self._require(entry.load())
                 if _access(stored) != refused and not self._is_due(stored):
                     return _access(stored)  # another process has renewed it
-                if len(self._recent_refusals(stored)) >= MOST_REFUSALS and stored.trouble is None:
+                if len(self._recent_refusals(stored)) >= MAX_REFUSALS and stored.trouble is None:
                     return None
                 self._check_pause(stored)
                 stored = replace(stored, refusals=(*self._recent_refusals(stored), self._clock()))
@@ -153,10 +153,10 @@ class StoredTokenSource:
         recent = self._recent_refusals(stored)
         if stored.trouble is not None:
             self._check_retry_after(stored.trouble)
-        if len(recent) < MOST_REFUSALS:
+        if len(recent) < MAX_REFUSALS:
             return
         minutes = max(1, round((recent[-1] + REFUSAL_PAUSE - self._clock()) / 60))
-        pause = f"after {MOST_REFUSALS} refusals the issuer is not asked again for {minutes} min"
+        pause = f"after {MAX_REFUSALS} refusals the issuer is not asked again for {minutes} min"
         if stored.trouble is not None:
             error = _recorded_error(stored.trouble)
             error.others.append(pause)
@@ -193,7 +193,7 @@ class StoredTokenSource:
     def _with_trouble(self, stored: StoredSignIn, error: OAuthError) -> StoredSignIn:
         now = self._clock()
         trouble = Trouble(error.id, error.text, error.error, error.correlation, now, error.wait)
-        refusals = (*self._recent_refusals(stored), now)[-MOST_REFUSALS:]
+        refusals = (*self._recent_refusals(stored), now)[-MAX_REFUSALS:]
         return replace(stored, trouble=trouble, ended=error.ended, refusals=refusals)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from restante.net.addresses import format_host_port
 from restante.server.composition import components
 from restante.server.config.loader import ConfigError
-from restante.server.config.server_sections import MOST_WORKERS
+from restante.server.config.server_sections import MAX_WORKERS
 from restante.server.connection.connection import Connection
 from restante.server.listener import serve_listeners
 from restante.server.log import event_log
@@ -82,7 +82,7 @@ def run(  # noqa: PLR0913  # a server has as many parts
     if workers == 1:
         application.run_alone()
     else:
-        application.run_workers(min(workers, MOST_WORKERS))
+        application.run_workers(min(workers, MAX_WORKERS))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,11 +7,11 @@ import os
 from restante.storage.interfaces import StoreError
 from restante.threads import Threads
 
-MOST = 64  # threads
-MOST_EACH = 2  # of them for one user
+MAX_THREADS = 64  # threads
+MAX_EACH = 2  # of them for one user
 PATIENCE = 10  # seconds that a call waits for a thread
 
-DISK = Threads("the disk", StoreError, most=MOST, most_each=MOST_EACH, patience=PATIENCE)
+DISK = Threads("the disk", StoreError, most=MAX_THREADS, most_each=MAX_EACH, patience=PATIENCE)
 """The threads of this process."""
 
 os.register_at_fork(after_in_child=DISK.begin_anew)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 LONGEST_FORMAT = 500  # characters
-MOST = 2**32 - 1  # a UID or a UIDVALIDITY
-MOST_WIDTH = 500  # characters
+MAX_UINT32 = 2**32 - 1  # a UID or a UIDVALIDITY
+MAX_WIDTH = 500  # characters
 
 NAMES = {"u": "uid", "v": "uidvalidity", "m": "md5", "f": "filename", "g": "guid"}
 SAVE = (
@@ -118,12 +118,12 @@ def _hash(kind: str, text: bytes, modulus: int) -> int:
     if kind == "N":
         digest = hashlib.md5(text, usedforsecurity=False).digest()
         value = int.from_bytes(digest[:8])
-        return (value % (modulus % 2**64) if modulus else value) & MOST
+        return (value % (modulus % 2**64) if modulus else value) & MAX_UINT32
     value = 0  # of 28 bits: what is shifted out of them comes back at bit 4
     for octet in text:
         value = (value << 4) + octet
         value = value & 0x0FFFFFFF ^ value >> 24 & 0xF0
-    return value % (modulus & MOST) if modulus else value
+    return value % (modulus & MAX_UINT32) if modulus else value
 
 
 _MODIFIERS: dict[str, Callable[[bytes], bytes]] = {
@@ -216,8 +216,8 @@ def _literal(text: str) -> str:
 def _parse_old_variable(found: re.Match[str]) -> Variable:
     """Return a variable in the form of Dovecot 2.3: %[[-]OFFSET.][-][0][WIDTH][MODIFIERS]NAME."""
     first, second = int(found["width"] or 0), int(found["width2"] or 0)
-    if max(first, second) > MOST_WIDTH and not set("HN") & set(found["modifiers"]):
-        raise ValueError(f"Expected a width of at most {MOST_WIDTH}")
+    if max(first, second) > MAX_WIDTH and not set("HN") & set(found["modifiers"]):
+        raise ValueError(f"Expected a width of at most {MAX_WIDTH}")
     offset, width = 0, first
     if found["dot"]:
         offset = -first if found["sign"] else first
@@ -238,8 +238,8 @@ def _parse_new_variable(expression: str) -> Variable:
         )
     modifiers = tuple(one["name"] for one in found if one)
     numbers = tuple(int(one["number"] or 0) for one in found if one)
-    if any(abs(number) > MOST_WIDTH for number in numbers):
-        raise ValueError(f"Expected a width of at most {MOST_WIDTH}")
+    if any(abs(number) > MAX_WIDTH for number in numbers):
+        raise ValueError(f"Expected a width of at most {MAX_WIDTH}")
     is_number = name in {"uid", "uidvalidity"}
     if "hex" in modifiers[1:] or (modifiers[:1] == ("hex",) and not is_number):
         raise ValueError(f"Only a number has hex(): %{{{expression}}}. For texts there is hexlify")

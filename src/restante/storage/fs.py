@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CHUNK = 256 * 1024  # octets
 STALE = 36 * 60 * 60  # seconds
-MOST_STALE = 1000  # files that one call examines
+MAX_STALE = 1000  # files that one call examines
 
 OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 MAKE_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -254,7 +254,7 @@ def remove_stale(folder: int) -> None:
     The folder is nearly always empty, so that this costs nothing. But a user may fill it.
     """
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        for entry in itertools.islice(entries, MOST_STALE):
+        for entry in itertools.islice(entries, MAX_STALE):
             with contextlib.suppress(OSError):  # it is a folder, or another process removed it
                 if time.time() - entry.stat(follow_symlinks=False).st_ctime > STALE:
                     os.unlink(entry.name, dir_fd=folder)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from restante.protocol.server.maildrop import MessageList
 from restante.protocol.stuffing import size_on_wire
 from restante.storage.interfaces import BusyError, MessageGoneError
-from restante.storage.removals import MOST_OF_A_HEADER, DeletedMessage, header_of
+from restante.storage.removals import MAX_HEADER_OCTETS, DeletedMessage, header_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -57,7 +57,7 @@ class MemoryStore:
                 len(message),
                 None,
                 removed,
-                header_of(message[:MOST_OF_A_HEADER]) if headers else b"",
+                header_of(message[:MAX_HEADER_OCTETS]) if headers else b"",
             )
             for uid, (message, removed) in self._box(owner).deleted.items()
         ]

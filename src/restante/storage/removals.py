@@ -9,7 +9,7 @@ from restante.protocol.message_header import find_body
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
-MOST_OF_A_HEADER = 16 * 1024  # octets
+MAX_HEADER_OCTETS = 16 * 1024  # octets
 
 
 class DeletedMessage(NamedTuple):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CLOCK_GRANULARITY = 2_000_000_000  # nanoseconds
-MOST_MESSAGES = 300_000  # in all snapshots together: some 100 MB
+MAX_MESSAGES = 300_000  # in all snapshots together: some 100 MB
 
 
 class HasEntries(Protocol):
@@ -33,7 +33,7 @@ S = TypeVar("S", bound=HasEntries)
 class SnapshotCache(Generic[S]):
     """The snapshots of a store, by owner; those used longest ago are forgotten first."""
 
-    def __init__(self, most: int = MOST_MESSAGES) -> None:
+    def __init__(self, most: int = MAX_MESSAGES) -> None:
         self._most = most
         self._lock = threading.Lock()  # maildrops are listed in threads
         self._snapshots: OrderedDict[str, S] = OrderedDict()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from restante.developer.sessions import SessionCopy
     from restante.testing.received import ReceivedMessage
 
-MOST_LISTED = 20  # messages, and sessions, that an error lists
+MAX_LISTED = 20  # messages, and sessions, that an error lists
 
 
 class NoMailError(AssertionError):
@@ -127,8 +127,8 @@ def describe(server: DeveloperServer) -> str:
 
 def _latest(lines: Iterable[str]) -> list[str]:
     found = list(lines)
-    more = ["  ..."] if len(found) > MOST_LISTED else []
-    return more + [f"  {line}" for line in found[-MOST_LISTED:]]
+    more = ["  ..."] if len(found) > MAX_LISTED else []
+    return more + [f"  {line}" for line in found[-MAX_LISTED:]]
 
 
 def _mail_line(mail: DeveloperMail) -> str:

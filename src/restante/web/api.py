@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from restante.web.message_view import MessageView
 
 LONGEST_WAIT = 60  # seconds that a request for messages waits
-MOST_LISTED = 500  # messages of an answer
+MAX_LISTED = 500  # messages of an answer
 
 FILTERS = (
     Parameter("q", "A search, such as `from:shop subject:welcome`."),
@@ -48,7 +48,7 @@ FILTERS = (
 async def list_messages(request: Request) -> Response:
     """Answer with messages; with `wait`, wait for the first."""
     seconds = number_of(request, "wait", 0, LONGEST_WAIT)
-    limit = int(number_of(request, "limit", 50, MOST_LISTED))
+    limit = int(number_of(request, "limit", 50, MAX_LISTED))
     mails = _matching(request)
     if not mails and seconds:
         mails = await _wait(request, seconds)

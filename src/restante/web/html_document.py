@@ -21,7 +21,7 @@ POLICY = (
     f"sandbox {SANDBOX}; default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
     "font-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
 )
-MOST_INLINED = 32 * 1024 * 1024  # octets of images, all uses counted
+MAX_INLINED = 32 * 1024 * 1024  # octets of images, all uses counted
 
 _CID = re.compile(r"""(["'(=]\s{0,9})cid:([^"'()<>\s]{1,250})""", re.IGNORECASE)
 _HEAD = re.compile(r"<head(?:\s[^<>]{0,500})?>", re.IGNORECASE)
@@ -37,7 +37,7 @@ def document(page: str, images: Mapping[str, tuple[str, bytes]]) -> str:
 
     `images` has type and octets by Content-ID.
     """
-    room = MOST_INLINED
+    room = MAX_INLINED
 
     def inline(match: re.Match[str]) -> str:
         nonlocal room

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from restante.web.security import Guard
 
 BACKLOG = 128  # connections that the kernel holds until they are accepted
-MOST_REQUESTS = 200  # at once, readers of events counted; more get 503
-MOST_OF_A_CLIENT = 16 * 1024  # octets of a message in a websocket, which is not read
+MAX_REQUESTS = 200  # at once, readers of events counted; more get 503
+MAX_OF_A_CLIENT = 16 * 1024  # octets of a message in a websocket, which is not read
 STOP_PATIENCE = 1  # seconds for answers under way, when the page stops
 
 
@@ -46,14 +46,14 @@ def create_server(
         loop="asyncio",
         http="h11",
         ws=cast("type[asyncio.Protocol]", _open_websocket),
-        ws_max_size=MOST_OF_A_CLIENT,
+        ws_max_size=MAX_OF_A_CLIENT,
         lifespan="off",
         log_config=None,
         log_level="error",  # no line for a client that sends no HTTP: it gets 400
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        limit_concurrency=MOST_REQUESTS,
+        limit_concurrency=MAX_REQUESTS,
         timeout_graceful_shutdown=STOP_PATIENCE,
     )
     return uvicorn.Server(config)

@@ -169,7 +169,7 @@ async def report_ready(request: Request) -> Response:  # noqa: ARG001  # the sam
 def _list(request: Request, mails: list[DeveloperMail]) -> Response:
     page = page_of(request)
     start = int(number_of(request, "start", 0, 1_000_000))
-    limit = int(number_of(request, "limit", 50, api.MOST_LISTED))
+    limit = int(number_of(request, "limit", 50, api.MAX_LISTED))
     every = page.find()
     shown = mails[start : start + limit]
     return answer(

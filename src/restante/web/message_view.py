@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from restante.mail.message import DecodedMessage
     from restante.mail.parts import Part
 
-MOST_HTML = 2 * 1024 * 1024  # octets of the HTML of a message that are decoded
-MOST_SOURCE = 512 * 1024  # octets of a message that the page shows as its source
-MOST_CACHED = 64 * 1024 * 1024  # octets of the messages whose decoded views are kept
+MAX_HTML = 2 * 1024 * 1024  # octets of the HTML of a message that are decoded
+MAX_SOURCE = 512 * 1024  # octets of a message that the page shows as its source
+MAX_CACHED = 64 * 1024 * 1024  # octets of the messages whose decoded views are kept
 SNIPPET = 250  # characters
 PICTURES = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp"))
 """Types that a browser shows and that carry no script."""
@@ -96,8 +96,8 @@ class MessageView:
         part = self._html_part
         if part is None:
             return ""
-        octets = part.beginning(MOST_HTML)
-        return charset.decode(octets, part.charset, cut=part.end - part.begin > MOST_HTML)
+        octets = part.beginning(MAX_HTML)
+        return charset.decode(octets, part.charset, cut=part.end - part.begin > MAX_HTML)
 
     @property
     def document(self) -> str:
@@ -128,12 +128,12 @@ class MessageView:
     @functools.cached_property
     def source(self) -> str:
         """The beginning of the message as it is stored; octets beyond ASCII as UTF-8 or Latin-1."""
-        return charset.decode(self.mail.octets[:MOST_SOURCE], cut=True).replace("\r\n", "\n")
+        return charset.decode(self.mail.octets[:MAX_SOURCE], cut=True).replace("\r\n", "\n")
 
     @property
     def source_left_out(self) -> int:
         """Octets that `source` leaves out."""
-        return max(0, self.size - MOST_SOURCE)
+        return max(0, self.size - MAX_SOURCE)
 
     @functools.cached_property
     def parts(self) -> list[PartRow]:
@@ -185,7 +185,7 @@ class MessageView:
 class ViewCache:
     """The views of the messages that were shown last, so that a search decodes each one once."""
 
-    def __init__(self, most_octets: int = MOST_CACHED) -> None:
+    def __init__(self, most_octets: int = MAX_CACHED) -> None:
         self._views: dict[int, MessageView] = {}
         self._octets = 0
         self._most_octets = most_octets

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LONGEST_BODY = 1024 * 1024  # octets of a request
-MOST_READERS = 64  # answers that wait for events, at once
+MAX_READERS = 64  # answers that wait for events, at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Page:
     @contextlib.contextmanager
     def reading(self, after: int | None = None) -> Iterator[FeedReader]:
         """Give a reader of events while the block runs. Raises RefusedRequest."""
-        if self.readers >= MOST_READERS:
+        if self.readers >= MAX_READERS:
             raise RefusedRequest(503, "too many programs wait for events; close a page")
         self.readers += 1
         try:

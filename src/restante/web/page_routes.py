@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from restante.web.message_view import MessageView
     from restante.web.page import Page
 
-MOST_ROWS = 200  # messages of the list; a search finds the others
-MOST_SESSIONS = 100  # conversations of the list
-MOST_LINES = 2000  # lines of a conversation, the last ones
+MAX_ROWS = 200  # messages of the list; a search finds the others
+MAX_SESSIONS = 100  # conversations of the list
+MAX_LINES = 2000  # lines of a conversation, the last ones
 
 TABS = {
     "html": "HTML",
@@ -78,16 +78,16 @@ async def show_page(request: Request) -> Response:
         total=len(boxes.mail()),
         removed_total=len(boxes.removed_mail()),
         found=len(mails),
-        rows=[page.cache.view(mail) for mail in mails[:MOST_ROWS]],
+        rows=[page.cache.view(mail) for mail in mails[:MAX_ROWS]],
         read=page.read,
         view=view,
         tabs=_tabs(view) if view else {},
         tab=_tab(view, state.view) if view else "",
         sandbox=SANDBOX,
         live_sessions=sum(one.live for one in sessions),
-        sessions=sessions[:MOST_SESSIONS],
+        sessions=sessions[:MAX_SESSIONS],
         session=page.session(state.session) if state.session else next(iter(sessions), None),
-        most_lines=MOST_LINES,
+        most_lines=MAX_LINES,
         faults=_faults(page),
         known_faults=known_faults(),
     )  # fmt: skip

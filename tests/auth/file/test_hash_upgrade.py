@@ -251,7 +251,7 @@ def test_hashes_are_written_together(tmp_path: Path) -> None:
 
 def test_most_hashes_that_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of new hashes that wait is bounded."""
-    monkeypatch.setattr(hash_upgrade, "MOST", 1)
+    monkeypatch.setattr(hash_upgrade, "MAX_WAITING", 1)
     upgraded = Upgraded(tmp_path, f"one:{WEAK}\ntwo:{WEAK}")
 
     async def log_in() -> None:

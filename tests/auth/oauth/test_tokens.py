@@ -343,7 +343,7 @@ def test_time_for_an_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_only_so_many_tokens_wait_for_the_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of tokens that wait for the issuer is bounded."""
     monkeypatch.setattr(tokens_module, "PATIENCE", 0.1)
-    monkeypatch.setattr(tokens_module, "MOST_WAITING", 1)
+    monkeypatch.setattr(tokens_module, "MAX_WAITING", 1)
 
     async def ask(url: str) -> list[Any]:
         tokens = IntrospectedTokens(url, "restante", Secret(b"x"), CLAIMS)

@@ -17,7 +17,7 @@ import pytest
 import trustme
 
 from restante.client import blocking, name_resolution
-from restante.client.discovery.discover import GUESSES, MOST_EXCHANGERS, MOST_SERVERS, discover
+from restante.client.discovery.discover import GUESSES, MAX_EXCHANGERS, MAX_SERVERS, discover
 from restante.client.discovery.sources import NetworkSources, NotFoundError, SrvRecord
 from restante.client.options import Options, Target
 from restante.net import connecting
@@ -184,7 +184,7 @@ def wait_for_answers(futures: Iterable[Future[object]], _seconds: float) -> None
     The try of the servers in the SRV records does not answer.
     """
     asked = list(futures)
-    known = {1: 0, len(GUESSES) + MOST_EXCHANGERS: 1}.get(len(asked), 3)
+    known = {1: 0, len(GUESSES) + MAX_EXCHANGERS: 1}.get(len(asked), 3)
     for _ in itertools.islice(as_completed(asked, 60), known):
         pass
 
@@ -196,7 +196,7 @@ def test_many_records_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         monkeypatch.setattr("restante.client.discovery.discover.wait", wait_for_answers)
         found = discover("ann@example.com", timeout=60, sources=sources)
-        assert threading.active_count() - before <= 6 + len(GUESSES) + MOST_EXCHANGERS
+        assert threading.active_count() - before <= 6 + len(GUESSES) + MAX_EXCHANGERS
         assert len(found.findings[0].candidates) == 6
         assert [f.note for f in found.findings[2:5]] == ["no reply in time"] * 3
         assert [c.host for c in found.findings[5].candidates] == ["pop.example.com"] * 2
@@ -206,8 +206,8 @@ def test_many_records_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     for thread in ours:
         thread.join(10)
     assert not any(thread.is_alive() for thread in ours)
-    most = len(GUESSES) + MOST_EXCHANGERS + 2 * MOST_SERVERS
-    assert len(GUESSES) + MOST_EXCHANGERS < len(set(sources.hosts)) <= most
+    most = len(GUESSES) + MAX_EXCHANGERS + 2 * MAX_SERVERS
+    assert len(GUESSES) + MAX_EXCHANGERS < len(set(sources.hosts)) <= most
 
 
 def test_hanging_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,7 +274,7 @@ def test_many_addresses_few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [(0, 0, 0, "", (f"203.0.113.{number}", 995)) for number in range(1, 200)]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
     target = Target("pop.example.com", 995, "implicit", "ann")
-    assert len(name_resolution.addresses(target, Options())) == connecting.MOST_ADDRESSES
+    assert len(name_resolution.addresses(target, Options())) == connecting.MAX_ADDRESSES
 
 
 def test_host_that_is_a_dead_alias(monkeypatch: pytest.MonkeyPatch) -> None:

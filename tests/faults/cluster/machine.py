@@ -32,7 +32,7 @@ PATIENT = 3600.0  # seconds: no request is cut off because the clock is moved me
 NODES = (0, 1)
 KEEPING = 0  # this node keeps what it removes
 
-MOST_TRIES = 3000
+MAX_TRIES = 3000
 
 HELD = """
 select from lease join node on node.id = lease.node where node.until > clock_timestamp()
@@ -249,7 +249,7 @@ class TwoStores(RuleBasedStateMachine):
         tries = 0
         while self.holder is None and self.sql(HELD):
             tries += 1
-            assert tries < MOST_TRIES, "a lease is left"
+            assert tries < MAX_TRIES, "a lease is left"
 
     @rule(node=nodes)  # without a precondition: which store got the maildrop is a race
     def end(self, node: int) -> None:

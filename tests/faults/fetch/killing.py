@@ -36,7 +36,7 @@ CALLS = (
 """What changes a disk or speaks to a peer: to be killed before any other call is the same as to be
 killed before the next of these."""
 
-MOST_SECONDS = 60.0  # of one run: each ends far sooner
+MAX_SECONDS = 60.0  # of one run: each ends far sooner
 
 _THREAD = re.compile(rb"^([0-9]+) +([a-z0-9_]+)\(", re.MULTILINE)
 
@@ -127,7 +127,7 @@ def _run(command: Command, before: Sequence[str]) -> Ended:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=MOST_SECONDS,
+        timeout=MAX_SECONDS,
         check=False,
     )
     return Ended(done.returncode, done.stdout.decode(errors="replace"))

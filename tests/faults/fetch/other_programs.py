@@ -26,9 +26,9 @@ from support.other_user import NOBODY, public_folder
 from support.process import Served, serving
 
 MESSAGES = 6
-MOST_KILLS = 200  # at one kind of call
-MOST_RUNS = 3  # to the end, after a kill
-MOST_TRIES = 50
+MAX_KILLS = 200  # at one kind of call
+MAX_RUNS = 3  # to the end, after a kill
+MAX_TRIES = 50
 SECONDS = 8  # for a run of half a second
 KILLED = b"+++ killed by SIGKILL"
 PASSWORD = "restante"
@@ -219,7 +219,7 @@ class Trials:
         """Kill a program at each call until it ends by itself."""
         outcome = Outcome()
         for call in CALLS:
-            for number in range(1, MOST_KILLS + 1):
+            for number in range(1, MAX_KILLS + 1):
                 if not self.run(setting, call, number, outcome):
                     break
         return outcome
@@ -230,7 +230,7 @@ class Trials:
         Returns whether it was killed. A run that hangs says nothing about the kill, so it is done
         again. getmail may hang if the child that delivers ends before getmail waits for it.
         """
-        for _ in range(MOST_TRIES):
+        for _ in range(MAX_TRIES):
             with contextlib.suppress(TimeoutError):
                 return self._try(setting, call, number, outcome)
         raise TimeoutError(f"{setting.program} hangs")
@@ -249,16 +249,16 @@ class Trials:
                 return False
             runs = self._finish(command, target.home)
             found = Counter(_delivered(target.home / "box"))
-            outcome.add(found, set(_delivered(maildrop)), needed_help=runs > MOST_RUNS)
+            outcome.add(found, set(_delivered(maildrop)), needed_help=runs > MAX_RUNS)
         return True
 
     def _finish(self, command: list[str], home: Path) -> int:
         """Run a program until all messages are delivered, and return how many runs that took.
 
-        A lock that a killed process has left is removed after MOST_RUNS, as its user must do.
+        A lock that a killed process has left is removed after MAX_RUNS, as its user must do.
         """
-        for number in range(1, MOST_RUNS + 3):
-            if number > MOST_RUNS:
+        for number in range(1, MAX_RUNS + 3):
+            if number > MAX_RUNS:
                 (home / "lock").unlink(missing_ok=True)
             _run(command, home)
             if len(set(_delivered(home / "box"))) == MESSAGES:

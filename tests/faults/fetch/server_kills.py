@@ -50,7 +50,7 @@ service lmtp {{
 }}
 """
 _SCHEMES = {"imap": "imap://ann@127.0.0.1:{port}/INBOX", "lmtp": "lmtp:127.0.0.1:{port}?rcpt=ann"}
-_MOST_DOUBLES = {"imap": 0, "lmtp": 1}
+_MAX_DOUBLES = {"imap": 0, "lmtp": 1}
 _trials = itertools.count(1)
 
 
@@ -201,7 +201,7 @@ class Kills:
     def kill(self, point: Point, row: Row) -> None:
         """Kill the server in a run, let another run finish, and add what came of it."""
         sent, command = self._begin()
-        proxy, most = self._server.proxy, _MOST_DOUBLES[self._server.protocol]
+        proxy, most = self._server.proxy, _MAX_DOUBLES[self._server.protocol]
         proxy.arm(point)
         first = run(command)
         if not proxy.fired:

@@ -31,5 +31,5 @@ def test_the_earlier_time_counts() -> None:
 
 def test_a_file_has_a_bound() -> None:
     """A file with more messages than the bound is an error."""
-    with patch.object(state, "MOST_MESSAGES", 2), pytest.raises(StateFileError, match="than 2"):
+    with patch.object(state, "MAX_MESSAGES", 2), pytest.raises(StateFileError, match="than 2"):
         read_state(fetchmail.parse, io.BytesIO(b"a@b 1\na@b 2\na@b 3\n"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from restante.misbehave import FAULTS, Fault, find
-from restante.misbehave.score.client_process import MIB, MOST_OUTPUT, Limits, run
+from restante.misbehave.score.client_process import MAX_OUTPUT, MIB, Limits, run
 from restante.misbehave.score.runner import Card, ClientCommandError, Outcome, ScoreRun
 
 PATIENT = Limits(seconds=60, memory=0)
@@ -106,7 +106,7 @@ def test_outside(tmp_path: Path) -> None:
         ("exit 7", PATIENT, lambda ended: ended.exit == 7),
         ("kill -11 $$", PATIENT, lambda ended: ended.exit == -11),
         ("yes", Limits(0.2, 0), lambda ended: ended.exit is None
-                                              and len(ended.output) == MOST_OUTPUT),
+                                              and len(ended.output) == MAX_OUTPUT),
         ("ulimit -v", Limits(60, 100 * MIB), lambda ended: ended.output == b"102400\n"),
         ("ulimit -f", PATIENT, lambda ended: int(ended.output) == 256 * MIB // 512),
     ],

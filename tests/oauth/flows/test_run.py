@@ -221,7 +221,7 @@ def test_nobody_signs_in(issuer: Issuer) -> None:
 
 def test_a_flood_of_connections(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new connection closes the oldest of too many, so a flood does not keep the browser out."""
-    monkeypatch.setattr(loopback, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(loopback, "MAX_CONNECTIONS", 3)
     closed: list[bytes] = []
 
     def open_page(url: str) -> None:

@@ -20,7 +20,7 @@ from restante.protocol.secret import Secret
 from restante.protocol.server.sasl import SERVER_MECHANISMS
 from restante.protocol.server.settings import AuthOffer, Identity, ProtocolSettings
 from restante.server.auth_socket.connection import (
-    MOST_LOGINS,
+    MAX_LOGINS,
     AuthSocketSharing,
     make_protocol,
 )
@@ -273,7 +273,7 @@ def test_forgotten_logins() -> None:
     """Postfix forgets logins that its clients cancel: the oldest one ends for a new one."""
     with door() as opened:
         peer = opened.connect()
-        for number in range(MOST_LOGINS + 3):
+        for number in range(MAX_LOGINS + 3):
             assert peer.say(auth("LOGIN", number=number)).startswith(b"CONT\t%d\t" % number)
         for number in range(3):
             assert peer.say(cont(b"ann", number)).startswith(b"FAIL\t%d\t" % number)
@@ -285,7 +285,7 @@ def test_too_many_checks() -> None:
     with door() as opened:
         opened.accounts.gate = asyncio.Event()
         peer = opened.connect()
-        for number in range(MOST_LOGINS + 1):
+        for number in range(MAX_LOGINS + 1):
             peer.say(auth(initial=b"\0ann%d\0secret" % number, number=number))
         assert peer.closed
         assert "more than 32 logins at once" in opened.log

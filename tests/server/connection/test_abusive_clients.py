@@ -17,7 +17,7 @@ from support.process import Served
 from support.process import serving as serving_process
 
 MIB = 1024 * 1024
-MOST_GROWTH = 16 * MIB  # the process holds some 40 before anybody connects
+MAX_GROWTH = 16 * MIB  # the process holds some 40 before anybody connects
 
 LETTER = b"Subject: a\n\nhello\n"
 
@@ -72,7 +72,7 @@ def test_ten_megabytes_before_a_line_end_cost_no_memory(served: Served, end: byt
         send_all_that_is_taken(client, end)
         client.close()
     ann_is_served(served)
-    assert served.memory("VmHWM") - before < MOST_GROWTH
+    assert served.memory("VmHWM") - before < MAX_GROWTH
 
 
 def test_binary_garbage_gets_errors_and_a_close(live: Live) -> None:
@@ -114,7 +114,7 @@ def test_clients_that_never_read(tmp_path: Path) -> None:
             client.log_in(f"user{number}", "secret")
             client.send(b"RETR 1\r\n" * 200)
         ann_is_served(served)
-        assert served.memory("VmHWM") - before < MOST_GROWTH
+        assert served.memory("VmHWM") - before < MAX_GROWTH
         for client in clients:
             client.close()
 
@@ -130,7 +130,7 @@ def test_command_flood(served: Served, command: bytes) -> None:
             client.send(command * (64 * MIB // len(command)))
         with served.connect() as other:
             assert other.read_line().startswith(b"+OK")
-        assert served.memory("VmHWM") - before < MOST_GROWTH
+        assert served.memory("VmHWM") - before < MAX_GROWTH
 
 
 def test_a_slow_reader_gets_every_octet(live: Live) -> None:

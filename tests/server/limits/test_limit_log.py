@@ -16,7 +16,7 @@ import pytest
 from restante.server.limits.counters import AddressLimit, CountLimit
 from restante.server.limits.failures import Failures
 from restante.server.limits.limit_log import EVERY, LimitLog
-from restante.server.limits.server_limits import MOST_LINGERING, ServerLimits
+from restante.server.limits.server_limits import MAX_LINGERING, ServerLimits
 from restante.server.limits.shared_limits import SharedLimits
 from restante.server.limits.throttle import Tables, Throttle
 from restante.server.log import event_log
@@ -45,9 +45,9 @@ def test_many_turned_away() -> None:
     """If many connections are rejected, each gets an error, and none is waited for."""
     with clocked(limits=ServerLimits(connections=CountLimit(1))) as server:
         server.connect()
-        peers = [server.connect() for _ in range(MOST_LINGERING + 20)]
+        peers = [server.connect() for _ in range(MAX_LINGERING + 20)]
         assert {peer.heard for peer in peers} == {FULL}
-        assert len(server.context.connections) <= MOST_LINGERING + 1
+        assert len(server.context.connections) <= MAX_LINGERING + 1
 
 
 @pytest.mark.parametrize("shared", [False, True])

@@ -125,8 +125,8 @@ def test_token_without_name() -> None:
 
 def test_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The table of failures and the waiting changes are bounded; the oldest entry is forgotten."""
-    monkeypatch.setattr(peer_failures, "MOST", 3)
-    monkeypatch.setattr(peer_failures, "MOST_CHANGES", 3)
+    monkeypatch.setattr(peer_failures, "MAX_NAMES", 3)
+    monkeypatch.setattr(peer_failures, "MAX_CHANGES", 3)
     ((throttle, peers),) = Cluster(1).nodes
     for number in range(5):
         throttle.note_failure(f"192.0.2.{number}", "ann", b"1")

@@ -17,7 +17,7 @@ from restante.server.limits import shared_table
 from restante.server.limits.process_lock import ProcessLock
 from restante.server.limits.shared_limits import SharedCountLimit, SharedLimits
 from restante.server.limits.shared_table import SharedCounters, SharedTimestamps
-from restante.server.limits.throttle import MEMORY, MOST_AT_ONCE, Throttle
+from restante.server.limits.throttle import MAX_AT_ONCE, MEMORY, Throttle
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of other threads
 
@@ -247,7 +247,7 @@ def test_guesses_are_counted_everywhere() -> None:
             await asyncio.Event().wait()
 
     async def eight() -> None:
-        tasks = [asyncio.create_task(guess(one, number)) for number in range(MOST_AT_ONCE)]
+        tasks = [asyncio.create_task(guess(one, number)) for number in range(MAX_AT_ONCE)]
         await asyncio.sleep(0)
         with pytest.raises(GuessesError):
             await guess(other, 8)

@@ -22,7 +22,7 @@ from restante.server.limits import throttle
 from restante.server.limits.counters import AddressLimit, CountLimit
 from restante.server.limits.failures import Failures
 from restante.server.limits.server_limits import ServerLimits
-from restante.server.limits.throttle import MOST_AT_ONCE, Tables, Throttle
+from restante.server.limits.throttle import MAX_AT_ONCE, Tables, Throttle
 from support.clocked_server import ADDRESS, Loop, clocked
 from support.live import serving
 from support.passwords import Passwords
@@ -93,13 +93,13 @@ def test_guesses_in_parallel(guesser: Guesser) -> None:
     """Of 95 guesses at once eight are proved, in turn, and the others are refused."""
     waited = guesser.all_at_once(*(f"guess{number}" for number in range(95)))
     assert waited == pytest.approx([0, 0.25, 0.5, 1, 2, 4, 5, 5])
-    assert len(guesser.refused) == 95 - MOST_AT_ONCE
+    assert len(guesser.refused) == 95 - MAX_AT_ONCE
 
 
 def test_guesses_by_digest(guesser: Guesser) -> None:
     """Where each proof is another one, as with SCRAM, each is a guess."""
     waited = guesser.all_at_once(*(f"old:{number}" for number in range(10)), digest=True)
-    assert len(waited) == MOST_AT_ONCE
+    assert len(waited) == MAX_AT_ONCE
     assert max(waited) == pytest.approx(5)
 
 
@@ -232,7 +232,7 @@ def test_nothing_is_kept(guesser: Guesser) -> None:
     for task in tasks[::2]:
         task.cancel()
     guesser.loop.advance(30, 0.1)
-    guesser.all_at_once(*(f"later{number}" for number in range(MOST_AT_ONCE)))
+    guesser.all_at_once(*(f"later{number}" for number in range(MAX_AT_ONCE)))
     assert not guesser.refused
     addresses = [f"198.51.100.{number}" for number in range(PAIRS)]
     for address in addresses:

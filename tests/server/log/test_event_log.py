@@ -117,7 +117,7 @@ class Stuck(io.StringIO):
 def test_lines_that_nobody_takes_are_counted() -> None:
     """Lines that do not fit the queue are lost and counted."""
     log, writer = event_log.configure_log("text", stuck := Stuck())
-    said = event_log.MOST_WAITING * 2
+    said = event_log.MAX_WAITING * 2
     for _ in range(said):
         log.info("session", user="ann")
     stuck.freed.set()

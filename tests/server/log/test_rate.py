@@ -13,7 +13,7 @@ from restante.server.limits.failures import Failures
 from restante.server.limits.shared_table import SharedTimestamps
 from restante.server.log import event_log
 from restante.server.log import rate as log_rate
-from restante.server.log.rate import LIMITED, MINUTE, MOST_EACH, MOST_IN_ALL, LogRate
+from restante.server.log.rate import LIMITED, MAX_EACH, MAX_TOTAL, MINUTE, LogRate
 from support.clocked_server import clocked
 
 
@@ -42,7 +42,7 @@ def rate() -> Rate:
 @pytest.mark.parametrize("event", sorted(LIMITED))
 def test_flood_of_one_address(rate: Rate, event: str) -> None:
     """Of one address, a bounded number of lines a minute is written; the rest is counted."""
-    assert rate.lines(event, "192.0.2.1", 1000) == MOST_EACH
+    assert rate.lines(event, "192.0.2.1", 1000) == MAX_EACH
     assert rate.lines(event, "192.0.2.2", 10) == 10
     rate.now += MINUTE
     assert rate.lines(event, "192.0.2.1", 1) == 1
@@ -53,7 +53,7 @@ def test_flood_of_one_address(rate: Rate, event: str) -> None:
 def test_one_customer_of_ipv6(rate: Rate) -> None:
     """The addresses of one /64 count as one."""
     written = sum(rate.lines("session", f"2001:db8::{n:x}", 1) for n in range(1000))
-    assert written == MOST_EACH
+    assert written == MAX_EACH
 
 
 def test_several_processes() -> None:
@@ -63,7 +63,7 @@ def test_several_processes() -> None:
     rates = [LogRate(told.append, lambda: now, table) for _ in range(2)]
     event = {"event": "session", "address": "192.0.2.1"}
     written = sum(rates[number % 2].allows(dict(event)) for number in range(1000))
-    assert written == MOST_EACH
+    assert written == MAX_EACH
     now += MINUTE
     assert all(rate.allows(dict(event)) for rate in rates)
     assert [line["lines_left_out"] for line in told] == [350, 350]
@@ -71,15 +71,15 @@ def test_several_processes() -> None:
 
 def test_many_addresses(rate: Rate) -> None:
     """All addresses together have a bound, in lines and in memory, and the sum is exact."""
-    sent = MOST_IN_ALL + 5000
+    sent = MAX_TOTAL + 5000
     lines = [
         rate.lines("session", f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}", 1) for n in range(sent)
     ]
-    assert sum(lines) == MOST_IN_ALL
-    assert len(rate.table) <= MOST_IN_ALL + len(LIMITED)
+    assert sum(lines) == MAX_TOTAL
+    assert len(rate.table) <= MAX_TOTAL + len(LIMITED)
     rate.rate.begin_anew()
     assert sum(event["lines_left_out"] for event in rate.told) == 5000
-    assert len(rate.told) <= log_rate.MOST_COUNTED + len(LIMITED)
+    assert len(rate.told) <= log_rate.MAX_COUNTED + len(LIMITED)
 
 
 def test_sessions_with_a_login(rate: Rate) -> None:
@@ -91,10 +91,10 @@ def test_sessions_with_a_login(rate: Rate) -> None:
 def test_served_flood() -> None:
     """The log of a server keeps the bound."""
     with clocked() as server:
-        for _ in range(MOST_EACH + 5):
+        for _ in range(MAX_EACH + 5):
             server.connect(address="127.0.0.1").say(b"USER ann\r\nPASS wrong\r\nQUIT\r\n")
     assert Counter(re.findall(r"event=(session|login_failed)", server.log.getvalue())) == {
-        "session": MOST_EACH, "login_failed": MOST_EACH,
+        "session": MAX_EACH, "login_failed": MAX_EACH,
     }  # fmt: skip
 
 
@@ -102,10 +102,10 @@ def test_served_flood() -> None:
 def test_told_at_the_end(form: event_log.Format) -> None:
     """The count of dropped lines is written before the log is closed."""
     log, writer = event_log.configure_log(form, lines := io.StringIO())
-    for _ in range(MOST_EACH + 3):
+    for _ in range(MAX_EACH + 3):
         log.warning("login_failed", address="192.0.2.1", user="ann")
     writer.close()
     written = lines.getvalue().splitlines()
-    assert len(written) == MOST_EACH + 1
+    assert len(written) == MAX_EACH + 1
     assert "lines_left_out" in written[-1]
     assert "192.0.2.1" in written[-1]

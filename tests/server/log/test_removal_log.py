@@ -11,7 +11,7 @@ import structlog
 from structlog.typing import EventDict
 
 from restante.server.log import removal_log
-from restante.server.log.event_log import MOST_WAITING
+from restante.server.log.event_log import MAX_WAITING
 from restante.server.log.removal_log import PIECE, LoggedRemoval, RemovalLog
 
 
@@ -57,4 +57,4 @@ def test_many_removals_leave_turns_to_others(monkeypatch: pytest.MonkeyPatch) ->
     asyncio.run(run())
     assert [event["user"] for event in events] == ["ann"] * 2 * PIECE + ["bob"] * 2 * PIECE
     steps = [after - before for before, after in itertools.pairwise(seen)]
-    assert max(steps) <= PIECE < MOST_WAITING
+    assert max(steps) <= PIECE < MAX_WAITING

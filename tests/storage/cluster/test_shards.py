@@ -114,7 +114,7 @@ def test_removed_mail_is_swept_beside_a_broken_database(
 
 def test_a_node_keeps_few_owners(pair: ShardPair, monkeypatch: pytest.MonkeyPatch) -> None:
     """A node's cache of the directory is bounded."""
-    monkeypatch.setattr(shards, "MOST_KEPT", 2)
+    monkeypatch.setattr(shards, "MAX_KEPT", 2)
 
     async def test() -> None:
         store = pair.sharded()

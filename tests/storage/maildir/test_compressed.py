@@ -88,7 +88,7 @@ def test_one_stream_behind_another_is_one_message(box: Box) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_streams_refused(kind: str, message: bytes) -> None:
     """Each stream costs a copy of the rest, so a file of many does not occupy a thread."""
-    stored = KINDS[kind](message) * (compressed.MOST_STREAMS + 1)
+    stored = KINDS[kind](message) * (compressed.MAX_STREAMS + 1)
     found = compressed.Compressed.detect(stored, len(stored), "1.a")
     assert found is not None
     with pytest.raises(compressed.UnreadableError, match="over 1000 streams"):
@@ -158,7 +158,7 @@ def test_a_message_that_cannot_be_read_is_refused_alone(box: Box, stored: bytes,
 
 def test_a_bomb_is_cut_off_and_takes_no_memory(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     """A decompression bomb is an error and needs little memory."""
-    monkeypatch.setattr(compressed, "MOST_PLAIN", 64 * 1024 * 1024)
+    monkeypatch.setattr(compressed, "MAX_PLAIN", 64 * 1024 * 1024)
     bomb = gzip.compress(bytes(96 * 1024 * 1024), 9)
     box.put(f"new/1.a,S={10**17}", bomb)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -13,7 +13,7 @@ import pytest
 
 from restante.storage.interfaces import BusyError, PartialRemovalError
 from restante.storage.maildir import DovecotUniqueIds, MaildirStore
-from restante.storage.maildir.deleted import DAY, DELETED_FOLDER, MOST_SWEPT
+from restante.storage.maildir.deleted import DAY, DELETED_FOLDER, MAX_SWEPT
 from restante.storage.paths import Layout
 from storage.contract import count_swept
 
@@ -210,9 +210,9 @@ def test_sweep_to_the_second(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_sweep_is_done_in_pieces(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with many removed messages is swept in several calls."""
     (maildir / DELETED_FOLDER).mkdir()
-    for number in range(MOST_SWEPT + 1):
+    for number in range(MAX_SWEPT + 1):
         (maildir / DELETED_FOLDER / f"{number}.x:~1").touch()
-    assert asyncio.run(count_swept(keeping(maildir), 1)) == MOST_SWEPT + 1
+    assert asyncio.run(count_swept(keeping(maildir), 1)) == MAX_SWEPT + 1
 
 
 def test_an_unreadable_maildrop_is_reported(maildir: Path) -> None:

@@ -149,7 +149,7 @@ def test_size_file_read_is_bounded(box: Box, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_list_of_many_short_lines_gives_nothing() -> None:
     """A list with more lines than the limit is ignored, however short they are."""
-    most = b"3 V1 N99\n" + b"1 :1.a\n" + b"\n" * (uidlist.MOST_LINES - 2)
+    most = b"3 V1 N99\n" + b"1 :1.a\n" + b"\n" * (uidlist.MAX_LINES - 2)
     form = DovecotUniqueIds("%u")
     assert len(uidlist.read(form, most)) == 1
     assert uidlist.read(form, most + b"\n") == {}
@@ -196,11 +196,11 @@ def test_failed_tmp_removal(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         box.put(f"tmp/{number}.left")
     monkeypatch.setattr(fs, "STALE", -1)
-    monkeypatch.setattr(fs, "MOST_STALE", 11)
+    monkeypatch.setattr(fs, "MAX_STALE", 11)
     asyncio.run(box.store.deliver("ann", b"a\n"))
     assert 10 <= len(os.listdir(box.folder / "tmp")) <= 11
     asyncio.run(box.store.deliver("ann", b"a\n"))
-    monkeypatch.setattr(fs, "MOST_STALE", 1000)
+    monkeypatch.setattr(fs, "MAX_STALE", 1000)
     asyncio.run(box.store.deliver("ann", b"a\n"))
     assert os.listdir(box.folder / "tmp") == ["folder"]
 

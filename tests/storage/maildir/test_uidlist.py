@@ -132,7 +132,7 @@ def test_without_a_list_all_unique_ids_are_ours(box: Box, what: str) -> None:
     box.put("new/1.a")
     file = with_list(box, HEAD + b"1 :1.a\n")
     if what == "huge":
-        os.truncate(file, uidlist.MOST_OCTETS + 1)
+        os.truncate(file, uidlist.MAX_OCTETS + 1)
     else:
         file.rename(box.root / "elsewhere")
     if what == "a link":
@@ -422,8 +422,8 @@ def test_unused_list(
     box: Box, monkeypatch: pytest.MonkeyPatch, text: bytes | None, problem: str
 ) -> None:
     """A list that is not used is reported once, however often it is read; others are not."""
-    monkeypatch.setattr(uidlist, "MOST_LINES", 10)
-    monkeypatch.setattr(uidlist, "MOST_OCTETS", 1024**2)
+    monkeypatch.setattr(uidlist, "MAX_LINES", 10)
+    monkeypatch.setattr(uidlist, "MAX_OCTETS", 1024**2)
     box.put("cur/1.a:2,S")
     if text is None:
         (box.folder / "dovecot-uidlist").mkdir()

@@ -194,7 +194,7 @@ def test_too_little_room_to_move(box: Box, monkeypatch: pytest.MonkeyPatch) -> N
     """Where a removal in place would take too long, nothing goes, and the log says what to do."""
     box.write(*LETTERS)
     no_room(monkeypatch, box)
-    monkeypatch.setattr(in_place_removal, "MOST_STEPS", 2)
+    monkeypatch.setattr(in_place_removal, "MAX_STEPS", 2)
     with pytest.raises(StoreError, match=r"free \d+ octets") as caught:
         box.remove(0)
     assert not caught.value.permanent

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 KEY = "allow_nets"
 LOCAL = "local"
 MAPPED = 96  # bits before an IPv4 address that is mapped into IPv6: RFC 4291 section 2.5.5.2
-MOST = 100  # networks of an account
+MAX_NETWORKS = 100  # networks of an account
 
 
 def parse(text: str) -> tuple[str, ...]:
     """Return the networks in a value of `allow_nets`. Raises ValueError: it has an invalid one."""
     networks = tuple(part.strip().lower() for part in text.split(","))
-    if len(networks) > MOST:
-        raise ValueError(f"more than {MOST} networks")
+    if len(networks) > MAX_NETWORKS:
+        raise ValueError(f"more than {MAX_NETWORKS} networks")
     for network in networks:
         if network != LOCAL:
             _network(network)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PAUSE = 60  # seconds for which new hashes are collected; each change costs all processes a reading
 REST = 10.0  # seconds without a change, after which an editor is surely done
-MOST = 1000  # new hashes that wait
+MAX_WAITING = 1000  # new hashes that wait
 PATIENCE = 60  # seconds that a change waits for a thread
 
 
@@ -57,7 +57,7 @@ class HashUpgrader:
 
     def replace(self, name: str, stored: str, password: Secret) -> None:
         """Replace the hash of an account later on; its password was just proved."""
-        known = len(self._new) >= MOST or name in self._new
+        known = len(self._new) >= MAX_WAITING or name in self._new
         if not (self._disabled or known) and password_hashing.is_weak(stored):
             self._start(self._hash(name, stored, password))
 

@@ -36,7 +36,7 @@ KEYS_KEPT = 3600  # seconds
 KEYS_ASKED_AGAIN = 60  # seconds at least between two requests, when the keys do not verify a token
 KEYS_MISSED = 5  # seconds at least between two requests, when the last one failed
 THREADS = 8  # that may wait for the issuer
-MOST_WAITING = 64  # tokens that wait for one of them
+MAX_WAITING = 64  # tokens that wait for one of them
 LEEWAY = 60  # seconds by which clocks may differ
 
 
@@ -83,7 +83,7 @@ class IssuerPool:
 
     async def run(self, ask: Callable[[], T]) -> T:
         """Return an answer. Raises UnavailableError: too many wait, or it takes too long."""
-        if self._waiting >= MOST_WAITING:
+        if self._waiting >= MAX_WAITING:
             raise UnavailableError("the issuer is too slow, and too many tokens wait for it")
         self._waiting += 1
         try:

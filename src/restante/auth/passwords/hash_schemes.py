@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MOST_ROUNDS = 5_000_000  # of PBKDF2: some seconds
+MAX_ROUNDS = 5_000_000  # of PBKDF2: some seconds
 
 PLAIN = frozenset({"PLAIN", "CLEAR", "CLEARTEXT"})
 DIGESTS = {
@@ -115,7 +115,7 @@ def _parse_pbkdf2(stored: StoredHash) -> Digest | None:
         salt, expected = _decode_ab64(found[3]), _decode_ab64(found[4])
     else:
         return None
-    if not 1 <= rounds <= MOST_ROUNDS or not expected:
+    if not 1 <= rounds <= MAX_ROUNDS or not expected:
         return None
     compute = functools.partial(_derive, name, salt, rounds, len(expected))
     return Digest(expected, compute, f"PBKDF2-{name}-{rounds}-{len(expected)}")

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from restante.protocol.secret import Secret
 
-MOST = 100_000  # logins; then the oldest is forgotten
+MAX_LOGINS = 100_000  # logins; then the oldest is forgotten
 
 
 class LoginCache:
     """Proofs by name, each for `seconds` after the password was hashed and found right."""
 
     def __init__(
-        self, seconds: float, clock: Callable[[], float] = time.monotonic, most: int = MOST
+        self, seconds: float, clock: Callable[[], float] = time.monotonic, most: int = MAX_LOGINS
     ) -> None:
         """Keep at most `most` logins."""
         self._most = most

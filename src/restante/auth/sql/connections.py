@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 C = TypeVar("C")
 T = TypeVar("T")
 
-MOST_CONNECTIONS = 4
+MAX_CONNECTIONS = 4
 
 
 class Connections(ABC, Generic[C]):
@@ -33,7 +33,7 @@ class Connections(ABC, Generic[C]):
     errors: ClassVar[tuple[type[Exception], ...]]
 
     def __init__(self) -> None:
-        self._slots = asyncio.Semaphore(MOST_CONNECTIONS)
+        self._slots = asyncio.Semaphore(MAX_CONNECTIONS)
         self._idle: IdleConnections[C] = IdleConnections(
             self._is_closed, self._terminate, self._is_full
         )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from restante.protocol.secret import Secret
 
 PATIENCE = 5  # seconds for the answer to a change
-MOST = 100  # changes at once; another one waits for the next login
+MAX_CHANGES = 100  # changes at once; another one waits for the next login
 
 
 class SqlHashUpgrader:
@@ -43,7 +43,11 @@ class SqlHashUpgrader:
         self, queries: AccountQueries[Any], name: str, stored: str, password: Secret
     ) -> None:
         """Replace the hash of an account; its password was just proved."""
-        if self._disabled or len(self._tasks) >= MOST or not password_hashing.is_weak(stored):
+        if (
+            self._disabled
+            or len(self._tasks) >= MAX_CHANGES
+            or not password_hashing.is_weak(stored)
+        ):
             return
         if self._query is None:
             settings = f"`accounts.upgrade_hashes` and `accounts.{queries.setting}_upgrade`"

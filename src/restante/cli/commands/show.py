@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from restante.mail.parts import Part
 
 SMALL = 1024 * 1024  # octets of a message that are kept in memory
-MOST_OCTETS = 256 * 1024 * 1024  # of a message that is fetched unasked
+MAX_OCTETS = 256 * 1024 * 1024  # of a message that is fetched unasked
 TOO_BIG = 11  # the exit code of a message that did not come whole
 EXTENSIONS = {"text/plain": ".txt", "text/html": ".html", "message/rfc822": ".eml"}
 TEXTS = re.compile(r"(text|message)/.*|application/(json|xml|.*\+json|.*\+xml)")
@@ -72,7 +72,7 @@ TEXTS = re.compile(r"(text|message)/.*|application/(json|xml|.*\+json|.*\+xml)")
 @click.option(
     "--max-size",
     type=Size(),
-    default=MOST_OCTETS,
+    default=MAX_OCTETS,
     metavar="SIZE",
     help="Reject a message of more octets than this. By default, 256M.",
 )

@@ -54,7 +54,7 @@ def _older(drop: Maildrop, listed: Sequence[MessageEntry], moment: float) -> lis
     found = []
     for start in range(0, len(listed), identity.AT_ONCE):
         some = listed[start : start + identity.AT_ONCE]
-        heads = drop.headers([message.number for message in some], keep=fields.MOST_OCTETS)
+        heads = drop.headers([message.number for message in some], keep=fields.MAX_OCTETS)
         for message, head in zip(some, heads, strict=True):
             if isinstance(head, bytes):
                 date = dates.parse(decode_text(fields.split(head).first("date")))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from restante.fetch.events import FetchEvent
 
-MOST_CHARACTERS = 1024  # of a value, as in the server's log
+MAX_CHARACTERS = 1024  # of a value, as in the server's log
 
 _BARE = re.compile(r"[^\s\"=\\]+")
 
@@ -67,5 +67,5 @@ def _rows(event: FetchEvent, destinations: str) -> Iterator[tuple[str, str, dict
 
 
 def _value(value: object) -> str:
-    text = printable(str(value))[:MOST_CHARACTERS]
+    text = printable(str(value))[:MAX_CHARACTERS]
     return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)

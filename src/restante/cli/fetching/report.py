@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from restante.fetch.journal_rows import AccountRuns, KnownMessage, UndeliveredMessage
     from restante.fetch.planner import Plan
 
-MOST_LISTED = 10  # messages that are named one by one
+MAX_LISTED = 10  # messages that are named one by one
 
 
 def result_lines(result: AccountResult, width: int) -> Iterator[str]:
@@ -53,10 +53,10 @@ def _undelivered_lines(undelivered: Sequence[UndeliveredMessage], width: int) ->
     now = time.time()
     for state, what in ((MessageState.PARKED, "parked"), (MessageState.TOO_LARGE, "too large")):
         rows = [row for row in undelivered if row.state is state]
-        for row in rows[:MOST_LISTED]:
+        for row in rows[:MAX_LISTED]:
             yield f"{'':{width}}  {describe(row, now)}"
-        if len(rows) > MOST_LISTED:
-            yield f"{'':{width}}  and {len(rows) - MOST_LISTED} more are {what}"
+        if len(rows) > MAX_LISTED:
+            yield f"{'':{width}}  and {len(rows) - MAX_LISTED} more are {what}"
 
 
 def describe(row: UndeliveredMessage, now: float) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 INDENT = 12  # columns before a step's text
 CODE = 8  # columns for the exit code
-MOST_LINES = 8  # of a step in a terminal
+MAX_LINES = 8  # of a step in a terminal
 
 _MARKS = {"failure": ("FAIL ", "red"), "warning": ("WARN ", "yellow")}
 
@@ -30,7 +30,7 @@ def show_step(step: Step) -> None:
     text = plain(step.text)
     timed = step.seconds is not None and step.outcome != "not tried"
     time = milliseconds(step.seconds or 0) if timed else ""
-    lines = wrap_hanging(f"{head}{mark}", text, wrap=wrap, most=MOST_LINES, spare=len(time) + 1)
+    lines = wrap_hanging(f"{head}{mark}", text, wrap=wrap, most=MAX_LINES, spare=len(time) + 1)
     if timed:
         lines[0] += " " * max(1, line_width() - len(lines[0]) - len(time)) + time
     if mark:
@@ -103,5 +103,5 @@ def _fixes(finding: Finding) -> Iterator[str]:
 
 def _label_lines(label: str, texts: list[str]) -> Iterator[str]:
     for text in texts:
-        yield from wrap_hanging(f"  {label:<5} ", plain(text), wrap=is_terminal(), most=MOST_LINES)
+        yield from wrap_hanging(f"  {label:<5} ", plain(text), wrap=is_terminal(), most=MAX_LINES)
         label = ""

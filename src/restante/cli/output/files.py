@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from restante.mail.fields import Octets
 
 PIECE = 1024 * 1024  # octets that are written at once
-MOST_NUMBERS = 1000  # names that are tried for one file
+MAX_NUMBERS = 1000  # names that are tried for one file
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
 
 
@@ -23,7 +23,7 @@ def save_in(folder: Path, name: str, octets: Octets) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     temporary = _write_temporary(folder, octets)
     try:
-        for count in range(1, MOST_NUMBERS):
+        for count in range(1, MAX_NUMBERS):
             path = folder / add_number(name, count)
             try:
                 _rename(temporary, path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restante.client.header_part import MOST_OCTETS, HeaderPart
+from restante.client.header_part import MAX_OCTETS, HeaderPart
 from restante.protocol.client.connection import LISTING_LIMIT
 from restante.protocol.errors import ServerRefusedError
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from restante.client.blocking import Maildrop
 
-MOST_IN_ALL = 50_000_000  # octets that a list fetches
+MAX_TOTAL = 50_000_000  # octets that a list fetches
 
 
 def header_of(drop: Maildrop, number: int) -> bytes:
@@ -38,10 +38,10 @@ def headers_by_retr(
     drop: Maildrop, numbers: Iterable[int], keep: int
 ) -> Iterator[tuple[int, bytes | ServerRefusedError]]:
     """Fetch messages for their headers, as far as the bounds reach; pass over the others."""
-    left = MOST_IN_ALL
+    left = MAX_TOTAL
     for number in numbers:
         size = drop[number].size
-        if size > min(MOST_OCTETS, left):
+        if size > min(MAX_OCTETS, left):
             continue
         left -= size
         try:

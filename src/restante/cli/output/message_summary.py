@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datetime import datetime
 
-MOST_SHOWN = 1000  # characters of a sender or subject that are kept
+MAX_SHOWN = 1000  # characters of a sender or subject that are kept
 FETCHED = 256 * 1024  # octets of a header that are kept, as restante.mail.fields reads them
 
 
@@ -50,10 +50,10 @@ def summarize(octets: bytes, *, whole: bool = False) -> MessageSummary:
 
     summary = message.summary(octets)
     return MessageSummary(
-        sender=summary.sender[:MOST_SHOWN],
-        subject=summary.subject[:MOST_SHOWN],
+        sender=summary.sender[:MAX_SHOWN],
+        subject=summary.subject[:MAX_SHOWN],
         date=_local(summary.date),
-        date_text=summary.date_text[:MOST_SHOWN],
+        date_text=summary.date_text[:MAX_SHOWN],
         mixed=summary.mixed,
         attachments=len(message.read(octets).attachments()) if whole else None,
     )

@@ -9,7 +9,7 @@ from wcwidth import wcswidth
 from restante.cli.output.terminal import plain
 from restante.diagnosis import wording
 
-MOST_IN_A_COLUMN = 4  # characters: a column may have any number of accents
+MAX_IN_A_COLUMN = 4  # characters: a column may have any number of accents
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -35,7 +35,7 @@ def date(moment: datetime | None, now: datetime | None = None) -> str:
 
 def cut(text: str, width: int) -> str:
     """Return a text without control characters, cut to a number of terminal columns."""
-    text = plain(" ".join(text.split()))[: width * MOST_IN_A_COLUMN]
+    text = plain(" ".join(text.split()))[: width * MAX_IN_A_COLUMN]
     if count_columns(text) <= width:
         return text
     kept, used = "", 0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from restante.cli.shell.session import ShellSession
 
-MOST = 50  # messages that are offered at once, the last ones
+MAX_OFFERED = 50  # messages that are offered at once, the last ones
 
 
 class ShellCompleter(Completer):
@@ -49,8 +49,8 @@ class ShellCompleter(Completer):
         if not session.connected:
             return
         numbers = [n for n in session.messages() if not word.isdigit() or str(n).startswith(word)]
-        session.prefetch_headers(numbers[-MOST:])
-        for number in numbers[-MOST:]:
+        session.prefetch_headers(numbers[-MAX_OFFERED:])
+        for number in numbers[-MAX_OFFERED:]:
             summary = session.summaries.get(number)
             about = f"{summary.subject}  {summary.sender}" if summary else ""
             if word.isdigit() or word.lower() in about.lower():

@@ -41,8 +41,8 @@ SECONDS = 10.0
 TOO_LATE = "no reply in time"
 NOT_OFFERED = 'not offered: the target of the record is "."'  # RFC 6186 section 3.4
 QUERY_SECONDS = 5.0  # for one query
-MOST_SERVERS = 6  # that one source may name
-MOST_EXCHANGERS = 3  # that are tried, the preferred ones
+MAX_SERVERS = 6  # that one source may name
+MAX_EXCHANGERS = 3  # that are tried, the preferred ones
 GUESSES = ("pop.{}", "pop3.{}", "mail.{}", "{}")
 _SERVICES: tuple[tuple[str, Tls], ...] = (("_pop3s", "implicit"), ("_pop3", "starttls"))
 _BEST_FIRST: dict[Tls, int] = {"implicit": 0, "starttls": 1, "none": 2}
@@ -175,7 +175,7 @@ def _usable(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
             refused = f"it names {candidate.host}:{candidate.port}, which is not a valid address"
         else:
             usable.append(candidate)
-        if len(usable) == MOST_SERVERS:
+        if len(usable) == MAX_SERVERS:
             break  # thousands of records cost no more
     if refused and not usable:
         raise NotFoundError(refused)
@@ -249,7 +249,7 @@ def _exchangers(
 ) -> tuple[list[str], NotFoundError | None]:
     """Return the first mail exchangers, and why no name can be guessed without them."""
     try:
-        return sources.mx(address.domain)[:MOST_EXCHANGERS], None
+        return sources.mx(address.domain)[:MAX_EXCHANGERS], None
     except NoSuchNameError:
         if mail_address.is_this_machine(address.domain):
             return [], None

@@ -141,14 +141,14 @@ def _heads(
     """Return the heads of messages; one at a time, where replies could be counted wrongly."""
     session = box.session
     if session.can_pipeline:
-        ahead = maildrop.headers(box, numbers, keep=fields.MOST_OCTETS)
+        ahead = maildrop.headers(box, numbers, keep=fields.MAX_OCTETS)
         heads = check.connection.run(check.replies.track(session, ahead))
         check.connection.run(expect_silence(session))
         return heads
     heads = []
     for number in numbers:
         try:
-            heads += check.run(maildrop.headers(box, [number], keep=fields.MOST_OCTETS))
+            heads += check.run(maildrop.headers(box, [number], keep=fields.MAX_OCTETS))
         except RemoteError as error:
             error.others += [
                 head.quoted for head in heads[-1:] if isinstance(head, ServerRefusedError)

@@ -22,10 +22,10 @@ from restante.protocol.text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-MOST_OUTPUT = 4096  # octets of the output that are kept
+MAX_OUTPUT = 4096  # octets of the output that are kept
 GRACE = 2.0  # seconds between SIGTERM and SIGKILL
 CHUNK = 64 * 1024  # octets that are read at once
-MOST_LEFT = 4 * 1024 * 1024  # octets that are read when a command has ended: a pipe holds fewer
+MAX_LEFT = 4 * 1024 * 1024  # octets that are read when a command has ended: a pipe holds fewer
 LONGEST_PAUSE = 0.05  # seconds until the next look whether a command with open output has ended
 
 _SHOWN = 300  # characters of the output in an error
@@ -91,7 +91,7 @@ def run_command(
     output = bytearray()
 
     def keep(octets: bytes) -> None:
-        output.extend(octets[: MOST_OUTPUT - len(output)])
+        output.extend(octets[: MAX_OUTPUT - len(output)])
 
     with contextlib.ExitStack() as opened:
         sinks = [(process.stdout, sink or keep), (process.stderr, keep)]
@@ -114,7 +114,7 @@ def _read_output(
 ) -> None:
     """Read outputs until they are closed or the command ends. Raises TimeoutError."""
     pause = 0.001
-    left = MOST_LEFT
+    left = MAX_LEFT
     with selectors.DefaultSelector() as selector:
         for file, sink in outputs:
             selector.register(file, selectors.EVENT_READ, sink)

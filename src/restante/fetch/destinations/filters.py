@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from restante.fetch.spool import Spool, SpooledDraft
 
 DROP = 99  # the exit code that drops a message
-MOST_ADDED = 4 * 1024 * 1024  # octets that a filter may add to twice the message
+MAX_ADDED = 4 * 1024 * 1024  # octets that a filter may add to twice the message
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 
@@ -38,7 +38,7 @@ def run_filter(
     command failed for now. Raises MessageRefusedError: it failed for good, or wrote too much.
     """
     text = _copy_with_lf(message, spool)
-    output = _Output(spool.start(message.message), 2 * message.octets + MOST_ADDED, command[0])
+    output = _Output(spool.start(message.message), 2 * message.octets + MAX_ADDED, command[0])
     try:
         ended = run_command(
             command, text.descriptor(), SECONDS, variables(message.message), output.write

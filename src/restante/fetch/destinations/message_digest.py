@@ -51,7 +51,7 @@ class ContentDigest:
             self._digest.feed(octets)
             return
         self._head += octets
-        if len(self._head) >= fields.MOST_OCTETS:
+        if len(self._head) >= fields.MAX_OCTETS:
             self._begin()
 
     def hexdigest(self) -> str:
@@ -60,7 +60,7 @@ class ContentDigest:
 
     def _begin(self) -> NormalDigest:
         """Read the header, and begin with its fields and the first octets of the body."""
-        header = fields.split(bytes(self._head[: fields.MOST_OCTETS]))
+        header = fields.split(bytes(self._head[: fields.MAX_OCTETS]))
         digest = self._digest = NormalDigest()
         for name in _NAMED:
             value = b" ".join(header.first(name).split())

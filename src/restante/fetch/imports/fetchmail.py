@@ -22,7 +22,7 @@ from restante.protocol.text import decode_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_MOST_OCTETS = 128
+_MAX_OCTETS = 128
 
 
 def parse(file: BinaryIO) -> Iterator[Record]:
@@ -48,7 +48,7 @@ def parse(file: BinaryIO) -> Iterator[Record]:
 
 def map_uid(uid: str) -> str:
     """Return a unique-id as fetchmail writes it. Two of them may become one."""
-    return decode_text(b"".join(uid.encode().split(None, 1)[:1])[:_MOST_OCTETS])
+    return decode_text(b"".join(uid.encode().split(None, 1)[:1])[:_MAX_OCTETS])
 
 
 def find_files(environment: Mapping[str, str], home: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from restante.fetch.imports.records import SkippedLine, SourceAccount
 if TYPE_CHECKING:
     from restante.fetch.imports.records import Parse
 
-MOST_MESSAGES = 1_000_000
+MAX_MESSAGES = 1_000_000
 """Messages that are read from one file: about 200 MB of memory."""
 
 
@@ -43,7 +43,7 @@ class ProgramState:
 def read_state(parse: Parse, file: BinaryIO) -> ProgramState:
     """Read a file. Of two entries for a message, the earlier time counts.
 
-    Raises StateFileError: the file has more than MOST_MESSAGES messages.
+    Raises StateFileError: the file has more than MAX_MESSAGES messages.
     """
     state = ProgramState()
     total = 0
@@ -53,8 +53,8 @@ def read_state(parse: Parse, file: BinaryIO) -> ProgramState:
             row.count += 1
             continue
         total += 1
-        if total > MOST_MESSAGES:
-            raise StateFileError(f"the file has more than {MOST_MESSAGES} messages")
+        if total > MAX_MESSAGES:
+            raise StateFileError(f"the file has more than {MAX_MESSAGES} messages")
         known = state.accounts.setdefault(record.account, {})
         times = {known.get(record.uid), record.first_seen} - {None}
         known[record.uid] = min(times, default=None)  # type: ignore[type-var]

@@ -14,7 +14,7 @@ from restante.protocol.server.needs import CommitDeletions
 if TYPE_CHECKING:
     from restante.misbehave.conversation import Conversation, ReplyParts
 
-MOST_NUMBER = 1000  # of a message in a server that numbers anew
+MAX_NUMBER = 1000  # of a message in a server that numbers anew
 
 HIDDEN = GoodClient(
     "fetches all messages; those that it fetched are gone in the next session", None
@@ -56,7 +56,7 @@ def _renumber(conversation: Conversation) -> Conversation:
         verb, number, *rest = [*line.split(None, 2), b"", b""]
         if verb.upper() not in (b"RETR", b"DELE", b"TOP") or not number.isdigit():
             return line
-        there = [place for place in range(1, MOST_NUMBER) if place not in marked]
+        there = [place for place in range(1, MAX_NUMBER) if place not in marked]
         place = there[min(int(number), len(there)) - 1]
         if verb.upper() == b"DELE":
             marked.add(place)

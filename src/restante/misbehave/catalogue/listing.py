@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MANY = 120
 HIDDEN = 20
-MOST = 200_000
+MAX_LINES = 200_000
 
 
 def _no_mail(_messages: Messages) -> Messages:
@@ -216,7 +216,7 @@ LISTING = (
     row("list-stall", "never ends LIST", ALL_OR_NONE,
         ("LIST: silence at 100%", "LIST: without end"), "stalled"),
     row("list-endless", "lists 200000 messages", ALL_OR_NONE,
-        body("LIST", lambda _: number_lines(MOST, b"100")), "stat-lie"),
+        body("LIST", lambda _: number_lines(MAX_LINES, b"100")), "stat-lie"),
     row("list-reversed", "lists messages backwards", ALL_WARNED,
         lines("LIST", lambda found: found[::-1])),
     row("list-twice", "lists a message twice", ALL_OR_NONE,
@@ -291,7 +291,7 @@ LISTING = (
     row("uidl-line-endless", "answers UIDL with 70000 characters and no line end", ALL_OR_NONE,
         ("UIDL: silence at 100%", instead("UIDL", b"+OK" + b"x" * 70_000)), "bad-reply"),
     row("uidl-endless", "gives unique-ids of 200000 messages", ALL_OR_NONE,
-        body("UIDL", lambda _: number_lines(MOST, b"id-"))),
+        body("UIDL", lambda _: number_lines(MAX_LINES, b"id-"))),
     row("closed-at-uidl", "hangs up at UIDL", ALL_OR_NONE,
         "UIDL: close", "conn-lost"),
     row("uidl-changes", "gives other unique-ids in each session", ALL,

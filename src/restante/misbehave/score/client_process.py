@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MIB = 1024 * 1024
-MOST_OUTPUT = 64 * 1024  # octets that are kept; the rest is read and dropped
+MAX_OUTPUT = 64 * 1024  # octets that are kept; the rest is read and dropped
 LARGEST_FILE = 256 * MIB
 DRAIN = 1.0  # seconds for output that processes of another group still hold back
 
@@ -73,5 +73,5 @@ async def run(
 
 
 async def _read(stream: asyncio.StreamReader, output: bytearray) -> None:
-    while chunk := await stream.read(MOST_OUTPUT):
-        output += chunk[: MOST_OUTPUT - len(output)]
+    while chunk := await stream.read(MAX_OUTPUT):
+        output += chunk[: MAX_OUTPUT - len(output)]

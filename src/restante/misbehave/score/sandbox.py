@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 DEPTH = "1/2/3/4"  # below the top, so that ../../../.. does not lead out of it
 FOLDERS = ("home", "mail", "temporary", "work")
 MAILDIR = ("cur", "new", "tmp")
-MOST_READ = 64 * 1024 * 1024  # octets of one file
+MAX_READ = 64 * 1024 * 1024  # octets of one file
 UNFINISHED = (".part", ".tmp")  # names of files that are not mail yet
 OWN_SETTINGS = ("POP3_", "XDG_", "RESTANTE_")  # in the environment of the user
 ESCAPED_NAMES = "evil*"  # by unique-ids of the catalogue, in the folder of temporary files
@@ -60,7 +60,7 @@ class Sandbox:
             place = path.relative_to(self.mail)
             if "tmp" not in place.parts[:-1] and place.suffix not in UNFINISHED:
                 with path.open("rb") as file:
-                    by_path[str(place)] = file.read(MOST_READ)
+                    by_path[str(place)] = file.read(MAX_READ)
         return by_path
 
     def find_outside(self) -> list[str]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from restante.oauth.token_endpoint import TokenSet
 
 SECONDS = 300  # for a person to sign in
-MOST_CONNECTIONS = 100  # open at once: a browser opens a few, and asks for an icon
+MAX_CONNECTIONS = 100  # open at once: a browser opens a few, and asks for an icon
 LONGEST_LINE = 1024 * 1024  # octets of a request that are read, to find out whose answer it has
 CONNECTION_SECONDS = 10  # for all of a request, and its reply
 
@@ -97,7 +97,7 @@ class _Listener(ThreadingHTTPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread. The oldest one is closed if there are too many."""
         self._open[request] = time.monotonic() + CONNECTION_SECONDS
-        if len(self._open) > MOST_CONNECTIONS:
+        if len(self._open) > MAX_CONNECTIONS:
             oldest, *_ = self._open
             self._open.pop(oldest, None)
             _end(oldest)

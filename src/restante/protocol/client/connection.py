@@ -1,7 +1,7 @@
 """The client's knowledge of a connection, and the reading of replies.
 
 Whatever the server does, what is kept here is bounded: a line by LINE_LIMIT, a list by
-LISTING_LIMIT and MOST_LINES.
+LISTING_LIMIT and MAX_LINES.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ E = TypeVar("E", bound=RemoteError)
 LINE_LIMIT = 65_536  # octets of one line of a reply; RFC 1939 section 3 has 512, servers have more
 STATUS_LIMIT = 512  # octets of a status line, with its end: RFC 1939 section 3
 LISTING_LIMIT = 64 * 1024 * 1024  # octets of a list
-MOST_LINES = 1_000_000  # of a list: short lines take far more memory than their octets
+MAX_LINES = 1_000_000  # of a list: short lines take far more memory than their octets
 
 _OF_MAIL = ("TOP", "RETR")  # commands whose replies hold lines that others wrote
 
@@ -43,7 +43,7 @@ HIDDEN = "***"  # the text in place of a secret
 SHORT = 6  # characters: a shorter secret is hidden as a word, lest half of each text vanish
 
 
-MOST_EMPTY = 3  # empty lines that are passed over before a reply
+MAX_EMPTY = 3  # empty lines that are passed over before a reply
 
 
 class LineBlocks(NamedTuple):
@@ -225,7 +225,7 @@ class ServerPeer:
         return block
 
     def _check_length(self, lines: int, octets: int, most: int) -> None:
-        if octets > most or lines > MOST_LINES:
+        if octets > most or lines > MAX_LINES:
             text = f"a list of {lines} lines and {octets} octets, and no end"
             raise self.error(MalformedReplyError, "bad-reply", text)
 
@@ -243,7 +243,7 @@ class ServerPeer:
         """
         self.replies += 1
         line = yield from self.read_line()
-        for _ in range(MOST_EMPTY):
+        for _ in range(MAX_EMPTY):
             if line.strip():
                 break
             reply = f"the answer to {self.command}" if self.command else "the greeting"
@@ -286,7 +286,7 @@ class ServerPeer:
     ) -> Dialogue[None]:
         """Call `take` with each line of a multi-line reply after its status line, unstuffed.
 
-        Raises MalformedReplyError: it has over `most` octets or MOST_LINES lines.
+        Raises MalformedReplyError: it has over `most` octets or MAX_LINES lines.
         """
         lines = octets = 0
         while True:

@@ -38,20 +38,20 @@ if TYPE_CHECKING:
 
     from restante.protocol.client.effects import Dialogue
 
-MOST_DIGITS = 18  # of a number in a reply: what fits 64 bits
+MAX_DIGITS = 18  # of a number in a reply: what fits 64 bits
 FLOOD = 16 * 1024 * 1024  # octets beyond twice the promised ones that no wrong count explains
 UNKEPT = 1 << 30  # octets of a body that TOP was not asked for
 BLANKS = " \t\r\v\f"  # around a unique-id; other characters of no width belong to it
 NO_FINAL = "all octets that LIST promised came; the dot after them is not on a line of its own"
 ENDLESS = 1 << 40  # octets of a message of which nothing is promised
-LEAST_PIECE = 1024  # octets of a message that are read at once, where they came
+MIN_PIECE = 1024  # octets of a message that are read at once, where they came
 
 _REGULAR = re.compile(r"\d+ \S", re.ASCII)  # a line of LIST or UIDL
 # No possessive quantifier here: in Python before 3.11.5 it may end in the middle of a line.
-_SIZES = re.compile(rb"(?:[0-9]{1,%d} [0-9]{1,%d}\r\n)+" % (MOST_DIGITS, MOST_DIGITS))
-_UIDS = re.compile(rb"(?:[0-9]{1,%d} [!-~]{1,%d}\r\n)+" % (MOST_DIGITS, LONGEST_UID))
-_TOTALS = re.compile(rf"(\d{{1,{MOST_DIGITS}}})\s+(\d{{1,{MOST_DIGITS}}})(?!\d)", re.ASCII)
-_AMONG_WORDS = re.compile(rf"\D*(\d{{1,{MOST_DIGITS}}})\D+(\d{{1,{MOST_DIGITS}}})\D*", re.ASCII)
+_SIZES = re.compile(rb"(?:[0-9]{1,%d} [0-9]{1,%d}\r\n)+" % (MAX_DIGITS, MAX_DIGITS))
+_UIDS = re.compile(rb"(?:[0-9]{1,%d} [!-~]{1,%d}\r\n)+" % (MAX_DIGITS, LONGEST_UID))
+_TOTALS = re.compile(rf"(\d{{1,{MAX_DIGITS}}})\s+(\d{{1,{MAX_DIGITS}}})(?!\d)", re.ASCII)
+_AMONG_WORDS = re.compile(rf"\D*(\d{{1,{MAX_DIGITS}}})\D+(\d{{1,{MAX_DIGITS}}})\D*", re.ASCII)
 _NO_MAIL = re.compile(r"\b(?:no|0|zero) (?:new )?(?:e?mails?|messages?)\b|\bempty\b", re.IGNORECASE)
 
 T = TypeVar("T")
@@ -236,7 +236,7 @@ def says_no_mail(text: str) -> bool:
 
 
 def _digits(text: str) -> str:
-    if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
         raise ValueError("no number")
     return text
 
@@ -336,7 +336,7 @@ def next_piece(
             text = f"the connection ended after {body.octets} octets, before the end of the message"
             raise peer.error(TruncatedReplyError, "msg-truncated", f"{text}{lost}")
     # What follows the message is not copied with each of many small ones.
-    expected = max(LEAST_PIECE, (promised or 0) - body.octets + len(b".\r\n"))
+    expected = max(MIN_PIECE, (promised or 0) - body.octets + len(b".\r\n"))
     octets = bytes(peer.unread[:expected])
     del peer.unread[:expected]
     piece = body.feed(octets)

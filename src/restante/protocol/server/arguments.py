@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Arguments: TypeAlias = tuple[Any, ...]
 
-MOST_DIGITS = 18  # of a number: it fits 64 bits, and int() is never slow
+MAX_DIGITS = 18  # of a number: it fits 64 bits, and int() is never slow
 
 
 class NoMatchError(Exception):
@@ -46,7 +46,7 @@ def _words(argument: bytes) -> list[bytes]:
 
 def _number(word: bytes) -> int:
     """Read 1 to 18 ASCII digits: int() alone accepts signs, underscores and spaces too."""
-    if not word.isdigit() or len(word) > MOST_DIGITS:
+    if not word.isdigit() or len(word) > MAX_DIGITS:
         raise NoMatchError
     return int(word)
 
@@ -58,7 +58,7 @@ def _nothing(argument: bytes) -> Arguments:
 
 
 def _message(argument: bytes) -> Arguments:
-    if argument.isdigit() and len(argument) <= MOST_DIGITS:  # as nearly always, in one call less
+    if argument.isdigit() and len(argument) <= MAX_DIGITS:  # as nearly always, in one call less
         return (int(argument),)
     return (_number(argument.rstrip(b" ")),)
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Login: TypeAlias = Generator[Step, Any, Identity]
 
 LONGEST_SCRAM = 4096  # octets of a message: two names with each character escaped, and a nonce
-MOST_FIELDS = 32  # of a message with a token
+MAX_FIELDS = 32  # of a message with a token
 
 _SCRAM_FIRST = re.compile(  # RFC 5802 section 7, without the data of a mandatory extension
     rb"(?:[ny]|p=[A-Za-z0-9.-]+),(?:a=(?P<authority>[^,]+))?,n=(?P<name>[^,]+),r="
@@ -151,8 +151,8 @@ def external(exchange: SaslExchange) -> Login:
 
 
 def _token(exchange: SaslExchange, name: str, message: bytes) -> Login:
-    parts = message.split(b"\x01", MOST_FIELDS)
-    if len(parts) > MOST_FIELDS:
+    parts = message.split(b"\x01", MAX_FIELDS)
+    if len(parts) > MAX_FIELDS:
         _not_understood()
     fields = dict(field.partition(b"=")[::2] for field in parts if field)
     scheme, _, token = fields.get(b"auth", b"").partition(b" ")

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from restante.server.context import ServerContext
     from restante.server.policies import ClearText
 
-MOST_LOGINS = 32  # of one connection at once
+MAX_LOGINS = 32  # of one connection at once
 UNEXPECTED = "No response was expected."
 ADVICE = "raise auth_socket.connections, or lower the number of processes of the mail server"
 
@@ -177,7 +177,7 @@ class AuthSocketConnection:
         """Begin a login, for which one may end that waits for its user. Raises ProtocolError."""
         if request.id in self._logins:
             raise ProtocolError("AUTH with the number of another login")
-        if len(self._logins) >= MOST_LOGINS:
+        if len(self._logins) >= MAX_LOGINS:
             self._end_oldest()
         session = new_session_id()
         client = relayed_client(request, self._sharing.clear_text, session)
@@ -191,7 +191,7 @@ class AuthSocketConnection:
             if login.waits_for_user:
                 task.cancel()
                 return
-        raise ProtocolError(f"more than {MOST_LOGINS} logins at once")
+        raise ProtocolError(f"more than {MAX_LOGINS} logins at once")
 
     async def _run(self, number: int, login: RelayedLogin) -> None:
         try:

@@ -12,7 +12,7 @@ from restante.server.config.section import ConfigSection, Count, Seconds
 from restante.server.limits.server_limits import MAX_CONNECTIONS, MAX_PER_ADDRESS, MAX_PER_USER
 from restante.server.log.event_log import Format
 
-MOST_WORKERS = 64
+MAX_WORKERS = 64
 
 _DEFAULTS = ProtocolSettings()
 
@@ -36,7 +36,7 @@ class ServerSection(ConfigSection):
     strict_line_ends: bool = False
     language: Literal["en", "de", "es", "fr"] = "en"
     proxies: tuple[str, ...] = ()
-    workers: Annotated[int, msgspec.Meta(ge=1, le=MOST_WORKERS)] | Literal["auto"] = 1
+    workers: Annotated[int, msgspec.Meta(ge=1, le=MAX_WORKERS)] | Literal["auto"] = 1
 
 
 class CertificateSection(ConfigSection):

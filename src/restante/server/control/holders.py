@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PATIENCE = 1.0  # seconds for the siblings to answer
 NODE_PATIENCE = 2.0  # seconds for other nodes to see a request, and to answer it
 TAKE_OVER_TIME = 2.0  # seconds for another node to see a request, and to end a session
-MOST_QUESTIONS = 8  # to other nodes at once; further logins are rejected without an explanation
+MAX_QUESTIONS = 8  # to other nodes at once; further logins are rejected without an explanation
 
 
 class Holder(NamedTuple):
@@ -112,7 +112,7 @@ class MaildropHolders:
             return None
         task = self._questions.get(owner)
         if task is None:
-            if len(self._questions) >= MOST_QUESTIONS:
+            if len(self._questions) >= MAX_QUESTIONS:
                 return await _find_lease(self._nodes, owner)
             task = self._connections.spawn(self._find_elsewhere(self._nodes, owner))
             self._questions[owner] = task

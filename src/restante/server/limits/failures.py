@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, TypeAlias
 
-MOST = 100_000  # names at once; then the oldest go
+MAX_NAMES = 100_000  # names at once; then the oldest go
 
 Note: TypeAlias = tuple[int, float]
 
@@ -31,7 +31,7 @@ class FailureTable(Protocol):
 class Failures:
     """A table of failures in this process; where it is full the oldest are forgotten."""
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int = MAX_NAMES) -> None:
         """Remember at most `most` names."""
         self._most = most
         self._entries: dict[str, Note] = {}  # the latest one is the last

@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from restante.server.limits.failures import MOST
+from restante.server.limits.failures import MAX_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from restante.server.limits.failures import Note
 
-MOST_CHANGES = 10_000  # pairs whose failures wait to be shared
+MAX_CHANGES = 10_000  # pairs whose failures wait to be shared
 CLEARED = 0  # in place of a number of failures: the pair has logged in
 
 
@@ -49,7 +49,7 @@ class PeerFailures:
     def note_failure(self, network: str, user: str) -> None:
         """Let the other nodes know of one more failure. Beyond 10,000 pairs, it stays here."""
         pair = self._pair(network, user)
-        if user and self._key and (pair in self._changes or len(self._changes) < MOST_CHANGES):
+        if user and self._key and (pair in self._changes or len(self._changes) < MAX_CHANGES):
             self._changes[pair] = self._changes.get(pair, 0) + 1
 
     def clear(self, network: str, user: str) -> None:
@@ -70,7 +70,7 @@ class PeerFailures:
         """Keep changes that could not be shared, beside those that came since."""
         for pair, number in changes.items():
             since = self._changes.get(pair)
-            if since is None and len(self._changes) < MOST_CHANGES:
+            if since is None and len(self._changes) < MAX_CHANGES:
                 self._changes[pair] = number
             elif since:  # not CLEARED meanwhile
                 self._changes[pair] = since + number
@@ -84,7 +84,7 @@ class PeerFailures:
             if number != CLEARED:
                 self._notes[pair] = number, time
                 self._latest = max(self._latest, time)
-        while len(self._notes) > MOST:
+        while len(self._notes) > MAX_NAMES:
             del self._notes[next(iter(self._notes))]
 
     def _pair(self, network: str, user: str) -> bytes:

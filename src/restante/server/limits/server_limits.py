@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MAX_CONNECTIONS = 4000
 MAX_PER_ADDRESS = 100  # connections; many people may share one address
 MAX_PER_USER = 10  # sessions; all but one of them wait for the maildrop
-MOST_LINGERING = 64  # connections that are rejected, and waited for until they have read why
+MAX_LINGERING = 64  # connections that are rejected, and waited for until they have read why
 
 MORE_FILES = f"{OPEN_FILES}, or lower limits.connections"
 FAILED = "many addresses guess passwords; block them with fail2ban or a firewall"
@@ -41,7 +41,7 @@ class ServerLimits:
     throttle: Throttle = field(default_factory=Throttle)
     login_delay: LoginDelay = field(default_factory=LoginDelay)
     most_files: int = field(default_factory=files_for_connections)
-    most_lingering: int = field(default_factory=lambda: min(MOST_LINGERING, spare_files() // 2))
+    most_lingering: int = field(default_factory=lambda: min(MAX_LINGERING, spare_files() // 2))
     rejected: int = field(init=False, default=0)  # connections that are not closed yet
     _note: Callable[[str, str], object] = field(init=False, default=_nowhere)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from restante.server.error_replies import LoginDelayError
 from restante.server.limits.counters import CountLimit, LoginDelay
 from restante.server.limits.shared_table import SharedCounters, SharedTimestamps
-from restante.server.limits.throttle import MOST_AT_ONCE, Tables, Throttle
+from restante.server.limits.throttle import MAX_AT_ONCE, Tables, Throttle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,7 +125,7 @@ class SharedLimits:
         tables = Tables(
             failed=self._failed,
             tried=self._tried,
-            places=SharedCountLimit(MOST_AT_ONCE, self._guesses),
+            places=SharedCountLimit(MAX_AT_ONCE, self._guesses),
             key=self._key,
         )
         return Throttle(count_loopback=count_loopback, tables=tables, clock=self._clock)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 FIRST_DELAY = 0.25  # seconds after the first failure; each one doubles it
 LONGEST_DELAY = 5.0  # seconds, in all
 MEMORY = 15 * 60  # seconds after which a failure is forgotten
-MOST_AT_ONCE = 8  # guesses of a pair that wait, or are proved
+MAX_AT_ONCE = 8  # guesses of a pair that wait, or are proved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class Tables:
 
     failed: FailureTable = field(default_factory=Failures)  # by pair
     tried: FailureTable = field(default_factory=Failures)  # by pair and password
-    places: CountLimit = field(default_factory=lambda: CountLimit(MOST_AT_ONCE))  # guesses, by pair
+    places: CountLimit = field(default_factory=lambda: CountLimit(MAX_AT_ONCE))  # guesses, by pair
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
 

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 Format: TypeAlias = Literal["text", "json"]
 
-MOST_WAITING = 10_000  # lines
-MOST_COUNTED = 65_536  # addresses of a flood that processes count together
+MAX_WAITING = 10_000  # lines
+MAX_COUNTED = 65_536  # addresses of a flood that processes count together
 LONGEST_VALUE = 1024  # characters of a value
 LONGEST_TRACE = 32 * 1024  # characters of a traceback
 _NEEDS_QUOTES = re.compile(r'[\s"=]')
@@ -81,7 +81,7 @@ class LogWriter:
         """Take a line, without its end."""
         if self._thread is None:
             self._write_soon(line)
-        elif self._waiting.qsize() < MOST_WAITING:
+        elif self._waiting.qsize() < MAX_WAITING:
             self._waiting.put(line)
         else:
             self._lose(1)
@@ -250,7 +250,7 @@ def configure_shared_log(
     """
     from restante.server.limits.shared_table import SharedTimestamps
 
-    written = SharedTimestamps(MOST_COUNTED)
+    written = SharedTimestamps(MAX_COUNTED)
     log, writer = _prepare(form, sys.stderr, turn, written=written, observer=observer)
     writer.at_begin = written.after_fork
     return log, writer

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from restante.server.limits.failures import FailureTable
 
 MINUTE = 60  # seconds
-MOST_EACH = 300  # lines a minute of one event about one address, or IPv6 /64
-MOST_IN_ALL = 10_000  # lines a minute of one event about all addresses
-MOST_COUNTED = 10  # addresses that are named when lines were left out; the others are one sum
+MAX_EACH = 300  # lines a minute of one event about one address, or IPv6 /64
+MAX_TOTAL = 10_000  # lines a minute of one event about all addresses
+MAX_COUNTED = 10  # addresses that are named when lines were left out; the others are one sum
 OTHERS = "others"
 
 LIMITED = frozenset({
@@ -59,7 +59,7 @@ class LogRate:
         network = client_network(event.get("address", ""))
         key = f"{name} {network}"
         lines = self._lines(key)
-        if lines >= MOST_EACH or self._lines(name) >= MOST_IN_ALL:
+        if lines >= MAX_EACH or self._lines(name) >= MAX_TOTAL:
             self._left_out[name, network if lines else OTHERS] += 1
             return False
         self._written.add(name, now, self._begun)
@@ -76,9 +76,9 @@ class LogRate:
         left_out, self._left_out = self._left_out, Counter()
         self._begun = self._clock() // MINUTE * MINUTE
         self._ends = self._begun + MINUTE
-        named = left_out.most_common(MOST_COUNTED)
+        named = left_out.most_common(MAX_COUNTED)
         rest: Counter[str] = Counter()
-        for (name, _), lines in left_out.most_common()[MOST_COUNTED:]:
+        for (name, _), lines in left_out.most_common()[MAX_COUNTED:]:
             rest[name] += lines
         for (name, address), lines in [*named, *(((n, OTHERS), k) for n, k in rest.items())]:
             self._write({"lines_left_out": lines, "of": name, "address": address})

@@ -15,7 +15,7 @@ import h11
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-MOST_CLIENTS = 16  # at once; further ones are closed without an answer
+MAX_CLIENTS = 16  # at once; further ones are closed without an answer
 PATIENCE = 10.0  # seconds for a client, from its connection to the last octet of its answer
 LONGEST_HEAD = 8192  # octets of a request line with its header
 
@@ -47,7 +47,7 @@ class HttpService:
     answers: Mapping[str, Callable[[str], Awaitable[HttpReply]]]
     on_error: Callable[[Exception], object]
     patience: float = PATIENCE
-    most_clients: int = MOST_CLIENTS
+    most_clients: int = MAX_CLIENTS
     clients: set[HttpConnection] = field(default_factory=set)
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LONGEST_HELLO = 16 * 1024  # octets
-MOST_RECORDS = 8  # that a ClientHello may be in; each look at its beginning costs this much
+MAX_RECORDS = 8  # that a ClientHello may be in; each look at its beginning costs this much
 
 _ALERT, _HANDSHAKE, _CLIENT_HELLO = 21, 22, 1
 _SERVER_NAME, _GROUPS, _SIGNATURES, _SUPPORTED_VERSIONS = 0, 10, 13, 43
@@ -81,7 +81,7 @@ def read_hello(octets: bytes) -> Hello | None:
     while place + 5 <= len(octets):
         kind, _, length = struct.unpack_from("!BHH", octets, place)
         records += 1
-        if kind != _HANDSHAKE or not length or records > MOST_RECORDS:
+        if kind != _HANDSHAKE or not length or records > MAX_RECORDS:
             raise ValueError("not a ClientHello")
         message += octets[place + 5 : place + 5 + length]
         place += 5 + length

@@ -30,7 +30,7 @@ CHUNK = 256 * 1024  # octets that one request reads, and a slow client keeps in 
 SLOWEST = 500_000  # octets a second, which a request of many octets gets beyond its time limit
 PATIENCE = 5.0  # seconds
 CLOCK_DIFFERENCE = 60  # seconds that are worth a warning
-MOST_NAMES = 1000  # in one request to delete: the limit of S3
+MAX_NAMES = 1000  # in one request to delete: the limit of S3
 
 _NAME = re.compile(r"[0-9a-z]{16,64}")
 
@@ -152,8 +152,8 @@ class ObjectBodies:
 
     async def delete(self, names: Sequence[str]) -> None:
         """Delete bodies. Those that do not exist count as deleted."""
-        for start in range(0, len(names), MOST_NAMES):
-            await self._limit_time(self._backend.delete(names[start : start + MOST_NAMES]))
+        for start in range(0, len(names), MAX_NAMES):
+            await self._limit_time(self._backend.delete(names[start : start + MAX_NAMES]))
 
     async def list(self, after: str = "") -> AsyncGenerator[BodyEntry, None]:
         """Yield all bodies in the order of their names, from the first one after `after`."""

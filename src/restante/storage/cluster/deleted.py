@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restante.storage.interfaces import StoreError
-from restante.storage.removals import MOST_OF_A_HEADER, DeletedMessage, header_of
+from restante.storage.removals import MAX_HEADER_OCTETS, DeletedMessage, header_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from restante.storage.cluster.database import Database
     from restante.storage.cluster.maildrop import ClusterMaildrop
 
-MOST_SWEPT = 1000  # messages that one call deletes
-MOST_BOXES = 10_000  # in one query
+MAX_SWEPT = 1000  # messages that one call deletes
+MAX_BOXES = 10_000  # in one query
 PATIENCE = 60.0  # seconds for a call
 
 LIST = """
@@ -43,7 +43,7 @@ async def list_deleted(
 
     With `headers`, each has its header, unless its body cannot be read.
     """
-    most = MOST_OF_A_HEADER if headers else 0
+    most = MAX_HEADER_OCTETS if headers else 0
     messages = []
     for row in await database.fetch(LIST, owner, most, patience=PATIENCE):
         head = row["head"] or b""
@@ -55,7 +55,7 @@ async def list_deleted(
 
 async def _read_beginning(bodies: ObjectBodies, name: str) -> bytes:
     try:
-        body = await bodies.get(name, first=MOST_OF_A_HEADER)
+        body = await bodies.get(name, first=MAX_HEADER_OCTETS)
         if isinstance(body, bytes):
             return body
         try:
@@ -82,13 +82,13 @@ async def sweep(
     Raises StoreError: the boxes cannot be listed.
     """
     last = 0
-    while boxes := await database.fetch(BOXES, last, MOST_BOXES, patience=PATIENCE):
+    while boxes := await database.fetch(BOXES, last, MAX_BOXES, patience=PATIENCE):
         for box in boxes:
-            swept = MOST_SWEPT
-            while swept == MOST_SWEPT:
+            swept = MAX_SWEPT
+            while swept == MAX_SWEPT:
                 try:
                     row = await database.fetchrow(
-                        SWEEP, box["id"], days, MOST_SWEPT, patience=PATIENCE
+                        SWEEP, box["id"], days, MAX_SWEPT, patience=PATIENCE
                     )
                 except StoreError as error:
                     report(box["owner"], str(error))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST_KEPT = 100_000  # owners of which a process keeps the shard
+MAX_KEPT = 100_000  # owners of which a process keeps the shard
 
 FIND = "select shard from directory where owner = $1"
 IS_MOVED = "select exists (select from moved where owner = $1)"
@@ -287,7 +287,7 @@ class ShardedStore:
     def _keep(self, owner: str, name: str) -> None:
         self.kept.pop(owner, None)
         self.kept[owner] = name
-        if len(self.kept) > MOST_KEPT:
+        if len(self.kept) > MAX_KEPT:
             del self.kept[next(iter(self.kept))]
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from restante.storage.cluster.database import Database
 
 BATCH = 1000  # bodies that one step deletes, or lists
-MOST = 100_000  # bodies that one sweep lists
+MAX_BODIES = 100_000  # bodies that one sweep lists
 DELETE_TIME = 2700.0  # seconds for which one sweep deletes; the next one is an hour later
 COUNTED = 100_000  # bodies that wait, which are counted; of more, their number is estimated
 STEP = 60.0  # seconds for a step, with its request to the object store
@@ -101,7 +101,9 @@ class Sweep:
         self._bodies = bodies
         self._grace = grace
 
-    async def run(self, most: int = MOST, goes_on: Callable[[], bool] = lambda: True) -> Swept:
+    async def run(
+        self, most: int = MAX_BODIES, goes_on: Callable[[], bool] = lambda: True
+    ) -> Swept:
         """Delete what is due, and list some bodies, at most `most`.
 
         `goes_on` is asked after each step, and may end the sweep. Raises StoreError: what was done

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 MAGIC = 9  # octets at the beginning of a file that show how it is compressed
-MOST_PLAIN = 512 * 1024 * 1024  # octets of a message that is compressed
-MOST_KEPT = 1024 * 1024  # octets of a message that is not made twice
+MAX_PLAIN = 512 * 1024 * 1024  # octets of a message that is compressed
+MAX_KEPT = 1024 * 1024  # octets of a message that is not made twice
 PIECE = 256 * 1024  # octets that are made at once
 CONVERT = "convert the Maildir with doveadm, as docs/how-to/migrate.md says"
-MOST_STREAMS = 1000  # that follow one another in a file: each costs a copy of the rest
+MAX_STREAMS = 1000  # that follow one another in a file: each costs a copy of the rest
 LZMA_MEMORY = 128 * 1024 * 1024  # octets
 
 
@@ -102,7 +102,7 @@ class Compressed:
             return None
         for magic, kind, new in _KINDS:
             if beginning.startswith(magic):
-                return cls(kind, new, min(MOST_PLAIN, stored_size or MOST_PLAIN))
+                return cls(kind, new, min(MAX_PLAIN, stored_size or MAX_PLAIN))
         return None
 
     def check(self) -> None:
@@ -134,8 +134,8 @@ class Compressed:
             while data or not inner.eof:
                 if inner.eof:  # one stream may follow another
                     inner, streams = self._new(), streams + 1
-                if streams > MOST_STREAMS:
-                    raise self._damaged_error(f"it has over {MOST_STREAMS} streams")
+                if streams > MAX_STREAMS:
+                    raise self._damaged_error(f"it has over {MAX_STREAMS} streams")
                 piece = self._decompress(inner, data)
                 if piece:
                     yield piece
@@ -200,11 +200,11 @@ def open_plain(file: int, compressed: Compressed, path: str, user: str) -> bytes
     made = 0
     for piece in compressed.plain(chunks(file)):
         made += len(piece)
-        if made <= MOST_KEPT:
+        if made <= MAX_KEPT:
             kept.append(piece)
         else:
             kept.clear()
-    if made > MOST_KEPT:
+    if made > MAX_KEPT:
         return PlainChunks(file, compressed, path, user)
     close_quietly(file)
     return b"".join(kept)

@@ -22,7 +22,7 @@ from restante.storage.fs import close_quietly, open_file, open_folder, open_fold
 from restante.storage.maildir import filenames
 from restante.storage.maildir.quota import Change
 from restante.storage.maildir.scan import CUR, NEW, list_names
-from restante.storage.removals import MOST_OF_A_HEADER, DeletedMessage, header_of
+from restante.storage.removals import MAX_HEADER_OCTETS, DeletedMessage, header_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 DELETED_FOLDER = "restante.deleted"
 DAY = 24 * 60 * 60  # seconds
-MOST_SWEPT = 1000  # files that one call deletes
+MAX_SWEPT = 1000  # files that one call deletes
 
 _NAME = re.compile(r"(?P<base>[^:]+):(?P<info>[^~]*)~(?P<removed>[0-9]{1,18})", re.DOTALL)
 
@@ -168,7 +168,7 @@ def sweep(maildrop: int, before: float) -> int:
                 with contextlib.suppress(FileNotFoundError, IsADirectoryError):
                     os.unlink(file.name, dir_fd=folder)
                     count += 1
-                if count == MOST_SWEPT:
+                if count == MAX_SWEPT:
                     break
     finally:
         close_quietly(folder)
@@ -204,7 +204,7 @@ def _read_header(name: str, folder: int) -> bytes:
     try:
         file, _ = open_file(name, folder)
         try:
-            return header_of(os.pread(file, MOST_OF_A_HEADER, 0))
+            return header_of(os.pread(file, MAX_HEADER_OCTETS, 0))
         finally:
             close_quietly(file)
     except OSError:

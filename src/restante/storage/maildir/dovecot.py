@@ -10,13 +10,13 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from restante.storage.dovecot_format import MOST, DovecotFormat, FormatValues
+from restante.storage.dovecot_format import MAX_UINT32, DovecotFormat, FormatValues
 from restante.storage.maildir.uidlist import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-MOST_FIELDS = 32  # of a line, after its number; Dovecot writes a few, and the rest is not used
+MAX_FIELDS = 32  # of a line, after its number; Dovecot writes a few, and the rest is not used
 
 _NUMBER = re.compile(rb"[0-9]{1,10}")
 
@@ -68,7 +68,7 @@ class DovecotUniqueIds:
 def _find_ids(others: bytes, base: bytes) -> tuple[bytes, bytes | None]:
     """Return the GUID in the fields of a line, and the unique-id that pop3_save_uidl stored."""
     guid, saved = base, None
-    for field in others.split(b" ", MOST_FIELDS)[:MOST_FIELDS]:
+    for field in others.split(b" ", MAX_FIELDS)[:MAX_FIELDS]:
         if field.startswith(b"G"):
             guid = field[1:] or base
         elif field.startswith(b"P"):
@@ -78,4 +78,4 @@ def _find_ids(others: bytes, base: bytes) -> tuple[bytes, bytes | None]:
 
 def _number(text: bytes) -> int | None:
     number = int(text) if _NUMBER.fullmatch(text) else 0
-    return number if 1 <= number <= MOST else None
+    return number if 1 <= number <= MAX_UINT32 else None

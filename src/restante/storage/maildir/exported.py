@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 LIST_FILE = "dovecot-uidlist"
 NOTES_FILE = "restante.exported"
-MOST_OCTETS = 256 * 1024 * 1024  # of each of these files
+MAX_OCTETS = 256 * 1024 * 1024  # of each of these files
 
 _HEAD = re.compile(rb"3 (?:.* )?V[0-9]+(?: .*)?")
 _LINE = re.compile(rb"(?P<number>[0-9]{1,10})(?: (?P<fields>.*?))? :(?P<base>[^:]+).*", re.DOTALL)
@@ -235,7 +235,7 @@ def _note(base: str, uid: str) -> bytes:
 def _read_lines(name: str, maildrop: int) -> list[bytes]:
     """Return the lines of a file, without one that was not written to its end. Raises OSError."""
     try:
-        return read_whole(name, maildrop, MOST_OCTETS).split(b"\n")[:-1]
+        return read_whole(name, maildrop, MAX_OCTETS).split(b"\n")[:-1]
     except FileNotFoundError:
         return []
 

@@ -20,7 +20,7 @@ HASHED = "sha256-"  # begins what is made for names that do not fit
 
 _STORED_SIZE = re.compile(r",S=([0-9]{1,18})(?=,|$)")
 _WIRE_SIZE = re.compile(r",W=([0-9]{1,18})(?=,|$)")
-MOST_DIGITS = 18  # of a time
+MAX_DIGITS = 18  # of a time
 _TIME = re.compile(r"[0-9]{1,18}")
 
 
@@ -95,7 +95,7 @@ def sort_key(base: str) -> str:
     Comparing texts takes half as long as comparing pairs, and blocks the event loop meanwhile.
     """
     found = _TIME.match(base)
-    return (found[0] if found else "").zfill(MOST_DIGITS) + base
+    return (found[0] if found else "").zfill(MAX_DIGITS) + base
 
 
 def stem(base: str) -> str:

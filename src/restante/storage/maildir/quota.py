@@ -23,7 +23,7 @@ QUOTA_FILE = "maildirsize"
 SUBFOLDER_FILE = "maildirfolder"
 OWN_FILE = "restante.usage"
 FILES = (QUOTA_FILE, OWN_FILE)  # the first of them that is there counts
-MOST_OCTETS = 5120  # of the file: a larger one is counted anew by the program that needs it
+MAX_OCTETS = 5120  # of the file: a larger one is counted anew by the program that needs it
 
 _APPEND = os.O_WRONLY | os.O_APPEND
 _SAFELY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -86,9 +86,9 @@ def read_sum(maildrop: int) -> QuotaSum | None:
         return None
     file, status = opened
     try:
-        if status.st_size >= MOST_OCTETS:
+        if status.st_size >= MAX_OCTETS:
             return None
-        text = os.pread(file, MOST_OCTETS, 0)
+        text = os.pread(file, MAX_OCTETS, 0)
         changed = os.fstat(file).st_mtime_ns
     except OSError:
         return None
@@ -108,7 +108,7 @@ def read_limits(maildrop: int) -> Quota | None:
     if opened is None:
         return None
     try:
-        return _parse_limits(os.pread(opened[0], MOST_OCTETS, 0).partition(b"\n")[0])
+        return _parse_limits(os.pread(opened[0], MAX_OCTETS, 0).partition(b"\n")[0])
     except OSError:
         return None
     finally:
@@ -151,7 +151,7 @@ def _append(line: bytes, maildrop: int, names: tuple[str, ...]) -> None:
         return
     file, status = opened
     try:
-        if status.st_size < MOST_OCTETS:
+        if status.st_size < MAX_OCTETS:
             os.write(file, line)
     except OSError:
         return

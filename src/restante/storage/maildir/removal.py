@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from restante.storage.maildir.quota import Change
     from restante.storage.maildir.scan import Folders, MaildirEntry
 
-MOST_OPEN = 64  # files that have more names, held open at once
+MAX_OPEN = 64  # files that have more names, held open at once
 
 _BY_NAME = getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK) | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -93,7 +93,7 @@ class FileRemoval:
                     continue
                 if more is not None:
                     linked.append(more)
-                if len(linked) == MOST_OPEN:
+                if len(linked) == MAX_OPEN:
                     failed |= self._remove_linked(linked, spared)
             return failed | self._remove_linked(linked, spared)
         finally:

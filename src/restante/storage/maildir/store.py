@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from restante.storage.paths import Layout
     from restante.storage.removals import DeletedMessage
 
-MOST_UNUSED = 1000  # folders whose unused lists are remembered, so that each is reported once
+MAX_UNUSED = 1000  # folders whose unused lists are remembered, so that each is reported once
 LOCK_PAUSE = 0.05  # seconds between two tries at a lock that another session holds
 
 
@@ -155,7 +155,7 @@ class MaildirStore:
     def _note_unused_list(self, folder: Path, problem: str) -> None:
         """Report a list that is not used, if its folder was not reported yet."""
         if folder not in self._unused_lists:
-            if len(self._unused_lists) >= MOST_UNUSED:
+            if len(self._unused_lists) >= MAX_UNUSED:
                 self._unused_lists.clear()
             self._unused_lists.add(folder)
             self._on_unused_list(folder, problem)
@@ -201,7 +201,7 @@ class MaildirStore:
         """Delete what was removed at least some days ago, and yield the numbers of messages."""
         before = time.time() - days * deleted.DAY
         return sweep_maildrops(
-            self._layout, partial(self._sweep, before), report, most=deleted.MOST_SWEPT
+            self._layout, partial(self._sweep, before), report, most=deleted.MAX_SWEPT
         )
 
     def _list_deleted(self, folder: Path, headers: bool) -> list[DeletedMessage]:  # noqa: FBT001

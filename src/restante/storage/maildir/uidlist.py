@@ -15,8 +15,8 @@ from restante.storage.maildir import filenames
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-MOST_OCTETS = 32 * 1024 * 1024  # of a list: some 400,000 messages
-MOST_LINES = 500_000  # of a list: short lines take many times their octets in memory
+MAX_OCTETS = 32 * 1024 * 1024  # of a list: some 400,000 messages
+MAX_LINES = 500_000  # of a list: short lines take many times their octets in memory
 LONGEST_LINE = 4096  # octets: a number, a file's name, and a few fields
 
 _REMEDY = "clients download all messages again, so restore the list, or shorten it"
@@ -97,7 +97,7 @@ def lines_of(text: bytes) -> tuple[bytes, Iterable[bytes]]:
 
     Lines that are too long are left out: their words take many times their octets in memory.
     """
-    if text.count(b"\n") > MOST_LINES:
+    if text.count(b"\n") > MAX_LINES:
         return b"", []
     head, *lines = text.split(b"\n")[:-1] or [b""]
     if len(head) > LONGEST_LINE:
@@ -113,12 +113,12 @@ def _fits(uid: str) -> bool:
 def _text(name: str, maildrop: int) -> tuple[bytes, str]:
     """Return the text of a list, and why it cannot be one, "" if it can. Raises OSError."""
     try:
-        return read_whole(name, maildrop, MOST_OCTETS), ""
+        return read_whole(name, maildrop, MAX_OCTETS), ""
     except FileNotFoundError:
         return b"", ""
     except OSError as error:
         if error.errno == errno.EFBIG:
-            return b"", f"it is longer than {MOST_OCTETS // 1024**2} MiB"
+            return b"", f"it is longer than {MAX_OCTETS // 1024**2} MiB"
         if error.errno in _NO_LIST:
             return b"", "it is not a regular file"
         raise
@@ -127,6 +127,6 @@ def _text(name: str, maildrop: int) -> tuple[bytes, str]:
 def _problem_of(text: bytes) -> str:
     """Return why a list gives no unique-id, "" for one of a maildrop without messages."""
     lines = text.count(b"\n")
-    if lines > MOST_LINES:
-        return f"it has more than {MOST_LINES:,} lines"
+    if lines > MAX_LINES:
+        return f"it has more than {MAX_LINES:,} lines"
     return "it is damaged, or of another kind" if lines > 1 else ""

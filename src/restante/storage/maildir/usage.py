@@ -49,7 +49,7 @@ PAUSE = 60  # seconds between two comparisons of a sum with the folders, for mai
 LONGEST_TRUST = 15 * 60  # seconds in which a sum counts if it seems right, as in Maildir++
 PATIENCE = 2  # seconds for another delivery to the same maildrop
 RETRY = 0.01  # seconds between two tries at its lock
-MOST_REMEMBERED = 10_000  # maildrops
+MAX_REMEMBERED = 10_000  # maildrops
 
 
 @dataclass(slots=True)
@@ -168,7 +168,7 @@ class UsageCounter:
         last = self._compared.get(owner)
         if last is not None and now - last < PAUSE:
             return False
-        if len(self._compared) >= MOST_REMEMBERED:
+        if len(self._compared) >= MAX_REMEMBERED:
             self._compared.clear()
         self._compared[owner] = now
         return True
@@ -178,7 +178,7 @@ class UsageCounter:
     ) -> MailUsage:
         """Count all messages, and write the sum, unless something changes meanwhile."""
         self._is_due(owner)
-        if len(self._counted) >= MOST_REMEMBERED:
+        if len(self._counted) >= MAX_REMEMBERED:
             self._counted.clear()
         self._counted[owner] = self.clock()
         before = _changes(maildrop)

@@ -34,7 +34,7 @@ from restante.storage.mbox.exact_io import pread_exactly, write_exactly
 from restante.storage.mbox.helper_files import FULL, MAKE, clear, is_strangers
 from restante.storage.mbox.paths import DELETED
 from restante.storage.mbox.snapshot import MboxSnapshot, refresh
-from restante.storage.removals import MOST_OF_A_HEADER, DeletedMessage, header_of
+from restante.storage.removals import MAX_HEADER_OCTETS, DeletedMessage, header_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -42,12 +42,12 @@ if TYPE_CHECKING:
     from restante.storage.mbox.paths import MboxPaths
 
 DAY = 24 * 60 * 60  # seconds
-MOST_SWEPT = 1000  # messages that one call deletes; a removal has more at most once
+MAX_SWEPT = 1000  # messages that one call deletes; a removal has more at most once
 
 _NAME = re.compile(r"(?P<removed>[0-9]{1,18})\.(?P<messages>[0-9]{1,9})\.[0-9a-f]+")
 _NEW = ".new"  # ends the name of a file that is being written
 _RESTORED = "restored"
-MOST_RESTORED = 100_000  # messages whose restoration is remembered
+MAX_RESTORED = 100_000  # messages whose restoration is remembered
 LONGEST_RESTORED = 80  # octets of a line: a unique-id, and when its message was restored
 
 
@@ -141,7 +141,7 @@ def restoration_times(paths: MboxPaths) -> dict[str, float]:
 
 def _read_restored(folder: int) -> dict[str, float]:
     try:
-        text = read_whole(_RESTORED, folder, MOST_RESTORED * LONGEST_RESTORED)
+        text = read_whole(_RESTORED, folder, MAX_RESTORED * LONGEST_RESTORED)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.EFBIG):
             return {}
@@ -156,7 +156,7 @@ def _note_restored(folder: int, uids: Collection[str], there: Collection[str]) -
     with contextlib.suppress(OSError):  # then they may expire again, and are kept again
         known = {uid: moment for uid, moment in _read_restored(folder).items() if uid in there}
         known |= dict.fromkeys(uids, now)
-        lines = [f"{uid} {moment:.0f}\n" for uid, moment in known.items()][-MOST_RESTORED:]
+        lines = [f"{uid} {moment:.0f}\n" for uid, moment in known.items()][-MAX_RESTORED:]
         temporary = _RESTORED + _NEW
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=folder)
@@ -188,7 +188,7 @@ def sweep(name: str, parent: int, before: float) -> int:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(file, dir_fd=folder)
                 count += 0 if file.endswith(_NEW) else int(found["messages"])
-            if count >= MOST_SWEPT:
+            if count >= MAX_SWEPT:
                 break
     finally:
         close_quietly(folder)
@@ -246,7 +246,7 @@ def _messages(file: int, name: str, *, x_uidl: bool, headers: bool) -> Iterator[
     for index, entry in enumerate(snapshot.entries):
         arrived = from_line.time_of(pread_exactly(file, from_line.LONGEST, entry.start))
         octets, removed = entry.end - entry.text, float(_removal_time(name))
-        most = min(octets, MOST_OF_A_HEADER) if headers else 0
+        most = min(octets, MAX_HEADER_OCTETS) if headers else 0
         header = header_of(pread_exactly(file, most, entry.text))
         message = DeletedMessage(shown.uids[index], octets, arrived, removed, header)
         yield StoredRemoval(message, snapshot.contents.uids[index], name, index)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from restante.storage.mbox.scanner import MboxEntry
 
 BLOCK = 4 * 1024 * 1024  # octets copied at once
-MOST_STEPS = 1000  # each waits for the disk twice
+MAX_STEPS = 1000  # each waits for the disk twice
 AROUND = 4096  # octets on each side by which the place in the file is known again
 
 _RECORD = re.compile("([0-9a-f]{1,16})" + " ([0-9a-f]{1,15})" * 3 + " ([0-9a-f]{12})")
@@ -63,7 +63,7 @@ def remove(
     size = os.fstat(file).st_size
     gaps = list(_gaps(entries, removed))
     steps = sum(-(-(size - gap.end) // min(gap.end - gap.start, BLOCK)) for gap in gaps)
-    if steps > MOST_STEPS:
+    if steps > MAX_STEPS:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     begun: list[Gap] = []
     done = 0

@@ -194,7 +194,7 @@ class MboxStore:
     def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> AsyncIterator[int]:
         """Delete what was removed at least some days ago, and yield the numbers of messages."""
         sweep = functools.partial(self._sweep, time.time() - days * deleted.DAY)
-        most, place_of = deleted.MOST_SWEPT, deleted.mbox_of
+        most, place_of = deleted.MAX_SWEPT, deleted.mbox_of
         return sweep_maildrops(self._layout, sweep, report, most=most, place_of=place_of)
 
     def _list_deleted(self, owner: str, headers: bool) -> list[DeletedMessage]:  # noqa: FBT001

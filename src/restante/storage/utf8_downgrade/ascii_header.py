@@ -23,7 +23,7 @@ _STRUCTURED = re.compile(
 """Fields in which no encoded word may stand."""
 
 LONGEST_PART = 1000  # characters of an address, or of a MIME field, that are read at all
-MOST_PARSED = 128 * 1024  # octets of all fields of a header together that are read by rules
+MAX_PARSED = 128 * 1024  # octets of all fields of a header together that are read by rules
 LINE = 76  # characters
 
 _FIELD = re.compile(rb"[^\n]*\n?(?:[ \t][^\n]*\n?)*")
@@ -34,7 +34,7 @@ _PLAIN_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 
 def encode_ascii(header: bytes) -> bytes:
     """Return a header in ASCII; the fields that it changes end with CR LF."""
-    written, left = [], MOST_PARSED
+    written, left = [], MAX_PARSED
     for field in _FIELD.findall(header):
         if field.isascii():
             written.append(field)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 LONGEST_HEADER = 1024 * 1024  # octets; a longer header in UTF-8 is rejected
 QUICK = 16 * 1024  # octets of a header that take no thread of their own
-MOST_REMEMBERED = 100_000  # messages
-MOST_OCTETS = 16 * 1024 * 1024  # of all stand-ins that are remembered
+MAX_REMEMBERED = 100_000  # messages
+MAX_OCTETS = 16 * 1024 * 1024  # of all stand-ins that are remembered
 
 DowngradedHeader: TypeAlias = tuple[int, bytes] | None
 """How many octets of a message a stand-in replaces, and the stand-in; None for ASCII."""
@@ -46,7 +46,7 @@ class DowngradeCache:
     A message's octets never change, but for what mail programs write into headers in an mbox.
     """
 
-    def __init__(self, most_octets: int = MOST_OCTETS) -> None:
+    def __init__(self, most_octets: int = MAX_OCTETS) -> None:
         """Create a cache of headers with a limit of octets in total."""
         self._most_octets = most_octets
         self._cached: OrderedDict[tuple[str, str, int], DowngradedHeader] = OrderedDict()
@@ -82,7 +82,7 @@ class DowngradeCache:
             return
         self._cached[key] = downgraded
         self.octets += _octets_of(downgraded)
-        while len(self._cached) > MOST_REMEMBERED or self.octets > self._most_octets:
+        while len(self._cached) > MAX_REMEMBERED or self.octets > self._most_octets:
             _, oldest = self._cached.popitem(last=False)
             self.octets -= _octets_of(oldest)
 

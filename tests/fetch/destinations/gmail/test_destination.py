@@ -30,7 +30,7 @@ from restante.fetch.interfaces import (
 )
 from restante.fetch.journal import Journal
 from restante.fetch.spool import Spool
-from restante.mail.fields import MOST_OCTETS
+from restante.mail.fields import MAX_OCTETS
 from restante.net.http import HttpError
 from restante.protocol.errors import LocalError
 from support.gmail_api import Gmail, gmail_api
@@ -373,7 +373,7 @@ def test_content_digest() -> None:
             made.feed(piece)
         return made.hexdigest()
 
-    one = b"Date: a\r\nSubject: b\r\n c\r\n\r\nbody\r\n\r\nend\r\n" + b"x" * 2 * MOST_OCTETS
+    one = b"Date: a\r\nSubject: b\r\n c\r\n\r\nbody\r\n\r\nend\r\n" + b"x" * 2 * MAX_OCTETS
     same = b"Received: d\r\n" + one
     assert digest(one) == digest(same[:7], same[7:300], same[300:])
     for old, new in ((b": a", b": A"), (b"b\r\n c", b"d"), (b"end", b"End")):

@@ -236,7 +236,7 @@ def test_sizes_are_compared(dsn: Secret) -> None:
 def test_a_sample_reads_few_messages(dsn: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a request for all, a bounded number of messages is read."""
     monkeypatch.setattr(check_sizes, "SHARE", 1)
-    monkeypatch.setattr(check_sizes, "MOST", 3)
+    monkeypatch.setattr(check_sizes, "MAX_SAMPLE", 3)
 
     async def test(rig: Rig) -> None:
         for _ in range(9):

@@ -286,7 +286,7 @@ def test_a_run_that_is_killed_at_each_call(
     place: Place, monkeypatch: pytest.MonkeyPatch, after: bool
 ) -> None:
     """The next run goes on: nothing is lost or doubled, and no body is without a message."""
-    monkeypatch.setattr("restante.storage.cluster.transfer.importing.MOST_MESSAGES", 2)
+    monkeypatch.setattr("restante.storage.cluster.transfer.importing.MAX_MESSAGES", 2)
     place.inline = 1000
     for step in range(1 if ALL else 1 + after, 50, 1 if ALL else 3):
         owner = f"user{step}"

@@ -11,7 +11,7 @@ import pytest
 
 from restante.protocol.stuffing import size_on_wire
 from restante.storage.cluster.transfer.importing import HOLD, MaildropImport
-from restante.storage.cluster.transfer.transfer import MOST_FAILURES, Transfer, TransferCounts
+from restante.storage.cluster.transfer.transfer import MAX_FAILURES, Transfer, TransferCounts
 from restante.storage.interfaces import BusyError, LockedMaildrop, Store, StoredMessage, StoreError
 from restante.storage.maildir import DovecotUniqueIds, MaildirStore
 from restante.storage.mbox import MboxStore
@@ -149,8 +149,8 @@ def test_a_message_that_was_removed_in_the_target_stays_away(maildir: Path) -> N
 
 def test_batches_are_bounded(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch has a limit of octets and messages, but at least one message."""
-    monkeypatch.setattr("restante.storage.cluster.transfer.importing.MOST_OCTETS", 20)
-    monkeypatch.setattr("restante.storage.cluster.transfer.importing.MOST_MESSAGES", 3)
+    monkeypatch.setattr("restante.storage.cluster.transfer.importing.MAX_OCTETS", 20)
+    monkeypatch.setattr("restante.storage.cluster.transfer.importing.MAX_MESSAGES", 3)
     for number in range(8):
         put(maildir, f"{3000 + number}.x", b"x\n" if number != 5 else b"x" * 50)
     target = MemoryTarget()
@@ -160,7 +160,7 @@ def test_batches_are_bounded(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_user_can_log_in_between_slices(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A maildrop is locked for a bounded time; then a session that waits has its turn."""
-    monkeypatch.setattr("restante.storage.cluster.transfer.importing.MOST_MESSAGES", 1)
+    monkeypatch.setattr("restante.storage.cluster.transfer.importing.MAX_MESSAGES", 1)
     monkeypatch.setattr("restante.storage.cluster.transfer.importing.PAUSE", 0)
     store, target = MaildirStore(Layout(maildir.parent)), MemoryTarget()
     times = iter(range(0, 1000, int(HOLD)))
@@ -256,7 +256,7 @@ def test_a_target_that_is_gone_ends_the_import() -> None:
     target = MemoryTarget()
     target.broken = set(owners)
     run = Run(filled(*owners, errors={}), target, *owners)
-    assert len(run.problems) <= MOST_FAILURES + 4
+    assert len(run.problems) <= MAX_FAILURES + 4
     assert "times in a row" in run.problems[-1]
 
 

@@ -20,7 +20,7 @@ from support.cluster import Cluster, execute
 
 ALL = "RESTANTE_CLUSTER_FAULTS" in os.environ
 STEP = 1 if ALL else 12  # from one call to the next one at which a test does something
-MOST_CALLS = 60
+MAX_CALLS = 60
 
 SMALL = b"Subject: small\n\nhello\n"
 BIG = b"Subject: big\n\n" + b"0123456789abcde\n" * 200
@@ -129,7 +129,7 @@ def test_a_move_that_is_killed_at_each_call(pair: ShardPair, after: bool) -> Non
         node = pair.sharded()
         home, away = "first", "second"
         async with node.open():
-            for call in range(1 + first_call, MOST_CALLS, STEP):
+            for call in range(1 + first_call, MAX_CALLS, STEP):
                 killed = await pair.killed_move(away, call, after=after)
                 with suppress(StoreError):
                     mail[await node.deliver("ann", SMALL)] = SMALL
@@ -158,7 +158,7 @@ def test_a_move_that_is_taken_back_at_each_call(pair: ShardPair, after: bool) ->
         node = pair.sharded()
         decided = 0
         async with node.open():
-            for call in range(1 + first_call, MOST_CALLS, STEP):
+            for call in range(1 + first_call, MAX_CALLS, STEP):
                 killed = await pair.killed_move("second", call, after=after)
                 try:
                     await pair.move("first")
@@ -214,7 +214,7 @@ def test_a_run_that_stood_still(pair: ShardPair, end: str) -> None:
             mail[await node.deliver("ann", SMALL)] = SMALL
 
         async with node.open():
-            for call in range(1 + first_call, MOST_CALLS, STEP):
+            for call in range(1 + first_call, MAX_CALLS, STEP):
                 reached = await run_stalled(pair, call, meanwhile)
                 mail[await node.deliver("ann", SMALL)] = SMALL
                 assert list((await pair.served()).items()) == list(mail.items()), call

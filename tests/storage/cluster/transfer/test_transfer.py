@@ -9,7 +9,7 @@ from restante.storage.cluster.transfer import transfer
 
 def test_batches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch has a limit of octets and messages, but at least one message; the order stays."""
-    monkeypatch.setattr(transfer, "MOST_MESSAGES", 3)
+    monkeypatch.setattr(transfer, "MAX_MESSAGES", 3)
     sizes = [1, 1, 1, 1, 50, 20, 5, 5, 5, 16]
     rows = [{"number": number, "stored": size} for number, size in enumerate(sizes)]
     found = list(transfer.batches(rows, 20))

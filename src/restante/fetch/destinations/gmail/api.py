@@ -41,7 +41,7 @@ ANSWER_SECONDS = 60.0  # for a request, all its tries, beside its pauses and wha
 SLOWEST = 10_000  # octets a second
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # seconds before a request is repeated: 63 in all
 LARGEST_ANSWER = 1024 * 1024  # octets
-MOST_FOUND = 10  # messages with one Message-ID that are compared
+MAX_FOUND = 10  # messages with one Message-ID that are compared
 
 _RAW = re.compile(rb'"raw" *: *"')
 _BEFORE_RAW = 64 * 1024  # octets of an answer in which the field `raw` begins
@@ -102,7 +102,7 @@ class GmailApi:
     def find(self, message_id: str) -> list[str]:
         """Return the ids of the messages with a Message-ID, in spam and trash, too."""
         query = {"q": f"rfc822msgid:{message_id}", "includeSpamTrash": "true"}
-        query["maxResults"] = str(MOST_FOUND)
+        query["maxResults"] = str(MAX_FOUND)
         found = self._ask(_Request("GET", f"{self._user}/messages?{urlencode(query)}"))
         return [str(row["id"]) for row in found.get("messages", ())]
 

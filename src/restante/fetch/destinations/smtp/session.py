@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from restante.protocol.client.sasl import Responder
 
 LARGEST_REPLY = 64 * 1024  # octets, all its lines
-MOST_CHALLENGES = 8  # of a mechanism
+MAX_CHALLENGES = 8  # of a mechanism
 PIECE = 16 * 1024  # octets that are sent in one wait
 
 _REPLY_LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\r\n]*))?\r?\n")
@@ -181,7 +181,7 @@ class SmtpSession(smtplib.SMTP):
 
     def _respond(self, responder: Responder, reply: tuple[int, bytes]) -> tuple[int, bytes]:
         """Answer the challenges of a mechanism, and return the reply that ends it."""
-        for _ in range(MOST_CHALLENGES):
+        for _ in range(MAX_CHALLENGES):
             if reply[0] != 334:
                 break
             try:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MAJOR, MINOR = 1, 1  # the version of the protocol that the server speaks
 LINE_LIMIT = 16_384  # octets, line end included: what the description of the protocol expects
-MOST_ID = 2**32 - 1
+MAX_ID = 2**32 - 1
 
 _ESCAPES = {"\0": "0", "\x01": "1", "\t": "t", "\r": "r", "\n": "n"}
 _UNESCAPES = {letter: character for character, letter in _ESCAPES.items()}
@@ -145,7 +145,7 @@ def _login_request(fields: list[bytes]) -> LoginRequest:
 
 
 def _number(octets: bytes) -> int:
-    if not re.fullmatch(rb"[0-9]{1,10}", octets) or int(octets) > MOST_ID:
+    if not re.fullmatch(rb"[0-9]{1,10}", octets) or int(octets) > MAX_ID:
         raise ProtocolError("a field that is not a number of 32 bits")
     return int(octets)
 

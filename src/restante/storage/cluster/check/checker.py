@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from restante.storage.cluster.check.bodies import SETTLED, BodyCheck
 from restante.storage.cluster.check.boxes import BoxCheck
 from restante.storage.cluster.check.problems import Problem
-from restante.storage.cluster.check.sizes import MOST, SizeCheck
+from restante.storage.cluster.check.sizes import MAX_SAMPLE, SizeCheck
 from restante.storage.cluster.claim import (
     NO_OBJECTS,
     Claim,
@@ -38,7 +38,7 @@ select (select count(*) from box)
 
 async def estimate_work(database: Database, *, every_size: bool) -> int:
     """Return about how much a check will report as its progress, for a bar. Raises StoreError."""
-    row = await database.fetchrow(WORK, 2**62 if every_size else MOST, patience=60)
+    row = await database.fetchrow(WORK, 2**62 if every_size else MAX_SAMPLE, patience=60)
     return int(row[0]) if row else 0
 
 

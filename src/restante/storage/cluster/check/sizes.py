@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PAGE = 500  # messages that are asked for together
 SHARE = 0.01  # of the messages that a sample reads
-MOST = 1000  # messages that it reads
+MAX_SAMPLE = 1000  # messages that it reads
 TIME = 60.0  # seconds for a query
 
 MESSAGES = """
@@ -72,7 +72,7 @@ class SizeCheck:
             box, number = rows[-1]["box"], rows[-1]["number"]
 
     async def _sampled_messages(self) -> AsyncIterator[Sequence[asyncpg.Record]]:
-        yield await self._database.fetch(SAMPLE, 100 * SHARE, MOST, patience=TIME)
+        yield await self._database.fetch(SAMPLE, 100 * SHARE, MAX_SAMPLE, patience=TIME)
 
     async def _judge(self, row: asyncpg.Record) -> Problem | None:
         """Return what is wrong with a message's size. Other checks report a missing body."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from restante.storage.cluster.bodies import ObjectBodies
     from restante.storage.cluster.database import Database
 
-MOST_OCTETS = 16 * 1024 * 1024  # of a batch, unless it is one message
+MAX_OCTETS = 16 * 1024 * 1024  # of a batch, unless it is one message
 PATIENCE = 60.0  # seconds for a query, and what its octets need beyond that
 SLOWEST = 1_000_000  # octets per second that PostgreSQL sends at least
 PAGE = 10_000  # boxes in one query
@@ -121,7 +121,7 @@ class MaildropExport:
         self.counts.present = len(known & here)
         if gone := known - here:
             self.counts.removed = await asyncio.to_thread(target.remove, gone)
-        for batch in batches([row for row in rows if row["uid"] not in known], MOST_OCTETS):
+        for batch in batches([row for row in rows if row["uid"] not in known], MAX_OCTETS):
             messages = await self._read(batch)
             await asyncio.to_thread(target.add, messages)
             self.counts.added += len(messages)

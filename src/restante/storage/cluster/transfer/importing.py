@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 HOLD = 10.0  # seconds for which a user's maildrop is locked
 PAUSE = 0.2  # seconds until it is locked again, so that a login that waits has its turn
-MOST_OCTETS = 4 * 1024 * 1024  # of a batch, unless it is one message
-MOST_MESSAGES = 500  # of a batch
+MAX_OCTETS = 4 * 1024 * 1024  # of a batch, unless it is one message
+MAX_MESSAGES = 500  # of a batch
 
 
 class ImportTarget(Protocol):
@@ -130,7 +130,7 @@ class MaildropImport:
             content = await self._read(maildrop, index)
             if content is None:
                 continue
-            full = len(batch) >= MOST_MESSAGES or octets + len(content) > MOST_OCTETS
+            full = len(batch) >= MAX_MESSAGES or octets + len(content) > MAX_OCTETS
             if batch and full:
                 yield batch
                 batch, octets = [], 0

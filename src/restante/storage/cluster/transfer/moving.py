@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 PATIENCE = 60.0  # seconds for a call, and what its octets need beyond that
 SLOWEST = 1_000_000  # octets per second that PostgreSQL reads at least
-MOST_OCTETS = 4 * 1024 * 1024  # of a batch, unless it is one message
-MOST_UIDS = 10_000  # of imported messages in one call
-MOST_DELETED = 5_000  # messages in one call
+MAX_OCTETS = 4 * 1024 * 1024  # of a batch, unless it is one message
+MAX_UIDS = 10_000  # of imported messages in one call
+MAX_DELETED = 5_000  # messages in one call
 
 BEGIN = "select * from begin_move($1, $2, $3)"
 HIDE = "select hide_box($1, $2, $3, $4)"
@@ -191,7 +191,7 @@ class Move:
             LIST, state["id"], last[0] if last else None, patience=PATIENCE
         )
         copied = state["messages"] - len(rows)
-        for batch in batches(rows, MOST_OCTETS):
+        for batch in batches(rows, MAX_OCTETS):
             await self._copy_batch(source, target, plan, state["id"], batch)
             copied += len(batch)
             self._on_progress(copied, state["messages"])
@@ -259,7 +259,7 @@ class Move:
     ) -> None:
         """Copy which messages were imported, so that a later import adds none again."""
         last = ""
-        while rows := await source.fetch(IMPORTED, box, last, MOST_UIDS, patience=PATIENCE):
+        while rows := await source.fetch(IMPORTED, box, last, MAX_UIDS, patience=PATIENCE):
             uids = [row["uid"] for row in rows]
             await target.fetch(COPY_IMPORTED, self._owner, plan.id, uids, patience=PATIENCE)
             last = uids[-1]
@@ -288,7 +288,5 @@ class Move:
         """Delete what is left in the source, some messages at a time."""
         left = True
         while left:
-            row = await source.fetchrow(
-                CLEAR, self._owner, plan.id, MOST_DELETED, patience=PATIENCE
-            )
+            row = await source.fetchrow(CLEAR, self._owner, plan.id, MAX_DELETED, patience=PATIENCE)
             left = bool(row and row[0])

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from restante.storage.cluster.bodies import ObjectBodies
 
 AT_ONCE = 4  # maildrops
-MOST_MESSAGES = 500  # of a batch
-MOST_FAILURES = 10  # of the cluster, one after the other, until a transfer gives up
+MAX_MESSAGES = 500  # of a batch
+MAX_FAILURES = 10  # of the cluster, one after the other, until a transfer gives up
 
 
 class ClusterError(StoreError):
@@ -90,12 +90,12 @@ class Transfer:
         """Transfer the mail of these users, and wait at most `patience` seconds for each lock.
 
         Maildrops that are in use come after the others. What fails does not stop the others, unless
-        the cluster fails `MOST_FAILURES` times in a row.
+        the cluster fails `MAX_FAILURES` times in a row.
         """
         busy: list[str] = []
         await self._run(owners, patience, busy.append)
         await self._run(busy, patience, None)
-        if self._failures >= MOST_FAILURES:
+        if self._failures >= MAX_FAILURES:
             self._fail(f"the cluster has failed {self._failures} times in a row; run this again")
 
     async def _run(
@@ -105,7 +105,7 @@ class Transfer:
 
         async def work() -> None:
             for owner in queue:
-                if self._failures < MOST_FAILURES:
+                if self._failures < MAX_FAILURES:
                     await self._transfer(owner, patience, postpone)
 
         async with asyncio.TaskGroup() as tasks:
@@ -142,7 +142,7 @@ def batches(rows: Sequence[asyncpg.Record], most_octets: int) -> Iterator[list[a
     batch: list[asyncpg.Record] = []
     octets = 0
     for row in rows:
-        full = len(batch) >= MOST_MESSAGES or octets + row["stored"] > most_octets
+        full = len(batch) >= MAX_MESSAGES or octets + row["stored"] > most_octets
         if batch and full:
             yield batch
             batch, octets = [], 0
