@@ -69,22 +69,22 @@ def parse_url(url: str) -> Target:
     ValueError: it is not such a URL, or it has a password, which would stay in histories and
     process lists.
     """
-    found = re.fullmatch(
+    match = re.fullmatch(
         r"(\w+)://(?:(.*)@)?(\[[^\]]*\]|[^@:/]*)(?::([0-9]{0,20}))?/?", url, re.DOTALL
     )
-    if not found or found[1].lower() not in _SCHEMES:
+    if not match or match[1].lower() not in _SCHEMES:
         raise ValueError("not an account; use pop3s://user@host or pop3://user@host:port")
-    user = re.sub(r";auth=[^;]*$", "", found[2] or "", flags=re.IGNORECASE)
+    user = re.sub(r";auth=[^;]*$", "", match[2] or "", flags=re.IGNORECASE)
     if ":" in user:
         raise ValueError("a URL must not contain a password; omit it, and pop3 asks for it")
     if user.startswith("/"):
         raise ValueError("the URL has three slashes; use pop3s://user@host")
-    tls = _SCHEMES[found[1].lower()]
-    host = unquote(found[3].strip("[]"))
+    tls = _SCHEMES[match[1].lower()]
+    host = unquote(match[3].strip("[]"))
     if not host:
         raise ValueError("the URL has no host")
     require_host(host)
-    port = parse_port(found[4]) if found[4] else PORTS[tls]
+    port = parse_port(match[4]) if match[4] else PORTS[tls]
     return Target(host, port, tls, unquote(user))
 
 

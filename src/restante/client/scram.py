@@ -108,10 +108,10 @@ def _read_server_first(message: bytes, nonce: bytes) -> _Parameters:
     Raises SaslRefusal: the server refuses. Raises ValueError: no proof is made of it.
     """
     _raise_if_error(message)
-    found = _SERVER_FIRST.fullmatch(message)
-    if not found:
+    match = _SERVER_FIRST.fullmatch(message)
+    if not match:
         raise _unproven("its first message is not SCRAM")
-    both, salt, iterations = found[1], found[2], int(found[3])
+    both, salt, iterations = match[1], match[2], int(match[3])
     if not both.startswith(nonce) or both == nonce:
         raise _unproven("its nonce does not begin with the client's")
     if not MIN_ITERATIONS <= iterations <= MAX_ITERATIONS:
@@ -125,10 +125,10 @@ def _read_server_first(message: bytes, nonce: bytes) -> _Parameters:
 def _read_server_final(message: bytes) -> bytes:
     """Return the server's signature. Raises SaslRefusal and ValueError as above."""
     _raise_if_error(message)
-    found = _SERVER_FINAL.fullmatch(message)
-    if not found:
+    match = _SERVER_FINAL.fullmatch(message)
+    if not match:
         raise _unproven("its last message is not SCRAM")
-    return _decode(found[1])
+    return _decode(match[1])
 
 
 def _raise_if_error(message: bytes) -> None:

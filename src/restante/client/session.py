@@ -188,8 +188,8 @@ class ClientSession:
         It must be a msg-id of RFC 822. With other octets, collisions of MD5 reveal parts of the
         password (CVE-2007-1558).
         """
-        found = _TIMESTAMP.search(self.greeting.text) if self.greeting else None
-        return found[0] if found else ""
+        match = _TIMESTAMP.search(self.greeting.text) if self.greeting else None
+        return match[0] if match else ""
 
     @property
     def can_pipeline(self) -> bool:

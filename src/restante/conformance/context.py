@@ -151,10 +151,10 @@ class ConformanceContext:
     def count_messages(self, connection: RawConnection) -> int:
         """Return the number of messages in a session, by STAT. Raises Deviation."""
         answer = connection.expect_ok("STAT")
-        found = re.match(rb"\+OK (\d{1,9}) ", answer)
-        if found is None:
+        match = re.match(rb"\+OK (\d{1,9}) ", answer)
+        if match is None:
             raise Deviation(f"STAT: {quote(answer)}")
-        return int(found[1])
+        return int(match[1])
 
     def need_messages(self, count: int = 1) -> RawConnection:
         """Return the shared session. Raises NotTestable: there are fewer messages."""

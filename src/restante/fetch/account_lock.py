@@ -54,8 +54,8 @@ def lock_account(folder: Path, account: str) -> Iterator[None]:
 
 def _holder(file: int) -> str:
     """Return which process holds the lock, and since when."""
-    found = _HOLDER.fullmatch(os.pread(file, 64, 0))
-    if found is None:
+    match = _HOLDER.fullmatch(os.pread(file, 64, 0))
+    if match is None:
         return "another process"
-    since = datetime.fromtimestamp(int(found[2])).astimezone()
-    return f"process {int(found[1])} since {since:%Y-%m-%d %H:%M:%S}"
+    since = datetime.fromtimestamp(int(match[2])).astimezone()
+    return f"process {int(match[1])} since {since:%Y-%m-%d %H:%M:%S}"

@@ -250,8 +250,8 @@ def header_digest(head: bytes) -> str:
 
 def find_message_id(header: bytes) -> str:
     """Return the Message-ID of a header, at most its beginning; "" without one."""
-    found = _MESSAGE_ID.search(b"\n" + header)
-    return decode_text(found[1].replace(b"\r\n", b"").strip()) if found else ""
+    match = _MESSAGE_ID.search(b"\n" + header)
+    return decode_text(match[1].replace(b"\r\n", b"").strip()) if match else ""
 
 
 def digest_all(drop: Maildrop, number: int) -> str:

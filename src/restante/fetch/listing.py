@@ -85,8 +85,8 @@ def _name_of_row(row: KnownMessage) -> str:
     """Return the name that the contents of a known message give it, "" if they are not known."""
     if row.header_sha256 is not None and row.size is not None:
         return _content_name(row.header_sha256, row.size)
-    found = _CONTENT_NAME.match(row.uid)
-    return found[0] if found else ""
+    match = _CONTENT_NAME.match(row.uid)
+    return match[0] if match else ""
 
 
 def _content_name(digest: str, size: int) -> str:

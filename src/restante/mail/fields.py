@@ -85,10 +85,10 @@ def split(
             keep(place)
             return HeaderFields(tuple(fields), end if line[:1] in (b"\r", b"\n") else place)
         if line[:1] not in (b" ", b"\t") or begin < 0:
-            found = _FIELD.match(line)
-            if found:
+            match = _FIELD.match(line)
+            if match:
                 keep(place)
-                begin, name = place + found.end(), found[1].decode("ascii")
+                begin, name = place + match.end(), match[1].decode("ascii")
             elif not (line.startswith(_MBOX) or (name and _is_field(octets, end))):
                 keep(place)
                 return HeaderFields(tuple(fields), place)
@@ -105,12 +105,12 @@ def split_header(octets: bytes) -> HeaderFields:
 
     A header of usual size without odd lines is read without a look at each line.
     """
-    found = _PLAIN.match(octets, 0, LONGEST_PLAIN)
-    if found is None or octets.count(b"\n", 0, found.end()) > MAX_FIELDS:
+    match = _PLAIN.match(octets, 0, LONGEST_PLAIN)
+    if match is None or octets.count(b"\n", 0, match.end()) > MAX_FIELDS:
         return split(octets)
-    pairs = _PLAIN_FIELD.findall(octets, 0, found.end())
+    pairs = _PLAIN_FIELD.findall(octets, 0, match.end())
     fields = [Field(name.decode("ascii"), value) for name, value in pairs]
-    return HeaderFields(tuple(fields), found.end())
+    return HeaderFields(tuple(fields), match.end())
 
 
 def _is_field(octets: Octets, place: int) -> bool:

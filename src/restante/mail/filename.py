@@ -24,8 +24,8 @@ def safe_name(name: str, default: str = "attachment") -> str:
         base = f"_{base[1:]}"
     if _RESERVED.fullmatch(base):
         base = f"_{base}"
-    found = _EXTENSION.search(base[-LONGEST_EXTENSION:])
-    extension = found[0] if found else ""
+    match = _EXTENSION.search(base[-LONGEST_EXTENSION:])
+    extension = match[0] if match else ""
     if len(extension.encode()) > LONGEST_EXTENSION:
         extension = ""
     stem = base.removesuffix(extension)
@@ -41,6 +41,6 @@ def add_number(name: str, count: int) -> str:
     """Return a name for a file whose name is taken, such as "bill (2).pdf"."""
     if count == 1:
         return name
-    found = _EXTENSION.search(name)
-    extension = found[0] if found and found.start() else ""
+    match = _EXTENSION.search(name)
+    extension = match[0] if match and match.start() else ""
     return f"{name.removesuffix(extension)} ({count}){extension}"

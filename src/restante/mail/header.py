@@ -172,9 +172,9 @@ class _Encoding(_Field, headerregistry.ContentTransferEncodingHeader):
 class _Version(_Field, headerregistry.MIMEVersionHeader):
     @classmethod
     def fill(cls, octets: bytes, kwds: dict[str, Any]) -> None:  # noqa: ARG003  # see _Field
-        found = _VERSION.match(kwds["decoded"])
-        kwds["major"], kwds["minor"] = map(int, found.groups()) if found else (None, None)
-        kwds["version"] = f"{kwds['major']}.{kwds['minor']}" if found else None
+        match = _VERSION.match(kwds["decoded"])
+        kwds["major"], kwds["minor"] = map(int, match.groups()) if match else (None, None)
+        kwds["version"] = f"{kwds['major']}.{kwds['minor']}" if match else None
 
 
 def _line(name: str, text: str, policy: Any) -> str:

@@ -70,7 +70,7 @@ class _HtmlReader:
                 self._read_markup()
 
     def _add_text(self, text: str) -> None:
-        text = _REFERENCE.sub(lambda found: html.unescape(found[0]), text).translate(_INVISIBLE)
+        text = _REFERENCE.sub(lambda match: html.unescape(match[0]), text).translate(_INVISIBLE)
         text = text.replace(_KEPT, " ")
         if self._preformatted:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -87,9 +87,9 @@ class _HtmlReader:
             self._place = self._skip_past("-->", place + 2)
         elif page.startswith(("<!", "<?"), place):
             self._place = self._skip_past(">", place)
-        elif found := _TAG.match(page, place):
-            self._place = self._find_tag_end(found.end())
-            self._read_tag(found[1].lower(), closing=page[place + 1] == "/", begin=place)
+        elif match := _TAG.match(page, place):
+            self._place = self._find_tag_end(match.end())
+            self._read_tag(match[1].lower(), closing=page[place + 1] == "/", begin=place)
         else:
             self._add_text("<")
             self._place = place + 1
@@ -103,8 +103,8 @@ class _HtmlReader:
         """Return the place after a tag. Once a quote stays open, quotes count no more."""
         page, start = self._page, place
         while self._quotes:
-            found = _PART.match(page, place)
-            place = found.end() if found else len(page)
+            match = _PART.match(page, place)
+            place = match.end() if match else len(page)
             if place >= len(page):
                 break
             if page[place] == ">":
@@ -144,8 +144,8 @@ class _HtmlReader:
             if self._link and self._link not in self._last_text():
                 self.text.append(f" <{self._link}>")
             end = begin if closing else min(self._place, begin + LONGEST_TAG)
-            found = _LINK.search(self._page, begin, end)
-            self._link = html.unescape(found[1]).removeprefix("mailto:") if found else ""
+            match = _LINK.search(self._page, begin, end)
+            self._link = html.unescape(match[1]).removeprefix("mailto:") if match else ""
 
     def _last_text(self) -> str:
         """Return the end of the text so far, in which a link may show where it leads."""

@@ -48,18 +48,18 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     while place < len(text) and len(pairs) < MAX_PARAMETERS:
         between = _BETWEEN.match(text, place)
         place = between.end() if between else place
-        found = _PARAMETER.match(text, place)
-        if found is None:
+        match = _PARAMETER.match(text, place)
+        if match is None:
             place = _after_semicolon(text, place)
             continue
-        quoted = _QUOTED.match(text, found.end())
+        quoted = _QUOTED.match(text, match.end())
         if quoted:
             raw = _ESCAPED.sub(r"\1", quoted[1])
             place = _after_semicolon(text, quoted.end())
         else:
-            place = _after_semicolon(text, found.end())
-            raw = text[found.end() : place].rstrip("; \t")
-        pairs.append((found[1].lower(), raw))
+            place = _after_semicolon(text, match.end())
+            raw = text[match.end() : place].rstrip("; \t")
+        pairs.append((match[1].lower(), raw))
     return pairs
 
 

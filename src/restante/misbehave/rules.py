@@ -225,14 +225,14 @@ def is_rule(text: str) -> bool:
 
 def _parse(line: str, luck: random.Random) -> Alteration:
     where, colon, what = line.partition(":")
-    found = _WHERE.fullmatch(where.strip())
-    if not found or not colon:
+    match = _WHERE.fullmatch(where.strip())
+    if not match or not colon:
         raise ValueError(f"invalid rule {line!r}; {PLACES}")
-    verb = found["verb"].upper()
+    verb = match["verb"].upper()
     if not verb.startswith("X"):  # as commands of a server's own do
         check_verb(verb, _VERBS, line)
-    number = int(found["number"]) if found["number"] else None
-    place = Place(verb, parse_turn(found["nth"], line), number, parse_chance(found["chance"], line))
+    number = int(match["number"]) if match["number"] else None
+    place = Place(verb, parse_turn(match["nth"], line), number, parse_chance(match["chance"], line))
     what = what.strip()
     if what.upper().startswith("-ERR"):
         return refuse_at(place, what.encode() + b"\r\n", luck)
@@ -288,8 +288,8 @@ def parse_manner(what: str) -> Change | None:
     Raises ValueError: a number is not possible.
     """
     for form, parse in _FORMS:
-        if found := form.fullmatch(what):
-            return parse(found)
+        if match := form.fullmatch(what):
+            return parse(match)
     return None
 
 

@@ -14,5 +14,5 @@ def find_body(octets: bytes | bytearray, searched: int = 0) -> int:
     """
     if not searched and octets.startswith((b"\n", b"\r\n")):
         return octets.index(b"\n") + 1
-    found = EMPTY_LINE.search(octets, searched)
-    return found.end() if found else -1
+    match = EMPTY_LINE.search(octets, searched)
+    return match.end() if match else -1

@@ -69,10 +69,10 @@ class DotUnstuffer:
 
     def may_end_at(self, promised: int) -> bool:
         """Return whether the announced octets arrived, followed by a dot and a line end."""
-        found = _LAST_DOT.search(self._held)
-        if not found or not found[0].endswith(b"\n"):
+        match = _LAST_DOT.search(self._held)
+        if not match or not match[0].endswith(b"\n"):
             return False
-        missing = promised - self.octets - (found.start() - self._made_up)
+        missing = promised - self.octets - (match.start() - self._made_up)
         return missing in (0, len(b"\r\n"))  # LIST may count the line end that was not sent
 
     @property
@@ -143,8 +143,8 @@ def _overlap(seen: bytes, terminator: bytes) -> int:
 
 def _last_dot(seen: bytes, newline: bytes) -> int:
     """Return how many octets at the end are a dot and a line end, with the line end before it."""
-    found = _LAST_DOT.search(seen, max(0, len(seen) - len(b".\r\n")))
-    if not found:
+    match = _LAST_DOT.search(seen, max(0, len(seen) - len(b".\r\n")))
+    if not match:
         return 0
-    before = len(newline) if seen.endswith(newline, 0, found.start()) else 0
-    return before + len(found[0])
+    before = len(newline) if seen.endswith(newline, 0, match.start()) else 0
+    return before + len(match[0])

@@ -69,10 +69,10 @@ class Layout:
 
         Of "{local}" alone it is the local part: the template does not say which domain follows.
         """
-        found = self._pattern.fullmatch(str(place.relative_to(self.root)))
-        if found is None:
+        match = self._pattern.fullmatch(str(place.relative_to(self.root)))
+        if match is None:
             return None
-        parts = found.groupdict()
+        parts = match.groupdict()
         local, domain = parts.get("local"), parts.get("domain")
         owner = parts.get("user") or (f"{local}@{domain}" if domain else str(local))
         try:

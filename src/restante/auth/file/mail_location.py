@@ -51,7 +51,7 @@ def _parse_location(setting: str, name: str, home: str) -> str:
     inbox = [option.removeprefix("INBOX=") for option in options if option.startswith("INBOX=")]
     local, at, domain = name.rpartition("@")
     values = {"u": name, "n": local if at else name, "d": domain if at else "", "h": home}
-    place = re.sub("%L?([undh])", lambda found: values[found[1]], (inbox or [first])[0])
+    place = re.sub("%L?([undh])", lambda match: values[match[1]], (inbox or [first])[0])
     if place == "~" or place.startswith("~/"):
         place = home + place[1:] if home else ""
     return "" if "%" in place else place

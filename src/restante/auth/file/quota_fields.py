@@ -71,8 +71,8 @@ def _read_word(key: str, value: str) -> tuple[int | None, int | None]:
 
 def _parse_size(text: str, *, unit: str) -> int | None:
     """Return the octets of a size, such as "500M"; `unit` is that of a bare number."""
-    found = _SIZE.fullmatch(text)
-    return int(found[1]) * _UNITS[(found[2] or unit)[0].upper()] if found else None
+    match = _SIZE.fullmatch(text)
+    return int(match[1]) * _UNITS[(match[2] or unit)[0].upper()] if match else None
 
 
 def _parse_count(text: str) -> int | None:

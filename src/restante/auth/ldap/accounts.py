@@ -277,7 +277,7 @@ def fill(template: str, name: str | None, *, dn: bool = False) -> str:
     local, _, domain = name.rpartition("@")
     parts = {"user": name, "local": local or name, "domain": domain if local else ""}
     escape = escape_filter_chars if not dn else escape_dn_chars if "=" in template else str
-    return _PLACE.sub(lambda found: escape(parts[found[1]]), template)
+    return _PLACE.sub(lambda match: escape(parts[match[1]]), template)
 
 
 def _name_problem(user: str) -> str:

@@ -47,11 +47,11 @@ class StoredHash(NamedTuple):
     @classmethod
     def parse(cls, stored: str) -> StoredHash:
         """Split a hash as it is stored."""
-        found = _SCHEME.match(stored)
-        if found is None:
+        match = _SCHEME.match(stored)
+        if match is None:
             return cls("", "", stored)
-        encoding = (found[2] or "").upper().replace("BASE64", "B64")
-        return cls(found[1].upper(), encoding, stored[found.end() :])
+        encoding = (match[2] or "").upper().replace("BASE64", "B64")
+        return cls(match[1].upper(), encoding, stored[match.end() :])
 
 
 class Digest(NamedTuple):
@@ -105,14 +105,14 @@ def _parse_salted(stored: StoredHash, name: str) -> Digest | None:
 
 
 def _parse_pbkdf2(stored: StoredHash) -> Digest | None:
-    if found := _DOVECOT_PBKDF2.fullmatch(stored.value):
+    if match := _DOVECOT_PBKDF2.fullmatch(stored.value):
         if not stored.scheme:
             return None  # it may be an md5-crypt hash with a strange salt
-        name, salt, expected = "sha1", found[1].encode(), bytes.fromhex(found[3])
-        rounds = int(found[2])
-    elif found := _PASSLIB_PBKDF2.fullmatch(stored.value):
-        name, rounds = found[1] or "sha1", int(found[2])
-        salt, expected = _decode_ab64(found[3]), _decode_ab64(found[4])
+        name, salt, expected = "sha1", match[1].encode(), bytes.fromhex(match[3])
+        rounds = int(match[2])
+    elif match := _PASSLIB_PBKDF2.fullmatch(stored.value):
+        name, rounds = match[1] or "sha1", int(match[2])
+        salt, expected = _decode_ab64(match[3]), _decode_ab64(match[4])
     else:
         return None
     if not 1 <= rounds <= MAX_ROUNDS or not expected:

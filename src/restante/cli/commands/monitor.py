@@ -129,13 +129,13 @@ def _report(account: str, params: dict[str, Any], *, login: bool) -> Report:
 
 
 def _threshold(text: str) -> tuple[str, float]:
-    found = _THRESHOLD.fullmatch(text)
-    if not found:
+    match = _THRESHOLD.fullmatch(text)
+    if not match:
         raise click.UsageError(
             f"invalid threshold {text!r}; use cert=14, token=7, login=2, time=5, count=100, size=N"
             " or age=N"
         )
-    return found[1], float(found[2])
+    return match[1], float(match[2])
 
 
 def measurements(report: Report) -> dict[str, float]:

@@ -366,8 +366,8 @@ def _split_host(text: str, port: int | None) -> tuple[str, int | None]:
     from restante.net.addresses import parse_port
     from restante.net.host_names import require_host
 
-    found = re.fullmatch(r"(\[[^\]]+\]|[^:]+)(?::([0-9]{1,20}))?", text.strip())
-    host, digits = (found[1].strip("[]"), found[2]) if found else (text, None)
+    match = re.fullmatch(r"(\[[^\]]+\]|[^:]+)(?::([0-9]{1,20}))?", text.strip())
+    host, digits = (match[1].strip("[]"), match[2]) if match else (text, None)
     require_host(host)
     return host, port or (parse_port(digits) if digits else None)
 

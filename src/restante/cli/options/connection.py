@@ -158,10 +158,10 @@ def trust_context(cacert: Path | None) -> ssl.SSLContext | None:
 
 
 def _parse_resolve(text: str) -> tuple[tuple[str, int], str]:
-    found = re.fullmatch(r"([^:]+):(\d{1,5}):\[?([^\]]+)\]?", text)
-    if not found:
+    match = re.fullmatch(r"([^:]+):(\d{1,5}):\[?([^\]]+)\]?", text)
+    if not match:
         raise click.UsageError(f"invalid --resolve {text}; use HOST:PORT:ADDRESS")
-    return (found[1], int(found[2])), found[3]
+    return (match[1], int(match[2])), match[3]
 
 
 def _trace(direction: str, line: str) -> None:

@@ -103,8 +103,8 @@ def read_settings(name: str) -> FetchSettings | None:
 
 def _reason(error: msgspec.ValidationError) -> str:
     """Return what is wrong with a table, with the setting that may have been meant."""
-    found = re.search(r"unknown field `([^`]*)`", str(error))
-    if found is None:
+    match = re.search(r"unknown field `([^`]*)`", str(error))
+    if match is None:
         return str(error)
     import difflib
 
@@ -114,11 +114,11 @@ def _reason(error: msgspec.ValidationError) -> str:
         "`if` of a rule": msgspec.structs.fields(ConditionSettings),
     }
     known = {field.encode_name: table for table, some in fields.items() for field in some}
-    if found[1] in known:
-        return f"{found[1]} is not a setting here, but of {known[found[1]]}"
-    near = difflib.get_close_matches(found[1], known, 1)
+    if match[1] in known:
+        return f"{match[1]} is not a setting here, but of {known[match[1]]}"
+    near = difflib.get_close_matches(match[1], known, 1)
     hint = f"did you mean {near[0]}?" if near else "the manual of `pop3 fetch` has all settings"
-    return f"{found[1]} is not a setting; {hint}"
+    return f"{match[1]} is not a setting; {hint}"
 
 
 def accounts_with_settings() -> list[str]:
@@ -155,8 +155,8 @@ class Duration(click.ParamType[float]):
 
 def parse_duration(text: str) -> float | None:
     """Return the seconds of a text such as "30d", None for any other text."""
-    found = re.fullmatch(r"([0-9]{1,9})([smhdw])", text.strip().lower(), re.ASCII)
-    return float(int(found[1]) * _UNITS[found[2]]) if found else None
+    match = re.fullmatch(r"([0-9]{1,9})([smhdw])", text.strip().lower(), re.ASCII)
+    return float(int(match[1]) * _UNITS[match[2]]) if match else None
 
 
 def parse_size(text: int | str) -> int:

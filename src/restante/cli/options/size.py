@@ -19,8 +19,8 @@ class Size(click.ParamType[int]):
         """Return the octets."""
         if isinstance(value, int):
             return value
-        found = re.fullmatch(r"([1-9][0-9]{0,11})([kmg]?)", str(value).lower(), re.ASCII)
-        if found is None:
+        match = re.fullmatch(r"([1-9][0-9]{0,11})([kmg]?)", str(value).lower(), re.ASCII)
+        if match is None:
             text = f"{value!r} is not a size; use a number of octets, or a number with k, M or G"
             self.fail(text, param, ctx)
-        return int(found[1]) * UNITS[found[2]]
+        return int(match[1]) * UNITS[match[2]]

@@ -11,8 +11,8 @@ _BEFORE_SECRET = re.compile(r"\s*(?:PASS\s|(?:APOP|AUTH)\s+\S+\s)\s*", re.IGNORE
 
 def secret_start(line: str) -> int:
     """Return the index at which the secret of a line begins, its length without one."""
-    found = _BEFORE_SECRET.match(line)
-    return found.end() if found else len(line)
+    match = _BEFORE_SECRET.match(line)
+    return match.end() if match else len(line)
 
 
 def without_secrets(text: str) -> str:

@@ -71,9 +71,9 @@ def codes(context: ConformanceContext) -> None:
     if "RESP-CODES" not in context.capabilities_before + context.capabilities_after:
         raise NotTestable("RESP-CODES is not announced")
     for command, line in context.status_lines:
-        found = re.match(rb"(?:\+OK|-ERR) \[([^\]]*)\]", line)
-        if found:
-            code = found[1].decode("latin-1").upper()
+        match = re.match(rb"(?:\+OK|-ERR) \[([^\]]*)\]", line)
+        if match:
+            code = match[1].decode("latin-1").upper()
             known = code in _CODES or code.startswith("X")
             require(known, f"{command}: [{code}]")
 

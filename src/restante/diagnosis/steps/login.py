@@ -167,8 +167,8 @@ def _explain(check: CheckContext, step: Step, error: RemoteError, password: str)
     if error.code in ("", "AUTH") and isinstance(error, ServerRefusedError) and len(failed) > 1:
         text = f"these are {len(failed)} failed logins for fail2ban; --mechanism tries only one"
         step.details.append(("note", text))
-    if found := _URL.search(error.text):
-        step.details.append(("see", found[0].rstrip(".,")))
+    if match := _URL.search(error.text):
+        step.details.append(("see", match[0].rstrip(".,")))
     if error.id == "auth-noreply" and error.command.upper().startswith("USER"):
         step.details.append(("note", "the password had not been sent yet, so it is not the cause"))
     if error.id in ("auth-failed", "auth-refused", "auth-oauth", "auth-apppw"):

@@ -72,5 +72,5 @@ class ContentDigest:
 
 def searchable_id(message_id: str) -> str:
     """Return a Message-ID as Gmail's search has it, "" for one that does not fit into a search."""
-    found = _SEARCHABLE.fullmatch(message_id)
-    return found[1] if found else ""
+    match = _SEARCHABLE.fullmatch(message_id)
+    return match[1] if match else ""

@@ -26,15 +26,15 @@ _ENTRY = re.compile(rb"\s*([0-9]{1,4})\s(.*)", re.DOTALL)
 def parse(file: BinaryIO) -> Iterator[Record]:
     """Yield the messages of a file."""
     for number, octets, fault in read_lines(file):
-        found = _ENTRY.fullmatch(octets)
+        match = _ENTRY.fullmatch(octets)
         if fault:
             yield SkippedLine(number, fault)
         elif not octets:
             continue
-        elif not found or int(found[1]) != len(found[2]):
+        elif not match or int(match[1]) != len(match[2]):
             yield SkippedLine(number, "the line is not a length and a unique-id of that length")
         else:
-            yield make_message(number, NAMELESS, found[2])
+            yield make_message(number, NAMELESS, match[2])
 
 
 def find_files(environment: Mapping[str, str], home: Path) -> list[Path]:  # noqa: ARG001  # as the others

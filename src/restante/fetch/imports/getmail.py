@@ -54,8 +54,8 @@ def file_name(user: str, host: str, port: int) -> str:
 
 def file_user(name: str) -> str:
     """Return the user in the name of a file, as getmail writes it."""
-    found = _NAME.fullmatch(name)
-    return found[1] if found else ""
+    match = _NAME.fullmatch(name)
+    return match[1] if match else ""
 
 
 def find_files(environment: Mapping[str, str], home: Path) -> list[Path]:

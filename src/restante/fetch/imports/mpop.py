@@ -34,7 +34,7 @@ def parse(file: BinaryIO) -> Iterator[Record]:
     account, left, is_top, number = NAMELESS, 0, True, 0
     for line in read_lines(file):
         number = line.number
-        found = _ACCOUNT.fullmatch(line.octets)
+        match = _ACCOUNT.fullmatch(line.octets)
         if is_top and line.octets.startswith(b"#"):
             continue
         is_top = False
@@ -45,9 +45,9 @@ def parse(file: BinaryIO) -> Iterator[Record]:
             if left > 0:
                 yield SkippedLine(line.number, _TOO_FEW)
             account, left = NAMELESS, 0
-            if found:
-                account = SourceAccount(decode_text(found[3]), decode_text(found[2]))
-                left = int(found[1])
+            if match:
+                account = SourceAccount(decode_text(match[3]), decode_text(match[2]))
+                left = int(match[1])
             else:
                 yield SkippedLine(line.number, "the line is not a number, a host and a user")
         elif left > 0:

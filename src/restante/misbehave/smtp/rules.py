@@ -91,16 +91,16 @@ def parse_rules(text: str, seed: int = 0) -> Alteration:
 
 def _parse(line: str, luck: random.Random) -> Alteration:
     where, colon, what = line.partition(":")
-    found = _WHERE.fullmatch(where.strip())
-    if not found or not colon:
+    match = _WHERE.fullmatch(where.strip())
+    if not match or not colon:
         raise ValueError(f"invalid rule {line!r}; {PLACES}")
-    verb = found["verb"].upper()
+    verb = match["verb"].upper()
     check_verb(verb, _VERBS, line)
     place = SmtpPlace(
         verb,
-        parse_turn(found["nth"], line),
-        chance=parse_chance(found["chance"], line),
-        about=found["about"] or "",
+        parse_turn(match["nth"], line),
+        chance=parse_chance(match["chance"], line),
+        about=match["about"] or "",
     )
     return change_at(place, _parse_change(what.strip(), line), luck)
 

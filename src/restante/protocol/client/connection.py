@@ -219,8 +219,8 @@ class ServerPeer:
 
     def _take_block(self, regular: re.Pattern[bytes]) -> bytes:
         """Return the regular lines that are here already, up to the first one that is not."""
-        found = regular.match(self.unread)
-        block = found[0] if found else b""
+        match = regular.match(self.unread)
+        block = match[0] if match else b""
         del self.unread[: len(block)]
         return block
 

@@ -175,14 +175,14 @@ def stat() -> Operation[MailboxTotals]:
 
     def read(peer: ServerPeer) -> Dialogue[MailboxTotals]:
         status = yield from peer.read_ok()
-        found = _TOTALS.match(status.text)
-        if not found:
+        match = _TOTALS.match(status.text)
+        if not match:
             shown = peer.excerpt(status.line.encode())
-            found = _AMONG_WORDS.fullmatch(status.text)
-            if not found:
+            match = _AMONG_WORDS.fullmatch(status.text)
+            if not match:
                 raise peer.error(MalformedReplyError, "bad-reply", f'no two numbers: "{shown}"')
             peer.note_oddity("odd-reply", f'STAT has words between its numbers: "{shown}"')
-        return MailboxTotals(int(found[1]), int(found[2]))
+        return MailboxTotals(int(match[1]), int(match[2]))
 
     return Operation(command("STAT"), read)
 

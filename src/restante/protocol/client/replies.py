@@ -48,16 +48,16 @@ def parse_status(line: bytes) -> Status | None:
     Lower case, a comma or a colon after the indicator, and noise before it are accepted.
     """
     line = line.rstrip(b"\r\n")
-    found, odd = _STATUS.fullmatch(line), False
-    if found is None:
-        found, odd = _LIKE_A_STATUS.fullmatch(strip_noise(line)), True
-    if found is None:
+    match, odd = _STATUS.fullmatch(line), False
+    if match is None:
+        match, odd = _LIKE_A_STATUS.fullmatch(strip_noise(line)), True
+    if match is None:
         return None
-    code = (found[2] or b"").decode("ascii").upper()
-    return Status(found[1].upper() == b"+OK", code, decode_text(found[3] or b"").strip(), odd)
+    code = (match[2] or b"").decode("ascii").upper()
+    return Status(match[1].upper() == b"+OK", code, decode_text(match[3] or b"").strip(), odd)
 
 
 def strip_noise(octets: bytes) -> bytes:
     """Return octets without the noise that some servers send before a reply."""
-    found = _NOISE.match(octets)
-    return octets[found.end() :] if found else octets
+    match = _NOISE.match(octets)
+    return octets[match.end() :] if match else octets

@@ -108,13 +108,13 @@ def scram_with(mechanism: str) -> Callable[[SaslExchange], Login]:
 
     def log_in(exchange: SaslExchange) -> Login:
         message = yield from exchange.initial_response()
-        found = _SCRAM_FIRST.match(message)
-        if not found or len(message) > LONGEST_SCRAM:
+        match = _SCRAM_FIRST.match(message)
+        if not match or len(message) > LONGEST_SCRAM:
             _not_understood()
-        name = _gs2_name(found["name"])
+        name = _gs2_name(match["name"])
         if not name:
             _not_understood()
-        _check_authority(_gs2_name(found["authority"] or b""), name)
+        _check_authority(_gs2_name(match["authority"] or b""), name)
         scram = yield from StartScram(mechanism, name, message)
         message = yield from exchange.challenge(scram.challenge)
         if len(message) > 2 * LONGEST_SCRAM:  # the header comes again, in base64
@@ -130,10 +130,10 @@ def scram_with(mechanism: str) -> Callable[[SaslExchange], Login]:
 def oauthbearer(exchange: SaslExchange) -> Login:
     """RFC 7628: a token that an issuer gave the client."""
     header, _, message = (yield from exchange.initial_response()).partition(b"\x01")
-    found = re.fullmatch(rb"[ny],(?:a=([^,]+))?,", header)
-    if not found:
+    match = re.fullmatch(rb"[ny],(?:a=([^,]+))?,", header)
+    if not match:
         _not_understood()
-    return (yield from _token(exchange, _gs2_name(found[1] or b""), message))
+    return (yield from _token(exchange, _gs2_name(match[1] or b""), message))
 
 
 def xoauth2(exchange: SaslExchange) -> Login:

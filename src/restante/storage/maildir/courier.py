@@ -42,11 +42,11 @@ class CourierUniqueIds:
             return  # of a version that is not known
         pattern = _LINE if numbered else _OLD_LINE
         for line in lines if numbered else (head, *lines):
-            found = pattern.fullmatch(line)
-            if found:
+            match = pattern.fullmatch(line)
+            if match:
                 yield (
-                    filenames.base_name(os.fsdecode(found["name"])),
-                    _unique_id(**found.groupdict()),
+                    filenames.base_name(os.fsdecode(match["name"])),
+                    _unique_id(**match.groupdict()),
                 )
 
     def uid_of_unlisted(self, base: str) -> str | None:  # noqa: ARG002  # as the protocol has it
@@ -59,4 +59,4 @@ def _unique_id(name: bytes, number: bytes = b"0", validity: bytes | None = None)
         suffix = f"-{int(validity)}" if validity and int(validity) else ""
         return f"UID{int(number)}{suffix}"
     base = name.partition(b":")[0]
-    return _QUOTED.sub(lambda found: b"+%02X" % ord(found[0]), base).decode("ascii")
+    return _QUOTED.sub(lambda match: b"+%02X" % ord(match[0]), base).decode("ascii")

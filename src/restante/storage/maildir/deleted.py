@@ -162,8 +162,8 @@ def sweep(maildrop: int, before: float) -> int:
     try:
         with os.scandir(folder) as files:
             for file in files:
-                found = _NAME.fullmatch(file.name)
-                if found is None or int(found["removed"]) > before:
+                match = _NAME.fullmatch(file.name)
+                if match is None or int(match["removed"]) > before:
                     continue
                 with contextlib.suppress(FileNotFoundError, IsADirectoryError):
                     os.unlink(file.name, dir_fd=folder)
@@ -182,8 +182,8 @@ def _examine(
     headers: bool,  # noqa: FBT001
 ) -> KeptFile | None:
     """Return a removed message by its file's name; None for anything else. Raises OSError."""
-    found = _NAME.fullmatch(name)
-    if found is None:
+    match = _NAME.fullmatch(name)
+    if match is None:
         return None
     try:
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -191,10 +191,10 @@ def _examine(
         return None
     if not stat.S_ISREG(status.st_mode):
         return None
-    base, info = found["base"], found["info"]
+    base, info = match["base"], match["info"]
     arrived = max(filenames.delivery_time(base), status.st_mtime)
     header = _read_header(name, folder) if headers else b""
-    removed = float(found["removed"])
+    removed = float(match["removed"])
     message = DeletedMessage(unique_id(base), status.st_size, arrived, removed, header)
     return KeptFile(message, name, CUR if info else NEW, f"{base}:{info}" if info else base)
 

@@ -65,14 +65,14 @@ class ListedMessage(NamedTuple):
     @classmethod
     def parse(cls, line: bytes) -> ListedMessage | None:
         """Return what a line says, None if that cannot be understood."""
-        found = _LINE.fullmatch(line)
-        if found is None:
+        match = _LINE.fullmatch(line)
+        if match is None:
             return None
-        base = os.fsdecode(found["base"])
-        fields = (found["fields"] or b"").split(b" ")
+        base = os.fsdecode(match["base"])
+        fields = (match["fields"] or b"").split(b" ")
         saved = next((field[1:] for field in fields if field.startswith(b"P")), None)
         uid = "" if saved is None else saved.decode("latin-1") or base
-        return cls(int(found["number"]), uid, base, line)
+        return cls(int(match["number"]), uid, base, line)
 
 
 class ExportedMaildir:

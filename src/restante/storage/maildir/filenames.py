@@ -68,14 +68,14 @@ def _fits(name: str) -> bool:
 
 def wire_size(base: str) -> int | None:
     """Return the octets with CR LF line ends that the field W= gives, or None."""
-    found = _WIRE_SIZE.search(base)
-    return int(found[1]) if found else None
+    match = _WIRE_SIZE.search(base)
+    return int(match[1]) if match else None
 
 
 def stored_size(base: str) -> int | None:
     """Return the octets of the message as it is stored that the field S= gives, or None."""
-    found = _STORED_SIZE.search(base)
-    return int(found[1]) if found else None
+    match = _STORED_SIZE.search(base)
+    return int(match[1]) if match else None
 
 
 def is_trashed(name: str) -> bool:
@@ -85,8 +85,8 @@ def is_trashed(name: str) -> bool:
 
 def delivery_time(base: str) -> int:
     """Return when a message was delivered, in seconds since 1970; 0 if the name does not say."""
-    found = _TIME.match(base)
-    return int(found[0]) if found else 0
+    match = _TIME.match(base)
+    return int(match[0]) if match else 0
 
 
 def sort_key(base: str) -> str:
@@ -94,8 +94,8 @@ def sort_key(base: str) -> str:
 
     Comparing texts takes half as long as comparing pairs, and blocks the event loop meanwhile.
     """
-    found = _TIME.match(base)
-    return (found[0] if found else "").zfill(MAX_DIGITS) + base
+    match = _TIME.match(base)
+    return (match[0] if match else "").zfill(MAX_DIGITS) + base
 
 
 def stem(base: str) -> str:

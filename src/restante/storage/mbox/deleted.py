@@ -182,12 +182,12 @@ def sweep(name: str, parent: int, before: float) -> int:
     count = 0
     try:
         for file in os.listdir(folder):
-            found = _NAME.fullmatch(file.removesuffix(_NEW))
-            if found is None or int(found["removed"]) > before:
+            match = _NAME.fullmatch(file.removesuffix(_NEW))
+            if match is None or int(match["removed"]) > before:
                 continue
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(file, dir_fd=folder)
-                count += 0 if file.endswith(_NEW) else int(found["messages"])
+                count += 0 if file.endswith(_NEW) else int(match["messages"])
             if count >= MAX_SWEPT:
                 break
     finally:

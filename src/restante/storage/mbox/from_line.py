@@ -32,10 +32,10 @@ _START = b"\nFrom "
 
 def length(octets: bytes) -> int:
     """Return the octets of the From-line at the start of a text, 0 without one."""
-    found = _DATE.match(octets[:LONGEST])
-    if found is None or (len(octets) >= LONGEST and not found[0].endswith(b"\n")):
+    match = _DATE.match(octets[:LONGEST])
+    if match is None or (len(octets) >= LONGEST and not match[0].endswith(b"\n")):
         return 0
-    return found.end()
+    return match.end()
 
 
 def may_contain(octets: bytes) -> bool:
@@ -46,12 +46,12 @@ def may_contain(octets: bytes) -> bool:
 
 def time_of(line: bytes) -> float | None:
     """Return when a message came, in seconds since 1970, as its From-line says in local time."""
-    found = _DATE.match(line)
-    if found is None or int(found["day"]) > 31:
+    match = _DATE.match(line)
+    if match is None or int(match["day"]) > 31:
         return None
-    numbers = (int(found["year"]), _MONTHS.index(found["month"]) // 3 + 1, int(found["day"]))
+    numbers = (int(match["year"]), _MONTHS.index(match["month"]) // 3 + 1, int(match["day"]))
     try:
-        return time.mktime((*numbers, int(found["hour"]), int(found["minute"]), 0, 0, 0, -1))
+        return time.mktime((*numbers, int(match["hour"]), int(match["minute"]), 0, 0, 0, -1))
     except (OverflowError, ValueError):
         return None
 

@@ -83,8 +83,8 @@ def without_added(text: bytes, most: int) -> bytes:
 
 def content_length(header: bytes) -> int | None:
     """Return what the header says of the body's octets, if it does."""
-    found = _CONTENT_LENGTH.search(header)
-    return int(found[1]) if found else None
+    match = _CONTENT_LENGTH.search(header)
+    return int(match[1]) if match else None
 
 
 def x_uidl(header: bytes) -> str:
@@ -92,8 +92,8 @@ def x_uidl(header: bytes) -> str:
 
     qpopper and others do: `X-UIDL: ...`. RFC 1939 section 7: 1 to 70 characters, 0x21 to 0x7E.
     """
-    found = _X_UIDL.search(header) if b"x-uidl" in header.lower() else None
-    return found[1].decode() if found else ""
+    match = _X_UIDL.search(header) if b"x-uidl" in header.lower() else None
+    return match[1].decode() if match else ""
 
 
 def is_internal(header: bytes) -> bool:

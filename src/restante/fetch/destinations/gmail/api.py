@@ -221,8 +221,8 @@ class RawField:
     def feed(self, piece: bytes) -> None:
         """Add octets of the answer."""
         self._held += piece
-        if not self._begun and (found := _RAW.search(self._held, 0, _BEFORE_RAW)):
-            self._begun, self._held = True, self._held[found.end() :]
+        if not self._begun and (match := _RAW.search(self._held, 0, _BEFORE_RAW)):
+            self._begun, self._held = True, self._held[match.end() :]
         if self._begun and not self._ended:
             encoded, quote_mark, _ = self._held.partition(b'"')
             self._ended = bool(quote_mark)

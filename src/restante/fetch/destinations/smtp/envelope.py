@@ -79,11 +79,11 @@ class EnvelopeRecipients:
 
 def _parse_field(text: str) -> tuple[str, int]:
     """Return the parts of "X-Original-To" or "Delivered-To:2". Raises ValueError."""
-    found = _FIELD.fullmatch(text)
-    if not found:
+    match = _FIELD.fullmatch(text)
+    if not match:
         text = f'envelope = "{text}" is not a field, such as "X-Original-To" or "Delivered-To:2"'
         raise ValueError(text)
-    return found[1], int(found[2] or 1)
+    return match[1], int(match[2] or 1)
 
 
 def find_sender(header: bytes) -> str:

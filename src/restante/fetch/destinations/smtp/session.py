@@ -209,18 +209,18 @@ class SmtpSession(smtplib.SMTP):
         size = 0
         while True:
             line = self._read_line()
-            found = _REPLY_LINE.fullmatch(line)
+            match = _REPLY_LINE.fullmatch(line)
             size += len(line)
             if self._trace is not None:
                 self._trace("<", line.decode(errors="replace").rstrip("\r\n"))
-            if not found:
+            if not match:
                 said = line[:80].decode("latin-1").strip()
                 raise smtplib.SMTPServerDisconnected(f'its reply is not SMTP: "{said}"')
             if size > LARGEST_REPLY:
                 raise smtplib.SMTPServerDisconnected(f"its reply has over {LARGEST_REPLY} octets")
-            lines.append((found[3] or b"").strip())
-            if found[2] != b"-":
-                return int(found[1]), b"\n".join(lines)
+            lines.append((match[3] or b"").strip())
+            if match[2] != b"-":
+                return int(match[1]), b"\n".join(lines)
 
     def _read_line(self) -> bytes:
         while b"\n" not in self._received:

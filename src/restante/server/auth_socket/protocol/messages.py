@@ -152,12 +152,12 @@ def _number(octets: bytes) -> int:
 
 def _escape(text: str) -> str:
     """Return a text that adds no field and no line."""
-    return re.sub("[\0\x01\t\r\n]", lambda found: f"\x01{_ESCAPES[found[0]]}", text)
+    return re.sub("[\0\x01\t\r\n]", lambda match: f"\x01{_ESCAPES[match[0]]}", text)
 
 
 def _unescape(octets: bytes) -> str:
     text = octets.decode(errors="replace")
-    return re.sub("\x01(.)", lambda found: _UNESCAPES.get(found[1], found[1]), text)
+    return re.sub("\x01(.)", lambda match: _UNESCAPES.get(match[1], match[1]), text)
 
 
 def _lines(*lines: str) -> bytes:
