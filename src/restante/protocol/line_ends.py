@@ -1,4 +1,4 @@
-"""Line ends and dot-stuffing, in Python: the twin of `speedups.c`, for where that was not built.
+"""Line ends and dot-stuffing in Python, for an installation without the extension `speedups.c`.
 
 On the wire every line ends with CR LF (RFC 1939 section 3), and one that begins with "." gets one
 more. A lone CR is not a line end.
@@ -16,7 +16,7 @@ _LINE_END = re.compile(rb"(?<!\r)\r\n")
 def to_wire(stored: bytes, at_line_start: bool) -> tuple[bytes, int]:  # noqa: FBT001  # its twin in C has no keywords
     """Return what to send for stored octets, and their size in octets as LIST counts it.
 
-    The stored octets must not end within CR LF. `at_line_start`: a line begins with them.
+    The stored octets must not end within CR LF. `at_line_start`: they begin with a new line.
     """
     if b"\r" in stored:
         stored = stored.replace(CRLF, b"\n")
@@ -28,14 +28,14 @@ def to_wire(stored: bytes, at_line_start: bool) -> tuple[bytes, int]:  # noqa: F
 
 
 def bare_line_ends(stored: bytes) -> int:
-    """Return how many LF have no CR before them: each is one octet more on the wire."""
+    """Return how many LF have no CR before them. On the wire, each has one octet more."""
     return stored.count(b"\n") - stored.count(CRLF)
 
 
 def from_wire(stuffed: bytes) -> tuple[bytes, int]:
-    """Return octets off the wire without the dots after CR LF that stuffing added.
+    """Return octets off the wire without the dots of stuffing, and their number of LF.
 
-    How many LF they have comes with them. The line end before the first line is a part of them.
+    The octets begin with the line end before their first line.
     """
     lines = stuffed.replace(b"\r\n.", CRLF)
     return lines, lines.count(b"\n")

@@ -1,4 +1,4 @@
-"""Line ends and dot-stuffing: in C, or in Python where no compiler was there."""
+"""Line ends and dot-stuffing: in C, or in Python if the extension was not compiled."""
 
 from __future__ import annotations
 

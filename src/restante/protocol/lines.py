@@ -7,7 +7,7 @@ import re
 from restante.protocol.errors import BadCommand, LineTooLong
 
 COMMAND_LIMIT = 255  # octets of a command, line end included: RFC 2449 section 4
-MAX_DISCARD = 65536  # the limit of octets for a line
+MAX_DISCARD = 65536  # octets of an overlong line that are discarded before the session ends
 
 HTTP_REQUEST = re.compile(
     rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|CONNECT) +(?:/|\S+ HTTP/)"
@@ -19,9 +19,9 @@ A mistyped command, such as "GET 1", is just unknown.
 
 
 def strip_line_end(line: bytes, *, strict: bool) -> bytes:
-    """Return a line without its end, and no octet less.
+    """Return a line without its CR LF or its LF.
 
-    Raises BadCommand: it ends in LF alone, which is too little where `strict` holds.
+    Raises BadCommand: `strict` is true, and the line ends with LF alone.
     """
     if line.endswith(b"\r\n"):
         return line[:-2]
@@ -33,8 +33,8 @@ def strip_line_end(line: bytes, *, strict: bool) -> bytes:
 class LineBuffer:
     """The octets of the peer that were not read yet.
 
-    The buffer discards an overlong line as it comes, and holds no more of it than its start.
-    `unread` is empty, and thus false, if nothing is left to read.
+    The buffer discards an overlong line while it arrives, and keeps only its start. `unread` is
+    empty, and thus false, if nothing is left to read.
     """
 
     __slots__ = ("_discarded", "_place", "_searched", "_start", "unread")
@@ -42,7 +42,7 @@ class LineBuffer:
     def __init__(self) -> None:
         self.unread = b""  # from `_place` on
         self._place = 0
-        self._searched = 0  # no line end between the two
+        self._searched = 0  # no line end is before this place
         self._start = b""  # of an overlong line
         self._discarded = 0  # octets of an overlong line
 
@@ -50,15 +50,15 @@ class LineBuffer:
         return len(self.unread) - self._place
 
     def feed(self, octets: bytes) -> None:
-        """Add what came."""
+        """Add octets that have arrived."""
         self.unread = self.unread[self._place :] + octets if self.unread else octets
         self._searched -= self._place
         self._place = 0
 
     def take(self, limit: int, octets: bytes = b"") -> bytes | LineTooLong | None:
-        """Add `octets`, and remove and return the next line with its LF; None if none has come.
+        """Add `octets`, and remove and return the next line with its LF, None if it is incomplete.
 
-        In place of a line of more than `limit` octets it returns an error: RFC 2449 section 4.
+        Returns LineTooLong for a line of more than `limit` octets: RFC 2449 section 4.
         """
         if octets:
             whole = octets.find(b"\n") + 1 == len(octets) <= limit
@@ -84,7 +84,7 @@ class LineBuffer:
         return line
 
     def take_all(self) -> bytes:
-        """Take all that is there, lines or not."""
+        """Remove and return all octets, also those of an incomplete line."""
         octets, self.unread = self.unread[self._place :], b""
         self._place = self._searched = 0
         return octets

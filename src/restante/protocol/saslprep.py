@@ -1,4 +1,4 @@
-"""Names and passwords in one form, however they were typed: SASLprep, RFC 4013."""
+"""SASLprep, RFC 4013: one form of a name or a password for all ways to type it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _PROHIBITED = (
     stringprep.in_table_c12,  # spaces beyond ASCII
     stringprep.in_table_c21_c22,  # control characters
     stringprep.in_table_c3,  # private use
-    stringprep.in_table_c4,  # no characters
+    stringprep.in_table_c4,  # noncharacters
     stringprep.in_table_c5,  # surrogates
     stringprep.in_table_c6,  # inappropriate for plain text
     stringprep.in_table_c7,  # inappropriate for canonical representation
@@ -18,7 +18,7 @@ _PROHIBITED = (
 )
 
 
-LONGEST = 255  # octets of a name or a password, before and after: RFC 4616 section 2
+LONGEST = 255  # octets of a name or a password, also once it is prepared: RFC 4616 section 2
 TOO_LONG = f"more than {LONGEST} octets"
 
 
@@ -27,7 +27,7 @@ class TooLongError(ValueError):
 
 
 def saslprep(text: str, *, query: bool = False) -> str:
-    """Return text prepared for comparison. Raises ValueError: it holds what it must not.
+    """Return text prepared for comparison. Raises ValueError: it has prohibited characters.
 
     Only a query may have characters that were unassigned in Unicode 3.2: RFC 4013 section 2.5.
     """
@@ -37,10 +37,10 @@ def saslprep(text: str, *, query: bool = False) -> str:
 
 
 def account_name(octets: bytes) -> str:
-    """Return the name that a client sent, prepared, and without the blanks at its end.
+    """Return the name that a client sent, prepared, and without spaces at its end.
 
-    Keyboards of telephones add such a blank. Raises ValueError: the name is not UTF-8, has more
-    than 255 octets, before or after, or holds what it must not.
+    Keyboards of telephones add such a space. Raises ValueError: the name is not UTF-8, has more
+    than 255 octets, also once it is prepared, or has prohibited characters.
     """
     if len(octets) > LONGEST:
         raise TooLongError(TOO_LONG)
@@ -63,8 +63,8 @@ def _check(prepared: str, *, query: bool = False) -> str:
 def check_password(octets: bytes) -> None:
     """Raise ValueError: it is not UTF-8, or has characters that RFC 4013 section 2.3 prohibits.
 
-    Raises TooLongError. RFC 6856 section 2.2. What else keeps it from being prepared does not keep
-    it from being right.
+    Raises TooLongError. RFC 6856 section 2.2. The other rules of SASLprep are not applied: a
+    password that breaks them may be the correct one.
     """
     if len(octets) > LONGEST:
         raise TooLongError(TOO_LONG)

@@ -47,9 +47,9 @@ def multiline_reply(status: bytes, lines: Iterable[str]) -> bytes:
 
 
 def _status_line(line: str) -> bytes:
-    """Return the line with its end, fit to be sent whatever it was made from.
+    """Return the line with its end, without control characters and cut to 512 octets.
 
-    A control character could forge a reply, and a line over 512 octets may not be sent.
+    A line end in a text would forge a reply, and no longer line may be sent.
     """
     if not line.isprintable():
         line = "".join(c if c.isprintable() else "?" for c in line)

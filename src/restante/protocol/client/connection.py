@@ -1,7 +1,6 @@
-"""The client's knowledge of a connection, and the reading of replies.
+"""The client's view of a connection, and the reading of replies.
 
-Whatever the server does, what is kept here is bounded: a line by LINE_LIMIT, a list by
-LISTING_LIMIT and MAX_LINES.
+The memory for a reply is bounded: a line by LINE_LIMIT, a list by LISTING_LIMIT and MAX_LINES.
 """
 
 from __future__ import annotations
@@ -35,15 +34,15 @@ STATUS_LIMIT = 512  # octets of a status line, with its end: RFC 1939 section 3
 LISTING_LIMIT = 64 * 1024 * 1024  # octets of a list
 MAX_LINES = 1_000_000  # of a list: short lines take far more memory than their octets
 
-_OF_MAIL = ("TOP", "RETR")  # commands whose replies hold lines that others wrote
+_MESSAGE_COMMANDS = ("TOP", "RETR")  # their replies have lines of any sender
 
 _SYSTEM_FAILURES = ("SYS/TEMP", "SYS/PERM")
 
 HIDDEN = "***"  # the text in place of a secret
-SHORT = 6  # characters: a shorter secret is hidden as a word, lest half of each text vanish
+SHORT = 6  # characters: a shorter secret is hidden only as a whole word
 
 
-MAX_EMPTY = 3  # empty lines that are passed over before a reply
+MAX_EMPTY = 3  # empty lines before a reply that are ignored
 
 
 class LineBlocks(NamedTuple):
@@ -78,9 +77,10 @@ class ServerPeer:
     notice: Callable[[str, str], None] | None = None  # gets each oddity
 
     def keep_secret(self, *secrets: str) -> None:
-        """Never show these, in no case of letters, not even where the server says them.
+        """Hide these secrets in all texts from now on, also where the server repeats them.
 
-        The forms are plain, in base64, as in a URL, and UTF-8 that is read as Latin-1.
+        They are hidden in upper and lower case, in base64, quoted as in a URL, and as UTF-8 that
+        was decoded as Latin-1.
         """
         for secret in filter(None, secrets):
             octets = secret.encode()
@@ -102,15 +102,15 @@ class ServerPeer:
         return status._replace(text=self.redact(status.text))
 
     def excerpt(self, octets: bytes, most: int = 100) -> str:
-        """Return the beginning of what the server said, for an error's text.
+        """Return at most `most` characters of the server's octets, for the text of an error.
 
-        The secrets are taken out first: half of one would not be found.
+        Secrets are removed before the cut, because half of one would not be found.
         """
         text = self.redact(decode_text(octets).rstrip("\r\n"))
         return f"{text[:most]}..." if len(text) > most else text
 
     def note_oddity(self, id: str, text: str) -> None:  # noqa: A002  # see RemoteError
-        """Remember something that is wrong and can be read all the same; the first of its kind."""
+        """Note an error of the server that does not hinder reading, the first with this id."""
         if id not in self.oddities:
             self.oddities[id] = self.redact(text)
             self.add_trace("<", f"({id}: {text})")
@@ -118,25 +118,25 @@ class ServerPeer:
                 self.notice(id, self.oddities[id])
 
     def check_unread(self) -> None:
-        """Make sure that nothing came unasked; noise is passed over. Raises MalformedReplyError.
+        """Check that no octets came without a command. Noise is ignored.
 
-        After a multi-line reply, unexpected octets are not-stuffed; after any other, desync.
-        Raises ServerRefusedError: it is a failure that the server reports of its own accord.
+        Raises MalformedReplyError: after a multi-line reply it is not-stuffed, else desync. Raises
+        ServerRefusedError: the server reports a failure of its own accord.
         """
         # Counting replies: POP3 has no tags, so a reply belongs to a command only by its place. One
         # line too many shifts all later replies: the +OK of a RETR would confirm a DELE. So the
         # client sends nothing while a line is there that no command asked for.
-        came = strip_noise(bytes(self.unread))
-        if self.unread and not came:
+        unexpected = strip_noise(bytes(self.unread))
+        if self.unread and not unexpected:
             command = self.multiline_command or self.command
             self.note_oddity(
                 "odd-reply", f"an empty line or noise came after the answer to {command}"
             )
             self.unread.clear()
-        if came:
+        if unexpected:
             if failure := self.reported_failure():
                 raise failure
-            extra = self.excerpt(came, 60).partition("\n")[0].rstrip("\r")
+            extra = self.excerpt(unexpected, 60).partition("\n")[0].rstrip("\r")
             raise self.unexpected_line(extra)
 
     def reported_failure(self) -> ServerRefusedError | None:
@@ -167,7 +167,7 @@ class ServerPeer:
             self.trace(direction, printable(self.redact(text.rstrip("\r\n"))))
 
     def error(self, kind: type[E], id: str, text: str, code: str = "") -> E:  # noqa: A002  # see RemoteError
-        """Return an error that knows where it happened."""
+        """Return an error with the phase and the command in which it occurred."""
         self.broken = self.broken or not issubclass(kind, ServerRefusedError)
         return kind(
             id,
@@ -189,7 +189,7 @@ class ServerPeer:
         yield from Send(octets)
 
     def read_line(self, *, peek: bool = False) -> Dialogue[bytes]:
-        """Return the next line with its LF; with `peek` it stays there.
+        """Return the next line with its LF. With `peek`, the line stays unread.
 
         Raises ConnectionLostError, MalformedReplyError.
         """
@@ -211,14 +211,14 @@ class ServerPeer:
         return line
 
     def _take_line(self) -> bytes:
-        """Return the next line with its LF if it is here already, else b""."""
+        """Return the next line with its LF if it has arrived, else b""."""
         end = self.unread.find(b"\n") + 1
         line = bytes(self.unread[:end])
         del self.unread[:end]
         return line
 
     def _take_block(self, regular: re.Pattern[bytes]) -> bytes:
-        """Return the regular lines that are here already, up to the first one that is not."""
+        """Return the lines that have arrived, up to the first one that is not regular."""
         match = regular.match(self.unread)
         block = match[0] if match else b""
         del self.unread[: len(block)]
@@ -252,7 +252,7 @@ class ServerPeer:
         status = parse_status(line)
         if status is None:
             self.add_trace("<", self.excerpt(line))
-            if self.multiline_command.upper().startswith(_OF_MAIL):
+            if self.multiline_command.upper().startswith(_MESSAGE_COMMANDS):
                 self.unread += b"" if self.unread else (yield from Peek(REST_OF_MESSAGE))
                 if self.unread:  # it goes on, so it is the rest of a message
                     raise self.unexpected_line(self.excerpt(line))
@@ -313,5 +313,5 @@ class ServerPeer:
 
 
 def quote(text: str) -> str:
-    """Return a text as a URL would have it."""
+    """Return a text with the quoting of URLs."""
     return urllib.parse.quote(text, safe="")

@@ -54,26 +54,28 @@ def pipeline(
     """
     results: list[T | ServerRefusedError] = []
     waiting: deque[Operation[T]] = deque()
-    under_way = 0
-    to_come = iter(operations)
-    held = next(to_come, None)
-    while held is not None or waiting:
+    unanswered = 0
+    remaining = iter(operations)
+    upcoming = next(remaining, None)
+    while upcoming is not None or waiting:
         batch, shown = bytearray(), bytearray()
-        if not waiting and held is not None:
-            peer.phase = held.phase or peer.phase
+        if not waiting and upcoming is not None:
+            peer.phase = upcoming.phase or peer.phase
             peer.check_unread()
-        while held is not None and (not waiting or under_way + len(held.request) <= window):
-            batch += held.request
-            shown += held.shown or held.request
-            under_way += len(held.request)
-            waiting.append(held)
-            held = next(to_come, None)
+        while upcoming is not None and (
+            not waiting or unanswered + len(upcoming.request) <= window
+        ):
+            batch += upcoming.request
+            shown += upcoming.shown or upcoming.request
+            unanswered += len(upcoming.request)
+            waiting.append(upcoming)
+            upcoming = next(remaining, None)
         if batch:
             peer.add_trace(">", decode_text(bytes(shown)).rstrip().replace("\r\n", ", "))
             yield from Send(bytes(batch))
-        while waiting and (held is None or under_way + len(held.request) > window // 2):
+        while waiting and (upcoming is None or unanswered + len(upcoming.request) > window // 2):
             operation = waiting.popleft()
-            under_way -= len(operation.request)
+            unanswered -= len(operation.request)
             peer.outstanding = len(waiting)
             peer.phase = operation.phase or peer.phase
             shown_line = operation.shown or operation.request  # a property is a call more each time

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from restante.protocol.client.effects import Dialogue
     from restante.protocol.client.replies import Status
 
-_ALWAYS = {"CAPA", "TOP", "RETR"}
-_WITHOUT_ARGUMENT = {"LIST", "UIDL", "LANG", "AUTH"}
+_MULTI_LINE = {"CAPA", "TOP", "RETR"}
+_MULTI_LINE_WITHOUT_ARGUMENT = {"LIST", "UIDL", "LANG", "AUTH"}
 _ONE_LINE = {"DELE", "LANG", "NOOP", "PASS", "QUIT", "RSET", "STAT", "USER", "UTF8"}
 MESSAGE_NUMBER = re.compile(r"[0-9]{1,18}")
-_SECRET = {"PASS": 1, "APOP": 2, "AUTH": 2}  # from which word on nothing is shown
-_CHANGES_THE_WIRE = {
+_PUBLIC_WORDS = {"PASS": 1, "APOP": 2, "AUTH": 2}  # the words after them are secret
+_NOT_LINES = {
     "STLS": "TLS is begun by the program itself",
     "AUTH": "log in with USER and PASS",
 }
@@ -35,16 +35,15 @@ _CHANGES_THE_WIRE = {
 def raw_command(line: str, most: int = LISTING_LIMIT) -> Operation[Status]:
     """Return the operation of a line as it was typed: its reply's lines come as chunks, unstuffed.
 
-    Its status may be shown, and an -ERR is returned, not raised. At most `most` octets are taken.
-    Raises LocalError: a line end within it, or a command after which the other end no longer speaks
-    in lines.
+    The status that it returns is without secrets, and may be -ERR. At most `most` octets are read.
+    Raises LocalError: the line has a line end within it, or the server's reply would not be lines.
     """
     words = line.split()
     verb = words[0].upper() if words else ""
     if any(c in line for c in "\r\n\0"):
         raise LocalError("a line end or NUL in a command: nothing was sent")
-    if verb in _CHANGES_THE_WIRE and (verb != "AUTH" or len(words) > 1):
-        raise LocalError(f"{verb} cannot be typed here: {_CHANGES_THE_WIRE[verb]}")
+    if verb in _NOT_LINES and (verb != "AUTH" or len(words) > 1):
+        raise LocalError(f"{verb} cannot be typed here: {_NOT_LINES[verb]}")
 
     def read(peer: ServerPeer) -> Dialogue[Status]:
         status = peer.redact_status((yield from peer.read_status()))
@@ -87,14 +86,14 @@ def is_multi_line(line: str) -> bool:
     """Return whether a command's +OK goes on until a line with a dot."""
     words = line.upper().split()
     return bool(words) and (
-        words[0] in _ALWAYS or (words[0] in _WITHOUT_ARGUMENT and len(words) == 1)
+        words[0] in _MULTI_LINE or (words[0] in _MULTI_LINE_WITHOUT_ARGUMENT and len(words) == 1)
     )
 
 
 def redact_command(line: str) -> str:
     """Return a line as it may be shown, kept in a history or traced."""
     words = line.split()
-    public = _SECRET.get(words[0].upper()) if words else None
+    public = _PUBLIC_WORDS.get(words[0].upper()) if words else None
     if public is None or len(words) <= public:
         return line
     return " ".join([*words[:public], "***"])

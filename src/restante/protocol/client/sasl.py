@@ -1,4 +1,4 @@
-"""AUTH as the client says it, and what the server makes of it. RFC 5034 section 4."""
+"""AUTH: the client's command, its responses, and the server's result. RFC 5034 section 4."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Oper
         shown, first = f"AUTH {mechanism} ***\r\n", None
 
     def read(peer: ServerPeer) -> Dialogue[Status]:
-        held, refused = (
+        pending, refused = (
             first,
             MechanismRefusedError if shown == f"AUTH {mechanism}\r\n" else ServerRefusedError,
         )
@@ -58,7 +58,7 @@ def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Oper
         while (challenge := (yield from _challenge(peer))) is not None:
             last = challenge
             try:
-                response = held
+                response = pending
                 if response is None:
                     response = yield from compute(partial(_respond, responder, challenge))
             except SaslRefusal as said:
@@ -68,7 +68,7 @@ def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Oper
                 raise peer.error(SecurityError, "auth-unproven", str(doubt)) from None
             if response is None:
                 yield from _give_up(peer)
-            held, refused = None, ServerRefusedError
+            pending, refused = None, ServerRefusedError
             yield from Send(_base64(response or b"") + b"\r\n")
             peer.add_trace(">", "***")
         status = yield from peer.read_status()
@@ -97,12 +97,12 @@ def _give_up(peer: ServerPeer) -> Dialogue[NoReturn]:
     raise peer.error(ServerRefusedError, "auth-failed", text)
 
 
-def _refused_within(peer: ServerPeer, said: str) -> Dialogue[NoReturn]:
+def _refused_within(peer: ServerPeer, reason: str) -> Dialogue[NoReturn]:
     """Read the -ERR after a refusal by the mechanism; the server may also hang up or fall silent.
 
     Raises ServerRefusedError in each of the three cases, and SecurityError for +OK.
     """
-    text, code, others = said, "", []
+    text, code, others = reason, "", []
     try:
         yield from Send(b"\r\n")
         status = yield from peer.read_status()
@@ -110,9 +110,9 @@ def _refused_within(peer: ServerPeer, said: str) -> Dialogue[NoReturn]:
         others = [end.text]
     else:
         if status.ok:
-            unproven = f"the server said +OK after its own refusal: {said}"
+            unproven = f"the server said +OK after its own refusal: {reason}"
             raise peer.error(SecurityError, "auth-unproven", unproven)
-        text, code = f"{status.text} ({said})".strip(), status.code
+        text, code = f"{status.text} ({reason})".strip(), status.code
     denied = peer.error(ServerRefusedError, "refused", text, code)
     denied.others += others
     raise denied

@@ -105,10 +105,10 @@ class NumberTable(Mapping[int, V]):
                 raise KeyError(number)
             return self._value(number - 1)
         places = self._places()
-        found = bisect_left(places, number, key=self._numbers.__getitem__)
-        if found == len(places) or self._numbers[places[found]] != number:
+        place = bisect_left(places, number, key=self._numbers.__getitem__)
+        if place == len(places) or self._numbers[places[place]] != number:
             raise KeyError(number)
-        return self._value(places[found])
+        return self._value(places[place])
 
 
 def count_lines(table: Mapping[int, object]) -> int:

@@ -22,15 +22,17 @@ MAX_DIGITS = 18  # of a number: it fits 64 bits, and int() is never slow
 
 
 class NoMatchError(Exception):
-    """The octets are not what the grammar asks for."""
+    """The octets do not follow the grammar."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """How arguments are written, for people, and how they are read.
+    """How the arguments of a command are written and parsed.
 
-    `read` returns the handler's arguments. Raises NoMatchError. `bare` are those where nothing
-    follows the keyword, None where something must.
+    Attributes:
+        usage: their form, for people.
+        read: returns the handler's arguments, or raises NoMatchError.
+        bare: the handler's arguments if nothing follows the keyword; None: that is an error.
     """
 
     usage: str
@@ -39,13 +41,13 @@ class Grammar:
 
 
 def _words(argument: bytes) -> list[bytes]:
-    """Split at single spaces; spaces at the end are a habit of fingers, not an argument."""
+    """Split at single spaces. Spaces at the end do not count, since people type them."""
     argument = argument.rstrip(b" ")
     return argument.split(b" ") if argument else []
 
 
 def _number(word: bytes) -> int:
-    """Read 1 to 18 ASCII digits: int() alone accepts signs, underscores and spaces too."""
+    """Parse 1 to 18 ASCII digits: int() alone accepts signs, underscores and spaces, too."""
     if not word.isdigit() or len(word) > MAX_DIGITS:
         raise NoMatchError
     return int(word)
@@ -119,8 +121,8 @@ def _name(argument: bytes) -> Arguments:
     return (name,)
 
 
-def _secret(argument: bytes) -> Arguments:
-    """Take everything: spaces may be part of a password. RFC 1939 section 7, PASS."""
+def _password(argument: bytes) -> Arguments:
+    """Return the whole argument: spaces may be part of a password. RFC 1939 section 7, PASS."""
     if not argument:
         raise NoMatchError
     return (Secret(argument),)
@@ -134,4 +136,4 @@ name = Grammar("name", _name)
 mechanism = Grammar("[mechanism [initial-response]]", _mechanism)
 name_and_digest = Grammar("name digest", _name_and_digest)
 language = Grammar("[language]", _language)
-password = Grammar("password", _secret)
+password = Grammar("password", _password)

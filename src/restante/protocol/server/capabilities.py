@@ -1,7 +1,7 @@
 """CAPA: what the server can do. RFC 2449.
 
-A row's function says what follows the tag for a session, or None where the capability is not
-there. What is offered before login is announced after it too (RFC 2449 section 5).
+A row's function returns the argument of the capability for a session, or None if the session does
+not have it. What is offered before login is announced after it, too (RFC 2449 section 5).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _always(_session: Session) -> str:
 
 
 def _utf8(_session: Session) -> str:
-    """Names and passwords may be UTF-8 before the command UTF8 too: RFC 6856 section 2.2."""
+    """Names and passwords may be UTF-8 without the command UTF8, too: RFC 6856 section 2.2."""
     return "USER"
 
 
@@ -46,14 +46,14 @@ def _sasl(session: Session) -> str | None:
 
 
 def _stls(session: Session) -> str | None:
-    """Only where it may be used now: RFC 2595 section 4."""
+    """STLS is announced only if it is possible now: RFC 2595 section 4."""
     channel, state = session.channel, session.state
     possible = channel.can_start_tls and not channel.tls and state is AUTHORIZATION
     return "" if possible else None
 
 
 def _login_delay(session: Session) -> str | None:
-    """Before login the longest of all, where users have their own; after it the user's."""
+    """If users have delays of their own: before login the longest one, after it the user's."""
     offer, user = session.offer, _logged_in(session)
     if offer.longest_login_delay is None:
         return None if offer.login_delay is None else str(offer.login_delay)
@@ -63,7 +63,7 @@ def _login_delay(session: Session) -> str | None:
 
 
 def _expire(session: Session) -> str:
-    """Before login the shortest of all, where users have their own; after it the user's."""
+    """If users have days of their own: before login the fewest, after it the user's."""
     offer, user = session.offer, _logged_in(session)
     days = offer.expire_days
     if offer.shortest_expire_days is not None:

@@ -1,7 +1,8 @@
 """One function a command.
 
-A handler that needs only the session returns the octets of the reply. Another is a generator: it
-yields needs and returns these octets. If a handler raises Refusal, the reply is -ERR. RFC 1939
+A handler that needs only the session returns the octets of the reply. Any other handler is a
+generator, which yields needs and returns these octets. If a handler raises Refusal, the reply is
+-ERR. RFC 1939
 sections 4 to 7, RFC 2449.
 """
 
@@ -70,11 +71,11 @@ def lang(session: Session, tag: str | None) -> bytes:
     if tag is None:
         names = [f"{language.tag} {language.name}" for language in LANGUAGES.values()]
         return multiline_reply(say("Languages follow", session.language), names)
-    found = session.settings.language if tag == "*" else match(tag)
-    if found is None:
+    chosen = session.settings.language if tag == "*" else match(tag)
+    if chosen is None:
         raise Refusal("This language is not spoken here.")
-    session.language = found
-    return ok(f"{found} {session.translate('Language chosen.')}")
+    session.language = chosen
+    return ok(f"{chosen} {session.translate('Language chosen.')}")
 
 
 def user(session: Session, name: str) -> bytes:
@@ -118,7 +119,7 @@ def auth(session: Session, mechanism: str | None, initial: bytes | None) -> Repl
 
 
 def _log_in(session: Session, identity: Identity) -> Reply:
-    """Lock and open the maildrop of someone whose credentials were right."""
+    """Lock and open the maildrop of an authenticated user."""
     if identity.tls_required and not session.channel.tls:
         raise TlsRequired(identity.name)
     session.identity = identity
@@ -160,7 +161,7 @@ def _list(view: MaildropView, status: bytes, listing: Listing) -> bytes | Reply:
 
 
 def _list_in_parts(view: MaildropView, status: bytes, listing: Listing) -> Reply:
-    """Give the lines as the client reads them: hundreds of thousands may have 20 megabytes."""
+    """Give the lines as fast as the client reads: hundreds of thousands have 20 megabytes."""
     yield SendPart(status)
     for start in range(0, len(view.contents.sizes), PART):
         yield SendPart(listing.part(start, view.marked))
@@ -222,9 +223,9 @@ def quit_and_update(session: Session) -> Reply:
 
     This is the only place that asks for a removal.
     """
-    # Only QUIT removes: a client that loses its connection must find all its mail again, for it may
-    # not have stored what it fetched. So the state changes first, and "update failed" stands until
-    # the driver has said that the removal is durable. What happens between the two is logged so.
+    # Only QUIT removes mail: a client that loses its connection must find all its mail again, since
+    # it may not have stored what it fetched. So the state changes first, and the end of the session
+    # is "update failed" until the driver confirms that the removal is durable.
     session.state = UPDATE
     session.end = EndReason.UPDATE_FAILED
     yield CommitDeletions(tuple(sorted(session.view.marked)))

@@ -26,17 +26,17 @@ T = TypeVar("T")
 
 
 class Chunks(Protocol):
-    """A message in chunks, open until it is closed. To the protocol it is a thing to pass on."""
+    """A message in chunks, open until it is closed. The protocol only passes it on."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Return the chunks in order."""
 
     async def aclose(self) -> None:
-        """Let go of the message, read to its end or not."""
+        """Close the message, whether or not it was read to its end."""
 
 
 Body: TypeAlias = bytes | Chunks
-"""A message as it is stored: whole when it is small and at hand, else in chunks."""
+"""A message as it is stored: whole if it is small and in memory, else in chunks."""
 
 
 class Need(Effect[T]):
@@ -49,9 +49,9 @@ class Need(Effect[T]):
 class ReadLine(Need[bytes]):
     """The next line, with its line end, after a reply: see ReplyThenRead.
 
-    Throws LineTooLong when it has more than `limit` octets, line end included. A driver closes the
-    session when the line is not there after `seconds`, however many octets came: RFC 1939 section
-    3. It does so too when the peer is gone.
+    Throws LineTooLong if it has more than `limit` octets, line end included. A driver closes the
+    session if the line is incomplete after `seconds`, however many octets came (RFC 1939 section
+    3), or if the connection is lost.
     """
 
     limit: int
@@ -119,9 +119,9 @@ class NewTimestamp(Need[str]):
 
 @dataclass(slots=True)
 class StartServerTls(Need[ConnectionSecurity]):
-    """TLS from here on: `status` is sent in clear, and what the client sent before is thrown away.
+    """TLS from here on: `status` is sent in clear, and unread octets of the client are discarded.
 
-    RFC 2595 section 4. A driver closes the session when TLS does not come about.
+    RFC 2595 section 4. A driver closes the session if the handshake fails.
     """
 
     status: bytes
@@ -143,10 +143,10 @@ class LockMaildrop(Need[MessageList]):
 
 @dataclass(slots=True)
 class OpenMessage(Need[Body]):
-    """A message, opened: when this is met, the reply may begin. Throws Refusal where it is gone.
+    """An open message, so that the reply can begin. Throws Refusal: the message is gone.
 
-    `lines` is the number of required body lines (RFC 1939 section 7, TOP), None for all: a
-    store may give more than that, never less.
+    `lines` is the number of required body lines (RFC 1939 section 7, TOP), None for all. A store
+    may give more than that, never less.
     """
 
     index: int
@@ -165,7 +165,7 @@ class CorrectSize(Need[None]):
 class CommitDeletions(Need[None]):
     """The UPDATE state: remove these messages for good and release the lock. RFC 1939 section 6.
 
-    When it is met, the removal is durable. Throws Refusal when some could not be removed. Either
+    Once it is fulfilled, the removal is durable. Throws Refusal: some could not be removed. Either
     way the lock is free afterwards.
     """
 
@@ -176,8 +176,8 @@ class CommitDeletions(Need[None]):
 class SendMultiline(Need[None]):
     """A reply that is too long to hold in memory: the status line, then the body's wire form.
 
-    A driver which cannot read the body to its end closes the connection: the terminator says that
-    the message is whole.
+    A driver that cannot read the body to its end closes the connection: the terminator would say
+    that the message is whole.
     """
 
     status: bytes
@@ -189,7 +189,7 @@ class SendMultiline(Need[None]):
 class SendPart(Need[None]):
     """A part of a reply that is long to make and to send; then other clients have a turn.
 
-    It is met when the peer has taken so much that more may be sent. Throws nothing.
+    It is fulfilled once the peer has read enough for more to be sent. Throws nothing.
     """
 
     octets: bytes

@@ -1,6 +1,6 @@
-"""The mechanisms of SASL, a function each. RFC 5034; the list of IANA's registry that is in use.
+"""The mechanisms of SASL, one function each: those of IANA's registry that are in use. RFC 5034.
 
-Each is a generator: it asks the client through an exchange, and the driver through needs, and
+Each is a generator, which asks the client through an exchange and the driver through needs, and
 returns the client's identity. If it raises Refusal, the client may try again.
 """
 
@@ -35,22 +35,22 @@ LONGEST_SCRAM = 4096  # octets of a message: two names with each character escap
 MAX_FIELDS = 32  # of a message with a token
 
 _SCRAM_FIRST = re.compile(  # RFC 5802 section 7, without the data of a mandatory extension
-    rb"(?:[ny]|p=[A-Za-z0-9.-]+),(?:a=(?P<authority>[^,]+))?,n=(?P<name>[^,]+),r="
+    rb"(?:[ny]|p=[A-Za-z0-9.-]+),(?:a=(?P<authzid>[^,]+))?,n=(?P<name>[^,]+),r="
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Mechanism:
-    """One row: a mechanism, where it may be used, and how it resists attacks.
+    """One row: a mechanism, where it is possible, and how it resists attacks.
 
-    Postfix and Exim choose by the properties, which have their names in Dovecot's authentication
-    protocol: "plaintext", "dictionary", "active", "mutual-auth".
+    Postfix and Exim choose mechanisms by the properties. These have the names of Dovecot's
+    authentication protocol: "plaintext", "dictionary", "active", "mutual-auth".
     """
 
     name: str
     log_in: Callable[[SaslExchange], Login]
     source: str
-    possible: Callable[[ConnectionSecurity], bool]
+    is_possible: Callable[[ConnectionSecurity], bool]
     properties: tuple[str, ...]
     server_first: bool = False
 
@@ -59,14 +59,14 @@ def plain(exchange: SaslExchange) -> Login:
     """RFC 4616: authorization identity, name and password, with NUL between them."""
     fields = (yield from exchange.initial_response()).split(b"\0")
     if len(fields) != 3 or not fields[2]:
-        _not_understood()
-    acting_for, name = _name(fields[0]), _name(fields[1])
+        _reject_response()
+    authzid, name = _name(fields[0]), _name(fields[1])
     if not name:
-        _not_understood()
-    if acting_for in ("", name) or not exchange.session.settings.masters:
-        _check_authority(acting_for, name)
+        _reject_response()
+    if authzid in ("", name) or not exchange.session.settings.masters:
+        _require_own_name(authzid, name)
         return (yield from verification(name, Secret(fields[2])))
-    return (yield from verification(acting_for, Secret(fields[2]), master=name))
+    return (yield from verification(authzid, Secret(fields[2]), master=name))
 
 
 def login(exchange: SaslExchange) -> Login:
@@ -74,14 +74,14 @@ def login(exchange: SaslExchange) -> Login:
     name = _name((yield from exchange.initial_response(b"Username:")))
     password = yield from exchange.challenge(b"Password:")
     if not name or not password:
-        _not_understood()
+        _reject_response()
     return (yield from verification(name, Secret(password)))
 
 
 def verification(name: str, password: Secret, master: str = "") -> Authenticate:
-    """Return the need for whose name and password these are; see `Authenticate` for `master`.
+    """Return the need that checks a name and a password; see `Authenticate` for `master`.
 
-    Raises Refusal: no password is like that.
+    Raises Refusal: no password can have these octets.
     """
     try:
         check_password(password.reveal())
@@ -99,7 +99,7 @@ def cram_md5(exchange: SaslExchange) -> Login:
     user, _, digest = (yield from exchange.challenge(challenge)).rpartition(b" ")
     name = _name(user)
     if not name or not re.fullmatch(rb"[0-9A-Za-z]{32}", digest):
-        _not_understood()
+        _reject_response()
     return (yield from Authenticate(AuthMethod.CRAM_MD5, name, Secret(digest), challenge))
 
 
@@ -110,18 +110,18 @@ def scram_with(mechanism: str) -> Callable[[SaslExchange], Login]:
         message = yield from exchange.initial_response()
         match = _SCRAM_FIRST.match(message)
         if not match or len(message) > LONGEST_SCRAM:
-            _not_understood()
+            _reject_response()
         name = _gs2_name(match["name"])
         if not name:
-            _not_understood()
-        _check_authority(_gs2_name(match["authority"] or b""), name)
+            _reject_response()
+        _require_own_name(_gs2_name(match["authzid"] or b""), name)
         scram = yield from StartScram(mechanism, name, message)
         message = yield from exchange.challenge(scram.challenge)
         if len(message) > 2 * LONGEST_SCRAM:  # the header comes again, in base64
-            _not_understood()
+            _reject_response()
         identity = yield from Authenticate(AuthMethod.SCRAM, name, Secret(message), scram)
         if (yield from exchange.challenge(scram.signature)):  # RFC 5034 section 4: no data with +OK
-            _not_understood()
+            _reject_response()
         return identity
 
     return log_in
@@ -132,15 +132,15 @@ def oauthbearer(exchange: SaslExchange) -> Login:
     header, _, message = (yield from exchange.initial_response()).partition(b"\x01")
     match = re.fullmatch(rb"[ny],(?:a=([^,]+))?,", header)
     if not match:
-        _not_understood()
+        _reject_response()
     return (yield from _token(exchange, _gs2_name(match[1] or b""), message))
 
 
 def xoauth2(exchange: SaslExchange) -> Login:
-    """The same as Google and Microsoft did it before there was an RFC."""
+    """The form of OAUTHBEARER that Google and Microsoft used before there was an RFC."""
     user, _, message = (yield from exchange.initial_response()).partition(b"\x01")
     if not user.startswith(b"user="):
-        _not_understood()
+        _reject_response()
     return (yield from _token(exchange, _name(user.removeprefix(b"user=")), message))
 
 
@@ -153,11 +153,11 @@ def external(exchange: SaslExchange) -> Login:
 def _token(exchange: SaslExchange, name: str, message: bytes) -> Login:
     parts = message.split(b"\x01", MAX_FIELDS)
     if len(parts) > MAX_FIELDS:
-        _not_understood()
+        _reject_response()
     fields = dict(field.partition(b"=")[::2] for field in parts if field)
     scheme, _, token = fields.get(b"auth", b"").partition(b" ")
     if scheme.lower() != b"bearer" or not token:
-        _not_understood()
+        _reject_response()
     try:
         return (yield from Authenticate(AuthMethod.TOKEN, name, Secret(token.strip())))
     except Refusal as refusal:
@@ -172,22 +172,23 @@ def _name(octets: bytes) -> str:
     try:
         return account_name(octets)
     except ValueError:
-        _not_understood()
+        _reject_response()
 
 
 def _gs2_name(octets: bytes) -> str:
     """Read a name in which "," and "=" are escaped. RFC 5801 section 4, RFC 5802 section 5.1."""
     if re.search(rb"=(?!2C|3D)", octets):
-        _not_understood()
+        _reject_response()
     return _name(octets.replace(b"=2C", b",").replace(b"=3D", b"="))
 
 
-def _check_authority(acting_for: str, name: str) -> None:
-    if acting_for not in ("", name):
+def _require_own_name(authzid: str, name: str) -> None:
+    """Reject an authorization identity other than the user's own. RFC 4422 section 2."""
+    if authzid not in ("", name):
         raise Refusal("Nobody may log in as somebody else.", ResponseCode.AUTH)
 
 
-def _not_understood() -> NoReturn:
+def _reject_response() -> NoReturn:
     raise Refusal("The response is not understood.", ResponseCode.AUTH)
 
 
@@ -241,7 +242,7 @@ def offered_mechanisms(session: Session) -> list[str]:
         row.name
         for row in SERVER_MECHANISMS.values()
         if row.name in session.offer.mechanisms
-        and row.possible(session.channel)
+        and row.is_possible(session.channel)
         and (session.channel.announce_bindings or not row.name.endswith("-PLUS"))
     ]
 
@@ -251,7 +252,7 @@ def find_mechanism(session: Session, name: str) -> Mechanism:
     row = SERVER_MECHANISMS.get(name)
     if row is None or name not in session.offer.mechanisms:
         raise Refusal("This mechanism is not offered; CAPA lists those that are.")
-    if not row.possible(session.channel):
+    if not row.is_possible(session.channel):
         if session.channel.tls:
             raise Refusal("This mechanism is not possible on this connection.", ResponseCode.AUTH)
         raise TlsRequired

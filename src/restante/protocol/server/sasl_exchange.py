@@ -1,4 +1,4 @@
-"""The frame of SASL in POP3: challenges and responses as lines of base64. RFC 5034 section 4."""
+"""SASL within POP3: challenges and responses as lines of base64. RFC 5034 section 4."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class ExchangeCancelled(Refusal):
 
 
 class SaslExchange:
-    """One AUTH command: what the client says, asked for by challenges.
+    """The challenges and responses of one AUTH command.
 
-    All methods raise Refusal: the client cancelled, or its line is not base64 or has no proper end.
+    All methods raise Refusal: the client cancelled, or its line is not base64 or ends with LF.
     """
 
     def __init__(self, session: Session, initial: bytes | None) -> None:
@@ -34,7 +34,7 @@ class SaslExchange:
         self._initial = initial  # as it came, in base64
 
     def initial_response(self, challenge: bytes = b"") -> Reply:
-        """Return the client's first response: the one that came with AUTH, or one asked for."""
+        """Return the client's first response: that of the AUTH line, or else to a challenge."""
         if self._initial is None:
             return (yield from self.challenge(challenge))
         return b"" if self._initial == b"=" else _decode(self._initial)
@@ -57,7 +57,7 @@ class SaslExchange:
 
 
 def _decode(text: bytes) -> bytes:
-    """Return what base64 stands for; foreign characters are not passed over."""
+    """Return the octets of a text in base64. Other characters in it are an error."""
     try:
         return binascii.a2b_base64(text, strict_mode=True)
     except binascii.Error:

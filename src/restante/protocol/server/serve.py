@@ -1,4 +1,4 @@
-"""The server's side of a connection, from greeting to goodbye."""
+"""The server's side of a connection, from its greeting to its end."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ AUTH_LIMIT = RESPONSE_LIMIT  # the same for AUTH, which may bring a long initial
 
 
 def serve(session: Session) -> Conversation:
-    """Hold the whole conversation, and end it when `session.end` says why.
+    """Run the whole conversation, until a handler or an error sets `session.end`.
 
-    A command that needs nothing is one step: the driver gives a line, and gets the reply.
+    A command that needs nothing is one step: the driver sends a line and gets the reply.
 
     A driver that closes this generator at any point removes no mail: RFC 1939 section 6.
     """
@@ -39,7 +39,7 @@ def serve(session: Session) -> Conversation:
             reply = answer if isinstance(answer, bytes) else (yield from answer)
         except Refusal as refusal:
             reply = error_reply(refusal, session.translate)
-            _count(session, refusal)
+            _count_refusal(session, refusal)
     return reply, session.end
 
 
@@ -55,7 +55,7 @@ def _carry_out(session: Session, line: bytes) -> bytes | Reply:
     keyword, _, argument = text.partition(b" ")
     verb = keyword.upper()
     if len(text) > TEXT_LIMIT and verb != b"AUTH":
-        _check_for_http(session, line)
+        _reject_http(session, line)
         raise LineTooLong(text[:COMMAND_LIMIT], ended=True)
     command = (BEFORE_LOGIN if session.state is AUTHORIZATION else AFTER_LOGIN).get(verb)
     if command is None:
@@ -74,36 +74,36 @@ def _carry_out(session: Session, line: bytes) -> bytes | Reply:
 
 
 def _without_lf(session: Session, line: bytes) -> bytes:
-    """Return a line that ends in LF alone without it. Raises BadCommand: that is not allowed."""
+    """Return a line without its LF. Raises BadCommand: a line must not end with LF alone."""
     try:
         return strip_line_end(line, strict=session.settings.strict_line_ends)
     except BadCommand:
-        _check_for_http(session, line)
+        _reject_http(session, line)
         raise
 
 
 def _not_allowed(session: Session, verb: bytes, line: bytes) -> BadCommand:
-    """Return why a command is not allowed here and now, or not known at all."""
+    """Return the error of a command that is unknown, or not allowed in this state."""
     if verb not in VERBS:
-        _check_for_http(session, line)
+        _reject_http(session, line)
         return BadCommand("Unknown command.")
     if session.state is AUTHORIZATION:
         return BadCommand("Log in first.")
     return BadCommand("You are logged in already.")
 
 
-def _check_for_http(session: Session, line: bytes) -> None:
-    """End the session of an HTTP client, by BadCommand. No method of HTTP is a command of POP3."""
+def _reject_http(session: Session, line: bytes) -> None:
+    """End the session of an HTTP client by BadCommand. No command of POP3 is a method of HTTP."""
     if HTTP_REQUEST.match(line):
         session.end = EndReason.HTTP
         raise BadCommand("This is a POP3 server, not a web server.")
 
 
-def _count(session: Session, refusal: Refusal) -> None:
-    """Count what no client should send, and end the session when it does not stop.
+def _count_refusal(session: Session, refusal: Refusal) -> None:
+    """Count commands that no client should send, and end the session after too many in a row.
 
-    A cleartext login is such a command too, but it is logged rather than counted. Each
-    rejected login counts, for any reason, also one that the client cancelled.
+    A cleartext login is logged rather than counted. Each rejected login counts, for any reason,
+    also one that the client cancelled.
     """
     session.last_verb = b""
     settings = session.settings
@@ -115,10 +115,10 @@ def _count(session: Session, refusal: Refusal) -> None:
     if not isinstance(refusal, BadCommand):
         return
     session.bad_commands += 1
-    most = settings.bad_commands_after_login if logged_in else settings.bad_commands_before_login
+    limit = settings.bad_commands_after_login if logged_in else settings.bad_commands_before_login
     if isinstance(refusal, LineTooLong) and not refusal.ended:
         session.end = (
             EndReason.HTTP if HTTP_REQUEST.match(refusal.start) else EndReason.ENDLESS_LINE
         )
-    elif session.bad_commands >= most and session.end is None:
+    elif session.bad_commands >= limit and session.end is None:
         session.end = EndReason.BAD_COMMANDS

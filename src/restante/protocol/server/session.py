@@ -19,7 +19,7 @@ from restante.protocol.translations.languages import DEFAULT, translate
 
 
 class State(Enum):
-    """Where a session stands. RFC 1939 section 3."""
+    """The state of a session. It decides which commands are allowed. RFC 1939 section 3."""
 
     AUTHORIZATION = auto()
     TRANSACTION = auto()
@@ -31,7 +31,7 @@ AUTHORIZATION, TRANSACTION, UPDATE = State
 
 
 class EndReason(StrEnum):
-    """Why a session ended, in the words of the log; the driver gives most of the reasons."""
+    """Why a session ended, in the words of the log. The driver sets most of these reasons."""
 
     QUIT = "quit"
     UPDATE_FAILED = "update failed"
@@ -63,9 +63,9 @@ _NO_MAIL = MaildropView(MessageList((), ()))
 
 @dataclass(slots=True)
 class Session:
-    """All that one connection knows. `serve` and the handlers of commands change it.
+    """The state of one session. `serve` and the handlers of commands change it.
 
-    A driver makes it, with what it knows of the connection, and from then on only reads it.
+    The driver makes it from what is known of the connection, and then only reads it.
     """
 
     settings: ProtocolSettings = _SETTINGS
@@ -97,6 +97,6 @@ class Session:
         return translate(text, self.language)
 
     def reset_after_stls(self) -> None:
-        """Forget what the client said in clear, once TLS has begun. RFC 2595 section 4."""
+        """Forget what the client sent before TLS. RFC 2595 section 4."""
         self.user = ""
         self.language = DEFAULT

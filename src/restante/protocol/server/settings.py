@@ -1,4 +1,4 @@
-"""The values that the server gives to the protocol: settings, offer, security and user."""
+"""The inputs of a session: settings, offer, security of the connection, and identity."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ProtocolSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthOffer:
-    """The offer to clients that the accounts allow, as long as a session lasts."""
+    """The offer to a client that the accounts allow. It is fixed for a session."""
 
     mechanisms: frozenset[str] = frozenset({"PLAIN", "LOGIN"})  # of SASL
     login_delay: int | None = None  # seconds between two logins: RFC 2449 section 6.5
@@ -68,7 +68,7 @@ class ConnectionSecurity:
     can_start_tls: bool = False  # STLS is possible
     clear_text: bool = True  # passwords may cross it as they are
     bindings: frozenset[str] = frozenset()  # types of channel binding known here: RFC 5056
-    announce_bindings: bool = True  # by the -PLUS mechanisms; they work all the same
+    announce_bindings: bool = True  # by the -PLUS mechanisms, which work in either case
     certified: bool = False  # the client showed a certificate that we trust
 
 

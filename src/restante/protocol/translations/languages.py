@@ -43,9 +43,9 @@ def translate(text: str, tag: str) -> str:
 
 
 def match(tag: str) -> str | None:
-    """Return the tag of the language that comes closest to a wish, such as "de" for "de-AT".
+    """Return the supported language that a tag asks for, such as "de" for "de-AT"; None for none.
 
-    RFC 4647 section 3.4, lookup: parts are taken from the end until something is left that we have.
+    RFC 4647 section 3.4, lookup: the last parts of the tag are removed until the rest is supported.
     """
     tag = tag.lower()
     while tag and tag not in LANGUAGES:
