@@ -70,7 +70,9 @@ class KeptQuotas:
     def keep(self, name: str, row: Mapping[str, object]) -> Quota:
         """Keep the quota in a row, and return it. Raises UnreadableAccountError."""
         columns = ("quota_octets", "quota_messages")
-        quota = Quota(*(read_number(self._source, row, each, most=MAX_MAIL) for each in columns))
+        quota = Quota(
+            *(read_number(self._source, row, column, most=MAX_MAIL) for column in columns)
+        )
         self._by_name.pop(name, None)
         self._by_name[name] = quota
         if len(self._by_name) > QUOTAS:

@@ -39,20 +39,23 @@ class AppPasswordAccounts(WrappedAccounts):
         Raises CredentialsError, UnavailableError. Raises UndecidedError: the source rejects a
         password that may be an app password, and these cannot be read.
         """
-        found = unreadable = None
+        app_password = unreadable = None
         try:
-            found = await self._find_in_thread(user, password)
+            app_password = await self._find_in_thread(user, password)
         except UnavailableError as error:
             unreadable = error
-        if found is not None and (identity := await self._log_in(user, found)) is not None:
+        if (
+            app_password is not None
+            and (identity := await self._log_in(user, app_password)) is not None
+        ):
             return identity
         try:
             return await self.accounts.verify(user, password)
         except CredentialsError as error:
             if unreadable is not None:
                 raise UndecidedError(str(unreadable)) from error
-            if found is not None:
-                reason = f"{error.reason}, with the app password {found.label!r}"
+            if app_password is not None:
+                reason = f"{error.reason}, with the app password {app_password.label!r}"
                 raise CredentialsError(reason) from error
             raise
 
@@ -63,39 +66,41 @@ class AppPasswordAccounts(WrappedAccounts):
         try:
             if not self.passwords.is_current():
                 return self._read_and_log_in(user, password)
-            found = _own(self.passwords.find(password), user)
+            app_password = _own(self.passwords.find(password), user)
         except UnavailableError:  # `verify` says so
-            found = None
-        if found is None:
+            app_password = None
+        if app_password is None:
             return super().cached_login(user, password)
-        return self._log_in(user, found)
+        return self._log_in(user, app_password)
 
     async def _read_and_log_in(self, user: str, password: Secret) -> Identity | None:
         try:
-            found = await self._find_in_thread(user, password)
+            app_password = await self._find_in_thread(user, password)
         except UnavailableError:
-            found = None
-        if found is not None:
-            return await self._log_in(user, found)
+            app_password = None
+        if app_password is not None:
+            return await self._log_in(user, app_password)
         cached = super().cached_login(user, password)
         return cached if cached is None or isinstance(cached, Identity) else await cached
 
     async def _find_in_thread(self, user: str, password: Secret) -> AppPassword | None:
         return _own(await self.passwords.find_in_thread(password), user)
 
-    async def _log_in(self, user: str, found: AppPassword) -> Identity | None:
+    async def _log_in(self, user: str, app_password: AppPassword) -> Identity | None:
         """Return the identity of a user with an app password, None if the source rejects it."""
         try:
             identity = await self.accounts.identify(user)
         except CredentialsError:
             return None
-        self._uses.note(found.key)
-        return replace(identity, app_password=found.label, credential=found.key)
+        self._uses.note(app_password.key)
+        return replace(identity, app_password=app_password.label, credential=app_password.key)
 
 
-def _own(found: AppPassword | None, user: str) -> AppPassword | None:
+def _own(app_password: AppPassword | None, user: str) -> AppPassword | None:
     """Return an app password of a user, None for another user's.
 
     The source is not asked about another user: its time would show whether that one exists.
     """
-    return found if found is not None and found.account in candidate_names(user) else None
+    if app_password is None or app_password.account not in candidate_names(user):
+        return None
+    return app_password

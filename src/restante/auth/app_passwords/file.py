@@ -47,12 +47,12 @@ class AppPassword:
         fields = line.split(":")
         if len(fields) != 4:
             raise ValueError("it does not have four fields")
-        found = cls(*fields)
-        if problem := passwd_file.name_problem(found.account) or label_problem(found.label):
+        parsed = cls(*fields)
+        if problem := passwd_file.name_problem(parsed.account) or label_problem(parsed.label):
             raise ValueError(problem)
-        if not _DIGEST.fullmatch(found.digest):
+        if not _DIGEST.fullmatch(parsed.digest):
             raise ValueError("its digest is invalid")
-        return found
+        return parsed
 
     def __str__(self) -> str:
         """Return the line."""
@@ -89,16 +89,16 @@ def label_problem(label: str) -> str | None:
 
 def read(path: Path) -> tuple[list[AppPassword], list[str]]:
     """Return the app passwords in a file, and its problems in words. Raises OSError."""
-    found: list[AppPassword] = []
+    passwords: list[AppPassword] = []
     problems = []
     for place, line in enumerate(passwd_file.read_lines(path), 1):
         if not line or line.startswith("#"):
             continue
         try:
-            found.append(AppPassword.parse(line))
+            passwords.append(AppPassword.parse(line))
         except ValueError as problem:
             problems.append(f"{path}:{place}: this app password cannot log in: {problem}")
-    return found, problems
+    return passwords, problems
 
 
 class _Entries(NamedTuple):
@@ -146,8 +146,11 @@ class AppPasswordFile(ReloadedFile[_Entries]):
         return key in self._keys
 
     def _read_entries(self) -> tuple[_Entries, list[str]]:
-        found, problems = read(self.path)
-        entries = _Entries({each.digest: each for each in found}, {each.key for each in found})
+        passwords, problems = read(self.path)
+        entries = _Entries(
+            {password.digest: password for password in passwords},
+            {password.key for password in passwords},
+        )
         return entries, problems
 
     def _use_entries(self, entries: _Entries) -> tuple[dict[str, AppPassword]]:

@@ -126,16 +126,16 @@ def merge(path: Path, uses: Mapping[str, int]) -> None:
 
     Raises OSError.
     """
-    with _edit(path) as found:
+    with _edit(path) as known_uses:
         for key, seconds in uses.items():
-            found[key] = max(seconds, found.get(key, 0))
+            known_uses[key] = max(seconds, known_uses.get(key, 0))
 
 
 def keep_only(path: Path, keys: Collection[str]) -> None:
     """Remove the uses of app passwords that no longer exist. Raises OSError."""
-    with _edit(path) as found:
-        for key in found.keys() - set(keys):
-            del found[key]
+    with _edit(path) as uses:
+        for key in uses.keys() - set(keys):
+            del uses[key]
 
 
 @contextlib.contextmanager
@@ -145,9 +145,9 @@ def _edit(path: Path) -> Iterator[dict[str, int]]:
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
         size = min(os.fstat(file).st_size, LARGEST)
-        found = _parse(os.pread(file, size, 0))
-        yield found
-        octets = "".join(f"{key} {seconds}\n" for key, seconds in found.items()).encode()
+        uses = _parse(os.pread(file, size, 0))
+        yield uses
+        octets = "".join(f"{key} {seconds}\n" for key, seconds in uses.items()).encode()
         os.pwrite(file, octets, 0)
         os.ftruncate(file, len(octets))
     finally:
@@ -155,9 +155,9 @@ def _edit(path: Path) -> Iterator[dict[str, int]]:
 
 
 def _parse(octets: bytes) -> dict[str, int]:
-    found = {}
+    uses = {}
     for line in octets.decode(errors="replace").splitlines():
         key, _, seconds = line.partition(" ")
         if len(key) == 16 and seconds.isascii() and seconds.isdigit() and len(seconds) <= 12:
-            found[key] = int(seconds)
-    return found
+            uses[key] = int(seconds)
+    return uses

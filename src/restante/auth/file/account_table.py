@@ -63,15 +63,17 @@ def read_table(
     """
     file = passwd_file.read(path, trust_last_line=trust_last_line)
     entries = file.by_name.values()
-    able = [entry for entry in entries if not entry.lock]
+    unlocked = [entry for entry in entries if not entry.lock]
     parameters = {
-        mechanism: {scram.ScramParameters.from_keys(each.scram[mechanism]) for each in having}
+        mechanism: {scram.ScramParameters.from_keys(entry.scram[mechanism]) for entry in with_keys}
         for mechanism in scram.HASHES
-        if (having := [entry for entry in entries if mechanism in entry.scram])
+        if (with_keys := [entry for entry in entries if mechanism in entry.scram])
     }
     no_key = [NO_KEY] if parameters and not file.key and file.cut is None else []
     faults = [f"{path}: {fault}" for fault in (*no_key, *doubts(entries))]
-    by_all = [each for each in scram.HASHES if able and all(each in entry.scram for entry in able)]
+    by_all = [
+        name for name in scram.HASHES if unlocked and all(name in entry.scram for entry in unlocked)
+    ]
     return PasswdTable(
         by_name=file.by_name,
         in_lower_case={name.lower(): entry for name, entry in file.by_name.items()},

@@ -233,7 +233,9 @@ class FileAuthenticator(FileReading[_Reading]):
         await self.refresh_in_thread()
         accounts = self.accounts()
         for first in range(0, len(accounts), PAGE):
-            yield [(each.name, each.expire_days) for each in accounts[first : first + PAGE]]
+            yield [
+                (account.name, account.expire_days) for account in accounts[first : first + PAGE]
+            ]
 
     async def own_quota(self, name: str) -> Quota:
         """Return the quota in the line of an account. Raises UnavailableError."""

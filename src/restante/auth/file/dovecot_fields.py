@@ -49,19 +49,23 @@ def field_warnings(others: list[str]) -> Iterator[str]:
     """
     if is_shadow(others):
         return
-    for found in find_keys(others):
-        shown = found.key + "=" * found.has_value
-        if found.field != EXTRAS + 1 and _is_known(found.key) and not is_lock(found.key):
-            yield f"{shown} in field {found.field} has no effect; its place is the eighth field"
+    for field_key in find_keys(others):
+        shown = field_key.key + "=" * field_key.has_value
+        if (
+            field_key.field != EXTRAS + 1
+            and _is_known(field_key.key)
+            and not is_lock(field_key.key)
+        ):
+            yield f"{shown} in field {field_key.field} has no effect; its place is the eighth field"
     if login_restriction(others) is None and any(
-        found[:2] == ("nopassword", 8) for found in find_keys(others)
+        field_key[:2] == ("nopassword", 8) for field_key in find_keys(others)
     ):
         yield "nopassword has no effect: every login requires the password"
     pairs = others[EXTRAS - 2].split() if len(others) > EXTRAS - 2 else []
     unknown = [text for text in pairs if not _is_known(text.partition("=")[0])]
     hidden = bool(unknown) and any(_similar_key(text.partition("=")[0], _SECRETS) for text in pairs)
     for text in unknown:
-        if not any(is_lock(found.key) for found in find_keys(["", "", "", "", "", text])):
+        if not any(is_lock(field_key.key) for field_key in find_keys(["", "", "", "", "", text])):
             yield f"{_unknown(text, hidden=hidden)}, so it has no effect"
 
 

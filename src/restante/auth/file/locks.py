@@ -80,9 +80,9 @@ def login_restriction(others: Sequence[str]) -> FieldKey | None:
     """Return the first key that keeps its account from logging in here."""
     return next(
         (
-            found
-            for found in find_keys(others)
-            if is_lock(found.key) and not (found.key == NETWORKS and find_networks(others))
+            key
+            for key in find_keys(others)
+            if is_lock(key.key) and not (key.key == NETWORKS and find_networks(others))
         ),
         None,
     )
@@ -93,7 +93,7 @@ def find_networks(others: Sequence[str]) -> tuple[str, ...]:
 
     It locks in another field than the eighth, where it is there twice, and with an invalid value.
     """
-    if sum(found.key == NETWORKS for found in find_keys(others)) != 1:
+    if sum(field.key == NETWORKS for field in find_keys(others)) != 1:
         return ()
     words = others[EXTRAS - 2].split() if len(others) > EXTRAS - 2 else []
     values = [

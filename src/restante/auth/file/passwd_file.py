@@ -88,22 +88,28 @@ def read(path: Path, *, trust_last_line: bool = True) -> PasswdFile:
 
 def _lock_reason(account: PasswdEntry, others: list[str]) -> Iterator[str]:
     """Return why an account is locked, unless the administrator clearly intends it."""
-    found: FieldKey | None = locks.login_restriction(others)
-    if found is not None and found.field != EXTRAS + 1:
-        yield (
-            f"cannot log in: {found.key} in field {found.field} locks it; its place is the eighth"
-            " field"
-        )
-    elif found is not None and found.key == locks.NETWORKS:
-        yield f"cannot log in: {found.key} locks it, since it is not one list of networks"
-    elif found is not None and found.key in locks.LIMITS:
-        yield f"cannot log in: {found.key} restricts logins in a way that is not supported"
-    elif found is not None and found.key not in dovecot_fields.parse_extra_fields(others):
-        yield f"cannot log in: {found.key} locks it, although it is written differently"
+    restriction = locks.login_restriction(others)
+    reason = "" if restriction is None else _describe_restriction(restriction, others)
+    if reason:
+        yield f"cannot log in: {reason}"
     elif account.lock == locks.HASH:
         yield "cannot log in: its hash is locked by '!' or '*'"
     elif account.end is not None and account.end <= time.time():
         yield f"cannot log in: it expired on {time.strftime('%Y-%m-%d', time.gmtime(account.end))}"
+
+
+def _describe_restriction(restriction: FieldKey, others: list[str]) -> str:
+    """Return what is unclear about a field that locks its account, "" for a clear one."""
+    key, field = restriction.key, restriction.field
+    if field != EXTRAS + 1:
+        return f"{key} in field {field} locks it; its place is the eighth field"
+    if key == locks.NETWORKS:
+        return f"{key} locks it, since it is not one list of networks"
+    if key in locks.LIMITS:
+        return f"{key} restricts logins in a way that is not supported"
+    if key not in dovecot_fields.parse_extra_fields(others):
+        return f"{key} locks it, although it is written differently"
+    return ""
 
 
 def mail_doubts(

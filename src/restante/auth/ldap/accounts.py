@@ -217,12 +217,12 @@ class LdapAuthenticator(PasswordOnlyAccounts):
         """
         find = functools.partial(self._directory.search, self._search.base)
         for name in filter(_is_text, names):
-            found = find(fill(text, name), self._search.requested_attributes, ends)
-            if len(found) > 1:
+            entries = find(fill(text, name), self._search.requested_attributes, ends)
+            if len(entries) > 1:
                 text = f"LDAP: {name!r} has several entries; narrow ldap.filter"
                 raise UnavailableError(text)
-            if found:
-                return found[0]
+            if entries:
+                return entries[0]
         if not find(fill(text, None), ["1.1"], ends, most=1):
             text = "LDAP: the filter finds no account at all; check ldap.base and ldap.filter"
             raise UnavailableError(text)

@@ -86,15 +86,15 @@ class LdapDirectory:
         def find(connection: Any) -> list[LdapEntry]:
             arguments = base, ldap.SCOPE_SUBTREE, text, list(attributes)
             message = connection.search_ext(*arguments, sizelimit=most)
-            found: list[LdapEntry] = []
+            entries: list[LdapEntry] = []
             try:
                 while True:
                     kind, data = connection.result(message, all=0, timeout=_seconds_left(ends))
-                    found += _entries(data)
+                    entries += _entries(data)
                     if kind == ldap.RES_SEARCH_RESULT:
-                        return found
+                        return entries
             except ldap.SIZELIMIT_EXCEEDED:
-                return found
+                return entries
 
         return self._use(find, ends, as_service=True)
 
@@ -123,7 +123,9 @@ class LdapDirectory:
     def close(self) -> None:
         """Close the connections that no thread uses."""
         with self._lock:
-            idle = [connection for each in self._idle.values() for connection, _ in each]
+            idle = [
+                connection for connections in self._idle.values() for connection, _ in connections
+            ]
             self._idle = {True: [], False: []}
         for connection in idle:
             _close(connection)
@@ -220,7 +222,7 @@ def _entries(data: Sequence[tuple[str | None, Any]] | None) -> list[LdapEntry]:
 
 def _cookie(controls: Sequence[Any]) -> Any:
     kind = SimplePagedResultsControl.controlType
-    return next((each.cookie for each in controls if each.controlType == kind), None)
+    return next((control.cookie for control in controls if control.controlType == kind), None)
 
 
 def _seconds_left(ends: float) -> float:

@@ -63,7 +63,7 @@ def refusal_reason(error: ldap.LDAPError) -> str:
 def policy_refusal(controls: Sequence[Any]) -> str:
     """Return why a password policy allows no login, "" if it does."""
     kind = PasswordPolicyControl.controlType
-    codes = [each.error for each in controls or () if each.controlType == kind]
+    codes = [control.error for control in controls or () if control.controlType == kind]
     return next((POLICY[code] for code in codes if code in POLICY), "")
 
 
@@ -95,9 +95,9 @@ def describe(error: ldap.LDAPError) -> str:
     details = _details(error)
     words = [str(details.get(key, "")) for key in ("desc", "info")]
     text = ": ".join(filter(None, words)) or type(error).__name__
-    return "".join(each if each.isprintable() else " " for each in text)[:LONGEST]
+    return "".join(character if character.isprintable() else " " for character in text)[:LONGEST]
 
 
 def _details(error: ldap.LDAPError) -> dict[str, Any]:
-    found = error.args[0] if error.args else {}
-    return found if isinstance(found, dict) else {}
+    details = error.args[0] if error.args else {}
+    return details if isinstance(details, dict) else {}

@@ -45,9 +45,9 @@ def _connect(host: str, port: int, ends: float) -> socket.socket:
 
 def _json_object(octets: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(octets)
+        content = json.loads(octets)
     except RecursionError as error:
         raise ValueError("no answer that can be read") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise ValueError("no JSON object")  # noqa: TRY004  # it came from the network
-    return found
+    return content

@@ -152,10 +152,10 @@ class JwksTokens:
     def _fetch(self) -> KeySet:
         try:
             if self._source.startswith(("https://", "http://")):
-                found: Any = issuer.get(self._source)
+                content: Any = issuer.get(self._source)
             else:
-                found = json.loads(read_octets(self._source))
-            return KeySet.import_key_set(found)
+                content = json.loads(read_octets(self._source))
+            return KeySet.import_key_set(content)
         except (HttpError, OSError, ValueError, JoseError, KeyError, TypeError) as error:
             raise UnavailableError(f"{self._source}: no keys of the issuer") from error
 

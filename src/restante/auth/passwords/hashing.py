@@ -144,8 +144,8 @@ def _verify_crypt(stored: bytes, password: bytes) -> bool:
     crypt_r = _crypt_r()
     if crypt_r is None:
         return False
-    found = crypt_r(password, stored, ctypes.create_string_buffer(_CRYPT_DATA))
-    same = hmac.compare_digest(found or b"", stored)
+    computed = crypt_r(password, stored, ctypes.create_string_buffer(_CRYPT_DATA))
+    same = hmac.compare_digest(computed or b"", stored)
     return same and b"\0" not in password  # C sees no further than a NUL
 
 

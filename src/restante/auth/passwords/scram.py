@@ -97,7 +97,7 @@ def fake_keys(
         # SHA-3 is safe with a key in front, and this one gives as many octets as a salt needs.
         return hashlib.shake_256(key + material).digest(octets)
 
-    chosen = max(choices, key=lambda each: derive(f"look {each.iterations} {each.salt}"))
+    chosen = max(choices, key=lambda choice: derive(f"look {choice.iterations} {choice.salt}"))
     octets = 32 if "256" in mechanism else 20
     return ScramKeys(
         derive("salt", chosen.salt),

@@ -111,7 +111,7 @@ class SqlAuthenticator(PasswordOnlyAccounts):
         An unknown name costs the work that some known one does, always the same one's.
         """
         ends = deadline()
-        found, row = await self._find(candidate_names(user), ends)
+        name, row = await self._find(candidate_names(user), ends)
         stored = str(row["password"]) if row else ""
         reason = find_hindrance(row)
         if not reason and password_hashing.unsupported_reason(stored) is not None:
@@ -127,8 +127,8 @@ class SqlAuthenticator(PasswordOnlyAccounts):
             raise CredentialsError(reason or "wrong password")
         self._remembered.add(user.lower(), password, stored)
         if self._upgrader is not None:
-            self._upgrader.replace(self._queries, found, stored, password)
-        return self._identify(found, row)
+            self._upgrader.replace(self._queries, name, stored, password)
+        return self._identify(name, row)
 
     def cached_login(self, user: str, password: Secret) -> Awaitable[Identity | None] | None:
         """Return whose these are where that was proved a short while ago and still holds."""
@@ -137,20 +137,20 @@ class SqlAuthenticator(PasswordOnlyAccounts):
 
     async def _confirm(self, user: str, stored: str) -> Identity | None:
         """Return whose name this is while its hash is the one that proved the password."""
-        found, row = await self._find(candidate_names(user), deadline())
+        name, row = await self._find(candidate_names(user), deadline())
         if row is None or find_hindrance(row) or row["password"] != stored:
             return None
-        return self._identify(found, row)
+        return self._identify(name, row)
 
     async def identify(self, user: str) -> Identity:
         """Return whose name this is. Raises CredentialsError, UnavailableError."""
         ends = deadline()
-        found, row = await self._find(candidate_names(user), ends)
+        name, row = await self._find(candidate_names(user), ends)
         await self._check_query(row, ends)
         reason = find_hindrance(row)
         if row is None or reason:
             raise CredentialsError(reason)
-        return self._identify(found, row)
+        return self._identify(name, row)
 
     async def owner(self, name: str) -> str:
         """Return the account of exactly this name. Raises CredentialsError, UnavailableError."""
@@ -162,12 +162,12 @@ class SqlAuthenticator(PasswordOnlyAccounts):
         Raises CredentialsError, UnavailableError.
         """
         ends = deadline()
-        found, row = await self._find(names, ends, first_only=True)
+        name, row = await self._find(names, ends, first_only=True)
         await self._check_query(row, ends)
         if not row:
             raise CredentialsError("unknown name")
-        self._quotas.keep(_name(found, row), row)
-        return _name(found, row)
+        self._quotas.keep(_name(name, row), row)
+        return _name(name, row)
 
     async def own_quota(self, name: str) -> Quota:
         """Return the quota of an account: that of its row, as it was last found.
@@ -209,7 +209,7 @@ class SqlAuthenticator(PasswordOnlyAccounts):
         """Close the connections to the database."""
         await self._queries.aclose()
 
-    def _identify(self, found: str, row: Mapping[str, object]) -> Identity:
+    def _identify(self, user: str, row: Mapping[str, object]) -> Identity:
         """Return what a session should know, and note what CAPA announces for all accounts.
 
         Raises UnavailableError.
@@ -220,7 +220,7 @@ class SqlAuthenticator(PasswordOnlyAccounts):
             self.longest_login_delay = max(delay, self.longest_login_delay or 0)
         if days is not None:
             self.shortest_expire_days = min(days, self.shortest_expire_days or days)
-        return Identity(_name(found, row), delay, days, networks=find_row_networks(row))
+        return Identity(_name(user, row), delay, days, networks=find_row_networks(row))
 
     async def _find(
         self, names: Sequence[str], ends: float, *, first_only: bool = False
@@ -248,18 +248,18 @@ class SqlAuthenticator(PasswordOnlyAccounts):
         """
         if row:
             return
-        database, found = self._queries.database, tuple(self._found)
-        for name in reversed(found):
+        database, canaries = self._queries.database, tuple(self._found)
+        for name in reversed(canaries):
             if await self._queries.find([name], ends):
                 return
         if self._check is None:
-            if not found:
+            if not canaries:
                 raise UncertainError(f"{database}: the query has found no account since the start")
             text = f"{database}: the query no longer finds the accounts that it found before"
             raise UnavailableError(f"{text}; {self._check_setting} can say whether others are left")
         if not await self._queries.returns_row(self._check, ends):
             raise UnavailableError(f"{database}: {self._without_row}")
-        for name in found:  # they were removed
+        for name in canaries:  # they were removed
             self._found.pop(name, None)
 
     @property

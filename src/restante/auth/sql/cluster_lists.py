@@ -56,11 +56,11 @@ class ListedAccounts(WrappedAccounts):
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
         begun, hindrance = monotonic(), ""
-        if (found := await self._find_app_password(user, password)) is not None:
+        if (app_password := await self._find_app_password(user, password)) is not None:
             try:
-                return await self._log_in(user, found)
+                return await self._log_in(user, app_password)
             except CredentialsError as error:
-                hindrance = f"{error.reason}, with the app password {found['label']!r}"
+                hindrance = f"{error.reason}, with the app password {app_password['label']!r}"
         try:
             identity = await self.accounts.verify(user, password)
         except CredentialsError as error:
@@ -86,10 +86,10 @@ class ListedAccounts(WrappedAccounts):
         identity = cached if cached is None or isinstance(cached, Identity) else await cached
         if identity is not None:
             return None if await self._is_locked(user, identity) else identity
-        if (found := await self._find_app_password(user, password)) is None:
+        if (app_password := await self._find_app_password(user, password)) is None:
             return None
         try:
-            return await self._log_in(user, found)
+            return await self._log_in(user, app_password)
         except CredentialsError:
             return None
 
@@ -104,8 +104,8 @@ class ListedAccounts(WrappedAccounts):
         keys = [lock_key(name) for name in {user, identity.name} if is_sound(name)]
         return await self._queries.find_row(LOCKED, [keys], deadline()) is not None
 
-    async def _log_in(self, user: str, found: Mapping[str, object]) -> Identity:
+    async def _log_in(self, user: str, app_password: Mapping[str, object]) -> Identity:
         """Return the identity of a user with an app password. Raises CredentialsError."""
-        identity, digest = await self.identify(user), str(found["digest"])
+        identity, digest = await self.identify(user), str(app_password["digest"])
         self._uses.note(digest)
-        return replace(identity, app_password=str(found["label"]), credential=key_of(digest))
+        return replace(identity, app_password=str(app_password["label"]), credential=key_of(digest))

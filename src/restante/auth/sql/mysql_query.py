@@ -59,11 +59,11 @@ class MysqlQueries(AccountQueries[asyncmy.Connection]):
     ) -> dict[str, Mapping[str, object]]:
         if not ALL_NAMES.search(self._query):
             return await self._find_each(connection, names, first_only)
-        found: dict[str, Mapping[str, object]] = {}
+        rows: dict[str, Mapping[str, object]] = {}
         # A name whose characters the table lacks makes the whole query fail.
         for group in [names] if "".join(names).isascii() else [[name] for name in names]:
-            found |= await self._find_all(connection, group)
-        return found
+            rows |= await self._find_all(connection, group)
+        return rows
 
     async def _find_all(
         self, connection: asyncmy.Connection, names: Sequence[str]

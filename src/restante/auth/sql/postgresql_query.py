@@ -53,7 +53,9 @@ class PostgresqlQueries(AccountQueries[asyncpg.Connection]):
     ) -> dict[str, Mapping[str, object]]:
         if self._takes_array is None:
             prepared = await connection.prepare(self._query, name=self._statement)
-            self._takes_array = any(each.kind == "array" for each in prepared.get_parameters())
+            self._takes_array = any(
+                parameter.kind == "array" for parameter in prepared.get_parameters()
+            )
         if self._takes_array:
             return self._rows_by_name(await connection.fetch(self._query, names), names)
         return await self._find_each(connection, names, first_only)
@@ -80,13 +82,13 @@ class PostgresqlQueries(AccountQueries[asyncpg.Connection]):
         self, rows: Sequence[Mapping[str, object]], names: Sequence[str]
     ) -> dict[str, Mapping[str, object]]:
         """Return the rows by the name in their column `login`. The first row of a name counts."""
-        found: dict[str, Mapping[str, object]] = {}
+        by_name: dict[str, Mapping[str, object]] = {}
         for row in rows:
             login = str(self._require(row, "login")["login"])
             if login not in names:
                 raise UnavailableError(f"PostgreSQL: the query returns a login {login!r} not in $1")
-            found.setdefault(login, row)
-        return found
+            by_name.setdefault(login, row)
+        return by_name
 
     def _describe(self, error: Exception) -> str:
         return describe_error(error)

@@ -111,14 +111,14 @@ class AccountQueries(ABC, Generic[C]):
         first_only: bool,  # noqa: FBT001
     ) -> dict[str, Mapping[str, object]]:
         """Run the query once for each name."""
-        found: dict[str, Mapping[str, object]] = {}
+        rows: dict[str, Mapping[str, object]] = {}
         for name in names:
             row = await self._fetch_row(connection, self._query, [name])
             if row is not None:
-                found[name] = self._require(row)
-            if found and first_only:
+                rows[name] = self._require(row)
+            if rows and first_only:
                 break
-        return found
+        return rows
 
     async def _run(self, work: Callable[[C], Awaitable[T]], ends: float) -> T:
         """Do some work on a connection, until `ends`."""
