@@ -207,20 +207,22 @@ def login_error_id(
     """Return the id for a login that was refused. The server's own words weigh most."""
     if error.code in _CODES:
         return _CODES[error.code]
-    found = _id_from_text(error.text, tls=tls) or _without_password_mechanism(error, capabilities)
-    if found is None and not judges_credentials(error):
-        found = "auth-plain-refused" if not tls and _only_tls(capabilities) else None
-        found = found or transient_id(error) or "refused"
-    if found is None and error.code == "SYS/PERM":
-        found = "sys-perm"
-    if found is None and error.code != "AUTH":
-        found = _without_code(error.text)
-    if found is None and _requires_oauth(error, capabilities):
-        found = "auth-oauth"
-    if found is None:
+    error_id = _id_from_text(error.text, tls=tls) or _without_password_mechanism(
+        error, capabilities
+    )
+    if error_id is None and not judges_credentials(error):
+        error_id = "auth-plain-refused" if not tls and _only_tls(capabilities) else None
+        error_id = error_id or transient_id(error) or "refused"
+    if error_id is None and error.code == "SYS/PERM":
+        error_id = "sys-perm"
+    if error_id is None and error.code != "AUTH":
+        error_id = _without_code(error.text)
+    if error_id is None and _requires_oauth(error, capabilities):
+        error_id = "auth-oauth"
+    if error_id is None:
         understood = error.code == "AUTH" or not error.text or _JUDGED.search(error.text)
-        found = "auth-failed" if understood else "auth-refused"
-    return found
+        error_id = "auth-failed" if understood else "auth-refused"
+    return error_id
 
 
 def _only_tls(capabilities: Mapping[str, str] | None) -> bool:

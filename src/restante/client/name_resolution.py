@@ -28,19 +28,19 @@ def addresses(target: Target, options: Options, seconds: float | None = None) ->
     ends = time.monotonic() + seconds
     host = options.resolve.get((target.host, target.port), target.host)
     try:
-        found = connecting.resolve(host, target.port, seconds, FAMILIES[options.family])
+        resolved = connecting.resolve(host, target.port, seconds, FAMILIES[options.family])
     except TimeoutError:
         text = f"the name {target.host} could not be looked up within {seconds:.3g} seconds"
         raise ServerUnreachableError("dns-temp", text, phase=Phase.CONNECT) from None
     except (socket.gaierror, UnicodeError) as error:
         raise _lookup_error(target.host, error, options.family, ends) from None
     if target.looked_up and host == target.host:
-        public = [address for address in found if not mail_address.is_this_machine(address)]
+        public = [address for address in resolved if not mail_address.is_this_machine(address)]
         if not public:
-            text = f"{target.host} resolves to this machine ({found[0]})"
+            text = f"{target.host} resolves to this machine ({resolved[0]})"
             raise ServerUnreachableError("looked-up-local", text, phase=Phase.CONNECT)
-        found = public
-    return found[: connecting.MAX_ADDRESSES]
+        resolved = public
+    return resolved[: connecting.MAX_ADDRESSES]
 
 
 def unreachable_error(
@@ -62,8 +62,8 @@ def connect_public(host: str, port: int, ends: float) -> socket.socket:
 
     Raises OSError, TimeoutError, UnicodeError.
     """
-    found = connecting.resolve(host, port, connecting.seconds_until(ends))
-    public = [address for address in found if not mail_address.is_this_machine(address)]
+    resolved = connecting.resolve(host, port, connecting.seconds_until(ends))
+    public = [address for address in resolved if not mail_address.is_this_machine(address)]
     return connecting.connect(public, port, ends)
 
 

@@ -152,8 +152,8 @@ class Options:
             seconds = getattr(self, name)
             none = name == "total_seconds"
             if not (_is_positive(seconds) or (none and seconds is None)):
-                wanted = f"a number over 0{', or None' if none else ''}"
-                raise _wrong(self, name, wanted)
+                expected = f"a number over 0{', or None' if none else ''}"
+                raise _wrong(self, name, expected)
         if self.family not in (0, 4, 6):
             raise _wrong(self, "family", "4 or 6, or 0 for both")
         if self.require_tls and self.insecure_plaintext:
@@ -172,8 +172,8 @@ def _is_positive(seconds: object) -> bool:
     return isinstance(seconds, int | float) and seconds > 0
 
 
-def _wrong(options: Options, name: str, wanted: str) -> ValueError:
-    return ValueError(f"{name} is {getattr(options, name)!r}: it must be {wanted}")
+def _wrong(options: Options, name: str, expected: str) -> ValueError:
+    return ValueError(f"{name} is {getattr(options, name)!r}: it must be {expected}")
 
 
 def _check_mechanisms(names: Sequence[str]) -> None:

@@ -246,8 +246,8 @@ def protocol_of(octets: bytes) -> str:
     if octets.startswith(b"220"):
         text = octets[:200].upper()
         return "FTP" if b"FTP" in text and b"SMTP" not in text else "SMTP"
-    found = (name for start, name in _OTHER_PROTOCOLS if octets.startswith(start))
-    return next(found, "unknown")
+    names = (name for start, name in _OTHER_PROTOCOLS if octets.startswith(start))
+    return next(names, "unknown")
 
 
 def _article(kind: str) -> str:

@@ -147,10 +147,10 @@ def _stamp(cafile: str) -> _Stamp:
 
 def _stamp_file(path: str | None) -> tuple[int, int, int] | None:
     try:
-        found = os.stat(path or "")
+        status = os.stat(path or "")
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def unverified_context() -> ssl.SSLContext:
@@ -224,8 +224,8 @@ class ClientTlsLayer(TlsLayer):
         get_chain = getattr(self._object, "get_unverified_chain", None) or getattr(
             inner, "get_unverified_chain", None
         )
-        found = (get_chain() if get_chain else None) or []
-        ders = [c if isinstance(c, bytes) else c.public_bytes(2) for c in found]
+        certificates = (get_chain() if get_chain else None) or []
+        ders = [c if isinstance(c, bytes) else c.public_bytes(2) for c in certificates]
         return ders or [der for der in [self.certificate()] if der]
 
     def binding(self) -> tuple[str, bytes] | None:
@@ -254,10 +254,10 @@ def _insecure(error: Exception, answer: bytes = b"") -> SecurityError:
 
 def _late_rejection(error: ssl.SSLError) -> SecurityError:
     """Return the error of a server that ends TLS as soon as the client has finished."""
-    found = _insecure(error)
-    if found.id == "plain-on-tls":  # the handshake was TLS, so the port is
-        found.id = "tls-failed"
-    return found
+    rejection = _insecure(error)
+    if rejection.id == "plain-on-tls":  # the handshake was TLS, so the port is
+        rejection.id = "tls-failed"
+    return rejection
 
 
 def _words(error: Exception, reason: str) -> str:

@@ -69,8 +69,8 @@ def request_token(auth: TokenSource, options: Options, ends: float) -> str:
 
 def renew_token(auth: TokenSource, refused: str, options: Options, ends: float) -> str | None:
     """Return another token of a source, None for none. Raises ReplyTimeoutError at `ends`."""
-    found = _call_in_time(partial(auth.renew, refused), options, ends)
-    return None if found is None else _check_token(found, "renew()")
+    renewed = _call_in_time(partial(auth.renew, refused), options, ends)
+    return None if renewed is None else _check_token(renewed, "renew()")
 
 
 def _check_token(token: object, method: str) -> str:

@@ -103,17 +103,17 @@ def parse(octets: bytes, address: MailAddress) -> list[IncomingServer]:
     A server that cannot be used is passed over.
     """
     root = _read_root(octets)
-    found: list[IncomingServer] = []
+    servers: list[IncomingServer] = []
     failure = NoAutoconfigError("it names no POP3 server")
     for node in root.iter("incomingServer"):
         if node.get("type") == "pop3":
             try:
-                found.append(_incoming_server(node, address))
+                servers.append(_incoming_server(node, address))
             except NoAutoconfigError as error:
                 failure = error
-    if not found:
+    if not servers:
         raise failure
-    return found
+    return servers
 
 
 def parse_oauth(octets: bytes) -> OAuthHint | None:

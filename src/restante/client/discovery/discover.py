@@ -135,13 +135,13 @@ def _queries(address: MailAddress, sources: DiscoverySources, ends: float) -> di
 def _query_all(queries: dict[str, Query], ends: float) -> list[DiscoveryNote]:
     """Run all queries at once; a source that is late has no servers."""
     begun = time.monotonic()
-    found = _results(
+    notes = _results(
         {name: partial(_measure, name, query) for name, query in queries.items()}, ends
     )
     late = time.monotonic() - begun
     nothing = LookupFailedError(TOO_LATE)
     return [
-        found.get(name) or DiscoveryNote(name, (), late, str(nothing), nothing.verdict)
+        notes.get(name) or DiscoveryNote(name, (), late, str(nothing), nothing.verdict)
         for name in queries
     ]
 
@@ -156,10 +156,10 @@ def _results(work: Mapping[T, Callable[[], R]], ends: float) -> dict[T, R]:
 def _measure(name: str, query: Query) -> DiscoveryNote:
     begun = time.monotonic()
     try:
-        found, note, verdict = _usable(query()), "", ""
+        candidates, note, verdict = _usable(query()), "", ""
     except NotFoundError as nothing:
-        found, note, verdict = (), str(nothing), nothing.verdict
-    return DiscoveryNote(name, found, time.monotonic() - begun, note, verdict)
+        candidates, note, verdict = (), str(nothing), nothing.verdict
+    return DiscoveryNote(name, candidates, time.monotonic() - begun, note, verdict)
 
 
 def _usable(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
@@ -211,12 +211,12 @@ def _autoconfig(source: str, url: str, address: MailAddress, sources: DiscoveryS
 
     def query() -> Iterable[Candidate]:
         try:
-            found = autoconfig.parse(sources.fetch(url), address)
+            servers = autoconfig.parse(sources.fetch(url), address)
         except autoconfig.NoAutoconfigError as error:
             raise NotFoundError(str(error)) from None
         return [
             Candidate(i.host, i.port, i.tls, i.user, source, own or _is_below(i.host, address))
-            for i in found
+            for i in servers
         ]
 
     return query
@@ -230,16 +230,16 @@ def _guesses(address: MailAddress, sources: DiscoverySources, ends: float) -> Qu
         exchangers, problem = _exchangers(address, sources)
         hosts = list(dict.fromkeys([*names, *exchangers]))
         tries = {host: partial(_open_ports, sources, host) for host in hosts}
-        found = [
+        candidates = [
             Candidate(host, port, tls, str(address), "guesses", _is_below(host, address))
             for host, ports in _results(tries, ends).items()
             for port, tls in ports
         ]
-        if not found:
+        if not candidates:
             no_mx = "" if exchangers else "; the domain has no MX record, so it may have no mail"
             nothing = f"nothing listens at {', '.join(hosts[: len(GUESSES)])}{no_mx}"
             raise problem or NotFoundError(nothing)
-        return sorted(found, key=lambda candidate: _BEST_FIRST[candidate.tls])
+        return sorted(candidates, key=lambda candidate: _BEST_FIRST[candidate.tls])
 
     return query
 

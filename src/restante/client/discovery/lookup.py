@@ -25,9 +25,9 @@ def target_of(address: str, seconds: float = SECONDS) -> Target:
         OtherDomainError: only the DNS or a third party names the server, and it is not in the mail
             domain.
     """
-    found = discover_server(address, min(seconds, SECONDS))
-    target = choose_server(found)
-    check_vouched(found)
+    discovery = discover_server(address, min(seconds, SECONDS))
+    target = choose_server(discovery)
+    check_vouched(discovery)
     return target
 
 
@@ -40,33 +40,38 @@ def discover_server(address: str, seconds: float) -> Discovery:
     return discover(address, timeout=seconds)
 
 
-def not_found_error(found: Discovery) -> ServerUnreachableError:
+def not_found_error(discovery: Discovery) -> ServerUnreachableError:
     """Return why no server was found: the guesses, which come last, look up the domain itself."""
     from restante.client.discovery.discover import NOT_OFFERED
 
-    notes = [finding.note for finding in found.findings if finding.source.startswith("SRV")]
+    notes = [finding.note for finding in discovery.findings if finding.source.startswith("SRV")]
     if notes and all(note == NOT_OFFERED for note in notes):
-        text = f'{found.domain} declares that it has no POP3: its SRV records have the target "."'
+        text = (
+            f'{discovery.domain} declares that it has no POP3: its SRV records have the target "."'
+        )
         return ServerUnreachableError("no-server", text, phase=Phase.DISCOVER)
-    verdict = found.findings[-1].verdict if found.findings else "no-server"
+    verdict = discovery.findings[-1].verdict if discovery.findings else "no-server"
     text = {
-        "no-domain": f"the domain {found.domain} does not exist",
-        "no-mail": f"the domain {found.domain} declares that it has no mail",
-        "dns-alias": found.findings[-1].note if found.findings else "",
-        "dns-temp": f"no look-up for {found.domain} got a reply in time",
-    }.get(verdict, f"no POP3 server was found for {found.domain}; name one, as in pop3s://ann@host")
+        "no-domain": f"the domain {discovery.domain} does not exist",
+        "no-mail": f"the domain {discovery.domain} declares that it has no mail",
+        "dns-alias": discovery.findings[-1].note if discovery.findings else "",
+        "dns-temp": f"no look-up for {discovery.domain} got a reply in time",
+    }.get(
+        verdict,
+        f"no POP3 server was found for {discovery.domain}; name one, as in pop3s://ann@host",
+    )
     return ServerUnreachableError(verdict, text, phase=Phase.DISCOVER)
 
 
-def choose_server(found: Discovery) -> Target:
+def choose_server(discovery: Discovery) -> Target:
     """Return the server that was discovered.
 
     A server without TLS must support STLS: no password goes in clear text. Raises
     ServerUnreachableError: none was discovered, or it is this machine.
     """
-    winner = found.winner
+    winner = discovery.winner
     if winner is None:
-        raise not_found_error(found)
+        raise not_found_error(discovery)
     if mail_address.is_this_machine(winner.host):
         text = f"{winner.source} names this machine ({winner.host}), so nothing was sent to it"
         raise ServerUnreachableError("looked-up-local", text, phase=Phase.DISCOVER)
@@ -74,16 +79,16 @@ def choose_server(found: Discovery) -> Target:
     return Target(winner.host, winner.port, tls, winner.user, looked_up=True)
 
 
-def check_vouched(found: Discovery) -> None:
+def check_vouched(discovery: Discovery) -> None:
     """Raise OtherDomainError if a password must not go to the server that was discovered.
 
     RFC 6186 section 6: TLS proves the name that the DNS gave, and the DNS may have been forged.
     """
-    winner = found.winner
-    if winner is None or is_vouched(winner, found):
+    winner = discovery.winner
+    if winner is None or is_vouched(winner, discovery):
         return
-    target = choose_server(found)
-    host, mail = host_names.display_host(winner.host), host_names.display_host(found.domain)
+    target = choose_server(discovery)
+    host, mail = host_names.display_host(winner.host), host_names.display_host(discovery.domain)
     text = (
         f"{winner.source} names {host}, which is not in {mail}, so nothing was sent to it. "
         f"If it is the right server, name it: {target}"
@@ -91,16 +96,16 @@ def check_vouched(found: Discovery) -> None:
     raise OtherDomainError("other-domain", text, phase=Phase.DISCOVER, target=target)
 
 
-def is_vouched(server: Candidate, found: Discovery) -> bool:
+def is_vouched(server: Candidate, discovery: Discovery) -> bool:
     """Return whether a server is in the mail domain, or named by its own file."""
-    return server.vouched or mail_address.is_below(server.host, found.domain)
+    return server.vouched or mail_address.is_below(server.host, discovery.domain)
 
 
 def find_server(address: str, seconds: float) -> Candidate | None:
     """Return the server of an address, None if none is found in time and vouched for."""
     try:
-        found = discover_server(address, seconds)
+        discovery = discover_server(address, seconds)
     except ValueError:
         return None
-    winner = found.winner
-    return winner if winner is not None and is_vouched(winner, found) else None
+    winner = discovery.winner
+    return winner if winner is not None and is_vouched(winner, discovery) else None
