@@ -101,11 +101,11 @@ def list_kept(
     if folder < 0:
         return []
     try:
-        found = [_examine(name, folder, unique_id, headers) for name in os.listdir(folder)]
+        examined = [_examine(name, folder, unique_id, headers) for name in os.listdir(folder)]
     finally:
         close_quietly(folder)
-    kept = [each for each in found if each is not None]
-    return sorted(kept, key=lambda each: (each.message.removed, filenames.sort_key(each.original)))
+    kept = [file for file in examined if file is not None]
+    return sorted(kept, key=lambda file: (file.message.removed, filenames.sort_key(file.original)))
 
 
 def restore(
@@ -117,23 +117,23 @@ def restore(
     Of several with one unique-id, it is the last removed one. One whose base name a message in the
     Maildir has already stays where it is.
     """
-    wanted = {each.message.uid: each for each in list_kept(held.root, unique_id)}
-    wanted = {uid: each for uid, each in wanted.items() if uid in uids}
-    if not wanted:
+    by_uid = {kept.message.uid: kept for kept in list_kept(held.root, unique_id)}
+    by_uid = {uid: kept for uid, kept in by_uid.items() if uid in uids}
+    if not by_uid:
         return []
     there = {entry.key for entry in list_names(held.folders)}
     folder = open_folder(DELETED_FOLDER, held.root)
     restored, change = [], Change()
     try:
-        for each in wanted.values():
-            if filenames.base_name(each.original) in there:
+        for kept in by_uid.values():
+            if filenames.base_name(kept.original) in there:
                 continue
             with contextlib.suppress(FileNotFoundError):  # the sweep was quicker
-                place = held.folders[each.folder]
-                os.rename(each.name, each.original, src_dir_fd=folder, dst_dir_fd=place)
-                _renew(each.original, place)
-                change.add(each.original, each.message.octets)
-                restored.append(each.message)
+                place = held.folders[kept.folder]
+                os.rename(kept.name, kept.original, src_dir_fd=folder, dst_dir_fd=place)
+                _renew(kept.original, place)
+                change.add(kept.original, kept.message.octets)
+                restored.append(kept.message)
         held.folders.sync()
         os.fsync(folder)
     finally:

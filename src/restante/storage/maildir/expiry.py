@@ -74,13 +74,15 @@ def remove(
     One that cannot be removed does not stop the others. One that another program moves meanwhile is
     left to the next round. Raises PartlyExpiredError.
     """
-    evidence = Evidence(time.time_ns(), {each.entry.inode: each.fingerprint for each in due})
+    evidence = Evidence(
+        time.time_ns(), {expired.entry.inode: expired.fingerprint for expired in due}
+    )
     problems = _keep_unique_ids(held, due)
-    wanted = {place: each.entry for place, each in enumerate(due) if place not in problems}
+    entries = {place: expired.entry for place, expired in enumerate(due) if place not in problems}
     change = Change()
-    problems |= FileRemoval(held.folders, evidence, change, deleted).remove_all(wanted)
+    problems |= FileRemoval(held.folders, evidence, change, deleted).remove_all(entries)
     change.write(held.root, subfolder=held.is_subfolder)
-    removed = [each.message for place, each in enumerate(due) if place not in problems]
+    removed = [expired.message for place, expired in enumerate(due) if place not in problems]
     errors = [why for why in problems.values() if not isinstance(why, FileNotFoundError)]
     failed = errors[0] if errors else None
     try:
@@ -99,7 +101,9 @@ def remove(
 
 def _keep_unique_ids(held: LockedMaildir, due: list[Expired]) -> dict[int, OSError]:
     """Rename copies of messages that are due; return which of these must stay, and why."""
-    places = {each.entry.key: place for place, each in enumerate(due) if each.entry.shared_base}
+    places = {
+        expired.entry.key: place for place, expired in enumerate(due) if expired.entry.shared_base
+    }
     if not places:
         return {}
     entries = list_messages(held.folders, held.owner)

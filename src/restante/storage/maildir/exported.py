@@ -101,10 +101,10 @@ class ExportedMaildir:
                 raise BusyError("a session holds the Maildir", path=str(folder))
             undo.callback(held.release)
             held.open()
-            found = cls(held, str(folder))
-            found._prepare()
+            exported = cls(held, str(folder))
+            exported._prepare()
             undo.pop_all()
-            return found
+            return exported
 
     @property
     def uids(self) -> Collection[str]:
@@ -180,18 +180,18 @@ class ExportedMaildir:
 
     def _list_all(self, messages: Iterable[StoredMessage]) -> list[ListedMessage]:
         """Return the lines of messages, after new ones were added to the list. Raises OSError."""
-        found, fresh = [], []
+        listed, fresh = [], []
         for message in messages:
             line = self._by_uid.get(message.uid)
             if line is None:
                 line = ListedMessage.new(self._next, message.uid, self._new_base(message))
                 self._next += 1
                 fresh.append(line)
-            found.append(line)
+            listed.append(line)
         _append(LIST_FILE, self._held.root, [line.line for line in fresh])
         self._list += fresh
         self._by_uid.update((line.uid, line) for line in fresh)
-        return found
+        return listed
 
     def _new_base(self, message: StoredMessage) -> str:
         """Return a base name. Names sort in the order of the messages, as servers list them.

@@ -103,9 +103,11 @@ class MaildirMaildrop:
 
     async def correct_sizes(self, sizes_found: Mapping[int, int]) -> None:
         """Keep sizes in octets that were found by reading, for the next session."""
-        found = {self._entries[index]: octets for index, octets in sizes_found.items()}
+        by_entry = {self._entries[index]: octets for index, octets in sizes_found.items()}
         with as_store_error("sizes cannot be corrected", self._folder):
-            correct = functools.partial(size_cache.correct, found, self._held, len(self._entries))
+            correct = functools.partial(
+                size_cache.correct, by_entry, self._held, len(self._entries)
+            )
             await DISK.run(self._folder, correct)
 
     async def arrivals(self) -> list[float | None]:
@@ -230,8 +232,8 @@ class MaildirMaildrop:
             failed |= keep_unique_ids(self._entries, indexes, self._held.folders)
             indexes = indexes - failed.keys()
         for _ in range(MAX_SCANS):
-            wanted = {index: self._entries[index] for index in sorted(indexes)}
-            problems = removal.remove_all(wanted, self._entries)
+            entries = {index: self._entries[index] for index in sorted(indexes)}
+            problems = removal.remove_all(entries, self._entries)
             missing = {i for i, why in problems.items() if isinstance(why, FileNotFoundError)}
             indexes = missing - failed.keys()
             failed = {i: problems[i] for i in problems.keys() - indexes} | failed

@@ -98,7 +98,7 @@ def read_sum(maildrop: int) -> QuotaSum | None:
     changes = [_LINE.fullmatch(line) for line in lines[:-1]]
     if not changes or None in changes or lines[-1]:  # a change without its end was cut off
         return None
-    usage = MailUsage(*(sum(int(each[part]) for each in changes if each) for part in (1, 2)))
+    usage = MailUsage(*(sum(int(change[part]) for change in changes if change) for part in (1, 2)))
     return QuotaSum(_parse_limits(head), usage, changed) if min(usage) >= 0 else None
 
 
@@ -183,8 +183,8 @@ def _open(
 
 def _parse_limits(head: bytes) -> Quota:
     """Return the limits in a first line; 0 and what is not understood stand for no limit."""
-    found = {unit: int(number) for number, unit in _LIMIT.findall(head)}
-    return Quota(found.get(b"S") or None, found.get(b"C") or None)
+    by_unit = {unit: int(number) for number, unit in _LIMIT.findall(head)}
+    return Quota(by_unit.get(b"S") or None, by_unit.get(b"C") or None)
 
 
 def _is_quota_file(status: os.stat_result, maildrop: int) -> bool:

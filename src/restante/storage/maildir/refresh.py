@@ -130,12 +130,12 @@ def update(
     if gone[NEW] or gone[CUR]:
         left = [i for i, entry in enumerate(entries) if entry.name not in gone[entry.folder]]
         entries, octets, uids = known.columns(left)
-    if any(each.status.st_nlink > 1 for each in fresh) and _is_shared(fresh, entries):
+    if any(change.status.st_nlink > 1 for change in fresh) and _is_shared(fresh, entries):
         return None  # a file with several names: the full scan joins them
-    added = [each.entry for each in fresh]
-    found, exact = size_cache.sizes_of_new(added, entries, held)
+    added = [change.entry for change in fresh]
+    sizes, exact = size_cache.sizes_of_new(added, entries, held)
     unique_id = uid_function(unique_ids if added else None, held.root, report)
-    for entry, size in zip(added, found, strict=True):
+    for entry, size in zip(added, sizes, strict=True):
         place = bisect.bisect_left(entries, filenames.sort_key(entry.key), key=_order)
         if place < len(entries) and entries[place].key == entry.key:
             return None  # two files with one base name: the full scan separates them
@@ -166,7 +166,7 @@ def _find_changes(
             fresh += [
                 Fresh(MaildirEntry(filenames.base_name(n), folder, n, i), s) for n, i, s in here
             ]
-    return [each for each in fresh if may_be_message(each.status, known.owner)], gone
+    return [file for file in fresh if may_be_message(file.status, known.owner)], gone
 
 
 def _fingerprints_now(
@@ -178,12 +178,12 @@ def _fingerprints_now(
     fingerprints = {
         inode: seen for inode, seen in known.fingerprints.items() if lately and inode not in old
     }
-    return fingerprints | {each.entry.inode: fingerprint_of(each.status) for each in fresh}
+    return fingerprints | {file.entry.inode: fingerprint_of(file.status) for file in fresh}
 
 
 def _is_shared(fresh: Sequence[Fresh], others: Sequence[MaildirEntry]) -> bool:
     """Return whether a fresh name is one more of a file that is there."""
-    inodes = {entry.inode for entry in others} | {each.entry.inode for each in fresh}
+    inodes = {entry.inode for entry in others} | {file.entry.inode for file in fresh}
     return len(inodes) < len(others) + len(fresh)
 
 

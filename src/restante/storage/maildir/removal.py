@@ -72,7 +72,7 @@ class FileRemoval:
     arrived: dict[int, float] = field(default_factory=dict)
 
     def remove_all(
-        self, wanted: Mapping[int, MaildirEntry], entries: Sequence[MaildirEntry] = ()
+        self, removed: Mapping[int, MaildirEntry], entries: Sequence[MaildirEntry] = ()
     ) -> dict[int, OSError]:
         """Remove messages' files, note them as a change, and return why that failed, by place.
 
@@ -82,9 +82,9 @@ class FileRemoval:
         """
         failed: dict[int, OSError] = {}
         linked: list[Linked] = []
-        spared = _bases_that_stay(entries, wanted)
+        spared = _bases_that_stay(entries, removed)
         try:
-            for place, entry in wanted.items():
+            for place, entry in removed.items():
                 try:
                     more = self._remove_single(place, entry)
                 except OSError as error:
@@ -220,11 +220,11 @@ def _is_there(entry: MaildirEntry, status: os.stat_result, evidence: Evidence) -
 
 
 def _bases_that_stay(
-    entries: Sequence[MaildirEntry], wanted: Mapping[int, MaildirEntry]
+    entries: Sequence[MaildirEntry], removed: Mapping[int, MaildirEntry]
 ) -> Collection[str]:
     """Return the base names of the messages that stay."""
-    spared = {entry.base for place, entry in enumerate(entries) if place not in wanted}
-    return spared - {entry.base for entry in wanted.values()}
+    spared = {entry.base for place, entry in enumerate(entries) if place not in removed}
+    return spared - {entry.base for entry in removed.values()}
 
 
 def _count_names(file: int) -> int | None:

@@ -159,16 +159,16 @@ def relocate(known: Sequence[MaildirEntry], folders: Folders) -> RelocatedMessag
         (entry.inode, filenames.base_name(name)) for entry in now for _, name in entry.all_names
     }
     strange = {base for _, base in named - ours}
-    found, gone, unclear = list(known), set(), set()
+    relocated, gone, unclear = list(known), set(), set()
     for place, entry in enumerate(known):
         here = by_inode.get(entry.inode)
         if here is not None:
-            found[place] = _with_present_names(entry, here)
+            relocated[place] = _with_present_names(entry, here)
         if strange and entry.base in strange:
             unclear.add(place)
         elif here is None:
             gone.add(place)
-    return RelocatedMessages(found, frozenset(gone), frozenset(unclear))
+    return RelocatedMessages(relocated, frozenset(gone), frozenset(unclear))
 
 
 def _with_present_names(entry: MaildirEntry, now: MaildirEntry) -> MaildirEntry:

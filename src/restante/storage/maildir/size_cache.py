@@ -128,13 +128,13 @@ def sizes_of_new(
     return sizes
 
 
-def correct(found: Mapping[MaildirEntry, int], held: LockedMaildir, messages: int) -> None:
+def correct(sizes: Mapping[MaildirEntry, int], held: LockedMaildir, messages: int) -> None:
     """Keep sizes that were found by reading, over what a name or the file said before.
 
     `messages`: how many there are.
     """
     cached = load(held.root, messages)
-    for entry, octets in found.items():
+    for entry, octets in sizes.items():
         with contextlib.suppress(OSError):
             cached[entry.uid] = (octets, *_stamp(entry, held.folders))
     save(cached, held.root)

@@ -173,7 +173,7 @@ class MaildirStore:
                 undo.callback(folders.close)
                 unique_id = self._uid_function(folder, root)
                 due = expiry.due_messages(folders, days, unique_id, folder_owner(root), report)
-                return [each.message for each in due]
+                return [expired.message for expired in due]
             held = LockedMaildir.take(self._opener(str(folder)), root)
             if held is None:
                 raise BusyError("a session holds the maildrop")
@@ -215,7 +215,7 @@ class MaildirStore:
                 kept = deleted.list_kept(root, unique_id, headers=headers)
             finally:
                 close_quietly(root)
-        return [each.message for each in kept]
+        return [file.message for file in kept]
 
     def _undelete(self, owner: str, folder: Path, uids: frozenset[str]) -> list[DeletedMessage]:
         with as_store_error("removed mail cannot be restored", folder):

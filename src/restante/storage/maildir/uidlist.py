@@ -64,13 +64,13 @@ def uid_function(
 
 def uids_from_list(unique_ids: UniqueIds, known: Mapping[str, str]) -> Callable[[str], str]:
     """Return a function of keys: the known unique-id of a base name, else ours, none twice."""
-    taken = frozenset(known.values())
+    known_uids = frozenset(known.values())
 
     def unique_id(key: str) -> str:
         uid = known.get(key)
         if uid is None:
             uid = uid_of_unlisted(unique_ids, key)
-            if uid in taken:
+            if uid in known_uids:
                 uid = filenames.hashed_uid(key)
         return uid
 

@@ -148,8 +148,8 @@ class UsageCounter:
 
     def _limits(self, maildrop: int, quota: Quota) -> Quota:
         """Return the quota that applies: that of the file, if it is to be followed."""
-        found = read_limits(maildrop) if self.follow else None
-        return quota if found is None else found
+        limits = read_limits(maildrop) if self.follow else None
+        return quota if limits is None else limits
 
     def _trusts(
         self, known: QuotaSum, owner: str, maildrop: int, quota: Quota, octets: int
@@ -244,13 +244,13 @@ def _is_current(known: QuotaSum, maildrop: int, *, strictly: bool = False) -> bo
 
 def _changes(maildrop: int) -> list[int]:
     """Return when names were last added or removed in each folder. Raises OSError."""
-    found = []
+    times = []
     for folder in _folders(maildrop):
         try:
-            found.append(os.fstat(folder).st_mtime_ns)
+            times.append(os.fstat(folder).st_mtime_ns)
         finally:
             os.close(folder)
-    return found
+    return times
 
 
 def _folders(maildrop: int) -> Iterator[int]:
