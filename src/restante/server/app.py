@@ -145,10 +145,10 @@ class _Application:
             await stack.enter_async_context(watching_accounts(context))
             for listener, sockets in opened:
                 await stack.enter_async_context(listener.serve(sockets, context))
-            found = await stack.enter_async_context(
+            opened_sockets = await stack.enter_async_context(
                 serve_listeners(context, listens, config.timeouts.stop, manager.sockets)
             )
-            addresses += [format_host_port(*socket.getsockname()[:2]) for socket in found]
+            addresses += [format_host_port(*socket.getsockname()[:2]) for socket in opened_sockets]
             await stack.enter_async_context(components.serve_control(config, control))
             _log_addresses(config, addresses, context.log, has_tls=bool(certificates))
             note_listening()

@@ -54,8 +54,8 @@ MADE_AT_START = Path("/run")
 
 def find_problems(config: Config, log: FilteringBoundLogger) -> list[str]:
     """Return what keeps a server from serving, a line each; `log` gets the warnings."""
-    found = [problem for check in CHECKS for problem in _run(check, config, log)]
-    return found or _run(_check_expiry, config, log)
+    problems = [problem for check in CHECKS for problem in _run(check, config, log)]
+    return problems or _run(_check_expiry, config, log)
 
 
 def _run(

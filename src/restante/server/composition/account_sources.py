@@ -94,7 +94,9 @@ def build_ldap_accounts(uri: str, section: LdapSection, password: Secret) -> Acc
         mail=section.mail_filter or section.filter,
         user_dn=section.user_dn,
         name=section.name,
-        attributes={each: getattr(section, each) for each in columns if getattr(section, each)},
+        attributes={
+            column: getattr(section, column) for column in columns if getattr(section, column)
+        },
     )
     return LdapAuthenticator(server, search)
 

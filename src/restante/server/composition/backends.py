@@ -176,12 +176,12 @@ def _build_shards(
 ) -> dict[str, ClusterSettings]:
     """Return the settings of further databases. Each has object storage of its own, or none."""
     shards = {}
-    taken = {settings.objects}
+    used_places = {settings.objects}
     for name, section in sections.items():
         key = f"cluster.shards.{name}"
-        if section.objects in taken:
+        if section.objects in used_places:
             raise ConfigError([f"{key}.objects: another database uses it; set another place"])
-        taken.add(section.objects or "")
+        used_places.add(section.objects or "")
         secret_file = section.objects_secret_file
         shards[name] = replace(
             settings,

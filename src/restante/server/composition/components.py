@@ -174,7 +174,7 @@ def build_listeners(
     if tls.legacy_listen:
         loaded.append(_certificates(config, "legacy", certificate_log))
         groups.append((tls.legacy_listen, loaded[-1], True))
-    found = [
+    configs = [
         ListenConfig(
             ListenAddress.parse(address),
             ListenerPolicy(
@@ -188,7 +188,7 @@ def build_listeners(
         for addresses, certificates, implicit in groups
         for address in addresses
     ]
-    return found, loaded
+    return configs, loaded
 
 
 def build_extra_listeners(
@@ -311,8 +311,8 @@ async def serving_metrics(
 def reload(certificates: Iterable[Certificates]) -> None:
     """Load all certificates again."""
     with _certificate_errors():
-        for each in certificates:
-            each.reload()
+        for certificate in certificates:
+            certificate.reload()
 
 
 def _certificates(config: Config, profile: Profile, log: CertificateLog) -> Certificates:
@@ -326,7 +326,7 @@ def _certificate_errors() -> Iterator[None]:
     try:
         yield
     except CertificateError as error:
-        raise ConfigError([f"tls.certificates: {each}" for each in error.problems]) from error
+        raise ConfigError([f"tls.certificates: {problem}" for problem in error.problems]) from error
 
 
 def _offers(config: Config, accounts: AccountDirectory, *, tokens: bool) -> Callable[[], AuthOffer]:

@@ -35,9 +35,9 @@ def find_owners(
         owner = layout.owner(place)
         if not _has_domain(layout) and not config.accounts.pam:
             owner = None  # only an account says which domain follows
-        found = accounts.get(place) or ([owner] if owner else [])
-        owners += found
-        if not found:
+        names = accounts.get(place) or ([owner] if owner else [])
+        owners += names
+        if not names:
             report(place, NO_ACCOUNT)
     return owners
 
@@ -53,11 +53,11 @@ def _accounts_by_place(
     from restante.auth.file.accounts import FileAuthenticator
 
     accounts = build_accounts(config, log) if config.accounts.users else None
-    found: dict[Path, list[str]] = {}
+    by_place: dict[Path, list[str]] = {}
     if isinstance(accounts, FileAuthenticator):
         for account in accounts.accounts():
             try:
-                found.setdefault(layout.folder(account.name), []).append(account.name)
+                by_place.setdefault(layout.folder(account.name), []).append(account.name)
             except StoreError:  # no folder can have such a name
                 continue
-    return found
+    return by_place

@@ -218,8 +218,8 @@ def _useless_without_file(config: Config) -> Iterator[str]:
 
 def _problem(value: object, kind: Any, name: str, decode: Decode) -> Iterator[str]:
     try:
-        found = msgspec.convert(value, kind, dec_hook=decode)
-        CHECKS.get(name, lambda _: None)(found)
+        converted = msgspec.convert(value, kind, dec_hook=decode)
+        CHECKS.get(name, lambda _: None)(converted)
     except (msgspec.ValidationError, ValueError) as error:
         yield f"{name}: {_describe(error, kind)} (it is {value!r})"
 

@@ -39,8 +39,8 @@ def _render_section(name: str, section: ConfigSection, changed: bool) -> Iterato
         if changed and is_default:
             continue
         if isinstance(value, Mapping):
-            for each, table in value.items():
-                tables += _render_section(f"{name}.{key}.{each}", table, changed)
+            for table_name, table in value.items():
+                tables += _render_section(f"{name}.{key}.{table_name}", table, changed)
         elif value is None:
             lines.append(f"# {key} is not set")
         else:

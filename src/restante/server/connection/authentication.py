@@ -287,7 +287,10 @@ class ConnectionAuthenticator:
 
     async def _check_certificate(self, user: str) -> Identity:
         domain = self._context.default_domain
-        names = [with_domain(saslprep_or_same(each), domain) for each in self._certified_names()]
+        names = [
+            with_domain(saslprep_or_same(certified), domain)
+            for certified in self._certified_names()
+        ]
         requested = user.lower()
         fitting = sorted(
             (name for name in names if requested in ("", name.lower())),

@@ -269,9 +269,9 @@ class SessionBackend:
         maildrop = await self._acquire(owner, need.login_delay)
         try:
             if not as_stored:
-                found = await context.header_downgrades.find(maildrop, owner)
+                downgrades = await context.header_downgrades.find(maildrop, owner)
                 refuse = context.utf8_headers == "refuse"
-                maildrop = DowngradedMaildrop(maildrop, found, refuse=refuse)
+                maildrop = DowngradedMaildrop(maildrop, downgrades, refuse=refuse)
             return self._hold(maildrop, need)
         except BaseException:
             self._release(maildrop)

@@ -52,7 +52,7 @@ def has_vanished(file: int) -> bool:
     if info is None or file < 0:
         return False
     with contextlib.suppress(OSError, struct.error), socket.socket(fileno=os.dup(file)) as one:
-        found = one.getsockopt(socket.IPPROTO_TCP, info, 128)
-        milliseconds: int = struct.unpack_from("=I", found, _LAST_ACK)[0]
+        tcp_info = one.getsockopt(socket.IPPROTO_TCP, info, 128)
+        milliseconds: int = struct.unpack_from("=I", tcp_info, _LAST_ACK)[0]
         return milliseconds > LATEST_SIGN * 1000
     return False

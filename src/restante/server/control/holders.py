@@ -59,20 +59,21 @@ class MaildropHolders:
 
     def find_here(self, owner: str) -> SessionFacts | None:
         """Return the session of this process that holds the maildrop, if one does."""
-        for each in self._connections:
-            if isinstance(each, AdministeredConnection) and each.held_maildrop == owner:
-                return each.describe()
+        for connection in self._connections:
+            if isinstance(connection, AdministeredConnection) and connection.held_maildrop == owner:
+                return connection.describe()
         return None
 
     async def find(self, owner: str) -> Holder | None:
         """Return the session that holds the maildrop, of any process of any node."""
         from restante.server.control.messages import Action
 
-        if (found := self.find_here(owner)) is not None:
-            return Holder(found.since, found)
-        for found in await self._ask_workers(Action.HOLDER, owner):
-            return Holder(found.since, found)
-        return await self._ask_nodes(owner)
+        session = self.find_here(owner)
+        if session is None:
+            session = next(iter(await self._ask_workers(Action.HOLDER, owner)), None)
+        if session is None:
+            return await self._ask_nodes(owner)
+        return Holder(session.since, session)
 
     def stop_idle_here(self, owner: str, age: float = 0) -> list[SessionFacts]:
         """End the session of this process that holds the maildrop and waits for a command.
@@ -80,10 +81,10 @@ class MaildropHolders:
         One that was connected less than `age` seconds ago stays.
         """
         begun_by, stopped = asyncio.get_running_loop().time() - age, []
-        for each in self._connections:
-            if isinstance(each, AdministeredConnection) and each.held_maildrop == owner:
-                facts = each.describe()
-                if each.stop_if_idle(begun_by):
+        for connection in self._connections:
+            if isinstance(connection, AdministeredConnection) and connection.held_maildrop == owner:
+                facts = connection.describe()
+                if connection.stop_if_idle(begun_by):
                     stopped.append(facts)
         return stopped
 

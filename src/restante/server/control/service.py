@@ -166,12 +166,12 @@ class ControlService:
         """End the sessions of a user, of an address or of an id, and return them."""
         who, ended = request.who, []
         full = with_domain(who, self._context.default_domain)
-        found = {who, full, canonical_address(who)} - {""}  # clients before the login have no user
+        names = {who, full, canonical_address(who)} - {""}  # clients before the login have no user
         async for connection, facts in self._describe_each():
             if connection.is_ending:
                 continue
             junk = with_suffix(facts.user, self._context.junk_suffix) if facts.junk else ""
-            if found & {facts.user, facts.session, facts.address, junk}:
+            if names & {facts.user, facts.session, facts.address, junk}:
                 connection.stop(EndReason.KICKED)
                 ended.append(facts)
         asked_at = {"asked_at": request.at} if request.at else {}
@@ -188,12 +188,12 @@ class ControlService:
 
     def _status(self) -> ProcessStatus:
         connections = self._context.connections
-        ends = {end for each in self._certificates for end in each.ends()}
+        ends = {end for certificates in self._certificates for end in certificates.ends()}
         return ProcessStatus(
             version=version("restante"),
             uptime=round(time.monotonic() - self._begun, 1),
             connections=len(connections),
-            sessions=sum(getattr(each, "logged_in", False) for each in connections),
+            sessions=sum(getattr(connection, "logged_in", False) for connection in connections),
             listeners=list(self._addresses()),
             certificates=[CertificateEnd(file=file, ends=end) for file, end in sorted(ends)],
         )

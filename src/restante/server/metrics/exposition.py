@@ -70,15 +70,15 @@ class MetricCollector:
                 series = ((labels, self.memory.read(metric, *labels)) for labels in metric.series())
                 yield _family(metric, series)
         yield _family(catalogue.BUILD, [((version("restante"),), 1)])
-        ends = dict(end for each in self.certificates for end in each.ends())
+        ends = dict(end for certificate in self.certificates for end in certificate.ends())
         seconds = (((file,), datetime.fromisoformat(end).timestamp()) for file, end in ends.items())
         yield _family(catalogue.CERTIFICATE_END, seconds)
 
     def _collect_histogram(self, metric: MetricSpec) -> Metric:
         bounds = [*(f"{bound:g}" for bound in metric.buckets), "+Inf"]
-        found = self.memory.read_distribution(metric)
-        buckets = list(zip(bounds, found.counts, strict=True))
-        return HistogramMetricFamily(metric.name, metric.meaning, buckets, found.total)
+        distribution = self.memory.read_distribution(metric)
+        buckets = list(zip(bounds, distribution.counts, strict=True))
+        return HistogramMetricFamily(metric.name, metric.meaning, buckets, distribution.total)
 
 
 def _family(metric: MetricSpec, series: Iterable[tuple[Sequence[str], float]]) -> Metric:

@@ -122,11 +122,11 @@ class MetricsListener:
 async def _sample(store: Store, memory: MetricMemory) -> None:
     """Note the figures of the store, again and again, if it has any."""
     while isinstance(store, HasFigures):
-        found = store.figures()
-        memory.put(catalogue.CLUSTER_LEASES, number=found.leases)
-        memory.put(catalogue.CLUSTER_CONNECTIONS, "used", number=found.used)
-        memory.put(catalogue.CLUSTER_CONNECTIONS, "idle", number=found.idle)
-        memory.put(catalogue.CLUSTER_DOWN, number=found.down)
+        figures = store.figures()
+        memory.put(catalogue.CLUSTER_LEASES, number=figures.leases)
+        memory.put(catalogue.CLUSTER_CONNECTIONS, "used", number=figures.used)
+        memory.put(catalogue.CLUSTER_CONNECTIONS, "idle", number=figures.idle)
+        memory.put(catalogue.CLUSTER_DOWN, number=figures.down)
         await asyncio.sleep(SAMPLE_EVERY)
 
 

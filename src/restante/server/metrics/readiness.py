@@ -93,8 +93,8 @@ class Readiness:
         """Return what keeps this process from serving, a line each."""
         if not self._is_listening or self._context.connections.stopping:
             return [CLOSED]
-        found = await asyncio.gather(*(part.find_problem() for part in self._parts))
-        return [problem for problem in found if problem]
+        problems = await asyncio.gather(*(part.find_problem() for part in self._parts))
+        return [problem for problem in problems if problem]
 
     async def _ask_accounts(self) -> None:
         owner = getattr(self._context.authenticator, "owner", None)

@@ -101,8 +101,8 @@ def start_worker(
 ) -> WorkerHandle:
     """Fork a worker. Raises OSError: the system has no room for one more."""
     pipe, end = os.pipe()
-    for each in (pipe, end):
-        os.set_blocking(each, False)
+    for file in (pipe, end):
+        os.set_blocking(file, False)
     try:
         with signals.blocked_signals():
             pid = os.fork()

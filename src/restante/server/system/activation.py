@@ -37,11 +37,11 @@ class ActivatedSockets:
 
     def take(self, names: Collection[SocketName]) -> list[socket.socket]:
         """Return the sockets that listen at one of these names. The caller closes them."""
-        taken = [one for one in self._sockets if not _names(one).isdisjoint(names)]
-        self._sockets = [one for one in self._sockets if one not in taken]
-        for one in taken:
+        fitting = [one for one in self._sockets if not _names(one).isdisjoint(names)]
+        self._sockets = [one for one in self._sockets if one not in fitting]
+        for one in fitting:
             one.settimeout(0)
-        return taken
+        return fitting
 
     def find_unused(self, port: int) -> list[str]:
         """Return the names of the sockets at a port that nothing took, such as "0.0.0.0:110"."""
@@ -67,7 +67,7 @@ def _names(one: socket.socket) -> set[SocketName]:
     if one.family == socket.AF_UNIX:
         return {name}
     host, port = name[:2]
-    found: set[SocketName] = {(host, port)}
+    names: set[SocketName] = {(host, port)}
     if host == "::" and not one.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
-        found.add(("0.0.0.0", port))  # noqa: S104  # it is compared, and not bound
-    return found
+        names.add(("0.0.0.0", port))  # noqa: S104  # it is compared, and not bound
+    return names

@@ -170,8 +170,8 @@ async def _accept(connect: Callable[[], asyncio.Protocol], opened: socket.socket
 
 def _identity(file: Path) -> tuple[int, int]:
     """Return the device and the inode of a file, not of what a link names. Raises OSError."""
-    found = file.lstat()
-    return found.st_dev, found.st_ino
+    status = file.lstat()
+    return status.st_dev, status.st_ino
 
 
 def _remove(made: _Opened) -> None:
@@ -202,10 +202,10 @@ def _clear(file: Path) -> None:
     Raises OSError: it is something else, or a server listens there.
     """
     try:
-        found = file.lstat()
+        status = file.lstat()
     except FileNotFoundError:
         return
-    if not stat.S_ISSOCK(found.st_mode):
+    if not stat.S_ISSOCK(status.st_mode):
         raise FileExistsError(0, "it is not a socket; remove it, or choose another path")
     with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(BlockingIOError):
         probe.settimeout(0)  # with a full backlog, the call would wait

@@ -117,7 +117,11 @@ class AccountWatch:
 
     def _users(self) -> set[str]:
         """Return the users who are logged in, with or without their maildrop yet."""
-        return {each.user for each in self._context.connections if _is_session(each) and each.user}
+        return {
+            connection.user
+            for connection in self._context.connections
+            if _is_session(connection) and connection.user
+        }
 
     def _stop(self, users: frozenset[str]) -> None:
         if users:

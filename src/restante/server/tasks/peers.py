@@ -68,7 +68,7 @@ class PeerExchange:
         except BaseException:
             self._failures.put_back(changes)
             raise
-        answers = [(each, await self._answer(each)) for each in news.requests]
+        answers = [(asked, await self._answer(asked)) for asked in news.requests]
         self._take(news)  # after the answers, since a kick also comes as a request, which counts
         if isinstance(self._store, AsksPeers):
             for request, answer in answers:

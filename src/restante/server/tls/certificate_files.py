@@ -159,10 +159,12 @@ def _no_password() -> str:
 
 def _names(certificate: x509.Certificate) -> frozenset[str]:
     try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        alternatives = certificate.extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        ).value
     except x509.ExtensionNotFound:
         return frozenset()
-    return frozenset(name.lower() for name in found.get_values_for_type(x509.DNSName))
+    return frozenset(name.lower() for name in alternatives.get_values_for_type(x509.DNSName))
 
 
 def _end_point(certificate: x509.Certificate) -> bytes:

@@ -58,12 +58,12 @@ class Certificates:
 
     def choose(self, hello: Hello) -> ssl.SSLContext:
         """Return the context with the best certificate for a client, by its ClientHello."""
-        found = self._find(hello.name.decode("ascii", errors="replace"))
-        usable = [loaded for loaded in found if loaded.requirements.is_met_by(hello)]
+        chosen = self._find(hello.name.decode("ascii", errors="replace"))
+        usable = [loaded for loaded in chosen if loaded.requirements.is_met_by(hello)]
         now = datetime.now(UTC)
         usable.sort(key=lambda loaded: not is_valid(loaded.certificate, now))
-        likely = [loaded for loaded in found if loaded.requirements.kind == RSA]
-        return [*usable, *likely, *found][0].context
+        likely = [loaded for loaded in chosen if loaded.requirements.kind == RSA]
+        return [*usable, *likely, *chosen][0].context
 
     def context(self) -> ssl.SSLContext:
         """Return the context for a new connection; its callback chooses by the requested name."""
@@ -102,8 +102,8 @@ class Certificates:
     def ends(self) -> list[tuple[str, str]]:
         """Return each certificate's file, and its end as RFC 3339 writes it."""
         return [
-            (str(each.pair.certificate), each.certificate.not_valid_after_utc.isoformat())
-            for each in self._loaded
+            (str(loaded.pair.certificate), loaded.certificate.not_valid_after_utc.isoformat())
+            for loaded in self._loaded
         ]
 
     def end_point_binding(self, context: ssl.SSLContext) -> bytes:
@@ -142,9 +142,9 @@ class Certificates:
     def _find(self, name: str) -> list[LoadedCertificate]:
         """Return the certificates for a name that a client asks for; at least one."""
         host = name.lower().removesuffix(".")
-        found = [loaded for loaded in self._loaded if host and _matches(host, loaded.names)]
+        fitting = [loaded for loaded in self._loaded if host and _matches(host, loaded.names)]
         first = self._loaded[0]
-        return found or [one for one in self._loaded if one is first or one.names & first.names]
+        return fitting or [one for one in self._loaded if one is first or one.names & first.names]
 
 
 def _check_used(all_loaded: Sequence[LoadedCertificate]) -> None:
@@ -164,9 +164,9 @@ async def watch_certificates(certificates: Sequence[Certificates]) -> None:
     """Load renewed files even without connections, and log expiring ones, until cancelled."""
     while True:
         await asyncio.sleep(CHECK_IDLE_EVERY)
-        for each in certificates:
-            each.reload_changed()
-            each.log_expiring()
+        for group in certificates:
+            group.reload_changed()
+            group.log_expiring()
 
 
 def _matches(name: str, names: frozenset[str]) -> bool:

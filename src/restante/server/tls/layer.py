@@ -95,15 +95,15 @@ class ServerTlsLayer(TlsLayer):
 
         tls-unique has no meaning in TLS 1.3, and none that is safe in a session that was resumed.
         """
-        found = {}
+        bindings = {}
         if self._object.version() == "TLSv1.2" and not self._object.session_reused:
             unique = self._object.get_channel_binding("tls-unique")
             if unique:
-                found["tls-unique"] = unique
+                bindings["tls-unique"] = unique
         end_point = self._certificates.end_point_binding(self._object.context)
         if end_point:
-            found["tls-server-end-point"] = end_point
-        return found
+            bindings["tls-server-end-point"] = end_point
+        return bindings
 
     def client_names(self) -> tuple[str, ...]:
         """Return the names in the certificate that the client showed, when it is one to trust."""
