@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 
@@ -20,6 +21,8 @@ from restante.protocol.server.settings import Identity
 from restante.quota import Quota
 
 NO_QUOTA = Quota()
+
+_share_identity = functools.lru_cache(maxsize=4096)(Identity)  # each poll has the same one
 
 
 class PasswdEntry(msgspec.Struct, frozen=True, gc=False):
@@ -50,7 +53,7 @@ class PasswdEntry(msgspec.Struct, frozen=True, gc=False):
     @property
     def identity(self) -> Identity:
         """The account, as a session knows it."""
-        return Identity(
+        return _share_identity(
             self.name, self.login_delay, self.expire_days, self.tls_required, self.networks
         )
 

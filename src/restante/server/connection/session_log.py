@@ -132,19 +132,22 @@ class SessionLog:
         removed: int,
         seconds: float,
     ) -> None:
-        """Log the session's one line, which is written whatever happened.
+        """Log the line of a session, which each connection gets.
 
-        `octets` are those that came, and those that were sent; `removed` are messages. That it
-        required TLS is logged only now: a client may try in clear text first, then better.
+        `octets` are those received and those sent; `removed` is a number of messages. A login that
+        was rejected without TLS is logged only now: a client may log in by TLS after it.
         """
-        user = session.identity.name if session.identity else ""
-        line: dict[str, object] = {"address": transport.address, "user": user}
-        line["tls"] = transport.tls_version
-        if session.identity is not None and session.identity.credential:
-            line |= _special_credential(session.identity)
+        identity = session.identity
+        line: dict[str, object] = {
+            "address": transport.address,
+            "user": "" if identity is None else identity.name,
+            "tls": transport.tls_version,
+        }
+        if identity is not None and identity.credential:
+            line |= _special_credential(identity)
         if transport.proxied_tls is not None:
             line |= _certificate_at_proxy(transport.proxied_tls)
-        if session.identity is not None and session.identity.maildrop:
+        if identity is not None and identity.maildrop:
             line["maildrop"] = "junk"
         line["octets_in"], line["octets_out"] = octets
         if session.state is not AUTHORIZATION:  # a maildrop was opened
@@ -153,10 +156,15 @@ class SessionLog:
         elif session.refused_in_clear is not None:
             name = with_domain(session.refused_in_clear, self._default_domain)
             self.login_refused(transport, name, TlsRequired(), "no TLS")
-        line["retrieved"], line["deleted"] = session.retrieved, removed
-        line["seconds"], line["end"] = round(seconds, 3), end.value
-        line["session"] = transport.session_id
-        self._log.info("session", **line)
+        self._log.info(
+            "session",
+            **line,
+            retrieved=session.retrieved,
+            deleted=removed,
+            seconds=round(seconds, 3),
+            end=end.value,
+            session=transport.session_id,
+        )
 
 
 def _login_fields(client: LoginClient) -> dict[str, str]:
@@ -167,7 +175,7 @@ def _login_fields(client: LoginClient) -> dict[str, str]:
 
 
 def _holder_fields(holder: Holder) -> dict[str, str]:
-    """Return the session that holds a maildrop, its address, its begin, and its node if another."""
+    """Return the fields about the session that holds a maildrop; its node, if it is another."""
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(holder.since))
     fields = {"held_since": since}
     if holder.session is not None:
@@ -177,13 +185,13 @@ def _holder_fields(holder: Holder) -> dict[str, str]:
 
 
 def _special_credential(identity: Identity) -> dict[str, str]:
-    """Return what an identity used in place of its own credentials, nothing for these."""
+    """Return the master user or the app password of an identity, if it used one."""
     used = {"master": identity.master, "app_password": identity.app_password}
     return {key: value for key, value in used.items() if value}
 
 
 def _certificate_at_proxy(tls: ProxiedTls) -> dict[str, str | bool]:
-    """Return what a proxy said of the client's certificate, nothing without one."""
+    """Return the client's certificate as a proxy reports it, if there is one."""
     if not tls.client_name:
         return {}
     return {"certificate": tls.client_name, "certificate_verified": tls.verified}
