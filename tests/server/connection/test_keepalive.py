@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from restante.server.connection.keepalive import VANISHED
+from restante.server.connection.keepalive import DEAD_AFTER
 from support.live import serving
 
 
@@ -28,8 +28,8 @@ def test_accepted_sockets() -> None:
 
         keep, idle, interval, count, timeout = options()
     assert keep
-    assert idle + interval * count <= VANISHED == 120
-    assert timeout == VANISHED * 1000
+    assert idle + interval * count <= DEAD_AFTER == 120
+    assert timeout == DEAD_AFTER * 1000
 
 
 def _accepted_from(address: tuple[str, int]) -> socket.socket:

@@ -2,8 +2,8 @@
 
 `connection` is the asyncio protocol; `phases` has the table of what each event does in each phase.
 `transport` is its PROXY header and TLS, `write_buffer` its replies. `backend` and `authentication`
-fulfil what the session needs; `pending_work` is a need that takes a task. `session_log` writes the
-events of clients, as a `login_client` describes them. `proxy_protocol` parses the header of a
+fulfil the needs of the session; `pending_work` is a need that takes a task. `session_log` writes
+the events of clients, as a `login_client` describes them. `proxy_protocol` parses the header of a
 proxy, `administered` lets an administrator end a session. `endings` and `keepalive` bound their
 time.
 

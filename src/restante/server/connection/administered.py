@@ -1,4 +1,4 @@
-"""An administrator's view of a connection: its session, and how to end it."""
+"""A connection as administrators see it: its session, and the ways to end it."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ class AdministeredConnection:
     _begun: float
     _octets_in: int
     _lines: LineBuffer
-    _stopping: EndReason | None  # why it ends when it next waits for a line
+    _stopping: EndReason | None  # why it ends as soon as it waits for a line
 
     def stop(self, why: EndReason = EndReason.SHUTDOWN) -> None:
-        """End the session after the reply under way; one that has not begun, now."""
+        """End the session after the reply under way, or now if it waits for the client."""
         self._stopping = why
         if self.phase in phases.IDLE and not self._transport.is_closing():
             self._close(why)
@@ -84,10 +84,10 @@ class AdministeredConnection:
             self.stop(EndReason.KICKED)
 
     def stop_if_idle(self, begun_by: float) -> bool:
-        """Stop a session that has its maildrop and waits for a command; return whether it does.
+        """Stop a session that has its maildrop and waits for a command, and return whether it did.
 
-        A part of a command counts as a command. As in each end but QUIT, no message is removed. A
-        connection that began after `begun_by`, in the time of the event loop, stays.
+        A part of a command counts as a command. As with each end but QUIT, no message is removed.
+        A connection that began after `begun_by`, in the time of the event loop, stays.
         """
         if self.phase is not phases.COMMAND or not self._backend.logged_in or self._lines:
             return False
@@ -102,7 +102,7 @@ class AdministeredConnection:
             self.stop(EndReason.ACCOUNT)
 
     def stop_if_revoked(self, has: Callable[[str], bool]) -> None:
-        """Stop a session whose app password `has` does not know any more, by its name."""
+        """Stop a session whose app password was revoked: `has` returns False for its key."""
         identity = self._session.identity
         if identity is not None and identity.app_password and not has(identity.credential):
             self.stop(EndReason.ACCOUNT)
@@ -131,7 +131,7 @@ class AdministeredConnection:
 
     @property
     def is_ending(self) -> bool:
-        """Whether the session is over, and only what is left to send or to remove goes on."""
+        """Whether the session is over, and only replies or a removal under way continue."""
         return self.phase in phases.ENDING
 
     @property
@@ -159,7 +159,7 @@ class AdministeredConnection:
         )
 
     def _idle_seconds(self, now: float) -> float:
-        """Return how long it has waited for a command: its deadline moves with each of them."""
+        """Return the seconds since its last command. Each command moves the deadline."""
         if self.phase is not phases.COMMAND or not self._backend.logged_in:
             return 0
         return max(0, now + self._session.command_timeout - self.deadline)

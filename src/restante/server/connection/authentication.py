@@ -61,9 +61,10 @@ DIGEST_BY_METHOD: Mapping[AuthMethod, Callable[[bytes, bytes], str]] = {
 
 
 class ConnectionAuthenticator:
-    """One connection's way to the accounts. Its methods raise CredentialsError, UnavailableError.
+    """Authenticates the client of one connection by the accounts.
 
-    A failure is logged with its reason. The client gets the same reply for all reasons.
+    Its methods raise CredentialsError and UnavailableError. A failure is logged with its reason.
+    The client gets the same reply for all reasons.
 
     Attributes:
         user: the name of the last login, with its domain and without its master user.
@@ -73,9 +74,9 @@ class ConnectionAuthenticator:
         self.user = ""
         self._context = context
         self._transport = transport
-        self._exchange: scram.ScramServer | None = None  # one whose challenge was not answered yet
-        self._waited = 0.0  # seconds, for its challenge
-        self._guessed = ""  # the name by which guesses count
+        self._exchange: scram.ScramServer | None = None  # its challenge is not answered yet
+        self._waited = 0.0  # seconds that the throttle delayed the challenge
+        self._guessed = ""  # the name by which the throttle counts failures
 
     def authenticate(self, need: Authenticate) -> Identity | Awaitable[Identity]:
         """Return the identity of the client: at once, if the login cache has its password."""
@@ -107,7 +108,7 @@ class ConnectionAuthenticator:
         return self._verify_throttled(need)
 
     def _cached_master(self, need: Authenticate) -> Awaitable[Identity | None] | None:
-        """Return what is remembered of a master user; None where that is nothing."""
+        """Return the cached login of a master user, None for none."""
         if self._masters is None:
             return None
         return self._masters.cached_login(need.user, need.master, need.response)
@@ -115,7 +116,7 @@ class ConnectionAuthenticator:
     async def _confirm_or_verify(
         self, need: Authenticate, cached: Awaitable[Identity | None]
     ) -> Identity:
-        """Return the identity that the login cache has; check the credentials if it changed."""
+        """Return the identity of a cached login; if it no longer holds, check the credentials."""
         CLIENT_ADDRESS.set(self._transport.address)
         identity = await cached
         if identity is not None and admits(identity, self._transport.address):
@@ -123,7 +124,7 @@ class ConnectionAuthenticator:
         return await self._verify_throttled(need)
 
     async def start_scram(self, need: StartScram) -> scram.ScramServer:
-        """Give a challenge, but slowly to a client that failed or cancelled before."""
+        """Return a challenge. A client that failed or cancelled before gets it after a delay."""
         from restante.auth.passwords import scram
 
         user = self._note_name(need.user)
@@ -146,17 +147,18 @@ class ConnectionAuthenticator:
         return offered and self._transport.channel().announce_bindings
 
     def _with_whole_names(self, need: Authenticate) -> Authenticate:
-        """Return the need with the name of its user complete, and that of a master user apart."""
+        """Return the need with the domain of its user, and with a master user split off."""
         user, master = need.user, need.master
         if need.method is AuthMethod.PASSWORD and self._masters is not None and not master:
             user, master = self._masters.split(user)
         return replace(need, user=self._note_name(user, master), master=master)
 
     def _note_name(self, user: str, master: str = "") -> str:
-        """Return a name with its domain, and note by which name guesses count.
+        """Return a name with its domain, and note the name by which failures count.
 
-        A guesser must not begin anew with ann and ann@example.com, with aNn or another spelling,
-        with a junk maildrop, or with ann*admin and bob*admin. No account's name begins with "/".
+        All forms of a name count as one: ann and ann@example.com, aNn and other spellings, and the
+        junk maildrop. For ann*admin and bob*admin, the master user counts. No account's name begins
+        with "/".
         """
         self.user = with_domain(user, self._context.default_domain)
         bare = without_suffix(self.user, self._context.junk_suffix)
@@ -164,7 +166,7 @@ class ConnectionAuthenticator:
         return self.user
 
     def leave(self) -> None:
-        """Note that the client is gone."""
+        """Count a SCRAM login that the client left unfinished."""
         if self._exchange is not None:
             self._note_cancelled(None)
 
@@ -182,7 +184,7 @@ class ConnectionAuthenticator:
         self._context.limits.throttle.note_failure(self._transport.address, name)
 
     async def _check_answer(self, need: Authenticate) -> Identity:
-        """Check the answer to a challenge; a client that does not wait for that has failed."""
+        """Check the answer to a challenge. A client that leaves meanwhile counts as failed."""
         try:
             return await self._verify_throttled(need, waited=self._waited)
         except asyncio.CancelledError:
@@ -190,9 +192,9 @@ class ConnectionAuthenticator:
             raise
 
     async def _verify_throttled(self, need: Authenticate, *, waited: float = 0) -> Identity:
-        """Check credentials, but slowly for a client that failed before; log a failure.
+        """Check credentials, after a delay if the client failed before, and log a failure.
 
-        `waited` is in seconds, for a step of the same login. Raises GuessesError.
+        `waited` are the seconds of delay in an earlier step of the same login. Raises GuessesError.
         """
         throttle, address = self._context.limits.throttle, self._transport.address
         name, credentials = self._guessed, self._repeated_credentials(need)
@@ -212,7 +214,7 @@ class ConnectionAuthenticator:
             return identity
 
     def _repeated_credentials(self, need: Authenticate) -> bytes:
-        """Return credentials that a client sends the same each time; b"" if they always change."""
+        """Return credentials that are the same in each login; b"" if they change, as digests do."""
         if need.method in {AuthMethod.PASSWORD, AuthMethod.TOKEN}:
             return need.response.reveal()
         if need.method is AuthMethod.CERTIFICATE:
@@ -251,7 +253,7 @@ class ConnectionAuthenticator:
 
     @property
     def _masters(self) -> Masters | None:
-        """The master users, for POP3 only: none of them sends mail as another user."""
+        """The master users. They are for POP3 only: none may send mail as another user."""
         return None if self._transport.service else self._context.masters
 
     async def _check_token(self, user: str, token: Secret) -> Identity:
@@ -266,7 +268,7 @@ class ConnectionAuthenticator:
     async def _identify_exactly(self, user: str, verified: str) -> Identity:
         """Return the identity of a login name, which is the verified name or its junk maildrop.
 
-        Raises CredentialsError: it is unknown, or the accounts may have taken it for another one.
+        Raises CredentialsError: the name is unknown, or the accounts have found a similar one.
         """
         identity = await self._accounts.identify(user)
         if identity.name.lower() != verified.lower() and not is_exact(verified):
@@ -335,8 +337,8 @@ class ConnectionAuthenticator:
 
     @property
     def _accounts(self) -> AccountDirectory:
-        """The accounts, if a mechanism needs more of them than a check of passwords.
+        """The accounts, with the methods for mechanisms beside passwords.
 
-        The offer makes sure of that: a mechanism is only offered if the accounts support it.
+        A mechanism is only offered if the accounts support it.
         """
         return cast("AccountDirectory", self._context.authenticator)

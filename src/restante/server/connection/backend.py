@@ -63,7 +63,7 @@ def new_timestamp() -> str:
 
 
 class SessionBackend:
-    """One connection's way to accounts and mail. It holds the maildrop while the session has it."""
+    """Fulfils the needs of one session. It holds the lock of the maildrop for the session."""
 
     __slots__ = (
         "_authenticator",
@@ -95,12 +95,12 @@ class SessionBackend:
         self.removed = 0  # messages
 
     def fulfil(self, need: Need[Any]) -> object:
-        """Return what the session needs, a Refusal, or a coroutine which returns or raises them."""
+        """Return the result of a need, a Refusal, or a coroutine that returns or raises them."""
         result: Any
         try:
             if isinstance(need, OpenMessage):
-                # A message opens before its +OK: once a client has read that, the server has no
-                # way to say that the message is gone, and could only close the connection.
+                # A message opens before its +OK. After that, the server could not report that the
+                # message is gone, and could only close the connection.
                 assert self._maildrop is not None
                 result = self._maildrop.read(need.index, need.lines)
             elif isinstance(need, Authenticate):
@@ -129,11 +129,11 @@ class SessionBackend:
         return getattr(self._maildrop, "lost", False)
 
     def error_reply(self, error: BaseException) -> Refusal:
-        """Return the reply to an error. What only the administrator should know goes to the log."""
+        """Return the reply to an error, and log the cause, which is not for the client."""
         return self._context.session_log.refusal_for(self._transport, self._claimed, error)
 
     def release(self) -> None:
-        """Give the maildrop back, whatever became of the session."""
+        """Release the maildrop at the end of the session."""
         self._authenticator.leave()
         if self.user:
             self._context.limits.users.release(self.user)
@@ -146,7 +146,7 @@ class SessionBackend:
             self._release(maildrop)
 
     async def close_body(self, result: object) -> None:
-        """Close what a need was fulfilled with, if it is an open message."""
+        """Close the result of a need, if it is an open message."""
         if hasattr(result, "aclose"):
             try:
                 await result.aclose()
@@ -194,7 +194,7 @@ class SessionBackend:
     async def _send(self, need: SendMultiline) -> None:
         """Send a long reply piece by piece, as fast as the peer reads.
 
-        Raises Refusal: nothing was sent yet. Raises Exception: it cannot be sent to its end.
+        Raises Refusal: nothing was sent yet. Raises Exception: a part of it was sent.
         """
         status, output = need.status, self._output
         try:
@@ -213,7 +213,7 @@ class SessionBackend:
         output.add(status + need.wire.finish())
 
     def _refusal(self, need: Need[Any], error: Exception) -> Refusal:
-        """Return the reply to an error. That an authenticated user gets no mail is logged."""
+        """Return the reply to an error, and log that an authenticated user gets no maildrop."""
         if isinstance(need, Authenticate):
             self._claimed = self._authenticator.user
         refusal = self.error_reply(error)
@@ -228,7 +228,7 @@ class SessionBackend:
         return refusal
 
     def _explain_in_use(self, identity: Identity, refusal: Refusal, reason: str) -> None:
-        """Log a login that met another session, and which one, at whatever worker or node."""
+        """Log a login during another session, with that session, at any worker or node."""
         context, client = self._context, self._transport
 
         def write(holder: Holder | None) -> None:
@@ -244,7 +244,7 @@ class SessionBackend:
             context.connections.spawn(find())
 
     def _lock(self, need: LockMaildrop) -> MessageList | Awaitable[MessageList]:
-        """Open the maildrop: at once if the store has it at hand and headers go as stored."""
+        """Open the maildrop: at once if the store has it cached and headers are sent as stored."""
         context, user = self._context, need.identity.name
         owner = need.identity.maildrop or user
         self._claimed = user
@@ -278,7 +278,7 @@ class SessionBackend:
             raise
 
     async def _acquire(self, owner: str, delay: int | None) -> LockedMaildrop:
-        """Lock the maildrop, and end an idle session that has it where that is configured."""
+        """Lock the maildrop; with `login.take_over`, end an idle session that has it."""
         context = self._context
         patience = context.lock_timeout
         if context.take_over:
@@ -308,7 +308,7 @@ class SessionBackend:
         return contents
 
     def _commit(self, indexes: tuple[int, ...]) -> Awaitable[None] | None:
-        """Remove messages and give the maildrop back: at once if nothing is to be written."""
+        """Remove messages and release the maildrop: at once if there is nothing to write."""
         maildrop, self._maildrop = self._maildrop, None
         assert maildrop is not None
         if indexes or self._corrections:
@@ -322,8 +322,8 @@ class SessionBackend:
                 await maildrop.remove(indexes)
             await self._note_removed(maildrop, indexes)
         except PartialRemovalError as error:
-            left = frozenset(error.remaining)
-            gone = [index for index in indexes if index not in left]
+            remaining = frozenset(error.remaining)
+            gone = [index for index in indexes if index not in remaining]
             durable = not isinstance(error, UnsyncedRemovalError)
             await self._note_removed(maildrop, gone, durable=durable)
             raise

@@ -1,6 +1,6 @@
-"""The asyncio driver: octets from a socket into a session, replies out of it.
+"""The asyncio driver: it passes octets of a socket to a session, and the replies back.
 
-`restante.protocol.server.serve` holds the conversation, `SessionBackend` fulfils its needs.
+`restante.protocol.server.serve` runs the session, `SessionBackend` fulfils its needs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from restante.protocol.status import error_reply
 from restante.server.connection import endings, phases
 from restante.server.connection.administered import AdministeredConnection
 from restante.server.connection.backend import BackendFactory, SessionBackend
-from restante.server.connection.keepalive import LATEST_SIGN
+from restante.server.connection.keepalive import LONGEST_SILENCE
 from restante.server.connection.pending_work import PendingWork
 from restante.server.connection.proxy_protocol import ProxyError
 from restante.server.connection.transport import PLAIN, ClientTransport, ListenerPolicy
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 class Connection(AdministeredConnection, asyncio.Protocol):
     """One client. See `phases` for the table that the methods follow."""
 
-    serve: Callable[[Session], Conversation] = staticmethod(serve)  # others are for tests, which
-    backend: BackendFactory = SessionBackend  # change what is said, and fulfil other needs
+    serve: Callable[[Session], Conversation] = staticmethod(serve)  # tests replace both, to change
+    backend: BackendFactory = SessionBackend  # the replies or to fulfil further needs
 
     def __init__(self, context: ServerContext, policy: ListenerPolicy = PLAIN) -> None:
         self._context = context
@@ -82,7 +82,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
             self._wait(context.settings.login_timeout)
 
     def data_received(self, octets: bytes) -> None:
-        """Take what the client sent."""
+        """Pass octets of the client on to the session."""
         if self.phase is phases.CLOSING:
             return
         self._octets_in += len(octets)
@@ -100,14 +100,14 @@ class Connection(AdministeredConnection, asyncio.Protocol):
             self._wire.set_reading(on=False)
 
     def eof_received(self) -> bool:
-        """Carry out what came whole, then close."""
+        """Carry out the complete commands, then close."""
         self._eof = True
         if self.phase in phases.IDLE:
             self._close(EndReason.DISCONNECTED)
         return self.phase is not phases.CLOSING
 
     def pause_writing(self) -> None:
-        """Do no more until the client reads."""
+        """Stop until the client reads."""
         if self.phase is phases.COMMAND:
             self.phase = phases.BLOCKED
         if self._wire.tls is not None and self.phase is not phases.CLOSING:
@@ -123,7 +123,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
             self._continue()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the name is asyncio's
-        """Let go of everything, but only after what is being done."""
+        """Release everything, but only after the work under way."""
         self.deadline = math.inf
         if self._output.is_full:
             self._output.resume()
@@ -134,13 +134,13 @@ class Connection(AdministeredConnection, asyncio.Protocol):
             self._work.cancel()
 
     def abort(self) -> None:
-        """End the session now, whatever it is at; only what a thread does is done to its end."""
+        """End the session now. Only the work of a thread is done to its end."""
         self._cut_off(EndReason.SHUTDOWN)
         if self._work is not None:
             self._work.cancel()
 
     def on_timeout(self) -> None:
-        """End a session whose client, or whose mail store, does not go on."""
+        """End a session whose client or mail store is too slow."""
         if self._output.is_full or self.phase is phases.CLOSING:
             seconds = self._output.patience(self._reader_time()) if self._backend.logged_in else 0
             if seconds:
@@ -153,12 +153,12 @@ class Connection(AdministeredConnection, asyncio.Protocol):
             self._check_work(self._work)
 
     def on_turn(self) -> None:
-        """Go on after the commands of other clients."""
+        """Continue after the commands of other clients."""
         if self.phase is phases.QUEUED:
             self._continue()
 
     async def _await_work(self, need: Need[Any], work: Coroutine[Any, Any, object]) -> None:
-        """Do what takes time, then let the session go on."""
+        """Await the work that fulfils a need, then continue the session."""
         answer: object = None
         try:
             answer = await work
@@ -166,8 +166,8 @@ class Connection(AdministeredConnection, asyncio.Protocol):
                 self._note_update()
         except Refusal as refusal:
             answer = refusal
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # not for the peer's eyes
-            # Half a reply may be out, and more would be taken for its rest: no word more.
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # not for the client
+            # A part of a reply may be sent. Anything more would count as its rest.
             if self.phase is phases.WORKING or not isinstance(error, asyncio.CancelledError):
                 self._backend.error_reply(error)
                 self._cut_off(EndReason.BODY_FAILED)
@@ -182,7 +182,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
 
     @property
     def _awaits_work(self) -> bool:
-        """Whether the session goes on after its work: its client can still read a reply."""
+        """Whether the session continues after its work: its client can still read a reply."""
         return self.phase is phases.WORKING and not self._transport.is_closing()
 
     def _note_update(self) -> None:
@@ -193,7 +193,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         self._end = self._session.end  # until now, the update counted as failed
 
     def _welcome(self) -> None:
-        """Count the client in by its address, and greet it if TLS does not come first."""
+        """Count the client by its address, and greet it or wait for its TLS."""
         if not self._slot.acquire_address(self._wire.address):
             self._reject(EndReason.FULL_ADDRESS)
         elif self._wire.implicit_tls:
@@ -208,7 +208,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         self._close(why)
 
     def _decode(self, octets: bytes) -> bytes:
-        """Return what came for the session, without PROXY header and TLS."""
+        """Return the octets for the session, without PROXY header and TLS."""
         wire = self._wire
         try:
             octets = wire.receive(octets)
@@ -256,7 +256,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         return self._lines.take(self._expected.limit)
 
     def _run(self, answer: object) -> None:  # noqa: C901  # the one loop of the driver
-        """Give the session an answer, and let it go on until it must wait."""
+        """Send the session the result of its last need, and run it until it must wait."""
         conversation, lines, output = self._conversation, self._lines, self._output
         assert conversation is not None
         begun = self._loop.time()
@@ -290,13 +290,13 @@ class Connection(AdministeredConnection, asyncio.Protocol):
             reply, end = ended.value
             output.send(reply)
             self._close(end)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the peer must not see it
+        except Exception as error:  # noqa: BLE001  # the client must not see any of it
             output.add(error_reply(self._backend.error_reply(error)))
             self._end = EndReason.BROKEN
             self._close(EndReason.BROKEN)
 
     def _await_line(self, now: float) -> None:
-        """Send the replies, and wait until the client has read them, and has sent a line."""
+        """Send the replies, and wait until the client has read them and has sent a line."""
         output = self._output
         if output.gathered and not output.is_full:
             output.flush()
@@ -341,7 +341,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
             self._set_deadline(self._context.settings.idle_timeout)
 
     def _check_work(self, work: PendingWork) -> None:
-        """Give up what the accounts or the mail store do not answer; a long reply may go on."""
+        """Give up work without an answer of accounts or store. A long reply may continue."""
         if work.made_progress(self._output.octets):
             self._set_deadline(self._context.settings.idle_timeout)
             return
@@ -359,7 +359,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         return self._end
 
     def _close(self, reason: EndReason) -> None:
-        """Send what is left to send, and close; wait for a client that may not know why."""
+        """Send the rest of the replies, and close; linger for a client that must read the last."""
         end = self._note_end(reason)
         if end is EndReason.MAILDROP_LOST:  # the reply to the client's next command
             self._output.add(error_reply(endings.MAILDROP_LOST_REPLY, self._session.translate))
@@ -375,10 +375,10 @@ class Connection(AdministeredConnection, asyncio.Protocol):
             self._transport.close()
         self.phase = phases.CLOSING
         if waits or self._transport.get_write_buffer_size():  # else it is closed at once
-            self._set_deadline(min(self._reader_time(), LATEST_SIGN))
+            self._set_deadline(min(self._reader_time(), LONGEST_SILENCE))
 
     def _cut_off(self, reason: EndReason) -> None:
-        """Close now: what is unsent is lost."""
+        """Close now. Unsent replies are lost."""
         self._note_end(reason)
         self._transport.abort()
         if self.phase is not phases.LOST:

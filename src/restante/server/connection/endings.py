@@ -1,4 +1,4 @@
-"""How connections end: the last reply, and which of them the server waits for."""
+"""How connections end: by which reply, and whether the server waits until it was read."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ HUNG_UP_ON = frozenset(
         EndReason.BROKEN,
     }
 )  # fmt: skip
-"""Ends that meet a peer in mid-sentence: closing at once would reset the connection, and the reply
-that says why, or the last one, would be lost with it."""
+"""Ends during which the peer may still send. Closing at once would reset the connection, and the
+peer would lose the last reply, which gives the reason."""
 
 STOPPED = frozenset({EndReason.SHUTDOWN, EndReason.KICKED, EndReason.TAKEN_OVER, EndReason.ACCOUNT})
-"""Ends that the server gives to a session which may be between two commands."""
+"""Ends by the server of a session that may be between two commands."""
 
 NOT_BEGUN = Session()
 """The session of a connection that ends before its greeting."""
@@ -48,14 +48,14 @@ MAILDROP_LOST_REPLY = cast("Refusal", reply_for(LostError("")))
 def reader_time(
     phase: ConnectionPhase, output: WriteBuffer, backend: SessionBackend, context: ServerContext
 ) -> float:
-    """Return the seconds that a client has to take what is left to send, or to see the end."""
+    """Return the seconds that a client has to read the unsent replies, or to notice the end."""
     if not output.is_unsent or (phase is CLOSING and not backend.logged_in):
         return LINGER
     return context.write_timeout if backend.logged_in else context.settings.login_timeout
 
 
 def failed_by(error: TlsError | ProxyError, client: ClientTransport) -> EndReason:
-    """Return why a connection ends whose octets are not TLS, or not a PROXY header."""
+    """Return why a connection ends after octets that are not TLS, or not a PROXY header."""
     if isinstance(error, ProxyError):
         return EndReason.NO_PROXY
     agreed = client.tls is not None and client.tls.ready
@@ -63,10 +63,10 @@ def failed_by(error: TlsError | ProxyError, client: ClientTransport) -> EndReaso
 
 
 def lingers(end: EndReason | None, output: WriteBuffer, context: ServerContext) -> bool:
-    """Return whether to wait until the client has read why it is hung up on.
+    """Return whether to close only after the client has read the last reply.
 
-    If many are rejected, the server does not wait for them: a client that did not send first reads
-    the reply anyway.
+    If many clients are rejected, the server does not wait for them: a client that has sent nothing
+    gets the reply in any case.
     """
     if end in STOPPED:
         return output.measure_unsent() > 0

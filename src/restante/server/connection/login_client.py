@@ -1,4 +1,4 @@
-"""A client as logins and their log see it, whether of POP3 or of another program."""
+"""A client for authentication and its log: of POP3, or of a program at the auth socket."""
 
 from __future__ import annotations
 
@@ -33,4 +33,4 @@ class LoginClient(Protocol):
         """The version and the cipher of its TLS; "" without."""
 
     def channel(self) -> ConnectionSecurity:
-        """Return what is known of its connection."""
+        """Return the security of its connection."""

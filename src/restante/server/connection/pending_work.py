@@ -1,4 +1,4 @@
-"""A need of a session that takes a task: the accounts, the mail store or the client take time."""
+"""A need of a session that takes a task, since accounts, mail store or client take time."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from restante.protocol.server.needs import Need
 
 AUTHENTICATION_NEEDS = (Authenticate, StartScram)
-"""Needs for whose fulfilment the client's time before login goes on."""
+"""Needs that count for the client's time before login."""
 
 MAY_BE_CANCELLED = (*AUTHENTICATION_NEEDS, LockMaildrop)
-"""Needs that leave nothing behind: whatever else is under way uses a maildrop's descriptors."""
+"""Needs that may be cancelled. Work for any other need uses the descriptors of a maildrop."""
 
 
 class PendingWork:
@@ -35,11 +35,11 @@ class PendingWork:
         return isinstance(self.need, AUTHENTICATION_NEEDS)
 
     def made_progress(self, sent: int) -> bool:
-        """Return whether the connection has sent more than at the last look."""
+        """Return whether the connection has sent octets since the last call."""
         before, self._sent = self._sent, sent
         return sent > before
 
     def cancel(self) -> None:
-        """Cancel the task if it leaves nothing behind: others may be in the queue for it."""
+        """Cancel the task if that is safe: others may wait in the same queue."""
         if isinstance(self.need, MAY_BE_CANCELLED):
             self._task.cancel()

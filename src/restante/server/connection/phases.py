@@ -66,7 +66,7 @@ PROXY, HANDSHAKE, COMMAND, BLOCKED, QUEUED, WORKING, CLOSING, LOST, CLOSED = Con
 """The phases as names of this module, which Python finds five times as fast as in the Enum."""
 
 IDLE = frozenset({PROXY, HANDSHAKE, COMMAND})
-"""Phases in which the next word is the client's, and nothing of the session is under way."""
+"""Phases in which the server waits for the client, and no work is under way."""
 
 ENDING = frozenset({CLOSING, LOST, CLOSED})
-"""Phases of a session that has its end, and its reason for it."""
+"""Phases of a session that is over."""

@@ -1,7 +1,7 @@
 """The PROXY protocol, versions 1 and 2: which client a proxy connects.
 
 HAProxy's proxy-protocol.txt (version 2.x, sections 2.1 and 2.2) defines it. A connection from a
-proxy must begin with a header: a server that guesses would let clients pretend.
+proxy must begin with a header. If it were optional, clients could forge their address.
 """
 
 from __future__ import annotations
@@ -131,17 +131,17 @@ def _read_v2(octets: bytes) -> ProxyHeader | None:
 
 
 def _tls(fields: bytes) -> ProxiedTls | None:
-    """Read what the proxy says of TLS (section 2.2.5); None without TLS, or with broken fields."""
+    """Parse the fields about TLS (section 2.2.5); None without TLS, or with invalid fields."""
     try:
         value = dict(_fields(fields)).get(_TLV_TLS, b"")
         bits, verified = struct.unpack_from("!BI", value)
-        known = dict(_fields(value[5:]))
+        subfields = dict(_fields(value[5:]))
     except struct.error:
         return None
     if not bits & _TLS:
         return None
     version, cipher, name = (
-        known.get(kind, b"").decode(errors="replace")[:LONGEST_NAME]
+        subfields.get(kind, b"").decode(errors="replace")[:LONGEST_NAME]
         for kind in (_TLV_VERSION, _TLV_CIPHER, _TLV_NAME)
     )
     shown = name if bits & _CERTIFICATE else ""
@@ -149,7 +149,7 @@ def _tls(fields: bytes) -> ProxiedTls | None:
 
 
 def _fields(octets: bytes) -> Iterator[tuple[int, bytes]]:
-    """Split type-length-value fields. Raises struct.error: one is longer than what is there."""
+    """Split type-length-value fields. Raises struct.error: one exceeds the octets."""
     place = 0
     while place < len(octets):
         kind, length = struct.unpack_from("!BH", octets, place)

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 Network: TypeAlias = IPv4Network | IPv6Network
 
 PROXIED_TLS = ConnectionSecurity(tls=True, announce_bindings=False)
-"""The security of TLS that ends at a proxy: it hides passwords, and no more.
+"""The security of TLS that ends at a proxy: it hides passwords.
 
-The client certificate at the proxy does not log in, and there is no channel to bind to.
+The client's certificate at the proxy does not log in, and channel binding is not possible.
 """
 
 
@@ -37,11 +37,11 @@ class ListenerPolicy:
     certificates: Certificates | None = None
     implicit_tls: bool = False  # TLS from the first octet: RFC 8314 section 3
     clear_text: ClearText = "loopback"  # from where passwords may come without TLS
-    announce_bindings: bool = False  # also where clients may want another type
-    proxies: tuple[Network, ...] = ()  # connections from there begin with a PROXY header
+    announce_bindings: bool = False  # also if clients may require another type
+    proxies: tuple[Network, ...] = ()  # connections from these begin with a PROXY header
 
     in_clear: tuple[ConnectionSecurity, ConnectionSecurity] = field(init=False)
-    """The security of sessions without TLS: passwords are refused, or are accepted."""
+    """The security of sessions without TLS, if they reject passwords, and if they accept them."""
 
     def __post_init__(self) -> None:
         refusing = ConnectionSecurity(
@@ -52,7 +52,7 @@ class ListenerPolicy:
         object.__setattr__(self, "in_clear", (refusing, replace(refusing, clear_text=True)))
 
 
-PLAIN = ListenerPolicy()  # where clients come without TLS
+PLAIN = ListenerPolicy()  # of a listener without TLS
 
 
 class ClientTransport:
@@ -93,8 +93,8 @@ class ClientTransport:
         self.implicit_tls = endpoint.implicit_tls  # TLS comes before the greeting
         self.tls: ServerTlsLayer | None = None
         self.proxied_tls: ProxiedTls | None = None  # between the client and a listed proxy
-        self.reading = True  # octets from the client are let in
-        self.is_plain = self.peer_known  # what comes is for the session as it comes
+        self.reading = True  # octets of the client are read
+        self.is_plain = self.peer_known  # octets of the client are for the session as they come
         self.write: Callable[[bytes], None] = transport.write  # octets of the session
 
     @property
@@ -117,7 +117,7 @@ class ClientTransport:
             (self._transport.resume_reading if on else self._transport.pause_reading)()
 
     def receive(self, octets: bytes) -> bytes:
-        """Take octets from the socket and return those for the session."""
+        """Return the octets for the session; those of a PROXY header are parsed."""
         if not self.peer_known:
             self._preface += octets
             header = read_header(self._preface)
@@ -129,7 +129,7 @@ class ClientTransport:
         return octets
 
     def _note_client(self, header: ProxyHeader) -> None:
-        """Keep what a proxy says of its client; its own loopback is not this machine's."""
+        """Note the client that a proxy names. The proxy's loopback is not that of this machine."""
         if header.address is None:
             return
         ours = is_local_client(self.address) or not is_local_client(header.address)
@@ -137,7 +137,7 @@ class ClientTransport:
         self.proxied_tls = header.tls
 
     def decrypt(self, octets: bytes) -> bytes:
-        """Return octets that came, without TLS where there is some, whose own needs are met."""
+        """Return octets without TLS, if there is TLS, and send what TLS itself has to send."""
         if self.tls is None:
             return octets
         try:
@@ -146,12 +146,12 @@ class ClientTransport:
             _send(self._transport, self.tls.outgoing())
 
     def start_tls(self) -> None:
-        """Take all that comes from now on for TLS."""
+        """Treat all octets from now on as TLS."""
         assert self._endpoint.certificates is not None
         self.tls = ServerTlsLayer(self._endpoint.certificates)
         self.is_plain = False
-        # No method of our own: that would be a cycle, and OpenSSL's memory would wait for Python's
-        # collector, which does not know how much it is.
+        # A bound method would be a cycle of references. OpenSSL's memory would then wait for
+        # Python's collector, which does not count it.
         self.write = functools.partial(_seal, self._transport, self.tls)
 
     def close_tls(self) -> None:
@@ -160,7 +160,7 @@ class ClientTransport:
             _send(self._transport, self.tls.goodbye())
 
     def channel(self) -> ConnectionSecurity:
-        """Return what a session should know of its channel."""
+        """Return the security of the connection, for the session."""
         if self.tls is None and self.proxied_tls is not None:
             return PROXIED_TLS
         if self.tls is None:

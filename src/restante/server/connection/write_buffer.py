@@ -9,8 +9,8 @@ import termios
 from typing import TYPE_CHECKING
 
 from restante.server.connection.keepalive import (
-    LATEST_SIGN,
-    VANISHED,
+    DEAD_AFTER,
+    LONGEST_SILENCE,
     has_vanished,
     set_user_timeout,
 )
@@ -23,10 +23,9 @@ SLOWEST = 80  # octets a second that a client must take of what waits for it
 
 
 class WriteBuffer:
-    """Gathers replies into few writes, and knows whether the peer keeps up.
+    """Gathers replies into few writes, and measures whether the peer reads them.
 
-    asyncio sets TCP_NODELAY, so a reply in two writes would cost two packets, and
-    with some peers 40 ms.
+    asyncio sets TCP_NODELAY, so a reply in two writes costs two packets, and with some peers 40 ms.
     """
 
     __slots__ = (
@@ -47,22 +46,22 @@ class WriteBuffer:
         self._wire = wire
         self.gathered: list[bytes] = []  # replies for the next write
         self._size = 0  # octets of them
-        self.unsent: int | None = None  # octets that the peer had not taken when last looked at
-        self._measured = 0.0, 0  # when that was, and how many it had taken
+        self.unsent: int | None = None  # octets that the peer had not confirmed when last measured
+        self._measured = 0.0, 0  # the time of that, and the octets that the peer had confirmed
         self._drained: asyncio.Future[None] | None = None
         self.patient = False  # the kernel gives the peer as much time as we do
         self.is_full = False  # the transport holds as much as it should
         self.octets = 0  # written so far
 
     def add(self, reply: bytes) -> None:
-        """Take a reply; it leaves at the next flush, or sooner."""
+        """Gather a reply until the next flush, or until there are enough octets for a write."""
         self.gathered.append(reply)
         self._size += len(reply)
         if self._size >= BATCH:
             self.flush()
 
     def send(self, reply: bytes) -> None:
-        """Hand a reply over to the transport, or gather it where others wait."""
+        """Write a reply to the transport, or gather it if others wait."""
         if self.gathered or self.is_full:
             self.add(reply)
         elif reply and not self._transport.is_closing():  # or the peer is gone
@@ -71,7 +70,7 @@ class WriteBuffer:
             write(reply)
 
     def flush(self) -> None:
-        """Hand over what was gathered."""
+        """Write the gathered replies."""
         replies = self.gathered
         if replies:
             if not self._transport.is_closing():
@@ -88,41 +87,41 @@ class WriteBuffer:
             await self._drained
 
     def pause(self, seconds: float) -> float:
-        """Note that the transport is full, and return for how long to wait until it is looked at.
+        """Note that the transport is full, and return the seconds until the next measurement.
 
-        The peer may be idle for this many seconds; otherwise the kernel would give up sooner.
+        The peer may read nothing for `seconds`. The kernel gets the same limit, since its usual
+        one is shorter.
         """
         self.is_full = True
         if not self.patient:
             self.patient = True
-            set_user_timeout(self._wire.file, max(seconds, VANISHED))
+            set_user_timeout(self._wire.file, max(seconds, DEAD_AFTER))
         self.measure_unsent()
-        return min(seconds, LATEST_SIGN)
+        return min(seconds, LONGEST_SILENCE)
 
     def expect(self) -> None:
-        """Note that nothing is left to send, and that the next word is the peer's."""
+        """Note that all replies were sent, and that the server waits for the peer."""
         if self.patient:
             self.patient = False
-            set_user_timeout(self._wire.file, VANISHED)
+            set_user_timeout(self._wire.file, DEAD_AFTER)
 
     def patience(self, seconds: float) -> float:
-        """Return for how long to wait on for a peer; 0 where it is to be given up.
+        """Return the seconds for which to wait on for a peer, 0 to close the connection.
 
-        It is if it reads too little in a number of seconds, or has vanished.
+        It is closed if it reads too little in `seconds`, or is gone.
         """
         if has_vanished(self._wire.file):
             return 0.0
         left = self._measured[0] + seconds - asyncio.get_running_loop().time()
         if self.unsent is not None and left > 0:
-            return min(left, LATEST_SIGN)
-        return min(seconds, LATEST_SIGN) if self.made_progress() else 0.0
+            return min(left, LONGEST_SILENCE)
+        return min(seconds, LONGEST_SILENCE) if self.made_progress() else 0.0
 
     def resume(self) -> None:
         """Note that the transport accepts more again, or never will."""
         self.is_full = False
-        if (
-            self._drained is not None and not self._drained.done()
-        ):  # a waiting client may have been closed
+        # The task that awaits it may have been cancelled.
+        if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
         self._drained = None
 
@@ -137,16 +136,17 @@ class WriteBuffer:
         return self.is_full or self._transport.get_write_buffer_size() > 0
 
     def measure_unsent(self) -> int:
-        """Note and return how many octets the peer has not taken yet."""
+        """Note and return how many octets the peer has not confirmed yet."""
         in_kernel = _unconfirmed_octets(self._wire.file)
         self.unsent = self._transport.get_write_buffer_size() + in_kernel
         self._measured = asyncio.get_running_loop().time(), self.octets - self.unsent
         return self.unsent
 
     def made_progress(self) -> bool:
-        """Return whether the peer has taken enough since the last look; so it may at the first.
+        """Return whether the peer has confirmed enough octets since the last measurement.
 
-        Enough is 80 octets a second, or all that waited for it.
+        Enough is 80 octets a second, or all that were unsent. At the first measurement, it is
+        enough that some are unsent.
         """
         waited, (begun, acknowledged) = self.unsent, self._measured
         unsent = self.measure_unsent()
@@ -159,8 +159,8 @@ class WriteBuffer:
 def _unconfirmed_octets(socket: int) -> int:
     """Return how many octets the kernel holds for a peer.
 
-    It holds megabytes, and asks for more only when a third of them is gone: for a slow peer that
-    may be minutes in which the transport does not move.
+    The kernel holds megabytes, and accepts more only after a third of them was sent. With a slow
+    peer, the transport does not change for minutes.
     """
     if sys.platform != "linux" or socket < 0:
         return 0
