@@ -1,4 +1,4 @@
-"""Doubts about accounts in a file: valid lines that have no effect under a configuration."""
+"""Warnings of accounts in a file: valid lines without an effect under a configuration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def build_doubts(config: Config) -> Callable[[Collection[PasswdEntry]], Iterator[str]]:
-    """Return a function that describes what is doubtful of some accounts, a line each."""
+    """Return a function that yields a warning for each doubtful account."""
     layout = None if config.mail.format == "cluster" else build_layout(config)
 
     def find_mail(name: str) -> Path | None:
@@ -41,7 +41,7 @@ def build_doubts(config: Config) -> Callable[[Collection[PasswdEntry]], Iterator
 def _find_shared(
     accounts: Collection[PasswdEntry], find_mail: Callable[[str], Path | None]
 ) -> Iterator[str]:
-    """Yield which accounts have the maildrop of another one: "{local}" is for one domain."""
+    """Yield a warning for each account with the maildrop of another one."""
     owners: dict[Path, str] = {}
     for account in accounts:
         place = find_mail(account.name)
@@ -51,7 +51,7 @@ def _find_shared(
 
 
 def _describe_shadowed(config: Config, name: str) -> str:
-    """Return why logins with a name mean another one, "" if they do not."""
+    """Return why a login with this name would use another name, "" if it would not."""
     separator = config.accounts.master_separator
     if config.accounts.masters and all(name.rpartition(separator)):
         return (

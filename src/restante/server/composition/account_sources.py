@@ -1,4 +1,4 @@
-"""From a configuration to accounts in MySQL and LDAP, and to what replaces weak hashes.
+"""From a configuration to accounts in MySQL and LDAP, and to the upgrade of weak hashes.
 
 The libraries for MySQL and LDAP are extras.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def build_hash_upgrader(section: AccountsSection, log: FilteringBoundLogger) -> HashUpgrader | None:
-    """Return what replaces weak hashes in the file of accounts, if that is configured."""
+    """Return the upgrade of weak hashes in the file of accounts, None if it is not configured."""
     if not section.upgrade_hashes or section.users is None:
         return None
     from restante.auth.file.hash_upgrade import HashUpgrader
@@ -34,7 +34,7 @@ def build_hash_upgrader(section: AccountsSection, log: FilteringBoundLogger) -> 
 
 
 def build_sql_hash_upgrader(section: AccountsSection, log: FilteringBoundLogger) -> SqlHashUpgrader:
-    """Return what replaces weak hashes in a database, or warns of them."""
+    """Return the upgrade of weak hashes in a database, which only warns if it has no query."""
     from restante.auth.sql.hash_upgrade import SqlHashUpgrader
 
     query = section.postgresql_upgrade or section.mysql_upgrade
@@ -42,7 +42,7 @@ def build_sql_hash_upgrader(section: AccountsSection, log: FilteringBoundLogger)
 
 
 def _callbacks(log: FilteringBoundLogger) -> tuple[Callable[[int], None], Callable[[str], None]]:
-    """Return how to log that hashes were replaced, and that they cannot be."""
+    """Return functions that log a number of replaced hashes, and a problem."""
     return (
         lambda accounts: log.info("hashes_replaced", accounts=accounts),
         lambda problem: log.warning("accounts", problem=problem),

@@ -1,4 +1,4 @@
-"""Further ways to log in, beside those of the source of accounts."""
+"""Logins that a configuration adds to a source of accounts: app passwords, masters, junk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a configuration to the mail store and the accounts, and to what delivers from a pipe.
+"""From a configuration to the mail store, the accounts, and the delivery from a pipe.
 
 `pop3 deliver` runs once for each message, so this module loads only what it uses. Everything here
 raises ConfigError: files that the configuration names cannot be used.
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 
 def build_layout(config: Config) -> Layout:
-    """Return where the maildrops are, if they are in a folder."""
+    """Return the places of the maildrops, which are in a folder."""
     mail = config.mail
     assert mail.folder is not None
     junk = mail.junk or ""
@@ -195,7 +195,7 @@ def _build_shards(
 
 
 def _other_unique_ids(unique_ids: str) -> CourierUniqueIds | DovecotUniqueIds | None:
-    """Return how another server made the unique-ids that stay; None for Restante's own."""
+    """Return the unique-ids of an earlier server that stay, None for Restante's own."""
     from restante.storage.maildir import CourierUniqueIds, DovecotUniqueIds
 
     if unique_ids == RESTANTE_UIDS:
@@ -293,7 +293,7 @@ def read_secret(key: str, file: Path) -> Secret:
 
 
 def build_deliverer(config: Config, log: FilteringBoundLogger) -> Deliverer:
-    """Return what `pop3 deliver` uses: it needs the store and the accounts, and no server."""
+    """Return the delivery of `pop3 deliver`, which needs store and accounts, but no server."""
     from restante.delivery.deliverer import Deliverer
 
     check_recipients(config)
@@ -312,7 +312,7 @@ def build_deliverer(config: Config, log: FilteringBoundLogger) -> Deliverer:
 def build_quotas(
     config: Config, store: Store, accounts: Authenticator, log: FilteringBoundLogger
 ) -> QuotaDelivery | None:
-    """Return what keeps accounts within their quota; None if no account can have one."""
+    """Return the check of quotas at delivery, None if no account can have a quota."""
     accounts = unwrap(accounts)
     default, policy = default_quota(config), config.delivery.over_quota
     follow = config.mail.maildirsize == "follow"
@@ -335,7 +335,7 @@ def default_quota(config: Config) -> Quota:
 
 
 def build_recipients(config: Config, store: Store, accounts: Authenticator) -> Recipients:
-    """Return the users that may get mail."""
+    """Return the recipients of mail."""
     from restante.delivery.recipients import AccountRecipients, StoreRecipients
 
     kind = config.delivery.recipients

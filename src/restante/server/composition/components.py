@@ -74,7 +74,7 @@ def build_context(
     shared: SharedLimits | None = None,
     observer: ServerObserver | None = None,
 ) -> ServerContext:
-    """Return what all connections share; `shared` is what all workers do."""
+    """Return the parts that all connections share. `shared` has those of all workers."""
     store = build_store(config, log)
     problems = FileProblems(log, shared.reported if shared else None)
     accounts = add_logins(config, build_accounts(config, log, problems), problems, log)
@@ -130,7 +130,7 @@ async def enter_store(stack: contextlib.AsyncExitStack, store: Store) -> None:
 
 
 def check_store(store: Store) -> None:
-    """Open a store for a moment, before there are workers. Raises ConfigError."""
+    """Open and close a store, before there are workers. Raises ConfigError."""
 
     async def check() -> None:
         async with contextlib.AsyncExitStack() as stack:
@@ -154,7 +154,7 @@ def build_expiry(config: Config, context: ServerContext) -> MailExpiry | None:
 def build_listeners(
     config: Config, log: FilteringBoundLogger, shared: SharedLimits | None = None
 ) -> tuple[list[ListenConfig], list[Certificates]]:
-    """Return where to listen, and the certificates to look after."""
+    """Return where to listen, and the certificates to watch."""
     clear_text = config.login.clear_text
     proxies = tuple(ip_network(network) for network in config.server.proxies)
     tls = config.tls
@@ -248,7 +248,7 @@ def build_control(
     addresses: Callable[[], Sequence[str]],
     certificates: Sequence[Certificates],
 ) -> ControlService | None:
-    """Return what answers administrators and other nodes, None if no program can ask."""
+    """Return the service for administrators and other nodes, None if no program can ask."""
     if config.control.folder is None and not isinstance(context.store, HasPeers):
         return None
     from restante.server.control.service import ControlService
@@ -259,7 +259,7 @@ def build_control(
 def serve_control(
     config: Config, service: ControlService | None
 ) -> contextlib.AbstractAsyncContextManager[None]:
-    """Return what answers at the control socket of this process, if there is to be one."""
+    """Serve at the control socket of this process while the block runs, if it has one."""
     if config.control.folder is None or service is None:
         return contextlib.nullcontext()
     from restante.server.control.service import serving_control
@@ -268,7 +268,7 @@ def serve_control(
 
 
 def prepare_control(config: Config) -> None:
-    """Make the folder of the control sockets ready."""
+    """Make the folder of the control sockets, or check its owner and permissions."""
     if config.control.folder is not None:
         from restante.server.control.service import prepare_folder
 
@@ -330,7 +330,7 @@ def _certificate_errors() -> Iterator[None]:
 
 
 def _offers(config: Config, accounts: AccountDirectory, *, tokens: bool) -> Callable[[], AuthOffer]:
-    """Return a function that says what to offer a new connection: accounts may change."""
+    """Return a function that returns the offer to a new connection: accounts may change."""
     always = set(PASSWORDS)
     if config.login.cram_md5:
         always.add("CRAM-MD5")
@@ -367,7 +367,7 @@ def _offers(config: Config, accounts: AccountDirectory, *, tokens: bool) -> Call
 
 
 def build_tokens(config: Config) -> Tokens | None:
-    """Return what verifies bearer tokens, or None if none are accepted."""
+    """Return the verification of bearer tokens, None if none are accepted."""
     section = config.tokens
     if section.jwks and section.introspection:
         raise ConfigError(["tokens: jwks and introspection exclude each other; use one"])

@@ -34,7 +34,7 @@ def find_owners(
     for place in find_places(layout, report, mbox=config.mail.format == "mbox"):
         owner = layout.owner(place)
         if not _has_domain(layout) and not config.accounts.pam:
-            owner = None  # only an account says which domain follows
+            owner = None  # the place does not show the domain; only an account has it
         names = accounts.get(place) or ([owner] if owner else [])
         owners += names
         if not names:

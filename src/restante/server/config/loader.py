@@ -1,4 +1,4 @@
-"""The configuration file: TOML, typed, and every mistake reported at once."""
+"""The configuration file: typed TOML, of which all mistakes are reported at once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ConfigError(Exception):
 
 
 def load(file: Path | None, flags: Mapping[str, Mapping[str, object]]) -> Config:
-    """Read a file, if any; flags, by section and key, win over it.
+    """Return the configuration in a file, if any. `flags`, by section and key, override it.
 
     Paths in the file are relative to its folder. Raises ConfigError.
     """
@@ -53,8 +53,8 @@ def load(file: Path | None, flags: Mapping[str, Mapping[str, object]]) -> Config
         if isinstance(table, dict):
             table.update(values)
     base = file.parent if file else Path()
-    _place_socket(data.get("delivery"), "lmtp", base)
-    _place_socket(data.get("metrics"), "listen", base)
+    _resolve_socket(data.get("delivery"), "lmtp", base)
+    _resolve_socket(data.get("metrics"), "listen", base)
 
     def decode(_kind: type[Path], value: Any) -> Path:
         if not isinstance(value, str | Path):
@@ -70,13 +70,13 @@ def load(file: Path | None, flags: Mapping[str, Mapping[str, object]]) -> Config
     if problems:
         raise ConfigError([where + problem for problem in problems])
     config = msgspec.convert(data, Config, dec_hook=decode)
-    if problems := list(_useless(config)):
+    if problems := list(_find_useless(config)):
         raise ConfigError([where + problem for problem in problems])
     return config
 
 
-def _place_socket(table: object, key: str, base: Path) -> None:
-    """Take the file of a Unix socket as relative to the folder too."""
+def _resolve_socket(table: object, key: str, base: Path) -> None:
+    """Make the file of a Unix socket relative to a folder."""
     if isinstance(table, dict) and isinstance(table.get(key), str):
         table[key] = resolve_socket_path(table[key], base)
 
@@ -93,12 +93,13 @@ def _read(file: Path) -> dict[str, Any]:
 def _problems(
     data: object, section: type[ConfigSection], path: str, decode: Decode
 ) -> Iterator[str]:
-    """Look at every key of a table, since msgspec itself stops at the first mistake."""
+    """Yield the mistakes in all keys of a table, since msgspec itself stops at the first one."""
     if not isinstance(data, dict):
         yield f"{path}: expected a table, [{path}]"
         return
     fields = {field.name: field for field in msgspec.structs.fields(section)}
-    for key in data.keys() - fields.keys():
+    unknown = [key for key in data if key not in fields]
+    for key in unknown:
         near = difflib.get_close_matches(key, fields, 1)
         hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(fields)}"
         yield f"{_join(path, key)}: unknown; {hint}"
@@ -115,7 +116,7 @@ def _problems(
 
 
 def _mail_problems(mail: object, cluster: object) -> Iterator[str]:
-    """The place of the mail must be given: a folder, or the database of a cluster."""
+    """Yield that the place of the mail is missing: a folder, or the database of a cluster."""
     if not isinstance(mail, dict) or not isinstance(cluster, dict):
         return
     if mail.get("format") == "cluster":
@@ -127,7 +128,7 @@ def _mail_problems(mail: object, cluster: object) -> Iterator[str]:
 
 
 def _account_problems(accounts: object, mail: object) -> Iterator[str]:
-    """Exactly one source of accounts must be given; a cluster has one of its own."""
+    """Yield a missing source of accounts, or several. A cluster has one of its own."""
     configured = [key for key in ACCOUNT_BACKENDS if isinstance(accounts, dict) and key in accounts]
     has_own = isinstance(mail, dict) and mail.get("format") == "cluster"
     if not configured and not has_own:
@@ -140,11 +141,11 @@ def _account_problems(accounts: object, mail: object) -> Iterator[str]:
             yield f"accounts.{query}: missing; set the query that returns an account's hash"
 
 
-def _useless(config: Config) -> Iterator[str]:
+def _find_useless(config: Config) -> Iterator[str]:
     """Report settings without an effect, and logins that would never succeed."""
     if config.mail.format == "cluster" and config.mail.unique_ids != RESTANTE_UIDS:
         yield 'mail.unique_ids: has no effect with format = "cluster"; omit it'
-    yield from _invalid_junk(config)
+    yield from _junk_problems(config)
     if config.mail.format != "maildir" and config.mail.maildirsize != "keep":
         yield 'mail.maildirsize: requires format = "maildir"; omit it'
     for key in ("quota_octets", "quota_messages"):
@@ -161,10 +162,10 @@ def _useless(config: Config) -> Iterator[str]:
         yield from _ldap_problems(config.ldap)
     yield from _upgrade_problems(config.accounts)
     if not config.accounts.users:
-        yield from _useless_without_file(config)
+        yield from _find_useless_without_file(config)
 
 
-def _invalid_junk(config: Config) -> Iterator[str]:
+def _junk_problems(config: Config) -> Iterator[str]:
     """Report a junk maildrop that this format of mail cannot have."""
     junk, format_ = config.mail.junk, config.mail.format
     if junk is None:
@@ -200,7 +201,7 @@ def _ldap_problems(section: LdapSection) -> Iterator[str]:
         yield "ldap.bind_password_file: missing; without a password, a bind is anonymous"
 
 
-def _useless_without_file(config: Config) -> Iterator[str]:
+def _find_useless_without_file(config: Config) -> Iterator[str]:
     """Report settings that require accounts in a file, or their names."""
     if config.login.scram == "always":
         yield f"login.scram: {NEEDS_FILE}"
@@ -225,7 +226,7 @@ def _problem(value: object, kind: Any, name: str, decode: Decode) -> Iterator[st
 
 
 def _describe(error: Exception, kind: object) -> str:
-    """Return a mistake in words; msgspec does not say which words it would take."""
+    """Return a mistake in words. The texts of msgspec lack the words that are allowed."""
     if not str(error).startswith("Invalid enum value"):
         return str(error)
     *others, last = _choices(kind)
@@ -233,7 +234,7 @@ def _describe(error: Exception, kind: object) -> str:
 
 
 def _choices(kind: object) -> list[str]:
-    """Return what a type allows that has a Literal in it, in words."""
+    """Return the values that a type with a Literal allows, in words."""
     parts = get_args(kind)
     if get_origin(kind) is Literal:
         return [f'"{word}"' for word in parts]
@@ -250,7 +251,7 @@ def _check_layout(layout: str) -> None:
 
 
 def _check_greeting(greeting: str) -> None:
-    """RFC 1939 section 7, APOP, and RFC 2449 section 3 read a meaning into "<" and "["."""
+    """Reject "<" and "[": they have a meaning in RFC 1939 section 7 (APOP), RFC 2449 section 3."""
     if (
         not greeting.isascii()
         or not greeting.isprintable()

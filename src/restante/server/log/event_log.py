@@ -44,11 +44,11 @@ PAUSE = 0.02  # seconds between two writes: to wake a thread for each line costs
 
 
 class LogWriter:
-    """A file that never makes its writer wait; `format_lost` makes a line of how many were lost.
+    """A log file to which a write never waits. `format_lost` formats a number of lost lines.
 
-    After `begin` a thread writes. Without it, as in a process that is to fork, a line is written at
-    once, and lost where that would mean to wait long. `turn` is held for each line: where several
-    processes have one file, it keeps them from writing into each other's lines.
+    After `begin`, a thread writes. Without it, as in a process that will fork, a line is written at
+    once, and lost if it would have to wait long. `turn` is a lock that is held for each line, so
+    that several processes with one file do not mix their lines.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class LogWriter:
         self.at_close: Callable[[], object] = bool  # called after the last line
 
     def begin(self) -> None:
-        """Let a thread write from now on; where processes take turns, as one of its own."""
+        """Let a thread write from now on. A forked process has a turn of its own."""
         if self._turn is not None:
             self._turn.after_fork()
         self.at_begin()
@@ -78,7 +78,7 @@ class LogWriter:
         self._thread.start()
 
     def write(self, line: str) -> None:
-        """Take a line, without its end."""
+        """Write a line, which is given without its end, or queue it for the thread."""
         if self._thread is None:
             self._write_soon(line)
         elif self._waiting.qsize() < MAX_WAITING:
@@ -104,7 +104,7 @@ class LogWriter:
                 time.sleep(PAUSE)
 
     def _take(self) -> tuple[list[str], bool]:
-        """Wait for a line, and return all that are there, and whether more may come."""
+        """Wait for a line, and return all queued lines, and whether more may follow."""
         lines = []
         line = self._waiting.get()
         while line is not None:
@@ -207,11 +207,11 @@ class _EventLogger(structlog.BoundLoggerBase):
     _logger: _EventWriter
 
     def info(self, event: str, **values: object) -> None:
-        """Log what happens every day."""
+        """Log a usual event."""
         self._logger.log("info", event, {**self._context, **values})
 
     def warning(self, event: str, **values: object) -> None:
-        """Log what an administrator should know."""
+        """Log an event that administrators should know."""
         self._logger.log("warning", event, {**self._context, **values})
 
     def error(self, event: str, **values: object) -> None:
@@ -302,7 +302,7 @@ def _as_text(event: EventDict) -> str:
 def _is_plain(line: str, keys: int) -> bool:
     """Return whether no value requires quotes, escapes or a cut, as in nearly all lines.
 
-    Then all spaces and equals signs are those of the template.
+    If so, all spaces and equals signs are those of the template.
     """
     return (
         len(line) <= LONGEST_VALUE
@@ -326,7 +326,7 @@ def _as_json(event: EventDict) -> str:
 
 
 def _cut(key: str, value: str) -> str:
-    """Cut what is too long, of a traceback its beginning: the peer chooses some of the values."""
+    """Cut a long value, since clients choose some of them. A traceback loses its beginning."""
     if len(value) <= LONGEST_VALUE:
         return value
     if key == "exception":

@@ -1,4 +1,4 @@
-"""A bound on the lines that clients can make the log write: the others are counted."""
+"""A limit for the log events that clients can cause. Further ones are only counted."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class LogRate:
         """Prepare to count; `written` counts for all processes that share the log."""
         self._write = write
         self._clock = clock
-        self._begun = self._ends = 0.0  # of this minute, which is the same in all processes
+        self._begun = self._ends = 0.0  # of the present minute, the same in all processes
         self._written = written or Failures()  # lines by event, and by event and address
         self._left_out: Counter[tuple[str, str]] = Counter()
 
@@ -72,7 +72,7 @@ class LogRate:
         return lines if last >= self._begun else 0
 
     def begin_anew(self) -> None:
-        """Write how many lines were left out, and let a new minute begin."""
+        """Log how many lines were left out, and begin a new minute."""
         left_out, self._left_out = self._left_out, Counter()
         self._begun = self._clock() // MINUTE * MINUTE
         self._ends = self._begun + MINUTE

@@ -32,10 +32,10 @@ class LoggedRemoval(NamedTuple):
 
 
 class RemovalLog:
-    """The removed messages of a server in its log.
+    """Logs the messages that a server removes.
 
     The log drops lines if more than 10,000 wait. So a removal of many messages is logged in pieces,
-    one maildrop at a time, and other sessions have their turn in between.
+    for one maildrop at a time, and other sessions continue in between.
     """
 
     def __init__(self, log: FilteringBoundLogger) -> None:

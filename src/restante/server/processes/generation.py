@@ -1,4 +1,4 @@
-"""A generation: the workers of one configuration, and what they have in common."""
+"""A generation: the workers of one configuration, and all that they share."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def build_generation(
     extra_listeners: OpenedListeners,
     activated: ActivatedSockets | None = None,
 ) -> WorkerGeneration:
-    """Return what workers of this configuration have; addresses in `opened` stay open.
+    """Return the generation of a configuration. Sockets in `opened` are used again.
 
-    Raises ConfigError, ListenError: then nothing has changed.
+    Raises ConfigError, ListenError: then no socket was opened.
     """
     log = inherited.log
     observer = inherited.metrics.recorder if inherited.metrics else None

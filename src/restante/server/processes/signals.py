@@ -1,4 +1,4 @@
-"""Signals as something to wait for, in a process that has no loop."""
+"""A wait for signals, in a process without an event loop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
 class Signals:
-    """Notes the signals that come, while it is entered: only in the first thread of a process."""
+    """Receives signals while it is entered. Only the main thread of a process can use it."""
 
     def __init__(self) -> None:
         self._read, self._write = socket.socketpair()
@@ -46,7 +46,7 @@ class Signals:
 
 
 def restore_default_handlers() -> None:
-    """Let the signals do what they usually do."""
+    """Restore the default effect of the signals."""
     signal.set_wakeup_fd(-1)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
@@ -54,7 +54,7 @@ def restore_default_handlers() -> None:
 
 @contextlib.contextmanager
 def blocked_signals() -> Iterator[None]:
-    """Let the signals come only after the block."""
+    """Delay the signals until the end of the block."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield

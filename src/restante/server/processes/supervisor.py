@@ -1,12 +1,12 @@
 """Supervises several workers on the same sockets.
 
-The supervisor opens the sockets, so a port in use is reported before the first fork, and
-a connection in the queue survives the end of a worker. All workers accept
-from the same socket: an idle worker gets the next connection. With a socket for each of them
-(SO_REUSEPORT) the kernel deals connections out by a hash, also to one that is busy, and to one that
-has just died, where they would wait for its successor. docs/explanation/workers.md has the figures.
+The supervisor opens the sockets, so a port in use is reported before the first fork, and a
+connection in the queue survives the end of a worker. All workers accept from the same socket, so an
+idle worker gets the next connection. With a socket for each worker (SO_REUSEPORT), the kernel
+distributes connections by a hash: also to a worker that is busy, and to one that has just died,
+where they would wait for its successor. docs/explanation/workers.md has the figures.
 
-The supervisor has no loop and no thread: both do not survive a fork.
+The supervisor has no event loop and no thread, because neither survives a fork.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ LONGEST_SILENCE = 30.0  # seconds without a sign of life after which a worker is
 
 
 class RestartBackoff:
-    """How long to wait before a worker is replaced: longer and longer if it crashes at start."""
+    """The pause before a worker is replaced. It doubles with each crash at the start."""
 
     def __init__(self) -> None:
         self._crashes: Counter[int] = Counter()  # one after the other, by number of the worker
@@ -79,15 +79,15 @@ class Supervisor:
         self._manager = manager
         self._sockets: Sockets = {}
         self._workers: list[WorkerHandle] = []
-        self._columns = list(range(MAX_GENERATIONS * count))  # of the shared table, that are free
+        self._columns = list(range(MAX_GENERATIONS * count))  # free columns of the shared table
         self._due: dict[int, float] = {}  # when to start a worker, by its number
         self._backoff = RestartBackoff()
         self._reload_requested = False  # it begins once enough columns are free
-        self._files_looked_at = time.monotonic()  # those of Unix sockets
+        self._files_checked_at = time.monotonic()  # the files of Unix sockets
         self._renew_at = math.inf  # when workers for new Unix sockets are required
         self._all_ready = False  # all workers of the generation accept connections
         self._stopping = False
-        self._listened_at = time.monotonic()  # to the workers' signs of life
+        self._listened_at = time.monotonic()  # when signs of life of workers were last read
 
     def run(self, config: Config, on_ready: Callable[[WorkerGeneration], None]) -> None:
         """Serve until SIGTERM or SIGINT; `on_ready` gets each generation once it is ready.
@@ -120,7 +120,7 @@ class Supervisor:
         )
 
     def _start_generation(self, generation: WorkerGeneration) -> None:
-        """Start the workers of this generation; older ones finish once all of these are ready."""
+        """Start the workers of this generation. Older ones finish once all of these are ready."""
         self._generation = generation
         self._sockets |= generation.sockets
         self._all_ready = False
@@ -187,7 +187,7 @@ class Supervisor:
                 worker.heard_at = now
 
     def _finish_older_workers(self) -> None:
-        """Let the workers of older generations finish, once all of this one are ready."""
+        """Let the workers of older generations finish, once all of this generation are ready."""
         current = [worker for worker in self._workers if worker.generation is self._generation]
         ready = [worker for worker in current if worker.ready]
         if len(ready) < self._count or self._all_ready or self._stopping:
@@ -203,11 +203,11 @@ class Supervisor:
         self._on_ready(self._generation)
 
     def _replace_lost_sockets(self) -> None:
-        """Open Unix sockets anew whose files are gone; new workers will accept at them."""
+        """Replace Unix sockets whose files are gone. New workers will accept at the new ones."""
         now = time.monotonic()
-        if self._stopping or not self._all_ready or now - self._files_looked_at < CHECK_EVERY:
+        if self._stopping or not self._all_ready or now - self._files_checked_at < CHECK_EVERY:
             return
-        self._files_looked_at = now
+        self._files_checked_at = now
         metrics = self._inherited.metrics
         changed = metrics is not None and metrics.replace_lost(self._log)
         before = self._extra_listeners
@@ -251,7 +251,7 @@ class Supervisor:
         self._manager.ready(NOT_RELOADED)
 
     def _warn_unchanged(self, config: Config) -> None:
-        """Warn of a changed setting that a reload cannot apply: the workers share what it made."""
+        """Warn of changed settings that a reload cannot apply, since all workers share them."""
         before = self._first
         kept = (before.server.workers, before.log, before.metrics)
         if (config.server.workers, config.log, config.metrics) != kept:
@@ -281,7 +281,7 @@ class Supervisor:
                 worker.kill_at = now + LONGEST_PAUSE
 
     def _seconds_until_due(self) -> float:
-        """Return the seconds until something is due: the next look at the workers, or earlier."""
+        """Return the seconds until the next action is due, at most until signs of life are read."""
         times = [*self._due.values(), *(w.kill_at for w in self._workers if w.kill_at is not None)]
         pause = min(BEAT, self._manager.alive_every or BEAT)
         return min(pause, max(0.0, min(times) - time.monotonic())) if times else pause

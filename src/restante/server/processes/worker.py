@@ -1,4 +1,4 @@
-"""A worker: a process that serves on inherited sockets, beside other workers."""
+"""A worker: a process that serves at inherited sockets, beside other workers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class WorkerHandle:
     number: int  # among its generation; number 0 also runs the background tasks
     column: int  # of the shared table: only this worker counts there
     pid: int
-    pipe: int  # the end that reads; an octet comes when the worker is ready, and at each beat
+    pipe: int  # its reading end: an octet comes once the worker is ready, and at each beat
     ready: bool = False
     heard_at: float = 0.0  # time.monotonic() of the last octet
     begun: float = field(default_factory=time.monotonic)
@@ -56,7 +56,7 @@ class WorkerHandle:
         os.kill(self.pid, number)
 
     def listen(self) -> None:
-        """Read the signs of life that have come; the first one says that it accepts connections."""
+        """Read the signs of life that came. The first one means that it accepts connections."""
         with contextlib.suppress(BlockingIOError):
             if os.read(self.pipe, 4096):
                 self.ready = True
@@ -64,7 +64,7 @@ class WorkerHandle:
 
 
 class ParentDeathPipe:
-    """A pipe without a writer, which ends together with the supervisor, even after SIGKILL."""
+    """A pipe whose end shows the end of the supervisor, even by SIGKILL. Nothing is written."""
 
     def __init__(self) -> None:
         self.end, self._kept = os.pipe()
@@ -90,7 +90,7 @@ class WorkerResources:
     death_pipe: ParentDeathPipe = field(default_factory=ParentDeathPipe)
 
     def clear_worker(self, column: int) -> None:
-        """Forget what a worker held that has ended."""
+        """Free all that a worker which has ended held in shared memory."""
         self.shared.clear_worker(column)
         if self.metrics is not None:
             self.metrics.recorder.memory.clear_gauges(column)
@@ -99,7 +99,7 @@ class WorkerResources:
 def start_worker(
     generation: WorkerGeneration, number: int, column: int, inherited: WorkerResources
 ) -> WorkerHandle:
-    """Fork a worker. Raises OSError: the system has no room for one more."""
+    """Fork a worker. Raises OSError: a limit of processes, memory or files is reached."""
     pipe, end = os.pipe()
     for file in (pipe, end):
         os.set_blocking(file, False)
@@ -119,7 +119,7 @@ def start_worker(
 def _run_worker(
     generation: WorkerGeneration, number: int, column: int, inherited: WorkerResources, pipe: int
 ) -> None:
-    """Run the worker and exit: the child must never return into the stack of the supervisor."""
+    """Run the worker and exit. The child must never return into the stack of the supervisor."""
     status = 1
     try:
         _detach_from_supervisor(inherited)
@@ -186,14 +186,14 @@ async def _serve(
 
 
 def _beat(pipe: int) -> None:
-    """Give the supervisor a sign of life, now and after each `BEAT`, as long as the loop runs."""
-    with contextlib.suppress(OSError):  # a supervisor that stands still reads nothing
+    """Send the supervisor a sign of life, now and after each `BEAT`, as long as the loop runs."""
+    with contextlib.suppress(OSError):  # a supervisor that is stopped reads nothing
         os.write(pipe, b".")
     asyncio.get_running_loop().call_later(BEAT, _beat, pipe)
 
 
 def _end_events(death_pipe: int) -> tuple[asyncio.Event, asyncio.Event]:
-    """Return two events, which signals and the end of the supervisor set: stop, and drain."""
+    """Return the events stop and drain, which signals and the end of the supervisor set."""
     stop, drain = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
