@@ -221,6 +221,7 @@ The password comes from the first of these that is given: `--password-command`, 
 | 12 | the destination of `pop3 fetch` does not accept mail, or this machine has too little memory, threads or space for the output |
 | 13 | deletion not confirmed |
 | 14 | permanent failure of the server; an administrator must act |
+| 15 | a bug of `pop3 fetch` ended the run of an account; its output names the file with the traceback |
 | 130 | interrupted |
 
 `pop3 monitor` exits with 0 to 3, as monitoring systems require, and `pop3 deliver` with the codes of sysexits.h,

@@ -49,10 +49,10 @@ def run() -> None:
             raise
         _end_without_output(error)
     except (MemoryError, RuntimeError) as error:
-        shortage = _shortage(error)
-        if not shortage:
+        text = shortage(error)
+        if not text:
             raise
-        sys.stderr.write(f"pop3: {shortage}\n")
+        sys.stderr.write(f"pop3: {text}\n")
         sys.exit(DISK)
     finally:
         if reports_interrupts:
@@ -83,7 +83,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of a file that the output goes to. Those of all other files have a name."""
 
 
-def _shortage(error: BaseException) -> str:
+def shortage(error: BaseException) -> str:
     """Return what the system has too little of, and what to do; "" for another error."""
     if isinstance(error, MemoryError):
         return "the memory is not enough; free some, or raise `ulimit -v` or the unit's MemoryMax"

@@ -13,6 +13,7 @@ from unittest.mock import patch
 import pytest
 
 from restante.cli.fetching.account import FetchAccount
+from restante.cli.fetching.reader import InvalidAccount
 from restante.cli.fetching.runs import AccountResult
 from restante.cli.fetching.schedule import Schedule
 from restante.cli.fetching.stopper import Stopper
@@ -38,7 +39,7 @@ class Runs:
         )
         return cast(FetchAccount, made)
 
-    def run(self, account: FetchAccount) -> AccountResult:
+    def run(self, account: FetchAccount | InvalidAccount) -> AccountResult:
         with self._lock:
             self.begun.append(account.name)
             self._running.append(account.name)

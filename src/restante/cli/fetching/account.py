@@ -8,19 +8,11 @@ import math
 import socket
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from restante.cli.fetching.destination_passwords import DestinationPasswords
-from restante.cli.options.account import AccountArgs, parse_account
-from restante.cli.options.fetch_settings import (
-    FetchSettings,
-    keep_seconds,
-    parse_size,
-    read_settings,
-)
 from restante.cli.options.maildrop import connect_account
 from restante.fetch.account_lock import lock_account
 from restante.fetch.destinations.urls import (
@@ -29,17 +21,19 @@ from restante.fetch.destinations.urls import (
     open_destination,
 )
 from restante.fetch.journal import Journal
-from restante.fetch.planner import Policy
 from restante.protocol.errors import Phase, ReplyTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from restante.cli.options.account import AccountArgs
+    from restante.cli.options.fetch_settings import FetchSettings
     from restante.cli.options.stored_tokens import AccountTokens
     from restante.client.blocking import Maildrop
     from restante.fetch.account_journal import AccountJournal
     from restante.fetch.interfaces import Destination
+    from restante.fetch.planner import Policy
 
 LONGEST_RUN = 86_400.0
 """Seconds of a run. A server that sends an octet now and then would hold its account for ever."""
@@ -137,28 +131,6 @@ class FetchAccount:
         return connect_account(self.args, options)
 
 
-def find_fetch_account(name: str, params: dict[str, Any], journal: Path) -> FetchAccount:
-    """Return an account with the settings of all options. Raises click.UsageError."""
-    settings = read_settings(name) or FetchSettings()
-    destinations = params["to"] or tuple(settings.destinations)
-    if params["to"]:
-        settings = msgspec.structs.replace(settings, rule=[])
-    shared = {key: value for key, value in params.items() if key not in OWN_OPTIONS}
-    # A missing file of one account stops no other: `connect` reads it.
-    args = parse_account(name, shared, read_cacert=shared["cacert"] is not None)
-    keep = keep_seconds(settings.keep)
-    keep = params["keep"] if params["keep"] is not None else keep
-    size = None if settings.max_size is None else parse_size(settings.max_size)
-    policy = Policy(
-        keep_seconds=0.0 if params["delete"] else keep,
-        max_size=params["max_size"] or size,
-        newest_first=params["newest_first"] or settings.newest_first,
-        limit=params["limit"],
-        large_headers=(params["big"] or settings.big) == "headers",
-    )
-    return FetchAccount(name, args, tuple(destinations), settings, policy, journal)
-
-
 def _find_token(user: str, host: str) -> AccountTokens | None:
     """Return the tokens of a destination's user, None if that user has not signed in."""
     from restante.cli.options.account_file import find_entry
@@ -170,13 +142,3 @@ def _find_token(user: str, host: str) -> AccountTokens | None:
     target = Target(host, 0, "implicit", user)
     name = user if "@" in user else f"{user}@{host}"
     return find_tokens(name, name, user, find_entry(name), lambda: target)
-
-
-OWN_OPTIONS = frozenset(
-    {
-        "to", "keep", "delete", "dry_run", "status", "as_json", "mark_all", "match", "begin",
-        "retry", "skip", "max_size", "big", "delete_big", "yes", "since", "newest_first", "limit",
-        "every", "jobs", "watch", "log", "systemd", "state",
-    }
-)  # fmt: skip
-"""Options of `pop3 fetch` that no other command has, by the names of their values."""

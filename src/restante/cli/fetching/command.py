@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from restante.cli.errors import CommandFailed, error_reporting
 from restante.cli.fetching import report
-from restante.cli.fetching.account import find_fetch_account
-from restante.cli.fetching.marking import mark_fetched, match_messages, plan_run, skip_messages
+from restante.cli.fetching.account import FetchAccount
+from restante.cli.fetching.marking import plan_run
+from restante.cli.fetching.reader import AccountReader, InvalidAccount
 from restante.cli.fetching.runs import AccountResult, AccountRunner
 from restante.cli.fetching.schedule import Schedule
 from restante.cli.fetching.stopper import Stopper
-from restante.cli.options.account_file import describe_unknown, is_stored
+from restante.cli.options.account_file import describe_unknown, load_entries
 from restante.cli.options.fetch_settings import accounts_with_settings, default_journal
 from restante.cli.options.stored_tokens import describe_end
 from restante.fetch.journal import Journal, has_journal, move_damaged
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from restante.cli.fetching.account import FetchAccount
     from restante.fetch.journal_rows import UndeliveredMessage
 
 EVERY = 300.0  # seconds, for --watch
@@ -44,77 +42,40 @@ def run_command(names: tuple[str, ...], params: dict[str, Any]) -> None:
     if params["status"]:
         _print_status(names, journal, as_json=params["as_json"])
         return
-    accounts = _find_accounts(names, params, journal)
+    reader = AccountReader(params, journal)
+    accounts = reader.find_all(names)
     if params["begin"] or params["mark_all"]:
         with error_reporting():
             moved = move_damaged(journal)
         if moved is not None:
             click.echo(f"the damaged journal is {moved} now", err=True)
-    results = [AccountResult(account) for account in accounts]
-    with error_reporting():
-        if params["dry_run"]:
-            _print_plans(results, as_json=params["as_json"])
-        else:
-            for result in results:
-                with result.noting_failure():
-                    _prepare(result.account, params)
-    if not params["dry_run"]:
-        results = _run(results, params)
+    if params["dry_run"]:
+        with error_reporting():
+            results = _print_plans(reader, accounts, as_json=params["as_json"])
+    else:
+        results = _run(reader, accounts, params)
     if code := max((result.code for result in results), default=0):
         click.get_current_context().exit(code)
 
 
-def _find_accounts(
-    names: tuple[str, ...], params: dict[str, Any], journal: Path
-) -> list[FetchAccount]:
-    found = names or tuple(accounts_with_settings())
-    if not found:
-        text = "name an account, with --to URL, or give accounts of accounts.toml a [NAME.fetch]"
-        raise click.UsageError(text)
-    accounts = [find_fetch_account(name, params, journal) for name in dict.fromkeys(found)]
-    for account in accounts:
-        needless = params["mark_all"] or params["dry_run"]
-        if not account.destinations and not needless:
-            text = f'{account.name}: no destination; use --to URL, or to = "URL" in [NAME.fetch]'
-            raise click.UsageError(text)
-    return accounts
-
-
-def _prepare(account: FetchAccount, params: dict[str, Any]) -> None:
-    """Do what the journal is asked for before a run."""
-    begin = params["begin"] or params["mark_all"]
-    wanted = ("mark_all", "since", "match", "retry", "skip", "begin", "delete_big")
-    if not any(params[name] for name in wanted):
-        return
-    with account.open_journal(begin=begin) as journal:
-        if params["retry"]:
-            journal.retry()
-        if params["skip"]:
-            click.echo(skip_messages(account, journal, params["skip"]))
-        if params["match"]:
-            click.echo(match_messages(account, journal))
-        if params["delete_big"]:
-            from restante.cli.fetching.large_messages import delete_large
-
-            click.echo(delete_large(account, journal, time.time(), yes=params["yes"]))
-        if params["mark_all"] or params["since"]:
-            click.echo(mark_fetched(account, journal, params["since"]))
-
-
-def _print_plans(results: Sequence[AccountResult], *, as_json: bool) -> None:
+def _print_plans(
+    reader: AccountReader, accounts: Sequence[FetchAccount | InvalidAccount], *, as_json: bool
+) -> list[AccountResult]:
     """Print what a run would do with each account, or why it would fail."""
-    width = max(len(result.account.name) for result in results)
+    width = max(len(account.name) for account in accounts)
+    results = [AccountResult(account) for account in accounts]
     found = []
     for result in results:
         plan = Plan()
         with result.noting_failure():
-            plan = plan_run(result.account)
+            plan = plan_run(reader.renew(result.account))
         found.append(report.plan_object(result, plan))
         if not as_json:
             for line in report.plan_lines(result, plan, width):
                 click.echo(line)
     if as_json:
         click.echo(to_json(found, indent=2))
+    return results
 
 
 def _print_status(names: tuple[str, ...], path: Path, *, as_json: bool) -> None:
@@ -147,53 +108,57 @@ def _read_status(
                     undelivered = account.undelivered_messages()
                     yield report.status_object(runs, account.messages(), undelivered), undelivered
     for name in left:
-        if "@" not in name and not is_stored(name):
+        if "@" not in name and name not in load_entries():
             raise click.UsageError(describe_unknown(name))
         yield report.status_object(AccountRuns(name, None, None, None), {}, ()), []
 
 
-def _run(prepared: Sequence[AccountResult], params: dict[str, Any]) -> list[AccountResult]:
-    """Run the accounts that could be prepared, and return how all ended."""
-    width = max(len(result.account.name) for result in prepared)
+def _run(
+    reader: AccountReader,
+    accounts: Sequence[FetchAccount | InvalidAccount],
+    params: dict[str, Any],
+) -> list[AccountResult]:
+    """Run the accounts, and return how all ended; with --every, how none did."""
+    width = max(len(account.name) for account in accounts)
     log = None
     if params["log"]:
         from restante.cli.fetching.message_log import MessageLog
 
         log = MessageLog(params["log"])
     stopper = Stopper()
-    runner = AccountRunner(stopper, log, begin=params["begin"])
-    failed = [result for result in prepared if result.error]
-    ready = [result.account for result in prepared if not result.error]
+    runner = AccountRunner(reader, params, stopper, log)
     pause = params["every"] or (EVERY if params["watch"] else None)
-    if params["mark_all"] or (pause and failed):
-        ready = []
-    at_once = 1 if _must_take_turns(ready, params) else params["jobs"]
-    schedule = Schedule(ready, runner.run, stopper, at_once=at_once, pause=pause)
-    watches = bool(ready and pause)
+    pause = None if params["mark_all"] else pause
+    must_take_turns = _must_take_turns(accounts, params)
+    reader.may_renew = not (must_take_turns or params["password"])
+    at_once = 1 if must_take_turns else params["jobs"]
+    schedule = Schedule(accounts, runner.run, stopper, at_once=at_once, pause=pause)
     results = []
     with stopper.handling_signals():
-        for result in itertools.chain(failed, schedule.results()):
-            if not watches:
+        for result in schedule.results():
+            if not pause:
                 results.append(result)
             with runner.progress.hidden():
                 if not params["as_json"]:
                     _print(result, width)
-                elif watches:
+                elif pause:
                     click.echo(to_json(report.result_object(result)))
     if params["as_json"] and results:
-        names = [result.account.name for result in prepared]
         by_name = {result.account.name: result for result in results}
-        results = [by_name[name] for name in names if name in by_name]
+        results = [by_name[account.name] for account in accounts if account.name in by_name]
         click.echo(to_json([report.result_object(made) for made in results], indent=2))
-    if stopper.stopped and not any(result.code for result in results) and not watches:
+    if stopper.stopped and not any(result.code for result in results) and not pause:
         raise CommandFailed("Interrupted; the next run goes on.", 130)
     return results
 
 
-def _must_take_turns(accounts: Sequence[FetchAccount], params: dict[str, Any]) -> bool:
+def _must_take_turns(
+    accounts: Sequence[FetchAccount | InvalidAccount], params: dict[str, Any]
+) -> bool:
     """Return whether a person, or a pipe, gives the accounts what they need one by one."""
-    asks = params["password_stdin"] or any(account.args.may_ask for account in accounts)
-    return asks or any(account.args.verbose for account in accounts)  # lines without a name
+    asks = params["password_stdin"] or (params["delete_big"] and not params["yes"])
+    valid = [account.args for account in accounts if isinstance(account, FetchAccount)]
+    return asks or any(args.may_ask or args.verbose for args in valid)  # lines without a name
 
 
 def _print(result: AccountResult, width: int) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from restante.cli.fetching.account import FetchAccount
+    from restante.cli.fetching.reader import InvalidAccount
     from restante.cli.fetching.runs import AccountResult
     from restante.fetch.events import FetchEvent
     from restante.fetch.journal_rows import AccountRuns, KnownMessage, UndeliveredMessage
@@ -27,7 +28,9 @@ def result_lines(result: AccountResult, width: int) -> Iterator[str]:
     """Yield the lines of one account; `width` is that of the longest name."""
     account, summary = result.account, result.summary
     name = plain(account.name).ljust(width)
-    if not result.error or summary.new or summary.deleted:
+    for text in result.prepared:
+        yield plain(text)
+    if result.ran and (not result.error or summary.new or summary.deleted):
         where = shown_destinations(account)
         new = f"{summary.new} new, {wording.octets(summary.octets)} -> {where}"
         deleted = f"{summary.deleted} deleted" if summary.deleted else ""
@@ -88,6 +91,7 @@ def result_object(result: AccountResult) -> dict[str, Any]:
     return {
         "account": result.account.name,
         "to": [shown_url(url) for url in result.account.destinations],
+        "prepared": result.prepared,
         "new": summary.new,
         "octets": summary.octets,
         "deleted": summary.deleted,
@@ -213,7 +217,7 @@ def event_line(event: FetchEvent) -> str:
             return f"* {plain(str(event))}"
 
 
-def shown_destinations(account: FetchAccount) -> str:
+def shown_destinations(account: FetchAccount | InvalidAccount) -> str:
     """Return the destinations of an account without their settings."""
     return ", ".join(map(shown_url, account.destinations))
 

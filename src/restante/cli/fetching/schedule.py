@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from restante.cli.fetching.account import FetchAccount
+    from restante.cli.fetching.reader import InvalidAccount
     from restante.cli.fetching.runs import AccountResult
     from restante.cli.fetching.stopper import Stopper
 
@@ -36,7 +37,7 @@ class Turn:
         longer: by what the pause before it is longer than it should be, after failures.
     """
 
-    account: FetchAccount
+    account: FetchAccount | InvalidAccount
     due: float = 0.0
     longer: float = 1.0
 
@@ -49,8 +50,8 @@ class Schedule:
 
     def __init__(
         self,
-        accounts: Sequence[FetchAccount],
-        run: Callable[[FetchAccount], AccountResult],
+        accounts: Sequence[FetchAccount | InvalidAccount],
+        run: Callable[[FetchAccount | InvalidAccount], AccountResult],
         stopper: Stopper,
         *,
         at_once: int,
@@ -60,7 +61,8 @@ class Schedule:
 
         Args:
             accounts: what is fetched.
-            run: runs an account, in a thread unless it is the only one at once.
+            run: runs an account, in a thread unless it is the only one at once. The next run gets
+                the account of its result.
             stopper: ends the runs when a signal comes.
             at_once: how many accounts run at once.
             pause: the seconds between two runs of an account; None to run each once.
@@ -134,6 +136,7 @@ class Schedule:
         """Plan the next run of an account. A failure makes the pause before it longer."""
         if self._pause is None:
             return result
+        turn.account = result.account
         if self._stopper.stopped:
             _note_next_run(turn.account, None)
             return result
@@ -155,7 +158,7 @@ class Schedule:
         self._turns.clear()
 
 
-def _note_next_run(account: FetchAccount, moment: float | None) -> None:
+def _note_next_run(account: FetchAccount | InvalidAccount, moment: float | None) -> None:
     """Note for --status when the next run begins, None for never. The next run reports errors."""
     with contextlib.suppress(RemoteError), Journal(account.journal) as journal:
         journal.open_account(account.name).note_next_run(moment)

@@ -64,12 +64,12 @@ def find_entry(name: str) -> dict[str, Any]:
     if entry is None:
         return {}
     if not isinstance(entry, dict) or not isinstance(entry.get("account"), str):
-        text = f'{accounts_file()}: [{name}] requires account = "user@example.com" or a URL'
-        raise click.UsageError(text)
+        text = f'[{name}] requires account = "user@example.com" or a URL'
+        raise click.UsageError(f"{place_of(name, 'account')}: {text}")
     unknown = next((key for key in entry if key not in _SETTINGS), None)
     if unknown is not None:
-        text = f"{accounts_file()}: [{name}]: {unknown} is not a setting; {_hint(name, unknown)}"
-        raise click.UsageError(text)
+        text = f"[{name}]: {unknown} is not a setting; {_hint(name, unknown)}"
+        raise click.UsageError(f"{place_of(name, unknown)}: {text}")
     return entry
 
 
@@ -100,6 +100,19 @@ def load_entries() -> dict[str, Any]:
         raise click.UsageError(explain_path(file, error)) from None
     except ValueError as error:
         raise click.UsageError(f"{file}: {error}") from None
+
+
+def place_of(*path: str) -> str:
+    """Return the file and, if it is found, the line of a setting, by the names of its tables."""
+    from restante.cli.options.toml_lines import find_line
+    from restante.input_files import read_text
+
+    file = accounts_file()
+    try:
+        line = find_line(read_text(file), *path)
+    except (OSError, ValueError):  # changed just now
+        line = None
+    return f"{file}: line {line}" if line else str(file)
 
 
 def accounts_file() -> Path:

@@ -11,10 +11,10 @@ import click
 import msgspec
 
 from restante.cli.options.account_file import (
-    accounts_file,
     find_entry,
     home_folder,
     load_entries,
+    place_of,
 )
 from restante.cli.options.size import Size
 
@@ -96,9 +96,28 @@ def read_settings(name: str) -> FetchSettings | None:
     if table is None:
         return None
     try:
-        return msgspec.convert(table, FetchSettings)
+        settings = msgspec.convert(table, FetchSettings)
     except msgspec.ValidationError as error:
-        raise click.UsageError(f"{accounts_file()}: [{name}.fetch]: {_reason(error)}") from None
+        place = place_of(name, "fetch", *_path_of(error))
+        raise click.UsageError(f"{place}: [{name}.fetch]: {_reason(error)}") from None
+    setting = "keep"
+    try:
+        keep_seconds(settings.keep)
+        setting = "max_size"
+        if settings.max_size is not None:
+            parse_size(settings.max_size)
+    except click.UsageError as error:
+        place = place_of(name, "fetch", setting)
+        raise click.UsageError(f"{place}: [{name}.fetch]: {error.message}") from None
+    return settings
+
+
+def _path_of(error: msgspec.ValidationError) -> list[str]:
+    """Return the names of the setting that an error is about, below [NAME.fetch]."""
+    unknown = re.search(r"unknown field `([^`]*)`", str(error))
+    path = re.search(r"at `\$([^`]*)`", str(error))
+    names = re.findall(r"\.(\w+)", path[1]) if path else []
+    return [*names, unknown[1]] if unknown else names
 
 
 def _reason(error: msgspec.ValidationError) -> str:
