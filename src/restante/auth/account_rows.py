@@ -21,8 +21,8 @@ def read_number(
 ) -> int | None:
     """Return the number in a column; None if it is NULL or absent.
 
-    Raises UnreadableAccountError: a number that cannot be meant must remove no mail. `source` is a
-    word for the error.
+    Raises UnreadableAccountError: the value is invalid. With a wrong number of days, mail would be
+    removed. `source` names the database in the error.
     """
     value = row.get(column)
     if value is None:
@@ -42,7 +42,7 @@ class SkippedAccounts:
 
     @contextlib.contextmanager
     def skip_unreadable(self, name: str) -> Iterator[None]:
-        """Leave an account out if the block cannot read it."""
+        """Skip an account if the block raises UnreadableAccountError."""
         try:
             yield
         except UnreadableAccountError as error:

@@ -1,7 +1,7 @@
 """The address of the client that a task serves, for sources of accounts that log or restrict it.
 
-It is a context variable, since a source may be within another one, such as that of app passwords,
-which has no use for it.
+It is a context variable, since a source may be inside another one, such as that of app passwords,
+which does not use it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A queue that is fair to origins: many waiters of one origin do not delay others."""
+"""A fair queue: many waiters of one origin do not delay those of others."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class FairQueue:
             self._pass_on()
 
     async def _wait(self, origin: str) -> None:
-        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(origin, deque()).append(mine)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(origin, deque()).append(turn)
         try:
-            await mine
+            await turn
         except asyncio.CancelledError:
-            if mine.done() and not mine.cancelled():  # it has the turn, and does not want it
+            if turn.done() and not turn.cancelled():  # it got its turn in the same moment
                 self._pass_on()
             raise
 
@@ -44,10 +44,10 @@ class FairQueue:
         """Give a turn to the first waiter of the next origin, if any."""
         while self._waiting:
             origin, queue = self._waiting.popitem(last=False)
-            mine = queue.popleft()
+            turn = queue.popleft()
             if queue:
                 self._waiting[origin] = queue  # at the end
-            if not mine.done():
-                mine.set_result(None)
+            if not turn.done():
+                turn.set_result(None)
                 return
         self._free += 1

@@ -1,4 +1,4 @@
-"""The reading of a file that changes: at once, or in a thread, once for all that ask meanwhile."""
+"""The reading of a file that changes: at once, or in a thread, once for all simultaneous calls."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATIENCE = 60  # seconds that a reading waits for the thread
 
 
 class FileReading(ABC, Generic[Reading]):
-    """A file that is read again when it changes. `what` it is stands in errors of its thread."""
+    """A file that is read again after a change. `what` names it in errors of its thread."""
 
     path: Path
 
@@ -44,7 +44,7 @@ class FileReading(ABC, Generic[Reading]):
     async def refresh_in_thread(self) -> None:
         """Read the file in a thread if it has changed. Raises UnavailableError: it cannot be used.
 
-        All that ask meanwhile wait for the same reading, and none gets what the file had before.
+        Simultaneous calls wait for the same reading, and none gets earlier contents of the file.
         """
         for _ in range(2):  # a reading under way may have begun before the last change
             if self.is_current():
@@ -66,7 +66,7 @@ class FileReading(ABC, Generic[Reading]):
 
     def _end_reading(self, reading: asyncio.Task[None]) -> None:
         self._under_way = None
-        _settle(reading)  # those that wait for it have its error; perhaps none does any more
+        _settle(reading)  # its waiters get its error; there may be none any more
 
     @abstractmethod
     def is_current(self) -> bool:
@@ -78,14 +78,14 @@ class FileReading(ABC, Generic[Reading]):
 
     @abstractmethod
     def _use(self, reading: Reading) -> Collection[dict[Any, Any]]:
-        """Use what was read from now on, and return what it replaces, which is then emptied.
+        """Use a reading from now on, and return the tables that it replaces, to be emptied.
 
         Raises UnavailableError: it cannot be used.
         """
 
     @abstractmethod
     def _cannot_use(self, reason: str) -> UnavailableError:
-        """Return the error to raise, and log it if that is due."""
+        """Return the error to raise, and log it unless it was logged before."""
 
 
 def _discard(tables: Collection[dict[Any, Any]]) -> None:

@@ -32,7 +32,10 @@ class JunkAccounts(WrappedAccounts):
         self._suffix = suffix
 
     async def verify(self, user: str, password: Secret) -> Identity:
-        """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
+        """Return the identity for a name and password.
+
+        Raises CredentialsError, UnavailableError.
+        """
         name = await self.find_account(user)
         return _with_junk(await self.accounts.verify(name, password), is_junk=name != user)
 
@@ -64,7 +67,7 @@ class JunkAccounts(WrappedAccounts):
         return await self.accounts.shared_secret(await self.find_account(user))
 
     async def identify(self, user: str) -> Identity:
-        """Return whose name this is. Raises CredentialsError, UnavailableError."""
+        """Return the identity of a name. Raises CredentialsError, UnavailableError."""
         name = await self.find_account(user)
         return _with_junk(await self.accounts.identify(name), is_junk=name != user)
 

@@ -1,4 +1,4 @@
-"""Accounts of any source, some of which an administrator has locked in a list of their own."""
+"""Accounts of any source, with a list of those that an administrator has locked."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class RejectionTimes:
         self._times.append(min(monotonic() - begun, LONGEST_TIME))
 
     async def wait(self, begun: float) -> None:
-        """Wait until a rejection that began then has lasted as long as the others."""
+        """Wait until a rejection that began at this time has lasted as long as the others."""
         await sleep(begun + max(self._times, default=0.0) - monotonic())
 
 
 class LockedAccounts(WrappedAccounts):
-    """Rejects each login of a locked account, whatever it proves; its mail is still accepted.
+    """Rejects each login of a locked account, also with correct credentials, but accepts its mail.
 
     Both the name of the client and that of the account count. The source is asked first: a source
     that delays a wrong password must not show that the password of a locked account is right.
@@ -51,7 +51,10 @@ class LockedAccounts(WrappedAccounts):
         self._rejections = RejectionTimes()
 
     async def verify(self, user: str, password: Secret) -> Identity:
-        """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
+        """Return the identity for a name and password.
+
+        Raises CredentialsError, UnavailableError.
+        """
         begun = monotonic()
         try:
             identity = await self.accounts.verify(user, password)
@@ -87,7 +90,7 @@ class LockedAccounts(WrappedAccounts):
         return None if identity is None or await self._is_locked(user, identity) else identity
 
     async def identify(self, user: str) -> Identity:
-        """Return whose name this is. Raises CredentialsError, UnavailableError."""
+        """Return the identity of a name. Raises CredentialsError, UnavailableError."""
         identity = await self.accounts.identify(user)
         if await self._is_locked(user, identity):
             raise CredentialsError(LOCKED)

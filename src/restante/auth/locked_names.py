@@ -42,13 +42,13 @@ class LockedNames(ReloadedFile[frozenset[str]]):
     _keys: frozenset[str] = frozenset()
 
     def find(self, names: Iterable[str]) -> frozenset[str]:
-        """Return the locked ones of some names, as the file is now."""
+        """Return the locked ones of some names, by the present contents of the file."""
         with contextlib.suppress(UnavailableError):  # the log has it
             self.refresh()
         return self._find(names)
 
     async def find_in_thread(self, names: Iterable[str]) -> frozenset[str]:
-        """Do the same, and read a changed file beside the event loop."""
+        """Return the locked ones of some names, and read a changed file in a thread."""
         with contextlib.suppress(UnavailableError):  # the log has it
             await self.refresh_in_thread()
         return self._find(names)

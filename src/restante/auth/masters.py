@@ -45,8 +45,8 @@ class Masters:
     async def verify(self, account: str, master: str, password: Secret) -> Identity:
         """Return the identity of the account, if the password is that of the master user.
 
-        The account is only asked for then, so the time of a rejection says nothing about it. Raises
-        CredentialsError, UnavailableError.
+        The account is looked up only after that, so the time of a rejection does not depend on it.
+        Raises CredentialsError, UnavailableError.
         """
         try:
             administrator = await self._masters.verify(master, password)

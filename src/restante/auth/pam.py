@@ -75,7 +75,10 @@ class PamAuthenticator(PasswordOnlyAccounts):
         self._lookups = _Conversations(f"PAM service {service}, or a look-up", patience, longest)
 
     async def verify(self, user: str, password: Secret) -> Identity:
-        """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
+        """Return the identity for a name and password.
+
+        Raises CredentialsError, UnavailableError.
+        """
         address = CLIENT_ADDRESS.get()
         work = functools.partial(self._verify, user, password, address)
         return await self._passwords.run(user, work, address)

@@ -1,4 +1,4 @@
-"""Base of accounts of which only passwords can be checked."""
+"""The base of accounts that can only check passwords."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class PasswordOnlyAccounts:
-    """Refuses every proof but a password. RFC 5034 section 6: what is not offered is not asked."""
+    """Rejects all credentials but passwords. The offer does not have the other mechanisms."""
 
     longest_login_delay: int | None = None
     shortest_expire_days: int | None = None
 
     def mechanisms(self) -> frozenset[str]:
-        """Return those for which passwords are enough."""
+        """Return the mechanisms that only require the check of a password."""
         return PASSWORDS
 
     def mechanisms_any(self) -> frozenset[str]:
@@ -39,5 +39,5 @@ class PasswordOnlyAccounts:
         raise CredentialsError(f"no way to tell who this is: {user!r}")
 
     async def owner(self, name: str) -> str:
-        """Raise CredentialsError: the same."""
+        """Raise CredentialsError: this source cannot confirm that the account exists."""
         raise CredentialsError(f"no way to tell who this is: {name!r}")

@@ -1,4 +1,4 @@
-"""A file that the server reads again whenever it changes."""
+"""A file of entries that the server reads again after each change."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class _FileContents(Generic[Entries]):
 class ReloadedFile(FileReading[_FileContents[Entries]]):
     """A file whose lines `pop3 user` writes, read again when it changes.
 
-    `warn` is called once with words about each fault of a line, `alarm` when the file cannot be
-    used: it is missing, unreadable or suddenly without an octet. Then what was read before stays.
-    The commands leave a comment in a file without entries.
+    `warn` is called once with each fault of a line. `alarm` is called if the file cannot be used,
+    because it is missing, unreadable or suddenly empty. Then the earlier entries stay. The commands
+    leave a comment in a file without entries.
 
     Attributes:
-        consequence: what follows while the file cannot be used, for the log.
+        consequence: the effect while the file cannot be used, for the log.
     """
 
     consequence: ClassVar[str]
@@ -87,7 +87,7 @@ class ReloadedFile(FileReading[_FileContents[Entries]]):
 
     @abstractmethod
     def _use_entries(self, entries: Entries) -> Collection[dict[Any, Any]]:
-        """Use what was read from now on, and return what it replaces, which is then emptied."""
+        """Use these entries from now on, and return the tables that they replace, to be emptied."""
 
     @abstractmethod
     def _has_entries(self) -> bool:

@@ -1,7 +1,7 @@
-"""A source of accounts that has stopped answering is left alone for a moment.
+"""A source of accounts that does not answer gets no further calls for a moment.
 
-Logins have turns for their source. At a silent one, each turn lasts for seconds, and the last of 60
-logins would wait for a minute. So those under way wait, and the next ones fail at once.
+Only some logins can call a source at once. At a silent source, each call lasts for seconds, and the
+last of 60 logins would wait for a minute. So calls under way continue, and new ones fail at once.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Silence:
 
     @contextlib.contextmanager
     def noting(self, late: str, counts: Callable[[], bool] = lambda: True) -> Iterator[None]:
-        """Note how a call ends, which the block makes; a failure only if `counts` returns True.
+        """Note the end of a call, which is the block. A failure counts if `counts` returns True.
 
         Raises UnavailableError: the source is silent, or the call took too long, with the text
         `late`.

@@ -1,4 +1,4 @@
-"""The ways in which a name may be written."""
+"""The spellings of a name, and its forms for comparison."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def with_domain(name: str, domain: str) -> str:
 
 
 def saslprep_or_same(name: str) -> str:
-    """Return a name as accounts have theirs, by SASLprep; itself where that is not possible.
+    """Return a name prepared by SASLprep, or the name itself if SASLprep rejects it.
 
-    A name of over 255 octets stays as it is: no account has it, and to prepare it takes long.
+    A name of over 255 octets stays as it is: no account has it, and SASLprep would take long.
     """
     if len(name.encode(errors="surrogatepass")) > LONGEST:
         return name
@@ -35,7 +35,7 @@ def saslprep_or_same(name: str) -> str:
 
 
 def is_exact(name: str) -> bool:
-    """Return whether every source of accounts takes a name for itself alone, but for capitals.
+    """Return whether no source of accounts finds another account by a name, except for capitals.
 
     Databases may ignore accents; directories ignore surplus spaces and invisible characters
     (RFC 4518 section 2).
@@ -44,7 +44,7 @@ def is_exact(name: str) -> bool:
 
 
 def guess_key(name: str) -> str:
-    """Return the form of a name by which guesses count: of similar names, it is the same."""
+    """Return the form of a name by which failed logins count. Similar names have the same form."""
     letters = unicodedata.normalize("NFKD", lock_key(name))
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
 

@@ -1,4 +1,4 @@
-"""A source of accounts with one more way to log in: what all such wrappers have in common."""
+"""The base of wrappers, which add logins or locks to a source of accounts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class WrappedAccounts:
-    """Passes everything on to a source. For what only some sources can, ask `unwrap`."""
+    """Passes all calls on to a source. For the methods of only some sources, use `unwrap`."""
 
     def __init__(self, accounts: AccountDirectory) -> None:
         self.accounts = accounts
@@ -25,51 +25,51 @@ class WrappedAccounts:
 
     @property
     def longest_login_delay(self) -> int | None:
-        """The source's."""
+        """That of the source."""
         return self.accounts.longest_login_delay
 
     @property
     def shortest_expire_days(self) -> int | None:
-        """The source's."""
+        """That of the source."""
         return self.accounts.shortest_expire_days
 
     async def verify(self, user: str, password: Secret) -> Identity:
-        """Return what the source returns."""
+        """Pass the call on to the source."""
         return await self.accounts.verify(user, password)
 
     def cached_login(
         self, user: str, password: Secret
     ) -> Identity | Awaitable[Identity | None] | None:
-        """Return what the source remembers, None where it remembers nothing."""
+        """Return the cached login of the source, None for none."""
         return None if self._cache is None else self._cache.cached_login(user, password)
 
     def mechanisms(self) -> frozenset[str]:
-        """Return the source's."""
+        """Pass the call on to the source."""
         return self.accounts.mechanisms()
 
     def mechanisms_any(self) -> frozenset[str]:
-        """Return the source's."""
+        """Pass the call on to the source."""
         return self.accounts.mechanisms_any()
 
     async def scram_keys(self, mechanism: str, user: str) -> ScramKeys:
-        """Return the source's."""
+        """Pass the call on to the source."""
         return await self.accounts.scram_keys(mechanism, user)
 
     async def shared_secret(self, user: str) -> Secret:
-        """Return the source's."""
+        """Pass the call on to the source."""
         return await self.accounts.shared_secret(user)
 
     async def identify(self, user: str) -> Identity:
-        """Return what the source returns."""
+        """Pass the call on to the source."""
         return await self.accounts.identify(user)
 
     async def owner(self, name: str) -> str:
-        """Return what the source returns."""
+        """Pass the call on to the source."""
         return await self.accounts.owner(name)
 
 
 def unwrap(accounts: Authenticator) -> Authenticator:
-    """Return the source itself."""
+    """Return the innermost source of accounts."""
     while isinstance(accounts, WrappedAccounts):
         accounts = accounts.accounts
     return accounts

@@ -34,7 +34,7 @@ class AppPasswordAccounts(WrappedAccounts):
         self._uses = uses
 
     async def verify(self, user: str, password: Secret) -> Identity:
-        """Return whose name and password these are.
+        """Return the identity of a name and a password.
 
         Raises CredentialsError, UnavailableError. Raises UndecidedError: the source rejects a
         password that may be an app password, and these cannot be read.

@@ -1,7 +1,7 @@
 """The digest of an app password, by which it is found.
 
-An app password has 120 random bits, so a plain SHA-256 of it is as hard to reverse as a slow hash
-of a password that a person chose, and one look-up finds it, however many an account has.
+An app password has 120 random bits. So its plain SHA-256 is as hard to reverse as a slow hash of a
+password that a person chose, and one look-up finds it among all of an account.
 """
 
 from __future__ import annotations

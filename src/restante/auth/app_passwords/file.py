@@ -133,7 +133,7 @@ class AppPasswordFile(ReloadedFile[_Entries]):
         return self._by_digest.get(digest)
 
     async def find_in_thread(self, password: Secret) -> AppPassword | None:
-        """Do the same, and read a changed file beside the event loop. Raises UnavailableError."""
+        """Return what `find` does, but read a changed file in a thread. Raises UnavailableError."""
         digest = digest_of(password)
         if digest is None:
             return None

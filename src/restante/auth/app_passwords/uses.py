@@ -1,8 +1,7 @@
 """When each app password was last used: in a file beside that of the app passwords, or elsewhere.
 
 A line of the file is `KEY SECONDS`, with seconds since 1970. The server writes the file in place,
-so it needs no permission in the folder, and it must not be needed: what a crash leaves of it may be
-lost.
+so it needs no permission in the folder. A crash may damage the file, so no login depends on it.
 """
 
 from __future__ import annotations

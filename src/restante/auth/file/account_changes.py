@@ -1,4 +1,4 @@
-"""Finds accounts that must log in anew after a change of their file."""
+"""Finds the accounts whose sessions must end after a change of their file."""
 
 from __future__ import annotations
 
@@ -32,14 +32,13 @@ class AccountChanges:
         Those `in_doubt` may still come back; they are compared by a later call. `now` is in seconds
         since 1970. The first call returns none.
         """
-        same = self._compared is not None and self._compared[0] is accounts
-        if same and self._compared is not None and not self._compared[1]:
+        if self._compared is not None and self._compared[0] is accounts and not self.has_doubts:
             return frozenset()
         before = accounts if self._before is None else self._before
         ended = frozenset(
             name
             for name, entry in before.items()
-            if name not in in_doubt and _must_log_in(entry, accounts.get(name), now)
+            if name not in in_doubt and _must_end(entry, accounts.get(name), now)
         )
         waiting = {name: before[name] for name in in_doubt if name in before}
         self._before = {**waiting, **accounts}
@@ -47,14 +46,15 @@ class AccountChanges:
         return ended
 
 
-def _must_log_in(before: PasswdEntry, now_there: PasswdEntry | None, now: float) -> bool:
-    if now_there is None:
+def _must_end(before: PasswdEntry, after: PasswdEntry | None, now: float) -> bool:
+    """Return whether sessions of an account must end; `now` is in seconds since 1970."""
+    if after is None:
         return True
-    if now_there.lock_reason(now) and not before.lock_reason(now):
+    if after.lock_reason(now) and not before.lock_reason(now):
         return True
-    if _secret_of(before) != _secret_of(now_there):
+    if _secret_of(before) != _secret_of(after):
         return True
-    return before.hash != now_there.hash and not _is_upgrade(before, now_there)
+    return before.hash != after.hash and not _is_upgrade(before, after)
 
 
 def _secret_of(entry: PasswdEntry) -> bytes:

@@ -1,4 +1,4 @@
-"""The accounts of a file, and all that follows from them, made once for each reading."""
+"""The accounts of a file, with all that logins derive from them, once for each reading."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class PasswdTable:
     Attributes:
         hashes: those of all accounts, to check in place of those of unknown names.
         useless: names whose lines were left out.
-        key: for what is made up for unknown names, if the file has one.
-        cut: the name in a last line without an end, which was left out; None if none was.
+        key: the key of fake data for unknown names, if the file has one.
+        cut: the name in a last line without an end, which was left out; None if there is none.
         faults: what is wrong with the file, in words.
         mechanisms: those that every account can use.
         mechanisms_any: those that at least one account can use.
@@ -58,7 +58,7 @@ def read_table(
 ) -> PasswdTable:
     """Read a file of accounts. With thousands of them it takes long. Raises OSError.
 
-    `doubts` describes accounts that may not get what their lines say. For `trust_last_line`, see
+    `doubts` yields warnings of accounts whose lines may have no effect. For `trust_last_line`, see
     `passwd_file.read`.
     """
     file = passwd_file.read(path, trust_last_line=trust_last_line)

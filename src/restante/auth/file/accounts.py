@@ -1,4 +1,4 @@
-"""Accounts in a file, read again whenever it changes."""
+"""Accounts in a file, which is read again after each change."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ class _Reading(NamedTuple):
 
 
 class FileAuthenticator(FileReading[_Reading]):
-    """Proves passwords by a file of accounts.
+    """Verifies passwords by a file of accounts.
 
-    `warn` is called once with words about each fault of the file, `alarm` with words about a file
-    of which nothing can be used. A login is remembered for `remember` seconds, and forgotten at
-    once when the file changes. `doubts` describes accounts that may not get what their lines say.
+    `warn` is called once with each fault of the file, `alarm` with the fault of a file that cannot
+    be used at all. A login is cached for `remember` seconds, until the file changes. `doubts`
+    yields warnings of accounts whose lines may have no effect.
 
-    Nothing permanent follows from a file that is missing, unreadable or without a usable line: all
-    methods raise UnavailableError then. The same holds for a line that cannot be used, and for a
-    name that a change in place has just removed, since the file may be half written. The last line
-    of a changed file counts only with its end, or after the file has stayed the same for a while.
+    A file that is missing, unreadable or without a valid line has no permanent effect: all methods
+    raise UnavailableError then. They also raise it for an invalid line, and for a name that a
+    change in place has just removed, since the file may be half written. The last line of a changed
+    file counts only with its end, or after the file has stayed the same for a while.
     """
 
     can_list = True
@@ -85,7 +85,7 @@ class FileAuthenticator(FileReading[_Reading]):
         self._uptime = uptime  # for the rest of a file, whatever sets the clock meanwhile
         self._problem = ""  # why it cannot be used, as last logged
         self._faults: frozenset[str] = frozenset()  # in words, as last read
-        self._vanished: frozenset[str] = frozenset()  # names, until they are surely meant to be
+        self._vanished: frozenset[str] = frozenset()  # names that may come back for a while
         self._vanished_until = 0.0
         self._changes = AccountChanges()
         self._ended: frozenset[str] = frozenset()  # names whose sessions must end
@@ -118,9 +118,9 @@ class FileAuthenticator(FileReading[_Reading]):
         return True
 
     def _read(self) -> _Reading:
-        """Read the file, and compare it with what was read before. Raises OSError.
+        """Read the file, and compare it with the earlier reading. Raises OSError.
 
-        It changes nothing that a login uses, so it may run in a thread.
+        It changes no attribute that a login uses, so it may run in a thread.
         """
         status = os.stat(self._file)
         stamp = status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
@@ -132,7 +132,7 @@ class FileAuthenticator(FileReading[_Reading]):
         return _Reading(stamp, table, vanished, now + SETTLE, ended)
 
     def _use(self, reading: _Reading) -> Collection[dict[str, PasswdEntry]]:
-        """Use what was read from now on, and return what it replaces."""
+        """Use a reading from now on, and return the tables that it replaces."""
         first, before, table = not self._read_at, self._table, reading.table
         self._read_at = reading.stamp
         self._problem = ""
@@ -200,7 +200,7 @@ class FileAuthenticator(FileReading[_Reading]):
         return account
 
     def _check_vanished(self, names: Iterable[str]) -> None:
-        """Raise UnavailableError: a name was there a moment ago, and the file may be half there."""
+        """Raise UnavailableError: a name was just removed, and the file may be half written."""
         if self._uptime() >= self._vanished_until:
             self._vanished = frozenset()
         for name in names:
@@ -244,7 +244,10 @@ class FileAuthenticator(FileReading[_Reading]):
         return account.quota if account else Quota()
 
     async def verify(self, user: str, password: Secret) -> Identity:
-        """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
+        """Return the identity for a name and password.
+
+        Raises CredentialsError, UnavailableError.
+        """
         account = await self._find_account(user)
         reason = self._hindrance(user, account)
         if account is not None and account.secret is not None:
@@ -264,7 +267,7 @@ class FileAuthenticator(FileReading[_Reading]):
         return account.identity
 
     def cached_login(self, user: str, password: Secret) -> Identity | None:
-        """Return whose these are where that was proved a short while ago, else None.
+        """Return the identity of a name if its password was verified a short while ago, else None.
 
         None if the file has changed: `verify` reads it in a thread.
         """
@@ -296,7 +299,7 @@ class FileAuthenticator(FileReading[_Reading]):
         return msgspec.structs.replace(fake, salt=real.salt, iterations=real.iterations)
 
     async def shared_secret(self, user: str) -> Secret:
-        """Return what APOP and CRAM-MD5 prove. Raises CredentialsError, UnavailableError."""
+        """Return the secret for APOP and CRAM-MD5. Raises CredentialsError, UnavailableError."""
         account = await self._find_account(user)
         reason = self._hindrance(user, account)
         if account is None or account.secret is None or reason:
@@ -304,7 +307,7 @@ class FileAuthenticator(FileReading[_Reading]):
         return account.secret
 
     async def identify(self, user: str) -> Identity:
-        """Return whose name this is. Raises CredentialsError, UnavailableError."""
+        """Return the identity of a name. Raises CredentialsError, UnavailableError."""
         account = await self._find_account(user)
         reason = self._hindrance(user, account)
         if account is None or reason:

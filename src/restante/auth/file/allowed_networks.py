@@ -1,4 +1,4 @@
-"""From where an account can log in: `allow_nets`, as Dovecot has it.
+"""The networks from which an account can log in: `allow_nets` of Dovecot.
 
 The value is a list of addresses and networks with commas between them, such as
 `192.0.2.0/24,2001:db8::/32,local`. `local` is this machine.

@@ -1,8 +1,8 @@
-"""New hashes in place of weak ones, in a file of accounts, after logins that proved the password.
+"""The upgrade of weak hashes in a file of accounts, after logins with the correct password.
 
-The file may belong to an editor at the same time. So the new hashes are written only while the file
-has been at rest for a while, all at once, and only where the old hash is still there. Whatever goes
-wrong, the old hash stays, and the next login tries again.
+An editor may have the file open at the same time. So the new hashes are written only after the file
+has not changed for a while, all at once, and only where the old hash is still there. After an
+error, the old hash stays, and the next login tries again.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class HashUpgrader:
         self._disabled = False
 
     def replace(self, name: str, stored: str, password: Secret) -> None:
-        """Replace the hash of an account later on; its password was just proved."""
+        """Replace the hash of an account later. Its password was just verified."""
         known = len(self._new) >= MAX_WAITING or name in self._new
         if not (self._disabled or known) and password_hashing.is_weak(stored):
             self._start(self._hash(name, stored, password))

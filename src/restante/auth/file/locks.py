@@ -1,6 +1,6 @@
-"""Locks of an account: fields and hashes in its line that no login can pass.
+"""The locks of an account: fields and hashes in its line that reject each login.
 
-A lock counts in every field after the hash, because a field in the wrong place was intended.
+A lock counts in every field after the hash, since a lock in the wrong place was intended, too.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ LIMITS = (
     "proxy",
     "proxy_maybe",
 )
-"""Words of Dovecot with which people log in from some places, later, or elsewhere."""
+"""Fields of Dovecot that allow logins from some places only, later, or at another server."""
 
 NETWORKS = allowed_networks.KEY
-"""Of LIMITS, the word whose value counts, where it is valid."""
+"""The field of LIMITS whose value is supported."""
 
 PROTECTED = ":protected"  # Dovecot's mark of a field that nothing overrides
 

@@ -1,4 +1,4 @@
-"""Where Dovecot would look for an account's mail, by `userdb_mail=` in its line."""
+"""The place of an account's mail for Dovecot: `userdb_mail=` in its line."""
 
 from __future__ import annotations
 

@@ -95,7 +95,10 @@ class LdapAuthenticator(PasswordOnlyAccounts):
         self._silence = Silence()
 
     async def verify(self, user: str, password: Secret) -> Identity:
-        """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
+        """Return the identity for a name and password.
+
+        Raises CredentialsError, UnavailableError.
+        """
         begun = monotonic()
         try:
             identity = await self._call(user, functools.partial(self._log_in, user, password))
@@ -107,7 +110,7 @@ class LdapAuthenticator(PasswordOnlyAccounts):
         return identity
 
     async def identify(self, user: str) -> Identity:
-        """Return whose name this is. Raises CredentialsError, UnavailableError."""
+        """Return the identity of a name. Raises CredentialsError, UnavailableError."""
         names = candidate_names(user)
         return self._identity(await self._find(names, self._search.logins))
 

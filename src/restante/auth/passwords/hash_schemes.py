@@ -1,7 +1,7 @@
 """Stored passwords of older programs: `{SCHEME}value`, as Dovecot, OpenLDAP and passlib write them.
 
-Dovecot's documentation, "Password Schemes", has a list. What stands here is what no crypt library
-verifies: digests with and without salt, PBKDF2, and passwords in clear.
+Dovecot's documentation, "Password Schemes", has a list. This module has the schemes that crypt
+libraries do not verify: digests with and without salt, PBKDF2, and passwords in clear.
 """
 
 from __future__ import annotations

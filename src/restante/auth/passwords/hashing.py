@@ -2,7 +2,7 @@
 
 The crypt library of the system verifies most of them, and `hash_schemes` the others.
 
-All functions here take their time on purpose: call them in a thread.
+The functions that hash are slow on purpose: call them in a thread.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def without_scheme(stored: str) -> str:
 
 
 def unsupported_reason(stored: str) -> str | None:
-    """Return what keeps a stored hash from ever matching, in words; None for a good one."""
+    """Return why a stored hash never matches, in words; None for a valid one."""
     parsed = StoredHash.parse(stored)
     if _ARGON2.fullmatch(parsed.value) or find_digest(parsed):
         return None

@@ -1,8 +1,8 @@
-"""Logins that were proved a short while ago, so that the next one need not be hashed again.
+"""Passwords that were correct a short while ago, so that the next login need not hash again.
 
-Hashing is slow on purpose, and mail programs come every few minutes. What is kept is a digest keyed
-by a random key that only this process has in memory: it cannot be used to log in, and gives no
-more help for guessing than the memory of the process does.
+Hashing is slow on purpose, and mail programs poll every few minutes. The cache has digests with a
+random key, which only the memory of this process has. A digest cannot be used to log in, and does
+not help to guess a password without that key.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_LOGINS = 100_000  # logins; then the oldest is forgotten
 
 
 class LoginCache:
-    """Proofs by name, each for `seconds` after the password was hashed and found right."""
+    """Correct passwords by name, each for `seconds` after its verification."""
 
     def __init__(
         self, seconds: float, clock: Callable[[], float] = time.monotonic, most: int = MAX_LOGINS
@@ -36,14 +36,14 @@ class LoginCache:
         self._cached: dict[str, tuple[bytes, float, str]] = {}
 
     def stored_hash(self, user: str, password: Secret) -> str | None:
-        """Return the stored hash that proved this password within the time, else None."""
+        """Return the stored hash of a password that is cached, else None."""
         cached = self._cached.get(user)
         if cached is None or self._clock() >= cached[1]:
             return None
         return cached[2] if hmac.compare_digest(cached[0], self._digest(user, password)) else None
 
     def add(self, user: str, password: Secret, stored_hash: str = "") -> None:
-        """Remember a correct password, with the stored hash where that may change unseen."""
+        """Add a correct password, with its stored hash if that may change unnoticed."""
         if self._seconds <= 0:
             return
         self._cached.pop(user, None)
@@ -53,7 +53,7 @@ class LoginCache:
             del self._cached[next(iter(self._cached))]
 
     def clear(self) -> None:
-        """Forget all of them: the accounts have changed."""
+        """Remove all passwords, after a change of the accounts."""
         self._cached.clear()
 
     def _digest(self, user: str, password: Secret) -> bytes:

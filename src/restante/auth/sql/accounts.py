@@ -106,7 +106,7 @@ class SqlAuthenticator(PasswordOnlyAccounts):
         self._quotas = KeptQuotas(queries.database)
 
     async def verify(self, user: str, password: Secret) -> Identity:
-        """Return whose name and password these are. Raises CredentialsError, UnavailableError.
+        """Return the identity of a name and a password. Raises CredentialsError, UnavailableError.
 
         An unknown name costs the work that some known one does, always the same one's.
         """
@@ -143,7 +143,7 @@ class SqlAuthenticator(PasswordOnlyAccounts):
         return self._identify(name, row)
 
     async def identify(self, user: str) -> Identity:
-        """Return whose name this is. Raises CredentialsError, UnavailableError."""
+        """Return the identity of a name. Raises CredentialsError, UnavailableError."""
         ends = deadline()
         name, row = await self._find(candidate_names(user), ends)
         await self._check_query(row, ends)

@@ -54,7 +54,10 @@ class ListedAccounts(WrappedAccounts):
         self._rejections = RejectionTimes()
 
     async def verify(self, user: str, password: Secret) -> Identity:
-        """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
+        """Return the identity for a name and password.
+
+        Raises CredentialsError, UnavailableError.
+        """
         begun, hindrance = monotonic(), ""
         if (app_password := await self._find_app_password(user, password)) is not None:
             try:
@@ -94,7 +97,7 @@ class ListedAccounts(WrappedAccounts):
             return None
 
     async def identify(self, user: str) -> Identity:
-        """Return whose name this is. Raises CredentialsError, UnavailableError."""
+        """Return the identity of a name. Raises CredentialsError, UnavailableError."""
         identity = await self.accounts.identify(user)
         if await self._is_locked(user, identity):
             raise CredentialsError(REASON)

@@ -62,7 +62,10 @@ class ClusterAccounts(SqlAuthenticator):
         return "the table account is empty"
 
     async def verify(self, user: str, password: Secret) -> Identity:
-        """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
+        """Return the identity for a name and password.
+
+        Raises CredentialsError, UnavailableError.
+        """
         row = await self._find_app_password(user, password)
         if row is not None and not find_hindrance(row):
             return self._log_in(row)
