@@ -36,7 +36,7 @@ PIECE = 64 * 1024  # octets that are read at a time
 
 
 class AsyncioDriver:
-    """A connection; `run` holds a dialogue on it."""
+    """A connection, on which `run` carries out dialogues."""
 
     def __init__(
         self, session: ClientSession, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -72,7 +72,7 @@ class AsyncioDriver:
         self._io.limit_reply_timeout(seconds)
 
     def close(self) -> None:
-        """Hang up, be there octets that the server has not taken yet."""
+        """Close the connection at once, also with unsent octets."""
         self.session.peer.broken = True
         with contextlib.suppress(OSError):
             self._writer.write(self._io.tls_close_notify())
@@ -87,7 +87,7 @@ class AsyncioDriver:
         return ended[0]
 
     async def _pieces(self, steps: IOSteps[T], ended: list[T]) -> AsyncGenerator[bytes, None]:
-        """Carry the effects out; to leave in the middle of a reply closes the connection."""
+        """Carry out the effects. Leaving in the middle of a reply closes the connection."""
         try:
             effect = advance(steps, None)
             while not isinstance(effect, Finished):
@@ -129,9 +129,9 @@ async def run_in_thread(work: Callable[[], T]) -> T:
 
 
 async def _turn() -> None:
-    """Let the event loop see once what its sockets hold, and take it."""
-    await asyncio.sleep(0)  # it checks before this is over
-    await asyncio.sleep(0)  # and reads before this is
+    """Let the event loop read octets that have arrived."""
+    await asyncio.sleep(0)  # the loop finds sockets with octets
+    await asyncio.sleep(0)  # the loop reads from them
 
 
 async def dial(session: ClientSession) -> AsyncioDriver:

@@ -204,7 +204,7 @@ _OWN_WORDS = frozenset({"greeting", "login", "tls", "message", "quit"})
 def login_error_id(
     error: ServerRefusedError, capabilities: Mapping[str, str] | None, *, tls: bool
 ) -> str:
-    """Return the id for a login that was refused. The server's own words weigh most."""
+    """Return the id for a login that was refused. The words of the server have precedence."""
     if error.code in _CODES:
         return _CODES[error.code]
     error_id = _id_from_text(error.text, tls=tls) or _without_password_mechanism(
@@ -249,7 +249,7 @@ def _without_password_mechanism(
 
 
 def _id_from_text(text: str, *, tls: bool) -> str | None:
-    """Return what the text alone says."""
+    """Return the id of a failure by its text alone, None if the text is not known."""
     for name, wording, but in _WORDS:
         if wording.search(text) and not (but and but.search(text)):
             return name
@@ -264,7 +264,7 @@ def transient_id(error: ServerRefusedError) -> str | None:
 
 
 def _without_code(text: str) -> str | None:
-    """Return what servers without response codes mean."""
+    """Return the id of a refusal by its text, for servers without response codes."""
     if _TOO_OFTEN.search(text):
         return "login-delay"
     if _LOCKED.search(text):
@@ -273,7 +273,7 @@ def _without_code(text: str) -> str | None:
 
 
 def _requires_oauth(error: ServerRefusedError, capabilities: Mapping[str, str] | None) -> bool:
-    """Return whether a provider has ended passwords: it offers tokens, and no SCRAM beside them."""
+    """Return whether a provider rejects all passwords: it offers tokens, and no SCRAM."""
     offered = (capabilities or {}).get("SASL", "").upper().split()
     tokens = "XOAUTH2" in offered or "OAUTHBEARER" in offered
     used_token = "OAUTH" in error.command.upper()

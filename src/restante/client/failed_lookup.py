@@ -32,7 +32,7 @@ def find_dead_alias(
 def describe_failure(
     host: str, seconds: float, nameservers: tuple[str, ...] = (), port: int = 53
 ) -> str:
-    """Return what the name servers did in place of an answer, "" if they answer now."""
+    """Return how the name servers failed, "" if they answer now."""
     import dns.exception
     import dns.resolver
 
@@ -60,7 +60,7 @@ def _query(host: str, seconds: float, nameservers: tuple[str, ...], port: int) -
 
 
 def describe_alias(name: str, target: str) -> str:
-    """Return what a name without address is by the end of its CNAME records, "" for no alias."""
+    """Return that a name without an address is an alias, by its last CNAME; "" for no alias."""
     target = target.removesuffix(".").lower()
     if target == name.removesuffix(".").lower():
         return ""

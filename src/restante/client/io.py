@@ -1,7 +1,7 @@
-"""Between dialogues and sockets: TLS, deadlines, and the ids of errors.
+"""The layer between dialogues and sockets: TLS, deadlines, and the ids of errors.
 
 `ClientIO` carries out the effects of a dialogue by four simpler ones with deadlines, which a driver
-does on its socket: write octets, read octets, hand a chunk on, and run work in a thread.
+carries out on its socket: write octets, read octets, yield a chunk, and run work in a thread.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NOW = float("-inf")  # a time that has always passed: do not wait
+NOW = float("-inf")  # a deadline for octets that have arrived: do not wait
 MIN_SPEED = 100  # octets a second of a reply: a satellite telephone of 2400 baud carries 240
 OVER = (
     "this connection has ended, because it was closed, or a call failed or was cancelled; "
@@ -93,7 +93,7 @@ IOSteps: TypeAlias = Generator[IOEffect, Any, T]
 
 
 def end_time(options: Options) -> float:
-    """Return when the time for all of it is over that begins now, by time.monotonic()."""
+    """Return the end of the total time, which begins now, by time.monotonic()."""
     return time.monotonic() + (options.total_seconds or float("inf"))
 
 
@@ -110,19 +110,19 @@ def seconds_to_connect(session: ClientSession) -> float:
 
 
 def begin_race(session: ClientSession, addresses: Sequence[str]) -> Race:
-    """Return the attempts to connect to some addresses, in time. Raises ServerUnreachableError."""
+    """Return the attempts to connect to these addresses. Raises ServerUnreachableError."""
     seconds_to_connect(session)
     seconds = session.options.connect_seconds
     return Race(session.choose_addresses(addresses), session.target.port, seconds, session.ends)
 
 
 def time_over_text(options: Options) -> str:
-    """Return what is said when the time for all of it is over."""
+    """Return the text of the error for the end of the total time."""
     return f"the {round(options.total_seconds or 0, 2):g} seconds of the time limit have passed"
 
 
 def seconds_until(until: float) -> float | None:
-    """Return the time until then as sockets take it, None for ever. Raises TimeoutError: past."""
+    """Return the seconds until a time, None for no limit. Raises TimeoutError: it is over."""
     if until == NOW:
         return 0
     left = until - time.monotonic()
@@ -168,14 +168,14 @@ class ClientIO:
         options = session.options
         self._seconds = options.reply_seconds
         self.ends = min(session.ends, end_time(options))
-        self._until = 0.0  # when the patience with the present line is over
+        self._until = 0.0  # the deadline for the next octets of the present line
         self._reply_time = ReplyTime()
 
     def run(self, dialogue: Dialogue[T]) -> IOSteps[T]:
         """Carry out a dialogue. Raises RemoteError, whose id names the cause.
 
-        Raises LocalError: another one is under way, or has ended where there is no place to go on
-        from. Nothing was sent then, for its reply could be taken for that of another command.
+        Raises LocalError: another dialogue is under way, or was left before the end of a reply.
+        Then nothing was sent, because the rest of that reply could be taken for the new one.
         """
         session = self.session
         if session.peer.broken:
@@ -198,7 +198,7 @@ class ClientIO:
             self._busy.release()
 
     def _carry_out(self, dialogue: Dialogue[T], sent: list[bytes]) -> IOSteps[T]:
-        """Carry out a dialogue's effects; `sent` gets what it sends, before it is on its way."""
+        """Carry out the effects of a dialogue. `sent` gets the octets before they are sent."""
         with contextlib.closing(dialogue):
             try:
                 effect = next(dialogue)
@@ -260,7 +260,7 @@ class ClientIO:
         session.peer.unread += early
 
     def _read_handshake(self, until: float) -> IOSteps[bytes]:
-        """Return what the server sends next. Raises ConnectionLostError, ReplyTimeoutError."""
+        """Return the next octets of the server. Raises ConnectionLostError, ReplyTimeoutError."""
         try:
             octets = yield from self._read(until)
         except (ConnectionLostError, ReplyTimeoutError) as error:
@@ -306,7 +306,7 @@ class ClientIO:
         yield from self._write(sealed)
 
     def _write(self, octets: bytes) -> IOSteps[None]:
-        """Send. A peer that hung up may have said why, so what it said is read all the same."""
+        """Send octets. An error is ignored: a peer that hung up may have sent the reason before."""
         try:
             yield from WriteBytes(octets, self._deadline(self._seconds))
         except TimeoutError:
@@ -319,24 +319,24 @@ class ClientIO:
             self._until = self._deadline(self._seconds)
         if self._reply_time.number != self.session.peer.replies:
             self._reply_time = ReplyTime(self.session.peer.replies)
-        # Each octet begins the patience anew. So the sum is bounded, too: a server that sends one
-        # now and then would hold the caller for days. The first seconds are for the status line,
-        # and again for what follows it.
+        # Each octet extends the deadline. So the sum is bounded, too: otherwise a server that sends
+        # an octet now and then would hold the caller for days. One timeout is for the status line,
+        # and one for the lines after it.
         spent, begun = self._reply_time, time.monotonic()
-        most = 2 * self._seconds + spent.octets / MIN_SPEED
-        limit = begun + most - spent.seconds
+        allowed = 2 * self._seconds + spent.octets / MIN_SPEED
+        limit = begun + allowed - spent.seconds
         try:
             octets = yield from self._read_plain(min(self._until, limit))
         except ReplyTimeoutError as error:
             if error.id == "stalled" and limit < self._until:
-                error.text = f"the server sent only {spent.octets} octets in {most:g} seconds"
+                error.text = f"the server sent only {spent.octets} octets in {allowed:g} seconds"
             raise
         spent.seconds += time.monotonic() - begun
         spent.octets += len(octets)
         return octets
 
     def _read_plain(self, until: float) -> IOSteps[bytes]:
-        """Return octets in plain, as soon as there are any."""
+        """Return decrypted octets, as soon as there are any."""
         tls = self.session.tls
         if tls is None:
             return (yield from self._read(until))

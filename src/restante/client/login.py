@@ -86,8 +86,8 @@ def _try_mechanisms(
         try:
             yield from _authenticate(session, credentials, mechanism)
         except ServerRefusedError as denied:
-            judged = judges_credentials(denied)
-            if judged:
+            is_judged = judges_credentials(denied)
+            if is_judged:
                 session.refused.append(mechanism)
             elif not mechanisms:
                 mechanisms, fallbacks = fallbacks, []
@@ -104,7 +104,7 @@ def _try_mechanisms(
 def _first_cause(
     session: ClientSession, first: RemoteError | None, later: RemoteError
 ) -> RemoteError:
-    """Return the failure that explains the rejected login; the other one is its detail."""
+    """Return the failure that explains the rejected login, with the other one in its details."""
     if first is None:
         return later
     cause, other = first, later
@@ -127,7 +127,7 @@ def _first_cause(
 
 
 def _bind_to_connection(session: ClientSession, credentials: Credentials) -> Credentials:
-    """Return credentials with the facts of the connection that mechanisms use."""
+    """Return credentials with the data of the connection that mechanisms use."""
     return replace(
         credentials,
         host=session.target.host,
@@ -139,13 +139,13 @@ def _bind_to_connection(session: ClientSession, credentials: Credentials) -> Cre
 
 
 def _check_octets(credentials: Credentials) -> None:
-    """Raise LocalError: such a name or password is impossible; often a whole file was read."""
+    """Raise LocalError: a name or password has a line end, which is often that of a file."""
     text = credentials.user + credentials.password
     if not _FORBIDDEN.isdisjoint(text):
         raise LocalError("the name or the password has a line end or NUL, so nothing was sent")
     try:
         text.encode()
-    except UnicodeEncodeError:  # it would show some of them
+    except UnicodeEncodeError:  # whose text would show some of the octets
         text = "the name or the password is not UTF-8, so nothing was sent"
         raise LocalError(text) from None
 
@@ -183,7 +183,7 @@ def _candidate_mechanisms(
     if session.cleartext_allowed:
         try:
             cleartext = _cleartext_mechanisms(session, credentials, offered)
-        except LocalError:  # no line can carry this password, and the others send none
+        except LocalError:  # the password fits no line; other mechanisms do not send it
             if not challenge_response:
                 raise
     scram = [name for name in challenge_response if name.startswith("SCRAM")]

@@ -1,4 +1,4 @@
-"""The part that both faces of the client share: opening an account, its messages, the end."""
+"""The dialogues of an open maildrop, which the blocking and the asyncio client share."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ if TYPE_CHECKING:
 
 QUIT_SECONDS = 2.0  # for the answer to a QUIT that removes nothing
 
-_PASSED_OVER = ("restante.client.", "contextlib")  # modules that only hand on what was asked for
+_INNER_MODULES = ("restante.client.", "contextlib")  # between the caller and `check_size`
 
 
 class SizeWarning(UserWarning):
-    """A message whose octets are not as many as LIST said."""
+    """The octets of a message are not as many as LIST announced."""
 
 
 @dataclass(slots=True, eq=False)
 class MaildropState:
-    """The state of an open maildrop: what is in it, what is marked, whether it was looked into."""
+    """The state of an open maildrop: its messages, the marked ones, and whether any was fetched."""
 
     session: ClientSession
     entries: MessageTable = field(default_factory=lambda: MessageTable({}, {}))
@@ -63,7 +63,7 @@ class MaildropState:
 
 
 def target_of(account: str | Target, seconds: float | None = None) -> Target:
-    """Return the server of an account: a URL names it, the server of an address is looked up.
+    """Return the server of an account: that of a URL, or the server that an address leads to.
 
     An IP address in place of the domain is the server, with TLS from the first octet. The look-up
     takes at most `seconds`.
@@ -98,12 +98,12 @@ def list_messages(session: ClientSession) -> Dialogue[MaildropState]:
     return MaildropState(session, (yield from listing.list_messages(session)))
 
 
-def _next(state: MaildropState, seconds: float = 0) -> Dialogue[ServerPeer]:
-    """Check that nothing came since the last reply; in `seconds` it may still come.
+def _begin_command(state: MaildropState, seconds: float = 0) -> Dialogue[ServerPeer]:
+    """Check that no octets came since the last reply, nor come within `seconds`.
 
     Raises:
-        MalformedReplyError: it was not asked for.
-        ConnectionLostError: it was an -ERR, by which the server ends the session.
+        MalformedReplyError: octets came, which no command asked for.
+        ConnectionLostError: the server sent an -ERR, by which it ends the session.
     """
     peer = state.session.peer
     peer.unread += yield from Peek(seconds)
@@ -119,9 +119,9 @@ def _next(state: MaildropState, seconds: float = 0) -> Dialogue[ServerPeer]:
 def headers(
     state: MaildropState, numbers: Iterable[int], lines: int = 0, keep: int = LISTING_LIMIT
 ) -> Dialogue[list[bytes | ServerRefusedError]]:
-    """Return the heads of messages by TOP; in one go if the server accepts pipelining.
+    """Return the headers of messages by TOP, pipelined if the server allows it.
 
-    Of each the first `keep` octets are kept.
+    The first `keep` octets of each are kept.
 
     Raises MalformedReplyError: one, or all together, have more octets than LISTING_LIMIT.
     """
@@ -139,7 +139,7 @@ def headers(
             raise peer.error(MalformedReplyError, "bad-reply", text)
 
     window = session.options.window if session.can_pipeline else 0
-    peer = yield from _next(state)
+    peer = yield from _begin_command(state)
     heads = yield from pipeline(peer, batch, window, count)
     for head in heads:
         if isinstance(head, ServerRefusedError):
@@ -182,7 +182,7 @@ def retrieve(state: MaildropState, number: int) -> Dialogue[operations.MessageEn
     if size and most and size > most:
         text = f"message {number} has {size} octets; message_octets allows {most}: not fetched"
         raise LocalError(text)
-    yield from _next(state)
+    yield from _begin_command(state)
     state.retrieved = True
     received = yield from state.session.carry_out(operations.retr(number, size, most))
     check_end(session, number, received)
@@ -218,7 +218,7 @@ def retrieve_many(
             check_end(session, number, result)
         on_end(number, result)
 
-    peer = yield from _next(state)
+    peer = yield from _begin_command(state)
     state.retrieved = True
     window = session.options.window if session.can_pipeline else 0
     batch = [operations.retr(number, sizes[number], most) for number in numbers]
@@ -245,7 +245,7 @@ def check_size(state: MaildropState, number: int, received: operations.MessageEn
 
 
 def size_text(number: int, received: operations.MessageEnd, size: int) -> str:
-    """Return in words that a size is not LIST's, and why that may be."""
+    """Return the text of the error for a size that is not LIST's, with a likely cause."""
     text = f"message {number} has {received.octets} octets, but LIST gives {size}"
     if received.dots and received.octets + received.dots == size:
         text += (
@@ -258,7 +258,7 @@ def size_text(number: int, received: operations.MessageEnd, size: int) -> str:
 def _frames_inside() -> int:
     """Return how many frames up from `check_size` the first one outside of this package is."""
     level, frame = 0, inspect.currentframe()
-    while frame and str(frame.f_globals.get("__name__")).startswith(_PASSED_OVER):
+    while frame and str(frame.f_globals.get("__name__")).startswith(_INNER_MODULES):
         level, frame = level + 1, frame.f_back
     return level
 
@@ -281,11 +281,11 @@ def mark(state: MaildropState, number: int) -> Dialogue[None]:
 
     It counts as marked from the command on: the server may have received it without a reply.
     """
-    # DELE counts from its sending: if the reply is lost, the server may or may not have marked the
-    # message. A client that counts from the reply would take the message for kept, and end the
-    # session by a QUIT that removes it. Only -ERR proves that it is not marked.
+    # A message counts as marked from the sending of DELE. If the reply is lost, the server may have
+    # marked the message. A client that counts from the reply would assume that the message stays,
+    # and remove it by the QUIT at its end. Only -ERR proves that it is not marked.
     operation = operations.dele(number)
-    yield from _next(state)
+    yield from _begin_command(state)
     before = frozenset(state.marked)
     state.marked.add(number)
     try:
@@ -307,7 +307,7 @@ def mark_many(
     window = session.options.window if session.can_pipeline else 0
     order = sorted(set(numbers), reverse=True)
     batch = [operations.dele(number) for number in order]
-    peer = yield from _next(state)
+    peer = yield from _begin_command(state)
     before = frozenset(state.marked)
     state.marked.update(order)
     replies = yield from pipeline(peer, batch, window)
@@ -321,15 +321,15 @@ def mark_many(
 
 def unmark(state: MaildropState) -> Dialogue[None]:
     """Remove all marks. RFC 1939 section 5."""
-    yield from _next(state)
+    yield from _begin_command(state)
     yield from state.session.carry_out(operations.rset())
     state.marked.clear()
 
 
 def run_raw_command(state: MaildropState, line: str) -> Dialogue[Status]:
-    """Carry out a line that a person typed, and keep count of what it marks and fetches."""
+    """Carry out a line that a person typed, and note the messages that it marks or fetches."""
     operation = raw_command(line)
-    yield from _next(state)
+    yield from _begin_command(state)
     status = yield from state.session.carry_out(operation)
     verb, _, argument = line.strip().upper().partition(" ")
     if status.ok:
@@ -344,25 +344,25 @@ def run_raw_command(state: MaildropState, line: str) -> Dialogue[Status]:
 
 
 def commit(state: MaildropState) -> Dialogue[None]:
-    """QUIT, and so remove what is marked.
+    """Send QUIT, which removes the marked messages.
 
     Raises:
-        ServerRefusedError: some of it is still there (quit-err).
+        ServerRefusedError: some of them are still there (quit-err).
         MalformedReplyError, ConnectionLostError: before QUIT, replies and commands were not in
             step, or the server had ended the session; nothing is removed.
     """
     try:
         in_doubt = state.marked and state.retrieved  # else the reply to QUIT shows what is wrong
-        yield from _next(state, REST_OF_MESSAGE if in_doubt else 0)
+        yield from _begin_command(state, REST_OF_MESSAGE if in_doubt else 0)
         yield from leave(state.session)
     finally:
         state.session.peer.broken = True
 
 
 def note_failed_quit(session: ClientSession, error: Exception) -> None:
-    """Take note of a QUIT that removes nothing and went wrong.
+    """Note the error of a QUIT without marked messages.
 
-    Raises it if it shows that the reply before it was cut (not-stuffed).
+    Raises the error if it shows that the reply before it was cut (not-stuffed).
     """
     if isinstance(error, MalformedReplyError) and error.id == "not-stuffed":
         raise error

@@ -58,7 +58,7 @@ def oauthbearer(credentials: Credentials) -> Responder:
 
 
 def xoauth2(credentials: Credentials) -> Responder:
-    """Google's and Microsoft's documentation: as above, and the answer is empty."""
+    """Google's and Microsoft's documentation: as OAUTHBEARER, with an empty response at the end."""
     yield f"user={credentials.user}\x01auth=Bearer {credentials.password}\x01\x01".encode()
     yield b""
 
@@ -114,10 +114,10 @@ def unusable_reason(credentials: Credentials, mechanism: str) -> str:
 
 
 def apop_digest(timestamp: str, password: str) -> str:
-    """Return what APOP proves the password with. RFC 1939 section 7.
+    """Return the digest of a timestamp and a password for APOP. RFC 1939 section 7.
 
-    Both ends prepare the password by SASLprep: RFC 6856 section 2.2. What that cannot take is said
-    as it is, to servers that do not prepare.
+    Both ends prepare the password by SASLprep: RFC 6856 section 2.2. A password that SASLprep
+    rejects is used as it is, for servers that do not prepare passwords.
     """
     import hashlib
 

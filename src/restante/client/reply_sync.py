@@ -1,4 +1,4 @@
-"""Replies, counted: octets that no command asked for, and the missing end of a reply."""
+"""The count of octets in replies, which shows stray octets and a missing end."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class ReplyTracker:
         return 0 < self.octets == len(session.peer.unread)
 
     def missing(self, session: ClientSession) -> str:
-        """Return in words what came of a reply and what did not; "" if nothing came."""
+        """Return the received and the missing part of a reply in words, "" if nothing came."""
         if not self.octets:
             return ""
         peer = session.peer

@@ -1,6 +1,6 @@
-"""One session as the client knows it, and its way from the greeting to a maildrop.
+"""The state of a client's session, and its dialogues from the greeting to the login.
 
-All of it is dialogues: no socket, no clock. `socket_driver` and `asyncio_driver` run them.
+They use no socket and no clock. `socket_driver` and `asyncio_driver` run them.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ _OTHER_PROTOCOLS = (
 
 @dataclass(slots=True, eq=False)
 class ClientSession:
-    """The client's knowledge of a connection.
+    """The state of one connection to a server.
 
     Attributes:
         target: the server and the user.
@@ -215,7 +215,7 @@ def greet(session: ClientSession) -> Dialogue[Status]:
         peer.unread += octets
         fresh = False
         if len(peer.unread) > LINE_LIMIT:
-            break  # reading the line says what is wrong with it
+            break  # `read_ok` raises the error
     _check_protocol(peer)
     session.greeting = yield from peer.read_ok()
     return session.greeting
@@ -257,7 +257,7 @@ def _article(kind: str) -> str:
 
 
 def ask_capabilities(session: ClientSession) -> Dialogue[None]:
-    """Ask for CAPA, unless it is left out; an -ERR means that the server has none. RFC 2449."""
+    """Send CAPA, unless the options omit it. An -ERR means that the server has none. RFC 2449."""
     session.capabilities = None
     if not session.options.capa:
         return
@@ -316,7 +316,7 @@ def prepare_login(session: ClientSession) -> Dialogue[None]:
 
 
 def leave(session: ClientSession) -> Dialogue[Status]:
-    """QUIT: what was marked is removed. RFC 1939 section 6."""
+    """Send QUIT, which removes the marked messages. RFC 1939 section 6."""
     return (yield from session.carry_out(operations.quit_()))
 
 
@@ -329,15 +329,15 @@ def is_first_command(error: RemoteError, session: ClientSession) -> bool:
 
 
 def another_try(error: RemoteError, session: ClientSession) -> ClientSession | None:
-    """Return a session for another try, if the server broke off before the login, else None.
+    """Return a session for another attempt, if the server broke off before the login, else None.
 
-    It is without CAPA, if the server failed at that, or at another address of the host.
+    The session omits CAPA, if the server failed at that, or uses another address of the host.
     """
     return without_capa(error, session) or _at_another_address(error, session)
 
 
 def first_failure(first: RemoteError | None, later: RemoteError) -> RemoteError:
-    """Return the error of several tries: the first one, if the later ones broke off, too."""
+    """Return the error of several attempts: the first one, if the later ones broke off, too."""
     broke_off = (ConnectionLostError, ReplyTimeoutError, ServerUnreachableError)
     if first is None or not isinstance(later, broke_off):
         return later
@@ -346,11 +346,11 @@ def first_failure(first: RemoteError | None, later: RemoteError) -> RemoteError:
 
 
 def _at_another_address(error: RemoteError, session: ClientSession) -> ClientSession | None:
-    """Return a session at an address that was not tried, None if that is not safe or of no use.
+    """Return a session at another address of the host, None if that would not help.
 
     A proxy before a dead server accepts connections, so RFC 8305 does not find that it is dead. A
-    path that loses large packets ends in the handshake of TLS. To wait for one more greeting is of
-    no use: a server that hangs does so at each address.
+    path that loses large packets ends in the handshake of TLS. A server without a greeting is not
+    tried again, since it hangs at each address.
     """
     lost = isinstance(error, ConnectionLostError) and error.phase in ("greeting", "tls")
     if not lost and error.id != "tls-noreply":
@@ -364,7 +364,7 @@ def _at_another_address(error: RemoteError, session: ClientSession) -> ClientSes
 
 
 def without_capa(error: RemoteError, session: ClientSession) -> ClientSession | None:
-    """Return a session for another try without CAPA, if the server broke off at it, else None."""
+    """Return a session for another attempt without CAPA, if the server failed at it, else None."""
     broke_off = (
         isinstance(error, (ConnectionLostError, ReplyTimeoutError)) or error.id == "bad-reply"
     )

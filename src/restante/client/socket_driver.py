@@ -34,7 +34,7 @@ PIECE = 64 * 1024  # octets that are read at a time
 
 
 class SocketDriver:
-    """A connection; `run` holds a dialogue on it."""
+    """A connection, on which `run` carries out dialogues."""
 
     def __init__(self, session: ClientSession, sock: socket.socket) -> None:
         self.session = session
@@ -73,7 +73,7 @@ class SocketDriver:
         self._io.extend(seconds)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self.session.peer.broken = True
         with contextlib.suppress(OSError):
             self.socket.settimeout(1)
@@ -92,7 +92,7 @@ class SocketDriver:
                 return result
 
     def _pieces(self, steps: IOSteps[T]) -> Generator[bytes, None, T]:
-        """Carry the effects out; to leave in the middle of a reply closes the connection."""
+        """Carry out the effects. Leaving in the middle of a reply closes the connection."""
         try:
             effect = advance(steps, None)
             while not isinstance(effect, Finished):

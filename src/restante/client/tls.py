@@ -1,4 +1,4 @@
-"""TLS on the client's side: octets in, octets out, and what went wrong in one word."""
+"""The client's side of TLS, on octets in memory, and the ids of its errors."""
 
 from __future__ import annotations
 
@@ -88,9 +88,9 @@ def hello_version(answer: bytes) -> bytes:
 
 
 def _identify_answer(answer: bytes) -> tuple[str, str]:
-    """Return an id and a text for what a server's first octets show, "" and "" for nothing.
+    """Return the id and the text of the error in a server's first octets, "" and "" for none.
 
-    This is read off the wire, so it is the same with every version and setting of OpenSSL.
+    They do not depend on the version and the settings of OpenSSL.
     """
     if answer and answer[0] not in _RECORDS:
         return "plain-on-tls", "the reply is not TLS"
@@ -139,7 +139,7 @@ def verifying_context(cafile: str = "") -> ssl.SSLContext:
 
 
 def _stamp(cafile: str) -> _Stamp:
-    """Return what changes with the trusted authorities: times, sizes and numbers of their files."""
+    """Return the times, sizes and inodes of the files of trusted authorities."""
     system = ssl.get_default_verify_paths()
     paths = (cafile,) if cafile else (system.cafile, system.capath)
     return tuple(_stamp_file(path) for path in paths)
@@ -175,7 +175,7 @@ class ClientTlsLayer(TlsLayer):
         self.failure = ""  # why TLS broke after that, in words
 
     def handshake(self, octets: bytes) -> bool:
-        """Go on with the handshake; True when it is done. Raises SecurityError."""
+        """Continue the handshake, and return whether it is done. Raises SecurityError."""
         self._in.write(octets)
         self._answer = (self._answer + octets)[:ENOUGH]
         try:
@@ -188,9 +188,9 @@ class ClientTlsLayer(TlsLayer):
         return True
 
     def receive(self, octets: bytes) -> bytes:
-        """Return what octets from the server say in plain; `failure` says why there are no more.
+        """Return the decrypted octets of the server. `failure` has the reason if TLS broke.
 
-        Raises SecurityError: the server rejects the handshake, as TLS 1.3 does only now.
+        Raises SecurityError: the server rejects the handshake, which in TLS 1.3 comes only now.
         """
         self._in.write(octets)
         plain: list[bytes] = []
@@ -237,7 +237,7 @@ class ClientTlsLayer(TlsLayer):
 
 
 def _insecure(error: Exception, answer: bytes = b"") -> SecurityError:
-    """Return Restante's error. The second inspection fills in `certificate`."""
+    """Return a SecurityError for an error of OpenSSL; `pop3 check` sets its `certificate`."""
     if isinstance(error, ssl.SSLCertVerificationError):
         trouble = _VERIFY_CODES.get(error.verify_code, "tls-invalid")
         return SecurityError(trouble, error.verify_message or str(error), phase=Phase.TLS)

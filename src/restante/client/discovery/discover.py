@@ -104,7 +104,7 @@ Query: TypeAlias = "Callable[[], Iterable[Candidate]]"
 def discover(
     address: str, timeout: float = SECONDS, sources: DiscoverySources | None = None
 ) -> Discovery:
-    """Return all that is known of an address's POP3 server, after `timeout` seconds at most.
+    """Return the answers of all sources about an address, after `timeout` seconds at most.
 
     Raises ValueError: an invalid address.
     """
@@ -133,7 +133,7 @@ def _queries(address: MailAddress, sources: DiscoverySources, ends: float) -> di
 
 
 def _query_all(queries: dict[str, Query], ends: float) -> list[DiscoveryNote]:
-    """Run all queries at once; a source that is late has no servers."""
+    """Run all queries at once. A source without an answer in time has no servers."""
     begun = time.monotonic()
     notes = _results(
         {name: partial(_measure, name, query) for name, query in queries.items()}, ends
@@ -147,7 +147,7 @@ def _query_all(queries: dict[str, Query], ends: float) -> list[DiscoveryNote]:
 
 
 def _results(work: Mapping[T, Callable[[], R]], ends: float) -> dict[T, R]:
-    """Run all work side by side; return the results that are there in time."""
+    """Run all work side by side, and return the results that come in time."""
     futures = {key: daemon_threads.start_future(do, "discover") for key, do in work.items()}
     wait(futures.values(), max(0.0, ends - time.monotonic()))
     return {key: future.result() for key, future in futures.items() if future.done()}
@@ -165,7 +165,7 @@ def _measure(name: str, query: Query) -> DiscoveryNote:
 def _usable(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
     """Return the first usable servers. Raises NotFoundError: none of the candidates is usable.
 
-    A look-up that leads to this machine would lead to what listens there for this machine alone.
+    A server on this machine is rejected: a service on loopback is for this machine alone.
     """
     usable, refused = [], ""
     for candidate in candidates:
