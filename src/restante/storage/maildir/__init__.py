@@ -1,8 +1,8 @@
 """The Maildir store: one folder a user, one file a message, written by any delivery agent.
 
-`store` puts the others together, `maildrop` is the mail of one session. `lock` keeps other sessions
-out, and `locked_folder` is what a session holds open. `scan` finds the messages, a `snapshot` is
-what was found, and `refresh` updates one. `identity` separates a message from a later file.
+`store` is the whole store, and `maildrop` the mail of one session. `lock` excludes other sessions,
+and `locked_folder` has the descriptors of a session. `scan` finds the messages, a `snapshot` keeps
+the result, and `refresh` updates it. `identity` separates a message from a later file.
 `filenames` parses names, `size_cache` keeps sizes, `uidlist` keeps the unique-ids of other servers
 (`dovecot`, `courier`). `delivery` adds a message; `removal`, `copies` and `expiry` remove some,
 `deleted` keeps them for a while; `quota` and `usage` count for Maildir++; `compressed` reads what

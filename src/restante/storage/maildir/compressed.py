@@ -1,7 +1,7 @@
-"""Messages that Dovecot has compressed: the content says so, not the name.
+"""Messages that Dovecot has compressed. Their content shows it, and not the name.
 
 Dovecot's zlib plugin compresses whole files of a Maildir. Their names have the sizes of the plain
-message: S= as it would be stored, W= on the wire. No message begins with these octets otherwise.
+message: S= as it would be stored, W= on the wire. No other message begins with these octets.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 MAGIC = 9  # octets at the beginning of a file that show how it is compressed
 MAX_PLAIN = 512 * 1024 * 1024  # octets of a message that is compressed
-MAX_KEPT = 1024 * 1024  # octets of a message that is not made twice
-PIECE = 256 * 1024  # octets that are made at once
+MAX_KEPT = 1024 * 1024  # octets of a message that is decompressed only once
+PIECE = 256 * 1024  # octets that are decompressed at once
 CONVERT = "convert the Maildir with doveadm, as docs/how-to/migrate.md says"
 MAX_STREAMS = 1000  # that follow one another in a file: each costs a copy of the rest
 LZMA_MEMORY = 128 * 1024 * 1024  # octets
 
 
 class UnreadableError(OSError):
-    """A message that is stored in a way that cannot be read."""
+    """A message is damaged, or compressed by a program that is not supported."""
 
 
 class Decompressor(Protocol):
@@ -51,7 +51,7 @@ class Decompressor(Protocol):
 
 
 class _Gzip:
-    """A decompressor of zlib that keeps what it has not used, as those of bz2 and lzma do."""
+    """A decompressor of zlib that keeps its unused input, as those of bz2 and lzma do."""
 
     def __init__(self) -> None:
         self._inner = zlib.decompressobj(wbits=31)
@@ -82,7 +82,7 @@ _BROKEN = (zlib.error, lzma.LZMAError, OSError, EOFError, MemoryError)
 
 
 class Compressed:
-    """A message that is not stored as it is."""
+    """The compression of a message, and how to undo it."""
 
     def __init__(self, kind: str, new: Callable[[], Decompressor] | None, limit: int) -> None:
         self._kind = kind
@@ -91,7 +91,7 @@ class Compressed:
 
     @classmethod
     def detect(cls, beginning: bytes, octets: int, base: str) -> Compressed | None:
-        """Return how a file is compressed, by its first octets; None: it is a message as it is.
+        """Return how a file is compressed, by its first octets; None for a plain message.
 
         A file of exactly the size in its base name, S=, is not compressed, however it begins.
         """
@@ -106,7 +106,7 @@ class Compressed:
         return None
 
     def check(self) -> None:
-        """Raise UnreadableError unless this can be read at all."""
+        """Raise UnreadableError: this compression is not supported."""
         if self._new is None:
             text = f"it is stored with {self._kind}, which is not supported; {CONVERT}"
             raise UnreadableError(errno.ENOTSUP, text)
@@ -156,12 +156,12 @@ class Compressed:
 
 
 class PlainChunks:
-    """The plain message of a compressed file, piece by piece, made off the event loop."""
+    """The plain message of a compressed file, in pieces that a thread decompresses."""
 
     def __init__(self, file: int, compressed: Compressed, path: str, user: str) -> None:
         self._file = file
         self._path = path
-        self._user = user  # whose share of the threads it is read by
+        self._user = user  # threads are shared fairly between users
         self._pieces = compressed.plain(chunks(file))
 
     def __aiter__(self) -> PlainChunks:
@@ -181,7 +181,7 @@ class PlainChunks:
         raise StopAsyncIteration
 
     def close(self) -> None:
-        """Close the file, which nothing reads."""
+        """Close the file while no thread reads it."""
         file, self._file = self._file, -1
         if file >= 0:
             close_quietly(file)
@@ -192,9 +192,10 @@ class PlainChunks:
 
 
 def open_plain(file: int, compressed: Compressed, path: str, user: str) -> bytes | PlainChunks:
-    """Return the plain message of an open file, of which all was tried: it is not damaged.
+    """Return the plain message of an open file, after a test of all of it.
 
-    A long one is made again as it is sent. Raises OSError, UnreadableError: the file stays open.
+    A long message is decompressed again while it is sent. Raises OSError, UnreadableError: the file
+    stays open.
     """
     kept: list[bytes] = []
     made = 0

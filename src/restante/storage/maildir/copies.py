@@ -1,8 +1,8 @@
 """Copies of a message under one base name: each keeps its unique-id when the first one goes.
 
-One of them has the base name for its unique-id. When it is removed, the next would take over that
-unique-id, and clients would take a message for one that they have already. So before that, the
-others get the names that their unique-ids come from.
+One copy has the base name as its unique-id. After its removal, the next copy would get that
+unique-id, and clients would mistake it for a message that they have already. So before the removal,
+the other copies get names that keep their unique-ids.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ def keep_unique_ids(
 
 
 def _rename(entry: MaildirEntry, folders: Folders) -> None:
-    """Give a file its key for a base name, under all its names. Raises OSError.
+    """Make the key of a file its base name, in all its names. Raises OSError.
 
-    A link and the removal of the old name never replace another file, as a rename would.
+    A link and the removal of the old name cannot replace another file, as a rename can.
     """
     for folder, name in entry.all_names:
         base = filenames.base_name(name)

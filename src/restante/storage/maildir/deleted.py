@@ -1,12 +1,12 @@
 """Removed messages that are kept for a while, in the folder `restante.deleted` of a Maildir.
 
 Mail programs do not list that folder: it has neither `cur` nor `new`, and its name does not begin
-with a dot. A message has the name that it had, and after it when it was removed, in seconds since
-1970: "1424693977.M84P2712.mail:2,S~1795811400". So it keeps its unique-id, and the sweep examines
-no file.
+with a dot. A message keeps its name, followed by the time of its removal in seconds since 1970:
+"1424693977.M84P2712.mail:2,S~1795811400". So it keeps its unique-id, and the sweep examines no
+file.
 
-Messages are renamed into the folder and out of it. So at every moment each is in one of the two
-places. A rename needs no space, except for the folder itself, and for its growth.
+Messages are renamed into the folder and out of it. So at every moment, each is in one of the two
+places. A rename needs no space, except for the growth of the folder.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _NAME = re.compile(r"(?P<base>[^:]+):(?P<info>[^~]*)~(?P<removed>[0-9]{1,18})", 
 
 
 class DeletedFolder:
-    """The folder for what is removed from a Maildir, open."""
+    """The open folder for messages that are removed from a Maildir."""
 
     def __init__(self, folder: int) -> None:
         self._folder = folder
@@ -54,7 +54,7 @@ class DeletedFolder:
         os.rename(name, new, src_dir_fd=folder, dst_dir_fd=self._folder)
 
     def sync(self) -> None:
-        """Make durable what was moved here. Raises OSError."""
+        """Make the moved files durable. Raises OSError."""
         os.fsync(self._folder)
 
     def _has(self, name: str) -> bool:
@@ -113,9 +113,9 @@ def restore(
 ) -> list[DeletedMessage]:
     """Move removed messages back, durably, and return them. Raises OSError.
 
-    Each gets the time of now, by which its days until it expires begin anew.
-    Of several with one unique-id, it is the last removed one. One whose base name a message in the
-    Maildir has already stays where it is.
+    Each gets the present time, so its days until it expires begin anew. Of several messages with
+    one unique-id, the one that was removed last is restored. A message is not restored if another
+    one in the Maildir has its base name.
     """
     by_uid = {kept.message.uid: kept for kept in list_kept(held.root, unique_id)}
     by_uid = {uid: kept for uid, kept in by_uid.items() if uid in uids}
@@ -143,17 +143,17 @@ def restore(
 
 
 def _renew(name: str, folder: int) -> None:
-    """Let a message count as one that came now: its name keeps its place in the order."""
+    """Set the arrival of a message to the present. Its name keeps its place in the order."""
     now = time.time()
-    with contextlib.suppress(OSError):  # then it may expire again, and is kept again
+    with contextlib.suppress(OSError):  # it may expire again, and is then kept again
         os.utime(name, (now, now), dir_fd=folder, follow_symlinks=False)
 
 
 def sweep(maildrop: int, before: float) -> int:
-    """Delete what was removed before a time, some files of it, and return their number.
+    """Delete some files that were removed before a time, and return their number.
 
-    The time is in seconds since 1970. Needs no lock: what a session moves here is new. A power cut
-    may bring files back, until the next sweep. Raises OSError.
+    The time is in seconds since 1970. No lock is needed, because sessions only move new files here.
+    A power cut may bring files back, until the next sweep. Raises OSError.
     """
     folder = open_folder_if_there(DELETED_FOLDER, maildrop)
     if folder < 0:

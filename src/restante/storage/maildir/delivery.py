@@ -1,4 +1,4 @@
-"""A new message into a Maildir: complete or not at all, and durable."""
+"""The delivery of a message to a Maildir: complete or not at all, and durable."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def deliver(
 ) -> str:
     """Write a message to tmp/, move it to new/ and return its base name. Raises OSError.
 
-    `admission` is entered when the message is written, and left when it is counted. What it raises
-    ends the delivery. `subfolder`: the maildrop is a folder in another Maildir.
+    `admission` is entered once the message is written, and left once it is counted. An exception of
+    it ends the delivery. `subfolder`: the maildrop is a folder in another Maildir.
     """
     name = _new_name(message)
     change = Change()
@@ -61,7 +61,7 @@ def _new_name(message: bytes) -> str:
 
 
 def unique_name() -> str:
-    """Return a new name for a message that comes now, without its sizes."""
+    """Return a new base name for a message that arrives now, without its sizes."""
     now = time.time_ns()
     unique = f"M{now // 1000 % 1_000_000:06}P{os.getpid()}Q{next(_count)}"
     return f"{now // 1_000_000_000}.{unique}.{_HOST}"

@@ -44,10 +44,10 @@ def due_messages(
 ) -> list[Expired]:
     """Return the messages that arrived at least this many days ago. Raises OSError.
 
-    Those that the disk does not give up are left; `report` is called once with what is wrong.
+    Messages whose status cannot be read are left out; `report` is called once with the reason.
 
-    The arrival of a message is the latest of the times in its names and of its file, so
-    old mail that is copied in is not gone the next moment. With an `owner`, only that user's.
+    The arrival of a message is the latest of the times in its names and of its file, so old mail
+    that is copied in is not removed at once. With an `owner`, only files of that user count.
     """
     now = time.time()
     skipped: list[OSError] = []
@@ -69,10 +69,10 @@ def remove(
 ) -> list[ExpiredMessage]:
     """Remove these messages, under all their names, and return those that are gone now.
 
-    With a folder for what is `deleted`, they are moved there.
+    With a folder for `deleted` messages, they are moved there.
 
-    One that cannot be removed does not stop the others. One that another program moves meanwhile is
-    left to the next round. Raises PartlyExpiredError.
+    A message that cannot be removed does not stop the others. One that another program moves
+    meanwhile is left for the next time. Raises PartlyExpiredError.
     """
     evidence = Evidence(
         time.time_ns(), {expired.entry.inode: expired.fingerprint for expired in due}

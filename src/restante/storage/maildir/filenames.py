@@ -1,8 +1,8 @@
 """The names of files in a Maildir, and the sizes and flags in them.
 
-"1424693977.M84P2712.mail,S=3350,W=3421:2,RS" is: the time of delivery, something unique, fields,
-and after the colon the flags. All before the colon is the base name: it stays the same for ever,
-while the flags and the folder (new or cur) may change at any time.
+"1424693977.M84P2712.mail,S=3350,W=3421:2,RS" has the time of delivery, a unique text, fields, and
+the flags after the colon. The part before the colon is the base name, which never changes. The
+flags and the folder (new or cur) may change at any time.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import re
 
 from restante.protocol.unique_id import is_valid_uid
 
-LONGEST_KEPT = 480  # characters of what another server gave: a reply has 512 octets
+LONGEST_KEPT = 480  # characters of a unique-id of another server: a reply has 512 octets
 LONGEST_NAME = 255  # octets of a file's name on Linux
-LONGEST_INFO = 100  # octets of the flags in a name that has no room
-HASHED = "sha256-"  # begins what is made for names that do not fit
+LONGEST_INFO = 100  # octets of the flags in a name that would be too long
+HASHED = "sha256-"  # the prefix of unique-ids of long base names
 
 _STORED_SIZE = re.compile(r",S=([0-9]{1,18})(?=,|$)")
 _WIRE_SIZE = re.compile(r",W=([0-9]{1,18})(?=,|$)")
@@ -37,22 +37,22 @@ def unique_id(base: str) -> str:
 def is_sendable_uid(uid: str) -> bool:
     """Return whether a unique-id that another server gave can be sent.
 
-    It may be longer than RFC 1939 allows, as Dovecot's with long names: with another one,
+    It may be longer than RFC 1939 allows, as those of Dovecot for long names. With another one,
     clients would download the message again.
     """
     return 1 <= len(uid) <= LONGEST_KEPT and uid.isascii() and uid.isprintable() and " " not in uid
 
 
 def hashed_uid(base: str) -> str:
-    """Return a unique-id made of a base name that cannot be one itself."""
+    """Return the hash of a base name that is not a valid unique-id."""
     return HASHED + hashlib.sha256(os.fsencode(base)).hexdigest()[:48]
 
 
 def fit(base: str, info: str, mark: str = "") -> str:
-    """Return a file's name: a base name, the colon and the flags after it, and a mark of ours.
+    """Return the name of a file: its base name, the colon with the flags, and a mark of ours.
 
-    If there is no room for all, the flags are cut, of which a Maildir has some 50 at most. Then a
-    hash replaces the base name: both have the same unique-id.
+    If the name is too long, the flags are cut: a Maildir has some 50 at most. If it is still too
+    long, a hash replaces the base name, which has the same unique-id.
     """
     name = base + info + mark
     if _fits(name):
@@ -99,5 +99,5 @@ def sort_key(base: str) -> str:
 
 
 def stem(base: str) -> str:
-    """Return what programs that add fields to a base name, such as mbsync, leave as it is."""
+    """Return the part of a base name that stays if programs such as mbsync add fields to it."""
     return base.partition(",")[0]

@@ -1,10 +1,10 @@
-"""Whether a file is still the message that a session was shown.
+"""Whether a file is still the message that a session has listed.
 
-A message is its file: the inode, whatever names it has. But when a file is removed, the system may
-give its inode number to the next one that is made, and the next one may have its name as well. So
-before a file is removed its times must show that it is the old one. They change as follows: a
-rename or a link changes the time of the last change, but neither the size nor the time of the last
-modification; a new file has both times of its making, unless a program sets the second one back.
+A message is the inode of its file, under any names. But after the removal of a file, the system may
+reuse its inode number for the next new file, which may even have the same name. So before a file is
+removed, its times must show that it is the old one. A rename or a link changes the time of the last
+change, but neither the size nor the time of the last modification. A new file has the time of its
+creation as both times, unless a program sets the second one back.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Fingerprint: TypeAlias = tuple[int, int]
 class Verdict(Enum):
     """The verdict about a file."""
 
-    SAME = auto()  # the message that the session was shown
+    SAME = auto()  # the message that the session has listed
     OTHER = auto()  # a file that came later, with the same inode number
     UNSURE = auto()
 
@@ -43,7 +43,7 @@ class Evidence:
     def __init__(self, begun: int, fingerprints: Mapping[int, Fingerprint]) -> None:
         """Remember when the session began, in nanoseconds since 1970, and fingerprints by inode.
 
-        There must be a print of each file that changed less than a `TICK` before.
+        Each file that changed less than a `TICK` before must have a fingerprint.
         """
         self._settled = begun - TICK
         self._fingerprints = fingerprints
@@ -51,7 +51,7 @@ class Evidence:
         self.inodes_agree = True  # of folders and files
 
     def check(self, entry: MaildirEntry, status: os.stat_result, owner: int) -> None:
-        """Note that a file is sent as a message; `owner` is as for `may_be_message`.
+        """Check a file before it is sent as a message. `owner` is as for `may_be_message`.
 
         Raises FileNotFoundError: it is another file. Raises PermissionError: another user owns it.
         """
@@ -86,7 +86,7 @@ class Evidence:
 
 
 def fingerprint_of(status: os.stat_result) -> Fingerprint:
-    """Return what stays the same when a file is renamed or linked."""
+    """Return the fingerprint of a file, which a rename or a link does not change."""
     return status.st_size, status.st_mtime_ns
 
 

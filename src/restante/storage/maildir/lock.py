@@ -17,10 +17,9 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK |
 def try_lock(folder: int) -> int | None:
     """Lock the maildrop in an open folder; return the lock's descriptor, or None if it is held.
 
-    Closing the descriptor that is returned frees the lock. The file stays: removing it would let
-    two sessions lock two files of the same name. On a disk on which it can be neither made nor
-    opened to write, the folder itself is locked: to read mail needs no writable disk. Raises
-    OSError.
+    Closing the descriptor releases the lock. The file stays: after its removal, two sessions could
+    lock two files of the same name. On a disk that is not writable, the folder itself is locked,
+    because reading mail needs no writable disk. Raises OSError.
     """
     try:
         lock = os.open(LOCK_FILE, _FLAGS, 0o600, dir_fd=folder)

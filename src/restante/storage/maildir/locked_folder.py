@@ -1,7 +1,7 @@
 """The open files of a session: the folder, the lock, and the folders with messages.
 
 The maildrop's folder is opened once, and everything else is opened, listed and removed below that
-descriptor. So a folder or a link that comes in its place later changes nothing.
+descriptor. So a folder or a link that replaces it later has no effect.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ class LockedMaildir:
     def open(self) -> None:
         """Open the folders now, and make those that are missing, and `tmp`. Raises OSError.
 
-        Other programs take a folder without `tmp` for no Maildir. But no session needs it, so a
-        disk on which it cannot be made does not block logins.
+        Other programs do not accept a folder without `tmp` as a Maildir. But no session needs
+        `tmp`, so an error while it is made does not block logins.
         """
         self.opened = self.folders
         with contextlib.suppress(OSError):

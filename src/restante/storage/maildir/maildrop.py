@@ -79,7 +79,7 @@ class MaildirMaildrop:
         self.arrived: Mapping[int, float] = {}
 
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:
-        """Return a message: at once if the disk is quick and its name has not changed.
+        """Return a message: at once if the disk is fast and the file has the name that is known.
 
         Raises MessageGoneError, StoreError.
         """
@@ -118,7 +118,7 @@ class MaildirMaildrop:
         return await DISK.run(self._folder, self._find_arrivals)
 
     def release(self) -> None:
-        """Give the lock back; not while a read or a removal is under way."""
+        """Release the lock. No read and no removal may be under way."""
         self._held.release()
 
     def _open(self, index: int, lines: int | None, *, wait: bool = False) -> Body:
@@ -152,7 +152,7 @@ class MaildirMaildrop:
             os.close(file)
             raise
         finally:
-            # A quick answer without a thread says nothing new.
+            # A fast answer without a thread does not change the latency.
             if wait or time.monotonic() - begun > self._latency.long:
                 self._latency.note(begun)
         if stored is None:
@@ -161,7 +161,7 @@ class MaildirMaildrop:
         return stored
 
     def read_blocking(self, index: int, lines: int | None) -> Body:
-        """Do what `read` does, in the thread of the caller. Raises StoreError."""
+        """Return a message as `read` does, in the thread of the caller. Raises StoreError."""
         with as_store_error(CANNOT_OPEN, self._folder):
             try:
                 return self._open(index, lines, wait=True)

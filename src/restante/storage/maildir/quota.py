@@ -32,7 +32,7 @@ _LIMIT = re.compile(rb"([0-9]{1,18})([SC])")
 
 
 class Change:
-    """A removal or a delivery, for the quota file of a maildrop."""
+    """The sum of removals or deliveries, as a line for the quota file of a maildrop."""
 
     def __init__(self) -> None:
         self._octets = 0
@@ -43,7 +43,7 @@ class Change:
         self._count(name, octets, 1)
 
     def remove(self, name: str, octets: int) -> None:
-        """Note a removal; messages that were marked as deleted have not been counted."""
+        """Record a removal. Messages with the flag T do not count: the sum is without them."""
         if not filenames.is_trashed(name):
             self._count(name, octets, -1)
 
@@ -53,12 +53,12 @@ class Change:
         self._messages += sign
 
     def write(self, maildrop: int, *, subfolder: bool = False) -> None:
-        """Append a line to the quota file of a maildrop, if it has one; never make one.
+        """Append a line to the quota file of a maildrop, if it has one.
 
         The quota file of a subfolder is that of the Maildir in which it is.
 
-        A removal and a delivery succeed whatever becomes of the line: programs count anew sooner
-        or later. One write appends it, so changes of several programs do not mix.
+        An error has no effect on the removal or the delivery: programs count anew sooner or later.
+        One write appends the line, so changes of several programs do not mix.
         """
         if self._messages:
             names = tuple(f"../{name}" for name in FILES) if subfolder else FILES
@@ -80,7 +80,7 @@ class QuotaSum(NamedTuple):
 
 
 def read_sum(maildrop: int) -> QuotaSum | None:
-    """Return what the quota file says. None: it is missing, invalid or full, so count anew."""
+    """Return the sum in the quota file. None: it is missing, invalid or full, so count anew."""
     opened = _open(os.O_RDONLY, maildrop)
     if opened is None:
         return None

@@ -1,13 +1,13 @@
 """Removal of messages' files, under all names that each has in `new` and `cur`.
 
-A file is held open while its names are removed. So its inode number is given to no other file, and
-its count of links says whether a name is left: another program may have added one a moment ago.
+A file is held open while its names are removed. So no other file gets its inode number, and its
+count of links shows whether a name is left: another program may have added one a moment ago.
 
 The name with the base name that the message was listed by goes last. So a message whose removal is
 interrupted keeps its unique-id, and clients do not download it again.
 
-A message that is to be kept for a while is renamed into another folder at the place where its last
-name would go. So at every moment it is in the maildrop or there, and never in both.
+A message that is kept for a while is renamed into another folder instead of the removal of its last
+name. So at every moment it is in the maildrop or there, and never in both.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class FileRemoval:
         """Remove messages' files, note them as a change, and return why that failed, by place.
 
         FileNotFoundError: the file does not have the name that is known, and nothing was removed.
-        `entries` are all messages of the session. A program that saves space may have made one that
-        stays a link to one that goes: then the name of the one that stays remains.
+        `entries` are all messages of the session. A program that saves space may have linked one
+        that stays to one that is removed. Then the name of the one that stays is kept.
         """
         failed: dict[int, OSError] = {}
         linked: list[Linked] = []
@@ -223,8 +223,8 @@ def _bases_that_stay(
     entries: Sequence[MaildirEntry], removed: Mapping[int, MaildirEntry]
 ) -> Collection[str]:
     """Return the base names of the messages that stay."""
-    spared = {entry.base for place, entry in enumerate(entries) if place not in removed}
-    return spared - {entry.base for entry in removed.values()}
+    kept = {entry.base for place, entry in enumerate(entries) if place not in removed}
+    return kept - {entry.base for entry in removed.values()}
 
 
 def _count_names(file: int) -> int | None:

@@ -1,4 +1,4 @@
-"""Which messages a Maildir holds, while other programs deliver, flag, link and remove some.
+"""The messages of a Maildir, while other programs deliver, flag, link and remove some.
 
 A message is a file, under all its names in `new` and `cur`: other programs change flags and base
 names, and some move a message by a hard link and the removal of the old name.
@@ -230,7 +230,7 @@ def _files(same: list[MaildirEntry], folders: Folders) -> Iterator[MaildirEntry]
     for entry in same:
         if inode := _inode(entry, folders):
             there.setdefault(inode, []).append(entry)
-    if not there:  # it moved on again: better shown than hidden
+    if not there:  # it was renamed again; it is listed, since a message must not be hidden
         yield same[-1]
     for inode, entries in there.items():
         first, *others = sorted(entries, key=lambda entry: filenames.sort_key(entry.key))
@@ -259,7 +259,7 @@ def _belongs(entry: MaildirEntry, folders: Folders, owner: int) -> bool:
     except FileNotFoundError:
         return False
     except OSError:
-        return True  # RETR asks again: one bad file must not hide a maildrop
+        return True  # RETR checks it again: one bad file must not make the maildrop fail
 
 
 def _inode(entry: MaildirEntry, folders: Folders) -> int:

@@ -1,11 +1,12 @@
 """How many octets each message has on the wire.
 
-A name's field W= says so; else the message is read once, and the count is kept in a file beside the
-folders. That file is only a help: whatever does not match its message is counted again.
+The field W= of a name gives the size. Without it, the message is read once, and the count is kept
+in a file beside the folders. That file is a cache: a size that does not match its message is
+counted again.
 
-A login counts for a minute at most, then it fails and the next one goes on. So a Maildir full of
-messages that unpack to gigabytes occupies a thread for a minute. A message that takes longer on its
-own, or whose count cannot be kept, has the size of its file instead.
+A login counts for a minute at most. Then it fails, and the next one continues. So a Maildir full of
+messages that unpack to gigabytes occupies a thread for a minute. A message that needs longer alone,
+or whose count cannot be kept, has the size of its file instead.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class _Counter:
         self.is_over = False
 
     def count(self, entry: MaildirEntry, folders: Folders) -> int:
-        """Return a message's octets, those of its file if it takes all the time by itself.
+        """Return the octets of a message, those of its file if it needs all the time alone.
 
         Raises OSError, _TimeOverError.
         """
@@ -129,9 +130,9 @@ def sizes_of_new(
 
 
 def correct(sizes: Mapping[MaildirEntry, int], held: LockedMaildir, messages: int) -> None:
-    """Keep sizes that were found by reading, over what a name or the file said before.
+    """Keep sizes that were found by reading. They override those of names and of the file.
 
-    `messages`: how many there are.
+    `messages` is the number of messages in the maildrop.
     """
     cached = load(held.root, messages)
     for entry, octets in sizes.items():

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class FolderChange(NamedTuple):
     """Which folder or file, and when it changed, in nanoseconds since 1970.
 
-    Programs that copy folders, such as rsync, put back the first time, but none can the second.
+    Programs that copy folders, such as rsync, restore the first time, but cannot set the second.
     """
 
     inode: int
@@ -124,10 +124,10 @@ class MaildirSnapshot:
     trusted: bool = field(init=False)  # if not, it is only good to compare with
 
     def __post_init__(self) -> None:
-        # Snapshot trust: a folder's time has a grain, which is 2 seconds on some disks. A message
-        # that comes in the grain of the scan leaves the time as it was, and would never be listed.
-        # So a scan is trusted only if, when it began, the folders were unchanged for longer: then
-        # any change since shows in the stamp.
+        # Snapshot trust: the time of a folder has a granularity, which is 2 seconds on some disks.
+        # A message that arrives within the same 2 seconds as the scan does not change the time, and
+        # would never be listed. So a scan is trusted only if the folders had been unchanged for
+        # longer when it began: then any later change shows in the stamp.
         parts: tuple[Literal["new", "cur", "uidlist"], ...] = ("new", "cur", "uidlist")
         trusted = all(self.stamp.is_settled(part, self.begun) for part in parts)
         object.__setattr__(self, "trusted", trusted)

@@ -1,7 +1,7 @@
 """The unique-ids that another server gave, from the list that it keeps in a Maildir.
 
-What a message has depends on the list and on its file's name alone, not on which others are there.
-RFC 1939 section 7: they stay, and no two messages share one.
+The unique-id of a message depends only on the list and on the name of its file, not on other files.
+RFC 1939 section 7: it stays the same, and no two messages share one.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def uid_function(
 ) -> Callable[[str], str]:
     """Return a function that returns the unique-id of a key. Raises OSError.
 
-    A list that is missing or no list gives nothing, so all have ours; of the latter, `report` gets
-    the reason. One that the disk does not give now is an error: with other unique-ids clients would
-    download everything again.
+    Without a list, or with an invalid one, all messages have ours. `report` gets the reason why a
+    list is invalid. A list that cannot be read now is an error: with other unique-ids, clients
+    would download all messages again.
     """
     if unique_ids is None:
         return filenames.unique_id
@@ -106,7 +106,7 @@ def lines_of(text: bytes) -> tuple[bytes, Iterable[bytes]]:
 
 
 def _fits(uid: str) -> bool:
-    """Return whether another server's unique-id can be sent; what looks like ours it may not be."""
+    """Return whether another server's unique-id can be sent. It must not look like one of ours."""
     return filenames.is_sendable_uid(uid) and not uid.startswith(filenames.HASHED)
 
 

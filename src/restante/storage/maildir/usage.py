@@ -10,7 +10,7 @@ of it comes.
 If the server writes its own change after such a program's, the sum seems right. So a sum that was
 not counted for a quarter of an hour is counted anew.
 
-A sum that is written replaces the lines of others. So it is written under the lock of deliveries,
+A new sum replaces the lines of other programs. So it is written under the lock of deliveries,
 and only if no folder has changed since the count began. A delivery within a quota changes a folder
 and the file under the same lock. A removal, or another program, can still come between. The count
 of the next minute corrects the sum before mail is refused.
