@@ -140,10 +140,13 @@ def test_node_that_does_not_answer(pair: Pair, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(others, "PATIENCE", 0.1)
     ghost = "insert into node values ($1, now() + interval '1 day', 'ghost', 7, now())"
     pair.execute(ghost, uuid.uuid4())
-    for command in ("status", "kick"):
+    for command, lack in (
+        ("status", "its sessions are missing here"),
+        ("kick", "it ends the sessions of the user when it is back"),
+    ):
         ran = pair.ask(*([command, "--json"] if command == "status" else [command, "ann"]))
         assert ran.code == 1
-        assert "Process 7 of the node ghost does not answer" in ran.err
+        assert f"Process 7 of the node ghost does not answer; {lack}.\n" in ran.err
     kicked = asyncio.run(execute(pair.dsn, "select owner from kick"))
     assert [row["owner"] for row in kicked] == ["ann"]
     line = r"^node ghost, process 7: {}, last seen \d+s ago$"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from restante.server.control.asking import Replies
-    from restante.server.control.messages import Action
+    from restante.server.control.messages import Action, NodeState
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -86,12 +86,18 @@ def report_silent(replies: Replies) -> None:
     """Name the processes that did not answer, and those with an error; exit with 1 for them."""
     for pid in replies.silent:
         click.echo(f"Process {pid} does not answer; its sessions are missing here.", err=True)
-    nodes = replies.nodes.silent if replies.nodes is not None else []
-    silent = [node for node in nodes if node.worker not in replies.silent]
-    for node in silent:
-        where = f"Process {node.worker} of the node {node.node}"
-        click.echo(f"{where} does not answer; its sessions are missing here.", err=True)
-    answers = [*replies.received, *([replies.nodes] if replies.nodes is not None else [])]
+    answers = list(replies.received)
+    silent: list[NodeState] = []
+    if replies.nodes is not None:
+        answers.append(replies.nodes)
+        named = {(replies.nodes.node, pid) for pid in replies.silent}
+        silent = [node for node in replies.nodes.silent if (node.node, node.worker) not in named]
+        lack = "its sessions are missing here"
+        if replies.nodes.everywhere:
+            lack = "it ends the sessions of the user when it is back"
+        for node in silent:
+            where = f"Process {node.worker} of the node {node.node}"
+            click.echo(f"{where} does not answer; {lack}.", err=True)
     errors = [reply for reply in answers if reply.error]
     for reply in errors:
         click.echo(f"Process {reply.worker}: {reply.error}", err=True)
