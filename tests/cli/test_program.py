@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +60,7 @@ def test_full_disk(words: tuple[str, ...], *, errors_too: bool) -> None:
     [
         (MemoryError(), "pop3: the memory is not enough; "),
         (RuntimeError("can't start new thread"), "pop3: the system allows no more threads; "),
+        (OSError(errno.EMFILE, "Too many open files"), "pop3: Too many open files; raise the "),
     ],
 )
 def test_limit_of_the_system(
@@ -76,6 +79,19 @@ def test_limit_of_the_system(
     with pytest.raises(SystemExit, match="12"):
         program.run()
     assert capsys.readouterr().err.startswith(text)
+
+
+def test_few_open_files(tmp_path: Path) -> None:
+    """A server with too few open files to begin ends with a line that says so."""
+    users = tmp_path / "users"
+    users.touch()
+    words = f"serve --mail {tmp_path} --users {users} --listen 127.0.0.1:0".split()
+    for files in (10, 11, 12):
+        command = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", str(POP3), *words]
+        ended = subprocess.run(command, capture_output=True, check=False, text=True)
+        assert ended.returncode in (1, 12), ended
+        assert "Too many open files; raise the limit" in ended.stderr.splitlines()[-1]
+        assert "Traceback" not in ended.stderr
 
 
 def test_fault_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,16 +44,15 @@ def run() -> None:
         raise
     except KeyboardInterrupt:  # one more, while the first one is being reported
         sys.exit(INTERRUPTED)
-    except OSError as error:
-        if error.filename is not None or error.errno not in _NO_ROOM:
+    except (MemoryError, OSError, RuntimeError) as error:
+        if text := shortage(error):
+            sys.stderr.write(f"pop3: {text}\n")
+            sys.exit(DISK)
+        if not isinstance(error, OSError) or error.filename is not None:
+            raise
+        if error.errno not in _NO_ROOM:
             raise
         _end_without_output(error)
-    except (MemoryError, RuntimeError) as error:
-        text = shortage(error)
-        if not text:
-            raise
-        sys.stderr.write(f"pop3: {text}\n")
-        sys.exit(DISK)
     finally:
         if reports_interrupts:
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # no command can report it any more
@@ -84,11 +83,29 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def shortage(error: BaseException) -> str:
-    """Return what the system has too little of, and what to do; "" for another error."""
+    """Return what the system has too little of, and what to do; "" for another error.
+
+    The error may follow from a shortage, as when an event loop cannot be closed.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if text := _name_shortage(cause):
+            return text
+        cause = cause.__context__
+    return ""
+
+
+def _name_shortage(error: BaseException) -> str:
+    """Return the text of one error of the system, "" for another one."""
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        from restante.system_errors import explain
+
+        return explain(error)
     if isinstance(error, MemoryError):
         return "the memory is not enough; free some, or raise `ulimit -v` or the unit's MemoryMax"
     if str(error) == "can't start new thread":
-        return "the system allows no more threads; raise `ulimit -u` or the unit's TasksMax"
+        remedy = "raise `ulimit -u`, `ulimit -v` or the unit's TasksMax"
+        return f"the system allows no more threads; {remedy}"
     return ""
 
 

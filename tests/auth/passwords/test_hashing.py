@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 
 import pytest
 
@@ -192,3 +193,43 @@ def test_cost_of_a_hash(one: str, other: str, *, same: bool) -> None:
     """Hashes of one kind have the same cost; it shows neither a salt nor a password."""
     assert (password_hashing.cost_of(one) == password_hashing.cost_of(other)) is same
     assert "secret" not in password_hashing.cost_of(one)
+
+
+LITTLE_MEMORY = """\
+import resource, sys
+from restante.auth.interfaces import UnavailableError
+from restante.auth.passwords import hashing
+from restante.protocol.secret import Secret
+password = Secret(b"secret")
+argon2 = hashing.hash_password(password)
+yescrypt = sys.argv[1]
+assert hashing.verify(yescrypt, password)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**20, -1))
+for work in (
+    lambda: hashing.verify(argon2, password),
+    lambda: hashing.verify(yescrypt, password),
+    lambda: hashing.hash_anew(argon2, password),
+):
+    try:
+        print(work())
+    except UnavailableError as error:
+        print(error)
+try:
+    print(hashing.hash_password(password))
+except MemoryError:
+    print("MemoryError")
+"""
+
+
+def test_too_little_memory() -> None:
+    """Without memory for a hash, no password is called wrong."""
+    need("perl")
+    program = "print crypt('secret', '$y$j9T$abcdefgh')"
+    stored = subprocess.run(["perl", "-e", program], capture_output=True, check=True, text=True)
+    command = [sys.executable, "-c", LITTLE_MEMORY, stored.stdout]
+    done = subprocess.run(command, capture_output=True, check=True, text=True)
+    *texts, last = done.stdout.splitlines()
+    assert last == "MemoryError"
+    assert len(texts) == 3
+    assert all(text.startswith("there is not enough memory") for text in texts), texts

@@ -15,6 +15,7 @@ import re
 from typing import TYPE_CHECKING
 
 import argon2
+from argon2.low_level import error_to_str
 
 from restante.auth.interfaces import UnavailableError
 from restante.auth.passwords.hash_schemes import StoredHash, find_digest
@@ -43,6 +44,12 @@ _WEAK_CRYPT = re.compile(
 _DES_CRYPT = re.compile(r"[\w./]{13}", re.ASCII)  # only with a scheme: a password may be like it
 _DES_SCHEMES = frozenset({"CRYPT", "DES-CRYPT"})
 _CRYPT_LIBRARIES = ("libcrypt.so.1", "libcrypt.so.2")
+_SHORTAGES = frozenset(map(error_to_str, (-22, -33)))  # of memory, of threads: argon2.h
+_NO_MEMORY = (
+    "there is not enough memory to verify a password; free some, or raise `ulimit -v` or the "
+    "unit's MemoryMax"
+)
+_MOST_MEMORY = 32 * 1024 * 1024  # octets: twice that of Debian's yescrypt
 _CRYPT_DATA = 256 * 1024  # octets: no less than any system's struct crypt_data
 
 
@@ -60,8 +67,11 @@ def threads() -> Threads:
 
 
 def hash_password(password: Secret) -> str:
-    """Return a new argon2id hash (RFC 9106): 19 MiB, 2 passes, 1 lane."""
-    return _HASHER.hash(password.reveal())
+    """Return a new argon2id hash (RFC 9106): 19 MiB, 2 passes, 1 lane. Raises MemoryError."""
+    try:
+        return _HASHER.hash(password.reveal())
+    except argon2.exceptions.HashingError as error:
+        raise MemoryError(str(error)) from error
 
 
 def without_scheme(stored: str) -> str:
@@ -93,14 +103,19 @@ def cost_of(stored: str) -> str:
 
 
 def verify(stored: str, password: Secret) -> bool:
-    """Return whether the password matches a stored hash; False for an invalid hash."""
+    """Return whether the password matches a stored hash; False for an invalid hash.
+
+    Raises UnavailableError: there is too little memory. The password may be right.
+    """
     parsed = StoredHash.parse(stored)
     if digest := find_digest(parsed):
         return digest.matches(password.reveal())
     if parsed.value.startswith("$argon2"):
         try:
             return _HASHER.verify(parsed.value, password.reveal())
-        except (argon2.exceptions.Argon2Error, argon2.exceptions.InvalidHashError):
+        except (argon2.exceptions.Argon2Error, argon2.exceptions.InvalidHashError) as error:
+            if str(error) in _SHORTAGES:
+                raise UnavailableError(_NO_MEMORY) from error
             return False
     octets = parsed.value.encode(errors="surrogateescape")
     return _is_crypt(parsed) and _verify_crypt(octets, password.reveal())
@@ -124,9 +139,15 @@ def verify_normalised(stored: str, password: Secret) -> bool:
 
 
 def hash_anew(stored: str, password: Secret) -> str | None:
-    """Return a new hash of the form of a password that a stored hash is of; None if of none."""
+    """Return a new hash of the form of a password that a stored hash is of; None if of none.
+
+    Raises UnavailableError: there is too little memory.
+    """
     form = next((form for form in _forms(password) if verify(stored, form)), None)
-    return None if form is None else hash_password(form)
+    try:
+        return None if form is None else hash_password(form)
+    except MemoryError:
+        raise UnavailableError(_NO_MEMORY) from None
 
 
 def _forms(password: Secret) -> list[Secret]:
@@ -140,13 +161,26 @@ def _forms(password: Secret) -> list[Secret]:
 
 
 def _verify_crypt(stored: bytes, password: bytes) -> bool:
-    """Ask the system's crypt, which works without Python's lock, unlike the module `crypt`."""
+    """Ask the system's crypt, which works without Python's lock, unlike the module `crypt`.
+
+    Raises UnavailableError: there is too little memory.
+    """
     crypt_r = _crypt_r()
     if crypt_r is None:
         return False
     computed = crypt_r(password, stored, ctypes.create_string_buffer(_CRYPT_DATA))
+    if computed is None or computed.startswith(b"*"):  # crypt(5): it failed, and does not say why
+        _require_memory()
     same = hmac.compare_digest(computed or b"", stored)
     return same and b"\0" not in password  # C sees no further than a NUL
+
+
+def _require_memory() -> None:
+    """Raise UnavailableError: there is too little memory for a yescrypt hash."""
+    try:
+        bytes(_MOST_MEMORY)
+    except MemoryError:
+        raise UnavailableError(_NO_MEMORY) from None
 
 
 @functools.cache
