@@ -36,7 +36,10 @@ def main() -> int:
         print(HEAD)
         print(soak.before, "nobody has come yet")
         soak.wave(WARM_UP, kills=2, pause=5, on_sample=_show)
-        samples = soak.wave(given.minutes * 60, kills=20, pause=5, on_sample=_show)
+        seconds = given.minutes * 60
+        between = 3 * HOLD  # seconds between two kills of a process, so that slow clients finish
+        kills = min(20, int(len(soak.crowds) * seconds / between))
+        samples = soak.wave(seconds, kills, pause=5, on_sample=_show)
         return _judge(soak, samples)
 
 
