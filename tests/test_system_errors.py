@@ -25,7 +25,7 @@ from restante.system_errors import (
 def test_explain() -> None:
     """The text has the reason and what to do, and neither the number nor the path."""
     error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/srv/mail")
-    assert explain(error) == "No space left on device; free some space"
+    assert explain(error) == "No space left on device; free some space, or inodes (df -i)"
 
 
 def test_describe() -> None:

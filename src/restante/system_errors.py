@@ -33,9 +33,9 @@ _REMEDIES: Mapping[int, str] = {
     errno.ENETUNREACH: "check the network",
     errno.ENFILE: OPEN_FILES,
     errno.ENOENT: "check the path",
-    errno.ENOSPC: "free some space",
+    errno.ENOSPC: "free some space, or inodes (df -i)",
     errno.ENOTDIR: "replace it by a folder, or choose another path",
-    errno.EPERM: "check its owner and its permissions",
+    errno.EPERM: "check its owner, its permissions and its attributes (lsattr)",
     errno.EROFS: "mount the disk writable",
 }
 

@@ -159,7 +159,7 @@ def test_a_full_file_system_is_75(tmp_path: Path, flags: list[str | Path]) -> No
         code, told = deliver(*flags, "ann@example.com", message=b"x" * 100_000)
         assert code == 75
         assert told.startswith("4.3.1 the disk is full")
-        assert told.endswith("; free some space\n")
+        assert told.endswith("; free some space, or inodes (df -i)\n")
         assert [path for path in mail.rglob("*") if path.is_file()] == []
         assert deliver(*flags, "ann@example.com") == (0, "")
     finally:

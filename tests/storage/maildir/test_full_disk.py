@@ -55,6 +55,15 @@ def test_full_disk(disk: Path) -> None:
     assert asyncio.run(everything(store)) == {}
 
 
+def test_delivery_without_inodes(disk: Path) -> None:
+    """If no file can be made, the error names `tmp`, where it was tried, and how to see it."""
+    store = filled(disk)
+    (disk / "ann" / "tmp").mkdir()
+    take_all_names(disk)
+    with pytest.raises(StoreError, match=r"/ann/tmp/\d+\..*inodes \(df -i\)"):
+        asyncio.run(store.deliver("ann", b"Subject: a\n\nb\n"))
+
+
 @pytest.mark.parametrize("missing", [("new",), ("cur",), ("new", "cur")], ids=str)
 @pytest.mark.parametrize("state", ["read-only", "no names"])
 def test_missing_folder(disk: Path, missing: tuple[str, ...], state: str) -> None:

@@ -42,8 +42,10 @@ def deliver(
                 os.rename(name, name, src_dir_fd=tmp, dst_dir_fd=new)
                 os.fsync(new)
                 change.write(maildrop, subfolder=subfolder)
-        except BaseException:
+        except BaseException as error:
             _remove_partial(name, tmp, new)
+            if isinstance(error, OSError) and error.filename == name:
+                error.filename = f"tmp/{name}"  # it was opened or renamed there
             raise
         remove_stale(tmp)
     return name
