@@ -450,3 +450,20 @@ def test_default_domain(tmp_path: Path, domain: str) -> None:
     assert problem.startswith("login.default_domain: Expected a domain in lower case")
     pam = '[mail]\nfolder = "."\n[accounts]\npam = "x"\n[login]\ndefault_domain = "example.com"\n'
     assert "no domain" in problems(tmp_path, pam)[0]
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "meant"),
+    [
+        ("server", "login_delay", "did you mean login.delay?"),  # its name before 0.1.0
+        ("mail", "lmtp", "did you mean delivery.lmtp?"),
+        ("log", "quota_octets", "expected one of format"),  # several sections have it
+    ],
+)
+def test_key_of_another_section(tmp_path: Path, section: str, key: str, meant: str) -> None:
+    """A key that belongs to another section, or had another name, is an error with its place."""
+    file = tmp_path / "restante.toml"
+    file.write_text(f"[{section}]\n{key} = 1\n")
+    with pytest.raises(ConfigError) as raised:
+        load(file, {})
+    assert f"{file}: {section}.{key}: unknown; {meant}" in raised.value.problems

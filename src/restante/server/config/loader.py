@@ -100,7 +100,7 @@ def _problems(
     fields = {field.name: field for field in msgspec.structs.fields(section)}
     unknown = [key for key in data if key not in fields]
     for key in unknown:
-        near = difflib.get_close_matches(key, fields, 1)
+        near = difflib.get_close_matches(key, fields, 1) or (_elsewhere(key) if path else [])
         hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(fields)}"
         yield f"{_join(path, key)}: unknown; {hint}"
     for key, field in fields.items():
@@ -113,6 +113,22 @@ def _problems(
                 yield f"{name}: missing; {MISSING_HINTS[name]}"
         else:
             yield from _problem(data[key], field.type, name, decode)
+
+
+def _elsewhere(key: str) -> list[str]:
+    """Return the setting of another section that a key means, if one alone has its name.
+
+    The name may begin with that of the section, as "login_delay" of earlier versions.
+    """
+    settings = [
+        (section.name, field.name)
+        for section in msgspec.structs.fields(Config)
+        if isinstance(section.type, type) and issubclass(section.type, ConfigSection)
+        for field in msgspec.structs.fields(section.type)
+    ]
+    named = [each for each in settings if key == "_".join(each)]
+    named = named or [each for each in settings if key == each[1]]
+    return [".".join(named[0])] if len(named) == 1 else []
 
 
 def _mail_problems(mail: object, cluster: object) -> Iterator[str]:
