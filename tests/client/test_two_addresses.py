@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -113,6 +114,24 @@ def test_broken_addresses(
         face(Target("localhost", port, "starttls", USER), options_for([]))
     assert (len(came), len(other)) == (1, 1)
     assert len(raised.value.others) == 1
+
+
+@pytest.mark.parametrize("face", [count, count_by_asyncio])
+def test_silent_addresses(
+    face: Callable[[Target, restante.Options], int], addresses: list[str]
+) -> None:
+    """A greeting that does not come is awaited at one more address, and at no third one."""
+    notices: Notices = []
+    with faulty_server() as server, socket.create_server((BROKEN, server.port)):
+        target = Target("localhost", server.port, "none", USER)
+        options = replace(options_for(notices), reply_seconds=0.2)
+        assert face(target, options) == 2
+        assert [name for name, _ in notices] == ["address-dead"]
+        with socket.create_server((OTHER, server.port)):
+            addresses[:] = [BROKEN, OTHER, WORKING]
+            with pytest.raises(restante.ReplyTimeoutError) as raised:
+                face(target, options)
+    assert (raised.value.id, len(raised.value.others)) == ("greet-none", 1)
 
 
 @pytest.mark.parametrize("fault", ["login-closed", "login-reset"])

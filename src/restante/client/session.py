@@ -349,11 +349,14 @@ def _at_another_address(error: RemoteError, session: ClientSession) -> ClientSes
     """Return a session at another address of the host, None if that would not help.
 
     A proxy before a dead server accepts connections, so RFC 8305 does not find that it is dead. A
-    path that loses large packets ends in the handshake of TLS. A server without a greeting is not
-    tried again, since it hangs at each address.
+    path that loses large packets ends in the handshake of TLS. A greeting that does not come is
+    awaited at one more address alone, since each of them costs the time of a reply.
     """
+    silent = isinstance(error, ReplyTimeoutError) and error.phase == "greeting"
+    if silent and (session.avoided or error.id == "out-of-time"):
+        return None
     lost = isinstance(error, ConnectionLostError) and error.phase in ("greeting", "tls")
-    if not lost and error.id != "tls-noreply":
+    if not (lost or silent) and error.id != "tls-noreply":
         return None
     avoided = session.avoided | {session.address}
     if not set(session.addresses) - avoided or len(avoided) >= MAX_ADDRESSES:
