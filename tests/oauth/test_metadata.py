@@ -66,7 +66,6 @@ def test_another_issuer(issuer: Issuer, changed: str | None) -> None:
         {"token_endpoint": None},
         {"authorization_endpoint": 5},
         {"authorization_endpoint": "https://a.example/a#b"},
-        {"registration_endpoint": "javascript:alert(1)"},
         {"code_challenge_methods_supported": ["plain"]},
     ],
 )
@@ -76,13 +75,35 @@ def test_unusable_metadata(issuer: Issuer, changes: dict[str, Any]) -> None:
     assert failure(issuer.url).id == "oauth-answer"
 
 
+@pytest.mark.parametrize(
+    "field", ["registration_endpoint", "device_authorization_endpoint", "revocation_endpoint"]
+)
+@pytest.mark.parametrize(
+    "url", ["http://a.example/x", "javascript:alert(1)", 5, "https://user:word@a.example/"]
+)
+def test_an_unusable_endpoint(issuer: Issuer, field: str, url: object) -> None:
+    """An endpoint that a sign-in can do without counts as missing, and is named."""
+    issuer.metadata_changes = {field: url}
+    found = metadata.fetch_metadata(issuer.url)
+    values = {
+        "registration_endpoint": found.registration,
+        "device_authorization_endpoint": found.device,
+        "revocation_endpoint": found.revocation,
+    }
+    assert values[field] == ""
+    assert found.unusable == (f"the {field} of the metadata is not a plain https URL",)
+
+
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:631/", "https://localhost/register"])
 def test_endpoints_on_this_machine(endpoint: str) -> None:
     """An issuer elsewhere must not make the client ask a service of the client's machine."""
     issuer = "https://id.example.com"
     found = {"issuer": issuer, "token_endpoint": f"{issuer}/t", "registration_endpoint": endpoint}
+    server = metadata.read_metadata(found, issuer)
+    assert server.registration == ""
+    assert server.unusable == ("the registration_endpoint of the metadata is on this machine",)
     with pytest.raises(OAuthError) as caught:
-        metadata.read_metadata(found, issuer)
+        metadata.read_metadata({**found, "token_endpoint": endpoint}, issuer)
     assert caught.value.id == "oauth-answer"
 
 

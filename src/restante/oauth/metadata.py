@@ -35,6 +35,7 @@ class AuthorizationServer:
             if it is not compared.
         scopes: the scopes that it knows, none if it does not say.
         basic: a client secret goes into the header Authorization.
+        unusable: why endpoints count as missing that the issuer names.
     """
 
     issuer: str
@@ -46,6 +47,7 @@ class AuthorizationServer:
     iss_in_response: bool | None = None
     scopes: tuple[str, ...] = ()
     basic: bool = False
+    unusable: tuple[str, ...] = ()
 
 
 def fetch_metadata(issuer: str) -> AuthorizationServer:
@@ -91,24 +93,37 @@ def metadata_urls(issuer: str) -> list[str]:
 
 
 def read_metadata(found: Mapping[str, Any], issuer: str) -> AuthorizationServer:
-    """Return an authorization server from its metadata. Raises OAuthError: they are unusable."""
+    """Return an authorization server from its metadata. Raises OAuthError: they are unusable.
+
+    An unusable endpoint that a sign-in can do without counts as missing.
+    """
     if found.get("issuer") != issuer:
         raise _other_issuer_error(issuer, found.get("issuer"))
     challenges = found.get("code_challenge_methods_supported")
     if isinstance(challenges, list) and "S256" not in challenges:
         raise OAuthError("oauth-answer", f"{issuer} does not support PKCE with S256")
     endpoint = partial(_endpoint, found, is_on_this_machine(issuer))
+    unusable: list[str] = []
+
+    def optional_endpoint(name: str) -> str:
+        try:
+            return endpoint(name)
+        except OAuthError as error:
+            unusable.append(error.text)
+            return ""
+
     methods = _texts(found, "token_endpoint_auth_methods_supported")
     server = AuthorizationServer(
         issuer=issuer,
         authorization=endpoint("authorization_endpoint"),
         token=endpoint("token_endpoint"),
-        device=endpoint("device_authorization_endpoint"),
-        registration=endpoint("registration_endpoint"),
-        revocation=endpoint("revocation_endpoint"),
+        device=optional_endpoint("device_authorization_endpoint"),
+        registration=optional_endpoint("registration_endpoint"),
+        revocation=optional_endpoint("revocation_endpoint"),
         iss_in_response=found.get("authorization_response_iss_parameter_supported") is True or None,
         scopes=_texts(found, "scopes_supported"),
         basic="client_secret_basic" in methods and "client_secret_post" not in methods,
+        unusable=tuple(unusable),
     )
     if not server.token:
         raise OAuthError("oauth-answer", f"the metadata of {issuer} have no token_endpoint")

@@ -74,6 +74,8 @@ def login(
             if show:
                 plan.show()
                 return
+            if plan.made.verbose:
+                plan.show_unusable()
             sign_in = plan.sign_in(callback_port)
         plan.keep(sign_in)
         plan.check(sign_in)
@@ -121,6 +123,13 @@ class _LoginPlan:
         sources = NetworkServerSources(self.target, self.made.options)
         self.issuer = find_issuer(self.target.host, self.settings, self.providers, sources)
         show_issuer(self.issuer, self.target)
+
+    def show_unusable(self) -> None:
+        """Print which endpoints of the issuer are not used."""
+        from restante.cli.output.sign_in import show_unusable
+
+        assert self.issuer is not None
+        show_unusable(self.issuer)
 
     def choose_client(self) -> SignInClient:
         """Return the client. Raises CommandFailed: there is none; it says how to get one."""

@@ -70,6 +70,13 @@ def show_details(issuer: Issuer, client: SignInClient | None, flow: str | None) 
     for label, text in rows.items():
         if text:
             show_row(label, text)
+    show_unusable(issuer)
+
+
+def show_unusable(issuer: Issuer) -> None:
+    """Print which endpoints of the issuer are not used, and why."""
+    for text in issuer.server.unusable:
+        show_row("note", f"{text}; it is not used")
 
 
 def notes_on(sign_in: SignIn) -> Iterator[str]:
