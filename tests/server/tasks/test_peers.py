@@ -15,13 +15,15 @@ from restante.auth.sql.cluster_accounts import AccountTable
 from restante.auth.usernames import lock_key
 from restante.protocol.secret import Secret
 from restante.server.context import ServerContext
+from restante.server.control.messages import Action
+from restante.server.control.others import encode_request
 from restante.server.control.service import ControlService
 from restante.server.limits.peer_failures import PeerFailures
 from restante.server.log import event_log
 from restante.server.tasks.peers import PeerExchange, sharing_with_peers
 from restante.storage.interfaces import StoreError
 from restante.storage.memory import MemoryStore
-from restante.storage.peers import PeerNews
+from restante.storage.peers import PeerNews, PeerRequest
 from support.clocked_server import Clocked, clocked
 from support.cluster import Cluster, execute
 from support.live import Client
@@ -71,6 +73,29 @@ def test_kick_at_another_node() -> None:
         assert server.ended() == []
         exchange(server, Peers(news(kicks={"ann": 9.0})))
         assert server.ended() == ["ended by an administrator"]
+
+
+def test_session_that_begins_during_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow answer makes no kick and no take-over younger: a session begun after them stays."""
+    with clocked() as server:
+        take_over = encode_request(Action.TAKE_OVER, "ann")
+        requests = [PeerRequest("1", b"slow", 1.0), PeerRequest("2", take_over, 1.0)]
+        store = Peers(news(kicks={"ann": 1.0})._replace(requests=requests))
+        service = ControlService(server.context, list, ())
+        answer_node = service.answer_node
+
+        async def answer(content: bytes, age: float) -> bytes | None:
+            await asyncio.sleep(5 if content == b"slow" else 0)
+            return await answer_node(content, age)
+
+        monkeypatch.setattr(service, "answer_node", answer)
+        made = server.loop.do(PeerExchange, store, server.context, 1, service)
+        task = server.loop.create_task(made.exchange())
+        server.loop.advance(3)
+        server.connect().say(LOG_IN)
+        server.loop.advance(5)
+        assert task.done()
+        assert server.ended() == []
 
 
 def test_lock_at_another_node() -> None:

@@ -68,26 +68,30 @@ class PeerExchange:
         except BaseException:
             self._failures.put_back(changes)
             raise
-        answers = [(asked, await self._answer(asked)) for asked in news.requests]
-        self._take(news)  # after the answers, since a kick also comes as a request, which counts
+        received = asyncio.get_running_loop().time()
+        answers = [(asked, await self._answer(asked, received)) for asked in news.requests]
+        # after the answers, since a kick also comes as a request, which counts
+        self._take(news, received)
         if isinstance(self._store, AsksPeers):
             for request, answer in answers:
                 if answer is not None:
                     await self._store.answer_request(request.id, answer)
 
-    async def _answer(self, request: PeerRequest) -> bytes | None:
-        return await self._service.answer_node(request.content, request.age)
+    async def _answer(self, request: PeerRequest, received: float) -> bytes | None:
+        """Answer a request, which has aged while those before it were answered."""
+        age = request.age + asyncio.get_running_loop().time() - received
+        return await self._service.answer_node(request.content, age)
 
-    def _take(self, news: PeerNews) -> None:
+    def _take(self, news: PeerNews, received: float) -> None:
+        """Use the news that came at a time of the event loop."""
         self._failures.set_key(news.key)
         now = time.monotonic()
         self._failures.merge((pair, number, now - age) for pair, number, age in news.failures)
         if news.kicks or news.revoked or news.locked:
-            self._end_sessions(news)
+            self._end_sessions(news, received)
 
-    def _end_sessions(self, news: PeerNews) -> None:
-        now = asyncio.get_running_loop().time()
-        kicks = {owner: now - age for owner, age in news.kicks.items()}
+    def _end_sessions(self, news: PeerNews, received: float) -> None:
+        kicks = {owner: received - age for owner, age in news.kicks.items()}
         revoked = frozenset(map(key_of, news.revoked))
         for connection in self._context.connections:
             if isinstance(connection, Connection):
