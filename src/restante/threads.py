@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+NO_THREADS = (
+    "the system allows no more threads; raise `ulimit -u`, `ulimit -v` or the unit's TasksMax"
+)
 IDLE = 60  # seconds after which a thread ends that has nothing to do
 
 
@@ -142,7 +145,7 @@ class Threads:
         except RuntimeError as error:
             if not self._threads:
                 self._waiting.remove(call)
-                raise self._error(f"{self._name}: the system allows no more threads") from error
+                raise self._error(f"{self._name}: {NO_THREADS}") from error
             self._changed.notify()
         else:
             self._threads += 1

@@ -10,6 +10,7 @@ import click.testing
 import pytest
 
 from restante.cli.main import main
+from support.small_disks import make_read_only, small_disk
 
 
 @pytest.fixture
@@ -285,3 +286,12 @@ def test_missing_library(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "delivery.socket_group",
     ]
     assert "requires asyncpg; pip install 'restante[postgresql]'" in mistakes[0]
+
+
+def test_read_only_disk(folder: Path) -> None:
+    """A mail folder on a disk that is mounted read-only is named as such."""
+    with small_disk(folder / "mail"):
+        make_read_only(folder / "mail")
+        code, mistakes, _ = check(folder)
+    assert code == 2
+    assert mistakes[0].endswith(" its disk is mounted read-only; mount it writable")

@@ -259,7 +259,7 @@ def test_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(threading.Thread, "start", start_if_allowed)
         threads = disk(most_each=1)
         allowed = False
-        with pytest.raises(StoreError, match="the disk: the system allows no more threads"):
+        with pytest.raises(StoreError, match="the disk: the system allows no more threads; raise"):
             await threads.run("ann", lambda: done.append("ann"))
         allowed = True
         await threads.run("bob", lambda: done.append("bob"))

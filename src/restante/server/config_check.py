@@ -75,9 +75,13 @@ def _check_store(config: Config, log: FilteringBoundLogger) -> None:
         missing = [word for word, mode in RIGHTS.items() if not _is_permitted(folder, mode)]
         if missing:
             what = f"{_user()} cannot {' or '.join(missing)} it"
-            raise ConfigError(
-                [f"mail.folder: {folder}: {what}; change its owner or its permissions"]
+            is_read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+            remedy = (
+                "its disk is mounted read-only; mount it writable"
+                if is_read_only
+                else "change its owner or its permissions"
             )
+            raise ConfigError([f"mail.folder: {folder}: {what}; {remedy}"])
     components.check_store(store)
 
 
