@@ -32,6 +32,7 @@ ELSEWHERE = {
     "hashes_replaced": "tests/server/composition/test_account_sources.py",
     "incident": "tests/server/test_incidents.py",
     "kicked": "tests/server/control/test_service.py",
+    "foreign_files": "tests/server/composition/test_backends.py",
     "limit_reached": "tests/server/limits/test_limit_log.py",
     "mbox": "tests/storage/mbox",
     "not_delivered": "tests/delivery",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+import pytest
 
 from support.live import wait_until
 from support.process import serving
@@ -23,3 +26,20 @@ def test_unused_list_of_unique_ids_is_logged(tmp_path: Path) -> None:
         ]
     assert f"folder={maildir} " in event
     assert "it is damaged, or of another kind; clients download all messages again" in event
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root serves the folders of others")
+def test_foreign_files_are_logged(tmp_path: Path) -> None:
+    """The log names the Maildir with a file of another user, the file and what to do."""
+    with serving(tmp_path) as served:
+        maildir = served.add("ann", "secret", b"Subject: a\n\nhello\n")
+        os.chown(maildir, 1234, 1234)
+        with served.connect() as client:
+            client.log_in("ann", "secret")
+            assert client.say("STAT") == b"+OK 0 0\r\n"
+        wait_until(lambda: "event=foreign_files " in served.log.read_text())
+        (event,) = [
+            line for line in served.log.read_text().splitlines() if "event=foreign_files " in line
+        ]
+    assert f"folder={maildir} " in event
+    assert "which belongs to user 0; change its owner to user 1234 if it is mail" in event

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from itertools import permutations
@@ -18,9 +19,11 @@ import pytest
 from restante.protocol.stuffing import size_on_wire
 from restante.storage.interfaces import MessageGoneError, PartialRemovalError
 from restante.storage.maildir import refresh, scan
-from restante.storage.maildir.identity import Evidence, Verdict
+from restante.storage.maildir.identity import Evidence, Verdict, describe_foreign
 from restante.storage.maildir.maildrop import MaildirMaildrop
-from restante.storage.maildir.scan import Folders, MaildirEntry
+from restante.storage.maildir.scan import NEW, Folders, MaildirEntry
+from restante.storage.maildir.store import MaildirStore
+from restante.storage.paths import Layout
 from storage.contract import whole
 from storage.maildir.box import Box
 from storage.maildir.test_snapshot import at_hand, settled
@@ -418,6 +421,46 @@ def test_a_file_of_another_owner_is_no_message(box: Box, *, warm: bool) -> None:
     box.restart()
     assert box.uids() == ["1.a,W=9"]
     assert asyncio.run(box.store.expire("ann", 0, dry_run=True))[0].uid == "1.a,W=9"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root serves the folders of others")
+@pytest.mark.parametrize("warm", [True, False])
+def test_foreign_files_are_reported(box: Box, *, warm: bool) -> None:
+    """Files of a wrong owner, as after a restore, are reported once, with the remedy."""
+    reported: list[tuple[Path, str]] = []
+    box.store = MaildirStore(
+        Layout(box.root), on_foreign_files=lambda folder, why: reported.append((folder, why))
+    )
+    os.chown(box.folder, 1234, 1234)
+    os.chown(box.put("cur/1.a:2,S"), 1234, 1234)
+    if warm:
+        settled(box)
+    assert box.uids() == ["1.a"]
+    assert reported == []
+    box.put("cur/2.b:2,S")
+    box.put("cur/3.c:2,S")
+    assert box.uids() == ["1.a"]
+    box.put("new/4.d")
+    assert box.uids() == ["1.a"]
+    ((folder, why),) = reported
+    assert folder == box.folder
+    assert re.fullmatch(
+        r"not listed as a message: cur/(2\.b|3\.c):2,S, which belongs to user 0, and 1 more; "
+        "change its owner to user 1234 if it is mail",
+        why,
+    )
+
+
+def test_foreign_link_keeps_its_owner(tmp_path: Path) -> None:
+    """A link to a file of another user must not change its owner, so the remedy is another one."""
+    file = tmp_path / "file"
+    file.touch()
+    os.link(file, tmp_path / "link")
+    why = describe_foreign([(MaildirEntry("1.a", NEW, "1.a", 7), file.stat())], 1234)
+    assert why == (
+        f"not listed as a message: new/1.a, which belongs to user {os.geteuid()}; "
+        "it has another name, perhaps outside of the Maildir; remove it if it is not mail"
+    )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root serves the folders of others")

@@ -88,6 +88,9 @@ def _build_maildir_store(config: Config, log: FilteringBoundLogger) -> MaildirSt
     def note_unused_list(folder: Path, problem: str) -> None:
         log.warning("unique_ids", folder=str(folder), problem=problem)
 
+    def note_foreign_files(folder: Path, problem: str) -> None:
+        log.warning("foreign_files", folder=str(folder), problem=problem)
+
     mail = config.mail
     _check_mail_folder(config)
     layout = build_layout(config)
@@ -100,6 +103,7 @@ def _build_maildir_store(config: Config, log: FilteringBoundLogger) -> MaildirSt
         note_made,
         note_skipped,
         note_unused_list,
+        on_foreign_files=note_foreign_files,
         counter=UsageCounter(follow=follow, create=create),
         keep_deleted=mail.keep_deleted is not None,
     )

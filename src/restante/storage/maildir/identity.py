@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from restante.storage.maildir import filenames
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from restante.storage.maildir.scan import MaildirEntry
 
@@ -100,6 +100,21 @@ def may_be_message(status: os.stat_result, owner: int) -> bool:
         return True
     us = os.geteuid()
     return status.st_uid == us != 0 and status.st_nlink == 1
+
+
+def describe_foreign(files: Sequence[tuple[MaildirEntry, os.stat_result]], owner: int) -> str:
+    """Return why files that may not be messages are not listed, and what to do.
+
+    A file with several names may be a link that the user has made to a file of another user. With
+    another owner, that file would be the user's.
+    """
+    entry, status = files[0]
+    more = f", and {len(files) - 1} more" if len(files) > 1 else ""
+    remedy = f"change its owner to user {owner} if it is mail"
+    if status.st_nlink > 1:
+        remedy = "it has another name, perhaps outside of the Maildir; remove it if it is not mail"
+    file = f"{entry.path}, which belongs to user {status.st_uid}"
+    return f"not listed as a message: {file}{more}; {remedy}"
 
 
 def arrival_time(entry: MaildirEntry, status: os.stat_result) -> float:

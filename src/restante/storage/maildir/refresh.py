@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from restante.protocol.server.maildrop import MessageList
 from restante.storage.maildir import filenames, size_cache
-from restante.storage.maildir.identity import fingerprint_of, may_be_message
+from restante.storage.maildir.identity import describe_foreign, fingerprint_of, may_be_message
 from restante.storage.maildir.scan import CUR, NEW, MaildirEntry, list_messages
 from restante.storage.maildir.snapshot import FolderStamp, MaildirSnapshot, sizes_changed
 from restante.storage.maildir.uidlist import uid_function
@@ -26,6 +26,16 @@ if TYPE_CHECKING:
     from restante.storage.maildir.uidlist import UniqueIds
 
 FEW = 1000  # changes that are worked into an old snapshot; more are listed anew
+
+
+class Reports(NamedTuple):
+    """Functions that a scan calls with a problem of a Maildir, and its remedy."""
+
+    unused_list: Callable[[str], None] = lambda _: None  # another server's list of unique-ids
+    foreign_files: Callable[[str], None] = lambda _: None  # that are not listed as messages
+
+
+NO_REPORTS = Reports()
 
 
 class ScanResult(NamedTuple):
@@ -43,12 +53,11 @@ def refresh(
     known: MaildirSnapshot | None,
     folder: str,
     unique_ids: UniqueIds | None = None,
-    report: Callable[[str], None] = lambda _: None,
+    reports: Reports = NO_REPORTS,
 ) -> MaildirSnapshot:
     """Return the present snapshot of the maildrop in a folder. Raises OSError.
 
-    With `unique_ids`, messages in another server's list have the unique-ids that it gave. `report`
-    gets why the list is not used.
+    With `unique_ids`, messages in another server's list have the unique-ids that it gave.
 
     The stamp of its folders is read before the scan, so that a change meanwhile makes it out of
     date. That of the file of sizes is read after it, since the scan itself may write the file.
@@ -62,12 +71,12 @@ def refresh(
     updated = None
     if known is not None and known.stamp.sizes == stamp.sizes and known.still_names(stamp):
         with contextlib.suppress(OSError):  # of one file: the full scan shows it all the same
-            updated = update(known, stamp, held, unique_ids, report)
+            updated = update(known, stamp, held, unique_ids, reports)
         now = FolderStamp.read(held.root, uidlist=list_file)
         if now._replace(sizes=stamp.sizes) != stamp:
             updated = None  # names may have been missed while they moved: scan all
     entries, contents, exact, fingerprints, plain = updated or list_anew(
-        held, unique_ids, report, settled=settled
+        held, unique_ids, reports, settled=settled
     )
     stamp = stamp._replace(sizes=sizes_changed(held.root))
     if settled:  # no file has changed its name just now
@@ -80,13 +89,13 @@ def refresh(
 def list_anew(
     held: LockedMaildir,
     unique_ids: UniqueIds | None,
-    report: Callable[[str], None],
+    reports: Reports,
     *,
     settled: bool,
 ) -> ScanResult:
     """List all messages without what was known before. Raises OSError."""
-    unique_id = uid_function(unique_ids, held.root, report)
-    entries: Sequence[MaildirEntry] = list_messages(held.folders, held.owner)
+    unique_id = uid_function(unique_ids, held.root, reports.unused_list)
+    entries: Sequence[MaildirEntry] = list_messages(held.folders, held.owner, reports.foreign_files)
     octets: Sequence[int | None]
     octets, exact = size_cache.sizes_of(entries, held)
     if None in octets:  # some vanished meanwhile
@@ -115,7 +124,7 @@ def update(
     stamp: FolderStamp,
     held: LockedMaildir,
     unique_ids: UniqueIds | None,
-    report: Callable[[str], None],
+    reports: Reports,
 ) -> ScanResult | None:
     """Return the known state with the changes since, None if they cannot be determined.
 
@@ -123,7 +132,7 @@ def update(
     """
     if not known.plain or known.owner != held.owner:
         return None  # when a name goes, another file or name may take its key
-    fresh, gone = _find_changes(known, stamp, held.folders)
+    fresh, gone = _find_changes(known, stamp, held.folders, reports.foreign_files)
     if len(fresh) + len(gone[NEW]) + len(gone[CUR]) > FEW:
         return None
     entries, octets, uids = known.columns()
@@ -134,7 +143,7 @@ def update(
         return None  # a file with several names: the full scan joins them
     added = [change.entry for change in fresh]
     sizes, exact = size_cache.sizes_of_new(added, entries, held)
-    unique_id = uid_function(unique_ids if added else None, held.root, report)
+    unique_id = uid_function(unique_ids if added else None, held.root, reports.unused_list)
     for entry, size in zip(added, sizes, strict=True):
         place = bisect.bisect_left(entries, filenames.sort_key(entry.key), key=_order)
         if place < len(entries) and entries[place].key == entry.key:
@@ -155,7 +164,10 @@ class Fresh(NamedTuple):
 
 
 def _find_changes(
-    known: MaildirSnapshot, stamp: FolderStamp, folders: Folders
+    known: MaildirSnapshot,
+    stamp: FolderStamp,
+    folders: Folders,
+    report: Callable[[str], None],
 ) -> tuple[list[Fresh], list[Mapping[str, int]]]:
     """Return the fresh names of both folders, and the inodes of those gone from each, by name."""
     fresh: list[Fresh] = []
@@ -166,7 +178,10 @@ def _find_changes(
             fresh += [
                 Fresh(MaildirEntry(filenames.base_name(n), folder, n, i), s) for n, i, s in here
             ]
-    return [file for file in fresh if may_be_message(file.status, known.owner)], gone
+    foreign = [file for file in fresh if not may_be_message(file.status, known.owner)]
+    if foreign:
+        report(describe_foreign(foreign, known.owner))
+    return [file for file in fresh if file not in foreign], gone
 
 
 def _fingerprints_now(

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from restante.storage.fs import UNWRITABLE, open_folder, open_folder_if_there
 from restante.storage.maildir import filenames
-from restante.storage.maildir.identity import may_be_message
+from restante.storage.maildir.identity import describe_foreign, may_be_message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MAX_SCANS = 5  # of folders that change meanwhile
 
@@ -120,11 +120,16 @@ class RelocatedMessages(NamedTuple):
     unclear: frozenset[int]  # places of those whose base name another file has now
 
 
-def list_messages(folders: Folders, owner: int = -1) -> list[MaildirEntry]:
-    """Return the messages, oldest first; with an `owner`, only that user's. Raises OSError."""
+def list_messages(
+    folders: Folders, owner: int = -1, report: Callable[[str], None] = lambda _: None
+) -> list[MaildirEntry]:
+    """Return the messages, oldest first. Raises OSError.
+
+    With an `owner`, files of other users are left out. `report` gets why, and what to do.
+    """
     entries = list_names(folders)
     if owner >= 0:
-        entries = [entry for entry in entries if _belongs(entry, folders, owner)]
+        entries = _own_files(entries, folders, owner, report)
     return sorted(
         _by_key(_by_file(entries, folders)), key=lambda entry: filenames.sort_key(entry.key)
     )
@@ -253,13 +258,26 @@ def _copies(same: list[MaildirEntry]) -> Iterator[MaildirEntry]:
         yield entry._replace(key=key, shared_base=entry.key)
 
 
-def _belongs(entry: MaildirEntry, folders: Folders, owner: int) -> bool:
-    try:
-        return may_be_message(_status(entry, folders), owner)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True  # RETR checks it again: one bad file must not make the maildrop fail
+def _own_files(
+    entries: list[MaildirEntry], folders: Folders, owner: int, report: Callable[[str], None]
+) -> list[MaildirEntry]:
+    own: list[MaildirEntry] = []
+    foreign: list[tuple[MaildirEntry, os.stat_result]] = []
+    for entry in entries:
+        try:
+            status = _status(entry, folders)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            own.append(entry)  # RETR checks it again: one bad file must not make the maildrop fail
+            continue
+        if may_be_message(status, owner):
+            own.append(entry)
+        else:
+            foreign.append((entry, status))
+    if foreign:
+        report(describe_foreign(foreign, owner))
+    return own
 
 
 def _inode(entry: MaildirEntry, folders: Folders) -> int:

@@ -22,7 +22,7 @@ from restante.storage.maildir.deleted import deleted_folder
 from restante.storage.maildir.locked_folder import LockedMaildir, folder_owner
 from restante.storage.maildir.maildrop import MaildirMaildrop
 from restante.storage.maildir.quota import mark_subfolder
-from restante.storage.maildir.refresh import refresh
+from restante.storage.maildir.refresh import Reports, refresh
 from restante.storage.maildir.scan import Folders
 from restante.storage.maildir.uidlist import uid_function, uid_of_unlisted
 from restante.storage.maildir.usage import UsageCounter, count
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from restante.storage.paths import Layout
     from restante.storage.removals import DeletedMessage
 
-MAX_UNUSED = 1000  # folders whose unused lists are remembered, so that each is reported once
+MAX_REPORTED = 1000  # folders with a problem that are remembered, so that it is reported once
 LOCK_PAUSE = 0.05  # seconds between two tries at a lock that another session holds
 
 
@@ -50,8 +50,9 @@ class MaildirStore:
 
     With `unique_ids`, messages in another server's list keep the unique-ids that it gave.
     `on_made` is called with a user and a folder that was just made, `on_skipped` with a user and
-    the reason why an expiry left messages, and `on_unused_list` with a folder and the reason why
-    the list in it is not used, once for each folder. All are called in any thread. With
+    the reason why an expiry left messages. `on_unused_list` is called with a folder and the reason
+    why the list in it is not used, and `on_foreign_files` with a folder and the reason why files
+    in it are not messages, each once for a folder. All are called in any thread. With
     `keep_deleted`, removed messages are kept until a sweep deletes them.
     """
 
@@ -63,6 +64,7 @@ class MaildirStore:
         on_skipped: Callable[[str, str], None] = lambda _user, _problem: None,
         on_unused_list: Callable[[Path, str], None] = lambda _folder, _problem: None,
         *,
+        on_foreign_files: Callable[[Path, str], None] = lambda _folder, _problem: None,
         latency: DiskLatency | None = None,
         counter: UsageCounter | None = None,
         keep_deleted: bool = False,
@@ -72,8 +74,8 @@ class MaildirStore:
         self._root = str(layout.root)  # a Path would be made text again at each login
         self._on_made = on_made
         self._on_skipped = on_skipped
-        self._on_unused_list = on_unused_list
-        self._unused_lists: set[Path] = set()  # folders that were reported
+        self._note_unused_list = _OncePerFolder(on_unused_list)
+        self._note_foreign_files = _OncePerFolder(on_foreign_files)
         self._unique_ids = unique_ids
         self._list_file = unique_ids.list_file if unique_ids else None
         self._snapshots: SnapshotCache[MaildirSnapshot] = SnapshotCache()
@@ -151,14 +153,6 @@ class MaildirStore:
     def _uid_function(self, folder: Path, maildrop: int) -> Callable[[str], str]:
         """Return a function that returns the unique-id of a key. Raises OSError."""
         return uid_function(self._unique_ids, maildrop, partial(self._note_unused_list, folder))
-
-    def _note_unused_list(self, folder: Path, problem: str) -> None:
-        """Report a list that is not used, if its folder was not reported yet."""
-        if folder not in self._unused_lists:
-            if len(self._unused_lists) >= MAX_UNUSED:
-                self._unused_lists.clear()
-            self._unused_lists.add(folder)
-            self._on_unused_list(folder, problem)
 
     def _expire(self, owner: str, folder: Path, days: int, dry_run: bool) -> list[ExpiredMessage]:  # noqa: FBT001
         report = partial(self._on_skipped, owner)
@@ -260,8 +254,11 @@ class MaildirStore:
             try:
                 held.open()
                 known = self._snapshots.get(owner)
-                report = partial(self._note_unused_list, folder)
-                snapshot = refresh(held, known, str(folder), self._unique_ids, report)
+                reports = Reports(
+                    partial(self._note_unused_list, folder),
+                    partial(self._note_foreign_files, folder),
+                )
+                snapshot = refresh(held, known, str(folder), self._unique_ids, reports)
             except BaseException:
                 held.release()
                 raise
@@ -366,3 +363,18 @@ class MaildirStore:
 def _release(maildrop: MaildirMaildrop | EmptyMaildrop | None) -> None:
     if maildrop is not None:
         maildrop.release()
+
+
+class _OncePerFolder:
+    """Reports the problem of a folder, unless it was reported before. Any thread may call it."""
+
+    def __init__(self, report: Callable[[Path, str], None]) -> None:
+        self._report = report
+        self._reported: set[Path] = set()
+
+    def __call__(self, folder: Path, problem: str) -> None:
+        if folder not in self._reported:
+            if len(self._reported) >= MAX_REPORTED:
+                self._reported.clear()
+            self._reported.add(folder)
+            self._report(folder, problem)
