@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ from restante.delivery.replies import DeliveryReply
 from restante.delivery.trace_headers import Envelope
 from restante.junk import junk_of
 from restante.quota import Quota
+from restante.storage.interfaces import BusyError
 from restante.storage.maildir import MaildirStore
 from restante.storage.mbox import MboxStore
 from restante.storage.paths import Layout
 from restante.storage.quota import KeepsQuota
+from support.thread import PATIENCE
 
 
 class Office:
@@ -130,6 +133,35 @@ def test_failed_removal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert office.deliver(b"new") is replies.STORE_FAILED
     assert office.removed == []
     assert office.uids() == ["1.a"]
+
+
+def test_delivery_given_up_during_removal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A removal that outlives its delivery keeps the maildrop until its end, and is logged."""
+    put(tmp_path / "ann", "1.a", 1)
+    office = Office(MaildirStore(Layout(tmp_path)), Quota(None, 1))
+    begun, go_on = threading.Event(), threading.Event()
+    real = os.unlink
+
+    def unlink(*args: Any, **kwargs: Any) -> None:
+        begun.set()
+        go_on.wait(PATIENCE)
+        real(*args, **kwargs)
+
+    async def run() -> None:
+        delivery = asyncio.create_task(
+            office.deliverer.deliver("ann", b"new", Envelope("", "ann"), "lmtp")
+        )
+        await asyncio.to_thread(begun.wait, PATIENCE)
+        delivery.cancel()
+        await asyncio.wait([delivery])
+        with pytest.raises(BusyError):
+            await office.store.acquire("ann", 0)
+        go_on.set()
+        (await office.store.acquire("ann", PATIENCE)).release()
+
+    monkeypatch.setattr("restante.storage.maildir.removal.os.unlink", unlink)
+    asyncio.run(run())
+    assert [event["uid"] for event in office.removed] == ["1.a"]
 
 
 def test_unsynced_removal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,7 @@ class QuotaDelivery:
     policy: OverQuotaPolicy = "defer"
     ask_store: bool = False
     _over: dict[str, None] = field(init=False, default_factory=dict)  # owners that have no room
+    _removals: set[asyncio.Task[None]] = field(init=False, default_factory=set)  # under way
 
     async def deliver(self, owner: str, message: bytes) -> str:
         """Deliver a message and return its unique-id.
@@ -81,8 +83,19 @@ class QuotaDelivery:
             try:
                 return await self.store.deliver_within(owner, message, quota)
             except OverQuotaError:
-                await make_room(self.store, owner, len(message), quota, self._note_removed)
+                await self._make_room(owner, len(message), quota)
         return await self.store.deliver_within(owner, message, quota)
+
+    async def _make_room(self, owner: str, octets: int, quota: Quota) -> None:
+        """Make room for a message. Raises OverQuotaError, BusyError, StoreError.
+
+        If the delivery is given up meanwhile, the removal still ends, keeps the maildrop until
+        then, and is logged: its thread cannot be stopped, and uses the maildrop's files.
+        """
+        work = asyncio.create_task(make_room(self.store, owner, octets, quota, self._note_removed))
+        self._removals.add(work)
+        work.add_done_callback(self._removals.discard)
+        await asyncio.shield(work)
 
     def _note_removed(self, owner: str, message: RemovedMessage) -> None:
         facts = {key: value for key, value in message._asdict().items() if value is not None}
