@@ -216,6 +216,27 @@ def test_call_without_thread(accounts: Passwords) -> None:
     work.close()
 
 
+def test_call_after_the_end(accounts: Passwords) -> None:
+    """`call` is for a server that runs, and for other threads than its own."""
+    with Server(MemoryStore(), accounts, FREE) as server:
+
+        async def call_itself() -> None:
+            server.call(asyncio.sleep(0))
+
+        with pytest.raises(RuntimeError, match="await"):
+            server.call(call_itself())
+    with pytest.raises(RuntimeError, match="stopped"):
+        server.call(asyncio.sleep(0))
+
+
+def test_nested_block(accounts: Passwords) -> None:
+    """A second `with` of a server that runs is an error, and the first one goes on."""
+    with Server(MemoryStore(), accounts, FREE) as server:
+        with pytest.raises(RuntimeError, match="starts only once"):
+            server.__enter__()
+        server.call(asyncio.sleep(0))
+
+
 def test_names() -> None:
     """`restante.server` has the names that it lists, and loads none of them before."""
     assert set(restante.server.__all__) <= set(dir(restante.server))

@@ -49,6 +49,22 @@ def test_stop() -> None:
     assert slow.seen == ["stop", "abort"]
 
 
+def test_cancelled_stop() -> None:
+    """A stop that is cancelled aborts all connections, and then ends."""
+
+    async def stop() -> Client:
+        registry = ConnectionRegistry()
+        slow = Client(registry, "abort")
+        stopping = asyncio.create_task(registry.stop(3600))
+        await asyncio.sleep(0)
+        stopping.cancel()
+        await asyncio.wait([stopping])
+        assert stopping.cancelled()
+        return slow
+
+    assert asyncio.run(stop()).seen == ["stop", "abort"]
+
+
 def test_drain() -> None:
     """A drain ends with the last connection, or after its time."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import socket
@@ -22,6 +21,7 @@ from restante.server.config.addresses import (
     parse_loopback_address,
 )
 from restante.server.listener import STOP_PATIENCE, ListenError, explain_listening
+from restante.server.system.accepting import accept_at
 from restante.server.system.unix_sockets import (
     BACKLOG,
     UnixSockets,
@@ -30,6 +30,7 @@ from restante.server.system.unix_sockets import (
 )
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from structlog.typing import FilteringBoundLogger
@@ -99,6 +100,8 @@ class DeliveryListener:
         finally:
             for server in servers:
                 server.close()
+            for one in sockets:  # a start that was cancelled has left some without a server
+                one.close()
             await sessions.connections.stop(self.stop_patience)
 
     def replace_lost(
@@ -118,8 +121,7 @@ class DeliveryListener:
         if opened.family == socket.AF_UNIX:
             log = sessions.deliverer.log
             return await serve_unix_socket(connect, opened, self._files, log)
-        loop = asyncio.get_running_loop()
-        return await loop.create_server(connect, sock=opened, backlog=BACKLOG)
+        return await accept_at(connect, opened, BACKLOG)
 
     def _quotas(self, context: ServerContext) -> QuotaDelivery | None:
         make = self.quotas

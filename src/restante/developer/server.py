@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import socket
@@ -29,6 +28,8 @@ from restante.server.embedding import Listener
 from restante.server.lifecycle import ServerLifecycle
 from restante.server.listener import ListenError, open_sockets
 from restante.server.log.loggers import default_logger
+from restante.server.system.accepting import accept_at
+from restante.server.system.unix_sockets import BACKLOG
 from restante.server.tls.certificates import Certificates
 
 if TYPE_CHECKING:
@@ -230,10 +231,10 @@ async def _listen(
     opened: Sequence[socket.socket] = open_sockets(ListenAddress(host, port))
     if not opened:
         raise ListenError(f"cannot listen at {host}:{port}")
-    loop = asyncio.get_running_loop()
     connect = functools.partial(DeveloperSmtpConnection, sharing)
     for one in opened:
-        server = await loop.create_server(connect, sock=one, ssl=context)
-        stack.callback(server.close)
+        stack.callback(one.close)  # if the start is cancelled before its turn
+    for one in opened:
+        stack.callback((await accept_at(connect, one, BACKLOG, context)).close)
     bound_port: int = opened[0].getsockname()[1]
     return bound_port

@@ -29,7 +29,10 @@ class ServerLifecycle(ABC):
         """Listen, and serve until `stop`."""
 
     async def stop(self) -> None:
-        """End all sessions gracefully; a second call does nothing."""
+        """End all sessions gracefully; a second call does nothing.
+
+        If it is cancelled, sessions end at once. A removal under way still has two seconds.
+        """
         running, self._running = self._running, None
         if running is not None:
             await running.aclose()
@@ -38,7 +41,7 @@ class ServerLifecycle(ABC):
         """Run the coroutine `work` in the server's thread, and return its result.
 
         An example is `store.deliver(...)`. Raises RuntimeError: the server runs in no thread, but
-        on the program's event loop.
+        on the program's event loop, it has stopped, or the call comes from its own thread.
         """
         if self._thread is None:
             raise RuntimeError("the server does not run in a thread")
@@ -52,6 +55,8 @@ class ServerLifecycle(ABC):
         await self.stop()
 
     def __enter__(self) -> Self:
+        if self._thread is not None:
+            raise RuntimeError("a server starts only once")
         self._thread = LoopThread(self.thread_name)
         try:
             self.call(self.start())

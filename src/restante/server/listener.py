@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from restante.server.connection.connection import Connection
 from restante.server.connection.keepalive import keep_alive
 from restante.server.connection.transport import PLAIN
+from restante.server.system.accepting import accept_at
 from restante.server.system.process import spare_files
 from restante.system_errors import explain
 
@@ -72,30 +73,41 @@ async def accept_connections(
     `opened` has the sockets of each address; they are closed. Raises ListenError.
     """
     servers: list[asyncio.Server] = []
-    loop = asyncio.get_running_loop()
+    all_sockets: list[socket.socket] = []
     try:
         for listen, sockets in opened:
+            all_sockets += sockets
             for one in sockets:
                 serve = functools.partial(listen.connection, context, listen.endpoint)
-                servers.append(await loop.create_server(serve, sock=one, backlog=backlog()))
+                servers.append(await accept_at(serve, one, backlog()))
         yield [socket for server in servers for socket in server.sockets]
     finally:
-        await _close_servers(servers)
+        try:
+            await _announce_accepted(servers)
+        finally:
+            for server in servers:
+                server.close()
+            for one in all_sockets:  # a start that was cancelled has left some without a server
+                one.close()
 
 
-async def _close_servers(servers: Sequence[asyncio.Server]) -> None:
-    """Accept no more, and announce each connection that was accepted.
+async def _announce_accepted(servers: Sequence[asyncio.Server]) -> None:
+    """Accept no more, and announce each connection that was accepted, even if this is cancelled.
 
     asyncio leaves a socket open for ever that it accepted right before its server was closed.
     """
     loop = asyncio.get_running_loop()
+    cancelled: asyncio.CancelledError | None = None
     for server in servers:
         for one in server.sockets:
             loop.remove_reader(one.fileno())
     for _ in range(ACCEPT_TURNS):
-        await asyncio.sleep(0)
-    for server in servers:
-        server.close()
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 def backlog() -> int:

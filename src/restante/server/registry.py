@@ -82,17 +82,20 @@ class ConnectionRegistry:
     async def stop(self, patience: float) -> None:
         """End connections: idle ones now, others after their reply, all after `patience` seconds.
 
-        Removals and deliveries under way then have 2 more seconds to end.
+        Removals and deliveries under way then have 2 more seconds to end. If this is cancelled, all
+        connections end now, and removals and deliveries have these seconds all the same.
         """
         self.stopping = True
         for connection in self:
             connection.stop()
-        await self.drain(patience)
-        for connection in self:
-            connection.abort()
-        await self.drain(FINISHING)
-        if self.background:
-            await asyncio.wait(self.background, timeout=FINISHING)
+        try:
+            await self.drain(patience)
+        finally:
+            for connection in self:
+                connection.abort()
+            await self.drain(FINISHING)
+            if self.background:
+                await asyncio.wait(self.background, timeout=FINISHING)
 
     async def drain(self, patience: float) -> None:
         """Wait until no connection is left, but no longer than `patience` seconds."""

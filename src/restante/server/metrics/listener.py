@@ -16,6 +16,7 @@ from restante.server.metrics import catalogue
 from restante.server.metrics.exposition import MetricCollector
 from restante.server.metrics.http_connection import HttpConnection, HttpReply, HttpService
 from restante.server.metrics.readiness import Readiness
+from restante.server.system.accepting import accept_at
 from restante.server.system.unix_sockets import (
     BACKLOG,
     UnixSockets,
@@ -79,8 +80,7 @@ class MetricsListener:
     ) -> asyncio.Server | UnixSocketServer:
         if opened.family == socket.AF_UNIX:
             return await serve_unix_socket(connect, opened, self._files, log)
-        loop = asyncio.get_running_loop()
-        return await loop.create_server(connect, sock=opened, backlog=BACKLOG)
+        return await accept_at(connect, opened, BACKLOG)
 
     def replace_lost(self, log: FilteringBoundLogger) -> bool:
         """Open a socket anew whose file another program removed; return whether one was opened."""

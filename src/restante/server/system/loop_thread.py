@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+ENDING = 5.0  # seconds for the tasks that are left to end, when the loop is closed
+
 
 class LoopThread:
     """Runs an event loop in a thread until `close`."""
@@ -21,11 +23,39 @@ class LoopThread:
         self._thread.start()
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the loop, wait for it, and return its result or raise its error."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        """Run a coroutine on the loop, wait for it, and return its result or raise its error.
+
+        Raises RuntimeError: the loop is closed, or this is its own thread, which cannot wait.
+        """
+        if self._loop.is_closed() or threading.current_thread() is self._thread:
+            work.close()
+            if self._loop.is_closed():
+                raise RuntimeError("the server has stopped")
+            raise RuntimeError("this is the server's own thread: await the coroutine instead")
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()  # nothing happens if it is done, and not Ctrl-C
+            raise
 
     def close(self) -> None:
-        """End the loop and its thread."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        """End the tasks that are left, the loop and its thread."""
+        if self._loop.is_closed():
+            return
+        try:
+            self.call(_end_tasks())
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+
+async def _end_tasks() -> None:
+    """Cancel all other tasks, and wait until they have ended."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=ENDING)
+    await asyncio.get_running_loop().shutdown_asyncgens()

@@ -12,9 +12,10 @@ import grp
 import os
 import socket
 import stat
-import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from restante.server.system.accepting import accept_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -124,7 +125,7 @@ class UnixSocketServer:
 
     async def start(self, opened: socket.socket) -> None:
         """Accept connections at this socket, and at a new one if its file is removed."""
-        self._server = await _accept(self._connect, opened)
+        self._server = await accept_at(self._connect, opened, BACKLOG)
         self._keeping = asyncio.create_task(self._keep(opened))
 
     def close(self) -> None:
@@ -137,9 +138,9 @@ class UnixSocketServer:
             await asyncio.sleep(CHECK_EVERY)
             (new,) = self._files.replace_lost([opened], self._log)
             if new is not opened:
-                before, self._server = self._server, await _accept(self._connect, new)
+                before, opened = self._server, new
+                self._server = await accept_at(self._connect, opened, BACKLOG)
                 before.close()
-                opened = new
 
 
 async def serve_unix_socket(
@@ -160,12 +161,6 @@ def close_replaced(before: Sequence[socket.socket], now: Sequence[socket.socket]
     for one in replaced:
         one.close()
     return bool(replaced)
-
-
-async def _accept(connect: Callable[[], asyncio.Protocol], opened: socket.socket) -> asyncio.Server:
-    keep: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
-    loop = asyncio.get_running_loop()
-    return await loop.create_unix_server(connect, sock=opened, backlog=BACKLOG, **keep)
 
 
 def _identity(file: Path) -> tuple[int, int]:
