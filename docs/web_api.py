@@ -36,7 +36,8 @@ JSON, `{{"error": "..."}}`. A program sends no token. A script in a browser must
 ## Events
 
 `GET /api/events` never ends. Each event has an id. A reader that sends it as `Last-Event-ID` gets what it missed; 10,000
-events are remembered. At most 64 requests wait for events or messages at once; more get 503.
+events are remembered. A server begins with id 1 at each start. A reader whose id is higher than the last one gets all
+events. At most 64 requests wait for events or messages at once; more get 503.
 
 | event | meaning, and its data |
 |---|---|

@@ -127,6 +127,7 @@ def test_messages_are_removed(server: DeveloperServer) -> None:
 
 @pytest.mark.parametrize(
     "path", ["/api/messages/x", "/api/messages/1/parts/2", "/api/messages/1/parts/x",
+             "/api/messages/1/parts/" + "1" * 5000,
              "/api/sessions/9", "/api/sessions/x", "/api/nothing"],
 )  # fmt: skip
 def test_what_is_not_there_is_404(server: DeveloperServer, path: str) -> None:

@@ -43,6 +43,14 @@ def test_events_after_the_last_one_come() -> None:
     ]
 
 
+def test_events_after_a_restart_come() -> None:
+    """A reader with the id of an earlier server gets what happened since the restart."""
+    server = quiet_server()
+    add(server, b"a")
+    pieces = asyncio.run(read(ask(server, last_event="500"), 2))
+    assert pieces[1].startswith("id: 1\nevent: delivered\n")
+
+
 def test_no_event_is_missed_at_the_start() -> None:
     """An event after the answer begins is in it, even before its first piece was read."""
     server = quiet_server()

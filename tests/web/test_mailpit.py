@@ -151,7 +151,8 @@ def test_a_message_is_sent_by_json() -> None:
     [
         {"To": []}, {"From": {"Email": "x\r\nBcc: evil@x"}}, {"Subject": "a\nb: c"}, {"Subject": 1},
         {"Headers": {"X": "a\r\nb: c"}}, {"Attachments": [{"Content": "?", "Filename": "a"}]},
-        {"Cc": [{"Email": ""}]},
+        {"Cc": [{"Email": ""}]}, {"Cc": [{"Email": "b@[x"}]}, {"Bcc": [""]},
+        {"Headers": {"": "b"}}, {"Headers": {"X:Y": "b"}}, {"Headers": {"X Y": "b"}},
     ],
 )  # fmt: skip
 def test_an_invalid_message_is_not_sent(change: dict[str, object]) -> None:
@@ -160,6 +161,17 @@ def test_an_invalid_message_is_not_sent(change: dict[str, object]) -> None:
     sending = {"From": {"Email": "a@x"}, "To": [{"Email": "b@x"}], **change}
     assert page_client(server).post("/api/v1/send", json=sending).status_code == 400
     assert server.mailboxes.mail() == []
+
+
+def test_a_message_brings_its_own_date_and_id() -> None:
+    """A program may choose all fields that it may also leave out."""
+    server = quiet_server()
+    fields = {"Date": "Thu, 26 Nov 2026 12:00:00 +0000", "message-id": "<1@shop.example>"}
+    sending = {"From": {"Email": "a@x"}, "To": [{"Email": "b@x"}], "Headers": fields}
+    assert page_client(server).post("/api/v1/send", json=sending).status_code == 200
+    octets = server.mailboxes.mail()[0].octets.lower()
+    assert octets.count(b"date: ") == octets.count(b"message-id: ") == 1
+    assert b"<1@shop.example>" in octets
 
 
 def test_tags_are_set_listed_renamed_and_removed(server: DeveloperServer) -> None:

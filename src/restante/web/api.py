@@ -23,7 +23,14 @@ from restante.web.api_types import (
     SessionRow,
 )
 from restante.web.openapi import Endpoint, Parameter
-from restante.web.page import answer, attachment, number_of, page_of, read_json_body
+from restante.web.page import (
+    answer,
+    attachment,
+    is_numeral,
+    number_of,
+    page_of,
+    read_json_body,
+)
 from restante.web.security import RefusedRequest
 
 if TYPE_CHECKING:
@@ -92,7 +99,7 @@ async def message_part(request: Request) -> Response:
 def part_of(view: MessageView, number: str) -> Response:
     """Return a part for a folder of the reader's. Raises RefusedRequest."""
     try:
-        part = view.part(int(number) if number.isascii() and number.isdigit() else 0)
+        part = view.part(int(number) if is_numeral(number) else 0)
     except LookupError as error:
         raise RefusedRequest(404, str(error)) from None
     row = view.parts[part.number - 1]

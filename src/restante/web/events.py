@@ -30,7 +30,10 @@ async def stream(request: Request) -> Response:
     if text and not is_numeral(text):
         raise RefusedRequest(400, f"Last-Event-ID: {text!r} is not a number")
     page = page_of(request)
-    after = int(text) if text else page.server.feed.last  # what comes from here on is not missed
+    last = page.server.feed.last  # what comes from here on is not missed
+    after = int(text) if text else last
+    if after > last:  # an id of an earlier server: all events of this one are missed
+        after = 0
     with page.reading():  # raises before the answer begins
         pass
     return StreamingResponse(_pieces(page, after), media_type="text/event-stream")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -20,6 +21,9 @@ from restante.web.security import RefusedRequest
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
+
+
+_FIELD_NAME = re.compile(r"[!-9;-~]+")  # RFC 5322 section 3.6.8
 
 
 class MailpitPerson(Struct):
@@ -68,7 +72,7 @@ async def send_message(request: Request) -> Response:
     except (ValueError, LookupError, MessageError) as error:
         raise RefusedRequest(400, str(error)) from None
     recipients = [*(one.Email for one in (*sending.To, *sending.Cc)), *sending.Bcc]
-    if not recipients:
+    if not recipients or not all(recipients):
         raise RefusedRequest(400, "no recipient: name one in To, Cc or Bcc")
     boxes = page_of(request).server.mailboxes
     try:
@@ -94,11 +98,9 @@ def _compose(sending: MailpitSending) -> EmailMessage:
     }
     for name, persons in people.items():
         if persons:
-            mail[name] = [Address(one.Name, addr_spec=one.Email) for one in persons]
+            mail[name] = [_address(one) for one in persons]
     mail["Subject"] = sending.Subject
-    for name, value in sending.Headers.items():
-        mail[name] = value
-    mail["Date"], mail["Message-ID"] = formatdate(), make_msgid(domain="restante.invalid")
+    _add_fields(mail, sending.Headers)
     mail.set_content(sending.Text)
     if sending.HTML and sending.Text:
         mail.add_alternative(sending.HTML, subtype="html")
@@ -115,3 +117,26 @@ def _compose(sending: MailpitSending) -> EmailMessage:
             content, maintype=main, subtype=sub, filename=file.Filename, cid=content_id
         )
     return mail
+
+
+def _add_fields(mail: EmailMessage, fields: dict[str, str]) -> None:
+    """Add the fields of a program, and Date and Message-ID if they are not among them.
+
+    Raises ValueError: a field is invalid.
+    """
+    for name, value in fields.items():
+        if not _FIELD_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is not the name of a header field")
+        mail[name] = value
+    if "Date" not in mail:
+        mail["Date"] = formatdate()
+    if "Message-ID" not in mail:
+        mail["Message-ID"] = make_msgid(domain="restante.invalid")
+
+
+def _address(person: MailpitPerson) -> Address:
+    """Return an address for a header. Raises ValueError, MessageError: it is invalid."""
+    try:
+        return Address(person.Name, addr_spec=person.Email)
+    except (IndexError, AttributeError):  # of email, for some invalid addresses
+        raise ValueError(f"{person.Email!r} is not an address; use user@domain") from None
