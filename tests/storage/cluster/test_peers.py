@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from restante.protocol.secret import Secret
-from restante.storage.cluster import ClusterStore
+from restante.storage.cluster import ClusterStore, peers
 from restante.storage.cluster.database import Database
 from restante.storage.cluster.peers import Peers
 from restante.storage.interfaces import BusyError, QuotaError, StoreError, TooSoonError
@@ -169,6 +169,25 @@ def test_node_with_another_clock(
             with pytest.raises(StoreError, match=r"PostgreSQL differ by 3\d\d\d seconds; let NTP"):
                 await first.claim_round("expire", 60)
         assert await second.claim_round("expire", 60)
+
+    at_two_nodes(dsn, work)
+
+
+@pytest.mark.parametrize("query", ["FAILURES", "NEWS", "PRUNE"])
+def test_failures_count_once(dsn: Secret, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
+    """An exchange that fails half-way shares no failed login, since the next one has it again."""
+
+    async def work(first: ClusterStore, second: ClusterStore) -> None:
+        monkeypatch.setattr(peers, "PRUNE_EACH", 1)
+        with monkeypatch.context() as patched:
+            broken = getattr(peers, query).replace("clock_timestamp()", "no_function()")
+            patched.setattr(peers, query, broken)
+            with pytest.raises(StoreError):
+                await first.share({PAIR: 2})
+        assert (await second.share({})).failures == []
+        await first.share({PAIR: 2})
+        ((pair, number, _),) = (await second.share({})).failures
+        assert (pair, number) == (PAIR, 2)
 
     at_two_nodes(dsn, work)
 

@@ -13,11 +13,13 @@ from restante.storage.peers import PeerNews, PeerRequest
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     import asyncpg
 
     from restante.storage.cluster.database import Database
+
+    _Fetch = Callable[..., Awaitable[list[asyncpg.Record]]]
 
 MEMORY = 900  # seconds for which a failed login counts: server/limits/throttle.py
 OVERLAP = 10  # seconds: a row may be committed this long after the time in it
@@ -94,16 +96,25 @@ class Peers:
             row = await self._database.fetchrow(KEY)
             assert row is not None
             self._key = row["key"]
-        if failures:
-            await self._database.fetch(NOTE, list(failures), list(failures.values()), MEMORY)
+        self._calls += 1
+        if self._calls % PRUNE_EACH == 0:  # first: an error must not lose what the others have said
+            await self._database.fetch(PRUNE, MEMORY)
         now = self._clock()
         window = MEMORY if self._asked_at is None else now - self._asked_at + OVERLAP
-        noted = await self._database.fetch(FAILURES, min(window, MEMORY))
-        rows = await self._database.fetch(NEWS, window, REQUEST_TIME, node)
+
+        async def read(fetch: _Fetch) -> Sequence[list[asyncpg.Record]]:
+            noted = await fetch(FAILURES, min(window, MEMORY))
+            return noted, await fetch(NEWS, window, REQUEST_TIME, node)
+
+        async def write_and_read(connection: asyncpg.Connection) -> Sequence[list[asyncpg.Record]]:
+            async with connection.transaction():  # after an error, the next call has them again
+                pairs, numbers = list(failures), list(failures.values())
+                await connection.execute(NOTE, pairs, numbers, MEMORY)
+                return await read(connection.fetch)
+
+        database = self._database
+        noted, rows = await (database.run(write_and_read) if failures else read(database.fetch))
         self._asked_at = now
-        self._calls += 1
-        if self._calls % PRUNE_EACH == 0:
-            await self._database.fetch(PRUNE, MEMORY)
         return PeerNews(
             key=self._key,
             failures=[(row["pair"], row["number"], row["age"]) for row in noted],
