@@ -88,6 +88,30 @@ def test_calls_for_all_owners(pair: ShardPair) -> None:
     asyncio.run(test())
 
 
+def test_clock_of_one_database(pair: ShardPair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No node removes mail while the clock of any database is an hour ahead."""
+
+    async def test() -> None:
+        store = pair.sharded()
+        async with store.open():
+            database = store.shards["second"].database
+            fetchrow = database.fetchrow
+
+            async def ahead(query: str, *arguments: object) -> object:
+                return await fetchrow(query.replace("clock_timestamp()", "now() + '1 hour'"))
+
+            monkeypatch.setattr(database, "fetchrow", ahead)
+            apart = r"second: the clocks of .* differ by 3\d\d\d seconds; let NTP"
+            with pytest.raises(StoreError, match=apart):
+                await store.find_expired({"ann": 5})
+            with pytest.raises(StoreError, match=apart):
+                await store.sweep()
+            with pytest.raises(StoreError, match=apart):
+                [count async for count in store.sweep_deleted(7, lambda *_: None)]
+
+    asyncio.run(test())
+
+
 def test_removed_mail_is_swept_beside_a_broken_database(
     pair: ShardPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,9 +128,10 @@ def test_removed_mail_is_swept_beside_a_broken_database(
         store, swept = pair.sharded(), []
         monkeypatch.setattr(store.shards["first"], "sweep_deleted", fail)
         monkeypatch.setattr(store.shards["second"], "sweep_deleted", sweep)
-        with pytest.raises(StoreError, match="first: the database failed"):
-            async for count in store.sweep_deleted(7, lambda *_: None):
-                swept.append(count)  # noqa: PERF401  # with those before the error
+        async with store.open():
+            with pytest.raises(StoreError, match="first: the database failed"):
+                async for count in store.sweep_deleted(7, lambda *_: None):
+                    swept.append(count)  # noqa: PERF401  # with those before the error
         assert swept == [1, 2]
 
     asyncio.run(test())

@@ -136,7 +136,12 @@ class Peers:
         await self._database.fetch(KICK, owner)
 
     async def claim_round(self, task: str, seconds: float) -> bool:
-        """Return whether this node does the next round of a task, the only one for some seconds.
+        """Return whether this node does the next round of a task, the only one for some seconds."""
+        await self.require_same_clock()
+        return await self._database.fetchrow(CLAIM, task, seconds) is not None
+
+    async def require_same_clock(self) -> None:
+        """Raise StoreError unless the clocks of this node and of PostgreSQL are nearly the same.
 
         Rounds remove mail by PostgreSQL's clock. So there is none while this node's differs: one of
         the two may be months ahead for a minute.
@@ -148,4 +153,3 @@ class Peers:
                 f"the clocks of this node and of PostgreSQL differ by {apart:.0f} seconds;"
                 " let NTP set both"
             )
-        return await self._database.fetchrow(CLAIM, task, seconds) is not None

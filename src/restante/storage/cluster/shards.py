@@ -178,6 +178,7 @@ class ShardedStore:
         problems = []
         for name, store in self.shards.items():
             try:
+                await store.require_same_clock()
                 async for count in store.sweep_deleted(days, report):
                     yield count
             except StoreError as error:
@@ -190,7 +191,14 @@ class ShardedStore:
 
         Raises StoreError.
         """
-        found = [await store.find_expired(days) for store in self.shards.values()]
+        found = []
+        for name, store in self.shards.items():
+            try:
+                await store.require_same_clock()
+                found.append(await store.find_expired(days))
+            except StoreError as error:
+                text, permanent = f"{name}: {error.text}", error.permanent
+                raise StoreError(text, permanent=permanent, path=error.path) from error
         return [owner for owners in found for owner in owners]
 
     async def set_quota(self, owner: str, octets: int | None, messages: int | None) -> None:
@@ -200,6 +208,7 @@ class ShardedStore:
     async def claim_round(self, task: str, seconds: float) -> bool:
         """Return whether this node does the next round of a task, for some seconds the only one.
 
+        Each database removes mail by its own clock, which the work itself compares.
         Raises StoreError.
         """
         return await self.shards[FIRST].claim_round(task, seconds)
@@ -218,6 +227,7 @@ class ShardedStore:
         problems = []
         for name, store in self.shards.items():
             try:
+                await store.require_same_clock()
                 total.update(await store.sweep(goes_on))
             except StoreError as error:
                 problems.append(f"{name}: {error}")

@@ -240,6 +240,10 @@ class ClusterStore(RemovedMail, NodeRequests):
         """
         return await (await self._ready()).peers.claim_round(task, seconds)
 
+    async def require_same_clock(self) -> None:
+        """Raise StoreError unless the clocks of this node and of PostgreSQL are nearly the same."""
+        await (await self._ready()).peers.require_same_clock()
+
     async def find_faults(self) -> Sequence[str]:
         """Return what an administrator should repair, though the store works. Raises StoreError."""
         return await startup.find_faults((await self._ready()).database, self.bodies)
