@@ -114,9 +114,13 @@ def test_a_proxy(trusted: tuple[ssl.SSLContext, type[Proxy]]) -> None:
     """The proxy gets a host, a port and its password; TLS is with the server itself."""
     context, proxy = trusted
     with running(proxy) as port:
-        found = client(context, f"http://ann:a%20b@127.0.0.1:{port}")
-        assert found.get("https://id.example.com/page") == b"found"
-    assert proxy.asked == [("id.example.com:443", "Basic YW5uOmEgYg==")]
+        for password in ("a%20b", "a%C3%BC", "a\u00fc"):
+            found = client(context, f"http://ann:{password}@127.0.0.1:{port}")
+            assert found.get("https://id.example.com/page") == b"found"
+    host, beyond_ascii = "id.example.com:443", "Basic YW5uOmHDvA=="  # in UTF-8: RFC 7617
+    assert proxy.asked == [
+        (host, "Basic YW5uOmEgYg=="), (host, beyond_ascii), (host, beyond_ascii)
+    ]  # fmt: skip
 
 
 def test_a_proxy_that_refuses(trusted: tuple[ssl.SSLContext, type[Proxy]]) -> None:
@@ -148,10 +152,13 @@ def test_a_network_without_route() -> None:
         made.get("https://id.example.com/page")
 
 
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://", "http://a:b:c"])
+@pytest.mark.parametrize("proxy", [
+    "socks5://127.0.0.1:1", "http://", "http://a:b:c", "http://a:99999", "http://[a",
+    "http://\u2024",
+])  # fmt: skip
 def test_what_is_no_proxy(proxy: str) -> None:
     """A proxy is an http URL, and its password is in no error."""
-    with pytest.raises(HttpError):
+    with pytest.raises(HttpError, match="the proxy of the environment"):
         client(ssl.create_default_context(), proxy).get("https://id.example.com/page")
 
 

@@ -80,7 +80,9 @@ def test_two_sign_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert kept.find("https://a.example") == "two"
 
 
-@pytest.mark.parametrize("octets", [b"", b"{", b"[]", b'{"issuer": "https://b.example"}'])
+@pytest.mark.parametrize(
+    "octets", [b"", b"{", b"[]", b'{"issuer": "https://b.example"}', b"[" * 100_000]
+)
 def test_a_damaged_file(tmp_path: Path, octets: bytes) -> None:
     """A file that cannot be used is as none: the client is registered again."""
     kept = Registrations(tmp_path / "clients")

@@ -418,6 +418,18 @@ def test_client_credentials(
     assert "s3cret-of-client" not in (store.folder / f"{NAME}.json").read_text()
 
 
+def test_a_client_secret_in_another_encoding(
+    issuer: Issuer, store: TokenStore, clock: Clock, tmp_path: Path
+) -> None:
+    """A secret that no request can have is an error that names the command, and not the secret."""
+    (tmp_path / "secret").write_bytes(b"s3cret-\xff\n")
+    made = sign_in(issuer, clock.now, client_secret_command=f"cat {tmp_path / 'secret'}")
+    store.save(NAME, made, HOST, clock.now)
+    clock.now += 3600
+    with pytest.raises(TokenStoreError, match=r"^client_secret_command printed .* not UTF-8$"):
+        StoredTokenSource(NAME, store, clock=clock).token()
+
+
 def test_no_refresh_token(issuer: Issuer, store: TokenStore, clock: Clock) -> None:
     """Without a refresh token the sign-in ends with the access token."""
     made = sign_in(issuer, clock.now)

@@ -209,8 +209,11 @@ def test_leftover(store: TokenStore, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "octets", [b"", b"{", b"[]", b'{"version":1,"name":"a","place":"file"}', b'{"name":"\xff"}']
-)
+    "octets",
+    [b"", b"{", b"[]", b'{"version":1,"name":"a","place":"file"}', b'{"name":"\xff"}',
+     b'{"name":' + b"[" * 5000,
+     b'{"version":1,"name":"a","place":"file","stored":' + b"[" * 5000 + b"]" * 5000 + b"}"],
+)  # fmt: skip
 def test_damaged(store: TokenStore, folder: Path, octets: bytes) -> None:
     """A damaged file is an error with a remedy, and can be forgotten."""
     save(store)

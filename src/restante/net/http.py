@@ -12,13 +12,13 @@ import socket
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
 import httpcore
 
 from restante.net.addresses import format_host, is_loopback
 from restante.net.connecting import is_unanswered, seconds_until
-from restante.net.host_names import ascii_domain
+from restante.net.host_names import ascii_domain, ascii_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -134,17 +134,19 @@ class HttpClient:
 
     def _shown_proxy(self) -> str:
         """Return the proxy for errors, without its password; "" for none."""
-        netloc = urlsplit(self.proxy).netloc.rpartition("@")[2]
+        try:
+            netloc = urlsplit(self.proxy).netloc.rpartition("@")[2]
+        except ValueError:  # see _pool
+            return ""
         return f"the proxy {netloc} of https_proxy" if netloc else ""
 
     def _pool(self, backend: _Backend) -> httpcore.ConnectionPool:
         if not self.proxy:
             return httpcore.ConnectionPool(self.context, network_backend=backend)
-        parts = urlsplit(self.proxy)
-        if parts.scheme != "http" or not parts.hostname:
-            raise HttpError("the proxy of the environment is not an http URL")
-        user = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-        address = f"http://{format_host(parts.hostname)}:{parts.port or 80}"
+        try:
+            address, user = _parse_proxy(self.proxy)
+        except ValueError:
+            raise HttpError("the proxy of the environment is not an http URL") from None
         return httpcore.HTTPProxy(
             address, proxy_auth=user, ssl_context=self.context, network_backend=backend
         )
@@ -178,6 +180,19 @@ class HttpClient:
                 raise AnswerTooLargeError(f"it has over {self.largest // 1024} KiB")
             (sink or octets.extend)(piece)
         return bytes(octets)
+
+
+def _parse_proxy(url: str) -> tuple[str, tuple[bytes, bytes] | None]:
+    """Return a proxy's URL without its user, and the user with the password, None without one.
+
+    Raises ValueError: it is not an http URL.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname:
+        raise ValueError
+    user, password = unquote_to_bytes(parts.username or ""), unquote_to_bytes(parts.password or "")
+    address = f"http://{format_host(ascii_host(parts.hostname))}:{parts.port or 80}"
+    return address, (user, password) if user else None
 
 
 def _check_scheme(parts: SplitResult) -> None:

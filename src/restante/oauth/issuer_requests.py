@@ -116,7 +116,10 @@ def _ask(
 
 def proxy_for(url: str) -> str:
     """Return the proxy that the environment names for a URL, "" for none: https_proxy, no_proxy."""
-    host = urlsplit(url).hostname or ""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:  # of the user's own table of providers; see HttpClient
+        return ""
     if is_loopback(host) or proxy_bypass(host):
         return ""
     return getproxies().get("https", "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import pkgutil
-import tomllib
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
@@ -13,6 +12,7 @@ from restante.client.mail_address import is_below
 from restante.input_files import read_text
 from restante.oauth.flows import Flow
 from restante.system_errors import explain_path
+from restante.toml_input import parse_toml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,12 +104,12 @@ def load_providers(folder: Path | None = None) -> dict[str, Provider]:
 
     Raises ValueError: the file is invalid; the text names it.
     """
-    rows: dict[str, dict[str, Any]] = tomllib.loads(_shipped_text())
+    rows: dict[str, dict[str, Any]] = parse_toml(_shipped_text())
     file = folder / FILE if folder else None
     try:
         if file is None or not file.exists():
             return msgspec.convert(rows, dict[str, Provider])
-        own = tomllib.loads(read_text(file))
+        own = parse_toml(read_text(file))
         for name, row in own.items():
             rows[name] = {**rows.get(name, {}), **_check_table(name, row)}
         return msgspec.convert({n: _complete(row) for n, row in rows.items()}, dict[str, Provider])

@@ -70,7 +70,7 @@ class Registrations:
             octets = private_files.read(folder, self._path(issuer))
         try:
             found = json.loads(octets or b"{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             return ""  # it is registered again
         known = isinstance(found, dict) and found.get("issuer") == issuer
         return str(found.get("client_id", "")) if known else ""

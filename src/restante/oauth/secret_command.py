@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 from restante.oauth.errors import TokenStoreError
+from restante.protocol.secret import Secret
 from restante.user_commands import read_output
+
+
+def run_client_secret_command(command: str) -> Secret:
+    """Return the client's secret that a command prints. Raises TokenStoreError, as below.
+
+    It must be UTF-8, since requests to issuers have it as text.
+    """
+    line = run_secret_command(command, "client_secret_command")
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        raise TokenStoreError("client_secret_command printed a secret that is not UTF-8") from None
+    return Secret(line)
 
 
 def run_secret_command(command: str, option: str) -> bytes:

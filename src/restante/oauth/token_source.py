@@ -16,9 +16,8 @@ from restante.net import daemon_threads
 from restante.oauth import token_endpoint
 from restante.oauth.errors import OAuthError, TokenStoreError
 from restante.oauth.private_files import LockTimeoutError
-from restante.oauth.secret_command import run_secret_command
+from restante.oauth.secret_command import run_client_secret_command
 from restante.oauth.token_store import TokenStore, Trouble, with_rotated, with_tokens
-from restante.protocol.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from restante.oauth.sign_in import SignIn
     from restante.oauth.token_endpoint import TokenSet
     from restante.oauth.token_store import StoredSignIn, StoreEntry
+    from restante.protocol.secret import Secret
 
 REFRESH_AHEAD = 600  # seconds before the end of an access token from which on it is refreshed
 MAX_REFUSALS = 3  # of tokens within REFUSAL_PAUSE, after which a pause as long begins
@@ -227,8 +227,8 @@ def endpoint_of(sign_in: SignIn) -> token_endpoint.TokenEndpoint:
     """Return the token endpoint, with the client's secret. Raises TokenStoreError."""
     if not sign_in.client_secret_command:
         return sign_in.endpoint
-    secret = run_secret_command(sign_in.client_secret_command, "client_secret_command")
-    return replace(sign_in.endpoint, client_secret=Secret(secret))
+    secret = run_client_secret_command(sign_in.client_secret_command)
+    return replace(sign_in.endpoint, client_secret=secret)
 
 
 def _access(stored: StoredSignIn) -> str:

@@ -202,7 +202,7 @@ class StoreEntry:
             return None
         try:
             return _decode(self._content(file))
-        except (ValueError, msgspec.ValidationError):
+        except (ValueError, msgspec.ValidationError, RecursionError):
             raise self._damage_error() from None
 
     def save(self, stored: StoredSignIn) -> str:
@@ -256,7 +256,7 @@ class StoreEntry:
             return None
         try:
             file = msgspec.json.decode(octets, type=_File)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise self._damage_error() from None
         if file.version != VERSION:
             text = f"{self._path}: version {file.version}, and this pop3 reads version {VERSION}"

@@ -156,7 +156,9 @@ class JwksTokens:
             else:
                 content = json.loads(read_octets(self._source))
             return KeySet.import_key_set(content)
-        except (HttpError, OSError, ValueError, JoseError, KeyError, TypeError) as error:
+        except (
+            HttpError, OSError, ValueError, JoseError, KeyError, TypeError, RecursionError
+        ) as error:  # fmt: skip
             raise UnavailableError(f"{self._source}: no keys of the issuer") from error
 
 

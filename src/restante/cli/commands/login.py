@@ -277,7 +277,6 @@ def _by_domain(made: AccountArgs, providers: Mapping[str, Provider]) -> Target |
 
 
 def _run_command(command: str) -> Secret:
-    from restante.oauth.secret_command import run_secret_command
-    from restante.protocol.secret import Secret
+    from restante.oauth.secret_command import run_client_secret_command
 
-    return Secret(run_secret_command(command, "client_secret_command"))
+    return run_client_secret_command(command)

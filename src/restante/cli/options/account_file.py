@@ -87,13 +87,12 @@ def _hint(name: str, unknown: str) -> str:
 
 def load_entries() -> dict[str, Any]:
     """Return all that the file has, in its order. Raises click.UsageError: it is invalid."""
-    import tomllib
-
     from restante.input_files import read_text
+    from restante.toml_input import parse_toml
 
     file = accounts_file()
     try:
-        return tomllib.loads(read_text(file)) if file.exists() else {}
+        return parse_toml(read_text(file)) if file.exists() else {}
     except OSError as error:
         from restante.system_errors import explain_path
 

@@ -27,6 +27,7 @@ from restante.server.config.section import ConfigSection
 from restante.storage.maildir import DovecotUniqueIds
 from restante.storage.paths import Layout
 from restante.system_errors import explain_path
+from restante.toml_input import parse_toml
 
 if TYPE_CHECKING:
     from restante.server.config.account_sections import AccountsSection, LdapSection
@@ -83,7 +84,7 @@ def _resolve_socket(table: object, key: str, base: Path) -> None:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(read_text(file))
+        return parse_toml(read_text(file))
     except OSError as error:
         raise ConfigError([explain_path(file, error)]) from error
     except tomllib.TOMLDecodeError as error:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from restante.net.addresses import is_loopback
+from restante.toml_input import parse_toml
 
 if TYPE_CHECKING:
     from restante.protocol.secret import Secret
@@ -41,7 +42,7 @@ def parse_secret(secret: Secret | None) -> ObjectSettings:
     if secret is None:
         return ObjectSettings({}, {})
     try:
-        values = tomllib.loads(secret.reveal().decode())
+        values = parse_toml(secret.reveal().decode())
     except UnicodeDecodeError:
         raise ValueError("the file is not in UTF-8") from None
     except tomllib.TOMLDecodeError as error:

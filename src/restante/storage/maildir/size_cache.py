@@ -220,7 +220,7 @@ def load(maildrop: int, messages: int) -> CachedSizes:
         return {}
     try:
         return msgspec.json.decode(rest, type=CachedSizes)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
 
 
