@@ -66,7 +66,6 @@ ELSEWHERE = {
     "delivery/replies.py": "delivery/test_dialogues.py",
     "delivery/sessions.py": "delivery/test_times.py",
     "developer": "developer/test_server.py",
-    "diagnosis/certificate.py": "diagnosis/steps/test_tls.py",
     "diagnosis/context.py": "diagnosis/test_run.py",
     "diagnosis/port_probe.py": "diagnosis/test_run.py",
     "diagnosis/report.py": "golden/test_toolbox.py",

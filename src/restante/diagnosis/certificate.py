@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from restante.diagnosis import wording
 from restante.net import certificate_dates
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cryptography import x509
+
+E = TypeVar("E", bound="x509.ExtensionType")
 
 
 class CertificateSummary(NamedTuple):
@@ -147,9 +149,8 @@ def _alternative_names(certificate: x509.Certificate) -> tuple[str, ...]:
     """Return the hosts and addresses of the extension for them, none without it."""
     from cryptography import x509
 
-    try:
-        other = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    other = _find_extension(certificate, x509.SubjectAlternativeName)
+    if other is None:
         return ()
     hosts = other.get_values_for_type(x509.DNSName)
     return (*hosts, *map(str, other.get_values_for_type(x509.IPAddress)))
@@ -168,12 +169,21 @@ def _fetchable(certificate: x509.Certificate) -> bool:
     from cryptography import x509
     from cryptography.x509.oid import AuthorityInformationAccessOID
 
-    try:
-        access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess)
-    except (x509.ExtensionNotFound, ValueError):
-        return False
+    access = _find_extension(certificate, x509.AuthorityInformationAccess)
     wanted = AuthorityInformationAccessOID.CA_ISSUERS
-    return any(entry.access_method == wanted for entry in access.value)
+    return any(entry.access_method == wanted for entry in access or ())
+
+
+def _find_extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
+    """Return an extension, None if the certificate has none, or extensions that are unreadable."""
+    from cryptography import x509
+
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except (
+        x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError
+    ):  # fmt: skip
+        return None
 
 
 def link_missing(facts: CertificateSummary, context: ssl.SSLContext) -> bool:

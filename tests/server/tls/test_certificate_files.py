@@ -74,9 +74,16 @@ def test_what_openssl_has_against_a_certificate_is_told(tmp_path: Path) -> None:
     assert problem(tmp_path, SMALL.pem, key_of(SMALL)) == "mail.pem: ee key too small"
 
 
-def test_unreadable_extensions(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("oid", "octets"),
+    [
+        (x509.AuthorityInformationAccess.oid, b"junk"),
+        (x509.SubjectAlternativeName.oid, b"\x30\x02\xa3\x00"),  # a name for X.400
+    ],
+)
+def test_unreadable_extensions(tmp_path: Path, oid: x509.ObjectIdentifier, octets: bytes) -> None:
     """A certificate with unreadable extensions is an expected error, and is named."""
-    junk = x509.UnrecognizedExtension(x509.AuthorityInformationAccess.oid, b"junk")
+    junk = x509.UnrecognizedExtension(oid, octets)
     key = ec.generate_private_key(ec.SECP256R1())
     name, now = GOOD.certificate.subject, dt.datetime.now(dt.UTC)
     signed = (

@@ -79,7 +79,9 @@ def load(pair: CertificateFiles, profile: Profile, client_ca: Path | None) -> Lo
         _trust(context, client_ca)
     try:
         names, end_point = _names(certificate), _end_point(certificate)
-    except (ValueError, x509.DuplicateExtension) as error:
+    except (
+        ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType
+    ) as error:  # fmt: skip
         raise CertificateError(f"{pair.certificate}: {error}") from error
     fits = requirements(certificate, context)
     return LoadedCertificate(pair, certificate, context, names, end_point, seen, fits)
