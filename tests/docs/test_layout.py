@@ -153,7 +153,6 @@ ELSEWHERE = {
     "server/observer.py": "server/metrics/test_recorder.py",
     "storage/peers.py": "storage/cluster/test_requests.py",
     "server/processes": "server/processes/test_workers.py",
-    "server/log/session_ids.py": "server/log/test_event_log.py",
     "server/tls/client_hello.py": "server/tls/test_key_kinds.py",
     "server/tls/key_fitting.py": "server/tls/test_key_kinds.py",
     "server/tls/self_signed.py": "conformance/test_suite.py",

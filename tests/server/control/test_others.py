@@ -13,14 +13,21 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import structlog
 
 from restante.protocol.secret import Secret
 from restante.server.connection.administered import AdministeredConnection
+from restante.server.context import ServerContext
 from restante.server.control import holders, others
+from restante.server.control.messages import Action, ControlReply, ControlRequest
+from restante.server.control.service import ControlService
+from restante.storage.memory import MemoryStore
+from restante.storage.peers import PeerAnswers, PeerNode
 from support.cluster import Cluster, execute
 from support.command import Ran, pop3
 from support.live import Client, Live, wait_until
 from support.live_node import live_node
+from support.passwords import Passwords
 from support.thread import PATIENCE
 
 MAIL = b"Subject: a\n\nhello\n"
@@ -133,6 +140,59 @@ def test_lease_that_no_session_has(pair: Pair, monkeypatch: pytest.MonkeyPatch) 
     pair.execute(f"insert into lease select id, gen_random_uuid(), $1, {taken} from box", node)
     assert pair.log_in(pair.first)[1] == b"-ERR [IN-USE] Another session holds this maildrop.\r\n"
     assert pair.log_in(pair.first)[1] == OK
+
+
+class Silent(MemoryStore):
+    """The store of a cluster with another node, which does not answer."""
+
+    node = "here"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kicks: set[str] = set()
+
+    async def list_nodes(self) -> list[PeerNode]:
+        return [PeerNode("there", "ghost", 7, alive=True, seen=1.0)]
+
+    async def ask_nodes(
+        self, _content: bytes, _but: object, _patience: float, **_: object
+    ) -> PeerAnswers:
+        return PeerAnswers([], await self.list_nodes())
+
+    async def send_request(self, content: bytes) -> None: ...
+    async def find_lease(self, owner: str) -> None: ...
+    async def answer_request(self, request: str, content: bytes) -> None: ...
+    async def kick(self, owner: str) -> None:
+        self.kicks.add(owner)
+
+
+@pytest.mark.parametrize(
+    ("who", "kicks", "everywhere"),
+    [
+        ("ann", {"ann", "ann@example.com"}, True),
+        ("ann@example.com", {"ann@example.com"}, True),
+        ("ann+junk@example.com", {"ann+junk@example.com"}, False),
+        ("0123456789", set(), False),
+        ("192.0.2.1", set(), False),
+    ],
+)
+def test_kick_at_silent_node(who: str, kicks: set[str], everywhere: bool) -> None:
+    """A silent node later ends the sessions of a user by the whole name, but not one by its id."""
+    store = Silent()
+
+    async def run() -> ControlReply:
+        context = ServerContext(
+            store=store,
+            authenticator=Passwords(),
+            log=structlog.get_logger(),
+            default_domain="example.com",
+            junk_suffix="+junk",
+        )
+        request = ControlRequest(action=Action.KICK, who=who, others=True)
+        return await ControlService(context, list, ()).answer(request)
+
+    reply = asyncio.run(run())
+    assert (reply.error, store.kicks, reply.everywhere) == ("", kicks, everywhere)
 
 
 def test_node_that_does_not_answer(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,7 +84,7 @@ class ControlService:
     async def _carry_out(self, request: ControlRequest) -> ControlReply:
         reply = self._new_reply()
         if request.others:
-            await ask_others(self._context.store, request, reply)
+            await ask_others(self._context, request, reply)
             return reply
         match request.action:
             case Action.SESSIONS:
