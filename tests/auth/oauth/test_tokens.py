@@ -221,6 +221,27 @@ def test_an_issuer_that_is_away_is_nobodys_fault(issuer: Issuer, source: str) ->
         user_of(JwksTokens(source, CLAIMS), issuer.token())
 
 
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        {"kty": "EC", "crv": "brainpoolP256r1", "x": "AA", "y": "AA"},
+        {"kty": "RSA", "n": 5, "e": "AQAB"},
+        {"kty": ["new"]},
+        "new",
+    ],
+)
+def test_keys_of_a_new_kind_are_ignored(
+    issuer: Issuer, tmp_path: Path, unknown: dict[str, Any]
+) -> None:
+    """A key that is not understood does not keep the others from use. RFC 7517 section 5."""
+    file = tmp_path / "jwks"
+    file.write_text(json.dumps({"keys": [unknown, *json.loads(issuer.jwks())["keys"]]}))
+    assert user_of(JwksTokens(str(file), CLAIMS), issuer.token()) == ["ann"]
+    file.write_text(json.dumps({"keys": [unknown]}))
+    with pytest.raises(UnavailableError):
+        user_of(JwksTokens(str(file), CLAIMS), issuer.token())
+
+
 def test_lost_issuer_asked_once(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the issuer is away, invalid tokens cause one request, and the cached keys still verify."""
     tokens = JwksTokens(issuer.url, CLAIMS)

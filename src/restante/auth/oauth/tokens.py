@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import math
 import time
@@ -155,7 +156,7 @@ class JwksTokens:
                 content: Any = issuer.get(self._source)
             else:
                 content = json.loads(read_octets(self._source))
-            return KeySet.import_key_set(content)
+            return _usable_keys(content)
         except (
             HttpError, OSError, ValueError, JoseError, KeyError, TypeError, RecursionError
         ) as error:  # fmt: skip
@@ -186,6 +187,20 @@ class IntrospectedTokens:
             return issuer.post(self._url, urllib.parse.urlencode(form).encode(), headers)
         except (HttpError, ValueError) as error:
             raise UnavailableError(f"{self._url}: the issuer does not reply") from error
+
+
+def _usable_keys(content: Any) -> KeySet:
+    """Return the keys of a JWKS that can be used. RFC 7517 section 5: others are ignored.
+
+    Raises ValueError, TypeError or KeyError: there is none.
+    """
+    keys = []
+    for key in content["keys"]:
+        with contextlib.suppress(Exception):  # of a new kind, joserfc raises errors of any type
+            keys += KeySet.import_key_set({"keys": [key]}).keys
+    if not keys:
+        raise ValueError("no key that can be used")
+    return KeySet(keys)
 
 
 def _verify_claims(token: str, keys: KeySet) -> dict[str, Any]:
