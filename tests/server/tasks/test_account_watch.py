@@ -109,6 +109,30 @@ def test_database(error: Exception, ended: bool) -> None:  # a parameter
             assert client.say("NOOP").startswith(b"+OK")
 
 
+def test_database_that_fails_for_one_account() -> None:
+    """Sessions of refused accounts end, even if there is no answer about another one."""
+
+    class Database(Accounts):
+        failing = ""
+
+        async def identify(self, user: str) -> Identity:
+            self.failing = self.failing or user  # the first one
+            raise UnavailableError if user == self.failing else CredentialsError
+
+    accounts = Database()
+    accounts.known |= {"ann": "secret", "bob": "secret", "eve": "secret"}
+    with serving(authenticator=accounts) as live, contextlib.ExitStack() as stack:
+        clients = {name: stack.enter_context(live.connect()) for name in ("ann", "bob", "eve")}
+        for name, client in clients.items():
+            client.log_in(name, "secret")
+        check(live)
+        for name, client in clients.items():
+            if name == accounts.failing:
+                assert client.say("NOOP").startswith(b"+OK")
+            else:
+                assert client.read_all() == b""
+
+
 def test_source_with_a_lookup_of_its_own() -> None:
     """Sessions end where a source of passwords can look accounts up, such as SQL and LDAP."""
 

@@ -98,22 +98,27 @@ class AccountWatch:
         if isinstance(accounts, EndsSessions):
             self._stop(await accounts.take_ended())
         elif _identifies(accounts):
-            self._stop(await self._find_refused(accounts))
+            await self._stop_refused(accounts)
 
-    async def _find_refused(self, accounts: AccountDirectory) -> frozenset[str]:
-        """Return the users that could not log in now, one question at a time.
+    async def _stop_refused(self, accounts: AccountDirectory) -> None:
+        """End the sessions of users that could not log in now, one question at a time.
 
-        Raises UnavailableError.
+        Raises UnavailableError: for one user at least, there was no answer.
         """
-        refused = set()
+        unanswered: UnavailableError | None = None
         for user in self._users():
             try:
                 await accounts.identify(user)
             except CredentialsError:
-                refused.add(user)
+                self._stop(frozenset({user}))
             except UnreadableAccountError:
                 pass  # its logins say so; the other accounts are checked
-        return frozenset(refused)
+            except UnavailableError as error:  # it may be about this user alone
+                if unanswered is not None:
+                    raise
+                unanswered = error
+        if unanswered is not None:
+            raise unanswered
 
     def _users(self) -> set[str]:
         """Return the users who are logged in, with or without their maildrop yet."""
