@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -184,6 +186,12 @@ def test_few_writes(dsn: Secret) -> None:
                 assert await minutes_since_use(dsn) == found
 
     asyncio.run(run())
+
+
+def test_clock_of_uses() -> None:
+    """The age of a use is measured by a clock that is never set."""
+    clock = inspect.signature(TableUses).parameters["clock"].default
+    assert time.monotonic() - 1 < clock() <= time.monotonic()
 
 
 @pytest.mark.parametrize(

@@ -105,13 +105,13 @@ class TableUses(AppPasswordUses):
         self,
         queries: PostgresqlQueries,
         warn: Callable[[str], None],
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,  # for ages, whatever the wall clock does
         pause: float = PAUSE,
     ) -> None:
         super().__init__(warn, clock, pause)
         self._queries = queries
 
     async def _store(self, uses: Mapping[str, int]) -> None:
-        now = self._clock()  # ages, since the time is that of PostgreSQL's clock
+        now = self._clock()  # what counts is an age: the time is that of PostgreSQL's clock
         ages = [max(0.0, now - seconds) for seconds in uses.values()]
         await self._queries.change(NOTE_USES, [list(uses), ages], deadline())
