@@ -112,6 +112,25 @@ def test_what_is_read_ahead_is_bounded(dsn: Secret) -> None:
     run(test)
 
 
+def test_sessions_that_read_ahead_at_once(dsn: Secret) -> None:
+    """Sessions that fetch at the same time hold no more together than their limit."""
+
+    async def test() -> None:
+        store = ClusterStore(settings(dsn))
+        store.budget = budget = ReadAheadBudget(AHEAD)
+        async with session(store, *[b"x" * 60_000] * 9, owner="bob") as first:
+            for _ in range(9):
+                await store.deliver("ann", b"x" * 60_000)
+            second = await store.acquire("ann", 0)
+            await asyncio.gather(whole(first, 0), whole(second, 0))
+            assert 0 <= budget.left < AHEAD
+            assert await whole(first, 1) == await whole(second, 1) == b"x" * 60_000
+            second.release()
+        assert budget.left == AHEAD
+
+    run(test)
+
+
 def test_a_long_body_comes_in_parts(dsn: Secret) -> None:
     """A body beyond 256 kB is read part by part, and closed early without a query."""
 

@@ -67,8 +67,10 @@ class ReadAhead:
         return indexes
 
     def keep(self, index: int, fetched: Beginning) -> None:
-        """Keep what was fetched of a later message."""
+        """Keep what was fetched of a later message, if other sessions have left memory for it."""
         self.drop(index)
+        if len(fetched.octets) > self._budget.left:
+            return
         self._fetched[index] = fetched
         self._budget.left -= len(fetched.octets)
 
