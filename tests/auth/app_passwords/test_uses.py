@@ -24,6 +24,14 @@ def test_latest_use_stays(tmp_path: Path) -> None:
     assert read(tmp_path / "missing") == {}
 
 
+def test_clock_that_was_ahead(tmp_path: Path) -> None:
+    """A last use in the future, by a clock that was wrong, gives way to the next one."""
+    file = tmp_path / "used"
+    merge(file, {ONE: 9_999_999_999, TWO: 9_999_999_999})
+    merge(file, {ONE: 5})
+    assert read(file) == {ONE: 5, TWO: 9_999_999_999}
+
+
 def test_damaged_file(tmp_path: Path) -> None:
     """Lines of the file that cannot be read are dropped at the next write."""
     file = tmp_path / "used"

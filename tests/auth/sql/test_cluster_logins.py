@@ -188,6 +188,21 @@ def test_few_writes(dsn: Secret) -> None:
     asyncio.run(run())
 
 
+def test_last_use_in_the_future(dsn: Secret) -> None:
+    """A last use by a clock of PostgreSQL that was ahead gives way to the next one."""
+    made, _ = make(dsn, "ann")
+
+    async def run() -> None:
+        await execute(dsn, "update app_password set used = now() + interval '1 year'")
+        async with contextlib.aclosing(PostgresqlQueries(dsn, "")) as queries:
+            uses = TableUses(queries, pytest.fail, pause=3600)
+            uses.note(made.digest)
+            await uses.write()
+        assert await minutes_since_use(dsn) == 0
+
+    asyncio.run(run())
+
+
 def test_clock_of_uses() -> None:
     """The age of a use is measured by a clock that is never set."""
     clock = inspect.signature(TableUses).parameters["clock"].default

@@ -123,11 +123,13 @@ def read(path: Path) -> dict[str, int]:
 def merge(path: Path, uses: Mapping[str, int]) -> None:
     """Write uses into a file, which is made if it is missing. The latest of a key stays.
 
-    Raises OSError.
+    One in the future is of a clock that was wrong, and does not stay. Raises OSError.
     """
+    now = time.time()
     with _edit(path) as known_uses:
         for key, seconds in uses.items():
-            known_uses[key] = max(seconds, known_uses.get(key, 0))
+            known = known_uses.get(key, 0)
+            known_uses[key] = seconds if known > now else max(seconds, known)
 
 
 def keep_only(path: Path, keys: Collection[str]) -> None:

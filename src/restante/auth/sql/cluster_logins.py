@@ -36,6 +36,7 @@ WITH due AS (
     SELECT digest, clock_timestamp() - age * interval '1 s' AS at
     FROM app_password JOIN unnest($1::text[], $2::float8[]) AS noted (digest, age) USING (digest)
     WHERE used IS NULL OR used < clock_timestamp() - (age + 600) * interval '1 s'
+        OR used > clock_timestamp()
     FOR UPDATE OF app_password SKIP LOCKED
 )
 UPDATE app_password SET used = due.at FROM due WHERE app_password.digest = due.digest
