@@ -40,3 +40,18 @@ def test_removed_messages_return(monkeypatch: pytest.MonkeyPatch) -> None:
         assert [each.uid for each in await store.list_deleted("ann")] == uids[:1]
 
     asyncio.run(test())
+
+
+def test_login_during_a_sweep() -> None:
+    """A user may log in for the first time between two steps of a sweep."""
+
+    async def test() -> list[int]:
+        store = MemoryStore(keep_deleted=True)
+        await store.deliver("ann", b"hello\n")
+        steps = []
+        async for count in store.sweep_deleted(1, lambda *_: None):
+            steps.append(count)
+            (await store.acquire("bob", 0)).release()
+        return steps
+
+    assert asyncio.run(test()) == [0]

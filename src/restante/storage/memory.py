@@ -79,7 +79,7 @@ class MemoryStore:
     ) -> AsyncIterator[int]:
         """Delete what was removed at least some days ago, and yield the numbers of messages."""
         before = time.time() - days * DAY
-        for box in self._boxes.values():
+        for box in tuple(self._boxes.values()):  # users may log in between two steps
             due = [uid for uid, (_, removed) in box.deleted.items() if removed <= before]
             for uid in due:
                 del box.deleted[uid]
