@@ -21,6 +21,8 @@ MISTAKES: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"wrong_size": "fail"}, ValueError, "wrong_size is 'fail': it must be 'warn' or 'error'"),
     ({"mechanisms": "PLAIN"}, ValueError, r"mechanisms is 'PLAIN': write \('PLAIN',\)"),
     ({"mechanisms": ("PLAN",)}, ValueError, "unknown mechanism PLAN: known are .*PLAIN.*USER"),
+    ({"server_name": "a..b"}, ValueError, "'a..b' is not a host"),
+    ({"server_name": "a" * 64}, ValueError, "at most 63 characters"),
     ({"connect_seconds": 0}, ValueError, "connect_seconds is 0: it must be a number over 0"),
     ({"reply_seconds": -1}, ValueError, "reply_seconds is -1: it must be a number over 0"),
     ({"reply_seconds": None}, ValueError, "reply_seconds is None: it must be a number over 0"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -311,6 +312,34 @@ def test_unreachable_lmtp_server(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DeliveryError, match=f"LMTP at {address}: "):
         Lmtp(address, "ann").put(b"Subject: a\n\n")
+
+
+@pytest.mark.parametrize(
+    ("host", "said"), [("a..b", "'a..b' is not a host"), ("a" * 64, "at most 63 characters")]
+)
+def test_what_is_not_an_lmtp_host(host: str, said: str) -> None:
+    """A host that no server can have is an error with its address."""
+    with pytest.raises(DeliveryError, match=f"LMTP at {host}:24: .*{said}"):
+        Lmtp(f"{host}:24", "ann").put(b"Subject: a\n\n")
+
+
+def test_a_user_that_lmtp_cannot_name() -> None:
+    """A user beyond ASCII is an error with another way to deliver."""
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.sendall(b"220 lmtp\r\n")
+            while connection.recv(1000):
+                connection.sendall(b"250 ok\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = threading.Thread(target=serve)
+        server.start()
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        with pytest.raises(DeliveryError, match="not ASCII; use --maildir"):
+            Lmtp(address, "j\u00fcrgen").put(b"Subject: a\n\n")
+        server.join()
 
 
 def test_silent_lmtp_server() -> None:

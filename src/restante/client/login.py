@@ -57,7 +57,7 @@ def log_in(session: ClientSession, credentials: Credentials) -> Dialogue[None]:
     peer = session.peer
     peer.phase = Phase.LOGIN
     credentials = _bind_to_connection(session, credentials)
-    _check_octets(credentials)
+    check_octets(credentials)
     _keep_secret(session, credentials)
     mechanisms, fallbacks = _candidate_mechanisms(session, credentials)
     if not credentials.user and not (mechanisms and set(mechanisms).issubset(NAMELESS)):
@@ -138,8 +138,8 @@ def _bind_to_connection(session: ClientSession, credentials: Credentials) -> Cre
     )
 
 
-def _check_octets(credentials: Credentials) -> None:
-    """Raise LocalError: a name or password has a line end, which is often that of a file."""
+def check_octets(credentials: Credentials) -> None:
+    """Raise LocalError: a name or password cannot be sent. Often it has the line end of a file."""
     text = credentials.user + credentials.password
     if not _FORBIDDEN.isdisjoint(text):
         raise LocalError("the name or the password has a line end or NUL, so nothing was sent")

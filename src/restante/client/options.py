@@ -148,6 +148,8 @@ class Options:
         resolve = {(ascii_host(host), port): to for (host, port), to in self.resolve.items()}
         object.__setattr__(self, "resolve", resolve)
         object.__setattr__(self, "server_name", ascii_host(self.server_name))
+        if self.server_name:
+            require_host(self.server_name)
         for name in ("connect_seconds", "reply_seconds", "total_seconds"):
             seconds = getattr(self, name)
             none = name == "total_seconds"

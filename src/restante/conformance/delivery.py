@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from restante.net.addresses import parse_host_port
+from restante.net.host_names import require_host
 from restante.system_errors import explain_path
 from restante.user_commands import split_command
 
@@ -80,10 +81,18 @@ class Lmtp:
 
     def put(self, message: bytes) -> None:
         """Deliver a message. Raises DeliveryError."""
-        text = message.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        octets = message.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        place = self._host_and_port()
         try:
-            with smtplib.LMTP(*self._host_and_port(), timeout=self.seconds) as server:
-                server.sendmail("verify@example.com", [self.recipient], text)
+            if place[1]:
+                require_host(place[0])
+            with smtplib.LMTP(*place, timeout=self.seconds) as server:
+                server.sendmail("verify@example.com", [self.recipient], octets)
+        except UnicodeEncodeError:
+            text = f"LMTP cannot send to {self.recipient!r}, which is not ASCII; use --maildir"
+            raise DeliveryError(text) from None
+        except ValueError as error:
+            raise DeliveryError(f"LMTP at {self.address}: {error}") from None
         except smtplib.SMTPException as error:
             raise DeliveryError(f"LMTP at {self.address}: {error}") from None
         except OSError as error:

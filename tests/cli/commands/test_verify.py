@@ -89,3 +89,18 @@ def test_no_start(replies: list[bytes], code: int, said: str) -> None:
         listening.shutdown(socket.SHUT_RDWR)
         server.join()
     assert (ran.code, said in ran.err) == (code, True), ran
+
+
+@pytest.mark.parametrize(
+    ("words", "password", "said"),
+    [
+        (["-u", "ann"], "\udcff", "is not UTF-8"),
+        (["-u", "a\udcff"], "x", "is not UTF-8"),
+        (["-u", "ann\r\nDELE 1"], "x", "has a line end"),
+        (["--servername", "a..b"], None, "is not a host"),
+    ],
+)
+def test_what_cannot_be_sent(words: list[str], password: str | None, said: str) -> None:
+    """A name, a password and a name of a server that cannot be sent are errors before the test."""
+    ran = pop3("verify", "pop3://127.0.0.1:1", *words, password=password)
+    assert (ran.code, said in ran.err) == (2, True), ran

@@ -103,6 +103,8 @@ def _select_checks(checks: tuple[Check, ...], only: tuple[str, ...]) -> list[Che
 
 def _build_context(account: AccountArgs, target: Target) -> ConformanceContext:
     from restante.client import name_resolution
+    from restante.client.credentials import Credentials
+    from restante.client.login import check_octets
     from restante.client.tls import verifying_context
     from restante.conformance.context import ConformanceContext
     from restante.conformance.raw_connection import ServerUnderTest
@@ -122,6 +124,7 @@ def _build_context(account: AccountArgs, target: Target) -> ConformanceContext:
     name = account.options.server_name or target.host
     with error_reporting():
         password = account.secret() if target.user else ""
+        check_octets(Credentials(target.user, password))
     host = account.options.resolve.get((target.host, target.port), target.host)
     if target.looked_up:
         with error_reporting():
