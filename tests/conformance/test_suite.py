@@ -330,8 +330,8 @@ def test_a_user_that_lmtp_cannot_name() -> None:
         connection, _ = listening.accept()
         with connection:
             connection.sendall(b"220 lmtp\r\n")
-            while connection.recv(1000):
-                connection.sendall(b"250 ok\r\n")
+            while line := connection.recv(1000):
+                connection.sendall(b"221 bye\r\n" if line.startswith(b"QUIT") else b"250 ok\r\n")
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = threading.Thread(target=serve)
