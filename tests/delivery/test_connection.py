@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from delivery.door import Delivered, Door, Peer, listening
+from delivery.door import Delivered, Door, Known, Peer, listening
 from restante.storage.interfaces import (
     BusyError,
     ForbiddenError,
@@ -465,3 +465,42 @@ def test_mail_that_goes_in_a_circle_is_refused(tmp_path: Path) -> None:
         peer.send(b"Received: x\r\nDelivered-To: ann@example.com\r\n\r\n.\r\n")
         assert peer.reply().startswith(b"554 5.4.6 ")
         assert peer.reply().startswith(b"250 2.0.0 ")
+
+
+class Outcome(BaseException):
+    """A BaseException alone, as the error of `pytest.fail` in a store of a test."""
+
+
+@pytest.mark.parametrize("error", [Outcome("a detail"), asyncio.CancelledError("a detail")])
+def test_store_base_exception(door: Door, error: BaseException) -> None:
+    """A BaseException of the store is an incident, and the session continues."""
+
+    def fail(owner: str, message: bytes) -> None:
+        raise error
+
+    door.store.first = fail
+    with door.connect() as peer:
+        peer.begin(ANN)
+        peer.say(b"DATA")
+        peer.send(LETTER + b".\r\n")
+        assert peer.reply().startswith(b"451 4.3.0 ")
+        assert peer.say(b"NOOP").startswith(b"250 ")
+    door.wait_for_log("event=incident", "a detail")
+    assert door.store.came == []
+
+
+@pytest.mark.parametrize("error", [Outcome("a detail"), asyncio.CancelledError("a detail")])
+def test_recipients_base_exception(
+    door: Door, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """A BaseException of the recipients is an incident, too."""
+
+    async def owner(self: Known, name: str) -> None:
+        raise error
+
+    monkeypatch.setattr(Known, "owner", owner)
+    with door.connect() as peer:
+        peer.begin()
+        assert peer.say(b"RCPT TO:<%b>" % ANN).startswith(b"451 4.3.0 ")
+        assert peer.say(b"NOOP").startswith(b"250 ")
+    door.wait_for_log("event=incident", "a detail")

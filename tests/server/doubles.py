@@ -36,9 +36,9 @@ class ScriptedStore(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.acquire_error: Exception | None = None
-        self.read_error: Exception | None = None
-        self.remove_error: Exception | None = None
+        self.acquire_error: BaseException | None = None
+        self.read_error: BaseException | None = None
+        self.remove_error: BaseException | None = None
         self.body: Body | Awaitable[Body] | None = None
         self.gate: asyncio.Event | None = None  # removal waits for it
         self.removing = False

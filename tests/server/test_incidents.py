@@ -108,6 +108,40 @@ def test_a_store_that_breaks_at_removing(live: Live, store: ScriptedStore) -> No
         assert client.say("STAT") == b"+OK 2 42\r\n"
 
 
+class Outcome(BaseException):
+    """A BaseException alone, as the error of `pytest.fail` in a store of a test."""
+
+
+@pytest.mark.parametrize("place", ["verify", "acquire", "read", "remove"])
+def test_base_exception(
+    live: Live, store: ScriptedStore, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """A BaseException is an incident, and leaves no lock."""
+    error = Outcome("a secret detail")
+
+    async def verify(user: str, password: Secret) -> None:
+        raise error
+
+    with monkeypatch.context() as patch, live.connect() as client:
+        if place == "verify":
+            patch.setattr(live.passwords, "verify", verify)
+        elif place == "acquire":
+            store.acquire_error = error
+        if place in {"verify", "acquire"}:
+            client.read_line()
+            client.send(b"USER ann\r\nPASS hunter2\r\n")
+        else:
+            client.log_in("ann", "hunter2")
+            store.read_error = store.remove_error = error
+            client.send(b"RETR 1\r\nQUIT\r\n" if place == "read" else b"DELE 1\r\nQUIT\r\n")
+        assert b"secret" not in client.read_all()
+        live.wait_for_log("event=incident", "a secret detail")
+    store.acquire_error = store.read_error = store.remove_error = None
+    with live.connect() as client:
+        client.log_in("ann", "hunter2")
+        assert client.say("STAT") == b"+OK 2 42\r\n"
+
+
 @pytest.mark.parametrize("error", [DETAIL, StoreError("the disk is gone")])
 def test_body_fails_at_first_octet(live: Live, store: ScriptedStore, error: Exception) -> None:
     """known-bug/early-ok: a body that fails before its first octet is a -ERR, and the session goes

@@ -10,7 +10,7 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from restante.delivery.phases import TIMED
+from restante.delivery.phases import AT_WORK, TIMED
 from restante.delivery.phases import DeliveryPhase as Phase
 from restante.delivery.protocol.message import MessageReceiver
 from restante.delivery.protocol.needs import (
@@ -288,7 +288,11 @@ class DeliveryConnection(asyncio.Protocol):
         answer: object
         try:
             answer = await self.fulfil(need)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the client must not see it
+        except (KeyboardInterrupt, SystemExit):  # they end the program
+            raise
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and self.phase not in AT_WORK:
+                raise  # the client is gone
             failed = self._sessions.log_incident(error, self._session)
             recipients = self._session.transaction.recipients
             answer = failed if isinstance(need, ResolveRecipient) else [failed] * len(recipients)
@@ -296,7 +300,7 @@ class DeliveryConnection(asyncio.Protocol):
             self._work = None
             if isinstance(need, DeliverMessage):
                 self._release_memory()
-        if self.phase in (Phase.RESOLVING, Phase.DELIVERING):
+        if self.phase in AT_WORK:
             self._run(answer)
             return
         self._conversation.close()

@@ -61,3 +61,6 @@ class DeliveryPhase(Enum):
 
 TIMED = frozenset({DeliveryPhase.COMMAND, DeliveryPhase.BLOCKED, DeliveryPhase.MESSAGE})
 """Phases in which the server waits for the client, but not for ever."""
+
+AT_WORK = frozenset({DeliveryPhase.RESOLVING, DeliveryPhase.DELIVERING})
+"""Phases in which the client waits for a task."""

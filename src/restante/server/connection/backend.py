@@ -119,7 +119,9 @@ class SessionBackend:
                 return self._send(need)
             else:
                 result = self._fulfil_seldom(need)
-        except Exception as error:  # noqa: BLE001  # nothing unforeseen may reach the peer
+        except (KeyboardInterrupt, SystemExit):  # they end the program
+            raise
+        except BaseException as error:  # noqa: BLE001  # nothing unforeseen may reach the client
             return self._refusal(need, error)
         return self._fulfil_or_refuse(need, result) if hasattr(result, "__await__") else result
 
@@ -212,7 +214,7 @@ class SessionBackend:
             await self.close_body(need.body)
         output.add(status + need.wire.finish())
 
-    def _refusal(self, need: Need[Any], error: Exception) -> Refusal:
+    def _refusal(self, need: Need[Any], error: BaseException) -> Refusal:
         """Return the reply to an error, and log that an authenticated user gets no maildrop."""
         if isinstance(need, Authenticate):
             self._claimed = self._authenticator.user

@@ -166,7 +166,9 @@ class Connection(AdministeredConnection, asyncio.Protocol):
                 self._note_update()
         except Refusal as refusal:
             answer = refusal
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # not for the client
+        except (KeyboardInterrupt, SystemExit):  # they end the program
+            raise
+        except BaseException as error:  # noqa: BLE001  # not for the client
             # A part of a reply may be sent. Anything more would count as its rest.
             if self.phase is phases.WORKING or not isinstance(error, asyncio.CancelledError):
                 self._backend.error_reply(error)
