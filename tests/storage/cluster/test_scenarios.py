@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from restante.protocol.secret import Secret
-from support.cluster import execute, running_cluster
+from restante.quota import Quota
+from restante.storage.cluster import ClusterStore
+from support.cluster import execute, running_cluster, settings
 from support.cluster_node import deliver, let_lease_end, running_node
 from support.live import wait_until
 
@@ -128,3 +130,23 @@ def test_old_tables(own_dsn: Secret, tmp_path: Path) -> None:
         log = (tmp_path / str(workers) / "log").read_text()
         assert "the mail store cannot be opened: PostgreSQL has the tables of version 1" in log
         assert "run `pop3 store init`" in log
+
+
+def test_delivery_whose_usage_is_not_known(dsn: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever fails after a delivery, its sender learns that it is there, and sends no second."""
+
+    async def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    async def test() -> None:
+        problems: list[str] = []
+        store = ClusterStore(settings(dsn), problems.append)
+        monkeypatch.setattr("restante.storage.cluster.store.read_usage", fail)
+        async with store.open():
+            stored = await store.deliver_within("ann", b"hello\n", Quota(1000))
+            maildrop = await store.acquire("ann", 0)
+            assert maildrop.contents.uids == (stored.uid,)
+            maildrop.release()
+        assert problems == ["after a delivery, the usage is not known: RuntimeError('a bug')"]
+
+    asyncio.run(test())

@@ -179,7 +179,9 @@ class ClusterStore(RemovedMail, NodeRequests):
         # From here on nothing may fail: the message is delivered, and its sender must know.
         try:
             return StoredWithin(uid, octets, *await self.find_usage(owner, quota))
-        except StoreError:
+        except Exception as error:  # noqa: BLE001  # whatever it is
+            if not isinstance(error, StoreError):
+                self._on_problem(f"after a delivery, the usage is not known: {error!r}")
             return StoredWithin(uid, octets, MailUsage(octets, 1), Quota())  # unlimited: no warning
 
     async def find_usage(
