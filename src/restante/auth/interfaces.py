@@ -184,3 +184,11 @@ class AccountDirectory(Authenticator, Protocol):
         Raises CredentialsError: there is none. Raises UncertainError: another form of the name may
         still be found.
         """
+
+
+@runtime_checkable
+class NotesUses(Protocol):
+    """A source of accounts that notes the uses of app passwords, and writes them once a minute."""
+
+    async def finish_uses(self) -> None:
+        """Write the uses that are left, at the end of a process."""

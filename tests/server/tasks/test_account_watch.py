@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import structlog
 
 from restante.auth.app_passwords.accounts import AppPasswordAccounts
 from restante.auth.app_passwords.file import AppPasswordFile, create
-from restante.auth.app_passwords.uses import FileUses
+from restante.auth.app_passwords.uses import FileUses, read, uses_path
 from restante.auth.file.accounts import FileAuthenticator
 from restante.auth.interfaces import CredentialsError, UnavailableError, UnreadableAccountError
 from restante.auth.locked_accounts import LockedAccounts
@@ -20,7 +22,9 @@ from restante.auth.masters import Masters
 from restante.auth.password_only import PasswordOnlyAccounts
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
-from restante.server.tasks.account_watch import AccountWatch
+from restante.server.context import ServerContext
+from restante.server.tasks.account_watch import AccountWatch, watching_accounts
+from restante.storage.memory import MemoryStore
 from support.command import pop3
 from support.live import Live, serving, wait_until
 from support.passwords import Passwords, quick_hash
@@ -288,3 +292,24 @@ def test_revoked_app_password(tmp_path: Path) -> None:
             live.call(checked(AccountWatch(live.context)))
             assert (ann.say("NOOP") == b"") is ended
             assert bob.say("NOOP").startswith(b"+OK")
+
+
+def test_last_uses_at_the_end(tmp_path: Path) -> None:
+    """A server that stops writes which app passwords were used since the last time."""
+    (first, letters), (second, more) = (create("ann", label, 0) for label in ("phone", "desk"))
+    file = tmp_path / "app-passwords"
+    file.write_text(f"{first}\n{second}\n")
+    source = Accounts()
+
+    async def run() -> None:
+        passwords = AppPasswordFile(file, print, print)
+        accounts = AppPasswordAccounts(cast("Any", source), passwords, FileUses(file, print))
+        context = ServerContext(
+            store=MemoryStore(), authenticator=accounts, log=structlog.get_logger()
+        )
+        async with watching_accounts(context):
+            for password in (letters, more):  # the second one waits for a minute
+                await accounts.verify("ann", Secret(password.encode()))
+
+    asyncio.run(run())
+    assert read(uses_path(file)).keys() == {first.key, second.key}

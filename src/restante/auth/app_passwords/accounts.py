@@ -73,6 +73,10 @@ class AppPasswordAccounts(WrappedAccounts):
             return super().cached_login(user, password)
         return self._log_in(user, app_password)
 
+    async def finish_uses(self) -> None:
+        """Write the uses that are left, at the end of a process."""
+        await self._uses.finish()
+
     async def _read_and_log_in(self, user: str, password: Secret) -> Identity | None:
         try:
             app_password = await self._find_in_thread(user, password)

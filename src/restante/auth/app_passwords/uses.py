@@ -76,6 +76,16 @@ class AppPasswordUses(ABC):
         else:
             self._problem = ""
 
+    async def finish(self) -> None:
+        """Write the uses that are left, at the end of a process."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._task is not None and not self._task.done():
+            await asyncio.wait([self._task])
+        if self._uses:
+            await self.write()
+
     @abstractmethod
     async def _store(self, uses: Mapping[str, int]) -> None:
         """Write uses by key, in seconds since 1970. Raises UnavailableError: they are lost."""

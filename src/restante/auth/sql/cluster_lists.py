@@ -103,6 +103,10 @@ class ListedAccounts(WrappedAccounts):
             raise CredentialsError(REASON)
         return identity
 
+    async def finish_uses(self) -> None:
+        """Write the uses that are left, at the end of a process."""
+        await self._uses.finish()
+
     async def _is_locked(self, user: str, identity: Identity) -> bool:
         keys = [lock_key(name) for name in {user, identity.name} if is_sound(name)]
         return await self._queries.find_row(LOCKED, [keys], deadline()) is not None

@@ -89,6 +89,10 @@ class ClusterAccounts(SqlAuthenticator):
         row = await self._find_app_password(user, password)
         return None if row is None or find_hindrance(row) else self._log_in(row)
 
+    async def finish_uses(self) -> None:
+        """Write the uses that are left, at the end of a process."""
+        await self._uses.finish()
+
     def _log_in(self, row: Mapping[str, object]) -> Identity:
         digest, name = str(row["digest"]), str(row["login"])
         identity = self._identify(name, row)

@@ -11,6 +11,7 @@ from restante.auth.app_passwords.accounts import AppPasswordAccounts
 from restante.auth.interfaces import (
     CredentialsError,
     EndsSessions,
+    NotesUses,
     UnavailableError,
     UnreadableAccountError,
 )
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from restante.server.context import ServerContext
 
 PAUSE = 1.0  # seconds between two checks of files
+LONGEST_END = 1.0  # seconds in which the last uses of app passwords are written
 LOOKUP_EVERY = 30  # of these checks is a round of questions to a database
 
 
@@ -137,12 +139,24 @@ class AccountWatch:
 
 @contextlib.asynccontextmanager
 async def watching_accounts(context: ServerContext) -> AsyncIterator[None]:
-    """Check the accounts while the block runs."""
+    """Check the accounts while the block runs; then write which app passwords were used."""
     task = asyncio.create_task(AccountWatch(context).run())
     try:
         yield
     finally:
         task.cancel()
+        await _finish_uses(context.authenticator)
+
+
+async def _finish_uses(accounts: object) -> None:
+    """Have the last uses of app passwords written, unless that takes too long."""
+    while not isinstance(accounts, NotesUses):
+        if not isinstance(accounts, WrappedAccounts):
+            return
+        accounts = accounts.accounts
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LONGEST_END):
+            await accounts.finish_uses()
 
 
 def _identifies(accounts: object) -> TypeGuard[AccountDirectory]:
