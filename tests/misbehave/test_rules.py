@@ -85,6 +85,13 @@ def test_a_rule(rule: str, fields: dict[str, Any]) -> None:
     assert changed(rule) == dataclasses.replace(RIGHT, **fields)
 
 
+def test_a_place_beyond_any_reply() -> None:
+    """A reply that is to stop after more octets than a number can count stops at its end."""
+    reply = changed(f"RETR: close at {'9' * 400}")
+    assert reply.ending is Ending.CLOSE
+    assert reply.octets[: reply.stop] == reply.octets
+
+
 def test_the_third_one() -> None:
     """A number after # counts the replies that the rule is about."""
     rule = parse_rules("RETR#2: -ERR no")

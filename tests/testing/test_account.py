@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import os
 import poplib
 import re
 import ssl
@@ -288,3 +290,22 @@ def test_lost_messages() -> None:
         client.quit()
         assert account.find_lost([whole, "Subject: two\n\n"]) == []
         assert len(account.find_lost([whole[:-2]])) == 1
+
+
+def test_a_wait_without_an_end() -> None:
+    """A test may wait as long as it takes."""
+    with testing.serving() as server:
+        ann = server.account("ann")
+        waiting = threading.Timer(0.1, ann.deliver, ["Subject: late\n\n"])
+        waiting.start()
+        assert ann.wait(subject="late", timeout=math.inf)["subject"] == "late"
+        waiting.join()
+
+
+def test_the_end_of_trust(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables are those of before, also if a program under test took one away."""
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    before = dict(os.environ)
+    with testing.TrustedAuthority().set_trusted():
+        del os.environ["SSL_CERT_FILE"]
+    assert dict(os.environ) == before

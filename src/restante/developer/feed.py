@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_EVENTS = 10_000  # that are remembered
+LONGEST_WAIT = threading.TIMEOUT_MAX / 2  # seconds: some centuries; a longer one is an error
 MAX_WAITERS = 256  # event loops' waits and readers at once
 
 
@@ -94,7 +95,7 @@ class EventFeed:
 
         `find` is called at once, and after each event.
         """
-        until = time.monotonic() + timeout
+        until = time.monotonic() + min(timeout, LONGEST_WAIT)
         while True:
             seen = self._last
             result = find()

@@ -24,6 +24,7 @@ import difflib
 import math
 import random
 import re
+import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -326,7 +327,7 @@ def _ending(found: re.Match[str]) -> Change:
     ending = names.get(found["ending"]) or Ending[found["ending"].upper()]
     if found["stop"] is None:
         return lambda reply: stop_at(reply, ending, 0)
-    stop = float(found["stop"])
+    stop = min(float(found["stop"]), sys.maxsize)  # a reply is never as long
     if not found["share"]:
         return lambda reply: stop_at(reply, ending, math.floor(stop))
     if stop > 100:

@@ -44,6 +44,6 @@ class TrustedAuthority:
         finally:
             for name, value in before.items():
                 if value is None:
-                    del os.environ[name]
+                    os.environ.pop(name, None)  # the block may have taken it away
                 else:
                     os.environ[name] = value
