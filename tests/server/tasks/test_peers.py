@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -76,11 +77,11 @@ def test_kick_at_another_node() -> None:
 
 
 def test_session_that_begins_during_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slow answer makes no kick and no take-over younger: a session begun after them stays."""
+    """A slow answer makes no kick, take-over or failed login younger: a later session stays."""
     with clocked() as server:
         take_over = encode_request(Action.TAKE_OVER, "ann")
         requests = [PeerRequest("1", b"slow", 1.0), PeerRequest("2", take_over, 1.0)]
-        store = Peers(news(kicks={"ann": 1.0})._replace(requests=requests))
+        store = Peers(news([(PAIR, 3, 1.0)], {"ann": 1.0})._replace(requests=requests))
         service = ControlService(server.context, list, ())
         answer_node = service.answer_node
 
@@ -96,6 +97,9 @@ def test_session_that_begins_during_answers(monkeypatch: pytest.MonkeyPatch) -> 
         server.loop.advance(5)
         assert task.done()
         assert server.ended() == []
+        peers = server.context.limits.throttle.peers
+        assert peers is not None
+        assert peers.latest() <= time.monotonic() - 6
 
 
 def test_lock_at_another_node() -> None:

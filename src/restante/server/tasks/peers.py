@@ -85,8 +85,8 @@ class PeerExchange:
     def _take(self, news: PeerNews, received: float) -> None:
         """Use the news that came at a time of the event loop."""
         self._failures.set_key(news.key)
-        now = time.monotonic()
-        self._failures.merge((pair, number, now - age) for pair, number, age in news.failures)
+        then = time.monotonic() - (asyncio.get_running_loop().time() - received)
+        self._failures.merge((pair, number, then - age) for pair, number, age in news.failures)
         if news.kicks or news.revoked or news.locked:
             self._end_sessions(news, received)
 
