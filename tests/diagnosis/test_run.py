@@ -24,7 +24,7 @@ from restante.client.session import ClientSession
 from restante.client.socket_driver import SocketDriver
 from restante.diagnosis.context import CheckContext
 from restante.diagnosis.explanations import EXPLANATIONS
-from restante.diagnosis.report import Report
+from restante.diagnosis.report import Report, Step
 from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine, give_more_time
 from restante.misbehave import Fault
@@ -484,3 +484,10 @@ def test_second_greeting_hides_password(monkeypatch: pytest.MonkeyPatch) -> None
     assert report.ok
     assert ("<", "+OK ***") in report.trace
     assert PASSWORD not in str(report.trace)
+
+
+def test_details_of_one_label() -> None:
+    """The JSON of a step has all details, also those with the same label."""
+    step = Step("login", "failure", "", details=[("hint", "a"), ("hint", "b"), ("note", "c")])
+    details = Report("ann@example.com", [step]).as_json()["steps"][0]["details"]
+    assert details == {"hint": "a; b", "note": "c"}

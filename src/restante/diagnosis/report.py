@@ -126,7 +126,10 @@ class Report:
 
 def _step(step: Step) -> dict[str, Any]:
     seconds = None if step.seconds is None else round(step.seconds, 4)
-    details = {label.strip(": "): text for label, text in step.details}
+    details: dict[str, str] = {}
+    for label, text in step.details:
+        name = label.strip(": ")
+        details[name] = f"{details[name]}; {text}" if name in details else text
     return {
         "phase": step.phase,
         "outcome": step.outcome,
