@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
-import threading
-from collections.abc import AsyncIterator
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from restante.server.lifecycle import ServerLifecycle
 from restante.storage.memory import MemoryStore
 from server.doubles import ScriptedStore
 from support.cancelling import cancelled_everywhere, sockets
+from support.live import PATIENCE
 from support.passwords import Passwords
 
 
@@ -122,28 +121,33 @@ def test_stop_under_load(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(scenario())
 
 
+INTERRUPTED_START = """
+import asyncio, contextlib, signal, threading
+from restante.server import Listener, Server
+from restante.storage.memory import MemoryStore
+
 class SlowToOpen(MemoryStore):
-    """A store that sends a signal to its process while it is opened, and waits."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.closed = False
-
     @contextlib.asynccontextmanager
-    async def open(self) -> AsyncIterator[None]:
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    async def open(self):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         try:
             await asyncio.Event().wait()
             yield
         finally:
-            self.closed = True
+            print("closed")
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
+try:
+    with Server(SlowToOpen(), None, (Listener(port=0),)):
+        print("started")
+except KeyboardInterrupt:
+    print("interrupted", threading.active_count())
+"""
+"""A program whose store sends it Ctrl-C while it is opened."""
 
 
 def test_interrupted_start() -> None:
     """Ctrl-C at the start of a server in a thread closes what was opened, and ends the thread."""
-    before = threading.active_count()
-    store = SlowToOpen()
-    with pytest.raises(KeyboardInterrupt), Server(store, Passwords(), (Listener(port=0),)):
-        pass
-    assert store.closed
-    assert threading.active_count() == before
+    command = [sys.executable, "-c", INTERRUPTED_START]
+    ended = subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE)
+    assert ended.stdout.split() == [b"closed", b"interrupted", b"1"]

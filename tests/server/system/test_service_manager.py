@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,21 +77,44 @@ def test_life_of_a_service(
         assert served.process.wait(PATIENCE) == 0
 
 
+FAILING_RELOAD = """
+import sys
+from pathlib import Path
+from restante.server import app
+from restante.server.config import loader
+from restante.server.system.service_manager import ServiceManager
+
+def fail():
+    raise RuntimeError("a detail")
+
+folder, workers = Path(sys.argv[1]), int(sys.argv[2])
+flags = {
+    "server": {"listen": ["127.0.0.1:0"], "workers": workers},
+    "mail": {"folder": folder},
+    "accounts": {"users": folder / "users"},
+}
+app.run(loader.load(None, flags), load_config=fail, manager=ServiceManager())
+"""
+"""A server whose configuration cannot be loaded again, for a reason that no code expects."""
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("manager", ["{folder}/notify"], indirect=True)
 def test_reload_that_fails_unexpectedly(tmp_path: Path, manager: Manager, workers: int) -> None:
     """A reload ends for the manager whatever it meets: systemd would wait for it, and then fail."""
-    file = tmp_path / "restante.toml"
-    file.touch()
-    with serving(tmp_path, "--config", file, "--workers", str(workers)) as served:
-        assert manager.read_next() == ["READY=1", f"STATUS={SERVING}"]
-        file.write_text("a = " + "[" * 20_000)  # Python's recursion has a limit
-        served.process.send_signal(signal.SIGHUP)
-        assert manager.read_next() == ["RELOADING=1", "MONOTONIC_USEC"]
-        assert manager.read_next() == ["READY=1", f"STATUS={NOT_RELOADED}"]
-        assert 'event=incident what="cannot reload"' in served.log.read_text()
-        served.process.send_signal(signal.SIGTERM)
-        assert served.process.wait(PATIENCE) == 0
+    users = tmp_path / "users"
+    users.touch(0o600)
+    command = [sys.executable, "-c", FAILING_RELOAD, str(tmp_path), str(workers)]
+    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, stderr=log) as server:
+        try:
+            assert manager.read_next() == ["READY=1", f"STATUS={SERVING}"]
+            server.send_signal(signal.SIGHUP)
+            assert manager.read_next() == ["RELOADING=1", "MONOTONIC_USEC"]
+            assert manager.read_next() == ["READY=1", f"STATUS={NOT_RELOADED}"]
+        finally:
+            server.send_signal(signal.SIGTERM)
+        assert server.wait(PATIENCE) == 0
+    assert 'event=incident what="cannot reload"' in (tmp_path / "log").read_text()
 
 
 def test_manager_that_does_not_listen(manager: Manager) -> None:
