@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from restante.cli.shell.session import ShellSession
 
-MAX_SHOWN = 100  # messages that a list shows unasked, the last ones
-MAX_SHOWN = 32 * 1024 * 1024  # octets of a message that is decoded in memory
+MAX_LISTED = 100  # messages that a list shows unasked, the last ones
+MAX_DECODED = 32 * 1024 * 1024  # octets of a message that is decoded in memory
 
 
 def banner(session: ShellSession) -> str:
@@ -37,7 +37,7 @@ def ls(session: ShellSession, words: Sequence[str]) -> None:
     """List messages: the last hundred, all of them, or those that are named."""
     sizes = session.messages()
     everything = list(sizes)
-    shown = everything[-MAX_SHOWN:]
+    shown = everything[-MAX_LISTED:]
     if words:
         shown = everything if words == ["all"] else session.numbers(words)
     if not shown:
@@ -50,9 +50,9 @@ def ls(session: ShellSession, words: Sequence[str]) -> None:
         session.screen.print_line(line)
     if session.lacks_top:
         session.screen.print_line("The server does not support TOP, so only sizes are shown.")
-    if not words and len(everything) > MAX_SHOWN:
+    if not words and len(everything) > MAX_LISTED:
         session.screen.print_line(
-            f"{len(everything) - MAX_SHOWN} earlier messages are hidden; use ls all, or ls 1-50"
+            f"{len(everything) - MAX_LISTED} earlier messages are hidden; use ls all, or ls 1-50"
         )
 
 
@@ -63,7 +63,7 @@ def show(session: ShellSession, words: Sequence[str]) -> None:
     for number in _require_numbers(session, words, "show N"):
         octets, missing = bytearray(), 0
         for piece in _pieces(session, number):
-            kept = piece[: MAX_SHOWN - len(octets)]
+            kept = piece[: MAX_DECODED - len(octets)]
             octets += kept
             missing += len(piece) - len(kept)
         for line in lines_of(message.read(bytes(octets))):
@@ -136,13 +136,13 @@ def _save_part(session: ShellSession, number: int, word: str, name: str) -> None
 
     octets = bytearray()
     for piece in _pieces(session, number):
-        octets += piece[: MAX_SHOWN - len(octets)]
+        octets += piece[: MAX_DECODED - len(octets)]
     parts = message.read(bytes(octets)).parts
     chosen = next((part for part in parts if str(part.number) == word), None)
     if chosen is None:
         count = wording.quantity(len(parts), "part")
         raise ShellError(f"unknown part {plain(word)}; message {number} has {count}")
-    if chosen.end >= MAX_SHOWN:
+    if chosen.end >= MAX_DECODED:
         raise ShellError(f"message {number} is too large to decode; use save {number}")
     path = Path(name).expanduser()
     if name and not path.is_dir():
