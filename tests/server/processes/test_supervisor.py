@@ -44,14 +44,19 @@ main()
 """
 
 
+def use_program(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a program, which changes some times, in place of `pop3`."""
+    program = folder / "pop3"
+    program.write_text(text.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setattr(process, "POP3", program)
+
+
 def test_old_mail_is_removed_by_one_worker_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One worker expires old mail; if it dies, its successor does."""
-    program = tmp_path / "pop3"
-    program.write_text(STEADY.format(python=sys.executable))
-    program.chmod(0o755)
-    monkeypatch.setattr(process, "POP3", program)  # the machine may have booted a moment ago
+    use_program(STEADY, tmp_path, monkeypatch)  # the machine may have booted a moment ago
     new = tmp_path / "mail" / "ann" / "new"
     for part in ("tmp", "new", "cur"):
         (new.parent / part).mkdir(parents=True)
@@ -207,10 +212,7 @@ def test_no_workers_for_new_sockets_after_a_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that stops does not start the workers that new Unix sockets would require."""
-    program = tmp_path / "pop3"
-    program.write_text(RENEWING.format(python=sys.executable))
-    program.chmod(0o755)
-    monkeypatch.setattr(process, "POP3", program)
+    use_program(RENEWING, tmp_path, monkeypatch)
     lmtp = tmp_path / "lmtp"
     with working(tmp_path, f'[delivery]\nlmtp = "{lmtp}"\n[timeouts]\nstop = 3\n') as workers:
         wait_until(lambda: len(workers.alive()) == 2)
