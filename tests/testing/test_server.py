@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import poplib
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -91,6 +95,31 @@ def test_accounts_are_separate() -> None:
         assert can_log_in(server, "ann", "new")
         assert not can_log_in(server, "ann", "secret")
         assert server.messages("ann") == [LETTER]
+
+
+WITH_TLS = """
+import os, sys
+from restante import testing
+with testing.serving(tls=True) as server:
+    certificate = server.certificate
+if (child := os.fork()) == 0:
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert certificate.read_bytes()
+"""
+
+
+def test_the_certificates_live_as_long_as_the_process(tmp_path: Path) -> None:
+    """The files are there until the process ends, not its children, and then go silently."""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", WITH_TLS],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_with_tls_a_client_can_verify_the_certificate() -> None:

@@ -5,7 +5,10 @@ They are made at their first use and kept until the process ends.
 
 from __future__ import annotations
 
+import atexit
 import datetime as dt
+import os
+import shutil
 import ssl
 import tempfile
 import warnings
@@ -166,12 +169,16 @@ def _sign_kind(kind: str) -> Signed:
 
 
 @cache
-def _folder_object() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="restante-")
-
-
 def _folder() -> Path:
-    return Path(_folder_object().name)
+    """Return a folder that exists until this process ends, whatever its children do."""
+    folder = tempfile.mkdtemp(prefix="restante-")
+    atexit.register(_remove_folder, folder, os.getpid())
+    return Path(folder)
+
+
+def _remove_folder(folder: str, owner: int) -> None:
+    if os.getpid() == owner:  # a child that was forked has the same handlers
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _name(host: str) -> x509.GeneralName:
