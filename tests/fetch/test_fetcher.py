@@ -413,6 +413,30 @@ def test_all_refused(server: MemoryServer, journal: Journal) -> None:
         fetch(server, journal, "eve", destination)
 
 
+@pytest.mark.parametrize(("refused", "new", "parked"), [("abcg", 4, 4), ("defgh", 3, 3)])
+def test_some_refused_in_one_group(
+    server: MemoryServer, journal: Journal, refused: str, new: int, parked: int
+) -> None:
+    """All that arrived counts; several refusals in a row end the run only if nothing follows."""
+    user = f"uma-{refused}"
+    server.add(user, "secret", *letters(*"abcdefgh"))
+    destination = ListDestination()
+    destination.batch = 8
+
+    def refuse(octets: bytes) -> None:
+        if octets.strip()[-1:].decode() in refused:
+            raise MessageRefusedError("550 no")
+
+    destination.before_delivery = refuse
+    fetcher = Fetcher(journal.open_account(user), [destination], connect_to(server, user), DELETE)
+    counted = 0
+    with pytest.raises(FetchError) if parked == 3 else contextlib.nullcontext():
+        for event in fetcher.run():
+            counted += isinstance(event, MessageDelivered)
+    assert (fetcher.summary.new, counted, len(destination.arrived)) == (new, new, new)
+    assert len(fetcher.summary.parked) == parked
+
+
 def test_two_destinations(server: MemoryServer, journal: Journal) -> None:
     """A message is deleted only if both have it, and the first one does not get it again."""
     server.add("fay", "secret", *letters("a"))
@@ -512,6 +536,46 @@ def test_doubt(server: MemoryServer, journal: Journal, outcome: Settled, again: 
     assert len([event for event in events if isinstance(event, MessageDelivered)]) == again
     assert bool(fetcher.summary.in_doubt) == (outcome is Settled.UNKNOWN)
     assert server.messages(user) == []
+
+
+class HeldDestination(ListDestination):
+    """Parks a message in doubt."""
+
+    def settle(self, token: str) -> Settled:
+        raise MessageRefusedError("it may be here")
+
+
+@pytest.mark.parametrize("kind", [ListDestination, HeldDestination])
+def test_sizes_of_settled_messages(
+    server: MemoryServer, journal: Journal, kind: type[ListDestination]
+) -> None:
+    """A message that is settled counts with its octets, whether it is delivered or parked."""
+    user = f"vic-{kind.__name__}"
+    server.add(user, "secret", *letters("a"))
+    destination = kind()
+    destination.before_delivery, destination.outcome = _raise(KeyboardInterrupt()), Settled.HERE
+    with pytest.raises(KeyboardInterrupt):
+        fetch(server, journal, user, destination)
+    summary = fetch(server, journal, user, destination)
+    octets = summary.octets + sum(parked.size for parked in summary.parked)
+    assert octets == len(letters("a")[0].replace(b"\n", b"\r\n"))
+
+
+def test_warnings_of_a_run_that_fails(server: MemoryServer, journal: Journal) -> None:
+    """A destination that fails hides no warning about the server."""
+    server.add("wes", "secret", *letters("a"))
+    destination = ListDestination()
+    destination.before_delivery = _raise(NotDeliveredError("disk full"))
+
+    def connect(notice: Callable[[str, str], None]) -> Maildrop:
+        notice("pipelining", "replies are late")
+        return connect_to(server, "wes")(notice)
+
+    events = []
+    with pytest.raises(FetchError, match="disk full"):
+        for event in Fetcher(journal.open_account("wes"), [destination], connect, DELETE).run():
+            events.append(event)  # noqa: PERF402  # those before the failure
+    assert Notice("pipelining", "replies are late") in events
 
 
 class ForgetfulDestination(ListDestination):

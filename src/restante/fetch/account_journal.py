@@ -93,8 +93,8 @@ class AccountJournal:
         """Return the deliveries of an earlier run that were prepared and not confirmed."""
         with self._journal.errors():
             rows = self._execute(
-                "SELECT uid, destination, token FROM delivery JOIN message ON message = id"
-                " WHERE account = ? AND NOT here ORDER BY id"
+                "SELECT uid, destination, token, size, octets FROM delivery JOIN message"
+                " ON message = id WHERE account = ? AND NOT here ORDER BY id"
             )
             return [Doubt(*row) for row in rows]
 

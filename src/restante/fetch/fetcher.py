@@ -115,6 +115,7 @@ class Fetcher:
                 yield from self._new_notices()
                 raise
             except DestinationUnavailableError as error:
+                yield from self._new_notices()
                 self._precautions.set_back(error, accepts_others=self.summary.new > 0)
                 raise
 
@@ -128,7 +129,7 @@ class Fetcher:
 
     def _settle(self) -> Iterator[FetchEvent]:
         """Ask the destinations for what a killed run has left in doubt."""
-        for uid, url, token in self._journal.doubts():
+        for uid, url, token, size, octets in self._journal.doubts():
             destination = self._destinations.get(url)
             outcome = Settled.UNKNOWN
             if destination is not None:
@@ -137,13 +138,14 @@ class Fetcher:
                         outcome = destination.settle(token)
                 except MessageRefusedError as error:
                     self._journal.withdraw([(uid, url)])
-                    yield self.parked.park(MessageEntry(0, uid, 0), str(error))
+                    yield self.parked.park(MessageEntry(0, uid, size), str(error))
                     continue
             if outcome is Settled.HERE:
                 have = self._journal.destinations_with(uid) | {url}
                 complete = [uid] if have.issuperset(self._destinations) else []
                 self._journal.confirm([(uid, url)], complete)
                 self.summary.new += len(complete)
+                self.summary.octets += octets if complete else 0
             else:
                 self._journal.withdraw([(uid, url)])
             if outcome is Settled.UNKNOWN:
@@ -337,13 +339,22 @@ class Fetcher:
         except DestinationUnavailableError:
             yield from map(self._count_delivered, group.complete)
             raise
+        refused: list[Retrieved] = []  # since the last one that was delivered
         for made in delivered:
             if made.refused:
-                yield self.parked.park(made.message, made.refused)
-                self._described.note_header(made.message.uid, made.content.header)
-                self.parked.count_failure(FetchError("fetch-delivery", made.refused))
-            else:
-                yield self._count_delivered(made)
+                refused.append(made)
+                continue
+            yield from map(self._park_refused, refused)  # the fault was theirs
+            refused.clear()
+            yield self._count_delivered(made)
+        for made in refused:
+            yield self._park_refused(made)
+            self.parked.count_failure(FetchError("fetch-delivery", made.refused))
+
+    def _park_refused(self, made: Retrieved) -> MessageParked:
+        parked = self.parked.park(made.message, made.refused)
+        self._described.note_header(made.message.uid, made.content.header)
+        return parked
 
     def _count_delivered(self, made: Retrieved) -> MessageDelivered:
         self.parked.count_delivery()

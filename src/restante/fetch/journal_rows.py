@@ -118,8 +118,13 @@ class Preparation(NamedTuple):
 
 
 class Doubt(NamedTuple):
-    """A delivery that was prepared and not confirmed."""
+    """A delivery that was prepared and not confirmed.
+
+    `size` has the octets by LIST, and `octets` those that were retrieved.
+    """
 
     uid: str
     destination: str
     token: str
+    size: int
+    octets: int
