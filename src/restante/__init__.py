@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from restante import blocking
     from restante.client.aio import Maildrop, Message, connect
+    from restante.client.discovery.lookup import OtherDomainError
     from restante.client.maildrop import SizeWarning
     from restante.client.options import Options, Target
     from restante.client.token_source import TokenSource
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
         LocalError,
         MalformedReplyError,
         MechanismRefusedError,
-        OtherDomainError,
         Phase,
         Pop3Error,
         Refusal,
@@ -87,13 +87,14 @@ _MODULES = {
     "Maildrop": "restante.client.aio",
     "Message": "restante.client.aio",
     "Options": "restante.client.options",
+    "OtherDomainError": "restante.client.discovery.lookup",
     "Report": "restante.diagnosis.report",
     "SizeWarning": "restante.client.maildrop",
     "Target": "restante.client.options",
     "TokenSource": "restante.client.token_source",
     "check": "restante.diagnosis.run",
     "connect": "restante.client.aio",
-}  # the errors are in restante.protocol.errors
+}  # the other errors are in restante.protocol.errors
 
 
 def __getattr__(name: str) -> object:

@@ -6,11 +6,11 @@ import pytest
 
 from restante.client.discovery import lookup
 from restante.client.discovery.discover import Candidate, Discovery
+from restante.client.discovery.lookup import OtherDomainError
 from restante.client.options import Options, Target
 from restante.diagnosis.report import Report
 from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine
-from restante.protocol.errors import OtherDomainError
 from support.authority import ROOT, make, trusting
 from support.faulty_server import PASSWORD, faulty_server
 

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
+    from restante.client.discovery.lookup import OtherDomainError
     from restante.client.options import Target
     from restante.client.token_source import TokenSource
     from restante.diagnosis.report import Step
-    from restante.protocol.errors import OtherDomainError
 
 TOTAL = 60.0  # seconds for a whole check
 DEEP_RATE = 50_000  # octets a second: what --deep adds to the time for each message

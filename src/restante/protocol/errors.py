@@ -1,5 +1,7 @@
 """All errors, as one tree. Every error is raised on one side of a connection only.
 
+OtherDomainError is in `restante.client.discovery.lookup`, since it has a `Target` of the client.
+
 Pop3Error
 ├── LocalError                         our own side asked for what cannot be sent
 ├── RemoteError                        a client: the server, or the way to it, failed
@@ -162,29 +164,6 @@ class TruncatedReplyError(RemoteError):
 
 class ServerUnreachableError(RemoteError):
     """There is no connection: the name does not resolve, or no server answers at the port."""
-
-
-class OtherDomainError(RemoteError):
-    """The server that was found for an address is in another domain. Nothing was sent to it.
-
-    DNS answers can be forged, so the user must confirm that the server is the right one.
-
-    Attributes:
-        target: the server, a `restante.client.options.Target`. Connect to it to confirm it.
-        remedy: the command to continue with, if a command of `pop3` failed.
-    """
-
-    def __init__(
-        self,
-        id: str,  # noqa: A002  # see RemoteError
-        text: str,
-        *,
-        phase: Phase = Phase.DISCOVER,
-        target: object = None,
-    ) -> None:
-        super().__init__(id, text, phase=phase)
-        self.target = target
-        self.remedy = ""
 
 
 class SecurityError(RemoteError):

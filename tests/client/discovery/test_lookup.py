@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-from typing import Any
+from typing import Any, assert_type
 
 import pexpect
 import pytest
@@ -17,10 +17,11 @@ from restante import blocking
 from restante.client import mail_address, name_resolution
 from restante.client.discovery import lookup
 from restante.client.discovery.discover import Discovery, discover
+from restante.client.discovery.lookup import OtherDomainError
 from restante.client.discovery.sources import NotFoundError, SrvRecord
 from restante.client.options import Options, Target
 from restante.diagnosis.explanations import EXPLANATIONS
-from restante.protocol.errors import OtherDomainError, ServerUnreachableError
+from restante.protocol.errors import ServerUnreachableError
 
 BANK = "bank.example"
 SRV = f"_pop3s._tcp.{BANK}"
@@ -91,8 +92,7 @@ def test_a_server_of_another_domain_gets_no_password(
 
     with pytest.raises(OtherDomainError) as caught:
         asyncio.run(opened())
-    target = caught.value.target
-    assert isinstance(target, Target)
+    target = assert_type(caught.value.target, Target)
     assert target.looked_up
     report = restante.check(f"ann@{BANK}", "hunter22")
     assert report.id == "other-domain"

@@ -11,8 +11,8 @@ from restante.cli.options.values import Seconds
 from restante.protocol.text import to_json
 
 if TYPE_CHECKING:
+    from restante.client.discovery.lookup import OtherDomainError
     from restante.diagnosis.request import CheckRequest
-    from restante.protocol.errors import OtherDomainError
 
 _OUTPUT = (
     click.option("--json", "as_json", is_flag=True, help="Print the report as JSON."),

@@ -6,7 +6,7 @@ import dataclasses
 import re
 import sys
 import time
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -379,15 +379,13 @@ def _discover(address: str, seconds: float | None, flags: tuple[str, ...]) -> tu
     """
     from restante.cli.options.confirmation import command_with_server, confirm
     from restante.client.discovery import lookup
-    from restante.protocol.errors import OtherDomainError
 
     with error_reporting():
         try:
             return lookup.target_of(address, seconds or lookup.SECONDS), 0
-        except OtherDomainError as error:
+        except lookup.OtherDomainError as error:
             begun = time.monotonic()
-            target = cast("Target", error.target)
             if not confirm(error):
-                error.remedy = command_with_server(target, flags)
+                error.remedy = command_with_server(error.target, flags)
                 raise
-            return target, time.monotonic() - begun
+            return error.target, time.monotonic() - begun

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import click
 
 from restante.cli.output.terminal import plain
 
 if TYPE_CHECKING:
+    from restante.client.discovery.lookup import OtherDomainError
     from restante.client.options import Target
-    from restante.protocol.errors import OtherDomainError
 
 _RISK = (
     "DNS replies can be forged, and the owner of that name receives the password. "
@@ -29,9 +29,8 @@ def confirm(error: OtherDomainError) -> bool:
     text = f"{error.text.partition(':')[0]}. {_RISK}"
     for line in wrap_hanging("", plain(text), wrap=True):
         click.echo(line, err=True)
-    target = cast("Target", error.target)
     advice = "Nothing was sent; name the server by --host."
-    return ask_to_confirm(f"Log in at {plain(target.host)}?", advice, err=True)
+    return ask_to_confirm(f"Log in at {plain(error.target.host)}?", advice, err=True)
 
 
 def command_with_server(target: Target, flags: tuple[str, ...]) -> str:

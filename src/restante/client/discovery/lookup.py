@@ -7,13 +7,29 @@ from typing import TYPE_CHECKING
 from restante.client import mail_address
 from restante.client.options import Target
 from restante.net import host_names
-from restante.protocol.errors import OtherDomainError, Phase, ServerUnreachableError
+from restante.protocol.errors import Phase, RemoteError, ServerUnreachableError
 
 if TYPE_CHECKING:
     from restante.client.discovery.discover import Candidate, Discovery
     from restante.client.options import Tls
 
 SECONDS = 10.0
+
+
+class OtherDomainError(RemoteError):
+    """The server that was found for an address is in another domain. Nothing was sent to it.
+
+    DNS answers can be forged, so the user must confirm that the server is the right one.
+
+    Attributes:
+        target: the server. Connect to it to confirm it.
+        remedy: the command to continue with, if a command of `pop3` failed.
+    """
+
+    def __init__(self, text: str, target: Target) -> None:
+        super().__init__("other-domain", text, phase=Phase.DISCOVER)
+        self.target = target
+        self.remedy = ""
 
 
 def target_of(address: str, seconds: float = SECONDS) -> Target:
@@ -93,7 +109,7 @@ def check_vouched(discovery: Discovery) -> None:
         f"{winner.source} names {host}, which is not in {mail}, so nothing was sent to it. "
         f"If it is the right server, name it: {target}"
     )
-    raise OtherDomainError("other-domain", text, phase=Phase.DISCOVER, target=target)
+    raise OtherDomainError(text, target)
 
 
 def is_vouched(server: Candidate, discovery: Discovery) -> bool:

@@ -15,12 +15,7 @@ from restante.client.socket_driver import SocketDriver
 from restante.diagnosis import port_probe, suggestions, wording
 from restante.diagnosis.context import CheckAborted
 from restante.net import connecting
-from restante.protocol.errors import (
-    OtherDomainError,
-    Phase,
-    ReplyTimeoutError,
-    ServerUnreachableError,
-)
+from restante.protocol.errors import Phase, ReplyTimeoutError, ServerUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -59,7 +54,7 @@ def _check_vouched(check: CheckContext, step: Step, found: Discovery) -> None:
     """Ask about a server of another domain, where a password is to go to it."""
     try:
         lookup.check_vouched(found)
-    except OtherDomainError as error:
+    except lookup.OtherDomainError as error:
         request, begun = check.request, time.monotonic()
         if request.password is None or (request.confirm and request.confirm(error)):
             step.details.append(("note", f"{check.target.host} is not in {found.domain}"))
