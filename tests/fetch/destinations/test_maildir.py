@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import threading
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from fetch.destinations.contract import *  # noqa: F403
 from fetch.destinations.contract import LETTER, OTHER, deliver, opened, prepare, settle, source
 from restante.fetch.destinations.maildir import CERTAIN, SYNCING_THREADS, MaildirDestination
-from restante.fetch.interfaces import DestinationUnavailableError, Settled
+from restante.fetch.interfaces import DestinationUnavailableError, NotDeliveredError, Settled
 from restante.storage.fs import STALE
 from support.small_disks import fill, make_read_only, small_disk, take_all_names
 
@@ -76,14 +77,15 @@ def test_a_reader_moves_the_mail_away(place: MaildirPlace) -> None:
 def test_a_token_of_yesterday_says_nothing(place: MaildirPlace) -> None:
     """Where other programs may have emptied tmp, a message is in doubt; what is there is not."""
     destination = opened(place)
-    deliver(destination, OTHER)
-    [delivered, waiting] = deliver(destination, LETTER) + prepare(destination, OTHER)[1]
+    removed, delivered = deliver(destination, OTHER, LETTER)
+    [waiting] = prepare(destination, OTHER)[1]
     destination.close()
+    place.files()[0].unlink()
     seconds = int(delivered.split()[1].partition(".")[0])
     later = MaildirDestination(str(place.path), lambda: seconds + CERTAIN + 1)
     later.open()
-    assert later.settle(delivered) is Settled.UNKNOWN
-    assert later.settle(waiting) is Settled.HERE
+    assert later.settle(removed) is Settled.UNKNOWN
+    assert later.settle(delivered) is later.settle(waiting) is Settled.HERE
     later.close()
     assert CERTAIN < STALE
 
@@ -96,6 +98,41 @@ def test_another_maildir_of_this_name_says_nothing(place: MaildirPlace) -> None:
     place.path.rename(place.path.with_name("Away"))
     assert settle(place, token) is Settled.UNKNOWN
     assert place.messages() == []
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_maildir_that_is_replaced_meanwhile(place: MaildirPlace, *, moved: bool) -> None:
+    """Mail that went into a Maildir which was replaced does not count as delivered to the new one.
+
+    If the new one is a copy, as on a larger disk behind a link, its mail does not come twice.
+    """
+    destination = opened(place)
+    [draft], [token] = prepare(destination, LETTER)
+    destination.deliver(draft)
+    copy = place.path.with_name("copy")
+    if moved:
+        shutil.copytree(place.path, copy)
+        [file] = (copy / "new").iterdir()
+        file.rename(copy / "cur" / f"{file.name}:2,S")
+    place.path.rename(place.path.with_name("Away"))
+    if moved:
+        place.path.symlink_to(copy)
+    with pytest.raises(DestinationUnavailableError, match=r"removed or replaced .* during the run"):
+        destination.sync()
+    with pytest.raises(NotDeliveredError, match=r"removed or replaced .* during the run"):
+        prepare(destination, OTHER)
+    destination.close()
+    assert settle(place, token) is (Settled.HERE if moved else Settled.UNKNOWN)
+
+
+def test_a_maildir_that_is_removed_before_the_delivery(place: MaildirPlace) -> None:
+    """The error names the Maildir that was removed, and leaves no doubt."""
+    destination = opened(place)
+    [draft], _ = prepare(destination, LETTER)
+    shutil.rmtree(place.path)
+    with pytest.raises(NotDeliveredError, match=f"removed or replaced {place.path} during the run"):
+        destination.deliver(draft)
+    destination.close()
 
 
 def test_settling_counts_in_the_quota_file(place: MaildirPlace) -> None:
@@ -274,7 +311,7 @@ def test_a_read_only_disk(tmp_path: Path) -> None:
         make_read_only(disk)
         with pytest.raises(DestinationUnavailableError, match="mount the disk writable"):
             destination.start(source())
-        with pytest.raises(DestinationUnavailableError, match="mount the disk writable"):
+        with pytest.raises(NotDeliveredError, match="mount the disk writable"):
             destination.deliver(draft)
         destination.close()
         assert place.messages() == [OTHER]

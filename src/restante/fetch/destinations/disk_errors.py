@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from typing import TYPE_CHECKING
 
-from restante.fetch.interfaces import DestinationUnavailableError, MessageRefusedError
+from restante.fetch.interfaces import (
+    DestinationUnavailableError,
+    MessageRefusedError,
+    NotDeliveredError,
+)
 from restante.storage.interfaces import StoreError
 from restante.system_errors import find_reason, find_remedy
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
 FREE = 50_000_000  # octets that stay free on a disk, but at most a part of it:
@@ -39,6 +45,20 @@ def require_space(octets: int, place: int | str) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def require_same_folder(path: str | Path, folder: int) -> None:
+    """Require that a path still means the folder that was opened by it. Raises OSError.
+
+    Raises NotDeliveredError: another program has removed or replaced it since.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if os.path.samestat(os.stat(path), os.fstat(folder)):
+            return
+    raise NotDeliveredError(
+        f"another program removed or replaced {path} during the run; the next run finds out what is"
+        " there, and fetches the rest again"
+    )
+
+
 class DiskErrors:
     """Turns an error of the disk in a block into DestinationUnavailableError: try again later."""
 
@@ -53,11 +73,15 @@ class DiskErrors:
     ) -> None:
         if kind is None:
             return
-        text = f"{self._what} {self._path}"
         if isinstance(error, StoreError):
-            raise DestinationUnavailableError(f"{text}: {error}") from error
-        if isinstance(error, OSError):
-            is_missing = isinstance(error, FileNotFoundError)
-            remedy = "create the folder, or mount its disk" if is_missing else find_remedy(error)
-            text += f": {find_reason(error)}" + (f"; {remedy}" if remedy else "")
+            text = f"{self._what} {self._path}: {error}"
             raise DestinationUnavailableError(text) from error
+        if isinstance(error, OSError):
+            raise DestinationUnavailableError(self.describe(error)) from error
+
+    def describe(self, error: OSError) -> str:
+        """Return what failed, why, and what to do."""
+        is_missing = isinstance(error, FileNotFoundError)
+        remedy = "create the folder, or mount its disk" if is_missing else find_remedy(error)
+        text = f"{self._what} {self._path}: {find_reason(error)}"
+        return f"{text}; {remedy}" if remedy else text

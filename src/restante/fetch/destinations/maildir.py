@@ -2,7 +2,8 @@
 
 A draft lies in `tmp`, and its name goes into the journal. To deliver it is one rename into `new`.
 So after a crash `tmp` has the answer: a file that is still there was not delivered. A fixed name in
-`new` would not do, since a reader may have moved or removed the message before the next run.
+`new` would not do, since a reader may have moved or removed the message before the next run. If the
+Maildir was replaced since, its own `new` and `cur` may have the answer.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from restante.fetch.destinations.disk_errors import DiskErrors, require_space
+from restante.fetch.destinations.disk_errors import (
+    DiskErrors,
+    require_same_folder,
+    require_space,
+)
 from restante.fetch.destinations.sync_threads import SyncThreads
 from restante.fetch.destinations.unix_lines import UnixLines
 from restante.fetch.interfaces import (
@@ -147,15 +152,16 @@ class MaildirDestination:
         self.writing = DiskErrors("a message cannot be written to", self._path)
         self._delivering = DiskErrors("mail cannot be delivered to", self._path)
         self._descriptors = contextlib.ExitStack()
-        self._tmp = self._new = self._quota_folder = -1
+        self._maildir = self._tmp = self._new = self._cur = self._quota_folder = -1
+        self._names: frozenset[str] | None = None  # in new and cur, before their flags
         self._drafts: set[MaildirDraft] = set()
         self._change = Change()
 
     def open(self) -> None:
         """Open the folders, made if they are missing. Raises DestinationUnavailableError."""
         with self._delivering:
-            maildir = self._open_maildir()
-            self._tmp, self._new, _ = (self._open(name, maildir) for name in _FOLDERS)
+            self._maildir = maildir = self._open_maildir()
+            self._tmp, self._new, self._cur = (self._open(name, maildir) for name in _FOLDERS)
         self._descriptors.callback(self.threads.close)
 
     def start(self, message: SourceMessage) -> MaildirDraft:
@@ -186,6 +192,7 @@ class MaildirDestination:
         """Make files and their names in tmp durable. Raises DestinationUnavailableError."""
         ours = [draft for draft in drafts if isinstance(draft, MaildirDraft)]
         with self.writing:
+            require_same_folder(self._path, self._maildir)
             for draft in ours:
                 draft.wait()
             os.fsync(self._tmp)
@@ -196,15 +203,16 @@ class MaildirDestination:
     def deliver(self, draft: Draft) -> None:
         """Rename a file into new. Raises DestinationUnavailableError.
 
-        Raises NotDeliveredError: another program removed the file. `settle` could not know that.
+        Raises NotDeliveredError: it is not there. `settle` could not know that if another program
+        removed the file.
         """
         assert isinstance(draft, MaildirDraft)
         with self._delivering:
             try:
                 self._rename(draft.name, draft.delivered_name)
-            except FileNotFoundError:
+            except OSError as error:
                 if not _exists(draft.delivered_name, self._new):  # NFS may carry it out twice
-                    raise NotDeliveredError(self._vanished_text()) from None
+                    raise NotDeliveredError(self._failure_text(error)) from error
         self._change.add(draft.delivered_name, draft.octets)
 
     def sync(self) -> None:
@@ -212,11 +220,14 @@ class MaildirDestination:
         with self._delivering:
             os.fsync(self._new)
         self._write_change()
+        with self._delivering:
+            require_same_folder(self._path, self._maildir)
 
     def settle(self, token: str) -> Settled:
         """Deliver what is in tmp; without a file there it was delivered.
 
-        That does not hold for a token that is older than a day, or of another tmp.
+        That does not hold for a token that is older than a day, or of another tmp: then it must be
+        in new or cur.
         """
         number, _, name = token.partition(" ")
         folder = int(number, 16)
@@ -238,7 +249,8 @@ class MaildirDestination:
         if self._tmp >= 0:
             remove_stale(self._tmp)
         self._descriptors.close()
-        self._tmp = self._new = self._quota_folder = -1
+        self._maildir = self._tmp = self._new = self._cur = self._quota_folder = -1
+        self._names = None
 
     def _open_maildir(self) -> int:
         """Open the Maildir, made durably if it is missing. Raises OSError.
@@ -267,7 +279,11 @@ class MaildirDestination:
     def _rename(self, name: str, delivered_name: str) -> None:
         os.rename(name, delivered_name, src_dir_fd=self._tmp, dst_dir_fd=self._new)
 
-    def _vanished_text(self) -> str:
+    def _failure_text(self, error: OSError) -> str:
+        """Return why a file cannot be renamed. Raises NotDeliveredError, OSError."""
+        if not isinstance(error, FileNotFoundError):
+            return self._delivering.describe(error)
+        require_same_folder(self._path, self._maildir)
         return (
             f"{self._path}: another program removed a message from its folder tmp before the"
             " delivery; the next run fetches it again"
@@ -276,7 +292,15 @@ class MaildirDestination:
     def _without_file(self, folder: int, name: str) -> Settled:
         age = self._clock() - delivery_time(name)
         same = folder == os.fstat(self._tmp).st_ino
-        return Settled.HERE if same and age < CERTAIN else Settled.UNKNOWN
+        if (same and age < CERTAIN) or name in self._delivered_names():
+            return Settled.HERE
+        return Settled.UNKNOWN
+
+    def _delivered_names(self) -> frozenset[str]:
+        if self._names is None:
+            names = (*os.listdir(self._new), *os.listdir(self._cur))
+            self._names = frozenset(name.partition(":")[0] for name in names)
+        return self._names
 
     def _write_change(self) -> None:
         change, self._change = self._change, Change()

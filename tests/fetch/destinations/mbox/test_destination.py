@@ -172,6 +172,39 @@ def test_a_file_that_is_replaced_under_the_locks(place: MboxPlace) -> None:
     assert place.messages() == []
 
 
+def test_a_file_that_is_truncated_under_the_locks(place: MboxPlace) -> None:
+    """A message that another program removed before the journal could have it is fetched again."""
+    destination = opened(place)
+    deliver(destination, OTHER)
+    [draft], [token] = prepare(destination, LETTER)
+    destination.deliver(draft)
+    os.truncate(place.path, 0)
+    with pytest.raises(DestinationUnavailableError, match="another program truncated"):
+        destination.sync()
+    destination.close()
+    assert settle(place, token) is Settled.NOT_HERE
+    assert place.messages() == []
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+def test_a_folder_that_is_replaced_meanwhile(place: MboxPlace, *, prepared: bool) -> None:
+    """A message that went into a folder which was replaced does not count as there."""
+    destination = opened(place)
+    drafts, tokens = prepare(destination, LETTER) if prepared else ([], [])
+    place.path.parent.rename(place.path.parent.with_name("away"))
+    place.path.parent.mkdir()
+    for draft in drafts:
+        destination.deliver(draft)
+    with pytest.raises(DestinationUnavailableError, match=r"removed or replaced .* during the run"):
+        if prepared:
+            destination.sync()
+        else:
+            prepare(destination, LETTER)
+    destination.close()
+    assert [settle(place, token) for token in tokens] == [Settled.UNKNOWN] * len(tokens)
+    assert place.messages() == []
+
+
 def test_a_removed_message_is_in_doubt(place: MboxPlace) -> None:
     """Where another program removed the message with others, it is in doubt."""
     others = b"From bob@example.com Fri Jul 14 02:40:00 2017\n\nby another\n\n"

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restante.fetch.destinations.disk_errors import DiskErrors
+from restante.fetch.destinations.disk_errors import DiskErrors, require_same_folder
 from restante.fetch.destinations.mbox.place import TRACE, MboxPlace
 from restante.fetch.destinations.unix_lines import UnixLines
 from restante.fetch.interfaces import Content, DestinationUnavailableError, Settled, SourceMessage
@@ -117,6 +117,7 @@ class MboxDestination:
         self._drafts: set[MboxDraft] = set()
         self._mbox: MboxPaths
         self._file = -1
+        self._end = 0  # of the last message that was delivered
 
     def open(self) -> None:
         """Make the mbox if it is missing. Raises DestinationUnavailableError."""
@@ -139,7 +140,10 @@ class MboxDestination:
         Raises DestinationUnavailableError.
         """
         self._locked.close()
+        with self._errors:
+            require_same_folder(self._path.parent, self._mbox.folder)
         self._file = self._locked.enter_context(self._locks())
+        self._end = 0
         tokens = []
         with self._errors:
             status = os.fstat(self._file)
@@ -159,25 +163,33 @@ class MboxDestination:
         assert isinstance(draft, MboxDraft)
         with self._errors:
             draft.append(self._mbox, self._file)
+            self._end = os.fstat(self._file).st_size
         self._drafts.discard(draft)
         draft.discard()
 
     def sync(self) -> None:
         """Unlock the mbox; all in it is durable.
 
-        Raises DestinationUnavailableError: a program that ignores locks replaced the file.
+        Raises DestinationUnavailableError: another program, which ignores locks, changed the file.
         """
         file, self._file = self._file, -1
         try:
             with self._errors:
-                is_replaced = file >= 0 and not self._mbox.is_at(file)
+                fault = self._find_fault(file) if file >= 0 else ""
+                require_same_folder(self._path.parent, self._mbox.folder)
         finally:
             self._locked.close()
-        if is_replaced:
+        if fault:
             raise DestinationUnavailableError(
-                f"another program replaced {self._path} during the delivery, and ignored its"
-                " locks; the next run finds out what the new file has"
+                f"another program {fault} {self._path} during the delivery, and ignored its"
+                " locks; the next run finds out what the file has now"
             )
+
+    def _find_fault(self, file: int) -> str:
+        """Return what a program did to a locked mbox, "" if none did. Raises OSError."""
+        if not self._mbox.is_at(file):
+            return "replaced"
+        return "truncated" if os.fstat(file).st_size < self._end else ""
 
     def settle(self, token: str) -> Settled:
         """Search the mbox for a message. Raises DestinationUnavailableError."""
