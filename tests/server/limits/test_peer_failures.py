@@ -17,8 +17,8 @@ KEY = b"the key of all nodes"
 class Cluster:
     """Some nodes, and the table that they share."""
 
-    def __init__(self, nodes: int) -> None:
-        self.now = 1000.0
+    def __init__(self, nodes: int, now: float = 1000.0) -> None:
+        self.now = now
         self.table: dict[bytes, tuple[int, float]] = {}
         self.nodes = [self._make() for _ in range(nodes)]
 
@@ -137,6 +137,17 @@ def test_tables_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     peers.put_back(changes)
     peers.put_back({b"more": 1})
     assert len(peers.take_changes()) == 3
+
+
+def test_failure_before_the_start_of_the_host() -> None:
+    """A failure elsewhere counts on a host that was started after it."""
+    cluster = Cluster(2, -300.0)
+    (first, _), (second, _) = cluster.nodes
+    first.note_failure(*ANN, b"1")
+    cluster.exchange()
+    cluster.now = 10.0
+    assert second.has_recent_failures(*ANN)
+    assert second.failures(*ANN) == (1, -300.0)
 
 
 def test_delay_of_failures_elsewhere() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from restante.server.error_replies import GuessesError, LoginDelayError
 from restante.server.limits import shared_table
+from restante.server.limits.failures import NEVER
 from restante.server.limits.process_lock import ProcessLock
 from restante.server.limits.shared_limits import SharedCountLimit, SharedLimits
 from restante.server.limits.shared_table import SharedCounters, SharedTimestamps
@@ -203,10 +204,18 @@ def test_the_oldest_note_goes_where_there_is_no_room() -> None:
         assert timestamps.get(name) is not None
 
 
+def test_early_loss_on_a_host_that_was_just_started() -> None:
+    """A failure that goes too early is reported in the first minutes of a host, too."""
+    timestamps = SharedTimestamps(shared_table.SLOTS_PER_BUCKET)
+    names = [f"user{number}" for number in range(shared_table.SLOTS_PER_BUCKET)]
+    assert not any(timestamps.add(name, 5.0, since=5.0 - MEMORY) for name in names)
+    assert timestamps.add("newcomer", 6.0, since=6.0 - MEMORY)
+
+
 def test_failures_are_added_up_until_they_are_too_old() -> None:
     """Failures add up until they are too old."""
     timestamps = SharedTimestamps(8)
-    assert timestamps.latest() == 0
+    assert timestamps.latest() == NEVER
     timestamps.add("ann", 10, since=0)
     timestamps.add("ann", 20, since=5)
     assert timestamps.get("ann") == (2, 20)

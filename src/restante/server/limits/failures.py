@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Protocol, TypeAlias
 
 MAX_NAMES = 100_000  # names at once; then the oldest go
+NEVER = -math.inf  # as a time: a failure at another node may be older than this system's clock
 
 Note: TypeAlias = tuple[int, float]
 
@@ -13,7 +15,7 @@ class FailureTable(Protocol):
     """How often something failed, and when that was last."""
 
     def latest(self) -> float:
-        """Return when anything failed last; 0 for never."""
+        """Return when anything failed last, or NEVER."""
 
     def get(self, name: str) -> Note | None:
         """Return what is known of a name."""
@@ -35,10 +37,10 @@ class Failures:
         """Remember at most `most` names."""
         self._most = most
         self._entries: dict[str, Note] = {}  # the latest one is the last
-        self._latest = 0.0
+        self._latest = NEVER
 
     def latest(self) -> float:
-        """Return when anything failed last; 0 for never."""
+        """Return when anything failed last, or NEVER."""
         return self._latest
 
     def get(self, name: str) -> Note | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from restante.server.limits.failures import MAX_NAMES
+from restante.server.limits.failures import MAX_NAMES, NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ class PeerFailures:
     def __init__(self) -> None:
         self._key = b""  # unknown at first: nothing is shared until then
         self._notes: dict[bytes, Note] = {}  # by pair
-        self._latest = 0.0
+        self._latest = NEVER
         self._changes: dict[bytes, int] = {}  # by pair: failures, or CLEARED
 
     @property
@@ -39,7 +39,7 @@ class PeerFailures:
         self._key = key
 
     def latest(self) -> float:
-        """Return when a login failed last at any node, as far as it is known; 0 for never."""
+        """Return when a login failed last at any node, as far as it is known, or NEVER."""
         return self._latest
 
     def get(self, network: str, user: str) -> Note | None:

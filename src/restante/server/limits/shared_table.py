@@ -11,6 +11,7 @@ import mmap
 import secrets
 from typing import TYPE_CHECKING
 
+from restante.server.limits.failures import NEVER
 from restante.server.limits.process_lock import ProcessLock
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ class BucketIndex:
         """Return the rows where a key may stand."""
         first = self._bucket(key) * SLOTS_PER_BUCKET
         return range(first, first + SLOTS_PER_BUCKET)
+
+    def is_used(self, row: int) -> bool:
+        """Return whether a row has a key."""
+        return self._keys[row * KEY : (row + 1) * KEY] != _NOBODY
 
     def put(self, row: int, key: bytes) -> None:
         """Store a key in a row."""
@@ -141,13 +146,14 @@ class SharedTimestamps:
         self._numbers = memoryview(mmap.mmap(-1, self._keys.rows * 4)).cast("I")
         self._times = memoryview(mmap.mmap(-1, self._keys.rows * 8)).cast("d")
         self._latest = memoryview(mmap.mmap(-1, 8)).cast("d")  # of all times, also forgotten ones
+        self._latest[0] = NEVER
 
     def after_fork(self) -> None:
         """Renew the lock in a process that was just forked."""
         self._turn.after_fork()
 
     def latest(self) -> float:
-        """Return the latest time recorded, or 0, at almost no cost."""
+        """Return the latest time recorded, or NEVER, at almost no cost."""
         return self._latest[0]
 
     def get(self, name: str) -> Note | None:
@@ -167,7 +173,7 @@ class SharedTimestamps:
             row = self._keys.find(key)
             if row is None:
                 row = min(self._keys.choice(key), key=self._times.__getitem__)
-                full = self._times[row] >= since > 0
+                full = self._keys.is_used(row) and self._times[row] >= since
                 before = 0
             else:
                 before = self._numbers[row] if self._times[row] >= since else 0

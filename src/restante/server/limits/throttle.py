@@ -19,7 +19,7 @@ from restante.auth.interfaces import UnavailableError
 from restante.net.client_networks import client_network, is_local_client
 from restante.server.error_replies import GuessesError
 from restante.server.limits.counters import CountLimit
-from restante.server.limits.failures import Failures
+from restante.server.limits.failures import NEVER, Failures
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -147,7 +147,7 @@ class Throttle:
         latest = self._failed.latest()  # the usual case: no failures
         if self.peers is not None:
             latest = max(latest, self.peers.latest())
-        if not latest or latest <= self._now() - MEMORY:
+        if latest <= self._now() - MEMORY:
             return False
         return self.failures(address, user)[0] > 0
 
@@ -172,7 +172,7 @@ class Throttle:
         if not self._counts(address):
             return
         pair, tried = self._names(address, user, secret)
-        if self._failed.latest():
+        if self._failed.latest() > NEVER:
             self._failed.drop(pair)
             self._tried.drop(tried)
         if self.peers is not None:
@@ -196,7 +196,7 @@ class Throttle:
         return self._if_lately(table.get(name))
 
     def _if_lately(self, note: Note | None) -> Note:
-        return note if note is not None and note[1] > self._now() - MEMORY else (0, 0.0)
+        return note if note is not None and note[1] > self._now() - MEMORY else (0, NEVER)
 
     def _counts(self, address: str) -> bool:
         return self._count_loopback or not is_local_client(address)
