@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 from restante.system_errors import find_remedy
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from restante.protocol.server.maildrop import MessageList
@@ -253,10 +253,11 @@ class Expires(Protocol):
 class FindsExpired(Protocol):
     """A store that finds the maildrops with old mail without a look into each of them."""
 
-    async def find_expired(self, days: Mapping[str, int]) -> Sequence[str]:
-        """Return the owners that have messages which came at least `days` days ago.
+    def find_expired(self, days: Mapping[str, int]) -> AsyncIterator[Sequence[str]]:
+        """Yield owners that have messages which came at least `days` days ago.
 
-        `days` has some owners, each with its own number. Raises StoreError.
+        `days` has some owners, each with its own number. Raises StoreError, at the end if it
+        concerns a part of the store.
         """
 
 
@@ -289,10 +290,11 @@ class NeedsUpkeep(Protocol):
         Raises StoreError: the store does not answer now.
         """
 
-    async def sweep(self, goes_on: Callable[[], bool]) -> Mapping[str, int]:
-        """Delete what no message needs any more, and return counts for the log, if there are any.
+    def sweep(self, goes_on: Callable[[], bool]) -> AsyncIterator[Mapping[str, int]]:
+        """Delete what no message needs any more, and yield counts for the log, if there are any.
 
-        `goes_on` is asked between steps, and may end the sweep. Raises StoreError.
+        `goes_on` is asked between steps, and may end the sweep. Raises StoreError, at the end if it
+        concerns a part of the store.
         """
 
 

@@ -123,8 +123,8 @@ class SharedMail(Mail):
         super().__init__()
         self.claims = list(claims)
 
-    async def find_expired(self, days: Mapping[str, int]) -> Sequence[str]:
-        return [name for name in days if name == "bob"]
+    async def find_expired(self, days: Mapping[str, int]) -> AsyncIterator[Sequence[str]]:
+        yield [name for name in days if name == "bob"]
 
     async def claim_round(self, task: str, seconds: float) -> bool:
         assert task == "expire"
@@ -140,6 +140,22 @@ def test_only_maildrops_with_old_mail() -> None:
     mail = SharedMail(True)
     held(mail, lambda log: "user=bob" in log)
     assert set(mail.asked) == {"bob"}
+
+
+class PartlyDownMail(SharedMail):
+    """A store of two databases, of which one fails."""
+
+    async def find_expired(self, days: Mapping[str, int]) -> AsyncIterator[Sequence[str]]:
+        yield list(days)
+        raise StoreError("second: no answer")
+
+
+def test_mail_beside_a_broken_database() -> None:
+    """Old mail is removed where it can be found, and the problem is logged once a round."""
+    made, log = held(PartlyDownMail(True, False), lambda log: "user=cy" in log)
+    assert "event=expired user=ann" in log
+    assert log.count('event=trouble error="second: no answer" code=SYS/TEMP') == 1
+    assert not made.complete
 
 
 def test_round_of_another_node() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import pytest
 from structlog.typing import FilteringBoundLogger
@@ -25,11 +25,11 @@ class SweptStore:
     async def find_faults(self) -> Sequence[str]:
         return ["the clocks differ"]
 
-    async def sweep(self, goes_on: Callable[[], bool]) -> Mapping[str, int]:
+    async def sweep(self, goes_on: Callable[[], bool]) -> AsyncIterator[Mapping[str, int]]:
         self.sweeps += 1
         if self.errors:
             raise self.errors.pop(0)
-        return {"deleted": 3, "waiting": self.sweeps}
+        yield {"deleted": 3, "waiting": self.sweeps}
 
 
 class SilentStore(SweptStore):
@@ -56,9 +56,10 @@ class SharedStore(SweptStore):
 class PlainStore(SweptStore):
     """A store without anything to sweep."""
 
-    async def sweep(self, goes_on: Callable[[], bool]) -> Mapping[str, int]:
+    async def sweep(self, goes_on: Callable[[], bool]) -> AsyncIterator[Mapping[str, int]]:
         self.sweeps += 1
-        return {}
+        for counts in list[Mapping[str, int]]():
+            yield counts
 
 
 def logged(store: SweptStore, until: Callable[[str], bool]) -> str:
@@ -93,6 +94,22 @@ def test_a_sweep_that_fails_is_followed_by_the_next(error: Exception, line: str)
     assert "level=info event=swept deleted=3 waiting=2" in log
 
 
+class TwoDatabases(SweptStore):
+    """A store of two databases, and of a third one that fails."""
+
+    async def sweep(self, goes_on: Callable[[], bool]) -> AsyncIterator[Mapping[str, int]]:
+        yield {"deleted": 3, "waiting": 1}
+        yield {"deleted": 2, "waiting": 0}
+        raise StoreError("third: no answer")
+
+
+def test_sweep_beside_a_broken_database() -> None:
+    """The log has the sum of what was deleted in the databases that answered."""
+    log = logged(TwoDatabases(), lambda log: "event=swept" in log)
+    assert 'event=not_swept reason="third: no answer"' in log
+    assert "event=swept deleted=5 waiting=1" in log
+
+
 def test_one_node_sweeps_each_hour() -> None:
     """A round that another node has claimed is left to it."""
     store = SharedStore()
@@ -115,12 +132,12 @@ class SlowStore(SweptStore):
         self.begun = asyncio.Event()
         self.may_end = asyncio.Event()
 
-    async def sweep(self, goes_on: Callable[[], bool]) -> Mapping[str, int]:
+    async def sweep(self, goes_on: Callable[[], bool]) -> AsyncIterator[Mapping[str, int]]:
         assert goes_on()
         self.begun.set()
         await self.may_end.wait()
         assert not goes_on()
-        return {"deleted": 2, "waiting": 5}
+        yield {"deleted": 2, "waiting": 5}
 
 
 def test_sweep_under_way_at_a_stop() -> None:

@@ -75,11 +75,10 @@ def test_calls_for_all_owners(pair: ShardPair) -> None:
             await store.set_quota("bob", 1, None)
             for dsn in pair.dsns.values():
                 await execute(dsn, "update message set arrived = now() - interval '9 days'")
-            assert sorted(await store.find_expired({"ann": 5, "bob": 5, "eve": 5})) == [
-                "ann",
-                "bob",
-            ]
-            assert (await store.sweep())["waiting"] == 1  # bob's body in the old database
+            days = {"ann": 5, "bob": 5, "eve": 5}
+            assert [owners async for owners in store.find_expired(days)] == [["ann"], ["bob"]]
+            first, second = [counts async for counts in store.sweep()]
+            assert (first["waiting"], second["waiting"]) == (1, 0)  # bob's old body
             assert await store.acquire_delayed("bob", 0, 60)
             with pytest.raises(StoreError, match="quota"):
                 await store.deliver("bob", b"hello\n")
@@ -103,9 +102,9 @@ def test_clock_of_one_database(pair: ShardPair, monkeypatch: pytest.MonkeyPatch)
             monkeypatch.setattr(database, "fetchrow", ahead)
             apart = r"second: the clocks of .* differ by 3\d\d\d seconds; let NTP"
             with pytest.raises(StoreError, match=apart):
-                await store.find_expired({"ann": 5})
+                [owners async for owners in store.find_expired({"ann": 5})]
             with pytest.raises(StoreError, match=apart):
-                await store.sweep()
+                [counts async for counts in store.sweep()]
             with pytest.raises(StoreError, match=apart):
                 [count async for count in store.sweep_deleted(7, lambda *_: None)]
 
@@ -133,6 +132,26 @@ def test_removed_mail_is_swept_beside_a_broken_database(
                 async for count in store.sweep_deleted(7, lambda *_: None):
                     swept.append(count)  # noqa: PERF401  # with those before the error
         assert swept == [1, 2]
+
+    asyncio.run(test())
+
+
+def test_old_mail_is_found_beside_a_broken_database(
+    pair: ShardPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Old mail in one database is found, even if another database fails."""
+
+    async def fail() -> None:
+        raise StoreError("the database failed")
+
+    async def test() -> None:
+        store, found = pair.sharded(), []
+        monkeypatch.setattr(store.shards["first"], "require_same_clock", fail)
+        async with store.open():
+            with pytest.raises(StoreError, match="first: the database failed"):
+                async for owners in store.find_expired({"ann": 5}):
+                    found.append(owners)  # noqa: PERF401  # with those before the error
+        assert found == [[]]
 
     asyncio.run(test())
 

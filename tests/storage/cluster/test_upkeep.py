@@ -32,7 +32,7 @@ def test_a_store_sweeps_its_bodies(dsn: Secret, tmp_path: Path) -> None:
             await maildrop.remove([0])
             maildrop.release()
             assert len(bodies(tmp_path)) == 2
-            swept = await store.sweep()
+            (swept,) = [counts async for counts in store.sweep()]
             assert (swept["deleted"], swept["waiting"]) == (1, 0)
             assert len(bodies(tmp_path)) == 2  # one, and the claim
 
@@ -45,7 +45,7 @@ def test_a_store_without_objects_has_nothing_to_sweep(dsn: Secret) -> None:
     async def test() -> None:
         store = ClusterStore(settings(dsn))
         async with store.open():
-            assert await store.sweep() == {}
+            assert [counts async for counts in store.sweep()] == []
 
     asyncio.run(test())
 

@@ -116,6 +116,20 @@ class MailExpiry:
         before each maildrop, and may end the round.
         """
         self.complete = True
+        async for name, days in self._list_due():
+            if not goes_on():
+                self.complete = False
+                return
+            removed = await self._expire(name, days, dry_run=dry_run)
+            if removed:
+                yield name, removed
+
+    async def _list_due(self) -> AsyncIterator[tuple[str, int]]:
+        """Yield the maildrops to process, each with its days; log each problem once.
+
+        A part of the store that cannot be searched now keeps no other part from its turn.
+        """
+        problems: set[str] = set()
         try:
             async for accounts in self._accounts.list_accounts():
                 pairs = ((name, self._days if days is None else days) for name, days in accounts)
@@ -123,15 +137,19 @@ class MailExpiry:
                 self.applies |= bool(limits)
                 if self._junk:
                     limits |= {junk_of(name): days for name, days in limits.items()}
-                for name in await self._find(limits):
-                    if not goes_on():
-                        self.complete = False
-                        return
-                    due = await self._expire(name, limits[name], dry_run=dry_run)
-                    if due:
-                        yield name, due
-        except (UnavailableError, StoreError) as error:
-            self.complete = False
+                try:
+                    async for owners in self._find(limits):
+                        for owner in owners:
+                            yield owner, limits[owner]
+                except StoreError as error:
+                    self._note_problem(error, problems)
+        except UnavailableError as error:
+            self._note_problem(error, problems)
+
+    def _note_problem(self, error: Exception, problems: set[str]) -> None:
+        self.complete = False
+        if str(error) not in problems:
+            problems.add(str(error))
             self._log.warning("trouble", error=str(error), code="SYS/TEMP")
 
     async def _claim(self) -> bool:
@@ -144,14 +162,13 @@ class MailExpiry:
             self._log.warning("trouble", error=str(error), code="SYS/TEMP")
             return False
 
-    async def _find(self, limits: Mapping[str, int]) -> Sequence[str]:
-        """Return the users to process, each with its days: those with old mail, if that is known.
-
-        Raises StoreError.
-        """
+    async def _find(self, limits: Mapping[str, int]) -> AsyncIterator[Sequence[str]]:
+        """Yield the owners to process: those with old mail, if that is known. Raises StoreError."""
         if isinstance(self._store, FindsExpired):
-            return await self._store.find_expired(limits)
-        return list(limits)
+            async for owners in self._store.find_expired(limits):
+                yield owners
+        else:
+            yield list(limits)
 
     async def _expire(self, owner: str, days: int, *, dry_run: bool) -> Sequence[ExpiredMessage]:
         """Return what went from a maildrop, unless that takes too long."""

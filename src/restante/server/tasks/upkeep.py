@@ -6,6 +6,7 @@ Of several nodes with one store, one sweeps each hour.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from restante.storage.interfaces import ClaimsRounds, StoreError
@@ -64,12 +65,14 @@ class StoreUpkeep:
         return await self._store.claim_round("sweep", self._pause * 0.9)
 
     async def _sweep(self) -> None:
+        total: Counter[str] = Counter()
         try:
             if await self._claim():
-                counts = await self._store.sweep(lambda: not self._stopping)
-                if counts:
-                    self._log.info("swept", **counts)
+                async for counts in self._store.sweep(lambda: not self._stopping):
+                    total.update(counts)
         except StoreError as error:
             self._log.warning("not_swept", reason=str(error))
         except Exception:  # noqa: BLE001  # no other code would restart the loop
             self._log.exception("incident", what="removed bodies are left until the next round")
+        if total:
+            self._log.info("swept", **total)

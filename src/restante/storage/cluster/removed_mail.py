@@ -98,12 +98,12 @@ class RemovedMail:
         async for count in deleted.sweep(await self._open_database(), days, report):
             yield count
 
-    async def find_expired(self, days: Mapping[str, int]) -> Sequence[str]:
-        """Return those of the owners in `days` with messages of at least that age in days.
+    async def find_expired(self, days: Mapping[str, int]) -> AsyncIterator[Sequence[str]]:
+        """Yield those of the owners in `days` with messages of at least that age in days.
 
         Raises StoreError.
         """
         rows = await (await self._open_database()).fetch(
             FIND_DUE, list(days), list(days.values()), patience=SEARCH_TIME
         )
-        return [row["owner"] for row in rows]
+        yield [row["owner"] for row in rows]

@@ -7,7 +7,6 @@ asks the directory again. So what a node keeps may be out of date, and is never 
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from restante.storage.cluster.errors import MovedError
@@ -175,31 +174,16 @@ class ShardedStore:
 
         Raises StoreError.
         """
-        problems = []
-        for name, store in self.shards.items():
-            try:
-                await store.require_same_clock()
-                async for count in store.sweep_deleted(days, report):
-                    yield count
-            except StoreError as error:
-                problems.append(f"{name}: {error}")
-        if problems:
-            raise StoreError("; ".join(problems))
+        async for count in self._do_in_each(lambda store: store.sweep_deleted(days, report)):
+            yield count
 
-    async def find_expired(self, days: Mapping[str, int]) -> Sequence[str]:
-        """Return those of the owners in `days` with messages of at least that age in days.
+    async def find_expired(self, days: Mapping[str, int]) -> AsyncIterator[Sequence[str]]:
+        """Yield those of the owners in `days` with messages of at least that age in days.
 
         Raises StoreError.
         """
-        found = []
-        for name, store in self.shards.items():
-            try:
-                await store.require_same_clock()
-                found.append(await store.find_expired(days))
-            except StoreError as error:
-                text, permanent = f"{name}: {error.text}", error.permanent
-                raise StoreError(text, permanent=permanent, path=error.path) from error
-        return [owner for owners in found for owner in owners]
+        async for owners in self._do_in_each(lambda store: store.find_expired(days)):
+            yield owners
 
     async def set_quota(self, owner: str, octets: int | None, messages: int | None) -> None:
         """Give an owner a quota; None stands for that of the settings. Raises StoreError."""
@@ -221,19 +205,12 @@ class ShardedStore:
             for fault in await store.find_faults()
         ]
 
-    async def sweep(self, goes_on: Callable[[], bool] = lambda: True) -> Mapping[str, int]:
+    async def sweep(
+        self, goes_on: Callable[[], bool] = lambda: True
+    ) -> AsyncIterator[Mapping[str, int]]:
         """Delete bodies that no message has any more, while it `goes_on`. Raises StoreError."""
-        total: Counter[str] = Counter()
-        problems = []
-        for name, store in self.shards.items():
-            try:
-                await store.require_same_clock()
-                total.update(await store.sweep(goes_on))
-            except StoreError as error:
-                problems.append(f"{name}: {error}")
-        if problems:
-            raise StoreError("; ".join(problems))
-        return total
+        async for counts in self._do_in_each(lambda store: store.sweep(goes_on)):
+            yield counts
 
     async def share(self, failures: Mapping[bytes, int]) -> PeerNews:
         """Share failed logins with the other nodes, and return what is new. Raises StoreError."""
@@ -283,6 +260,24 @@ class ShardedStore:
         """Return the name of the shard where an owner's mail is. Raises StoreError."""
         row = await self.shards[FIRST].database.fetchrow(FIND, owner)
         return str(row[0]) if row else FIRST
+
+    async def _do_in_each(
+        self, work: Callable[[ClusterStore], AsyncIterator[T]]
+    ) -> AsyncIterator[T]:
+        """Do work that depends on the clock in each database, and yield what it yields.
+
+        A database that fails keeps no other one from its turn. Raises StoreError at the end.
+        """
+        problems = []
+        for name, store in self.shards.items():
+            try:
+                await store.require_same_clock()
+                async for result in work(store):
+                    yield result
+            except StoreError as error:
+                problems.append(f"{name}: {error}")
+        if problems:
+            raise StoreError("; ".join(problems))
 
     async def _use(self, owner: str, work: Callable[[ClusterStore], Awaitable[T]]) -> T:
         """Do some work in the database of an owner. If it was moved, ask where it is now."""

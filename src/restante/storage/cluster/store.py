@@ -250,13 +250,14 @@ class ClusterStore(RemovedMail, NodeRequests):
         """Return what an administrator should repair, though the store works. Raises StoreError."""
         return await startup.find_faults((await self._ready()).database, self.bodies)
 
-    async def sweep(self, goes_on: Callable[[], bool] = lambda: True) -> Mapping[str, int]:
+    async def sweep(
+        self, goes_on: Callable[[], bool] = lambda: True
+    ) -> AsyncIterator[Mapping[str, int]]:
         """Delete bodies that no message has any more, while it `goes_on`. Raises StoreError."""
-        if self.bodies is None:
-            return {}
-        database = (await self._ready()).database
-        swept = await Sweep(database, self.bodies, self._settings.grace).run(goes_on=goes_on)
-        return swept._asdict()
+        if self.bodies is not None:
+            database = (await self._ready()).database
+            swept = await Sweep(database, self.bodies, self._settings.grace).run(goes_on=goes_on)
+            yield swept._asdict()
 
     async def share(self, failures: Mapping[bytes, int]) -> PeerNews:
         """Share failed logins with the other nodes, and return what is new. Raises StoreError."""
