@@ -134,9 +134,9 @@ def _name(name: x509.Name) -> str:
     from cryptography.x509.oid import NameOID
 
     for kind in (NameOID.COMMON_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME, NameOID.ORGANIZATION_NAME):
-        found = name.get_attributes_for_oid(kind)
-        if found:
-            return str(found[0].value)
+        attributes = name.get_attributes_for_oid(kind)
+        if attributes:
+            return str(attributes[0].value)
     return _value_or_empty(name.rfc4514_string)
 
 
@@ -198,8 +198,8 @@ def link_missing(facts: CertificateSummary, context: ssl.SSLContext) -> bool:
 
 
 def _organizations(context: ssl.SSLContext) -> set[str]:
-    found = set()
+    names = set()
     for authority in context.get_ca_certs():
         subject: Any = authority.get("subject", ())
-        found |= {value for part in subject for key, value in part if key == "organizationName"}
-    return found
+        names |= {value for part in subject for key, value in part if key == "organizationName"}
+    return names

@@ -109,10 +109,10 @@ class CheckContext:
 
     def _add_oddities(self, step: Step) -> None:
         """Warn of replies that were understood although they are wrong."""
-        known = {finding.id for finding in self.report.findings}
-        found = self.session.oddities if self.driver is not None else {}
-        for name, text in found.items():
-            if name not in known:
+        reported = {finding.id for finding in self.report.findings}
+        oddities = self.session.oddities if self.driver is not None else {}
+        for name, text in oddities.items():
+            if name not in reported:
                 step.details.append(("warning", text))
                 self.warn(step, name, text)
 
@@ -143,8 +143,8 @@ class CheckContext:
             step.details.append(("after", error.command))
         step.outcome = "failure"
         step.text = step.text or evidence
-        found = Finding(error.id, step.phase, "failure", evidence, facts, commands)
-        self.report.findings.append(found)
+        finding = Finding(error.id, step.phase, "failure", evidence, facts, commands)
+        self.report.findings.append(finding)
 
     def _withdraw_capa_lost(self, step: Step, error: RemoteError) -> None:
         """Withdraw the warning that a server works without CAPA, if the next command failed too."""
@@ -162,8 +162,9 @@ class CheckContext:
         broke_off = isinstance(error, (ReplyTimeoutError, ConnectionLostError))
         if not broke_off or error.phase not in ("greeting", "tls"):
             return
-        known = self.report.facts.get("addresses", {})
-        others = [each for each, state in known.items() if state == "ok" and each != self.address]
+        addresses = self.report.facts.get("addresses", {})
+        working = [address for address, state in addresses.items() if state == "ok"]
+        others = [address for address in working if address != self.address]
         if others:
             host = format_host_port(self.target.host, self.target.port)
             text = f"this is {self.address}; check {others[0]} by --resolve {host}:{others[0]}"
@@ -175,20 +176,20 @@ class CheckContext:
             return
         if error.id == "tls-noreply":  # the reply to STLS came, and nothing after it
             return
-        came = self.replies.missing(self.session)
+        part = self.replies.missing(self.session)
         unended = self.replies.is_unended(self.session)
         if isinstance(error, ReplyTimeoutError) and unended:
-            error.id, error.text = "no-end", came
-        elif came and not unended:
-            error.text += f"; {came}"
+            error.id, error.text = "no-end", part
+        elif part and not unended:
+            error.text += f"; {part}"
 
     def _note_time_limit(self, error: RemoteError) -> None:
         """Name the time limit of the check as the cause, if it is over, and not the server."""
         if isinstance(error, ReplyTimeoutError) and self.over:
-            came = error.text if error.id == "no-end" else error.text.partition("; ")[2]
+            part = error.text if error.id == "no-end" else error.text.partition("; ")[2]
             error.id = "out-of-time"
             error.text = f"the {round(self.limit, 1):g} seconds of the time limit have passed"
-            error.text += f"; {came}" if came else ""
+            error.text += f"; {part}" if part else ""
 
     def warn(
         self, step: Step, name: str, evidence: str, facts: dict[str, Any] | None = None
@@ -196,8 +197,8 @@ class CheckContext:
         """Record a finding that does not end the check."""
         if step.outcome == "ok":
             step.outcome = "warning"
-        found = Finding(name, step.phase, "warning", evidence, facts or {})
-        self.report.findings.append(found)
+        finding = Finding(name, step.phase, "warning", evidence, facts or {})
+        self.report.findings.append(finding)
 
     def add_skipped_step(self, phase: str, why: str) -> None:
         """Record a step that was left out, and why."""

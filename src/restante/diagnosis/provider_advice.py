@@ -18,9 +18,9 @@ def provider_of(host: str) -> Provider | None:
 
 def advice(provider: Provider, account: str) -> list[tuple[str, str]]:
     """Return what the owner of an account at a provider can do, each with its label."""
-    found = [("sign in", f"pop3 login {account}")] if provider.flows else []
+    lines = [("sign in", f"pop3 login {account}")] if provider.flows else []
     password = provider.app_password or f"{provider.name} has no app passwords for POP"
-    return [*found, ("app password", password)]
+    return [*lines, ("app password", password)]
 
 
 def requires_sign_in(provider: Provider) -> bool:

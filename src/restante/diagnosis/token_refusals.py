@@ -112,20 +112,20 @@ def _is_microsoft(host: str) -> bool:
 
 
 def _audience(claims: Mapping[str, Any]) -> str:
-    found = claims.get("aud")
-    found = found[0] if isinstance(found, list) and found else found
-    return found if isinstance(found, str) else ""
+    audience = claims.get("aud")
+    audience = audience[0] if isinstance(audience, list) and audience else audience
+    return audience if isinstance(audience, str) else ""
 
 
 def _scopes(claims: Mapping[str, Any]) -> list[str]:
     """Return the scopes and the roles of a token."""
-    found: list[str] = []
+    scopes: list[str] = []
     for name in ("scp", "scope", "roles"):
         value = claims.get(name)
         words = value.split() if isinstance(value, str) else value
         if isinstance(words, list):
-            found += [word for word in words if isinstance(word, str)]
-    return found
+            scopes += [word for word in words if isinstance(word, str)]
+    return scopes
 
 
 def _user(claims: Mapping[str, Any]) -> str:
@@ -135,8 +135,8 @@ def _user(claims: Mapping[str, Any]) -> str:
 
 def _fields(challenge: bytes) -> dict[str, str]:
     """Return the fields of a server's reply to a token."""
-    found = read_object(challenge[:4096]) or {}
-    return {name: value for name, value in found.items() if isinstance(value, str)}
+    reply = read_object(challenge[:4096]) or {}
+    return {name: value for name, value in reply.items() if isinstance(value, str)}
 
 
 def describe_challenge(challenge: bytes) -> str:
@@ -149,8 +149,8 @@ def describe_challenge(challenge: bytes) -> str:
 def describe_claims(token: str) -> list[tuple[str, str]]:
     """Return the claims of a token that name its purpose, none of an opaque token."""
     claims = read_claims(Secret(token.encode()))
-    found = [(name, _text(claims[name])) for name in SHOWN_CLAIMS if claims.get(name)]
-    return [(name, text) for name, text in found if text]
+    claimed = [(name, _text(claims[name])) for name in SHOWN_CLAIMS if claims.get(name)]
+    return [(name, text) for name, text in claimed if text]
 
 
 def _text(value: object) -> str:

@@ -19,16 +19,16 @@ def messages(count: int) -> str:
     return quantity(count, "message")
 
 
-def quantity(count: int, what: str) -> str:
+def quantity(count: int, noun: str) -> str:
     """Return a number of things."""
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def numbers(found: list[int]) -> str:
+def numbers(listed: list[int]) -> str:
     """Return message numbers as a phrase: "message 1", "messages 1, 2 and 5 more"."""
-    shown = ", ".join(map(str, found[:8]))
-    more = f" and {len(found) - 8} more" if len(found) > 8 else ""
-    return f"message{'s' if len(found) > 1 else ''} {shown}{more}"
+    first = ", ".join(map(str, listed[:8]))
+    more = f" and {len(listed) - 8} more" if len(listed) > 8 else ""
+    return f"message{'s' if len(listed) > 1 else ''} {first}{more}"
 
 
 def age(seconds: float) -> str:

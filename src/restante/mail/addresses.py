@@ -23,7 +23,7 @@ class Mailbox:
 
 def parse(octets: bytes) -> list[Mailbox]:
     """Return the addresses of a field in one line, members of groups too, in their order."""
-    found: list[Mailbox] = []
+    mailboxes: list[Mailbox] = []
     entry, depth = _Entry(), 0
     for match in _TOKEN.finditer(octets + b","):
         token = match[0]
@@ -33,15 +33,15 @@ def parse(octets: bytes) -> list[Mailbox]:
             depth -= token == b")"
             entry.comment += b"" if token == b")" else token
         elif token in (b",", b";"):
-            found += entry.mailboxes()
+            mailboxes += entry.mailboxes()
             entry = _Entry()
-            if len(found) >= MAX_ADDRESSES:
-                return found
+            if len(mailboxes) >= MAX_ADDRESSES:
+                return mailboxes
         else:
             entry.take(token)
     if depth:  # an open comment: what it hides is better seen
-        found.append(Mailbox(encoded_words.decode(octets), ""))
-    return found
+        mailboxes.append(Mailbox(encoded_words.decode(octets), ""))
+    return mailboxes
 
 
 @dataclass(slots=True)

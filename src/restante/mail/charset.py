@@ -110,11 +110,11 @@ def _japanese(octets: bytes, name: str) -> str:
         except UnicodeError:
             return "".join(_euc_pieces(octets))
     text, place, charset = [], 0, b"(B"
-    for found in (*_ESCAPE.finditer(octets), None):
-        piece = octets[place : found.start() if found else len(octets)]
+    for escape in (*_ESCAPE.finditer(octets), None):
+        piece = octets[place : escape.start() if escape else len(octets)]
         text.append(_jis(piece, charset))
-        if found:
-            place, charset = found.end(), found[1]
+        if escape:
+            place, charset = escape.end(), escape[1]
     return "".join(text)
 
 

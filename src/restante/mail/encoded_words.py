@@ -21,15 +21,15 @@ def decode(octets: bytes) -> str:
     """
     text: list[str] = []
     place, held, label = 0, b"", ""
-    for found in _WORD.finditer(octets):
-        between = octets[place : found.start()]
-        declared = found[1].decode("ascii").partition("*")[0].lower()
+    for match in _WORD.finditer(octets):
+        between = octets[place : match.start()]
+        declared = match[1].decode("ascii").partition("*")[0].lower()
         if not place or between.strip(b" \t\r\n") or declared != label:
             text.append(charset.decode(held, label) if held else "")
             text.append(charset.decode(between) if between.strip() or not held else "")
             held, label = b"", declared
-        held += _word(found[2], found[3])
-        place = found.end()
+        held += _word(match[2], match[3])
+        place = match.end()
     text.append(charset.decode(held, label) if held else "")
     text.append(charset.decode(octets[place:]))
     return "".join(text).translate(_LINE_ENDS)

@@ -58,8 +58,8 @@ class HeaderFields(NamedTuple):
 
     def first(self, name: str) -> bytes:
         """Return the value of the first field of a name, in one line; b"" where it is missing."""
-        found = self.all(name)
-        return found[0].unfolded if found else b""
+        fields = self.all(name)
+        return fields[0].unfolded if fields else b""
 
 
 def split(
@@ -120,5 +120,5 @@ def _is_field(octets: Octets, place: int) -> bool:
 def _end(octets: Octets, place: int) -> int:
     """Return where the body of a header begins that is too long to be read."""
     ends = [octets.find(mark, place - 2) + len(mark) for mark in (b"\n\r\n", b"\n\n")]
-    found = [end for end, mark in zip(ends, (3, 2), strict=True) if end >= mark]
-    return min(found, default=len(octets))
+    bodies = [end for end, mark in zip(ends, (3, 2), strict=True) if end >= mark]
+    return min(bodies, default=len(octets))

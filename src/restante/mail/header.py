@@ -75,9 +75,9 @@ class _Text(_Field, headerregistry.UnstructuredHeader):
 class _Addresses(_Field, headerregistry.AddressHeader):
     @classmethod
     def fill(cls, octets: bytes, kwds: dict[str, Any]) -> None:
-        found = addresses.parse(octets)
-        kwds["groups"] = [Group(None, (_address(mailbox),)) for mailbox in found]
-        if found and all(mailbox.address for mailbox in found):
+        mailboxes = addresses.parse(octets)
+        kwds["groups"] = [Group(None, (_address(mailbox),)) for mailbox in mailboxes]
+        if mailboxes and all(mailbox.address for mailbox in mailboxes):
             kwds["decoded"] = ", ".join(map(str, kwds["groups"]))
 
     def fold(self, *, policy: Any) -> str:
@@ -182,11 +182,11 @@ def _line(name: str, text: str, policy: Any) -> str:
     return f"{name}: {_BEYOND_ASCII.sub(_encode_word, text)}{policy.linesep}"
 
 
-def _address(found: addresses.Mailbox) -> Address:
-    local, _, domain = found.address.rpartition("@")
+def _address(mailbox: addresses.Mailbox) -> Address:
+    local, _, domain = mailbox.address.rpartition("@")
     if not local:
         local, domain = domain, ""
-    return Address(_clean(found.name), _clean(local), _clean(domain))
+    return Address(_clean(mailbox.name), _clean(local), _clean(domain))
 
 
 def _write_address(address: Address) -> str:
@@ -199,9 +199,9 @@ def _write_address(address: Address) -> str:
     return " ".join(words if spec == "<>" else [*words, f"<{spec}>"])
 
 
-def _encode_word(found: re.Match[str]) -> str:
+def _encode_word(match: re.Match[str]) -> str:
     """Return characters as an encoded word, which stands between blanks."""
-    coded = binascii.b2a_base64(found[0].encode(errors="replace"), newline=False).decode()
+    coded = binascii.b2a_base64(match[0].encode(errors="replace"), newline=False).decode()
     return f" =?utf-8?b?{coded}?= "
 
 

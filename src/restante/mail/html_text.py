@@ -96,8 +96,8 @@ class _HtmlReader:
 
     def _skip_past(self, mark: str, place: int) -> int:
         """Return the place after a mark; the end of the page where it does not come."""
-        found = self._lower.find(mark, place)
-        return found + len(mark) if found >= 0 else len(self._page)
+        position = self._lower.find(mark, place)
+        return position + len(mark) if position >= 0 else len(self._page)
 
     def _find_tag_end(self, place: int) -> int:
         """Return the place after a tag. Once a quote stays open, quotes count no more."""

@@ -23,12 +23,12 @@ _AFTER = ".,;:!?"
 
 def find_links(text: str, page: str) -> list[str]:
     """Return where the HTML `page` leads, then what `text` names besides, each once, in order."""
-    found: dict[str, None] = {}
+    links: dict[str, None] = {}
     for link in (*_links_of_page(page), *_links_of_text(text)):
-        if len(found) >= MAX_LINKS:
+        if len(links) >= MAX_LINKS:
             break
-        found[link] = None
-    return list(found)
+        links[link] = None
+    return list(links)
 
 
 def _links_of_page(page: str) -> Iterator[str]:

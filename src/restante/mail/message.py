@@ -80,8 +80,8 @@ class DecodedMessage:
 
     def others(self, shown: list[Text]) -> list[Part]:
         """Return the parts that are not among the texts that are shown."""
-        seen = {text.part.number for text in shown}
-        return [part for part in self.parts if part.number not in seen]
+        numbers = {text.part.number for text in shown}
+        return [part for part in self.parts if part.number not in numbers]
 
 
 def read(octets: Octets) -> DecodedMessage:

@@ -25,11 +25,11 @@ _PIECE = re.compile(r"([^*]+)\*(?:([0-9]{1,3})(\*)?)?")
 def parse(octets: bytes) -> tuple[str, dict[str, str]]:
     """Return a field's value in lower case, and its parameters by name in lower case."""
     text = octets.decode("latin-1")
-    found = _VALUE.match(text)
-    value = found[1] if found else ""
+    match = _VALUE.match(text)
+    value = match[1] if match else ""
     whole: dict[str, str] = {}
     pieces: dict[str, dict[int, tuple[bool, str]]] = {}
-    for name, raw in _pairs(text[found.end() if found else 0 :]):
+    for name, raw in _pairs(text[match.end() if match else 0 :]):
         piece = _PIECE.fullmatch(name)
         if piece:
             coded = piece[2] is None or piece[3] is not None
@@ -37,7 +37,7 @@ def parse(octets: bytes) -> tuple[str, dict[str, str]]:
         else:
             whole.setdefault(name, raw)
     parameters = {name: _decode(raw) for name, raw in whole.items()}
-    parameters |= {name: _join(found) for name, found in pieces.items()}
+    parameters |= {name: _join(match) for name, match in pieces.items()}
     return value.lower(), {name: text[:LONGEST_VALUE] for name, text in parameters.items()}
 
 

@@ -168,7 +168,7 @@ class _PartReader:
     def part(self, header: HeaderFields, begin: int, end: int) -> Part:
         """Return a part that has these fields."""
         kind, params = parameters.parse(header.first("Content-Type"))
-        placed, more = parameters.parse(header.first("Content-Disposition"))
+        disposition, more = parameters.parse(header.first("Content-Disposition"))
         name = more.get("filename") or params.get("name", "")
         if not kind and self._open and self._open[-1].subtype == "digest":
             kind = "message/rfc822"  # RFC 2046 section 5.1.5
@@ -179,7 +179,7 @@ class _PartReader:
             number=len(self.parts) + 1,
             type=kind if _TYPE.fullmatch(kind) else "text/plain",
             name=name,
-            is_attachment=placed == "attachment" or bool(name),
+            is_attachment=disposition == "attachment" or bool(name),
             charset=params.get("charset", "").partition(" ")[0],
             encoding=parameters.parse(header.first("Content-Transfer-Encoding"))[0],
             alternative=inside[-1].number if inside else 0,

@@ -109,9 +109,8 @@ def _registered_id(issuer: Issuer, registrations: Registrations) -> str:
         name = issuer.provider.name if issuer.provider else server.issuer
         text = f"{name} lets only registered programs sign users in, and client_id is not set"
         raise NoClientError(text, issuer)
-    known = registrations.find(server.issuer)
-    if known:
-        return known
+    if client_id := registrations.find(server.issuer):
+        return client_id
     client_id = registration.register(server, issuer.scope)
     registrations.keep(server.issuer, client_id)
     return client_id
@@ -132,7 +131,7 @@ def _flows(issuer: Issuer, *, registered: bool) -> tuple[Flow, ...]:
     """Return the flows that an issuer has for a client, best first."""
     if issuer.provider is not None and issuer.provider.flows:
         return issuer.provider.flows
-    found: list[Flow] = ["loopback"] if issuer.server.authorization else []
-    found += ["device"] if issuer.server.device and not registered else []
-    found += ["paste"] if issuer.server.authorization else []
-    return (*found, "client-credentials")
+    flows: list[Flow] = ["loopback"] if issuer.server.authorization else []
+    flows += ["device"] if issuer.server.device and not registered else []
+    flows += ["paste"] if issuer.server.authorization else []
+    return (*flows, "client-credentials")

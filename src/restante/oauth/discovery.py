@@ -93,17 +93,17 @@ def find_issuer(
     name = settings.provider or find_by_host(providers, host)
     if name:
         return _issuer_from_table(name, providers[name], settings)
-    found = _ask_server(host, settings, sources)
-    _check_server(found, host, providers)
-    return found
+    issuer = _ask_server(host, settings, sources)
+    _check_server(issuer, host, providers)
+    return issuer
 
 
 def _issuer_from_table(name: str, row: Provider, settings: OAuthSettings) -> Issuer:
-    wanted = [scope for protocol in settings.protocols for scope in row.scopes.get(protocol, ())]
-    scope = " ".join(dict.fromkeys(wanted))
+    scopes = [scope for protocol in settings.protocols for scope in row.scopes.get(protocol, ())]
+    scope = " ".join(dict.fromkeys(scopes))
     if row.issuer and not row.token:
-        found = _issuer_from_metadata(fetch_metadata(row.issuer), settings, TABLE, scope)
-        return replace(found, name=name, provider=row, parameters=row.parameters)
+        issuer = _issuer_from_metadata(fetch_metadata(row.issuer), settings, TABLE, scope)
+        return replace(issuer, name=name, provider=row, parameters=row.parameters)
     if not row.flows:
         text = f"{row.name} offers no sign-in to mail programs. {row.app_password}".strip()
         raise OAuthError("oauth-none", text)
@@ -182,16 +182,16 @@ def _issuer_from_hint(hint: OAuthHint, settings: OAuthSettings) -> Issuer:
         raise OAuthError(
             "oauth-answer", "the mail domain names endpoints that are not plain https URLs"
         )
-    found = _issuer_from_metadata(server, settings, "the mail domain", hint.scope)
-    return replace(found, client_id=hint.client_id)
+    issuer = _issuer_from_metadata(server, settings, "the mail domain", hint.scope)
+    return replace(issuer, client_id=hint.client_id)
 
 
-def _check_server(found: Issuer, host: str, providers: Mapping[str, Provider]) -> None:
+def _check_server(issuer: Issuer, host: str, providers: Mapping[str, Provider]) -> None:
     """Raise OAuthError: the issuer is that of a provider to which the mail server does not belong.
 
     Else any server could name Google's issuer, and get a token for the user's mail at Google.
     """
-    server = found.server
+    server = issuer.server
     urls = (server.issuer, server.authorization, server.token, server.device)
     named = {urlsplit(url).hostname or "" for url in urls}
     for row in providers.values():

@@ -133,10 +133,10 @@ def connect(host: str, port: int, ends: float) -> socket.socket:
 
 def _json_object(url: str, answer: HttpAnswer) -> dict[str, Any]:
     """Return the object of an answer, an empty one for a failure without one."""
-    found = read_object(answer.content)
-    if found is None and is_success(answer.status):
+    body = read_object(answer.content)
+    if body is None and is_success(answer.status):
         raise OAuthError("oauth-answer", f"{url}: the answer is not a JSON object{_kind(answer)}")
-    return found or {}
+    return body or {}
 
 
 def _kind(answer: HttpAnswer) -> str:

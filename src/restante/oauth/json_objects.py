@@ -13,12 +13,12 @@ def read_object(octets: bytes) -> dict[str, Any] | None:
     a token nor a URL may have. So do octets that are not UTF-8, as in words of an error in Latin-1.
     """
     try:
-        found = _decode(octets)
-        text = json.dumps(found, ensure_ascii=False).encode("utf-16", "surrogatepass")
-        found = json.loads(text.decode("utf-16", "replace"))
+        value = _decode(octets)
+        text = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass")
+        value = json.loads(text.decode("utf-16", "replace"))
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None
 
 
 def _decode(octets: bytes) -> Any:

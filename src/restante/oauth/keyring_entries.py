@@ -41,14 +41,16 @@ def is_usable() -> bool:
 
 def find_secret(name: str) -> str | None:
     """Return the secret of a name, None without one. Raises KeyringError."""
-    found: str | None = _call_in_time(lambda: _keyring().get_password(SERVICE, name))
-    return found
+    secret: str | None = _call_in_time(lambda: _keyring().get_password(SERVICE, name))
+    return secret
 
 
 def get_password(host: str, user: str) -> str | None:
     """Return the password of a user at a host, None without one. Raises KeyringError."""
-    found: str | None = _call_in_time(lambda: _keyring().get_password(host, user), UNLOCK_SECONDS)
-    return found
+    password: str | None = _call_in_time(
+        lambda: _keyring().get_password(host, user), UNLOCK_SECONDS
+    )
+    return password
 
 
 def store_secret(name: str, secret: str) -> None:

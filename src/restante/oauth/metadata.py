@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
 OPENID = "/.well-known/openid-configuration"
+ISS_IN_RESPONSE = "authorization_response_iss_parameter_supported"  # RFC 9207 section 3
 _HOST_NAME = re.compile(r"(?:[a-z0-9_-]+\.)*[a-z][a-z0-9_-]*")  # the last label is not a number
 
 
@@ -55,13 +56,13 @@ def fetch_metadata(issuer: str) -> AuthorizationServer:
     failures: list[OAuthError] = []
     for url in metadata_urls(issuer):
         try:
-            found = _fetch(url)
+            metadata = _fetch(url)
         except OAuthError as error:
             failures.append(error)
             if error.id == "oauth-network":
                 break
         else:
-            return read_metadata(found, issuer)
+            return read_metadata(metadata, issuer)
     raise next((error for error in failures if error.temporary), failures[0])
 
 
@@ -70,12 +71,12 @@ def fetch_metadata_at(url: str) -> AuthorizationServer:
 
     Raises OAuthError: it cannot be used, or its issuer would not have it there.
     """
-    found = _fetch(url)
-    issuer = found.get("issuer")
+    metadata = _fetch(url)
+    issuer = metadata.get("issuer")
     if not isinstance(issuer, str) or url not in metadata_urls(issuer):
         text = f"{url} is not where its issuer {str(issuer)[:100]} has its metadata"
         raise OAuthError("oauth-forged", text)
-    return read_metadata(found, issuer)
+    return read_metadata(metadata, issuer)
 
 
 def metadata_urls(issuer: str) -> list[str]:
@@ -88,21 +89,21 @@ def metadata_urls(issuer: str) -> list[str]:
         raise OAuthError("oauth-answer", text)
     parts = urlsplit(issuer)
     base, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
-    found = [f"{base}{WELL_KNOWN}{path}", f"{base}{OPENID}{path}", f"{base}{path}{OPENID}"]
-    return list(dict.fromkeys(found))
+    urls = [f"{base}{WELL_KNOWN}{path}", f"{base}{OPENID}{path}", f"{base}{path}{OPENID}"]
+    return list(dict.fromkeys(urls))
 
 
-def read_metadata(found: Mapping[str, Any], issuer: str) -> AuthorizationServer:
+def read_metadata(metadata: Mapping[str, Any], issuer: str) -> AuthorizationServer:
     """Return an authorization server from its metadata. Raises OAuthError: they are unusable.
 
     An unusable endpoint that a sign-in can do without counts as missing.
     """
-    if found.get("issuer") != issuer:
-        raise _other_issuer_error(issuer, found.get("issuer"))
-    challenges = found.get("code_challenge_methods_supported")
+    if metadata.get("issuer") != issuer:
+        raise _other_issuer_error(issuer, metadata.get("issuer"))
+    challenges = metadata.get("code_challenge_methods_supported")
     if isinstance(challenges, list) and "S256" not in challenges:
         raise OAuthError("oauth-answer", f"{issuer} does not support PKCE with S256")
-    endpoint = partial(_endpoint, found, is_on_this_machine(issuer))
+    endpoint = partial(_endpoint, metadata, is_on_this_machine(issuer))
     unusable: list[str] = []
 
     def optional_endpoint(name: str) -> str:
@@ -112,7 +113,7 @@ def read_metadata(found: Mapping[str, Any], issuer: str) -> AuthorizationServer:
             unusable.append(error.text)
             return ""
 
-    methods = _texts(found, "token_endpoint_auth_methods_supported")
+    methods = _texts(metadata, "token_endpoint_auth_methods_supported")
     server = AuthorizationServer(
         issuer=issuer,
         authorization=endpoint("authorization_endpoint"),
@@ -120,8 +121,8 @@ def read_metadata(found: Mapping[str, Any], issuer: str) -> AuthorizationServer:
         device=optional_endpoint("device_authorization_endpoint"),
         registration=optional_endpoint("registration_endpoint"),
         revocation=optional_endpoint("revocation_endpoint"),
-        iss_in_response=found.get("authorization_response_iss_parameter_supported") is True or None,
-        scopes=_texts(found, "scopes_supported"),
+        iss_in_response=metadata.get(ISS_IN_RESPONSE) is True or None,
+        scopes=_texts(metadata, "scopes_supported"),
         basic="client_secret_basic" in methods and "client_secret_post" not in methods,
         unusable=tuple(unusable),
     )
@@ -143,16 +144,16 @@ def _fetch(url: str) -> dict[str, Any]:
     """Return the metadata at a URL. Raises OAuthError: there are none."""
     if not is_safe_url(url):
         raise OAuthError("oauth-answer", f"{url[:100]} is not a plain https URL")
-    status, found, _ = get_json(url)
+    status, body, _ = get_json(url)
     if status != 200:
         busy = status == 429 or status >= 500
         raise OAuthError("oauth-busy" if busy else "oauth-answer", f"{url}: HTTP {status}")
-    return found
+    return body
 
 
-def _endpoint(found: Mapping[str, Any], here: bool, name: str) -> str:  # noqa: FBT001  # for partial
+def _endpoint(metadata: Mapping[str, Any], here: bool, name: str) -> str:  # noqa: FBT001  # for partial
     """Return an endpoint, "" for none. Only an issuer that is `here` has it on this machine."""
-    url = found.get(name, "")
+    url = metadata.get(name, "")
     if not url:
         return ""
     if not isinstance(url, str) or not is_safe_url(url) or "#" in url:
@@ -185,6 +186,6 @@ def is_safe_url(url: str) -> bool:
     return bool(safe and clear) and "@" not in parts.netloc and url.isascii() and url.isprintable()
 
 
-def _texts(found: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    values = found.get(name)
+def _texts(metadata: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    values = metadata.get(name)
     return tuple(v for v in values if isinstance(v, str)) if isinstance(values, list) else ()

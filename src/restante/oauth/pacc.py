@@ -40,12 +40,12 @@ def read_issuer(octets: bytes, records: Iterable[str], host: str, domain: str) -
     digest = hashlib.sha256(octets).digest()
     if not any(hmac.compare_digest(digest, _digest(text)) for text in records):
         return ""
-    found = read_object(octets)
-    protocols = _table(found, "protocols")
+    document = read_object(octets)
+    protocols = _table(document, "protocols")
     hosts = [_table(protocols, name).get("host") for name in protocols]
     if host not in hosts and not is_below(host, domain):
         return ""
-    issuer = _table(_table(found, "authentication"), "oauth-public").get("issuer")
+    issuer = _table(_table(document, "authentication"), "oauth-public").get("issuer")
     return issuer if isinstance(issuer, str) and issuer.startswith("https://") else ""
 
 
@@ -63,5 +63,5 @@ def _digest(text: str) -> bytes:
 
 def _table(value: Any, name: str) -> dict[str, Any]:
     """Return a table of a JSON object, an empty one if it has no such table."""
-    found = value.get(name) if isinstance(value, dict) else None
-    return found if isinstance(found, dict) else {}
+    table = value.get(name) if isinstance(value, dict) else None
+    return table if isinstance(table, dict) else {}

@@ -116,11 +116,11 @@ def refusal(
     text += f" (correlation id {correlation})" if correlation else ""
     if wait:
         text += f"; it asks to wait {math.ceil(wait)} s"
-    made = OAuthError(
+    refused = OAuthError(
         verdict, text, error=hide_secrets(error, secrets)[:64], correlation=correlation
     )
-    made.wait = wait
-    return made
+    refused.wait = wait
+    return refused
 
 
 def hide_secrets(text: str, secrets: Iterable[str]) -> str:
@@ -134,11 +134,11 @@ def hide_secrets(text: str, secrets: Iterable[str]) -> str:
 
 def _flat(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return an answer in the form of RFC 6749; some issuers have an object for the error."""
-    found = body.get("error")
-    if not isinstance(found, dict):
+    error = body.get("error")
+    if not isinstance(error, dict):
         return body
-    code = _text(found.get("status")) or _text(found.get("code"))
-    return {**body, "error": code, "error_description": found.get("message")}
+    code = _text(error.get("status")) or _text(error.get("code"))
+    return {**body, "error": code, "error_description": error.get("message")}
 
 
 def _verdict(status: int, error: str, suberror: str, numbers: Iterable[int], words: str) -> str:
@@ -150,9 +150,9 @@ def _verdict(status: int, error: str, suberror: str, numbers: Iterable[int], wor
     if error in _SEVERAL_CAUSES:
         if suberror in CODES:
             return CODES[suberror]
-        for found, pattern in WORDS:
+        for verdict, pattern in WORDS:
             if re.search(pattern, words, re.IGNORECASE):
-                return found
+                return verdict
     return CODES.get(error, "oauth-answer")
 
 
@@ -168,6 +168,6 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _first_line(said: str) -> str:
+def _first_line(words: str) -> str:
     """Return the first line; Microsoft's others have ids that are shown elsewhere."""
-    return (said.strip().splitlines() or [""])[0][:LONGEST]
+    return (words.strip().splitlines() or [""])[0][:LONGEST]

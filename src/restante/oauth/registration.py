@@ -69,11 +69,11 @@ class Registrations:
         with private_files.open_folder(self.folder) as folder:
             octets = private_files.read(folder, self._path(issuer))
         try:
-            found = json.loads(octets or b"{}")
+            entry = json.loads(octets or b"{}")
         except (ValueError, RecursionError):
             return ""  # it is registered again
-        known = isinstance(found, dict) and found.get("issuer") == issuer
-        return str(found.get("client_id", "")) if known else ""
+        is_of_issuer = isinstance(entry, dict) and entry.get("issuer") == issuer
+        return str(entry.get("client_id", "")) if is_of_issuer else ""
 
     def keep(self, issuer: str, client_id: str) -> None:
         """Keep the id of a client at an issuer."""

@@ -97,10 +97,10 @@ class NetworkServerSources:
 
 def read_challenge(octets: bytes) -> RejectedToken | None:
     """Return what the JSON of a rejected token says, None for nothing."""
-    found = read_object(octets)
-    if found is None:
+    challenge = read_object(octets)
+    if challenge is None:
         return None
-    url, scope = found.get("openid-configuration"), found.get("scope")
+    url, scope = challenge.get("openid-configuration"), challenge.get("scope")
     return RejectedToken(
         url if isinstance(url, str) else "", scope if isinstance(scope, str) else ""
     )

@@ -127,12 +127,12 @@ class TokenStore:
     def names(self) -> list[str]:
         """Return the names that there are tokens for, sorted. Raises TokenStoreError."""
         try:
-            found = os.listdir(self.folder)
+            files = os.listdir(self.folder)
         except FileNotFoundError:
             return []
         except OSError as error:
             raise TokenStoreError(explain_path(self.folder, error)) from None
-        return sorted(unquote(n.removesuffix(".json")) for n in found if n.endswith(".json"))
+        return sorted(unquote(n.removesuffix(".json")) for n in files if n.endswith(".json"))
 
     def load(self, name: str) -> StoredSignIn | None:
         """Return the record of a name, None without one."""

@@ -35,29 +35,29 @@ OTHERS_WAIT = 4.0  # seconds for other addresses after one that works: two lost 
 def discover(check: CheckContext) -> None:
     """Find the server of an address. RFC 6186, autoconfig, guesses."""
     with check.step("discover") as step:
-        found = lookup.discover_server(check.request.account, min(check.left, 20))
-        winner = found.winner
+        discovery = lookup.discover_server(check.request.account, min(check.left, 20))
+        winner = discovery.winner
         if winner is None:
-            step.text = f"no source names a POP3 server for {found.domain}"
-            step.details = [(f.source, f.note) for f in found.findings if f.note]
-        check.target = lookup.choose_server(found)
+            step.text = f"no source names a POP3 server for {discovery.domain}"
+            step.details = [(f.source, f.note) for f in discovery.findings if f.note]
+        check.target = lookup.choose_server(discovery)
         if winner is not None:
             step.text = f"{winner.source} -> {winner.host}:{winner.port}"
-        if found.skipped:
-            dead = ", ".join(f"{c.host}:{c.port}" for c in found.skipped)
+        if discovery.skipped:
+            dead = ", ".join(f"{c.host}:{c.port}" for c in discovery.skipped)
             check.warn(step, "preferred-dead", f"no connection to {dead}")
-        _check_vouched(check, step, found)
+        _check_vouched(check, step, discovery)
     check.request.target = check.target
 
 
-def _check_vouched(check: CheckContext, step: Step, found: Discovery) -> None:
+def _check_vouched(check: CheckContext, step: Step, discovery: Discovery) -> None:
     """Ask about a server of another domain, where a password is to go to it."""
     try:
-        lookup.check_vouched(found)
+        lookup.check_vouched(discovery)
     except lookup.OtherDomainError as error:
         request, begun = check.request, time.monotonic()
         if request.password is None or (request.confirm and request.confirm(error)):
-            step.details.append(("note", f"{check.target.host} is not in {found.domain}"))
+            step.details.append(("note", f"{check.target.host} is not in {discovery.domain}"))
             took = time.monotonic() - begun
             check.idle += took
             check.ends += took
@@ -73,11 +73,11 @@ def connect(check: CheckContext) -> None:
     with check.step("connect") as step:
         try:
             seconds = min(check.request.options.connect_seconds, check.left)
-            found = name_resolution.addresses(check.target, check.request.options, seconds)
+            addresses = name_resolution.addresses(check.target, check.request.options, seconds)
         except ServerUnreachableError as error:
             _report_unresolved(check, step, error)
             raise CheckAborted from error
-        socks, troubles = _try_all(check, step, found)
+        socks, troubles = _try_all(check, step, addresses)
         if not socks:
             _report_unreachable(check, step, troubles)
             raise CheckAborted
@@ -109,7 +109,7 @@ def reconnect(check: CheckContext, options: Options, target: Target | None = Non
 
 
 def _try_all(
-    check: CheckContext, step: Step, found: list[str]
+    check: CheckContext, step: Step, addresses: list[str]
 ) -> tuple[dict[str, socket.socket], dict[str, ServerUnreachableError]]:
     """Try all addresses at once. Those that are late after the first one do not make it slow."""
     if check.over:
@@ -117,7 +117,7 @@ def _try_all(
     port, begun = check.target.port, time.monotonic()
     seconds = min(check.request.options.connect_seconds, check.left)
     later = min(OTHERS_WAIT, seconds)
-    attempts = connecting.connect_all(found, port, seconds, later)
+    attempts = connecting.connect_all(addresses, port, seconds, later)
     any_works = any(isinstance(attempt.outcome, socket.socket) for attempt in attempts.values())
     socks: dict[str, socket.socket] = {}
     troubles: dict[str, ServerUnreachableError] = {}
@@ -172,7 +172,7 @@ def _report_unresolved(check: CheckContext, step: Step, error: ServerUnreachable
 def _report_unreachable(check: CheckContext, step: Step, troubles: _Troubles) -> None:
     """Report why no address accepts a connection, and which other port does."""
     errors = troubles.values()
-    error = next((each for each in errors if each.id != "tcp-unreachable"), next(iter(errors)))
+    error = next((one for one in errors if one.id != "tcp-unreachable"), next(iter(errors)))
     if error.id == "tcp-unreachable":
         step.details.append(("reason", error.text))
     _note_odd_addresses(check, step, list(troubles))

@@ -198,27 +198,27 @@ def _advise(check: CheckContext, step: Step, error: RemoteError, password: str) 
 
 def hints(user: str, password: str) -> list[str]:
     """Return what may be wrong with a name and a password, without showing any of it."""
-    found = []
+    texts = []
     if "@" in user:
-        found.append(
+        texts.append(
             f'some servers require only the part before the "@": {user.rpartition("@")[0]}'
         )
     else:
-        found.append("some servers require the whole address as the name")
+        texts.append("some servers require the whole address as the name")
     if user != user.lower():
-        found.append("some servers distinguish capital letters in the name")
+        texts.append("some servers distinguish capital letters in the name")
     local, _, domain = user.rpartition("@")
     if local and not domain.isascii():
         with contextlib.suppress(ValueError):
-            found.append(f"some servers know the name as {local}@{ascii_domain(domain)}")
+            texts.append(f"some servers know the name as {local}@{ascii_domain(domain)}")
     if user != user.strip():
-        found.append("the name begins or ends with a space")
+        texts.append("the name begins or ends with a space")
     if password != password.strip():
-        found.append("the password begins or ends with a space")
+        texts.append("the password begins or ends with a space")
     if "\u00a0" in password + user:
-        found.append("the password has a no-break space, as text copied from a web page can have")
+        texts.append("the password has a no-break space, as text copied from a web page can have")
     if not password.isascii():
-        found.append("the password has characters beyond ASCII, which servers handle differently")
+        texts.append("the password has characters beyond ASCII, which servers handle differently")
     if any(c in password for c in "\u200b\ufeff\u200e"):
-        found.append("the password has an invisible character")
-    return found
+        texts.append("the password has an invisible character")
+    return texts

@@ -114,9 +114,9 @@ def _check_uids(
         _warn(check, step, "uidl-bad", text, bad)
 
 
-def _warn(check: CheckContext, step: Step, name: str, text: str, found: list[int]) -> None:
+def _warn(check: CheckContext, step: Step, name: str, text: str, messages: list[int]) -> None:
     step.details.append(("warning", text))
-    check.warn(step, name, text, {"messages": found[:100]})
+    check.warn(step, name, text, {"messages": messages[:100]})
 
 
 def _sample(check: CheckContext, step: Step, box: MaildropState) -> float | None:

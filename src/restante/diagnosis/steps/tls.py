@@ -238,8 +238,8 @@ def _describe_expired(facts: certificate.CertificateSummary) -> str:
     own = f"certificate of {facts.subject} {facts.validity}"
     if not facts.is_valid:
         return own
-    found = facts.expired_issuer or "a certificate of the authority has expired"
-    return f"{found}; the {own}"
+    expired = facts.expired_issuer or "a certificate of the authority has expired"
+    return f"{expired}; the {own}"
 
 
 def _evidence(

@@ -91,13 +91,13 @@ class AuthorizationRequest:
             raise OAuthError("oauth-answer", "the issuer's answer has no code")
         return Secret(fields["code"].encode())
 
-    def _check_issuer(self, found: str | None) -> None:
+    def _check_issuer(self, issuer: str | None) -> None:
         """RFC 9207 section 2.4. Raises OAuthError: the answer is from another issuer."""
         server = self.client.server
-        if server.iss_in_response is False or (found is None and not server.iss_in_response):
+        if server.iss_in_response is False or (issuer is None and not server.iss_in_response):
             return
-        if found is None or not _equal(found, server.issuer):
-            origin = "no issuer" if found is None else f"the issuer {found[:100]}"
+        if issuer is None or not _equal(issuer, server.issuer):
+            origin = "no issuer" if issuer is None else f"the issuer {issuer[:100]}"
             text = f"the answer names {origin}, and not {server.issuer}"
             raise OAuthError("oauth-forged", text)
 
