@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections import Counter
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -255,3 +259,26 @@ DATED = b"From bob@example.com Fri Jul 14 02:40:00 2017"
 def test_a_from_line_may_begin_where_a_write_was_cut_off(octets: bytes, found: bool) -> None:
     """Then it is another program's message, and nothing is cut: RFC 4155 appendix A."""
     assert from_line.may_contain(octets) is found
+
+
+def test_many_false_lengths(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of nested messages whose lengths all end at one From-line, each is read a few times."""
+    count, octets = 300, 120
+    newest = count - 2  # it keeps the others from being true
+    dates = [time.asctime(time.gmtime(10**9 - number * 60)) for number in range(count)]
+    dates[newest] = time.asctime(time.gmtime(2 * 10**9))
+    texts = []
+    for number, date in enumerate(dates):
+        head = f"From ann {date}\nContent-Length: {{:06}}\n\n"
+        length = (count - 1 - number) * octets - len(head.format(0))
+        texts.append(head.format(max(0, length)).ljust(octets - 2, "x") + "\n\n")
+    box.file.write_text("".join(texts))
+    reads, pread = Counter[str](), os.pread
+
+    def counted(file: int, octets: int, place: int) -> bytes:
+        reads["all"] += 1
+        return pread(file, octets, place)
+
+    monkeypatch.setattr(os, "pread", counted)
+    assert len(box.uids()) == count
+    assert reads.total() < 20 * count

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bisect
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from restante.storage.interfaces import StoreError
@@ -39,16 +40,39 @@ class MboxEntry:
 
 def scan(file: int, size: int, begin: int = 0) -> list[MboxEntry]:
     """Return the messages from `begin`, where one begins. Raises StoreError, OSError."""
-    places = [*from_line.positions(file, begin, size), size]
+    lines = _FromLines(file, [*from_line.positions(file, begin, size), size])
     if not begin:
         check_start(file)
     entries, at = [], 0
-    while at < len(places) - 1:
-        entry, internal = _entry(file, places, at)
+    while at < len(lines.places) - 1:
+        entry, internal = _entry(lines, at)
         if at or begin or not internal:
             entries.append(entry)
-        at = bisect.bisect_left(places, entry.next)
+        at = bisect.bisect_left(lines.places, entry.next)
     return entries
+
+
+class _FromLines:
+    """The From-lines of a file: their positions, and that of the end."""
+
+    def __init__(self, file: int, places: list[int]) -> None:
+        self.file = file
+        self.places = places
+
+    @cached_property
+    def as_new(self) -> list[int]:
+        """For each line, the index of the next one that is not older, or that of the end.
+
+        All in one pass: nested messages with false lengths would be compared again and again.
+        """
+        times = [_time_of(self.file, place) for place in self.places[:-1]]
+        found, newer = [len(times)] * len(times), list[int]()
+        for at in reversed(range(len(times))):
+            while newer and times[newer[-1]] < times[at]:
+                newer.pop()
+            found[at] = newer[-1] if newer else len(times)
+            newer.append(at)
+        return found
 
 
 def check_start(file: int) -> None:
@@ -112,9 +136,9 @@ def pieces(file: int, place: int, end: int) -> Iterator[bytes]:
         place += len(piece)
 
 
-def _entry(file: int, places: list[int], at: int) -> tuple[MboxEntry, bool]:
-    """Return the message at a place, and whether it would be an IMAP server's own if first."""
-    start, following = places[at : at + 2]
+def _entry(lines: _FromLines, at: int) -> tuple[MboxEntry, bool]:
+    """Return the message at a From-line, and whether it would be an IMAP server's own if first."""
+    file, (start, following) = lines.file, lines.places[at : at + 2]
     octets = pread_exactly(file, min(CHUNK, following - start), start)
     line = from_line.length(octets)
     own = status_fields.own_fields(octets[line : line + 2 * status_fields.LONGEST_OWN])
@@ -123,7 +147,7 @@ def _entry(file: int, places: list[int], at: int) -> tuple[MboxEntry, bool]:
     body = status_fields.header_end(first)
     length = None if own.alone else status_fields.content_length(first[:body])
     internal = not own.alone and status_fields.is_internal(first[:body])
-    declared = _declared_end(file, places, at, text + body, length) if length is not None else None
+    declared = _declared_end(lines, at, text + body, length) if length is not None else None
     overlong = length is not None and declared is None and text + body + length > following
     following = declared or following
     end = _text_end(file, text, following, unended=own.unended)
@@ -149,7 +173,7 @@ def _entry(file: int, places: list[int], at: int) -> tuple[MboxEntry, bool]:
     ), internal
 
 
-def _declared_end(file: int, places: list[int], at: int, body: int, octets: int) -> int | None:
+def _declared_end(lines: _FromLines, at: int, body: int, octets: int) -> int | None:
     """Return where the next message begins if Content-Length is true: a message begins there.
 
     From-lines before that must be older than the message's own, as quoted ones are. Else a sender
@@ -160,15 +184,14 @@ def _declared_end(file: int, places: list[int], at: int, body: int, octets: int)
     # hide all mail that follows. If the server ignored it, a quoted From-line would split a message
     # in two. So the field counts only if a message begins where it says, and nothing newer is
     # swallowed.
-    end = body + octets
+    end, places = body + octets, lines.places
     last = bisect.bisect_left(places, end)
     if last == len(places) or places[last] - end > 4:
         return None
-    between = pread_exactly(file, places[last] - end, end)
+    between = pread_exactly(lines.file, places[last] - end, end)
     if between not in (b"", b"\n", b"\r\n", b"\n\n", b"\r\n\r\n"):
         return None
-    came = _time_of(file, places[at])
-    older = all(_time_of(file, place) < came for place in places[at + 1 : last])
+    older = last == at + 1 or lines.as_new[at] >= last
     return places[last] if older else None
 
 
