@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -173,6 +174,25 @@ def test_restored_messages_expire_anew(root: Path, monkeypatch: pytest.MonkeyPat
     asyncio.run(store.undelete("ann", [uids[1]]))
     monkeypatch.setattr(time, "time", lambda: NOW + 7 * DAY)
     assert {each.uid for each in asyncio.run(store.expire("ann", 7))} == set(uids[:2])
+
+
+def test_many_messages_return(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The work of an undeletion grows with the messages, not with their square."""
+    count = 150
+    equal = [EQUAL] * count
+    store = put(
+        root, *(FROM.format(1) + f"Subject: {n}\n\nhello\n\n" for n in range(count)), *equal
+    )
+    uids = asyncio.run(remove(store, range(2 * count)))
+    reads, pread = Counter[str](), os.pread
+
+    def counted(file: int, octets: int, place: int) -> bytes:
+        reads["all"] += 1
+        return pread(file, octets, place)
+
+    monkeypatch.setattr(os, "pread", counted)
+    assert len(asyncio.run(store.undelete("ann", uids))) == 2 * count
+    assert reads.total() < 2 * count * 20
 
 
 def test_sweep(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

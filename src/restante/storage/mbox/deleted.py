@@ -13,6 +13,7 @@ which their days until they expire count. The From-line cannot have it, since it
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import errno
 import os
@@ -118,8 +119,11 @@ def restore(
     try:
         _note_restored(folder, [each.uid for each in wanted], there)
         rewrite.insert(paths, file, snapshot, _insertions(folder, snapshot, wanted))
-        for name in {each.name for each in wanted}:
-            _take_out(folder, name, {each.number for each in wanted if each.name == name})
+        restored: dict[str, set[int]] = {}
+        for each in wanted:
+            restored.setdefault(each.name, set()).add(each.number)
+        for name, numbers in restored.items():
+            _take_out(folder, name, numbers)
     finally:
         close_quietly(folder)
     return [each.message for each in wanted]
@@ -256,16 +260,18 @@ def _insertions(
     folder: int, snapshot: MboxSnapshot, wanted: Iterable[StoredRemoval]
 ) -> list[rewrite.Insertion]:
     """Return the insertions: at the end, but before an equal message with a higher number."""
+    copies: dict[str, list[tuple[int, int]]] = {}  # by digest: numbers, which rise, and indexes
+    for index, (digest, number) in enumerate(map(_split, snapshot.contents.uids)):
+        copies.setdefault(digest, []).append((number, index))
+    files: dict[str, MboxSnapshot] = {}
     found = []
     for each in wanted:
         digest, number = _split(each.uid)
-        later = (
-            index
-            for index, (other, place) in enumerate(map(_split, snapshot.contents.uids))
-            if other == digest and place > number
-        )
-        index = next(later, len(snapshot.entries))
-        found.append((index, number, rewrite.Insertion(index, each.uid, _octets(folder, each))))
+        equal = copies.get(digest, [])
+        later = bisect.bisect_left(equal, (number + 1,))
+        index = equal[later][1] if later < len(equal) else len(snapshot.entries)
+        octets = _octets(folder, each, files)
+        found.append((index, number, rewrite.Insertion(index, each.uid, octets)))
     return [each for _, _, each in sorted(found, key=lambda row: row[:2])]
 
 
@@ -275,9 +281,12 @@ def _split(uid: str) -> tuple[str, int]:
     return digest, int(number or 1)
 
 
-def _octets(folder: int, kept: StoredRemoval) -> Iterator[bytes]:
+def _octets(folder: int, kept: StoredRemoval, files: dict[str, MboxSnapshot]) -> Iterator[bytes]:
+    """Return a message's octets. `files` keeps what is in the files that were read, by name."""
     with _open_kept(kept.name, folder) as file:
-        yield from rewrite.message_octets(file, refresh(file, None), kept.number)
+        if kept.name not in files:
+            files[kept.name] = refresh(file, None)
+        yield from rewrite.message_octets(file, files[kept.name], kept.number)
 
 
 def _take_out(folder: int, name: str, restored: Collection[int]) -> None:
