@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
@@ -128,6 +129,38 @@ def test_own_file(box: Box, name: str, make: Callable[[Path], None]) -> None:
     assert box.texts() == [ONE, TWO, THREE]
     box.remove(0)
     assert box.texts() == [TWO, THREE]
+
+
+def make_kept(path: Path) -> None:
+    path.mkdir()
+    (path / "1800000000.1.abcd").write_bytes(FROM + THREE + b"\n")
+
+
+@pytest.mark.parametrize("make", [*MAKERS, make_kept])
+@as_root
+def test_strangers_removed_mail(spool: Box, make: Callable[[Path], None]) -> None:
+    """What a stranger makes in place of the folder for removed mail holds none, and is replaced."""
+    name = ".ann.restante.deleted"
+    make(spool.root / name)
+    os.chown(spool.root / name, STRANGER, STRANGER, follow_symlinks=False)
+    spool.store = MboxStore(Layout(spool.root), keep_deleted=True)
+    (first, _) = spool.uids()
+    assert asyncio.run(spool.store.list_deleted("ann")) == []
+    assert asyncio.run(spool.store.expire("ann", 100_000)) == []
+    spool.remove(0)
+    assert [each.uid for each in asyncio.run(spool.store.list_deleted("ann"))] == [first]
+    assert len(asyncio.run(spool.store.undelete("ann", [first]))) == 1
+
+
+def test_own_link_for_removed_mail(box: Box) -> None:
+    """A link that an administrator made in place of that folder stays, and so does the mail."""
+    box.write(ONE, TWO)
+    box.store = MboxStore(Layout(box.root), keep_deleted=True)
+    (box.root / ".ann.restante.deleted").symlink_to(box.root.parent)
+    with pytest.raises(StoreError, match="symbolic link"):
+        box.remove(0)
+    assert box.texts() == [ONE, TWO]
+    assert (box.root / ".ann.restante.deleted").is_symlink()
 
 
 @pytest.mark.parametrize("make", [make_folder, make_full_folder, make_pipe, make_link])

@@ -38,7 +38,7 @@ from restante.storage.mbox.snapshot import MboxSnapshot, refresh
 from restante.storage.removals import MAX_HEADER_OCTETS, DeletedMessage, header_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from restante.storage.mbox.paths import MboxPaths
 
@@ -88,7 +88,7 @@ def list_kept(paths: MboxPaths, *, x_uidl: bool, headers: bool = False) -> list[
 
     With `headers`, each has its header.
     """
-    folder = open_folder_if_there(paths.deleted, paths.folder)
+    folder = _open_if_ours(paths)
     if folder < 0:
         return []
     kept: list[StoredRemoval] = []
@@ -134,7 +134,7 @@ def restoration_times(paths: MboxPaths) -> dict[str, float]:
 
     Without the file, or if it is too long, that is unknown. Raises OSError.
     """
-    folder = open_folder_if_there(paths.deleted, paths.folder)
+    folder = _open_if_ours(paths)
     if folder < 0:
         return {}
     try:
@@ -205,21 +205,39 @@ def mbox_of(name: str) -> str:
 
 
 def _open_folder(paths: MboxPaths) -> int:
-    """Open the folder, made durably if it is missing; one that a stranger made is removed.
+    """Open the folder, made durably if it is missing; what a stranger made there is removed.
 
     Raises OSError, StoreError.
     """
-    folder = open_folder(paths.deleted, paths.folder)
+    folder = _open_if_ours(paths, open_folder)
+    if folder >= 0:
+        return folder
+    clear(paths, paths.deleted)
+    return open_folder(paths.deleted, paths.folder)
+
+
+def _open_if_ours(
+    paths: MboxPaths, open_it: Callable[[str, int], int] = open_folder_if_there
+) -> int:
+    """Open the folder; return -1 if it is missing, or a stranger made what has its name.
+
+    Raises OSError.
+    """
     try:
-        strangers = is_strangers(paths, os.fstat(folder))
+        folder = open_it(paths.deleted, paths.folder)
+    except OSError:
+        status = os.stat(paths.deleted, dir_fd=paths.folder, follow_symlinks=False)
+        if is_strangers(paths, status):
+            return -1
+        raise
+    try:
+        strangers = folder >= 0 and is_strangers(paths, os.fstat(folder))
     except BaseException:
         close_quietly(folder)
         raise
-    if not strangers:
-        return folder
-    close_quietly(folder)
-    clear(paths, paths.deleted)
-    return open_folder(paths.deleted, paths.folder)
+    if strangers:
+        close_quietly(folder)
+    return -1 if strangers else folder
 
 
 def _write(
