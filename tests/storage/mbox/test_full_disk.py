@@ -139,6 +139,30 @@ def test_two_sessions_on_a_read_only_disk(disk: Path) -> None:
     box.use(session)
 
 
+@pytest.mark.parametrize("full_first", [True, False])
+def test_two_sessions_of_which_one_has_a_full_disk(
+    box: Box, monkeypatch: pytest.MonkeyPatch, full_first: bool
+) -> None:
+    """A session with a file for its lock keeps out one that cannot write, and the reverse."""
+    box.write(*LETTERS)
+    if full_first:
+        no_room(monkeypatch, box, names=False)
+
+    async def session(_: MboxMaildrop) -> None:
+        if full_first:
+            monkeypatch.undo()
+        else:
+            no_room(monkeypatch, box, errno.EROFS, names=False)
+        store = MboxStore(Layout(box.root))
+        with pytest.raises(StoreError, match="another session"):
+            await store.acquire("ann", 0)
+        with pytest.raises(StoreError, match="a session"):
+            await store.expire("ann", 0)
+
+    box.use(session)
+    box.use(session)
+
+
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize("names", [True, False])
 def test_quota(box: Box, monkeypatch: pytest.MonkeyPatch, error: int, names: bool) -> None:

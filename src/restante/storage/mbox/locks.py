@@ -5,8 +5,8 @@ that deliver. The mbox itself is locked only while it is read or written: by a r
 by a dotlock, in the order that Debian's policy requires (section 11.6).
 
 To read must need no space and no writable disk. So if a file cannot be made, the session's lock
-is a kernel lock (flock) on the mbox itself, and a reader only checks that no other process has the
-dotlock, before and after.
+is a kernel lock (flock) on the mbox itself, which one with a file respects. And a reader only
+checks that no other process has the dotlock, before and after.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import struct
 import sys
 from typing import TYPE_CHECKING
 
-from restante.storage.fs import UNWRITABLE, close_quietly
+from restante.storage.fs import OPEN_FILE, UNWRITABLE, close_quietly
 from restante.storage.interfaces import ForbiddenError
 from restante.storage.mbox import in_place_removal, journal
 from restante.storage.mbox.dotlock import LockedByOtherError, is_held, remove_dotlock, take_dotlock
@@ -58,6 +58,7 @@ class SessionLock:
             return cls(paths, -1, "")  # without mail there is nothing to lock
         try:
             taken = _flock(file) and same_file(paths.folder, name or paths.name, file)
+            taken = taken and not (name and _is_mbox_locked(paths))
         except BaseException:
             close_quietly(file)
             raise
@@ -74,14 +75,31 @@ class SessionLock:
         close_quietly(self._file)
 
 
+def _is_mbox_locked(paths: MboxPaths) -> bool:
+    """Return whether a session that could make no file locks the mbox itself. Raises OSError.
+
+    Raises StoreError: it is not an mbox.
+    """
+    file = paths.open()
+    if file is None:
+        return False
+    try:
+        return not _flock(file)
+    finally:
+        close_quietly(file)
+
+
 def _open_session_lock(paths: MboxPaths) -> int | None:
     """Open the file that a session locks; None if it cannot be made or used."""
     try:
         file = os.open(paths.session_lock, _OPEN, 0o600, dir_fd=paths.folder)
     except OSError as error:
-        if error.errno in _NOT_TO_BE_MADE:
+        if error.errno not in _NOT_TO_BE_MADE:
+            raise
+        try:  # the one of a session that began before the disk became read-only
+            file = os.open(paths.session_lock, OPEN_FILE, dir_fd=paths.folder)
+        except OSError:
             return None
-        raise
     try:
         status = os.fstat(file)
         usable = stat.S_ISREG(status.st_mode) and not is_strangers(paths, status)
