@@ -29,9 +29,10 @@ SHOWN = {
     "test_fastapi_application.py": "test-fastapi",
     "test_fetching.py": "test-against",
     "test_flask_application.py": "test-flask",
+    "test_with_faults.py": "test-clients",
     "test_with_unittest.py": "test-unittest",
 }
-TESTS = {"fetching": "", "with_unittest": "", "flask_application": "flask",
+TESTS = {"fetching": "", "with_faults": "", "with_unittest": "", "flask_application": "flask",
          "fastapi_application": "fastapi", "django_application": "django"}  # fmt: skip
 """The examples that are tests, and the packages that they need."""
 

@@ -23,7 +23,12 @@ from support.live import Live, serving
 from support.programs import need
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/how-to/client.md", "docs/how-to/from-poplib.md")
+PAGES = (
+    "README.md",
+    "docs/how-to/client.md",
+    "docs/how-to/from-poplib.md",
+    "docs/how-to/check.md",
+)
 FROM_POPLIB = (ROOT / PAGES[2]).read_text()
 
 PRELUDE = """\
@@ -52,7 +57,7 @@ def phrases() -> list[str]:
     """Return the expressions in the table of poplib's."""
     cells = [line.split("|")[2] for line in FROM_POPLIB.splitlines() if line.startswith("| `")]
     found = [phrase for cell in cells for phrase in re.findall(r"`([^`]+)`", cell)]
-    return [phrase for phrase in found if "drop" in phrase or "connect" in phrase]
+    return [phrase for phrase in found if "drop" in phrase or "connect(" in phrase]
 
 
 def is_part(text: str) -> bool:
