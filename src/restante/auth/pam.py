@@ -203,8 +203,8 @@ def _system_spelling(user: str) -> str:
     To try both with PAM would count as a failure with modules that lock accounts, and take longer.
     """
     names = candidate_names(user)
-    known = [name for name in names if _is_user(name)] if len(names) > 1 else []
-    return known[0] if known else user
+    users = [name for name in names if _is_user(name)] if len(names) > 1 else []
+    return users[0] if users else user
 
 
 def _is_user(name: str) -> bool:

@@ -10,8 +10,8 @@ MAX_OCTETS = 1_000_000  # of a message that is fetched for its header
 class HeaderPart:
     """The header of a message that arrives in chunks, up to a number of octets."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, limit: int) -> None:
+        self._most = limit
         self._kept = bytearray()
         self._ended = False
 

@@ -162,8 +162,10 @@ def check_fetch(refused: ServerRefusedError, size: int) -> None:
 
 def _lacks_top(session: ClientSession, refused: ServerRefusedError) -> bool:
     """Return whether the server has no TOP at all, rather than no such message."""
-    known = session.capabilities
-    return is_unknown_command(refused.text) or (known is not None and "TOP" not in known)
+    capabilities = session.capabilities
+    return is_unknown_command(refused.text) or (
+        capabilities is not None and "TOP" not in capabilities
+    )
 
 
 def retrieve(state: MaildropState, number: int) -> Dialogue[operations.MessageEnd]:
@@ -178,13 +180,13 @@ def retrieve(state: MaildropState, number: int) -> Dialogue[operations.MessageEn
     """
     session = state.session
     size = state.entries.sizes.get(number)
-    most = session.options.message_octets
-    if size and most and size > most:
-        text = f"message {number} has {size} octets; message_octets allows {most}: not fetched"
+    limit = session.options.message_octets
+    if size and limit and size > limit:
+        text = f"message {number} has {size} octets; message_octets allows {limit}: not fetched"
         raise LocalError(text)
     yield from _begin_command(state)
     state.retrieved = True
-    received = yield from state.session.carry_out(operations.retr(number, size, most))
+    received = yield from state.session.carry_out(operations.retr(number, size, limit))
     check_end(session, number, received)
     return received
 
@@ -201,10 +203,10 @@ def retrieve_many(
     server refused it. Raises what `retrieve` raises; MalformedReplyError for a size (list-size).
     """
     session = state.session
-    most = session.options.message_octets
+    limit = session.options.message_octets
     sizes = {number: find_size(state, number) for number in numbers}
-    if most and any(size > most for size in sizes.values()):
-        raise LocalError(f"a message has more than the {most} octets of message_octets")
+    if limit and any(size > limit for size in sizes.values()):
+        raise LocalError(f"a message has more than the {limit} octets of message_octets")
     order = iter(numbers)
 
     def check(result: operations.MessageEnd | ServerRefusedError) -> None:
@@ -221,7 +223,7 @@ def retrieve_many(
     peer = yield from _begin_command(state)
     state.retrieved = True
     window = session.options.window if session.can_pipeline else 0
-    batch = [operations.retr(number, sizes[number], most) for number in numbers]
+    batch = [operations.retr(number, sizes[number], limit) for number in numbers]
     yield from pipeline(peer, batch, window, check)
 
 

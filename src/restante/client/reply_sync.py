@@ -80,12 +80,12 @@ class ReplyTracker:
         if not self.octets:
             return ""
         peer = session.peer
-        what = f"the reply to {peer.command}" if peer.command else "the greeting"
+        reply = f"the reply to {peer.command}" if peer.command else "the greeting"
         line = peer.redact(decode_text(self.last).rstrip("\r\n").rpartition("\n")[2])[-60:]
         if self.is_unended(session):
-            return f'{what} has no line end; it ends with "{line}"'
-        came = f"{self.octets} octets of {what} were received"
-        return f'{came}, with the last line "{line}", but not its end, a line with a dot'
+            return f'{reply} has no line end; it ends with "{line}"'
+        part = f"{self.octets} octets of {reply} were received"
+        return f'{part}, with the last line "{line}", but not its end, a line with a dot'
 
 
 def expect_silence(session: ClientSession, seconds: float = STRAY_OCTETS) -> Dialogue[None]:

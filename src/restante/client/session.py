@@ -151,9 +151,9 @@ class ClientSession:
         """Return `text` without the secrets of this session."""
         return self.peer.redact(text)
 
-    def excerpt(self, octets: bytes, most: int = 100) -> str:
+    def excerpt(self, octets: bytes, limit: int = 100) -> str:
         """Return the first `most` characters of the server's `octets`, without secrets."""
-        return self.peer.excerpt(octets, most)
+        return self.peer.excerpt(octets, limit)
 
     @property
     def has_unread(self) -> bool:
@@ -279,15 +279,15 @@ def secure(session: ClientSession) -> Dialogue[None]:
         if session.tls is None and session.options.require_tls:
             _check_clear(session, "TLS is required, and this account is used without it")
         return
-    known = session.capabilities is not None
+    had_capabilities = session.capabilities is not None
     clear_allowed = session.target.loopback and session.cleartext_allowed
-    if "STLS" not in (session.capabilities or {}) and (known or clear_allowed):
+    if "STLS" not in (session.capabilities or {}) and (had_capabilities or clear_allowed):
         _check_clear(session, "the server does not offer STLS")
         return
     try:
         yield from session.carry_out(operations.stls())
     except ServerRefusedError as refused:
-        if known:
+        if had_capabilities:
             raise
         _check_clear(session, f'the server rejected STLS: "{refused.text}"')
         return

@@ -132,10 +132,10 @@ def verifying_context(cafile: str = "") -> ssl.SSLContext:
     if cafile:
         require_file(cafile)
     stamp = _stamp(cafile)
-    known = _contexts.get(cafile)
-    if known is None or known[0] != stamp:
-        known = _contexts[cafile] = stamp, create_verifying_context(cafile or None)
-    return known[1]
+    cached = _contexts.get(cafile)
+    if cached is None or cached[0] != stamp:
+        cached = _contexts[cafile] = stamp, create_verifying_context(cafile or None)
+    return cached[1]
 
 
 def _stamp(cafile: str) -> _Stamp:

@@ -113,8 +113,8 @@ class Deliverer:
         uid = error = ""
         try:
             async with asyncio.timeout(PATIENCE), self._slot():
-                whole = trace_headers.add_trace_headers(message, envelope)
-                uid = await (self.quotas or self.store).deliver(owner, whole)
+                traced = trace_headers.add_trace_headers(message, envelope)
+                uid = await (self.quotas or self.store).deliver(owner, traced)
             outcome = replies.DELIVERED
         except TimeoutError:
             outcome = replies.STORE_FAILED

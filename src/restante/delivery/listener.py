@@ -79,9 +79,9 @@ class DeliveryListener:
             places.append(parse_loopback_address(self.settings.smtp))
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
-            found = [undo.enter_context(self._open(place)) for place in places]
+            sockets = [undo.enter_context(self._open(place)) for place in places]
             undo.pop_all()
-        return found
+        return sockets
 
     @contextlib.asynccontextmanager
     async def serve(

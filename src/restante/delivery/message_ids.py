@@ -24,13 +24,13 @@ def message_ids(message: bytes) -> dict[str, str]:
     beginning = message[:LONGEST_HEADER]
     body = find_body(beginning)
     header = beginning[:body] if body >= 0 else beginning
-    found = {}
+    ids = {}
     if message_id := _MESSAGE_ID.search(header):
-        found["message_id"] = _text(message_id[1])
+        ids["message_id"] = _text(message_id[1])
     received = _RECEIVED.search(header)
     if received and (queue_id := _QUEUE_ID.search(_COMMENT.sub(b"", received[1]))):
-        found["queue_id"] = _text(queue_id[1].rstrip(b";"))
-    return found
+        ids["queue_id"] = _text(queue_id[1].rstrip(b";"))
+    return ids
 
 
 def _text(octets: bytes) -> str:

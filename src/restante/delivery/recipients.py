@@ -110,8 +110,8 @@ def candidate_addresses(address: str, delimiter: str) -> Iterator[str]:
     if local.startswith('"') and local.endswith('"'):
         local = _QUOTED.sub(r"\1", local[1:-1])
     plain = local.partition(delimiter)[0] if delimiter else local
-    found = [local + at + domain, (plain or local) + at + domain, local, plain or local]
-    yield from dict.fromkeys(form for name in found if name for form in _forms(name))
+    candidates = [local + at + domain, (plain or local) + at + domain, local, plain or local]
+    yield from dict.fromkeys(form for name in candidates if name for form in _forms(name))
 
 
 def _forms(name: str) -> Iterator[str]:

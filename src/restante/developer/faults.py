@@ -180,8 +180,8 @@ class FaultSwitch:
             faults = self._pop3_faults(user) if user else []
             if faults:
                 note(_names([*self._pop3_faults(EVERY_USER), *faults]))
-                rest = _number(continue_from(conversation, step), self._count(user))
-                return (yield from add(*(fault.conversation for fault in faults))(rest))
+                remaining = _number(continue_from(conversation, step), self._count(user))
+                return (yield from add(*(fault.conversation for fault in faults))(remaining))
             try:
                 answer = yield step
             except (Refusal, LineTooLong) as error:

@@ -68,8 +68,8 @@ def _resolve(lookup: _Lookup) -> list[str]:
 
 
 def _query(lookup: _Lookup) -> list[str]:
-    found = socket.getaddrinfo(*lookup, socket.SOCK_STREAM)
-    return _interleave(list(dict.fromkeys(_format(*map(str, entry[4])) for entry in found)))
+    entries = socket.getaddrinfo(*lookup, socket.SOCK_STREAM)
+    return _interleave(list(dict.fromkeys(_format(*map(str, entry[4])) for entry in entries)))
 
 
 def _interleave(addresses: Sequence[str]) -> list[str]:
@@ -312,9 +312,9 @@ def _end(sock: socket.socket) -> socket.socket | OSError:
 def has_route(address: str) -> bool:
     """Return whether this machine has a route to an address. Nothing is sent."""
     try:
-        family, kind, _, _, where = socket.getaddrinfo(address, 9, type=socket.SOCK_DGRAM)[0]
+        family, kind, _, _, place = socket.getaddrinfo(address, 9, type=socket.SOCK_DGRAM)[0]
         with socket.socket(family, kind) as sock:
-            sock.connect(where)
+            sock.connect(place)
     except OSError:
         return False
     return True

@@ -42,8 +42,8 @@ def require_host(host: str) -> None:
     Names beyond ASCII are judged by `ascii_host`.
     """
     name = host.lower().removesuffix(".")
-    known = is_address(host) or (is_name(name) if host.isascii() else _has_no_controls(host))
-    if not known:
+    valid = is_address(host) or (is_name(name) if host.isascii() else _has_no_controls(host))
+    if not valid:
         raise ValueError(_find_excess(name) or f"{host!r} is not a host; use a name or an address")
 
 

@@ -104,10 +104,10 @@ class HttpClient:
             _check_scheme(parts)
             sent = [*_headers(parts), *headers]
             with pool.stream(method, parts.geturl(), headers=sent, content=content) as answer:
-                found = {name.decode("latin-1").lower(): value.decode("latin-1")
+                fields = {name.decode("latin-1").lower(): value.decode("latin-1")
                          for name, value in answer.headers}  # fmt: skip
                 used = sink if answer.status == 200 else None
-                return HttpAnswer(answer.status, found, self._content(answer, used))
+                return HttpAnswer(answer.status, fields, self._content(answer, used))
 
         return self._with_pool(ask)
 
@@ -218,8 +218,8 @@ def _location(answer: httpcore.Response) -> str:
     """Return the target of a redirect, "" for another answer."""
     if answer.status not in _MOVED:
         return ""
-    found = (value for name, value in answer.headers if name.lower() == b"location")
-    return next(found, b"").decode("latin-1")
+    locations = (value for name, value in answer.headers if name.lower() == b"location")
+    return next(locations, b"").decode("latin-1")
 
 
 def _reason(error: Exception) -> str:

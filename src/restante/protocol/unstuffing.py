@@ -44,26 +44,26 @@ class DotUnstuffer:
 
     def feed(self, octets: bytes) -> bytes:
         """Take the next octets and return what they are of the message."""
-        seen = self._held + octets
+        unread = self._held + octets
         if self._first_line:
-            seen = self._look_at_first_line(seen)
+            unread = self._look_at_first_line(unread)
         end = self._newline + b".\r\n"
-        lines, ends = self._unstuff(seen)
-        dots = len(seen) - len(lines)
-        if dots == 1 and seen.endswith(end):  # the usual end; a search would take thrice the time
+        lines, ends = self._unstuff(unread)
+        dots = len(unread) - len(lines)
+        if dots == 1 and unread.endswith(end):  # the usual end; a search would take thrice the time
             self.ended, self._held = True, b""
             return self._count(lines[: -len(CRLF)], ends - 1)
-        place, after = self._terminator(seen) if dots else (-1, 0)
+        place, after = self._terminator(unread) if dots else (-1, 0)
         if place >= 0:
             self.ended = True
-            self.rest = seen[after:]
-            self.by_lf = seen[place:after] == b"\n.\n"
+            self.rest = unread[after:]
+            self.by_lf = unread[place:after] == b"\n.\n"
             self._held = b""
-            return self._message(seen[: place + len(self._newline)])
-        keep = max(_overlap(seen, end), _last_dot(seen, self._newline))
-        self._held = seen[len(seen) - keep :]
+            return self._message(unread[: place + len(self._newline)])
+        keep = max(_overlap(unread, end), _last_dot(unread, self._newline))
+        self._held = unread[len(unread) - keep :]
         if keep:
-            return self._message(seen[:-keep])
+            return self._message(unread[:-keep])
         self.dots += dots
         return self._count(lines, ends)
 
@@ -86,25 +86,25 @@ class DotUnstuffer:
         self.ended, self._held = True, b""
         return self._message(held)
 
-    def _look_at_first_line(self, seen: bytes) -> bytes:
-        end = seen.find(b"\n", self._made_up)
+    def _look_at_first_line(self, unread: bytes) -> bytes:
+        end = unread.find(b"\n", self._made_up)
         if end < 0:
-            return seen
+            return unread
         self._first_line = False
-        if seen[:end].endswith(b"\r"):
-            return seen
+        if unread[:end].endswith(b"\r"):
+            return unread
         self._newline = b"\n"
         if self._made_up:
             self._made_up = len(b"\n")
-            return seen[len(b"\r") :]
-        return seen
+            return unread[len(b"\r") :]
+        return unread
 
-    def _terminator(self, seen: bytes) -> tuple[int, int]:
+    def _terminator(self, unread: bytes) -> tuple[int, int]:
         """Return where the terminator begins, with the line end before it, and where it ends."""
-        place = seen.find(self._newline + b".\r\n")
+        place = unread.find(self._newline + b".\r\n")
         after = place + len(self._newline) + len(b".\r\n")
         if self._newline == b"\n":
-            other = seen.find(b"\n.\n", 0, after if place >= 0 else len(seen))
+            other = unread.find(b"\n.\n", 0, after if place >= 0 else len(unread))
             if other >= 0:
                 return other, other + len(b"\n.\n")
         return place, after
@@ -133,18 +133,18 @@ class DotUnstuffer:
         return lines
 
 
-def _overlap(seen: bytes, terminator: bytes) -> int:
+def _overlap(octets: bytes, terminator: bytes) -> int:
     """Return how many octets at the end may begin the terminator."""
-    for size in range(min(len(seen), len(terminator) - 1), 0, -1):
-        if seen.endswith(terminator[:size]):
+    for size in range(min(len(octets), len(terminator) - 1), 0, -1):
+        if octets.endswith(terminator[:size]):
             return size
     return 0
 
 
-def _last_dot(seen: bytes, newline: bytes) -> int:
+def _last_dot(octets: bytes, newline: bytes) -> int:
     """Return how many octets at the end are a dot and a line end, with the line end before it."""
-    match = _LAST_DOT.search(seen, max(0, len(seen) - len(b".\r\n")))
+    match = _LAST_DOT.search(octets, max(0, len(octets) - len(b".\r\n")))
     if not match:
         return 0
-    before = len(newline) if seen.endswith(newline, 0, match.start()) else 0
+    before = len(newline) if octets.endswith(newline, 0, match.start()) else 0
     return before + len(match[0])

@@ -57,19 +57,19 @@ class MailQuery:
     def _match(self, mail: DeveloperMail) -> ReceivedMessage | None:
         if not _holds(self.sender, mail.sender):
             return None
-        found = read_received(mail)
-        if not _holds(self.subject, str(found["subject"] or "")):
+        received = read_received(mail)
+        if not _holds(self.subject, str(received["subject"] or "")):
             return None
-        if self.text is not None and not _holds(self.text, f"{found.text}\n{found.html}"):
+        if self.text is not None and not _holds(self.text, f"{received.text}\n{received.html}"):
             return None
-        return found
+        return received
 
     def __str__(self) -> str:
         parts = [f" to {mailbox_name(self.to)}"] if self.to is not None else []
         for name in ("subject", "sender", "text"):
-            wanted = getattr(self, name)
-            if wanted is not None:
-                parts.append(f" with {wanted!r} in its {name}")
+            value = getattr(self, name)
+            if value is not None:
+                parts.append(f" with {value!r} in its {name}")
         return "".join(parts)
 
 
@@ -79,8 +79,8 @@ def wait_for_mail(server: DeveloperServer, query: MailQuery, timeout: float) -> 
     Raises NoMailError.
     """
     __tracebackhide__ = True
-    found = server.feed.wait_for(lambda: query.find(server), timeout)
-    return found or _fail(server, query, timeout)
+    received = server.feed.wait_for(lambda: query.find(server), timeout)
+    return received or _fail(server, query, timeout)
 
 
 async def wait_for_mail_async(
@@ -90,8 +90,8 @@ async def wait_for_mail_async(
 ) -> ReceivedMessage:
     """Do the same without blocking the event loop. Raises NoMailError."""
     __tracebackhide__ = True
-    found = await server.feed.wait_for_async(lambda: query.find(server), timeout)
-    return found or _fail(server, query, timeout)
+    received = await server.feed.wait_for_async(lambda: query.find(server), timeout)
+    return received or _fail(server, query, timeout)
 
 
 def assert_no_mail(server: DeveloperServer, query: MailQuery, within: float) -> None:
@@ -126,9 +126,9 @@ def describe(server: DeveloperServer) -> str:
 
 
 def _latest(lines: Iterable[str]) -> list[str]:
-    found = list(lines)
-    more = ["  ..."] if len(found) > MAX_LISTED else []
-    return more + [f"  {line}" for line in found[-MAX_LISTED:]]
+    latest = list(lines)
+    more = ["  ..."] if len(latest) > MAX_LISTED else []
+    return more + [f"  {line}" for line in latest[-MAX_LISTED:]]
 
 
 def _mail_line(mail: DeveloperMail) -> str:

@@ -197,8 +197,8 @@ class ViewCache:
         if earlier is not None:
             self._octets -= earlier.size
             if earlier.mail.octets is mail.octets:
-                kept = {name: value for name, value in vars(earlier).items() if name != "mail"}
-                vars(view).update(kept)
+                others = {name: value for name, value in vars(earlier).items() if name != "mail"}
+                vars(view).update(others)
         self._views[mail.id] = view
         self._octets += view.size
         while self._octets > self._most_octets and len(self._views) > 1:

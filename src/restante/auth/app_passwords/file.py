@@ -74,8 +74,8 @@ def create(account: str, label: str, now: float) -> tuple[AppPassword, str]:
     """Return a new app password, and the password to show once. `now` is in seconds since 1970."""
     letters = "".join(secrets.choice(LETTERS) for _ in range(LENGTH))
     created = time.strftime(_TIME, time.gmtime(now))
-    shown = "-".join(letters[i : i + GROUP] for i in range(0, LENGTH, GROUP))
-    return AppPassword(account, label, created, digest_of_letters(letters.encode())), shown
+    grouped = "-".join(letters[i : i + GROUP] for i in range(0, LENGTH, GROUP))
+    return AppPassword(account, label, created, digest_of_letters(letters.encode())), grouped
 
 
 def label_problem(label: str) -> str | None:

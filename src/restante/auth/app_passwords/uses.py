@@ -138,8 +138,8 @@ def merge(path: Path, uses: Mapping[str, int]) -> None:
     now = time.time()
     with _edit(path) as known_uses:
         for key, seconds in uses.items():
-            known = known_uses.get(key, 0)
-            known_uses[key] = seconds if known > now else max(seconds, known)
+            earlier = known_uses.get(key, 0)
+            known_uses[key] = seconds if earlier > now else max(seconds, earlier)
 
 
 def keep_only(path: Path, keys: Collection[str]) -> None:

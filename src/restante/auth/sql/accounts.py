@@ -118,9 +118,9 @@ class SqlAuthenticator(PasswordOnlyAccounts):
             reason = "its hash is not supported"
         if not reason:
             self._decoys.note(stored)
-        known = self._decoys.for_user(user) if reason else stored
+        stored_hash = self._decoys.for_user(user) if reason else stored
         verification = self._threads.run(
-            user, functools.partial(password_hashing.verify_normalised, known, password)
+            user, functools.partial(password_hashing.verify_normalised, stored_hash, password)
         )
         right, _ = await asyncio.gather(verification, self._check_query(row, ends))
         if row is None or reason or not right:

@@ -64,7 +64,7 @@ class AppPasswordTable(ClusterTable):
     """The app passwords of a cluster. All methods raise UnavailableError."""
 
     async def add(
-        self, made: AppPassword, used: int | None = None, *, elsewhere: bool = False
+        self, password: AppPassword, used: int | None = None, *, elsewhere: bool = False
     ) -> str:
         """Add an app password, and return "added", or why it was not.
 
@@ -73,11 +73,11 @@ class AppPasswordTable(ClusterTable):
         """
         created = None
         with contextlib.suppress(ValueError):  # a line of a file may have any text there
-            created = datetime.fromisoformat(made.created)
+            created = datetime.fromisoformat(password.created)
         last = None if used is None else datetime.fromtimestamp(used, UTC)
         async with self._connect() as connection:
             outcome: str = await connection.fetchval(
-                ADD, made.digest, made.account, made.label, created, last, elsewhere
+                ADD, password.digest, password.account, password.label, created, last, elsewhere
             )
         return outcome
 

@@ -170,8 +170,8 @@ def _incoming_server(node: ET.Element, address: MailAddress) -> IncomingServer:
 
 
 def _unusable(name: str, text: str, reason: str) -> NoAutoconfigError:
-    shown = printable(text[:LONGEST_SHOWN])
-    return NoAutoconfigError(f'the {name} "{shown}" of its POP3 server is {reason}')
+    excerpt = printable(text[:LONGEST_SHOWN])
+    return NoAutoconfigError(f'the {name} "{excerpt}" of its POP3 server is {reason}')
 
 
 def _port(text: str) -> int:

@@ -101,13 +101,13 @@ class ServerPeer:
         """Return a status as it may be shown."""
         return status._replace(text=self.redact(status.text))
 
-    def excerpt(self, octets: bytes, most: int = 100) -> str:
+    def excerpt(self, octets: bytes, limit: int = 100) -> str:
         """Return at most `most` characters of the server's octets, for the text of an error.
 
         Secrets are removed before the cut, because half of one would not be found.
         """
         text = self.redact(decode_text(octets).rstrip("\r\n"))
-        return f"{text[:most]}..." if len(text) > most else text
+        return f"{text[:limit]}..." if len(text) > limit else text
 
     def note_oddity(self, id: str, text: str) -> None:  # noqa: A002  # see RemoteError
         """Note an error of the server that does not hinder reading, the first with this id."""
@@ -224,16 +224,16 @@ class ServerPeer:
         del self.unread[: len(block)]
         return block
 
-    def _check_length(self, lines: int, octets: int, most: int) -> None:
-        if octets > most or lines > MAX_LINES:
+    def _check_length(self, lines: int, octets: int, limit: int) -> None:
+        if octets > limit or lines > MAX_LINES:
             text = f"a list of {lines} lines and {octets} octets, and no end"
             raise self.error(MalformedReplyError, "bad-reply", text)
 
     def connection_lost(self) -> RemoteError:
         """Return the error of a connection that ended here."""
-        came = f' after "{self.excerpt(bytes(self.unread))}"' if self.unread else ""
+        partial = f' after "{self.excerpt(bytes(self.unread))}"' if self.unread else ""
         return self.error(
-            ConnectionLostError, "conn-lost", f"the server closed the connection{came}"
+            ConnectionLostError, "conn-lost", f"the server closed the connection{partial}"
         )
 
     def read_status(self) -> Dialogue[Status]:
@@ -281,7 +281,7 @@ class ServerPeer:
     def read_lines(
         self,
         take: Callable[[str], object],
-        most: int = LISTING_LIMIT,
+        limit: int = LISTING_LIMIT,
         blocks: LineBlocks | None = None,
     ) -> Dialogue[None]:
         """Call `take` with each line of a multi-line reply after its status line, unstuffed.
@@ -293,7 +293,7 @@ class ServerPeer:
             if blocks is not None and (block := self._take_block(blocks.regular)):
                 octets += len(block)
                 lines += block.count(b"\n")
-                self._check_length(lines, octets, most)
+                self._check_length(lines, octets, limit)
                 blocks.take(block)
                 continue
             line = (self._take_line() or (yield from self.read_line())).rstrip(b"\r\n")
@@ -306,7 +306,7 @@ class ServerPeer:
                 break
             octets += len(line) + 2
             lines += 1
-            self._check_length(lines, octets, most)
+            self._check_length(lines, octets, limit)
             take(decode_text(line[1:] if line.startswith(b".") else line))
         self.multiline_command = self.command
         self.add_trace("<", f"({lines} lines)")

@@ -308,7 +308,7 @@ def max_message_octets(promised: int | None) -> int:
 
 
 def next_piece(
-    peer: ServerPeer, body: DotUnstuffer, most: int, promised: int | None = None
+    peer: ServerPeer, body: DotUnstuffer, limit: int, promised: int | None = None
 ) -> Dialogue[bytes]:
     """Return the next octets of a message; there may be none as yet.
 
@@ -316,8 +316,8 @@ def next_piece(
 
     Where all `promised` octets came, and a dot that is not on a line of its own, silence ends it.
     """
-    whole = not peer.unread and promised is not None and body.may_end_at(promised)
-    if whole and not peer.outstanding:
+    may_end = not peer.unread and promised is not None and body.may_end_at(promised)
+    if may_end and not peer.outstanding:
         peer.unread += yield from Peek(END_OF_REPLY)
         if not peer.unread:
             if body.dot_alone:
@@ -344,7 +344,7 @@ def next_piece(
         peer.unread[:0] = body.rest
         if body.by_lf and not peer.bare_lf:
             peer.note_oddity("lf-ends", f"lines end with LF alone in the answer to {peer.command}")
-    if body.octets > most:
+    if body.octets > limit:
         raise peer.error(
             MalformedReplyError, "bad-reply", f"{body.octets} octets have come, and no end"
         )

@@ -32,7 +32,7 @@ _NOT_LINES = {
 }
 
 
-def raw_command(line: str, most: int = LISTING_LIMIT) -> Operation[Status]:
+def raw_command(line: str, limit: int = LISTING_LIMIT) -> Operation[Status]:
     """Return the operation of a line as it was typed: its reply's lines come as chunks, unstuffed.
 
     The status that it returns is without secrets, and may be -ERR. At most `most` octets are read.
@@ -49,11 +49,11 @@ def raw_command(line: str, most: int = LISTING_LIMIT) -> Operation[Status]:
         status = peer.redact_status((yield from peer.read_status()))
         if not status.ok or not is_multi_line(line):
             if status.ok and verb not in _ONE_LINE:
-                yield from _read_extra_lines(peer, most)
+                yield from _read_extra_lines(peer, limit)
             return status
         body = DotUnstuffer(bare_lf=peer.bare_lf)
         while not body.ended:
-            piece = yield from next_piece(peer, body, most)
+            piece = yield from next_piece(peer, body, limit)
             if piece:
                 yield from MessageChunk(piece)
         peer.multiline_command = peer.command
@@ -64,13 +64,13 @@ def raw_command(line: str, most: int = LISTING_LIMIT) -> Operation[Status]:
     return Operation(line.encode() + b"\r\n", read, shown, phase=None)
 
 
-def _read_extra_lines(peer: ServerPeer, most: int) -> Dialogue[None]:
+def _read_extra_lines(peer: ServerPeer, limit: int) -> Dialogue[None]:
     """Give what comes after a reply that should have one line, as it comes.
 
     Some servers answer LIST with a number by a list, and commands of their own by many lines.
     """
     octets, seconds, last = 0, EXTRA_LINES, b""
-    while octets <= most:
+    while octets <= limit:
         came = bytes(peer.unread) or (yield from Peek(seconds))
         peer.unread.clear()
         if not came:

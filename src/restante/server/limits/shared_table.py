@@ -85,7 +85,7 @@ class SharedCounters:
         self._column = column
         self._turn.after_fork()
 
-    def acquire(self, name: str, most: int) -> bool | None:
+    def acquire(self, name: str, limit: int) -> bool | None:
         """Count one in; return False, and do not count it, if it is too many.
 
         Return None, and do not count it either, if the table has no room for its name.
@@ -98,7 +98,7 @@ class SharedCounters:
                 if row is None:
                     return None
                 self._keys.put(row, key)
-            if self._total(row) >= most:
+            if self._total(row) >= limit:
                 return False
             self._counts[self._column * self._rows + row] += 1
         return True

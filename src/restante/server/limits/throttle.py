@@ -119,12 +119,12 @@ class Throttle:
             if self._same.get(tried) is proved:
                 del self._same[tried]
 
-    async def _wait(self, pair: str, known: Note, ahead: int, ends: float) -> None:
+    async def _wait(self, pair: str, note: Note, ahead: int, ends: float) -> None:
         """Wait for the known failures of a pair, and as if those ahead were to fail, until `ends`.
 
         Once one of them has logged in, the wait is over.
         """
-        failures, last = known
+        failures, last = note
         now = self._now()
         delay = _delay(failures + ahead) if ahead else last + _delay(failures) - now
         delay = min(delay, ends - now)

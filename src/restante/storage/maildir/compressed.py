@@ -117,10 +117,10 @@ class Compressed:
         Raises UnreadableError.
         """
         self.check()
-        made = 0
+        octets = 0
         for piece in self._pieces(stored):
-            made += len(piece)
-            if made > self._limit:
+            octets += len(piece)
+            if octets > self._limit:
                 raise UnreadableError(
                     errno.EFBIG, f"it is stored with {self._kind}, and has more octets than its S="
                 )
@@ -197,18 +197,18 @@ def open_plain(file: int, compressed: Compressed, path: str, user: str) -> bytes
     A long message is decompressed again while it is sent. Raises OSError, UnreadableError: the file
     stays open.
     """
-    kept: list[bytes] = []
-    made = 0
+    pieces: list[bytes] = []
+    octets = 0
     for piece in compressed.plain(chunks(file)):
-        made += len(piece)
-        if made <= MAX_KEPT:
-            kept.append(piece)
+        octets += len(piece)
+        if octets <= MAX_KEPT:
+            pieces.append(piece)
         else:
-            kept.clear()
-    if made > MAX_KEPT:
+            pieces.clear()
+    if octets > MAX_KEPT:
         return PlainChunks(file, compressed, path, user)
     close_quietly(file)
-    return b"".join(kept)
+    return b"".join(pieces)
 
 
 def plain_chunks(file: int, octets: int, base: str) -> Iterator[bytes]:
@@ -216,5 +216,5 @@ def plain_chunks(file: int, octets: int, base: str) -> Iterator[bytes]:
     pieces = chunks(file)
     first = next(pieces, b"")
     compressed = Compressed.detect(first, octets, base)
-    whole = itertools.chain((first,), pieces)
-    return compressed.plain(whole) if compressed else whole
+    stored = itertools.chain((first,), pieces)
+    return compressed.plain(stored) if compressed else stored

@@ -165,11 +165,11 @@ class ExportedMaildir:
         A run that was killed may have removed some of the files already.
         """
         names = list_names(self._held.folders)
-        there = {entry.key for entry in names}
+        present = {entry.key for entry in names}
         noted = set(self._noted.values())
         ours = noted.union(line.base for line in self._list if line.is_ours)
         moved = any(entry.folder != NEW or entry.name != entry.key for entry in names)
-        return moved or not there <= ours or not noted.difference(removing) <= there
+        return moved or not present <= ours or not noted.difference(removing) <= present
 
     def _forget(self, bases: Collection[str]) -> None:
         self._noted = {uid: base for uid, base in self._noted.items() if base not in bases}

@@ -60,24 +60,24 @@ class Evidence:
             raise FileNotFoundError(errno.ENOENT, "another file has the name", entry.path)
         if owner >= 0 and not may_be_message(status, owner):
             raise PermissionError(errno.EPERM, "the file belongs to another user", entry.path)
-        known = self._read.get(inode) or self._fingerprints.get(inode)
-        seen = status.st_size, status.st_mtime_ns
-        same = status.st_ctime_ns <= self._settled if known is None else known == seen
+        recorded = self._read.get(inode) or self._fingerprints.get(inode)
+        present = status.st_size, status.st_mtime_ns
+        same = status.st_ctime_ns <= self._settled if recorded is None else recorded == present
         if not same and self.judge(entry, status) is Verdict.OTHER:
             raise FileNotFoundError(errno.ENOENT, "another file has the inode", entry.path)
-        self._read.setdefault(inode, seen)
+        self._read.setdefault(inode, present)
 
     def judge(self, entry: MaildirEntry, status: os.stat_result) -> Verdict:
         """Return whether a file with a message's inode, under the entry's name, is the message."""
-        known = self._read.get(entry.inode) or self._fingerprints.get(entry.inode)
+        recorded = self._read.get(entry.inode) or self._fingerprints.get(entry.inode)
         if (
             status.st_ctime_ns <= self._settled
-            if known is None
-            else known == fingerprint_of(status)
+            if recorded is None
+            else recorded == fingerprint_of(status)
         ):
             return Verdict.SAME
         same_stem = filenames.stem(filenames.base_name(entry.name)) == filenames.stem(entry.base)
-        if known is not None:
+        if recorded is not None:
             return Verdict.UNSURE if same_stem else Verdict.OTHER
         old = status.st_mtime_ns <= self._settled
         if same_stem and old:

@@ -70,12 +70,12 @@ class LockedMaildir:
 
         Raises OSError: another folder has replaced it.
         """
-        there = self._reopen()
+        reopened = self._reopen()
         try:
-            if not os.path.sameopenfile(there, self.root):
+            if not os.path.sameopenfile(reopened, self.root):
                 raise OSError(errno.ESTALE, "another folder has replaced it")
         finally:
-            close_quietly(there)
+            close_quietly(reopened)
 
     def open(self) -> None:
         """Open the folders now, and make those that are missing, and `tmp`. Raises OSError.

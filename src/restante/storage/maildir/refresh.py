@@ -50,7 +50,7 @@ class ScanResult(NamedTuple):
 
 def refresh(
     held: LockedMaildir,
-    known: MaildirSnapshot | None,
+    cached: MaildirSnapshot | None,
     folder: str,
     unique_ids: UniqueIds | None = None,
     reports: Reports = NO_REPORTS,
@@ -65,13 +65,13 @@ def refresh(
     begun = time.time_ns()
     list_file = unique_ids.list_file if unique_ids else None
     stamp = FolderStamp.read(held.root, uidlist=list_file)
-    if known is not None and known.stamp == stamp and known.trusted:
-        return known
+    if cached is not None and cached.stamp == stamp and cached.trusted:
+        return cached
     settled = stamp.new.is_old(begun) and stamp.cur.is_old(begun)
     updated = None
-    if known is not None and known.stamp.sizes == stamp.sizes and known.still_names(stamp):
+    if cached is not None and cached.stamp.sizes == stamp.sizes and cached.still_names(stamp):
         with contextlib.suppress(OSError):  # of one file: the full scan shows it all the same
-            updated = update(known, stamp, held, unique_ids, reports)
+            updated = update(cached, stamp, held, unique_ids, reports)
         now = FolderStamp.read(held.root, uidlist=list_file)
         if now._replace(sizes=stamp.sizes) != stamp:
             updated = None  # names may have been missed while they moved: scan all
@@ -99,8 +99,8 @@ def list_anew(
     octets: Sequence[int | None]
     octets, exact = size_cache.sizes_of(entries, held)
     if None in octets:  # some vanished meanwhile
-        there = [(e, size) for e, size in zip(entries, octets, strict=True) if size is not None]
-        entries, octets = [e for e, _ in there], [size for _, size in there]
+        present = [(e, size) for e, size in zip(entries, octets, strict=True) if size is not None]
+        entries, octets = [e for e, _ in present], [size for _, size in present]
     contents = MessageList(tuple(octets), tuple(unique_id(e.key) for e in entries))  # type: ignore[arg-type]
     fingerprints = {} if settled else dict(_identities(entries, held.folders))
     plain = not any(entry.others or entry.shared_base for entry in entries)
@@ -120,7 +120,7 @@ def _identities(
 
 
 def update(
-    known: MaildirSnapshot,
+    cached: MaildirSnapshot,
     stamp: FolderStamp,
     held: LockedMaildir,
     unique_ids: UniqueIds | None,
@@ -130,15 +130,15 @@ def update(
 
     Of a hundred thousand messages to which one was added, only the names in its folder are read.
     """
-    if not known.plain or known.owner != held.owner:
+    if not cached.plain or cached.owner != held.owner:
         return None  # when a name goes, another file or name may take its key
-    fresh, gone = _find_changes(known, stamp, held.folders, reports.foreign_files)
+    fresh, gone = _find_changes(cached, stamp, held.folders, reports.foreign_files)
     if len(fresh) + len(gone[NEW]) + len(gone[CUR]) > FEW:
         return None
-    entries, octets, uids = known.columns()
+    entries, octets, uids = cached.columns()
     if gone[NEW] or gone[CUR]:
         left = [i for i, entry in enumerate(entries) if entry.name not in gone[entry.folder]]
-        entries, octets, uids = known.columns(left)
+        entries, octets, uids = cached.columns(left)
     if any(change.status.st_nlink > 1 for change in fresh) and _is_shared(fresh, entries):
         return None  # a file with several names: the full scan joins them
     added = [change.entry for change in fresh]
@@ -152,7 +152,7 @@ def update(
             entries.insert(place, entry)
             octets.insert(place, size)
             uids.insert(place, unique_id(entry.key))
-    fingerprints = _fingerprints_now(known, fresh, gone)
+    fingerprints = _fingerprints_now(cached, fresh, gone)
     return ScanResult(tuple(entries), MessageList(tuple(octets), tuple(uids)), exact, fingerprints)
 
 
@@ -164,7 +164,7 @@ class Fresh(NamedTuple):
 
 
 def _find_changes(
-    known: MaildirSnapshot,
+    cached: MaildirSnapshot,
     stamp: FolderStamp,
     folders: Folders,
     report: Callable[[str], None],
@@ -173,25 +173,27 @@ def _find_changes(
     fresh: list[Fresh] = []
     gone: list[Mapping[str, int]] = [{}, {}]
     for folder in (NEW, CUR):
-        if not known.still_holds(folder, stamp):
-            here, gone[folder] = _changes(known.names(folder), folders[folder])
+        if not cached.still_holds(folder, stamp):
+            added, gone[folder] = _changes(cached.names(folder), folders[folder])
             fresh += [
-                Fresh(MaildirEntry(filenames.base_name(n), folder, n, i), s) for n, i, s in here
+                Fresh(MaildirEntry(filenames.base_name(n), folder, n, i), s) for n, i, s in added
             ]
-    foreign = [file for file in fresh if not may_be_message(file.status, known.owner)]
+    foreign = [file for file in fresh if not may_be_message(file.status, cached.owner)]
     if foreign:
-        report(describe_foreign(foreign, known.owner))
+        report(describe_foreign(foreign, cached.owner))
     return [file for file in fresh if file not in foreign], gone
 
 
 def _fingerprints_now(
-    known: MaildirSnapshot, fresh: Sequence[Fresh], gone: Sequence[Mapping[str, int]]
+    cached: MaildirSnapshot, fresh: Sequence[Fresh], gone: Sequence[Mapping[str, int]]
 ) -> dict[int, Fingerprint]:
     """Return the fingerprints of files that are fresh, or were so a moment ago."""
     old = {inode for inodes in gone for inode in inodes.values()}
-    lately = time.time_ns() - known.begun < CLOCK_GRANULARITY
+    lately = time.time_ns() - cached.begun < CLOCK_GRANULARITY
     fingerprints = {
-        inode: seen for inode, seen in known.fingerprints.items() if lately and inode not in old
+        inode: fingerprint
+        for inode, fingerprint in cached.fingerprints.items()
+        if lately and inode not in old
     }
     return fingerprints | {file.entry.inode: fingerprint_of(file.status) for file in fresh}
 
@@ -203,19 +205,19 @@ def _is_shared(fresh: Sequence[Fresh], others: Sequence[MaildirEntry]) -> bool:
 
 
 def _changes(
-    known: Mapping[str, int], folder: int
+    cached: Mapping[str, int], folder: int
 ) -> tuple[list[tuple[str, int, os.stat_result]], Mapping[str, int]]:
     """Return the names of messages that are in a folder but were not known, and the reverse.
 
     A name that another file has now is both.
     """
     with os.scandir(folder) as files:
-        here = {file.name: file.inode() for file in files}
-    fresh = [name for name, inode in here.items() if known.get(name) != inode]
+        inodes = {file.name: file.inode() for file in files}
+    fresh = [name for name, inode in inodes.items() if cached.get(name) != inode]
     missing: Mapping[str, int] = {}
-    if len(here) - len(fresh) != len(known):
-        missing = {name: inode for name, inode in known.items() if here.get(name) != inode}
-    examined = ((name, here[name], _status(name, folder)) for name in fresh)
+    if len(inodes) - len(fresh) != len(cached):
+        missing = {name: inode for name, inode in cached.items() if inodes.get(name) != inode}
+    examined = ((name, inodes[name], _status(name, folder)) for name in fresh)
     return [(name, inode, status) for name, inode, status in examined if status], missing
 
 

@@ -187,8 +187,8 @@ class FileRemoval:
         for name in names:
             folder = self.folders[name.folder]
             try:
-                there = os.stat(name.name, dir_fd=folder, follow_symlinks=False)
-                if os.path.samestat(there, os.fstat(file.file)):
+                status = os.stat(name.name, dir_fd=folder, follow_symlinks=False)
+                if os.path.samestat(status, os.fstat(file.file)):
                     if file.removed or name is not names[-1]:
                         os.unlink(name.name, dir_fd=folder)
                     else:
@@ -223,8 +223,8 @@ def _bases_that_stay(
     entries: Sequence[MaildirEntry], removed: Mapping[int, MaildirEntry]
 ) -> Collection[str]:
     """Return the base names of the messages that stay."""
-    kept = {entry.base for place, entry in enumerate(entries) if place not in removed}
-    return kept - {entry.base for entry in removed.values()}
+    bases = {entry.base for place, entry in enumerate(entries) if place not in removed}
+    return bases - {entry.base for entry in removed.values()}
 
 
 def _count_names(file: int) -> int | None:

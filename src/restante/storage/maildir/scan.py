@@ -150,7 +150,7 @@ def list_names(folders: Folders) -> list[MaildirEntry]:
     return entries
 
 
-def relocate(known: Sequence[MaildirEntry], folders: Folders) -> RelocatedMessages:
+def relocate(entries: Sequence[MaildirEntry], folders: Folders) -> RelocatedMessages:
     """Return the same messages by the names that they have now. Raises OSError.
 
     Flags, base names and the folder may change at any time; the inode stays. A message without a
@@ -159,19 +159,19 @@ def relocate(known: Sequence[MaildirEntry], folders: Folders) -> RelocatedMessag
     """
     now = list_messages(folders)
     by_inode = {entry.inode: entry for entry in now}
-    ours = {(entry.inode, entry.base) for entry in known}
+    before = {(entry.inode, entry.base) for entry in entries}
     named = {
         (entry.inode, filenames.base_name(name)) for entry in now for _, name in entry.all_names
     }
-    strange = {base for _, base in named - ours}
-    relocated, gone, unclear = list(known), set(), set()
-    for place, entry in enumerate(known):
-        here = by_inode.get(entry.inode)
-        if here is not None:
-            relocated[place] = _with_present_names(entry, here)
+    strange = {base for _, base in named - before}
+    relocated, gone, unclear = list(entries), set(), set()
+    for place, entry in enumerate(entries):
+        present = by_inode.get(entry.inode)
+        if present is not None:
+            relocated[place] = _with_present_names(entry, present)
         if strange and entry.base in strange:
             unclear.add(place)
-        elif here is None:
+        elif present is None:
             gone.add(place)
     return RelocatedMessages(relocated, frozenset(gone), frozenset(unclear))
 

@@ -121,8 +121,8 @@ def sizes_of_new(
     saved = not left
     if fresh:
         if len(cached) > len(others):  # to search for vanished ones takes long
-            there = {entry.uid for entry in others}
-            cached = {uid: size for uid, size in cached.items() if uid in there}
+            present = {entry.uid for entry in others}
+            cached = {uid: size for uid, size in cached.items() if uid in present}
         saved = save(cached | fresh, held.root)
     if left and saved:
         raise _uncounted_error(left)

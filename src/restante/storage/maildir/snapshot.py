@@ -61,8 +61,8 @@ class FolderStamp(NamedTuple):
     def read(cls, root: int, *, uidlist: str | None = None) -> FolderStamp:
         """Return the stamp of a maildrop's folders, sizes, and `uidlist`. Raises OSError."""
         sizes = change_of(CACHE_FILE, root)
-        known = change_of(uidlist, root) if uidlist else _MISSING
-        return cls(sizes, change_of("new", root), change_of("cur", root), known)
+        list_change = change_of(uidlist, root) if uidlist else _MISSING
+        return cls(sizes, change_of("new", root), change_of("cur", root), list_change)
 
     def is_current(self, root: int, *, uidlist: str | None = None) -> bool:
         """Return whether `read` would return the same. Raises OSError: a folder is missing, too."""

@@ -84,12 +84,12 @@ class MaildirStore:
 
     def open_cached(self, owner: str) -> MaildirMaildrop | None:
         """Lock and open a Maildir of which nothing has changed; None if that might take time."""
-        known = self._snapshots.get(owner)
-        if known is None or not known.trusted or not self._latency.is_fast:
+        cached = self._snapshots.get(owner)
+        if cached is None or not cached.trusted or not self._latency.is_fast:
             return None
         begun = time.monotonic()
         try:
-            return self._open_unchanged(owner, known)
+            return self._open_unchanged(owner, cached)
         except OSError:
             return None  # the full path reports the error
         finally:
@@ -178,8 +178,8 @@ class MaildirStore:
             if not due:
                 return []
             self._snapshots.forget(owner)
-            kept = undo.enter_context(deleted_folder(held.root, keep=self._keep_deleted))
-            return expiry.remove(held, due, folder, kept)
+            deleted_files = undo.enter_context(deleted_folder(held.root, keep=self._keep_deleted))
+            return expiry.remove(held, due, folder, deleted_files)
 
     async def list_deleted(self, owner: str, *, headers: bool = False) -> list[DeletedMessage]:
         """Return the removed messages that are kept, the first removed first. Raises StoreError."""
@@ -253,12 +253,12 @@ class MaildirStore:
             now = time.time_ns()
             try:
                 held.open()
-                known = self._snapshots.get(owner)
+                cached = self._snapshots.get(owner)
                 reports = Reports(
                     partial(self._note_unused_list, folder),
                     partial(self._note_foreign_files, folder),
                 )
-                snapshot = refresh(held, known, str(folder), self._unique_ids, reports)
+                snapshot = refresh(held, cached, str(folder), self._unique_ids, reports)
             except BaseException:
                 held.release()
                 raise
@@ -280,14 +280,14 @@ class MaildirStore:
         else:
             self._snapshots.forget(owner)
 
-    def _open_unchanged(self, owner: str, known: MaildirSnapshot) -> MaildirMaildrop | None:
-        held = LockedMaildir.take(self._opener(known.folder))
+    def _open_unchanged(self, owner: str, cached: MaildirSnapshot) -> MaildirMaildrop | None:
+        held = LockedMaildir.take(self._opener(cached.folder))
         if held is None:
             return None
         try:
             now = time.time_ns()
-            if known.stamp.is_current(held.root, uidlist=self._list_file):
-                return self._maildrop(owner, held, known, now)
+            if cached.stamp.is_current(held.root, uidlist=self._list_file):
+                return self._maildrop(owner, held, cached, now)
         except BaseException:
             held.release()
             raise

@@ -54,20 +54,20 @@ def uid_function(
     if unique_ids is None:
         return filenames.unique_id
     text, problem = _text(unique_ids.list_file, maildrop)
-    known = read(unique_ids, text)
-    if not known and not problem:
+    listed = read(unique_ids, text)
+    if not listed and not problem:
         problem = _problem_of(text)
     if problem:
         report(f"{unique_ids.list_file} is not used: {problem}; {_REMEDY}")
-    return uids_from_list(unique_ids, known)
+    return uids_from_list(unique_ids, listed)
 
 
-def uids_from_list(unique_ids: UniqueIds, known: Mapping[str, str]) -> Callable[[str], str]:
+def uids_from_list(unique_ids: UniqueIds, listed: Mapping[str, str]) -> Callable[[str], str]:
     """Return a function of keys: the known unique-id of a base name, else ours, none twice."""
-    known_uids = frozenset(known.values())
+    known_uids = frozenset(listed.values())
 
     def unique_id(key: str) -> str:
-        uid = known.get(key)
+        uid = listed.get(key)
         if uid is None:
             uid = uid_of_unlisted(unique_ids, key)
             if uid in known_uids:

@@ -114,11 +114,11 @@ class UsageCounter:
         self, owner: str, maildrop: int, quota: Quota, *, recount: bool = False
     ) -> tuple[MailUsage, Quota]:
         """Return the exact usage of a Maildir, and the quota that applies. Raises OSError."""
-        known = None if recount else read_sum(maildrop)
+        stored = None if recount else read_sum(maildrop)
         applies = self._limits(maildrop, quota)
-        if known is None or not _is_current(known, maildrop, strictly=True):
+        if stored is None or not _is_current(stored, maildrop, strictly=True):
             return self._recount(owner, maildrop, applies), applies
-        return known.usage, applies
+        return stored.usage, applies
 
     def begin(self, owner: str, maildrop: int, quota: Quota, octets: int) -> Admission:
         """Return the admission of one more message. Raises OverQuotaError: it is over the quota.
@@ -136,9 +136,9 @@ class UsageCounter:
 
         `locked`: the caller has the lock of deliveries.
         """
-        known = read_sum(maildrop)
-        if known is not None and self._trusts(known, owner, maildrop, quota, octets):
-            usage = known.usage
+        stored = read_sum(maildrop)
+        if stored is not None and self._trusts(stored, owner, maildrop, quota, octets):
+            usage = stored.usage
         else:
             usage = self._recount(owner, maildrop, quota, locked=locked)
         with_it = usage.plus(octets)
@@ -152,15 +152,15 @@ class UsageCounter:
         return quota if limits is None else limits
 
     def _trusts(
-        self, known: QuotaSum, owner: str, maildrop: int, quota: Quota, octets: int
+        self, stored: QuotaSum, owner: str, maildrop: int, quota: Quota, octets: int
     ) -> bool:
         """Return whether the sum is good enough to accept or reject a message. Raises OSError."""
         is_due = self._is_due(owner)
         if is_due and self.clock() - self._counted.get(owner, self._begun) >= LONGEST_TRUST:
             return False  # a change of the server may have hidden one of another program
-        if quota.allows(known.usage.plus(octets)):
-            return not is_due or _is_current(known, maildrop)
-        return not is_due and _is_current(known, maildrop, strictly=True)
+        if quota.allows(stored.usage.plus(octets)):
+            return not is_due or _is_current(stored, maildrop)
+        return not is_due and _is_current(stored, maildrop, strictly=True)
 
     def _is_due(self, owner: str) -> bool:
         """Return whether the sum must be compared with the folders now, and note that it is."""
@@ -232,14 +232,14 @@ def _size(entry: os.DirEntry[str]) -> int:
     return 0
 
 
-def _is_current(known: QuotaSum, maildrop: int, *, strictly: bool = False) -> bool:
+def _is_current(stored: QuotaSum, maildrop: int, *, strictly: bool = False) -> bool:
     """Return whether no folder has changed after the quota file was written. Raises OSError.
 
     The clock of a file system has a grain of some milliseconds. Two changes may bear the same time;
     `strictly`, that is not enough.
     """
     latest = max(_changes(maildrop), default=0)
-    return latest < known.changed or (latest == known.changed and not strictly)
+    return latest < stored.changed or (latest == stored.changed and not strictly)
 
 
 def _changes(maildrop: int) -> list[int]:
@@ -262,15 +262,15 @@ def _folders(maildrop: int) -> Iterator[int]:
             if entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
         ]
     for subfolder in (".", *subfolders):
-        here = open_folder_if_there(subfolder, maildrop)
+        parent = open_folder_if_there(subfolder, maildrop)
         try:
             for name in NAMES:
-                opened = -1 if here < 0 else open_folder_if_there(name, here)
+                opened = -1 if parent < 0 else open_folder_if_there(name, parent)
                 if opened >= 0:
                     yield opened
         finally:
-            if here >= 0:
-                close_quietly(here)
+            if parent >= 0:
+                close_quietly(parent)
 
 
 def _lock(maildrop: int, patience: float = 0) -> bool:
