@@ -9,6 +9,11 @@ import pytest
 
 from restante.fetch.account_journal import GAPS, AccountJournal
 from restante.fetch.events import MessageParked, RunSummary
+from restante.fetch.interfaces import (
+    DeliveryInDoubtError,
+    DestinationUnavailableError,
+    NotDeliveredError,
+)
 from restante.fetch.journal import Journal
 from restante.fetch.parked_messages import MAX_IN_A_ROW, ParkedMessages
 from restante.fetch.planner import MessageEntry
@@ -61,6 +66,31 @@ def test_suspect(
     assert list(journal.rows()) == []
     assert [event.reason for event in parked.park_suspect()] == [str(error)]
     assert list(parked.park_suspect()) == []
+    assert seconds_to_next_try(journal) == seconds
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (DestinationUnavailableError("over quota"), GAPS[0]),
+        (NotDeliveredError("the server restarts", general=True), 0),
+        (DeliveryInDoubtError("no reply"), 0),
+    ],
+)
+def test_set_back(
+    error: DestinationUnavailableError,
+    seconds: float,
+    parked: ParkedMessages,
+    journal: AccountJournal,
+    summary: RunSummary,
+) -> None:
+    """A message at which a destination fails that accepts others is parked, and counts as such.
+
+    If the message is not the cause, the next run tries it again.
+    """
+    error.message = MESSAGE
+    summary.new = 1
+    assert list(parked.set_back(error)) == summary.parked == [MessageParked("a", 500, str(error))]
     assert seconds_to_next_try(journal) == seconds
 
 

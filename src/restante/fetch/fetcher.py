@@ -116,7 +116,7 @@ class Fetcher:
                 raise
             except DestinationUnavailableError as error:
                 yield from self._new_notices()
-                self._precautions.set_back(error, accepts_others=self.summary.new > 0)
+                yield from self.parked.set_back(error)
                 raise
 
     def settle(self) -> list[FetchEvent]:

@@ -31,9 +31,13 @@ class DestinationUnavailableError(DestinationError):
 
     Attributes:
         message: the message at which the destination failed, None if it is not known.
+        general: the message is not the cause, as where a server restarts: the next run tries it.
     """
 
-    message: MessageEntry | None = None
+    def __init__(self, text: str, *, general: bool = False) -> None:
+        super().__init__(text)
+        self.message: MessageEntry | None = None
+        self.general = general
 
 
 class NotDeliveredError(DestinationUnavailableError):

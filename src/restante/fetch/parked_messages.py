@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from restante.fetch.errors import LOST
 from restante.fetch.events import MessageParked
+from restante.fetch.interfaces import DeliveryInDoubtError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from restante.fetch.account_journal import AccountJournal
     from restante.fetch.events import RunSummary
+    from restante.fetch.interfaces import DestinationUnavailableError
     from restante.fetch.planner import MessageEntry
     from restante.protocol.errors import RemoteError
 
@@ -59,6 +61,21 @@ class ParkedMessages:
         if self._suspect is not None:
             (message, error), self._suspect = self._suspect, None
             yield self.park(message, str(error), lost=isinstance(error, LOST))
+
+    def set_back(self, error: DestinationUnavailableError) -> Iterator[MessageParked]:
+        """Let other messages come before the one at which a destination failed for now.
+
+        The message is parked if the destination accepts others, since it is the cause then. It is
+        parked, too, if the delivery is in doubt, since each try can be one more double.
+        """
+        message = error.message
+        if message is None:
+            return
+        in_doubt = isinstance(error, DeliveryInDoubtError)
+        if in_doubt or self._summary.new:
+            yield self.park(message, str(error), lost=in_doubt or error.general)
+        else:
+            self._journal.postpone(message.uid, message.size, str(error))
 
     def count_failure(self, error: RemoteError) -> None:
         """Raise the error where message after message fails: it is not theirs."""

@@ -1,17 +1,15 @@
-"""How a run avoids what broke its sessions before, and what stopped an account."""
+"""How a run avoids what broke its sessions before."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from restante.fetch.errors import LOST
-from restante.fetch.interfaces import DeliveryInDoubtError
 from restante.protocol.errors import Phase, RemoteError
 
 if TYPE_CHECKING:
     from restante.client.session import ClientSession
     from restante.fetch.account_journal import AccountJournal
-    from restante.fetch.interfaces import DestinationUnavailableError
     from restante.fetch.notices import Notices
 
 MAX_BY_TOP = 2  # sessions that TOP breaks; the next one does without it
@@ -57,18 +55,3 @@ class Precautions:
         else:
             return False
         return True
-
-    def set_back(self, error: DestinationUnavailableError, *, accepts_others: bool) -> None:
-        """Let other messages come before the one at which a destination failed.
-
-        The message is parked if the destination accepts others, since it is the cause then. It is
-        parked, too, if the delivery is in doubt, since each try can be one more double.
-        """
-        message = error.message
-        if message is None:
-            return
-        in_doubt = isinstance(error, DeliveryInDoubtError)
-        if in_doubt or accepts_others:
-            self._journal.park(message.uid, message.size, str(error), at_once=in_doubt)
-        else:
-            self._journal.postpone(message.uid, message.size, str(error))

@@ -56,6 +56,7 @@ class SmtpDouble:
     lines: list[bytes] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
     sessions: int = 0
+    ended: threading.Event = field(default_factory=threading.Event)  # a session, the last one
     tls: ssl.SSLContext | None = None
     at_once: bool = False  # TLS before the greeting
     auth: Callable[[list[bytes]], bytes] = lambda _: b"535 5.7.8 no"  # by the lines so far
@@ -106,6 +107,7 @@ def _serve(double: SmtpDouble, connected: socket.socket) -> None:
     connected.settimeout(PATIENCE)
     with contextlib.suppress(OSError), contextlib.closing(_Session(double, connected)) as session:
         session.run()
+    double.ended.set()
 
 
 class _EndError(OSError):

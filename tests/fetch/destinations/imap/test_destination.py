@@ -245,6 +245,7 @@ def test_certificates_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.cafile == "/home/ann/ca.pem"
 
 
+CLOSE = b""  # as an answer: the server closes the connection
 FIRST_READ = b"+ ".ljust(PIECE - len(b"\r\n"), b"x")  # a line as long as one read
 
 
@@ -295,6 +296,35 @@ def test_odd_servers(append: Callable[[Any, bytes], None], kind: str, tmp_path: 
         finally:
             destination.close()
     assert outcome == kind
+
+
+@pytest.mark.parametrize(
+    ("answer", "general"),
+    [(b"TAG NO [OVERQUOTA] full", False), (b"* BYE restart", True), (CLOSE, True)],
+)
+def test_causes_beside_the_message(answer: bytes, general: bool, tmp_path: Path) -> None:
+    """A connection that ends is not the fault of the message."""
+
+    def append(handler: ImapHandler, tag: bytes) -> None:
+        if answer == CLOSE:
+            handler.connection.shutdown(socket.SHUT_RDWR)
+        handler.say(answer.replace(b"TAG", tag))
+
+    with odd_server(append) as port:
+        destination = opened(ImapPlace(port, tmp_path, "ann"))
+        with pytest.raises(DestinationUnavailableError) as caught:
+            deliver(destination, LETTER)
+        destination.close()
+    assert caught.value.general == general
+
+
+def test_full_mailbox(tmp_path: Path) -> None:
+    """The error of a mailbox that is full says what to do."""
+    with odd_server(lambda handler, tag: handler.say(tag + b" NO [OVERQUOTA] full.")) as port:
+        destination = opened(ImapPlace(port, tmp_path, "ann"))
+        with pytest.raises(DestinationUnavailableError, match=r"INBOX: NO \[OVERQUOTA\] full; del"):
+            deliver(destination, LETTER)
+        destination.close()
 
 
 def test_half_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,8 @@ from restante.fetch.interfaces import (
     NotDeliveredError,
     Settled,
 )
-from support.live import wait_until
+from restante.protocol.errors import Phase, RemoteError
+from support.live import PATIENCE, wait_until
 from support.small_disks import fill, small_disk
 
 SOON = SmtpDeadlines(
@@ -272,6 +273,51 @@ def test_lost_before_the_dot(place: SmtpPlace, verb: bytes, end: bytes) -> None:
     with pytest.raises(NotDeliveredError):
         deliver(destination, LETTER)
     _goes_on(place, destination)
+
+
+def test_closed_before_the_message(place: SmtpPlace) -> None:
+    """A server that closes the connection before the final dot leaves no doubt."""
+    destination = place.destination()
+
+    def wait_for_the_end(_: str, line: str) -> None:
+        if line.startswith("354"):
+            assert place.double.ended.wait(PATIENCE)
+
+    destination.trace = wait_for_the_end
+    destination.open()
+    place.double.answers[b"BODY"] = CLOSE
+    with pytest.raises(NotDeliveredError, match="closed the connection within the message"):
+        deliver(destination, LETTER)
+    _goes_on(place, destination)
+
+
+def test_causes_beside_the_message(smtp: SmtpPlace) -> None:
+    """A lost session, or one that cannot be replaced, is not the fault of the message."""
+    tokens = iter(["first"])
+
+    def token() -> str:
+        for found in tokens:
+            return found
+        raise RemoteError("oauth-unreachable", "no answer", phase=Phase.LOGIN)
+
+    smtp.double.features.append(b"AUTH XOAUTH2")
+    smtp.double.auth = lambda _: b"235 2.7.0 welcome"
+    url = f"smtp://ann@127.0.0.1:{smtp.double.port}?rcpt=ann@example.com"
+    login = Login(token=token)
+    destination = SmtpDestination(url, parse_smtp_url(url), str(smtp.state), login)
+    smtp.made.append(destination)
+    destination.open()
+    smtp.double.answers[b"RCPT"] = b"450 4.2.0 full"
+    assert _failure(destination) == (False, "450 4.2.0 full")
+    smtp.double.answers[b"RCPT"] = b"421 4.3.2 restart"
+    assert _failure(destination) == (True, "421 4.3.2 restart")
+    assert _failure(destination) == (True, "no answer")
+
+
+def _failure(destination: SmtpDestination) -> tuple[bool, str]:
+    with pytest.raises(NotDeliveredError) as caught:
+        deliver(destination, LETTER)
+    return caught.value.general, str(caught.value).rpartition(": ")[2]
 
 
 @pytest.mark.parametrize("end", [CLOSE, HANG, DRIP, FLOOD, b"what"])

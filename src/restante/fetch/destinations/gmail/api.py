@@ -66,7 +66,9 @@ class _Request:
 
     def failure(self, text: str) -> DestinationError:
         """Return the error for a request without an answer: an upload may have arrived."""
-        return DeliveryInDoubtError(text) if self.octets else NotDeliveredError(text)
+        if self.octets:
+            return DeliveryInDoubtError(text)
+        return NotDeliveredError(text, general=True)
 
 
 class GmailApi:
@@ -207,7 +209,7 @@ class GmailApi:
             return request.failure(text)
         if answer.status == 401:
             text = f"{text}; run pop3 login {self._address.user}"
-        return NotDeliveredError(text)
+        return NotDeliveredError(text, general=answer.status == 401 or _is_busy(answer))
 
 
 class RawField:

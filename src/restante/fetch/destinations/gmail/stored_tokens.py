@@ -42,4 +42,5 @@ class DestinationTokens:
         try:
             return question(self._source)
         except (RemoteError, LocalError) as error:
-            raise NotDeliveredError(f"{self._user} cannot be authenticated: {error}") from None
+            text = f"{self._user} cannot be authenticated: {error}"
+            raise NotDeliveredError(text, general=True) from None

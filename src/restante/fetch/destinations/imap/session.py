@@ -242,7 +242,9 @@ class ImapSession:
         except _ERRORS as error:
             what = "rejected the login" if isinstance(error, LoginError) else "cannot be used"
             text = printable(f"{self._address}: {what}: {_reason(error)}")[:500]
-            raise DestinationUnavailableError(f"{text}{_hint(error)}") from None
+            broken = isinstance(error, (OSError, imaplib.IMAP4.abort))
+            text = f"{text}{_hint(error)}"
+            raise DestinationUnavailableError(text, general=broken) from None
         except _UNREADABLE:
             text = f"{self._address}: an answer of the server is not valid IMAP, or is incomplete"
             raise DestinationUnavailableError(text) from None
@@ -287,6 +289,9 @@ def _refusal(address: ImapAddress, line: str) -> DestinationUnavailableError | M
     text = printable(f"{address}: {line}")[:500]
     if _MISSING.search(line):
         return _missing(text)
+    if "[OVERQUOTA]" in line.upper():
+        full = f"{text.removesuffix('.')}; delete mail there, or raise its quota"
+        return DestinationUnavailableError(full)
     if _TEMPORARY.search(line) or line.upper().startswith("BAD"):
         return DestinationUnavailableError(text)
     return MessageRefusedError(text)

@@ -28,6 +28,7 @@ from restante.fetch.interfaces import (
     Settled,
 )
 from restante.fetch.spool import Spool, SpooledDraft
+from restante.protocol.errors import LocalError, RemoteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -92,7 +93,7 @@ class SmtpDestination:
         except DeliveryInDoubtError:
             raise
         except DestinationUnavailableError as error:
-            raise NotDeliveredError(str(error)) from error
+            raise NotDeliveredError(str(error), general=error.general) from error
         self._accepted.forget(spooled.message.fetch_id)
         draft.discard()
 
@@ -155,7 +156,10 @@ class SmtpDestination:
                 return transaction
             except SessionLostError:  # servers end idle sessions, and nothing was sent in it
                 pass
-        self._session = self._connect()
+        try:
+            self._session = self._connect()
+        except (DestinationUnavailableError, RemoteError, LocalError) as error:
+            raise NotDeliveredError(str(error), general=True) from error
         transaction = SmtpTransaction(self._session, self._address, self._deadlines)
         transaction.begin(letter)
         return transaction

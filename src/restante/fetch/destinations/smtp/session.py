@@ -91,6 +91,7 @@ class SmtpSession(smtplib.SMTP):
     """A session. Its methods raise OSError, which smtplib's errors are, and ssl.SSLError is."""
 
     ends: float  # the time of time.monotonic() before which a method must be done
+    has_ended = False  # whether `has_unread` has found that the server closed the connection
 
     def __init__(
         self,
@@ -114,6 +115,7 @@ class SmtpSession(smtplib.SMTP):
             self.sock.settimeout(0)
             with contextlib.suppress(OSError):  # nothing is there, or the next wait says what is
                 self._received = self.sock.recv(4096)
+                self.has_ended = not self._received
         return bool(self._received)
 
     def tls_hint(self, refusal: Reply) -> str:

@@ -41,6 +41,9 @@ _MAILBOX_FULL = "5.2.2 "  # RFC 3463 section 3.3: some servers say 552 for what 
 class SessionLostError(DestinationUnavailableError):
     """The session ended before the final dot, so the message was not delivered."""
 
+    def __init__(self, text: str) -> None:
+        super().__init__(text, general=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:
@@ -207,9 +210,14 @@ class SmtpTransaction:
             raise
 
     def _send_end(self, octets: bytes) -> None:
-        """Send the last octets of a message. Raises OSError, also if a reply came before them."""
+        """Send the last octets of a message. Raises OSError, also if a reply came before them.
+
+        It is raised, too, if the server has closed the connection.
+        """
         if self._session.has_unread():
             raise smtplib.SMTPServerDisconnected("it replied before the end of the message")
+        if self._session.has_ended:
+            raise smtplib.SMTPServerDisconnected("it closed the connection within the message")
         self._session.send(octets)
 
     def _find_early_refusal(self) -> DestinationError | None:
