@@ -74,6 +74,8 @@ class AsyncioDriver:
     def close(self) -> None:
         """Close the connection at once, also with unsent octets."""
         self.session.peer.broken = True
+        if self._writer.is_closing():
+            return
         with contextlib.suppress(OSError):
             self._writer.write(self._io.tls_close_notify())
         self._writer.close()
@@ -118,7 +120,8 @@ class AsyncioDriver:
                 return b""
             if isinstance(effect, ReadBytes):
                 return await self._reader.read(PIECE)
-            self._writer.write(effect.octets)
+            if not self._writer.is_closing():  # uvloop raises RuntimeError then
+                self._writer.write(effect.octets)
             await self._writer.drain()
         return b""
 

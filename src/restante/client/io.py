@@ -178,12 +178,12 @@ class ClientIO:
         Then nothing was sent, because the rest of that reply could be taken for the new one.
         """
         session = self.session
-        if session.peer.broken:
-            raise LocalError(OVER)
         if not self._busy.acquire(blocking=False):
-            raise LocalError(BUSY)
+            raise LocalError(OVER if session.peer.broken else BUSY)
         sent: list[bytes] = []
         try:
+            if session.peer.broken:
+                raise LocalError(OVER)  # noqa: TRY301  # checked while no other call is under way
             return (yield from self._carry_out(dialogue, sent))
         except RemoteError as error:
             session.peer.broken = session.peer.broken or not isinstance(error, ServerRefusedError)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,6 +21,7 @@ from restante.client.io import (
 )
 from restante.net import connecting, daemon_threads
 from restante.protocol.client.effects import MessageChunk
+from restante.protocol.errors import LocalError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -31,14 +33,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PIECE = 64 * 1024  # octets that are read at a time
+FORKED = "this connection belongs to the parent process; connect again in this one"
 
 
 class SocketDriver:
-    """A connection, on which `run` carries out dialogues."""
+    """A connection, on which `run` carries out dialogues.
+
+    A child that was forked has a copy of the socket. By the copy it could remove what the parent
+    has marked, or read the parent's replies. So it can only close the copy.
+    """
 
     def __init__(self, session: ClientSession, sock: socket.socket) -> None:
         self.session = session
         self._io = ClientIO(session)
+        self._process = os.getpid()
         self.socket = sock
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -73,8 +81,11 @@ class SocketDriver:
         self._io.extend(seconds)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, or a forked child's copy of it alone."""
         self.session.peer.broken = True
+        if os.getpid() != self._process:
+            self.socket.close()
+            return
         with contextlib.suppress(OSError):
             self.socket.settimeout(1)
             self.socket.sendall(self._io.tls_close_notify())
@@ -92,7 +103,12 @@ class SocketDriver:
                 return result
 
     def _pieces(self, steps: IOSteps[T]) -> Generator[bytes, None, T]:
-        """Carry out the effects. Leaving in the middle of a reply closes the connection."""
+        """Carry out the effects. Leaving in the middle of a reply closes the connection.
+
+        Raises LocalError: a child that was forked has called.
+        """
+        if os.getpid() != self._process:
+            raise LocalError(FORKED)
         try:
             effect = advance(steps, None)
             while not isinstance(effect, Finished):
