@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from restante.client import blocking
@@ -38,6 +41,27 @@ def test_rejected_second_delete() -> None:
                 drop.delete(1)
             assert drop.marked == {1}
     assert "QUIT" not in server.commands
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda drop, number: drop[number],
+        lambda drop, number: drop.delete(number),
+        lambda drop, number: drop.delete_many([number]),
+        lambda drop, number: drop.headers([number]),
+        lambda drop, number: list(drop.retrieve(number)),
+        lambda drop, number: list(drop.retrieve_many([number])),
+    ],
+)
+def test_a_number_is_an_int(call: Callable[[blocking.Maildrop, Any], object]) -> None:
+    """Words of a reply, which programs for poplib pass on, are refused."""
+    with faulty_server() as server:
+        with blocking.connect(server.url, PASSWORD) as drop:
+            with pytest.raises(TypeError, match="a message number is an int, not '1'"):
+                call(drop, "1")
+            assert not drop.marked
+    assert server.commands[-2:] == ["UIDL", "QUIT"]
 
 
 @pytest.mark.parametrize("capabilities", ["CAPA: with PIPELINING", "CAPA: without PIPELINING"])

@@ -209,7 +209,7 @@ class Maildrop:
 
         RFC 1939 section 5, DELE. Raises ServerRefusedError, or another RemoteError.
         """
-        number = message if isinstance(message, int) else message.number
+        number = message.number if isinstance(message, Message) else message
         self._driver.run(maildrop.mark(self._state, number))
 
     def delete_many(self, numbers: Sequence[int]) -> dict[int, ServerRefusedError]:

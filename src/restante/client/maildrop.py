@@ -179,7 +179,7 @@ def retrieve(state: MaildropState, number: int) -> Dialogue[operations.MessageEn
             (not-stuffed).
     """
     session = state.session
-    size = state.entries.sizes.get(number)
+    size = state.entries.sizes.get(operations.require_number(number))
     limit = session.options.message_octets
     if size and limit and size > limit:
         text = f"message {number} has {size} octets; message_octets allows {limit}: not fetched"
@@ -376,7 +376,7 @@ def note_failed_quit(session: ClientSession, error: Exception) -> None:
 def find_entry(state: MaildropState, number: int) -> MessageInfo:
     """Return a message by its number. Raises LocalError: an unknown number."""
     try:
-        return state.entries[number]
+        return state.entries[operations.require_number(number)]
     except KeyError:
         raise _unknown_message(state, number) from None
 
@@ -384,7 +384,7 @@ def find_entry(state: MaildropState, number: int) -> MessageInfo:
 def find_size(state: MaildropState, number: int) -> int:
     """Return the octets of a message by LIST. Raises LocalError: an unknown number."""
     try:
-        return state.entries.sizes[number]
+        return state.entries.sizes[operations.require_number(number)]
     except KeyError:
         raise _unknown_message(state, number) from None
 

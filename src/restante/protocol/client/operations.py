@@ -160,9 +160,16 @@ def rset() -> Operation[Status]:
     return _status("RSET")
 
 
+def require_number(number: int) -> int:
+    """Return a message number. Raises TypeError: it is not an int, such as "1" of a reply."""
+    if not isinstance(number, int):
+        raise TypeError(f"a message number is an int, not {number!r}")
+    return number
+
+
 def dele(number: int) -> Operation[Status]:
     """DELE: the message is marked, and removed by QUIT. RFC 1939 section 5."""
-    return _status("DELE", str(number))
+    return _status("DELE", str(require_number(number)))
 
 
 def quit_() -> Operation[Status]:
@@ -268,7 +275,9 @@ def top(number: int, lines: int = 0, keep: int = LISTING_LIMIT) -> Operation[byt
         peer.multiline_command = peer.command
         return bytes(kept)
 
-    return Operation(command("TOP", str(number), str(lines)), read, phase=Phase.MESSAGE)
+    return Operation(
+        command("TOP", str(require_number(number)), str(lines)), read, phase=Phase.MESSAGE
+    )
 
 
 def retr(
@@ -299,7 +308,7 @@ def retr(
         peer.add_trace("<", f"({body.octets} octets)")
         return MessageEnd(body.octets, trailing, body.lines, body.bare, body.dots)
 
-    return Operation(b"RETR %d\r\n" % number, read, phase=Phase.MESSAGE)
+    return Operation(b"RETR %d\r\n" % require_number(number), read, phase=Phase.MESSAGE)
 
 
 def max_message_octets(promised: int | None) -> int:
