@@ -1,6 +1,7 @@
 """A store of one's own: FOLDER/USER/*.eml, a file for each message, named as it came."""
 
 import asyncio
+import hashlib
 import os
 import time
 from collections import defaultdict
@@ -40,8 +41,9 @@ class EmlStore:
 
     async def deliver(self, owner: str, message: bytes) -> str:
         self._last = max(self._last + 1, time.time_ns())  # never the same twice, always later
-        await asyncio.to_thread(_write, self._find_folder(owner), str(self._last), message)
-        return str(self._last)
+        file = self._find_folder(owner) / f"{self._last}.eml"
+        await asyncio.to_thread(_write, file, message)
+        return uid_of(file)
 
     def _find_folder(self, owner: str) -> Path:
         if "/" in owner or owner.startswith("."):  # no name leads out of the folder
@@ -59,7 +61,7 @@ class EmlMaildrop:
             sizes = [size_on_wire([file.read_bytes()]) for file in self._files]
         except OSError as error:
             raise StoreError(f"{folder}: {error.strerror}") from error
-        self.contents = MessageList(sizes, [file.stem for file in self._files])
+        self.contents = MessageList(sizes, [uid_of(file) for file in self._files])
 
     async def read(self, index: int, lines: int | None = None) -> bytes:
         try:
@@ -83,18 +85,24 @@ class EmlMaildrop:
             self._lock = None
 
 
-def _write(folder: Path, name: str, message: bytes) -> None:
+def uid_of(file: Path) -> str:
+    """A name may have blanks and any letters, and any length; a unique-id may not."""
+    return hashlib.sha256(os.fsencode(file.name)).hexdigest()
+
+
+def _write(file: Path, message: bytes) -> None:
     try:
-        folder.mkdir(exist_ok=True)
-        with (folder / f"{name}.tmp").open("wb") as file:
-            file.write(message)
-            file.flush()
-            os.fsync(file.fileno())
-        (folder / f"{name}.tmp").rename(folder / f"{name}.eml")
-        _sync(folder)
-        _sync(folder.parent)
+        file.parent.mkdir(exist_ok=True)
+        unfinished = file.with_suffix(".tmp")
+        with unfinished.open("wb") as opened:
+            opened.write(message)
+            opened.flush()
+            os.fsync(opened.fileno())
+        unfinished.rename(file)
+        _sync(file.parent)
+        _sync(file.parent.parent)
     except OSError as error:
-        raise StoreError(f"{folder}: {error.strerror}") from error
+        raise StoreError(f"{file}: {error.strerror}") from error
 
 
 def _remove(files: Mapping[int, Path]) -> list[int]:

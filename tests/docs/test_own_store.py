@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from examples.eml_store import EmlStore
+from examples.eml_store import EmlStore, uid_of
+from restante.protocol.unique_id import is_valid_uid
 from restante.storage.interfaces import PartialRemovalError, Store
 from storage.contract import *  # noqa: F403
 from storage.contract import LETTER, run
@@ -27,7 +28,7 @@ def test_what_cannot_be_removed_is_named(store: Store, monkeypatch: pytest.Monke
         unlink = Path.unlink
 
         def refuse(file: Path, *, missing_ok: bool) -> None:
-            if file.stem == first:
+            if uid_of(file) == first:
                 raise PermissionError
             unlink(file, missing_ok=missing_ok)
 
@@ -36,5 +37,26 @@ def test_what_cannot_be_removed_is_named(store: Store, monkeypatch: pytest.Monke
             await maildrop.remove([0, 1])
         assert caught.value.remaining == [0]
         maildrop.release()
+
+    run(test)
+
+
+def test_any_name_of_a_file(store: Store, tmp_path: Path) -> None:
+    """A file that came with any name has a valid unique-id, which stays."""
+    folder = tmp_path / "ann"
+    folder.mkdir()
+    for name in ("a letter", "\xe9", "x" * 200, "line\nend"):
+        (folder / f"{name}.eml").write_bytes(LETTER)
+
+    async def uids() -> set[str]:
+        maildrop = await store.acquire("ann", 0)
+        maildrop.release()
+        return set(maildrop.contents.uids)
+
+    async def test() -> None:
+        found = await uids()
+        assert len(found) == 4
+        assert all(is_valid_uid(uid) for uid in found)
+        assert await uids() == found
 
     run(test)

@@ -76,6 +76,21 @@ def test_accounts_that_break(live: Live, monkeypatch: pytest.MonkeyPatch) -> Non
         assert client.say("CAPA").startswith(b"+OK")
 
 
+def test_accounts_that_return_no_identity(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log says what `verify` must return, and not what it returned."""
+
+    async def verify(user: str, password: Secret) -> str:
+        return password.reveal().decode()
+
+    monkeypatch.setattr(live.passwords, "verify", verify)
+    with live.connect() as client:
+        client.read_line()
+        client.say("USER ann")
+        assert INCIDENT.fullmatch(client.say("PASS hunter2"))
+        live.wait_for_log("`verify` returned str, not Identity")
+    assert "hunter2" not in live.log.getvalue()
+
+
 def test_a_store_that_breaks_at_opening(live: Live, store: ScriptedStore) -> None:
     """rfc1939-s4/failed-open."""
     store.acquire_error = DETAIL

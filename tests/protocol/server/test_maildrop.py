@@ -99,6 +99,23 @@ def test_listing_is_kept(handler: Handler) -> None:
     assert (again, sum(counts)) == (whole, 0)
 
 
+@pytest.mark.parametrize("uid", ["a b", "a\r\n1", "", "\xe9", "a\tb", "a\n", "a\x7f"])
+@pytest.mark.parametrize("number", [None, 2])
+def test_no_unique_id_breaks_the_reply(uid: str, number: int | None) -> None:
+    """A store of an embedding program may give any text: the error says what a unique-id is."""
+    view = MaildropView(MessageList((1, 2), ("good", uid)))
+    session = Session(state=State.TRANSACTION, view=view)
+    with pytest.raises(ValueError, match=r"the store gave .* a unique-id has 1 to 70"):
+        handlers.uidl(session, number)
+    assert handlers.uidl(session, 1) == b"+OK 1 good\r\n"
+
+
+def test_each_message_has_a_size_and_a_unique_id() -> None:
+    """A list that lacks a unique-id is an error where the store makes it."""
+    with pytest.raises(ValueError, match="2 sizes and 1 unique-ids"):
+        MessageList((1, 2), ("a",))
+
+
 def test_empty_message() -> None:
     """policy/empty-message: an empty message is a status line and the terminator."""
     talk = logged_in(b"")

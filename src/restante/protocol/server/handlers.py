@@ -15,7 +15,7 @@ from restante.protocol.errors import Refusal, TlsRequired
 from restante.protocol.secret import Secret
 from restante.protocol.server import sasl
 from restante.protocol.server.capabilities import capability_lines
-from restante.protocol.server.maildrop import PART, MaildropView
+from restante.protocol.server.maildrop import PART, MaildropView, join_lines
 from restante.protocol.server.needs import (
     Authenticate,
     AuthMethod,
@@ -148,7 +148,7 @@ def uidl(session: Session, number: int | None) -> bytes | Reply:
     """Give the unique-id of one message, or of all that are not marked. RFC 1939 section 7."""
     view = session.view
     if number is not None:
-        return ok(f"{number} {view.contents.uids[view.index(number)]}")
+        return b"+OK " + join_lines([f"{number} {view.contents.uids[view.index(number)]}\r\n"])
     return _list(view, OK, view.contents.uid_listing)
 
 

@@ -6,6 +6,7 @@ counts them: line ends as CR LF, before dot-stuffing (section 11).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
+_LINE = re.compile("[0-9]+ [!-~]+\r\n")
 PART = 5000  # lines that are made and sent at once; then other clients have a turn
 
 
@@ -33,15 +35,38 @@ class Listing:
         self.kept: dict[int, bytes] = {}
 
     def part(self, start: int, marked: AbstractSet[int] = frozenset()) -> bytes:
-        """Return the lines of 5000 messages from an index on, without those that are marked."""
+        """Return the lines of 5000 messages from an index on, without those that are marked.
+
+        Raises ValueError: the store gave a size or a unique-id that would break the reply.
+        """
         if not marked and start in self.kept:
             return self.kept[start]
         part = enumerate(self._values[start : start + PART], start + 1)
         lines = [f"{number} {value}\r\n" for number, value in part if number - 1 not in marked]
-        octets = "".join(lines).encode()
+        octets = join_lines(lines)
         if not marked:
             self.kept[start] = octets
         return octets
+
+
+def join_lines(lines: Sequence[str]) -> bytes:
+    """Return lines of two words each. Raises ValueError: a line has another form.
+
+    After a line end in a unique-id, the client would see a line that the server did not mean.
+    """
+    text = "".join(lines)
+    if (
+        text.count(" ") == text.count("\r\n") == len(lines)
+        and " \r\n" not in text
+        and text.isascii()
+        and text.replace("\r\n", "").isprintable()
+    ):
+        return text.encode()
+    wrong = next(line for line in lines if not _LINE.fullmatch(line)).partition(" ")[2]
+    raise ValueError(
+        f"the store gave {wrong[:-2]!r} as a size or a unique-id; "
+        'a unique-id has 1 to 70 characters from "!" to "~"'
+    )
 
 
 @dataclass(frozen=True)
@@ -54,11 +79,18 @@ class MessageList:
         sizes: octets with CR LF line ends, without dot-stuffing. RFC 1939 section 11.
         uids: the unique-ids, 1 to 70 characters from "!" to "~". RFC 1939 section 7.
         utf8_only: indexes of messages that require UTF8. RFC 6856.
+
+    Raises ValueError: there are not as many sizes as unique-ids.
     """
 
     sizes: Sequence[int]
     uids: Sequence[str]
     utf8_only: frozenset[int] = frozenset()
+
+    def __post_init__(self) -> None:
+        if len(self.sizes) != len(self.uids):
+            text = f"{len(self.sizes)} sizes and {len(self.uids)} unique-ids"
+            raise ValueError(f"a list of {text}; each message has one of both")
 
     @cached_property
     def octets(self) -> int:

@@ -41,6 +41,7 @@ ERROR_BY_METHOD: Mapping[AuthMethod, type[CredentialsError]] = {
 """The error for every failure of a method; CredentialsError if it is about a password."""
 
 NO_SECRET = b"nobody's secret"
+NO_IDENTITY = "`verify` returned {}, not Identity; raise CredentialsError to refuse a login"
 
 
 def _apop_digest(secret: bytes, challenge: bytes) -> str:
@@ -246,7 +247,10 @@ class ConnectionAuthenticator:
 
     async def _verify(self, need: Authenticate) -> Identity:
         if not need.master:
-            return await self._context.authenticator.verify(need.user, need.response)
+            identity = await self._context.authenticator.verify(need.user, need.response)
+            if not isinstance(identity, Identity):  # of a program that embeds the server
+                raise TypeError(NO_IDENTITY.format(type(identity).__name__))
+            return identity
         if self._masters is None:
             raise CredentialsError("master users read mail only")
         return await self._masters.verify(need.user, need.master, need.response)
