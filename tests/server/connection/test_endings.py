@@ -5,15 +5,18 @@ rfc1939-s6/only-quit-removes.
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
+from typing import Any
 
 import pytest
 
 from restante.server.connection.connection import Connection
 from restante.server.connection.phases import ConnectionPhase as Phase
+from restante.server.limits.server_limits import ServerLimits
 from restante.storage.interfaces import PartialRemovalError, StoreError
 from server.doubles import ScriptedStore, SlowAccounts
-from support.clocked_server import clocked
+from support.clocked_server import ADDRESS, CLEAR, Peer, clocked
 from support.live import Client, Live, serving, wait_until
 
 LETTER = b"Subject: a\n\nhello\n"
@@ -133,6 +136,37 @@ def test_update_without_client(error: Exception | None, left: int, logged: list[
         wait_until(lambda: not live.context.connections)
         assert count(live) == b"+OK %d %d\r\n" % (left, 21 * left)
         live.wait_for_log(*logged)
+
+
+class PeerThatLeaves(Peer):
+    """A client whose end is noticed at the next reply."""
+
+    gone = False
+
+    def write(self, data: Any) -> None:
+        if self.gone:
+            self.abort()
+        else:
+            super().write(data)
+
+
+@pytest.mark.parametrize("end", ["reset", "abort"])
+def test_client_leaves_before_its_login_begins(end: str) -> None:
+    """A reset that comes with the commands ends the session, and so does a stop at that time."""
+    with clocked(limits=ServerLimits.create(connections=1)) as server:
+        connect = functools.partial(Connection, server.context, CLEAR)
+        peer = PeerThatLeaves(server.loop, connect, ADDRESS)
+
+        def arrive() -> None:
+            peer.gone = end == "reset"
+            peer.connection.data_received(b"USER ann\r\nPASS secret\r\n")
+            if end == "abort":
+                peer.connection.abort()
+
+        server.loop.do(arrive)
+        assert len(server.context.connections) == 0
+        assert len(server.ended()) == 1
+        assert server.connect().say(b"USER ann\r\nPASS secret\r\n").endswith(b"Logged in.\r\n")
 
 
 @pytest.mark.parametrize("turns", [0, 20])

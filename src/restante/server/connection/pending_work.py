@@ -40,6 +40,10 @@ class PendingWork:
         return sent > before
 
     def cancel(self) -> None:
-        """Cancel the task if that is safe: others may wait in the same queue."""
+        """Cancel the task if that is safe: others may wait in the same queue.
+
+        It begins first. A task that is cancelled before that does nothing, so that the connection
+        would never end.
+        """
         if isinstance(self.need, MAY_BE_CANCELLED):
-            self._task.cancel()
+            self._task.get_loop().call_soon(self._task.cancel)
