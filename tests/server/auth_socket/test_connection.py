@@ -364,6 +364,34 @@ def test_crowded() -> None:
         opened.connect()
 
 
+class LeavingPeer(Peer):
+    """A program that is gone after the next reply. As with uvloop, no more can be written then."""
+
+    gone = False
+
+    def write(self, data: Any) -> None:
+        if self.closed:
+            raise RuntimeError("the handler is closed")
+        super().write(data)
+        if self.gone:
+            self.abort()
+
+
+@pytest.mark.parametrize(
+    "said", ["CONT\t9\tYQ==\n" * 2, "AUTH\t1\tLOGIN\tsecured\nAUTH\t2\tLOGIN\tsecured\n"]
+)
+def test_program_that_leaves(said: str) -> None:
+    """Replies to a program that has hung up are discarded, with each event loop."""
+    with door() as made:
+        connect = functools.partial(make_protocol, made.sharing)
+        peer = LeavingPeer(made.server.loop, connect, "")
+        peer.say(HELLO)
+        peer.gone = True
+        peer.say(said.encode())
+        assert not made.sharing.connections
+        assert "incident" not in made.log
+
+
 def test_stop() -> None:
     """When the server stops, idle connections end, and logins under way are answered first."""
     with door() as opened:

@@ -109,7 +109,7 @@ class AuthSocketConnection:
 
     async def _serve(self) -> None:
         context = self._sharing.context
-        self._writer.write(
+        self._send(
             messages.greeting(
                 list_mechanisms(context.offer()),
                 pid=os.getpid(),
@@ -123,6 +123,11 @@ class AuthSocketConnection:
         while line := await self._read_line():
             self._receive(line)
             await self._writer.drain()
+
+    def _send(self, octets: bytes) -> None:
+        """Send octets, unless the program is gone: uvloop raises RuntimeError then."""
+        if not self._writer.is_closing():
+            self._writer.write(octets)
 
     async def _read_line(self) -> bytes:
         """Return the next line, b"" after the last one. Raises ProtocolError: it is too long."""
@@ -162,7 +167,7 @@ class AuthSocketConnection:
         the logins of many users by one connection, the others may not suffer from it.
         """
         if number not in self._logins:
-            self._writer.write(messages.failure(number, TOO_LATE))
+            self._send(messages.failure(number, TOO_LATE))
             return
         login, task = self._logins[number]
         if login.waits_for_user:
@@ -170,7 +175,7 @@ class AuthSocketConnection:
             return
         problem = "CONT without a challenge"
         self._sharing.context.log.warning("auth_socket_failed", problem=problem)
-        self._writer.write(messages.failure(number, UNEXPECTED, user=login.user))
+        self._send(messages.failure(number, UNEXPECTED, user=login.user))
         task.cancel()
 
     def _begin(self, request: LoginRequest) -> None:
@@ -181,7 +186,7 @@ class AuthSocketConnection:
             self._end_oldest()
         session = new_session_id()
         client = relayed_client(request, self._sharing.clear_text, session)
-        login = RelayedLogin(request, client, self._sharing.context, self._writer.write)
+        login = RelayedLogin(request, client, self._sharing.context, self._send)
         task = asyncio.get_running_loop().create_task(self._run(request.id, login))
         self._logins[request.id] = login, task
 
@@ -199,7 +204,7 @@ class AuthSocketConnection:
         except Refusal as refusal:
             self._refuse(number, login.user, refusal)
         else:
-            self._writer.write(messages.success(number, identity.name))
+            self._send(messages.success(number, identity.name))
         finally:
             del self._logins[number]
             if self._stopping and not self._logins:
@@ -218,7 +223,7 @@ class AuthSocketConnection:
             self.abort()
             return
         reply = messages.failure(number, reason(refusal), user=user, temporary=temporary)
-        self._writer.write(reply)
+        self._send(reply)
 
 
 def make_protocol(sharing: AuthSocketSharing) -> asyncio.Protocol:
