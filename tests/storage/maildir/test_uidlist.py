@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,7 @@ from restante.storage.maildir import (
     MaildirStore,
     filenames,
     refresh,
+    scan,
     snapshot,
     uidlist,
 )
@@ -259,14 +261,75 @@ def test_list_changes_during_a_scan(box: Box, monkeypatch: pytest.MonkeyPatch) -
     box.put("new/2.b")
     naming = uidlist.uid_function
 
-    def late(
-        form: uidlist.UniqueIds | None, maildrop: int, _report: Callable[[str], None]
-    ) -> Callable[[str], str]:
+    def late(form: uidlist.UniqueIds | None, maildrop: int, *_: object) -> Callable[[str], str]:
         file.write_bytes(HEAD + b"1 :2.b\n")
         return naming(form, maildrop)
 
     monkeypatch.setattr(refresh, "uid_function", late)
     assert box.uids() == ["1.a", FIRST]
+
+
+def test_a_delivery_by_dovecot_during_a_scan(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list is read after the folders, so that it has each message which they have."""
+    box.put("new/1.a")
+    file = with_list(box, HEAD + b"1 :1.a\n")
+    listing = scan.list_messages
+
+    def late(*found: Any) -> Any:
+        box.put("new/2.b")
+        file.write_bytes(HEAD + b"1 :1.a\n2 :2.b\n")
+        return listing(*found)
+
+    monkeypatch.setattr(refresh, "list_messages", late)
+    assert box.uids() == [FIRST, SECOND]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_list_that_dovecot_writes(
+    box: Box, monkeypatch: pytest.MonkeyPatch, *, known: bool
+) -> None:
+    """A message is in its place before it is in the list, which Dovecot has locked meanwhile."""
+    box.put("new/1.a")
+    file = with_list(box, HEAD + b"1 :1.a\n")
+    lock = box.folder / "dovecot-uidlist.lock"
+    if known:
+        settled(box)
+    box.put("new/2.b")
+    lock.touch()
+
+    def finish(_seconds: float) -> None:
+        file.write_bytes(HEAD + b"1 :1.a\n2 :2.b\n")
+        lock.unlink()
+
+    monkeypatch.setattr(time, "sleep", finish)
+    assert box.uids() == [FIRST, SECOND]
+
+
+@pytest.mark.parametrize(("age", "most"), [(0, 200), (3, 0), (-1e9, 0)])
+def test_a_lock_that_stays(
+    box: Box, monkeypatch: pytest.MonkeyPatch, age: float, most: int
+) -> None:
+    """A lock of Dovecot's that was left behind delays no login; another one does for 2 seconds."""
+    box.put("new/1.a")
+    with_list(box, HEAD)
+    lock = box.folder / "dovecot-uidlist.lock"
+    lock.touch()
+    os.utime(lock, (time.time() - age, time.time() - age))
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    assert box.uids() == ["1.a"]
+    assert len(waits) == most
+
+
+def test_a_lock_delays_no_session_of_listed_messages(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If all messages are in the list, nothing is waited for."""
+    box.put("new/1.a")
+    with_list(box, HEAD + b"1 :1.a\n")
+    (box.folder / "dovecot-uidlist.lock").touch()
+    monkeypatch.setattr(time, "sleep", None)
+    assert box.uids() == [FIRST]
 
 
 def test_unreadable_list(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:

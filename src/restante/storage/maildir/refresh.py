@@ -94,14 +94,17 @@ def list_anew(
     settled: bool,
 ) -> ScanResult:
     """List all messages without what was known before. Raises OSError."""
-    unique_id = uid_function(unique_ids, held.root, reports.unused_list)
     entries: Sequence[MaildirEntry] = list_messages(held.folders, held.owner, reports.foreign_files)
     octets: Sequence[int | None]
     octets, exact = size_cache.sizes_of(entries, held)
     if None in octets:  # some vanished meanwhile
         present = [(e, size) for e, size in zip(entries, octets, strict=True) if size is not None]
         entries, octets = [e for e, _ in present], [size for _, size in present]
-    contents = MessageList(tuple(octets), tuple(unique_id(e.key) for e in entries))  # type: ignore[arg-type]
+    keys = [
+        entry.key for entry in entries
+    ]  # the list is read after them: it has what was delivered
+    unique_id = uid_function(unique_ids, held.root, reports.unused_list, keys)
+    contents = MessageList(tuple(octets), tuple(map(unique_id, keys)))  # type: ignore[arg-type]
     fingerprints = {} if settled else dict(_identities(entries, held.folders))
     plain = not any(entry.others or entry.shared_base for entry in entries)
     return ScanResult(tuple(entries), contents, exact, fingerprints, plain)
@@ -143,7 +146,8 @@ def update(
         return None  # a file with several names: the full scan joins them
     added = [change.entry for change in fresh]
     sizes, exact = size_cache.sizes_of_new(added, entries, held)
-    unique_id = uid_function(unique_ids if added else None, held.root, reports.unused_list)
+    keys = [entry.key for entry in added]
+    unique_id = uid_function(unique_ids if added else None, held.root, reports.unused_list, keys)
     for entry, size in zip(added, sizes, strict=True):
         place = bisect.bisect_left(entries, filenames.sort_key(entry.key), key=_order)
         if place < len(entries) and entries[place].key == entry.key:

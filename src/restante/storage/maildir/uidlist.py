@@ -7,6 +7,8 @@ RFC 1939 section 7: it stays the same, and no two messages share one.
 from __future__ import annotations
 
 import errno
+import os
+import time
 from typing import TYPE_CHECKING, Protocol
 
 from restante.storage.fs import read_whole
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 MAX_OCTETS = 32 * 1024 * 1024  # of a list: some 400,000 messages
 MAX_LINES = 500_000  # of a list: short lines take many times their octets in memory
+WAIT = 0.01  # seconds between two looks whether the list has been written
+WAITS = 200  # looks: 2 seconds, in which Dovecot writes a thousand lists
 LONGEST_LINE = 4096  # octets: a number, a file's name, and a few fields
 
 _REMEDY = "clients download all messages again, so restore the list, or shorten it"
@@ -44,17 +48,30 @@ def uid_function(
     unique_ids: UniqueIds | None,
     maildrop: int,
     report: Callable[[str], None] = lambda _: None,
+    keys: Iterable[str] = (),
 ) -> Callable[[str], str]:
     """Return a function that returns the unique-id of a key. Raises OSError.
 
     Without a list, or with an invalid one, all messages have ours. `report` gets the reason why a
     list is invalid. A list that cannot be read now is an error: with other unique-ids, clients
     would download all messages again.
+
+    `keys` are those of messages that were found before this call. Dovecot moves a file to its
+    place before it writes the list, and holds a lock meanwhile. If such a message is not listed,
+    this waits for a lock that is new, for a moment.
     """
     if unique_ids is None:
         return filenames.unique_id
+    is_written = _is_written(unique_ids, maildrop)  # before it is read, not to miss the end
     text, problem = _text(unique_ids.list_file, maildrop)
     listed = read(unique_ids, text)
+    if is_written and not all(key in listed for key in keys):
+        for _ in range(WAITS):
+            time.sleep(WAIT)
+            if not _is_written(unique_ids, maildrop):
+                break
+        text, problem = _text(unique_ids.list_file, maildrop)
+        listed = read(unique_ids, text)
     if not listed and not problem:
         problem = _problem_of(text)
     if problem:
@@ -108,6 +125,15 @@ def lines_of(text: bytes) -> tuple[bytes, Iterable[bytes]]:
 def _fits(uid: str) -> bool:
     """Return whether another server's unique-id can be sent. It must not look like one of ours."""
     return filenames.is_sendable_uid(uid) and not uid.startswith(filenames.HASHED)
+
+
+def _is_written(unique_ids: UniqueIds, maildrop: int) -> bool:
+    """Return whether another program has begun to write the list a moment ago."""
+    try:
+        status = os.stat(f"{unique_ids.list_file}.lock", dir_fd=maildrop, follow_symlinks=False)
+    except OSError:
+        return False
+    return abs(time.time() - status.st_mtime) < WAITS * WAIT  # else it was left behind
 
 
 def _text(name: str, maildrop: int) -> tuple[bytes, str]:
