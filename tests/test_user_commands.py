@@ -35,7 +35,7 @@ def test_no_command(command: str, said: str) -> None:
     ("command", "reason"),
     [
         ("", "it is empty"),
-        ("/nowhere", "No such file or directory"),
+        ("/nowhere hunter22", "/nowhere: No such file or directory; check the path"),
         ("sh -c 'echo hunter22; exit 3'", "sh ended with exit code 3"),
         ("sh -c 'echo hunter22; kill -TERM $$'", "sh ended with SIGTERM"),
         ("sh -c 'echo hunter22; kill -40 $$'", "sh ended with signal 40"),

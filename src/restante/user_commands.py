@@ -7,6 +7,8 @@ import shlex
 import time
 from typing import TYPE_CHECKING
 
+from restante.system_errors import explain_path
+
 if TYPE_CHECKING:
     import subprocess
 
@@ -42,9 +44,11 @@ def read_output(command: str, name: str) -> bytes:
     except (TimeoutError, subprocess.TimeoutExpired):
         reason = f"{words[0]} did not end within {SECONDS:g} seconds"
     except subprocess.CalledProcessError as error:
-        reason = f"{words[0]} ended with {_describe_end(error.returncode)}"
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = f"{words[0]} ended with {describe_end(error.returncode)}"
+    except OSError as error:
+        reason = explain_path(words[0], error)
+    except ValueError as error:
+        reason = str(error)
     raise ValueError(f"{name} failed: {reason}")
 
 
@@ -87,7 +91,8 @@ def _read(process: subprocess.Popen[bytes], ends: float) -> bytes:
     raise TimeoutError
 
 
-def _describe_end(code: int) -> str:
+def describe_end(code: int) -> str:
+    """Return in words how a command ended: its exit code, or the signal."""
     import signal
 
     if code >= 0:

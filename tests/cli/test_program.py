@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import os
 import signal
 import subprocess
 import sys
@@ -104,6 +105,26 @@ def test_fault_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("atexit.register", lambda _: None)
     with pytest.raises(RuntimeError, match="a bug"):
         program.run()
+
+
+ODD_OUTPUT = r"""
+import click
+from restante.cli import main, program
+main.main = lambda: [click.echo("caf\u00e9 \u65e5 \udcff", err=err) for err in (False, True)]
+program.run()
+"""
+
+
+@pytest.mark.parametrize("charset", ["latin-1", "latin-1:strict", "koi8-r", "utf-8"])
+def test_characters_that_the_terminal_lacks(charset: str) -> None:
+    """Characters that a locale has no code for are shown as escapes, and end no command."""
+    ended = subprocess.run(
+        [sys.executable, "-c", ODD_OUTPUT], check=False, capture_output=True, timeout=60,
+        env={**os.environ, "PYTHONIOENCODING": charset},
+    )  # fmt: skip
+    charset = charset.partition(":")[0]
+    expected = "caf\u00e9 \u65e5 \udcff\n".encode(charset, errors="backslashreplace")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, expected, expected)
 
 
 BESIDE_THREADS = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -15,10 +16,10 @@ import requirements
 from conformance.faulty_proxy import Alter, faulty, unchanged
 from conformance.quick_checks import QUICK
 from restante.client.tls import unverified_context
-from restante.conformance import suite
+from restante.conformance import delivery, suite
 from restante.conformance.check import Check
 from restante.conformance.context import ConformanceContext
-from restante.conformance.delivery import DeliveryError, Lmtp
+from restante.conformance.delivery import DeliveryCommand, DeliveryError, Lmtp
 from restante.conformance.raw_connection import ServerUnderTest
 from restante.conformance.sample_messages import all_samples
 from restante.net.addresses import format_host_port
@@ -323,23 +324,51 @@ def test_what_is_not_an_lmtp_host(host: str, said: str) -> None:
         Lmtp(f"{host}:24", "ann").put(b"Subject: a\n\n")
 
 
-def test_a_user_that_lmtp_cannot_name() -> None:
-    """A user beyond ASCII is an error with another way to deliver."""
+@contextlib.contextmanager
+def lmtp_server(greeting: bytes = b"220 lmtp", **replies: bytes) -> Iterator[str]:
+    """Serve LMTP once, with these replies by the verbs of commands, and give the address."""
 
     def serve() -> None:
         connection, _ = listening.accept()
-        with connection:
-            connection.sendall(b"220 lmtp\r\n")
+        with connection, contextlib.suppress(ConnectionError):
+            connection.sendall(greeting + b"\r\n")
             while line := connection.recv(1000):
-                connection.sendall(b"221 bye\r\n" if line.startswith(b"QUIT") else b"250 ok\r\n")
+                verb = line[:4].decode().upper()
+                usual = b"221 bye" if verb == "QUIT" else b"250 ok"
+                connection.sendall(replies.get(verb, usual) + b"\r\n")
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = threading.Thread(target=serve)
         server.start()
-        address = f"127.0.0.1:{listening.getsockname()[1]}"
-        with pytest.raises(DeliveryError, match="not ASCII; use --maildir"):
-            Lmtp(address, "j\u00fcrgen").put(b"Subject: a\n\n")
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
         server.join()
+
+
+def test_a_user_that_lmtp_cannot_name() -> None:
+    """A user beyond ASCII is an error with another way to deliver."""
+    with (
+        lmtp_server() as address,
+        pytest.raises(DeliveryError, match="not ASCII; use --maildir"),
+    ):
+        Lmtp(address, "j\u00fcrgen").put(b"Subject: a\n\n")
+
+
+@pytest.mark.parametrize(
+    ("replies", "said"),
+    [
+        ({"RCPT": b"550 5.1.1 no such user"}, "it replied 550 5.1.1 no such user"),
+        ({"MAIL": b"451-later\r\n451 please"}, "it replied 451 later please"),
+        ({"LHLO": b"502 what", "HELO": b"502 what"}, "it replied 502 what"),
+        ({"greeting": b"554 no service"}, "it replied 554 no service"),
+    ],
+)
+def test_what_an_lmtp_server_refuses(replies: dict[str, bytes], said: str) -> None:
+    """A refusal by an LMTP server is an error with the server's words."""
+    with (
+        lmtp_server(**replies) as address,
+        pytest.raises(DeliveryError, match=f"^LMTP at {address}: {said}$"),
+    ):
+        Lmtp(address, "ann").put(b"Subject: a\n\n")
 
 
 def test_silent_lmtp_server() -> None:
@@ -360,9 +389,9 @@ def test_lmtp_at_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_failed_delivery_command(live: Live, tmp_path: Path) -> None:
-    """A delivery command that fails ends the test with an error."""
+    """A delivery command that fails ends the test with an error, and its last words."""
     script = tmp_path / "deliver"
-    script.write_text("#!/bin/sh\nexit 75\n")
+    script.write_text("#!/bin/sh\necho trying >&2\necho disk full >&2\nexit 75\n")
     script.chmod(0o755)
     where: list[str | Path] = [
         "verify",
@@ -371,7 +400,27 @@ def test_failed_delivery_command(live: Live, tmp_path: Path) -> None:
         str(script),
     ]
     ran = pop3(*where)
-    assert (ran.code, "cannot deliver" in ran.err) == (2, True)
+    said = f"cannot deliver the test messages: {script} ended with exit code 75: disk full\n"
+    assert (ran.code, ran.err) == (2, said)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("false", "false ended with exit code 1"),
+        ("sh -c 'kill -KILL $$'", "sh ended with SIGKILL"),
+        ("sh -c 'sleep 60'", r"sh did not end within 0\.1 seconds"),
+        ("/nowhere -x", "^/nowhere: No such file or directory; check the path$"),
+        ("'", "a quote is not closed"),
+    ],
+)
+def test_how_a_delivery_command_fails(
+    command: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A delivery command that fails is named, with how it ended."""
+    monkeypatch.setattr(delivery, "SECONDS", 0.1 if "sleep" in command else 30)
+    with pytest.raises(DeliveryError, match=f"{said}$"):
+        DeliveryCommand(command).put(b"Subject: a\n\n")
 
 
 def test_login_without_a_status() -> None:

@@ -157,9 +157,16 @@ def test_a_typed_command_is_answered_as_it_is(logged_in: tuple[Joined, ServerPee
     assert not joined.run(carry_out(peer, raw_command("XYZZY 1"))).ok
     assert is_multi_line("list")
     assert not is_multi_line("LIST 1")
-    for line in ("STLS", "AUTH PLAIN", "NOOP\r\nQUIT"):
+    for line in ("STLS", "AUTH PLAIN", "NOOP\r\nQUIT", "NOOP \ud800"):
         with pytest.raises(LocalError):
             raw_command(line)
+
+
+def test_octets_of_a_typed_command() -> None:
+    """Octets that are not UTF-8 are sent as they were typed; Python has them as surrogates."""
+    typed = b"LANG \xff\xc3\xa4".decode(errors="surrogateescape")
+    assert raw_command(typed).request == b"LANG \xff\xc3\xa4\r\n"
+    assert raw_command(f"PASS {typed}").shown == b"PASS ***\r\n"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from restante.cli.errors import INTERRUPTED, CommandFailed
-from restante.cli.output.terminal import plain
+from restante.cli.output.terminal import plain, plain_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,7 +145,7 @@ class LazyGroup(click.Group):
         first = next((word for word in args if not word.startswith("-")), "")
         if args and args[0] == first and ("@" in first or "://" in first):
             args = ["shell", *args]
-        with _interruption_reporting():
+        with _error_reporting():
             return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # the name is click's
@@ -177,7 +177,7 @@ class LazyGroup(click.Group):
         An error of the disk that the subcommand does not expect is reported with its file.
         """
         try:
-            with _interruption_reporting():
+            with _error_reporting():
                 return super().invoke(ctx)
         except OSError as error:
             if error.filename is None:
@@ -208,10 +208,16 @@ def _has_working_folder() -> bool:
 
 
 @contextlib.contextmanager
-def _interruption_reporting() -> Iterator[None]:
-    """Report Ctrl-C in the block, and at a prompt; click's own report has the exit code 1."""
+def _error_reporting() -> Iterator[None]:
+    """Report Ctrl-C in the block, and at a prompt; click's own report has the exit code 1.
+
+    What errors repeat, such as words of the command line, becomes harmless here.
+    """
     try:
         yield
+    except click.ClickException as error:
+        error.message = plain_lines(error.message or "")
+        raise
     except (KeyboardInterrupt, click.Abort):
         raise CommandFailed("Interrupted.", INTERRUPTED) from None
 

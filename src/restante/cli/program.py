@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import errno
 import gc
+import io
 import os
 import signal
 import sys
@@ -26,6 +27,7 @@ def run() -> None:
     after the command ends the process at once, without a traceback, unless the caller ignores it.
     """
     _open_closed_streams()
+    _accept_all_characters()
     reports_interrupts = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if reports_interrupts:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # no command can report it yet
@@ -131,3 +133,10 @@ def _open_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  # it lasts as the process
+
+
+def _accept_all_characters() -> None:
+    """Let the output show escapes for the characters that the locale has no code for."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

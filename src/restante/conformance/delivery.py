@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Protocol
 
 from restante.net.addresses import parse_host_port
 from restante.net.host_names import require_host
+from restante.protocol.text import decode_text
 from restante.system_errors import explain_path
-from restante.user_commands import split_command
+from restante.user_commands import describe_end, split_command
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SECONDS = 30.0  # for one command, or one reply of LMTP
+MAX_SAID = 200  # characters of what a failed command said
 
 
 class DeliveryError(Exception):
@@ -94,7 +96,7 @@ class Lmtp:
         except ValueError as error:
             raise DeliveryError(f"LMTP at {self.address}: {error}") from None
         except smtplib.SMTPException as error:
-            raise DeliveryError(f"LMTP at {self.address}: {error}") from None
+            raise DeliveryError(f"LMTP at {self.address}: {_describe_refusal(error)}") from None
         except OSError as error:
             raise DeliveryError(f"LMTP at {explain_path(self.address, error)}") from None
 
@@ -119,17 +121,34 @@ class DeliveryCommand:
     def put(self, message: bytes) -> None:
         """Deliver a message. Raises DeliveryError."""
         try:
-            subprocess.run(  # noqa: S603  # it is the user's own
-                split_command(self.command),
-                input=message,
-                check=True,
-                timeout=SECONDS,
-                capture_output=True,
+            words = split_command(self.command)
+            ended = subprocess.run(  # noqa: S603  # it is the user's own
+                words, input=message, check=False, timeout=SECONDS, capture_output=True
             )
-        except OSError as error:
-            raise DeliveryError(explain_path(self.command, error)) from None
-        except (ValueError, subprocess.SubprocessError) as error:
+        except ValueError as error:
             raise DeliveryError(f"{self.command}: {error}") from None
+        except OSError as error:
+            raise DeliveryError(explain_path(words[0], error)) from None
+        except subprocess.TimeoutExpired:
+            raise DeliveryError(f"{words[0]} did not end within {SECONDS:g} seconds") from None
+        if ended.returncode:
+            last = decode_text(ended.stderr.strip().rpartition(b"\n")[2])[:MAX_SAID]
+            said = f": {last}" if last else ""
+            raise DeliveryError(f"{words[0]} ended with {describe_end(ended.returncode)}{said}")
 
     def clean_up(self) -> None:
         """Leave it to the POP3 server."""
+
+
+def _describe_refusal(error: smtplib.SMTPException) -> str:
+    """Return the reply that a server refused something with, or what else went wrong."""
+    reply: tuple[int, bytes | str]
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        (reply,) = error.recipients.values()
+    elif isinstance(error, smtplib.SMTPResponseException):
+        reply = error.smtp_code, error.smtp_error
+    else:
+        return str(error)
+    code, octets = reply
+    text = decode_text(octets) if isinstance(octets, bytes) else octets
+    return f"it replied {code} {' '.join(text.split())[:MAX_SAID]}"

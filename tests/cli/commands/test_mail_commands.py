@@ -281,6 +281,24 @@ def test_a_locked_mailbox_is_a_warning_to_a_monitor() -> None:
         assert pop3("monitor", running.url).code == 1
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["stat", "pop3://ann@ex\u202eample.com"],
+        ["stat", "pop3://ann@example.com", "--mechanism", "\x1b[31m\u202e"],
+        ["stat", "pop3://ann@example.com", "--resolve", "\x1b[31m\u202e"],
+        ["explain", "\x9b31m\u202e"],
+        ["\x1b]0;\u202e"],
+    ],
+)
+def test_errors_about_odd_words(words: list[str]) -> None:
+    """An error that repeats a word of the command line shows its controls as escapes."""
+    ran = pop3(*words)
+    assert ran.code == 2
+    assert not set(ran.err) & set("\x1b\x9b\u202e"), ran.err
+    assert "\\u202e" in ran.err
+
+
 def test_password_sources(live: Live, tmp_path: Path) -> None:
     """Passwords are read from files, commands, netrc and standard input; files may have a BOM."""
     file = tmp_path / "password"

@@ -34,7 +34,18 @@ def test_an_interruption(monkeypatch: pytest.MonkeyPatch, question: object) -> N
         question("Continue?", "Use --yes.")
 
 
-def end_input(monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -> None:
+@pytest.mark.parametrize("question", [ask, ask_to_confirm])
+def test_answer_in_another_charset(monkeypatch: pytest.MonkeyPatch, question: object) -> None:
+    """An answer that is not in the terminal's charset is an error, and no octet of it is shown."""
+    assert callable(question)
+    end_input(monkeypatch, UnicodeDecodeError("utf-8", b"s\xe4cret", 1, 2, "invalid"))
+    with pytest.raises(CommandFailed, match="is not UTF-8; set the terminal to UTF-8") as failed:
+        question("Continue?", "Use --yes.")
+    assert failed.value.exit_code == 2
+    assert "0xe4" not in failed.value.message
+
+
+def end_input(monkeypatch: pytest.MonkeyPatch, error: BaseException | type[BaseException]) -> None:
     """Let each prompt end with an error."""
 
     def fail(_: str) -> str:

@@ -151,18 +151,32 @@ def read_password_file(file: Path) -> str:
 
 
 def _from_netrc(target: Target) -> str:
+    """Return the password of the host. Errors repeat nothing of the file: it may be a password."""
     import netrc
 
     from restante.input_files import require_file
+    from restante.system_errors import explain
 
     try:
         require_file(home_folder() / ".netrc")
         entry = netrc.netrc().authenticators(target.host)
-    except (OSError, netrc.NetrcParseError) as error:
-        raise click.UsageError(f"~/.netrc: {getattr(error, 'strerror', None) or error}") from None
-    if entry is None or (target.user and entry[0] and entry[0] != target.user):
+    except OSError as error:
+        raise click.UsageError(f"~/.netrc: {explain(error)}") from None
+    except UnicodeDecodeError:
+        raise click.UsageError("~/.netrc is not UTF-8; save it as UTF-8") from None
+    except netrc.NetrcParseError as error:
+        raise click.UsageError(f"~/.netrc: {_describe_fault(error.lineno)}") from None
+    if not entry or not entry[2] or (target.user and entry[0] and entry[0] != target.user):
         raise click.UsageError(f"~/.netrc has no password for {_account(target)}")
-    return entry[2] or ""
+    return entry[2]
+
+
+def _describe_fault(line: int | None) -> str:
+    """Return why a netrc cannot be used; without a line, it is not for its owner alone."""
+    if line is None:
+        return "it must be a file of your own that nobody else can read; run chmod 600 ~/.netrc"
+    form = 'write machine HOST login USER password PASSWORD, or "PASSWORD" if it has spaces'
+    return f"line {line} is not an entry; {form}"
 
 
 def _from_keyring(target: Target) -> str:

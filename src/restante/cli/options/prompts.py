@@ -25,17 +25,17 @@ def ask(question: str, advice: str, **settings: Any) -> str:
         advice: what to do if the input ends before an answer.
         settings: those of click.prompt.
 
-    Raises CommandFailed: the input has ended. Raises click.Abort: the user interrupts, by Ctrl-C
-    or Ctrl-D.
+    Raises CommandFailed: the input has ended, or is in another charset. Raises click.Abort: the
+    user interrupts, by Ctrl-C or Ctrl-D.
     """
-    with _report_end_of_input(advice):
+    with _report_missing_answer(advice):
         answer: str = click.prompt(question, **settings)
     return answer
 
 
 def ask_to_confirm(question: str, advice: str, *, err: bool = False) -> bool:
     """Return whether a person says yes. The arguments and errors are those of `ask`."""
-    with _report_end_of_input(advice):
+    with _report_missing_answer(advice):
         return click.confirm(question, default=False, err=err)
 
 
@@ -53,10 +53,17 @@ def require_confirmation(question: str, unchanged: str, *, err: bool = False) ->
 
 
 @contextlib.contextmanager
-def _report_end_of_input(advice: str) -> Iterator[None]:
-    """Distinguish the end of the input from an interruption: click has one exception for both."""
+def _report_missing_answer(advice: str) -> Iterator[None]:
+    """Distinguish the end of the input from an interruption: click has one exception for both.
+
+    The error about an answer in another charset does not repeat it: it may be a password.
+    """
     try:
         yield
+    except UnicodeDecodeError as error:
+        charset = error.encoding.upper()
+        text = f"The answer is not {charset}; set the terminal to {charset}. {advice}"
+        raise CommandFailed(text, UNANSWERED) from None
     except click.Abort as error:
         at_terminal = sys.stdin is not None and sys.stdin.isatty()
         if at_terminal or not isinstance(error.__context__, EOFError):

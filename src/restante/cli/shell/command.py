@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -30,11 +31,12 @@ def shell(account: str, **params: Any) -> None:
     `pop3 ACCOUNT` opens it too. A script on standard input deletes marked messages only with the
     command "commit".
     """
-    from restante.cli.shell.screen import ShellScreen, harmless_streams
+    from restante.cli.shell.screen import ShellScreen
     from restante.cli.shell.session import ShellSession
 
     screen = ShellScreen(interactive=sys.stdin.isatty() and sys.stdout.isatty())
-    harmless_streams()
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # so that a script may have any octets
     session = ShellSession(_opener(parse_account(account, params), screen), screen)
     with error_reporting():
         drop = session.connect()

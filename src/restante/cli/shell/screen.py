@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -100,14 +98,3 @@ class ShellScreen:
             raise ShellError("") from None
         answer = answer.strip().lower()
         return answer in ("y", "yes") if answer else default
-
-
-def harmless_streams() -> None:
-    """Show escapes in a terminal with few characters, and accept any octets as input."""
-    for stream, errors in (
-        (sys.stdout, "backslashreplace"),
-        (sys.stderr, "backslashreplace"),
-        (sys.stdin, "replace"),
-    ):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors=errors)

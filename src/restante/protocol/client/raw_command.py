@@ -36,7 +36,8 @@ def raw_command(line: str, limit: int = LISTING_LIMIT) -> Operation[Status]:
     """Return the operation of a line as it was typed: its reply's lines come as chunks, unstuffed.
 
     The status that it returns is without secrets, and may be -ERR. At most `most` octets are read.
-    Raises LocalError: the line has a line end within it, or the server's reply would not be lines.
+    Octets that are not UTF-8 are surrogates in the line, as PEP 383 has them. Raises LocalError:
+    the line has a line end or another surrogate, or the server's reply would not be lines.
     """
     words = line.split()
     verb = words[0].upper() if words else ""
@@ -60,8 +61,15 @@ def raw_command(line: str, limit: int = LISTING_LIMIT) -> Operation[Status]:
         peer.add_trace("<", f"({body.lines} lines)")
         return status
 
-    shown = redact_command(line).encode() + b"\r\n"
-    return Operation(line.encode() + b"\r\n", read, shown, phase=None)
+    return Operation(_encode(line), read, _encode(redact_command(line)), phase=None)
+
+
+def _encode(line: str) -> bytes:
+    """Return the octets of a line, with its end. Raises LocalError."""
+    try:
+        return line.encode(errors="surrogateescape") + b"\r\n"
+    except UnicodeEncodeError:
+        raise LocalError("half a character in a command: nothing was sent") from None
 
 
 def _read_extra_lines(peer: ServerPeer, limit: int) -> Dialogue[None]:
