@@ -216,7 +216,7 @@ def _error_reporting() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        error.message = plain_lines(error.message or "")
+        error.message = plain_lines(error.message or "")  # type: ignore[misc]  # Final for readers
         raise
     except (KeyboardInterrupt, click.Abort):
         raise CommandFailed("Interrupted.", INTERRUPTED) from None

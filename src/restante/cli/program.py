@@ -52,7 +52,7 @@ def run() -> None:
             sys.exit(DISK)
         if not isinstance(error, OSError) or error.filename is not None:
             raise
-        if error.errno not in _NO_ROOM:
+        if error.errno not in NO_ROOM:
             raise
         _end_without_output(error)
     finally:
@@ -80,7 +80,7 @@ def _exit_beside_threads(code: object) -> None:
     os._exit(code & 0xFF)
 
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of a file that the output goes to. Those of all other files have a name."""
 
 

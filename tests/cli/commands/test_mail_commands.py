@@ -275,6 +275,13 @@ def test_unmeasured_threshold_is_unknown(limit: str) -> None:
     assert ran.out.startswith(f"POP3 UNKNOWN - {name}: could not be measured | time=")
 
 
+@pytest.mark.parametrize("port", ["0", "-1", "99999"])
+def test_port_of_a_monitor(port: str) -> None:
+    """A port that cannot be is UNKNOWN, not a server that is down."""
+    ran = pop3("monitor", "ann@example.com", "-H", "127.0.0.1", "-p", port)
+    assert (ran.code, "1<=x<=65535" in ran.err) == (3, True), ran
+
+
 def test_a_locked_mailbox_is_a_warning_to_a_monitor() -> None:
     """A locked maildrop is a warning to a monitor, not a failure."""
     with faulty_server("login-in-use") as running:
@@ -331,6 +338,36 @@ def test_an_account_has_a_name_in_the_file_of_accounts(live: Live, tmp_path: Pat
     )
     ran = pop3("stat", "work", password=None, XDG_CONFIG_HOME=str(tmp_path))
     assert (ran.code, ran.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ('password_command = ["pass", "a"]', "line 3: [work]: password_command must be a text"),
+        ("password_command = 3", "line 3: [work]: password_command must be a text"),
+        ("cacert = true", "line 3: [work]: cacert must be a text"),
+        ('cacert = " "', "line 3: [work]: cacert must be a text that is not empty"),
+        ("user = true", "line 3: [work]: user must be a text"),
+        ("servername = [1]", "line 3: [work]: servername must be a text"),
+    ],
+)
+def test_settings_of_another_type(lines: str, said: str, tmp_path: Path) -> None:
+    """A setting that is not a text is an error with its line; it was used in Python's form."""
+    folder = tmp_path / "restante"
+    folder.mkdir()
+    (folder / "accounts.toml").write_text(f'[work]\naccount = "pop3://ann@127.0.0.1:1"\n{lines}\n')
+    ran = pop3("stat", "work", password=None, XDG_CONFIG_HOME=str(tmp_path))
+    assert (ran.code, said in ran.err) == (2, True), ran.err
+
+
+def test_account_that_names_a_table(tmp_path: Path) -> None:
+    """An account that is the name of a table, such as its own, is an error that says so."""
+    folder = tmp_path / "restante"
+    folder.mkdir()
+    (folder / "accounts.toml").write_text('[work]\naccount = "work"\n')
+    ran = pop3("stat", "work", XDG_CONFIG_HOME=str(tmp_path))
+    assert (ran.code, "did you mean" in ran.err) == (2, False)
+    assert '"work" is the name of a table in' in ran.err
 
 
 def test_stored_certificate_authority(tmp_path: Path) -> None:

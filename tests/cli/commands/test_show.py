@@ -51,7 +51,7 @@ def test_parts_are_saved_as_they_were_sent(tmp_path: Path) -> None:
     assert (
         (tmp_path / "mine").read_bytes() == (tmp_path / "plain.txt").read_bytes() == b"\xfe\0\xff"
     )
-    assert taken.code == 1
+    assert taken.code == 2
     assert "nothing was saved: " in taken.err
     assert taken.err.endswith(": File exists; remove it, or choose another path\n")
     assert len(again.out.splitlines()) == 4

@@ -8,6 +8,7 @@ import re
 import pexpect
 import pytest
 
+from restante.cli.output.units import count_columns
 from restante.cli.output.wrapping import wrap_hanging
 from restante.cli.shell.screen import ShellScreen
 from restante.diagnosis.explanations import EXPLANATIONS
@@ -94,6 +95,30 @@ def test_a_word_is_broken_only_where_it_is_endless(monkeypatch: pytest.MonkeyPat
     ]
     assert len(wrap_hanging("  why   ", "z" * 3000, wrap=True, most=3)) == 4
     assert wrap_hanging("  why   ", "a " * 60, wrap=False) == ["  why   " + "a " * 60]
+
+
+def test_narrow_terminal() -> None:
+    """In a narrow terminal, times fit beside the steps, and the exit code is a word of its own."""
+    with faulty_server("PASS: -ERR [AUTH] no") as running:
+        lines = looked_at("check", running.url, columns=36)
+    steps = [line for line in lines if re.match(r"  (connect|greeting|capa|login) ", line)]
+    assert len(steps) >= 4
+    assert max(map(len, steps)) <= 36, steps
+    assert re.fullmatch(r"  more  pop3 explain auth-failed +exit 7", lines[-2])
+
+
+def test_wide_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Characters of two columns count as two."""
+    monkeypatch.setenv("COLUMNS", "40")
+    said = "\u65e5\u672c\u8a9e " * 20
+    lines = wrap_hanging("  said  ", said, wrap=True)
+    assert "".join(lines).replace(" ", "").removeprefix("said") == said.replace(" ", "")
+    assert max(map(count_columns, lines)) <= 40
+    assert max(map(count_columns, lines)) >= 35
+    with faulty_server("PASS: -ERR [AUTH] \u65e5\u672c\u8a9e") as running:
+        lines = looked_at("check", running.url)
+    step = next(line for line in lines if line.startswith("  login"))
+    assert count_columns(step) == 80
 
 
 def test_no_verdict_speaks_of_what_may_not_be_there() -> None:

@@ -82,6 +82,7 @@ def test_of_a_long_message_one_sees_how_much_has_come(tmp_path: Path, sit_at: Si
         terminal = sit_at(server.url)
         terminal.type("save 1 file")
         terminal.expect("49 %   Ctrl-C stops")
+        assert not (tmp_path / "file").exists()  # a kill would leave a part under its name
         terminal.press(CTRL_C)
         terminal.expect("Interrupted.")
         terminal.expect("pop3>")

@@ -141,6 +141,21 @@ def test_save_a_part(account: str, tmp_path: Path) -> None:
     assert "unknown part 9; message 2 has 2 parts" in played.stderr
 
 
+@pytest.mark.parametrize("number", ["1", "2.2"])
+def test_save_under_an_odd_name(account: str, number: str, tmp_path: Path) -> None:
+    """A name that no file can have is an error, and the session goes on."""
+    names = ["~nobody-here/x", "a\0b", "x" * 300]
+    played = play(account, tmp_path, *(f"save {number} {name}" for name in names), "NOOP")
+    assert played.returncode == 1
+    assert played.stderr.splitlines() == [
+        "~nobody-here/x: No such file or directory; check the path",
+        "a file name must not contain NUL",
+        f"{'x' * 300}: File name too long; choose a shorter name",
+    ]
+    assert "  < +OK" in played.stdout
+    assert not list(tmp_path.glob(".restante-*"))
+
+
 def test_ls_without_top(tmp_path: Path) -> None:
     """A list that cannot have headers says why."""
     with small_server("top-announced") as server:

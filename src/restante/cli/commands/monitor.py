@@ -59,7 +59,13 @@ class MonitorCommand(AccountCommand):
 @click.command(cls=MonitorCommand)
 @click.argument("account", required=False)
 @click.option("-H", "server", metavar="HOST", help="Connect to this server, like --host.")
-@click.option("-p", "at_port", type=int, metavar="PORT", help="Connect to this port, like --port.")
+@click.option(
+    "-p",
+    "at_port",
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    help="Connect to this port, like --port.",
+)
 @click.option(
     "-w",
     "warning",

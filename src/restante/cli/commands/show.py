@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from restante.cli import program
 from restante.cli.errors import CommandFailed
 from restante.cli.options.account import AccountCommand, account_options, parse_account
 from restante.cli.options.connection import exit_for
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
 SMALL = 1024 * 1024  # octets of a message that are kept in memory
 MAX_OCTETS = 256 * 1024 * 1024  # of a message that is fetched unasked
-TOO_BIG = 11  # the exit code of a message that did not come whole
+USAGE = 2  # exit codes
+TOO_BIG = 11  # a message did not come whole
 EXTENSIONS = {"text/plain": ".txt", "text/html": ".html", "message/rfc822": ".eml"}
 TEXTS = re.compile(r"(text|message)/.*|application/(json|xml|.*\+json|.*\+xml)")
 
@@ -254,4 +256,7 @@ def _save_all(octets: Octets, number: int, folder: Path) -> None:
 
 
 def _save_error(place: Path | None, error: OSError, result: str) -> click.ClickException:
-    return click.ClickException(f"{result}: {plain(str(place))}: {explain(error)}")
+    """Return the error, with the exit code of a usage error or of a full disk."""
+    failed = click.ClickException(f"{result}: {plain(str(place))}: {explain(error)}")
+    failed.exit_code = program.DISK if error.errno in program.NO_ROOM else USAGE  # type: ignore[misc]  # click has it for the class
+    return failed

@@ -70,7 +70,16 @@ def find_entry(name: str) -> dict[str, Any]:
     if unknown is not None:
         text = f"[{name}]: {unknown} is not a setting; {_hint(name, unknown)}"
         raise click.UsageError(f"{place_of(name, unknown)}: {text}")
+    odd = next((key for key in OPTIONS if key in entry and not _is_text(key, entry[key])), None)
+    if odd is not None:
+        text = f'[{name}]: {odd} must be a text that is not empty, as in {odd} = "..."'
+        raise click.UsageError(f"{place_of(name, odd)}: {text}")
     return entry
+
+
+def _is_text(key: str, value: object) -> bool:
+    """Return whether a setting has a text, or is a user whose name is a number."""
+    return bool(value.strip()) if isinstance(value, str) else key == "user" and type(value) is int
 
 
 def _hint(name: str, unknown: str) -> str:
@@ -128,6 +137,9 @@ def describe_unknown(name: str) -> str:
     file, names = accounts_file(), list(load_entries())
     if not names:
         return f"{text} {file}, which {'has no names' if file.exists() else 'does not exist'}"
+    if name in names:
+        what = "its account must be user@domain or a URL"
+        return f'"{name}" is the name of a table in {file}; {what}'
     import difflib
 
     near = difflib.get_close_matches(name, names, 3)

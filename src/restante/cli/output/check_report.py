@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from restante.cli.output.terminal import plain
-from restante.cli.output.wrapping import is_terminal, line_width, wrap_hanging
+from restante.cli.output.wrapping import is_terminal, line_columns, line_width, wrap_hanging
 from restante.diagnosis.wording import milliseconds
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def show_step(step: Step) -> None:
     time = milliseconds(step.seconds or 0) if timed else ""
     lines = wrap_hanging(f"{head}{mark}", text, wrap=wrap, most=MAX_LINES, spare=len(time) + 1)
     if timed:
-        lines[0] += " " * max(1, line_width() - len(lines[0]) - len(time)) + time
+        lines[0] += " " * max(1, line_width() - line_columns(lines[0]) - len(time)) + time
     if mark:
         start = len(head) + len(mark)
         lines[0] = head + click.style(mark, fg=color, bold=True) + lines[0][start:]
@@ -83,7 +83,8 @@ def _show(finding: Finding, word: str, what: list[str], code: int | None) -> Non
     for line in lines:
         click.echo(line)
     more = f"  more  pop3 explain {row.id}"
-    click.echo(f"{more:<{line_width() - CODE}}exit {code}" if code else more)
+    width = max(len(more) + 1, line_width() - CODE)
+    click.echo(f"{more:<{width}}exit {code}" if code else more)
 
 
 def _fixes(finding: Finding) -> Iterator[str]:

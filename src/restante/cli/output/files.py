@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from restante.mail.filename import add_number
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from restante.mail.fields import Octets
 
 PIECE = 1024 * 1024  # octets that are written at once
@@ -37,13 +40,29 @@ def save_in(folder: Path, name: str, octets: Octets) -> Path:
 
 def save_as(path: Path, octets: Octets) -> None:
     """Write a new file. Raises FileExistsError: there is one of that name; or another OSError."""
+    with new_file(path) as out:
+        _write(out, octets)
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Give a new file to write, which gets its name at the end of the block; without it, none.
+
+    Raises FileExistsError: there is one of that name; or another OSError, which names the path.
+    """
     if os.path.lexists(path):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
-    temporary = _write_temporary(path.parent, octets)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     try:
-        _rename(temporary, path)
+        handle, name = tempfile.mkstemp(prefix=".restante-", dir=path.parent)
+    except OSError as error:
+        error.filename = str(path)
+        raise
+    try:
+        with os.fdopen(handle, "wb") as out:
+            yield out
+        _rename(Path(name), path)
     finally:
-        temporary.unlink(missing_ok=True)
+        Path(name).unlink(missing_ok=True)
 
 
 def _write_temporary(folder: Path, octets: Octets) -> Path:
@@ -51,12 +70,15 @@ def _write_temporary(folder: Path, octets: Octets) -> Path:
     handle, name = tempfile.mkstemp(prefix=".restante-", dir=folder)
     try:
         with os.fdopen(handle, "wb") as out:
-            for start in range(0, len(octets), PIECE):
-                out.write(octets[start : start + PIECE])
+            _write(out, octets)
     except BaseException:
         os.unlink(name)
         raise
     return Path(name)
+
+
+def _write(out: BinaryIO, octets: Octets) -> None:
+    out.writelines(octets[start : start + PIECE] for start in range(0, len(octets), PIECE))
 
 
 def _rename(temporary: Path, path: Path) -> None:

@@ -7,6 +7,8 @@ import sys
 from typing import TextIO
 
 WIDEST = 84  # columns of a line, if the terminal has as many
+NARROWEST = 12  # columns of a text, if its head leaves fewer
+_SECOND = "\0"  # the second column of a wide character; no harmless text has it
 
 
 def line_width() -> int:
@@ -34,13 +36,29 @@ def wrap_hanging(head: str, text: str, *, wrap: bool, most: int = 0, spare: int 
         return [head + text]
     import textwrap  # programs need none of it
 
-    width = max(24, line_width() - len(head) - spare)
+    width = max(NARROWEST, line_width() - len(head) - spare)
+    text = _widen(text)
     endless = max(map(len, text.split()), default=0) > 2 * width
     lines = textwrap.wrap(text, width, break_long_words=endless, break_on_hyphens=False)
     if most and len(lines) > most:
         lines = [*lines[:most], "..."]
     indent = " " * len(head)
-    return [(indent if place else head) + line for place, line in enumerate(lines or [""])]
+    lines = [line.replace(_SECOND, "") for line in lines or [""]]
+    return [(indent if place else head) + line for place, line in enumerate(lines)]
+
+
+def _widen(text: str) -> str:
+    """Return a text with one more character for each character of two columns."""
+    if text.isascii():
+        return text
+    from wcwidth import wcwidth
+
+    return "".join(c + _SECOND * (wcwidth(c) - 1) for c in text)
+
+
+def line_columns(line: str) -> int:
+    """Return how many columns of a terminal a harmless line takes."""
+    return len(_widen(line))
 
 
 def is_terminal(stream: TextIO | None = None) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from restante.cli.output.terminal import plain
+from restante.cli.output.wrapping import wrap_hanging
 from restante.cli.shell import deletions, listing, raw_commands
 from restante.cli.shell.screen import ShellError
 
@@ -32,10 +33,14 @@ def leave(session: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001 
 
 def show_help(session: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # as all commands
     """Show the commands."""
-    for name, command in COMMANDS.items():
-        session.screen.print_line(f"  {f'{name} {command.arguments}':16}  {command.help}")
-    session.screen.print_line(f"  {' '.join(raw_commands.VERBS)}")
-    session.screen.print_line(f"  {'':16}  send the command as typed and show the reply")
+    rows = {f"{name} {each.arguments}": each.help for name, each in COMMANDS.items()}
+    widest, wrap = max(map(len, rows)), session.screen.interactive
+    lines = [(f"  {usage:{widest}}  ", text) for usage, text in rows.items()]
+    lines.append(("  ", " ".join(raw_commands.VERBS)))
+    lines.append((f"  {'':{widest}}  ", "send the command as typed and show the reply"))
+    for head, text in lines:
+        for line in wrap_hanging(head, text, wrap=wrap):
+            session.screen.print_line(line)
 
 
 MANY = 1_000_000

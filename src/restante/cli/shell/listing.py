@@ -108,28 +108,41 @@ def save(session: ShellSession, words: Sequence[str]) -> None:
         raise ShellError("save writes one message at a time; use save N [FILE]")
     session.prefetch_headers([number])
     if dot:
-        _save_part(session, number, part, " ".join(words[1:]))
+        _save_part(session, number, part, _file_path(words[1:]))
         return
-    name = os.path.expanduser(" ".join(words[1:])) or f"message-{number}.eml"
-    if os.path.isdir(name):
-        name = os.path.join(name, f"message-{number}.eml")
-    try:
-        file = open(name, "xb")  # noqa: SIM115  # it is closed below, or taken away
-    except FileExistsError:
-        raise ShellError(f"{name} already exists") from None
-    try:
-        with file:
-            octets = sum(file.write(piece) for piece in _pieces(session, number))
-    except BaseException:
-        os.unlink(name)  # what came of it is not the message
-        raise
+    path = _file_path(words[1:]) or Path(f"message-{number}.eml")
+    if path.is_dir():
+        path /= f"message-{number}.eml"
+    octets = _save_message(session, number, path)
     session.screen.print_line(
-        f"saved: {session.name(number)} as {plain(name)}, {wording.octets(octets)}"
+        f"saved: {session.name(number)} as {plain(str(path))}, {wording.octets(octets)}"
     )
 
 
-def _save_part(session: ShellSession, number: int, word: str, name: str) -> None:
-    """Write the octets of a part into a new file."""
+def _file_path(words: Sequence[str]) -> Path | None:
+    """Return the path that was typed, None without one. Raises ShellError: no file can have it."""
+    name = " ".join(words)
+    if "\0" in name:
+        raise ShellError("a file name must not contain NUL")
+    return Path(os.path.expanduser(name)) if name else None
+
+
+def _save_message(session: ShellSession, number: int, path: Path) -> int:
+    """Write a message into a new file, and return its octets. Raises OSError with the path."""
+    from restante.cli.output import files
+
+    try:
+        with files.new_file(path) as file:
+            return sum(file.write(piece) for piece in _pieces(session, number))
+    except FileExistsError:
+        raise ShellError(f"{path} already exists; choose another name") from None
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+def _save_part(session: ShellSession, number: int, word: str, path: Path | None) -> None:
+    """Write the octets of a part into a new file; without a path, under its own name."""
     from restante.cli.commands.show import part_file_name
     from restante.cli.output import files
     from restante.mail import message
@@ -144,11 +157,10 @@ def _save_part(session: ShellSession, number: int, word: str, name: str) -> None
         raise ShellError(f"unknown part {plain(word)}; message {number} has {count}")
     if chosen.end >= MAX_DECODED:
         raise ShellError(f"message {number} is too large to decode; use save {number}")
-    path = Path(name).expanduser()
-    if name and not path.is_dir():
+    if path is not None and not path.is_dir():
         files.save_as(path, chosen.content)
     else:
-        path = files.save_in(path, part_file_name(chosen, number), chosen.content)
+        path = files.save_in(path or Path(), part_file_name(chosen, number), chosen.content)
     session.screen.print_line(
         f"saved: part {word} as {plain(str(path))}, {wording.octets(chosen.size)}"
     )
