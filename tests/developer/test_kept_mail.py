@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import poplib
 import smtplib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,20 @@ def test_a_maildir_of_others_is_read(tmp_path: Path) -> None:
     assert found == [
         ("1424693976.M1.host", 1424693976, b"older"), ("1424693977.M1.host,W=5", 1424693977, b"old")
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("seconds", [300_000_000_000, -5])
+def test_odd_time_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
+    """A time that no calendar has becomes the first or the last one, which the page can show."""
+
+    def stat(path: Path, **options: bool) -> os.stat_result:
+        return os.stat_result((*os.stat(path, **options)[:8], seconds, seconds))
+
+    (tmp_path / "ann" / "new").mkdir(parents=True)
+    (tmp_path / "ann" / "new" / "file").write_bytes(b"x")
+    monkeypatch.setattr(Path, "stat", stat)
+    (mail,) = boxes_of(tmp_path).mail()
+    assert datetime.fromtimestamp(mail.received, UTC).year in (1970, 9999)
 
 
 def test_a_long_name_of_a_file_is_read(tmp_path: Path) -> None:

@@ -72,6 +72,9 @@ RIGHT = ReplyParts(
         ("RETR: without abcd", {"body": b""}),
         ("RETR: with abcd e", {"body": b"abcd e\r\n"}),
         ("RETR: with e f", {"body": b"abcd\r\ne f\r\n"}),
+        ("RETR: -ERR \udcff\xe4", {"status": b"-ERR \xff\xc3\xa4\r\n", "body": b"", "end": b""}),
+        ("RETR: +OK \udcff", {"status": b"+OK \xff\r\n"}),
+        ("RETR: with \udcff", {"body": b"abcd\r\n\xff\r\n"}),
         ("RETR 2: close", {}),
         ("RETR#2: close", {}),
         ("RETR~0%: close", {}),
@@ -146,6 +149,8 @@ def test_a_sum_is_in_order() -> None:
         "RTER: close",
         "connect: close",
         "RETR: close at 101%",
+        "RETR: -ERR \ud800",
+        "RETR: with \ud800",
     ],
 )
 def test_no_rule(rule: str) -> None:

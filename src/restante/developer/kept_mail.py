@@ -14,6 +14,7 @@ from urllib.parse import quote, unquote
 
 from restante.durable_folders import sync_folder
 from restante.storage.maildir.filenames import base_name, hashed_uid, unique_id
+from restante.storage.removals import calendar_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -115,7 +116,7 @@ def _time_of(file: Path) -> float:
     """Return when a message came: Maildir's names begin with seconds."""
     seconds = file.name.partition(".")[0]
     is_time = seconds.isascii() and seconds.isdigit() and len(seconds) < 12
-    return float(seconds) if is_time else file.stat().st_mtime
+    return calendar_time(float(seconds) if is_time else file.stat().st_mtime)
 
 
 def _folder_name(mailbox: str) -> str:

@@ -236,7 +236,7 @@ def _parse(line: str, luck: random.Random) -> Alteration:
     place = Place(verb, parse_turn(match["nth"], line), number, parse_chance(match["chance"], line))
     what = what.strip()
     if what.upper().startswith("-ERR"):
-        return refuse_at(place, what.encode() + b"\r\n", luck)
+        return refuse_at(place, encode(what, line) + b"\r\n", luck)
     return change_at(place, _parse_change(what, line), luck)
 
 
@@ -270,17 +270,30 @@ def parse_chance(text: str | None, line: str) -> float:
 def _parse_change(what: str, line: str) -> Change:
     """Return what a rule does to a reply. Raises ValueError."""
     if what.upper().startswith("+OK"):
-        status = what.encode() + b"\r\n"
+        status = encode(what, line) + b"\r\n"
         return lambda reply: say(reply, status)
     if change := parse_manner(what):
         return change
     if what == "without end":
         return lambda reply: replace(reply, end=b"")
     if what.startswith("without "):
-        return lambda reply: without(reply, what.removeprefix("without ").encode())
+        word = encode(what.removeprefix("without "), line)
+        return lambda reply: without(reply, word)
     if what.startswith("with "):
-        return lambda reply: with_line(reply, what.removeprefix("with ").strip().encode())
+        added = encode(what.removeprefix("with ").strip(), line)
+        return lambda reply: with_line(reply, added)
     raise ValueError(f"invalid rule {line!r}; {USAGE}")
+
+
+def encode(text: str, line: str) -> bytes:
+    """Return the octets of a text as it was typed: those that are not UTF-8 are surrogates.
+
+    PEP 383. Raises ValueError: the rule has another surrogate.
+    """
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        raise ValueError(f"invalid rule {line!r}; it has half a character") from None
 
 
 def parse_manner(what: str) -> Change | None:

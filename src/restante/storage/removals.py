@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
 MAX_HEADER_OCTETS = 16 * 1024  # octets
+LATEST = 253_402_214_400  # the last day of the year 9999, in seconds since 1970
 
 
 class DeletedMessage(NamedTuple):
@@ -28,6 +29,11 @@ class DeletedMessage(NamedTuple):
     arrived: float | None
     removed: float
     header: bytes = b""
+
+
+def calendar_time(seconds: float) -> float:
+    """Return a time that a calendar has: names and times of files may say any other."""
+    return min(max(0, seconds), LATEST)
 
 
 def header_of(octets: bytes) -> bytes:

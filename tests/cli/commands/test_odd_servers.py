@@ -6,9 +6,12 @@ import asyncio
 import json
 
 import pytest
+from click.testing import CliRunner
 
 import restante
 from restante import blocking
+from restante.cli.main import main
+from restante.client.blocking import Maildrop
 from restante.misbehave.changes import instead
 from restante.protocol.errors import MalformedReplyError, ServerRefusedError
 from support.command import pop3
@@ -173,6 +176,20 @@ def test_large_message_not_fetched() -> None:
             with pytest.raises(ServerRefusedError, match="top-missing"):
                 drop[1].header()
         assert "RETR 1" not in server.commands
+
+
+def test_rm_that_is_interrupted_at_quit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C before the reply to QUIT leaves it open whether the messages were deleted."""
+
+    def interrupt(_drop: Maildrop) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Maildrop, "commit", interrupt)
+    monkeypatch.setenv("POP3_PASSWORD", PASSWORD)
+    with faulty_server() as server:
+        ran = CliRunner().invoke(main, ["rm", "--yes", server.url, "1"])
+    assert (ran.exit_code, "nothing was deleted" in ran.output) == (13, False), ran.output
+    assert "message 1 may or may not have been deleted: interrupted before" in ran.output
 
 
 def test_rm_says_that_quit_was_not_sent() -> None:

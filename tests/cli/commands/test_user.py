@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from restante.cli.main import main
 from restante.cli.options import accounts
 from restante.protocol.secret import Secret
 from support.cluster import Cluster
+from support.process import POP3
 from support.programs import need_module
 
 
@@ -58,6 +61,27 @@ def test_password_prompted_twice(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "secret" not in result.output
     assert password_hashing.verify(passwd_file.read(file).by_name["ann"].hash, Secret(b"secret"))
+
+
+@pytest.mark.parametrize("octets", [249, 256, 300, 200_000])
+def test_long_password(tmp_path: Path, octets: int) -> None:
+    """A password that is too long is an error that says so, and no more of it is read."""
+    typed = io.BytesIO(b"x" * octets + b"\n")
+    words = ["user", "add", "ann", "--users", str(tmp_path / "users"), "--password-stdin"]
+    result = CliRunner().invoke(main, words, input=typed)
+    assert (result.exit_code, "at most 248 octets" in result.output) == (1, True), result.output
+    assert typed.tell() <= 100_000
+
+
+def test_password_without_a_terminal(tmp_path: Path) -> None:
+    """A question without a terminal has no text of Python's in it."""
+    words = ["user", "add", "ann", "--users", str(tmp_path / "users")]
+    ran = subprocess.run(
+        [POP3, *words], input=b"", start_new_session=True, capture_output=True, check=False
+    )
+    assert ran.returncode == 2
+    assert b"--password-stdin" in ran.stderr
+    assert b"getpass" not in ran.stderr.lower()
 
 
 @pytest.mark.parametrize("name", ["../../etc", "a/b", "", "a:b", "a\nb", ".."])

@@ -37,6 +37,14 @@ def config(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.parametrize("words", [*COMMANDS, ("kick", "{name}")], ids=" ".join)
+def test_names_that_are_not_utf8(config: Path, words: tuple[str, ...]) -> None:
+    """A name in another charset than UTF-8 is an error that says so; none has it."""
+    command = [word.format(name="j\udcf6rg") for word in words]
+    ran = pop3(*command, "--config", config)
+    assert (ran.code, "the name is not UTF-8; set the terminal to UTF-8" in ran.err) == (2, True)
+
+
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_unknown_name(config: Path, words: tuple[str, ...]) -> None:
     """A name without an account is an error that names it, and exits with 1."""

@@ -193,6 +193,7 @@ def test_the_transcript_has_the_fault(server: DeveloperServer) -> None:
         ("smtp-busy+retr-cut", "faults of POP3 and of SMTP"),
         ("RCPT: 550no", "invalid rule"),
         ("smtp QUIT: nothing", "invalid rule"),
+        ("EHLO: with \ud800", "invalid rule"),
         ("smtp-busy+RCPT: 451 later", "by itself"),
         ("RCPT#0: 451 later", "the first reply is #1"),
         ("RCPT~200%: 451 later", "at most 100%"),

@@ -103,7 +103,12 @@ def _commit(drop: Maildrop, found: list[Message]) -> None:
             text = f"{numbers}: nothing was deleted, because QUIT was not sent ({why})"
         else:
             text = f"{numbers} may or may not have been deleted: no reply to QUIT ({why})"
-        raise CommandFailed(
-            f"FAIL quit-err  {text}\n  more  pop3 explain quit-err", NOT_CONFIRMED
-        ) from None
+        raise _not_confirmed(text) from None
+    except KeyboardInterrupt:
+        text = f"{numbers} may or may not have been deleted: interrupted before the reply to QUIT"
+        raise _not_confirmed(text) from None
     click.echo(f"Deleted {numbers}; the server confirmed it.")
+
+
+def _not_confirmed(text: str) -> CommandFailed:
+    return CommandFailed(f"FAIL quit-err  {text}\n  more  pop3 explain quit-err", NOT_CONFIRMED)

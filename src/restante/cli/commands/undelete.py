@@ -223,7 +223,7 @@ def _as_json(message: DeletedMessage) -> dict[str, object]:
 def _iso(seconds: float | None) -> str | None:
     from datetime import UTC, datetime
 
-    from restante.cli.output.deleted_table import calendar_time
+    from restante.storage.removals import calendar_time
 
     if seconds is None:
         return None

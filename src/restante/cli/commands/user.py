@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from restante.cli.options.accounts import Accounts
 
 LONGEST_PASSWORD = 248  # octets: PASS, a space and CR LF fill a line of 255 (RFC 2449 section 4)
+TOO_LONG = f"the password is too long; POP3 allows at most {LONGEST_PASSWORD} octets"
+LONGEST_LINE = 65_536  # octets that are read of a line
 
 stdin_option = click.option(
     "--password-stdin",
@@ -209,7 +211,8 @@ def _new_credentials(*, stdin: bool, scram: bool) -> tuple[str, dict[str, ScramK
 def _prompt_password(*, stdin: bool) -> bytes:
     """Return a password from a line of standard input, or typed twice at a prompt."""
     if stdin:
-        password = sys.stdin.buffer.readline().removesuffix(b"\n").removesuffix(b"\r")
+        line = sys.stdin.buffer.readline(LONGEST_LINE)
+        password = line.removesuffix(b"\n").removesuffix(b"\r")
     else:
         advice = "Use --password-stdin to read the password from a pipe."
         typed = ask("Password", advice, hide_input=True, confirmation_prompt=True)
@@ -221,10 +224,12 @@ def _prompt_password(*, stdin: bool) -> bytes:
 
 def _saslprep(typed: bytes) -> bytes:
     """Return a password as all ways to type it are compared: rfc6856-s2/saslprep."""
-    from restante.protocol.saslprep import check_password, saslprep
+    from restante.protocol.saslprep import TooLongError, check_password, saslprep
 
     try:
         check_password(typed)
+    except TooLongError:
+        raise click.ClickException(TOO_LONG) from None
     except UnicodeDecodeError:
         text = "the password is not UTF-8, so clients cannot send it; set the terminal to UTF-8"
         raise click.ClickException(text) from None
@@ -240,7 +245,5 @@ def _saslprep(typed: bytes) -> bytes:
             "SASLprep (RFC 4013) makes this password empty; use other characters"
         )
     if max(len(typed), len(password)) > LONGEST_PASSWORD:
-        raise click.ClickException(
-            f"the password is too long; POP3 allows at most {LONGEST_PASSWORD} octets"
-        )
+        raise click.ClickException(TOO_LONG)
     return password

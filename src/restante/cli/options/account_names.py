@@ -17,9 +17,15 @@ if TYPE_CHECKING:
 
 
 class AccountName(NonEmptyText):
-    """A name that is not blank."""
+    """A name that is not blank, in UTF-8."""
 
     problem = "the name is empty; name an account"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name as it was typed."""
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            self.fail("the name is not UTF-8; set the terminal to UTF-8", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class UnknownAccountError(click.ClickException):

@@ -28,7 +28,11 @@ def ask(question: str, advice: str, **settings: Any) -> str:
     Raises CommandFailed: the input has ended, or is in another charset. Raises click.Abort: the
     user interrupts, by Ctrl-C or Ctrl-D.
     """
-    with _report_missing_answer(advice):
+    import getpass
+    import warnings
+
+    with _report_missing_answer(advice), warnings.catch_warnings():
+        warnings.simplefilter("ignore", getpass.GetPassWarning)  # it also warns in words
         answer: str = click.prompt(question, **settings)
     return answer
 

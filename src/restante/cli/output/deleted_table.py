@@ -9,18 +9,12 @@ from restante.cli.output.message_summary import summarize
 from restante.cli.output.message_table import ENDLESS, NOBODY, SENDER
 from restante.cli.output.terminal import plain
 from restante.cli.output.units import count_columns, cut, pad
+from restante.storage.removals import calendar_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from restante.storage.removals import DeletedMessage
-
-LATEST = 253_402_214_400  # the last day of the year 9999, in seconds since 1970
-
-
-def calendar_time(seconds: float) -> float:
-    """Return a time that a calendar has: names and times of files may say any other."""
-    return min(max(0, seconds), LATEST)
 
 
 def deleted_table(messages: Sequence[DeletedMessage], *, with_headers: bool) -> Iterator[str]:

@@ -28,6 +28,7 @@ from restante.misbehave.rules import (
     Place,
     change_at,
     check_verb,
+    encode,
     parse_chance,
     parse_lines,
     parse_manner,
@@ -108,13 +109,16 @@ def _parse(line: str, luck: random.Random) -> Alteration:
 def _parse_change(what: str, line: str) -> Change:
     """Return what a rule does to a reply. Raises ValueError."""
     if _REPLY.fullmatch(what):
-        return lambda reply: say(reply, what.encode())
+        said = encode(what, line)
+        return lambda reply: say(reply, said)
     if change := parse_manner(what):
         return change
     if what.startswith("without "):
-        return lambda reply: without(reply, what.removeprefix("without ").encode())
+        word = encode(what.removeprefix("without "), line)
+        return lambda reply: without(reply, word)
     if what.startswith("with "):
-        return lambda reply: with_line(reply, what.removeprefix("with ").strip().encode())
+        added = encode(what.removeprefix("with ").strip(), line)
+        return lambda reply: with_line(reply, added)
     raise ValueError(f"invalid rule {line!r}; {USAGE}")
 
 
