@@ -11,6 +11,7 @@ import click
 
 from restante.cli.errors import INTERRUPTED, CommandFailed
 from restante.cli.output.terminal import plain, plain_lines
+from restante.cli.program import DISK, NO_ROOM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -186,7 +187,10 @@ class LazyGroup(click.Group):
                 raise
             from restante.system_errors import describe
 
-            raise click.ClickException(plain(describe(error))) from None
+            failed = click.ClickException(plain(describe(error)))
+            if error.errno in NO_ROOM:
+                failed.exit_code = DISK  # type: ignore[misc]  # click has it for the class
+            raise failed from None
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # the name is click's
         """Import and return a subcommand."""

@@ -14,6 +14,7 @@ from support.command import pop3
 from support.faulty_server import PASSWORD, faulty_server
 from support.odd_mail import VALUES
 from support.process import POP3
+from support.small_disks import small_disk
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0"
 LATIN = "Größe;1\r\n".encode("latin-1")
@@ -123,6 +124,15 @@ def test_one_bad_message_blocks_nothing(field: str) -> None:
         shown = pop3("shell", where, stdin=script.encode())
         assert shown.out.count("Body.") >= len(messages) - 2, shown.err
         assert '"' in pop3("rm", where, 2).out
+
+
+def test_full_folder_of_temporary_files(tmp_path: Path) -> None:
+    """If the disk of the temporary files is full, the error names their folder."""
+    message = b"Subject: big\r\n\r\n" + (b"x" * 70 + b"\r\n") * 60_000
+    with faulty_server(messages=(message,)) as running, small_disk(tmp_path / "disk") as disk:
+        ran = pop3("show", running.url, 1, "--output", tmp_path / "out", TMPDIR=str(disk))
+    assert ran.code == 12, ran
+    assert f"Error: {disk}: No space left on device; free some space" in ran.err
 
 
 def test_a_message_without_end_has_a_ceiling(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import os
 import sys
 import threading
 import types
-from pathlib import Path
 
 import click
 import pexpect
@@ -102,32 +101,3 @@ def test_keyring_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)
     with pytest.raises(click.UsageError, match="run pip install"):
         password_getter({**KEYRING}, lambda: TARGET)()
-
-
-@pytest.mark.parametrize(
-    ("content", "mode", "said"),
-    [
-        (
-            b"machine pop.example.com login ann password my hunter22",
-            0o600,
-            "line 1 is not an entry",
-        ),
-        (b"hunter22", 0o600, "line 1 is not an entry; write machine HOST login USER password"),
-        (b"# \xe4\nmachine pop.example.com login ann password a", 0o600, "is not UTF-8; save it"),
-        (b"machine pop.example.com login ann password a", 0o644, "chmod 600 ~/.netrc"),
-        (b"machine pop.example.com login ann", 0o600, "no password for ann at pop.example.com"),
-        (b"machine pop.example.com login bob password a", 0o600, "no password for ann at"),
-        (None, 0o600, r"~/\.netrc: No such file or directory; check the path"),
-    ],
-)
-def test_netrc_that_has_no_password(
-    content: bytes | None, mode: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A netrc that cannot be used is an error that says why, and repeats no word of it."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    if content is not None:
-        (tmp_path / ".netrc").write_bytes(content)
-        (tmp_path / ".netrc").chmod(mode)
-    with pytest.raises(click.UsageError, match=said) as caught:
-        password_getter({**KEYRING, "netrc": True}, lambda: TARGET)()
-    assert "hunter22" not in caught.value.message

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -141,13 +141,22 @@ def _fetch_message(drop: Maildrop, number: int, most: int) -> Iterator[Octets]:
                 octets += len(piece)
                 if octets > most:
                     raise _too_big(number, most)
-                file.write(piece)
+                _write_temporary(file, piece)
         file.seek(0)
         if octets <= SMALL:
             yield file.read()
             return
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             yield mapped
+
+
+def _write_temporary(file: IO[bytes], piece: bytes) -> None:
+    """Write a part of a message. Raises OSError, with the folder that the file is in."""
+    try:
+        file.write(piece)
+    except OSError as error:
+        error.filename = error.filename or tempfile.gettempdir()
+        raise
 
 
 def _too_big(number: int, most: int) -> CommandFailed:

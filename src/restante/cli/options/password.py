@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 import click
 
 from restante.cli.options import add_options, options_of
-from restante.cli.options.account_file import home_folder
 from restante.cli.options.values import FilePath
 from restante.cli.output.terminal import plain
 
@@ -151,32 +150,12 @@ def read_password_file(file: Path) -> str:
 
 
 def _from_netrc(target: Target) -> str:
-    """Return the password of the host. Errors repeat nothing of the file: it may be a password."""
-    import netrc
+    from restante.cli.options.netrc_file import find_password
 
-    from restante.input_files import require_file
-    from restante.system_errors import explain
-
-    try:
-        require_file(home_folder() / ".netrc")
-        entry = netrc.netrc().authenticators(target.host)
-    except OSError as error:
-        raise click.UsageError(f"~/.netrc: {explain(error)}") from None
-    except UnicodeDecodeError:
-        raise click.UsageError("~/.netrc is not UTF-8; save it as UTF-8") from None
-    except netrc.NetrcParseError as error:
-        raise click.UsageError(f"~/.netrc: {_describe_fault(error.lineno)}") from None
-    if not entry or not entry[2] or (target.user and entry[0] and entry[0] != target.user):
+    password = find_password(target.host, target.user)
+    if not password:
         raise click.UsageError(f"~/.netrc has no password for {_account(target)}")
-    return entry[2]
-
-
-def _describe_fault(line: int | None) -> str:
-    """Return why a netrc cannot be used; without a line, it is not for its owner alone."""
-    if line is None:
-        return "it must be a file of your own that nobody else can read; run chmod 600 ~/.netrc"
-    form = 'write machine HOST login USER password PASSWORD, or "PASSWORD" if it has spaces'
-    return f"line {line} is not an entry; {form}"
+    return password
 
 
 def _from_keyring(target: Target) -> str:
