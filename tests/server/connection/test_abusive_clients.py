@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import resource
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,6 +161,19 @@ def test_control_characters_in_name(live: Live) -> None:
     assert "\x1b" not in live.log.getvalue()
 
 
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """Let the test open two thousand files."""
+    before = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard not in range(2000):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2000), hard))
+        yield
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    else:
+        pytest.skip("the system allows fewer open files")
+
+
+@pytest.mark.usefixtures("many_files")
 def test_thousand_silent_connections(served: Served) -> None:
     """A thousand silent connections do not keep other clients out."""
     clients = [served.connect() for _ in range(1000)]

@@ -77,6 +77,7 @@ def test_unusable_certificate_on_reload(tmp_path: Path, workers: str) -> None:
     config.write_text(TLS.format(pair=pair))
     with serving(tmp_path, "--config", config, "--workers", workers) as served:
         alone = Alone(served, config)
+        wait_until(lambda: "event=listening" in alone.log())  # all workers accept connections
         pair.key.unlink()
         log = alone.reload(config.read_text(), "not_reloaded")
         assert f'problem="tls.certificates: {pair.key}: No such file or directory; ' in log
