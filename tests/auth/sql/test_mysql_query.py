@@ -66,7 +66,7 @@ def database() -> Iterator[MariaDb]:
     with public_folder() as folder:  # another pytest closes the temporary folders of this one
         (folder / "chain.pem").write_bytes(GOOD.pem)
         (folder / "key.pem").write_bytes(key_of(GOOD))
-        if os.geteuid() == 0:  # the server of root runs as nobody
+        if os.geteuid() == 0:  # the server runs as another user
             shutil.chown(folder / "key.pem", "nobody")
         tls = f"--ssl-cert={folder / 'chain.pem'}", f"--ssl-key={folder / 'key.pem'}"
         made = MariaDb(folder, "--bind-address=127.0.0.1", "--port=0", *tls)

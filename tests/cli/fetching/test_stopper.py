@@ -11,7 +11,7 @@ import signal, sys
 from restante.cli.fetching.stopper import Stopper
 
 def trace(frame, event, _):
-    if event == "line" and frame.f_code.co_name != "_wake":
+    if event == "line" and frame.f_code.co_name not in ("_wake", "put"):
         signal.raise_signal(signal.SIGUSR1)
     return trace
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
+from restante.cli.event_queue import EventQueue
 from restante.cli.options.password import read_password_file
 from restante.cli.options.prompts import ask
 from restante.cli.options.server import FILE
@@ -111,7 +111,7 @@ def dev(  # noqa: PLR0913  # an option each
         options = _options(places, folder, faults, mail_password)
         server = stack.enter_context(_serving(options, folder, demo=demo))
         url, addresses = stack.enter_context(_page(places, server, page_password))
-        stop = _stop_signals()
+        stop = stack.enter_context(_stop_signals())
         known = "the password of --password" if mail_password else "any password"
         click.echo(
             f"{url}  POP3 {addresses.pop3}  POP3S {addresses.pop3s}  SMTP {addresses.smtp}  "
@@ -282,12 +282,9 @@ def _page(
         yield url, addresses
 
 
-def _stop_signals() -> queue.SimpleQueue[int]:
-    """Return a queue that gets each Ctrl-C and SIGTERM.
-
-    A second signal may come while the first one is handled. An Event would then wait for itself.
-    """
-    stop: queue.SimpleQueue[int] = queue.SimpleQueue()
+def _stop_signals() -> EventQueue[int]:
+    """Return a queue that gets each Ctrl-C and SIGTERM."""
+    stop: EventQueue[int] = EventQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: stop.put(number))
     return stop

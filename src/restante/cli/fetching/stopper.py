@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
+
+from restante.cli.event_queue import EventQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +30,7 @@ class Stopper:
     def __init__(self) -> None:
         self.stopped = False
         self._fetchers: list[Fetcher] = []
-        # An Event has a lock: a signal that comes while `wait` holds it would wait for itself.
-        self._events: queue.SimpleQueue[DaemonThread[AccountResult] | int] = queue.SimpleQueue()
+        self._events: EventQueue[DaemonThread[AccountResult] | int] = EventQueue()
 
     @contextlib.contextmanager
     def handling_signals(self) -> Iterator[None]:
@@ -40,7 +40,8 @@ class Stopper:
         }  # fmt: skip
         before = {number: signal.signal(number, made) for number, made in handlers.items()}
         try:
-            yield
+            with self._events:
+                yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -74,10 +75,7 @@ class Stopper:
 
         Return None after a number of seconds, never if that is None.
         """
-        try:
-            return self._events.get(timeout=seconds)
-        except queue.Empty:
-            return None
+        return self._events.get(seconds)
 
     def _stop(self, number: int, _: Any) -> None:
         if self.stopped:  # the second Ctrl-C does not wait; nothing is lost by it
