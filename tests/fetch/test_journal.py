@@ -16,7 +16,7 @@ from restante.fetch.account_lock import lock_account
 from restante.fetch.errors import FetchError
 from restante.fetch.journal import WAIT, Journal, move_damaged
 from restante.fetch.journal_rows import MessageState
-from support.small_disks import fill, small_disk
+from support.small_disks import fill, make_read_only, small_disk
 
 
 def test_private(tmp_path: Path) -> None:
@@ -220,6 +220,36 @@ def test_lock_without_holder(tmp_path: Path) -> None:
             with pytest.raises(FetchError, match="fetch-busy: work: in use by another process"):
                 with lock_account(tmp_path, "work"):
                     raise AssertionError
+
+
+def test_read_only_disk(tmp_path: Path) -> None:
+    """On a disk that is mounted read-only, each part of the state says so."""
+    with small_disk(tmp_path / "disk") as disk:
+        path = disk / "fetch.db"
+        with Journal(path) as journal:
+            journal.open_account("work")
+        make_read_only(disk)
+        said = r"journal-unusable: {}: Read-only file system; mount the disk writable"
+        for name in ("work", "other"):
+            lock = disk / "fetch" / f"{name}.lock"
+            with pytest.raises(FetchError, match=said.format(lock)):
+                with lock_account(disk / "fetch", name):
+                    raise AssertionError
+        with pytest.raises(FetchError, match=said.format(path)):
+            Journal(path)
+        with pytest.raises(FetchError, match=said.format(path)):
+            move_damaged(path)
+
+
+def test_file_in_place_of_a_folder(tmp_path: Path) -> None:
+    """The error names the file that is in the way, and not the journal."""
+    (tmp_path / "fetch").touch()
+    with Journal(tmp_path / "fetch.db") as journal:
+        with pytest.raises(FetchError, match=f"journal-unusable: {tmp_path}/fetch: File exists"):
+            journal.open_account("work")
+    with pytest.raises(FetchError, match=f"journal-unusable: {tmp_path}/fetch: File exists"):
+        with lock_account(tmp_path / "fetch", "work"):
+            raise AssertionError
 
 
 def test_no_numbered_placeholders() -> None:

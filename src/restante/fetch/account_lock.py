@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from restante.fetch.errors import FetchError
+from restante.system_errors import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,10 +36,23 @@ def file_name(account: str) -> str:
 def lock_account(folder: Path, account: str) -> Iterator[None]:
     """Hold the lock of an account, in a folder that is made if it is missing.
 
-    Raises FetchError: another process holds it (fetch-busy). Raises OSError.
+    Raises FetchError: another process holds it (fetch-busy), or its file cannot be written
+    (journal-unusable).
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"{file_name(account)}.lock"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = _open_locked(path, account)
+    except OSError as error:
+        raise FetchError("journal-unusable", describe(error, path)) from None
+    try:
+        yield
+    finally:
+        os.close(file)
+
+
+def _open_locked(path: Path, account: str) -> int:
+    """Return the file of a lock, which is held while it is open. Raises OSError, FetchError."""
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -47,9 +61,10 @@ def lock_account(folder: Path, account: str) -> Iterator[None]:
             raise FetchError("fetch-busy", f"{account}: in use by {_holder(file)}") from None
         os.ftruncate(file, 0)
         os.pwrite(file, f"{os.getpid()} {int(time.time())}\n".encode(), 0)
-        yield
-    finally:
+    except BaseException:
         os.close(file)
+        raise
+    return file
 
 
 def _holder(file: int) -> str:

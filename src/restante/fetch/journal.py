@@ -18,7 +18,7 @@ from restante.fetch.account_journal import AccountJournal
 from restante.fetch.account_lock import file_name
 from restante.fetch.errors import FetchError, NothingNotedError
 from restante.fetch.journal_rows import AccountRuns
-from restante.system_errors import explain, explain_path
+from restante.system_errors import describe, explain, explain_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -80,6 +80,7 @@ _REMEDIES: Mapping[int, str] = {
     sqlite3.SQLITE_READONLY: _OWNERS,
 }
 """Remedies for the errors that do not mean a damaged file, by the kind."""
+_UNEXPLAINED = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
 
 
 class Journal:
@@ -144,7 +145,7 @@ class Journal:
             kind = NothingNotedError if _is_unwritten(error) else FetchError
             raise kind(_id_of(error), f"{self.path}: {_explain(error, self.path)}") from None
         except OSError as error:
-            raise FetchError(UNUSABLE, explain_path(self.path, error)) from None
+            raise FetchError(UNUSABLE, describe(error, self.path)) from None
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -228,19 +229,24 @@ def _id_of(error: sqlite3.Error) -> str:
 def _explain(error: sqlite3.Error, path: Path) -> str:
     """Return why a call of SQLite failed, and what to do. SQLite does not say why a disk failed."""
     kind = _code(error) & _PRIMARY
-    if kind == sqlite3.SQLITE_FULL or (kind == sqlite3.SQLITE_IOERR and _is_full(path)):
-        return explain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    number = errno.ENOSPC if kind == sqlite3.SQLITE_FULL else 0
+    if kind in _UNEXPLAINED:
+        number = _find_cause(path)
+    if number:
+        return explain(OSError(number, os.strerror(number)))
     remedy = _REMEDIES.get(kind)
     return f"{error}; {remedy}" if remedy else str(error)
 
 
-def _is_full(path: Path) -> bool:
-    """Return whether the disk of a journal has no room or no inode left."""
+def _find_cause(path: Path) -> int:
+    """Return what the disk of a journal lacks as the number of an error, 0 for nothing."""
     try:
         disk = os.statvfs(path.parent)
     except OSError:
-        return False
-    return not disk.f_bavail or bool(disk.f_files and not disk.f_favail)
+        return 0
+    if disk.f_flag & os.ST_RDONLY:
+        return errno.EROFS
+    return errno.ENOSPC if not disk.f_bavail or (disk.f_files and not disk.f_favail) else 0
 
 
 def has_journal(path: Path) -> bool:
