@@ -368,9 +368,11 @@ class Fetcher:
         What was asked for and not confirmed is asked for again by the next run.
         """
         refused = drop.delete_many([message.number for message in messages])
-        for message in messages:
-            if message.number in refused:
-                self._notices.add("fetch-dele", f"{message.uid}: {refused[message.number]}")
+        if refused:
+            uid = next(message.uid for message in messages if message.number in refused)
+            rest = len(refused) - 1
+            more = f"; {rest} more {'is' if rest == 1 else 'are'} rejected" if rest else ""
+            self._notices.add("fetch-dele", f"{uid}: {next(iter(refused.values()))}{more}")
         marked = [message.uid for message in messages if message.number not in refused]
         if marked:
             self._journal.note_state(marked, MessageState.ASKED)

@@ -109,6 +109,16 @@ def test_passwords_of_a_pipe(tmp_path: Path, server: MemoryServer) -> None:
     assert home.subjects == ["ann", "bob", "cid"]
 
 
+@pytest.mark.parametrize("words", [[b"n\xff@127.0.0.1"], [b"ann@127.0.0.1", b"--to", b"mbox:\xff"]])
+def test_words_in_another_charset(tmp_path: Path, words: list[bytes]) -> None:
+    """A name or a path that is not UTF-8 is a usage error, not a bug."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    command = [str(POP3).encode(), b"fetch", *words]
+    ran = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert (ran.returncode, b"\\udcff" in ran.stderr) == (2, True), ran
+    assert b"is not text in UTF-8; use another name, or a link to it" in ran.stderr
+
+
 def test_lines_of_json(tmp_path: Path, server: MemoryServer) -> None:
     """With --every and --json, each run of an account is one line of JSON."""
     home = Home(tmp_path, server, ann="hunter22", bob="hunter22")

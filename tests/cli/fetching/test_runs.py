@@ -125,6 +125,21 @@ def test_bug(home: Home, jobs: str) -> None:
     assert status["outcome"] == "ok"
 
 
+def test_several_doubts(home: Home) -> None:
+    """A warning of messages that may come twice counts them."""
+    home.server.add(f"good-{home.folder.name}", "hunter22", b"Subject: another\n\nHello.\n")
+    assert home.fetch("good").code == 0
+    with sqlite3.connect(home.folder / "state" / "restante" / "fetch.db") as database:
+        database.execute("UPDATE message SET state = 'prepared'")
+        database.execute("UPDATE delivery SET here = 0, token = '0 1.M2P3.host,S=4,W=5'")
+    database.close()
+    ran = home.fetch("good")
+    assert (ran.code, ran.out.count("WARN")) == (1, 1), ran
+    said = " and 1 more may be at maildir:{}/good already; they are fetched again\n"
+    assert said.format(home.folder) in ran.out
+    assert "2 new" in ran.out
+
+
 def test_bug_while_watching(home: Home, watch: Any) -> None:
     """With --every, a bug is the result of one run, and the account runs again."""
     assert home.fetch("good").code == 0

@@ -20,10 +20,10 @@ from restante.cli.options.stored_tokens import describe_end
 from restante.fetch.journal import Journal, has_journal, move_damaged
 from restante.fetch.journal_rows import AccountRuns
 from restante.fetch.planner import Plan
-from restante.protocol.text import to_json
+from restante.protocol.text import printable, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from restante.fetch.journal_rows import UndeliveredMessage
@@ -33,6 +33,7 @@ EVERY = 300.0  # seconds, for --watch
 
 def run_command(names: tuple[str, ...], params: dict[str, Any]) -> None:
     """Do what the options say. Raises click.ClickException."""
+    _require_utf8((*names, *params["to"], *params["skip"]))
     journal = params["state"] or default_journal()
     if params["systemd"]:
         from restante.cli.fetching.units import systemd_units
@@ -56,6 +57,16 @@ def run_command(names: tuple[str, ...], params: dict[str, Any]) -> None:
         results = _run(reader, accounts, params)
     if code := max((result.code for result in results), default=0):
         click.get_current_context().exit(code)
+
+
+def _require_utf8(words: Iterable[str]) -> None:
+    """Reject what the journal cannot keep. Raises click.UsageError."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            text = f'"{printable(word)}" is not text in UTF-8; use another name, or a link to it'
+            raise click.UsageError(text) from None
 
 
 def _print_plans(

@@ -205,7 +205,10 @@ def _show(event: FetchEvent, result: AccountResult, *, verbose: bool) -> None:
     if isinstance(event, Notice):
         result.notices[event.id] = event.text
     elif isinstance(event, DoubtSettled) and event.outcome is Settled.UNKNOWN:
-        text = f"{event.uid} may be at {event.destination} already; it is fetched again"
+        more = len(set(result.summary.in_doubt)) - 1
+        what = f"{event.uid} and {more} more may be" if more else f"{event.uid} may be"
+        again = "they are" if more else "it is"
+        text = f"{what} at {report.shown_url(event.destination)} already; {again} fetched again"
         result.notices["fetch-doubt"] = text
     if verbose and not isinstance(event, MessagesDeleted):
         click.echo(report.event_line(event), err=True)
