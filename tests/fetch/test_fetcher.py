@@ -814,5 +814,5 @@ def test_each_message_takes_few_calls(
         finally:
             sys.setprofile(None)
         counted.append(calls.functions.total())
-    # 122 to 124 calls: the pieces in which the octets arrive vary.
-    assert counted[1] - counted[0] <= 100 * (129 if IN_PYTHON else 126)
+    # 125 to 127 calls: the pieces in which the octets arrive vary.
+    assert counted[1] - counted[0] <= 100 * (132 if IN_PYTHON else 129)
