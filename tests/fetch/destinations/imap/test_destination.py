@@ -318,6 +318,23 @@ def test_causes_beside_the_message(answer: bytes, general: bool, tmp_path: Path)
     assert caught.value.general == general
 
 
+def test_early_refusal(tmp_path: Path) -> None:
+    """A server that rejects a message before its end, and hangs up, is understood."""
+
+    def answer(self: ImapHandler, tag: bytes, word: bytes, command: bytes) -> bytes | None:
+        if word != b"APPEND":
+            return ImapHandler.answer(self, tag, word, command)
+        self.say(tag + b" NO [TOOBIG] larger than 1 MB")
+        self.connection.close()
+        raise ConnectionAbortedError
+
+    with serving(ImapHandler, answer=answer, capabilities=b" LITERAL+") as (port, _):
+        destination = opened(ImapPlace(port, tmp_path, "ann"))
+        with pytest.raises(MessageRefusedError, match=r"\[TOOBIG\] larger than 1 MB"):
+            deliver(destination, LETTER + b"x" * 10_000_000)
+        destination.close()
+
+
 def test_full_mailbox(tmp_path: Path) -> None:
     """The error of a mailbox that is full says what to do."""
     with odd_server(lambda handler, tag: handler.say(tag + b" NO [OVERQUOTA] full.")) as port:

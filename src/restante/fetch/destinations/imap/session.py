@@ -183,8 +183,7 @@ class ImapSession:
             connection.send(self._append_command(tag, draft.octets, date, plus=plus))
             if not plus and (line := self._answer(tag)) is not None:
                 raise _refusal(self._address, line)
-            for piece in draft.chunks():
-                connection.send(piece)
+            self._send_literal(draft, tag)
             if connection.has_received(f"{tag} OK".encode()):
                 raise ConnectionAbortedError("the server accepted the message before it came")
         try:
@@ -198,6 +197,17 @@ class ImapSession:
             raise _refusal(self._address, line)
         appended = _APPENDED.match(line)
         return FolderNumbers(int(appended[1]), int(appended[2]) + 1) if appended else None
+
+    def _send_literal(self, draft: SpooledDraft, tag: str) -> None:
+        """Send a message. Raises DestinationError: the server hung up; it may have said why."""
+        connection = self._client.connection
+        for piece in draft.chunks():
+            try:
+                connection.send(piece)
+            except OSError:
+                if connection.has_received(f"{tag} NO".encode()) and (line := self._answer(tag)):
+                    raise _refusal(self._address, line) from None
+                raise
 
     def _append_command(self, tag: str, octets: int, date: datetime | None, *, plus: bool) -> bytes:
         """Return the command up to its literal."""
