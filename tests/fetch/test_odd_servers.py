@@ -18,6 +18,7 @@ from restante.client.options import Options, Target
 from restante.fetch.destinations.maildir import MaildirDestination
 from restante.fetch.events import Notice
 from restante.fetch.fetcher import Fetcher
+from restante.fetch.identity import take_uid, uids_by_digest
 from restante.fetch.journal import Journal
 from restante.fetch.planner import Policy
 from restante.misbehave.changes import alter_line, both_forms, first_session, later_sessions
@@ -517,6 +518,13 @@ def test_a_message_that_list_omits(tmp_path: Path) -> None:
     with faulty_server(messages=LETTERS[1:2], user=ANN) as running:
         assert account.fetch(running.port) == ""
     assert len(account.delivered()) == 4
+
+
+def test_unique_ids_by_digest() -> None:
+    """Of messages with the same octets, the first one that is known counts first, and each once."""
+    free = uids_by_digest([("a", "one"), ("b", None), ("c", "one"), ("d", "two")])
+    assert [take_uid(free, "one") for _ in range(3)] == ["a", "c", ""]
+    assert free == {"two": ["d"]}
 
 
 def test_warnings_of_a_run_that_fails(tmp_path: Path) -> None:

@@ -226,16 +226,33 @@ def pair_messages(
     if are_all and len(rows) == len(messages) == 1 and is_known_by_header(journal, rows[0]):
         yield rows[0].uid, messages[0].uid
         return
-    free = {row.uid: row.sha256 for row in rows}
+    free = uids_by_digest((row.uid, row.sha256) for row in rows)
     for message in messages:
         if not free:
             return
         with contextlib.suppress(ServerRefusedError):
-            digest = digest_all(drop, message.number)
-            uid = next((uid for uid, sha256 in free.items() if sha256 == digest), None)
-            if uid is not None:
-                del free[uid]
+            if uid := take_uid(free, digest_all(drop, message.number)):
                 yield uid, message.uid
+
+
+def uids_by_digest(rows: Iterable[tuple[str, str | None]]) -> dict[str, list[str]]:
+    """Return unique-ids by the digests of all octets; `take_uid` returns them in their order."""
+    found: dict[str, list[str]] = {}
+    for uid, digest in reversed(list(rows)):
+        if digest is not None:
+            found.setdefault(digest, []).append(uid)
+    return found
+
+
+def take_uid(free: dict[str, list[str]], digest: str) -> str:
+    """Remove the first unique-id with a digest, and return it, "" if there is none."""
+    uids = free.get(digest)
+    if not uids:
+        return ""
+    uid = uids.pop()
+    if not uids:
+        del free[digest]
+    return uid
 
 
 def header_digest(head: bytes) -> str:

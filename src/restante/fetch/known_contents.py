@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restante.fetch.identity import find_message_id
+from restante.fetch.identity import find_message_id, take_uid, uids_by_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +39,9 @@ class KnownContents:
         self.vanished = plan.vanished
         self._just_gone = set(plan.gone)
         self.parts = self._journal.part_deliveries()
-        self._unlisted = self.parts.keys() - {message.uid for message in listed}
+        uids = {message.uid for message in listed}
+        unlisted = [part for part in self.parts.values() if part.uid not in uids]
+        self._unlisted = uids_by_digest((part.uid, part.sha256) for part in unlisted)
 
     def skip_delivered(self, made: Retrieved) -> None:
         """Discard the drafts of a message for the destinations that have it already.
@@ -58,11 +60,8 @@ class KnownContents:
 
     def _take_unlisted(self, digest: str) -> PartDelivery | None:
         """Return a message that the server lists no more under its unique-id, once."""
-        uid = next((uid for uid in self._unlisted if self.parts[uid].sha256 == digest), None)
-        if uid is None:
-            return None
-        self._unlisted.remove(uid)
-        return self.parts.pop(uid)
+        uid = take_uid(self._unlisted, digest)
+        return self.parts.pop(uid) if uid else None
 
     def take(self, made: Retrieved, urls: Iterable[str]) -> str:
         """Return the unique-id that a message had in an earlier run, "" if it is new.

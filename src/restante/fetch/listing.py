@@ -19,6 +19,8 @@ from restante.fetch.identity import (
     digest_headers,
     is_known_by_header,
     pair_messages,
+    take_uid,
+    uids_by_digest,
     warn_unidentified,
 )
 from restante.fetch.journal_rows import FETCHED, MessageState
@@ -140,7 +142,7 @@ def _distinguish(
 
     Messages with the same octets can stand for each other, so they are counted.
     """
-    free = {row.uid: row.sha256 for row in rows}
+    free = uids_by_digest((row.uid, row.sha256) for row in rows)
     copies: Counter[str] = Counter()
     for message in group:
         try:
@@ -149,9 +151,7 @@ def _distinguish(
             warn_unidentified(drop, message, refused)
             continue
         copies[digest] += 1
-        uid = next((uid for uid, sha256 in free.items() if sha256 == digest), "")
-        free.pop(uid, None)
-        yield message._replace(uid=uid or f"{name} {digest} {copies[digest]}")
+        yield message._replace(uid=take_uid(free, digest) or f"{name} {digest} {copies[digest]}")
 
 
 def _rename(
