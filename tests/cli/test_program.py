@@ -127,6 +127,45 @@ def test_characters_that_the_terminal_lacks(charset: str) -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, expected, expected)
 
 
+LONG_OUTPUT = """
+import sys
+from restante.cli import main, program
+main.main = lambda: sys.stdout.buffer.write(b"x" * 300_000)
+program.run()
+"""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_part_of_the_output(unbuffered: str, tmp_path: Path) -> None:
+    """If a part of the output cannot be written, it is an error, also without Python's buffer."""
+    file = tmp_path / "out"
+    limited = 'ulimit -f 8; exec "$@" > "$0"'
+    command = ["sh", "-c", limited, str(file), sys.executable, "-c", LONG_OUTPUT]
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    ended = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=60)
+    assert 0 < file.stat().st_size < 300_000
+    assert ended.returncode == 12
+    assert ended.stderr.startswith(b"pop3: the output cannot be written: ")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_pipe_that_does_not_block(unbuffered: str) -> None:
+    """All output reaches a pipe whose other user has set it not to block."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with (
+        open(reading, "rb") as output,
+        subprocess.Popen(
+            [sys.executable, "-c", LONG_OUTPUT], stdout=writing, stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        ) as process,
+    ):  # fmt: skip
+        os.close(writing)
+        came = sum(map(len, iter(lambda: output.read(4096), b"")))
+        _, errors = process.communicate(timeout=60)
+    assert (came, errors, process.returncode) == (300_000, b"", 0)
+
+
 BESIDE_THREADS = """
 import atexit, sys, threading
 from restante.cli import main, program

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import errno
 import gc
 import io
@@ -27,7 +28,7 @@ def run() -> None:
     after the command ends the process at once, without a traceback, unless the caller ignores it.
     """
     _open_closed_streams()
-    _accept_all_characters()
+    _make_output_whole()
     reports_interrupts = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if reports_interrupts:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # no command can report it yet
@@ -135,8 +136,18 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  # it lasts as the process
 
 
-def _accept_all_characters() -> None:
-    """Let the output show escapes for the characters that the locale has no code for."""
+def _make_output_whole() -> None:
+    """Let the output have all that is written to it, and escapes for what the locale cannot have.
+
+    A pipe that does not block, and PYTHONUNBUFFERED, would lose what one call does not write.
+    """
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            if not os.get_blocking(stream.fileno()):
+                os.set_blocking(stream.fileno(), True)
+    if isinstance(sys.stdout, io.TextIOWrapper) and isinstance(sys.stdout.buffer, io.RawIOBase):
+        number, charset = sys.stdout.fileno(), sys.stdout.encoding
+        sys.stdout = open(number, "w", 1, charset, closefd=False)  # noqa: SIM115  # for all lines
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
