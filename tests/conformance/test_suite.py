@@ -218,6 +218,26 @@ def test_broken_run_removes_mail(live: Live) -> None:
         assert client.say("STAT").startswith(b"+OK 2 ")
 
 
+def test_interrupted_delivery_is_removed(live: Live) -> None:
+    """A message is removed, too, if the run was broken off in the command that delivered it."""
+
+    class Interrupted(InMemory):
+        def put(self, message: bytes) -> None:
+            super().put(message)
+            raise KeyboardInterrupt
+
+    server = ServerUnderTest(
+        "127.0.0.1", live.port, "none", unverified_context(), "localhost", "ann", "hunter22"
+    )
+    context = ConformanceContext(server, Interrupted(live))
+    with pytest.raises(KeyboardInterrupt):
+        suite.run(context, QUICK)
+    assert not context.delivered
+    with live.connect() as client:
+        client.log_in("ann", "hunter22")
+        assert client.say("STAT").startswith(b"+OK 2 ")
+
+
 def test_check_alone_and_among_all(live: Live) -> None:
     """`--only` gives a check the verdict that it has in the whole run."""
     server = ServerUnderTest(

@@ -107,8 +107,8 @@ def _deliver(context: ConformanceContext, found: Conformance) -> None:
         connection.exchange("QUIT")
     sent = 0
     for sample in all_samples(context.run_id):
+        context.delivered[sample.name] = sample  # an interrupted delivery may have succeeded
         context.deliver.put(sample.stored)
-        context.delivered[sample.name] = sample
         sent += 1
     try:
         context.wait_for(before + sent)
@@ -135,7 +135,10 @@ def _carry_out(check: Check, context: ConformanceContext) -> Result:
 
 
 def _clean_up(context: ConformanceContext, found: Conformance) -> None:
-    """Delete the messages of this run by the server, and by hand if that fails."""
+    """Delete the messages of this run by the server, and by hand if that fails.
+
+    Then none is `delivered` any more.
+    """
     context.close_shared_session()
     if context.deliver is None or not context.delivered:
         return
@@ -146,7 +149,10 @@ def _clean_up(context: ConformanceContext, found: Conformance) -> None:
                     connection.exchange(f"DELE {number}")
             connection.expect_ok("QUIT")
         context.deliver.clean_up()
+        context.delivered.clear()
         return
     context.deliver.clean_up()
-    if not context.deliver.exact:
+    if context.deliver.exact:
+        context.delivered.clear()
+    else:
         found.problems.append("test messages may remain in the mailbox")

@@ -15,6 +15,8 @@ from click.testing import CliRunner
 
 from restante.cli.main import main
 from restante.conformance import suite
+from restante.conformance.context import ConformanceContext
+from restante.conformance.sample_messages import all_samples
 from support.command import pop3
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -47,6 +49,19 @@ def test_signals_interrupt(monkeypatch: pytest.MonkeyPatch, number: signal.Signa
     assert "The test messages have been deleted." in ran.output
     assert deleted
     assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_interruption_that_leaves_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the test messages could not be deleted after Ctrl-C, the error says so."""
+
+    def run(context: ConformanceContext, *_: object) -> None:
+        context.delivered["one"] = next(iter(all_samples("run")))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(suite, "run", run)
+    ran = CliRunner().invoke(main, ["verify", "pop3://127.0.0.1:1"])
+    assert ran.exit_code == 130
+    assert "Interrupted. Test messages may remain in the mailbox." in ran.output
 
 
 def test_ignored_signals(monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restante.cli.errors import CommandFailed, error_reporting
+from restante.cli.errors import INTERRUPTED, CommandFailed, error_reporting
 from restante.cli.options.account import AccountCommand, account_options, parse_account
 from restante.cli.options.values import TEXT, FilePath
 from restante.cli.output.terminal import plain
@@ -183,7 +183,9 @@ def _run(context: ConformanceContext, checks: list[Check], *, quiet: bool) -> Co
         code = REFUSED if isinstance(deviation, LoginRejectedError) else code
         raise CommandFailed(text, code) from None
     except KeyboardInterrupt:
-        raise CommandFailed("Interrupted. The test messages have been deleted.", 130) from None
+        left = "Test messages may remain in the mailbox."
+        state = left if context.delivered else "The test messages have been deleted."
+        raise CommandFailed(f"Interrupted. {state}", INTERRUPTED) from None
 
 
 @contextlib.contextmanager
