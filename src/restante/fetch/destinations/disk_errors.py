@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 FREE = 50_000_000  # octets that stay free on a disk, but at most a part of it:
 FREE_PART = 20
 
+_TOO_SMALL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a smaller message may have room
+
 
 def require_space(octets: int, place: int | str) -> None:
     """Require room for a message on a disk, given by a folder in it. Raises OSError.
@@ -55,7 +57,8 @@ def require_same_folder(path: str | Path, folder: int) -> None:
             return
     raise NotDeliveredError(
         f"another program removed or replaced {path} during the run; the next run finds out what is"
-        " there, and fetches the rest again"
+        " there, and fetches the rest again",
+        general=True,
     )
 
 
@@ -75,9 +78,10 @@ class DiskErrors:
             return
         if isinstance(error, StoreError):
             text = f"{self._what} {self._path}: {error}"
-            raise DestinationUnavailableError(text) from error
+            raise DestinationUnavailableError(text, general=True) from error
         if isinstance(error, OSError):
-            raise DestinationUnavailableError(self.describe(error)) from error
+            general = error.errno not in _TOO_SMALL
+            raise DestinationUnavailableError(self.describe(error), general=general) from error
 
     def describe(self, error: OSError) -> str:
         """Return what failed, why, and what to do."""

@@ -212,7 +212,7 @@ class MaildirDestination:
                 self._rename(draft.name, draft.delivered_name)
             except OSError as error:
                 if not _exists(draft.delivered_name, self._new):  # NFS may carry it out twice
-                    raise NotDeliveredError(self._failure_text(error)) from error
+                    raise NotDeliveredError(self._failure_text(error), general=True) from error
         self._change.add(draft.delivered_name, draft.octets)
 
     def sync(self) -> None:
