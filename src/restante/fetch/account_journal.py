@@ -242,7 +242,8 @@ class AccountJournal:
             database.executemany(
                 "INSERT INTO message (account, uid, state, first_seen, changed, size)"
                 " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (account, uid) DO UPDATE"
-                " SET state = excluded.state WHERE state IN ('parked', 'too_large', 'left')",
+                " SET state = excluded.state"
+                " WHERE state IN ('prepared', 'parked', 'too_large', 'left')",
                 [
                     (
                         self.account,

@@ -85,10 +85,7 @@ def match_messages(account: FetchAccount, journal: AccountJournal) -> str:
 
     Messages with the same header are compared by all their octets. Raises RemoteError.
     """
-    if journal.doubts():  # what a killed run delivered is known only after this
-        Fetcher(
-            journal, account.open_destinations(journal), account.connect, account.policy
-        ).settle()
+    unsettled = _settle(account, journal)  # what a killed run delivered is known only after this
     with account.connect(_ignore) as drop:
         all_listed = list_messages(drop, journal)
         known = journal.messages()
@@ -111,7 +108,18 @@ def match_messages(account: FetchAccount, journal: AccountJournal) -> str:
     journal.rename(pairs)
     journal.note_state(_missing_uids(known.values(), pairs, all_listed), MessageState.GONE)
     left = wording.messages(len(listed) - len(pairs))
-    return f"{account.name}: {wording.messages(len(pairs))} matched; {left} not known"
+    doubt = f"; {wording.messages(unsettled)} may come twice" if unsettled else ""
+    return f"{account.name}: {wording.messages(len(pairs))} matched; {left} not known{doubt}"
+
+
+def _settle(account: FetchAccount, journal: AccountJournal) -> int:
+    """Settle what is in doubt, and return of how many messages no destination knows."""
+    if not journal.doubts():
+        return 0
+    destinations = account.open_destinations(journal)
+    fetcher = Fetcher(journal, destinations, account.connect, account.policy)
+    fetcher.settle()
+    return len(set(fetcher.summary.in_doubt))
 
 
 def _missing_uids(
