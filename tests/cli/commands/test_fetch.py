@@ -501,9 +501,10 @@ def test_delete_big(user: User) -> None:
     assert user.fetch(*command).code == 2
     refused = user.fetch(*command, "--max-size", "1k")
     assert (refused.code, user.left) == (2, 4), refused
-    ran = user.fetch(*command, "--max-size", "1k", "--yes")
+    ran = user.fetch(*command, "--max-size", "1k", "--yes", "--json")
     assert (ran.code, user.left, user.arrived) == (0, 3, 3), ran
-    assert "1 message deleted" in ran.out
+    assert "1 message deleted" in json.loads(ran.out)[0]["prepared"][0]
+    assert "too large: uid" in ran.err
 
 
 def test_delete_big_where_numbers_move(tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ def delete_large(account: FetchAccount, journal: AccountJournal, now: float, *, 
         describer.ask(drop)
         rows = {row.uid: row for row in journal.undelivered_messages()}
         for message in too_large:
-            click.echo(f"{account.name}  {report.describe(rows[message.uid], now)}")
+            line = f"{account.name}  {report.describe(rows[message.uid], now)}"
+            click.echo(line, err=True)  # as the question: the output may be JSON
     if not yes:
         # No session is open while the user thinks: servers end idle ones.
         question = f"Delete {wording.messages(len(too_large))} at the server, for ever?"
