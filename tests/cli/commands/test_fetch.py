@@ -409,8 +409,17 @@ def test_usage(user: User, words: list[str], said: str) -> None:
 def test_units(user: User) -> None:
     """The units of systemd run this command."""
     ran = user.fetch("--systemd")
-    assert "ExecStart=" in ran.out
+    assert "ExecStart=/" in ran.out
     assert "OnUnitInactiveSec=5min" in ran.out
+
+
+def test_units_of_an_odd_path(tmp_path: Path) -> None:
+    """A blank or "%" in the path of this command is written as systemd reads it."""
+    folder = tmp_path / "my 100%"
+    folder.mkdir()
+    (folder / "pop3").symlink_to(POP3)
+    ran = pop3("fetch", "--systemd", PATH=f"{folder}:/usr/bin:/bin")
+    assert f'ExecStart="{tmp_path}/my 100%%/pop3" fetch --log - %i\n' in ran.out
 
 
 def test_every(user: User) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
+
+_PLAIN = re.compile(r"[^\s\"'\\;]+")
 
 UNITS = """\
 # Save the two parts in ~/.config/systemd/user/, then for an account NAME of accounts.toml:
@@ -41,4 +44,12 @@ WantedBy=timers.target
 
 def systemd_units() -> str:
     """Return the text of a service and a timer, with the path of this command."""
-    return UNITS.format(command=shutil.which("pop3") or sys.argv[0])
+    return UNITS.format(command=_quote(shutil.which("pop3") or sys.argv[0]))
+
+
+def _quote(path: str) -> str:
+    """Return a path as ExecStart has it: "%" begins a specifier, and a blank ends a word."""
+    escaped = path.replace("%", "%%")
+    if _PLAIN.fullmatch(escaped):
+        return escaped
+    return '"' + escaped.replace("\\", r"\\").replace('"', r"\"") + '"'
