@@ -611,6 +611,22 @@ def test_stop(server: MemoryServer, journal: Journal) -> None:
     assert len(set(destination.arrived)) == len(destination.arrived) == 8
 
 
+def test_stop_within_headers(server: MemoryServer, journal: Journal) -> None:
+    """A run that is stopped delivers no more headers of large messages; the next one does."""
+    server.add("ivy", "secret", *letters(*"abcdefgh"))
+    destination = ListDestination()
+    destination.batch = 1
+    policy = Policy(max_size=1, large_headers=True)
+    account, connect = journal.open_account("ivy"), connect_to(server, "ivy")
+    fetcher = Fetcher(account, [destination], connect, policy)
+    for event in fetcher.run():
+        if isinstance(event, MessageDelivered):
+            fetcher.stop()
+    assert len(destination.arrived) == 1
+    fetch(server, journal, "ivy", destination, policy=policy)
+    assert len(destination.arrived) == 8
+
+
 def test_destination_that_left(server: MemoryServer, journal: Journal) -> None:
     """A delivery in doubt at a destination that is not named any more is reported, and goes on."""
     server.add("ida", "secret", *letters("a"))

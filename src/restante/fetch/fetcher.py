@@ -271,6 +271,8 @@ class Fetcher:
         """Deliver the headers of messages that are too large."""
         most = min(made.batch for made in self._destinations.values())
         for some in split_into_groups(messages, most):
+            if self._stopping:
+                break
             with Group(self._destinations, self._journal) as group:
                 for made in retrieve_headers(drop, some, self._journal, self._destinations):
                     group.add(made)
