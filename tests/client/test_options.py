@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import typing
 from typing import Any
 
@@ -30,6 +31,9 @@ MISTAKES: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"total_seconds": 0}, ValueError, "total_seconds is 0: it must be a number over 0, or None"),
     ({"total_seconds": float("nan")}, ValueError, "total_seconds is nan"),
     ({"window": -1}, ValueError, "window is -1: it must be a number of octets"),
+    ({"context": True}, ValueError, "context is True: it must be an ssl.SSLContext, or None"),
+    ({"trace": True}, ValueError, "trace is True: it must be a function of two texts, or None"),
+    ({"notice": "x"}, ValueError, "notice is 'x': it must be a function of two texts, or None"),
 ]
 
 
@@ -54,6 +58,26 @@ def test_invalid_option_names_valid_ones(
         with pytest.raises(kind, match=text):
             restante.check(where, PASSWORD, **given)
     assert not server.commands
+
+
+@pytest.mark.parametrize("password", [None, b"secret", 5])
+def test_a_password_is_text(password: Any) -> None:
+    """A password of an unset variable is an error before anything is sent."""
+
+    async def connect(url: str) -> None:
+        async with restante.connect(url, password):
+            pass
+
+    with faulty_server() as server:
+        url = server.url
+        for call in (
+            lambda: blocking.connect(url, password),
+            lambda: restante.check(url, password),
+            lambda: asyncio.run(connect(url)),
+        ):
+            with pytest.raises(TypeError, match="the password must be str, and is"):
+                call()
+    assert server.commands == []
 
 
 def test_options_by_name_change_those_of_the_object() -> None:
@@ -90,3 +114,22 @@ def test_the_command_says_so_as_of_any_wrong_option(words: tuple[str, ...], text
     assert ran.code == 2
     assert text in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_a_trace_that_fails_leaves_no_socket() -> None:
+    """An error of the program's own function, such as a closed file, closes the connection."""
+
+    def fail(_way: str, _line: str) -> None:
+        raise OSError("the disk is full")
+
+    async def connect(url: str) -> None:
+        async with restante.connect(url, PASSWORD, trace=fail):
+            pass
+
+    with faulty_server() as server:
+        for call in (lambda: blocking.connect(server.url, PASSWORD, trace=fail),
+                     lambda: asyncio.run(connect(server.url))):  # fmt: skip
+            with pytest.raises(OSError, match="the disk is full"):
+                call()
+            gc.collect()  # a socket that is open is a ResourceWarning, and that is an error
+    assert server.commands == []

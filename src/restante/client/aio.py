@@ -22,7 +22,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from restante.client import asyncio_driver, maildrop, messages
-from restante.client.credentials import Credentials
+from restante.client.credentials import Credentials, require_password
 from restante.client.header_part import HeaderPart
 from restante.client.io import end_time
 from restante.client.options import merge
@@ -298,8 +298,9 @@ async def connect(
         RemoteError: the server, or the way to it, failed, or the issuer of the tokens.
         LocalError: the name or the password cannot be sent, or there is not a token.
         ValueError: the account or an option is invalid.
-        TypeError: an option is unknown.
+        TypeError: an option is unknown, or the password is not text.
     """
+    require_password(password)
     options = merge(options, overrides)
     if auth is not None:
         options = token_options(options, password, auth)

@@ -1,4 +1,4 @@
-"""The credentials of a login."""
+"""The credentials of a login, and the form of a password."""
 
 from __future__ import annotations
 
@@ -16,3 +16,10 @@ class Credentials:
     binding: tuple[str, bytes] | None = None  # of the channel, by name
     server_has_plus: bool = False
     timestamp: str = ""  # of the greeting, for APOP
+
+
+def require_password(password: object) -> None:
+    """Raise TypeError for a password that is not text, such as an unset variable's None."""
+    if not isinstance(password, str):
+        kind = type(password).__name__
+        raise TypeError(f"the password must be str, and is {kind}; nothing was sent")

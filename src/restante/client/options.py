@@ -166,6 +166,7 @@ class Options:
             raise _wrong(self, "window", "a number of octets")
         if not (self.message_octets is None or _is_positive(self.message_octets)):
             raise _wrong(self, "message_octets", "a number of octets over 0, or None")
+        _check_objects(self)
         if self.mechanisms is not None:
             _check_mechanisms(self.mechanisms)
 
@@ -176,6 +177,14 @@ def _is_positive(seconds: object) -> bool:
 
 def _wrong(options: Options, name: str, expected: str) -> ValueError:
     return ValueError(f"{name} is {getattr(options, name)!r}: it must be {expected}")
+
+
+def _check_objects(options: Options) -> None:
+    if options.context is not None and not hasattr(options.context, "wrap_bio"):
+        raise _wrong(options, "context", "an ssl.SSLContext, or None")
+    for name in ("trace", "notice"):
+        if getattr(options, name) is not None and not callable(getattr(options, name)):
+            raise _wrong(options, name, "a function of two texts, or None")
 
 
 def _check_mechanisms(names: Sequence[str]) -> None:

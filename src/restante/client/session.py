@@ -128,10 +128,14 @@ class ClientSession:
         ]
         if won is None:
             raise name_resolution.unreachable_error(self.target.host, errors)
-        for error in errors:
-            self.peer.add_trace("<", f"({error.text})")
         self.address = won.address
-        self.peer.add_trace("<", f"(connected to {won.address} port {port})")
+        try:
+            for error in errors:
+                self.peer.add_trace("<", f"({error.text})")
+            self.peer.add_trace("<", f"(connected to {won.address} port {port})")
+        except BaseException:  # of the program's own function
+            won.sock.close()
+            raise
         return won
 
     @property
