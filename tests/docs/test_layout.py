@@ -51,6 +51,7 @@ ELSEWHERE = {
     "client/aio.py": "client/test_blocking_and_aio.py",
     "client/asyncio_driver.py": "client/test_blocking_and_aio.py",
     "client/blocking.py": "client/test_blocking_and_aio.py",
+    "client/credentials.py": "client/test_options.py",
     "client/discovery": "client/discovery/test_discover.py",
     "client/error_ids.py": "diagnosis/test_run.py",
     "client/header_part.py": "client/test_message_sizes.py",
