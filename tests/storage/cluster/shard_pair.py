@@ -51,7 +51,9 @@ class GatedShard:
 class ShardPair:
     """The databases "first" and "second" of a cluster."""
 
-    def __init__(self, first: Secret, second: Secret, folder: Path) -> None:
+    def __init__(
+        self, first: Secret, second: Secret, folder: Path, *, keep_deleted: bool = False
+    ) -> None:
         self.dsns = {"first": first, "second": second}
         for name in self.dsns:
             (folder / name).mkdir()
@@ -61,7 +63,12 @@ class ShardPair:
             first,
             objects=objects["first"],
             inline=1000,
-            shards={"second": settings(second, objects=objects["second"], inline=1000)},
+            keep_deleted=keep_deleted,
+            shards={
+                "second": settings(
+                    second, objects=objects["second"], inline=1000, keep_deleted=keep_deleted
+                )
+            },
         )
 
     def sharded(self) -> ShardedStore:
@@ -108,6 +115,12 @@ class ShardPair:
         store = self.sharded()
         async with store.open():
             return await everything(store, owner)
+
+    async def kept(self, owner: str = "ann") -> list[str]:
+        """Return the unique-ids of the removed messages that an undeletion would find."""
+        store = self.sharded()
+        async with store.open():
+            return [each.uid for each in await store.list_deleted(owner)]
 
     async def query(self, shard: str, sql: str) -> list[tuple[object, ...]]:
         return [tuple(row.values()) for row in await execute(self.dsns[shard], sql)]

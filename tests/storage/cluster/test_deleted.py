@@ -13,7 +13,7 @@ from restante.storage.cluster import ClusterStore
 from restante.storage.cluster.check.checker import MailCheck
 from restante.storage.cluster.shards import ShardedStore, open_shards
 from restante.storage.cluster.transfer.exporting import list_owners
-from restante.storage.cluster.transfer.moving import move_mail
+from restante.storage.cluster.transfer.moving import Move
 from restante.storage.interfaces import BusyError
 from storage.contract import count_swept, everything
 from support.cluster import Cluster, execute, settings
@@ -147,8 +147,8 @@ def test_kept_messages_move_to_another_database(cluster: Cluster, tmp_path: Path
             await maildrop.remove([0])
             maildrop.release()
             async with open_shards(both) as opened:
-                assert await move_mail(opened, "ann", "second", lambda *_: None, 1)
-                assert not await move_mail(opened, "ann", "second", lambda *_: None, 1)
+                assert await Move(opened, "ann", "second").run(1)
+                assert not await Move(opened, "ann", "second").run(1)
             assert await count_swept(store, 1) == 0
             assert [each.uid for each in await store.undelete("ann", [uid])] == [uid]
             assert await everything(store) == {uid: LETTERS[0]}

@@ -34,6 +34,26 @@ def pair(cluster: Cluster, tmp_path: Path) -> Iterator[ShardPair]:
         cluster.drop(dsn)
 
 
+@pytest.fixture
+def keeping(cluster: Cluster, tmp_path: Path) -> Iterator[ShardPair]:
+    """Two databases that keep removed messages."""
+    first, second = cluster.new_database(), cluster.new_database()
+    yield ShardPair(first, second, tmp_path, keep_deleted=True)
+    for dsn in (first, second):
+        cluster.drop(dsn)
+
+
+async def remove_one(pair: ShardPair, message: bytes = SMALL) -> str:
+    """Deliver a message, remove it, and return its unique-id."""
+    node = pair.sharded()
+    async with node.open():
+        uid = await node.deliver("ann", message)
+        maildrop = await node.acquire("ann", 5)
+        await maildrop.remove([list(maildrop.contents.uids).index(uid)])
+        maildrop.release()
+        return uid
+
+
 async def fill(pair: ShardPair) -> dict[str, bytes]:
     """Put mail into the first database, imported and delivered; return what a client finds."""
     async with open_shards(pair.settings) as shards:
@@ -115,6 +135,49 @@ def test_a_session_holds_the_maildrop(pair: ShardPair) -> None:
             assert await pair.move("second", patience=5)
         assert list(await pair.served()) == list(mail)[1:]
         await pair.check("second")
+
+    asyncio.run(test())
+
+
+def test_removed_mail_moves_from_where_it_is(keeping: ShardPair) -> None:
+    """Removed messages move with the mail also if none were kept in the first database."""
+
+    async def test() -> None:
+        await keeping.move("second")
+        uids = [await remove_one(keeping)]
+        for target in ("first", "second", "second", "first"):
+            await keeping.move(target, patience=5)
+            assert sorted(await keeping.kept()) == sorted(uids)
+            uids.append(await remove_one(keeping))
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_move_of_removed_mail_that_is_killed_at_each_call(
+    keeping: ShardPair, after: bool
+) -> None:
+    """The next run finds what the first one has begun to move, also back where it was."""
+    first_call = 0 if ALL else 3 + 4 * after
+
+    async def test() -> None:
+        uids = [await remove_one(keeping, BIG)]
+        home, away = "first", "second"
+        for call in range(1 + first_call, 2 * MAX_CALLS, STEP):
+            killed = await keeping.killed_move(away, call, after=after)
+            with suppress(StoreError):
+                uids.append(await remove_one(keeping))
+            with suppress(StoreError):  # past the decision, it must be finished first
+                await keeping.move(home, patience=5)
+                assert sorted(await keeping.kept()) == sorted(uids), call
+            await keeping.move(away, patience=5)
+            assert sorted(await keeping.kept()) == sorted(uids), call
+            uids.append(await remove_one(keeping))
+            home, away = away, home
+            if not killed:
+                break
+        else:
+            pytest.fail("the move never came to its end")
 
     asyncio.run(test())
 

@@ -63,7 +63,7 @@ async def _move(
     """Move mail, and return its owner, and whether it was elsewhere."""
     from restante.cli.commands.store.owners import find_owner
     from restante.storage.cluster.shards import open_shards
-    from restante.storage.cluster.transfer.moving import move_mail
+    from restante.storage.cluster.transfer.moving import Move
 
     async with open_shards(settings) as shards:
         owner, problem = await find_owner(config, shards, user)
@@ -71,4 +71,4 @@ async def _move(
             text = f"{problem}, and the cluster has no mail of this name"
             raise click.ClickException(plain(f"{text}; correct it, or place a new user by --new"))
         with Progress("moving") as progress:
-            return owner, await move_mail(shards, owner, target, progress.update, PATIENCE)
+            return owner, await Move(shards, owner, target, progress.update).run(PATIENCE)

@@ -65,23 +65,11 @@ OPEN = "select open_moved_box($1, $2)"
 ABANDON = "select abandon_move($1, $2)"
 CLEAR = "select clear_box($1, $2, $3)"
 END = "select end_move($1, $2)"
-
-
-async def move_mail(
-    shards: Mapping[str, Shard],
-    owner: str,
-    target: str,
-    on_progress: Callable[[int, int], object],
-    patience: float,
-) -> bool:
-    """Move an owner's mail, and then the removed messages that are kept, which have their own box.
-
-    Returns False if all is there already. The arguments and errors are those of `Move`.
-    """
-    moved = await Move(shards, owner, target, on_progress).run(patience)
-    if any([await shard.store.has(KEPT_PREFIX + owner) for shard in shards.values()]):
-        moved |= await Move(shards, KEPT_PREFIX + owner, target, on_progress).run(patience)
-    return moved
+DECIDED = "select target from directory where owner = $1 and move is not null and shard = target"
+PLACE = """
+insert into directory as d (owner, shard) values ($1, $2)
+on conflict (owner) do update set shard = excluded.shard where d.move is null
+"""
 
 
 async def has_mail(shards: Mapping[str, Shard], owner: str) -> bool:
@@ -99,7 +87,10 @@ class _Plan(NamedTuple):
 
 
 class Move:
-    """A move of an owner's mail. `on_progress` gets the messages copied, and all messages."""
+    """A move of an owner's mail, and of the removed messages that are kept, a box of their own.
+
+    `on_progress` gets the messages copied, and all messages of a box.
+    """
 
     def __init__(
         self,
@@ -125,7 +116,7 @@ class Move:
         if plan is None:
             if stale is not None:  # of a run that stood still until its move was taken back
                 await target.fetch(OPEN, self._owner, stale, patience=PATIENCE)
-            return False
+            return await self._move_kept(patience)
         source = get_shard(self._shards, plan.source)
         try:
             await self._move(source, plan, patience)
@@ -139,6 +130,8 @@ class Move:
         if not plan.is_decided:
             await self._hide(source, plan, patience)
             await self._copy(source, plan)
+        await self._move_kept(patience)
+        if not plan.is_decided:
             await self._decide(plan)
         if not await self._open(plan):
             await self._copy(source, plan)
@@ -147,6 +140,31 @@ class Move:
         await self._clear(source.database, plan)
         first = self._shards[FIRST].database
         await first.fetch(END, self._owner, plan.id, patience=PATIENCE)
+
+    async def _move_kept(self, patience: float) -> bool:
+        """Move the removed messages while their owner's box is hidden, so that none are added.
+
+        They are where the mail was when they were removed. A directory that has a move of them
+        under way is right, and another one may not be: it says "first" of what it does not know.
+        """
+        if self._owner.startswith(KEPT_PREFIX):
+            return False
+        kept = KEPT_PREFIX + self._owner
+        places = [name for name, shard in self._shards.items() if await shard.store.has(kept)]
+        hidden = [await each.store.has(HIDDEN_PREFIX + kept) for each in self._shards.values()]
+        if not places and not any(hidden):
+            return False
+        first = self._shards[FIRST].database
+        if places:
+            place = next((name for name in places if name != self._target), self._target)
+            await first.fetch(PLACE, kept, place, patience=PATIENCE)
+        decided = await first.fetchrow(DECIDED, kept, patience=PATIENCE)
+        targets = [decided[0]] if decided and decided[0] != self._target else []
+        moves = [
+            await Move(self._shards, kept, target, self._on_progress).run(patience)
+            for target in (*targets, self._target)  # what is decided must be finished first
+        ]
+        return any(moves)
 
     async def _begin(self) -> _Plan | None:
         first = self._shards[FIRST].database
