@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from restante.conformance.sample_messages import SampleMessage
 
 ARRIVAL = 20.0  # seconds for delivered mail to show
+RELEASE = 5.0  # seconds for the lock of a session that broke off
+PAUSE = 0.3  # seconds between two tries
 
 
 @dataclass(slots=True)
@@ -59,15 +61,37 @@ class ConformanceContext:
     def open_session(self) -> Iterator[RawConnection]:
         """Log in on a connection of its own; the shared session is closed before."""
         self.close_shared_session()
-        with self.open_connection() as connection:
-            self.log_in(connection)
+        with self._begin_session() as connection:
             yield connection
 
+    def _begin_session(self) -> RawConnection:
+        """Connect and log in, again while the maildrop is locked by a session that broke off."""
+        until = time.monotonic() + RELEASE
+        while True:
+            connection = self._connect()
+            try:
+                self.log_in(connection)
+            except LoginRejectedError as rejected:
+                connection.close()
+                if "[IN-USE]" not in str(rejected).upper() or time.monotonic() > until:
+                    raise
+                time.sleep(PAUSE)
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                return connection
+
     def log_in(self, connection: RawConnection, seconds: float = 15.0) -> None:
-        """Log in. Raises Deviation: the right password is rejected; NotTestable: no --user."""
+        """Log in. Raises Deviation: the right password is rejected.
+
+        Raises NotTestable: no --user, or the server allows no login now.
+        """
         if not self.server.user:
             raise NotTestable("no --user")
         answer = self.send_login(connection, seconds)
+        if b"[LOGIN-DELAY]" in answer.upper():
+            raise NotTestable(f"the server requires a pause between logins: {quote(answer)}")
         if answer.startswith(b"-ERR"):
             raise LoginRejectedError(f"the login was rejected: {quote(answer)}")
         if not answer.startswith(b"+OK"):
@@ -130,13 +154,7 @@ class ConformanceContext:
     def session(self) -> RawConnection:
         """The session that is shared by the checks that change nothing."""
         if self._shared_session is None:
-            connection = self._connect()
-            try:
-                self.log_in(connection)
-            except BaseException:
-                connection.close()
-                raise
-            self._shared_session = connection
+            self._shared_session = self._begin_session()
         return self._shared_session
 
     def close_shared_session(self, *, broken: bool = False) -> None:
@@ -176,7 +194,7 @@ class ConformanceContext:
             if time.monotonic() > until:
                 text = f"{there} of {count} messages are listed {ARRIVAL:g} s after delivery"
                 raise Deviation(text)
-            time.sleep(0.3)
+            time.sleep(PAUSE)
 
     def sample(self, name: str) -> SampleMessage:
         """Return a sample that was delivered. Raises NotTestable: it was not."""

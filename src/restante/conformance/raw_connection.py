@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import time
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from restante.client.options import Tls
 
 SECONDS = 6.0  # for each reply
+SLOWEST = 50_000  # octets a second: a long reply has more time
 LIMIT = 64 * 1024 * 1024  # octets of a reply
 END = b"\r\n.\r\n"
 GREETING = "the greeting"
@@ -101,12 +103,18 @@ class RawConnection:
 
     def read_body(self) -> bytes:
         """Return the rest of a multi-line reply as it came, with its terminator."""
+        end = searched = 0
 
         def is_complete() -> bool:
-            return self.buffer.startswith(b".\r\n") or END in self.buffer
+            nonlocal end, searched
+            if self.buffer.startswith(b".\r\n"):
+                end = 3
+            elif (place := self.buffer.find(END, max(0, searched - len(END)))) >= 0:
+                end = place + len(END)
+            searched = len(self.buffer)
+            return end > 0
 
-        self._fill(is_complete, SECONDS)
-        end = 3 if self.buffer.startswith(b".\r\n") else self.buffer.index(END) + len(END)
+        self._fill(is_complete, SECONDS, slowest=SLOWEST)
         body = bytes(self.buffer[:end])
         del self.buffer[:end]
         return body
@@ -146,7 +154,8 @@ class RawConnection:
         """Close the connection, without QUIT."""
         self.sock.close()
 
-    def _fill(self, enough: Callable[[], bool], seconds: float) -> None:
+    def _fill(self, enough: Callable[[], bool], seconds: float, slowest: float = math.inf) -> None:
+        """Read until it is enough. Each octet that comes adds its time at the rate `slowest`."""
         until = time.monotonic() + seconds
         while not enough():
             left = until - time.monotonic()
@@ -163,6 +172,7 @@ class RawConnection:
                 awaited = self.last if self.last == GREETING else f"its reply to {self.last}"
                 raise ClosedError(f"the server disconnected before {awaited}")
             self.buffer += octets
+            until += len(octets) / slowest
             if len(self.buffer) > LIMIT:
                 raise Deviation(f"the reply to {self.last} has no end")
 

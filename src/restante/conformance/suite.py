@@ -79,7 +79,8 @@ def run(
 ) -> Conformance:
     """Run checks. The messages that were delivered are deleted again, whatever happens.
 
-    Raises OSError, ssl.SSLError, Deviation: there is no connection, or no login, to begin with.
+    Raises OSError, ssl.SSLError, Deviation, NotTestable: there is no connection, or no login, to
+    begin with.
     """
     found = Conformance(f"{context.server.host}:{context.server.port}")
     with context.open_connection():

@@ -157,7 +157,12 @@ def _delivery_method(
 
 def _run(context: ConformanceContext, checks: list[Check], *, quiet: bool) -> Conformance:
     from restante.conformance import suite
-    from restante.conformance.check import Deviation, LoginRejectedError, NoReplyError
+    from restante.conformance.check import (
+        Deviation,
+        LoginRejectedError,
+        NoReplyError,
+        NotTestable,
+    )
     from restante.conformance.delivery import DeliveryError
 
     try:
@@ -177,6 +182,9 @@ def _run(context: ConformanceContext, checks: list[Check], *, quiet: bool) -> Co
         where = f"{context.server.host} port {context.server.port}"
         text = f"cannot connect to {where}: {find_reason(error)}; `pop3 probe` shows why"
         raise CommandFailed(text, UNREACHABLE) from None
+    except NotTestable as why:
+        text = f"cannot start the test: {plain(str(why))}; `pop3 check` shows why"
+        raise CommandFailed(text, UNUSABLE) from None
     except Deviation as deviation:
         text = f"cannot start the test: {plain(str(deviation))}; `pop3 check` shows why"
         code = UNREACHABLE if isinstance(deviation, NoReplyError) else UNUSABLE

@@ -120,6 +120,10 @@ def long_name(context: ConformanceContext) -> None:
         known = connection.exchange(f"USER {context.server.user or 'info'}")
         if not known.startswith(b"+OK"):
             raise NotTestable(f"USER is rejected: {quote(known)}")
+        if unknown.startswith(b"-ERR"):  # RFC 1939 section 7 allows it, whatever the length
+            short = connection.exchange("USER restante-nobody")
+            if short.startswith(b"-ERR"):
+                raise NotTestable(f"USER rejects unknown names: {quote(short)}")
         require(unknown.startswith(b"+OK"), f"an unknown name: {quote(unknown)}")
 
 

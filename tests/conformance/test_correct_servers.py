@@ -1,0 +1,177 @@
+"""`pop3 verify` fails no server for what RFCs allow, nor for a slow line or mail that comes."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from conformance.faulty_proxy import Alter, faulty
+from restante.client.tls import unverified_context
+from restante.conformance import raw_connection, suite
+from restante.conformance.context import ConformanceContext
+from restante.conformance.delivery import Deliver
+from restante.conformance.raw_connection import RawConnection, ServerUnderTest
+from support.command import pop3
+from support.faulty_server import PASSWORD, faulty_server
+from support.live import Live, serving
+
+CORRECT = ("pass", "")
+SECONDS = 2.0  # of processor time; work by the square of a reply takes ten times that
+
+
+@pytest.fixture
+def live() -> Iterator[Live]:
+    with serving() as live:
+        live.add("ann", "hunter22", b"Subject: one\n\nhello\n", b"Subject: two\n\na\nb\n")
+        yield live
+
+
+class InMemory:
+    """Delivers into the server's own store."""
+
+    exact = True
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def put(self, message: bytes) -> None:
+        self._live.call(self._live.context.store.deliver("ann", message))
+
+    def clean_up(self) -> None:
+        pass
+
+
+def verdict(
+    port: int, name: str, deliver: Deliver | None = None, *, password: str = "hunter22"
+) -> tuple[str, str]:
+    """Return the verdict of one check, and its evidence."""
+    server = ServerUnderTest(
+        "127.0.0.1", port, "none", unverified_context(), "localhost", "ann", password
+    )
+    checks = [check for check in suite.CHECKS if check.name == name]
+    (found,) = suite.run(ConformanceContext(server, deliver), checks).results
+    return found.verdict, found.evidence
+
+
+def test_long_message_on_a_slow_line(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message may take longer than a short reply, while its octets come."""
+    live.add("ann", "hunter22", b"Subject: long\n\n" + b"0123456789abcde\n" * 20_000)
+    monkeypatch.setattr(raw_connection, "SECONDS", 0.3)
+
+    def slow(said: str, octets: bytes) -> bytes:
+        if said.startswith("RETR"):
+            time.sleep(min(0.2, len(octets) / 200_000))
+        return octets
+
+    with faulty(live.port, slow) as port:
+        assert verdict(port, "retrieved_size") == CORRECT
+
+
+def test_long_reply_in_small_parts() -> None:
+    """A reply costs time by its length, however many reads it comes in."""
+    body = b"0123456789abcd\r\n" * 250_000 + b".\r\n"
+
+    class Parts:
+        place = 0
+
+        def settimeout(self, seconds: float) -> None:
+            pass
+
+        def recv(self, most: int) -> bytes:
+            self.place += 512
+            return body[self.place - 512 : self.place]
+
+    begun = time.process_time()
+    connection = RawConnection(Parts(), [])  # type: ignore[arg-type]
+    assert connection.read_body() == body
+    assert time.process_time() - begun < SECONDS
+
+
+def refuse_unknown(said: str, octets: bytes) -> bytes:
+    unknown = said.startswith("USER") and said != "USER ann"
+    return b"-ERR never heard of it\r\n" if unknown else octets
+
+
+_numbers = itertools.count()
+
+
+def numbered_refusal(said: str, octets: bytes) -> bytes:
+    if said.startswith("PASS") and octets.startswith(b"-ERR"):
+        return b"-ERR [AUTH] Refused (%d).\r\n" % next(_numbers)
+    return octets
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "evidence"),
+    [
+        ("long_name", refuse_unknown, "USER rejects unknown names"),
+        ("unknown_name", numbered_refusal, "another one each time"),
+    ],
+)
+def test_reply_that_says_nothing(live: Live, name: str, answer: Alter, evidence: str) -> None:
+    """A reply from which nothing follows makes a check not testable."""
+    with faulty(live.port, answer) as port:
+        found = verdict(port, name)
+    assert found[0] == "skip"
+    assert evidence in found[1]
+
+
+@pytest.mark.parametrize("name", ["lasting_ids", "removed"])
+def test_mail_that_comes_meanwhile(live: Live, name: str) -> None:
+    """Mail that comes between two sessions changes no verdict."""
+
+    def deliver_more(said: str, octets: bytes) -> bytes:
+        if said == "QUIT":
+            InMemory(live).put(b"Subject: new\n\n")
+        return octets
+
+    with faulty(live.port, deliver_more) as port:
+        assert verdict(port, name, InMemory(live)) == CORRECT
+
+
+def test_take_over() -> None:
+    """A server that ends the first session at the second login holds one session at a time."""
+    with faulty_server("NOOP: close at 0%") as running:  # only the first session sends NOOP
+        assert verdict(running.port, "locked", password=PASSWORD) == CORRECT
+
+
+class LaterLogins:
+    """Replies to some of the logins in another way."""
+
+    def __init__(self, reply: bytes, numbers: range) -> None:
+        self._reply = reply
+        self._numbers = numbers
+        self._logins = 0
+
+    def __call__(self, said: str, octets: bytes) -> bytes:
+        if not said.startswith("PASS"):
+            return octets
+        self._logins += 1
+        return self._reply if self._logins in self._numbers else octets
+
+
+def test_pause_between_logins(live: Live) -> None:
+    """A server that allows a login only after a while is not called wrong."""
+    reply = b"-ERR [LOGIN-DELAY] wait for 300 seconds\r\n"
+    with faulty(live.port, LaterLogins(reply, range(2, 100))) as port:
+        found = verdict(port, "stat")
+    assert found[0] == "skip"
+    assert "a pause between logins" in found[1]
+
+
+def test_lock_after_a_disconnect(live: Live) -> None:
+    """A server may keep the lock of a session that broke off for a moment."""
+    reply = b"-ERR [IN-USE] locked\r\n"
+    with faulty(live.port, LaterLogins(reply, range(4, 6))) as port:
+        assert verdict(port, "hung_up", InMemory(live)) == CORRECT
+
+
+def test_no_mechanism_for_a_token() -> None:
+    """A token for which the server has no mechanism is an error that says so."""
+    with faulty_server() as server:
+        ran = pop3("verify", server.url, "--oauth", password=PASSWORD)
+    assert (ran.code, ran.out) == (6, "")
+    assert ran.err.startswith("cannot start the test: SASL announces neither OAUTHBEARER")
