@@ -99,6 +99,58 @@ def test_a_body_that_is_missing(pair: ShardPair) -> None:
     asyncio.run(test())
 
 
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        ("delete from body where content = 'two'", "its body in the database is missing"),
+        (
+            "update body set content = 'tw' where content = 'two'",
+            "its body in the database has 2 octets instead of 3",
+        ),
+    ],
+)
+def test_a_body_in_the_database_that_is_damaged(pair: ShardPair, damage: str, problem: str) -> None:
+    """The message is named, and not exported as if it were whole."""
+
+    async def test() -> None:
+        target, problems = MemoryTarget(), list[str]()
+        first, second, last = await deliver(pair, b"one", b"two", b"last")
+        await execute(pair.dsns["first"], damage)
+        await export(pair, target, problems)
+        assert list(target.mail) == [first, last]
+        assert problems == [f"ann: message {second}: {problem}; run `pop3 store check`"]
+
+    asyncio.run(test())
+
+
+class RemovingTarget(MemoryTarget):
+    """Removes a message at its source after the messages were listed."""
+
+    def __init__(self, pair: ShardPair, uid: str) -> None:
+        super().__init__()
+        self._pair = pair
+        self._uid = uid
+
+    def open(self, owner: str) -> MemoryTarget:
+        sql = "with m as (delete from message where uid = $1 returning box, number)"
+        sql += " delete from body b using m where b.box = m.box and b.number = m.number"
+        asyncio.run(execute(self._pair.dsns["first"], sql, self._uid))
+        return super().open(owner)
+
+
+def test_a_message_that_a_client_removes_meanwhile(pair: ShardPair) -> None:
+    """It is not exported, and nothing is reported."""
+
+    async def test() -> None:
+        problems = list[str]()
+        first, second = await deliver(pair, b"one", b"two")
+        target = RemovingTarget(pair, second)
+        await export(pair, target, problems)
+        assert (list(target.mail), problems) == ([first], [])
+
+    asyncio.run(test())
+
+
 def test_a_maildrop_that_is_being_moved(pair: ShardPair) -> None:
     """A maildrop without a box is not an empty one: nothing is removed from its export."""
 

@@ -84,6 +84,26 @@ def test_a_move(pair: ShardPair) -> None:
     asyncio.run(test())
 
 
+def test_a_body_that_is_missing(pair: ShardPair) -> None:
+    """The error says so, and the way back opens the mail again."""
+
+    async def test() -> None:
+        mail = await fill(pair)
+        await execute(pair.dsns["first"], "delete from body where content = ''")
+        with pytest.raises(
+            StoreError, match=r"lacks the bodies of 1 of the messages.*move the mail back to first"
+        ):
+            await pair.move("second")
+        await pair.move("first")
+        node = pair.sharded()
+        async with node.open():
+            maildrop = await node.acquire("ann", 5)
+            assert list(maildrop.contents.uids) == list(mail)
+            maildrop.release()
+
+    asyncio.run(test())
+
+
 def test_nodes_find_the_mail_after_a_move(pair: ShardPair) -> None:
     """A node that remembers the old database delivers to the new one, and opens that one."""
 

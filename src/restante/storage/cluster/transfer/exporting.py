@@ -40,6 +40,10 @@ CONTENTS = """
 select c.number, c.content from body c join box b on b.id = c.box
 where b.owner = $1 and c.number = any ($2)
 """
+STILL_THERE = """
+select m.number from message m join box b on b.id = m.box
+where b.owner = $1 and m.number = any ($2)
+"""
 
 
 class ExportTarget(Protocol):
@@ -139,6 +143,7 @@ class MaildropExport:
                 patience=PATIENCE + octets / SLOWEST,
             )
         contents = {row["number"]: row["content"] for row in found}
+        await self._report_damaged(inline, contents)
         messages = []
         for row in rows:
             content = contents.get(row["number"])
@@ -148,6 +153,33 @@ class MaildropExport:
                 arrived = row["arrived"].timestamp()
                 messages.append(StoredMessage(row["uid"], content, row["octets"], arrived))
         return messages
+
+    async def _report_damaged(
+        self, rows: Sequence[asyncpg.Record], contents: dict[int, bytes]
+    ) -> None:
+        """Report bodies in the database that are not what their rows say, and leave them out.
+
+        A message without a body may be one that a client has removed meanwhile.
+        """
+        missing = [row["number"] for row in rows if row["number"] not in contents]
+        with cluster_errors():
+            there = (
+                await self._database.fetch(STILL_THERE, self._owner, missing, patience=PATIENCE)
+                if missing
+                else []
+            )
+        damaged = {row["number"]: "its body in the database is missing" for row in there}
+        for row in rows:
+            content = contents.get(row["number"])
+            if content is not None and len(content) != row["stored"]:
+                text = f"has {len(content)} octets instead of {row['stored']}"
+                damaged[row["number"]] = f"its body in the database {text}"
+                del contents[row["number"]]
+            if problem := damaged.get(row["number"]):
+                self.counts.problems += 1
+                self._report(
+                    f"{self._owner}: message {row['uid']}: {problem}; run `pop3 store check`"
+                )
 
     async def _read_object(self, row: asyncpg.Record) -> bytes | None:
         """Return a body outside, None if it cannot be read: the others continue."""

@@ -233,7 +233,13 @@ class Move:
         found = await source.database.fetch(CONTENTS, box, inside, patience=patience)
         contents = {row["number"]: row["content"] for row in found}
         if len(contents) < len(inside):
-            raise MovedError("another run has ended this move")
+            if await self._find_hidden(source.database) != plan.id:
+                raise MovedError("another run has ended this move")
+            missing = len(inside) - len(contents)
+            raise StoreError(
+                f"the database lacks the bodies of {missing} of the messages; move the mail back to"
+                f" {plan.source}, and run `pop3 store check`"
+            )
         objects: list[str | None] = []
         for row in rows:
             if row["object"] is not None:
