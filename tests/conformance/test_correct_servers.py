@@ -1,4 +1,4 @@
-"""`pop3 verify` fails no server for what RFCs allow, nor for a slow line or mail that comes."""
+"""`pop3 verify` fails no server for what RFCs allow, and no wrong server passes."""
 
 from __future__ import annotations
 
@@ -175,3 +175,32 @@ def test_no_mechanism_for_a_token() -> None:
         ran = pop3("verify", server.url, "--oauth", password=PASSWORD)
     assert (ran.code, ran.out) == (6, "")
     assert ran.err.startswith("cannot start the test: SASL announces neither OAUTHBEARER")
+
+
+UIDS = ["unique_ids", "different_ids", "lasting_ids", "one_id"]
+
+
+@pytest.mark.parametrize("name", UIDS)
+def test_server_without_uidl(name: str) -> None:
+    """UIDL is optional: RFC 1939 section 7."""
+    with faulty_server("uidl-none") as running:
+        found = verdict(running.port, name, password=PASSWORD)
+    assert found == ("skip", "the server does not support UIDL")
+
+
+@pytest.mark.parametrize(
+    ("fault", "name", "evidence"),
+    [
+        ("uidl-lies", "one_id", "UIDL: "),
+        ("uidl-short", "unique_ids", "1 unique-ids for 2 messages"),
+        ("list-plus", "list_one", '"1 +'),
+        ("list-tab", "list_one", '"1\t'),
+        ("list-blanks", "list_one", '"1   '),
+    ],
+)
+def test_wrong_list(fault: str, name: str, evidence: str) -> None:
+    """A list with another form than that of RFC 1939 section 5 fails a check."""
+    with faulty_server(fault) as running:
+        found = verdict(running.port, name, password=PASSWORD)
+    assert found[0] == "fail"
+    assert found[1].startswith(evidence)

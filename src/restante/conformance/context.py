@@ -174,6 +174,18 @@ class ConformanceContext:
             raise Deviation(f"STAT: {quote(answer)}")
         return int(match[1])
 
+    def list_unique_ids(self) -> list[str]:
+        """Return the lines of UIDL in the shared session.
+
+        Raises NotTestable: the server does not have this command, which is optional.
+        """
+        answer = self.session.exchange("UIDL")
+        if answer.startswith(b"+OK"):
+            return self.session.read_lines()
+        if "UIDL" not in self.capabilities_before + self.capabilities_after:
+            raise NotTestable("the server does not support UIDL")
+        raise Deviation(f"UIDL: {quote(answer)}")
+
     def need_messages(self, count: int = 1) -> RawConnection:
         """Return the shared session. Raises NotTestable: there are fewer messages."""
         there = self.count_messages(self.session)

@@ -35,10 +35,13 @@ def totals(context: ConformanceContext) -> None:
     )
 
 
-@GROUP.check("rfc1939-s5/list", "LIST n agrees with LIST")
+@GROUP.check("rfc1939-s5/list", "LIST n agrees with LIST, whose lines have a number and a size")
 def list_one(context: ConformanceContext) -> None:
     connection = context.need_messages()
-    entry = connection.fetch_lines("LIST")[0]
+    lines = connection.fetch_lines("LIST")
+    odd = [line for line in lines if not re.match(r"[0-9]+ [0-9]+(?: |$)", line)]
+    require(not odd, f'"{odd[0]}"' if odd else "")
+    entry = lines[0]
     answer = connection.expect_ok(f"LIST {entry.split()[0]}").decode("latin-1").split()
     require(answer[1:3] == entry.split()[:2], f"{entry}; {' '.join(answer)}")
 
@@ -113,10 +116,15 @@ def top_everything(context: ConformanceContext) -> None:
     require(top == whole, f"{len(top)} octets instead of {len(whole)}")
 
 
-@GROUP.check("rfc1939-s7/uidl rfc1939-s7/unique-id", "unique-ids have 1 to 70 printable characters")
+@GROUP.check(
+    "rfc1939-s7/uidl rfc1939-s7/unique-id",
+    "UIDL gives each message a unique-id of 1 to 70 printable characters",
+)
 def unique_ids(context: ConformanceContext) -> None:
     connection = context.need_messages()
-    for entry in connection.fetch_lines("UIDL"):
+    count, lines = len(connection.fetch_lines("LIST")), context.list_unique_ids()
+    require(len(lines) == count, f"{len(lines)} unique-ids for {count} messages")
+    for entry in lines:
         _, _, uid = entry.partition(" ")
         good = 1 <= len(uid) <= 70 and all("!" <= c <= "~" for c in uid)
         require(good, f'"{entry}"')
@@ -127,8 +135,8 @@ def unique_ids(context: ConformanceContext) -> None:
     "unique-ids differ from one another",
 )
 def different_ids(context: ConformanceContext) -> None:
-    connection = context.need_messages(2)
-    uids = [entry.split()[1] for entry in connection.fetch_lines("UIDL")]
+    context.need_messages(2)
+    uids = [entry.split()[1] for entry in context.list_unique_ids()]
     twice = sorted(uid for uid, count in Counter(uids).items() if count > 1)
     require(not twice, f"not unique: {', '.join(twice[:3])}")
 
@@ -136,6 +144,7 @@ def different_ids(context: ConformanceContext) -> None:
 @GROUP.check("rfc1939-s7/unique-id", "unique-ids are the same in the next session")
 def lasting_ids(context: ConformanceContext) -> None:
     context.need_messages()
+    context.list_unique_ids()
     found = []
     for _ in range(2):
         with context.open_session() as connection:
@@ -149,7 +158,7 @@ def lasting_ids(context: ConformanceContext) -> None:
 @GROUP.check("rfc1939-s7/uidl", "UIDL n agrees with UIDL")
 def one_id(context: ConformanceContext) -> None:
     connection = context.need_messages()
-    entry = connection.fetch_lines("UIDL")[0]
+    entry = context.list_unique_ids()[0]
     answer = connection.expect_ok(f"UIDL {entry.split()[0]}").decode("latin-1").split()
     require(answer[1:3] == entry.split(), f"{entry}; {' '.join(answer)}")
 

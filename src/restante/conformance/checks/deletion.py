@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
-from restante.conformance.check import CheckGroup, require
+from restante.conformance.check import CheckGroup, NotTestable, require
 from restante.conformance.raw_connection import quote
 
 if TYPE_CHECKING:
@@ -18,12 +19,15 @@ GROUP = CheckGroup()
     "a marked message is gone from STAT, LIST, UIDL, RETR and TOP",
 )
 def marked(context: ConformanceContext) -> None:
-    sample = context.sample("plain")
+    sample, lists = context.sample("plain"), ["LIST"]
+    with contextlib.suppress(NotTestable):
+        context.list_unique_ids()
+        lists.append("UIDL")
     with context.open_session() as connection:
         number, count = context.find_sample(sample, connection), context.count_messages(connection)
         connection.expect_ok(f"DELE {number}")
         require(context.count_messages(connection) == count - 1, f"STAT still counts {count}")
-        for command in ("LIST", "UIDL"):
+        for command in lists:
             numbers = [int(entry.split()[0]) for entry in connection.fetch_lines(command)]
             require(number not in numbers, f"{command} still lists message {number}")
         for command in (f"RETR {number}", f"TOP {number} 0", f"LIST {number}", f"DELE {number}"):
@@ -41,6 +45,7 @@ def marked(context: ConformanceContext) -> None:
 )
 def numbers_stay(context: ConformanceContext) -> None:
     sample = context.sample("plain")
+    context.list_unique_ids()
     with context.open_session() as connection:
         number = context.find_sample(sample, connection)
         before = [
