@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -264,3 +266,21 @@ def test_arrivals(box: Box) -> None:
         return [before, await maildrop.arrivals()]
 
     assert box.use(session) == [[first, first + DAY], [None, first + DAY]]
+
+
+def test_arrivals_of_long_mail(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To find out when mail came, an mbox that has not changed is not read again."""
+    box.write(BIG, BIG, BIG)
+    real, pread, octets = time.time_ns, os.pread, Counter[str]()
+    monkeypatch.setattr(time, "time_ns", lambda: real() + 10**10)  # the file is older than that
+
+    def counted(file: int, length: int, place: int) -> bytes:
+        octets["read"] += length
+        return pread(file, length, place)
+
+    async def session(maildrop: MboxMaildrop) -> int:
+        monkeypatch.setattr(os, "pread", counted)
+        assert len(await maildrop.arrivals()) == 3
+        return octets["read"]
+
+    assert box.use(session) <= 3 * from_line.LONGEST

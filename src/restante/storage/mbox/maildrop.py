@@ -22,7 +22,7 @@ from restante.storage.mbox.exact_io import pread_exactly
 from restante.storage.mbox.locks import LockedByOtherError, mbox_locks, mbox_read_lock
 from restante.storage.mbox.reader import MboxChunks
 from restante.storage.mbox.rewrite import rewrite
-from restante.storage.mbox.snapshot import refresh
+from restante.storage.mbox.snapshot import FileStamp, refresh
 
 if TYPE_CHECKING:
     import contextlib
@@ -133,9 +133,16 @@ class MboxMaildrop:
 
     def _find_arrivals(self) -> list[float | None]:
         with self._errors("the arrival of messages cannot be found out"):
-            if not all(self._is_in_place(entry) for entry in self._entries):
+            unchanged = self._is_unchanged()
+            if not unchanged and not all(map(self._is_in_place, self._entries)):
                 self._find_again()
             return [_arrival(self._file, entry) for entry in self._entries]
+
+    def _is_unchanged(self) -> bool:
+        """Return whether the file is known to be as it was when it was read. Raises OSError."""
+        if self._file is None or not self._snapshot.trusted:
+            return False
+        return self._snapshot.stamp == FileStamp.from_status(os.fstat(self._file))
 
     def _is_in_place(self, entry: MboxEntry | None) -> bool:
         return entry is None or (
