@@ -340,6 +340,19 @@ def test_an_account_has_a_name_in_the_file_of_accounts(live: Live, tmp_path: Pat
     assert (ran.code, ran.err) == (0, "")
 
 
+def test_account_named_by_its_address(live: Live, tmp_path: Path) -> None:
+    """The name of an account in the accounts file can be its address; other addresses stay."""
+    folder = tmp_path / "restante"
+    folder.mkdir()
+    (folder / "accounts.toml").write_text(
+        f'["ann@example.com"]\naccount = "{url(live.port)}"\npassword_command = "echo hunter22"\n'
+    )
+    ran = pop3("stat", "ann@example.com", password=None, XDG_CONFIG_HOME=str(tmp_path))
+    assert (ran.code, ran.err) == (0, "")
+    other = pop3("stat", url(live.port), password=None, XDG_CONFIG_HOME=str(tmp_path))
+    assert (other.code, "no password" in other.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("lines", "said"),
     [

@@ -58,7 +58,7 @@ def find_entry(name: str) -> dict[str, Any]:
 
     Raises click.UsageError: the file is invalid.
     """
-    if "@" in name or "://" in name:
+    if "://" in name or ("@" in name and not _is_readable()):
         return {}
     entry = load_entries().get(name)
     if entry is None:
@@ -75,6 +75,14 @@ def find_entry(name: str) -> dict[str, Any]:
         text = f'[{name}]: {odd} must be a text that is not empty, as in {odd} = "..."'
         raise click.UsageError(f"{place_of(name, odd)}: {text}")
     return entry
+
+
+def _is_readable() -> bool:
+    """Return whether there is a file that can be read: addresses require none, and no home."""
+    try:
+        return os.access(accounts_file(), os.R_OK)
+    except click.UsageError:
+        return False
 
 
 def _is_text(key: str, value: object) -> bool:
