@@ -204,3 +204,38 @@ def test_wrong_list(fault: str, name: str, evidence: str) -> None:
         found = verdict(running.port, name, password=PASSWORD)
     assert found[0] == "fail"
     assert found[1].startswith(evidence)
+
+
+def test_evidence_of_numbers(live: Live) -> None:
+    """The evidence is the first message with another number."""
+    marked = []
+
+    def renumber(said: str, octets: bytes) -> bytes:
+        if said.startswith("DELE"):
+            marked.append(said)
+        wrong = said == "UIDL" and marked
+        return octets.replace(b"\r\n1 ", b"\r\n9 ", 1) if wrong else octets
+
+    with faulty(live.port, renumber) as port:
+        found = verdict(port, "numbers_stay", InMemory(live))
+    assert found == ("fail", '"1 memory-1" became "9 memory-1"')
+
+
+@pytest.mark.parametrize("refused", [b"", b"-ERR later\r\n"])
+def test_messages_that_cannot_be_deleted(live: Live, refused: bytes) -> None:
+    """A run says that its messages may remain if the server refuses to delete one."""
+
+    class ByServer(InMemory):
+        exact = False
+
+    def refuse(said: str, octets: bytes) -> bytes:
+        return refused or octets if said.startswith("DELE") else octets
+
+    with faulty(live.port, refuse) as port:
+        server = ServerUnderTest(
+            "127.0.0.1", port, "none", unverified_context(), "localhost", "ann", "hunter22"
+        )
+        context = ConformanceContext(server, ByServer(live))
+        problems = suite.run(context, suite.CHECKS[:1]).problems
+    assert problems == (["test messages may remain in the mailbox"] if refused else [])
+    assert bool(context.delivered) == bool(refused)

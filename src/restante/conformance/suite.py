@@ -147,7 +147,7 @@ def _clean_up(context: ConformanceContext, found: Conformance) -> None:
         with context.open_session() as connection:
             for numbers in context.find_samples(connection).values():
                 for number in numbers:
-                    connection.exchange(f"DELE {number}")
+                    connection.expect_ok(f"DELE {number}")
             connection.expect_ok("QUIT")
         context.deliver.clean_up()
         context.delivered.clear()

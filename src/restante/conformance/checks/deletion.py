@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from restante.conformance.check import CheckGroup, NotTestable, require
@@ -53,7 +54,9 @@ def numbers_stay(context: ConformanceContext) -> None:
         ]
         connection.expect_ok(f"DELE {number}")
         after = connection.fetch_lines("UIDL")
-        require(before == after, f"{before[-1:]} became {after[-1:]}")
+        pairs = zip_longest(before, after, fillvalue="nothing")
+        one, other = next((pair for pair in pairs if pair[0] != pair[1]), ("", ""))
+        require(before == after, f'"{one}" became "{other}"')
         connection.expect_ok("RSET")
         connection.expect_ok("QUIT")
 
