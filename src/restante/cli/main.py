@@ -11,6 +11,7 @@ import click
 
 from restante.cli.errors import INTERRUPTED, CommandFailed
 from restante.cli.output.terminal import plain, plain_lines
+from restante.cli.output.wrapping import may_use_colours
 from restante.cli.program import DISK, NO_ROOM
 
 if TYPE_CHECKING:
@@ -177,6 +178,8 @@ class LazyGroup(click.Group):
 
         An error of the disk that the subcommand does not expect is reported with its file.
         """
+        if not may_use_colours():
+            ctx.color = False  # also for subcommands without --color
         try:
             with _error_reporting():
                 return super().invoke(ctx)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import pexpect
 import pytest
@@ -17,11 +19,13 @@ from support.live import PATIENCE
 from support.process import POP3, free_port
 
 
-def looked_at(*words: str, columns: int = 80) -> list[str]:
+def looked_at(
+    *words: str, columns: int = 80, variables: Mapping[str, str] = MappingProxyType({})
+) -> list[str]:
     """Return the lines that `pop3` prints in a terminal."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("POP3_", "COLUMNS"))}
     child: pexpect.spawn[str] = pexpect.spawn(
-        str(POP3), list(words), env=environment | {"POP3_PASSWORD": PASSWORD, "NO_COLOR": "1"},
+        str(POP3), list(words), env=environment | {"POP3_PASSWORD": PASSWORD, "NO_COLOR": "1", **variables},
         dimensions=(60, columns), timeout=PATIENCE, encoding="utf-8",
     )  # fmt: skip
     child.expect(pexpect.EOF)
@@ -95,6 +99,17 @@ def test_a_word_is_broken_only_where_it_is_endless(monkeypatch: pytest.MonkeyPat
     ]
     assert len(wrap_hanging("  why   ", "z" * 3000, wrap=True, most=3)) == 4
     assert wrap_hanging("  why   ", "a " * 60, wrap=False) == ["  why   " + "a " * 60]
+
+
+@pytest.mark.parametrize("variables", [{"NO_COLOR": "1"}, {"TERM": "dumb", "NO_COLOR": ""}])
+@pytest.mark.parametrize("command", ["check", "discover"])
+def test_terminal_without_colours(variables: dict[str, str], command: str) -> None:
+    """With NO_COLOR, and in a terminal that is dumb, no output has escapes."""
+    with faulty_server("PASS: -ERR [AUTH] no") as running:
+        words = ["ann@localhost", "-m", "1"] if command == "discover" else [running.url]
+        lines = looked_at(command, *words, variables=variables)
+    assert len(lines) > 3
+    assert "\x1b" not in "".join(lines)
 
 
 def test_narrow_terminal() -> None:

@@ -26,6 +26,7 @@ class Terminal(io.StringIO):
 def use(file: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     """Use a file as standard error, on which bars appear at once."""
     monkeypatch.setattr("sys.stderr", file)
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(progress, "PATIENCE", 0.0)
 
 
@@ -38,6 +39,15 @@ def test_removed(monkeypatch: pytest.MonkeyPatch) -> None:
         bar.update(4, 8)
         assert "50%" in terminal.lines[-1]
     assert terminal.getvalue().endswith("\r\x1b[K\x1b[?25h")
+
+
+def test_dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that cannot clear a line gets no bar."""
+    use(terminal := Terminal(), monkeypatch)
+    monkeypatch.setenv("TERM", "dumb")
+    with Progress("fetching") as bar:
+        bar.update(1, 4)
+    assert terminal.getvalue() == ""
 
 
 def test_one_bar_for_all(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restante.cli.options.values import TEXT, FilePath, Seconds
+from restante.cli.output.wrapping import may_use_colours
 
 if TYPE_CHECKING:
     import ssl
@@ -188,7 +188,7 @@ def exit_for(name: str) -> None:
 def set_color(choice: str) -> None:
     """Colour the output always, never, or on terminals if NO_COLOR is not set."""
     context = click.get_current_context()
-    if choice == "never" or (choice == "auto" and os.environ.get("NO_COLOR")):
+    if choice == "never" or (choice == "auto" and not may_use_colours()):
         context.color = False
     elif choice == "always":
         context.color = True

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from restante.cli.output.wrapping import may_use_escapes
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -27,7 +29,7 @@ class Progress:
         self._label = label
         self._begun = time.monotonic()
         self._bar: ProgressBar[Any] | None = None
-        self._wanted = sys.stderr.isatty()
+        self._wanted = sys.stderr.isatty() and may_use_escapes()
 
     def update(self, done: int, total: int, label: str | None = None) -> None:
         """Show that `done` of `total` octets have come. The total and the label may change."""

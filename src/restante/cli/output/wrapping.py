@@ -64,3 +64,13 @@ def line_columns(line: str) -> int:
 def is_terminal(stream: TextIO | None = None) -> bool:
     """Return whether a stream is a terminal, by default standard output."""
     return (stream or sys.stdout).isatty()
+
+
+def may_use_escapes() -> bool:
+    """Return whether a terminal may get escapes that move the cursor; one that is dumb may not."""
+    return os.environ.get("TERM") != "dumb"
+
+
+def may_use_colours() -> bool:
+    """Return whether a terminal may get colours. NO_COLOR: no-color.org."""
+    return may_use_escapes() and not os.environ.get("NO_COLOR")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import TYPE_CHECKING
 
 import click
 
 from restante.cli.output.terminal import plain
-from restante.cli.output.wrapping import wrap_hanging
+from restante.cli.output.wrapping import may_use_colours, wrap_hanging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +38,7 @@ class ShellScreen:
 
     def __init__(self, *, interactive: bool) -> None:
         self.interactive = interactive
-        self._coloured = interactive and not os.environ.get("NO_COLOR")
+        self._coloured = interactive and may_use_colours()
         self._showing = False
         self._percent = 0
 
