@@ -178,6 +178,16 @@ def test_large_message_not_fetched() -> None:
         assert "RETR 1" not in server.commands
 
 
+def test_rm_with_a_refusal_and_a_failed_quit() -> None:
+    """A message that could not be marked is named also if QUIT fails."""
+    with faulty_server("DELE 1: -ERR not this one\nQUIT: -ERR no") as server:
+        ran = pop3("rm", "--yes", server.url, 1, 2)
+    assert ran.code == 13
+    assert "message 2 may not have been deleted" in ran.err
+    assert "message 1 was not deleted: " in ran.err
+    assert "not this one" in ran.err
+
+
 def test_rm_that_is_interrupted_at_quit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C before the reply to QUIT leaves it open whether the messages were deleted."""
 

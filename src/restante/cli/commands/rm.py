@@ -39,10 +39,12 @@ def rm(account: str, messages: tuple[str, ...], *, yes: bool, **params: Any) -> 
             question = f"{count} will be deleted permanently. Continue?"
             require_confirmation(question, "Nothing was deleted")
         found, refused = _mark(drop, found)
+        for line in refused:
+            click.echo(line, err=True)
         if found:
             _commit(drop, found)
     if refused:
-        raise CommandFailed("\n".join(refused), NOT_CONFIRMED)
+        click.get_current_context().exit(NOT_CONFIRMED)
 
 
 def _find(drop: Maildrop, wanted: str) -> Message:
