@@ -344,3 +344,30 @@ def test_a_session_from_before_the_move(pair: ShardPair) -> None:
         assert await pair.served() == mail
 
     asyncio.run(test())
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_stalled_move_of_removed_mail(keeping: ShardPair, back: bool) -> None:
+    """A run that stood still leaves the removed mail where another run has moved it."""
+    first_call = 0 if ALL else 4 + 4 * back
+
+    async def meanwhile() -> None:
+        with suppress(BusyError):  # the run that stands still holds the lease
+            for target in ("second", "first") if back else ("second",):
+                await keeping.move(target, patience=1)
+
+    async def test() -> None:
+        uids = [await remove_one(keeping, BIG)]
+        for call in range(1 + first_call, 2 * MAX_CALLS, STEP):
+            reached = await run_stalled(keeping, call, meanwhile)
+            assert sorted(await keeping.kept()) == sorted(uids), call
+            uids.append(await remove_one(keeping))
+            assert sorted(await keeping.kept()) == sorted(uids), call
+            await keeping.move("first", patience=5)
+            assert sorted(await keeping.kept()) == sorted(uids), call
+            if not reached:
+                break
+        else:
+            pytest.fail("the move never came to its end")
+
+    asyncio.run(test())

@@ -66,9 +66,14 @@ ABANDON = "select abandon_move($1, $2)"
 CLEAR = "select clear_box($1, $2, $3)"
 END = "select end_move($1, $2)"
 DECIDED = "select target from directory where owner = $1 and move is not null and shard = target"
+FIND_PLACE = "select shard from directory where owner = $1"
 PLACE = """
 insert into directory as d (owner, shard) values ($1, $2)
-on conflict (owner) do update set shard = excluded.shard where d.move is null
+on conflict (owner) do update set shard = excluded.shard where d.move is null and d.shard = $3
+"""
+IS_UNDER_WAY = """
+select true from directory where owner = $1 and move is not distinct from $2
+    and coalesce(target, shard) = $3 for update
 """
 
 
@@ -98,7 +103,10 @@ class Move:
         owner: str,
         target: str,
         on_progress: Callable[[int, int], object] = lambda _copied, _all: None,
+        beside: tuple[str, uuid.UUID | None, str] | None = None,
     ) -> None:
+        """`beside`: the owner, the id and the target of the move that this one belongs to."""
+        self._beside = beside
         self._shards = shards
         self._owner = owner
         self._target = target
@@ -116,7 +124,7 @@ class Move:
         if plan is None:
             if stale is not None:  # of a run that stood still until its move was taken back
                 await target.fetch(OPEN, self._owner, stale, patience=PATIENCE)
-            return await self._move_kept(patience)
+            return await self._move_kept(None, patience)
         source = get_shard(self._shards, plan.source)
         try:
             await self._move(source, plan, patience)
@@ -130,7 +138,7 @@ class Move:
         if not plan.is_decided:
             await self._hide(source, plan, patience)
             await self._copy(source, plan)
-        await self._move_kept(patience)
+        await self._move_kept(plan.id, patience)
         if not plan.is_decided:
             await self._decide(plan)
         if not await self._open(plan):
@@ -141,7 +149,7 @@ class Move:
         first = self._shards[FIRST].database
         await first.fetch(END, self._owner, plan.id, patience=PATIENCE)
 
-    async def _move_kept(self, patience: float) -> bool:
+    async def _move_kept(self, move: uuid.UUID | None, patience: float) -> bool:
         """Move the removed messages while their owner's box is hidden, so that none are added.
 
         They are where the mail was when they were removed. A directory that has a move of them
@@ -149,31 +157,38 @@ class Move:
         """
         if self._owner.startswith(KEPT_PREFIX):
             return False
-        kept = KEPT_PREFIX + self._owner
+        kept, first = KEPT_PREFIX + self._owner, self._shards[FIRST].database
+        row = await first.fetchrow(FIND_PLACE, kept, patience=PATIENCE)
+        known = row[0] if row else None
         places = [name for name, shard in self._shards.items() if await shard.store.has(kept)]
         hidden = [await each.store.has(HIDDEN_PREFIX + kept) for each in self._shards.values()]
         if not places and not any(hidden):
             return False
-        first = self._shards[FIRST].database
-        if places:
-            place = next((name for name in places if name != self._target), self._target)
-            await first.fetch(PLACE, kept, place, patience=PATIENCE)
+        if places and known not in places:
+            await first.fetch(PLACE, kept, places[0], known, patience=PATIENCE)
         decided = await first.fetchrow(DECIDED, kept, patience=PATIENCE)
         targets = [decided[0]] if decided and decided[0] != self._target else []
+        beside = self._owner, move, self._target
         moves = [
-            await Move(self._shards, kept, target, self._on_progress).run(patience)
+            await Move(self._shards, kept, target, self._on_progress, beside).run(patience)
             for target in (*targets, self._target)  # what is decided must be finished first
         ]
         return any(moves)
 
     async def _begin(self) -> _Plan | None:
         first = self._shards[FIRST].database
-        row = await first.fetchrow(
-            BEGIN, self._owner, uuid.uuid4(), self._target, patience=PATIENCE
-        )
+        row = await first.run(self._begin_on, PATIENCE)
         if row is None or row["move"] is None:
             return None
         return _Plan(row["move"], row["source"], row["shard"] == self._target)
+
+    async def _begin_on(self, connection: asyncpg.Connection) -> asyncpg.Record | None:
+        async with connection.transaction():
+            if self._beside is not None and not await connection.fetchval(
+                IS_UNDER_WAY, *self._beside
+            ):
+                raise MovedError("another run has ended this move")
+            return await connection.fetchrow(BEGIN, self._owner, uuid.uuid4(), self._target)
 
     async def _find_hidden(self, database: Database) -> uuid.UUID | None:
         """Return the id of the move for which the owner's box is hidden, if it is a source."""
