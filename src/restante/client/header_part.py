@@ -11,13 +11,13 @@ class HeaderPart:
     """The header of a message that arrives in chunks, up to a number of octets."""
 
     def __init__(self, limit: int) -> None:
-        self._most = limit
+        self._limit = limit
         self._kept = bytearray()
         self._ended = False
 
     def feed(self, piece: bytes) -> None:
         """Take the next octets."""
-        if self._ended or len(self._kept) > self._most:
+        if self._ended or len(self._kept) > self._limit:
             return
         searched = max(0, len(self._kept) - len(b"\n\r"))
         self._kept += piece
@@ -28,4 +28,4 @@ class HeaderPart:
     @property
     def octets(self) -> bytes:
         """The header as far as it came, with its empty line."""
-        return bytes(self._kept[: self._most])
+        return bytes(self._kept[: self._limit])

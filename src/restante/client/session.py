@@ -156,7 +156,7 @@ class ClientSession:
         return self.peer.redact(text)
 
     def excerpt(self, octets: bytes, limit: int = 100) -> str:
-        """Return the first `most` characters of the server's `octets`, without secrets."""
+        """Return the first `limit` characters of the server's `octets`, without secrets."""
         return self.peer.excerpt(octets, limit)
 
     @property

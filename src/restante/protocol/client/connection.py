@@ -102,7 +102,7 @@ class ServerPeer:
         return status._replace(text=self.redact(status.text))
 
     def excerpt(self, octets: bytes, limit: int = 100) -> str:
-        """Return at most `most` characters of the server's octets, for the text of an error.
+        """Return at most `limit` characters of the server's octets, for the text of an error.
 
         Secrets are removed before the cut, because half of one would not be found.
         """
@@ -286,7 +286,7 @@ class ServerPeer:
     ) -> Dialogue[None]:
         """Call `take` with each line of a multi-line reply after its status line, unstuffed.
 
-        Raises MalformedReplyError: it has over `most` octets or MAX_LINES lines.
+        Raises MalformedReplyError: it has over `limit` octets or MAX_LINES lines.
         """
         lines = octets = 0
         while True:

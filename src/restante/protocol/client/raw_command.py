@@ -35,7 +35,7 @@ _NOT_LINES = {
 def raw_command(line: str, limit: int = LISTING_LIMIT) -> Operation[Status]:
     """Return the operation of a line as it was typed: its reply's lines come as chunks, unstuffed.
 
-    The status that it returns is without secrets, and may be -ERR. At most `most` octets are read.
+    The status that it returns is without secrets, and may be -ERR. At most `limit` octets are read.
     Octets that are not UTF-8 are surrogates in the line, as PEP 383 has them. Raises LocalError:
     the line has a line end or another surrogate, or the server's reply would not be lines.
     """
