@@ -110,20 +110,27 @@ def test_fault_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
 ODD_OUTPUT = r"""
 import click
 from restante.cli import main, program
-main.main = lambda: [click.echo("caf\u00e9 \u65e5 \udcff", err=err) for err in (False, True)]
+main.main = lambda: [click.echo("caf\u00e9 \u65e5 \U0001f600 \udcff", err=e) for e in (0, 1)]
 program.run()
 """
 
 
-@pytest.mark.parametrize("charset", ["latin-1", "latin-1:strict", "koi8-r", "utf-8"])
-def test_characters_that_the_terminal_lacks(charset: str) -> None:
-    """Characters that a locale has no code for are shown as escapes, and end no command."""
+@pytest.mark.parametrize(
+    ("charset", "shown"),
+    [
+        ("latin-1", "caf\u00e9 \\u65e5 \\ud83d\\ude00 \\udcff\n"),
+        ("latin-1:strict", "caf\u00e9 \\u65e5 \\ud83d\\ude00 \\udcff\n"),
+        ("koi8-r", "caf\\u00e9 \\u65e5 \\ud83d\\ude00 \\udcff\n"),
+        ("utf-8", "caf\u00e9 \u65e5 \U0001f600 \\udcff\n"),
+    ],
+)
+def test_characters_that_the_terminal_lacks(charset: str, shown: str) -> None:
+    """Characters that a locale has no code for are shown as JSON escapes them."""
     ended = subprocess.run(
         [sys.executable, "-c", ODD_OUTPUT], check=False, capture_output=True, timeout=60,
         env={**os.environ, "PYTHONIOENCODING": charset},
     )  # fmt: skip
-    charset = charset.partition(":")[0]
-    expected = "caf\u00e9 \u65e5 \udcff\n".encode(charset, errors="backslashreplace")
+    expected = shown.encode(charset.partition(":")[0])
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, expected, expected)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import codecs
 import contextlib
 import errno
 import gc
@@ -150,4 +151,19 @@ def _make_output_whole() -> None:
         sys.stdout = open(number, "w", 1, charset, closefd=False)  # noqa: SIM115  # for all lines
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=_ESCAPES)
+
+
+_ESCAPES = "restante-escapes"
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """Return the escapes of JSON for characters that cannot be encoded: some output is JSON."""
+    import json  # a locale in UTF-8 needs it never
+
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+codecs.register_error(_ESCAPES, _escape)
