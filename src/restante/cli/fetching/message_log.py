@@ -28,13 +28,20 @@ _BARE = re.compile(r"[^\s\"=\\]+")
 
 
 class MessageLog:
-    """A file that gets lines at its end. Several programs may write to it at the same time."""
+    """A file that gets lines at its end. Several programs may write to it at the same time.
+
+    It is opened for each line, so that it may be rotated.
+    """
 
     def __init__(self, path: str) -> None:
-        """Open a file, made with mode 0600; "-" is standard error. Raises click.UsageError."""
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        """Make a file with mode 0600 if it is missing; "-" is standard error.
+
+        Raises click.UsageError.
+        """
+        self._path = path
         try:
-            self._file = sys.stderr.fileno() if path == "-" else os.open(path, flags, 0o600)
+            with self._open():
+                pass
         except OSError as error:
             raise click.UsageError(f"--log {explain_path(path, error)}") from None
 
@@ -45,8 +52,21 @@ class MessageLog:
             values = {"time": now, "event": name, "account": account, "uid": uid}
             values |= {"id": fetch_id(account, uid), **more}
             line = " ".join(f"{key}={_value(value)}" for key, value in values.items())
-            with contextlib.suppress(OSError):
-                os.write(self._file, f"{line}\n".encode())
+            with contextlib.suppress(OSError), self._open() as file:
+                os.write(file, f"{line}\n".encode())
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[int]:
+        """Give the descriptor of the file. Raises OSError."""
+        if self._path == "-":
+            yield sys.stderr.fileno()
+            return
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        file = os.open(self._path, flags, 0o600)
+        try:
+            yield file
+        finally:
+            os.close(file)
 
 
 def _rows(event: FetchEvent, destinations: str) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -1,0 +1,32 @@
+"""The log of `pop3 fetch --log`. What its lines say is tested with the command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from restante.cli.fetching.message_log import MessageLog
+from restante.fetch.events import MessagesDeleted
+
+
+def test_rotation(tmp_path: Path) -> None:
+    """After another program has renamed the file, lines go to a new one."""
+    file, rotated = tmp_path / "log", tmp_path / "log.1"
+    log = MessageLog(str(file))
+    log.write("ann", "", MessagesDeleted(("1",)))
+    file.rename(rotated)
+    log.write("ann", "", MessagesDeleted(("2", "3")))
+    assert [path.read_text().count("event=deleted") for path in (rotated, file)] == [1, 2]
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_folder_that_is_gone(tmp_path: Path) -> None:
+    """Lines that cannot be written are lost, and the run goes on."""
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    log = MessageLog(str(folder / "log"))
+    (folder / "log").unlink()
+    folder.rmdir()
+    log.write("ann", "", MessagesDeleted(("1",)))
+    folder.mkdir()
+    log.write("ann", "", MessagesDeleted(("2",)))
+    assert "uid=2" in (folder / "log").read_text()
