@@ -78,12 +78,13 @@ def _format_json(found: AccountUsage) -> str:
 
 def _format_line(found: AccountUsage) -> str:
     """Return the name, a bar, and the figures of an account."""
+    from restante.cli.output.units import fill
     from restante.diagnosis import wording
 
     usage, quota = found.usage, found.quota
     octets, messages = wording.octets(usage.octets), wording.messages(usage.messages)
     if not quota.is_limited:
-        return f"{found.user:<{NAME}} {'no quota':<{BAR + 8}} {octets}, {messages}"
+        return f"{fill(found.user, NAME)} {'no quota':<{BAR + 8}} {octets}, {messages}"
     percent = quota.percent(usage)
     full = min(BAR, percent * BAR // 100)
     bar = "#" * full + "-" * (BAR - full)
@@ -91,4 +92,4 @@ def _format_line(found: AccountUsage) -> str:
         octets += f" of {wording.octets(quota.octets)}"
     if quota.messages is not None:
         messages = f"{usage.messages} of {wording.messages(quota.messages)}"
-    return f"{found.user:<{NAME}} [{bar}] {percent:>3} % {octets}, {messages}"
+    return f"{fill(found.user, NAME)} [{bar}] {percent:>3} % {octets}, {messages}"

@@ -12,6 +12,7 @@ from restante.cli.errors import CommandFailed, error_reporting
 from restante.cli.options.account import AccountCommand
 from restante.cli.options.account_file import describe_unknown, find_account, find_entry
 from restante.cli.output.terminal import plain
+from restante.cli.output.units import fill, widest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -186,8 +187,8 @@ def _list_accounts() -> None:
             rows.append((name, "", str(error)))
         else:
             rows += [(name, stored.host, _state(stored))] if stored else []
-    widths = [max(map(len, column), default=0) for column in zip(*rows, strict=True)]
+    names, hosts = (widest(row[place] for row in rows) for place in (0, 1))
     for name, host, state in rows:
-        click.echo(plain(f"{name:<{widths[0]}}  {host:<{widths[1]}}  {state}"))
+        click.echo(f"{fill(name, names)}  {fill(host, hosts)}  {plain(state)}")
     if not rows:
         click.echo("No account has tokens; run pop3 login ACCOUNT.")

@@ -17,6 +17,7 @@ from restante.cli.fetching.stopper import Stopper
 from restante.cli.options.account_file import describe_unknown, load_entries
 from restante.cli.options.fetch_settings import accounts_with_settings, default_journal
 from restante.cli.options.stored_tokens import describe_end
+from restante.cli.output.units import widest
 from restante.fetch.journal import Journal, has_journal, move_damaged
 from restante.fetch.journal_rows import AccountRuns
 from restante.fetch.planner import Plan
@@ -73,7 +74,7 @@ def _print_plans(
     reader: AccountReader, accounts: Sequence[FetchAccount | InvalidAccount], *, as_json: bool
 ) -> list[AccountResult]:
     """Print what a run would do with each account, or why it would fail."""
-    width = max(len(account.name) for account in accounts)
+    width = widest(account.name for account in accounts)
     results = [AccountResult(account) for account in accounts]
     found = []
     for result in results:
@@ -97,7 +98,7 @@ def _print_status(names: tuple[str, ...], path: Path, *, as_json: bool) -> None:
     if as_json:
         click.echo(to_json([status for status, _ in found], indent=2))
         return
-    width = max((len(status["account"]) for status, _ in found), default=0)
+    width = widest(status["account"] for status, _ in found)
     for status, undelivered in found:
         for line in report.status_lines(status, undelivered, width):
             click.echo(line)
@@ -130,7 +131,7 @@ def _run(
     params: dict[str, Any],
 ) -> list[AccountResult]:
     """Run the accounts, and return how all ended; with --every, how none did."""
-    width = max(len(account.name) for account in accounts)
+    width = widest(account.name for account in accounts)
     log = None
     if params["log"]:
         from restante.cli.fetching.message_log import MessageLog

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from restante.cli.output.terminal import plain
+from restante.cli.output.units import fill
 from restante.diagnosis import wording
 from restante.fetch.events import DoubtSettled, MessageDelivered, MessageParked
 from restante.fetch.journal_rows import MessageState
@@ -27,7 +28,7 @@ MAX_LISTED = 10  # messages that are named one by one
 def result_lines(result: AccountResult, width: int) -> Iterator[str]:
     """Yield the lines of one account; `width` is that of the longest name."""
     account, summary = result.account, result.summary
-    name = plain(account.name).ljust(width)
+    name = fill(account.name, width)
     for text in result.prepared:
         yield plain(text)
     if result.ran and (not result.error or summary.new or summary.deleted):
@@ -48,7 +49,7 @@ def result_lines(result: AccountResult, width: int) -> Iterator[str]:
 def _failure_lines(result: AccountResult, width: int) -> Iterator[str]:
     if result.message:
         first, *others = result.message.split("\n")
-        yield f"{plain(result.account.name).ljust(width)}  {first}"
+        yield f"{fill(result.account.name, width)}  {first}"
         yield from others
 
 
@@ -133,7 +134,7 @@ def plan_lines(result: AccountResult, plan: Plan, width: int) -> Iterator[str]:
     parts += [f"{len(plan.delete)} to delete"] if plan.delete else []
     parts += [f"{len(plan.waiting)} parked"] if plan.waiting else []
     parts += [f"{len(plan.too_large)} too large"] if plan.too_large else []
-    yield f"{plain(result.account.name).ljust(width)}  {', '.join(parts)}"
+    yield f"{fill(result.account.name, width)}  {', '.join(parts)}"
 
 
 def status_object(
@@ -168,7 +169,7 @@ def status_lines(
     status: dict[str, Any], undelivered: Sequence[UndeliveredMessage], width: int
 ) -> Iterator[str]:
     """Yield the same for people."""
-    yield f"{plain(status['account']).ljust(width)}  {_last_run(status)}"
+    yield f"{fill(status['account'], width)}  {_last_run(status)}"
     if status["next_run"]:
         yield f"{'':{width}}  {_next_run(status['next_run'], time.time())}"
     if status.get("sign_in_ends"):

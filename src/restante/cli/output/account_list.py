@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from restante.cli.output.terminal import plain
-from restante.cli.output.units import count_columns, pad
+from restante.cli.output.units import fill
 from restante.protocol.text import to_json
 
 if TYPE_CHECKING:
@@ -108,6 +108,5 @@ def write_lines(accounts: Iterable[AccountSummary], form: Form, width: int = 0) 
             case "names":
                 yield plain(account.name)
             case "text":
-                name = plain(account.name)
-                name = pad(name, max(width, count_columns(name)))
+                name = fill(account.name, width)
                 yield f"{name}  {', '.join(account.details())}".rstrip()

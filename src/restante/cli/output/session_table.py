@@ -6,7 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from restante.cli.output.terminal import plain
-from restante.cli.output.units import count_columns, pad, short_size
+from restante.cli.output.units import fill, short_size, widest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,8 +93,7 @@ def _row(facts: SessionFacts, worker: int, now: float) -> tuple[str, ...]:
 
 
 def _align(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    safe = [tuple(map(plain, row)) for row in rows]
-    widths = [max(map(count_columns, column)) for column in zip(*safe, strict=True)]
-    for row in safe:
-        cells = (pad(cell, width) for cell, width in zip(row, widths, strict=True))
+    widths = [widest(column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (fill(cell, width) for cell, width in zip(row, widths, strict=True))
         yield "  ".join(cells).rstrip()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-
-from wcwidth import wcswidth
+from typing import TYPE_CHECKING
 
 from restante.cli.output.terminal import plain
 from restante.diagnosis import wording
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAX_IN_A_COLUMN = 4  # characters: a column may have any number of accents
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -20,6 +22,10 @@ def short_size(octets: int) -> str:
 
 def count_columns(text: str) -> int:
     """Return how many columns of a terminal a harmless text takes."""
+    if text.isascii():
+        return len(text)
+    from wcwidth import wcswidth  # it loads slowly, and most texts do without
+
     return max(0, wcswidth(text))
 
 
@@ -49,5 +55,15 @@ def cut(text: str, width: int) -> str:
 
 def pad(text: str, width: int) -> str:
     """Return a text, cut or filled to a width."""
-    text = cut(text, width)
+    return fill(cut(text, width), width)
+
+
+def fill(text: str, width: int) -> str:
+    """Return a text without control characters, filled to at least a width."""
+    text = plain(text)
     return text + " " * (width - count_columns(text))
+
+
+def widest(texts: Iterable[str]) -> int:
+    """Return the width of the widest text, 0 for none."""
+    return max((count_columns(plain(text)) for text in texts), default=0)
