@@ -166,12 +166,12 @@ class LazyGroup(click.Group):
         """Return the subcommands and options that begin so, without an import of any."""
         from click.shell_completion import CompletionItem
 
-        found = [
+        items = [
             CompletionItem(name, help=row.summary)
             for name, row in SUBCOMMANDS.items()
             if name.startswith(incomplete)
         ]
-        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Import and run a subcommand.

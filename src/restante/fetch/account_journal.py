@@ -86,8 +86,8 @@ class AccountJournal:
         which = " AND uid > 'header ' AND uid < 'header!' AND state IN ('here', 'known', 'asked')"
         with self._journal.errors():
             rows = self._execute(_select(KnownMessage._fields, which))
-            found = [_known_message(*row) for row in rows]
-        return [row for row in found if is_named_by_contents(row.uid)]
+            messages = [_known_message(*row) for row in rows]
+        return [row for row in messages if is_named_by_contents(row.uid)]
 
     def doubts(self) -> list[Doubt]:
         """Return the deliveries of an earlier run that were prepared and not confirmed."""
@@ -100,7 +100,7 @@ class AccountJournal:
 
     def part_deliveries(self) -> dict[str, PartDelivery]:
         """Return the messages that some destinations have and others do not, by unique-id."""
-        found: dict[str, PartDelivery] = {}
+        parts: dict[str, PartDelivery] = {}
         with self._journal.errors():
             rows = self._execute(
                 "SELECT uid, sha256, destination FROM delivery JOIN message ON message = id"
@@ -108,9 +108,9 @@ class AccountJournal:
                 " AND state IN ('prepared', 'parked', 'too_large', 'left')"
             )
             for uid, sha256, url in rows:
-                part = found.setdefault(uid, PartDelivery(uid, sha256, set()))
+                part = parts.setdefault(uid, PartDelivery(uid, sha256, set()))
                 part.destinations.add(url)
-        return found
+        return parts
 
     def destinations_with(self, uid: str) -> set[str]:
         """Return the URLs of the destinations that have a message."""
@@ -126,19 +126,20 @@ class AccountJournal:
         """Return the Message-IDs of messages that have one, by their unique-ids."""
         select = "SELECT message_id FROM message WHERE account = ? AND uid = ? AND message_id != ''"
         with self._journal.errors():
-            found = {uid: self._execute(select, uid).fetchone() for uid in uids}
-        return {uid: row[0] for uid, row in found.items() if row}
+            rows = {uid: self._execute(select, uid).fetchone() for uid in uids}
+        return {uid: row[0] for uid, row in rows.items() if row}
 
     def prepare(self, preparations: Sequence[Preparation]) -> None:
         """Note messages before they are delivered."""
         now = self._journal.clock()
         messages = [  # all that is noted of them but the tokens
-            (self.account, MessageState.PREPARED, now, now, *made[:-1]) for made in preparations
+            (self.account, MessageState.PREPARED, now, now, *preparation[:-1])
+            for preparation in preparations
         ]
         tokens = [
-            (url, token, self.account, made.uid)
-            for made in preparations
-            for url, token in made.tokens.items()
+            (url, token, self.account, preparation.uid)
+            for preparation in preparations
+            for url, token in preparation.tokens.items()
         ]
         with self._journal.transaction() as database:
             database.executemany(

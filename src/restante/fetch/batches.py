@@ -24,12 +24,12 @@ def lists_a_part(session: ClientSession) -> bool:
     return "X-GOOGLE-RICO" in (session.capabilities or {})
 
 
-def split_into_groups(messages: Sequence[MessageEntry], most: int) -> Iterator[list[MessageEntry]]:
+def split_into_groups(messages: Sequence[MessageEntry], limit: int) -> Iterator[list[MessageEntry]]:
     """Yield messages in parts of at most `most` that are delivered together."""
     some: list[MessageEntry] = []
     octets = 0
     for message in messages:
-        if some and (len(some) >= most or octets + message.size > GROUP_OCTETS):
+        if some and (len(some) >= limit or octets + message.size > GROUP_OCTETS):
             yield some
             some, octets = [], 0
         some.append(message)
@@ -40,11 +40,11 @@ def split_into_groups(messages: Sequence[MessageEntry], most: int) -> Iterator[l
 
 def first_messages(messages: list[MessageEntry]) -> list[MessageEntry]:
     """Return the messages of one session: some servers slow down or end long ones."""
-    most = max(SESSION_MESSAGES, len(messages) // MAX_SESSIONS)
+    limit = max(SESSION_MESSAGES, len(messages) // MAX_SESSIONS)
     most_octets = max(SESSION_OCTETS, sum(message.size for message in messages) // MAX_SESSIONS)
     octets = 0
-    for place, message in enumerate(messages[:most]):
+    for place, message in enumerate(messages[:limit]):
         octets += message.size
         if octets > most_octets and place:
             return messages[:place]
-    return messages[:most]
+    return messages[:limit]

@@ -65,8 +65,8 @@ def _describe(header: bytes) -> tuple[str, str]:
     """Return the sender and the subject, decoded, and not harmless for a terminal."""
     from restante.mail import message  # with all charsets
 
-    found = message.summary(header)
-    return _storable(found.sender), _storable(found.subject)
+    summary = message.summary(header)
+    return _storable(summary.sender), _storable(summary.subject)
 
 
 def _storable(text: str) -> str:

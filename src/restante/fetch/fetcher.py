@@ -83,8 +83,9 @@ class Fetcher:
         self.parked = ParkedMessages(journal, self.summary)
         self._stopping = False
         self._journal = journal
-        by_batch = sorted(destinations, key=lambda made: -made.batch)  # locks are short-lived
-        self._destinations = {made.url: made for made in by_batch}
+        # Locks are short-lived, so the largest batches come first.
+        by_batch = sorted(destinations, key=lambda destination: -destination.batch)
+        self._destinations = {destination.url: destination for destination in by_batch}
         self._connect = connect
         self._policy = policy
         self._clock = clock
@@ -250,9 +251,9 @@ class Fetcher:
 
     def _fetch(self, drop: Maildrop, messages: Sequence[MessageEntry]) -> Iterator[FetchEvent]:
         """Retrieve and deliver messages in groups."""
-        most = min(made.batch for made in self._destinations.values())
+        size = min(destination.batch for destination in self._destinations.values())
         come = 0
-        for some in split_into_groups(messages, most):
+        for some in split_into_groups(messages, size):
             if self._stopping:
                 break
             with Group(self._destinations, self._journal) as group:
@@ -269,13 +270,13 @@ class Fetcher:
         self, drop: Maildrop, messages: Sequence[MessageEntry]
     ) -> Iterator[FetchEvent]:
         """Deliver the headers of messages that are too large."""
-        most = min(made.batch for made in self._destinations.values())
-        for some in split_into_groups(messages, most):
+        size = min(destination.batch for destination in self._destinations.values())
+        for some in split_into_groups(messages, size):
             if self._stopping:
                 break
             with Group(self._destinations, self._journal) as group:
-                for made in retrieve_headers(drop, some, self._journal, self._destinations):
-                    group.add(made)
+                for header in retrieve_headers(drop, some, self._journal, self._destinations):
+                    group.add(header)
                 yield from self._deliver(group)
 
     def _retrieve(
@@ -311,7 +312,7 @@ class Fetcher:
             if unavailable is not None:
                 raise unavailable
         except BROKEN:
-            self._under_way = next((made.message for made in receivers.values()), None)
+            self._under_way = next((receiver.message for receiver in receivers.values()), None)
             raise
         finally:
             for receiver in receivers.values():
@@ -325,14 +326,14 @@ class Fetcher:
             receiver.discard()
             self._described.add(message)
             return self.parked.park(message, str(end) if is_refused else NOTHING_CAME)
-        made = receiver.finish()
+        retrieved = receiver.finish()
         if self._known.parts:
-            self._known.skip_delivered(made)
-        if self._known.vanished and (before := self._known.take(made, self._destinations)):
-            text = f"{made.message.uid} came before as {before}; it is not delivered again"
+            self._known.skip_delivered(retrieved)
+        if self._known.vanished and (before := self._known.take(retrieved, self._destinations)):
+            text = f"{retrieved.message.uid} came before as {before}; it is not delivered again"
             self._notices.add("uids-changed", text)
         else:
-            group.add(made)
+            group.add(retrieved)
         return None
 
     def _deliver(self, group: Group) -> Iterator[FetchEvent]:
@@ -342,27 +343,27 @@ class Fetcher:
             yield from map(self._count_delivered, group.complete)
             raise
         refused: list[Retrieved] = []  # since the last one that was delivered
-        for made in delivered:
-            if made.refused:
-                refused.append(made)
+        for retrieved in delivered:
+            if retrieved.refused:
+                refused.append(retrieved)
                 continue
             yield from map(self._park_refused, refused)  # the fault was theirs
             refused.clear()
-            yield self._count_delivered(made)
-        for made in refused:
-            yield self._park_refused(made)
-            self.parked.count_failure(FetchError("fetch-delivery", made.refused))
+            yield self._count_delivered(retrieved)
+        for retrieved in refused:
+            yield self._park_refused(retrieved)
+            self.parked.count_failure(FetchError("fetch-delivery", retrieved.refused))
 
-    def _park_refused(self, made: Retrieved) -> MessageParked:
-        parked = self.parked.park(made.message, made.refused)
-        self._described.note_header(made.message.uid, made.content.header)
+    def _park_refused(self, retrieved: Retrieved) -> MessageParked:
+        parked = self.parked.park(retrieved.message, retrieved.refused)
+        self._described.note_header(retrieved.message.uid, retrieved.content.header)
         return parked
 
-    def _count_delivered(self, made: Retrieved) -> MessageDelivered:
+    def _count_delivered(self, retrieved: Retrieved) -> MessageDelivered:
         self.parked.count_delivery()
         self.summary.new += 1
-        self.summary.octets += made.content.octets
-        return MessageDelivered(made.message.uid, made.content.octets, made.seconds)
+        self.summary.octets += retrieved.content.octets
+        return MessageDelivered(retrieved.message.uid, retrieved.content.octets, retrieved.seconds)
 
     def _delete(self, drop: Maildrop, messages: Sequence[MessageEntry]) -> Iterator[FetchEvent]:
         """Mark messages and end the session by QUIT, which deletes them.

@@ -58,65 +58,75 @@ class Group:
         """
         for url, destination in self._destinations.items():
             _prepare(destination, url, self._messages_for(url))
-        accepted = [made for made in self.messages if not made.refused]
+        accepted = [retrieved for retrieved in self.messages if not retrieved.refused]
         if accepted:
-            for made in accepted:
-                made.in_journal = True
+            for retrieved in accepted:
+                retrieved.in_journal = True
             try:
-                self._journal.prepare([made.preparation for made in accepted])
+                self._journal.prepare([retrieved.preparation for retrieved in accepted])
             except NothingNotedError:
-                for made in accepted:
-                    made.in_journal = False
+                for retrieved in accepted:
+                    retrieved.in_journal = False
                 raise
-            self._journal.confirm((), [made.message.uid for made in accepted if not made.drafts])
+            self._journal.confirm(
+                (), [retrieved.message.uid for retrieved in accepted if not retrieved.drafts]
+            )
         try:
             for url, destination in self._destinations.items():
                 self._hand_over(url, destination)
         except DestinationError:
             self._withdraw(self.messages)
             raise
-        self._withdraw(made for made in self.messages if made.refused)
+        self._withdraw(retrieved for retrieved in self.messages if retrieved.refused)
         done = self.messages
         self.messages, self.octets = [], 0
-        for made in done:
-            made.discard()
+        for retrieved in done:
+            retrieved.discard()
         return done
 
     @property
     def complete(self) -> list[Retrieved]:
         """The messages that all destinations have."""
-        return [made for made in self.messages if made.in_journal and not made.drafts]
+        return [
+            retrieved
+            for retrieved in self.messages
+            if retrieved.in_journal and not retrieved.drafts
+        ]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for made in self.messages:
-            made.discard()
+        for retrieved in self.messages:
+            retrieved.discard()
 
     def _messages_for(self, url: str) -> list[Retrieved]:
         """Return the messages for a destination, without those that were rejected."""
-        return [made for made in self.messages if url in made.drafts and not made.refused]
+        return [
+            retrieved
+            for retrieved in self.messages
+            if url in retrieved.drafts and not retrieved.refused
+        ]
 
     def _hand_over(self, url: str, destination: Destination) -> None:
         """Deliver to one destination, and note what arrived, even if the next one fails."""
         delivered: list[Retrieved] = []
         some = self._messages_for(url)
         try:
-            for made in some:
-                made.handed_over.add(url)
+            for retrieved in some:
+                retrieved.handed_over.add(url)
                 try:
-                    destination.deliver(made.drafts[url])
+                    destination.deliver(retrieved.drafts[url])
                 except MessageRefusedError as error:
-                    made.handed_over.remove(url)
-                    made.refused = str(error)
+                    retrieved.handed_over.remove(url)
+                    retrieved.refused = str(error)
                 except DestinationUnavailableError as error:
                     if isinstance(error, NotDeliveredError):
-                        made.handed_over.remove(url)
-                    error.message = made.message
+                        retrieved.handed_over.remove(url)
+                    error.message = retrieved.message
                     raise
                 else:
-                    delivered.append(made)
+                    delivered.append(retrieved)
         finally:
             if delivered:
                 destination.sync()
@@ -124,19 +134,23 @@ class Group:
 
     def _withdraw(self, messages: Iterable[Retrieved]) -> None:
         """Note which destinations certainly do not have messages: `settle` could not know it."""
-        pairs = [(made, url) for made in messages for url in made.tokens.keys() - made.handed_over]
+        pairs = [
+            (retrieved, url)
+            for retrieved in messages
+            for url in retrieved.tokens.keys() - retrieved.handed_over
+        ]
         if not pairs:
             return
-        self._journal.withdraw([(made.message.uid, url) for made, url in pairs])
-        for made, url in pairs:
-            del made.tokens[url]
+        self._journal.withdraw([(retrieved.message.uid, url) for retrieved, url in pairs])
+        for retrieved, url in pairs:
+            del retrieved.tokens[url]
 
     def _note(self, url: str, delivered: Sequence[Retrieved]) -> None:
-        for made in delivered:
-            del made.drafts[url]
+        for retrieved in delivered:
+            del retrieved.drafts[url]
         self._journal.confirm(
-            [(made.message.uid, url) for made in delivered],
-            [made.message.uid for made in delivered if not made.drafts],
+            [(retrieved.message.uid, url) for retrieved in delivered],
+            [retrieved.message.uid for retrieved in delivered if not retrieved.drafts],
         )
 
 
@@ -145,13 +159,13 @@ def _prepare(destination: Destination, url: str, some: Sequence[Retrieved]) -> N
     if not some:
         return
     try:
-        tokens = destination.prepare([made.drafts[url] for made in some])
+        tokens = destination.prepare([retrieved.drafts[url] for retrieved in some])
     except MessageRefusedError as error:
         if len(some) == 1:
             some[0].refused = str(error)
             return
-        for made in some:
-            _prepare(destination, url, [made])
+        for retrieved in some:
+            _prepare(destination, url, [retrieved])
     else:
-        for made, token in zip(some, tokens, strict=True):
-            made.tokens[url] = token
+        for retrieved, token in zip(some, tokens, strict=True):
+            retrieved.tokens[url] = token

@@ -143,15 +143,15 @@ def compare_messages(
     others: dict[MessageEntry, str] = {}
     for message in differ:
         try:
-            whole = digest_all(drop, message.number)
+            digest = digest_all(drop, message.number)
         except ServerRefusedError as refused:
             text = f"{message.uid} may be another message than the known one, and stays: {refused}"
             drop.session.note_oddity("retr-refused", text)
         else:
-            if whole == known[message].sha256:
+            if digest == known[message].sha256:
                 same.append(message)
             else:
-                others[message] = whole
+                others[message] = digest
     return same, others
 
 
@@ -194,11 +194,11 @@ def find_exchanged(
     that counts its unique-ids anew in each session gives those of some messages to others.
     """
     free = {known[message].sha256: message.uid for message in others}
-    found: dict[MessageEntry, str] = {}
+    exchanged: dict[MessageEntry, str] = {}
     for message, digest in others.items():
         if uid := free.pop(digest, None):
-            found[message] = uid
-    return found
+            exchanged[message] = uid
+    return exchanged
 
 
 def is_known_by_header(journal: AccountJournal, row: KnownMessage) -> bool:
@@ -237,11 +237,11 @@ def pair_messages(
 
 def uids_by_digest(rows: Iterable[tuple[str, str | None]]) -> dict[str, list[str]]:
     """Return unique-ids by the digests of all octets; `take_uid` returns them in their order."""
-    found: dict[str, list[str]] = {}
+    uids: dict[str, list[str]] = {}
     for uid, digest in reversed(list(rows)):
         if digest is not None:
-            found.setdefault(digest, []).append(uid)
-    return found
+            uids.setdefault(digest, []).append(uid)
+    return uids
 
 
 def take_uid(free: dict[str, list[str]], digest: str) -> str:

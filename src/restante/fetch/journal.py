@@ -171,8 +171,8 @@ class Journal:
         """
         mark = self.path.parent / "fetch" / f"{file_name(account)}.{self.path.name}.begun"
         with self.errors():
-            known = self.database.execute("SELECT 1 FROM account WHERE name = ?", (account,))
-            if known.fetchone() is None and mark.exists() and not begin:
+            cursor = self.database.execute("SELECT 1 FROM account WHERE name = ?", (account,))
+            if cursor.fetchone() is None and mark.exists() and not begin:
                 text = f"{self.path} has nothing of {account}, which has fetched mail before"
                 raise FetchError(LOST, text)
         with self.transaction() as database:
@@ -263,9 +263,9 @@ def move_damaged(path: Path) -> Path | None:
         return None
     try:
         with contextlib.closing(sqlite3.connect(path)) as database:
-            found = database.execute("PRAGMA quick_check").fetchone()
+            verdict = database.execute("PRAGMA quick_check").fetchone()
             database.execute("SELECT count(*) FROM account")
-            if found == ("ok",):
+            if verdict == ("ok",):
                 return None
     except sqlite3.OperationalError as error:
         if "no such table" not in str(error):

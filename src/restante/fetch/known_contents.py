@@ -43,41 +43,41 @@ class KnownContents:
         unlisted = [part for part in self.parts.values() if part.uid not in uids]
         self._unlisted = uids_by_digest((part.uid, part.sha256) for part in unlisted)
 
-    def skip_delivered(self, made: Retrieved) -> None:
+    def skip_delivered(self, retrieved: Retrieved) -> None:
         """Discard the drafts of a message for the destinations that have it already.
 
         All octets decide whether it is that message, under its unique-id or another one.
         """
-        uid, digest = made.message.uid, made.content.sha256
+        uid, digest = retrieved.message.uid, retrieved.content.sha256
         part = self.parts.get(uid)
         if part is not None and part.sha256 != digest:
             self._journal.forget([uid])
             part = None
         if part is None and (part := self._take_unlisted(digest)):
             self._journal.rename([(part.uid, uid)])
-        for url in part.destinations & made.drafts.keys() if part else ():
-            made.drafts.pop(url).discard()
+        for url in part.destinations & retrieved.drafts.keys() if part else ():
+            retrieved.drafts.pop(url).discard()
 
     def _take_unlisted(self, digest: str) -> PartDelivery | None:
         """Return a message that the server lists no more under its unique-id, once."""
         uid = take_uid(self._unlisted, digest)
         return self.parts.pop(uid) if uid else None
 
-    def take(self, made: Retrieved, urls: Iterable[str]) -> str:
+    def take(self, retrieved: Retrieved, urls: Iterable[str]) -> str:
         """Return the unique-id that a message had in an earlier run, "" if it is new.
 
         The journal has the one of now instead, so that the message is not delivered again. `urls`
         are all destinations: a message that some of them have already is under way by itself.
         """
-        uids = self.vanished.get(made.content.sha256)
-        if not uids or made.drafts.keys() != set(urls):
+        uids = self.vanished.get(retrieved.content.sha256)
+        if not uids or retrieved.drafts.keys() != set(urls):
             return ""
         before = next((uid for uid in uids if uid in self._just_gone), uids[-1])
-        if before not in self._just_gone and not find_message_id(made.content.header):
+        if before not in self._just_gone and not find_message_id(retrieved.content.header):
             return ""  # it left long ago, and such a message may well be like it
-        message = made.message
+        message = retrieved.message
         uids.remove(before)
-        made.discard()
+        retrieved.discard()
         self._journal.forget([message.uid])
         self._journal.rename([(before, message.uid)])
         self._journal.note_sizes([(message.uid, message.size)])

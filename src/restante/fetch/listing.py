@@ -161,11 +161,11 @@ def _rename(
     by_contents: Iterable[KnownMessage],
 ) -> None:
     """Give messages that are known by their contents the unique-ids that they have now."""
-    known = {row.uid for row in journal.rows() if row.state in FETCHED}
+    fetched = {row.uid for row in journal.rows() if row.state in FETCHED}
     rows: defaultdict[str, list[KnownMessage]] = defaultdict(list)
     for row in by_contents:
         rows[_name_of_row(row)].append(row)
-    new = [message for message in listed if message.uid not in known]
+    new = [message for message in listed if message.uid not in fetched]
     groups = _group_by_contents(drop, new)
     are_all = _count(groups) == len(new)
     pairs = [

@@ -42,9 +42,9 @@ def check(
     """
     from restante.diagnosis.request import TOTAL
 
-    made = parse_account(account, params, TOTAL)
-    request = made.request()
-    made.add_login(request)
+    parsed = parse_account(account, params, TOTAL)
+    request = parsed.request()
+    parsed.add_login(request)
     request.deep, request.wait = deep, wait
     request.confirm = _confirm
     if wait and request.options.total_seconds == TOTAL:

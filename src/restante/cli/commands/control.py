@@ -29,15 +29,15 @@ def sessions(folder: Path, *, as_json: bool) -> None:
     from restante.server.control.messages import Action
 
     replies = ask_server(folder, Action.SESSIONS)
-    found = sorted(
+    rows = sorted(
         ((facts, reply) for reply in replies.received for facts in reply.sessions),
         key=lambda pair: pair[0].since,
     )
     if as_json:
-        for facts, reply in found:
+        for facts, reply in rows:
             click.echo(_encode({**_fields(facts), "worker": reply.worker, "node": reply.node}))
     else:
-        for line in session_table(found, time.time()):
+        for line in session_table(rows, time.time()):
             click.echo(line)
     report_silent(replies)
 

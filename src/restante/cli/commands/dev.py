@@ -112,10 +112,10 @@ def dev(  # noqa: PLR0913  # an option each
         server = stack.enter_context(_serving(options, folder, demo=demo))
         url, addresses = stack.enter_context(_page(places, server, page_password))
         stop = stack.enter_context(_stop_signals())
-        known = "the password of --password" if mail_password else "any password"
+        accepted = "the password of --password" if mail_password else "any password"
         click.echo(
             f"{url}  POP3 {addresses.pop3}  POP3S {addresses.pop3s}  SMTP {addresses.smtp}  "
-            f"(any address, {known}; Ctrl-C stops)"
+            f"(any address, {accepted}; Ctrl-C stops)"
         )
         if demo:
             _show_demo(places, addresses)

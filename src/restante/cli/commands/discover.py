@@ -42,48 +42,48 @@ def discover(address: str, *, as_json: bool, max_time: float) -> None:
 
     require_address(address)
     with error_reporting():
-        found = discover(address, timeout=max_time)
+        discovery = discover(address, timeout=max_time)
     if as_json:
-        click.echo(to_json(_as_json(found), indent=2))
+        click.echo(to_json(_as_json(discovery), indent=2))
     else:
-        _show(found)
-    click.get_current_context().exit(0 if found.winner else NOTHING)
+        _show(discovery)
+    click.get_current_context().exit(0 if discovery.winner else NOTHING)
 
 
-def _as_json(found: Discovery) -> dict[str, object]:
-    return {"schema": SCHEMA, **dataclasses.asdict(found)}
+def _as_json(discovery: Discovery) -> dict[str, object]:
+    return {"schema": SCHEMA, **dataclasses.asdict(discovery)}
 
 
-def _show(found: Discovery) -> None:
+def _show(discovery: Discovery) -> None:
     from restante.client.discovery.lookup import is_vouched, not_found_error
     from restante.diagnosis.explanations import explain
     from restante.net.host_names import display_host
 
-    width = max(len(finding.source) for finding in found.findings)
-    for finding in found.findings:
+    width = max(len(finding.source) for finding in discovery.findings)
+    for finding in discovery.findings:
         for line in _lines(finding, width):
             click.echo(line)
-    winner = found.winner
+    winner = discovery.winner
     if winner is None:
         no = click.style("FAIL", fg="red", bold=True)
-        explanation = explain(not_found_error(found).id)
+        explanation = explain(not_found_error(discovery).id)
         click.echo(f"{no} {explanation.id}  {explanation.verdict}")
         click.echo(f"  you   {explanation.you}")
         if explanation.id == "no-server":
-            address = shlex.quote(found.address)
+            address = shlex.quote(discovery.address)
             click.echo(f"  next  pop3 check {address} --host NAME, if you know the server")
         return
     ok = click.style("OK", fg="green", bold=True)
     click.echo(f"{ok}  {plain(_where(winner))}  from {plain(winner.source)}")
-    for server in found.skipped:
+    for server in discovery.skipped:
         mark = click.style("WARN", fg="yellow", bold=True)
         click.echo(f"{mark} preferred-dead  no connection to {plain(server.host)}:{server.port}")
-    if not is_vouched(winner, found):
+    if not is_vouched(winner, discovery):
         mark = click.style("WARN", fg="yellow", bold=True)
-        text = f"{display_host(winner.host)} is not in {display_host(found.domain)}."
+        text = f"{display_host(winner.host)} is not in {display_host(discovery.domain)}."
         click.echo(f"{mark} other-domain  {plain(text)} Check that it belongs to the provider.")
         click.echo("  more  pop3 explain other-domain")
-    click.echo(f"  next  pop3 check {shlex.quote(found.address)}")
+    click.echo(f"  next  pop3 check {shlex.quote(discovery.address)}")
 
 
 def _lines(finding: DiscoveryNote, width: int) -> list[str]:

@@ -25,15 +25,22 @@ def explain(id: str | None) -> None:  # noqa: A002  # the argument's name on the
         for row in EXPLANATIONS.values():
             click.echo(f"{row.id:<19} {row.verdict}")
         return
-    found = EXPLANATIONS.get(id.lower())
-    if found is None:
+    explanation = EXPLANATIONS.get(id.lower())
+    if explanation is None:
         _explain_fault(id)
         return
-    click.echo(f"{found.id}: {found.verdict}\n")
+    click.echo(f"{explanation.id}: {explanation.verdict}\n")
     _print_parts(
-        [("why", found.why), ("admin", found.admin), ("you", found.you), ("more", found.more)]
+        [
+            ("why", explanation.why),
+            ("admin", explanation.admin),
+            ("you", explanation.you),
+            ("more", explanation.more),
+        ]
     )
-    exit_code = f"{found.exit}" if found.exit == 1 else f"{found.exit}, as a warning 1"
+    exit_code = (
+        f"{explanation.exit}" if explanation.exit == 1 else f"{explanation.exit}, as a warning 1"
+    )
     click.echo(f"  {'exit':<6} {exit_code}")
 
 

@@ -47,11 +47,11 @@ def stat(account: str, *, as_json: bool, **params: Any) -> None:
 def uidl(account: str, *, as_json: bool, **params: Any) -> None:
     """List the unique-id of each message."""
     with open_maildrop(parse_account(account, params)) as drop:
-        found = {message.number: message.uid for message in drop}
+        uids = {message.number: message.uid for message in drop}
     if as_json:
-        click.echo(to_json([{"number": n, "uid": uid} for n, uid in found.items()], indent=2))
+        click.echo(to_json([{"number": n, "uid": uid} for n, uid in uids.items()], indent=2))
         return
-    for number, uid in found.items():
+    for number, uid in uids.items():
         click.echo(f"{number} {plain(uid) if uid is not None else '(none)'}")
 
 

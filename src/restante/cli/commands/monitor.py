@@ -121,14 +121,14 @@ def _is_account(name: str, params: dict[str, Any]) -> bool:
 def _report(account: str, params: dict[str, Any], *, login: bool) -> Report:
     from restante.diagnosis.run import examine
 
-    made = parse_account(account, params, TOTAL, login=login)
-    request = made.request()
+    parsed = parse_account(account, params, TOTAL, login=login)
+    request = parsed.request()
     request.sample, request.warn_expiring = 1, False  # -w cert says when it is
     if login:
-        made.add_login(request)
+        parsed.add_login(request)
     with error_reporting():
         report = examine(request)
-        end = made.auth.known_end() if made.auth and report.logged_in else None
+        end = parsed.auth.known_end() if parsed.auth and report.logged_in else None
     if end is not None:
         report.facts["token"] = {"ends": end.at, "why": end.why}
     return report
@@ -146,21 +146,21 @@ def _threshold(text: str) -> tuple[str, float]:
 
 def measurements(report: Report) -> dict[str, float]:
     """Return what was measured, by the names of the thresholds."""
-    found: dict[str, float] = {"time": report.seconds}
+    values: dict[str, float] = {"time": report.seconds}
     certificate = report.facts.get("tls", {}).get("certificate")
     if certificate:
-        found["cert"] = certificate["days_left"]
+        values["cert"] = certificate["days_left"]
     if "token" in report.facts:
-        found["token"] = (report.facts["token"]["ends"] - time.time()) / 86400
+        values["token"] = (report.facts["token"]["ends"] - time.time()) / 86400
     login = next((s.seconds for s in report.steps if s.phase == "login"), None)
     if login is not None:
-        found["login"] = login
+        values["login"] = login
     mailbox = report.facts.get("mailbox")
     if mailbox:
-        found |= {"count": mailbox["messages"], "size": mailbox["octets"]}
+        values |= {"count": mailbox["messages"], "size": mailbox["octets"]}
         if mailbox["newest"] is not None:
-            found["age"] = mailbox["newest"]
-    return found
+            values["age"] = mailbox["newest"]
+    return values
 
 
 def evaluate(report: Report, limits: list[tuple[int, str, float]]) -> tuple[int, str]:

@@ -57,34 +57,34 @@ async def _show(config: Config, users: Sequence[str], *, as_json: bool, recount:
         async with open_store(store):
             mail = store if isinstance(store, Knows) else None
             names = [await find_account(config, accounts, user, mail) for user in users]
-            async for found in list_usage(config, store, accounts, names, recount=recount):
-                click.echo(plain(line(found)))
+            async for account in list_usage(config, store, accounts, names, recount=recount):
+                click.echo(plain(line(account)))
     except (UnavailableError, StoreError) as error:
         raise click.ClickException(str(error)) from None
 
 
-def _format_json(found: AccountUsage) -> str:
+def _format_json(account: AccountUsage) -> str:
     return json.dumps(
         {
-            "user": found.user,
-            "octets": found.usage.octets,
-            "messages": found.usage.messages,
-            "quota_octets": found.quota.octets,
-            "quota_messages": found.quota.messages,
-            "percent": found.quota.percent(found.usage) if found.quota.is_limited else None,
+            "user": account.user,
+            "octets": account.usage.octets,
+            "messages": account.usage.messages,
+            "quota_octets": account.quota.octets,
+            "quota_messages": account.quota.messages,
+            "percent": account.quota.percent(account.usage) if account.quota.is_limited else None,
         }
     )
 
 
-def _format_line(found: AccountUsage) -> str:
+def _format_line(account: AccountUsage) -> str:
     """Return the name, a bar, and the figures of an account."""
     from restante.cli.output.units import fill
     from restante.diagnosis import wording
 
-    usage, quota = found.usage, found.quota
+    usage, quota = account.usage, account.quota
     octets, messages = wording.octets(usage.octets), wording.messages(usage.messages)
     if not quota.is_limited:
-        return f"{fill(found.user, NAME)} {'no quota':<{BAR + 8}} {octets}, {messages}"
+        return f"{fill(account.user, NAME)} {'no quota':<{BAR + 8}} {octets}, {messages}"
     percent = quota.percent(usage)
     full = min(BAR, percent * BAR // 100)
     bar = "#" * full + "-" * (BAR - full)
@@ -92,4 +92,4 @@ def _format_line(found: AccountUsage) -> str:
         octets += f" of {wording.octets(quota.octets)}"
     if quota.messages is not None:
         messages = f"{usage.messages} of {wording.messages(quota.messages)}"
-    return f"{fill(found.user, NAME)} [{bar}] {percent:>3} % {octets}, {messages}"
+    return f"{fill(account.user, NAME)} [{bar}] {percent:>3} % {octets}, {messages}"

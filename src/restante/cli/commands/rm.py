@@ -30,36 +30,36 @@ def rm(account: str, messages: tuple[str, ...], *, yes: bool, **params: Any) -> 
     from restante.diagnosis import wording
 
     with open_maildrop(parse_account(account, params)) as drop:
-        found = [_find(drop, wanted) for wanted in dict.fromkeys(messages)]
-        found = list({message.number: message for message in found}.values())
-        for message in found:
+        chosen = [_find(drop, word) for word in dict.fromkeys(messages)]
+        chosen = list({message.number: message for message in chosen}.values())
+        for message in chosen:
             click.echo(_describe(drop, message))
         if not yes:
-            count = wording.messages(len(found))
+            count = wording.messages(len(chosen))
             question = f"{count} will be deleted permanently. Continue?"
             require_confirmation(question, "Nothing was deleted")
-        found, refused = _mark(drop, found)
+        chosen, refused = _mark(drop, chosen)
         for line in refused:
             click.echo(line, err=True)
-        if found:
-            _commit(drop, found)
+        if chosen:
+            _commit(drop, chosen)
     if refused:
         click.get_current_context().exit(NOT_CONFIRMED)
 
 
-def _find(drop: Maildrop, wanted: str) -> Message:
+def _find(drop: Maildrop, word: str) -> Message:
     """Return the message with this unique-id, else the one with this number."""
-    by_uid = [message for message in drop if message.uid == wanted]
+    by_uid = [message for message in drop if message.uid == word]
     if len(by_uid) == 1:
         return by_uid[0]
     if len(by_uid) > 1:
         raise CommandFailed(
-            f"{len(by_uid)} messages have the unique-id {plain(wanted)}; use its message number",
+            f"{len(by_uid)} messages have the unique-id {plain(word)}; use its message number",
             2,
         )
-    by_number = [m for m in drop if wanted.isascii() and str(m.number) == wanted.lstrip("0")]
+    by_number = [m for m in drop if word.isascii() and str(m.number) == word.lstrip("0")]
     if not by_number:
-        text = f"unknown message number or unique-id {plain(wanted)}; nothing was deleted"
+        text = f"unknown message number or unique-id {plain(word)}; nothing was deleted"
         raise CommandFailed(text, 2)
     return by_number[0]
 
@@ -78,22 +78,22 @@ def _describe(drop: Maildrop, message: Message) -> str:
     return f'{message.number}  {wording.octets(message.size)}  {sender}  "{subject}"'
 
 
-def _mark(drop: Maildrop, found: list[Message]) -> tuple[list[Message], list[str]]:
+def _mark(drop: Maildrop, chosen: list[Message]) -> tuple[list[Message], list[str]]:
     """Mark messages; return those marked, and a line for each one that the server refuses."""
-    refused = drop.delete_many([message.number for message in found])
-    marked = [message for message in found if message.number not in refused]
+    refused = drop.delete_many([message.number for message in chosen])
+    marked = [message for message in chosen if message.number not in refused]
     return marked, [
         f"message {number} was not deleted: {plain(str(denied))}"
         for number, denied in sorted(refused.items())
     ]
 
 
-def _commit(drop: Maildrop, found: list[Message]) -> None:
+def _commit(drop: Maildrop, chosen: list[Message]) -> None:
     """Report the reply to QUIT."""
     from restante.diagnosis import wording
     from restante.protocol.errors import RemoteError
 
-    numbers = wording.numbers([message.number for message in found])
+    numbers = wording.numbers([message.number for message in chosen])
     try:
         drop.commit()
     except RemoteError as error:

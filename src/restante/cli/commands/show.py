@@ -99,9 +99,9 @@ def show(  # noqa: PLR0913  # one for each option
         )
     if part and (raw or headers or save_all):
         raise click.UsageError("--part works alone, or with --save or --output")
-    made = parse_account(account, params)
-    made.options = replace(made.options, message_octets=None)  # --max-size is the bound
-    with open_maildrop(made) as drop:
+    parsed = parse_account(account, params)
+    parsed.options = replace(parsed.options, message_octets=None)  # --max-size is the bound
+    with open_maildrop(parsed) as drop:
         drop[number]
         if headers:
             _show_header(drop, number)
@@ -183,11 +183,11 @@ def _show(octets: Octets, number: int | None) -> None:
     from restante.cli.output import message_view
     from restante.mail import message
 
-    found = message.read(octets)
+    decoded = message.read(octets)
     if number is not None:
-        _show_part(_part(found, number))
+        _show_part(_part(decoded, number))
         return
-    for line in message_view.lines_of(found):
+    for line in message_view.lines_of(decoded):
         click.echo(line)
 
 
@@ -230,8 +230,8 @@ def _save(
 
     name = f"message-{number}.eml"
     if part is not None:
-        found = _part(message.read(octets), part)
-        name, octets = part_file_name(found, number), found.content
+        chosen = _part(message.read(octets), part)
+        name, octets = part_file_name(chosen, number), chosen.content
     if str(output) == "-":
         _write_raw(octets)
         return
@@ -252,8 +252,8 @@ def _save_all(octets: Octets, number: int, folder: Path) -> None:
     from restante.cli.output import files
     from restante.mail import message
 
-    found = message.read(octets)
-    parts = found.others(found.texts())
+    decoded = message.read(octets)
+    parts = decoded.others(decoded.texts())
     for count, part in enumerate(parts):
         try:
             written = files.save_in(folder, part_file_name(part, number), part.content)

@@ -98,13 +98,13 @@ def find_stored(account: str) -> tuple[AccountTokens, str]:
     name = find_account(account)[0]
     target = parse_url(name) if "://" in name else Target("unknown", 995, "implicit", name)
     user = str(table.get("user") or target.user)
-    found = find_tokens(account, name, user, table, lambda: target)
-    if found is None:
+    tokens = find_tokens(account, name, user, table, lambda: target)
+    if tokens is None:
         if not table and "@" not in name:
             raise click.UsageError(describe_unknown(name))
         text = f"no tokens are stored for {plain(account)}; run pop3 login {plain(account)}"
         raise CommandFailed(f"pop3: {text}", MISSING)
-    return found, user
+    return tokens, user
 
 
 def _revoke(stored: StoredSignIn) -> str:

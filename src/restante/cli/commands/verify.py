@@ -82,12 +82,12 @@ def verify(  # noqa: PLR0913  # one for each option
     target = account.locate()
     context = _build_context(account, target)
     context.deliver = _delivery_method(maildir, lmtp, command, target)
-    found = _run(context, checks, quiet=as_json)
+    conformance = _run(context, checks, quiet=as_json)
     if as_json:
-        click.echo(to_json(found.as_json(), indent=2))
+        click.echo(to_json(conformance.as_json(), indent=2))
     else:
-        _show_end(found)
-    click.get_current_context().exit(DEVIATIONS if found.count("fail") else 0)
+        _show_end(conformance)
+    click.get_current_context().exit(DEVIATIONS if conformance.count("fail") else 0)
 
 
 def _select_checks(checks: tuple[Check, ...], only: tuple[str, ...]) -> list[Check]:
@@ -231,12 +231,13 @@ def _show(result: Result) -> None:
         click.echo(line)
 
 
-def _show_end(found: Conformance) -> None:
-    for problem in found.problems:
+def _show_end(conformance: Conformance) -> None:
+    for problem in conformance.problems:
         click.echo(f"{click.style('WARN', fg='yellow', bold=True)}  {plain(problem)}")
-    failed = found.count("fail")
+    failed = conformance.count("fail")
     sign, color = ("FAIL", "red") if failed else ("OK", "green")
     click.echo(
-        f"{click.style(sign, fg=color, bold=True)}  {plain(found.server)}: "
-        f"{found.count('pass')} passed, {failed} failed, {found.count('skip')} not testable"
+        f"{click.style(sign, fg=color, bold=True)}  {plain(conformance.server)}: "
+        f"{conformance.count('pass')} passed, {failed} failed, "
+        f"{conformance.count('skip')} not testable"
     )

@@ -92,17 +92,17 @@ def _print_plans(
 
 def _print_status(names: tuple[str, ...], path: Path, *, as_json: bool) -> None:
     with error_reporting():
-        found = list(_read_status(names, path))
-    for status, _ in found:
+        rows = list(_read_status(names, path))
+    for status, _ in rows:
         status["sign_in_ends"] = describe_end(status["account"])
     if as_json:
-        click.echo(to_json([status for status, _ in found], indent=2))
+        click.echo(to_json([status for status, _ in rows], indent=2))
         return
-    width = widest(status["account"] for status, _ in found)
-    for status, undelivered in found:
+    width = widest(status["account"] for status, _ in rows)
+    for status, undelivered in rows:
         for line in report.status_lines(status, undelivered, width):
             click.echo(line)
-    if not found:
+    if not rows:
         click.echo("Nothing was fetched yet.")
 
 

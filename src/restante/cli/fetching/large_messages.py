@@ -53,10 +53,10 @@ def delete_large(account: FetchAccount, journal: AccountJournal, now: float, *, 
 
 def _delete(account: FetchAccount, journal: AccountJournal, confirmed: list[MessageEntry]) -> int:
     """Delete the messages that are still there with the sizes that the user has seen."""
-    seen = {(message.uid, message.size) for message in confirmed}
+    known = {(message.uid, message.size) for message in confirmed}
     with account.connect(_ignore) as drop:
         listed = list_messages(drop, journal)
-        found = [message for message in listed if (message.uid, message.size) in seen]
+        found = [message for message in listed if (message.uid, message.size) in known]
         _delete_all(drop, found)
     journal.note_state([message.uid for message in found], MessageState.GONE)
     return len(found)

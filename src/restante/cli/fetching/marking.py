@@ -51,15 +51,15 @@ def _note_gone(journal: AccountJournal, listed: set[str]) -> None:
 def _older(drop: Maildrop, listed: Sequence[MessageEntry], moment: float) -> list[MessageEntry]:
     from restante.mail import dates  # with the email package
 
-    found = []
+    older = []
     for start in range(0, len(listed), identity.AT_ONCE):
         some = listed[start : start + identity.AT_ONCE]
         heads = drop.headers([message.number for message in some], keep=fields.MAX_OCTETS)
         for message, head in zip(some, heads, strict=True):
             if isinstance(head, bytes):
                 date = dates.parse(decode_text(fields.split(head).first("date")))
-                found += [message] if date is not None and date.timestamp() < moment else []
-    return found
+                older += [message] if date is not None and date.timestamp() < moment else []
+    return older
 
 
 def skip_messages(account: FetchAccount, journal: AccountJournal, uids: Sequence[str]) -> str:
@@ -88,12 +88,12 @@ def match_messages(account: FetchAccount, journal: AccountJournal) -> str:
     unsettled = _settle(account, journal)  # what a killed run delivered is known only after this
     with account.connect(_ignore) as drop:
         all_listed = list_messages(drop, journal)
-        known = journal.messages()
+        journaled = journal.messages()
         by_header: defaultdict[str, list[KnownMessage]] = defaultdict(list)
-        for row in known.values():
+        for row in journaled.values():
             if row.header_sha256 and row.state in FETCHED:
                 by_header[row.header_sha256].append(row)
-        listed = [message for message in all_listed if message.uid not in known]
+        listed = [message for message in all_listed if message.uid not in journaled]
         by_listed: defaultdict[str, list[MessageEntry]] = defaultdict(list)
         for message, digest in identity.digest_headers(drop, listed):
             by_listed[digest].append(message)
@@ -106,7 +106,7 @@ def match_messages(account: FetchAccount, journal: AccountJournal) -> str:
             )
         ]
     journal.rename(pairs)
-    journal.note_state(_missing_uids(known.values(), pairs, all_listed), MessageState.GONE)
+    journal.note_state(_missing_uids(journaled.values(), pairs, all_listed), MessageState.GONE)
     left = wording.messages(len(listed) - len(pairs))
     doubt = f"; {wording.messages(unsettled)} may come twice" if unsettled else ""
     return f"{account.name}: {wording.messages(len(pairs))} matched; {left} not known{doubt}"
@@ -129,11 +129,11 @@ def _missing_uids(
 
     One without a header cannot be matched, so the server may have it.
     """
-    there = {old for old, _ in pairs} | {message.uid for message in listed}
+    present = {old for old, _ in pairs} | {message.uid for message in listed}
     return [
         row.uid
         for row in known
-        if row.state in FETCHED and row.header_sha256 and row.uid not in there
+        if row.state in FETCHED and row.header_sha256 and row.uid not in present
     ]
 
 

@@ -87,14 +87,14 @@ class AccountReader:
         Raises click.UsageError: one that was named is not an account, the file is invalid, or no
         account can be used, for one reason.
         """
-        found = names or accounts_with_settings()
-        if not found:
+        chosen = names or accounts_with_settings()
+        if not chosen:
             raise click.UsageError(NO_ACCOUNT)
         accounts: list[FetchAccount | InvalidAccount] = []
         errors: list[click.UsageError] = []
-        if not all("@" in name for name in found):  # addresses need no parser of TOML
+        if not all("@" in name for name in chosen):  # addresses need no parser of TOML
             self._stored.update(load_entries())
-        for name in dict.fromkeys(found):
+        for name in dict.fromkeys(chosen):
             try:
                 accounts.append(self._find(name))
             except click.UsageError as error:
@@ -126,8 +126,8 @@ class AccountReader:
     def _must_renew(self, name: str) -> bool:
         if not self.may_renew:
             return False
-        known = self._read_from.get(name)
-        return known is None or (name in self._stored and known != _file_state())
+        stamp = self._read_from.get(name)
+        return stamp is None or (name in self._stored and stamp != _file_state())
 
     def _find(self, name: str) -> FetchAccount:
         """Return an account with the settings of all options. Raises click.UsageError."""

@@ -24,8 +24,8 @@ def open_with_rules(
     """Return a destination that follows rules. Raises ValueError: a rule is invalid."""
     if len(destinations) != 1:
         raise ValueError("rules choose one destination for each message, so `to` must be one URL")
-    made = [_make_rule(number, rule, settings) for number, rule in enumerate(rules, 1)]
-    return [RulesDestination(made, destinations[0], str(settings.state))]
+    opened = [_make_rule(number, rule, settings) for number, rule in enumerate(rules, 1)]
+    return [RulesDestination(opened, destinations[0], str(settings.state))]
 
 
 def _make_rule(number: int, rule: RuleSettings, settings: DestinationSettings) -> Rule:

@@ -163,8 +163,8 @@ class AccountCommand(click.Command):
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
             if record is not None and isinstance(parameter, click.Option):
-                found = (title for title, names in shared.items() if parameter.name in names)
-                rows[next(found, "Options")].append(record)
+                titles = (title for title, names in shared.items() if parameter.name in names)
+                rows[next(titles, "Options")].append(record)
         for title, records in rows.items():
             if not records:
                 continue
@@ -289,8 +289,8 @@ def _target(
             host, port = _named_server(name, port, login=login)
         if not (host or starttls or port or user):
             return None, False
-        found = None if host else _discover(name, params["max_time"], flags)[0]
-        return _target_from_options(name, found, (host, port, user), starttls=starttls)
+        discovered = None if host else _discover(name, params["max_time"], flags)[0]
+        return _target_from_options(name, discovered, (host, port, user), starttls=starttls)
 
 
 def require_address(name: str) -> None:
@@ -319,14 +319,14 @@ def _target_from_url(url: str, changes: dict[str, Any]) -> Target:
     except ValueError as error:
         from restante.cli.options.account_errors import describe_url
 
-        said = describe_url(url) or error
-        raise click.UsageError(f"{redact_account(url)}: {said}") from None
+        reason = describe_url(url) or error
+        raise click.UsageError(f"{redact_account(url)}: {reason}") from None
     return dataclasses.replace(target, **{k: v for k, v in changes.items() if v})
 
 
 def _target_from_options(
     name: str,
-    found: Target | None,
+    discovered: Target | None,
     params: tuple[str | None, int | None, str | None],
     *,
     starttls: bool,
@@ -339,8 +339,8 @@ def _target_from_options(
     guess = bool(port) and port not in (110, 995) and not starttls
     user = user or (name if "@" in name else "")
     tls, port = ("starttls" if guess else tls), port or PORTS[tls]
-    if found is not None:
-        return dataclasses.replace(found, port=port, tls=tls, user=user), guess
+    if discovered is not None:
+        return dataclasses.replace(discovered, port=port, tls=tls, user=user), guess
     return Target(host or "", port, tls, user), guess
 
 

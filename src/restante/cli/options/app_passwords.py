@@ -141,13 +141,13 @@ class FileAppPasswords:
             app_passwords.read(self._path)
             with passwd_file.edit_lines(self._path) as lines:
                 left = [line for line in lines if line.split(":")[: len(fields)] != fields]
-                found = len(left) < len(lines)
+                removed = len(left) < len(lines)
                 lines[:] = left or [app_passwords.HEADER]
             uses = app_password_uses.uses_path(self._path)
             if uses.exists():
-                known, _ = app_passwords.read(self._path)
-                app_password_uses.keep_only(uses, {each.key for each in known})
-        return found
+                passwords, _ = app_passwords.read(self._path)
+                app_password_uses.keep_only(uses, {each.key for each in passwords})
+        return removed
 
 
 def app_passwords_options(command: F) -> F:
@@ -166,10 +166,10 @@ def _find_configured(file: Path | None) -> AppPasswords:
     place = file or find_default()
     loaded = load_accounts(place)
     note_lists(loaded)
-    found = build_app_passwords(loaded)
-    if found is None:
+    configured = build_app_passwords(loaded)
+    if configured is None:
         raise click.UsageError(f"{place}: {MISSING}")
-    return found
+    return configured
 
 
 def build_app_passwords(loaded: LoadedAccounts) -> AppPasswords | None:

@@ -132,10 +132,10 @@ def _reason(error: msgspec.ValidationError) -> str:
         "a rule": msgspec.structs.fields(RuleSettings),
         "`if` of a rule": msgspec.structs.fields(ConditionSettings),
     }
-    known = {field.encode_name: table for table, some in fields.items() for field in some}
-    if match[1] in known:
-        return f"{match[1]} is not a setting here, but of {known[match[1]]}"
-    near = difflib.get_close_matches(match[1], known, 1)
+    tables = {field.encode_name: table for table, some in fields.items() for field in some}
+    if match[1] in tables:
+        return f"{match[1]} is not a setting here, but of {tables[match[1]]}"
+    near = difflib.get_close_matches(match[1], tables, 1)
     hint = f"did you mean {near[0]}?" if near else "the manual of `pop3 fetch` has all settings"
     return f"{match[1]} is not a setting; {hint}"
 

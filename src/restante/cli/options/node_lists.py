@@ -57,11 +57,11 @@ class NodeLists:
         with file_error_reporting(path):
             entries = passwd_file.read(path).by_name.values()
         accounts = [AccountSummary.from_entry(entry, ()) for entry in entries]
-        self._lock(path, [each.name for each in accounts if each.locked])
+        self._lock(path, [account.name for account in accounts if account.locked])
         self._leave_all(
-            f"{each.name}: the cluster cannot have this: {', '.join(each.restrictions())}"
-            for each in accounts
-            if not each.locked and any(each.restrictions())
+            f"{account.name}: the cluster cannot have this: {', '.join(account.restrictions())}"
+            for account in accounts
+            if not account.locked and any(account.restrictions())
         )
 
     def _lock(self, path: Path, names: Iterable[str]) -> None:
@@ -82,9 +82,9 @@ class NodeLists:
         from restante.auth.usernames import lock_key
 
         table = LockTable(self._dsn)
-        there = frozenset(map(lock_key, wait(table.names())))
+        listed_names = frozenset(map(lock_key, wait(table.names())))
         for key, name in listed.items():
-            if key not in there:
+            if key not in listed_names:
                 wait(table.lock(name))
                 click.echo(f"Locked {name}.")
         return listed.keys()
@@ -111,21 +111,21 @@ class NodeLists:
         from restante.auth.sql.cluster_app_passwords import AppPasswordTable
 
         with file_error_reporting(path):
-            found, problems = app_passwords.read(path)
+            passwords, problems = app_passwords.read(path)
             used = app_password_uses.read(app_password_uses.uses_path(path))
         self._leave_all(problems)
-        table, there = AppPasswordTable(self._dsn), 0
-        for each in found:
-            last = used.get(each.key)
-            outcome = wait(table.add(each, last, elsewhere=not self._in_table))
-            what = f"the app password {each.label} of {each.account}"
+        table, count = AppPasswordTable(self._dsn), 0
+        for password in passwords:
+            last = used.get(password.key)
+            outcome = wait(table.add(password, last, elsewhere=not self._in_table))
+            what = f"the app password {password.label} of {password.account}"
             if outcome == "added":
                 click.echo(f"Added {what}.")
             if outcome in REASONS:
                 self._leave_all([f"{what} was not added: {REASONS[outcome]}"])
             else:
-                there += 1
-        click.echo(f"{path}: {there} of {len(found)} app passwords are in the cluster.")
+                count += 1
+        click.echo(f"{path}: {count} of {len(passwords)} app passwords are in the cluster.")
 
     def _leave_all(self, notes: Iterable[str]) -> None:
         for note in notes:

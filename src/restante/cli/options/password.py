@@ -75,12 +75,12 @@ def password_getter(params: dict[str, Any], target: Callable[[], Target]) -> Cal
             f"use --password-stdin, --password-command or {VARIABLE}",
             err=True,
         )
-    found: list[str] = []
+    passwords: list[str] = []
 
     def get_password() -> str:
-        if not found:
-            found.append(_read_password(values, target()))
-        return found[0]
+        if not passwords:
+            passwords.append(_read_password(values, target()))
+        return passwords[0]
 
     return get_password
 
@@ -162,13 +162,13 @@ def _from_keyring(target: Target) -> str:
     from restante.oauth import keyring_entries
 
     try:
-        found = keyring_entries.get_password(target.host, target.user)
+        password = keyring_entries.get_password(target.host, target.user)
     except keyring_entries.KeyringError as error:
         text = f"{error.cause}; {error.remedy}, or use another --password option"
         raise click.UsageError(text) from None
-    if found is None:
+    if password is None:
         raise click.UsageError(f"the keyring has no password for {_account(target)}")
-    return str(found)
+    return str(password)
 
 
 def _account(target: Target) -> str:

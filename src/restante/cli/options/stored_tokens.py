@@ -111,14 +111,14 @@ def find_tokens(
         login_as = str(_oauth_table(table).get("login_as", ""))
         addresses = [name for name in (user, login_as) if "@" in name]
         names = [name_of(typed), name_of(account), *addresses]
-        found = next((name for name in names if has_tokens(folder, name)), None)
+        stored_name = next((name for name in names if has_tokens(folder, name)), None)
     except (ValueError, TokenStoreError):  # no home, or the account is invalid: reported elsewhere
         return None
     except OSError as error:
         from restante.system_errors import explain_path
 
         raise click.UsageError(explain_path(folder, error)) from None
-    return AccountTokens(found, table, target) if found else None
+    return AccountTokens(stored_name, table, target) if stored_name else None
 
 
 def describe_end(name: str) -> str | None:
@@ -151,8 +151,8 @@ def key_command_of(table: Mapping[str, Any]) -> str:
 
 
 def _oauth_table(table: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = table.get("oauth")
-    return found if isinstance(found, dict) else {}
+    oauth = table.get("oauth")
+    return oauth if isinstance(oauth, dict) else {}
 
 
 def _same_provider(host: str, name: str) -> bool:

@@ -117,10 +117,10 @@ class TableAppPasswords:
 
     def labels(self) -> dict[str, list[str]]:
         """Return the labels by account."""
-        found: dict[str, list[str]] = {}
+        by_name: dict[str, list[str]] = {}
         for row in self.rows(None):
-            found.setdefault(row["account"], []).append(row["label"])
-        return found
+            by_name.setdefault(row["account"], []).append(row["label"])
+        return by_name
 
     def labels_of(self, name: str) -> Sequence[str]:
         """Return the labels of an account's app passwords."""

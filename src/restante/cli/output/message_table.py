@@ -30,10 +30,10 @@ def message_table(
     dates.
     """
     first = max(3, len(str(max(sizes, default=0))) + 1)
-    shown = [summaries[number] for number in sizes if number in summaries]
-    senders = (cut(summary.sender or NOBODY, SENDER) for summary in shown)
+    listed = [summaries[number] for number in sizes if number in summaries]
+    senders = (cut(summary.sender or NOBODY, SENDER) for summary in listed)
     sender = max(4, max(map(count_columns, senders), default=0))
-    note = max((len(summary.files) for summary in shown), default=0) + 2
+    note = max((len(summary.files) for summary in listed), default=0) + 2
     day, sender, room = _divide(width - first - 13, sender, note)
     title = f"{pad('date', day)}  " if day else ""
     yield f"{'#':>{first}} {'size':>6}  {title}{pad('from', sender)}  subject"

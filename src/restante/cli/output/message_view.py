@@ -23,10 +23,10 @@ def lines_of(message: DecodedMessage) -> Iterator[str]:
     for name, value in message.fields():
         yield plain(f"{name + ':':<{LABEL}} {' '.join(value.split())}")
     yield ""
-    shown = message.texts()
-    for text in shown:
+    texts = message.texts()
+    for text in texts:
         yield from text_lines(text)
-    for part in message.others(shown):
+    for part in message.others(texts):
         yield f"[{describe_part(part)}]"
 
 

@@ -33,7 +33,7 @@ def leave(session: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001 
 
 def show_help(session: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # as all commands
     """Show the commands."""
-    rows = {f"{name} {each.arguments}": each.help for name, each in COMMANDS.items()}
+    rows = {f"{name} {command.arguments}": command.help for name, command in COMMANDS.items()}
     widest, wrap = max(map(len, rows)), session.screen.interactive
     lines = [(f"  {usage:{widest}}  ", text) for usage, text in rows.items()]
     lines.append(("  ", " ".join(raw_commands.VERBS)))

@@ -37,14 +37,14 @@ def ls(session: ShellSession, words: Sequence[str]) -> None:
     """List messages: the last hundred, all of them, or those that are named."""
     sizes = session.messages()
     everything = list(sizes)
-    shown = everything[-MAX_LISTED:]
+    listed = everything[-MAX_LISTED:]
     if words:
-        shown = everything if words == ["all"] else session.numbers(words)
-    if not shown:
+        listed = everything if words == ["all"] else session.numbers(words)
+    if not listed:
         session.screen.print_line("The mailbox is empty.")
         return
-    session.fetch_headers(shown)
-    sizes = {number: sizes[number] for number in shown}
+    session.fetch_headers(listed)
+    sizes = {number: sizes[number] for number in listed}
     width = shutil.get_terminal_size().columns
     for line in message_table(sizes, session.summaries, marked=session.marked, width=width):
         session.screen.print_line(line)
@@ -63,9 +63,9 @@ def show(session: ShellSession, words: Sequence[str]) -> None:
     for number in _require_numbers(session, words, "show N"):
         octets, missing = bytearray(), 0
         for piece in _pieces(session, number):
-            kept = piece[: MAX_DECODED - len(octets)]
-            octets += kept
-            missing += len(piece) - len(kept)
+            start = piece[: MAX_DECODED - len(octets)]
+            octets += start
+            missing += len(piece) - len(start)
         for line in lines_of(message.read(bytes(octets))):
             session.screen.print_line(line)
         if missing:

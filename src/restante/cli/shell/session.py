@@ -111,10 +111,10 @@ class ShellSession:
             numbers = parse_numbers(words)
         except ValueError as error:
             raise ShellError(str(error)) from None
-        there = self.messages()
+        messages = self.messages()
         for number in numbers:
-            if number not in there:
-                raise ShellError(f"unknown message {number}; the mailbox has {len(there)}")
+            if number not in messages:
+                raise ShellError(f"unknown message {number}; the mailbox has {len(messages)}")
         return numbers
 
     def fetch_headers(self, numbers: Iterable[int]) -> None:

@@ -42,8 +42,8 @@ def require_space(octets: int, place: int | str) -> None:
         raise MessageRefusedError(
             f"LIST gives it {octets} octets, and the disk has {all_octets} in all"
         )
-    kept = min(FREE, all_octets // FREE_PART)
-    if disk.f_bavail * disk.f_frsize < octets * 11 // 10 + kept:
+    reserve = min(FREE, all_octets // FREE_PART)
+    if disk.f_bavail * disk.f_frsize < octets * 11 // 10 + reserve:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 

@@ -77,11 +77,11 @@ def _copy_with_lf(message: SpooledDraft, spool: Spool) -> SpooledDraft:
 class _Output:
     """The output of a filter, with CR LF ends again."""
 
-    def __init__(self, draft: SpooledDraft, most: int, name: str) -> None:
+    def __init__(self, draft: SpooledDraft, limit: int, name: str) -> None:
         self.draft = draft
         self.octets = 0  # as they came
         self.finished = False
-        self._most = most
+        self._limit = limit
         self._name = name
         self._last = b""
         self._counter = ContentCounter()
@@ -89,8 +89,8 @@ class _Output:
     def write(self, octets: bytes) -> None:
         """Add octets. Raises MessageRefusedError: there are too many."""
         self.octets += len(octets)
-        if self.octets > self._most:
-            raise MessageRefusedError(f"the filter {self._name} wrote over {self._most} octets")
+        if self.octets > self._limit:
+            raise MessageRefusedError(f"the filter {self._name} wrote over {self._limit} octets")
         first = octets[:1] if self._last == b"\r" and octets[:1] == b"\n" else b""
         converted = first + _BARE_LF.sub(b"\r\n", octets[len(first) :])
         self._last = octets[-1:] or self._last

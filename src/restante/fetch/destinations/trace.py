@@ -22,10 +22,10 @@ def trace_fields(user: str, server: str, host: str, seconds: float) -> bytes:
     `seconds` since 1970 are the time of the retrieval.
     """
     date = email.utils.formatdate(seconds, localtime=True)
-    shown = [_printable(text) for text in (user, server, host)]
+    texts = [_printable(text) for text in (user, server, host)]
     return (
         "Delivered-To: {0}\r\nReceived: from {1} by {2} (Restante) with POP3\r\n"
-        "    for <{0}>; {date}\r\n".format(*shown, date=date).encode()
+        "    for <{0}>; {date}\r\n".format(*texts, date=date).encode()
     )
 
 

@@ -30,9 +30,9 @@ class UnixLines:
         octets = self._held + octets
         self._held = b"\r" if octets.endswith(b"\r") else b""
         octets = octets.removesuffix(self._held)
-        kept = 2 if self._last == b"\r" and octets.startswith(CRLF) else 0
-        lines, bare_line_ends = to_unix(octets[kept:])
-        return self._count(octets[:kept] + lines, bare_line_ends)
+        held = 2 if self._last == b"\r" and octets.startswith(CRLF) else 0
+        lines, bare_line_ends = to_unix(octets[held:])
+        return self._count(octets[:held] + lines, bare_line_ends)
 
     def finish(self) -> bytes:
         """Return what was held back. LIST counts an end for a last line without one."""

@@ -33,15 +33,17 @@ def choose_account(
     Raises StateFileError: none fits, or several do.
     """
     if wanted:
-        found = [each for each in accounts if str(each) == wanted]
-        found = found or [each for each in accounts if str(each).casefold() == wanted.casefold()]
+        matches = [account for account in accounts if str(account) == wanted]
+        matches = matches or [
+            account for account in accounts if str(account).casefold() == wanted.casefold()
+        ]
     else:
         by_user = [a for a in accounts if a.user.casefold() == user.casefold()]
         by_user = by_user or [a for a in accounts if not a.user or is_same_user(a.user, user)]
-        found = [a for a in by_user if a.host.casefold() == host.casefold()] or by_user
-    if len(found) == 1:
-        return found[0]
+        matches = [a for a in by_user if a.host.casefold() == host.casefold()] or by_user
+    if len(matches) == 1:
+        return matches[0]
     names = sorted(map(str, accounts))
-    shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
-    which = "several accounts fit" if found else "no account fits"
-    raise StateFileError(f"{which}; choose one with --from: {shown}")
+    listed = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    which = "several accounts fit" if matches else "no account fits"
+    raise StateFileError(f"{which}; choose one with --from: {listed}")

@@ -38,12 +38,12 @@ def find_file(
     if not files:
         raise StateFileError("no file of this program is in its usual place; name the FILE")
     usual = program.file_name(*account) if program.file_name else ""
-    found = [file for file in files if file.name == usual]
-    found = found or [file for file in files if _is_of_user(program, file, account[0])]
-    if len(found) == 1:
-        return found[0]
-    what = "several files are of this user" if found else "the files are of another account"
-    names = "".join(f"\n  {file}" for file in found or files)
+    matches = [file for file in files if file.name == usual]
+    matches = matches or [file for file in files if _is_of_user(program, file, account[0])]
+    if len(matches) == 1:
+        return matches[0]
+    what = "several files are of this user" if matches else "the files are of another account"
+    names = "".join(f"\n  {file}" for file in matches or files)
     raise StateFileError(f"{what}; name the right one:{names}")
 
 
@@ -51,4 +51,4 @@ def _is_of_user(program: Program, file: Path, user: str) -> bool:
     """Return whether a file is of a user, by its name or by what is in it."""
     if program.file_user:
         return is_same_user(program.file_user(file.name), user)
-    return any(is_same_user(each.user, user) for each in read_file(program, file).accounts)
+    return any(is_same_user(account.user, user) for account in read_file(program, file).accounts)

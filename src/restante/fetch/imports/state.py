@@ -55,7 +55,7 @@ def read_state(parse: Parse, file: BinaryIO) -> ProgramState:
         total += 1
         if total > MAX_MESSAGES:
             raise StateFileError(f"the file has more than {MAX_MESSAGES} messages")
-        known = state.accounts.setdefault(record.account, {})
-        times = {known.get(record.uid), record.first_seen} - {None}
-        known[record.uid] = min(times, default=None)  # type: ignore[type-var]
+        entries = state.accounts.setdefault(record.account, {})
+        times = {entries.get(record.uid), record.first_seen} - {None}
+        entries[record.uid] = min(times, default=None)  # type: ignore[type-var]
     return state

@@ -34,14 +34,14 @@ class MisbehaveGroup(PackageGroup):
 
         from restante.misbehave.finding import NAMED
 
-        found = click.Command.shell_complete(self, ctx, incomplete)
+        items = click.Command.shell_complete(self, ctx, incomplete)
         names = {**COMMANDS, **{name: fault.sentence for name, fault in NAMED.items()}}
-        found += [
+        items += [
             CompletionItem(name, help=line)
             for name, line in names.items()
             if name.startswith(incomplete)
         ]
-        return found
+        return items
 
 
 @click.group(

@@ -17,14 +17,14 @@ def command(pattern: str, *, as_json: bool) -> None:
     'smtp-*' lists the faults of SMTP, which `pop3 dev --fault` switches on.
     """
     rows = _smtp_rows() if pattern.startswith("smtp") else _pop3_rows()
-    found = [row for row in rows if fnmatch.fnmatchcase(str(row["name"]), pattern)]
+    matching = [row for row in rows if fnmatch.fnmatchcase(str(row["name"]), pattern)]
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(matching, indent=2))
         return
-    if not found:
+    if not matching:
         raise click.UsageError(f"no fault matches {pattern!r}; `pop3 misbehave list` names all")
-    widest = max(len(str(row["name"])) for row in found)
-    for row in found:
+    widest = max(len(str(row["name"])) for row in matching)
+    for row in matching:
         click.echo(f"{row['name']:<{widest}}  {row['server']}")
 
 

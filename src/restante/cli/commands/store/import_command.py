@@ -101,5 +101,5 @@ def _find_owners(
     """Return the users whose mail is imported. Raises ConfigError."""
     from restante.server.composition.owners import find_owners
 
-    found = users or find_owners(config, log, lambda place, why: report(f"{place}: {why}"))
-    return list(dict.fromkeys(found))
+    owners = users or find_owners(config, log, lambda place, why: report(f"{place}: {why}"))
+    return list(dict.fromkeys(owners))

@@ -49,7 +49,7 @@ def parse_gmail_url(url: str) -> GmailAddress:
     local, at, domain = user.rpartition("@")
     if not at or not local or ":" in local or "/" in user:
         raise ValueError(f"the mailbox is missing; write for example {EXAMPLE}")
-    settings = {name: found for name, (found,) in parse_settings(query, _SETTINGS).items()}
+    settings = {name: value for name, (value,) in parse_settings(query, _SETTINGS).items()}
     return GmailAddress(
         user=f"{local}@{domain.lower()}",
         label=settings.get("label", ""),

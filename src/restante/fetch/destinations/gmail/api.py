@@ -105,8 +105,8 @@ class GmailApi:
         """Return the ids of the messages with a Message-ID, in spam and trash, too."""
         query = {"q": f"rfc822msgid:{message_id}", "includeSpamTrash": "true"}
         query["maxResults"] = str(MAX_FOUND)
-        found = self._ask(_Request("GET", f"{self._user}/messages?{urlencode(query)}"))
-        return [str(row["id"]) for row in found.get("messages", ())]
+        answer = self._ask(_Request("GET", f"{self._user}/messages?{urlencode(query)}"))
+        return [str(row["id"]) for row in answer.get("messages", ())]
 
     def digest(self, id_: str, octets: int) -> str | None:
         """Return the digest of a message, None if it has more octets than expected."""
@@ -150,10 +150,10 @@ class GmailApi:
 
     def _id_of(self, request: _Request) -> str:
         """Return the id of what a request made."""
-        found = self._ask(request).get("id")
-        if not found:
+        id_ = self._ask(request).get("id")
+        if not id_:
             raise request.failure(f"{self._address}: the answer has no id")
-        return str(found)
+        return str(id_)
 
     def _ask(self, request: _Request) -> dict[str, Any]:
         """Return the object of an answer; repeat the request while Gmail is busy, for a minute."""
@@ -195,10 +195,10 @@ class GmailApi:
             raise request.failure(f"{self._address}: {error}") from None
 
     def _object(self, answer: HttpAnswer, request: _Request) -> dict[str, Any]:
-        found = _parse(answer)
-        if found is None:
+        body = _parse(answer)
+        if body is None:
             raise request.failure(f"{self._address}: the answer is not a JSON object")
-        return found
+        return body
 
     def _refusal(self, answer: HttpAnswer, request: _Request) -> DestinationError:
         reason = f"HTTP {answer.status} {_error(answer).get('message', '')}".strip()
@@ -257,13 +257,13 @@ def _is_busy(answer: HttpAnswer) -> bool:
 
 def _error(answer: HttpAnswer) -> dict[str, Any]:
     """Return the object `error` of an answer, an empty one where there is none."""
-    found = (_parse(answer) or {}).get("error")
-    return found if isinstance(found, dict) else {}
+    error = (_parse(answer) or {}).get("error")
+    return error if isinstance(error, dict) else {}
 
 
 def _parse(answer: HttpAnswer) -> dict[str, Any] | None:
     try:
-        found = json.loads(answer.content)
+        value = json.loads(answer.content)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None

@@ -69,8 +69,8 @@ class GmailDestination:
 
     def prepare(self, drafts: Sequence[Draft]) -> list[str]:
         """Return, for each, the Message-ID to look for, the digest, and the octets."""
-        found = [_Upload(cast("SpooledDraft", draft)) for draft in drafts]
-        return [json.dumps((made.searched, made.digest, made.octets)) for made in found]
+        uploads = [_Upload(cast("SpooledDraft", draft)) for draft in drafts]
+        return [json.dumps((upload.searched, upload.digest, upload.octets)) for upload in uploads]
 
     def deliver(self, draft: Draft) -> None:
         """Import a message."""

@@ -49,16 +49,18 @@ class ImapAddress:
 def parse_imap_url(url: str) -> ImapAddress:
     """Return the address in a URL. Raises ValueError: it is invalid; the text shows the form."""
     base, _, query = url.partition("?")
-    shown = _PASSWORD.sub(r"\1:***@", base)
+    redacted = _PASSWORD.sub(r"\1:***@", base)
     try:
         parts = urlsplit(base)
         port = parts.port
     except ValueError as error:
-        raise ValueError(f"{shown}: {error}; write for example {EXAMPLE}") from None
+        raise ValueError(f"{redacted}: {error}; write for example {EXAMPLE}") from None
     if parts.password is not None:
-        raise ValueError(f"{shown}: a password has no place in a URL, which other programs can see")
+        raise ValueError(
+            f"{redacted}: a password has no place in a URL, which other programs can see"
+        )
     if not parts.hostname or not parts.username:
-        raise ValueError(f"{shown} names no user or no host; write for example {EXAMPLE}")
+        raise ValueError(f"{redacted} names no user or no host; write for example {EXAMPLE}")
     scheme = parts.scheme.lower()
     settings = parse_settings(query, _SETTINGS)
     return ImapAddress(

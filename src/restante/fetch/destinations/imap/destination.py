@@ -147,14 +147,14 @@ class ImapDestination:
 
 def _received_at(content: Content | None) -> datetime | None:
     """Return when the first server received a message, by its top Received field."""
-    found = fields.split(content.header).first("received") if content else b""
-    return dates.parse(decode_text(found.rpartition(b";")[2])) if b";" in found else None
+    received = fields.split(content.header).first("received") if content else b""
+    return dates.parse(decode_text(received.rpartition(b";")[2])) if b";" in received else None
 
 
 def _message_id(content: Content | None) -> str:
     """Return the Message-ID of a message, "" for none that can be searched for."""
-    found = fields.split(content.header).first("message-id") if content else b""
-    return searchable_id(decode_text(found))
+    message_id = fields.split(content.header).first("message-id") if content else b""
+    return searchable_id(decode_text(message_id))
 
 
 def _is_among(session: ImapSession, sizes: dict[int, int], octets: int, digest: str) -> bool:

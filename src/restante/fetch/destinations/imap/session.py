@@ -140,13 +140,13 @@ class ImapSession:
             if any(flag in flags for flag in _GMAIL_FOLDERS):
                 with self._command(self._bounds.list):
                     self._client.select_folder(name, readonly=True)
-                    found = self._client.gmail_search(f"rfc822msgid:{message_id}", charset=None)
-                    sizes = self._sizes(found)
+                    uids = self._client.gmail_search(f"rfc822msgid:{message_id}", charset=None)
+                    sizes = self._sizes(uids)
                 yield sizes
 
     def _sizes(self, uids: list[int]) -> dict[int, int]:
-        found = self._client.fetch(uids, ("RFC822.SIZE",)) if uids else {}
-        return {uid: int(row[b"RFC822.SIZE"]) for uid, row in found.items()}
+        rows = self._client.fetch(uids, ("RFC822.SIZE",)) if uids else {}
+        return {uid: int(row[b"RFC822.SIZE"]) for uid, row in rows.items()}
 
     def contents(self, sizes: Mapping[int, int]) -> Iterator[Iterator[bytes]]:
         """Yield the octets of some messages of the folder that was searched last, in pieces."""
@@ -159,9 +159,9 @@ class ImapSession:
     def _pieces(self, uid: int, size: int) -> Iterator[bytes]:
         for start in range(0, max(size, 1), PIECE):
             with self._errors():
-                found = self._client.fetch([uid], (f"BODY.PEEK[]<{start}.{PIECE}>",))
+                rows = self._client.fetch([uid], (f"BODY.PEEK[]<{start}.{PIECE}>",))
             octets = next(
-                (value for key, value in found.get(uid, {}).items() if key.startswith(b"BODY[]")),
+                (value for key, value in rows.get(uid, {}).items() if key.startswith(b"BODY[]")),
                 None,
             )
             if not octets:

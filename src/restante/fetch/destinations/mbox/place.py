@@ -84,13 +84,13 @@ class MboxPlace:
 
     def _traces(self, file: int) -> Iterator[int]:
         """Return where the trace field is. Raises OSError."""
-        wanted = b"\n" + TRACE + self.fetch_id.encode() + b"\n"
+        trace = b"\n" + TRACE + self.fetch_id.encode() + b"\n"
         place = 0
-        while block := pread_exactly(file, BLOCK + len(wanted) - 1, place):
-            found = block.find(wanted)
-            while found >= 0:
-                yield place + found + 1
-                found = block.find(wanted, found + 1)
+        while block := pread_exactly(file, BLOCK + len(trace) - 1, place):
+            position = block.find(trace)
+            while position >= 0:
+                yield place + position + 1
+                position = block.find(trace, position + 1)
             place += BLOCK
 
 

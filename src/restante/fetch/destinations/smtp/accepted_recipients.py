@@ -40,14 +40,14 @@ class AcceptedRecipients:
 
     def add(self, fetch_id: str, recipients: Iterable[str]) -> None:
         """Note recipients, durably. Raises DestinationUnavailableError."""
-        known = self.find(fetch_id) | set(recipients)
+        accepted = self.find(fetch_id) | set(recipients)
         with DiskErrors(_WHAT, str(self._folder)):
             make_private_folder(self._folder)
             file = self._file(fetch_id)
             written = file.with_suffix(".new")
             try:
                 with open(written, "w", opener=_private) as output:
-                    output.write("\n".join(sorted(known)))
+                    output.write("\n".join(sorted(accepted)))
                     output.flush()
                     os.fsync(output.fileno())
                 written.replace(file)

@@ -80,15 +80,15 @@ def parse_smtp_url(
     scheme = base.partition(":")[0].lower()
     settings = parse_settings(query, _SETTINGS, repeated="rcpt")
     try:
-        found = _parse_lmtp(base) if scheme == "lmtp" else _parse_smtp(scheme, base)
+        address = _parse_lmtp(base) if scheme == "lmtp" else _parse_smtp(scheme, base)
     except ValueError as error:
-        shown = _PASSWORD.sub(r"\1***@", base)
-        raise ValueError(f"{shown}: {error}; write for example {_EXAMPLES[scheme]}") from None
+        redacted = _PASSWORD.sub(r"\1***@", base)
+        raise ValueError(f"{redacted}: {error}; write for example {_EXAMPLES[scheme]}") from None
     rcpt = tuple(dict.fromkeys(settings.get("rcpt", ())))
     if not rcpt:
         raise ValueError(f"the recipient is missing: add ?rcpt=, as in {_EXAMPLES[scheme]}")
     recipients = EnvelopeRecipients.from_settings(rcpt, envelope, addresses or {})
-    return _with_settings(replace(found, recipients=recipients), settings)
+    return _with_settings(replace(address, recipients=recipients), settings)
 
 
 def _parse_lmtp(base: str) -> SmtpAddress:
@@ -123,18 +123,18 @@ def _security(host: str) -> Security:
     return Security.NONE if is_loopback(host) else Security.STARTTLS
 
 
-def _with_settings(found: SmtpAddress, settings: Mapping[str, Sequence[str]]) -> SmtpAddress:
+def _with_settings(address: SmtpAddress, settings: Mapping[str, Sequence[str]]) -> SmtpAddress:
     tls = settings.get("tls", [""])[0]
-    if tls == "no" and found.security is Security.TLS:
+    if tls == "no" and address.security is Security.TLS:
         raise ValueError("tls is 'no', and smtps always has TLS; use smtp")
     sender = settings["sender"][0] if "sender" in settings else None
     if sender is not None:
         check_address(sender)
-    security = found.security
-    if tls and security is not Security.TLS and not found.path:
+    security = address.security
+    if tls and security is not Security.TLS and not address.path:
         security = Security.STARTTLS if tls == "yes" else Security.NONE
     return replace(
-        found,
+        address,
         security=security,
         sender=sender,
         cafile=os.path.expanduser(settings.get("cafile", [""])[0]),

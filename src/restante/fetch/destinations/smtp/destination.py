@@ -121,9 +121,11 @@ class SmtpDestination:
         sender = self._address.sender
         if sender is None:
             sender = find_sender(header)
-        known = self._accepted.find(draft.message.fetch_id)
+        accepted = self._accepted.find(draft.message.fetch_id)
         recipients = self._address.recipients.find(header)
-        return Letter(draft, sender, [each for each in recipients if each not in known])
+        return Letter(
+            draft, sender, [recipient for recipient in recipients if recipient not in accepted]
+        )
 
     def _transmit(self, letter: Letter) -> None:
         """Send a message. Where only some recipients accept it, note them, and raise the reason."""
@@ -134,7 +136,7 @@ class SmtpDestination:
         accepted = [recipient for recipient, refusal in refusals.items() if not refusal]
         if accepted:
             self._note(letter, accepted)
-        raise next(each for kind in _WORST_FIRST for each in left if isinstance(each, kind))
+        raise next(error for kind in _WORST_FIRST for error in left if isinstance(error, kind))
 
     def _note(self, letter: Letter, accepted: Sequence[str]) -> None:
         try:

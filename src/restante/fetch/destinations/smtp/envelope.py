@@ -48,15 +48,18 @@ class EnvelopeRecipients:
         `envelope` is "", or a field such as "X-Original-To" or "Delivered-To:2".
         """
         field, place = _parse_field(envelope) if envelope else ("", 1)
-        known = {
+        configured = {
             key.lower(): (value,) if isinstance(value, str) else tuple(value)
             for key, value in addresses.items()
         }
-        for recipient in (*rcpt, *(each for values in known.values() for each in values)):
+        for recipient in (
+            *rcpt,
+            *(address for values in configured.values() for address in values),
+        ):
             check_address(recipient.removeprefix("@"))
-        if known and not field:
+        if configured and not field:
             raise ValueError('addresses require envelope = "FIELD", such as "X-Original-To"')
-        return cls(tuple(rcpt), field, place, tuple(known.items()))
+        return cls(tuple(rcpt), field, place, tuple(configured.items()))
 
     def find(self, header: bytes) -> tuple[str, ...]:
         """Return the recipients of a message with this header."""
@@ -69,12 +72,12 @@ class EnvelopeRecipients:
     def _look_up(self, address: str) -> tuple[str, ...]:
         """Return the recipients of an address; a value "@local" keeps what is before the "@"."""
         local, _, domain = address.lower().rpartition("@")
-        known = dict(self.addresses)
+        addresses = dict(self.addresses)
         if not local:
             return ()
-        found = known.get(address.lower()) or known.get(f"@{domain}") or ()
+        recipients = addresses.get(address.lower()) or addresses.get(f"@{domain}") or ()
         own = address.rpartition("@")[0]
-        return tuple(own + value if value.startswith("@") else value for value in found)
+        return tuple(own + value if value.startswith("@") else value for value in recipients)
 
 
 def _parse_field(text: str) -> tuple[str, int]:

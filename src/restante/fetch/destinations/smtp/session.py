@@ -216,8 +216,8 @@ class SmtpSession(smtplib.SMTP):
             if self._trace is not None:
                 self._trace("<", line.decode(errors="replace").rstrip("\r\n"))
             if not match:
-                said = line[:80].decode("latin-1").strip()
-                raise smtplib.SMTPServerDisconnected(f'its reply is not SMTP: "{said}"')
+                text = line[:80].decode("latin-1").strip()
+                raise smtplib.SMTPServerDisconnected(f'its reply is not SMTP: "{text}"')
             if size > LARGEST_REPLY:
                 raise smtplib.SMTPServerDisconnected(f"its reply has over {LARGEST_REPLY} octets")
             lines.append((match[3] or b"").strip())

@@ -134,7 +134,7 @@ class SmtpTransaction:
         """Return the sender, and what follows it: RFC 1870, RFC 6152, RFC 6531."""
         session = self._session
         utf8 = session.has_extn("smtputf8")
-        if not utf8 and not all(each.isascii() for each in letter.recipients):
+        if not utf8 and not all(address.isascii() for address in letter.recipients):
             raise MessageRefusedError(
                 f"{self._address} has no SMTPUTF8, which {', '.join(letter.recipients)} requires"
             )
@@ -143,7 +143,7 @@ class SmtpTransaction:
         if session.has_extn("8bitmime") and not letter.draft.ascii:
             parameters += " BODY=8BITMIME"
         session.command_encoding = "ascii"
-        if not all(each.isascii() for each in (sender, *letter.recipients)):
+        if not all(address.isascii() for address in (sender, *letter.recipients)):
             session.command_encoding = "utf-8"
             parameters += " SMTPUTF8"
         return sender, parameters
