@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from conformance.faulty_proxy import Alter, faulty
+from conformance.in_memory import InMemory
 from restante.client.tls import unverified_context
 from restante.conformance import raw_connection, suite
 from restante.conformance.context import ConformanceContext
@@ -27,21 +28,6 @@ def live() -> Iterator[Live]:
     with serving() as live:
         live.add("ann", "hunter22", b"Subject: one\n\nhello\n", b"Subject: two\n\na\nb\n")
         yield live
-
-
-class InMemory:
-    """Delivers into the server's own store."""
-
-    exact = True
-
-    def __init__(self, live: Live) -> None:
-        self._live = live
-
-    def put(self, message: bytes) -> None:
-        self._live.call(self._live.context.store.deliver("ann", message))
-
-    def clean_up(self) -> None:
-        pass
 
 
 def verdict(

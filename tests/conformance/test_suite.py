@@ -14,6 +14,7 @@ import pytest
 
 import requirements
 from conformance.faulty_proxy import Alter, faulty, unchanged
+from conformance.in_memory import InMemory
 from conformance.quick_checks import QUICK
 from restante.client.tls import unverified_context
 from restante.conformance import delivery, suite
@@ -95,21 +96,6 @@ def live() -> Iterator[Live]:
     with serving_live() as live:
         live.add("ann", "hunter22", b"Subject: one\n\nhello\n.\n", b"Subject: two\n\na\nb\n")
         yield live
-
-
-class InMemory:
-    """Delivers into the server's own store."""
-
-    exact = True
-
-    def __init__(self, live: Live) -> None:
-        self._live = live
-
-    def put(self, message: bytes) -> None:
-        self._live.call(self._live.context.store.deliver("ann", message))
-
-    def clean_up(self) -> None:
-        pass
 
 
 def failing(live: Live, answer: Alter = unchanged, ask: Alter = unchanged) -> set[str]:

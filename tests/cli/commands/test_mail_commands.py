@@ -329,24 +329,24 @@ def test_password_sources(live: Live, tmp_path: Path) -> None:
     assert "no password; set POP3_PASSWORD" in none.err
 
 
+def write_account(folder: Path, name: str, live: Live) -> None:
+    """Write a file of accounts with one account, whose password a command prints."""
+    (folder / "restante").mkdir()
+    (folder / "restante" / "accounts.toml").write_text(
+        f'["{name}"]\naccount = "{url(live.port)}"\npassword_command = "echo hunter22"\n'
+    )
+
+
 def test_an_account_has_a_name_in_the_file_of_accounts(live: Live, tmp_path: Path) -> None:
     """A name from the accounts file stands for an account and its password command."""
-    folder = tmp_path / "restante"
-    folder.mkdir()
-    (folder / "accounts.toml").write_text(
-        f'[work]\naccount = "{url(live.port)}"\npassword_command = "echo hunter22"\n'
-    )
+    write_account(tmp_path, "work", live)
     ran = pop3("stat", "work", password=None, XDG_CONFIG_HOME=str(tmp_path))
     assert (ran.code, ran.err) == (0, "")
 
 
 def test_account_named_by_its_address(live: Live, tmp_path: Path) -> None:
     """The name of an account in the accounts file can be its address; other addresses stay."""
-    folder = tmp_path / "restante"
-    folder.mkdir()
-    (folder / "accounts.toml").write_text(
-        f'["ann@example.com"]\naccount = "{url(live.port)}"\npassword_command = "echo hunter22"\n'
-    )
+    write_account(tmp_path, "ann@example.com", live)
     ran = pop3("stat", "ann@example.com", password=None, XDG_CONFIG_HOME=str(tmp_path))
     assert (ran.code, ran.err) == (0, "")
     other = pop3("stat", url(live.port), password=None, XDG_CONFIG_HOME=str(tmp_path))
