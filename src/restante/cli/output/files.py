@@ -24,8 +24,9 @@ _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.E
 def save_in(folder: Path, name: str, octets: Octets) -> Path:
     """Write a new file into a folder, under the name or one with a number. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = _write_temporary(folder, octets)
-    try:
+    with _temporary_file(folder) as (out, temporary):
+        _write(out, octets)
+        out.close()
         for count in range(1, MAX_NUMBERS):
             path = folder / add_number(name, count)
             try:
@@ -34,8 +35,6 @@ def save_in(folder: Path, name: str, octets: Octets) -> Path:
                 continue
             return path
         raise FileExistsError(errno.EEXIST, "too many files with that name", name)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_as(path: Path, octets: Octets) -> None:
@@ -52,29 +51,26 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
     """
     if os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-    try:
-        handle, name = tempfile.mkstemp(prefix=".restante-", dir=path.parent)
-    except OSError as error:
-        error.filename = str(path)
-        raise
-    try:
-        with os.fdopen(handle, "wb") as out:
-            yield out
-        _rename(Path(name), path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with contextlib.ExitStack() as stack:
+        try:
+            out, temporary = stack.enter_context(_temporary_file(path.parent))
+        except OSError as error:
+            error.filename = str(path)
+            raise
+        yield out
+        out.close()
+        _rename(temporary, path)
 
 
-def _write_temporary(folder: Path, octets: Octets) -> Path:
-    """Write a file under a name of its own."""
+@contextlib.contextmanager
+def _temporary_file(folder: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """Give a new file with a name of its own, which goes at the end of the block."""
     handle, name = tempfile.mkstemp(prefix=".restante-", dir=folder)
     try:
         with os.fdopen(handle, "wb") as out:
-            _write(out, octets)
-    except BaseException:
-        os.unlink(name)
-        raise
-    return Path(name)
+            yield out, Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def _write(out: BinaryIO, octets: Octets) -> None:
