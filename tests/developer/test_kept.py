@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import smtplib
+import tracemalloc
 
 import pytest
 
@@ -19,7 +20,7 @@ from restante.developer.sessions import (
     SessionTable,
 )
 from restante.developer.tags import LONGEST as LONGEST_TAG
-from restante.developer.tags import MAX_TAGS
+from restante.developer.tags import MAX_TAGS, tags_of
 from restante.misbehave.fault import NONE
 from restante.storage.interfaces import FullError
 from support.developer import serving
@@ -158,6 +159,17 @@ def test_tags() -> None:
     for wrong in (many, ["x" * (LONGEST_TAG + 1)]):
         with pytest.raises(ValueError, match="tag"):
             boxes.tag([mail.id], wrong)
+
+
+def test_a_large_field_of_tags() -> None:
+    """A field of tags that is as long as the whole message takes little memory."""
+    message = b"X-Tags: first, " + b"a" * 4_000_000 + b"\n" + b" a,\n" * 1_000_000 + b"\n"
+    tracemalloc.start()
+    try:
+        assert tags_of("ann@example.com", message) == ("first",)
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000  # octets
+    finally:
+        tracemalloc.stop()
 
 
 def test_mailboxes_of_any_name_are_bounded() -> None:

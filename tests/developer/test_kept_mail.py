@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import poplib
+import shutil
 import smtplib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -121,6 +122,17 @@ def test_a_message_that_cannot_be_removed_stays(tmp_path: Path) -> None:
             with pytest.raises(poplib.error_proto, match="not removed"):
                 client.quit()
         assert [mail.octets for mail in server.mailboxes.mail()] == [b"2"]
+
+
+def test_a_folder_that_was_removed(tmp_path: Path) -> None:
+    """A message whose folder another program removed can be removed, and new mail is kept."""
+    boxes = boxes_of(tmp_path)
+    first = boxes.add("ann", b"1")
+    shutil.rmtree(tmp_path / "ann")
+    boxes.remove([first.id])
+    assert boxes.mail() == []
+    boxes.add("ann", b"2")
+    assert [mail.octets for mail in boxes_of(tmp_path).mail()] == [b"2"]
 
 
 def test_one_server_has_the_folder(tmp_path: Path) -> None:

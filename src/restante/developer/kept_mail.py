@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote
 
-from restante.durable_folders import sync_folder
+from restante.durable_folders import make_private_folder, sync_folder
 from restante.storage.maildir.filenames import base_name, hashed_uid, unique_id
 from restante.storage.removals import calendar_time
 
@@ -46,7 +46,7 @@ class KeptMail:
 
     def open(self) -> None:
         """Make and lock the folder. Raises OSError; BlockingIOError if it is in use."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self._folder)
         lock = os.open(self._folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -87,7 +87,7 @@ class KeptMail:
         """Store a message; it is on the disk when this returns. Raises OSError."""
         box = self._folder / _folder_name(mailbox)
         for part in ("tmp", "new", "cur"):
-            (box / part).mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(box / part)
         name = quote(uid, safe=_SAFE)
         temporary, final = box / "tmp" / name, box / "new" / name
         try:
@@ -107,8 +107,9 @@ class KeptMail:
         """Remove a message. Raises OSError."""
         file = self._files.get((mailbox, uid))
         if file is not None:
-            file.unlink(missing_ok=True)
-            sync_folder(file.parent)
+            with contextlib.suppress(FileNotFoundError):  # another program was quicker
+                file.unlink()
+                sync_folder(file.parent)
             del self._files[mailbox, uid]
 
 

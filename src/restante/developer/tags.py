@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from restante.mail.fields import split_header
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -12,7 +14,6 @@ LONGEST = 100  # characters of a tag
 MAX_TAGS = 50  # of a message
 
 _VALID = re.compile(rf"[A-Za-z0-9._ -]{{1,{LONGEST}}}")
-_X_TAGS = re.compile(rb"^X-Tags:((?:.|\r?\n[ \t])*)", re.IGNORECASE | re.MULTILINE)
 
 
 def clean_tags(tags: Iterable[str]) -> tuple[str, ...]:
@@ -38,8 +39,6 @@ def tags_of(mailbox: str, octets: bytes) -> tuple[str, ...]:
     """Return the tags that a message has when it comes: of X-Tags, and of ann+TAG@example.com."""
     local = mailbox.rpartition("@")[0]
     names = local.split("+")[1:]
-    end = re.search(rb"\r?\n\r?\n", octets)
-    if header := _X_TAGS.search(octets, 0, end.start() if end else len(octets)):
-        names += header[1].decode(errors="replace").split(",")
+    names += split_header(octets).first("X-Tags").decode(errors="replace").split(",")
     tags = (" ".join(each.split()) for each in names[:MAX_TAGS])
     return clean_tags(tag for tag in tags if _VALID.fullmatch(tag))
