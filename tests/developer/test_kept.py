@@ -162,7 +162,7 @@ def test_tags() -> None:
 
 
 def test_a_large_field_of_tags() -> None:
-    """A field of tags that is as long as the whole message takes little memory."""
+    """A field of tags that is as long as the whole message costs little memory."""
     message = b"X-Tags: first, " + b"a" * 4_000_000 + b"\n" + b" a,\n" * 1_000_000 + b"\n"
     tracemalloc.start()
     try:
