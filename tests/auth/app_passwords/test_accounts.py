@@ -87,6 +87,16 @@ def test_both_passwords_log_in(rig: Rig, user: str) -> None:
     assert rig.recall(user, "secret") == Identity("ann", 5)
 
 
+def test_accounts_that_differ_by_capitals(rig: Rig, tmp_path: Path) -> None:
+    """An app password opens no account but its own, also if the login name is another account."""
+    with (tmp_path / "users").open("a") as file:
+        file.write(f"Ann:{quick_hash(b'other')}\n")
+    assert rig.log_in("Ann", "other") == Identity("Ann")
+    for identity in (rig.log_in("Ann", ANN[1]), rig.recall("Ann", ANN[1])):
+        assert identity is not None
+        assert identity.name == "ann"
+
+
 def test_rejections(rig: Rig) -> None:
     """implied/no-user-enumeration: every rejection costs what the source requires, and the log
     has the reason.

@@ -118,6 +118,8 @@ def test_app_passwords(dsn: Secret) -> None:
     async def work(accounts: ListedAccounts) -> None:
         assert await accounts.verify("ann", password) == expected
         assert await recall(accounts, "ann", capitals) == expected
+        for identity in (accounts.verify("Ann", password), recall(accounts, "Ann", password)):
+            assert await identity == expected  # of the source, Ann is another account
         assert await accounts.verify("ann", SECRET) == Identity("ann")
         wrong = [await why_not(accounts, user, password) for user in ("bob", "nobody", "\0")]
         assert wrong == [await why_not(accounts, "ann", Secret(b"wrong"))] * 3

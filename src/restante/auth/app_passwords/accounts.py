@@ -46,7 +46,7 @@ class AppPasswordAccounts(WrappedAccounts):
             unreadable = error
         if (
             app_password is not None
-            and (identity := await self._log_in(user, app_password)) is not None
+            and (identity := await self._log_in(app_password)) is not None
         ):
             return identity
         try:
@@ -71,7 +71,7 @@ class AppPasswordAccounts(WrappedAccounts):
             app_password = None
         if app_password is None:
             return super().cached_login(user, password)
-        return self._log_in(user, app_password)
+        return self._log_in(app_password)
 
     async def finish_uses(self) -> None:
         """Write the uses that are left, at the end of a process."""
@@ -83,17 +83,20 @@ class AppPasswordAccounts(WrappedAccounts):
         except UnavailableError:
             app_password = None
         if app_password is not None:
-            return await self._log_in(user, app_password)
+            return await self._log_in(app_password)
         cached = super().cached_login(user, password)
         return cached if cached is None or isinstance(cached, Identity) else await cached
 
     async def _find_in_thread(self, user: str, password: Secret) -> AppPassword | None:
         return _own(await self.passwords.find_in_thread(password), user)
 
-    async def _log_in(self, user: str, app_password: AppPassword) -> Identity | None:
-        """Return the identity of a user with an app password, None if the source rejects it."""
+    async def _log_in(self, app_password: AppPassword) -> Identity | None:
+        """Return the identity of the owner of an app password, None if the source rejects it.
+
+        The login name may be that of another account: with ann's app password, Ann logs in as ann.
+        """
         try:
-            identity = await self.accounts.identify(user)
+            identity = await self.accounts.identify(app_password.account)
         except CredentialsError:
             return None
         self._uses.note(app_password.key)

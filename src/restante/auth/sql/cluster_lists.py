@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from restante.protocol.secret import Secret
 
 LOCKED = "SELECT 1 FROM locked_account WHERE key = ANY($1)"
-APP_PASSWORD = "SELECT digest, label FROM app_password WHERE digest = $2 AND account = ANY($1)"  # noqa: S105
+APP_PASSWORD = """
+SELECT digest, label, account FROM app_password WHERE digest = $2 AND account = ANY($1)
+"""  # noqa: S105
 
 REASON = "locked by the administrator"
 
@@ -61,7 +63,7 @@ class ListedAccounts(WrappedAccounts):
         begun, hindrance = monotonic(), ""
         if (app_password := await self._find_app_password(user, password)) is not None:
             try:
-                return await self._log_in(user, app_password)
+                return await self._log_in(app_password)
             except CredentialsError as error:
                 hindrance = f"{error.reason}, with the app password {app_password['label']!r}"
         try:
@@ -92,7 +94,7 @@ class ListedAccounts(WrappedAccounts):
         if (app_password := await self._find_app_password(user, password)) is None:
             return None
         try:
-            return await self._log_in(user, app_password)
+            return await self._log_in(app_password)
         except CredentialsError:
             return None
 
@@ -111,8 +113,12 @@ class ListedAccounts(WrappedAccounts):
         keys = [lock_key(name) for name in {user, identity.name} if is_sound(name)]
         return await self._queries.find_row(LOCKED, [keys], deadline()) is not None
 
-    async def _log_in(self, user: str, app_password: Mapping[str, object]) -> Identity:
-        """Return the identity of a user with an app password. Raises CredentialsError."""
-        identity, digest = await self.identify(user), str(app_password["digest"])
+    async def _log_in(self, app_password: Mapping[str, object]) -> Identity:
+        """Return the identity of the owner of an app password. Raises CredentialsError.
+
+        The login name may be that of another account: with ann's app password, Ann logs in as ann.
+        """
+        identity = await self.identify(str(app_password["account"]))
+        digest = str(app_password["digest"])
         self._uses.note(digest)
         return replace(identity, app_password=str(app_password["label"]), credential=key_of(digest))
