@@ -187,12 +187,16 @@ def test_each_scheme_of_dovecot() -> None:
         ("{PLAIN}secret", "{SSHA}E2haLps2L5SUJZLDDkEa59ixGLjWlYfB", False),
         ("$1$abcdefgh$cHJi5PXp/ki/ktXzqlk6I1", "$1$/J/QveUh$KIDZXhOeyEgZFgci/ocIw1", True),
         ("$6$rounds=9000$x$y", "$6$rounds=1000$x$y", False),
+        ("$2b$10$" + "a" * 53, "$2b$10$" + "b" * 53, True),
+        ("$2b$10$" + "a" * 53, "$2b$12$" + "a" * 53, False),
+        ("{CRYPT}ab0123456789.", "{CRYPT}cd9876543210/", True),
     ],
 )
 def test_cost_of_a_hash(one: str, other: str, *, same: bool) -> None:
     """Hashes of one kind have the same cost; it shows neither a salt nor a password."""
     assert (password_hashing.cost_of(one) == password_hashing.cost_of(other)) is same
     assert "secret" not in password_hashing.cost_of(one)
+    assert password_hashing.cost_of(one) != "", "the hash of no account"
 
 
 LITTLE_MEMORY = """\

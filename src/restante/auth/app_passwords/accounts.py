@@ -44,10 +44,7 @@ class AppPasswordAccounts(WrappedAccounts):
             app_password = await self._find_in_thread(user, password)
         except UnavailableError as error:
             unreadable = error
-        if (
-            app_password is not None
-            and (identity := await self._log_in(app_password)) is not None
-        ):
+        if app_password is not None and (identity := await self._log_in(app_password)) is not None:
             return identity
         try:
             return await self.accounts.verify(user, password)

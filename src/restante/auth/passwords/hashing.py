@@ -97,9 +97,13 @@ def is_weak(stored: str) -> bool:
 
 
 def cost_of(stored: str) -> str:
-    """Return the kind of a hash. Two hashes of a kind are verified in the same time."""
-    digest = find_digest(StoredHash.parse(stored))
-    return digest.cost if digest else "$".join(without_scheme(stored).split("$")[:-2])
+    """Return the kind of a hash, never "". Two hashes of a kind are verified in the same time."""
+    parsed = StoredHash.parse(stored)
+    if digest := find_digest(parsed):
+        return digest.cost
+    if parsed.value.startswith("$2"):  # bcrypt: no "$" is between salt and digest
+        return parsed.value.rpartition("$")[0]
+    return "$".join(parsed.value.split("$")[:-2]) or "DES"
 
 
 def verify(stored: str, password: Secret) -> bool:
