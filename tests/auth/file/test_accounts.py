@@ -579,6 +579,46 @@ def test_a_changed_file_holds_at_once(tmp_path: Path) -> None:
         asyncio.run(accounts.verify("ann", Secret(b"secret")))
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (f"ann:{HASH}::::::nologin", "locked by nologin"),
+        (f"ann:{OTHER}", "wrong password"),
+        (f"bob:{HASH}", "unknown name"),
+        (f"ann:{HASH}::::::login_delay=5", ""),
+    ],
+)
+def test_change_while_a_password_is_hashed(tmp_path: Path, line: str, reason: str) -> None:
+    """A login holds for the account as it is at its end, which the end of sessions relies on."""
+    file, new = tmp_path / "users", tmp_path / "new"
+    accounts, _ = made(file, f"ann:{HASH}")
+    real, begun, go_on = password_hashing.verify_normalised, threading.Event(), threading.Event()
+
+    def verify(stored: str, password: Secret) -> bool:
+        begun.set()
+        assert go_on.wait(10)
+        return real(stored, password)
+
+    async def log_in() -> Identity:
+        await accounts.take_ended()
+        login = asyncio.create_task(accounts.verify("ann", Secret(b"secret")))
+        await asyncio.to_thread(begun.wait)
+        new.touch(0o600)
+        new.write_text(f"{line}\n")
+        new.rename(file)
+        await accounts.take_ended()
+        go_on.set()
+        return await login
+
+    with patch.object(password_hashing, "verify_normalised", verify):
+        if not reason:
+            assert asyncio.run(log_in()) == Identity("ann", 5)
+            return
+        with pytest.raises(CredentialsError) as caught:
+            asyncio.run(log_in())
+    assert caught.value.reason == reason
+
+
 def test_a_missing_file_proves_nothing_about_a_password(tmp_path: Path) -> None:
     """If the file is missing, a login is a temporary failure and not a wrong password."""
     file = tmp_path / "users"

@@ -244,7 +244,7 @@ class FileAuthenticator(FileReading[_Reading]):
         return account.quota if account else Quota()
 
     async def verify(self, user: str, password: Secret) -> Identity:
-        """Return the identity for a name and password.
+        """Return the identity for a name and password, as the file has them at the end.
 
         Raises CredentialsError, UnavailableError.
         """
@@ -259,11 +259,11 @@ class FileAuthenticator(FileReading[_Reading]):
         )
         if account is None or reason or not right:
             raise CredentialsError(reason or "wrong password")
+        if await self._find_account(user) != account:  # it was changed while this was hashed
+            return await self.verify(user, password)
         if self._upgrader is not None:
             self._upgrader.replace(account.name, account.hash, password)
-        unchanged = self._table.by_name.get(account.name) is account  # while it was hashed
-        if unchanged:
-            self._remembered.add(account.name, password)
+        self._remembered.add(account.name, password)
         return account.identity
 
     def cached_login(self, user: str, password: Secret) -> Identity | None:
