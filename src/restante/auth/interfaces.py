@@ -166,7 +166,8 @@ class AccountDirectory(Authenticator, Protocol):
     async def scram_keys(self, mechanism: str, user: str) -> ScramKeys:
         """Return the keys of `user` for a SCRAM `mechanism`. RFC 5802.
 
-        An unknown name gets fake keys, which no password has. Raises UnavailableError.
+        They are always the same until the password changes: a login whose keys are others at its
+        end fails. An unknown name gets fake keys, which no password has. Raises UnavailableError.
         """
 
     async def shared_secret(self, user: str) -> Secret:

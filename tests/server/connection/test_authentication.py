@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import Any, cast
 
 import pytest
+import scramp
 
 from restante.auth.interfaces import CredentialsError
 from restante.auth.passwords import scram
@@ -24,6 +25,7 @@ from restante.server.limits.throttle import LONGEST_DELAY, Throttle
 from restante.server.log import event_log
 from restante.storage.memory import MemoryStore
 from server.doubles import SlowAccounts
+from support.passwords import Passwords
 
 
 class Wire:
@@ -307,6 +309,37 @@ def test_login_from_another_network(method: AuthMethod, late: bool) -> None:
 
     assert asyncio.run(log_in()) == [True, False]
     assert output.getvalue().count('reason="the address is not in allow_nets"') == 1
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_password_changed_after_the_challenge(*, changed: bool) -> None:
+    """The proof of an earlier password is wrong, also if its login began before the change."""
+    accounts, output = Passwords(), io.StringIO()
+    accounts.known["ann"] = "secret"
+
+    async def log_in() -> Identity:
+        log, writer = event_log.configure_log("text", output)
+        context = ServerContext(store=MemoryStore(), authenticator=accounts, log=log)
+        authenticator = _authenticator(context, Clear())
+        client = scramp.ScramClient(["SCRAM-SHA-256"], "ann", "secret")
+        first = client.get_client_first().encode()
+        exchange = await authenticator.start_scram(StartScram("SCRAM-SHA-256", "ann", first))
+        client.set_server_first(exchange.challenge.decode())
+        if changed:
+            accounts.known["ann"] = "other"
+        final = Secret(client.get_client_final().encode())
+        need = Authenticate(AuthMethod.SCRAM, "ann", final, exchange)
+        try:
+            return await cast("Awaitable[Identity]", authenticator.authenticate(need))
+        finally:
+            writer.close()
+
+    if not changed:
+        assert asyncio.run(log_in()) == Identity("ann")
+        return
+    with pytest.raises(CredentialsError):
+        asyncio.run(log_in())
+    assert 'reason="the keys were changed during the login"' in output.getvalue()
 
 
 class Asked(Keyed):

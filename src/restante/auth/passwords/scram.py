@@ -126,6 +126,10 @@ class ScramServer:
     `user` is the name in that message; acting for another user is not supported. `bindings` has the
     data of each type of channel binding that both ends of the connection know. Raises
     CredentialsError.
+
+    Attributes:
+        mechanism: its name, such as SCRAM-SHA-256-PLUS.
+        keys: those that check the proof; at the end they may be those of an earlier password.
     """
 
     def __init__(
@@ -136,7 +140,9 @@ class ScramServer:
         message: bytes,
         bindings: Mapping[str, bytes],
     ) -> None:
+        self.mechanism = mechanism
         self.user = user
+        self.keys = keys
         stored = (keys.salt, keys.stored_key, keys.server_key, keys.iterations)
         self.signature = b""  # the server-final message, once the client is authenticated
         self._server: Any = scramp.ScramMechanism(mechanism).make_server(

@@ -318,6 +318,9 @@ class ConnectionAuthenticator:
         except CredentialsError:
             await self._accounts.identify(need.user)  # the name is unknown or locked
             raise
+        keys = await self._accounts.scram_keys(exchange.mechanism, exchange.user)
+        if keys != exchange.keys:  # the client may have had minutes for its proof
+            raise CredentialsError("the keys were changed during the login")
         return await self._accounts.identify(need.user)
 
     async def _check_digest(self, need: Authenticate) -> Identity:
