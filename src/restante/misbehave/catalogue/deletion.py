@@ -6,15 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from restante.misbehave.catalogue.row import row
-from restante.misbehave.changes import after, instead, status
-from restante.misbehave.conversation import alter
+from restante.misbehave.changes import after, both_forms, instead, status
+from restante.misbehave.conversation import add, alter
 from restante.misbehave.fault import ALL, ALL_OR_NONE, ALL_WARNED, FIRST, UNSURE, GoodClient
 from restante.protocol.server.needs import CommitDeletions
 
 if TYPE_CHECKING:
     from restante.misbehave.conversation import Conversation, ReplyParts
 
-MAX_NUMBER = 1000  # of a message in a server that numbers anew
+NUMBERED = (b"RETR", b"DELE", b"TOP", b"LIST", b"UIDL")  # commands with a number
 
 HIDDEN = GoodClient(
     "fetches all messages; those that it fetched are gone in the next session", None
@@ -49,20 +49,32 @@ def _hide_fetched(conversation: Conversation) -> Conversation:
 
 
 def _renumber(conversation: Conversation) -> Conversation:
-    """Read each number as if the messages marked before had left the list."""
-    marked: set[int] = set()
+    """Number messages as if those that are marked had left the list."""
+    marked: set[int] = set()  # by the numbers of the server
 
-    def move(line: bytes) -> bytes:
-        verb, number, *rest = [*line.split(None, 2), b"", b""]
-        if verb.upper() not in (b"RETR", b"DELE", b"TOP") or not number.isdigit():
+    def note(reply: ReplyParts) -> ReplyParts:
+        verb, number = reply.command.verb, reply.command.number
+        if verb == "DELE" and reply.ok and number is not None:
+            marked.add(number)
+        elif verb == "RSET" and reply.ok:
+            marked.clear()
+        return reply
+
+    def read_number(line: bytes) -> bytes:
+        verb, number, argument = [*line.split(None, 2), b"", b"", b""][:3]
+        if verb.upper() not in NUMBERED or not number.isdigit():
             return line
-        there = [place for place in range(1, MAX_NUMBER) if place not in marked]
-        place = there[min(int(number), len(there)) - 1]
-        if verb.upper() == b"DELE":
-            marked.add(place)
-        return b" ".join([verb, b"%d" % place, *rest]).rstrip() + b"\r\n"
+        place = int(number)
+        for each in sorted(marked):
+            place += each <= place
+        return b"%s %d %s" % (verb, place, argument.rstrip()) + b"\r\n"
 
-    return alter(conversation, line=move)
+    def write_number(number: bytes, value: bytes) -> bytes:
+        before = sum(each < int(number) for each in marked)
+        return b"%d %s" % (int(number) - before, value)
+
+    lists = add(both_forms("LIST", write_number), both_forms("UIDL", write_number))
+    return lists(alter(conversation, reply=note, line=read_number))
 
 
 DELETION = (

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 MANY = 120
 HIDDEN = 20
 MAX_LINES = 200_000
+WORD = b"thesamewordinanycase"
 
 
 def _no_mail(_messages: Messages) -> Messages:
@@ -61,6 +62,15 @@ def _evil(number: bytes, _uid: bytes) -> bytes:
     return b"../../../../tmp/evil" + number
 
 
+def _write_in_capitals(number: bytes, _uid: bytes) -> bytes:
+    """Return one word for all numbers; the bits of a number say which letters are capitals."""
+    letters = (
+        bytes([letter]).upper() if int(number) >> place & 1 else bytes([letter])
+        for place, letter in enumerate(WORD)
+    )
+    return b"".join(letters)
+
+
 def _renumber(new: Callable[[int], int]) -> Alteration:
     """Return a fault that gives other numbers in LIST and UIDL than in the server."""
 
@@ -81,6 +91,10 @@ def _misread_number(old: Callable[[int], int]) -> Alteration:
         return verb + blank + number + more + lines_wanted + b"\r\n"
 
     return alter_line(change)
+
+
+def _without_gap(number: int) -> int:
+    return (number + 1) // 2 if number % 2 else 0
 
 
 def _session_uid(conversation: Conversation, most: int = -1) -> Conversation:
@@ -127,14 +141,12 @@ def _count_in_words(reply: ReplyParts) -> bytes:
 
 
 def _newest(body_lines: list[bytes]) -> list[bytes]:
-    """Number the newest 100 lines of a list from 1."""
-    values = [line.partition(b" ")[2] for line in body_lines[HIDDEN:]]
-    return [b"%d %s" % pair for pair in enumerate(values, 1)]
+    return body_lines[HIDDEN:]
 
 
 def _count_newest(reply: ReplyParts) -> bytes:
-    octets = reply.status.split()[2]
-    return b"+OK %d %s" % (MANY - HIDDEN, octets)
+    _, count, octets = reply.status.split()[:3]
+    return b"+OK %d %s" % (max(0, int(count) - HIDDEN), octets)
 
 
 def _move_numbers(conversation: Conversation) -> Conversation:
@@ -222,7 +234,7 @@ LISTING = (
     row("list-twice", "lists a message twice", ALL_OR_NONE,
         lines("LIST", lambda found: [*found, *found[:1]])),
     row("list-gap", "numbers its messages 1 and 3", ALL_OR_NONE,
-        (_renumber(lambda n: 2 * n - 1), _misread_number(lambda n: (n + 1) // 2))),
+        (_renumber(lambda n: 2 * n - 1), _misread_number(_without_gap))),
     row("list-zero", "numbers its messages from 0", ALL_OR_NONE,
         (_renumber(lambda n: n - 1), _misread_number(lambda n: n + 1))),
     row("list-plus", "writes sizes with a plus sign", ALL_OR_NONE,
@@ -273,7 +285,7 @@ LISTING = (
     row("uidl-path", "gives ../../evil as a unique-id", ALL_OR_NONE,
         _uid(_evil)),
     row("uidl-long", "gives a unique-id of 500 characters", ALL_WARNED,
-        _uid(lambda number, _uid: number * 500), "uidl-bad"),
+        _uid(lambda number, _uid: number.rjust(500, b"x")), "uidl-bad"),
     row("uidl-short", "gives unique-ids for the first message only", ALL_OR_NONE,
         lines("UIDL", lambda found: found[:1]), "uidl-missing"),
     row("uidl-8bit", "gives unique-ids that are not ASCII", ALL_OR_NONE,
@@ -281,7 +293,7 @@ LISTING = (
     row("uidl-empty", "gives an empty unique-id", ALL_OR_NONE,
         _uid(lambda _number, _uid: b""), "bad-reply uidl-bad uidl-missing"),
     row("uidl-case", "gives unique-ids that differ in case only", ALL,
-        _uid(lambda number, _uid: b"a" if number == b"1" else b"A")),
+        _uid(_write_in_capitals)),
     row("uidl-cut", "hangs up within UIDL", ALL_OR_NONE,
         "UIDL: close at 50%", "conn-lost"),
     row("uidl-stall", "never ends UIDL", ALL_OR_NONE,
@@ -310,8 +322,8 @@ LISTING = (
     row("deleted-listed", "goes on listing messages that are marked", ALL_WARNED,
         _go_on_listing, seen="twisted#9094"),
     row("newest-100", "shows the newest 100 of 120 messages", ALL_OR_NONE,
-        (lines("LIST", _newest), lines("UIDL", _newest), status("STAT", _count_newest),
-         _misread_number(lambda number: number + HIDDEN)), "stat-lie",
+        (_renumber(lambda n: n - HIDDEN), lines("LIST", _newest), lines("UIDL", _newest),
+         status("STAT", _count_newest), _misread_number(lambda n: n + HIDDEN)), "stat-lie",
         "Mailpit's source, 408b30d", messages=_many),
     row("two-at-a-time", "shows two of five messages at a time", ALL_OR_NONE,
         (lines("LIST", _first_two), lines("UIDL", _first_two)), "stat-lie", messages=_five),

@@ -14,8 +14,9 @@ from restante.misbehave.changes import (
     instead,
     later_sessions,
     repeat,
+    status,
 )
-from restante.misbehave.conversation import add
+from restante.misbehave.conversation import add, alter
 from restante.misbehave.fault import (
     ALL,
     ALL_OR_NONE,
@@ -26,11 +27,12 @@ from restante.misbehave.fault import (
     GoodClient,
 )
 from restante.misbehave.rules import on, parse_rules
+from restante.protocol.server.needs import OpenMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from restante.misbehave.conversation import Alteration, Change, ReplyParts
+    from restante.misbehave.conversation import Alteration, Change, Conversation, ReplyParts
     from restante.misbehave.fault import Fault, Messages
 
 ESCAPES = b"\x1b[2J\x1b]0;owned\x07"
@@ -62,6 +64,11 @@ _GROWN = both_forms("LIST", lambda number, size: b"%s %d" % (number, int(size) +
 
 def _add_status(message: bytes) -> bytes:
     return message.replace(b"\r\n\r\n", b"\r\n" + _STATUS + b"\r\n", 1)
+
+
+def _count_status(reply: ReplyParts) -> bytes:
+    _, count, octets = reply.status.split()[:3]
+    return b"+OK %s %d" % (count, int(octets) + int(count) * len(_STATUS))
 
 
 def _message(change: Callable[[bytes], bytes]) -> Callable[[Messages], Messages]:
@@ -114,14 +121,22 @@ def _end_with(rules: str, change: Change) -> tuple[str | Alteration, ...]:
     return rules, on("RETR", change)
 
 
-def _first_message(line: bytes) -> bytes:
-    return b"RETR 1\r\n" if line.upper().startswith(b"RETR ") else line
+def _send_first(conversation: Conversation) -> Conversation:
+    """Read message 1 for each RETR, also if it is marked."""
+
+    def change(need: Any) -> Any:
+        return (
+            replace(need, index=0) if isinstance(need, OpenMessage) and need.lines is None else need
+        )
+
+    return alter(conversation, need=change)
 
 
 def _whole(line: bytes) -> bytes:
     """Ask for the whole message in TOP."""
     words = line.split()
-    return b"TOP %s 99999\r\n" % words[1] if words[:1] == [b"TOP"] and words[1:] else line
+    is_top = len(words) > 1 and words[0].upper() == b"TOP"
+    return b"TOP %s 99999\r\n" % words[1] if is_top else line
 
 
 _SIZE_10 = both_forms("LIST", lambda number, _size: number + b" 10")
@@ -207,10 +222,11 @@ MESSAGES = (
     _retr("retr-nothing", "sends a dot in place of a message", ALL_OR_NONE,
           body("RETR", lambda _: b""), "list-size"),
     row("status-added", "adds Status and X-UIDL to the header after the first session", ALL,
-        later_sessions(add(body("RETR", _add_status), body("TOP", _add_status), _GROWN)),
+        later_sessions(add(body("RETR", _add_status), body("TOP", _add_status), _GROWN,
+                           status("STAT", _count_status))),
         seen="mbox servers such as qpopper"),
     _retr("retr-same", "sends message 1 for each number", UNSEEN,
-          alter_line(_first_message)),
+          _send_first),
     row("retr-many-newlines", "adds an empty line to each message", ALL,
         body("RETR", lambda octets: octets + b"\r\n"), "list-size",
         "Mailpit's source, 408b30d", deep=True),

@@ -26,11 +26,14 @@ def _ok(text: bytes) -> Alteration:
 
 
 def _append(text: bytes) -> Alteration:
-    return status("*", lambda reply: reply.status.rstrip() + text)
+    """Return a fault that writes more into status lines, not into what AUTH sends in base64."""
 
+    def change(reply: ReplyParts) -> ReplyParts:
+        if not reply.status.startswith((b"+OK", b"-ERR")):
+            return reply
+        return replace(reply, status=reply.status.rstrip() + text + b"\r\n")
 
-def _glue(octets: bytes) -> bytes:
-    return octets.replace(b"+OK ", b"+OK", 1) if octets.startswith(b"+OK ") else octets
+    return on("*", change)
 
 
 REPLIES = (

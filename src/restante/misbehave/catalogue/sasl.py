@@ -45,6 +45,12 @@ def _raw(line: bytes) -> Any:
     return in_auth(lambda reply: replace(reply, status=line))
 
 
+def _refuse_in_json(reply: ReplyParts) -> ReplyParts:
+    """Say in JSON that the token is refused, but ask for one as it should be."""
+    is_question = reply.status.strip() == b"+"
+    return reply if is_question else replace(reply, status=b'+ {"status":"401"}\r\n')
+
+
 def _again(conversation: Conversation) -> Conversation:
     """Ask for one more response, without end."""
     begun = False
@@ -168,7 +174,7 @@ SASL = (
     _token("xoauth2-json-cut", "cuts the JSON that says why a token of XOAUTH2 is refused",
            "XOAUTH2", _fail, settings=_settings('{"status":"401","sch')),
     _token("xoauth2-json-raw", "sends the JSON of a refused token without base64",
-           "XOAUTH2", (_raw(b'+ {"status":"401"}\r\n'), _fail)),
+           "XOAUTH2", (in_auth(_refuse_in_json), _fail)),
     _token("xoauth2-no-json", "refuses a token of XOAUTH2 at once",
            "XOAUTH2", "AUTH: -ERR [AUTH] token refused\nresponse: -ERR [AUTH] token refused"),
     _token("xoauth2-closed", "hangs up at a token of XOAUTH2",
