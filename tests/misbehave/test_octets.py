@@ -124,3 +124,18 @@ def test_unique_ids_in_any_case() -> None:
     uids = re.findall(r"^\d+ (\S+)$", session("uidl-case+newest-100", "UIDL"), re.MULTILINE)
     assert len({uid.lower() for uid in uids}) == 1
     assert len(set(uids)) == len(uids) == 100
+
+
+@pytest.mark.parametrize(
+    ("fault", "line", "text"),
+    [
+        ("retr-cut+retr-no-status", "RETR 1", "BEGIN-1"),
+        ("list-cut+list-no-status", "LIST", "1 308\n"),
+    ],
+)
+def test_a_cut_without_a_status_line(fault: str, line: str, text: str) -> None:
+    """A reply without a status line is cut, too, if that is another fault of the sum."""
+    received = session(fault, line)
+    assert text in received
+    assert "\n.\n" not in received
+    assert "Logging out" not in received

@@ -124,7 +124,7 @@ def change_at(place: Place, change: Change, luck: random.Random | None = None) -
         choice = _Choice(place, rolls)
 
         def change_one(reply: ReplyParts) -> ReplyParts:
-            if not reply.status or not choice.takes(reply.command):
+            if not (reply.status or reply.body) or not choice.takes(reply.command):
                 return reply
             try:
                 return change(reply)
@@ -157,7 +157,8 @@ def _refuse(conversation: Conversation, choice: _Choice, status: bytes) -> Conve
             end: EndReason = ended.value
             return end
         if isinstance(step, Answer):
-            late = not known and step.reply.status and choice.takes(step.reply.command)
+            reply = step.reply
+            late = not known and (reply.status or reply.body) and choice.takes(reply.command)
             if refused or late:
                 step = Answer(say(step.reply, status), step.then)
             answer, known, refused = yield from _answer(step, choice, status)
