@@ -117,3 +117,11 @@ def test_limits(
     """Time, memory, file size and output are limited."""
     ended = asyncio.run(run(["/bin/sh", "-c", script], tmp_path, {"PATH": "/bin:/usr/bin"}, limits))
     assert expected(ended)
+
+
+def test_the_end_of_much_output() -> None:
+    """Of much output, the beginning and the end count: an error that ended the client is the end."""
+    talkative = client("print('-' * 200_000, file=sys.stderr); 1 / 0")
+    outcome = asyncio.run(ScoreRun(talkative, PATIENT).run_at(FAULTS["retr-drip"]))
+    assert outcome.verdict == "CRASH"
+    assert outcome.output.rstrip().endswith("ZeroDivisionError: division by zero")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MIB = 1024 * 1024
-MAX_OUTPUT = 64 * 1024  # octets that are kept; the rest is read and dropped
+MAX_OUTPUT = 64 * 1024  # octets that are kept: half of them from the beginning, half from the end
 LARGEST_FILE = 256 * MIB
 DRAIN = 1.0  # seconds for output that processes of another group still hold back
 
@@ -34,7 +34,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a process ended: its exit code as `RunEvidence.exit`, and what it printed."""
+    """How a process ended: its exit code as `RunEvidence.exit`, and what it printed.
+
+    Of more than `MAX_OUTPUT` octets, those in the middle are left out.
+    """
 
     exit: int | None
     output: bytes
@@ -74,4 +77,6 @@ async def run(
 
 async def _read(stream: asyncio.StreamReader, output: bytearray) -> None:
     while chunk := await stream.read(MAX_OUTPUT):
-        output += chunk[: MAX_OUTPUT - len(output)]
+        output += chunk
+        if len(output) > MAX_OUTPUT:
+            del output[MAX_OUTPUT // 2 : -MAX_OUTPUT // 2]
