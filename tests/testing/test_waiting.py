@@ -39,6 +39,18 @@ def test_wait() -> None:
         assert server.wait(text="confirm", after=server.mail[0]).id == mail.id
 
 
+def test_wait_for_a_message_without_header() -> None:
+    """A message without any field is true, and found as any other."""
+    with testing.serving() as server:
+        ann = server.account("ann")
+        ann.deliver("\nhello\n")
+        assert all(ann.messages)
+        assert ann.wait(text="hello", timeout=0).text == "hello\n"
+        assert asyncio.run(ann.wait_async(timeout=0)).uid == ann.messages[0].uid
+        with pytest.raises(testing.UnexpectedMailError):
+            ann.assert_none()
+
+
 def test_failure_lists_what_came() -> None:
     """The error lists the messages that came, and the commands of each session."""
     with testing.serving() as server:

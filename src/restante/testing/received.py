@@ -55,6 +55,10 @@ class ReceivedMessage(EmailMessage):
         """The links of its HTML, then those of its text that are not among them."""
         return find_links(self.text, self.html)
 
+    def __bool__(self) -> bool:
+        """Whether this is a message, also without any field: `email` counts its fields."""
+        return True
+
     def __repr__(self) -> str:
         return f"<message {self.id} to {self.mailbox}: {str(self['subject'] or '')!r}>"
 

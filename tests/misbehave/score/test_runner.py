@@ -120,7 +120,7 @@ def test_limits(
 
 
 def test_the_end_of_much_output() -> None:
-    """Of much output, the beginning and the end count: an error that ended the client is the end."""
+    """Of much output, the beginning and the end count; the end has the error of a crash."""
     talkative = client("print('-' * 200_000, file=sys.stderr); 1 / 0")
     outcome = asyncio.run(ScoreRun(talkative, PATIENT).run_at(FAULTS["retr-drip"]))
     assert outcome.verdict == "CRASH"
