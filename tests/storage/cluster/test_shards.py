@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from restante.quota import MailUsage, Quota
 from restante.storage.cluster import shards
 from restante.storage.cluster.errors import MovedError
 from restante.storage.cluster.status import MoveStatus, read_status
@@ -186,6 +187,30 @@ def test_a_recipient_is_not_unknown_during_a_move(pair: ShardPair) -> None:
             with pytest.raises(MovedError):
                 await store.acquire("ann", 0)
             assert not await store.has("eve")
+
+    asyncio.run(test())
+
+
+def test_what_a_node_reads_after_a_move(pair: ShardPair) -> None:
+    """A node that knows the old database finds usage, lease and old mail in the new one."""
+
+    async def test() -> None:
+        node, other = pair.sharded(), pair.sharded()
+        async with node.open(), other.open():
+            await node.deliver("ann", b"hello\n")
+            await pair.move("second")
+            arrived = "update message set arrived = now() - interval '9 days'"
+            await execute(pair.dsns["second"], arrived)
+            usage, _ = await node.find_usage("ann", Quota())
+            assert usage == MailUsage(7, 1)
+            maildrop = await other.acquire("ann", 1)
+            await other.shards["second"].share({})  # which gives the node its name
+            node.kept["ann"] = "first"
+            lease = await node.find_lease("ann")
+            assert lease is not None
+            maildrop.release()
+            node.kept["ann"] = "first"
+            assert len(await node.expire("ann", 5)) == 1
 
     asyncio.run(test())
 

@@ -130,7 +130,9 @@ class ShardedStore:
         self, owner: str, quota: Quota, *, recount: bool = False
     ) -> tuple[MailUsage, Quota]:
         """Return how much mail an owner has, and the quota that applies. Raises StoreError."""
-        return await self._use(owner, lambda store: store.find_usage(owner, quota, recount=recount))
+        return await self._use_where_it_is(
+            owner, lambda store: store.find_usage(owner, quota, recount=recount)
+        )
 
     async def check(self) -> None:
         """Raise StoreError if the first database, which all logins ask, cannot be used now."""
@@ -152,16 +154,15 @@ class ShardedStore:
 
         Raises BusyError, StoreError.
         """
-        return await self._use(owner, lambda store: store.expire(owner, days, dry_run=dry_run))
+        return await self._use_where_it_is(
+            owner, lambda store: store.expire(owner, days, dry_run=dry_run)
+        )
 
     async def list_deleted(self, owner: str, *, headers: bool = False) -> list[DeletedMessage]:
         """Return the removed messages that are kept, the first removed first. Raises StoreError."""
-
-        async def find(store: ClusterStore) -> list[DeletedMessage]:
-            await _require_here(store, owner)
-            return await store.list_deleted(owner, headers=headers)
-
-        return await self._use(owner, find)
+        return await self._use_where_it_is(
+            owner, lambda store: store.list_deleted(owner, headers=headers)
+        )
 
     async def undelete(self, owner: str, uids: Collection[str]) -> list[DeletedMessage]:
         """Restore removed messages, and return them. Raises BusyError, StoreError."""
@@ -241,11 +242,11 @@ class ShardedStore:
 
     async def find_lease(self, owner: str) -> PeerLease | None:
         """Return which node has the lease of a maildrop, if it is known. Raises StoreError."""
-        return await self._use(owner, lambda store: store.find_lease(owner))
+        return await self._use_where_it_is(owner, lambda store: store.find_lease(owner))
 
     async def free_unused_lease(self, owner: str) -> None:
         """Free the lease of a maildrop if no session of this node has it. Raises StoreError."""
-        await self._use(owner, lambda store: store.free_unused_lease(owner))
+        await self._use_where_it_is(owner, lambda store: store.free_unused_lease(owner))
 
     async def answer_request(self, request: str, content: bytes) -> None:
         """Answer a request by its id. Raises StoreError."""
@@ -288,6 +289,15 @@ class ShardedStore:
         name = await self.find(owner)
         self._keep(owner, name)
         return await work(get_shard(self.shards, name))
+
+    async def _use_where_it_is(self, owner: str, work: Callable[[ClusterStore], Awaitable[T]]) -> T:
+        """Do the same with work that raises no MovedError, but finds nothing in an old database."""
+
+        async def work_here(store: ClusterStore) -> T:
+            await _require_here(store, owner)
+            return await work(store)
+
+        return await self._use(owner, work_here)
 
     def _keep(self, owner: str, name: str) -> None:
         self.kept.pop(owner, None)
