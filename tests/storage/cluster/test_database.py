@@ -253,6 +253,31 @@ def test_a_server_that_comes_back() -> None:
     asyncio.run(test(free_port()))
 
 
+def test_the_cause_is_that_of_now() -> None:
+    """Calls fail for what is wrong now, not for what was wrong when the database went down."""
+
+    async def test(port: int) -> None:
+        async with opened(at(port)) as database:
+            with pytest.raises(StoreError, match="call failed"):
+                await database.fetch("select 1")
+
+            async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                await reader.read()
+                writer.close()
+
+            server = await asyncio.start_server(hang, "127.0.0.1", port)
+
+            async def has_new_cause() -> bool:
+                with pytest.raises(StoreError) as caught:
+                    await database.fetch("select 1")
+                return "did not answer" in str(caught.value)
+
+            await until(has_new_cause)
+            server.close()
+
+    asyncio.run(test(free_port()))
+
+
 def test_the_first_host_that_answers_counts(dsn: Secret) -> None:
     """A host that says nothing, and one that is down, do not use up the time of the right one."""
 

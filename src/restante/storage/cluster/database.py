@@ -221,7 +221,7 @@ class Database:
             except Exception as error:  # noqa: BLE001  # whatever else it is, it is not up
                 if is_full(error):
                     break
-                self.is_down = True
+                self.is_down, self._cause = True, str(translate(error)[0])
                 await asyncio.sleep(PROBE_PAUSE)
             else:
                 connection.terminate()
