@@ -12,6 +12,7 @@ from restante.quota import MailUsage, Quota
 from restante.storage.cluster import shards
 from restante.storage.cluster.errors import MovedError
 from restante.storage.cluster.status import MoveStatus, read_status
+from restante.storage.cluster.transfer.exporting import list_owners
 from restante.storage.interfaces import (
     ClaimsRounds,
     DelaysLogins,
@@ -243,3 +244,36 @@ def test_the_status_names_a_move_that_has_not_ended(pair: ShardPair) -> None:
             assert (await read_status(database)).moves == []
 
     asyncio.run(test())
+
+
+def test_no_move_of_removed_mail_shows(cluster: Cluster, tmp_path: Path) -> None:
+    """If a move of kept messages is killed, status and export have names of owners alone."""
+
+    first, second = cluster.new_database(), cluster.new_database()
+    pair = ShardPair(first, second, tmp_path, keep_deleted=True)
+
+    async def test() -> None:
+        store = pair.sharded()
+        async with store.open():
+            await store.deliver("ann", b"hello\n")
+            maildrop = await store.acquire("ann", 1)
+            await maildrop.remove([0])
+            maildrop.release()
+            database = store.shards["first"].database
+            call, moves = 0, set[str]()
+            killed = True
+            while killed:
+                call += 1
+                killed = await pair.killed_move("second", call, after=True)
+                status = await read_status(database)
+                moves |= {move.owner for move in status.moves}
+                assert len(status.moves) <= 1
+                assert status.messages == 0
+                problems: list[str] = []
+                owners = await list_owners(database, problems.append)
+                assert owners + [problem.partition(":")[0] for problem in problems] in ([], ["ann"])
+        assert moves == {"ann"}
+
+    asyncio.run(test())
+    for dsn in (first, second):
+        cluster.drop(dsn)

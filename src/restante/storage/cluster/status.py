@@ -22,7 +22,7 @@ from node n left join lease l on l.node = n.id group by n.id order by n.until de
 MAIL = """
 select count(*) as boxes, coalesce(sum(messages), 0)::bigint as messages,
     coalesce(sum(octets), 0)::bigint as octets from box
-where not starts_with(owner, chr(2))
+where not starts_with(ltrim(owner, chr(1)), chr(2))
 """
 MARKED = "select count(*) from removed where marked is not null and deleted is null"
 OLDEST = """
@@ -38,8 +38,9 @@ select current_setting('server_version') as postgresql,
         and current_setting('synchronous_standby_names') <> '' as synchronous
 """
 MOVES = """
-select owner, target from directory where move is not null order by owner limit 100
-"""
+select distinct ltrim(owner, chr(2)) as owner, target from directory where move is not null
+order by owner limit 100
+"""  # removed messages that are kept move with the mail of their owner
 REPLICAS = """
 select application_name as name, state, sync_state as kind,
     coalesce(extract(epoch from replay_lag), 0)::float8 as lag,

@@ -72,13 +72,13 @@ async def list_owners(database: Database, report: Callable[[str], None]) -> list
     last = 0
     while rows := await database.fetch(OWNERS, last, PAGE, patience=PATIENCE):
         for row in rows:
-            if row["owner"].startswith(KEPT_PREFIX):
+            owner = row["owner"].removeprefix(HIDDEN_PREFIX)
+            if owner.startswith(KEPT_PREFIX):
                 continue
-            if row["owner"].startswith(HIDDEN_PREFIX):
-                owner = row["owner"].removeprefix(HIDDEN_PREFIX)
-                report(f"{owner}: the mail is being moved; end that with `pop3 store move`")
+            if owner == row["owner"]:
+                owners.append(owner)
             else:
-                owners.append(row["owner"])
+                report(f"{owner}: the mail is being moved; end that with `pop3 store move`")
         last = rows[-1]["id"]
     return owners
 
