@@ -233,3 +233,24 @@ def test_a_user_without_a_maildir(tmp_path: Path) -> None:
     assert asyncio.run(store.list_deleted("bob")) == []
     assert asyncio.run(store.undelete("bob", ["1.a"])) == []
     assert not (tmp_path / "bob").exists()
+
+
+def test_flags_with_a_tilde(maildir: Path) -> None:
+    """A copy that an editor has made, such as "2.b:2,S~", returns, and ends with the others."""
+    os.rename(maildir / "cur/2.b:2,S", maildir / "cur/2.b:2,S~")
+    store = keeping(maildir)
+    asyncio.run(remove(store, [1]))
+    assert [each.uid for each in asyncio.run(store.undelete("ann", ["2.b"]))] == ["2.b"]
+    assert (maildir / "cur/2.b:2,S~").exists()
+    asyncio.run(remove(store, [1]))
+    assert asyncio.run(count_swept(store, 0)) == 1
+
+
+def test_trashed_message_counts_nowhere(maildir: Path) -> None:
+    """The sum of the quota file is without messages that have the flag T, also once restored."""
+    os.rename(maildir / "cur/2.b:2,S", maildir / "cur/2.b:2,ST")
+    (maildir / "maildirsize").write_text("1000S\n30 2\n")
+    store = keeping(maildir)
+    asyncio.run(remove(store, [1]))
+    asyncio.run(store.undelete("ann", ["2.b"]))
+    assert (maildir / "maildirsize").read_text() == "1000S\n30 2\n"

@@ -33,7 +33,7 @@ DELETED_FOLDER = "restante.deleted"
 DAY = 24 * 60 * 60  # seconds
 MAX_SWEPT = 1000  # files that one call deletes
 
-_NAME = re.compile(r"(?P<base>[^:]+):(?P<info>[^~]*)~(?P<removed>[0-9]{1,18})", re.DOTALL)
+_NAME = re.compile(r"(?P<base>[^:]+):(?P<info>.*)~(?P<removed>[0-9]{1,18})", re.DOTALL)
 
 
 class DeletedFolder:

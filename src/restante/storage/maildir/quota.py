@@ -43,11 +43,12 @@ class Change:
         self._count(name, octets, 1)
 
     def remove(self, name: str, octets: int) -> None:
-        """Record a removal. Messages with the flag T do not count: the sum is without them."""
-        if not filenames.is_trashed(name):
-            self._count(name, octets, -1)
+        """Record a removal."""
+        self._count(name, octets, -1)
 
     def _count(self, name: str, octets: int, sign: int) -> None:
+        if filenames.is_trashed(name):  # the sum is without messages that have the flag T
+            return
         named = filenames.stored_size(filenames.base_name(name))
         self._octets += sign * (octets if named is None else named)
         self._messages += sign

@@ -182,10 +182,12 @@ def _find_changes(
             fresh += [
                 Fresh(MaildirEntry(filenames.base_name(n), folder, n, i), s) for n, i, s in added
             ]
-    foreign = [file for file in fresh if not may_be_message(file.status, cached.owner)]
+    own, foreign = list[Fresh](), list[Fresh]()
+    for file in fresh:
+        (own if may_be_message(file.status, cached.owner) else foreign).append(file)
     if foreign:
         report(describe_foreign(foreign, cached.owner))
-    return [file for file in fresh if file not in foreign], gone
+    return own, gone
 
 
 def _fingerprints_now(
