@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,6 +96,17 @@ def test_no_address_can_begin_another_line(name: str) -> None:
     assert len(lines) == 4
     assert lines[0].startswith(b"Return-Path: <a?")
     assert lines[1].startswith(b"Delivered-To: a?")
+
+
+def test_long_field_takes_little_memory() -> None:
+    """A sender decides how often a field is folded: it took 130 octets of memory for each."""
+    message = b"Return-Path:" + b"\n " * (trace_headers.LONGEST_HEADER // 2 - 10) + b"\n\n"
+    tracemalloc.start()
+    try:
+        trace_headers.add_trace_headers(message, ANN)
+        assert tracemalloc.get_traced_memory()[1] < 8 * len(message)
+    finally:
+        tracemalloc.stop()
 
 
 def test_endless_header_is_bounded() -> None:

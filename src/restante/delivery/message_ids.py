@@ -9,8 +9,12 @@ from restante.protocol.message_header import find_body
 LONGEST_HEADER = 256 * 1024  # octets that are searched
 LONGEST_ID = 250  # characters of an id that are logged
 
-_MESSAGE_ID = re.compile(rb"^message-id[ \t]*:\s*([^\s]+)", re.MULTILINE | re.IGNORECASE)
-_RECEIVED = re.compile(rb"^received[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE | re.IGNORECASE)
+_MESSAGE_ID = re.compile(
+    rb"^message-id[ \t]*+:(?:[ \t]|\n[ \t]|\r\n[ \t])*+([^\s]+)", re.MULTILINE | re.IGNORECASE
+)
+_RECEIVED = re.compile(
+    rb"^received[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.MULTILINE | re.IGNORECASE
+)
 _COMMENT = re.compile(rb"\([^()]*\)")
 _QUEUE_ID = re.compile(rb"\sid\s+<?([!-:=?-~]+)", re.IGNORECASE)
 

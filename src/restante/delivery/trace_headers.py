@@ -13,7 +13,9 @@ from restante.protocol.message_header import find_body
 
 LONGEST_HEADER = 256 * 1024  # octets that are searched; Postfix searches 100 KiB
 
-_FOLDED = rb"[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)"  # the rest of a field, after its name
+# The rest of a field, after its name. A sender decides its length, so it is possessive ("*+"): no
+# place to go back to is kept.
+_FOLDED = rb"[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+(?:\n|\Z)"
 _RETURN_PATH = re.compile(rb"^return-path" + _FOLDED, re.MULTILINE | re.IGNORECASE)
 _DELIVERED_TO = re.compile(rb"^delivered-to[ \t]*:([^\n]*)", re.MULTILINE | re.IGNORECASE)
 _ON_TOP = re.compile(

@@ -8,6 +8,7 @@ import asyncio
 import email.policy
 import email.utils
 import inspect
+import tracemalloc
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -332,6 +333,19 @@ def test_bound_on_parsing(field: bytes, monkeypatch: pytest.MonkeyPatch) -> None
     assert found is not None
     assert found[1].isascii()
     assert 0 < sum(parsed) <= ascii_header.MAX_PARSED
+
+
+@pytest.mark.parametrize(
+    "field", [b"X: \xc3\xbc" + b"\n " * 100_000, b"To: \xc3\xbc" + b"a" * 100_000]
+)
+def test_long_field_takes_little_memory(field: bytes) -> None:
+    """A sender decides how long a field is: it took 130 octets of memory for each of its octets."""
+    tracemalloc.start()
+    try:
+        downgrade(field + b"\n\n")
+        assert tracemalloc.get_traced_memory()[1] < 16 * len(field)
+    finally:
+        tracemalloc.stop()
 
 
 def test_message_that_vanishes_from_a_maildir(tmp_path: Path) -> None:

@@ -26,9 +26,11 @@ LONGEST_PART = 1000  # characters of an address, or of a MIME field, that are re
 MAX_PARSED = 128 * 1024  # octets of all fields of a header together that are read by rules
 LINE = 76  # characters
 
-_FIELD = re.compile(rb"[^\n]*\n?(?:[ \t][^\n]*\n?)*")
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"?')  # to the end, where it is not closed
-_ADDRESS = re.compile(rf'(?:{_QUOTED.pattern}|[^,"])+')
+# A sender decides how often something is repeated, so it is possessive ("*+"): no place to go back
+# to is kept. Before Python 3.11.5, all that is repeated within must be possessive, too.
+_FIELD = re.compile(rb"[^\n]*+\n?+(?:[ \t][^\n]*+\n?+)*+")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"?+')  # to the end, where it is not closed
+_ADDRESS = re.compile(rf'(?:{_QUOTED.pattern}|[^,"])++')
 _PLAIN_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 
 
