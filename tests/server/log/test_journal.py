@@ -98,6 +98,32 @@ def test_a_long_value_is_cut(
     assert second["EXCEPTION"] == "y" * event_log.LONGEST_TRACE
 
 
+def test_new_journal(tmp_path: Path) -> None:
+    """After a restart of the journal's socket, entries go to the new one."""
+    address = str(tmp_path / "journal")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as first:
+        first.bind(address)
+        log = journal.JournalSocket(address)
+    assert log.writelines(["A=1\n", "A=2\n"]) == 2
+    os.unlink(address)
+    assert log.writelines(["A=3\n"]) == 1
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as second:
+        second.bind(address)
+        assert log.writelines(["A=4\n", "A=5\n"]) == 0
+        assert [second.recv(10), second.recv(10)] == [b"A=4\n", b"A=5\n"]
+    log.close()
+
+
+def test_entry_that_is_too_long(tmp_path: Path) -> None:
+    """An entry that the journal does not accept keeps no other from it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as opened:
+        opened.bind(str(tmp_path / "journal"))
+        log = journal.JournalSocket(str(tmp_path / "journal"))
+        assert log.writelines(["A=1\n", "A=" + "x" * 10_000_000, "A=2\n"]) == 1
+        assert [opened.recv(10), opened.recv(10)] == [b"A=1\n", b"A=2\n"]
+        log.close()
+
+
 @pytest.mark.parametrize("stream", ["", "0:0", "nothing"])
 def test_stderr_is_not_the_journal(
     tmp_path: Path, entries: socket.socket, monkeypatch: pytest.MonkeyPatch, stream: str

@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Literal, TypeAlias, cast
 import structlog
 
 from restante.server.log.journal import JournalSocket, connect_journal, format_entry
+from restante.server.log.line_file import LineFile
 from restante.server.log.rate import LogRate
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class LogWriter:
         turn: ProcessLock | None = None,
     ) -> None:
         self.patience: float | None = PATIENCE  # None: a line without a thread waits for ever
-        self._file = file
+        self._file = file if isinstance(file, JournalSocket) else LineFile(file)
         self._format_lost = format_lost
         self._turn = turn
         self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -131,16 +132,10 @@ class LogWriter:
     def _write(self, lines: list[str]) -> None:
         lost, self._lost = self._lost, 0
         loss = [self._format_lost(lost)] if lost else []
-        ended = [f"{line}\n" for line in [*lines, *loss]]
-        try:
-            if isinstance(self._file, JournalSocket):
-                self._file.writelines(ended)  # an entry is a datagram
-            else:
-                self._file.write("".join(ended))  # one call of the system for all
-            self._file.flush()
-        except (OSError, ValueError):
+        failed = self._file.writelines([f"{line}\n" for line in [*lines, *loss]])
+        if failed:
             self._lost += lost
-            self._lose(len(lines))
+            self._lose(failed - len(loss))
 
     def _lose(self, lines: int) -> None:
         self._lost += lines

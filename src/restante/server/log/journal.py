@@ -12,7 +12,7 @@ import socket
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
 SOCKET = "/run/systemd/journal/socket"
 PRIORITIES = {"info": 6, "warning": 4, "error": 3}  # as syslog(3) numbers them
@@ -22,10 +22,11 @@ _FORBIDDEN = re.compile(r"[^A-Z0-9_]")
 
 
 class JournalSocket:
-    """Writes entries, as a file writes lines."""
+    """Sends entries to the journal."""
 
     def __init__(self, address: str) -> None:
         """Connect to the journal. Raises OSError: it does not run."""
+        self._address = address
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
             self._socket.connect(address)
@@ -33,13 +34,21 @@ class JournalSocket:
             self._socket.close()
             raise
 
-    def writelines(self, entries: Iterable[str]) -> None:
-        """Send each of these texts of `format_entry`. Raises OSError."""
-        for entry in entries:
-            self._socket.send(entry.encode("latin-1"))
+    def writelines(self, entries: Sequence[str]) -> int:
+        """Send each of these texts of `format_entry`, and return how many are lost."""
+        return sum(not self._send(entry.encode("latin-1")) for entry in entries)
 
-    def flush(self) -> None:
-        """Do nothing: an entry is sent at once."""
+    def _send(self, entry: bytes) -> bool:
+        """Return whether the journal has an entry. Its socket may be a new one since the last."""
+        try:
+            self._socket.send(entry)
+        except OSError:
+            try:
+                self._socket.connect(self._address)
+                self._socket.send(entry)
+            except OSError:
+                return False
+        return True
 
     def close(self) -> None:
         """Close the socket."""
