@@ -21,6 +21,7 @@ from restante.fetch.fetcher import Fetcher
 from restante.fetch.identity import take_uid, uids_by_digest
 from restante.fetch.journal import Journal
 from restante.fetch.planner import Policy
+from restante.misbehave import find
 from restante.misbehave.changes import alter_line, both_forms, first_session, later_sessions
 from restante.misbehave.conversation import Alteration, Conversation, Ending
 from restante.misbehave.driver import FaultyServer
@@ -205,9 +206,10 @@ def exchange_uids(conversation: Conversation) -> Conversation:
     return both_forms("UIDL", change)(conversation)
 
 
+LINE_FEEDS = find("greeting-lf").conversation
 LOOK_NEW: list[str | Alteration] = [
     "status-added", "uidl-changes", "uidl-changes-some", "uidl-once", "uidl-reversed",
-    later_sessions(exchange_uids),
+    later_sessions(exchange_uids), first_session(LINE_FEEDS), later_sessions(LINE_FEEDS), "retr-lf",
 ]  # fmt: skip
 
 
@@ -215,7 +217,7 @@ LOOK_NEW: list[str | Alteration] = [
 def test_messages_that_look_new(fault: str | Alteration, tmp_path: Path) -> None:
     """Messages that stay are not fetched again, whatever a server changes around them."""
     account = Account(tmp_path)
-    letters = [letter + b"More.\r\n" * 99 for letter in (HELLO, SECOND)]
+    letters = [letter + b"More of the same.\r\n" * 99 for letter in (HELLO, SECOND)]
     with faulty_server(fault, messages=letters, user=ANN) as running:
         for _ in range(3):
             assert account.fetch(running.port, keep=None) == ""

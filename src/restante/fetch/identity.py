@@ -31,6 +31,7 @@ _MESSAGE_ID = re.compile(
 _NOTES = re.compile(
     rb"\n(?:status|x-status|x-uidl|x-keywords)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*", re.IGNORECASE
 )
+_LONE_LF = re.compile(rb"(?<!\r)\n")
 _NO_UIDS = (
     "some messages have no unique-id now, and of some known ones only the unique-id is known;"
     " --mark-all counts all messages that are there as fetched"
@@ -259,8 +260,10 @@ def header_digest(head: bytes) -> str:
     """Return the digest of a header.
 
     The empty line at its end does not count, since TOP may omit it; nor do the fields in which a
-    server with an mbox notes that a message was read.
+    server with an mbox notes that a message was read, nor whether LF or CR LF ends the lines.
     """
+    if head.count(b"\n") != head.count(b"\r\n"):
+        head = _LONE_LF.sub(b"\r\n", head)
     without_notes = _NOTES.sub(b"", b"\n" + head.rstrip(b"\r\n"))
     return hashlib.sha256(without_notes[1:].rstrip(b"\r\n")).hexdigest()
 
