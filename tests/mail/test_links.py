@@ -32,3 +32,11 @@ def test_many_links_are_cut() -> None:
     assert found == ["https://a.example/1"]
     assert len(find_links(" ".join(f"http://a.example/{n}" for n in range(1000)), "")) == MAX_LINKS
     assert time.process_time() - begun < 5
+
+
+def test_many_closing_parentheses() -> None:
+    """Links that end with many parentheses cost time by their octets alone."""
+    begun = time.process_time()
+    text = ("http://a.example" + ")" * 1980 + " ") * 2000
+    assert find_links(text, "") == ["http://a.example"]
+    assert time.process_time() - begun < 2

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 
 import pytest
 
-from restante.mail import message, parts
+from restante.mail import message, parts, transfer
 
 BOUNCE = (
     b"Content-Type: multipart/report; boundary=r\r\n\r\n--r\r\n\r\nIt failed.\r\n"
@@ -121,3 +122,36 @@ def test_a_multipart_without_boundary_is_text() -> None:
     """A message whose parts cannot be separated is read as one text."""
     found = message.read(b"Content-Type: multipart/mixed\r\n\r\nread me\r\n")
     assert [text.text.strip() for text in found.texts()] == ["read me"]
+
+
+@pytest.mark.parametrize(
+    ("header", "count"),
+    [
+        (b"--b\r\na: " + b"x" * 270_000 + b"\n\n", 300),  # over 256 KiB, without CR LF CR LF
+        (b"--b\n" + b"a:\n" * 90_000 + b"\n", 60),  # over 1000 fields
+    ],
+    ids=["long", "many fields"],
+)
+def test_headers_beyond_their_limits(header: bytes, count: int) -> None:
+    """Many parts whose headers are not read to their end cost time by their octets alone."""
+    octets = b"Content-Type: multipart/mixed; boundary=b\n\n" + header * count
+    begun = time.process_time()
+    assert len(message.read(octets).parts) == count
+    assert time.process_time() - begun < 4
+
+
+@pytest.mark.parametrize(
+    ("encoding", "before", "piece"),
+    [("base64", b"", b"QQ=="), ("x-uuencode", b"begin 644 a\n", b"#0V%T\n"), ("uue", b"", b"ab\n")],
+    ids=["base64", "uuencode", "without begin"],
+)
+def test_memory_of_transfer(encoding: str, before: bytes, piece: bytes) -> None:
+    """Many short lines or runs take memory for their octets, and not for as many objects."""
+    octets = before + piece * (1_000_000 // len(piece))
+    tracemalloc.start()
+    try:
+        transfer.decode(octets, encoding)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 5 * len(octets)

@@ -29,7 +29,6 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16le"), (b"\xfe
 _CONTROLS = {0xDC00 + octet: octet for octet in range(0x80, 0xA0)}
 _USER = {octet: 0xF700 + octet for octet in range(0x80, 0x100)}
 _SURROGATE = re.compile("[\udc80-\udcff]")
-_WIDE_CHARACTER = re.compile("[^\x00-\x7f\ufffd]")
 _ESCAPE = re.compile(rb"\x1b(\([BJI]|\$[@B]|\$\(D)")
 
 
@@ -59,7 +58,9 @@ def decode(octets: bytes, label: str = "", *, cut: bool = False) -> str:
             return text
     if name in _WIDE or name == "":
         text = octets.decode(_PYTHON.get(name, name or "utf-8"), "replace")
-        if len(_WIDE_CHARACTER.findall(text)) > text.count("\ufffd") * FEW:
+        invalid = text.count("\ufffd")
+        wide = len(text) - len(text.encode("ascii", "ignore")) - invalid
+        if wide > invalid * FEW:
             return text
     return _decode_strictly(octets, "windows-1252", cut=False) or ""
 

@@ -23,6 +23,7 @@ _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
 _PLAIN = re.compile(rb"(?:[!-9;-~]{1,200}[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*)*\r?\n")
 _PLAIN_FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:([^\n]*\n(?:[ \t][^\n]*\n)*)")
 LONGEST_PLAIN = 16 * 1024  # octets of a header that is read in one go, if nothing in it is odd
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
 _MBOX = (b"From ", b">From ")  # lines that programs leave above a header
 
 
@@ -78,7 +79,7 @@ def split(
             value = bytes(octets[begin : min(end, begin + LONGEST_FIELD)])
             fields.append(Field(name, value))
 
-    while place < len(octets) and place - start < MAX_OCTETS:
+    while place < len(octets) and place - start < MAX_OCTETS and len(fields) < MAX_FIELDS:
         end = octets.find(b"\n", place) + 1 or len(octets)
         line = bytes(octets[place : min(end, place + 256)])
         if line in (b"\r\n", b"\n") or is_end(line):
@@ -118,7 +119,9 @@ def _is_field(octets: Octets, place: int) -> bool:
 
 
 def _end(octets: Octets, place: int) -> int:
-    """Return where the body of a header begins that is too long to be read."""
-    ends = [octets.find(mark, place - 2) + len(mark) for mark in (b"\n\r\n", b"\n\n")]
-    bodies = [end for end, mark in zip(ends, (3, 2), strict=True) if end >= mark]
-    return min(bodies, default=len(octets))
+    """Return where the body of a header begins that is too long to be read.
+
+    Each octet is looked at once: mail may have many such headers, and one kind of empty line alone.
+    """
+    match = _EMPTY_LINE.search(octets, place - 1)
+    return match.end() if match else len(octets)

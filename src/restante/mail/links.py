@@ -41,6 +41,7 @@ def _links_of_page(page: str) -> Iterator[str]:
 def _links_of_text(text: str) -> Iterator[str]:
     for match in _URL.finditer(text):
         link = match[0].rstrip(_AFTER)
-        while link.endswith(")") and link.count("(") < link.count(")"):
-            link = link[:-1].rstrip(_AFTER)
+        unopened = link.count(")") - link.count("(")
+        while unopened > 0 and link.endswith(")"):
+            link, unopened = link[:-1].rstrip(_AFTER), unopened - 1
         yield link

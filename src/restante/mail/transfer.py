@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import binascii
+import re
 
 from restante.mail.encoded_words import base64_run
 
+_RUN = re.compile(rb"[^=]+")  # of base64, up to its padding
+_BEGIN = re.compile(rb"(?:\A|[\r\n])begin [^\r\n]*")
+_NEXT_LINE = re.compile(rb"(?:\r\n|\r|\n)([^\r\n]*)")
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n"
 
 
@@ -27,8 +31,10 @@ def _base64(octets: bytes) -> bytes:
     first, padding, rest = octets.partition(b"=")
     rest = rest.lstrip(b"= \t\r\n")
     if padding and rest and not rest.translate(None, _ALPHABET) and _has_whole_groups(rest):
-        runs = [first, *rest.split(b"=")]
-        return b"".join(map(base64_run, runs))
+        decoded = bytearray()
+        for run in _RUN.finditer(octets):  # a list of them would take sixty times the octets
+            decoded += base64_run(run[0])
+        return bytes(decoded)
     return base64_run(first)
 
 
@@ -39,20 +45,20 @@ def _has_whole_groups(octets: bytes) -> bool:
 
 def _decode_uuencode(octets: bytes) -> bytes:
     """Return what uuencode says between its lines `begin` and `end`."""
-    decoded: list[bytes] = []
-    lines = iter(octets.splitlines())
-    for line in lines:
-        if line.startswith(b"begin "):
-            break
-    for line in lines:
+    begin = _BEGIN.search(octets)
+    if begin is None:
+        return octets
+    decoded = bytearray()
+    for match in _NEXT_LINE.finditer(octets, begin.end()):
+        line = match[1]
         if line.strip() in (b"end", b"`", b""):
             break
         try:
-            decoded.append(binascii.a2b_uu(line))
+            decoded += binascii.a2b_uu(line)
         except binascii.Error:  # a line with blanks too many: its first octet says how long it is
             length = ((((line[0] - 32) & 63) + 2) // 3) * 4 + 1
             try:
-                decoded.append(binascii.a2b_uu(line[:length]))
+                decoded += binascii.a2b_uu(line[:length])
             except binascii.Error:
                 break
-    return b"".join(decoded) if decoded else octets
+    return bytes(decoded) or octets
