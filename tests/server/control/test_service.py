@@ -231,6 +231,35 @@ def test_workers(two: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert not (tmp_path / "control" / f"{first}.sock").exists()
 
 
+def test_status_of_a_worker_that_finishes(two: Workers, tmp_path: Path) -> None:
+    """After a reload, a worker that only has sessions to finish is shown, without an address."""
+    with two.greeted() as client:
+        old = two.pid_of(client)
+        two.served.process.send_signal(signal.SIGHUP)
+        two.wait_for("reloaded")
+        two.wait_for("worker_ended")
+        ran = ask(tmp_path, "status", "--json")
+        shown = {row["worker"]: row for row in map(json.loads, ran.out.splitlines())}
+        assert shown.keys() == set(two.alive())
+        assert (shown[old]["connections"], shown[old]["listeners"]) == (1, [])
+        assert "incident" not in two.served.log.read_text()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_stop_during_a_request(tmp_path: Path, workers: int) -> None:
+    """A program that is connected when the server stops leaves no incident in the log."""
+    with ExitStack() as stack:
+        running = stack.enter_context(working(tmp_path, CONFIG, workers))
+        folder = tmp_path / "control"
+        wait_until(lambda: len(list(folder.glob("*.sock"))) == workers)
+        for file in folder.glob("*.sock"):
+            client = stack.enter_context(socket.socket(socket.AF_UNIX))
+            client.connect(os.fspath(file))
+            client.send(b"{")
+        assert running.served.stop() == 0
+        assert "incident" not in running.served.log.read_text()
+
+
 def test_kick_of_no_name(served: Served, tmp_path: Path) -> None:
     """An empty name ends no session, also not those without a user. An address may be mapped."""
     with served.connect() as client:

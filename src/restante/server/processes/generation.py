@@ -44,8 +44,12 @@ class WorkerGeneration:
     certificates: Sequence[Certificates]
 
     def addresses(self) -> list[str]:
-        """Return the addresses where it listens, in the order of the configuration."""
-        opened = (socket for _, sockets in self.listen_sockets() for socket in sockets)
+        """Return the addresses where it listens, in the order of the configuration.
+
+        A worker that only has sessions to finish has closed its sockets, and listens at none.
+        """
+        sockets = (socket for _, sockets in self.listen_sockets() for socket in sockets)
+        opened = (socket for socket in sockets if socket.fileno() >= 0)
         return [format_host_port(*socket.getsockname()[:2]) for socket in opened]
 
     def listen_sockets(self) -> list[tuple[ListenConfig, list[socket.socket]]]:

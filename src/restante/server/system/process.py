@@ -113,6 +113,8 @@ def report_incidents(log: FilteringBoundLogger, limits: LimitLog) -> None:
 
     def report(_: object, context: dict[str, Any]) -> None:
         error = context.get("exception")
+        if isinstance(error, asyncio.CancelledError):
+            return  # Python 3.11 reports it for a stream that is open when the process ends
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             limits.note(f"accept: {error.strerror}", NO_ROOM)
         else:
