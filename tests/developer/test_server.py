@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import poplib
 import smtplib
+import socket
 import ssl
 from email.message import EmailMessage
 
@@ -16,6 +19,7 @@ from restante.developer.accounts import DeveloperAccounts
 from restante.developer.server import DeveloperOptions, DeveloperServer
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import AuthOffer, ProtocolSettings
+from restante.server.log.loggers import INCIDENTS
 from support.developer import QUIET, serving
 
 
@@ -90,6 +94,60 @@ def test_a_failed_handshake_ends_the_session() -> None:
         client.close()
         over = server.feed.wait_for(lambda: not server.sessions.all()[0].live, timeout=20)
         assert over
+
+
+def test_a_stop_during_a_handshake(capsys: pytest.CaptureFixture[str]) -> None:
+    """The server stops at once, though a client is in the middle of STARTTLS, and logs no error."""
+    with DeveloperServer(DeveloperOptions(tls=True, stop_timeout=20, log=INCIDENTS)) as server:
+        with begun_tls(server) as client:
+            server.call(server.stop())
+            assert client.sock is not None
+            while client.sock.recv(1000):
+                pass
+        assert not server.sessions.all()[0].live
+    assert capsys.readouterr().err == ""
+
+
+def test_a_stop_after_quit() -> None:
+    """A client that does not end its TLS is disconnected when the server stops."""
+    with serving(tls=True, stop_timeout=0.1) as server, begun_tls(server) as client:
+        secured = start_tls(server, client)
+        secured.sendall(b"QUIT\r\n")
+        assert secured.recv(1000).startswith(b"221 ")
+        server.call(server.stop())
+        with socket.socket(fileno=secured.detach()) as plain:
+            plain.settimeout(1)
+            with contextlib.suppress(ConnectionResetError):
+                while plain.recv(1000):
+                    pass
+
+
+def test_the_end_of_tls_before_the_replies(caplog: pytest.LogCaptureFixture) -> None:
+    """A client that ends TLS while a command is carried out leaves no error."""
+    with serving(tls=True) as server, begun_tls(server) as client:
+        secured = start_tls(server, client)
+        secured.sendall(b"EHLO x\r\nMAIL FROM:<a@x>\r\nRCPT TO:<b@x>\r\n")
+        with contextlib.suppress(ssl.SSLError, OSError):
+            secured.unwrap()
+        secured.close()
+        assert server.feed.wait_for(lambda: not server.sessions.all()[0].live, timeout=20)
+    gc.collect()
+    assert "never retrieved" not in caplog.text
+
+
+def begun_tls(server: DeveloperServer) -> smtplib.SMTP:
+    """Return a client that may begin its handshake."""
+    client = smtplib.SMTP("localhost", server.smtp_port or 0, timeout=20)
+    client.ehlo()
+    assert client.docmd("STARTTLS")[0] == 220
+    return client
+
+
+def start_tls(server: DeveloperServer, client: smtplib.SMTP) -> ssl.SSLSocket:
+    context = ssl.create_default_context(cafile=server.authority)
+    assert client.sock is not None
+    client.sock = secured = context.wrap_socket(client.sock, server_hostname="localhost")
+    return secured
 
 
 def test_words_behind_starttls_are_thrown_away() -> None:

@@ -69,6 +69,28 @@ def test_no_event_is_missed_at_the_start() -> None:
     assert "event: delivered" in asyncio.run(read_first())
 
 
+def test_others_have_their_turn_between_events() -> None:
+    """A reader that missed many events does not hold up others, and its end is noticed."""
+    server = quiet_server()
+    for number in range(100):
+        add(server, b"%d" % number)
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def read_all() -> None:
+        others = asyncio.create_task(count_turns())
+        await read(ask(server, last_event="0"), 101)
+        others.cancel()
+
+    asyncio.run(read_all())
+    assert turns > 90
+
+
 def test_a_line_is_as_the_api_shows_it() -> None:
     """A line comes with its session, its number, and its time in UTC."""
     server = quiet_server()

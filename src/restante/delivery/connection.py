@@ -144,7 +144,7 @@ class DeliveryConnection(asyncio.Protocol):
     def stop(self) -> None:
         """End the session now, or as soon as its delivery is done and answered."""
         if self.phase is Phase.CLOSING:
-            self._transport.close()
+            self._close_transport()
         elif self.phase is not Phase.DELIVERING:
             self._hang_up(GOODBYE)
 
@@ -347,12 +347,18 @@ class DeliveryConnection(asyncio.Protocol):
         """
         self.phase = Phase.CLOSING
         self._flush()
-        gone = self._eof or self._transport.is_closing()
-        waits = linger and not gone and not self._sessions.connections.stopping
+        if self._transport.is_closing():
+            return
+        waits = linger and not self._eof and not self._sessions.connections.stopping
         if waits:
             self._set_reading(on=True)
             half_close(self._transport)
         else:
-            self._transport.close()
+            self._close_transport()
         if waits or self._transport.get_write_buffer_size():  # else it is closed at once
             self._set_deadline(LINGER if waits else self._sessions.patience)
+
+    def _close_transport(self) -> None:
+        """Close it once: after a second time, a transport of asyncio's TLS cannot be aborted."""
+        if not self._transport.is_closing():
+            self._transport.close()

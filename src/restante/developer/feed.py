@@ -157,8 +157,10 @@ class FeedReader:
     async def next(self, seconds: float) -> FeedEvent | None:
         """Return the next event, None if none comes within `seconds`.
 
-        Raises TooManyWaitersError.
+        Others have their turn before each event. Of a reader that has missed thousands, the loop
+        would notice the end only after all of them. Raises TooManyWaitersError.
         """
+        await asyncio.sleep(0)
         if not self._found:
             feed = self._feed
             self._found.extend(await feed.wait_for_async(lambda: feed.after(self._place), seconds))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +124,8 @@ class DeveloperSmtpConnection(DeliveryConnection):
     async def _start_tls(self) -> None:
         certificates = self._sharing.certificates
         assert certificates is not None
+        failure: OSError | None = None
+        transport: asyncio.Transport | None = None
         try:
             transport = await self._loop.start_tls(
                 self._transport,
@@ -133,12 +134,13 @@ class DeveloperSmtpConnection(DeliveryConnection):
                 server_side=True,
                 ssl_handshake_timeout=HANDSHAKE_TIMEOUT,
             )
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:
+            failure = error
             self._get_record().add("-", f"no TLS: {find_reason(error)}")
+        if transport is None:  # without a failure, too, if the server has hung up
             self._work = None  # it is this task, which is not to be cancelled
-            self.connection_lost(error)
+            self.connection_lost(failure)
             return
-        assert transport is not None
         self._transport = transport
         self._reading = True
 
