@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
+from joserfc.jws import JWSRegistry
 
 from restante.auth.interfaces import CredentialsError, UnavailableError
 from restante.auth.oauth import issuer
 from restante.input_files import read_octets
 from restante.net.http import HttpError
+from restante.system_errors import explain
 from restante.threads import Threads
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ T = TypeVar("T")
 
 ALGORITHMS = [  # with public keys only: a secret shared with the issuer has no place in a JWKS
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519",
+    "EdDSA",  # the earlier name of Ed25519, which most issuers write: RFC 9864 section 4
 ]  # fmt: skip
 PATIENCE = 10  # seconds for an answer, with the wait for a thread
 KEYS_KEPT = 3600  # seconds
@@ -39,6 +42,8 @@ KEYS_MISSED = 5  # seconds at least between two requests, when the last one fail
 THREADS = 8  # that may wait for the issuer
 MAX_WAITING = 64  # tokens that wait for one of them
 LEEWAY = 60  # seconds by which clocks may differ
+CHECK = "check tokens.introspection, tokens.client and tokens.client_secret_file"
+LONGEST_HEADER = 16 * 1024  # octets of the header of a token, which may have certificates
 
 
 class Tokens(Protocol):
@@ -69,10 +74,31 @@ class Claims:
             or not _number(claims.get("nbf", 0)) < now + LEEWAY
             or not isinstance(name, str)
             or not name
-            or (self.user == "email" and claims.get("email_verified") is False)
+            or (self.user == "email" and claims.get("email_verified") in (False, "false"))
         ):
             raise CredentialsError("the token is not for this server, or not valid now")
         return name
+
+
+class _Headers(JWSRegistry):
+    """Accepts the headers of tokens. What is not understood in one is ignored: RFC 7515 section 4.
+
+    A name in its `crit` must be understood: section 4.1.11.
+    """
+
+    max_header_length = LONGEST_HEADER
+
+    def __init__(self) -> None:
+        super().__init__(algorithms=ALGORITHMS, strict_check_header=False)
+
+    def get_alg(self, name: str) -> Any:
+        """Return an algorithm. Raises ValueError: it is not allowed."""
+        if name not in ALGORITHMS:
+            raise ValueError(f"the algorithm {name!r} is not allowed")
+        return self.algorithms[name]  # joserfc's own method warns of the name EdDSA
+
+
+_HEADERS = _Headers()
 
 
 class IssuerPool:
@@ -160,7 +186,8 @@ class JwksTokens:
         except (
             HttpError, OSError, ValueError, JoseError, KeyError, TypeError, RecursionError
         ) as error:  # fmt: skip
-            raise UnavailableError(f"{self._source}: no keys of the issuer") from error
+            text = f"{self._source}: no keys of the issuer ({_reason(error)}); check tokens.jwks"
+            raise UnavailableError(text) from error
 
 
 class IntrospectedTokens:
@@ -186,7 +213,8 @@ class IntrospectedTokens:
         try:
             return issuer.post(self._url, urllib.parse.urlencode(form).encode(), headers)
         except (HttpError, ValueError) as error:
-            raise UnavailableError(f"{self._url}: the issuer does not reply") from error
+            text = f"{self._url}: the issuer says nothing about tokens ({_reason(error)})"
+            raise UnavailableError(f"{text}; {CHECK}") from error
 
 
 def _usable_keys(content: Any) -> KeySet:
@@ -206,9 +234,16 @@ def _usable_keys(content: Any) -> KeySet:
 def _verify_claims(token: str, keys: KeySet) -> dict[str, Any]:
     """Return the claims of a token. Raises ValueError: invalid, or not signed by the keys."""
     try:
-        return jwt.decode(token, keys, algorithms=ALGORITHMS).claims
+        return jwt.decode(token, keys, registry=_HEADERS).claims
     except Exception as error:  # an invalid token makes joserfc raise errors of any type
         raise ValueError("not a token of the issuer") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return in a few words why an answer or a file cannot be used, without its contents."""
+    if isinstance(error, OSError):
+        return explain(error)
+    return str(error) if isinstance(error, HttpError) else "it is not the JSON that was expected"
 
 
 def _number(value: object) -> float:
