@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import json
+import socket
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -286,6 +287,26 @@ def test_directory_that_was_away(directory: Slapd) -> None:
         assert await accounts.verify(*login) == ANN
 
     ask(made(directory), log_in_again)
+
+
+def test_first_of_two_directories_is_off(directory: Slapd) -> None:
+    """A server that is switched off, and does not even refuse, keeps no login from the next one."""
+    with socket.socket() as off, contextlib.ExitStack() as clients:
+        off.bind(("127.0.0.1", 0))
+        off.listen(0)
+        for _ in range(4):  # with so many in its queue, the kernel ignores the next
+            client = clients.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(off.getsockname())
+        uri = f"ldap://127.0.0.1:{off.getsockname()[1]} {directory.uri}"
+        assert log_in(made(directory, uri=uri), "ann@example.com") == ANN
+
+
+def test_password_of_the_service_in_latin_1(directory: Slapd) -> None:
+    """A wrong password of the server itself is an error that names it, whatever its octets are."""
+    accounts = made(directory, bind_password=Secret(b"w\xfcrong"))
+    with pytest.raises(UnavailableError, match=r"cannot bind.*ldap\.bind_password_file"):
+        log_in(accounts, "ann@example.com")
 
 
 def test_silent_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

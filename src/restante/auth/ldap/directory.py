@@ -169,24 +169,24 @@ class LdapDirectory:
         server = self._server
         connection = ldap.initialize(server.uri)
         try:
-            connection.set_option(ldap.OPT_REFERRALS, 0)
-            connection.set_option(ldap.OPT_NETWORK_TIMEOUT, _seconds_left(ends))
-            connection.set_option(ldap.OPT_TIMEOUT, _seconds_left(ends))
-            connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
-            if server.ca_file:
-                connection.set_option(ldap.OPT_X_TLS_CACERTFILE, str(server.ca_file))
-            connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
-            if server.start_tls:
-                connection.start_tls_s()
-            if as_service and server.bind_dn:
-                password = server.bind_password.reveal().decode()
-                connection.simple_bind_s(server.bind_dn, password)
+            with contextlib.ExitStack() as stack:
+                stack.callback(_close, connection)
+                connection.set_option(ldap.OPT_REFERRALS, 0)
+                connection.set_option(ldap.OPT_NETWORK_TIMEOUT, _seconds_each(server.uri, ends))
+                connection.set_option(ldap.OPT_TIMEOUT, _seconds_left(ends))
+                connection.set_option(ldap.OPT_X_TLS_REQUIRE_CERT, ldap.OPT_X_TLS_DEMAND)
+                if server.ca_file:
+                    connection.set_option(ldap.OPT_X_TLS_CACERTFILE, str(server.ca_file))
+                connection.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
+                if server.start_tls:
+                    connection.start_tls_s()
+                if as_service and server.bind_dn:
+                    connection.simple_bind_s(server.bind_dn, server.bind_password.reveal())
+                stack.pop_all()
         except ldap.INVALID_CREDENTIALS as error:
-            _close(connection)
             text = f"LDAP: {server.bind_dn} cannot bind: {explain(error)}"
             raise UnavailableError(text) from error
         except ldap.LDAPError as error:
-            _close(connection)
             text = f"LDAP: {server.uri}: {explain(error)}"
             if isinstance(error, _BROKEN) and (server.start_tls or "ldaps:" in server.uri.lower()):
                 text += "; if it answers, check its certificate and ldap.ca_file"
@@ -228,6 +228,15 @@ def _cookie(controls: Sequence[Any]) -> Any:
 def _seconds_left(ends: float) -> float:
     """Return the seconds that are left; libldap would wait without end for none."""
     return max(0.05, ends - time.monotonic())
+
+
+def _seconds_each(uri: str, ends: float) -> float:
+    """Return the seconds for a connection to each of some servers.
+
+    The answers have a part of the time, too, so that a login succeeds if only the last one is up.
+    """
+    servers = len(uri.split())
+    return _seconds_left(ends) / (servers + 1 if servers > 1 else 1)
 
 
 def _close(connection: Any) -> None:
