@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from restante.auth.file.line_locks import find_lock, lock_line, unlock_line
+from restante.auth.file.passwd_entry import replace_credentials
 
 HASH = "$6$saltsalt$" + "x" * 86
 SHADOW = f"ann:{HASH}:19000:0:99999:7:::"
@@ -40,3 +41,26 @@ def test_lock(line: str, locked: str) -> None:
 def test_other_locks_stay(line: str, lock: str) -> None:
     """A lock that an administrator wrote in another place, or in another way, stays."""
     assert find_lock(unlock_line(line)) == lock
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"ann:!{HASH}:19000:0:99999:7:::",
+        f"ann:{HASH}::::::nologin=",
+        f"ann:{HASH}::::::allow_nets=192.0.2.0/24 allow_nets=2001:db8::/32",
+    ],
+)
+def test_new_password_of_a_locked_account(line: str) -> None:
+    """A new password unlocks no account; of two lists of networks, none goes away."""
+    other = HASH.replace("x", "y")
+    assert replace_credentials(line, other, {}) == line.replace(HASH, other)
+    assert find_lock(replace_credentials(line, other, {})) == find_lock(line) != ""
+
+
+@pytest.mark.parametrize("stored", ["!", "*", "!!", ""])
+def test_first_password_of_a_line_of_shadow(stored: str) -> None:
+    """An account without a password is not locked once it has one."""
+    line = f"ann:{stored}:19000:0:99999:7:::"
+    assert replace_credentials(line, HASH, {}) == SHADOW
+    assert replace_credentials("ann", HASH, {}) == f"ann:{HASH}"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from restante.auth.file import locks
-from restante.auth.file.locks import EXTRAS, PROTECTED
+from restante.auth.file.locks import EXTRAS, PROTECTED, SHADOW_LOCK
 
 NOLOGIN = "nologin"
-SHADOW_LOCK = "!"  # before the hash, as `usermod --lock` writes it
 
 
 def lock_line(line: str) -> str:

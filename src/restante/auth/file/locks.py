@@ -36,6 +36,8 @@ NETWORKS = allowed_networks.KEY
 
 PROTECTED = ":protected"  # Dovecot's mark of a field that nothing overrides
 
+SHADOW_LOCK = "!"  # before the hash, as `usermod --lock` writes it
+
 HASH = "its hash"
 """The lock of an account whose hash `usermod --lock` or an administrator made useless."""
 

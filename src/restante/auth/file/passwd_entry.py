@@ -10,7 +10,7 @@ import msgspec
 
 from restante.auth.file import locks
 from restante.auth.file.dovecot_fields import parse_extra_fields
-from restante.auth.file.locks import EXTRAS
+from restante.auth.file.locks import EXTRAS, SHADOW_LOCK
 from restante.auth.file.mail_location import MailLocation, find_mail_location
 from restante.auth.file.quota_fields import find_quota
 from restante.auth.passwords import hashing as password_hashing
@@ -85,20 +85,23 @@ class PasswdEntry(msgspec.Struct, frozen=True, gc=False):
 
 
 def replace_credentials(line: str, stored: str, keys: Mapping[str, scram.ScramKeys]) -> str:
-    """Return a line with another password's hash and keys; all else stays.
+    """Return a line with another password's hash and keys; all else stays, such as a lock.
 
-    A line of /etc/shadow gets no keys: a date stands in their place.
+    A line of /etc/shadow gets no keys: a date stands in their place. The lock there is a "!" before
+    the hash; without a hash, it only says that there is no password.
     """
-    name, *fields = line.split(":", EXTRAS)
-    others = fields[1:]
+    name, _, rest = line.partition(":")
+    before, *others = rest.split(":", EXTRAS - 1)
     if locks.is_shadow(others):
-        return ":".join([name, stored, *others])
-    extras = {k: v for k, v in parse_extra_fields(others).items() if not k.startswith("scram-")}
-    extras |= {mechanism.lower(): str(value) for mechanism, value in keys.items()}
+        is_locked = before.startswith(SHADOW_LOCK) and before.strip(f"{SHADOW_LOCK}*")
+        return ":".join([name, f"{SHADOW_LOCK if is_locked else ''}{stored}", *others])
+    extras = others[EXTRAS - 2].split() if len(others) > EXTRAS - 2 else []
+    words = [word for word in extras if not word.startswith("scram-")]
+    words += [f"{mechanism.lower()}={value}" for mechanism, value in keys.items()]
     fields = [name, stored, *others[: EXTRAS - 2]]
-    if extras or len(others) >= EXTRAS - 1:
+    if words or len(others) >= EXTRAS - 1:
         fields += [""] * (EXTRAS - len(fields))
-        fields.append(" ".join(f"{k}={v}" if v else k for k, v in extras.items()))
+        fields.append(" ".join(words))
     return ":".join(fields)
 
 
