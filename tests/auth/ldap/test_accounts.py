@@ -294,7 +294,7 @@ def test_first_of_two_directories_is_off(directory: Slapd) -> None:
     with socket.socket() as off, contextlib.ExitStack() as clients:
         off.bind(("127.0.0.1", 0))
         off.listen(0)
-        for _ in range(4):  # with so many in its queue, the kernel ignores the next
+        for _ in range(4):  # the queue is full then, and the kernel ignores more clients
             client = clients.enter_context(socket.socket())
             client.setblocking(False)
             client.connect_ex(off.getsockname())
