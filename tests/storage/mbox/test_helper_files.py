@@ -216,6 +216,21 @@ def test_journal_with_less_than_a_head(box: Box, head: bytes) -> None:
     assert box.beside() == []
 
 
+def test_journal_of_earlier_version(box: Box) -> None:
+    """A delivery that an earlier version began is undone: its journal has no last line end."""
+    box.write(ONE)
+    before = box.file.read_bytes()
+    lines = FROM + b"X-Restante-Mbox: 1.2.3 unended"
+    for written in (lines[:-3], lines, lines + b"\n" + TWO + b"\n"):
+        box.file.write_bytes(before + written)
+        journal = box.root / ".ann.restante.journal"
+        journal.write_bytes(b"%d 99999\n" % len(before) + lines)
+        journal.chmod(0o600)
+        assert box.texts() == [ONE]
+        assert box.file.read_bytes() == before
+        assert box.beside() == []
+
+
 def test_cut_is_reported(box: Box) -> None:
     """The octets that are cut off an mbox are logged, with their number."""
     box.write(ONE)

@@ -124,7 +124,10 @@ def _read(paths: MboxPaths, file: int) -> Begun | None:
     numbers = _NUMBERS.match(text)
     if numbers is None:
         return Begun(0, 0, b"")  # it was not written to its end, so nothing else was written
-    return Begun(int(numbers[1]), int(numbers[2]), text[numbers.end() :])
+    head = text[numbers.end() :]
+    if not head.endswith(b"\n"):  # of an earlier version, or not written to its end
+        head += b"\n"
+    return Begun(int(numbers[1]), int(numbers[2]), head)
 
 
 def _is_left(file: int, begun: Begun) -> bool:
