@@ -132,18 +132,18 @@ class ObjectBodies:
 
         With `octets`, its size must be this one. The first chunk has at most `first` octets.
         """
-        begin, size = await self._limit_time(self._backend.read(name, 0, first), first)
+        beginning, size = await self._limit_time(self._backend.read(name, 0, first), first)
         if octets is not None and size != octets:
             text = f"the body of a message has {size} octets instead of {octets}"
             raise StoreError(text, permanent=True, path=name)
-        if len(begin) == size:
-            return begin
+        if len(beginning) == size:
+            return beginning
 
         async def read(start: int) -> bytes:
             chunk, _ = await self._limit_time(self._backend.read(name, start, start + CHUNK), CHUNK)
             return chunk
 
-        return BodyChunks(read, begin, size, name)
+        return BodyChunks(read, beginning, size, name)
 
     async def read_whole(self, name: str, octets: int | None = None) -> bytes:
         """Return all octets of a body. Raises MissingBodyError."""
@@ -165,13 +165,13 @@ class ObjectBodies:
 
     async def first(self, most: int, after: str = "") -> Sequence[BodyEntry]:
         """Return the first bodies after `after`, in the order of their names; fewer are all."""
-        first = []
-        async with contextlib.aclosing(self.list(after)) as entries:
-            async for entry in entries:
-                first.append(entry)
-                if len(first) == most:
+        entries = []
+        async with contextlib.aclosing(self.list(after)) as listing:
+            async for entry in listing:
+                entries.append(entry)
+                if len(entries) == most:
                     break
-        return first
+        return entries
 
     async def origin(self, name: str) -> BodyOrigin:
         """Return the origin that is stored with a body. Raises MissingBodyError."""

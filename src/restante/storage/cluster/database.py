@@ -72,13 +72,13 @@ class Database:
         self, query: str, *arguments: object, patience: float | None = None
     ) -> asyncpg.Record | None:
         """Run a query, and return its first row, or None."""
-        return await self.run(lambda one: one.fetchrow(query, *arguments), patience)
+        return await self.run(lambda connection: connection.fetchrow(query, *arguments), patience)
 
     async def fetch(
         self, query: str, *arguments: object, patience: float | None = None
     ) -> list[asyncpg.Record]:
         """Run a query, and return its rows."""
-        return await self.run(lambda one: one.fetch(query, *arguments), patience)
+        return await self.run(lambda connection: connection.fetch(query, *arguments), patience)
 
     async def run(
         self, work: Callable[[asyncpg.Connection], Awaitable[T]], patience: float | None = None
@@ -91,21 +91,21 @@ class Database:
         if self.is_down or self._closed:
             raise StoreError(f"{DOWN} ({self._cause})" if self._cause else DOWN)
         loop = asyncio.get_running_loop()
-        ends = loop.time() + (self._patience if patience is None else patience)
-        await self._wait_for_slot(ends)
+        deadline = loop.time() + (self._patience if patience is None else patience)
+        await self._wait_for_slot(deadline)
         try:
-            connection = self._idle.take() or await self._connect(ends)
-            timer = loop.call_at(ends, connection.terminate)
+            connection = self._idle.take() or await self._connect(deadline)
+            timer = loop.call_at(deadline, connection.terminate)
             try:
                 result = await work(connection)
             except StoreError:
                 raise
             except ERRORS as error:
-                raise self._note_failure(connection, error, ends) from error
+                raise self._note_failure(connection, error, deadline) from error
             except Exception as error:
                 # asyncpg raises AttributeError if a connection breaks between two of its requests.
                 if connection.is_closed():
-                    raise self._note_failure(connection, ConnectionError(), ends) from error
+                    raise self._note_failure(connection, ConnectionError(), deadline) from error
                 connection.terminate()
                 raise
             except BaseException:  # a cancellation: the answer may still come
@@ -139,12 +139,12 @@ class Database:
         for connection in tuple(self._open):
             connection.terminate()
 
-    async def _wait_for_slot(self, ends: float) -> None:
+    async def _wait_for_slot(self, deadline: float) -> None:
         if not self._slots.locked():
             await self._slots.acquire()  # at once
             return
         try:
-            async with asyncio.timeout_at(ends):
+            async with asyncio.timeout_at(deadline):
                 await self._slots.acquire()
         except TimeoutError:
             if self._idle.full is not None:
@@ -163,9 +163,9 @@ class Database:
         else:
             self._idle.put(connection)
 
-    async def _connect(self, ends: float) -> asyncpg.Connection:
+    async def _connect(self, deadline: float) -> asyncpg.Connection:
         try:
-            async with asyncio.timeout_at(ends):
+            async with asyncio.timeout_at(deadline):
                 return await self._idle.make(self._open_connection)
         except (*ERRORS, ValueError) as error:
             full = self._idle.full
@@ -192,7 +192,7 @@ class Database:
             self._unreplicated.add(connection)
 
     def _note_failure(
-        self, connection: asyncpg.Connection, error: Exception, ends: float
+        self, connection: asyncpg.Connection, error: Exception, deadline: float
     ) -> StoreError:
         """Return what to raise, and forget a connection whose state is unknown."""
         self._unreplicated.discard(connection)
@@ -200,7 +200,7 @@ class Database:
         if is_lost:
             connection.terminate()
             self._probe()
-            is_late = asyncio.get_running_loop().time() >= ends
+            is_late = asyncio.get_running_loop().time() >= deadline
             return UnansweredError(NO_ANSWER if is_late else problem.text)
         return problem
 

@@ -43,9 +43,9 @@ async def list_deleted(
 
     With `headers`, each has its header, unless its body cannot be read.
     """
-    most = MAX_HEADER_OCTETS if headers else 0
+    header_octets = MAX_HEADER_OCTETS if headers else 0
     messages = []
-    for row in await database.fetch(LIST, owner, most, patience=PATIENCE):
+    for row in await database.fetch(LIST, owner, header_octets, patience=PATIENCE):
         head = row["head"] or b""
         if headers and row["object"] is not None and bodies is not None:
             head = await _read_beginning(bodies, row["object"])
@@ -70,8 +70,8 @@ async def restore(
     database: Database, maildrop: ClusterMaildrop, uids: Collection[str]
 ) -> list[DeletedMessage]:
     """Restore removed messages of the owner of an open maildrop. Raises LostError, StoreError."""
-    work = (RESTORE, maildrop.box, maildrop.token, list(uids))
-    return [_message(row) for row in await database.fetch(*work, patience=PATIENCE)]
+    call = (RESTORE, maildrop.box, maildrop.token, list(uids))
+    return [_message(row) for row in await database.fetch(*call, patience=PATIENCE)]
 
 
 async def sweep(
@@ -81,11 +81,11 @@ async def sweep(
 
     Raises StoreError: the boxes cannot be listed.
     """
-    last = 0
-    while boxes := await database.fetch(BOXES, last, MAX_BOXES, patience=PATIENCE):
+    last_id = 0
+    while boxes := await database.fetch(BOXES, last_id, MAX_BOXES, patience=PATIENCE):
         for box in boxes:
-            swept = MAX_SWEPT
-            while swept == MAX_SWEPT:
+            count = MAX_SWEPT
+            while count == MAX_SWEPT:
                 try:
                     row = await database.fetchrow(
                         SWEEP, box["id"], days, MAX_SWEPT, patience=PATIENCE
@@ -93,9 +93,9 @@ async def sweep(
                 except StoreError as error:
                     report(box["owner"], str(error))
                     break
-                swept = row[0] if row else 0
-                yield swept
-        last = boxes[-1]["id"]
+                count = row[0] if row else 0
+                yield count
+        last_id = boxes[-1]["id"]
 
 
 def _message(row: asyncpg.Record) -> DeletedMessage:

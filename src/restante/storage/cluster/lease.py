@@ -186,12 +186,12 @@ class Node:
         try:
             await self._free_abandoned()
             while self._freed:
-                freed, self._freed = self._freed, []
+                releases, self._freed = self._freed, []
                 try:
-                    boxes, tokens = zip(*freed, strict=True)
+                    boxes, tokens = zip(*releases, strict=True)
                     await self._database.fetch(RELEASE, boxes, tokens)
                 except BaseException:
-                    self._freed += freed
+                    self._freed += releases
                     raise
         except StoreError:
             pass
@@ -206,9 +206,9 @@ class Node:
         """
         if not self._abandoned:
             return
-        now, tried = self._loop.time(), list(self._abandoned.items())
-        owners = [owner for _, (owner, _) in tried]
-        await self._database.fetch(ABANDON, owners, [token for token, _ in tried])
-        for token, (_, until) in tried:
+        now, attempts = self._loop.time(), list(self._abandoned.items())
+        owners = [owner for _, (owner, _) in attempts]
+        await self._database.fetch(ABANDON, owners, [token for token, _ in attempts])
+        for token, (_, until) in attempts:
             if until < now:
                 self._abandoned.pop(token, None)

@@ -117,22 +117,24 @@ class ClusterMaildrop:
             lease.keep(None)
             raise
         assert row is not None
-        places = {snapshot.entries[index]: index for index in indexes}
+        index_by_number = {snapshot.entries[index]: index for index in indexes}
         for number, arrived in zip(row["numbers"], row["arrivals"], strict=True):
-            self.arrived[places[number]] = arrived
-        unchanged = row["generation_before"] == snapshot.generation
-        left = snapshot.without(set(indexes), row["generation_after"]) if unchanged else None
-        lease.keep(left)
+            self.arrived[index_by_number[number]] = arrived
+        is_unchanged = row["generation_before"] == snapshot.generation
+        remaining = (
+            snapshot.without(set(indexes), row["generation_after"]) if is_unchanged else None
+        )
+        lease.keep(remaining)
 
     async def _remove_rows(self, numbers: Sequence[int]) -> asyncpg.Record | None:
         """Remove messages by their numbers, and try it twice if the first answer does not come."""
         lease = self._lease
-        work = (REMOVE, lease.box, lease.token, numbers, lease.keep_deleted)
+        call = (REMOVE, lease.box, lease.token, numbers, lease.keep_deleted)
         try:
-            return await lease.database.fetchrow(*work)
+            return await lease.database.fetchrow(*call)
         except UnansweredError:  # what that has removed is gone: the second finds the rest
             try:
-                return await lease.database.fetchrow(*work)
+                return await lease.database.fetchrow(*call)
             except LostError:  # but its reply says that nothing was removed
                 raise StoreError("the lease was lost after a removal without an answer") from None
 
@@ -169,11 +171,13 @@ class ClusterMaildrop:
         Raises MessageGoneError, StoreError.
         """
         lease, snapshot, uids = self._lease, self.snapshot, self.contents.uids
-        indexes = {snapshot.entries[each]: each for each in self._ahead.plan(snapshot, index, most)}
-        rows = await lease.database.fetch(READ, lease.box, list(indexes), most)
-        wanted: Beginning | None = None
+        index_by_number = {
+            snapshot.entries[place]: place for place in self._ahead.plan(snapshot, index, most)
+        }
+        rows = await lease.database.fetch(READ, lease.box, list(index_by_number), most)
+        message: Beginning | None = None
         for number, uid, content in rows:
-            place = indexes[number]
+            place = index_by_number[number]
             octets = snapshot.stored[place]
             if uid != uids[place]:
                 continue  # after a failover, another message may have the number
@@ -181,14 +185,14 @@ class ClusterMaildrop:
                 if place == index:
                     raise StoreError(DAMAGED, permanent=True)
                 continue
-            found = Beginning(content, len(content) == octets)
+            beginning = Beginning(content, len(content) == octets)
             if place == index:
-                wanted = found
+                message = beginning
             elif not self._released:
-                self._ahead.keep(place, found)
-        if wanted is None:
+                self._ahead.keep(place, beginning)
+        if message is None:
             raise MessageGoneError("the message is gone")
-        return wanted
+        return message
 
     async def read_part(self, index: int, begin: int, octets: int) -> bytes:
         """Return some octets of a body in PostgreSQL. Raises MessageGoneError, StoreError."""

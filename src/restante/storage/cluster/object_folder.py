@@ -147,11 +147,11 @@ def _origin(name: str, root: int) -> BodyOrigin:
 
 
 def _delete(names: Sequence[str], root: int) -> None:
-    for part, those in itertools.groupby(sorted(names), lambda name: name[:3]):
+    for part, part_names in itertools.groupby(sorted(names), lambda name: name[:3]):
         with contextlib.suppress(FileNotFoundError):
             folder = os.open(part, _OPEN | os.O_NOFOLLOW, dir_fd=root)
             try:
-                for name in those:
+                for name in part_names:
                     with contextlib.suppress(FileNotFoundError):
                         os.unlink(name, dir_fd=folder)
                 os.fsync(folder)

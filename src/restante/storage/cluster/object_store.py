@@ -116,7 +116,7 @@ class ObjectStore:
         with _store_errors("bodies cannot be listed", ""):
             async for page in obstore.list(self._store, offset=after or None, chunk_size=PAGE):
                 yield [
-                    BodyEntry(each["path"], each["size"], each["last_modified"]) for each in page
+                    BodyEntry(meta["path"], meta["size"], meta["last_modified"]) for meta in page
                 ]
 
     async def origin(self, name: str) -> BodyOrigin:

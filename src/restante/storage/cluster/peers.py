@@ -103,8 +103,8 @@ class Peers:
         window = MEMORY if self._asked_at is None else now - self._asked_at + OVERLAP
 
         async def read(fetch: _Fetch) -> Sequence[list[asyncpg.Record]]:
-            noted = await fetch(FAILURES, min(window, MEMORY))
-            return noted, await fetch(NEWS, window, REQUEST_TIME, node)
+            failure_rows = await fetch(FAILURES, min(window, MEMORY))
+            return failure_rows, await fetch(NEWS, window, REQUEST_TIME, node)
 
         async def write_and_read(connection: asyncpg.Connection) -> Sequence[list[asyncpg.Record]]:
             async with connection.transaction():  # after an error, the next call has them again
@@ -113,11 +113,13 @@ class Peers:
                 return await read(connection.fetch)
 
         database = self._database
-        noted, rows = await (database.run(write_and_read) if failures else read(database.fetch))
+        failure_rows, rows = await (
+            database.run(write_and_read) if failures else read(database.fetch)
+        )
         self._asked_at = now
         return PeerNews(
             key=self._key,
-            failures=[(row["pair"], row["number"], row["age"]) for row in noted],
+            failures=[(row["pair"], row["number"], row["age"]) for row in failure_rows],
             kicks={row["owner"]: row["age"] for row in rows if row["owner"] is not None},
             requests=self._take_requests(rows),
             revoked=frozenset(row["revoked"] for row in rows if row["revoked"] is not None),
@@ -126,10 +128,10 @@ class Peers:
 
     def _take_requests(self, rows: Sequence[asyncpg.Record]) -> list[PeerRequest]:
         """Return the requests that were not there at the last call."""
-        found = {row["request"]: row for row in rows if row["request"] is not None}
-        new = [row for request, row in found.items() if request not in self._requests]
-        self._requests = frozenset(found)
-        return [PeerRequest(str(row["request"]), row["content"], row["age"]) for row in new]
+        row_by_id = {row["request"]: row for row in rows if row["request"] is not None}
+        new_rows = [row for request, row in row_by_id.items() if request not in self._requests]
+        self._requests = frozenset(row_by_id)
+        return [PeerRequest(str(row["request"]), row["content"], row["age"]) for row in new_rows]
 
     async def kick(self, owner: str) -> None:
         """End the sessions of an owner at all nodes, within two seconds."""

@@ -43,11 +43,11 @@ class ReadAhead:
 
     def take(self, index: int) -> Beginning | None:
         """Return the body of a message, if it was fetched; it is not kept any longer."""
-        found = self._fetched.pop(index, None)
-        if found is not None:
-            self._budget.left += len(found.octets)
+        beginning = self._fetched.pop(index, None)
+        if beginning is not None:
+            self._budget.left += len(beginning.octets)
             self._last = index
-        return found
+        return beginning
 
     def plan(self, snapshot: BoxSnapshot, index: int, most: int) -> list[int]:
         """Return the indexes to fetch now, that of the message itself first.
@@ -57,28 +57,28 @@ class ReadAhead:
         """
         indexes, octets = [index], 0
         if index == self._last + 1:
-            left = min(AHEAD - min(snapshot.stored[index], most), self._budget.left)
-            for after in range(index + 1, len(snapshot.entries)):
-                octets += min(snapshot.stored[after], most)
-                if snapshot.objects[after] is not None or octets > left:
+            room = min(AHEAD - min(snapshot.stored[index], most), self._budget.left)
+            for later in range(index + 1, len(snapshot.entries)):
+                octets += min(snapshot.stored[later], most)
+                if snapshot.objects[later] is not None or octets > room:
                     break
-                indexes.append(after)
+                indexes.append(later)
         self._last = index
         return indexes
 
-    def keep(self, index: int, fetched: Beginning) -> None:
+    def keep(self, index: int, beginning: Beginning) -> None:
         """Keep what was fetched of a later message, if other sessions have left memory for it."""
         self.drop(index)
-        if len(fetched.octets) > self._budget.left:
+        if len(beginning.octets) > self._budget.left:
             return
-        self._fetched[index] = fetched
-        self._budget.left -= len(fetched.octets)
+        self._fetched[index] = beginning
+        self._budget.left -= len(beginning.octets)
 
     def drop(self, index: int) -> None:
         """Drop what was fetched of a message."""
-        dropped = self._fetched.pop(index, None)
-        if dropped is not None:
-            self._budget.left += len(dropped.octets)
+        beginning = self._fetched.pop(index, None)
+        if beginning is not None:
+            self._budget.left += len(beginning.octets)
 
     def clear(self) -> None:
         """Drop everything."""

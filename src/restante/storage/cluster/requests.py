@@ -80,25 +80,30 @@ class NodeRequests:
         `first`: the first answer is enough.
         """
         loop = asyncio.get_running_loop()
-        ends = loop.time() + patience
-        nodes = {each.id: each for each in await self.list_nodes() if each.alive}
+        deadline = loop.time() + patience
+        nodes = {node.id: node for node in await self.list_nodes() if node.alive}
         if self.node and self.node not in nodes:
             raise StoreError(UNREGISTERED)
-        for known in (self.node, *but):
-            nodes.pop(known, None)
+        for node_id in (self.node, *but):
+            nodes.pop(node_id, None)
         if not nodes:
             return PeerAnswers([], [])
         database, request = await self._open_database(), uuid.uuid4()
-        given: dict[str, bytes] = {}
+        content_by_node: dict[str, bytes] = {}
         try:
             await self._send(request, content, but)
-            while loop.time() < ends and not (nodes.keys() <= given.keys() or (first and given)):
+            while loop.time() < deadline and not (
+                nodes.keys() <= content_by_node.keys() or (first and content_by_node)
+            ):
                 await asyncio.sleep(PAUSE)
-                given = dict(await database.fetch(ANSWERS, request))
+                content_by_node = dict(await database.fetch(ANSWERS, request))
         finally:
             with contextlib.suppress(StoreError):
                 await database.fetch(FORGET, request)
-        return PeerAnswers(list(given.values()), [nodes[id_] for id_ in nodes if id_ not in given])
+        return PeerAnswers(
+            list(content_by_node.values()),
+            [node for node_id, node in nodes.items() if node_id not in content_by_node],
+        )
 
     async def find_lease(self, owner: str) -> PeerLease | None:
         """Return which node has the lease of a maildrop, if it is known."""

@@ -87,10 +87,10 @@ async def _apply(connection: asyncpg.Connection) -> list[str]:
     version, compatible_from = await _read_version(connection)
     if version > newest_version():
         _check_version(version, compatible_from)
-    missing = [each for each in migrations() if each.version > version]
-    for each in missing:
-        await connection.execute(each.sql)
-    return [each.name for each in missing]
+    new_migrations = [migration for migration in migrations() if migration.version > version]
+    for migration in new_migrations:
+        await connection.execute(migration.sql)
+    return [migration.name for migration in new_migrations]
 
 
 async def _read_version(connection: asyncpg.Connection) -> tuple[int, int]:
@@ -104,9 +104,9 @@ async def _read_version(connection: asyncpg.Connection) -> tuple[int, int]:
 def _check_version(version: int, compatible_from: int) -> None:
     newest = newest_version()
     if version < newest:
-        what = f"has the tables of version {version}" if version else "has no tables of the store"
+        state = f"has the tables of version {version}" if version else "has no tables of the store"
         raise VersionError(
-            f"PostgreSQL {what}, and this Restante requires {newest}; run `pop3 store init`",
+            f"PostgreSQL {state}, and this Restante requires {newest}; run `pop3 store init`",
             permanent=True,
         )
     if compatible_from > newest:

@@ -54,11 +54,11 @@ async def open_shards(settings: ClusterSettings) -> AsyncIterator[dict[str, Shar
     """Open all databases for a command. Raises StoreError: one of them cannot be used now."""
     shards: dict[str, Shard] = {}
     async with contextlib.AsyncExitStack() as stack:
-        for name, each in {FIRST: settings, **settings.shards}.items():
-            store = ClusterStore(each)
+        for name, shard_settings in {FIRST: settings, **settings.shards}.items():
+            store = ClusterStore(shard_settings)
             await stack.enter_async_context(store.open())
             await require_version(store.database)
-            shards[name] = Shard(store, store.bodies, each.inline)
+            shards[name] = Shard(store, store.bodies, shard_settings.inline)
         yield shards
 
 
@@ -104,8 +104,8 @@ class ShardedStore:
 
     def figures(self) -> StoreFigures:
         """Return the sums over all databases. They must be open."""
-        each = [store.figures() for store in self.shards.values()]
-        return StoreFigures(*map(sum, zip(*each, strict=True)))
+        figures = [store.figures() for store in self.shards.values()]
+        return StoreFigures(*map(sum, zip(*figures, strict=True)))
 
     async def acquire(self, owner: str, patience: float) -> ClusterMaildrop:
         """Lock and open the maildrop of an owner. Raises BusyError, StoreError."""

@@ -43,16 +43,16 @@ class BoxSnapshot:
 
     def without(self, removed: AbstractSet[int], generation: int) -> BoxSnapshot:
         """Return what is left after the messages with these indexes were removed."""
-        left = [index for index in range(len(self.entries)) if index not in removed]
+        remaining = [index for index in range(len(self.entries)) if index not in removed]
         contents = MessageList(
-            tuple(self.contents.sizes[index] for index in left),
-            tuple(self.contents.uids[index] for index in left),
+            tuple(self.contents.sizes[index] for index in remaining),
+            tuple(self.contents.uids[index] for index in remaining),
         )
         return BoxSnapshot(
             generation,
-            tuple(self.entries[index] for index in left),
-            tuple(self.stored[index] for index in left),
-            [self.objects[index] for index in left],
+            tuple(self.entries[index] for index in remaining),
+            tuple(self.stored[index] for index in remaining),
+            [self.objects[index] for index in remaining],
             contents,
         )
 

@@ -112,11 +112,11 @@ def problems_of(settings: DatabaseSettings, clock: tuple[float, float]) -> Itera
 def connection_problems(settings: DatabaseSettings, connections: int) -> Iterator[str]:
     """Yield what is wrong with the number of connections, of which each worker has some."""
     workers = max(settings.workers, 1)  # the first one may not be registered yet
-    most = workers * (connections + FURTHER_CONNECTIONS)
-    if most > settings.connections:
+    total = workers * (connections + FURTHER_CONNECTIONS)
+    if total > settings.connections:
         yield (
             f"PostgreSQL accepts {settings.connections} connections, and the workers of this"
-            f" cluster, now {workers}, can have {most} together: under load, logins wait or fail;"
+            f" cluster, now {workers}, can have {total} together: under load, logins wait or fail;"
             " raise max_connections, or lower cluster.connections"
         )
 

@@ -203,23 +203,23 @@ class ClusterStore(RemovedMail, NodeRequests):
         A body outside is there before its row, so that no row is ever without its body.
         """
         database, uid = (await self._ready()).database, secrets.token_hex(12)
-        place: tuple[str | None, bytes | None] = None, message
+        name: str | None = None  # of a body outside
+        content: bytes | None = message
         if self.bodies is not None and len(message) > self._settings.inline:
-            name = new_name()
+            name, content = new_name(), None
             await self.bodies.put(name, message, owner=owner)
-            place = name, None
         else:
             check_inline(len(message))
-        patience = self._settings.patience + len(place[1] or b"") / SLOWEST
-        row = (owner, uid, size_on_wire([message]), len(message), *place, *quota)
+        patience = self._settings.patience + len(content or b"") / SLOWEST
+        arguments = (owner, uid, size_on_wire([message]), len(message), name, content, *quota)
         try:
-            await database.fetchrow(DELIVER, *row, patience=patience)
+            await database.fetchrow(DELIVER, *arguments, patience=patience)
         except UnansweredError:  # it may be delivered: another try of the sender would be a second
-            await database.fetchrow(DELIVER_AGAIN, *row, patience=patience)
+            await database.fetchrow(DELIVER_AGAIN, *arguments, patience=patience)
         except (QuotaError, FullError):  # there is no row: mail to a full maildrop fills no bucket
-            if self.bodies is not None and place[0] is not None:
+            if self.bodies is not None and name is not None:
                 with contextlib.suppress(StoreError):
-                    await self.bodies.delete([place[0]])
+                    await self.bodies.delete([name])
             raise
         return uid
 
@@ -256,8 +256,8 @@ class ClusterStore(RemovedMail, NodeRequests):
         """Delete bodies that no message has any more, while it `goes_on`. Raises StoreError."""
         if self.bodies is not None:
             database = (await self._ready()).database
-            swept = await Sweep(database, self.bodies, self._settings.grace).run(goes_on=goes_on)
-            yield swept._asdict()
+            counts = await Sweep(database, self.bodies, self._settings.grace).run(goes_on=goes_on)
+            yield counts._asdict()
 
     async def share(self, failures: Mapping[bytes, int]) -> PeerNews:
         """Share failed logins with the other nodes, and return what is new. Raises StoreError."""
@@ -352,10 +352,10 @@ class ClusterStore(RemovedMail, NodeRequests):
         delay: int | None,
     ) -> ClusterMaildrop | None:
         life = await self._ready()
-        known = self._snapshots.get(owner)
-        generation = None if known is None else known.generation
-        query, more = (OPEN, ()) if delay is None else (OPEN_AFTER, (delay,))
-        row = await life.database.fetchrow(query, owner, standing.node, token, generation, *more)
+        snapshot = self._snapshots.get(owner)
+        generation = None if snapshot is None else snapshot.generation
+        query, delays = (OPEN, ()) if delay is None else (OPEN_AFTER, (delay,))
+        row = await life.database.fetchrow(query, owner, standing.node, token, generation, *delays)
         assert row is not None
         if row["too_soon"]:
             raise TooSoonError(f"the last login was less than {delay} seconds ago")
@@ -363,20 +363,20 @@ class ClusterStore(RemovedMail, NodeRequests):
             return None
         if standing.is_lost:
             raise StoreError("this node was silent for too long")
-        if known is None or row["generation"] != generation:
-            known = BoxSnapshot.from_row(row)
-            self._snapshots.keep(owner, known)
+        if snapshot is None or row["generation"] != generation:
+            snapshot = BoxSnapshot.from_row(row)
+            self._snapshots.keep(owner, snapshot)
         box: int = row["box_id"]
 
         def end() -> None:
             life.node.release(box, token)
             self._end_session(owner, ended)
 
-        def keep(left: BoxSnapshot | None) -> None:
-            if left is None:
+        def keep(remaining: BoxSnapshot | None) -> None:
+            if remaining is None:
                 self._snapshots.forget(owner)
             else:
-                self._snapshots.keep(owner, left)
+                self._snapshots.keep(owner, remaining)
 
         lease = HeldLease(
             database=life.database,
@@ -389,4 +389,4 @@ class ClusterStore(RemovedMail, NodeRequests):
             keep=keep,
             keep_deleted=self._settings.keep_deleted,
         )
-        return ClusterMaildrop(lease, known)
+        return ClusterMaildrop(lease, snapshot)

@@ -120,10 +120,10 @@ class Sweep:
 
     async def _delete(self, goes_on: Callable[[], bool]) -> int:
         deleted = 0
-        ends = asyncio.get_running_loop().time() + DELETE_TIME
+        deadline = asyncio.get_running_loop().time() + DELETE_TIME
         while (count := await self._database.run(self._delete_batch, STEP)) is not None:
             deleted += count
-            if asyncio.get_running_loop().time() >= ends or not goes_on():
+            if asyncio.get_running_loop().time() >= deadline or not goes_on():
                 break
         return deleted
 
@@ -149,23 +149,23 @@ class Sweep:
         """
         listed = marked = 0
         while listed < most and goes_on():
-            found = await self._database.run(self._mark_batch, STEP)
-            listed, marked = listed + found.listed, marked + found.marked
-            if found.is_last:
+            batch = await self._database.run(self._mark_batch, STEP)
+            listed, marked = listed + batch.listed, marked + batch.marked
+            if batch.is_last:
                 break
         return listed, marked
 
     async def _mark_batch(self, connection: asyncpg.Connection) -> _Batch:
         async with connection.transaction():
-            place = await connection.fetchrow(TAKE_LISTING, self._grace)
-            if place is None:  # another node lists
+            listing = await connection.fetchrow(TAKE_LISTING, self._grace)
+            if listing is None:  # another node lists
                 return _Batch(0, 0, is_last=True)
-            entries = await self._bodies.first(BATCH, after=place["after"])
-            old = [entry.name for entry in entries if entry.modified < place["before"]]
-            marked = await connection.fetch(MARK, old) if old else []
+            entries = await self._bodies.first(BATCH, after=listing["after"])
+            old_names = [entry.name for entry in entries if entry.modified < listing["before"]]
+            marked_rows = await connection.fetch(MARK, old_names) if old_names else []
             is_last = len(entries) < BATCH
             await connection.execute(NOTE_LISTED, "" if is_last else entries[-1].name)
-        return _Batch(len(entries), len(marked), is_last=is_last)
+        return _Batch(len(entries), len(marked_rows), is_last=is_last)
 
 
 class _Batch(NamedTuple):

@@ -20,5 +20,5 @@ async def read_usage(database: Database, owner: str, quota: Quota) -> tuple[Mail
     row = await database.fetchrow(USAGE, owner)
     if row is None:
         return MailUsage(0, 0), quota
-    own = Quota(row["quota_octets"], row["quota_messages"])
-    return MailUsage(row["octets"], row["messages"]), own.or_default(quota)
+    own_quota = Quota(row["quota_octets"], row["quota_messages"])
+    return MailUsage(row["octets"], row["messages"]), own_quota.or_default(quota)

@@ -76,18 +76,24 @@ class BodyCheck:
     async def _compare(
         self, rows: Sequence[asyncpg.Record], entries: Sequence[BodyEntry]
     ) -> AsyncIterator[Problem]:
-        by_name = {row["object"]: row for row in rows}
-        listed = {entry.name: entry for entry in entries}
-        for name, entry in listed.items():
-            row = by_name.get(name)
+        row_by_name = {row["object"]: row for row in rows}
+        entry_by_name = {entry.name: entry for entry in entries}
+        for name, entry in entry_by_name.items():
+            row = row_by_name.get(name)
             if row is not None and row["stored"] != entry.octets:
                 text = f"{_describe(row)}: the body has {entry.octets} octets instead of"
                 yield Problem("size", row["owner"], f"{text} {row['stored']}")
-        async for problem in self._find_missing([by_name[n] for n in by_name if n not in listed]):
+        async for problem in self._find_missing(
+            [row for name, row in row_by_name.items() if name not in entry_by_name]
+        ):
             yield problem
-        recent = datetime.now(UTC) - self._settled
-        unknown = [n for n in listed if n not in by_name and listed[n].modified <= recent]
-        async for problem in self._find_unknown(unknown):
+        latest = datetime.now(UTC) - self._settled
+        unknown_names = [
+            name
+            for name, entry in entry_by_name.items()
+            if name not in row_by_name and entry.modified <= latest
+        ]
+        async for problem in self._find_unknown(unknown_names):
             yield problem
 
     async def _find_missing(self, rows: Sequence[asyncpg.Record]) -> AsyncIterator[Problem]:
@@ -95,9 +101,9 @@ class BodyCheck:
         if not rows:
             return
         names = [row["object"] for row in rows]
-        there = {row["object"] for row in await self._database.fetch(STILL_THERE, names)}
+        current_names = {row["object"] for row in await self._database.fetch(STILL_THERE, names)}
         for row in rows:
-            if row["object"] not in there:
+            if row["object"] not in current_names:
                 continue
             try:
                 await self._bodies.origin(row["object"])

@@ -93,15 +93,15 @@ class BoxCheck:
         return await self._database.fetch(query, *arguments, patience=TIME)
 
     async def _judge_counters(self, row: asyncpg.Record) -> Problem | None:
-        counted = f"{row['messages']} messages and {row['octets']} octets"
-        found = f"{row['found']} and {row['octets_found']}"
+        counters = f"{row['messages']} messages and {row['octets']} octets"
+        actual = f"{row['found']} and {row['octets_found']}"
         if (row["messages"], row["octets"]) == (row["found"], row["octets_found"]):
             return None
         if row["owner"].startswith(HIDDEN_PREFIX):  # the end of the move counts
             return None
         if self._repair:
             await self._recount(row["id"])
-        text = f"the box counts {counted}, and has {found}"
+        text = f"the box counts {counters}, and has {actual}"
         return Problem("counters", row["owner"], text, self._repair)
 
     async def _recount(self, box: int) -> None:

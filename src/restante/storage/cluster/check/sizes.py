@@ -89,8 +89,11 @@ class SizeCheck:
 
     async def _content(self, row: asyncpg.Record) -> bytes | None:
         if row["object"] is None:
-            found = await self._database.fetchrow(CONTENT, row["box"], row["number"], patience=TIME)
-            return found["content"] if found and len(found["content"]) == row["stored"] else None
+            body_row = await self._database.fetchrow(
+                CONTENT, row["box"], row["number"], patience=TIME
+            )
+            content: bytes = body_row["content"] if body_row else b""
+            return content if body_row and len(content) == row["stored"] else None
         if self._bodies is None:
             return None
         try:

@@ -69,8 +69,8 @@ async def list_owners(database: Database, report: Callable[[str], None]) -> list
     `report` is called with each owner whose mail is on its way to another database.
     """
     owners: list[str] = []
-    last = 0
-    while rows := await database.fetch(OWNERS, last, PAGE, patience=PATIENCE):
+    last_id = 0
+    while rows := await database.fetch(OWNERS, last_id, PAGE, patience=PATIENCE):
         for row in rows:
             owner = row["owner"].removeprefix(HIDDEN_PREFIX)
             if owner.startswith(KEPT_PREFIX):
@@ -79,7 +79,7 @@ async def list_owners(database: Database, report: Callable[[str], None]) -> list
                 owners.append(owner)
             else:
                 report(f"{owner}: the mail is being moved; end that with `pop3 store move`")
-        last = rows[-1]["id"]
+        last_id = rows[-1]["id"]
     return owners
 
 
@@ -120,12 +120,12 @@ class MaildropExport:
         self.counts.maildrops = 1
 
     async def _export(self, rows: Sequence[asyncpg.Record], target: ExportTarget) -> None:
-        known = set(target.uids)
-        here = {row["uid"] for row in rows}
-        self.counts.present = len(known & here)
-        if gone := known - here:
-            self.counts.removed = await asyncio.to_thread(target.remove, gone)
-        for batch in batches([row for row in rows if row["uid"] not in known], MAX_OCTETS):
+        exported_uids = set(target.uids)
+        present_uids = {row["uid"] for row in rows}
+        self.counts.present = len(exported_uids & present_uids)
+        if absent_uids := exported_uids - present_uids:
+            self.counts.removed = await asyncio.to_thread(target.remove, absent_uids)
+        for batch in batches([row for row in rows if row["uid"] not in exported_uids], MAX_OCTETS):
             messages = await self._read(batch)
             await asyncio.to_thread(target.add, messages)
             self.counts.added += len(messages)
@@ -136,13 +136,13 @@ class MaildropExport:
         inline = [row for row in rows if row["object"] is None]
         octets = sum(row["stored"] for row in inline)
         with cluster_errors():
-            found = await self._database.fetch(
+            body_rows = await self._database.fetch(
                 CONTENTS,
                 self._owner,
                 [row["number"] for row in inline],
                 patience=PATIENCE + octets / SLOWEST,
             )
-        contents = {row["number"]: row["content"] for row in found}
+        contents = {row["number"]: row["content"] for row in body_rows}
         await self._report_damaged(inline, contents)
         messages = []
         for row in rows:
@@ -163,12 +163,12 @@ class MaildropExport:
         """
         missing = [row["number"] for row in rows if row["number"] not in contents]
         with cluster_errors():
-            there = (
+            message_rows = (
                 await self._database.fetch(STILL_THERE, self._owner, missing, patience=PATIENCE)
                 if missing
                 else []
             )
-        damaged = {row["number"]: "its body in the database is missing" for row in there}
+        damaged = {row["number"]: "its body in the database is missing" for row in message_rows}
         for row in rows:
             content = contents.get(row["number"])
             if content is not None and len(content) != row["stored"]:

@@ -83,23 +83,23 @@ class MaildropImport:
         """
         if isinstance(self._source, Knows) and not await self._source.has(self.owner):
             raise StoreError("the user has no maildrop")
-        done = await self._run_slice(patience)
-        while not done:
+        is_complete = await self._run_slice(patience)
+        while not is_complete:
             await asyncio.sleep(PAUSE)
-            done = await self._run_slice(patience)
+            is_complete = await self._run_slice(patience)
 
     async def _run_slice(self, patience: float) -> bool:
         """Import under one lock, and return whether all is done."""
         maildrop = await self._source.acquire(self.owner, patience)
-        ends = self._clock() + HOLD
+        deadline = self._clock() + HOLD
         try:
-            left = await self._compare(maildrop.contents.uids)
-            async with contextlib.aclosing(self._batches(maildrop, left)) as batches:
+            indexes = await self._compare(maildrop.contents.uids)
+            async with contextlib.aclosing(self._batches(maildrop, indexes)) as batches:
                 async for batch in batches:
                     with cluster_errors():
                         self.counts.added += await self._target.add(self.owner, batch)
                     self.counts.octets += sum(message.octets for message in batch)
-                    if self._clock() >= ends:
+                    if self._clock() >= deadline:
                         return False
         finally:
             maildrop.release()
@@ -109,13 +109,13 @@ class MaildropImport:
     async def _compare(self, uids: Sequence[str]) -> list[int]:
         """Remove what is gone at the source, and return the indexes of what must be added."""
         with cluster_errors():
-            known = set(await self._target.imported_uids(self.owner))
-            if gone := known.difference(uids):
-                self.counts.removed += await self._target.remove(self.owner, gone)
+            imported_uids = set(await self._target.imported_uids(self.owner))
+            if absent_uids := imported_uids.difference(uids):
+                self.counts.removed += await self._target.remove(self.owner, absent_uids)
         if not self.counts.added:
-            self.counts.present = len(known.intersection(uids))
-        known |= self._unreadable
-        return [index for index, uid in enumerate(uids) if uid not in known]
+            self.counts.present = len(imported_uids.intersection(uids))
+        excluded = imported_uids | self._unreadable
+        return [index for index, uid in enumerate(uids) if uid not in excluded]
 
     async def _batches(
         self, maildrop: LockedMaildrop, indexes: Sequence[int]

@@ -112,6 +112,11 @@ class Move:
         self._target = target
         self._on_progress = on_progress
 
+    @property
+    def _directory(self) -> Database:
+        """The database that says where the mail of each owner is."""
+        return self._shards[FIRST].database
+
     async def run(self, patience: float) -> bool:
         """Move the mail, or end the move that has begun; return False if it is there already.
 
@@ -146,8 +151,7 @@ class Move:
             if not await self._open(plan):
                 raise MovedError("the copy is not complete")
         await self._clear(source.database, plan)
-        first = self._shards[FIRST].database
-        await first.fetch(END, self._owner, plan.id, patience=PATIENCE)
+        await self._directory.fetch(END, self._owner, plan.id, patience=PATIENCE)
 
     async def _move_kept(self, move: uuid.UUID | None, patience: float) -> bool:
         """Move the removed messages while their owner's box is hidden, so that none are added.
@@ -157,27 +161,32 @@ class Move:
         """
         if self._owner.startswith(KEPT_PREFIX):
             return False
-        kept, first = KEPT_PREFIX + self._owner, self._shards[FIRST].database
-        row = await first.fetchrow(FIND_PLACE, kept, patience=PATIENCE)
-        known = row[0] if row else None
-        places = [name for name, shard in self._shards.items() if await shard.store.has(kept)]
-        hidden = [await each.store.has(HIDDEN_PREFIX + kept) for each in self._shards.values()]
-        if not places and not any(hidden):
+        kept_owner = KEPT_PREFIX + self._owner
+        row = await self._directory.fetchrow(FIND_PLACE, kept_owner, patience=PATIENCE)
+        shard_name = row[0] if row else None
+        shards_with_mail = [
+            name for name, shard in self._shards.items() if await shard.store.has(kept_owner)
+        ]
+        hidden = [
+            await each.store.has(HIDDEN_PREFIX + kept_owner) for each in self._shards.values()
+        ]
+        if not shards_with_mail and not any(hidden):
             return False
-        if places and known not in places:
-            await first.fetch(PLACE, kept, places[0], known, patience=PATIENCE)
-        decided = await first.fetchrow(DECIDED, kept, patience=PATIENCE)
+        if shards_with_mail and shard_name not in shards_with_mail:
+            await self._directory.fetch(
+                PLACE, kept_owner, shards_with_mail[0], shard_name, patience=PATIENCE
+            )
+        decided = await self._directory.fetchrow(DECIDED, kept_owner, patience=PATIENCE)
         targets = [decided[0]] if decided and decided[0] != self._target else []
         beside = self._owner, move, self._target
         moves = [
-            await Move(self._shards, kept, target, self._on_progress, beside).run(patience)
+            await Move(self._shards, kept_owner, target, self._on_progress, beside).run(patience)
             for target in (*targets, self._target)  # what is decided must be finished first
         ]
         return any(moves)
 
     async def _begin(self) -> _Plan | None:
-        first = self._shards[FIRST].database
-        row = await first.run(self._begin_on, PATIENCE)
+        row = await self._directory.run(self._begin_on, PATIENCE)
         if row is None or row["move"] is None:
             return None
         return _Plan(row["move"], row["source"], row["shard"] == self._target)
@@ -219,15 +228,15 @@ class Move:
         state = await source.database.fetchrow(STATE, self._owner, patience=PATIENCE)
         if row is None or state is None:
             raise MovedError("another run has ended this move")
-        last = await target.database.fetchrow(LAST, row[0], patience=PATIENCE)
+        last_row = await target.database.fetchrow(LAST, row[0], patience=PATIENCE)
         rows = await source.database.fetch(
-            LIST, state["id"], last[0] if last else None, patience=PATIENCE
+            LIST, state["id"], last_row[0] if last_row else None, patience=PATIENCE
         )
-        copied = state["messages"] - len(rows)
+        count = state["messages"] - len(rows)
         for batch in batches(rows, MAX_OCTETS):
             await self._copy_batch(source, target, plan, state["id"], batch)
-            copied += len(batch)
-            self._on_progress(copied, state["messages"])
+            count += len(batch)
+            self._on_progress(count, state["messages"])
         await self._copy_imported(source.database, target.database, plan, state["id"])
         await target.database.fetch(
             END_COPY, self._owner, plan.id, state["messages"], state["last_number"],
@@ -244,13 +253,13 @@ class Move:
         rows: Sequence[asyncpg.Record],
     ) -> None:
         patience = PATIENCE + sum(row["stored"] for row in rows) / SLOWEST
-        inside = [row["number"] for row in rows if row["object"] is None]
-        found = await source.database.fetch(CONTENTS, box, inside, patience=patience)
-        contents = {row["number"]: row["content"] for row in found}
-        if len(contents) < len(inside):
+        inline_numbers = [row["number"] for row in rows if row["object"] is None]
+        body_rows = await source.database.fetch(CONTENTS, box, inline_numbers, patience=patience)
+        contents = {row["number"]: row["content"] for row in body_rows}
+        if len(contents) < len(inline_numbers):
             if await self._find_hidden(source.database) != plan.id:
                 raise MovedError("another run has ended this move")
-            missing = len(inside) - len(contents)
+            missing = len(inline_numbers) - len(contents)
             raise StoreError(
                 f"the database lacks the bodies of {missing} of the messages; move the mail back to"
                 f" {plan.source}, and run `pop3 store check`"
@@ -297,22 +306,22 @@ class Move:
         self, source: Database, target: Database, plan: _Plan, box: int
     ) -> None:
         """Copy which messages were imported, so that a later import adds none again."""
-        last = ""
-        while rows := await source.fetch(IMPORTED, box, last, MAX_UIDS, patience=PATIENCE):
+        last_uid = ""
+        while rows := await source.fetch(IMPORTED, box, last_uid, MAX_UIDS, patience=PATIENCE):
             uids = [row["uid"] for row in rows]
             await target.fetch(COPY_IMPORTED, self._owner, plan.id, uids, patience=PATIENCE)
-            last = uids[-1]
+            last_uid = uids[-1]
 
     async def _decide(self, plan: _Plan) -> None:
-        first = self._shards[FIRST].database
-        row = await first.fetchrow(DECIDE, self._owner, plan.id, self._target, patience=PATIENCE)
+        row = await self._directory.fetchrow(
+            DECIDE, self._owner, plan.id, self._target, patience=PATIENCE
+        )
         if row is None or not row[0]:
             raise MovedError("another run has taken this move back")
 
     async def _give_up(self, source: Database, plan: _Plan) -> None:
         """End what this run has done since another run has ended the move, if one has."""
-        first = self._shards[FIRST].database
-        row = await first.fetchrow(IS_CURRENT, self._owner, plan.id, patience=PATIENCE)
+        row = await self._directory.fetchrow(IS_CURRENT, self._owner, plan.id, patience=PATIENCE)
         if row and not row[0]:
             for database in (source, self._shards[self._target].database):
                 await database.fetch(ABANDON, self._owner, plan.id, patience=PATIENCE)
@@ -325,7 +334,7 @@ class Move:
 
     async def _clear(self, source: Database, plan: _Plan) -> None:
         """Delete what is left in the source, some messages at a time."""
-        left = True
-        while left:
+        has_more = True
+        while has_more:
             row = await source.fetchrow(CLEAR, self._owner, plan.id, MAX_DELETED, patience=PATIENCE)
-            left = bool(row and row[0])
+            has_more = bool(row and row[0])
