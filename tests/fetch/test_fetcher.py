@@ -561,6 +561,39 @@ def test_sizes_of_settled_messages(
     assert octets == len(letters("a")[0].replace(b"\n", b"\r\n"))
 
 
+def test_a_message_that_is_held(server: MemoryServer, tmp_path: Path) -> None:
+    """A message that may be delivered already is not tried again until its user asks for that."""
+    server.add("hal", "secret", *letters("a"))
+    now, path = [0.0], tmp_path / "fetch.db"
+
+    def run(destination: ListDestination, *, shown: bool = True, retry: bool = False) -> int:
+        with Journal(path, clock=lambda: now[0]) as journal:
+            account = journal.open_account("hal")
+            if retry:
+                account.retry()
+            connect = connect_to(server, "hal" if shown else "hal-empty")
+            fetcher = Fetcher(account, [destination], connect, DELETE, lambda: now[0])
+            assert list(fetcher.run())
+            account.end_run("ok")
+            held = [message.uid for message in account.undelivered_messages()]
+        return len(held)
+
+    server.add("hal-empty", "secret")
+    crashing, destination = HeldDestination(), HeldDestination()
+    crashing.before_delivery = _raise(KeyboardInterrupt())
+    now[0] = 2e9
+    with pytest.raises(KeyboardInterrupt):
+        run(crashing)
+    for now[0] in (2e9, 2.1e9, 1e9, 1.1e9):  # a clock that is years ahead, and is set right
+        assert run(destination) == 1
+    assert run(destination, shown=False) == 1
+    assert run(destination) == 1
+    assert (destination.arrived, len(server.messages("hal"))) == ([], 1)
+    assert run(destination, retry=True) == 0
+    assert len(destination.arrived) == 1
+    assert server.messages("hal") == []
+
+
 def test_warnings_of_a_run_that_fails(server: MemoryServer, journal: Journal) -> None:
     """A destination that fails hides no warning about the server."""
     server.add("wes", "secret", *letters("a"))

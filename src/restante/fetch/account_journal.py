@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from restante.fetch.imported_messages import ImportedMessages
 from restante.fetch.journal_rows import (
+    NEVER,
     Doubt,
     KnownMessage,
     MessageState,
@@ -189,6 +190,13 @@ class AccountJournal:
             ).fetchone() or (0,)
             gap = 0 if at_once and not tries[0] else GAPS[min(tries[0], len(GAPS) - 1)]
             row = (MessageState.PARKED, now, now, size, tries[0] + 1, now + gap, reason[:500])
+            database.execute(_PARK, (self.account, uid, *row))
+
+    def hold(self, uid: str, size: int, reason: str) -> None:
+        """Note that a message is not tried again before `retry`, and why."""
+        now = self._journal.clock()
+        with self._journal.transaction() as database:
+            row = (MessageState.PARKED, now, now, size, 0, NEVER, reason[:500])
             database.execute(_PARK, (self.account, uid, *row))
 
     def postpone(self, uid: str, size: int, reason: str) -> None:

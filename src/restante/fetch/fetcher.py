@@ -139,7 +139,7 @@ class Fetcher:
                         outcome = destination.settle(token)
                 except MessageRefusedError as error:
                     self._journal.withdraw([(uid, url)])
-                    yield self.parked.park(MessageEntry(0, uid, size), str(error))
+                    yield self.parked.hold(MessageEntry(0, uid, size), str(error))
                     continue
             if outcome is Settled.HERE:
                 have = self._journal.destinations_with(uid) | {url}

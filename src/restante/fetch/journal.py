@@ -17,7 +17,7 @@ from restante.durable_folders import make_private_folder
 from restante.fetch.account_journal import AccountJournal
 from restante.fetch.account_lock import file_name
 from restante.fetch.errors import FetchError, NothingNotedError
-from restante.fetch.journal_rows import AccountRuns
+from restante.fetch.journal_rows import NEVER, AccountRuns
 from restante.system_errors import describe, explain, explain_path
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ ALTER TABLE message ADD COLUMN subject TEXT NOT NULL DEFAULT '';
 _NEXT_RUN = "ALTER TABLE account ADD COLUMN next_run REAL"
 _FUTURE_RUN = "SELECT 1 FROM account WHERE name = ? AND last_run > ?"
 _END_FUTURE = (
-    "UPDATE message SET first_seen = min(first_seen, :now), next_try = min(next_try, :now),"
-    " changed = min(changed, :now) WHERE account = :account"
+    "UPDATE message SET first_seen = min(first_seen, :now), changed = min(changed, :now),"
+    " next_try = iif(next_try < :never, min(next_try, :now), next_try) WHERE account = :account"
 )
 """Else messages would be tried again, and would leave their server, years later."""
 _VERSIONS = (_SCHEMA, _IMPORTED, _DESCRIPTION, _NEXT_RUN)
@@ -182,7 +182,7 @@ class Journal:
             )
             future = database.execute(_FUTURE_RUN, (account, now)).fetchone()
             if future is not None:  # a clock was ahead, and is right now
-                database.execute(_END_FUTURE, {"account": account, "now": now})
+                database.execute(_END_FUTURE, {"account": account, "now": now, "never": NEVER})
         with self.errors():  # after the row: a run that is killed before it leaves no false mark
             mark.parent.mkdir(mode=0o700, exist_ok=True)
             if not mark.exists():

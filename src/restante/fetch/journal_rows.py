@@ -31,6 +31,10 @@ FETCHED = frozenset({MessageState.HERE, MessageState.KNOWN, MessageState.ASKED, 
 """States in which a message is not fetched again."""
 
 
+NEVER = 253_402_300_799.0
+"""`next_try` of a message that waits for its user alone: the last second of 9999."""
+
+
 HEADER_OF = "header of "
 """Before the unique-id of a large message: its header, which is delivered alone."""
 

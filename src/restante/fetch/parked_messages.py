@@ -43,8 +43,16 @@ class ParkedMessages:
 
     def park(self, message: MessageEntry, reason: str, *, lost: bool = False) -> MessageParked:
         """Park a message, and say so. With `lost` the next run tries it again."""
-        self._uids.add(message.uid)
         self._journal.park(message.uid, message.size, reason, at_once=lost)
+        return self._note(message, reason)
+
+    def hold(self, message: MessageEntry, reason: str) -> MessageParked:
+        """Park a message until its user asks for another try, and say so."""
+        self._journal.hold(message.uid, message.size, reason)
+        return self._note(message, reason)
+
+    def _note(self, message: MessageEntry, reason: str) -> MessageParked:
+        self._uids.add(message.uid)
         parked = MessageParked(message.uid, message.size, reason)
         self._summary.parked.append(parked)
         return parked

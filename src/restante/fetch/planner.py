@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from restante.fetch.journal_rows import FETCHED, HEADER_OF, MessageState, is_named_by_contents
+from restante.fetch.journal_rows import (
+    FETCHED,
+    HEADER_OF,
+    NEVER,
+    MessageState,
+    is_named_by_contents,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -158,7 +164,7 @@ def _plan_missing(
 ) -> None:
     """Find the known messages that the server does not list any more.
 
-    A message that was never delivered is fetched if it is back.
+    A message that was never delivered is fetched if it is back, but not one that is held.
     """
     for row in rows:
         if row.uid in headers:
@@ -168,7 +174,7 @@ def _plan_missing(
                 plan.gone.append(row.uid)
             if row.sha256 is not None:
                 plan.vanished.setdefault(row.sha256, []).append(row.uid)
-        elif row.state is not MessageState.LEFT:
+        elif row.state is not MessageState.LEFT and row.next_try < NEVER:
             plan.left.append(row.uid)
 
 

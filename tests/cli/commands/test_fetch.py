@@ -476,6 +476,27 @@ def test_match_after_a_kill(user: User, *, settled: bool) -> None:
         assert "3 messages not known; 3 messages may come twice\n" in ran.out, (name, ran)
 
 
+def test_match_of_held_messages(user: User) -> None:
+    """With doubt = "hold", messages in doubt are held after a move of the server, too."""
+    command = f"pipe:sh -c 'cat > {user.folder}/arrived.$$'"
+    user.configure(f'[work.fetch]\nto = "{command}"\ndoubt = "hold"\n')
+    user.fetch()
+    journal = sqlite3.connect(user.folder / "state" / "restante" / "fetch.db")
+    with contextlib.closing(journal), journal as database:
+        database.execute("UPDATE message SET state = 'prepared'")
+        database.execute("UPDATE delivery SET here = 0, token = 'id'")
+    moved = f"{user.name}-moved"
+    user.server.add(moved, "secret", *LETTERS)
+    file = user.folder / "config" / "restante" / "accounts.toml"
+    file.write_text(file.read_text().replace(f"//{user.name}@", f"//{moved}@"))
+    ran = user.fetch("--match")
+    assert "3 messages matched; 0 messages not known\n" in ran.out, ran
+    assert len(list(user.folder.glob("arrived.*"))) == 3
+    [status] = json.loads(user.fetch("--status", "--json").out)
+    assert [row["next_try"] for row in status["parked_messages"]] == [None] * 3
+    assert "3 new" in user.fetch("--retry").out
+
+
 def test_no_space(user: User) -> None:
     """Where a disk has no room for a message, the run says so, and the message stays."""
     with pytest.raises(OSError, match="No space left"):

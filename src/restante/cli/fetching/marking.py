@@ -11,7 +11,7 @@ import click
 from restante.diagnosis import wording
 from restante.fetch import identity
 from restante.fetch.fetcher import Fetcher
-from restante.fetch.journal_rows import FETCHED, MessageState
+from restante.fetch.journal_rows import FETCHED, NEVER, MessageState
 from restante.fetch.listing import list_messages
 from restante.fetch.planner import make_plan
 from restante.mail import fields
@@ -91,7 +91,7 @@ def match_messages(account: FetchAccount, journal: AccountJournal) -> str:
         journaled = journal.messages()
         by_header: defaultdict[str, list[KnownMessage]] = defaultdict(list)
         for row in journaled.values():
-            if row.header_sha256 and row.state in FETCHED:
+            if row.header_sha256 and (row.state in FETCHED or row.next_try == NEVER):
                 by_header[row.header_sha256].append(row)
         listed = [message for message in all_listed if message.uid not in journaled]
         by_listed: defaultdict[str, list[MessageEntry]] = defaultdict(list)

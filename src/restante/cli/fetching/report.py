@@ -10,7 +10,7 @@ from restante.cli.output.terminal import plain
 from restante.cli.output.units import fill
 from restante.diagnosis import wording
 from restante.fetch.events import DoubtSettled, MessageDelivered, MessageParked
-from restante.fetch.journal_rows import MessageState
+from restante.fetch.journal_rows import NEVER, MessageState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -151,7 +151,11 @@ def status_object(
         "next_run": None if runs.next_run is None else _local(runs.next_run),
         **{state.value: states.count(state) for state in MessageState},
         "parked_messages": [
-            {**_undelivered_object(row), "reason": row.reason, "next_try": row.next_try}
+            {
+                **_undelivered_object(row),
+                "reason": row.reason,
+                "next_try": row.next_try if row.next_try < NEVER else None,
+            }
             for row in undelivered
             if row.state is MessageState.PARKED
         ],
