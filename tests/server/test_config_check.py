@@ -127,6 +127,17 @@ def test_same_address_in_two_sections(folder: Path) -> None:
     ]
 
 
+def test_same_address_for_smtp(folder: Path) -> None:
+    """The port of SMTP is compared as well."""
+    code, mistakes, _ = check(
+        folder, server__listen='["127.0.0.1:1110"]', delivery__smtp='"127.0.0.1:1110"'
+    )
+    assert code == 2
+    assert mistakes == [
+        "delivery.smtp: 127.0.0.1:1110: server.listen has 127.0.0.1:1110 already; omit one of them"
+    ]
+
+
 def test_values_first(folder: Path) -> None:
     """Mistakes in the file itself are named with the file."""
     code, mistakes, _ = check(folder, mail__format='"mailbox"', limits__connections="0")

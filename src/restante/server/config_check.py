@@ -174,6 +174,7 @@ def _extra_addresses(config: Config) -> Iterator[tuple[str, ListenAddress]]:
     """Yield the ports beside those of POP3, with their settings."""
     for key, text in (
         ("delivery.lmtp", config.delivery.lmtp),
+        ("delivery.smtp", config.delivery.smtp),
         ("metrics.listen", config.metrics.listen),
     ):
         address = parse_local_address(text) if text else None

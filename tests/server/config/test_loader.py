@@ -159,6 +159,8 @@ format = "xml"
         (LEAST + "[server]\nlisten = ['a:99999']", "at most 65535"),
         (LEAST + "[server]\nlisten = ['[zz]:1']", "zz"),
         (LEAST.replace("'mail'", "5").replace('"mail"', "5"), "Expected a path"),
+        (LEAST + "[control]\nfolder = ''", "control.folder: Expected a path (it is '')"),
+        (LEAST + "[control]\nfolder = 'a\\u0000b'".replace("'", '"'), "Expected a path"),
         (LEAST.replace("[accounts]", "layout='../{user}'\n[accounts]"), "within the mail folder"),
         (LEAST.replace("[accounts]", "layout='{domain}'\n[accounts]"), "{local} and {domain}"),
     ],

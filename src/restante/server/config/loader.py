@@ -58,8 +58,8 @@ def load(file: Path | None, flags: Mapping[str, Mapping[str, object]]) -> Config
     _resolve_socket(data.get("metrics"), "listen", base)
 
     def decode(_kind: type[Path], value: Any) -> Path:
-        if not isinstance(value, str | Path):
-            raise ValueError("Expected a path")  # noqa: TRY004  # msgspec reports a ValueError
+        if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
+            raise ValueError("Expected a path")  # msgspec reports it
         return base / value
 
     where = f"{file}: " if file else ""
