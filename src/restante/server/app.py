@@ -30,6 +30,7 @@ from restante.server.system.service_manager import NOT_RELOADED, SERVING, Servic
 from restante.server.tasks.account_watch import watching_accounts
 from restante.server.tasks.background import background_tasks
 from restante.server.tasks.peers import sharing_with_peers
+from restante.server.tasks.steady_clock import SteadyClock
 
 if TYPE_CHECKING:
     import socket
@@ -179,7 +180,9 @@ class _Application:
             observer.memory.bind_process(columns)  # the supervisor's own
         log, writer = event_log.configure_shared_log(config.log.format, ProcessLock(), observer)
         shared = SharedLimits(columns, config.limits.connections)
-        inherited = WorkerResources(log=log, writer=writer, shared=shared, metrics=metrics)
+        inherited = WorkerResources(
+            log=log, writer=writer, shared=shared, clock=SteadyClock(log), metrics=metrics
+        )
         raise_file_limit()
         limit_arenas()
         shorten_switch_interval()

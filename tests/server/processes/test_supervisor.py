@@ -81,6 +81,39 @@ def test_old_mail_is_removed_by_one_worker_only(
         assert f"pid={successor}" in workers.events("expired")[1]
 
 
+JUMPING = """#!{python}
+import time
+from pathlib import Path
+
+real_time = time.time
+time.time = lambda: real_time() + (Path("jump").exists() and 90 * 86400)
+
+from restante.cli.main import main
+from restante.server.tasks import steady_clock
+
+steady_clock.AFTER_BOOT = 0
+main()
+"""
+
+
+def test_jump_before_a_reload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that starts after a jump of the clock removes no mail by it."""
+    use_program(JUMPING, tmp_path, monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    with working(tmp_path, "[mail]\nexpire_days = 30\n") as workers:
+        due = put_old_letter(workers.served.add("ann", "secret") / "new" / "1.test")
+        workers.served.process.send_signal(signal.SIGHUP)
+        workers.wait_for("expired")
+        assert not due.exists()
+        put_old_letter(due)
+        os.utime(due)
+        (tmp_path / "jump").touch()
+        workers.served.process.send_signal(signal.SIGHUP)
+        workers.wait_for("reloaded", 2)
+        wait_until(lambda: workers.events("clock_jumped") + workers.events("expired")[1:])
+        assert due.exists()
+
+
 PROGRAM = """
     import asyncio, contextlib, socket, sys
     from pathlib import Path

@@ -55,6 +55,22 @@ def test_jump_is_logged_and_waited_out(seconds: float) -> None:
     assert clock.is_steady()
 
 
+def test_new_worker_knows_of_jumps() -> None:
+    """A worker that starts after a jump waits as the others do, and logs nothing again."""
+    clocks = Clocks()
+    clock, lines = made(clocks)
+    asyncio.run(clock.wait())
+    clocks.set += MONTHS
+    assert not clock.is_steady()
+    worker = clock.for_worker()
+    assert not worker.is_steady()
+    clocks.set += MONTHS
+    assert not worker.is_steady()
+    assert lines.getvalue().count("event=clock_jumped") == 1
+    assert not clock.is_steady()
+    assert lines.getvalue().count("event=clock_jumped") == 2
+
+
 def test_small_corrections_are_no_jumps() -> None:
     """NTP may set the clock again and again by less than a jump."""
     clocks = Clocks()

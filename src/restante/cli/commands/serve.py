@@ -102,7 +102,7 @@ def serve(file: Path | None, demo: Path | None, fault: str | None, **params: Any
     """
     from restante.delivery.listener import DeliveryListenError
     from restante.server import app, listener
-    from restante.server.composition import components
+    from restante.server.composition.extra_listeners import build_extra_listeners
     from restante.server.config import loader
     from restante.server.config.addresses import resolve_socket_path
     from restante.server.system.service_manager import ServiceManager
@@ -123,7 +123,7 @@ def serve(file: Path | None, demo: Path | None, fault: str | None, **params: Any
         loaded = load()
         hint = "; to add one: pop3 user add NAME --users " + str(demo / "users") if demo else ""
         manager = ServiceManager()
-        extra_listeners = components.build_extra_listeners(loaded, hint, manager.sockets)
+        extra_listeners = build_extra_listeners(loaded, hint, manager.sockets)
         if demo:
             on_ready = functools.partial(_show_demo, demo, loaded.delivery.smtp)
             app.run(loaded, on_ready, extra_listeners, manager=manager, **faulty)

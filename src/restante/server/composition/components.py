@@ -19,10 +19,7 @@ from restante.protocol.server.settings import AuthOffer
 from restante.server.composition.added_logins import add_logins, build_masters
 from restante.server.composition.backends import (
     build_accounts,
-    build_quotas,
-    build_recipients,
     build_store,
-    check_recipients,
     read_secret,
 )
 from restante.server.composition.extras import importing
@@ -48,12 +45,9 @@ if TYPE_CHECKING:
 
     from restante.auth.interfaces import AccountDirectory
     from restante.auth.oauth.tokens import Tokens
-    from restante.delivery.listener import DeliveryListener
-    from restante.server.auth_socket.listener import AuthSocketListener
     from restante.server.config.schema import Config
     from restante.server.config.server_sections import LimitsSection
     from restante.server.control.service import ControlService
-    from restante.server.extra_listener import ExtraListener
     from restante.server.limits.shared_limits import SharedLimits
     from restante.server.metrics.listener import MetricsListener
     from restante.server.observer import ServerObserver
@@ -189,57 +183,6 @@ def build_listeners(
         for address in addresses
     ]
     return configs, loaded
-
-
-def build_extra_listeners(
-    config: Config, unknown_hint: str = "", activated: ActivatedSockets | None = None
-) -> list[ExtraListener]:
-    """Return the listeners beside POP3 that the configuration names addresses for.
-
-    `unknown_hint` follows the reply about an unknown recipient. `activated` has sockets that are
-    open already.
-    """
-    delivery = _build_delivery(config, unknown_hint, activated)
-    return [*delivery, *_build_auth_socket(config, activated)]
-
-
-def _build_delivery(
-    config: Config, unknown_hint: str, activated: ActivatedSockets | None
-) -> list[DeliveryListener]:
-    if not config.delivery.lmtp and not config.delivery.smtp:
-        return []
-    from restante.delivery.listener import DeliveryListener
-
-    check_recipients(config)
-    return [
-        DeliveryListener(
-            settings=config.delivery,
-            recipients=functools.partial(build_recipients, config),
-            quotas=functools.partial(build_quotas, config),
-            unknown_hint=unknown_hint,
-            stop_patience=config.timeouts.stop,
-            activated=activated,
-        )
-    ]
-
-
-def _build_auth_socket(
-    config: Config, activated: ActivatedSockets | None
-) -> list[AuthSocketListener]:
-    path = config.auth_socket.path
-    if path is None:
-        return []
-    from restante.server.auth_socket.listener import AuthSocketListener
-
-    return [
-        AuthSocketListener(
-            settings=config.auth_socket,
-            path=path,
-            clear_text=config.login.clear_text,
-            stop_patience=config.timeouts.stop,
-            activated=activated,
-        )
-    ]
 
 
 def build_control(

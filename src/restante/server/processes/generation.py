@@ -43,6 +43,11 @@ class WorkerGeneration:
     extra_listeners: OpenedListeners
     certificates: Sequence[Certificates]
 
+    @property
+    def removes_mail(self) -> bool:
+        """Whether a worker removes old mail, or mail that was kept after its removal."""
+        return self.expiry is not None or self.context.keep_deleted is not None
+
     def addresses(self) -> list[str]:
         """Return the addresses where it listens, in the order of the configuration.
 

@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from restante.server.composition.extra_listeners import reconfigure, socket_settings
 from restante.server.config.loader import ConfigError
 from restante.server.listener import ListenError, close_sockets
 from restante.server.processes.generation import build_generation
@@ -105,6 +106,7 @@ class Supervisor:
                     self._reap()
                     self._listen_to_workers()
                     self._manager.alive()
+                    self._watch_clock()
                     self._finish_older_workers()
                     self._replace_lost_sockets()
                     self._reload_if_requested()
@@ -115,8 +117,9 @@ class Supervisor:
             close_sockets(self._sockets)
 
     def _build_generation(self, config: Config) -> WorkerGeneration:
+        extra_listeners = reconfigure(self._extra_listeners, config)
         return build_generation(
-            config, self._inherited, self._sockets, self._extra_listeners, self._manager.sockets
+            config, self._inherited, self._sockets, extra_listeners, self._manager.sockets
         )
 
     def _start_generation(self, generation: WorkerGeneration) -> None:
@@ -186,6 +189,11 @@ class Supervisor:
                 worker.send_signal(signal.SIGKILL)
                 worker.heard_at = now
 
+    def _watch_clock(self) -> None:
+        """Notice and log jumps of the clock by which workers remove mail."""
+        if self._generation.removes_mail:
+            self._inherited.clock.is_steady()
+
     def _finish_older_workers(self) -> None:
         """Let the workers of older generations finish, once all of this generation are ready."""
         current = [worker for worker in self._workers if worker.generation is self._generation]
@@ -252,10 +260,11 @@ class Supervisor:
 
     def _warn_unchanged(self, config: Config) -> None:
         """Warn of changed settings that a reload cannot apply, since all workers share them."""
-        before = self._first
-        kept = (before.server.workers, before.log, before.metrics)
-        if (config.server.workers, config.log, config.metrics) != kept:
-            what = "restart the server to change server.workers, [log] or [metrics]"
+        if _shared_settings(config) != _shared_settings(self._first):
+            what = (
+                "restart the server to change server.workers, [log], [metrics], or the sockets of"
+                " [delivery] and [auth_socket]"
+            )
             self._log.warning("reload_is_partial", what=what)
 
     def _start_if_due(self) -> None:
@@ -285,6 +294,10 @@ class Supervisor:
         times = [*self._due.values(), *(w.kill_at for w in self._workers if w.kill_at is not None)]
         pause = min(BEAT, self._manager.alive_every or BEAT)
         return min(pause, max(0.0, min(times) - time.monotonic())) if times else pause
+
+
+def _shared_settings(config: Config) -> list[object]:
+    return [config.server.workers, config.log, config.metrics, *socket_settings(config)]
 
 
 def _describe_exit(code: int) -> str:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from restante.server.log.event_log import LogWriter
     from restante.server.metrics.listener import MetricsListener
     from restante.server.processes.generation import WorkerGeneration
+    from restante.server.tasks.steady_clock import SteadyClock
 
 DRAIN = signal.SIGUSR1  # accept no more connections, and end with the last session
 
@@ -86,6 +87,7 @@ class WorkerResources:
     log: FilteringBoundLogger
     writer: LogWriter  # of that log
     shared: SharedLimits
+    clock: SteadyClock  # the supervisor's: a worker that starts after a jump knows of it
     metrics: MetricsListener | None = None
     death_pipe: ParentDeathPipe = field(default_factory=ParentDeathPipe)
 
@@ -170,7 +172,7 @@ async def _serve(
         )
         try:
             async with (
-                _extra_services(generation, number),
+                _extra_services(generation, number, inherited.clock),
                 accept_connections(context, generation.listen_sockets()),
             ):
                 note_listening()
@@ -209,7 +211,9 @@ def _end_events(death_pipe: int) -> tuple[asyncio.Event, asyncio.Event]:
 
 
 @contextlib.asynccontextmanager
-async def _extra_services(generation: WorkerGeneration, number: int) -> AsyncIterator[None]:
+async def _extra_services(
+    generation: WorkerGeneration, number: int, clock: SteadyClock
+) -> AsyncIterator[None]:
     """Run what a worker does beside POP3: other listeners, and the background tasks of number 0."""
     context = generation.context
     async with contextlib.AsyncExitStack() as stack:
@@ -217,7 +221,9 @@ async def _extra_services(generation: WorkerGeneration, number: int) -> AsyncIte
             await stack.enter_async_context(listener.serve(sockets, context))
         if number == 0:
             await stack.enter_async_context(
-                background_tasks(context, generation.expiry, generation.certificates)
+                background_tasks(
+                    context, generation.expiry, generation.certificates, clock.for_worker()
+                )
             )
         yield
 

@@ -8,8 +8,11 @@ jump, nothing is removed until the clock has been steady for a while.
 from __future__ import annotations
 
 import asyncio
+import copy
 import time
 from typing import TYPE_CHECKING
+
+from restante.server.log.loggers import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -49,6 +52,12 @@ class SteadyClock:
     def is_steady(self) -> bool:
         """Return whether mail may be removed by the wall clock now. A jump is logged."""
         return self._wait_left() <= 0
+
+    def for_worker(self) -> SteadyClock:
+        """Return a clock for a new worker, which knows of earlier jumps and logs none again."""
+        clock = copy.copy(self)
+        clock._log = SILENT  # noqa: SLF001  # its own class
+        return clock
 
     async def wait(self) -> None:
         """Return when mail may be removed by the wall clock."""
