@@ -24,6 +24,7 @@ from restante.server.auth_socket.connection import (
     AuthSocketSharing,
     make_protocol,
 )
+from restante.server.limits.client_bounds import LINGER
 from restante.server.policies import ClearText
 from support.clocked_server import Clocked, Peer, clocked
 from support.passwords import Passwords, quick_hash
@@ -310,6 +311,17 @@ def test_broken_protocol(said: bytes, problem: str) -> None:
         assert peer.closed
         assert f'event=auth_socket_failed problem="{problem}"' in opened.log
         assert len(opened.sharing.connections) == 0
+
+
+def test_program_that_does_not_read() -> None:
+    """A program that is hung up on, and does not read, is disconnected a little later."""
+    with door() as opened:
+        peer = opened.connect()
+        peer.unsent = 100
+        peer.say(b"AUTH\n")
+        assert (peer.closed, peer.aborted) == (True, False)
+        opened.server.loop.advance(LINGER)
+        assert peer.aborted
 
 
 def test_unasked_response() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import re
+import select
 import signal
 import socket
 import stat
@@ -19,12 +21,22 @@ from click.testing import CliRunner
 from restante.cli.main import main
 from restante.server.config.loader import ConfigError
 from restante.server.config.server_sections import ControlSection
+from restante.server.context import ServerContext
 from restante.server.control import asking
+from restante.server.control import service as control_service
 from restante.server.control.messages import Action, ControlRequest
-from restante.server.control.service import AT_ONCE, ControlService, prepare_folder
+from restante.server.control.service import (
+    AT_ONCE,
+    ControlService,
+    make_control_protocol,
+    prepare_folder,
+)
+from restante.server.log.loggers import SILENT
+from restante.storage.memory import MemoryStore
 from support.clocked_server import clocked
 from support.command import Ran, pop3
 from support.live import wait_until
+from support.passwords import Passwords
 from support.process import Served, serving
 from support.workers import Workers, log_in, working
 
@@ -229,6 +241,26 @@ def test_workers(two: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert ask(tmp_path, "kick", "bob").out == "Ended 1 session.\n"
         assert bob.read_all() == b""
         assert not (tmp_path / "control" / f"{first}.sock").exists()
+
+
+def test_program_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that does not read its answer is disconnected, however long the answer is."""
+    monkeypatch.setattr(control_service, "PATIENCE", 0.1)
+    here, there = socket.socketpair()
+    there.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the kernel takes a little
+    ends = select.poll()
+    ends.register(here, 0)
+
+    async def serve() -> None:
+        context = ServerContext(store=MemoryStore(), authenticator=Passwords(), log=SILENT)
+        service = ControlService(context, lambda: ["127.0.0.1:110"] * 5000, [])
+        connect = functools.partial(make_control_protocol, service)
+        await asyncio.get_running_loop().connect_accepted_socket(connect, there)
+        here.send(b'{"action":"status"}\n')
+        await asyncio.to_thread(wait_until, lambda: ends.poll(0))
+
+    with here:
+        asyncio.run(serve())
 
 
 def test_status_of_a_worker_that_finishes(two: Workers, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from restante.server.auth_socket.protocol.messages import (
     Response,
     Version,
 )
+from restante.server.limits.client_bounds import LINGER
 from restante.server.log.session_ids import new_session_id
 from restante.server.registry import ConnectionRegistry
 
@@ -91,6 +92,8 @@ class AuthSocketConnection:
             for _, task in self._logins.values():
                 task.cancel()
             self._writer.close()
+            loop = asyncio.get_running_loop()
+            loop.call_later(LINGER, self._writer.transport.abort)  # of a program that does not read
             connections.remove(self)
 
     def stop(self) -> None:

@@ -135,10 +135,11 @@ class ControlService:
                 async with asyncio.timeout(PATIENCE):
                     line = await reader.readline()  # ValueError: it is too long
                     writer.write(msgspec.json.encode(await self._reply(line, writer)) + b"\n")
-                    await writer.drain()
+                    writer.close()
+                    await writer.wait_closed()
         finally:
             self._open -= 1
-            writer.close()
+            writer.transport.abort()  # of a program that does not read, or sent no request
 
     async def _reply(self, line: bytes, writer: asyncio.StreamWriter) -> ControlReply:
         """Return the reply to a line, whatever it is."""
