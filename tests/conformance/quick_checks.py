@@ -12,5 +12,6 @@ _SLOW = {
     "injection",
     "hung_up",
     "removed",
+    "not_reused",
 }
 QUICK = [check for check in CHECKS if check.name not in _SLOW]

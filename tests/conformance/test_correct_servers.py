@@ -174,6 +174,24 @@ def test_server_without_uidl(name: str) -> None:
     assert found == ("skip", "the server does not support UIDL")
 
 
+SAMPLES = ["plain", "dots", "marked", "hung_up", "removed", "not_reused"]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [(SAMPLES, CORRECT), (["top_is_stuffed"], ("skip", "the server does not support TOP"))],
+)
+def test_server_without_top(live: Live, names: list[str], expected: tuple[str, str]) -> None:
+    """TOP is optional: RFC 1939 section 7. The messages of a run are found by RETR."""
+
+    def forget(said: str, octets: bytes) -> bytes:
+        return octets.replace(b"\r\nTOP\r\n", b"\r\n") if said == "CAPA" else octets
+
+    with faulty(live.port, forget, lambda _, line: line.replace(b"TOP ", b"XTOP ")) as port:
+        verdicts = {name: verdict(port, name, InMemory(live)) for name in names}
+    assert verdicts == dict.fromkeys(names, expected)
+
+
 @pytest.mark.parametrize(
     ("fault", "name", "evidence"),
     [

@@ -17,6 +17,7 @@ from conformance.faulty_proxy import Alter, faulty, unchanged
 from conformance.in_memory import InMemory
 from conformance.quick_checks import QUICK
 from restante.client.tls import unverified_context
+from restante.conformance import context as context_module
 from restante.conformance import delivery, suite
 from restante.conformance.check import Check
 from restante.conformance.context import ConformanceContext
@@ -167,6 +168,42 @@ def test_a_fault_fails_the_check_that_looks_for_it(
 ) -> None:
     """A fault fails its own check and no other."""
     assert failing(live, answer, ask) == expected
+
+
+def test_a_reused_unique_id(live: Live) -> None:
+    """A server that makes unique-ids of numbers gives one that it gave before."""
+
+    def number_them(said: str, octets: bytes) -> bytes:
+        return (
+            re.sub(rb"\+OK (\d+) \S+", rb"+OK \1 id-\1", octets) if said[:4] == "UIDL" else octets
+        )
+
+    (check,) = (check for check in suite.CHECKS if check.name == "not_reused")
+    verdicts = []
+    for answer in (number_them, unchanged):
+        with faulty(live.port, answer) as port:
+            server = ServerUnderTest(
+                "127.0.0.1", port, "none", unverified_context(), "localhost", "ann", "hunter22"
+            )
+            found = suite.run(ConformanceContext(server, InMemory(live)), [check])
+        verdicts += [(result.verdict, result.evidence) for result in found.results]
+    evidence = 'it got the unique-id of the message removed before it, "id-16"'
+    assert verdicts == [("fail", evidence), ("pass", "")]
+
+
+def test_messages_that_arrive_elsewhere(
+    live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If no message of a run arrives, the run ends with what to do, and blames no check on it."""
+    monkeypatch.setattr(context_module, "ARRIVAL", 0.2)
+    for name in ("tmp", "new", "cur"):
+        (tmp_path / name).mkdir()
+    server = ServerUnderTest(
+        "127.0.0.1", live.port, "none", unverified_context(), "localhost", "ann", "hunter22"
+    )
+    with pytest.raises(DeliveryError, match=r"lists none of 13 messages .* the mailbox of ann"):
+        suite.run(ConformanceContext(server, delivery.Maildir(tmp_path)))
+    assert not list((tmp_path / "new").iterdir())
 
 
 def test_every_check_names_requirements_that_exist() -> None:

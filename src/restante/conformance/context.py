@@ -174,6 +174,13 @@ class ConformanceContext:
             raise Deviation(f"STAT: {quote(answer)}")
         return int(match[1])
 
+    def count_in_new_session(self) -> int:
+        """Return the number of messages in a session of its own. Raises Deviation."""
+        with self.open_session() as connection:
+            count = self.count_messages(connection)
+            connection.exchange("QUIT")
+        return count
+
     def list_unique_ids(self) -> list[str]:
         """Return the lines of UIDL in the shared session.
 
@@ -186,6 +193,18 @@ class ConformanceContext:
             raise NotTestable("the server does not support UIDL")
         raise Deviation(f"UIDL: {quote(answer)}")
 
+    def require_top(self, answer: bytes) -> None:
+        """Check the first line of a reply to TOP.
+
+        Raises NotTestable: the server does not have this command, which is optional. Raises
+        Deviation.
+        """
+        if answer.startswith(b"+OK"):
+            return
+        if "TOP" not in self.capabilities_before + self.capabilities_after:
+            raise NotTestable("the server does not support TOP")
+        raise Deviation(f"TOP: {quote(answer)}")
+
     def need_messages(self, count: int = 1) -> RawConnection:
         """Return the shared session. Raises NotTestable: there are fewer messages."""
         there = self.count_messages(self.session)
@@ -194,19 +213,25 @@ class ConformanceContext:
             raise NotTestable(f"requires {count} {word}; the mailbox has {there}")
         return self.session
 
-    def wait_for(self, count: int) -> None:
-        """Wait until this many messages are listed. Raises Deviation: they are not, in time."""
+    def wait_for(self, count: int) -> int:
+        """Wait until this many messages are listed, and return how many are after ARRIVAL."""
         until = time.monotonic() + ARRIVAL
-        while True:
-            with self.open_session() as connection:
-                there = self.count_messages(connection)
-                connection.exchange("QUIT")
-            if there >= count:
-                return
-            if time.monotonic() > until:
-                text = f"{there} of {count} messages are listed {ARRIVAL:g} s after delivery"
-                raise Deviation(text)
+        while (there := self.count_in_new_session()) < count and time.monotonic() < until:
             time.sleep(PAUSE)
+        return there
+
+    def deliver_again(self, name: str) -> SampleMessage:
+        """Deliver one more copy of a sample, and return it when the copy is listed.
+
+        Raises NotTestable, Deviation, DeliveryError.
+        """
+        sample = self.sample(name)
+        assert self.deliver is not None
+        before = self.count_in_new_session()
+        self.deliver.put(sample.stored)
+        if self.wait_for(before + 1) <= before:
+            raise Deviation(f"a new message is not listed {ARRIVAL:g} s after its delivery")
+        return sample
 
     def sample(self, name: str) -> SampleMessage:
         """Return a sample that was delivered. Raises NotTestable: it was not."""
@@ -225,7 +250,8 @@ class ConformanceContext:
         """Return the numbers of this run's samples, by their marks."""
         found: dict[str, list[int]] = {}
         for number in range(1, self.count_messages(connection) + 1):
-            if not connection.exchange(f"TOP {number} 0").startswith(b"+OK"):
+            commands = (f"TOP {number} 0", f"RETR {number}")  # TOP is optional
+            if not any(connection.exchange(one).startswith(b"+OK") for one in commands):
                 continue
             for text in connection.read_body().decode("latin-1").replace("\r", "").split("\n"):
                 if text.startswith(sample_messages.MARK) and text.endswith(self.run_id):

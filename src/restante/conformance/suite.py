@@ -19,6 +19,7 @@ from restante.conformance.checks import (
     sasl,
     tls,
 )
+from restante.conformance.context import ARRIVAL
 from restante.conformance.delivery import DeliveryError
 from restante.conformance.raw_connection import ClosedError
 from restante.conformance.sample_messages import all_samples
@@ -80,41 +81,44 @@ def run(
     """Run checks. The messages that were delivered are deleted again, whatever happens.
 
     Raises OSError, ssl.SSLError, Deviation, NotTestable: there is no connection, or no login, to
-    begin with.
+    begin with. Raises DeliveryError: the messages of the run do not arrive.
     """
-    found = Conformance(f"{context.server.host}:{context.server.port}")
+    conformance = Conformance(f"{context.server.host}:{context.server.port}")
     with context.open_connection():
         pass
     try:
         if context.server.user:
             with context.open_session():
                 pass
-            _deliver(context, found)
+            _deliver(context, conformance)
         for check in checks:
             result = _carry_out(check, context)
-            found.results.append(result)
+            conformance.results.append(result)
             on_result(result)
     finally:
-        _clean_up(context, found)
-    return found
+        _clean_up(context, conformance)
+    return conformance
 
 
-def _deliver(context: ConformanceContext, found: Conformance) -> None:
-    """Deliver all samples, once for all checks."""
+def _deliver(context: ConformanceContext, conformance: Conformance) -> None:
+    """Deliver all samples, once for all checks. Raises DeliveryError: none of them arrives."""
     if context.deliver is None:
         return
-    with context.open_session() as connection:
-        before = context.count_messages(connection)
-        connection.exchange("QUIT")
+    before = context.count_in_new_session()
     sent = 0
     for sample in all_samples(context.run_id):
         context.delivered[sample.name] = sample  # an interrupted delivery may have succeeded
         context.deliver.put(sample.stored)
         sent += 1
-    try:
-        context.wait_for(before + sent)
-    except Deviation as late:
-        found.problems.append(str(late))
+    there = context.wait_for(before + sent)
+    late = f"{ARRIVAL:g} s after their delivery"
+    if there <= before:
+        raise DeliveryError(
+            f"the server lists none of {sent} messages {late}; make sure that they arrive in the "
+            f"mailbox of {context.server.user}"
+        )
+    if there < before + sent:
+        conformance.problems.append(f"{there} of {before + sent} messages are listed {late}")
 
 
 def _carry_out(check: Check, context: ConformanceContext) -> Result:
@@ -135,7 +139,7 @@ def _carry_out(check: Check, context: ConformanceContext) -> Result:
     return Result(check, verdict, evidence, time.monotonic() - begun)
 
 
-def _clean_up(context: ConformanceContext, found: Conformance) -> None:
+def _clean_up(context: ConformanceContext, conformance: Conformance) -> None:
     """Delete the messages of this run by the server, and by hand if that fails.
 
     Then none is `delivered` any more.
@@ -156,4 +160,4 @@ def _clean_up(context: ConformanceContext, found: Conformance) -> None:
     if context.deliver.exact:
         context.delivered.clear()
     else:
-        found.problems.append("test messages may remain in the mailbox")
+        conformance.problems.append("test messages may remain in the mailbox")

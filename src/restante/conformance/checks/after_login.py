@@ -237,11 +237,5 @@ def _whole(context: ConformanceContext) -> bytes:
 
 def _top(context: ConformanceContext, lines: int) -> bytes:
     connection = context.session
-    answer = connection.exchange(f"TOP 1 {lines}")
-    if (
-        not answer.startswith(b"+OK")
-        and "TOP" not in context.capabilities_before + context.capabilities_after
-    ):
-        raise NotTestable("the server does not support TOP")
-    require(answer.startswith(b"+OK"), quote(answer))
+    context.require_top(connection.exchange(f"TOP 1 {lines}"))
     return connection.read_body()

@@ -105,6 +105,17 @@ def removed(context: ConformanceContext) -> None:
         require(left >= count - 1, f"{count} messages became {left}")  # new mail may have come
 
 
+@GROUP.check(
+    "rfc1939-s7/unique-id-not-reused",
+    "a new message does not get the unique-id of a removed one",
+)
+def not_reused(context: ConformanceContext) -> None:
+    context.list_unique_ids()
+    removed = _deliver_and_identify(context, "plain", remove=True)
+    new = _deliver_and_identify(context, "dots")  # another text: an id may be a hash of it
+    require(new != removed, f'it got the unique-id of the message removed before it, "{new}"')
+
+
 @GROUP.check("rfc1939-s6/quit-unlocks", "QUIT closes the connection and unlocks the maildrop")
 def closed(context: ConformanceContext) -> None:
     with context.open_session() as connection:
@@ -129,3 +140,15 @@ def no_number(context: ConformanceContext) -> None:
             require(answer.startswith(b"-ERR"), f"DELE {number}: {quote(answer)}")
         require(context.count_messages(connection) == count, "a message is marked")
         connection.expect_ok("RSET")
+
+
+def _deliver_and_identify(context: ConformanceContext, name: str, *, remove: bool = False) -> str:
+    """Deliver one more copy of a sample, and return its unique-id. With `remove`, remove it."""
+    sample = context.deliver_again(name)
+    with context.open_session() as connection:
+        number = max(context.find_samples(connection)[sample.mark])
+        answer = connection.expect_ok(f"UIDL {number}").decode("latin-1")
+        if remove:
+            connection.expect_ok(f"DELE {number}")
+        connection.expect_ok("QUIT")
+    return answer.split()[2]

@@ -45,7 +45,8 @@ def top_is_stuffed(context: ConformanceContext) -> None:
     sample = context.sample("dots")
     connection = context.session
     number = context.find_sample(sample, connection)
-    body = connection.fetch_body(f"TOP {number} 1000000")
+    context.require_top(connection.exchange(f"TOP {number} 1000000"))
+    body = connection.read_body()
     expected, received = _without_header(sample.wire), _without_header(body)
     require(received == expected, _difference(received, expected))
 
