@@ -149,8 +149,15 @@ class _Session:
 
     def _say(self, verb: bytes, line: bytes, usual: bytes) -> bool:
         """Answer, and return whether that was friendly."""
+        said = self._find_answer(verb, line, usual)
+        self._send(said)
+        return said[:1] == usual[:1]
+
+    def _find_answer(self, verb: bytes, line: bytes, usual: bytes) -> bytes:
         answer = self._double.answers.get(verb, usual)
-        said = answer(line) if callable(answer) else answer
+        return answer(line) if callable(answer) else answer
+
+    def _send(self, said: bytes) -> None:
         if said == HANG:
             self._double.over.wait(PATIENCE)
         if said in (DRIP, FLOOD):
@@ -158,7 +165,6 @@ class _Session:
         if said in (HANG, DRIP, FLOOD, CLOSE):
             raise _EndError
         self._socket.sendall(said + b"\r\n")
-        return said[:1] == usual[:1]
 
     def _pour(self, how: bytes) -> None:
         piece, pause = (b"2", 0.01) if how == DRIP else (b"250-more\r\n" * 1000, 0)
@@ -211,10 +217,15 @@ class _Session:
                     raise _EndError
                 output.write(row.removeprefix(b"."))
         answered = self._recipients if self._double.lmtp else [b""]
-        accepted = [each for each in answered if self._say(b"END", each, b"250 ok")]
-        if accepted:
+        replies = [self._find_answer(b"END", each, b"250 ok") for each in answered]
+        accepted = [
+            each for each, said in zip(answered, replies, strict=True) if said.startswith(b"2")
+        ]
+        if accepted and not {HANG, DRIP, FLOOD, CLOSE} & {*replies}:
             whole = accepted if self._double.lmtp else self._recipients
-            self._double.received.append(Received(self._mail, whole, file))
+            self._double.received.append(Received(self._mail, whole, file))  # before its reply
+        for said in replies:
+            self._send(said)
 
     def _quit(self, verb: bytes, line: bytes) -> None:
         self._say(verb, line, b"221 bye")
