@@ -146,6 +146,18 @@ def test_fault_of_a_user_name() -> None:
     assert b"+OK Logged in" in plain  # login-temp is about PASS
 
 
+def test_an_account_with_a_plus() -> None:
+    """The account's own name may have a plus: what comes after it is a fault, and no part of it."""
+    with serving(NONE, user="ann+pop@example.com") as server:
+        usual = said(server, "USER ann+pop@example.com", f"PASS {PASSWORD}", "RETR 1", "QUIT")
+        empty = said(server, "USER ann+pop@example.com+empty", f"PASS {PASSWORD}", "STAT", "QUIT")
+        other = said(server, "USER ann", f"PASS {PASSWORD}", "QUIT")
+        longer = said(server, "USER ann+pop@example.commm", f"PASS {PASSWORD}", "QUIT")
+    assert b"END-1" in usual
+    assert b"+OK 0 0\r\n" in empty
+    assert b"Logged in" not in other + longer
+
+
 def test_unknown_fault_of_a_user_name() -> None:
     """A name that is not of a fault is rejected with near spellings; the password is not asked."""
     with serving(NONE) as server:

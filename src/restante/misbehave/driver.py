@@ -73,8 +73,8 @@ def serving(  # noqa: PLR0913  # one call has all of it
     has removed all of it. At the block's beginning ListenError is raised if a port is not free.
     """
     mail = fault.surroundings.messages(messages)
-    store = FilledStore(lambda name: messages_for(name, mail), refill=refill)
-    shared = SharedFault(add(fault.conversation, choose_by_user), user)
+    store = FilledStore(lambda name: messages_for(name, user, mail), refill=refill)
+    shared = SharedFault(add(fault.conversation, choose_by_user(user)), user)
     if tls is True or (not tls and fault.security in ("starttls", "implicit")):
         tls = certificates(fault.surroundings.certificate)
     listeners = _listeners(fault, host, ports, shared, tls or None)
@@ -226,7 +226,7 @@ class OneAccount:
 
     async def identify(self, user: str) -> Identity:
         """Return the identity of a name, which may have a fault. Raises CredentialsError."""
-        if user.partition(MARK)[0] != self._user:
+        if user != self._user and not user.startswith(self._user + MARK):
             raise CredentialsError
         return Identity(user)
 
