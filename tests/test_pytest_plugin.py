@@ -175,6 +175,7 @@ def test_sending(mailbox, smtp_fault):
         ),
         ("def test(pop3_fault): pass", "needs the mark pop3_faults"),
         ("@pytest.mark.smtp_faults('retr-cut')\ndef test(): pass", "unknown fault of SMTP"),
+        ("@pytest.mark.pop3_faults()\ndef test(): pass", "the mark pop3_faults names no fault"),
     ],
 )
 def test_wrong_marks(run: NestedRun, test: str, error: str) -> None:

@@ -41,12 +41,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         marks = list(metafunc.definition.iter_markers(name))
         if not marks and fixture not in metafunc.fixturenames:
             continue
+        example = "retr-*" if name == "pop3_faults" else "smtp-message-*"
         if not marks:
-            example = "retr-*" if name == "pop3_faults" else "smtp-message-*"
             raise pytest.UsageError(f"the fixture {fixture} needs the mark {name}({example!r})")
         if fixture not in metafunc.fixturenames:
             metafunc.fixturenames.append(fixture)
-        faults = _find_faults(name, [str(pattern) for mark in marks for pattern in mark.args])
+        patterns = [str(pattern) for mark in marks for pattern in mark.args]
+        if not patterns:  # pytest would skip the test
+            raise pytest.UsageError(f"the mark {name} names no fault; write {name}({example!r})")
+        faults = _find_faults(name, patterns)
         ids = [fault.name for fault in faults]
         metafunc.parametrize(fixture, faults, ids=ids, indirect=True)
 
