@@ -15,6 +15,7 @@ from restante.storage.interfaces import StoreError
 from restante.storage.mbox import MboxStore
 from restante.storage.mbox.maildrop import MboxMaildrop
 from restante.storage.paths import Layout
+from storage.contract import count_swept
 from storage.mbox.box import FROM, Box, letter
 from storage.mbox.killing import killed_at_each_call
 
@@ -150,6 +151,18 @@ def test_strangers_removed_mail(spool: Box, make: Callable[[Path], None]) -> Non
     spool.remove(0)
     assert [each.uid for each in asyncio.run(spool.store.list_deleted("ann"))] == [first]
     assert len(asyncio.run(spool.store.undelete("ann", [first]))) == 1
+
+
+@as_root
+def test_strangers_removed_mail_is_not_swept(spool: Box) -> None:
+    """A sweep counts no message by names that a stranger chose, and ends."""
+    folder = spool.root / ".ann.restante.deleted"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"1.999999999.{number}").touch()
+    os.chown(folder, STRANGER, STRANGER)
+    spool.store = MboxStore(Layout(spool.root), keep_deleted=True)
+    assert asyncio.run(count_swept(spool.store, 1)) == 0
 
 
 def test_own_link_for_removed_mail(box: Box) -> None:

@@ -174,13 +174,13 @@ def _note_restored(folder: int, uids: Collection[str], there: Collection[str]) -
             close_quietly(file)
 
 
-def sweep(name: str, parent: int, before: float) -> int:
+def sweep(paths: MboxPaths, before: float) -> int:
     """Delete what was removed before a time, some of it, and return the number of messages.
 
-    `name` is that of the folder. The time is in seconds since 1970. Needs no lock. A power cut may
-    bring files back, until the next sweep. Raises OSError.
+    The time is in seconds since 1970. Needs no lock. A power cut may bring files back, until the
+    next sweep. Raises OSError.
     """
-    folder = open_folder_if_there(name, parent)
+    folder = _open_if_ours(paths)
     if folder < 0:
         return 0
     count = 0

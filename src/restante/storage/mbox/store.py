@@ -21,7 +21,7 @@ from restante.storage.maildrops import sweep_maildrops
 from restante.storage.mbox import deleted, delivery, expiry, scanner
 from restante.storage.mbox.locks import LockedByOtherError, SessionLock, mbox_locks, mbox_read_lock
 from restante.storage.mbox.maildrop import PATIENCE, PAUSE, MboxMaildrop
-from restante.storage.mbox.paths import DELETED, FolderMissingError, MboxPaths, open_paths
+from restante.storage.mbox.paths import FolderMissingError, MboxPaths, open_paths
 from restante.storage.mbox.snapshot import NOTHING, FileStamp, MboxSnapshot, refresh
 from restante.storage.quota import StoredWithin
 from restante.storage.snapshot_cache import SnapshotCache
@@ -222,7 +222,7 @@ class MboxStore:
         with as_store_error("removed mail cannot be deleted", path, beside=True):
             folder = open_existing(self._layout.root, path.parent)
             try:
-                return deleted.sweep(f".{path.name}{DELETED}", folder, before)
+                return deleted.sweep(MboxPaths(folder, path.name, path), before)
             finally:
                 close_quietly(folder)
 
