@@ -91,14 +91,14 @@ def list_kept(paths: MboxPaths, *, x_uidl: bool, headers: bool = False) -> list[
     folder = _open_if_ours(paths)
     if folder < 0:
         return []
-    kept: list[StoredRemoval] = []
+    removals: list[StoredRemoval] = []
     try:
         for name in sorted(filter(_NAME.fullmatch, os.listdir(folder)), key=_removal_time):
             with contextlib.suppress(FileNotFoundError), _open_kept(name, folder) as file:
-                kept += _messages(file, name, x_uidl=x_uidl, headers=headers)
+                removals += _messages(file, name, x_uidl=x_uidl, headers=headers)
     finally:
         close_quietly(folder)
-    return kept
+    return removals
 
 
 def restore(
@@ -110,23 +110,27 @@ def restore(
     where it is. Raises OSError, StoreError.
     """
     snapshot = refresh(file, None)
-    last = {each.message.uid: each for each in list_kept(paths, x_uidl=x_uidl)}
-    there = frozenset(snapshot.contents.uids)
-    wanted = [each for uid, each in last.items() if uid in uids and each.uid not in there]
-    if not wanted:
+    removal_by_uid = {removal.message.uid: removal for removal in list_kept(paths, x_uidl=x_uidl)}
+    uids_in_mbox = frozenset(snapshot.contents.uids)
+    removals = [
+        removal
+        for uid, removal in removal_by_uid.items()
+        if uid in uids and removal.uid not in uids_in_mbox
+    ]
+    if not removals:
         return []
     folder = open_folder(paths.deleted, paths.folder)
     try:
-        _note_restored(folder, [each.uid for each in wanted], there)
-        rewrite.insert(paths, file, snapshot, _insertions(folder, snapshot, wanted))
-        restored: dict[str, set[int]] = {}
-        for each in wanted:
-            restored.setdefault(each.name, set()).add(each.number)
-        for name, numbers in restored.items():
+        _note_restored(folder, [removal.uid for removal in removals], uids_in_mbox)
+        rewrite.insert(paths, file, snapshot, _insertions(folder, snapshot, removals))
+        numbers_by_file: dict[str, set[int]] = {}
+        for removal in removals:
+            numbers_by_file.setdefault(removal.name, set()).add(removal.number)
+        for name, numbers in numbers_by_file.items():
             _take_out(folder, name, numbers)
     finally:
         close_quietly(folder)
-    return [each.message for each in wanted]
+    return [removal.message for removal in removals]
 
 
 def restoration_times(paths: MboxPaths) -> dict[str, float]:
@@ -150,17 +154,19 @@ def _read_restored(folder: int) -> dict[str, float]:
         if error.errno in (errno.ENOENT, errno.EFBIG):
             return {}
         raise
-    found = (line.partition(" ") for line in text.decode(errors="replace").splitlines())
-    return {uid: float(moment) for uid, _, moment in found if moment.isdecimal()}
+    fields = (line.partition(" ") for line in text.decode(errors="replace").splitlines())
+    return {uid: float(moment) for uid, _, moment in fields if moment.isdecimal()}
 
 
-def _note_restored(folder: int, uids: Collection[str], there: Collection[str]) -> None:
-    """Note which messages are restored now. `there` are those of the mbox: others are forgotten."""
+def _note_restored(folder: int, uids: Collection[str], uids_in_mbox: Collection[str]) -> None:
+    """Note which messages are restored now. Others than `uids_in_mbox` are forgotten."""
     now = int(time.time())
     with contextlib.suppress(OSError):  # then they may expire again, and are kept again
-        known = {uid: moment for uid, moment in _read_restored(folder).items() if uid in there}
-        known |= dict.fromkeys(uids, now)
-        lines = [f"{uid} {moment:.0f}\n" for uid, moment in known.items()][-MAX_RESTORED:]
+        moment_by_uid = {
+            uid: moment for uid, moment in _read_restored(folder).items() if uid in uids_in_mbox
+        }
+        moment_by_uid |= dict.fromkeys(uids, now)
+        lines = [f"{uid} {moment:.0f}\n" for uid, moment in moment_by_uid.items()][-MAX_RESTORED:]
         temporary = _RESTORED + _NEW
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary, dir_fd=folder)
@@ -231,13 +237,13 @@ def _open_if_ours(
             return -1
         raise
     try:
-        strangers = folder >= 0 and is_strangers(paths, os.fstat(folder))
+        is_of_stranger = folder >= 0 and is_strangers(paths, os.fstat(folder))
     except BaseException:
         close_quietly(folder)
         raise
-    if strangers:
+    if is_of_stranger:
         close_quietly(folder)
-    return -1 if strangers else folder
+    return -1 if is_of_stranger else folder
 
 
 def _write(
@@ -264,33 +270,33 @@ def _write(
 
 def _messages(file: int, name: str, *, x_uidl: bool, headers: bool) -> Iterator[StoredRemoval]:
     snapshot = refresh(file, None)
-    shown = snapshot.contents_with_x_uidl if x_uidl else snapshot.contents
+    contents = snapshot.contents_with_x_uidl if x_uidl else snapshot.contents
     for index, entry in enumerate(snapshot.entries):
         arrived = from_line.time_of(pread_exactly(file, from_line.LONGEST, entry.start))
         octets, removed = entry.end - entry.text, float(_removal_time(name))
-        most = min(octets, MAX_HEADER_OCTETS) if headers else 0
-        header = header_of(pread_exactly(file, most, entry.text))
-        message = DeletedMessage(shown.uids[index], octets, arrived, removed, header)
+        header_octets = min(octets, MAX_HEADER_OCTETS) if headers else 0
+        header = header_of(pread_exactly(file, header_octets, entry.text))
+        message = DeletedMessage(contents.uids[index], octets, arrived, removed, header)
         yield StoredRemoval(message, snapshot.contents.uids[index], name, index)
 
 
 def _insertions(
-    folder: int, snapshot: MboxSnapshot, wanted: Iterable[StoredRemoval]
+    folder: int, snapshot: MboxSnapshot, removals: Iterable[StoredRemoval]
 ) -> list[rewrite.Insertion]:
     """Return the insertions: at the end, but before an equal message with a higher number."""
     copies: dict[str, list[tuple[int, int]]] = {}  # by digest: numbers, which rise, and indexes
     for index, (digest, number) in enumerate(map(_split, snapshot.contents.uids)):
         copies.setdefault(digest, []).append((number, index))
     files: dict[str, MboxSnapshot] = {}
-    found = []
-    for each in wanted:
-        digest, number = _split(each.uid)
+    rows = []
+    for removal in removals:
+        digest, number = _split(removal.uid)
         equal = copies.get(digest, [])
         later = bisect.bisect_left(equal, (number + 1,))
         index = equal[later][1] if later < len(equal) else len(snapshot.entries)
-        octets = _octets(folder, each, files)
-        found.append((index, number, rewrite.Insertion(index, each.uid, octets)))
-    return [each for _, _, each in sorted(found, key=lambda row: row[:2])]
+        octets = _octets(folder, removal, files)
+        rows.append((index, number, rewrite.Insertion(index, removal.uid, octets)))
+    return [insertion for _, _, insertion in sorted(rows, key=lambda row: row[:2])]
 
 
 def _split(uid: str) -> tuple[str, int]:
@@ -299,12 +305,12 @@ def _split(uid: str) -> tuple[str, int]:
     return digest, int(number or 1)
 
 
-def _octets(folder: int, kept: StoredRemoval, files: dict[str, MboxSnapshot]) -> Iterator[bytes]:
+def _octets(folder: int, removal: StoredRemoval, files: dict[str, MboxSnapshot]) -> Iterator[bytes]:
     """Return a message's octets. `files` keeps what is in the files that were read, by name."""
-    with _open_kept(kept.name, folder) as file:
-        if kept.name not in files:
-            files[kept.name] = refresh(file, None)
-        yield from rewrite.message_octets(file, files[kept.name], kept.number)
+    with _open_kept(removal.name, folder) as file:
+        if removal.name not in files:
+            files[removal.name] = refresh(file, None)
+        yield from rewrite.message_octets(file, files[removal.name], removal.number)
 
 
 def _take_out(folder: int, name: str, restored: Collection[int]) -> None:
@@ -314,9 +320,8 @@ def _take_out(folder: int, name: str, restored: Collection[int]) -> None:
     """
     with _open_kept(name, folder) as file:
         snapshot = refresh(file, None)
-        left = [index for index in range(len(snapshot.entries)) if index not in restored]
-        if left:
-            _write(folder, _removal_time(name), file, snapshot, left)
+        if remaining := snapshot.indexes_without(restored):
+            _write(folder, _removal_time(name), file, snapshot, remaining)
     os.unlink(name, dir_fd=folder)
     os.fsync(folder)
 

@@ -32,24 +32,24 @@ class Measured:
 def measure(head: bytes, text: Iterable[bytes]) -> Measured:
     """Return what a message is, from its From-line with the store's own lines, and its text."""
     line = from_line.length(head)
-    own = status_fields.own_fields(head[line:])
-    identity = head[:line].rstrip(b"\r\n") + b"\n" + own.line
+    own_fields = status_fields.own_fields(head[line:])
+    identity = head[:line].rstrip(b"\r\n") + b"\n" + own_fields.line
     digest = hashlib.blake2b(identity, digest_size=15)
     unquoting = Unquoting()
     digests: list[bytes] = []
 
     def chunks() -> Iterator[bytes]:
-        last = b""
+        last_octet = b""
         for chunk in text:
             if digests or len(chunk) == CHUNK:
                 digests.append(piece_digest(chunk))
-            lasting = chunk if last else status_fields.without_added(chunk, CHUNK)
-            digest.update(lasting)
-            sent = chunk if own.has_fields else lasting
+            senders_chunk = chunk if last_octet else status_fields.without_added(chunk, CHUNK)
+            digest.update(senders_chunk)
+            sent = chunk if own_fields.has_fields else senders_chunk
             unquoting.feed(sent)
-            last = chunk[-1:]
+            last_octet = chunk[-1:]
             yield sent
-        if last != b"\n":
+        if last_octet != b"\n":
             digest.update(b"\n")  # another program that writes the file anew adds one
 
     size = size_on_wire(chunks())

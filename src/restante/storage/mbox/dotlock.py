@@ -135,8 +135,8 @@ def _is_of_dead_process(paths: MboxPaths) -> bool:
     except OSError:  # gone or unreadable: only its age counts
         return False
     try:
-        ours = OURS in os.read(lock, 100).split() or os.fstat(lock).st_mode & stat.S_ISVTX
-        return bool(ours) and lock_at_once(lock)
+        is_ours = OURS in os.read(lock, 100).split() or os.fstat(lock).st_mode & stat.S_ISVTX
+        return bool(is_ours) and lock_at_once(lock)
     except IsADirectoryError:
         return False
     finally:

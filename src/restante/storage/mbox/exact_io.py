@@ -10,26 +10,26 @@ def pread_exactly(file: int, octets: int, position: int) -> bytes:
 
     A shorter read would move the end of a message.
     """
-    found = os.pread(file, octets, position)
-    while 0 < len(found) < octets:
-        more = os.pread(file, octets - len(found), position + len(found))
+    piece = os.pread(file, octets, position)
+    while 0 < len(piece) < octets:
+        more = os.pread(file, octets - len(piece), position + len(piece))
         if not more:
             break
-        found += more
-    return found
+        piece += more
+    return piece
 
 
 def pwrite_exactly(file: int, octets: bytes, position: int) -> None:
     """Write octets at a position. Raises OSError."""
-    rest = memoryview(octets)
-    while rest:
-        written = os.pwrite(file, rest, position)
-        rest = rest[written:]
+    unwritten = memoryview(octets)
+    while unwritten:
+        written = os.pwrite(file, unwritten, position)
+        unwritten = unwritten[written:]
         position += written
 
 
 def write_exactly(file: int, octets: bytes) -> None:
     """Write octets at the current position of a file. Raises OSError."""
-    rest = memoryview(octets)
-    while rest:
-        rest = rest[os.write(file, rest) :]
+    unwritten = memoryview(octets)
+    while unwritten:
+        unwritten = unwritten[os.write(file, unwritten) :]

@@ -33,18 +33,18 @@ def due_messages(
     local time, or when it was restored. One with an invalid date never expires; nor does one that
     has moved.
     """
-    moment = time.time()
-    restored = deleted.restoration_times(paths)
-    found = {}
+    now = time.time()
+    moment_by_uid = deleted.restoration_times(paths)
+    due = {}
     for index, entry in enumerate(snapshot.entries):
-        came = from_line.time_of(pread_exactly(file, from_line.LONGEST, entry.start))
-        if came is not None:
-            came = max(came, restored.get(snapshot.contents.uids[index], 0))
-        if came is None or moment - came < days * DAY or not scanner.is_still_there(file, entry):
+        arrived = from_line.time_of(pread_exactly(file, from_line.LONGEST, entry.start))
+        if arrived is None:
             continue
-        age = int((moment - came) // DAY)
-        found[index] = ExpiredMessage(uids[index], age, entry.end - entry.text)
-    return found
+        age = now - max(arrived, moment_by_uid.get(snapshot.contents.uids[index], 0))
+        if age < days * DAY or not scanner.is_still_there(file, entry):
+            continue
+        due[index] = ExpiredMessage(uids[index], int(age // DAY), entry.end - entry.text)
+    return due
 
 
 def remove(
@@ -65,9 +65,9 @@ def remove(
         return rewrite(paths, file, snapshot, set(due))
     except PartialRemovalError as error:
         durable = not isinstance(error, UnsyncedRemovalError)
-        gone = [
+        expired = [
             message._replace(durable=durable)
             for index, message in due.items()
             if index not in error.remaining
         ]
-        raise PartlyExpiredError(error.text, gone, path=error.path) from error
+        raise PartlyExpiredError(error.text, expired, path=error.path) from error

@@ -67,11 +67,11 @@ def positions(file: int, begin: int, size: int) -> Iterator[int]:
     place = begin
     while place < size:
         block = pread_exactly(file, min(BLOCK + LONGEST, size - place), place)
-        found = block.find(_START, 0, BLOCK + len(_START) - 1)
-        while found >= 0:
-            if length(block[found + 1 : found + 1 + LONGEST]):
-                yield place + found + 1
-            found = block.find(_START, found + 1, BLOCK + len(_START) - 1)
+        line_end = block.find(_START, 0, BLOCK + len(_START) - 1)
+        while line_end >= 0:
+            if length(block[line_end + 1 : line_end + 1 + LONGEST]):
+                yield place + line_end + 1
+            line_end = block.find(_START, line_end + 1, BLOCK + len(_START) - 1)
         place += BLOCK
 
 

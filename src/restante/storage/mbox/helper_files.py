@@ -36,8 +36,8 @@ def make_temporary(paths: MboxPaths, name: str, mode: int) -> tuple[str, int]:
     try:
         return name, os.open(name, MAKE, mode, dir_fd=paths.folder)
     except FileExistsError:
-        other = f"{name}.{os.urandom(8).hex()}"
-        return other, os.open(other, MAKE, mode, dir_fd=paths.folder)
+        random_name = f"{name}.{os.urandom(8).hex()}"
+        return random_name, os.open(random_name, MAKE, mode, dir_fd=paths.folder)
 
 
 def make_lasting(paths: MboxPaths, name: str) -> int:

@@ -66,21 +66,21 @@ def remove(
     if steps > MAX_STEPS:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     begun: list[Gap] = []
-    done = 0
+    closed = 0
     try:
         for gap in reversed(gaps):
             _close_gap(paths, file, gap, begun)
-            done += 1
+            closed += 1
     except (OSError, StoreError) as error:
         if not begun:
             raise
         why = error.text if isinstance(error, StoreError) else error.strerror
-        left = sorted(index for gap in gaps[: len(gaps) - len(begun)] for index in gap.indexes)
-        if len(begun) > done:
+        remaining = sorted(index for gap in gaps[: len(gaps) - len(begun)] for index in gap.indexes)
+        if len(begun) > closed:
             text = f"a removal may not last: {why}"
-            raise UnsyncedRemovalError(text, left, path=str(paths.path)) from error
+            raise UnsyncedRemovalError(text, remaining, path=str(paths.path)) from error
         text = f"some messages could not be removed: {why}"
-        raise PartialRemovalError(text, left, path=str(paths.path)) from error
+        raise PartialRemovalError(text, remaining, path=str(paths.path)) from error
 
 
 def finish(paths: MboxPaths, file: int) -> None:
@@ -173,12 +173,12 @@ def _move(paths: MboxPaths, file: int, move: InPlaceRemoval) -> None:
 
 def _note(paths: MboxPaths, file: int, move: InPlaceRemoval) -> None:
     """Note how far it came: the link is replaced as a whole. It lasts once the folder is synced."""
-    new, name, folder = paths.new_move, paths.move, paths.folder
+    new_name, name, folder = paths.new_move, paths.move, paths.folder
     numbers = [f"{number:x}" for number in move[:4]]
     target = " ".join([*numbers, _around(file, move)])
-    helper_files.remove(paths, new)
-    os.symlink(target, new, dir_fd=folder)
-    os.rename(new, name, src_dir_fd=folder, dst_dir_fd=folder)
+    helper_files.remove(paths, new_name)
+    os.symlink(target, new_name, dir_fd=folder)
+    os.rename(new_name, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _forget(paths: MboxPaths) -> None:

@@ -135,10 +135,10 @@ def _is_left(file: int, begun: Begun) -> bool:
 
     Its first two lines must be the very ones; of a message that is shorter, all that is there.
     """
-    added = os.fstat(file).st_size - begun.size
-    if not 0 < added <= begun.octets or not _is_head(begun.head):
+    octets = os.fstat(file).st_size - begun.size
+    if not 0 < octets <= begun.octets or not _is_head(begun.head):
         return False
-    text = pread_exactly(file, added, begun.size).lstrip(b"\n")
+    text = pread_exactly(file, octets, begun.size).lstrip(b"\n")
     if text.startswith(begun.head):
         return not from_line.may_contain(text[4:])
     return begun.head.startswith(text)
@@ -146,5 +146,5 @@ def _is_left(file: int, begun: Begun) -> bool:
 
 def _is_head(text: bytes) -> bool:
     line = from_line.length(text)
-    own = status_fields.own_fields(text[line:])
-    return bool(line and own.line and line + own.octets == len(text))
+    own_fields = status_fields.own_fields(text[line:])
+    return bool(line and own_fields.line and line + own_fields.octets == len(text))

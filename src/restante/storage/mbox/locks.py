@@ -57,12 +57,12 @@ class SessionLock:
         if file is None:
             return cls(paths, -1, "")  # without mail there is nothing to lock
         try:
-            taken = _flock(file) and same_file(paths.folder, name or paths.name, file)
-            taken = taken and not (name and _is_mbox_locked(paths))
+            is_locked = _flock(file) and same_file(paths.folder, name or paths.name, file)
+            is_locked = is_locked and not (name and _is_mbox_locked(paths))
         except BaseException:
             close_quietly(file)
             raise
-        if taken:
+        if is_locked:
             return cls(paths, file, name)
         close_quietly(file)
         return None
@@ -215,8 +215,8 @@ def call_record_lock(file: int, kind: int) -> None:
     process; one of the open file does not. Raises OSError.
     """
     if sys.platform == "linux":
-        whole = struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0)
-        fcntl.fcntl(file, fcntl.F_OFD_SETLK, whole)
+        whole_file = struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0)
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, whole_file)
     else:
         kinds = {fcntl.F_WRLCK: fcntl.LOCK_EX, fcntl.F_RDLCK: fcntl.LOCK_SH}
         fcntl.lockf(file, kinds[kind] | fcntl.LOCK_NB if kind in kinds else fcntl.LOCK_UN)

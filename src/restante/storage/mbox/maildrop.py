@@ -126,8 +126,8 @@ class MboxMaildrop:
         if entry.end - entry.text <= CHUNK:
             octets = pread_exactly(file, entry.end - entry.start, entry.start)
             return _as_sent(entry, octets) if scanner.is_same(entry, octets) else None
-        first = pread_exactly(file, CHUNK, entry.text)
-        if piece_digest(first) != entry.pieces[0]:
+        first_piece = pread_exactly(file, CHUNK, entry.text)
+        if piece_digest(first_piece) != entry.pieces[0]:
             return None
         return MboxChunks(os.dup(file), entry, self._paths.path)
 
@@ -161,10 +161,10 @@ class MboxMaildrop:
             close_quietly(file)
             raise
         self._held.callback(close_quietly, file)
-        now = dict(zip(snapshot.contents.uids, snapshot.entries, strict=True))
+        entry_by_uid = dict(zip(snapshot.contents.uids, snapshot.entries, strict=True))
         self._file = file
         self._entries = [
-            now.get(uid) if entry else None
+            entry_by_uid.get(uid) if entry else None
             for uid, entry in zip(self._uids, self._entries, strict=True)
         ]
 
@@ -219,17 +219,17 @@ class MboxMaildrop:
                 self._on_change(rewrite(self._paths, file, snapshot, removed))
             except PartialRemovalError as error:
                 uids = {snapshot.contents.uids[index] for index in error.remaining}
-                left = [i for i in indexes if self.contents.uids[i] in uids]
+                remaining = [i for i in indexes if self.contents.uids[i] in uids]
                 raise type(error)(
-                    error.text, left, permanent=error.permanent, path=error.path
+                    error.text, remaining, permanent=error.permanent, path=error.path
                 ) from error
 
     def _note_arrivals(self, file: int, snapshot: MboxSnapshot, indexes: Sequence[int]) -> None:
-        entries = dict(zip(snapshot.contents.uids, snapshot.entries, strict=True))
+        entry_by_uid = dict(zip(snapshot.contents.uids, snapshot.entries, strict=True))
         for index in indexes:
-            came = _arrival(file, entries.get(self._uids[index]))
-            if came is not None:
-                self.arrived[index] = came
+            arrived = _arrival(file, entry_by_uid.get(self._uids[index]))
+            if arrived is not None:
+                self.arrived[index] = arrived
 
     def _find_indexes(self, snapshot: MboxSnapshot, indexes: Sequence[int]) -> set[int]:
         """Return the indexes that messages have in a snapshot.
@@ -237,16 +237,16 @@ class MboxMaildrop:
         Which of several equal copies another program removed is unknown. As many as it removed are
         left, so that no unmarked one is lost.
         """
-        here = [uid for uid, entry in zip(self._uids, self._entries, strict=True) if entry]
-        taken = Counter(map(_digest, here))
-        taken.subtract(map(_digest, snapshot.contents.uids))
-        wanted = set()
+        uids = [uid for uid, entry in zip(self._uids, self._entries, strict=True) if entry]
+        missing_copies = Counter(map(_digest, uids))
+        missing_copies.subtract(map(_digest, snapshot.contents.uids))
+        marked_uids = set()
         for uid in (self._uids[index] for index in indexes if self._entries[index]):
-            if taken[_digest(uid)] > 0:
-                taken[_digest(uid)] -= 1
+            if missing_copies[_digest(uid)] > 0:
+                missing_copies[_digest(uid)] -= 1
             else:
-                wanted.add(uid)
-        return {index for index, uid in enumerate(snapshot.contents.uids) if uid in wanted}
+                marked_uids.add(uid)
+        return {index for index, uid in enumerate(snapshot.contents.uids) if uid in marked_uids}
 
 
 def _arrival(file: int | None, entry: MboxEntry | None) -> float | None:

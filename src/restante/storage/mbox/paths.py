@@ -134,10 +134,10 @@ def open_paths(path: Path, root: Path, report: Callable[[str], None]) -> MboxPat
 def same_file(folder: int, name: str, file: int) -> bool:
     """Return whether a name in a folder means this open file. Raises OSError."""
     try:
-        there = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return False
-    return os.path.samestat(there, os.fstat(file))
+    return os.path.samestat(status, os.fstat(file))
 
 
 def check(status: os.stat_result) -> None:

@@ -33,15 +33,15 @@ class Quoting:
         """Return the next octets with quotes."""
         chunk = self._held + chunk
         start = chunk.rfind(b"\n") + 1
-        last = _MAYBE.fullmatch(chunk, start) if start or self._at_line_start else None
-        self._held = last[2] if last else b""
-        out = chunk.removesuffix(self._held)
-        if b"From " in out:
-            first = b"" if self._at_line_start else b"-"  # keeps the first line from beginning here
-            out = quote_from_lines(first + out).removeprefix(first)
+        line_start = _MAYBE.fullmatch(chunk, start) if start or self._at_line_start else None
+        self._held = line_start[2] if line_start else b""
+        octets = chunk.removesuffix(self._held)
+        if b"From " in octets:
+            prefix = b"" if self._at_line_start else b"-"  # then no line begins here
+            octets = quote_from_lines(prefix + octets).removeprefix(prefix)
         if chunk:
-            self._at_line_start = last is not None
-        return out
+            self._at_line_start = line_start is not None
+        return octets
 
     def finish(self) -> bytes:
         """Return what was held back: no more comes."""
@@ -65,14 +65,14 @@ class Unquoting:
     def feed(self, chunk: bytes) -> bytes:
         """Return the next octets without quotes."""
         chunk = self._held + chunk
-        out, self._held = self._split(chunk)
-        if b"From " in out:
-            out = self._unquote(out)
-        elif out:
-            self._at_line_start = out.endswith(b"\n")
+        octets, self._held = self._split(chunk)
+        if b"From " in octets:
+            octets = self._unquote(octets)
+        elif octets:
+            self._at_line_start = octets.endswith(b"\n")
         if self._held:
             self._at_line_start = True
-        return out
+        return octets
 
     def finish(self) -> bytes:
         """Return what was held back: no more comes."""
@@ -86,18 +86,18 @@ class Unquoting:
         start = chunk.rfind(b"\n") + 1
         if start == len(chunk) or (not start and not self._at_line_start):
             return chunk, b""
-        last = _MAYBE.fullmatch(chunk, start)
-        if last is None:
+        line_start = _MAYBE.fullmatch(chunk, start)
+        if line_start is None:
             return chunk, b""
-        run, word = last.groups()
+        run, word = line_start.groups()
         return chunk[:start] + run[1:], run[:1] + word
 
-    def _unquote(self, out: bytes) -> bytes:
-        first = b"" if self._at_line_start else b"-"  # keeps the first line from beginning here
-        self._at_line_start = out.endswith(b"\n")
-        out = first + out
-        self.plain = self.plain or out.startswith(b"From ") or b"\nFrom " in out
-        if b">From " in out:  # regular expressions are slow, and it is rare
-            out, count = _QUOTED.subn(rb"\1", out)
+    def _unquote(self, octets: bytes) -> bytes:
+        prefix = b"" if self._at_line_start else b"-"  # then no line begins here
+        self._at_line_start = octets.endswith(b"\n")
+        octets = prefix + octets
+        self.plain = self.plain or octets.startswith(b"From ") or b"\nFrom " in octets
+        if b">From " in octets:  # regular expressions are slow, and it is rare
+            octets, count = _QUOTED.subn(rb"\1", octets)
             self.quotes += count
-        return out[len(first) :]
+        return octets[len(prefix) :]

@@ -67,14 +67,14 @@ def insert(
     with _replacing(paths, file) as new:
         for octets in _with_more(file, snapshot, insertions):
             write_exactly(new, octets)
-        _require_uids(new, [*snapshot.contents.uids, *(each.uid for each in insertions)])
+        _require_uids(new, [*snapshot.contents.uids, *(insertion.uid for insertion in insertions)])
     os.fsync(paths.folder)
 
 
 def _require_uids(file: int, uids: Sequence[str]) -> None:
     """Raise StoreError unless a file has messages with these unique-ids."""
-    found = scanner.unique_ids(scanner.scan(file, os.fstat(file).st_size))
-    if sorted(found) != sorted(uids):
+    uids_in_file = scanner.unique_ids(scanner.scan(file, os.fstat(file).st_size))
+    if sorted(uids_in_file) != sorted(uids):
         raise StoreError("with these messages, the mbox would not preserve the others")
 
 
@@ -83,13 +83,13 @@ def _with_more(
 ) -> Iterator[bytes]:
     """Return the file's octets, and those of more messages, which are in order."""
     begin, size = 0, os.fstat(file).st_size
-    for each in insertions:
-        is_last = each.before == len(snapshot.entries)
-        end = size if is_last else snapshot.entries[each.before].start
+    for insertion in insertions:
+        is_last = insertion.before == len(snapshot.entries)
+        end = size if is_last else snapshot.entries[insertion.before].start
         yield from octets_between(file, begin, end)
         if is_last and begin < end:
             yield separator_after(pread_exactly(file, min(3, size), max(0, size - 3)))
-        yield from each.octets
+        yield from insertion.octets
         begin = end
     yield from octets_between(file, begin, size)
 
@@ -106,21 +106,21 @@ def message_octets(file: int, snapshot: MboxSnapshot, index: int) -> Iterator[by
         length = from_line.length(head)
         yield head[:length].rstrip(b"\r\n") + b"\n" + line
         begin = entry.text - len(status_fields.own_fields(head[length:]).line)
-    last = b""
+    last_octets = b""
     for block in octets_between(file, begin, entry.next):
-        last = (last + block)[-3:]
+        last_octets = (last_octets + block)[-3:]
         yield block
-    yield separator_after(last)
+    yield separator_after(last_octets)
 
 
 def _shrink(paths: MboxPaths, file: int, snapshot: MboxSnapshot, removed: set[int]) -> MboxSnapshot:
     """Remove messages from the file, which needs no space unless others need new lines then."""
-    left = [index for index in range(len(snapshot.entries)) if index not in removed]
-    room = sum(snapshot.entries[index].next - snapshot.entries[index].start for index in left)
+    remaining = snapshot.indexes_without(removed)
+    room = sum(snapshot.entries[index].next - snapshot.entries[index].start for index in remaining)
     full = StoreError(
         f"the disk is full, and removing these messages requires space; free {room} octets"
     )
-    if any(own_line(snapshot, index) for index in left):
+    if any(own_line(snapshot, index) for index in remaining):
         raise full
     after = _without_removed(snapshot, removed, _move_entries(snapshot, removed), os.fstat(file))
     try:
@@ -140,8 +140,8 @@ def _write_anew(
         for octets in _remaining_octets(file, snapshot, removed):
             write_exactly(new, octets)
         after = _new_snapshot(new, snapshot, removed)
-        old = os.fstat(file)
-        os.utime(new, ns=(old.st_atime_ns, old.st_mtime_ns))
+        status = os.fstat(file)
+        os.utime(new, ns=(status.st_atime_ns, status.st_mtime_ns))
     return after
 
 
@@ -211,9 +211,9 @@ def own_line(snapshot: MboxSnapshot, index: int) -> bytes:
 def _new_snapshot(file: int, snapshot: MboxSnapshot, removed: set[int]) -> MboxSnapshot:
     """Return what the new file holds. Raises StoreError: not what it should, so it is not used."""
     status = os.fstat(file)
-    left = [index for index in range(len(snapshot.entries)) if index not in removed]
+    remaining = snapshot.indexes_without(removed)
     entries = _move_entries(snapshot, removed)
-    if any(own_line(snapshot, index) for index in left):
+    if any(own_line(snapshot, index) for index in remaining):
         entries = scanner.scan(file, status.st_size)
     return _without_removed(snapshot, removed, entries, status)
 
@@ -222,10 +222,10 @@ def _without_removed(
     snapshot: MboxSnapshot, removed: set[int], entries: list[MboxEntry], status: os.stat_result
 ) -> MboxSnapshot:
     """Return what is there without the removed messages. Raises StoreError: not the same ones."""
-    left = [index for index in range(len(snapshot.entries)) if index not in removed]
+    remaining = snapshot.indexes_without(removed)
     contents = MessageList(
-        tuple(snapshot.contents.sizes[index] for index in left),
-        tuple(snapshot.contents.uids[index] for index in left),
+        tuple(snapshot.contents.sizes[index] for index in remaining),
+        tuple(snapshot.contents.uids[index] for index in remaining),
     )
     if scanner.unique_ids(entries) != contents.uids:
         raise StoreError("without these messages, the mbox would not preserve the others")

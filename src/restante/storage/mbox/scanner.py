@@ -66,13 +66,13 @@ class _FromLines:
         All in one pass: nested messages with false lengths would be compared again and again.
         """
         times = [_time_of(self.file, place) for place in self.places[:-1]]
-        found, newer = [len(times)] * len(times), list[int]()
+        next_lines, newer_lines = [len(times)] * len(times), list[int]()
         for at in reversed(range(len(times))):
-            while newer and times[newer[-1]] < times[at]:
-                newer.pop()
-            found[at] = newer[-1] if newer else len(times)
-            newer.append(at)
-        return found
+            while newer_lines and times[newer_lines[-1]] < times[at]:
+                newer_lines.pop()
+            next_lines[at] = newer_lines[-1] if newer_lines else len(times)
+            newer_lines.append(at)
+        return next_lines
 
 
 def check_start(file: int) -> None:
@@ -89,11 +89,11 @@ def unique_ids(entries: Iterable[MboxEntry]) -> tuple[str, ...]:
 
     RFC 1939 section 7. A number that the file says stays, whatever became of the copies before.
     """
-    last: dict[str, int] = {}
+    last_number: dict[str, int] = {}
     uids = []
     for entry in entries:
-        number = max(entry.copy or 1, last.get(entry.digest, 0) + 1)
-        last[entry.digest] = number
+        number = max(entry.copy or 1, last_number.get(entry.digest, 0) + 1)
+        last_number[entry.digest] = number
         uids.append(entry.digest if number == 1 else f"{entry.digest}-{number}")
     return tuple(uids)
 
@@ -103,12 +103,12 @@ def with_x_uidl(entries: Iterable[MboxEntry], own: Sequence[str]) -> tuple[str, 
 
     Of several messages with the same one, the first has it.
     """
-    taken = set(own)
+    used_uids = set(own)
     uids = []
     for entry, uid in zip(entries, own, strict=True):
-        old = entry.x_uidl if entry.x_uidl not in taken else ""
-        taken.add(old)
-        uids.append(old or uid)
+        x_uidl = entry.x_uidl if entry.x_uidl not in used_uids else ""
+        used_uids.add(x_uidl)
+        uids.append(x_uidl or uid)
     return tuple(uids)
 
 
@@ -141,35 +141,35 @@ def _entry(lines: _FromLines, at: int) -> tuple[MboxEntry, bool]:
     file, (start, following) = lines.file, lines.places[at : at + 2]
     octets = pread_exactly(file, min(CHUNK, following - start), start)
     line = from_line.length(octets)
-    own = status_fields.own_fields(octets[line : line + 2 * status_fields.LONGEST_OWN])
-    text = start + line + own.octets
-    first = octets[text - start :]
-    body = status_fields.header_end(first)
-    length = None if own.alone else status_fields.content_length(first[:body])
-    internal = not own.alone and status_fields.is_internal(first[:body])
-    declared = _declared_end(lines, at, text + body, length) if length is not None else None
-    overlong = length is not None and declared is None and text + body + length > following
-    following = declared or following
-    end = _text_end(file, text, following, unended=own.unended)
-    if end <= text + len(first):
-        chunks: Iterable[bytes] = [first[: end - text]]
+    own_fields = status_fields.own_fields(octets[line : line + 2 * status_fields.LONGEST_OWN])
+    text = start + line + own_fields.octets
+    first_piece = octets[text - start :]
+    body = status_fields.header_end(first_piece)
+    length = None if own_fields.alone else status_fields.content_length(first_piece[:body])
+    internal = not own_fields.alone and status_fields.is_internal(first_piece[:body])
+    declared_end = _declared_end(lines, at, text + body, length) if length is not None else None
+    overlong = length is not None and declared_end is None and text + body + length > following
+    following = declared_end or following
+    end = _text_end(file, text, following, unended=own_fields.unended)
+    if end <= text + len(first_piece):
+        chunks: Iterable[bytes] = [first_piece[: end - text]]
     else:
         chunks = pieces(file, text, end)
-    found = measure(octets[: text - start], chunks)
+    measured = measure(octets[: text - start], chunks)
     return MboxEntry(
         start=start,
         text=text,
         end=end,
         next=following,
-        digest=found.digest,
-        copy=own.copy,
+        digest=measured.digest,
+        copy=own_fields.copy,
         context_dependent=overlong or internal,
         overlong=overlong,
-        size=found.size,
-        quoted=found.quoted,
-        has_fields=own.has_fields,
-        pieces=found.pieces,
-        x_uidl=status_fields.x_uidl(first[:body]),
+        size=measured.size,
+        quoted=measured.quoted,
+        has_fields=own_fields.has_fields,
+        pieces=measured.pieces,
+        x_uidl=status_fields.x_uidl(first_piece[:body]),
     ), internal
 
 
@@ -185,14 +185,14 @@ def _declared_end(lines: _FromLines, at: int, body: int, octets: int) -> int | N
     # in two. So the field counts only if a message begins where it says, and nothing newer is
     # swallowed.
     end, places = body + octets, lines.places
-    last = bisect.bisect_left(places, end)
-    if last == len(places) or places[last] - end > 4:
+    line = bisect.bisect_left(places, end)
+    if line == len(places) or places[line] - end > 4:
         return None
-    between = pread_exactly(lines.file, places[last] - end, end)
+    between = pread_exactly(lines.file, places[line] - end, end)
     if between not in (b"", b"\n", b"\r\n", b"\n\n", b"\r\n\r\n"):
         return None
-    older = last == at + 1 or lines.as_new[at] >= last
-    return places[last] if older else None
+    only_older_between = line == at + 1 or lines.as_new[at] >= line
+    return places[line] if only_older_between else None
 
 
 def _time_of(file: int, place: int) -> float:
@@ -204,10 +204,10 @@ def _text_end(file: int, text: int, following: int, *, unended: bool) -> int:
 
     If it is `unended`, its last line end is not a part of it, either.
     """
-    last = pread_exactly(file, min(3, following - text), max(text, following - 3))
+    last_octets = pread_exactly(file, min(3, following - text), max(text, following - 3))
     end = following
-    if last.endswith(b"\n\r\n") or last == b"\r\n":
+    if last_octets.endswith(b"\n\r\n") or last_octets == b"\r\n":
         end -= 2
-    elif last.endswith(b"\n\n") or last == b"\n":
+    elif last_octets.endswith(b"\n\n") or last_octets == b"\n":
         end -= 1
     return end - 1 if unended and pread_exactly(file, 1, max(text, end - 1)) == b"\n" else end

@@ -18,6 +18,8 @@ from restante.storage.mbox import scanner
 from restante.storage.snapshot_cache import CLOCK_GRANULARITY
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from restante.storage.mbox.scanner import MboxEntry
 
 
@@ -54,6 +56,10 @@ class MboxSnapshot:
         uids = scanner.with_x_uidl(self.entries, self.contents.uids)
         return MessageList(self.contents.sizes, uids)
 
+    def indexes_without(self, removed: Collection[int]) -> list[int]:
+        """Return the indexes of the messages that are left without these."""
+        return [index for index in range(len(self.entries)) if index not in removed]
+
 
 NOTHING = MboxSnapshot(None, trusted=False, entries=(), contents=MessageList((), ()))
 
@@ -82,15 +88,15 @@ def _grown(file: int, stamp: FileStamp, known: MboxSnapshot | None) -> list[Mbox
     """
     if known is None or known.stamp is None or not known.entries:
         return None
-    last = known.entries[-1]
+    last_entry = known.entries[-1]
     if known.stamp.inode != stamp.inode or known.stamp.size > stamp.size:
         return None
-    if not scanner.is_still_there(file, last):
+    if not scanner.is_still_there(file, last_entry):
         return None
     overlong = (index for index, entry in enumerate(known.entries) if entry.overlong)
-    kept = min(next(overlong, len(known.entries)), len(known.entries) - 1)
-    begin = known.entries[kept].start
-    again = scanner.scan(file, stamp.size, begin)
-    if not again or again[0].start != begin:
+    unchanged = min(next(overlong, len(known.entries)), len(known.entries) - 1)
+    begin = known.entries[unchanged].start
+    later_entries = scanner.scan(file, stamp.size, begin)
+    if not later_entries or later_entries[0].start != begin:
         return None
-    return [*known.entries[:kept], *again]
+    return [*known.entries[:unchanged], *later_entries]

@@ -65,11 +65,11 @@ class MboxStore:
 
     def open_cached(self, owner: str) -> MboxMaildrop | None:
         """Lock and open an mbox that has not changed; None if that might take time."""
-        known = self._snapshots.get(owner)
-        if known is None or not known.trusted or not self._latency.is_fast:
+        snapshot = self._snapshots.get(owner)
+        if snapshot is None or not snapshot.trusted or not self._latency.is_fast:
             return None
         try:
-            return self._open(owner, known)
+            return self._open(owner, snapshot)
         except (OSError, LockedByOtherError, StoreError):
             return None  # the full path reports the error
 
@@ -161,8 +161,8 @@ class MboxStore:
             if due:
                 self._cache_snapshot(owner, None)
                 keep = self._keep_deleted
-                left = expiry.remove(paths, file, snapshot, due, keep_deleted=keep)
-                self._cache_snapshot(owner, left)
+                remaining = expiry.remove(paths, file, snapshot, due, keep_deleted=keep)
+                self._cache_snapshot(owner, remaining)
             return list(due.values())
 
     def _list_due(
@@ -203,8 +203,8 @@ class MboxStore:
             if is_missing(self._layout.folder(owner).parent):
                 return []
             paths = self._open_paths(owner, undo)
-            kept = deleted.list_kept(paths, x_uidl=self._x_uidl, headers=headers)
-            return [each.message for each in kept]
+            removals = deleted.list_kept(paths, x_uidl=self._x_uidl, headers=headers)
+            return [removal.message for removal in removals]
 
     def _undelete(self, owner: str, uids: frozenset[str]) -> list[DeletedMessage]:
         errors = self._errors("removed mail cannot be restored", owner)
@@ -297,9 +297,9 @@ class MboxStore:
                 return MailUsage(0, 0)
             undo.callback(close_quietly, file)
             with mbox_read_lock(paths, file) as end:
-                known = None if recount else self._snapshots.get(owner)
+                snapshot = None if recount else self._snapshots.get(owner)
                 octets = os.fstat(file).st_size if end is None else end
-                return MailUsage(octets, len(refresh(file, known, end).entries))
+                return MailUsage(octets, len(refresh(file, snapshot, end).entries))
 
     def _deliver(self, owner: str, message: bytes, quota: Quota) -> StoredWithin:
         errors = self._errors("a message cannot be delivered", owner)
@@ -309,9 +309,9 @@ class MboxStore:
             file = self._lock_to_write(owner, paths, undo)
             usage, stored = MailUsage(os.fstat(file).st_size, 0), 0
             if quota.messages is not None:
-                known = refresh(file, self._snapshots.get(owner))
-                self._snapshots.keep(owner, known)
-                usage = usage._replace(messages=len(known.entries))
+                snapshot = refresh(file, self._snapshots.get(owner))
+                self._snapshots.keep(owner, snapshot)
+                usage = usage._replace(messages=len(snapshot.entries))
 
             def require(octets: int) -> None:
                 nonlocal stored
