@@ -64,6 +64,10 @@ _SWITCHED_OFF = _any_of(
 )
 _OAUTH = _any_of("oauth", "basic auth", "modern auth", "web ?login", "log ?in via your web")
 _CLEAR = _any_of(r"\b(?:TLS|SSL|STLS|STARTTLS|secure|encrypt\w*|plain[- ]?text|clear[- ]?text)\b")
+_CLEAR_REFUSED = _any_of(
+    r"\b(?:plain|clear)[- ]?text\b.{0,40}"
+    r"\b(?:disallowed|disabled|forbidden|not (?:allowed|permitted|accepted))\b"
+)
 _EXPIRED = _any_of(
     r"(?:password|passwd|passphrase|credentials?)\b.{0,30}\bexpired",
     r"\bexpired (?:password|credentials?)",
@@ -210,6 +214,8 @@ def login_error_id(
     error_id = _id_from_text(error.text, tls=tls) or _without_password_mechanism(
         error, capabilities
     )
+    if error_id is None and _CLEAR_REFUSED.search(error.text):
+        error_id = "auth-plain-refused"  # with TLS, too: a proxy before the server may end it
     if error_id is None and not judges_credentials(error):
         error_id = "auth-plain-refused" if not tls and _only_tls(capabilities) else None
         error_id = error_id or transient_id(error) or "refused"

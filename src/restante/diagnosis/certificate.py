@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from restante.diagnosis import wording
 from restante.net import certificate_dates
+from restante.net.addresses import is_address
+from restante.net.host_names import ascii_host
 
 if TYPE_CHECKING:
     import ssl
@@ -184,6 +187,15 @@ def _find_extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
         x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError
     ):  # fmt: skip
         return None
+
+
+def is_for(host: str, names: Sequence[str]) -> bool:
+    """Return whether a host or an address is among the names of a certificate: RFC 9525."""
+    if is_address(host):
+        return ip_address(host) in {ip_address(name) for name in names if is_address(name)}
+    wanted = ascii_host(host).rstrip(".").lower()
+    wildcard = "*." + wanted.partition(".")[2]
+    return not {wanted, wildcard}.isdisjoint(name.lower() for name in names)
 
 
 def link_missing(facts: CertificateSummary, context: ssl.SSLContext) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from restante.client.options import Target
 from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine
 from restante.diagnosis.steps import login
+from support.authority import GOOD, trusting
 from support.check_request import OPTIONS, Faults, ask, faults, server_of
 from support.faulty_server import PASSWORD
 
@@ -92,6 +95,17 @@ def test_a_refused_login_is_told_by_its_cause(name: str, server: Faults, said: s
     assert report.failure is not None
     assert said in report.failure.evidence
     assert "DELE" not in str(running.commands)
+
+
+def test_clear_text_that_is_refused_within_tls() -> None:
+    """A server behind a proxy that ends TLS rejects passwords, whatever the password is."""
+    with server_of("login-tls-required", tls=GOOD.serving()) as running:
+        target = Target("localhost", running.tls_port or 0, "implicit", "ann")
+        options = replace(OPTIONS, context=trusting())
+        report = examine(CheckRequest("ann", target, options, password=lambda: PASSWORD))
+    assert (report.id, report.exit_code) == ("auth-plain-refused", 10)
+    [note] = [text for label, text in report.steps[-1].details if label == "note"]
+    assert "but the server does not know of it" in note
 
 
 @pytest.mark.parametrize("user", ["", "ann\r\nDELE 1"])

@@ -17,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from restante.client.options import Options, Target, Tls
 from restante.client.tls import unverified_context, verifying_context
 from restante.diagnosis import port_probe
+from restante.diagnosis.certificate import is_for
 from restante.diagnosis.report import Report
 from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine
@@ -68,6 +69,41 @@ def _lenient(certified: Certified) -> ssl.SSLContext:
     """Return a server's settings that serve weak keys too."""
     weak = isinstance(certified.key, rsa.RSAPrivateKey)
     return certified.serving(minimum=ssl.TLSVersion.TLSv1_2 if weak else None)
+
+
+@pytest.mark.parametrize(
+    ("certified", "verdict"),
+    [
+        (lambda: make("mail.example.com", hosts=("mail.example.com",)), "tls-selfsigned"),
+        (lambda: make("mail", issuer=make("S", authority=True), hosts=("*.x.org",)), "tls-unknown-ca"),
+        (lambda: make("localhost", hosts=()), "tls-selfsigned"),
+    ],
+)  # fmt: skip
+def test_a_wrong_name_beside_another_fault(
+    certified: Callable[[], Certified], verdict: str
+) -> None:
+    """A certificate that is not trusted, and is of another host, has both in the report."""
+    with server_of((), tls=certified().serving()) as running:
+        report = ask(running.tls_port)
+    assert report.id == verdict
+    [also] = [text for step in report.steps for label, text in step.details if label == "also"]
+    assert also == "the certificate is not for localhost, either"
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "fits"),
+    [
+        ("mail.x.org", ("x.org", "*.X.org"), True),
+        ("a.mail.x.org", ("x.org", "*.x.org"), False),
+        ("Mail.x.org.", ("mail.x.org",), True),
+        ("x.org", ("*.x.org", "*"), False),
+        ("m\u00fcller.example", ("xn--mller-kva.example",), True),
+        ("::1", ("0:0::1",), True),
+    ],
+)
+def test_names_of_a_certificate(host: str, names: tuple[str, ...], *, fits: bool) -> None:
+    """A name is for a host, a wildcard for one label, and an address for itself in any spelling."""
+    assert is_for(host, names) == fits
 
 
 def test_missing_intermediate() -> None:

@@ -6,7 +6,8 @@ LOGIN = (
     Explanation(
         "auth-plain-refused", 10, "The server rejects passwords without TLS.",
         why="This is the correct behaviour: a password must not travel unencrypted.",
-        admin="Nothing, if clients are meant to use TLS.",
+        admin="Nothing, if clients are meant to use TLS. If a proxy ends their TLS, let the server "
+        "trust the proxy: it does not know of that TLS.",
         you="Use pop3s:// (port 995), or STLS on port 110.",
     ),
     Explanation(

@@ -171,6 +171,9 @@ def _explain(check: CheckContext, step: Step, error: RemoteError, password: str)
         step.details.append(("see", match[0].rstrip(".,")))
     if error.id == "auth-noreply" and error.command.upper().startswith("USER"):
         step.details.append(("note", "the password had not been sent yet, so it is not the cause"))
+    if error.id == "auth-plain-refused" and check.session.tls is not None:
+        text = "this connection has TLS, but the server does not know of it: see below"
+        step.details.append(("note", text))
     if error.id in ("auth-failed", "auth-refused", "auth-oauth", "auth-apppw"):
         _advise(check, step, error, password)
     if error.id == "auth-oauth":

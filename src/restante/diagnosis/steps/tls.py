@@ -201,12 +201,15 @@ def _explain(check: CheckContext, step: Step, error: SecurityError, seen: TlsObs
         error.id = "tls-chain" if certificate.link_missing(facts, context) else "tls-unknown-ca"
     error.certificate = facts.as_json()
     error.text = _evidence(check, error, seen, facts)
+    name = check.request.options.server_name or check.target.host
     if error.id == "tls-wronghost":
         step.text = f"certificate is for: {', '.join(facts.names) or facts.subject}"
-        name = check.request.options.server_name or check.target.host
         step.details.append(("requested", name))
-    elif facts.names != (facts.subject,):  # they may be wrong, too
-        step.details.append(("names", ", ".join(facts.names)))
+    else:
+        if facts.names != (facts.subject,):
+            step.details.append(("names", ", ".join(facts.names)))
+        if facts.subject_alone or not certificate.is_for(name, facts.names):
+            step.details.append(("also", f"the certificate is not for {name}, either"))
     step.details += [
         ("subject", facts.subject),
         ("issuer", facts.issuer),
