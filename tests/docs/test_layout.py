@@ -126,7 +126,6 @@ ELSEWHERE = {
     "oauth/token_names.py": "oauth/test_token_store.py",
     "protocol/client": "protocol/test_client_and_server.py",
     "protocol/effects.py": "protocol/server/test_needs.py",
-    "protocol/errors.py": "client/test_blocking_and_aio.py",
     "protocol/line_ends.py": "protocol/test_stuffing.py",
     "protocol/saslprep.py": "protocol/server/test_sasl.py",
     "protocol/server": "protocol/server/test_transcripts.py",

@@ -24,16 +24,29 @@ Pop3Error
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from restante.protocol.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+E = TypeVar("E", bound=Exception)
+
 
 class Pop3Error(Exception):
     """The root of all errors that Restante raises about POP3."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Return how a copy is made, as for another process: without a call of `__init__`."""
+        return rebuild_error, (type(self), self.args, vars(self))
+
+
+def rebuild_error(kind: type[E], args: tuple[object, ...], attributes: Mapping[str, object]) -> E:
+    """Return an error with these `args` and attributes, whatever its `__init__` requires."""
+    error = kind.__new__(kind, *args)
+    vars(error).update(attributes)
+    return error
 
 
 class LocalError(Pop3Error):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
+from restante.protocol.errors import rebuild_error
 from restante.system_errors import find_remedy
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ class StoreError(Exception):
         self.text = text
         self.permanent = permanent
         self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Return how a copy is made, as for another process: without a call of `__init__`."""
+        return rebuild_error, (type(self), self.args, vars(self))
 
     @property
     def remedy(self) -> str:
