@@ -219,3 +219,22 @@ def test_routes() -> None:
     """This machine has a route to itself, and none to an address without a zone."""
     assert connecting.has_route("127.0.0.1")
     assert not connecting.has_route("fe80::1")
+
+
+def test_lookups_of_a_forked_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that is forked during a look-up makes its own: the thread stays with the parent."""
+    go_on = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: go_on.wait() and found("192.0.2.1"))
+    with pytest.raises(TimeoutError):
+        connecting.resolve("d.example", 110, 0)
+    child = os.fork()
+    if not child:
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found("192.0.2.2"))
+        works = False
+        try:
+            works = connecting.resolve("d.example", 110, 60) == ["192.0.2.2"]
+        finally:
+            os._exit(not works)
+    assert os.waitpid(child, 0)[1] == 0
+    go_on.set()
+    assert connecting.resolve("d.example", 110, 60) == ["192.0.2.1"]

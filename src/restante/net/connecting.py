@@ -41,6 +41,16 @@ _UNANSWERED = (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_MEMORY, socket.EAI_
 """Codes of failed look-ups. Only EAI_NONAME means that the name does not exist."""
 
 
+def _forget_lookups() -> None:
+    """Begin without look-ups in a forked child: their threads do not exist in it."""
+    global _lock  # noqa: PLW0603  # another thread may have held it
+    _lock = threading.Lock()
+    _lookups.clear()
+
+
+os.register_at_fork(after_in_child=_forget_lookups)
+
+
 def resolve(host: str, port: int, seconds: float, family: int = socket.AF_UNSPEC) -> list[str]:
     """Return the addresses of a host, in the order in which to try them.
 
