@@ -133,3 +133,27 @@ def test_a_trace_that_fails_leaves_no_socket() -> None:
                 call()
             gc.collect()  # a socket that is open is a ResourceWarning, and that is an error
     assert server.commands == []
+
+
+@pytest.mark.parametrize(
+    ("port", "tls", "text"),
+    [
+        (70_000, "implicit", "port is 70000: it must be a number from 1 to 65535"),
+        ("110", "none", "port is '110': it must be a number"),
+        (995, "ssl", "tls is 'ssl': it must be 'implicit', 'starttls' or 'none'"),
+    ],
+)
+def test_invalid_target(port: Any, tls: Any, text: str) -> None:
+    """Without this a wrong word would mean no TLS, and a large port another one."""
+    with pytest.raises(ValueError, match=text):
+        restante.Target("localhost", port, tls, "ann")
+
+
+@pytest.mark.parametrize("seconds", [1e10, float("inf")])
+def test_times_without_end(seconds: float) -> None:
+    """A time limit may be longer than what the system's calls wait at most."""
+    limits = {"connect_seconds": seconds, "reply_seconds": seconds, "total_seconds": None}
+    with faulty_server() as server:
+        with blocking.connect(server.url, PASSWORD, **limits) as drop:  # type: ignore[arg-type]
+            assert len(drop) == 2
+        assert restante.check(server.url, PASSWORD, **limits).ok  # type: ignore[arg-type]

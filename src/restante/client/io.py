@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 NOW = float("-inf")  # a deadline for octets that have arrived: do not wait
+LONGEST_WAIT = 2_000_000.0  # seconds; sockets wait 2**31 ms at most, or not as long as they say
 MIN_SPEED = 100  # octets a second of a reply: a satellite telephone of 2400 baud carries 240
 OVER = (
     "this connection has ended, because it was closed, or a call failed or was cancelled; "
@@ -128,7 +129,7 @@ def seconds_until(until: float) -> float | None:
     left = until - time.monotonic()
     if left <= 0:
         raise TimeoutError
-    return None if left == float("inf") else left
+    return None if left == float("inf") else min(left, LONGEST_WAIT)
 
 
 def advance(steps: IOSteps[T], answer: bytes | OSError | None) -> IOEffect | Finished[T]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 from urllib.parse import unquote
 
-from restante.net.addresses import format_host_port, is_loopback, parse_port
+from restante.net.addresses import HIGHEST_PORT, format_host_port, is_loopback, parse_port
 from restante.net.host_names import ascii_host, require_host
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Target:
             this machine: no loopback address is connected to, and no password is sent in clear
             text.
 
-    Raises ValueError: the host is not a valid name.
+    Raises ValueError: the host is not a valid name, or the port or `tls` has another value.
     """
 
     host: str
@@ -50,6 +50,10 @@ class Target:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "host", ascii_host(self.host))
+        if not (isinstance(self.port, int) and 0 <= self.port <= HIGHEST_PORT):  # 0: not known yet
+            raise _wrong(self, "port", f"a number from 1 to {HIGHEST_PORT}")
+        if self.tls not in PORTS:
+            raise _wrong(self, "tls", "'implicit', 'starttls' or 'none'")
 
     @property
     def loopback(self) -> bool:
@@ -175,7 +179,7 @@ def _is_positive(seconds: object) -> bool:
     return isinstance(seconds, int | float) and seconds > 0
 
 
-def _wrong(options: Options, name: str, expected: str) -> ValueError:
+def _wrong(options: Options | Target, name: str, expected: str) -> ValueError:
     return ValueError(f"{name} is {getattr(options, name)!r}: it must be {expected}")
 
 

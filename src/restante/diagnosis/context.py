@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from restante.client import session as sessions
+from restante.client.io import LONGEST_WAIT
 from restante.client.reply_sync import ReplyTracker
 from restante.diagnosis.report import Finding, Report, Step
 from restante.net.addresses import format_host_port
@@ -68,7 +69,7 @@ class CheckContext:
     @property
     def left(self) -> float:
         """How many seconds the check has left."""
-        return max(0.1, self.ends - time.monotonic())
+        return min(max(0.1, self.ends - time.monotonic()), LONGEST_WAIT)
 
     @property
     def over(self) -> bool:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_ADDRESSES = 6  # of a host that are tried
 STAGGER = 0.25  # seconds from one attempt to connect to the next: RFC 8305 section 5
-_LONGEST_PAUSE = 3600.0  # seconds; selectors reject longer ones than some weeks
+_LONGEST_PAUSE = 3600.0  # seconds; selectors and poll reject longer ones than some weeks
 
 
 class _Lookup(NamedTuple):
@@ -280,7 +280,10 @@ def connect_all(
         else:
             pending[outcome.fileno()] = address, outcome
             poll.register(outcome, select.POLLOUT)
-    while pending and (ready := poll.poll(max(0.0, ends - time.monotonic()) * 1000)):
+    while pending:
+        ready = poll.poll(min(max(0.0, ends - time.monotonic()), _LONGEST_PAUSE) * 1000)
+        if not ready and time.monotonic() >= ends:
+            break
         for number, _ in ready:
             address, sock = pending.pop(number)
             poll.unregister(number)
