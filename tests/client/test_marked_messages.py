@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from restante.client import blocking
-from restante.client.maildrop import MaildropState, mark, mark_many
+from restante.client.maildrop import MaildropState, mark, mark_many, run_raw_command
 from restante.client.options import parse_url
 from restante.client.session import ClientSession
-from restante.protocol.client.effects import Peek, Send
+from restante.protocol.client.effects import ClientEffect, Peek, Receive, Send
 from restante.protocol.errors import ServerRefusedError
 from support.faulty_server import PASSWORD, faulty_server
 
@@ -98,3 +98,15 @@ def test_commands_ahead() -> None:
     with pytest.raises(StopIteration) as done:
         marking.send(b"+OK\r\n-ERR no\r\n+OK\r\n")
     assert (list(done.value.value), box.marked) == ([2], {1, 3})
+
+
+@pytest.mark.parametrize(("line", "number"), [("DELE\t1", 1), (" dele  1", 1), ("DELE\t1 2", 0)])
+def test_typed_with_any_blanks(line: str, number: int) -> None:
+    """A delete that was typed marks a message, also with blanks that only some servers allow."""
+    box = MaildropState(ClientSession(parse_url(URL)))
+    dialogue = run_raw_command(box, line)
+    effect: ClientEffect | None = next(dialogue)
+    with pytest.raises(StopIteration):
+        while True:
+            effect = dialogue.send(b"+OK\r\n" if isinstance(effect, Receive) else b"")
+    assert (box.marked, box.may_quit) == ({number}, False)

@@ -333,10 +333,10 @@ def run_raw_command(state: MaildropState, line: str) -> Dialogue[Status]:
     operation = raw_command(line)
     yield from _begin_command(state)
     status = yield from state.session.carry_out(operation)
-    verb, _, argument = line.strip().upper().partition(" ")
+    verb, *arguments = line.upper().split() or [""]  # by any blanks, as some servers do
     if status.ok:
         if verb == "DELE":  # the server marked a message under an unknown number: call it 0
-            number = argument.strip()
+            number = " ".join(arguments)
             state.marked.add(int(number) if MESSAGE_NUMBER.fullmatch(number) else 0)
         elif verb == "RSET":
             state.marked.clear()
