@@ -17,7 +17,7 @@ from restante.misbehave.certificates import authority_file, certificates
 from restante.misbehave.fault import GOOD
 from restante.net.tls_trust import create_verifying_context
 from restante.protocol.client.effects import Dialogue
-from restante.protocol.client.operations import MessageEnd, retr, stat
+from restante.protocol.client.operations import MessageEnd, list_, retr, stat
 from restante.protocol.errors import (
     ConnectionLostError,
     Phase,
@@ -158,3 +158,12 @@ def test_a_message(end: Callable[[TlsServer], bytes | OSError]) -> None:
     with pytest.raises(TruncatedReplyError, match="after 6 octets, before the end of") as raised:
         server.run(read(), server.seal(b"+OK\r\nHello "), end(server))
     assert raised.value.id == "msg-truncated"
+
+
+def test_half_a_record_is_no_silence() -> None:
+    """A look for more octets goes on after a part of a record, which has none of the peer's yet."""
+    server = TlsServer()
+    reply, dot = server.seal(b"+OK no messages\r\n"), server.seal(b".\r\n")
+    assert server.run(server.session.carry_out(list_()), reply, dot[:9], dot[9:]) == {}
+    assert not server.session.oddities
+    assert not server.session.has_unread

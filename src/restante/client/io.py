@@ -257,8 +257,7 @@ class ClientIO:
                 octets = yield from self._read_handshake(until)
         session.tls = layer
         session.peer.add_trace("<", f"({layer.version} {layer.cipher})")
-        early = layer.receive(b"")
-        session.peer.unread += early
+        session.peer.unread += layer.receive(b"")
 
     def _read_handshake(self, until: float) -> IOSteps[bytes]:
         """Return the next octets of the server. Raises ConnectionLostError, ReplyTimeoutError."""
@@ -301,9 +300,8 @@ class ClientIO:
         try:
             sealed = tls.seal(octets) if tls else octets
         except OSError:  # ssl.SSLError is one
-            raise self.session.peer.error(
-                ConnectionLostError, "conn-lost", "TLS has ended"
-            ) from None
+            error = self.session.peer.error(ConnectionLostError, "conn-lost", "TLS has ended")
+            raise error from None
         yield from self._write(sealed)
 
     def _write(self, octets: bytes) -> IOSteps[None]:
@@ -375,11 +373,15 @@ class ClientIO:
 
     def _peek(self, seconds: float) -> IOSteps[bytes]:
         tls = self.session.tls
-        try:
-            raw = yield from ReadBytes(self._deadline(seconds) if seconds else NOW)
-        except OSError:  # TimeoutError is one
-            return b""
-        return tls.receive(raw) if tls and raw else raw
+        until = self._deadline(seconds) if seconds else NOW
+        while True:
+            try:
+                raw = yield from ReadBytes(until)
+            except OSError:  # TimeoutError is one
+                return b""
+            octets = tls.receive(raw) if tls and raw else raw
+            if octets or not raw:  # else it was half a record, or one of TLS itself
+                return octets
 
     def _timeout_error(self, what: str) -> RemoteError:
         peer, options = self.session.peer, self.session.options
