@@ -235,14 +235,17 @@ def _check_protocol(peer: ServerPeer) -> None:
         return
     if banner.startswith(b"PROXY ") or _PROXY_SIGNATURE in peer.unread:
         raise peer.error(MalformedReplyError, "wrong-protocol", _PROXY_TEXT)
-    line = decode_text(banner[:200].partition(b"\n")[0]).rstrip("\r")
-    kind = protocol_of(banner)
-    if kind == "TLS":
+    if protocol_of(banner) == "TLS":
         raise peer.error(
             MalformedReplyError, "tls-on-plain", "the port uses TLS from the first octet"
         )
-    text = f'this is {_article(kind)} server with the greeting "{line[:100]}"'
-    raise peer.error(MalformedReplyError, "wrong-protocol", text)
+    raise peer.error(MalformedReplyError, "wrong-protocol", describe_server(banner))
+
+
+def describe_server(banner: bytes) -> str:
+    """Return a server of another protocol in words, with its greeting."""
+    line = decode_text(banner[:200].partition(b"\n")[0]).rstrip("\r")
+    return f'this is {_article(protocol_of(banner))} server with the greeting "{line[:100]}"'
 
 
 def protocol_of(octets: bytes) -> str:

@@ -388,3 +388,17 @@ def test_renewed_authorities(tmp_path: Path) -> None:
     first.cert_pem.write_to_path(file)
     second.cert_pem.write_to_path(file, append=True)
     assert len(verifying_context(str(file)).get_ca_certs()) == 2
+
+
+@pytest.mark.parametrize(
+    ("greeting", "kind"),
+    [(b'"IMPLEMENTATION" "x"\r\n', "a ManageSieve"), (b"hello\r\n", "no POP3")],
+)
+def test_article_of_another_protocol(greeting: bytes, kind: str) -> None:
+    """The sentence about another protocol is the same one with TLS and without it."""
+    ways: tuple[Tls, ...] = ("implicit", "starttls")
+    for way in ways:
+        with server_of(instead("GREETING", greeting)) as server:
+            report = ask(server.port, way)
+        assert report.failure
+        assert f"this is {kind} server with the greeting" in report.failure.evidence

@@ -67,8 +67,7 @@ def _silent(check: CheckContext, step: Step, error: ReplyTimeoutError) -> Status
             _report_tls(check, step, error)
             raise CheckAborted from error
         if kind not in ("", "POP3", "unknown"):
-            line = answer.decode("latin-1").splitlines()[0][:100]
-            text = f'this is an {kind} server with the greeting "{line}"'
+            text = sessions.describe_server(answer)
             check.fail(step, MalformedReplyError("wrong-protocol", text, phase=Phase.GREETING))
             raise CheckAborted from error
     options = check.session.options

@@ -325,8 +325,7 @@ def _identify_other_protocol(check: CheckContext, error: SecurityError | None) -
                 f"port {check.target.port} uses POP3 without TLS: {banner[:80].decode('latin-1')!r}"
             )
         return
-    line = banner.decode("latin-1").strip()[:100]
-    text = f'this is an {kind} server with the greeting "{line}"'
+    text = sessions.describe_server(banner)
     raise MalformedReplyError("wrong-protocol", text, phase=Phase.GREETING)
 
 
