@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,36 @@ def test_unreadable_extensions(tmp_path: Path, oid: x509.ObjectIdentifier, octet
     )
     broken = Certified(signed, key)
     assert problem(tmp_path, broken.pem, key_of(broken)).startswith("mail.pem: ")
+
+
+@pytest.mark.parametrize(
+    ("octets", "changed"),
+    [(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x01"), (b"\x17\x0d", b"\x17\x0d9999")],
+)
+def test_certificate_that_cannot_be_parsed(tmp_path: Path, octets: bytes, changed: bytes) -> None:
+    """A version that does not exist, or a month 99, is an error of this file."""
+    der = GOOD.certificate.public_bytes(serialization.Encoding.DER)
+    place = der.index(octets)
+    der = der[:place] + changed + der[place + len(changed) :]
+    pem = ssl.DER_cert_to_PEM_cert(der).encode()
+    assert problem(tmp_path, pem, key_of(GOOD)).startswith("mail.pem: ")
+
+
+def test_unsupported_curve_on_renewal(tmp_path: Path) -> None:
+    """If a renewed key is of a kind that is not supported, the certificate before stays in use."""
+    pair = CertificateFiles(tmp_path / "mail.pem", tmp_path / "mail.key")
+    pair.certificate.write_bytes(GOOD.pem)
+    pair.key.write_bytes(key_of(GOOD))
+    certificates = Certificates([pair], check_every=0)
+    before = certificates.context()
+    for command in (
+        "ecparam -name secp224k1 -genkey -noout -out mail.key",
+        "req -x509 -new -key mail.key -subj /CN=localhost -out mail.pem",
+    ):
+        subprocess.run(["openssl", *command.split()], cwd=tmp_path, check=True)
+    assert certificates.context() is before
+    with pytest.raises(CertificateError, match=r"mail\.pem: .*not supported"):
+        certificates.reload()
 
 
 @pytest.mark.parametrize("name", ["mail.pem", "mail.key"])

@@ -29,6 +29,9 @@ MODERN: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"  # TLS 1.2; forward secrecy, authe
 LEGACY: Final = "DEFAULT:@SECLEVEL=0"  # whatever OpenSSL still can, for clients that can no more
 
 _OTHER_KEY = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
+_UNSUPPORTED = (
+    ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType
+)  # fmt: skip
 
 
 class CertificateError(Exception):
@@ -79,11 +82,9 @@ def load(pair: CertificateFiles, profile: Profile, client_ca: Path | None) -> Lo
         _trust(context, client_ca)
     try:
         names, end_point = _names(certificate), _end_point(certificate)
-    except (
-        ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType
-    ) as error:  # fmt: skip
+        fits = requirements(certificate, context)
+    except _UNSUPPORTED as error:
         raise CertificateError(f"{pair.certificate}: {error}") from error
-    fits = requirements(certificate, context)
     return LoadedCertificate(pair, certificate, context, names, end_point, seen, fits)
 
 
@@ -108,7 +109,7 @@ def _certificate(file: Path) -> x509.Certificate:
     octets = _read(file)
     try:
         return x509.load_pem_x509_certificate(octets)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise CertificateError(f"{file}: not a valid PEM certificate") from error
 
 
