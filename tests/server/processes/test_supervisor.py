@@ -114,6 +114,39 @@ def test_jump_before_a_reload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert due.exists()
 
 
+HANGING = """#!{python}
+import asyncio
+from pathlib import Path
+from restante.cli.main import main
+from restante.server.processes import worker
+
+serve = worker._serve
+
+async def hang(*arguments):
+    if Path("hang").exists():
+        await asyncio.sleep(3600)
+    await serve(*arguments)
+
+worker._serve = hang
+main()
+"""
+
+
+def test_reload_after_workers_that_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers of two reloads that never accept a connection do not keep off a third reload."""
+    use_program(HANGING, tmp_path, monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    with working(tmp_path) as workers:
+        (tmp_path / "hang").touch()
+        for started in (4, 6):
+            workers.served.process.send_signal(signal.SIGHUP)
+            workers.wait_for("worker_started", started)
+        (tmp_path / "hang").unlink()
+        workers.served.process.send_signal(signal.SIGHUP)
+        workers.wait_for("reloaded")
+        wait_until(lambda: len(workers.alive()) == 2)
+
+
 PROGRAM = """
     import asyncio, contextlib, socket, sys
     from pathlib import Path

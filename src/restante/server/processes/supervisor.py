@@ -235,9 +235,7 @@ class Supervisor:
         if not self._reload_requested and self._renew_at > time.monotonic():
             return
         if len(self._columns) < self._count:
-            for worker in self._workers:  # those that finish must go now
-                if worker.kill_at is not None:
-                    self._end(worker, signal.SIGTERM, worker.generation.config.timeouts.stop)
+            self._end_replaced_workers()
             return
         requested, self._reload_requested = self._reload_requested, False
         self._manager.reloading()
@@ -257,6 +255,13 @@ class Supervisor:
         if self._renew_at < math.inf:
             self._renew_at = time.monotonic() + RENEW_PAUSE
         self._manager.ready(NOT_RELOADED)
+
+    def _end_replaced_workers(self) -> None:
+        """End the workers that finish, and those of an earlier reload that never served."""
+        for worker in self._workers:
+            is_earlier = worker.generation is not self._generation
+            if worker.kill_at is not None or (is_earlier and not worker.ready):
+                self._end(worker, signal.SIGTERM, worker.generation.config.timeouts.stop)
 
     def _warn_unchanged(self, config: Config) -> None:
         """Warn of changed settings that a reload cannot apply, since all workers share them."""
