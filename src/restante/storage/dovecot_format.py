@@ -193,15 +193,15 @@ def _parts(text: str) -> Iterator[str | Variable]:
     """Return a format's variables, and the texts between them. Raises ValueError."""
     pattern = _OLD if _OLD.search(text) or "%{" not in text else _NEW
     end = 0
-    for found in pattern.finditer(text):
-        yield _literal(text[end : found.start()])
-        end = found.end()
+    for match in pattern.finditer(text):
+        yield _literal(text[end : match.start()])
+        end = match.end()
         if pattern is _NEW:
-            yield _parse_new_variable(found["expression"])
-        elif found["key"] == "%":
+            yield _parse_new_variable(match["expression"])
+        elif match["key"] == "%":
             yield "%"
         else:
-            yield _parse_old_variable(found)
+            yield _parse_old_variable(match)
     yield _literal(text[end:])
 
 
@@ -213,31 +213,33 @@ def _literal(text: str) -> str:
     return text
 
 
-def _parse_old_variable(found: re.Match[str]) -> Variable:
+def _parse_old_variable(match: re.Match[str]) -> Variable:
     """Return a variable in the form of Dovecot 2.3: %[[-]OFFSET.][-][0][WIDTH][MODIFIERS]NAME."""
-    first, second = int(found["width"] or 0), int(found["width2"] or 0)
-    if max(first, second) > MAX_WIDTH and not set("HN") & set(found["modifiers"]):
+    first, second = int(match["width"] or 0), int(match["width2"] or 0)
+    if max(first, second) > MAX_WIDTH and not set("HN") & set(match["modifiers"]):
         raise ValueError(f"Expected a width of at most {MAX_WIDTH}")
     offset, width = 0, first
-    if found["dot"]:
-        offset = -first if found["sign"] else first
-        width = -second if found["sign2"] else second
-    pad = bool(found["zero2"] if found["dot"] else found["zero"])
-    return Variable(NAMES[found["key"]], offset, width, pad, tuple(found["modifiers"]))
+    if match["dot"]:
+        offset = -first if match["sign"] else first
+        width = -second if match["sign2"] else second
+    pad = bool(match["zero2"] if match["dot"] else match["zero"])
+    return Variable(NAMES[match["key"]], offset, width, pad, tuple(match["modifiers"]))
 
 
 def _parse_new_variable(expression: str) -> Variable:
     """Return a variable in the form of Dovecot 2.4: %{NAME | FILTER | FILTER(NUMBER)}."""
     name, *filters = (part.strip(" \t") for part in expression.split("|"))
-    found = [_FILTER.fullmatch(text) for text in filters]
-    known = {"hex", "hexlify", *_HASHES, *_FILTERS}
-    if name not in NAMES.values() or not all(one and one["name"] in known for one in found):
+    matches = [_FILTER.fullmatch(text) for text in filters]
+    known_filters = {"hex", "hexlify", *_HASHES, *_FILTERS}
+    if name not in NAMES.values() or not all(
+        match and match["name"] in known_filters for match in matches
+    ):
         raise ValueError(
             f"Not supported: %{{{expression}}}. Supported are {', '.join(NAMES.values())}, and the "
-            f"filters {', '.join(sorted(known))}. {SAVE}"
+            f"filters {', '.join(sorted(known_filters))}. {SAVE}"
         )
-    modifiers = tuple(one["name"] for one in found if one)
-    numbers = tuple(int(one["number"] or 0) for one in found if one)
+    modifiers = tuple(match["name"] for match in matches if match)
+    numbers = tuple(int(match["number"] or 0) for match in matches if match)
     if any(abs(number) > MAX_WIDTH for number in numbers):
         raise ValueError(f"Expected a width of at most {MAX_WIDTH}")
     is_number = name in {"uid", "uidvalidity"}

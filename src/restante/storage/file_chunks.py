@@ -41,8 +41,8 @@ class FileChunks:
         raise StopAsyncIteration
 
     async def _next(self) -> bytes:
-        wanted = min(CHUNK, self._octets - self._place)
-        chunk = read_if_cached(self.file, wanted, self._place) if wanted > 0 else None
+        octets = min(CHUNK, self._octets - self._place)
+        chunk = read_if_cached(self.file, octets, self._place) if octets > 0 else None
         if chunk is None:  # the disk must move, or the file has grown
             work = functools.partial(os.pread, self.file, CHUNK, self._place)
             return await DISK.run(self._user, work)

@@ -46,7 +46,7 @@ UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, e
 
 
 @contextlib.contextmanager
-def as_store_error(what: str, path: Path | str, *, beside: bool = False) -> Iterator[None]:
+def as_store_error(failure: str, path: Path | str, *, beside: bool = False) -> Iterator[None]:
     """Turn the system's errors into a store's, and say in all of them which file they are about.
 
     That is `path`, unless the system names another one, which lies in it or, else, `beside` it.
@@ -57,16 +57,18 @@ def as_store_error(what: str, path: Path | str, *, beside: bool = False) -> Iter
         error.path = error.path or str(path)
         raise
     except OSError as error:
-        raise store_error(what, error, path, beside=beside) from error
+        raise store_error(failure, error, path, beside=beside) from error
 
 
-def store_error(what: str, error: OSError, path: Path | str, *, beside: bool = False) -> StoreError:
+def store_error(
+    failure: str, error: OSError, path: Path | str, *, beside: bool = False
+) -> StoreError:
     """Return a store's error for one of the system's: what failed, and whether waiting may help."""
     permanent = error.errno not in _WILL_PASS
-    where = str(path)
+    place = str(path)
     if isinstance(error.filename, str):
-        where = os.path.join(os.path.dirname(where) if beside else where, error.filename)
-    return error_type(error)(f"{what}: {error.strerror}", permanent=permanent, path=where)
+        place = os.path.join(os.path.dirname(place) if beside else place, error.filename)
+    return error_type(error)(f"{failure}: {error.strerror}", permanent=permanent, path=place)
 
 
 def error_type(error: OSError) -> type[StoreError]:
@@ -82,13 +84,13 @@ def open_folder(name: str, parent: int) -> int:
     try:
         return _open_folder(name, parent)
     except FileNotFoundError:
-        made = False
+        is_new = False
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=parent)
-            made = True
+            is_new = True
         folder = _open_folder(name, parent)
         try:
-            if made:
+            if is_new:
                 chown_like_parent(folder, parent)
             os.fsync(parent)
         except BaseException:
@@ -124,14 +126,14 @@ def open_existing(root: Path | str, folder: Path | str) -> int:
     The root may be a link; below it none is followed. Raises OSError.
     """
     first, *others = str(folder).removeprefix(str(root)).strip("/").split("/")
-    here = f"{root}/{first}"
-    opened = _open_folder(here)
+    reached = f"{root}/{first}"
+    opened = _open_folder(reached)
     for part in others:
-        here += f"/{part}"
+        reached += f"/{part}"
         try:
             below = _open_folder(part, opened)
         except OSError as error:
-            error.filename = here
+            error.filename = reached
             raise
         finally:
             close_quietly(opened)
@@ -180,13 +182,13 @@ def open_dir_beneath(root: Path, folder: Path) -> int:
     The root is never made, and may be a link; below it none is followed. Raises OSError.
     """
     opened = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    here = root
+    reached = root
     for part in folder.relative_to(root).parts:
-        here /= part
+        reached /= part
         try:
             below = open_folder(part, opened)
         except OSError as error:
-            error.filename = str(here)
+            error.filename = str(reached)
             raise
         finally:
             close_quietly(opened)
@@ -211,20 +213,20 @@ def open_file(name: str, folder: int) -> tuple[int, os.stat_result]:
     return file, status
 
 
-def read_whole(name: str, folder: int, most: int) -> bytes:
+def read_whole(name: str, folder: int, max_octets: int) -> bytes:
     """Return the content of a regular file, with a limit of octets.
 
     Raises OSError, also for a symbolic link, a folder, a pipe, or a file that is longer (EFBIG).
     """
     file, status = open_file(name, folder)
     try:
-        if status.st_size > most:
+        if status.st_size > max_octets:
             raise OSError(errno.EFBIG, "the file is too long", name)
-        parts, left = [], most + 1  # it may grow meanwhile
-        while left and (part := os.read(file, min(CHUNK, left))):
+        parts, octets_left = [], max_octets + 1  # it may grow meanwhile
+        while octets_left and (part := os.read(file, min(CHUNK, octets_left))):
             parts.append(part)
-            left -= len(part)
-        if not left:
+            octets_left -= len(part)
+        if not octets_left:
             raise OSError(errno.EFBIG, "the file is too long", name)
         return b"".join(parts)
     finally:
@@ -282,14 +284,14 @@ def read_if_cached(file: int, octets: int, place: int = 0) -> bytes | None:
         return None
     buffer = bytearray(octets)
     try:
-        found = os.preadv(file, [buffer], place, _WITHOUT_WAITING) if octets else 0
+        octets_read = os.preadv(file, [buffer], place, _WITHOUT_WAITING) if octets else 0
     except (BlockingIOError, NotImplementedError):
         return None
     except OSError as error:
         if error.errno == errno.EOPNOTSUPP:
             return None
         raise
-    return bytes(buffer) if found == octets else None
+    return bytes(buffer) if octets_read == octets else None
 
 
 def chunks(file: int) -> Iterator[bytes]:

@@ -67,9 +67,13 @@ class MemoryStore:
         box = self._box(owner)
         if box.lock.locked():
             raise BusyError(f"the maildrop of {owner} is in use")
-        restored = [each for each in await self.list_deleted(owner) if each.uid in uids]
-        for each in restored:
-            box.messages[each.uid], _ = box.deleted.pop(each.uid)
+        restored = [
+            deleted_message
+            for deleted_message in await self.list_deleted(owner)
+            if deleted_message.uid in uids
+        ]
+        for deleted_message in restored:
+            box.messages[deleted_message.uid], _ = box.deleted.pop(deleted_message.uid)
         return restored
 
     async def sweep_deleted(

@@ -83,13 +83,13 @@ class Layout:
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         """The template, with a group for each placeholder."""
-        pattern, seen = "", set[str]()
+        pattern, names_before = "", set[str]()
         for text, name, _, _ in string.Formatter().parse(str(Path(self.template))):
             pattern += re.escape(text)
             if name is not None:
-                one = "[^/@]" if name == "domain" else "[^/]"
-                pattern += f"(?P={name})" if name in seen else f"(?P<{name}>{one}+)"
-                seen.add(name)
+                character = "[^/@]" if name == "domain" else "[^/]"
+                pattern += f"(?P={name})" if name in names_before else f"(?P<{name}>{character}+)"
+                names_before.add(name)
         return re.compile(pattern, re.DOTALL)
 
 

@@ -130,17 +130,17 @@ class Compressed:
         assert self._new is not None
         inner, streams = self._new(), 1
         for chunk in stored:
-            data = chunk
-            while data or not inner.eof:
+            unread = chunk
+            while unread or not inner.eof:
                 if inner.eof:  # one stream may follow another
                     inner, streams = self._new(), streams + 1
                 if streams > MAX_STREAMS:
                     raise self._damaged_error(f"it has over {MAX_STREAMS} streams")
-                piece = self._decompress(inner, data)
+                piece = self._decompress(inner, unread)
                 if piece:
                     yield piece
-                data = inner.unused_data if inner.eof else b""
-                if not piece and not data:
+                unread = inner.unused_data if inner.eof else b""
+                if not piece and not unread:
                     break
         if not inner.eof:
             raise self._damaged_error("it breaks off")

@@ -52,12 +52,12 @@ def _rename(entry: MaildirEntry, folders: Folders) -> None:
         base = filenames.base_name(name)
         if base != entry.base:
             continue
-        where = folders[folder]
+        descriptor = folders[folder]
         try:
-            if os.stat(name, dir_fd=where, follow_symlinks=False).st_ino != entry.inode:
+            if os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_ino != entry.inode:
                 continue
             new = filenames.fit(entry.key, name[len(base) :])
-            os.link(name, new, src_dir_fd=where, dst_dir_fd=where, follow_symlinks=False)
-            os.unlink(name, dir_fd=where)
+            os.link(name, new, src_dir_fd=descriptor, dst_dir_fd=descriptor, follow_symlinks=False)
+            os.unlink(name, dir_fd=descriptor)
         except FileNotFoundError:
             continue  # another program took it away

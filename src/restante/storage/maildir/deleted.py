@@ -104,8 +104,10 @@ def list_kept(
         examined = [_examine(name, folder, unique_id, headers) for name in os.listdir(folder)]
     finally:
         close_quietly(folder)
-    kept = [file for file in examined if file is not None]
-    return sorted(kept, key=lambda file: (file.message.removed, filenames.sort_key(file.original)))
+    kept_files = [file for file in examined if file is not None]
+    return sorted(
+        kept_files, key=lambda file: (file.message.removed, filenames.sort_key(file.original))
+    )
 
 
 def restore(
@@ -117,23 +119,23 @@ def restore(
     one unique-id, the one that was removed last is restored. A message is not restored if another
     one in the Maildir has its base name.
     """
-    by_uid = {kept.message.uid: kept for kept in list_kept(held.root, unique_id)}
-    by_uid = {uid: kept for uid, kept in by_uid.items() if uid in uids}
+    by_uid = {kept_file.message.uid: kept_file for kept_file in list_kept(held.root, unique_id)}
+    by_uid = {uid: kept_file for uid, kept_file in by_uid.items() if uid in uids}
     if not by_uid:
         return []
-    there = {entry.key for entry in list_names(held.folders)}
+    present_keys = {entry.key for entry in list_names(held.folders)}
     folder = open_folder(DELETED_FOLDER, held.root)
     restored, change = [], Change()
     try:
-        for kept in by_uid.values():
-            if filenames.base_name(kept.original) in there:
+        for kept_file in by_uid.values():
+            if filenames.base_name(kept_file.original) in present_keys:
                 continue
             with contextlib.suppress(FileNotFoundError):  # the sweep was quicker
-                place = held.folders[kept.folder]
-                os.rename(kept.name, kept.original, src_dir_fd=folder, dst_dir_fd=place)
-                _renew(kept.original, place)
-                change.add(kept.original, kept.message.octets)
-                restored.append(kept.message)
+                place = held.folders[kept_file.folder]
+                os.rename(kept_file.name, kept_file.original, src_dir_fd=folder, dst_dir_fd=place)
+                _renew(kept_file.original, place)
+                change.add(kept_file.original, kept_file.message.octets)
+                restored.append(kept_file.message)
         held.folders.sync()
         os.fsync(folder)
     finally:

@@ -167,9 +167,9 @@ class ExportedMaildir:
         names = list_names(self._held.folders)
         present = {entry.key for entry in names}
         noted = set(self._noted.values())
-        ours = noted.union(line.base for line in self._list if line.is_ours)
+        own_names = noted.union(line.base for line in self._list if line.is_ours)
         moved = any(entry.folder != NEW or entry.name != entry.key for entry in names)
-        return moved or not present <= ours or not noted.difference(removing) <= present
+        return moved or not present <= own_names or not noted.difference(removing) <= present
 
     def _forget(self, bases: Collection[str]) -> None:
         self._noted = {uid: base for uid, base in self._noted.items() if base not in bases}

@@ -62,8 +62,8 @@ class Evidence:
             raise PermissionError(errno.EPERM, "the file belongs to another user", entry.path)
         recorded = self._read.get(inode) or self._fingerprints.get(inode)
         present = status.st_size, status.st_mtime_ns
-        same = status.st_ctime_ns <= self._settled if recorded is None else recorded == present
-        if not same and self.judge(entry, status) is Verdict.OTHER:
+        is_same = status.st_ctime_ns <= self._settled if recorded is None else recorded == present
+        if not is_same and self.judge(entry, status) is Verdict.OTHER:
             raise FileNotFoundError(errno.ENOENT, "another file has the inode", entry.path)
         self._read.setdefault(inode, present)
 
@@ -109,12 +109,12 @@ def describe_foreign(files: Sequence[tuple[MaildirEntry, os.stat_result]], owner
     another owner, that file would be the user's.
     """
     entry, status = files[0]
-    more = f", and {len(files) - 1} more" if len(files) > 1 else ""
+    number_of_others = f", and {len(files) - 1} more" if len(files) > 1 else ""
     remedy = f"change its owner to user {owner} if it is mail"
     if status.st_nlink > 1:
         remedy = "it has another name, perhaps outside of the Maildir; remove it if it is not mail"
     file = f"{entry.path}, which belongs to user {status.st_uid}"
-    return f"not listed as a message: {file}{more}; {remedy}"
+    return f"not listed as a message: {file}{number_of_others}; {remedy}"
 
 
 def arrival_time(entry: MaildirEntry, status: os.stat_result) -> float:

@@ -140,8 +140,8 @@ def update(
         return None
     entries, octets, uids = cached.columns()
     if gone[NEW] or gone[CUR]:
-        left = [i for i, entry in enumerate(entries) if entry.name not in gone[entry.folder]]
-        entries, octets, uids = cached.columns(left)
+        staying = [i for i, entry in enumerate(entries) if entry.name not in gone[entry.folder]]
+        entries, octets, uids = cached.columns(staying)
     if any(change.status.st_nlink > 1 for change in fresh) and _is_shared(fresh, entries):
         return None  # a file with several names: the full scan joins them
     added = [change.entry for change in fresh]

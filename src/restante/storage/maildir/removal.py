@@ -86,13 +86,13 @@ class FileRemoval:
         try:
             for place, entry in removed.items():
                 try:
-                    more = self._remove_single(place, entry)
+                    linked_file = self._remove_single(place, entry)
                 except OSError as error:
                     error.filename = entry.path
                     failed[place] = error
                     continue
-                if more is not None:
-                    linked.append(more)
+                if linked_file is not None:
+                    linked.append(linked_file)
                 if len(linked) == MAX_OPEN:
                     failed |= self._remove_linked(linked, spared)
             return failed | self._remove_linked(linked, spared)
@@ -142,13 +142,13 @@ class FileRemoval:
             return {}
         failed: dict[int, OSError] = {}
         try:
-            left = list(linked)
+            unfinished = list(linked)
             for _ in range(MAX_SCANS):
-                left = self._remove_once(left, spared, failed)
-                if not left:
+                unfinished = self._remove_once(unfinished, spared, failed)
+                if not unfinished:
                     break
             busy = OSError(errno.EBUSY, "another program gives a message new names")
-            failed |= {file.place: busy for file in left}
+            failed |= {file.place: busy for file in unfinished}
         except OSError as error:  # the folders cannot be read
             failed = {file.place: error for file in linked if not file.is_gone}
         for file in linked:
@@ -164,14 +164,14 @@ class FileRemoval:
 
         Raises OSError.
         """
-        left = [file for file in linked if _count_names(file.file) != 0]
-        if not left:
+        named = [file for file in linked if _count_names(file.file) != 0]
+        if not named:
             return []
-        names: dict[int, list[MaildirEntry]] = {file.entry.inode: [] for file in left}
+        names: dict[int, list[MaildirEntry]] = {file.entry.inode: [] for file in named}
         for name in list_names(self.folders):
             if name.inode in names and name.key not in spared:
                 names[name.inode].append(name)
-        return [file for file in left if self._remove_names(file, names[file.entry.inode], failed)]
+        return [file for file in named if self._remove_names(file, names[file.entry.inode], failed)]
 
     def _remove_names(
         self, file: Linked, names: list[MaildirEntry], failed: dict[int, OSError]
@@ -180,7 +180,7 @@ class FileRemoval:
 
         Returns whether there was one. After an error the names that are left stay.
         """
-        had = False
+        had_name = False
         file.renamed = bool(names)
         names.sort(key=lambda name: filenames.sort_key(name.key), reverse=True)
         names.sort(key=lambda name: name.key == file.entry.base)
@@ -200,9 +200,9 @@ class FileRemoval:
                 error.filename = name.path
                 failed[file.place] = error
                 return False
-            had = True
+            had_name = True
         file.renamed = False
-        return had
+        return had_name
 
 
 def _is_there(entry: MaildirEntry, status: os.stat_result, evidence: Evidence) -> bool:

@@ -224,20 +224,22 @@ def _by_file(entries: list[MaildirEntry], folders: Folders) -> list[MaildirEntry
         return entries
     return [
         single
-        for same in by_inode.values()
-        for single in (_files(same, folders) if same[1:] else same)
+        for names in by_inode.values()
+        for single in (_files(names, folders) if names[1:] else names)
     ]
 
 
-def _files(same: list[MaildirEntry], folders: Folders) -> Iterator[MaildirEntry]:
+def _files(names: list[MaildirEntry], folders: Folders) -> Iterator[MaildirEntry]:
     """Join names that the folders list with one inode, if they still have it."""
-    there: dict[int, list[MaildirEntry]] = {}
-    for entry in same:
+    by_present_inode: dict[int, list[MaildirEntry]] = {}
+    for entry in names:
         if inode := _inode(entry, folders):
-            there.setdefault(inode, []).append(entry)
-    if not there:  # it was renamed again; it is listed, since a message must not be hidden
-        yield same[-1]
-    for inode, entries in there.items():
+            by_present_inode.setdefault(inode, []).append(entry)
+    if (
+        not by_present_inode
+    ):  # it was renamed again; it is listed, since a message must not be hidden
+        yield names[-1]
+    for inode, entries in by_present_inode.items():
         first, *others = sorted(entries, key=lambda entry: filenames.sort_key(entry.key))
         yield first._replace(inode=inode, others=tuple((o.folder, o.name) for o in others))
 
@@ -249,11 +251,15 @@ def _by_key(entries: list[MaildirEntry]) -> list[MaildirEntry]:
         by_key.setdefault(entry.key, []).append(entry)
     if len(by_key) == len(entries):
         return entries
-    return [single for same in by_key.values() for single in (_copies(same) if same[1:] else same)]
+    return [
+        single
+        for copies in by_key.values()
+        for single in (_copies(copies) if copies[1:] else copies)
+    ]
 
 
-def _copies(same: list[MaildirEntry]) -> Iterator[MaildirEntry]:
-    for place, entry in enumerate(sorted(same, key=lambda entry: entry.inode)):
+def _copies(copies: list[MaildirEntry]) -> Iterator[MaildirEntry]:
+    for place, entry in enumerate(sorted(copies, key=lambda entry: entry.inode)):
         key = f"{entry.key}~{entry.inode}" if place else entry.key
         yield entry._replace(key=key, shared_base=entry.key)
 

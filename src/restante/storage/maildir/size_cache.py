@@ -103,10 +103,10 @@ def sizes_of(entries: Sequence[MaildirEntry], held: LockedMaildir) -> Sizes:
     Raises StoreError: the time is over, and the next call goes on.
     """
     cached = load(held.root, len(entries))
-    sizes, fresh, left = _sizes_of(entries, held.folders, cached)
-    saved = fresh == cached or save(cached | fresh if left else fresh, held.root)
-    if left and saved:
-        raise _uncounted_error(left)
+    sizes, fresh, uncounted = _sizes_of(entries, held.folders, cached)
+    saved = fresh == cached or save(cached | fresh if uncounted else fresh, held.root)
+    if uncounted and saved:
+        raise _uncounted_error(uncounted)
     return sizes
 
 
@@ -117,15 +117,15 @@ def sizes_of_new(
     if not entries:
         return Sizes([], exact=True)
     cached = load(held.root, len(entries) + len(others))
-    sizes, fresh, left = _sizes_of(entries, held.folders, cached)
-    saved = not left
+    sizes, fresh, uncounted = _sizes_of(entries, held.folders, cached)
+    saved = not uncounted
     if fresh:
         if len(cached) > len(others):  # to search for vanished ones takes long
             present = {entry.uid for entry in others}
             cached = {uid: size for uid, size in cached.items() if uid in present}
         saved = save(cached | fresh, held.root)
-    if left and saved:
-        raise _uncounted_error(left)
+    if uncounted and saved:
+        raise _uncounted_error(uncounted)
     return sizes
 
 
@@ -141,8 +141,8 @@ def correct(sizes: Mapping[MaildirEntry, int], held: LockedMaildir, messages: in
     save(cached, held.root)
 
 
-def _uncounted_error(left: int) -> StoreError:
-    return StoreError(f"{left} messages are not measured yet; the next login goes on")
+def _uncounted_error(messages: int) -> StoreError:
+    return StoreError(f"{messages} messages are not measured yet; the next login goes on")
 
 
 def _sizes_of(
@@ -154,21 +154,21 @@ def _sizes_of(
     """
     fresh: CachedSizes = {}
     octets: list[int | None] = []
-    exact, left = True, 0
+    exact, uncounted = True, 0
     counter = _Counter()
     for entry in entries:
         try:
             octets.append(_size_of(entry, folders, cached, fresh, counter))
         except _TimeOverError:
             octets.append(_stored_octets(entry, folders))
-            exact, left = False, left + 1
+            exact, uncounted = False, uncounted + 1
         except OSError:
             remembered = cached.get(entry.uid)
             if remembered is not None:
                 fresh[entry.uid] = remembered
             octets.append(remembered[0] if remembered else filenames.wire_size(entry.key) or 0)
             exact = False
-    return Sizes(octets, exact), fresh, left
+    return Sizes(octets, exact), fresh, uncounted
 
 
 def _stored_octets(entry: MaildirEntry, folders: Folders) -> int | None:
@@ -215,11 +215,11 @@ def load(maildrop: int, messages: int) -> CachedSizes:
         text = read_whole(CACHE_FILE, maildrop, _most(messages))
     except OSError:
         return {}
-    head, _, rest = text.partition(b"\n")
-    if head != head_of(rest):
+    head, _, records = text.partition(b"\n")
+    if head != head_of(records):
         return {}
     try:
-        return msgspec.json.decode(rest, type=CachedSizes)
+        return msgspec.json.decode(records, type=CachedSizes)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
 

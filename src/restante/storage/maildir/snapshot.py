@@ -137,13 +137,17 @@ class MaildirSnapshot:
         return {entry.name: entry.inode for entry in self.entries if entry.folder == folder}
 
     def columns(
-        self, left: Sequence[int] | None = None
+        self, staying: Sequence[int] | None = None
     ) -> tuple[list[MaildirEntry], list[int], list[str]]:
         """Return the files, sizes in octets and unique-ids of all messages, or of those left."""
         entries, sizes, uids = self.entries, self.contents.sizes, self.contents.uids
-        if left is None:
+        if staying is None:
             return list(entries), list(sizes), list(uids)
-        return [entries[i] for i in left], [sizes[i] for i in left], [uids[i] for i in left]
+        return (
+            [entries[i] for i in staying],
+            [sizes[i] for i in staying],
+            [uids[i] for i in staying],
+        )
 
     def without(self, gone: Collection[int]) -> MaildirSnapshot:
         """Return the snapshot without messages that were removed, by their places."""

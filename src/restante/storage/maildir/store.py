@@ -206,10 +206,10 @@ class MaildirStore:
                 return []
             try:
                 unique_id = self._uid_function(folder, root)
-                kept = deleted.list_kept(root, unique_id, headers=headers)
+                kept_files = deleted.list_kept(root, unique_id, headers=headers)
             finally:
                 close_quietly(root)
-        return [file.message for file in kept]
+        return [file.message for file in kept_files]
 
     def _undelete(self, owner: str, folder: Path, uids: frozenset[str]) -> list[DeletedMessage]:
         with as_store_error("removed mail cannot be restored", folder):

@@ -165,8 +165,8 @@ class UsageCounter:
     def _is_due(self, owner: str) -> bool:
         """Return whether the sum must be compared with the folders now, and note that it is."""
         now = self.clock()
-        last = self._compared.get(owner)
-        if last is not None and now - last < PAUSE:
+        compared_at = self._compared.get(owner)
+        if compared_at is not None and now - compared_at < PAUSE:
             return False
         if len(self._compared) >= MAX_REMEMBERED:
             self._compared.clear()

@@ -36,13 +36,13 @@ _PLAIN_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 
 def encode_ascii(header: bytes) -> bytes:
     """Return a header in ASCII; the fields that it changes end with CR LF."""
-    written, left = [], MAX_PARSED
+    written, octets_left = [], MAX_PARSED
     for field in _FIELD.findall(header):
         if field.isascii():
             written.append(field)
             continue
-        left -= len(field)
-        written.append(_ascii(field, parsed=left >= 0))
+        octets_left -= len(field)
+        written.append(_ascii(field, parsed=octets_left >= 0))
     return b"".join(written)
 
 
@@ -105,12 +105,12 @@ def _parameters(name: str, text: str) -> str:
     return written if written.isascii() and "=?" not in written else _encode_q(text)
 
 
-def _words(text: str, taken: int) -> str:
-    """Return a text as encoded words, on lines; `taken` characters of the first are used."""
+def _words(text: str, used: int) -> str:
+    """Return a text as encoded words, on lines; `used` characters of the first are taken."""
     if text.isascii():
         return text
     try:
-        return Header(text, "utf-8", header_name="x" * taken).encode(linesep="\r\n")
+        return Header(text, "utf-8", header_name="x" * used).encode(linesep="\r\n")
     except (HeaderParseError, UnicodeError):
         return "(not shown)"
 

@@ -57,21 +57,21 @@ class DowngradeCache:
 
         A message that cannot be read, or that vanished, is UNREAD and hinders no other.
         """
-        found = {}
+        by_index = {}
         for index, uid in enumerate(maildrop.contents.uids):
             key = owner, uid, maildrop.contents.sizes[index]
             if key not in self._cached:
                 try:
                     downgraded = await _find(await _header(maildrop, index))
                 except Exception:  # noqa: BLE001  # RETR meets the same error, and reports it
-                    found[index] = UNREAD
+                    by_index[index] = UNREAD
                     continue
                 self._cache(key, downgraded)
             else:
                 downgraded = self._cached[key]
             if downgraded is not None:
-                found[index] = downgraded
-        return found
+                by_index[index] = downgraded
+        return by_index
 
     def __len__(self) -> int:
         return len(self._cached)
@@ -95,14 +95,14 @@ class DowngradedMaildrop:
     """A maildrop in which the headers of some messages have stand-ins, or are refused."""
 
     def __init__(
-        self, inner: LockedMaildrop, found: Mapping[int, tuple[int, bytes]], *, refuse: bool
+        self, inner: LockedMaildrop, by_index: Mapping[int, tuple[int, bytes]], *, refuse: bool
     ) -> None:
         self._inner = inner
-        self._found = found
+        self._found = by_index
         self._refuse = refuse
-        self._refused = frozenset(i for i, each in found.items() if self._is_refused(each))
+        self._refused = frozenset(i for i, each in by_index.items() if self._is_refused(each))
         sizes = list(inner.contents.sizes)
-        for index, downgraded in found.items():
+        for index, downgraded in by_index.items():
             if index not in self._refused and downgraded != UNREAD:
                 octets, header = downgraded
                 sizes[index] += size_on_wire([header]) - octets
@@ -171,17 +171,17 @@ class _Replaced:
         self._header = header
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        seen: bytes | None = b""
+        beginning: bytes | None = b""
         async for chunk in self._stored:
-            if seen is None:
+            if beginning is None:
                 yield chunk
                 continue
-            seen += chunk
-            body = find_body(seen)
+            beginning += chunk
+            body = find_body(beginning)
             if body >= 0:
-                yield self._header + seen[body:]
-                seen = None
-        if seen is not None:
+                yield self._header + beginning[body:]
+                beginning = None
+        if beginning is not None:
             yield self._header
 
     async def aclose(self) -> None:
@@ -212,15 +212,15 @@ async def _header(maildrop: LockedMaildrop, index: int) -> bytes:
     stored = await body if inspect.isawaitable(body) else body
     if isinstance(stored, bytes):
         return stored[: _header_length(stored)]
-    seen = b""
+    beginning = b""
     try:
         async for chunk in cast("AsyncIterator[bytes]", stored):
-            seen += chunk
-            if find_body(seen) >= 0 or len(seen) > LONGEST_HEADER:
+            beginning += chunk
+            if find_body(beginning) >= 0 or len(beginning) > LONGEST_HEADER:
                 break
     finally:
         await stored.aclose()
-    return seen[: _header_length(seen)]
+    return beginning[: _header_length(beginning)]
 
 
 def _header_length(stored: bytes) -> int:
