@@ -258,11 +258,11 @@ class DeliveryConnection(asyncio.Protocol):
             return None
         self._lines.feed(receiver.rest)
         self._message_by = self._loop.time() + MESSAGE_TIME
-        result = receiver.result
-        if isinstance(result, DeliveryReply):
-            self._sessions.log_rejected(self._session, result)
+        outcome = receiver.result
+        if isinstance(outcome, DeliveryReply):
+            self._sessions.log_rejected(self._session, outcome)
             self._release_memory()
-        return result
+        return outcome
 
     def _start_work(self, need: Need[Any]) -> None:
         """Fulfil a need that takes time, in a task."""
@@ -314,8 +314,8 @@ class DeliveryConnection(asyncio.Protocol):
 
     def _wait_for_client(self) -> None:
         """Give the client its time for the next command or the next part of a message."""
-        left = self._message_by - self._loop.time()
-        self._set_deadline(min(self._sessions.patience, left))
+        seconds_left = self._message_by - self._loop.time()
+        self._set_deadline(min(self._sessions.patience, seconds_left))
 
     def _set_deadline(self, seconds: float) -> None:
         self._sessions.connections.deadlines.set(self, self._loop.time() + seconds)

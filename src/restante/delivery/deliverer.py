@@ -175,5 +175,5 @@ def reply_for(error: StoreError) -> DeliveryReply:
     """
     if isinstance(error, OverQuotaError) and error.permanent:
         return replies.OVER_QUOTA_REJECTED
-    known = (reply for kind, reply in _REPLIES.items() if isinstance(error, kind))
-    return next(known, replies.STORE_FAILED)
+    matching = (reply for kind, reply in _REPLIES.items() if isinstance(error, kind))
+    return next(matching, replies.STORE_FAILED)

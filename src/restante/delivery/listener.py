@@ -100,8 +100,8 @@ class DeliveryListener:
         finally:
             for server in servers:
                 server.close()
-            for one in sockets:  # a start that was cancelled has left some without a server
-                one.close()
+            for listening in sockets:  # a start that was cancelled has left some without a server
+                listening.close()
             await sessions.connections.stop(self.stop_patience)
 
     def replace_lost(

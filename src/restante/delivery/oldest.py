@@ -57,10 +57,10 @@ async def make_room(
     counted, owners = _find_sources(store, owner)
     with contextlib.ExitStack() as held:
         sources: list[_Source] = []
-        for each in owners:
-            maildrop = await store.acquire(each, 0)
+        for source_owner in owners:
+            maildrop = await store.acquire(source_owner, 0)
             held.callback(maildrop.release)
-            sources.append(_Source(each, maildrop, await _find_arrivals(maildrop)))
+            sources.append(_Source(source_owner, maildrop, await _find_arrivals(maildrop)))
         usage, applies = await store.find_usage(counted, quota)
         needed = usage.plus(octets)
         for source in sources:

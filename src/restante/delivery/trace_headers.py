@@ -53,8 +53,8 @@ def add_trace_headers(message: bytes, envelope: Envelope) -> bytes:
     if recipient.lower() not in _recipients(header[:place]):
         lines.append(b"Delivered-To: %b\n" % recipient)
     lines.append(envelope.received)
-    rest = memoryview(message)[len(header) :]  # a big message is copied once
-    return b"".join([*lines, _RETURN_PATH.sub(b"", header), rest])
+    body = memoryview(message)[len(header) :]  # a big message is copied once
+    return b"".join([*lines, _RETURN_PATH.sub(b"", header), body])
 
 
 def received_field(helo: str, peer: str, host: str, protocol: str) -> bytes:
@@ -63,10 +63,10 @@ def received_field(helo: str, peer: str, host: str, protocol: str) -> bytes:
     `protocol` is as RFC 3848 names it, in any case.
     """
     name = helo if helo.isascii() and helo.isprintable() and " " not in helo else "unknown"
-    seen = f"[{peer}]" if peer else "local"
+    origin = f"[{peer}]" if peer else "local"
     date = email.utils.format_datetime(email.utils.localtime())
     return (
-        f"Received: from {name} ({seen})\n"
+        f"Received: from {name} ({origin})\n"
         f"    by {host} (Restante) with {protocol.upper()};\n"
         f"    {date}\n"
     ).encode()

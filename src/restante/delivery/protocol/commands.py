@@ -41,12 +41,12 @@ class Verb:
 
 def help_(session: DeliverySession, argument: str) -> Reply:
     """Reply with the syntax of a command, or with the list of commands."""
-    known = VERBS[session.dialect]
-    row = known.get(argument.upper())
+    verbs = VERBS[session.dialect]
+    row = verbs.get(argument.upper())
     if row is not None and row.usage:
-        more = PARAMETERS if row.parameters and session.extended else ""
-        return f"250 2.0.0 Syntax: {row.usage}{more}"
-    names = " ".join(sorted(name for name, row in known.items() if row.usage))
+        parameters = PARAMETERS if row.parameters and session.extended else ""
+        return f"250 2.0.0 Syntax: {row.usage}{parameters}"
+    names = " ".join(sorted(name for name, row in verbs.items() if row.usage))
     if argument:
         raise CommandError(f"501 5.5.4 Supported commands: {names}")
     return f"250 2.0.0 Supported commands: {names}"

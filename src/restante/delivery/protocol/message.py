@@ -85,11 +85,11 @@ class MessageReceiver:
 
     def _with_lf(self, piece: bytes) -> bytes:
         """Return a piece, which never ends within CR LF, with LF for CR LF."""
-        kept = b""
+        leading_end = b""
         if self._after_cr and piece.startswith(b"\r\n"):
-            kept, piece = b"\r\n", piece[2:]
-        if kept or piece:
+            leading_end, piece = b"\r\n", piece[2:]
+        if leading_end or piece:
             self._after_cr = piece.endswith(b"\r")
         if b"\r\r\n" in piece:
-            return kept + _LINE_END.sub(b"\n", piece)
-        return kept + piece.replace(b"\r\n", b"\n")
+            return leading_end + _LINE_END.sub(b"\n", piece)
+        return leading_end + piece.replace(b"\r\n", b"\n")

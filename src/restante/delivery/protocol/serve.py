@@ -77,10 +77,10 @@ def _carry_out(session: DeliverySession, line: bytes, verbs: Mapping[str, Verb])
     text = line.rstrip(b"\r\n")
     if len(text) > session.command_limit:
         raise CommandError("500 5.5.2 Command line too long")
-    verb, _, rest = text.partition(b" ")
+    verb, _, after_verb = text.partition(b" ")
     if not text or not verb.isascii():
         raise CommandError("500 5.5.2 Error: bad syntax")
-    name, argument = verb.upper().decode(), rest.strip().decode(errors="surrogateescape")
+    name, argument = verb.upper().decode(), after_verb.strip().decode(errors="surrogateescape")
     row = verbs.get(name)
     if row is None:
         raise _unknown(session, name)
