@@ -94,14 +94,14 @@ def _reconfigure_one(listener: ExtraListener, config: Config) -> ExtraListener:
     changed: ExtraListener = copy.copy(listener)
     if isinstance(changed, DeliveryListener):
         check_recipients(config)
-        kept = {key: getattr(changed.settings, key) for key in DELIVERY_SOCKETS}
-        changed.settings = msgspec.structs.replace(config.delivery, **kept)
+        of_sockets = {key: getattr(changed.settings, key) for key in DELIVERY_SOCKETS}
+        changed.settings = msgspec.structs.replace(config.delivery, **of_sockets)
         changed.recipients = functools.partial(build_recipients, config)
         changed.quotas = functools.partial(build_quotas, config)
         changed.stop_patience = config.timeouts.stop
     elif isinstance(changed, AuthSocketListener):
-        kept = {key: getattr(changed.settings, key) for key in AUTH_SOCKETS}
-        changed.settings = msgspec.structs.replace(config.auth_socket, **kept)
+        of_sockets = {key: getattr(changed.settings, key) for key in AUTH_SOCKETS}
+        changed.settings = msgspec.structs.replace(config.auth_socket, **of_sockets)
         changed.clear_text = config.login.clear_text
         changed.stop_patience = config.timeouts.stop
     else:

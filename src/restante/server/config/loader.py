@@ -48,31 +48,31 @@ def load(file: Path | None, flags: Mapping[str, Mapping[str, object]]) -> Config
 
     Paths in the file are relative to its folder. Raises ConfigError.
     """
-    data = _read(file) if file else {}
+    document = _read(file) if file else {}
     for section, values in flags.items():
-        table = data.setdefault(section, {})
+        table = document.setdefault(section, {})
         if isinstance(table, dict):
             table.update(values)
     base = file.parent if file else Path()
-    _resolve_socket(data.get("delivery"), "lmtp", base)
-    _resolve_socket(data.get("metrics"), "listen", base)
+    _resolve_socket(document.get("delivery"), "lmtp", base)
+    _resolve_socket(document.get("metrics"), "listen", base)
 
     def decode(_kind: type[Path], value: Any) -> Path:
         if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
             raise ValueError("Expected a path")  # msgspec reports it
         return base / value
 
-    where = f"{file}: " if file else ""
+    prefix = f"{file}: " if file else ""
     problems = [
-        *_problems(data, Config, "", decode),
-        *_mail_problems(data.get("mail", {}), data.get("cluster", {})),
-        *_account_problems(data.get("accounts", {}), data.get("mail", {})),
+        *_problems(document, Config, "", decode),
+        *_mail_problems(document.get("mail", {}), document.get("cluster", {})),
+        *_account_problems(document.get("accounts", {}), document.get("mail", {})),
     ]
     if problems:
-        raise ConfigError([where + problem for problem in problems])
-    config = msgspec.convert(data, Config, dec_hook=decode)
+        raise ConfigError([prefix + problem for problem in problems])
+    config = msgspec.convert(document, Config, dec_hook=decode)
     if problems := list(_find_useless(config)):
-        raise ConfigError([where + problem for problem in problems])
+        raise ConfigError([prefix + problem for problem in problems])
     return config
 
 
@@ -92,14 +92,14 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _problems(
-    data: object, section: type[ConfigSection], path: str, decode: Decode
+    table: object, section: type[ConfigSection], path: str, decode: Decode
 ) -> Iterator[str]:
     """Yield the mistakes in all keys of a table, since msgspec itself stops at the first one."""
-    if not isinstance(data, dict):
+    if not isinstance(table, dict):
         yield f"{path}: expected a table, [{path}]"
         return
     fields = {field.name: field for field in msgspec.structs.fields(section)}
-    unknown = [key for key in data if key not in fields]
+    unknown = [key for key in table if key not in fields]
     for key in unknown:
         near = difflib.get_close_matches(key, fields, 1) or (_elsewhere(key) if path else [])
         hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(fields)}"
@@ -107,13 +107,13 @@ def _problems(
     for key, field in fields.items():
         name = _join(path, key)
         if isinstance(field.type, type) and issubclass(field.type, ConfigSection):
-            if key in data or field.required:
-                yield from _problems(data.get(key, {}), field.type, name, decode)
-        elif key not in data:
+            if key in table or field.required:
+                yield from _problems(table.get(key, {}), field.type, name, decode)
+        elif key not in table:
             if field.required:
                 yield f"{name}: missing; {MISSING_HINTS[name]}"
         else:
-            yield from _problem(data[key], field.type, name, decode)
+            yield from _problem(table[key], field.type, name, decode)
 
 
 def _elsewhere(key: str) -> list[str]:
@@ -127,8 +127,8 @@ def _elsewhere(key: str) -> list[str]:
         if isinstance(section.type, type) and issubclass(section.type, ConfigSection)
         for field in msgspec.structs.fields(section.type)
     ]
-    named = [each for each in settings if key == "_".join(each)]
-    named = named or [each for each in settings if key == each[1]]
+    named = [setting for setting in settings if key == "_".join(setting)]
+    named = named or [setting for setting in settings if key == setting[1]]
     return [".".join(named[0])] if len(named) == 1 else []
 
 

@@ -68,8 +68,8 @@ class LogRate:
 
     def _lines(self, key: str) -> int:
         """Return how many lines were written in this minute."""
-        lines, last = self._written.get(key) or (0, 0.0)
-        return lines if last >= self._begun else 0
+        lines, last_at = self._written.get(key) or (0, 0.0)
+        return lines if last_at >= self._begun else 0
 
     def begin_anew(self) -> None:
         """Log how many lines were left out, and begin a new minute."""
@@ -77,8 +77,8 @@ class LogRate:
         self._begun = self._clock() // MINUTE * MINUTE
         self._ends = self._begun + MINUTE
         named = left_out.most_common(MAX_COUNTED)
-        rest: Counter[str] = Counter()
+        others: Counter[str] = Counter()
         for (name, _), lines in left_out.most_common()[MAX_COUNTED:]:
-            rest[name] += lines
-        for (name, address), lines in [*named, *(((n, OTHERS), k) for n, k in rest.items())]:
+            others[name] += lines
+        for (name, address), lines in [*named, *(((n, OTHERS), k) for n, k in others.items())]:
             self._write({"lines_left_out": lines, "of": name, "address": address})

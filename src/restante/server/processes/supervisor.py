@@ -266,11 +266,11 @@ class Supervisor:
     def _warn_unchanged(self, config: Config) -> None:
         """Warn of changed settings that a reload cannot apply, since all workers share them."""
         if _shared_settings(config) != _shared_settings(self._first):
-            what = (
+            remedy = (
                 "restart the server to change server.workers, [log], [metrics], or the sockets of"
                 " [delivery] and [auth_socket]"
             )
-            self._log.warning("reload_is_partial", what=what)
+            self._log.warning("reload_is_partial", what=remedy)
 
     def _start_if_due(self) -> None:
         now = time.monotonic()

@@ -69,7 +69,10 @@ class PeerExchange:
             self._failures.put_back(changes)
             raise
         received = asyncio.get_running_loop().time()
-        answers = [(asked, await self._answer(asked, received)) for asked in news.requests]
+        answers = [
+            (peer_request, await self._answer(peer_request, received))
+            for peer_request in news.requests
+        ]
         # after the answers, since a kick also comes as a request, which counts
         self._take(news, received)
         if isinstance(self._store, AsksPeers):
@@ -85,8 +88,10 @@ class PeerExchange:
     def _take(self, news: PeerNews, received: float) -> None:
         """Use the news that came at a time of the event loop."""
         self._failures.set_key(news.key)
-        then = time.monotonic() - (asyncio.get_running_loop().time() - received)
-        self._failures.merge((pair, number, then - age) for pair, number, age in news.failures)
+        received_at = time.monotonic() - (asyncio.get_running_loop().time() - received)
+        self._failures.merge(
+            (pair, number, received_at - age) for pair, number, age in news.failures
+        )
         if news.kicks or news.revoked or news.locked:
             self._end_sessions(news, received)
 

@@ -65,7 +65,7 @@ class LoadedCertificate:
 
 def load(pair: CertificateFiles, profile: Profile, client_ca: Path | None) -> LoadedCertificate:
     """Load a certificate from its files. Raises CertificateError."""
-    seen = file_fingerprint(pair, client_ca)
+    fingerprint = file_fingerprint(pair, client_ca)
     certificate = _certificate(pair.certificate)
     if b"PRIVATE KEY-----" not in _read(pair.key):
         raise CertificateError(f"{pair.key}: not a PEM private key")
@@ -85,7 +85,7 @@ def load(pair: CertificateFiles, profile: Profile, client_ca: Path | None) -> Lo
         fits = requirements(certificate, context)
     except _UNSUPPORTED as error:
         raise CertificateError(f"{pair.certificate}: {error}") from error
-    return LoadedCertificate(pair, certificate, context, names, end_point, seen, fits)
+    return LoadedCertificate(pair, certificate, context, names, end_point, fingerprint, fits)
 
 
 def file_fingerprint(pair: CertificateFiles, client_ca: Path | None) -> Fingerprint:

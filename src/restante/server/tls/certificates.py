@@ -144,15 +144,19 @@ class Certificates:
         host = name.lower().removesuffix(".")
         fitting = [loaded for loaded in self._loaded if host and _matches(host, loaded.names)]
         first = self._loaded[0]
-        return fitting or [one for one in self._loaded if one is first or one.names & first.names]
+        return fitting or [
+            candidate
+            for candidate in self._loaded
+            if candidate is first or candidate.names & first.names
+        ]
 
 
 def _check_used(all_loaded: Sequence[LoadedCertificate]) -> None:
     """Raise CertificateError: no client would ever get one of the certificates."""
     for place, loaded in enumerate(all_loaded):
         kind = loaded.requirements.kind
-        before = [one for one in all_loaded[:place] if one.requirements.kind == kind]
-        names = frozenset[str]().union(*(one.names for one in before))
+        before = [earlier for earlier in all_loaded[:place] if earlier.requirements.kind == kind]
+        names = frozenset[str]().union(*(earlier.names for earlier in before))
         if before and loaded.names <= names:
             raise CertificateError(
                 f"{loaded.pair.certificate}: never used, because {before[0].pair.certificate} comes"
