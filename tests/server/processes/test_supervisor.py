@@ -104,6 +104,7 @@ def test_jump_before_a_reload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         due = put_old_letter(workers.served.add("ann", "secret") / "new" / "1.test")
         workers.served.process.send_signal(signal.SIGHUP)
         workers.wait_for("expired")
+        workers.wait_for("reloaded")
         assert not due.exists()
         put_old_letter(due)
         os.utime(due)
