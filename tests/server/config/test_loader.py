@@ -315,6 +315,32 @@ def test_metadata_require_tokens(tmp_path: Path) -> None:
     ]
 
 
+NOWHERE = LEAST + "[server]\nlisten = []\n"
+
+
+def test_server_without_an_address(tmp_path: Path) -> None:
+    """A server that no program can reach would run, and say nothing."""
+    assert problems(tmp_path, NOWHERE) == [
+        "server.listen: no address is left; set one here, or in tls.listen"
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[tls]\nlisten = ["*:995"]',
+        '[tls]\nlegacy_listen = ["*:9950"]',
+        '[delivery]\nlmtp = "lmtp"',
+        '[delivery]\nsmtp = "127.0.0.1:25"',
+        '[auth_socket]\npath = "auth"',
+    ],
+)
+def test_server_for_other_programs_alone(tmp_path: Path, text: str) -> None:
+    """A server may have an address for TLS, mail or logins alone."""
+    (tmp_path / "restante.toml").write_text(f"{NOWHERE}{text}\n")
+    assert load(tmp_path / "restante.toml", {}).server.listen == ()
+
+
 def test_introspection_is_no_file(tmp_path: Path) -> None:
     """Introspection requires a URL; a file is an error."""
     (problem,) = problems(tmp_path, f'{LEAST}[tokens]\nintrospection = "/etc/keys"\n')

@@ -162,6 +162,7 @@ def _find_useless(config: Config) -> Iterator[str]:
     """Report settings without an effect, and logins that would never succeed."""
     if config.mail.format == "cluster" and config.mail.unique_ids != RESTANTE_UIDS:
         yield 'mail.unique_ids: has no effect with format = "cluster"; omit it'
+    yield from _listen_problems(config)
     yield from _junk_problems(config)
     if config.mail.format != "maildir" and config.mail.maildirsize != "keep":
         yield 'mail.maildirsize: requires format = "maildir"; omit it'
@@ -180,6 +181,16 @@ def _find_useless(config: Config) -> Iterator[str]:
     yield from _upgrade_problems(config.accounts)
     if not config.accounts.users:
         yield from _find_useless_without_file(config)
+
+
+def _listen_problems(config: Config) -> Iterator[str]:
+    """Report a server that no program could connect to."""
+    addresses = (
+        config.server.listen, config.tls.listen, config.tls.legacy_listen,
+        config.delivery.lmtp, config.delivery.smtp, config.auth_socket.path,
+    )  # fmt: skip
+    if not any(addresses):
+        yield "server.listen: no address is left; set one here, or in tls.listen"
 
 
 def _junk_problems(config: Config) -> Iterator[str]:
