@@ -63,11 +63,14 @@ def deliver(user: str, file: Path | None, sender: str | None, **params: Path | s
     """
     from restante.delivery import replies
     from restante.server.config.loader import ConfigError
+    from restante.storage.interfaces import StoreError
 
     try:
         outcome, causes = asyncio.run(_deliver(_config(file, params), user, sender))
     except ConfigError as error:
         _end(os.EX_TEMPFAIL, "\n  ".join(["4.3.5 Invalid configuration:", *error.problems]))
+    except StoreError as error:  # it cannot be opened
+        _end(os.EX_TEMPFAIL, f"4.3.0 {error}")
     if outcome is not replies.DELIVERED:
         text = f"{outcome.status} {outcome.text}"
         if causes and outcome.exit == os.EX_TEMPFAIL:  # for the MTA's log

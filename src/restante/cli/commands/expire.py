@@ -28,7 +28,7 @@ def expire(file: Path, *, dry_run: bool) -> None:
     from restante.server.composition import components
     from restante.server.config import loader
     from restante.server.log.loggers import command_logger
-    from restante.storage.interfaces import open_store
+    from restante.storage.interfaces import StoreError, open_store
 
     with configuration_error_reporting():
         loaded = loader.load(file, {})
@@ -52,7 +52,10 @@ def expire(file: Path, *, dry_run: bool) -> None:
                 count += len(due)
         return count
 
-    count = asyncio.run(count_expired())
+    try:
+        count = asyncio.run(count_expired())
+    except StoreError as error:  # it cannot be opened
+        raise click.ClickException(str(error)) from None
     if expiry.complete and not expiry.applies:
         raise click.ClickException(
             "expire_days is not set, so no mail expires; set it in the section [mail],"

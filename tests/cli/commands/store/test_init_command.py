@@ -48,6 +48,23 @@ def test_init(empty: Secret, tmp_path: Path) -> None:
     assert rows[0][0] == 0
 
 
+@pytest.mark.parametrize(
+    ("command", "code", "beginning"),
+    [
+        (("deliver", "ann"), 75, "4.3.0 PostgreSQL has no"),
+        (("expire",), 1, "Error: PostgreSQL has"),
+    ],
+)
+def test_other_commands_before_init(
+    empty: Secret, tmp_path: Path, command: tuple[str, ...], code: int, beginning: str
+) -> None:
+    """A command that finds no tables, or those of another version, says how to get them."""
+    done = pop3(*command, "-c", str(written(tmp_path, empty.reveal())), stdin=b"Subject: a\n\n")
+    assert (done.code, done.out) == (code, "")
+    assert beginning in done.err
+    assert done.err.endswith("run `pop3 store init`\n")
+
+
 def test_a_database_that_is_down(tmp_path: Path) -> None:
     """The error says what failed, and shows no password."""
     file = written(tmp_path, b"postgresql://ann:hunter2@127.0.0.1:1/mail")
