@@ -105,6 +105,7 @@ def test_no_host(servers: Servers, ports: tuple[int, ...], error: type[Exception
         ("postgresql://ann:hunter2/x@db/mail", "write special characters of the password"),
         ("postgresql://ann:hunter2@db:hunter2/mail", "check its hosts and ports"),
         ("postgresql://ann:hunter2@a,b:hunter2/mail", "check its hosts and ports"),
+        ("postgresql://ann:hunter2@127.0.0.1:99999/mail", "check its hosts and ports"),
         ("postgresql://ann@[hunter2/mail", "check its hosts and ports"),
         ("hunter2://db/mail", "check its hosts and ports"),
         ("postgresql://ann:hunter2@db/mail?sslmode=on", "`sslmode` parameter must be one of"),

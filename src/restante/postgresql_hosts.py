@@ -38,7 +38,7 @@ class NoPrimaryError(HostsError):
 class AddressError(HostsError):
     """The address cannot be read."""
 
-    def __init__(self, error: ValueError) -> None:
+    def __init__(self, error: Exception) -> None:
         # Python's texts, and those about hosts, have what stands where a host should be.
         text = str(error) if isinstance(error, asyncpg.ClientConfigurationError) else ""
         reason = UNREADABLE if not text or text.startswith("invalid") else text.splitlines()[0]
@@ -90,7 +90,7 @@ async def _connect(
         return await asyncpg.connect(address, **options)
     except asyncpg.TargetServerAttributeNotMatched as error:
         raise NoPrimaryError from error
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:  # the latter of a port
         raise AddressError(error) from None  # a traceback would have the text, too
 
 

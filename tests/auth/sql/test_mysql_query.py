@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
+from urllib.parse import quote
 
 import pytest
 import structlog
@@ -352,6 +353,18 @@ def test_query_without_a_condition(database: MariaDb) -> None:
             return await each.run(count)
 
     assert asyncio.run(ask_database()) == 1000
+
+
+@pytest.mark.parametrize("password", ["hunter2", "pässwörd", "pa€s:w@rd/"])
+def test_password_of_the_service(database: MariaDb, password: str) -> None:
+    """The server's own password may have any characters, as UTF-8."""
+    database.execute(
+        f"CREATE OR REPLACE USER odd@localhost IDENTIFIED BY '{password}';"
+        "GRANT SELECT ON mail.* TO odd@localhost"
+    )
+    dsn = f"mysql://odd:{quote(password, safe='')}@localhost/mail?socket={database.socket}"
+    accounts = made(database, dsn=dsn)
+    assert ask(accounts, lambda each: each.identify("ann@example.com")).name == "ann@example.com"
 
 
 @pytest.mark.parametrize(

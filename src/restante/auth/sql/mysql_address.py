@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, unquote_to_bytes, urlsplit
 
 from restante.input_files import require_file
 from restante.net.addresses import is_loopback
@@ -43,7 +43,7 @@ class MysqlAddress:
         host, socket = parts.hostname or "localhost", options.get("socket", "")
         return cls(
             unquote(parts.username),
-            Secret(unquote(parts.password or "").encode()),
+            Secret(unquote_to_bytes(parts.password or "")),
             host,
             parts.port or PORT,
             unquote(parts.path[1:]),

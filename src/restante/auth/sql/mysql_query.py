@@ -133,7 +133,7 @@ class MysqlConnections(Connections[asyncmy.Connection]):
         address = self._address
         return await asyncmy.connect(
             user=address.user,
-            password=address.password.reveal().decode(),
+            password=address.password.reveal(),  # the driver would encode text in Latin-1
             host=address.host,
             port=address.port,
             unix_socket=address.socket or None,
