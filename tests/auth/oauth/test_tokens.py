@@ -30,6 +30,7 @@ from restante.auth.oauth.tokens import Claims, IntrospectedTokens, JwksTokens, T
 from restante.net.http import HttpError
 from restante.protocol.secret import Secret
 
+CLIENT = ["restante:pop3", "client secret+%2B"]
 CLAIMS = Claims(issuer="https://issuer.example.com", audience="pop3", user="email")
 
 
@@ -89,7 +90,7 @@ def running(issuer: Issuer) -> Iterator[None]:
             form = self.rfile.read(int(self.headers["Content-Length"])).decode()
             token = urllib.parse.parse_qs(form)["token"][0]
             pair = base64.b64decode(self.headers["Authorization"].removeprefix("Basic "))
-            if pair != b"restante:client secret":
+            if [*map(urllib.parse.unquote_plus, pair.decode().split(":"))] != CLIENT:
                 self.send_error(401)
                 return
             self.answer(json.dumps(issuer.active.get(token, {"active": False})).encode())
@@ -431,7 +432,7 @@ def test_only_so_many_tokens_wait_for_the_issuer(monkeypatch: pytest.MonkeyPatch
 def test_introspection_asks_the_issuer(issuer: Issuer) -> None:
     """RFC 7662 section 2."""
     claims = Claims(user="username")
-    tokens = IntrospectedTokens(issuer.url, "restante", Secret(b"client secret"), claims)
+    tokens = IntrospectedTokens(issuer.url, CLIENT[0], Secret(CLIENT[1].encode()), claims)
     issuer.active["good"] = {"active": True, "username": "ann"}
     issuer.active["old"] = {"active": True, "username": "ann", "exp": 1}
     issuer.active["odd"] = {"active": "yes", "username": "ann"}

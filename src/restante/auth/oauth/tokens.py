@@ -8,9 +8,9 @@ import contextlib
 import json
 import math
 import time
-import urllib.parse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from urllib.parse import quote_plus, urlencode
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -197,8 +197,9 @@ class IntrospectedTokens:
         self._url = url
         self._claims = claims
         self._pool = IssuerPool()
-        pair = f"{client}:".encode() + client_secret.reveal()
-        self._authorization = f"Basic {base64.b64encode(pair).decode()}"
+        # RFC 6749 section 2.3.1: both are encoded as in a form, and then as in RFC 7617.
+        pair = f"{quote_plus(client)}:{quote_plus(client_secret.reveal())}"
+        self._authorization = f"Basic {base64.b64encode(pair.encode()).decode()}"
 
     async def user_of(self, token: Secret) -> str:
         """Return for whom a token was issued. Raises CredentialsError, UnavailableError."""
@@ -211,7 +212,7 @@ class IntrospectedTokens:
         form = {"token": token.reveal(), "token_type_hint": "access_token"}
         headers = [("Authorization", self._authorization), ("Accept", "application/json")]
         try:
-            return issuer.post(self._url, urllib.parse.urlencode(form).encode(), headers)
+            return issuer.post(self._url, urlencode(form).encode(), headers)
         except (HttpError, ValueError) as error:
             text = f"{self._url}: the issuer says nothing about tokens ({_reason(error)})"
             raise UnavailableError(f"{text}; {CHECK}") from error
