@@ -119,6 +119,13 @@ def test_an_autoconfig_file() -> None:
     assert found.server.iss_in_response is False
 
 
+def test_an_autoconfig_file_with_an_odd_issuer() -> None:
+    """The issuer of a file that names the endpoints may be any text."""
+    for odd in ("//[x", "x://[", "https//id.example.com", "Example Corp."):
+        hint = OAuthHint(odd, "mail", "https://id.example.com/a", "https://id.example.com/t")
+        assert find("mail.example.com", Sources(hint)).server.issuer == odd
+
+
 def test_an_autoconfig_file_with_an_issuer(issuer: LocalIssuer) -> None:
     """A file that has a URL as the issuer leads to its metadata."""
     found = find("localhost", Sources(OAuthHint(issuer.url)))

@@ -193,8 +193,16 @@ def _check_server(issuer: Issuer, host: str, providers: Mapping[str, Provider]) 
     """
     server = issuer.server
     urls = (server.issuer, server.authorization, server.token, server.device)
-    named = {urlsplit(url).hostname or "" for url in urls}
+    named = set(map(_host_of, urls))
     for row in providers.values():
         if any(map(row.has_issuer, named)) and not row.has_host(host):
             text = f"{host} names the issuer of {row.name}, but is not a server of {row.name}"
             raise OAuthError("oauth-forged", text)
+
+
+def _host_of(url: str) -> str:
+    """Return the host of a URL, "" for any other text, which the issuer of a file may be."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
