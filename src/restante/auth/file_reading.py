@@ -59,9 +59,11 @@ class FileReading(ABC, Generic[Reading]):
             reading = await self._reader.run("", self._read)
         except OSError as error:
             raise self._cannot_use(explain(error)) from error
-        left = self._use(reading)
-        if any(left):
-            self._discarding = asyncio.ensure_future(self._reader.run("", lambda: _discard(left)))
+        old_tables = self._use(reading)
+        if any(old_tables):
+            self._discarding = asyncio.ensure_future(
+                self._reader.run("", lambda: _discard(old_tables))
+            )
             self._discarding.add_done_callback(_settle)
 
     def _end_reading(self, reading: asyncio.Task[None]) -> None:

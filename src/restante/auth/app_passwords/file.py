@@ -154,8 +154,8 @@ class AppPasswordFile(ReloadedFile[_Entries]):
         return entries, problems
 
     def _use_entries(self, entries: _Entries) -> tuple[dict[str, AppPassword]]:
-        before, (self._by_digest, self._keys) = self._by_digest, entries
-        return (before,)
+        old_passwords, (self._by_digest, self._keys) = self._by_digest, entries
+        return (old_passwords,)
 
     def _has_entries(self) -> bool:
         return bool(self._by_digest)

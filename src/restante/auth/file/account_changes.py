@@ -34,15 +34,15 @@ class AccountChanges:
         """
         if self._compared is not None and self._compared[0] is accounts and not self.has_doubts:
             return frozenset()
-        before = accounts if self._before is None else self._before
+        old_accounts = accounts if self._before is None else self._before
         ended = frozenset(
             name
-            for name, entry in before.items()
+            for name, entry in old_accounts.items()
             if name not in in_doubt and _must_end(entry, accounts.get(name), now)
         )
-        waiting = {name: before[name] for name in in_doubt if name in before}
-        self._before = {**waiting, **accounts}
-        self._compared = (accounts, bool(waiting))
+        doubtful = {name: old_accounts[name] for name in in_doubt if name in old_accounts}
+        self._before = {**doubtful, **accounts}
+        self._compared = (accounts, bool(doubtful))
         return ended
 
 

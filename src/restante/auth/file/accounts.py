@@ -133,7 +133,7 @@ class FileAuthenticator(FileReading[_Reading]):
 
     def _use(self, reading: _Reading) -> Collection[dict[str, PasswdEntry]]:
         """Use a reading from now on, and return the tables that it replaces."""
-        first, before, table = not self._read_at, self._table, reading.table
+        is_first, old_table, table = not self._read_at, self._table, reading.table
         self._read_at = reading.stamp
         self._problem = ""
         self._remembered.clear()
@@ -148,9 +148,9 @@ class FileAuthenticator(FileReading[_Reading]):
             if fault not in self._faults:
                 self._warn(fault)
         self._faults = frozenset(table.faults)
-        if first:
+        if is_first:
             self._warn_of_weak_hashes()
-        return (before.by_name, before.in_lower_case)
+        return (old_table.by_name, old_table.in_lower_case)
 
     def _warn_of_weak_hashes(self) -> None:
         """Warn of hashes whose passwords a thief of the file finds soon."""
@@ -167,13 +167,13 @@ class FileAuthenticator(FileReading[_Reading]):
 
         A file may be written in many steps, the first of which makes it empty or removes it.
         """
-        before = self._table.by_name
-        usable = bool(before) and not self._problem
+        old_accounts = self._table.by_name
+        usable = bool(old_accounts) and not self._problem
         earlier = self._vanished if not usable or now < self._vanished_until else ()
-        gone = set() if replaced and usable else {*before, *earlier}
+        removed = set() if replaced and usable else {*old_accounts, *earlier}
         if table.cut is not None:
-            gone.add(table.cut)
-        return frozenset(gone - table.by_name.keys())
+            removed.add(table.cut)
+        return frozenset(removed - table.by_name.keys())
 
     def _cannot_use(self, reason: str) -> UnavailableError:
         """Return the error to raise. After the file was read once, the log gets it too, once."""
@@ -232,9 +232,9 @@ class FileAuthenticator(FileReading[_Reading]):
         """Yield the name of each account, and its days of mail. Raises UnavailableError."""
         await self.refresh_in_thread()
         accounts = self.accounts()
-        for first in range(0, len(accounts), PAGE):
+        for start in range(0, len(accounts), PAGE):
             yield [
-                (account.name, account.expire_days) for account in accounts[first : first + PAGE]
+                (account.name, account.expire_days) for account in accounts[start : start + PAGE]
             ]
 
     async def own_quota(self, name: str) -> Quota:

@@ -57,8 +57,8 @@ class HashUpgrader:
 
     def replace(self, name: str, stored: str, password: Secret) -> None:
         """Replace the hash of an account later. Its password was just verified."""
-        known = len(self._new) >= MAX_WAITING or name in self._new
-        if not (self._disabled or known) and password_hashing.is_weak(stored):
+        has_no_place = len(self._new) >= MAX_WAITING or name in self._new
+        if not (self._disabled or has_no_place) and password_hashing.is_weak(stored):
             self._start(self._hash(name, stored, password))
 
     async def write(self) -> None:

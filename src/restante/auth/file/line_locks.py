@@ -41,8 +41,8 @@ def find_lock(line: str) -> str:
 
 
 def _split(line: str) -> tuple[str, str, list[str]]:
-    name, _, rest = line.partition(":")
-    stored, *others = rest.split(":", EXTRAS - 1)
+    name, _, after_name = line.partition(":")
+    stored, *others = after_name.split(":", EXTRAS - 1)
     return name, stored, others
 
 

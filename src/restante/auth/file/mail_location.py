@@ -24,13 +24,19 @@ class MailLocation(msgspec.Struct, frozen=True, gc=False):
     key: str
     place: str
 
-    def describe_mismatch(self, here: Path | None) -> str | None:
+    def describe_mismatch(self, mail_folder: Path | None) -> str | None:
         """Return in words that mail does not lie there but `here`; None where it is the same."""
-        same = here is not None and os.path.realpath(self.place or "/") == os.path.realpath(here)
-        if same:
+        is_same_place = mail_folder is not None and os.path.realpath(
+            self.place or "/"
+        ) == os.path.realpath(mail_folder)
+        if is_same_place:
             return None
-        there = f"lies in {here}" if here is not None else "lies where [mail] folder and layout say"
-        return f"{self.key}= has no effect: the mail {there}"
+        reason = (
+            f"lies in {mail_folder}"
+            if mail_folder is not None
+            else "lies where [mail] folder and layout say"
+        )
+        return f"{self.key}= has no effect: the mail {reason}"
 
 
 def find_mail_location(name: str, others: list[str]) -> MailLocation | None:
@@ -47,11 +53,11 @@ def find_mail_location(name: str, others: list[str]) -> MailLocation | None:
 
 def _parse_location(setting: str, name: str, home: str) -> str:
     """Return the folder or file of a mail_location; "" where it depends on what is unknown here."""
-    first, *options = _DRIVER.sub("", setting, count=1).split(":")
+    location, *options = _DRIVER.sub("", setting, count=1).split(":")
     inbox = [option.removeprefix("INBOX=") for option in options if option.startswith("INBOX=")]
     local, at, domain = name.rpartition("@")
-    values = {"u": name, "n": local if at else name, "d": domain if at else "", "h": home}
-    place = re.sub("%L?([undh])", lambda match: values[match[1]], (inbox or [first])[0])
+    by_letter = {"u": name, "n": local if at else name, "d": domain if at else "", "h": home}
+    place = re.sub("%L?([undh])", lambda match: by_letter[match[1]], (inbox or [location])[0])
     if place == "~" or place.startswith("~/"):
         place = home + place[1:] if home else ""
     return "" if "%" in place else place

@@ -90,10 +90,10 @@ def replace_credentials(line: str, stored: str, keys: Mapping[str, scram.ScramKe
     A line of /etc/shadow gets no keys: a date stands in their place. The lock there is a "!" before
     the hash; without a hash, it only says that there is no password.
     """
-    name, _, rest = line.partition(":")
-    before, *others = rest.split(":", EXTRAS - 1)
+    name, _, after_name = line.partition(":")
+    old_hash, *others = after_name.split(":", EXTRAS - 1)
     if locks.is_shadow(others):
-        is_locked = before.startswith(SHADOW_LOCK) and before.strip(f"{SHADOW_LOCK}*")
+        is_locked = old_hash.startswith(SHADOW_LOCK) and old_hash.strip(f"{SHADOW_LOCK}*")
         return ":".join([name, f"{SHADOW_LOCK if is_locked else ''}{stored}", *others])
     extras = others[EXTRAS - 2].split() if len(others) > EXTRAS - 2 else []
     words = [word for word in extras if not word.startswith("scram-")]

@@ -70,17 +70,17 @@ def read(path: Path, *, trust_last_line: bool = True) -> PasswdFile:
         name = name_of(line)
         if not name:
             continue
-        where = f"{path}:{place}: {name!r}"
+        location = f"{path}:{place}: {name!r}"
         try:
             _check(name, accounts)
             accounts[name] = PasswdEntry.parse(line if ":" in line else f"{line}:")
         except ValueError as problem:
             useless |= {name, saslprep_or_same(name).strip()}
-            problems.append(f"{where} cannot log in: {problem}")
+            problems.append(f"{location} cannot log in: {problem}")
             continue
         others = line.split(":", EXTRAS)[2:]
-        problems += [f"{where} {reason}" for reason in _lock_reason(accounts[name], others)]
-        problems += [f"{where}: {doubt}" for doubt in dovecot_fields.field_warnings(others)]
+        problems += [f"{location} {reason}" for reason in _lock_reason(accounts[name], others)]
+        problems += [f"{location}: {doubt}" for doubt in dovecot_fields.field_warnings(others)]
     if all(account.lock for account in accounts.values()):
         problems.append(f"{path}: {NOBODY}")
     return PasswdFile(accounts, problems, frozenset(useless), _key(lines), cut)
@@ -153,9 +153,9 @@ def edit(path: Path, *, create: bool = True) -> Iterator[list[str]]:
     Raises OSError.
     """
     with edit_lines(path, create=create) as lines:
-        before = list(lines)
+        old_lines = list(lines)
         yield lines
-        if lines != before and any("scram-" in line for line in lines) and _key(lines) is None:
+        if lines != old_lines and any("scram-" in line for line in lines) and _key(lines) is None:
             lines.append(FAKE_SALT_KEY + base64.b64encode(secrets.token_bytes(KEY)).decode())
 
 
@@ -170,9 +170,9 @@ def edit_lines(path: Path, *, create: bool = True) -> Iterator[list[str]]:
     with _lock_file(path, create=create) as file:
         status = os.fstat(file)
         lines = read_lines(path)
-        before = list(lines)
+        old_lines = list(lines)
         yield lines
-        if lines != before:
+        if lines != old_lines:
             _replace(path, lines, status)
 
 
@@ -208,9 +208,9 @@ def _openness(path: Path) -> Iterator[str]:
     """Return whether all local users can read the file, and so attack its hashes offline."""
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & (stat.S_IROTH | stat.S_IWOTH):
-        what = "change" if mode & stat.S_IWOTH else "read"
+        verb = "change" if mode & stat.S_IWOTH else "read"
         yield (
-            f"{path}: all users of this machine can {what} it (mode {mode:04o}); allow only the"
+            f"{path}: all users of this machine can {verb} it (mode {mode:04o}); allow only the"
             f" user of the server: chmod 600 {path}"
         )
 
@@ -222,9 +222,9 @@ def name_of(line: str) -> str:
 
 def replace_hash(line: str, old: str, new: str) -> str | None:
     """Return a line with another hash; None if it has another one than the old hash."""
-    name, _, rest = line.partition(":")
-    stored, colon, others = rest.partition(":")
-    return f"{name}:{new}{colon}{others}" if stored.strip() == old else None
+    name, _, after_name = line.partition(":")
+    stored, colon, after_hash = after_name.partition(":")
+    return f"{name}:{new}{colon}{after_hash}" if stored.strip() == old else None
 
 
 def _require_same(path: Path, status: os.stat_result) -> None:

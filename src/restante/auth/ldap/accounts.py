@@ -133,9 +133,9 @@ class LdapAuthenticator(PasswordOnlyAccounts):
 
         The look-up of a recipient has just found it.
         """
-        kept = self._quotas.get(name)
-        if kept is not None:
-            return kept
+        quota = self._quotas.get(name)
+        if quota is not None:
+            return quota
         with contextlib.suppress(CredentialsError):
             entry = await self._find([name], f"({self._search.name}={{user}})")
             return self._quotas.keep(name, self._row(entry))

@@ -89,8 +89,10 @@ class LdapDirectory:
             entries: list[LdapEntry] = []
             try:
                 while True:
-                    kind, data = connection.result(message, all=0, timeout=_seconds_left(ends))
-                    entries += _entries(data)
+                    kind, raw_entries = connection.result(
+                        message, all=0, timeout=_seconds_left(ends)
+                    )
+                    entries += _entries(raw_entries)
                     if kind == ldap.RES_SEARCH_RESULT:
                         return entries
             except ldap.SIZELIMIT_EXCEEDED:
@@ -110,8 +112,10 @@ class LdapDirectory:
                 message = connection.search_ext(
                     base, ldap.SCOPE_SUBTREE, text, list(attributes), serverctrls=[control]
                 )
-                _, data, _, controls = connection.result3(message, timeout=_seconds_left(ends))
-                yield _entries(data)
+                _, raw_entries, _, controls = connection.result3(
+                    message, timeout=_seconds_left(ends)
+                )
+                yield _entries(raw_entries)
                 control.cookie = _cookie(controls)
                 if not control.cookie:
                     return
@@ -205,7 +209,7 @@ def _bind(connection: Any, dn: str, password: Secret, ends: float) -> str:
     return policy_refusal(controls)
 
 
-def _entries(data: Sequence[tuple[str | None, Any]] | None) -> list[LdapEntry]:
+def _entries(raw_entries: Sequence[tuple[str | None, Any]] | None) -> list[LdapEntry]:
     """Return the entries of an answer without its referrals, and text alone of their values."""
     return [
         LdapEntry(
@@ -215,7 +219,7 @@ def _entries(data: Sequence[tuple[str | None, Any]] | None) -> list[LdapEntry]:
                 for name, values in attributes.items()
             },
         )
-        for dn, attributes in data or []
+        for dn, attributes in raw_entries or []
         if dn is not None
     ]
 

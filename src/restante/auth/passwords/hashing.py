@@ -138,8 +138,8 @@ def verify_normalised(stored: str, password: Secret) -> bool:
     The hashes of other programs are of whatever was typed. All forms are tried, even when one was
     right, so that the time reveals nothing about an unknown account.
     """
-    right = [verify(stored, form) for form in _forms(password)]
-    return any(right)
+    matches = [verify(stored, form) for form in _forms(password)]
+    return any(matches)
 
 
 def hash_anew(stored: str, password: Secret) -> str | None:
@@ -175,8 +175,8 @@ def _verify_crypt(stored: bytes, password: bytes) -> bool:
     computed = crypt_r(password, stored, ctypes.create_string_buffer(_CRYPT_DATA))
     if computed is None or computed.startswith(b"*"):  # crypt(5): it failed, and does not say why
         _require_memory()
-    same = hmac.compare_digest(computed or b"", stored)
-    return same and b"\0" not in password  # C sees no further than a NUL
+    is_equal = hmac.compare_digest(computed or b"", stored)
+    return is_equal and b"\0" not in password  # C sees no further than a NUL
 
 
 def _require_memory() -> None:

@@ -174,9 +174,9 @@ class SqlAuthenticator(PasswordOnlyAccounts):
 
         The look-up of a recipient has just found it. Raises UnavailableError.
         """
-        kept = self._quotas.get(name)
-        if kept is not None:
-            return kept
+        quota = self._quotas.get(name)
+        if quota is not None:
+            return quota
         _, row = await self._find([name], deadline())
         return self._quotas.keep(name, row) if row else Quota()
 

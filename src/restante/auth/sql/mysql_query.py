@@ -98,10 +98,10 @@ class MysqlQueries(AccountQueries[asyncmy.Connection]):
         """Return the rows of a query whose parameters are names."""
         try:
             statement = await connection.prepare(query)  # type: ignore[no-untyped-call]
-            values = parameters
+            arguments = parameters
             if len(parameters) == 1:
-                values = [*parameters] * statement.parameter_count
-            result = await statement.execute(values)
+                arguments = [*parameters] * statement.parameter_count
+            result = await statement.execute(arguments)
         except MySQLError as error:
             if _code(error) in WRONG_CHARACTERS and not "".join(map(str, parameters)).isascii():
                 return []  # no name in the table has these characters
@@ -113,8 +113,8 @@ class MysqlQueries(AccountQueries[asyncmy.Connection]):
         if isinstance(error, OSError):
             return explain_connection(error)
         code, state = _code(error), str(getattr(error, "sqlstate", None) or "")
-        shown = code in FULL or code in CLIENT_CODES or state.startswith(SHOWN_CLASSES)
-        if shown and len(error.args) > 1:
+        is_shown = code in FULL or code in CLIENT_CODES or state.startswith(SHOWN_CLASSES)
+        if is_shown and len(error.args) > 1:
             advice = "; raise its max_connections, or the limit of the user" if code in FULL else ""
             return f"{error.args[1]} ({code}){advice}"
         return f"{type(error).__name__} {code or ''}".rstrip()

@@ -103,8 +103,8 @@ def describe_error(error: Exception) -> str:
     kind = type(error).__name__
     if is_full(error):
         return f"{error.args[0]}; raise its max_connections"
-    shown = str(getattr(error, "sqlstate", None) or "").startswith(SHOWN_CLASSES)
-    return f"{kind}: {error.args[0]}" if shown and error.args else kind
+    is_shown = str(getattr(error, "sqlstate", None) or "").startswith(SHOWN_CLASSES)
+    return f"{kind}: {error.args[0]}" if is_shown and error.args else kind
 
 
 class PostgresqlConnections(Connections[asyncpg.Connection]):
