@@ -86,8 +86,8 @@ def find_issuer(
     Raises ValueError: the settings name an unknown provider.
     """
     if settings.provider and settings.provider not in providers:
-        known = ", ".join(name for name, row in providers.items() if row.flows)
-        raise ValueError(f'oauth: unknown provider "{settings.provider}"; known are {known}')
+        names = ", ".join(name for name, row in providers.items() if row.flows)
+        raise ValueError(f'oauth: unknown provider "{settings.provider}"; known are {names}')
     if settings.issuer:
         return _issuer_from_metadata(fetch_metadata(settings.issuer), settings, "accounts.toml")
     name = settings.provider or find_by_host(providers, host)

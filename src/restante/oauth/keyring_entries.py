@@ -103,8 +103,8 @@ def _call_in_time(work: Callable[[], T], seconds: float | None = None) -> T:
         raise KeyringError(cause, remedy) from None
     except Exception as error:  # noqa: BLE001  # each backend has its own; a text may have a secret in it
         cause = f"the keyring cannot be used ({type(error).__name__})"
-        rest = (
+        advice = (
             ", then try again. For runs while nobody is logged in, set key_command, and run pop3 "
             "login again"
         )
-        raise KeyringError(cause, "unlock it", rest) from None
+        raise KeyringError(cause, "unlock it", advice) from None

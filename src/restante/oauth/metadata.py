@@ -151,14 +151,14 @@ def _fetch(url: str) -> dict[str, Any]:
     return body
 
 
-def _endpoint(metadata: Mapping[str, Any], here: bool, name: str) -> str:  # noqa: FBT001  # for partial
+def _endpoint(metadata: Mapping[str, Any], is_issuer_here: bool, name: str) -> str:  # noqa: FBT001  # for partial
     """Return an endpoint, "" for none. Only an issuer that is `here` has it on this machine."""
     url = metadata.get(name, "")
     if not url:
         return ""
     if not isinstance(url, str) or not is_safe_url(url) or "#" in url:
         raise OAuthError("oauth-answer", f"the {name} of the metadata is not a plain https URL")
-    if is_on_this_machine(url) and not here:
+    if is_on_this_machine(url) and not is_issuer_here:
         raise OAuthError("oauth-answer", f"the {name} of the metadata is on this machine")
     return url
 

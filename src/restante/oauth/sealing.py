@@ -26,9 +26,9 @@ def unseal(sealed: bytes, passphrase: bytes, name: str) -> bytes:
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    salt, nonce, rest = sealed[:SALT], sealed[SALT : SALT + NONCE], sealed[SALT + NONCE :]
+    salt, nonce, encrypted = sealed[:SALT], sealed[SALT : SALT + NONCE], sealed[SALT + NONCE :]
     try:
-        return AESGCM(_key(passphrase, salt)).decrypt(nonce, rest, name.encode())
+        return AESGCM(_key(passphrase, salt)).decrypt(nonce, encrypted, name.encode())
     except InvalidTag:
         raise ValueError("another key, or changed octets") from None
 

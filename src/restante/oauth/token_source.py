@@ -165,10 +165,10 @@ class StoredTokenSource:
 
     def _check_retry_after(self, trouble: Trouble) -> None:
         """Raise OAuthError: a busy issuer asked for a pause. At most REFUSAL_PAUSE of it counts."""
-        left = trouble.at + min(trouble.wait, REFUSAL_PAUSE) - self._clock()
-        if 0 < left <= REFUSAL_PAUSE:
+        seconds = trouble.at + min(trouble.wait, REFUSAL_PAUSE) - self._clock()
+        if 0 < seconds <= REFUSAL_PAUSE:
             error = _recorded_error(trouble)
-            error.others.append(f"the issuer is not asked again for {math.ceil(left)} s")
+            error.others.append(f"the issuer is not asked again for {math.ceil(seconds)} s")
             raise error
 
     def _refresh(self, entry: StoreEntry, stored: StoredSignIn) -> StoredSignIn:
@@ -214,11 +214,11 @@ def _request(stored: StoredSignIn) -> tuple[TokenSet, Secret | None]:
     try:
         return token_endpoint.refresh(endpoint, present, sign_in.scope), present
     except OAuthError as error:
-        before = stored.previous_refresh
-        if not error.ended or before is None:
+        previous = stored.previous_refresh
+        if not error.ended or previous is None:
             raise
         try:
-            return token_endpoint.refresh(endpoint, before, sign_in.scope), before
+            return token_endpoint.refresh(endpoint, previous, sign_in.scope), previous
         except OAuthError as second:
             raise (error if second.ended else second) from None
 

@@ -230,7 +230,7 @@ class StoreEntry:
 
     def forget(self) -> str:
         """Remove all copies that can be reached. Return what may be left, "" for nothing."""
-        left = ""
+        remains = ""
         try:
             present = self._read()
             in_keyring = present is not None and present.uses_keyring
@@ -240,12 +240,12 @@ class StoreEntry:
             try:
                 keyring_entries.remove_secret(self._name)
             except KeyringError as error:
-                left = (
+                remains = (
                     f"a copy may be in the keyring, and {error.cause}; once it answers, remove the "
                     f"entry {self._name} of the service {keyring_entries.SERVICE} there"
                 )
         private_files.remove(self._folder, self._path)
-        return left
+        return remains
 
     def _write(self, file: _File) -> None:
         private_files.write(self._folder, self._path, msgspec.json.encode(file) + b"\n")

@@ -124,5 +124,5 @@ def _pairs(answer: str) -> list[tuple[str, str]]:
         return []
 
 
-def _equal(one: str, other: str) -> bool:
-    return hmac.compare_digest(one.encode(), other.encode())
+def _equal(text: str, other: str) -> bool:
+    return hmac.compare_digest(text.encode(), other.encode())

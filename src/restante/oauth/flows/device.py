@@ -89,11 +89,11 @@ def request_device_code(client: SignInClient) -> DeviceCode:
     endpoint, server = client.endpoint, client.server
     body = token_endpoint.request_device_code(endpoint, server.device, client.scope)
     uri = body.get("verification_uri") or body.get("verification_url")  # Google's name for it
-    values = (body.get("device_code"), body.get("user_code"), uri)
-    for name, value in zip(("device_code", "user_code", "verification_uri"), values, strict=True):
+    texts = (body.get("device_code"), body.get("user_code"), uri)
+    for name, value in zip(("device_code", "user_code", "verification_uri"), texts, strict=True):
         if not isinstance(value, str) or not 0 < len(value) <= LONGEST:
             raise OAuthError("oauth-answer", f"the issuer's answer has no usable {name}")
-    code, user_code, address = map(str, values)
+    code, user_code, address = map(str, texts)
     seconds = _seconds(body, "expires_in", LIFE)
     interval = max(1.0, _seconds(body, "interval", INTERVAL))
     if not is_safe_url(address):

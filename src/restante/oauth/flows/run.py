@@ -49,8 +49,8 @@ def flow_order(possible: Sequence[Flow], *, browser: bool, port: int | None) -> 
     Loopback requires a browser here, or a port that a user forwards to it. Client credentials sign
     in no user, so they are used only on request.
     """
-    here = browser or port is not None
-    order: list[Flow] = ["loopback"] if here else []
+    loopback_works = browser or port is not None
+    order: list[Flow] = ["loopback"] if loopback_works else []
     order += ["device", "paste"]
     return [flow for flow in order if flow in possible]
 
