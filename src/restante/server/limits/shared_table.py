@@ -47,8 +47,8 @@ class BucketIndex:
 
     def choice(self, key: bytes) -> range:
         """Return the rows where a key may stand."""
-        first = self._bucket(key) * SLOTS_PER_BUCKET
-        return range(first, first + SLOTS_PER_BUCKET)
+        first_row = self._bucket(key) * SLOTS_PER_BUCKET
+        return range(first_row, first_row + SLOTS_PER_BUCKET)
 
     def is_used(self, row: int) -> bool:
         """Return whether a row has a key."""

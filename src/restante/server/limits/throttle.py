@@ -88,12 +88,12 @@ class Throttle:
         pair, tried = self._names(address, user, secret)
         ends = self._now() + patience
         while secret and tried in self._same:
-            same = self._same[tried]
-            await asyncio.wait([same], timeout=ends - self._now())
-            first = not same.done() or same.result()
-            if isinstance(first, UnavailableError):
-                raise first
-            if first:
+            same_login = self._same[tried]
+            await asyncio.wait([same_login], timeout=ends - self._now())
+            its_result = not same_login.done() or same_login.result()
+            if isinstance(its_result, UnavailableError):
+                raise its_result
+            if its_result:
                 yield
                 return
         failures, last = self._lately(self._tried, tried)
@@ -177,9 +177,9 @@ class Throttle:
             self._tried.drop(tried)
         if self.peers is not None:
             self.peers.clear(client_network(address), user)
-        same = self._same.get(tried)
-        if same is not None and not same.done():
-            same.set_result(True)
+        same_login = self._same.get(tried)
+        if same_login is not None and not same_login.done():
+            same_login.set_result(True)
         for event in self._waiting.get(pair, ()):
             event.set()
 
