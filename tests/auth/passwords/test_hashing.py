@@ -98,6 +98,8 @@ def test_a_password_does_not_end_at_a_nul(salt: str) -> None:
         "$2y$04$short",
         "$argon2id$v=19$m=19456,t=2,p=1$",
         "$argon2id$v=19$m=1,t=0,p=0$YWJjZGVmZ2g$YWJjZGVmZ2g",
+        "$argon2id$v=19$m=8,t=1,p=1$YWJjZGVmZ2g$YWJjZGVmZ2é",
+        "$argon2id$v=19$m=8,t=1,p=1$YWJjZGVmZ2g$YWJjZGVmZ2g\u2028",
         "$apr1$abcdefgh$WpkUtY1yHU0vLcKcwfKFW.",
         "{SSHA}MDEyMzQ1Njc4OWFiY2RlZg==",
         "$6$" + "é" * 8,
@@ -111,7 +113,15 @@ def test_malformed_hash_matches_nothing(stored: str) -> None:
 
 def test_a_hash_that_can_never_match_is_told_of() -> None:
     """A hash that no password matches has a reason for the administrator."""
-    for stored in ("", "secret", "{PLAIN}", "{OTP}x", "$6$abcdefgh$short", "$apr1$abcdefgh$x"):
+    for stored in (
+        "$argon2id$v=19$m=8,t=1,p=1$é$é",
+        "",
+        "secret",
+        "{PLAIN}",
+        "{OTP}x",
+        "$6$abcdefgh$short",
+        "$apr1$abcdefgh$x",
+    ):
         assert password_hashing.unsupported_reason(stored)
 
 

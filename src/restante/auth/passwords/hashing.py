@@ -29,7 +29,7 @@ AT_ONCE = 2  # each takes 19 MiB and a core
 PATIENCE = 60  # seconds that a login waits for a thread
 
 _HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)  # KiB
-_ARGON2 = re.compile(r"\$argon2(?:id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$[\w+/]+\$[\w+/]+")
+_ARGON2 = re.compile(r"\$argon2(?:id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$[\w+/]+\$[\w+/]+", re.ASCII)
 _CRYPT = re.compile(
     r"\$2[aby]\$\d\d\$[\w./]{53}"  # bcrypt
     r"|\$5\$(?:rounds=\d+\$)?[^$:]*\$[\w./]{43}"  # sha256-crypt
@@ -114,7 +114,7 @@ def verify(stored: str, password: Secret) -> bool:
     parsed = StoredHash.parse(stored)
     if digest := find_digest(parsed):
         return digest.matches(password.reveal())
-    if parsed.value.startswith("$argon2"):
+    if _ARGON2.fullmatch(parsed.value):
         try:
             return _HASHER.verify(parsed.value, password.reveal())
         except (argon2.exceptions.Argon2Error, argon2.exceptions.InvalidHashError) as error:
