@@ -82,6 +82,15 @@ def test_a_refresh_rotates(issuer: Issuer) -> None:
     assert failure(issuer, old).ended
 
 
+def test_a_refresh_of_less_than_was_asked_for(issuer: Issuer) -> None:
+    """If the user granted less, a refresh must not ask for all. RFC 6749 section 6."""
+    issuer.scripted.append(Refused("invalid_scope", error_description="not originally granted"))
+    found = token_endpoint.refresh(endpoint(issuer), signed_in(issuer), f"{SCOPE} email")
+    assert found.scope == SCOPE
+    (_, first), (_, second) = issuer.requests
+    assert (first.get("scope"), second.get("scope")) == (f"{SCOPE} email", None)
+
+
 def test_a_refresh_token_that_stays(issuer: Issuer) -> None:
     """Where the issuer sends no new refresh token, the old one is kept. rfc6749-s6/rotation"""
     issuer.rotates = False

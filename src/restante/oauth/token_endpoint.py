@@ -72,9 +72,17 @@ def refresh(endpoint: TokenEndpoint, refresh_token: Secret, scope: str = "") -> 
 
     The issuer may have rotated the refresh token: make the new one durable before its access token
     is used. `OAuthError.ended` says that the refresh token is of no more use.
+
+    If the user granted less than `scope`, an issuer may reject it. Without a scope, it gives what
+    was granted.
     """
-    form = {"grant_type": "refresh_token", **({"scope": scope} if scope else {})}
-    return _request(endpoint, form, {"refresh_token": refresh_token}, scope)
+    form, secrets = {"grant_type": "refresh_token"}, {"refresh_token": refresh_token}
+    try:
+        return _request(endpoint, {**form, **({"scope": scope} if scope else {})}, secrets, scope)
+    except OAuthError as error:
+        if error.error != "invalid_scope" or not scope:
+            raise
+    return _request(endpoint, form, secrets, scope)
 
 
 def exchange_code(
