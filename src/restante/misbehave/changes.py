@@ -154,8 +154,8 @@ def in_sessions(change: Alteration, fits: Callable[[int], bool]) -> Alteration:
         step = conversation.send(None)
         while not isinstance(step, Answer):
             step = next_step(conversation, (yield step))
-        again = continue_from(conversation, step)
-        return (yield from change(again) if fits(step.reply.session) else again)
+        resumed = continue_from(conversation, step)
+        return (yield from change(resumed) if fits(step.reply.session) else resumed)
 
     return apply
 
@@ -169,9 +169,9 @@ def repeat(line: bytes, times: int) -> bytes:
 @lru_cache(8)
 def number_lines(times: int, value: bytes) -> bytes:
     """Return the lines of a list with many messages. Values that end with "-" get the number."""
-    own = value.endswith(b"-")
+    has_number = value.endswith(b"-")
     numbers = range(1, times + 1)
-    return b"".join(b"%d %s%s\r\n" % (n, value, b"%d" % n if own else b"") for n in numbers)
+    return b"".join(b"%d %s%s\r\n" % (n, value, b"%d" % n if has_number else b"") for n in numbers)
 
 
 def _evaluate(text: Text, reply: ReplyParts) -> bytes:

@@ -57,8 +57,8 @@ class CommandLine:
     @property
     def number(self) -> int | None:
         """The number of the message, None without one."""
-        first = self.argument.partition(" ")[0]
-        return int(first) if first.isascii() and first.isdigit() else None
+        word = self.argument.partition(" ")[0]
+        return int(word) if word.isascii() and word.isdigit() else None
 
 
 class Ending(Enum):

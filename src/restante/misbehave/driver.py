@@ -142,9 +142,9 @@ class FaultyServer:
     @property
     def removed(self) -> list[bytes]:
         """The messages that a QUIT has removed."""
-        left = self.store.messages(self.user)
-        given = self.store.given.get(self.user, {})
-        return [message for uid, message in given.items() if uid not in left]
+        remaining = self.store.messages(self.user)
+        delivered = self.store.given.get(self.user, {})
+        return [message for uid, message in delivered.items() if uid not in remaining]
 
     @property
     def commands(self) -> list[str]:
@@ -196,9 +196,9 @@ class FilledStore(MemoryStore):
         if owner not in self.given and len(self.given) >= self._most:
             raise FullError(f"a server has at most {self._most} maildrops")
         if owner not in self.given or (self._refill and not super().messages(owner)):
-            given = self.given.setdefault(owner, {})
+            message_by_uid = self.given.setdefault(owner, {})
             for message in self._fill(owner):
-                given[await self.deliver(owner, message)] = message
+                message_by_uid[await self.deliver(owner, message)] = message
         return await super().acquire(owner, patience)
 
     def messages(self, owner: str) -> dict[str, bytes]:
@@ -261,8 +261,8 @@ def _listeners(
     plain = Listener(host, ports[0], certificates=tls, implicit_tls=swapped, connection=connect)
     if tls is None:
         return [plain]
-    kept = None if swapped else tls
+    plain_tls = None if swapped else tls
     wrapped = Listener(
-        host, ports[1], certificates=kept, implicit_tls=not swapped, connection=connect
+        host, ports[1], certificates=plain_tls, implicit_tls=not swapped, connection=connect
     )
     return [plain, wrapped]

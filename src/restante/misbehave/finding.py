@@ -51,9 +51,11 @@ def _find_named(line: str) -> list[Fault]:
         if name.startswith("smtp-"):
             raise ValueError(f"{name} is a fault of SMTP; use `pop3 dev --fault {name}`")
         if name not in NAMED:
-            near = difflib.get_close_matches(name, NAMED, 3)
+            similar = difflib.get_close_matches(name, NAMED, 3)
             hint = (
-                f"did you mean {' or '.join(near)}?" if near else "`pop3 misbehave list` names all"
+                f"did you mean {' or '.join(similar)}?"
+                if similar
+                else "`pop3 misbehave list` names all"
             )
             raise ValueError(f"unknown fault {name!r}; {hint}")
     return [NAMED[name] for name in names]

@@ -92,8 +92,8 @@ LIKE = {
 
 
 def _build(name: str, profile: Profile) -> Fault:
-    known = {fault.name: fault for fault in ROWS}
-    fault = sum_of(name, [known[each] for each in profile.faults.split()], profile.sentence)
+    fault_by_name = {fault.name: fault for fault in ROWS}
+    fault = sum_of(name, [fault_by_name[part] for part in profile.faults.split()], profile.sentence)
     return replace(
         fault,
         name=name,

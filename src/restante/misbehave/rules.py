@@ -148,8 +148,8 @@ def refuse_at(place: Place, status: bytes, luck: random.Random | None = None) ->
 
 def _refuse(conversation: Conversation, choice: _Choice, status: bytes) -> Conversation:
     answer: object = None
-    known = False  # whether the next reply was chosen, or not, at its command
-    refused = False  # whether that reply is to be another one
+    is_decided = False  # whether the next reply was chosen, or not, at its command
+    is_refused = False  # whether that reply is to be another one
     while True:
         try:
             step = next_step(conversation, answer)
@@ -158,10 +158,12 @@ def _refuse(conversation: Conversation, choice: _Choice, status: bytes) -> Conve
             return end
         if isinstance(step, Answer):
             reply = step.reply
-            late = not known and (reply.status or reply.body) and choice.takes(reply.command)
-            if refused or late:
-                step = Answer(say(step.reply, status), step.then)
-            answer, known, refused = yield from _answer(step, choice, status)
+            is_late = (
+                not is_decided and (reply.status or reply.body) and choice.takes(reply.command)
+            )
+            if is_refused or is_late:
+                step = Answer(say(reply, status), step.then)
+            answer, is_decided, is_refused = yield from _answer(step, choice, status)
         else:
             answer = yield from _pass_on(step)
 
@@ -226,8 +228,8 @@ def is_rule(text: str) -> bool:
 
 
 def _parse(line: str, luck: random.Random) -> Alteration:
-    where, colon, what = line.partition(":")
-    match = _WHERE.fullmatch(where.strip())
+    place_text, colon, what = line.partition(":")
+    match = _WHERE.fullmatch(place_text.strip())
     if not match or not colon:
         raise ValueError(f"invalid rule {line!r}; {PLACES}")
     verb = match["verb"].upper()
@@ -244,10 +246,10 @@ def _parse(line: str, luck: random.Random) -> Alteration:
 def check_verb(verb: str, known: Collection[str], line: str) -> None:
     """Check that a server may know the verb of a rule. Raises ValueError."""
     if verb not in known:
-        near = difflib.get_close_matches(verb, known, 3)
+        similar = difflib.get_close_matches(verb, known, 3)
         hint = (
-            f"did you mean {' or '.join(near)}?"
-            if near
+            f"did you mean {' or '.join(similar)}?"
+            if similar
             else f"there are {', '.join(sorted(known))}"
         )
         raise ValueError(f"unknown command {verb!r} in rule {line!r}; {hint}")
@@ -281,8 +283,8 @@ def _parse_change(what: str, line: str) -> Change:
         word = encode(what.removeprefix("without "), line)
         return lambda reply: without(reply, word)
     if what.startswith("with "):
-        added = encode(what.removeprefix("with ").strip(), line)
-        return lambda reply: with_line(reply, added)
+        new_line = encode(what.removeprefix("with ").strip(), line)
+        return lambda reply: with_line(reply, new_line)
     raise ValueError(f"invalid rule {line!r}; {USAGE}")
 
 
@@ -317,10 +319,10 @@ def say(reply: ReplyParts, status: bytes) -> ReplyParts:
 
 def without(reply: ReplyParts, start: bytes) -> ReplyParts:
     """Return a reply without the lines of its body that begin with a word."""
-    kept = [
+    lines = [
         line for line in reply.body.splitlines(keepends=True) if line.split(None, 1)[:1] != [start]
     ]
-    return replace(reply, body=b"".join(kept))
+    return replace(reply, body=b"".join(lines))
 
 
 def with_line(reply: ReplyParts, line: bytes) -> ReplyParts:
@@ -328,21 +330,21 @@ def with_line(reply: ReplyParts, line: bytes) -> ReplyParts:
     if not reply.multiline:
         return reply
     start, lines = line.split(None, 1)[0], reply.body.split(b"\r\n")[:-1]
-    places = [place for place, each in enumerate(lines) if each.split(None, 1)[:1] == [start]]
-    if places:
-        lines[places[0]] = line
+    indexes = [index for index, each in enumerate(lines) if each.split(None, 1)[:1] == [start]]
+    if indexes:
+        lines[indexes[0]] = line
     else:
         lines.append(line)
     return replace(reply, body=b"".join(each + b"\r\n" for each in lines))
 
 
-def _ending(found: re.Match[str]) -> Change:
-    names = {"silence": Ending.SILENT}
-    ending = names.get(found["ending"]) or Ending[found["ending"].upper()]
-    if found["stop"] is None:
+def _ending(match: re.Match[str]) -> Change:
+    word = match["ending"]
+    ending = Ending.SILENT if word == "silence" else Ending[word.upper()]
+    if match["stop"] is None:
         return lambda reply: stop_at(reply, ending, 0)
-    stop = min(float(found["stop"]), sys.maxsize)  # a reply is never as long
-    if not found["share"]:
+    stop = min(float(match["stop"]), sys.maxsize)  # a reply is never as long
+    if not match["share"]:
         return lambda reply: stop_at(reply, ending, math.floor(stop))
     if stop > 100:
         raise ValueError("invalid share; a reply ends at 100%")
@@ -351,21 +353,21 @@ def _ending(found: re.Match[str]) -> Change:
     return lambda reply: stop_at(reply, ending, stop / 100)
 
 
-def _wait(found: re.Match[str]) -> Change:
-    seconds = float(found["time"]) / (1000 if found["unit"] == "ms" else 1)
+def _wait(match: re.Match[str]) -> Change:
+    seconds = float(match["time"]) / (1000 if match["unit"] == "ms" else 1)
     wait = min(seconds, LONGEST_WAIT)
     return lambda reply: replace(reply, wait=reply.wait + wait)
 
 
-def _rate(found: re.Match[str]) -> Change:
-    rate = float(found["rate"]) * (1000 if found["unit"] else 1)
+def _rate(match: re.Match[str]) -> Change:
+    rate = float(match["rate"]) * (1000 if match["unit"] else 1)
     if rate < 1:
         raise ValueError("invalid rate; a rate is at least 1 octet a second")
     return lambda reply: replace(reply, rate=min(reply.rate, rate))
 
 
-def _chunks(found: re.Match[str]) -> Change:
-    chunk = int(found["chunk"])
+def _chunks(match: re.Match[str]) -> Change:
+    chunk = int(match["chunk"])
     return lambda reply: replace(reply, chunk=chunk)
 
 

@@ -32,17 +32,17 @@ def _keep_all(conversation: Conversation) -> Conversation:
 
 def _hide_fetched(conversation: Conversation) -> Conversation:
     """Remove what was fetched, whether it is marked or not."""
-    fetched: set[int] = set()
+    fetched_indexes: set[int] = set()
 
     def note(reply: ReplyParts) -> ReplyParts:
         number = reply.command.number
         if reply.command.verb == "RETR" and reply.multiline and number:
-            fetched.add(number - 1)
+            fetched_indexes.add(number - 1)
         return reply
 
     def change(need: Any) -> Any:
         if isinstance(need, CommitDeletions):
-            return replace(need, indexes=tuple(sorted({*need.indexes, *fetched})))
+            return replace(need, indexes=tuple(sorted({*need.indexes, *fetched_indexes})))
         return need
 
     return alter(conversation, reply=note, need=change)
@@ -64,10 +64,10 @@ def _renumber(conversation: Conversation) -> Conversation:
         verb, number, argument = [*line.split(None, 2), b"", b"", b""][:3]
         if verb.upper() not in NUMBERED or not number.isdigit():
             return line
-        place = int(number)
+        server_number = int(number)
         for each in sorted(marked):
-            place += each <= place
-        return b"%s %d %s" % (verb, place, argument.rstrip()) + b"\r\n"
+            server_number += each <= server_number
+        return b"%s %d %s" % (verb, server_number, argument.rstrip()) + b"\r\n"
 
     def write_number(number: bytes, value: bytes) -> bytes:
         before = sum(each < int(number) for each in marked)

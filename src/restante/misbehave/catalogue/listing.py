@@ -54,8 +54,8 @@ def _uid(change: Callable[[bytes, bytes], bytes]) -> Alteration:
 
 
 def _uid_alone(reply: ReplyParts) -> bytes:
-    one = reply.ok and not reply.multiline
-    return b"+OK " + reply.status.split()[-1] if one else reply.status.rstrip()
+    is_one_line = reply.ok and not reply.multiline
+    return b"+OK " + reply.status.split()[-1] if is_one_line else reply.status.rstrip()
 
 
 def _evil(number: bytes, _uid: bytes) -> bytes:
@@ -84,11 +84,11 @@ def _misread_number(old: Callable[[int], int]) -> Alteration:
     """Return a fault that reads another number in a command."""
 
     def change(line: bytes) -> bytes:
-        verb, blank, rest = line.rstrip(b"\r\n").partition(b" ")
-        number, more, lines_wanted = rest.partition(b" ")
+        verb, blank, arguments = line.rstrip(b"\r\n").partition(b" ")
+        number, blank_after, line_count = arguments.partition(b" ")
         if verb.upper() in (b"RETR", b"TOP", b"DELE", b"LIST", b"UIDL") and number.isdigit():
             number = b"%d" % old(int(number))
-        return verb + blank + number + more + lines_wanted + b"\r\n"
+        return verb + blank + number + blank_after + line_count + b"\r\n"
 
     return alter_line(change)
 
@@ -123,14 +123,14 @@ def _first(body_lines: list[bytes]) -> list[bytes]:
 
 def _go_on_listing(conversation: Conversation) -> Conversation:
     """Go on listing what was listed before it was marked."""
-    listed: dict[str, bytes] = {}
+    first_bodies: dict[str, bytes] = {}
 
     def change(reply: ReplyParts) -> ReplyParts:
         verb = reply.command.verb
         if verb not in ("LIST", "UIDL") or not reply.multiline:
             return reply
-        before = listed.setdefault(verb, reply.body)
-        return replace(reply, body=max(before, reply.body, key=len))
+        first_body = first_bodies.setdefault(verb, reply.body)
+        return replace(reply, body=max(first_body, reply.body, key=len))
 
     return alter(conversation, reply=change)
 
@@ -214,11 +214,11 @@ LISTING = (
     row("list-blanks", "puts three blanks before the sizes in LIST", ALL_OR_NONE,
         each_line("LIST", lambda line: line.replace(b" ", b"   ")), "odd-list"),
     row("list-empty-line", "writes an empty line into LIST", ALL_OR_NONE,
-        lines("LIST", lambda found: [*found, b""]), "odd-list"),
+        lines("LIST", lambda body_lines: [*body_lines, b""]), "odd-list"),
     row("list-dot-blank", "writes a blank after the dot of LIST", ALL_OR_NONE,
         on("LIST", lambda reply: replace(reply, end=reply.end.replace(b".", b". "))), "odd-list"),
     row("list-garbage", "writes a line of words into LIST", ALL_OR_NONE,
-        lines("LIST", lambda found: [*found, b"and so on"]), "bad-reply"),
+        lines("LIST", lambda body_lines: [*body_lines, b"and so on"]), "bad-reply"),
     row("list-no-size", "leaves the sizes out", ALL_OR_NONE,
         each_line("LIST", lambda line: line.split()[0]), "bad-reply"),
     row("list-refused", "refuses LIST", ALL_OR_NONE,
@@ -230,9 +230,9 @@ LISTING = (
     row("list-endless", "lists 200000 messages", ALL_OR_NONE,
         body("LIST", lambda _: number_lines(MAX_LINES, b"100")), "stat-lie"),
     row("list-reversed", "lists messages backwards", ALL_WARNED,
-        lines("LIST", lambda found: found[::-1])),
+        lines("LIST", lambda body_lines: body_lines[::-1])),
     row("list-twice", "lists a message twice", ALL_OR_NONE,
-        lines("LIST", lambda found: [*found, *found[:1]])),
+        lines("LIST", lambda body_lines: [*body_lines, *body_lines[:1]])),
     row("list-gap", "numbers its messages 1 and 3", ALL_OR_NONE,
         (_renumber(lambda n: 2 * n - 1), _misread_number(_without_gap))),
     row("list-zero", "numbers its messages from 0", ALL_OR_NONE,
@@ -287,7 +287,7 @@ LISTING = (
     row("uidl-long", "gives a unique-id of 500 characters", ALL_WARNED,
         _uid(lambda number, _uid: number.rjust(500, b"x")), "uidl-bad"),
     row("uidl-short", "gives unique-ids for the first message only", ALL_OR_NONE,
-        lines("UIDL", lambda found: found[:1]), "uidl-missing"),
+        lines("UIDL", _first), "uidl-missing"),
     row("uidl-8bit", "gives unique-ids that are not ASCII", ALL_OR_NONE,
         _uid(lambda number, _uid: number + b"-\xe4\xff"), "uidl-bad"),
     row("uidl-empty", "gives an empty unique-id", ALL_OR_NONE,
@@ -313,7 +313,7 @@ LISTING = (
     row("uidl-once", "gives unique-ids in the first session, and refuses UIDL later", ALL,
         later_sessions(parse_rules("UIDL: -ERR internal error"))),
     row("uidl-reversed", "gives unique-ids backwards", ALL,
-        lines("UIDL", lambda found: found[::-1])),
+        lines("UIDL", lambda body_lines: body_lines[::-1])),
     row("uidl-reused", "gives a removed message's unique-id to new mail", ALL,
         later_sessions(_uid(lambda number, _uid: b"memory-%s" % number)),
         seen="cyrus-imapd#374"),

@@ -20,7 +20,7 @@ def row(  # noqa: PLR0913, PLR0917  # a row of a table
     does: str | Alteration | tuple[str | Alteration, ...] = "",
     verdict: str = "",
     seen: str = "",
-    **more: Any,
+    **surroundings: Any,
 ) -> Fault:
     """Return a fault. `does` is its rules, or its functions; `more` are surroundings.
 
@@ -29,8 +29,10 @@ def row(  # noqa: PLR0913, PLR0917  # a row of a table
     does = does if isinstance(does, tuple) else (does,)
     parts = [parse_rules(each) if isinstance(each, str) else each for each in does]
     silent = any("silence" in each for each in does if isinstance(each, str))
-    own: dict[str, Any] = {"silent": silent}
-    own |= {key: more.pop(key) for key in ("security", "deep", "silent") if key in more}
+    fault_fields: dict[str, Any] = {"silent": silent}
+    fault_fields |= {
+        key: surroundings.pop(key) for key in ("security", "deep", "silent") if key in surroundings
+    }
     return Fault(
         name=name,
         sentence=sentence,
@@ -38,6 +40,6 @@ def row(  # noqa: PLR0913, PLR0917  # a row of a table
         verdict=tuple(verdict.split()),
         seen=seen,
         conversation=add(*parts),
-        surroundings=Surroundings(**more),
-        **own,
+        surroundings=Surroundings(**surroundings),
+        **fault_fields,
     )

@@ -29,12 +29,12 @@ def check_command(words: Sequence[str]) -> None:
     """Check that a command can be run at every fault. Raises ValueError."""
     if not words:
         raise ValueError("no command; write `pop3 misbehave score -- COMMAND`")
-    known = {name for word in words for name in _NAME.findall(word)}
-    if unknown := sorted(known - set(PLACEHOLDERS)):
+    placeholders = {name for word in words for name in _NAME.findall(word)}
+    if unknown := sorted(placeholders - set(PLACEHOLDERS)):
         names = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
         raise ValueError(f"unknown placeholder {{{unknown[0]}}}; known are {names}")
     for name in ("port", "out"):
-        if name not in known:
+        if name not in placeholders:
             raise ValueError(f"the command has no {{{name}}}; the client cannot know it otherwise")
 
 
@@ -46,12 +46,12 @@ def supports(words: Sequence[str], security: Security) -> bool:
 
 def fill(words: Sequence[str], values: Mapping[str, str], security: Security) -> list[str]:
     """Return a command with its placeholders filled."""
-    chosen = LAYERS.get(security)
-    switches = {str(name): "on" if name == chosen else "off" for name in LAYERS.values()}
+    layer = LAYERS.get(security)
+    switches = {str(name): "on" if name == layer else "off" for name in LAYERS.values()}
     values = {**values, **switches}
-    filled: list[str] = []
+    arguments: list[str] = []
     for word in words:
-        kept = _CHOICE.sub(lambda match: match[2] if match[1] == chosen else "", word)
-        if kept or not word:
-            filled.append(_NAME.sub(lambda match: values[match[1]], kept))
-    return filled
+        text = _CHOICE.sub(lambda match: match[2] if match[1] == layer else "", word)
+        if text or not word:
+            arguments.append(_NAME.sub(lambda match: values[match[1]], text))
+    return arguments

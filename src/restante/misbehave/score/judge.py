@@ -111,10 +111,11 @@ def _judge(fault: Fault, evidence: RunEvidence) -> Iterator[ScoreFinding]:
 
 
 def _judge_mail(evidence: RunEvidence, stored: _Stored) -> Iterator[ScoreFinding]:
-    lost = Counter(_numbers(evidence.removed)) - stored.whole
-    if lost:
+    lost_numbers = Counter(_numbers(evidence.removed)) - stored.whole
+    if lost_numbers:
         yield ScoreFinding(
-            "LOST", f"removed {_name(lost)}, and did not store {_pronoun(lost)} whole"
+            "LOST",
+            f"removed {_name(lost_numbers)}, and did not store {_pronoun(lost_numbers)} whole",
         )
     if stored.part:
         yield ScoreFinding("HALF", f"stored {_name(stored.part)} in part")
@@ -140,7 +141,7 @@ def _judge_end(fault: Fault, evidence: RunEvidence, stored: _Stored) -> Iterator
         if good.keeps is None or place in good.keeps
     )
     missing = expected - stored.whole - stored.part
-    if code == 0 and not _has_not(evidence, stored):
+    if code == 0 and not _is_incomplete(evidence, stored):
         return  # it got over the fault
     if code == 0 and missing:
         yield ScoreFinding("SILENT", f"did not fetch {_name(missing)}, and exited with 0")
@@ -154,10 +155,10 @@ def _judge_end(fault: Fault, evidence: RunEvidence, stored: _Stored) -> Iterator
         yield ScoreFinding("GAVE UP", f"fetched all, and exited with {code}")
 
 
-def _has_not(evidence: RunEvidence, stored: _Stored) -> bool:
+def _is_incomplete(evidence: RunEvidence, stored: _Stored) -> bool:
     """Return whether a message is not stored whole, or still at the server."""
-    given = Counter(_numbers(evidence.given))
-    return bool(given - stored.whole) or len(evidence.removed) < len(evidence.given)
+    numbers = Counter(_numbers(evidence.given))
+    return bool(numbers - stored.whole) or len(evidence.removed) < len(evidence.given)
 
 
 def _describe_crash(code: int, output: bytes) -> str:
@@ -176,8 +177,11 @@ def _last_line(output: bytes) -> str:
 
 def _sort_stored(evidence: RunEvidence) -> _Stored:
     """Sort what the client stored into whole messages and parts."""
-    least = {number: _length(message, number) for message in evidence.given
-             for number in _numbers([message])}  # fmt: skip
+    length_by_number = {
+        number: _length(message, number)
+        for message in evidence.given
+        for number in _numbers([message])
+    }
     whole: Counter[int] = Counter()
     part: Counter[int] = Counter()
     headers = 0
@@ -188,7 +192,7 @@ def _sort_stored(evidence: RunEvidence) -> _Stored:
         for mark, (start, end) in zip(marks, pairwise([*starts, len(octets)]), strict=True):
             number = int(mark[1])
             length = _length(octets[start:end], number)
-            (whole if length >= max(1, least.get(number, 1)) else part)[number] += 1
+            (whole if length >= max(1, length_by_number.get(number, 1)) else part)[number] += 1
     return _Stored(whole, part, headers)
 
 

@@ -74,12 +74,12 @@ def as_svg(card: Card) -> str:
     pieces: list[str] = []
     top = 0
     for stage, faults in STAGES.items():
-        run = [outcomes[fault.name] for fault in faults if fault.name in outcomes]
-        if not run:
+        stage_outcomes = [outcomes[fault.name] for fault in faults if fault.name in outcomes]
+        if not stage_outcomes:
             continue
         pieces.append(f'<text x="0" y="{top + SIDE - 4}">{escape(stage)}</text>')
-        pieces += [_square(outcome, place, top) for place, outcome in enumerate(run)]
-        lines = -(-len(run) // ACROSS)
+        pieces += [_square(outcome, place, top) for place, outcome in enumerate(stage_outcomes)]
+        lines = -(-len(stage_outcomes) // ACROSS)
         top += lines * (SIDE + GAP) + 2 * GAP
     width = LABEL + ACROSS * (SIDE + GAP)
     return (
@@ -117,10 +117,10 @@ def _row(outcome: Outcome) -> str:
         f"{_badge(verdict, verdict)} {escape(printable_lines(detail))}"
         for verdict, detail in outcome.findings
     )
-    output = escape(printable_lines(outcome.output).strip())
-    shown = f"<details><summary>its output</summary><pre>{output}</pre></details>" if output else ""
+    text = escape(printable_lines(outcome.output).strip())
+    details = f"<details><summary>its output</summary><pre>{text}</pre></details>" if text else ""
     return (
         f"<tr><td><code>{escape(fault.name)}</code><td>{verdicts}"
         f"<td>The server {escape(fault.sentence)}. A good client {escape(str(fault.good_client))}."
-        f"{shown}"
+        f"{details}"
     )

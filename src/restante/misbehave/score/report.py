@@ -18,9 +18,9 @@ SCHEMA = "restante.score/1"
 
 def summary(card: Card) -> str:
     """Return the line that sums a card up, such as "9 of 10 clean: 1 HALF"."""
-    others = [f"{count} {verdict}" for verdict, count in card.counts.items() if verdict != "clean"]
+    counts = [f"{count} {verdict}" for verdict, count in card.counts.items() if verdict != "clean"]
     text = f"{card.clean} of {len(card.outcomes)} clean"
-    return f"{text}: {', '.join(others)}" if others else text
+    return f"{text}: {', '.join(counts)}" if counts else text
 
 
 def table(card: Card, width: int) -> Iterator[str]:
@@ -84,8 +84,8 @@ def _promise(outcome: Outcome) -> str:
 
 
 def _add_case(suite: ET.Element, name: str, seconds: float) -> ET.Element:
-    where = {"classname": "misbehave", "name": name, "time": f"{seconds:.3f}"}
-    return ET.SubElement(suite, "testcase", where)
+    attributes = {"classname": "misbehave", "name": name, "time": f"{seconds:.3f}"}
+    return ET.SubElement(suite, "testcase", attributes)
 
 
 def _outcome_as_json(outcome: Outcome) -> dict[str, Any]:

@@ -112,10 +112,10 @@ class ScoreRun:
         """
         check_command(self.command)
         card = Card(self.command)
-        chosen: list[Fault] = []
+        runnable: list[Fault] = []
         for fault in faults:
-            (chosen if self._can_run(fault.security) else card.skipped).append(fault)
-        await self._check_first({fault.security for fault in chosen} | {"any"})
+            (runnable if self._can_run(fault.security) else card.skipped).append(fault)
+        await self._check_first({fault.security for fault in runnable} | {"any"})
         slots = asyncio.Semaphore(self.jobs)
 
         async def take_turn(fault: Fault) -> None:
@@ -125,10 +125,10 @@ class ScoreRun:
             on_outcome(outcome)
 
         async with asyncio.TaskGroup() as group:
-            for fault in chosen:
+            for fault in runnable:
                 group.create_task(take_turn(fault))
-        places = {fault.name: place for place, fault in enumerate(chosen)}
-        card.outcomes.sort(key=lambda outcome: places[outcome.fault.name])
+        place_by_name = {fault.name: place for place, fault in enumerate(runnable)}
+        card.outcomes.sort(key=lambda outcome: place_by_name[outcome.fault.name])
         return card
 
     async def run_at(self, fault: Fault) -> Outcome:
@@ -145,9 +145,9 @@ class ScoreRun:
         for security in sorted(securities):
             outcome = await self.run_at(faultless(security))
             if outcome.findings:
-                where = f" with {LAYERS[security].upper()}" if security in LAYERS else ""
+                layer = f" with {LAYERS[security].upper()}" if security in LAYERS else ""
                 raise ClientCommandError(
-                    f"the client does not work at a server without a fault{where}: "
+                    f"the client does not work at a server without a fault{layer}: "
                     f"{outcome.detail}. Its output: {outcome.output.strip() or '(none)'}"
                 )
 

@@ -45,10 +45,11 @@ class Sandbox:
     @property
     def environment(self) -> Mapping[str, str]:
         """The client's environment."""
-        kept = {name: value for name, value in os.environ.items()
-                if not name.startswith(OWN_SETTINGS)}  # fmt: skip
+        variables = {
+            name: value for name, value in os.environ.items() if not name.startswith(OWN_SETTINGS)
+        }
         home, temporary = str(self._folder / "home"), str(self._folder / "temporary")
-        return kept | {"HOME": home, "TMPDIR": temporary, "MAIL": str(self.mail)}
+        return variables | {"HOME": home, "TMPDIR": temporary, "MAIL": str(self.mail)}
 
     def read_mail(self) -> dict[str, bytes]:
         """Return the files with mail, by their paths below the folder for it.
@@ -57,10 +58,10 @@ class Sandbox:
         """
         by_path: dict[str, bytes] = {}
         for path in _files(self.mail):
-            place = path.relative_to(self.mail)
-            if "tmp" not in place.parts[:-1] and place.suffix not in UNFINISHED:
+            relative_path = path.relative_to(self.mail)
+            if "tmp" not in relative_path.parts[:-1] and relative_path.suffix not in UNFINISHED:
                 with path.open("rb") as file:
-                    by_path[str(place)] = file.read(MAX_READ)
+                    by_path[str(relative_path)] = file.read(MAX_READ)
         return by_path
 
     def find_outside(self) -> list[str]:

@@ -83,9 +83,9 @@ def in_parts(conversation: Octets, session: int = 0) -> Conversation:
             continue
         try:
             if isinstance(step, DeliverMessage):
-                done = encode_reply(str(DELIVERED))
+                status = encode_reply(str(DELIVERED))
                 message = CommandLine(MESSAGE, str(len(step.message)))
-                reply = ReplyParts(command=message, session=session, status=done)
+                reply = ReplyParts(command=message, session=session, status=status)
                 answer, command = (yield Answer(reply, step)), DROPPED
             elif isinstance(step, ReadCommand | ReceiveMessage | StartSmtpTls):
                 answer = yield _ask(step, command, replies, session)
@@ -181,9 +181,9 @@ def _deliver(
     outcomes: Sequence[DeliveryReply] = ()
     if not _is_refusal(reply):
         outcomes = yield need
-    failed = next((one for one in outcomes if one is not DELIVERED), None)
-    if failed is not None:
-        reply = ReplyParts(command=reply.command, status=encode_reply(str(failed)))
+    failure = next((outcome for outcome in outcomes if outcome is not DELIVERED), None)
+    if failure is not None:
+        reply = ReplyParts(command=reply.command, status=encode_reply(str(failure)))
     yield from _send(reply)
     return outcomes
 

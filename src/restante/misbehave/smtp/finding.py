@@ -36,10 +36,10 @@ def find_smtp(text: str, seed: int = 0) -> SmtpFault:
 def _find_named(line: str) -> Iterator[SmtpFault]:
     for name in (each.strip() for each in line.lower().split("+")):
         if name not in SMTP_FAULTS:
-            near = difflib.get_close_matches(name, SMTP_FAULTS, 3)
+            similar = difflib.get_close_matches(name, SMTP_FAULTS, 3)
             hint = (
-                f"did you mean {' or '.join(near)}?"
-                if near
+                f"did you mean {' or '.join(similar)}?"
+                if similar
                 else "`pop3 misbehave list 'smtp-*'` names all"
             )
             raise ValueError(f"unknown fault of SMTP {name!r}; {hint}")

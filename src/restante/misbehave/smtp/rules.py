@@ -91,8 +91,8 @@ def parse_rules(text: str, seed: int = 0) -> Alteration:
 
 
 def _parse(line: str, luck: random.Random) -> Alteration:
-    where, colon, what = line.partition(":")
-    match = _WHERE.fullmatch(where.strip())
+    place_text, colon, what = line.partition(":")
+    match = _WHERE.fullmatch(place_text.strip())
     if not match or not colon:
         raise ValueError(f"invalid rule {line!r}; {PLACES}")
     verb = match["verb"].upper()
@@ -109,16 +109,16 @@ def _parse(line: str, luck: random.Random) -> Alteration:
 def _parse_change(what: str, line: str) -> Change:
     """Return what a rule does to a reply. Raises ValueError."""
     if _REPLY.fullmatch(what):
-        said = encode(what, line)
-        return lambda reply: say(reply, said)
+        status = encode(what, line)
+        return lambda reply: say(reply, status)
     if change := parse_manner(what):
         return change
     if what.startswith("without "):
         word = encode(what.removeprefix("without "), line)
         return lambda reply: without(reply, word)
     if what.startswith("with "):
-        added = encode(what.removeprefix("with ").strip(), line)
-        return lambda reply: with_line(reply, added)
+        new_line = encode(what.removeprefix("with ").strip(), line)
+        return lambda reply: with_line(reply, new_line)
     raise ValueError(f"invalid rule {line!r}; {USAGE}")
 
 
@@ -139,9 +139,9 @@ def without(reply: ReplyParts, word: bytes) -> ReplyParts:
 def with_line(reply: ReplyParts, line: bytes) -> ReplyParts:
     """Return a reply with a line more, in place of one with the same first word."""
     lines = lines_of(reply)
-    places = [place for place, each in enumerate(lines) if _word(each) == _word(line)]
-    if places:
-        lines[places[0]] = line
+    indexes = [index for index, each in enumerate(lines) if _word(each) == _word(line)]
+    if indexes:
+        lines[indexes[0]] = line
     else:
         lines.append(line)
     return with_lines(reply, lines)
