@@ -125,19 +125,19 @@ def pop3_ca() -> TrustedAuthority:
 
 def _find_faults(mark: str, patterns: Sequence[str]) -> list[Fault | SmtpFault]:
     """Return the faults that patterns mean. Raises UsageError: a pattern means none."""
-    known, find = _catalogue(mark)
-    found: dict[str, Fault | SmtpFault] = {}
+    catalogue, find = _catalogue(mark)
+    fault_by_name: dict[str, Fault | SmtpFault] = {}
     for pattern in patterns:
-        names = fnmatch.filter(known, pattern)
-        found |= {name: known[name] for name in names}
+        names = fnmatch.filter(catalogue, pattern)
+        fault_by_name |= {name: catalogue[name] for name in names}
         if names:
             continue
         try:
             fault = find(pattern)
         except ValueError as error:
             raise pytest.UsageError(f"{mark}({pattern!r}): {error}") from None
-        found[fault.name] = fault
-    return list(found.values())
+        fault_by_name[fault.name] = fault
+    return list(fault_by_name.values())
 
 
 def _catalogue(

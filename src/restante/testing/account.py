@@ -61,8 +61,11 @@ class MemoryAccount:
     def sessions(self) -> list[SessionCopy]:
         """The sessions of POP3 that logged in, or tried to, by this name, the first one first."""
         name = self.user.lower()
-        sessions = self._server.sessions.all()
-        return [one for one in sessions if name in (one.claimed.lower(), one.user.lower())]
+        return [
+            session
+            for session in self._server.sessions.all()
+            if name in (session.claimed.lower(), session.user.lower())
+        ]
 
     def deliver(self, message: GivenMessage, *, uid: str | None = None) -> str:
         """Deliver a message, and return its unique-id.
@@ -84,11 +87,13 @@ class MemoryAccount:
 
         Raises TypeError: a message is not text, octets, an object of `email` or the path of a file.
         """
-        whole = [_normalize(encode_message(message)) for message in kept]
+        kept_octets = [_normalize(encode_message(message)) for message in kept]
         return [
             read_received(mail)
             for mail in self._server.mailboxes.removed_mail(self.user)
-            if not any(_contains(message, _normalize(_octets_served(mail))) for message in whole)
+            if not any(
+                _contains(message, _normalize(_octets_served(mail))) for message in kept_octets
+            )
         ]
 
     def clear(self) -> None:

@@ -94,13 +94,13 @@ class MemoryServer:
         They are those of now. With a `timeout` in seconds, this waits until no session holds the
         maildrop. Raises `restante.storage.BusyError`: one still does.
         """
-        boxes = self._server.mailboxes
+        mailboxes = self._server.mailboxes
         is_free = timeout == 0 or self._server.feed.wait_for(
-            lambda: boxes.holder(user) is None, timeout
+            lambda: mailboxes.holder(user) is None, timeout
         )
         if not is_free:
             raise BusyError(f"the maildrop of {user} is in use")
-        return [mail.octets for mail in boxes.mail(user)]
+        return [mail.octets for mail in mailboxes.mail(user)]
 
     @property
     def mail(self) -> list[ReceivedMessage]:
@@ -248,10 +248,12 @@ def _offer(
     if offer is None:
         return settings, AuthOffer()
     names = frozenset(name.upper() for name in offer)
-    known = {"APOP", *SERVER_MECHANISMS}
-    unknown = sorted(names - known)
+    mechanisms = {"APOP", *SERVER_MECHANISMS}
+    unknown = sorted(names - mechanisms)
     if unknown:
-        raise ValueError(f"unknown mechanism {unknown[0]}; there are {', '.join(sorted(known))}")
+        raise ValueError(
+            f"unknown mechanism {unknown[0]}; there are {', '.join(sorted(mechanisms))}"
+        )
     if "APOP" in names:
         settings = dataclasses.replace(settings, apop=True)
     return settings, AuthOffer(mechanisms=names - {"APOP"})

@@ -9,7 +9,7 @@ from restante.developer.mailboxes import mailbox_name
 from restante.testing.received import read_received
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from restante.developer.mailboxes import DeveloperMail
     from restante.developer.server import DeveloperServer
@@ -47,11 +47,11 @@ class MailQuery:
 
     def find(self, server: DeveloperServer) -> ReceivedMessage | None:
         """Return the first message that matches, or None."""
-        begin = 0 if self.after is None else self.after.id
+        after_id = 0 if self.after is None else self.after.id
         mailboxes = server.mailboxes
         for mail in (mailboxes.removed_mail if self.removed else mailboxes.mail)(self.to):
-            if mail.id > begin and (found := self._match(mail)) is not None:
-                return found
+            if mail.id > after_id and (received := self._match(mail)) is not None:
+                return received
         return None
 
     def _match(self, mail: DeveloperMail) -> ReceivedMessage | None:
@@ -67,9 +67,9 @@ class MailQuery:
     def __str__(self) -> str:
         parts = [f" to {mailbox_name(self.to)}"] if self.to is not None else []
         for name in ("subject", "sender", "text"):
-            value = getattr(self, name)
-            if value is not None:
-                parts.append(f" with {value!r} in its {name}")
+            part = getattr(self, name)
+            if part is not None:
+                parts.append(f" with {part!r} in its {name}")
         return "".join(parts)
 
 
@@ -112,23 +112,22 @@ def _fail(server: DeveloperServer, query: MailQuery, timeout: float) -> Received
 
 def describe(server: DeveloperServer) -> str:
     """Return what came, and the commands of each session, the latest last."""
-    mail = [_mail_line(one) for one in server.mailboxes.mail()]
-    removed = [f"{_mail_line(one)}, removed" for one in server.mailboxes.removed_mail()]
-    sessions = [_session_line(one) for one in server.sessions.all()]
+    present = [_mail_line(mail) for mail in server.mailboxes.mail()]
+    removed = [f"{_mail_line(mail)}, removed" for mail in server.mailboxes.removed_mail()]
+    sessions = [_session_line(session) for session in server.sessions.all()]
     return "\n".join(
         (
-            f"messages: {len(mail) + len(removed)}",
-            *_latest([*removed, *mail]),
+            f"messages: {len(present) + len(removed)}",
+            *_latest([*removed, *present]),
             f"sessions: {len(sessions)}",
             *_latest(sessions),
         )
     )
 
 
-def _latest(lines: Iterable[str]) -> list[str]:
-    latest = list(lines)
-    more = ["  ..."] if len(latest) > MAX_LISTED else []
-    return more + [f"  {line}" for line in latest[-MAX_LISTED:]]
+def _latest(lines: Sequence[str]) -> list[str]:
+    ellipsis = ["  ..."] if len(lines) > MAX_LISTED else []
+    return ellipsis + [f"  {line}" for line in lines[-MAX_LISTED:]]
 
 
 def _mail_line(mail: DeveloperMail) -> str:
@@ -141,5 +140,5 @@ def _session_line(session: SessionCopy) -> str:
     return f"{session.protocol} {session.user or 'nobody'} ({end}): {', '.join(session.commands)}"
 
 
-def _holds(wanted: str | None, text: str) -> bool:
-    return wanted is None or wanted.lower() in text.lower()
+def _holds(part: str | None, text: str) -> bool:
+    return part is None or part.lower() in text.lower()
