@@ -112,7 +112,7 @@ assert certificate.read_bytes()
 def test_the_certificates_live_as_long_as_the_process(tmp_path: Path) -> None:
     """The files are there until the process ends, not its children, and then go silently."""
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", WITH_TLS],
+        [sys.executable, "-W", "error", "-c", WITH_TLS],
         env={**os.environ, "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
