@@ -63,6 +63,26 @@ def test_the_next_messages_are_read_ahead(dsn: Secret) -> None:
     run(test)
 
 
+@pytest.mark.parametrize(
+    ("message", "content"),
+    [
+        (LETTER, "content || 'more'"),
+        (LONG, "content || 'more'"),
+        (LONG, "substr(content, 1, 300000)"),
+    ],
+)
+def test_a_body_of_another_size(dsn: Secret, message: bytes, content: str) -> None:
+    """A body that is longer or shorter than its row says is an error, and not sent to its end."""
+
+    async def test() -> None:
+        async with session(ClusterStore(settings(dsn)), message) as maildrop:
+            await execute(dsn, f"update body set content = {content}")
+            with pytest.raises(StoreError, match="does not have the size"):
+                await whole(maildrop, 0)
+
+    run(test)
+
+
 def test_other_orders_are_not_read_ahead(dsn: Secret) -> None:
     """A client that begins at the end gets what it asks for, and then what comes next."""
 

@@ -203,7 +203,7 @@ class ClusterMaildrop:
         if row is None or row["uid"] != self.contents.uids[index]:
             raise MessageGoneError("the message is gone")
         part: bytes = row["content"]
-        if len(part) < min(octets, snapshot.stored[index] - begin):
+        if len(part) != min(octets, snapshot.stored[index] - begin):
             raise StoreError(DAMAGED, permanent=True)
         return part
 
