@@ -63,6 +63,13 @@ def test_the_same_message_for_each_number() -> None:
     assert re.findall(r"BEGIN-(\d)", text) == ["1", "1", "2"]
 
 
+def test_in_use_at_the_first_login() -> None:
+    """The second login succeeds, also within the first session."""
+    with serving(find("second-login")) as server:
+        text = said(server, *LOGIN, *LOGIN)
+    assert text.count("[IN-USE]") == text.count("Logged in.") == 1
+
+
 def test_verbs_in_small_letters() -> None:
     """A verb in small letters means the same."""
     assert "END-1" in session("top-whole", "top 1 0")

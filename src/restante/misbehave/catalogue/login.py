@@ -87,7 +87,7 @@ LOGIN = (
     row("code-lowercase", "writes a response code in small letters", NOTHING,
         "PASS: -ERR [in-use] by another session", "locked"),
     row("second-login", "is in use at the first login, and then free", ALL_OR_NONE,
-        first_session(parse_rules("PASS: -ERR [IN-USE] locked by another session")), "locked"),
+        first_session(parse_rules("PASS#1: -ERR [IN-USE] locked by another session")), "locked"),
     row("noop-refused", "refuses NOOP and RSET", ALL,
         "NOOP: -ERR unknown command\nRSET: -ERR unknown command"),
 )  # fmt: skip
