@@ -135,6 +135,28 @@ def test_the_end_of_tls_before_the_replies(caplog: pytest.LogCaptureFixture) -> 
     assert "never retrieved" not in caplog.text
 
 
+def test_the_end_of_tls_at_its_begin(caplog: pytest.LogCaptureFixture) -> None:
+    """A client that ends TLS together with its handshake leaves a session that is over."""
+    with serving(tls=True) as server, begun_tls(server) as client:
+        context = ssl.create_default_context(cafile=server.authority)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        secured = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+        plain = client.sock
+        assert plain is not None
+        for step in (secured.do_handshake, secured.unwrap):
+            while True:
+                try:
+                    step()
+                    break
+                except ssl.SSLWantReadError:
+                    plain.sendall(outgoing.read())
+                    incoming.write(plain.recv(65_536))
+                except ssl.SSLEOFError:
+                    break
+        assert server.feed.wait_for(lambda: not server.sessions.all()[0].live, timeout=20)
+    assert caplog.text == ""
+
+
 def begun_tls(server: DeveloperServer) -> smtplib.SMTP:
     """Return a client that may begin its handshake."""
     client = smtplib.SMTP("localhost", server.smtp_port or 0, timeout=20)

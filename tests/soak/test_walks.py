@@ -333,7 +333,7 @@ class MetricsWalk(Walk):
 
 
 WALKS = (Pop3Walk, DeliveryWalk, SmtpWalk, AuthSocketWalk, ControlWalk, MetricsWalk)
-OFTEN = 40  # walks of POP3
+OFTEN = 30  # walks of POP3
 SELDOM = 20  # of each of the others
 
 

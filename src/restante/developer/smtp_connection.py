@@ -66,8 +66,12 @@ class DeveloperSmtpConnection(DeliveryConnection):
         super().connection_made(transport)
 
     def eof_received(self) -> bool:
-        """Close; TLS has no half of a connection that could stay open."""
-        return super().eof_received() and not self._is_tls()
+        """Close; TLS has no half of a connection that could stay open.
+
+        The end of TLS may come with its handshake, before the task that awaits this goes on.
+        """
+        begins_tls = self._work is not None and isinstance(self._need, StartSmtpTls)
+        return super().eof_received() and not (begins_tls or self._is_tls())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the record, and forget the client."""

@@ -197,7 +197,8 @@ class FaultyBackend(SessionBackend):
 
     async def _end(self, need: HangUp) -> None:
         await self._output.drain()
-        if hang_up := self._hang_up():
+        hang_up = self._hang_up()
+        if hang_up is not None and not self._output.closing:  # the client may have done it first
             hang_up(need)
 
     async def _read(self, body: Chunks, wire: DotStuffer) -> bytes:
