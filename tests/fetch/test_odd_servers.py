@@ -400,6 +400,36 @@ def test_uids_that_begin_after_a_deletion_that_failed(tmp_path: Path) -> None:
     assert list(map(stored, account.delivered())) == list(map(stored, letters))
 
 
+def test_new_mail_after_a_deletion_without_reply(tmp_path: Path) -> None:
+    """Messages that were to be deleted, and are gone, do not count as those of a server's move."""
+    account = Account(tmp_path)
+    with faulty_server("quit-silent", messages=LETTERS, user=ANN) as running:
+        assert account.fetch(running.port) == "stalled"
+        assert running.left == []
+    new = [b"Subject: New %d\r\n\r\nText.\r\n" % number for number in range(4)]
+    uids = [f"UIDL: with {number} new-{number}" for number in range(1, 5)]
+    with faulty_server("TOP: -ERR no", *uids, messages=new, user=ANN) as running:
+        assert account.fetch(running.port) == ""
+        assert running.left == []
+    assert len(account.delivered()) == 8
+
+
+def test_a_move_after_a_deletion_that_failed(tmp_path: Path) -> None:
+    """Messages that were to be deleted, and are listed under other unique-ids, come once."""
+    account = Account(tmp_path)
+    with faulty_server(
+        "quit-silent", "quit-removes-nothing", messages=LETTERS, user=ANN
+    ) as running:
+        assert account.fetch(running.port) == "stalled"
+        assert len(running.left) == 4
+    uids = [f"UIDL: with {number} new-{number}" for number in range(1, 5)]
+    with faulty_server(*uids, messages=LETTERS, user=ANN) as running:
+        for _ in range(2):
+            assert account.fetch(running.port) == ""
+        assert running.left == []
+    assert sorted(map(stored, account.delivered())) == sorted(map(stored, LETTERS))
+
+
 def test_a_wrong_size_while_uids_fail(tmp_path: Path) -> None:
     """A message whose size was wrong while unique-ids failed does not come twice."""
     account = Account(tmp_path)

@@ -111,7 +111,8 @@ def test_uids_changed() -> None:
     known = [row(uid, MessageState.HERE) for uid in "abc"]
     assert plan(known, "x", "y", "z").moved.startswith("none of the 3 messages is known")
     assert plan(known, "x", "y").moved == ""
-    assert plan([row(uid, MessageState.GONE) for uid in "abc"], "x", "y", "z").moved == ""
+    for state in (MessageState.GONE, MessageState.ASKED):
+        assert plan([row(uid, state) for uid in "abc"], "x", "y", "z").moved == ""
 
 
 @pytest.mark.parametrize(

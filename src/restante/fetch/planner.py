@@ -121,7 +121,7 @@ def make_plan(
                 noted.add(row.uid)
             (tried_before if row.state is MessageState.PARKED else to_fetch).append(message)
     if len(not_known) == len(listed):
-        plan.moved = _moved_text(len(listed), sum(row.state in _WERE_THERE for row in missing))
+        plan.moved = _moved_text(len(listed), sum(row.state in _STAYED for row in missing))
     plan.delete.sort()
     plan.waiting.sort()
     to_fetch += not_known.values()
@@ -135,6 +135,7 @@ def make_plan(
 
 
 _WERE_THERE = FETCHED - {MessageState.GONE}
+_STAYED = _WERE_THERE - {MessageState.ASKED}  # the server may well have done what it was asked for
 
 
 def _remove_unchanged(
