@@ -468,6 +468,18 @@ def test_a_warning_in_place_of_another(
     assert running.left == []
 
 
+@pytest.mark.parametrize("more", [b"", b"It is quite full.\r\n"])
+def test_a_warning_under_the_uid_of_a_deleted_one(more: bytes, tmp_path: Path) -> None:
+    """A message without a Message-ID comes, even if a deleted one had its header and unique-id."""
+    first, second = (b"Subject: Mailbox full\r\n\r\nDay %d.\r\n" % day for day in (1, 2))
+    account = Account(tmp_path)
+    for keep, message in (0.0, first), (None, second + more), (0.0, second + more):
+        with faulty_server(messages=[message], user=ANN) as running:
+            assert account.fetch(running.port, keep) == ""
+    assert list(map(stored, account.delivered())) == list(map(stored, [first, second + more]))
+    assert running.left == []
+
+
 def test_known_by_the_uid_alone(tmp_path: Path) -> None:
     """Messages of another program are known while their unique-ids are usable, else none comes."""
     account = Account(tmp_path)

@@ -127,8 +127,9 @@ def compare_messages(
 
     With the same header, only the size by LIST is another. Else the server has given the unique-id
     to another message, unless it answers TOP wrongly, which all octets of the message show. They
-    decide, too, where TOP is refused. A message that the server refuses altogether is in neither
-    list, and is a warning.
+    decide, too, where TOP is refused, and where a deleted message without a Message-ID is listed
+    again: a warning of a full mailbox may be like the one before. A message that the server refuses
+    altogether is in neither list, and is a warning.
 
     `ids` has Message-IDs by unique-id, where the same one is enough, since the size is the same,
     too: some virus scanners add a field whenever a message is read.
@@ -139,6 +140,8 @@ def compare_messages(
     for number, head in _headers(drop, list(by_number)):
         message = by_number.pop(number)
         is_same = _has_header(known[message], head, ids)
+        if known[message].state is MessageState.GONE and not find_message_id(head):
+            is_same = False  # unless all octets are the same
         (same if is_same else differ).append(message)
     differ += by_number.values()
     others: dict[MessageEntry, str] = {}
