@@ -173,7 +173,7 @@ def test_a_file_that_is_replaced_under_the_locks(place: MboxPlace) -> None:
 
 
 def test_a_file_that_is_truncated_under_the_locks(place: MboxPlace) -> None:
-    """A message that another program removed before the journal could have it is fetched again."""
+    """A message that another program removed before the journal could have it is in doubt."""
     destination = opened(place)
     deliver(destination, OTHER)
     [draft], [token] = prepare(destination, LETTER)
@@ -182,7 +182,7 @@ def test_a_file_that_is_truncated_under_the_locks(place: MboxPlace) -> None:
     with pytest.raises(DestinationUnavailableError, match="another program truncated"):
         destination.sync()
     destination.close()
-    assert settle(place, token) is Settled.NOT_HERE
+    assert settle(place, token) is Settled.UNKNOWN
     assert place.messages() == []
 
 
@@ -216,6 +216,15 @@ def test_a_removed_message_is_in_doubt(place: MboxPlace) -> None:
     place.path.write_bytes(others * 9)
     assert settle(place, second) is Settled.UNKNOWN
     assert settle(place, first) is Settled.UNKNOWN
+
+
+def test_all_mail_is_taken_away_meanwhile(place: MboxPlace) -> None:
+    """Where a mail program has taken all mail out of the file, a message is in doubt."""
+    place.path.write_bytes(b"From bob@example.com Fri Jul 14 02:40:00 2017\n\nby another\n\n")
+    [token] = deliver(destination := opened(place), LETTER)
+    destination.close()
+    os.truncate(place.path, 0)
+    assert settle(place, token) is Settled.UNKNOWN
 
 
 def test_half_a_message_is_not_taken_for_it(place: MboxPlace) -> None:

@@ -68,8 +68,8 @@ class MboxDraft:
         """Remove it from the spool."""
         self._text.discard()
 
-    def place(self, inode: int, start: int) -> MboxPlace:
-        """Return where the message will be. Raises DestinationUnavailableError."""
+    def place(self, status: os.stat_result, start: int) -> MboxPlace:
+        """Return where the message will be in a file. Raises DestinationUnavailableError."""
         self._text.rewind()
         first = self._text.read(CHUNK)
         in_first = header_end(first)
@@ -81,8 +81,9 @@ class MboxDraft:
         octets = self.octets - len(head)
         own = self._head.splitlines()[1].decode()
         return MboxPlace(
-            inode, start, len(head), digests[0], octets, digests[1], own, self._fetch_id
-        )
+            status.st_ino, start, len(head), digests[0], octets, digests[1], own, self._fetch_id,
+            status.st_size,
+        )  # fmt: skip
 
     def append(self, mbox: MboxPaths, file: int) -> None:
         """Write the message at the end of a locked mbox, durably. Raises OSError."""
@@ -151,7 +152,7 @@ class MboxDestination:
             start = status.st_size + len(delivery.separator_after(last))
             for draft in drafts:
                 assert isinstance(draft, MboxDraft)
-                tokens.append(draft.place(status.st_ino, start).token)
+                tokens.append(draft.place(status, start).token)
                 start += draft.octets
         return tokens
 

@@ -33,6 +33,7 @@ class MboxPlace:
         body_sha256: their digest.
         own: the store's own line, which no other message has.
         fetch_id: what the trace field has.
+        before: octets that the file had; tokens of older versions do not have it.
     """
 
     inode: int
@@ -43,6 +44,7 @@ class MboxPlace:
     body_sha256: str
     own: str
     fetch_id: str
+    before: int = 0
 
     @classmethod
     def from_token(cls, token: str) -> MboxPlace:
@@ -64,9 +66,12 @@ class MboxPlace:
         return any(self._is_around(file, place) for place in self._traces(file))
 
     def was_not_written(self, file: int) -> bool:
-        """Return whether a locked mbox is the same file, and ends before the place."""
+        """Return whether a locked mbox is the same file, and ends before the place.
+
+        A shorter file than before has lost mail meanwhile, perhaps this message, too.
+        """
         status = os.fstat(file)
-        return status.st_ino == self.inode and status.st_size <= self.start
+        return status.st_ino == self.inode and self.before <= status.st_size <= self.start
 
     def _is_here(self, file: int) -> bool:
         body = self.start + self.head
