@@ -8,6 +8,8 @@ import os
 import re
 import socket
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,9 @@ from restante.system_errors import (
     explain_path,
     find_remedy,
 )
+from support.programs import need
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has capabilities to lose")
 
 
 def test_explain() -> None:
@@ -113,3 +118,26 @@ def test_unknown_remedy(error: OSError, text: str) -> None:
 def test_other_numbers(kind: type[OSError]) -> None:
     """A number that means something else in TLS or in name resolution gets no remedy."""
     assert find_remedy(kind(errno.EPERM, "no")) == ""
+
+
+@as_root
+def test_root_without_capabilities() -> None:
+    """A server of root without all capabilities, as by the unit, names the one that it needs."""
+    code = (
+        "import errno; from restante.system_errors import explain;"
+        "print(explain(PermissionError(errno.EACCES, 'Permission denied')))"
+    )
+    limited = [need("setpriv"), "--bounding-set=-all", sys.executable, "-c", code]
+    found = subprocess.run(limited, check=True, capture_output=True, text=True).stdout
+    assert found == (
+        "Permission denied; give root the right to it, or add CAP_DAC_OVERRIDE to"
+        " CapabilityBoundingSet of the unit\n"
+    )
+
+
+def test_folder_that_a_unit_protects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a service of systemd, a folder may be read-only by its unit."""
+    monkeypatch.setenv("INVOCATION_ID", "4f1c09b27e")
+    assert explain(OSError(errno.EROFS, "Read-only file system")).endswith(
+        "; mount the disk writable, or add the folder to ReadWritePaths of the unit"
+    )

@@ -6,6 +6,7 @@ Python's own text of an error begins with its number, such as "[Errno 17]", and 
 from __future__ import annotations
 
 import errno
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 OPEN_FILES = "raise the limit of open files (LimitNOFILE, ulimit -n)"
 _UNREACHED = "check that it runs, and its address"
+_ROOT = "give root the right to it, or add CAP_DAC_OVERRIDE to CapabilityBoundingSet of the unit"
+_UNIT = ", or add the folder to ReadWritePaths of the unit"
+_OVERRIDE = 1 << 1  # CAP_DAC_OVERRIDE in a set of capabilities: capabilities(7)
 _REMEDIES: Mapping[int, str] = {
     errno.EACCES: "check its owner and its permissions",
     errno.EADDRINUSE: "stop the program that uses it, or choose another one",
@@ -78,4 +82,19 @@ def find_remedy(error: OSError) -> str:
     """
     if type(error).__module__ in {"ssl", "socket"}:
         return ""
-    return _REMEDIES.get(error.errno or 0, "")
+    remedy = _REMEDIES.get(error.errno or 0, "")
+    if error.errno == errno.EACCES and os.geteuid() == 0 and not _capabilities() & _OVERRIDE:
+        return _ROOT
+    if error.errno == errno.EROFS and "INVOCATION_ID" in os.environ:  # systemd's ProtectSystem=
+        return remedy + _UNIT
+    return remedy
+
+
+def _capabilities() -> int:
+    """Return the capabilities of this thread, all of them if the system does not say: proc(5)."""
+    try:
+        status = Path("/proc/self/status").read_bytes()
+    except OSError:
+        status = b""
+    found = re.search(rb"\nCapEff:\s*([0-9a-f]+)\n", status)
+    return int(found[1], 16) if found else -1
