@@ -92,11 +92,11 @@ class Message(messages.BaseMessage):
         octets = (await self._drop.headers([self.number], keep=MAX_OCTETS))[0]
         if isinstance(octets, ServerRefusedError):
             maildrop.check_fetch(octets, self.size)
-            part = HeaderPart(MAX_OCTETS)
+            header_part = HeaderPart(MAX_OCTETS)
             async with self.open() as pieces:
                 async for piece in pieces:
-                    part.feed(piece)
-            octets = part.octets
+                    header_part.feed(piece)
+            octets = header_part.octets
         if len(octets) <= AT_ONCE:
             return header_of(octets)
         return await asyncio.to_thread(header_of, octets)
@@ -196,13 +196,13 @@ class Maildrop:
         """
         ends: deque[tuple[int, MessageEnd | ServerRefusedError]] = deque()
         dialogue = maildrop.retrieve_many(self._state, numbers, lambda *end: ends.append(end))
-        place = 0
+        index = 0
         async with contextlib.aclosing(self._driver.pieces(dialogue, [])) as pieces:
             async for piece in pieces:
                 while ends:
-                    place += 1
+                    index += 1
                     yield ends.popleft()
-                yield numbers[place], piece
+                yield numbers[index], piece
         while ends:
             yield ends.popleft()
 

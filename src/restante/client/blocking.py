@@ -86,11 +86,11 @@ class Message(messages.BaseMessage):
         octets = self._drop.headers([self.number], keep=MAX_OCTETS)[0]
         if isinstance(octets, ServerRefusedError):
             maildrop.check_fetch(octets, self.size)
-            part = HeaderPart(MAX_OCTETS)
+            header_part = HeaderPart(MAX_OCTETS)
             with self.open() as pieces:
                 for piece in pieces:
-                    part.feed(piece)
-            octets = part.octets
+                    header_part.feed(piece)
+            octets = header_part.octets
         from restante.mail.header import header_of  # with the email package
 
         return header_of(octets)
@@ -187,13 +187,13 @@ class Maildrop:
         """
         ends: deque[tuple[int, MessageEnd | ServerRefusedError]] = deque()
         dialogue = maildrop.retrieve_many(self._state, numbers, lambda *end: ends.append(end))
-        place = 0
+        index = 0
         with contextlib.closing(self._driver.pieces(dialogue, [])) as pieces:
             for piece in pieces:
                 while ends:
-                    place += 1
+                    index += 1
                     yield ends.popleft()
-                yield numbers[place], piece
+                yield numbers[index], piece
         yield from ends
 
     def raw_command(self, line: str, ended: list[Status]) -> Generator[bytes, None, None]:

@@ -21,5 +21,5 @@ class Credentials:
 def require_password(password: object) -> None:
     """Raise TypeError for a password that is not text, such as an unset variable's None."""
     if not isinstance(password, str):
-        kind = type(password).__name__
-        raise TypeError(f"the password must be str, and is {kind}; nothing was sent")
+        type_name = type(password).__name__
+        raise TypeError(f"the password must be str, and is {type_name}; nothing was sent")

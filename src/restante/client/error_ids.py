@@ -243,9 +243,9 @@ def _without_password_mechanism(
 
     It rejects USER without listing it, or it rejects USER or PASS as unsupported.
     """
-    known, command = capabilities or {}, error.command.upper()
-    offered = known.get("SASL", "").upper().split()
-    unlisted = "USER" not in known and command.startswith("USER")
+    tags, command = capabilities or {}, error.command.upper()
+    offered = tags.get("SASL", "").upper().split()
+    unlisted = "USER" not in tags and command.startswith("USER")
     unsupported = command.startswith(("USER", "PASS")) and is_unknown_command(error.text)
     if not offered or not (unlisted or unsupported):
         return None

@@ -79,5 +79,5 @@ def describe_nameservers(error: dns.resolver.NoNameservers) -> str:
         else:
             reason = getattr(problem, "strerror", None) or "no valid reply"
             failures[address] = f"failed {'by TCP ' if by_tcp else ''}({reason})"
-    shown = ", ".join(f"{address} {failed}" for address, failed in failures.items())
-    return f"the name server {shown}" if shown else ""
+    servers = ", ".join(f"{address} {failed}" for address, failed in failures.items())
+    return f"the name server {servers}" if servers else ""

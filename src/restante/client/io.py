@@ -126,10 +126,10 @@ def seconds_until(until: float) -> float | None:
     """Return the seconds until a time, None for no limit. Raises TimeoutError: it is over."""
     if until == NOW:
         return 0
-    left = until - time.monotonic()
-    if left <= 0:
+    seconds_left = until - time.monotonic()
+    if seconds_left <= 0:
         raise TimeoutError
-    return None if left == float("inf") else min(left, LONGEST_WAIT)
+    return None if seconds_left == float("inf") else min(seconds_left, LONGEST_WAIT)
 
 
 def advance(steps: IOSteps[T], answer: bytes | OSError | None) -> IOEffect | Finished[T]:
@@ -240,20 +240,20 @@ class ClientIO:
         session = self.session
         session.peer.phase = Phase.TLS
         layer = ClientTlsLayer(session.options, session.target.host)
-        octets, done = b"", False
+        octets, is_finished = b"", False
         until = self._deadline(session.options.connect_seconds)
-        while not done:
+        while not is_finished:
             try:
-                done = layer.handshake(octets)
+                is_finished = layer.handshake(octets)
             except SecurityError as error:
                 if error.id == "plain-on-tls" and session.target.tls == "starttls":
                     error.id = "stls-refused"
                     error.text = "the server replied +OK to STLS, but continued without TLS"
                 raise
             finally:
-                if out := layer.outgoing():
-                    yield from self._write(out)
-            if not done:
+                if outgoing := layer.outgoing():
+                    yield from self._write(outgoing)
+            if not is_finished:
                 octets = yield from self._read_handshake(until)
         session.tls = layer
         session.peer.add_trace("<", f"({layer.version} {layer.cipher})")
@@ -344,8 +344,8 @@ class ClientIO:
             if not raw:
                 break
             plain = tls.receive(raw)
-            if out := tls.outgoing():
-                yield from self._write(out)
+            if outgoing := tls.outgoing():
+                yield from self._write(outgoing)
             if plain:
                 return plain
         if tls.failure:
@@ -383,13 +383,13 @@ class ClientIO:
             if octets or not raw:  # else it was half a record, or one of TLS itself
                 return octets
 
-    def _timeout_error(self, what: str) -> RemoteError:
+    def _timeout_error(self, behaviour: str) -> RemoteError:
         peer, options = self.session.peer, self.session.options
         name = "stalled"
         if time.monotonic() >= self.ends:
             name, text = "out-of-time", time_over_text(options)
         else:
-            text = f"the server {what} for {self._seconds:g} seconds"
+            text = f"the server {behaviour} for {self._seconds:g} seconds"
         if peer.unread:
             text += f', after "{peer.excerpt(bytes(peer.unread))}"'
         return peer.error(ReplyTimeoutError, name, text)

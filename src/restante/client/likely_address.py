@@ -54,5 +54,5 @@ def _repair(candidate: str) -> str:
 
 def mail_domain(host: str) -> str:
     """Return the domain that addresses at a server probably have: gmail.com of pop.gmail.com."""
-    first, _, rest = host.partition(".")
-    return rest if first.lower() in _SERVER_WORDS and "." in rest else host
+    label, _, parent = host.partition(".")
+    return parent if label.lower() in _SERVER_WORDS and "." in parent else host

@@ -39,8 +39,8 @@ def omitted_by_list(sizes: Mapping[int, int], uids: Mapping[int, str]) -> str:
     missing = sorted(uids.keys() - sizes.keys())
     if not missing:
         return ""
-    shown = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
-    return f"UIDL has messages that LIST omits: {shown}"
+    numbers = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
+    return f"UIDL has messages that LIST omits: {numbers}"
 
 
 def _sizes(session: ClientSession) -> Dialogue[Mapping[int, int]]:

@@ -129,13 +129,13 @@ def headers(
     if session.avoids_top:
         return [_avoided_top(number) for number in numbers]
     batch = [operations.top(number, lines, keep) for number in numbers]
-    kept = 0
+    total = 0
 
     def count(head: bytes | ServerRefusedError) -> None:
-        nonlocal kept
-        kept += len(head) if isinstance(head, bytes) else 0
-        if kept > LISTING_LIMIT:
-            text = f"heads of {kept} octets together: ask for fewer, or keep less of each"
+        nonlocal total
+        total += len(head) if isinstance(head, bytes) else 0
+        if total > LISTING_LIMIT:
+            text = f"heads of {total} octets together: ask for fewer, or keep less of each"
             raise peer.error(MalformedReplyError, "bad-reply", text)
 
     window = session.options.window if session.can_pipeline else 0
@@ -209,16 +209,16 @@ def retrieve_many(
         raise LocalError(f"a message has more than the {limit} octets of message_octets")
     order = iter(numbers)
 
-    def check(result: operations.MessageEnd | ServerRefusedError) -> None:
+    def check(outcome: operations.MessageEnd | ServerRefusedError) -> None:
         number = next(order)
-        if isinstance(result, ServerRefusedError):
-            assign_id(result, session.capabilities, tls=session.tls is not None)
-        elif result.octets != sizes[number]:  # mail could choose its lines so that `bare` fits
-            text = size_text(number, result, sizes[number])
+        if isinstance(outcome, ServerRefusedError):
+            assign_id(outcome, session.capabilities, tls=session.tls is not None)
+        elif outcome.octets != sizes[number]:  # mail could choose its lines so that `bare` fits
+            text = size_text(number, outcome, sizes[number])
             raise peer.error(MalformedReplyError, "list-size", text)
         else:
-            check_end(session, number, result)
-        on_end(number, result)
+            check_end(session, number, outcome)
+        on_end(number, outcome)
 
     peer = yield from _begin_command(state)
     state.retrieved = True

@@ -52,9 +52,9 @@ def unreachable_error(
     """
     if not errors:
         return ServerUnreachableError("dns-noaddr", f"{host} has no address", phase=Phase.CONNECT)
-    first = next((error for error in errors if error.id != "tcp-unreachable"), errors[0])
-    first.others += [error.text for error in errors if error is not first]
-    return first
+    cause = next((error for error in errors if error.id != "tcp-unreachable"), errors[0])
+    cause.others += [error.text for error in errors if error is not cause]
+    return cause
 
 
 def connect_public(host: str, port: int, ends: float) -> socket.socket:
@@ -71,8 +71,8 @@ def _lookup_error(host: str, error: Exception, family: int, ends: float) -> Serv
     from restante.client import failed_lookup
 
     def ask_again(query: Callable[[str, float], str]) -> str:
-        left = min(failed_lookup.SECONDS, ends - time.monotonic())
-        return query(host, left) if left > 0 else ""
+        seconds_left = min(failed_lookup.SECONDS, ends - time.monotonic())
+        return query(host, seconds_left) if seconds_left > 0 else ""
 
     number = error.errno if isinstance(error, socket.gaierror) else None
     if connecting.is_unanswered(error):
@@ -80,9 +80,9 @@ def _lookup_error(host: str, error: Exception, family: int, ends: float) -> Serv
         text = f"the name {host} could not be looked up{reason and f': {reason}'}"
         return ServerUnreachableError("dns-temp", text, phase=Phase.CONNECT)
     if number in (getattr(socket, "EAI_NODATA", None), socket.EAI_ADDRFAMILY) or family:
-        kind = {4: "IPv4 ", 6: "IPv6 "}.get(family, "")
+        ip_version = {4: "IPv4 ", 6: "IPv6 "}.get(family, "")
         return ServerUnreachableError(
-            "dns-noaddr", f"{host} has no {kind}address", phase=Phase.CONNECT
+            "dns-noaddr", f"{host} has no {ip_version}address", phase=Phase.CONNECT
         )
     if alias := ask_again(failed_lookup.find_dead_alias):
         return ServerUnreachableError("dns-alias", f"{host} is {alias}", phase=Phase.CONNECT)
@@ -95,17 +95,17 @@ def connect_error(
     address: str, port: int, error: OSError, seconds: float
 ) -> ServerUnreachableError:
     """Return the error for an address that accepted no connection."""
-    where = f"{address} port {port}"
+    endpoint = f"{address} port {port}"
     if isinstance(error, ConnectionRefusedError):
         return ServerUnreachableError(
-            "tcp-refused", f"{where} refused the connection", phase=Phase.CONNECT
+            "tcp-refused", f"{endpoint} refused the connection", phase=Phase.CONNECT
         )
     if isinstance(error, ConnectionResetError):
         return ServerUnreachableError(
-            "tcp-reset", f"{where} reset the connection", phase=Phase.CONNECT
+            "tcp-reset", f"{endpoint} reset the connection", phase=Phase.CONNECT
         )
     if isinstance(error, TimeoutError):
-        text = f"{where} did not reply within {seconds:.3g} seconds"
+        text = f"{endpoint} did not reply within {seconds:.3g} seconds"
         return ServerUnreachableError("tcp-timeout", text, phase=Phase.CONNECT)
-    text = f"{where}: {error.strerror or error}"
+    text = f"{endpoint}: {error.strerror or error}"
     return ServerUnreachableError("tcp-unreachable", text, phase=Phase.CONNECT)

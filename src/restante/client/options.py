@@ -196,10 +196,10 @@ def _check_mechanisms(names: Sequence[str]) -> None:
         raise ValueError(f"mechanisms is {names!r}: write ({names!r},)")  # noqa: TRY004  # see Options
     from restante.client.mechanisms import CLIENT_MECHANISMS
 
-    known = (*CLIENT_MECHANISMS, "APOP", "USER")
+    valid_names = (*CLIENT_MECHANISMS, "APOP", "USER")
     for name in names:
-        if name.upper() not in known:
-            raise ValueError(f"unknown mechanism {name}: known are {', '.join(known)}")
+        if name.upper() not in valid_names:
+            raise ValueError(f"unknown mechanism {name}: known are {', '.join(valid_names)}")
 
 
 class OptionArgs(TypedDict, total=False):
@@ -231,8 +231,8 @@ def merge(options: Options | None, overrides: OptionArgs) -> Options:
 
     Raises TypeError: an option is unknown. Raises ValueError: a value is invalid.
     """
-    known = [row.name for row in fields(Options)]
+    valid_names = [option.name for option in fields(Options)]
     for name in overrides:
-        if name not in known:
-            raise TypeError(f"unknown option {name}: known are {', '.join(known)}")
+        if name not in valid_names:
+            raise TypeError(f"unknown option {name}: known are {', '.join(valid_names)}")
     return replace(options or Options(), **overrides)

@@ -30,9 +30,9 @@ def load_rules() -> str:
     """Return the list: a rule a line, with letters beyond ASCII as people read them."""
     import pkgutil
 
-    data = pkgutil.get_data("publicsuffixlist", "public_suffix_list.dat")
-    assert data is not None
-    return f"\n{data.decode()}\n"
+    octets = pkgutil.get_data("publicsuffixlist", "public_suffix_list.dat")
+    assert octets is not None
+    return f"\n{octets.decode()}\n"
 
 
 def _as_listed(domain: str) -> str:

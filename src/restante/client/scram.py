@@ -63,7 +63,10 @@ def scram(
         salted = hashlib.pbkdf2_hmac(digest, password, parameters.salt, parameters.iterations)
         client_key = hmac.digest(salted, b"Client Key", digest)
         signature = hmac.digest(hashlib.new(digest, client_key).digest(), signed, digest)
-        proof = bytes(one ^ other for one, other in zip(client_key, signature, strict=True))
+        proof = bytes(
+            key_octet ^ signature_octet
+            for key_octet, signature_octet in zip(client_key, signature, strict=True)
+        )
         server_final = yield bound + b",p=" + base64.b64encode(proof)
         server_key = hmac.digest(salted, b"Server Key", digest)
         if not hmac.compare_digest(

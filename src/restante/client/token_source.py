@@ -76,8 +76,8 @@ def renew_token(auth: TokenSource, refused: str, options: Options, ends: float) 
 def _check_token(token: object, method: str) -> str:
     """Return a token. Raises TypeError: it is not text. Raises LocalError: it is empty."""
     if not isinstance(token, str):
-        kind = type(token).__name__
-        raise TypeError(f"{method} of the token source returned {kind}, and must return str")
+        type_name = type(token).__name__
+        raise TypeError(f"{method} of the token source returned {type_name}, and must return str")
     if not token:
         raise LocalError(f"{method} of the token source returned an empty token: nothing was sent")
     return token

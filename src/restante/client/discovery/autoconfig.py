@@ -68,11 +68,11 @@ def urls(address: MailAddress) -> dict[str, str]:
     """
     query = f"emailaddress={_quote(str(address))}"
     domain = address.domain
-    own = f"https://autoconfig.{domain}/mail/config-v1.1.xml?{query}"
-    known = f"https://{domain}/.well-known/autoconfig/mail/config-v1.1.xml?{query}"
+    own_url = f"https://autoconfig.{domain}/mail/config-v1.1.xml?{query}"
+    well_known_url = f"https://{domain}/.well-known/autoconfig/mail/config-v1.1.xml?{query}"
     return {
-        f"autoconfig.{domain}": own,
-        f"autoconfig at {domain}": known,
+        f"autoconfig.{domain}": own_url,
+        f"autoconfig at {domain}": well_known_url,
         "autoconfig at Thunderbird": f"https://autoconfig.thunderbird.net/v1.1/{domain}",
     }
 
@@ -158,15 +158,15 @@ def _incoming_server(node: ET.Element, address: MailAddress) -> IncomingServer:
     port = _port(field("port"))
     if not port:
         raise _unusable("port", field("port"), "not 1 to 65535")
-    kind = field("socketType")
-    if kind not in _SOCKETS:
-        raise _unusable("socketType", kind, f"not {', '.join(_SOCKETS)}")
+    socket_type = field("socketType")
+    if socket_type not in _SOCKETS:
+        raise _unusable("socketType", socket_type, f"not {', '.join(_SOCKETS)}")
     user = _fill(field("username"), address)
     if not user or _PLACE.search(user):
         user = str(address)
     if len(user) > LONGEST_USER or printable(user) != user:
         raise _unusable("username", user, "too long, or has characters that cannot be sent")
-    return IncomingServer(host, port, _SOCKETS[kind], user)
+    return IncomingServer(host, port, _SOCKETS[socket_type], user)
 
 
 def _unusable(name: str, text: str, reason: str) -> NoAutoconfigError:
@@ -186,6 +186,6 @@ def _fill(text: str, address: MailAddress) -> str:
         "%EMAILLOCALPART%": address.local,
         "%EMAILDOMAIN%": address.domain,
     }
-    for place, value in places.items():
-        text = text.replace(place, value)
+    for place, replacement in places.items():
+        text = text.replace(place, replacement)
     return text

@@ -115,9 +115,9 @@ def discover(
     )
     findings = _query_all(_queries(parsed, sources, ends), ends)
     ranked = _rank(findings)
-    place = _results({0: partial(_find_reachable, ranked, sources)}, ends).get(0, 0)
-    winner = ranked[place] if ranked else None
-    return Discovery(address, parsed.domain, tuple(findings), winner, tuple(ranked[:place]))
+    index = _results({0: partial(_find_reachable, ranked, sources)}, ends).get(0, 0)
+    winner = ranked[index] if ranked else None
+    return Discovery(address, parsed.domain, tuple(findings), winner, tuple(ranked[:index]))
 
 
 def _queries(address: MailAddress, sources: DiscoverySources, ends: float) -> dict[str, Query]:
@@ -299,4 +299,4 @@ def _find_reachable(ranked: Sequence[Candidate], sources: DiscoverySources) -> i
     if len(ranked) < 2:
         return 0
     tried = (_accepts_connection(sources, c.host, c.port) for c in ranked)
-    return next((place for place, accepts in enumerate(tried) if accepts), 0)
+    return next((index for index, accepts in enumerate(tried) if accepts), 0)
