@@ -93,8 +93,8 @@ class ServerPeer:
         """Return a text without the secrets."""
         for secret in self.secrets:
             form = re.escape(secret)
-            whole = rf"(?<!\w){form}(?!\w)" if len(secret) < SHORT else form
-            text = re.sub(whole, HIDDEN, text, flags=re.IGNORECASE)
+            pattern = rf"(?<!\w){form}(?!\w)" if len(secret) < SHORT else form
+            text = re.sub(pattern, HIDDEN, text, flags=re.IGNORECASE)
         return text
 
     def redact_status(self, status: Status) -> Status:
@@ -145,8 +145,8 @@ class ServerPeer:
         Dovecot confirms PASS and STLS, and then sends -ERR [SYS/TEMP] if it cannot open the mailbox
         or read its certificate. It is one line with a code of RFC 3206, and nothing comes after it.
         """
-        line, _, more = strip_noise(bytes(self.unread)).partition(b"\n")
-        status = None if more else parse_status(line)
+        line, _, following = strip_noise(bytes(self.unread)).partition(b"\n")
+        status = None if following else parse_status(line)
         if status is None or status.ok or status.code not in _SYSTEM_FAILURES:
             return None
         self.broken = True
@@ -157,8 +157,8 @@ class ServerPeer:
         if self.multiline_command and not extra.startswith(("+OK", "-ERR")):
             text = f'the reply to {self.multiline_command} continues after its end: "{extra}"'
             return self.error(MalformedReplyError, "not-stuffed", text)
-        last = f"the reply to {self.command}" if self.command else "the greeting"
-        text = f'more replies than commands: after {last} came "{extra}"'
+        last_reply = f"the reply to {self.command}" if self.command else "the greeting"
+        text = f'more replies than commands: after {last_reply} came "{extra}"'
         return self.error(MalformedReplyError, "desync", text)
 
     def add_trace(self, direction: str, text: str) -> None:

@@ -146,8 +146,8 @@ def pass_(password: str) -> Operation[Status]:
 
 def apop(name: str, digest: str) -> Operation[Status]:
     """APOP. RFC 1939 section 7."""
-    shown = f"APOP {name} ***\r\n".encode()
-    return _status("APOP", name, digest, shown=shown, phase=Phase.LOGIN)
+    shown_command = f"APOP {name} ***\r\n".encode()
+    return _status("APOP", name, digest, shown=shown_command, phase=Phase.LOGIN)
 
 
 def noop() -> Operation[Status]:
@@ -184,11 +184,11 @@ def stat() -> Operation[MailboxTotals]:
         status = yield from peer.read_ok()
         match = _TOTALS.match(status.text)
         if not match:
-            shown = peer.excerpt(status.line.encode())
+            excerpt = peer.excerpt(status.line.encode())
             match = _AMONG_WORDS.fullmatch(status.text)
             if not match:
-                raise peer.error(MalformedReplyError, "bad-reply", f'no two numbers: "{shown}"')
-            peer.note_oddity("odd-reply", f'STAT has words between its numbers: "{shown}"')
+                raise peer.error(MalformedReplyError, "bad-reply", f'no two numbers: "{excerpt}"')
+            peer.note_oddity("odd-reply", f'STAT has words between its numbers: "{excerpt}"')
         return MailboxTotals(int(match[1]), int(match[2]))
 
     return Operation(command("STAT"), read)
@@ -225,9 +225,9 @@ def _table(
 
     def add(peer: ServerPeer, table: NumberTable[T], line: str) -> None:
         if line.strip():
-            number, *rest = line.split(None, 1)
+            number, *columns = line.split(None, 1)
             try:
-                table.add(int(_digits(number)), parse("".join(rest).strip(BLANKS)))
+                table.add(int(_digits(number)), parse("".join(columns).strip(BLANKS)))
             except (ValueError, IndexError):
                 text = f'{verb} has the line "{peer.excerpt(line.encode())}"'
                 raise peer.error(MalformedReplyError, "bad-reply", text) from None
@@ -258,22 +258,22 @@ def top(number: int, lines: int = 0, keep: int = LISTING_LIMIT) -> Operation[byt
     def read(peer: ServerPeer) -> Dialogue[bytes]:
         yield from peer.read_ok()
         body = DotUnstuffer(bare_lf=peer.bare_lf)
-        kept = bytearray()
+        head = bytearray()
         header = 0  # its octets, once its end has come
         while not body.ended:
             piece = yield from next_piece(peer, body, UNKEPT if header else LISTING_LIMIT)
             if header:
                 continue
-            searched = max(0, len(kept) - len(b"\n\r"))
-            kept += piece[: keep - len(kept)]
-            if not lines and (body_begins := find_body(kept, searched)) >= 0:
+            searched = max(0, len(head) - len(b"\n\r"))
+            head += piece[: keep - len(head)]
+            if not lines and (body_begins := find_body(head, searched)) >= 0:
                 header = body_begins
-                del kept[header:]
+                del head[header:]
         if header and body.octets > header + len(b"\r\n"):
             text = f"{body.octets - header} octets of the body came with TOP {number} 0"
             peer.note_oddity("top-body", text)
         peer.multiline_command = peer.command
-        return bytes(kept)
+        return bytes(head)
 
     return Operation(
         command("TOP", str(require_number(number)), str(lines)), read, phase=Phase.MESSAGE

@@ -58,7 +58,7 @@ def pipeline(
     remaining = iter(operations)
     upcoming = next(remaining, None)
     while upcoming is not None or waiting:
-        batch, shown = bytearray(), bytearray()
+        batch, shown_batch = bytearray(), bytearray()
         if not waiting and upcoming is not None:
             peer.phase = upcoming.phase or peer.phase
             peer.check_unread()
@@ -66,12 +66,12 @@ def pipeline(
             not waiting or unanswered + len(upcoming.request) <= window
         ):
             batch += upcoming.request
-            shown += upcoming.shown or upcoming.request
+            shown_batch += upcoming.shown or upcoming.request
             unanswered += len(upcoming.request)
             waiting.append(upcoming)
             upcoming = next(remaining, None)
         if batch:
-            peer.add_trace(">", decode_text(bytes(shown)).rstrip().replace("\r\n", ", "))
+            peer.add_trace(">", decode_text(bytes(shown_batch)).rstrip().replace("\r\n", ", "))
             yield from Send(bytes(batch))
         while waiting and (upcoming is None or unanswered + len(upcoming.request) > window // 2):
             operation = waiting.popleft()

@@ -77,16 +77,16 @@ def _read_extra_lines(peer: ServerPeer, limit: int) -> Dialogue[None]:
 
     Some servers answer LIST with a number by a list, and commands of their own by many lines.
     """
-    octets, seconds, last = 0, EXTRA_LINES, b""
+    octets, seconds, tail = 0, EXTRA_LINES, b""
     while octets <= limit:
-        came = bytes(peer.unread) or (yield from Peek(seconds))
+        piece = bytes(peer.unread) or (yield from Peek(seconds))
         peer.unread.clear()
-        if not came:
+        if not piece:
             return
-        octets, seconds = octets + len(came), MORE_EXTRA_LINES
-        last = (last + came)[-len(b"\n.\r\n") :]
-        yield from MessageChunk(came)
-        if last.endswith((b"\n.\r\n", b"\n.\n")):
+        octets, seconds = octets + len(piece), MORE_EXTRA_LINES
+        tail = (tail + piece)[-len(b"\n.\r\n") :]
+        yield from MessageChunk(piece)
+        if tail.endswith((b"\n.\r\n", b"\n.\n")):
             return
 
 

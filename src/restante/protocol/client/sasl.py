@@ -42,21 +42,23 @@ def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Oper
     Its reader also raises SecurityError: the server did not prove its identity, and nothing more
     is sent to it. It raises MechanismRefusedError if the -ERR came before a response was sent.
     """
-    first = next(responder)
-    request, shown = command("AUTH", mechanism), f"AUTH {mechanism}\r\n"
-    if initial and first is not None:
-        response = _base64(first) or b"="
+    first_response = next(responder)
+    request, shown_command = command("AUTH", mechanism), f"AUTH {mechanism}\r\n"
+    if initial and first_response is not None:
+        response = _base64(first_response) or b"="
         request = request[:-2] + b" " + response + b"\r\n"
-        shown, first = f"AUTH {mechanism} ***\r\n", None
+        shown_command, first_response = f"AUTH {mechanism} ***\r\n", None
 
     def read(peer: ServerPeer) -> Dialogue[Status]:
         pending, refused = (
-            first,
-            MechanismRefusedError if shown == f"AUTH {mechanism}\r\n" else ServerRefusedError,
+            first_response,
+            MechanismRefusedError
+            if shown_command == f"AUTH {mechanism}\r\n"
+            else ServerRefusedError,
         )
-        last = b""
+        last_challenge = b""
         while (challenge := (yield from _challenge(peer))) is not None:
-            last = challenge
+            last_challenge = challenge
             try:
                 response = pending
                 if response is None:
@@ -74,12 +76,12 @@ def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Oper
         status = yield from peer.read_status()
         if not status.ok:
             error = peer.error(refused, "refused", status.text, status.code)
-            error.challenge = last
+            error.challenge = last_challenge
             raise error
         _conclude(peer, responder)
         return status
 
-    return Operation(request, read, shown.encode(), Phase.LOGIN)
+    return Operation(request, read, shown_command.encode(), Phase.LOGIN)
 
 
 def _respond(responder: Responder, challenge: bytes) -> bytes | None:
@@ -102,19 +104,19 @@ def _refused_within(peer: ServerPeer, reason: str) -> Dialogue[NoReturn]:
 
     Raises ServerRefusedError in each of the three cases, and SecurityError for +OK.
     """
-    text, code, others = reason, "", []
+    text, code, failures = reason, "", []
     try:
         yield from Send(b"\r\n")
         status = yield from peer.read_status()
     except RemoteError as end:
-        others = [end.text]
+        failures = [end.text]
     else:
         if status.ok:
             unproven = f"the server said +OK after its own refusal: {reason}"
             raise peer.error(SecurityError, "auth-unproven", unproven)
         text, code = f"{status.text} ({reason})".strip(), status.code
     denied = peer.error(ServerRefusedError, "refused", text, code)
-    denied.others += others
+    denied.others += failures
     raise denied
 
 

@@ -84,10 +84,10 @@ class NumberTable(Mapping[int, V]):
         if self._sorted is None:
             numbers = self._numbers
             order = sorted(range(len(numbers)), key=numbers.__getitem__)  # equal ones stay in order
-            last = [i + 1 == len(order) or numbers[p] != numbers[order[i + 1]]
+            are_last = [i + 1 == len(order) or numbers[p] != numbers[order[i + 1]]
                     for i, p in enumerate(order)]  # fmt: skip
             self._sorted = array(
-                "Q", (p for p, is_last in zip(order, last, strict=True) if is_last)
+                "Q", (p for p, is_last in zip(order, are_last, strict=True) if is_last)
             )
         return self._sorted
 
