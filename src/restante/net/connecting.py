@@ -300,12 +300,12 @@ def connect_all(
 def _begin(address: str, port: int) -> socket.socket | OSError:
     """Begin to connect to an address, without waiting."""
     try:
-        family, kind, _, _, where = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+        family, kind, _, _, target = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
         sock = socket.socket(family, kind)
     except OSError as error:
         return error
     sock.settimeout(0)
-    number = sock.connect_ex(where)
+    number = sock.connect_ex(target)
     if number in (0, errno.EINPROGRESS):
         return sock
     sock.close()
@@ -325,9 +325,9 @@ def _end(sock: socket.socket) -> socket.socket | OSError:
 def has_route(address: str) -> bool:
     """Return whether this machine has a route to an address. Nothing is sent."""
     try:
-        family, kind, _, _, place = socket.getaddrinfo(address, 9, type=socket.SOCK_DGRAM)[0]
+        family, kind, _, _, target = socket.getaddrinfo(address, 9, type=socket.SOCK_DGRAM)[0]
         with socket.socket(family, kind) as sock:
-            sock.connect(place)
+            sock.connect(target)
     except OSError:
         return False
     return True

@@ -80,8 +80,8 @@ class HttpClient:
 
     def post(self, url: str, form: bytes, headers: Sequence[tuple[str, str]]) -> bytes:
         """Send a form and return the answer."""
-        kind = ("Content-Type", "application/x-www-form-urlencoded")
-        answer = self.send("POST", url, [kind, *headers], form)
+        content_type = ("Content-Type", "application/x-www-form-urlencoded")
+        answer = self.send("POST", url, [content_type, *headers], form)
         if answer.status != 200:
             raise HttpError(f"HTTP {answer.status}")
         return answer.content
@@ -106,8 +106,8 @@ class HttpClient:
             with pool.stream(method, parts.geturl(), headers=sent, content=content) as answer:
                 fields = {name.decode("latin-1").lower(): value.decode("latin-1")
                          for name, value in answer.headers}  # fmt: skip
-                used = sink if answer.status == 200 else None
-                return HttpAnswer(answer.status, fields, self._content(answer, used))
+                answer_sink = sink if answer.status == 200 else None
+                return HttpAnswer(answer.status, fields, self._content(answer, answer_sink))
 
         return self._with_pool(ask)
 
@@ -310,11 +310,11 @@ class _Stream(httpcore.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002  # see above
         """Send, in pieces: a time-out of a socket holds for each of TLS's records again."""
-        left = memoryview(buffer)
+        unsent = memoryview(buffer)
         try:
-            while left:
+            while unsent:
                 self._sock.settimeout(seconds_until(self._backend.ends))
-                left = left[self._sock.send(left[:_PIECE]) :]
+                unsent = unsent[self._sock.send(unsent[:_PIECE]) :]
         except TimeoutError as error:
             raise httpcore.WriteTimeout(str(error)) from None
         except OSError as error:
