@@ -136,8 +136,8 @@ def _value_or_empty(get: Callable[[], str]) -> str:
 def _name(name: x509.Name) -> str:
     from cryptography.x509.oid import NameOID
 
-    for kind in (NameOID.COMMON_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME, NameOID.ORGANIZATION_NAME):
-        attributes = name.get_attributes_for_oid(kind)
+    for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME, NameOID.ORGANIZATION_NAME):
+        attributes = name.get_attributes_for_oid(oid)
         if attributes:
             return str(attributes[0].value)
     return _value_or_empty(name.rfc4514_string)
@@ -152,11 +152,11 @@ def _alternative_names(certificate: x509.Certificate) -> tuple[str, ...]:
     """Return the hosts and addresses of the extension for them, none without it."""
     from cryptography import x509
 
-    other = _find_extension(certificate, x509.SubjectAlternativeName)
-    if other is None:
+    extension = _find_extension(certificate, x509.SubjectAlternativeName)
+    if extension is None:
         return ()
-    hosts = other.get_values_for_type(x509.DNSName)
-    return (*hosts, *map(str, other.get_values_for_type(x509.IPAddress)))
+    hosts = extension.get_values_for_type(x509.DNSName)
+    return (*hosts, *map(str, extension.get_values_for_type(x509.IPAddress)))
 
 
 def _key(certificate: x509.Certificate) -> str:
@@ -173,8 +173,8 @@ def _fetchable(certificate: x509.Certificate) -> bool:
     from cryptography.x509.oid import AuthorityInformationAccessOID
 
     access = _find_extension(certificate, x509.AuthorityInformationAccess)
-    wanted = AuthorityInformationAccessOID.CA_ISSUERS
-    return any(entry.access_method == wanted for entry in access or ())
+    ca_issuers = AuthorityInformationAccessOID.CA_ISSUERS
+    return any(entry.access_method == ca_issuers for entry in access or ())
 
 
 def _find_extension(certificate: x509.Certificate, kind: type[E]) -> E | None:

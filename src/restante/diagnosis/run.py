@@ -110,10 +110,10 @@ def _run_steps(check: CheckContext, progress: Callable[[int, int], object]) -> N
 def give_more_time(check: CheckContext, box: MaildropState) -> None:
     """Give a deep check time for the octets that it fetches, unless the user set the time."""
     if check.request.options.total_seconds == TOTAL:
-        more = sum(DEEP_TURN + entry.size / DEEP_RATE for entry in box.entries.values())
-        more = min(more, MAX_DEEP)
-        check.limit += more
-        check.extend(more)
+        extra_seconds = sum(DEEP_TURN + entry.size / DEEP_RATE for entry in box.entries.values())
+        extra_seconds = min(extra_seconds, MAX_DEEP)
+        check.limit += extra_seconds
+        check.extend(extra_seconds)
 
 
 def _quit_after_login(check: CheckContext, box: MaildropState) -> None:
@@ -159,5 +159,5 @@ def _note_skipped_login(check: CheckContext) -> None:
     if failed.phase == Phase.LOGIN:
         return
     if failed.id.startswith(("tls-", "stls-")) and failed.id != "tls-on-plain":
-        why = "skipped: an unverified server never gets the password"
-        check.add_skipped_step("login", why)
+        reason = "skipped: an unverified server never gets the password"
+        check.add_skipped_step("login", reason)

@@ -169,12 +169,12 @@ def assign_verdict(
 
     With `ask`, the provider is asked for the claims of an opaque token.
     """
-    more: Mapping[str, Any] = {}
+    claims: Mapping[str, Any] = {}
     if ask and not read_claims(Secret(token.encode())):
         from restante.oauth.token_information import ask_claims
 
-        more = ask_claims(Secret(token.encode()), target.host)
-    verdict = judge_token(token, target, error.challenge, more=more)
+        claims = ask_claims(Secret(token.encode()), target.host)
+    verdict = judge_token(token, target, error.challenge, more=claims)
     error.id = verdict.id
     statement = describe_challenge(error.challenge)
     error.others += [

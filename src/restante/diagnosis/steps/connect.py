@@ -172,7 +172,9 @@ def _report_unresolved(check: CheckContext, step: Step, error: ServerUnreachable
 def _report_unreachable(check: CheckContext, step: Step, troubles: _Troubles) -> None:
     """Report why no address accepts a connection, and which other port does."""
     errors = troubles.values()
-    error = next((one for one in errors if one.id != "tcp-unreachable"), next(iter(errors)))
+    error = next(
+        (candidate for candidate in errors if candidate.id != "tcp-unreachable"), next(iter(errors))
+    )
     if error.id == "tcp-unreachable":
         step.details.append(("reason", error.text))
     _note_odd_addresses(check, step, list(troubles))

@@ -71,9 +71,9 @@ def _silent(check: CheckContext, step: Step, error: ReplyTimeoutError) -> Status
             check.fail(step, MalformedReplyError("wrong-protocol", text, phase=Phase.GREETING))
             raise CheckAborted from error
     options = check.session.options
-    more = max(0.1, options.reply_seconds - FIRST_WAIT)
-    more = min(more, FIRST_WAIT) if check.session.has_unread else more
-    check.connection.set_reply_timeout(more)
+    seconds_left = max(0.1, options.reply_seconds - FIRST_WAIT)
+    seconds_left = min(seconds_left, FIRST_WAIT) if check.session.has_unread else seconds_left
+    check.connection.set_reply_timeout(seconds_left)
     check.session.continue_waiting()
     try:
         return check.run(sessions.greet(check.session))

@@ -43,9 +43,9 @@ def log_in(check: CheckContext) -> None:
     """Log in with the best mechanism, by the password or by a token."""
     with check.step("login") as step:
         _require_possible(check, step)
-        password, old = _get_secret(check)
+        password, is_old = _get_secret(check)
         try:
-            if old:
+            if is_old:
                 _connect_again(check)
             try:
                 _until_accepted(check, step, password)

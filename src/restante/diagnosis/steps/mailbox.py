@@ -109,8 +109,8 @@ def _check_uids(
     bad = [number for number, uid in uids.items() if not is_valid_uid(uid)]
     if bad:
         uid = uids[bad[0]]
-        shown = session.excerpt(uid.encode(), 80)
-        text = f"{wording.numbers(bad)}: {len(uid)} characters, {shown!r}"
+        excerpt = session.excerpt(uid.encode(), 80)
+        text = f"{wording.numbers(bad)}: {len(uid)} characters, {excerpt!r}"
         _warn(check, step, "uidl-bad", text, bad)
 
 

@@ -105,16 +105,16 @@ def fetch_all(
 
 def _fetch(check: CheckContext, step: Step, box: MaildropState, entry: MessageInfo) -> None:
     contents = MessageInspector()
-    session, most = check.session, check.request.options.message_octets
-    if most and entry.size > most:
+    session, max_octets = check.session, check.request.options.message_octets
+    if max_octets and entry.size > max_octets:
         size = wording.octets(entry.size)
         text = f"message {entry.number} was not fetched, because LIST gives {size}"
-        _warn(check, step, "msg-large", text, entry, most)
+        _warn(check, step, "msg-large", text, entry, max_octets)
         return
     box.retrieved = True
     ended: list[operations.MessageEnd] = []
     try:
-        operation = operations.retr(entry.number, entry.size, most)
+        operation = operations.retr(entry.number, entry.size, max_octets)
         for piece in check.connection.pieces(session.carry_out(operation), ended):
             contents.feed(piece)
         maildrop.check_end(check.session, entry.number, ended[0])

@@ -121,14 +121,14 @@ def _requires_verification(options: Options) -> bool:
 
 def _report_rejected_certificate(check: CheckContext, step: Step, error: SecurityError) -> None:
     """Inspect the rejected certificate, and abort the check."""
-    seen = inspect_unverified(check)
-    _explain(check, step, error, seen)
-    if seen.other is not None:
+    observation = inspect_unverified(check)
+    _explain(check, step, error, observation)
+    if observation.other is not None:
         certificate_too = f"{error.id}: {error.text}"
         step.text, step.details = "", [("certificate", certificate_too), *step.details]
-        check.fail(step, seen.other)
+        check.fail(step, observation.other)
         raise CheckAborted from error
-    check.fail(step, error, *_next_commands(check, error, seen))
+    check.fail(step, error, *_next_commands(check, error, observation))
     raise CheckAborted from error
 
 
@@ -142,7 +142,7 @@ def inspect_unverified(check: CheckContext) -> TlsObservation:
     """Return what can be seen of the server's TLS without verifying it; nothing secret is sent."""
     from restante.client.tls import unverified_context
 
-    seen = TlsObservation()
+    observation = TlsObservation()
     for context in (unverified_context(), lenient_context()):
         options = replace(check.request.options, context=context, trace=None)
         with contextlib.suppress(RemoteError):
@@ -150,21 +150,23 @@ def inspect_unverified(check: CheckContext) -> TlsObservation:
             try:
                 _begin(driver)
             except MalformedReplyError as error:
-                seen.other = error if error.id == "wrong-protocol" else None
+                observation.other = error if error.id == "wrong-protocol" else None
             finally:
                 if driver.session.tls is not None:
                     tls = driver.session.tls
-                    seen.facts = certificate.summarise(tls.chain())
-                    seen.version, seen.cipher = tls.version, tls.cipher
-                    seen.greets = driver.session.greeting.line if driver.session.greeting else ""
+                    observation.facts = certificate.summarise(tls.chain())
+                    observation.version, observation.cipher = tls.version, tls.cipher
+                    observation.greets = (
+                        driver.session.greeting.line if driver.session.greeting else ""
+                    )
                 driver.close()
-        if seen.version:
+        if observation.version:
             break
-        seen.lenient = True
-    if not seen.version and check.target.tls == "implicit":
+        observation.lenient = True
+    if not observation.version and check.target.tls == "implicit":
         seconds = min(connect.A_MOMENT, check.left)
-        seen.version = port_probe.old_version(check.address, check.target.port, seconds)
-    return seen
+        observation.version = port_probe.old_version(check.address, check.target.port, seconds)
+    return observation
 
 
 def lenient_context() -> ssl.SSLContext:
@@ -184,15 +186,17 @@ def lenient_context() -> ssl.SSLContext:
     return context
 
 
-def _explain(check: CheckContext, step: Step, error: SecurityError, seen: TlsObservation) -> None:
+def _explain(
+    check: CheckContext, step: Step, error: SecurityError, observation: TlsObservation
+) -> None:
     """Report the certificate, and name the missing link of its chain."""
     from restante.client.tls import verifying_context
 
-    facts = seen.facts
-    _judge_version(error, seen)
+    facts = observation.facts
+    _judge_version(error, observation)
     if facts is None:
-        if seen.version:
-            step.details.append(("server uses", f"{seen.version} {seen.cipher}"))
+        if observation.version:
+            step.details.append(("server uses", f"{observation.version} {observation.cipher}"))
         return
     context = check.request.trust or check.request.options.context or verifying_context()
     if error.id == "tls-unknown-ca" and facts.subject == facts.issuer and facts.sent == 1:
@@ -200,7 +204,7 @@ def _explain(check: CheckContext, step: Step, error: SecurityError, seen: TlsObs
     if error.id in ("tls-unknown-ca", "tls-chain"):
         error.id = "tls-chain" if certificate.link_missing(facts, context) else "tls-unknown-ca"
     error.certificate = facts.as_json()
-    error.text = _evidence(check, error, seen, facts)
+    error.text = _evidence(check, error, observation, facts)
     name = check.request.options.server_name or check.target.host
     if error.id == "tls-wronghost":
         step.text = f"certificate is for: {', '.join(facts.names) or facts.subject}"
@@ -216,23 +220,27 @@ def _explain(check: CheckContext, step: Step, error: SecurityError, seen: TlsObs
         ("dates", facts.validity),
     ]
     if error.id in ("tls-old", "tls-weak"):
-        step.details.append(("server uses", f"{seen.version} {seen.cipher}; key {facts.key}"))
-    if seen.greets:
-        step.details.append(("service", f'a POP3 server with the greeting "{seen.greets}"'))
+        step.details.append(
+            ("server uses", f"{observation.version} {observation.cipher}; key {facts.key}")
+        )
+    if observation.greets:
+        step.details.append(("service", f'a POP3 server with the greeting "{observation.greets}"'))
 
 
-def _judge_version(error: SecurityError, seen: TlsObservation) -> None:
+def _judge_version(error: SecurityError, observation: TlsObservation) -> None:
     """Judge a handshake that failed by what a second look agreed upon, not by a library's words."""
     if error.id not in ("tls-failed", "tls-old", "tls-weak"):
         return
-    if seen.version in OLD:
-        error.id, error.text = "tls-old", f"the server supports {seen.version} at most"
-    elif error.id == "tls-weak" and not seen.version:
+    if observation.version in OLD:
+        error.id, error.text = "tls-old", f"the server supports {observation.version} at most"
+    elif error.id == "tls-weak" and not observation.version:
         error.id = "tls-failed"  # nothing that is still to be had would do either
-    elif error.id == "tls-old" and seen.version:
+    elif error.id == "tls-old" and observation.version:
         error.id = "tls-failed"
-        error.text = f"the server uses {seen.version}, which the settings of this machine reject"
-    elif error.id == "tls-failed" and seen.version and seen.lenient:
+        error.text = (
+            f"the server uses {observation.version}, which the settings of this machine reject"
+        )
+    elif error.id == "tls-failed" and observation.version and observation.lenient:
         error.id = "tls-weak"
 
 
@@ -248,7 +256,7 @@ def _describe_expired(facts: certificate.CertificateSummary) -> str:
 def _evidence(
     check: CheckContext,
     error: SecurityError,
-    seen: TlsObservation,
+    observation: TlsObservation,
     facts: certificate.CertificateSummary,
 ) -> str:
     host = check.request.options.server_name or check.target.host
@@ -260,15 +268,18 @@ def _evidence(
         "tls-chain": f"the certificate of its issuer, {facts.issuer}, is not sent",
         "tls-invalid": f"certificate of {facts.subject}: {error.text}",
         "tls-wronghost": f"certificate is for {', '.join(facts.names)}; requested was {host}",
-        "tls-old": f"the server supports {seen.version} at most",
-        "tls-weak": f"{seen.version} {seen.cipher}, key {facts.key}, signed with {facts.signature}",
+        "tls-old": f"the server supports {observation.version} at most",
+        "tls-weak": f"{observation.version} {observation.cipher}, key {facts.key}, "
+        f"signed with {facts.signature}",
     }.get(error.id, error.text)
 
 
-def _next_commands(check: CheckContext, error: SecurityError, seen: TlsObservation) -> list[str]:
-    if error.id != "tls-wronghost" or seen.facts is None:
+def _next_commands(
+    check: CheckContext, error: SecurityError, observation: TlsObservation
+) -> list[str]:
+    if error.id != "tls-wronghost" or observation.facts is None:
         return []
-    names = [name for name in seen.facts.names if _is_ours(check, name.lower())]
+    names = [name for name in observation.facts.names if _is_ours(check, name.lower())]
     mail = [name for name in names if name.startswith(("mail.", "pop", "mx"))]
     name = next(iter(mail or names), "")
     if name and check.request.options.server_name:
@@ -300,10 +311,10 @@ def _warn_unverified(check: CheckContext, step: Step) -> None:
         finally:
             driver.close()
     except SecurityError as error:
-        seen = TlsObservation(
+        observation = TlsObservation(
             certificate.summarise(check.session.tls.chain() if check.session.tls else ())
         )
-        _explain(check, step, error, seen)
+        _explain(check, step, error, observation)
         facts = {"certificate": dict(error.certificate or {})}
         check.warn(step, error.id, error.text, facts)
     except RemoteError as error:
