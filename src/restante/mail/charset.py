@@ -52,8 +52,8 @@ def decode(octets: bytes, label: str = "", *, cut: bool = False) -> str:
         return octets.decode("ascii")
     name, octets = _detect_mark(octets, name_of(label))
     names = [name] if name and not _is_ascii_label(label) else []
-    for tried in (*names, "utf-8"):
-        text = _decode_strictly(octets, tried, cut=cut)
+    for encoding in (*names, "utf-8"):
+        text = _decode_strictly(octets, encoding, cut=cut)
         if text is not None:
             return text
     if name in _WIDE or name == "":

@@ -32,9 +32,9 @@ def safe_name(name: str, default: str = "attachment") -> str:
     return cut(stem, MAX_OCTETS - len(extension.encode())) + extension or default
 
 
-def cut(text: str, most: int) -> str:
+def cut(text: str, max_octets: int) -> str:
     """Return the start of a text, with at most this many octets in UTF-8."""
-    return text.encode()[:most].decode(errors="ignore").rstrip(". ") if text else ""
+    return text.encode()[:max_octets].decode(errors="ignore").rstrip(". ") if text else ""
 
 
 def add_number(name: str, count: int) -> str:

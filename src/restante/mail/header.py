@@ -134,8 +134,8 @@ class _ContentType(_WithParameters, headerregistry.ContentTypeHeader):
     @classmethod
     def value_of(cls, value: str, kwds: dict[str, Any]) -> str:
         main, slash, sub = value.partition("/")
-        fine = bool(slash and _TOKEN.fullmatch(main) and _TOKEN.fullmatch(sub))
-        kwds["maintype"], kwds["subtype"] = (main, sub) if fine else ("text", "plain")
+        is_valid = bool(slash and _TOKEN.fullmatch(main) and _TOKEN.fullmatch(sub))
+        kwds["maintype"], kwds["subtype"] = (main, sub) if is_valid else ("text", "plain")
         return f"{kwds['maintype']}/{kwds['subtype']}"
 
     def init(self, *args: Any, **kw: Any) -> None:

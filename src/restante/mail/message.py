@@ -78,9 +78,9 @@ class DecodedMessage:
         """Return the parts that are files."""
         return [part for part in self.parts if part.is_attachment]
 
-    def others(self, shown: list[Text]) -> list[Part]:
+    def others(self, texts: list[Text]) -> list[Part]:
         """Return the parts that are not among the texts that are shown."""
-        numbers = {text.part.number for text in shown}
+        numbers = {text.part.number for text in texts}
         return [part for part in self.parts if part.number not in numbers]
 
 
@@ -96,26 +96,26 @@ def summary(octets: bytes) -> Summary:
     for field in header.fields:
         named.setdefault(field.name.lower(), field)
     sender = addresses.parse(named.get("from", NOTHING).unfolded)
-    kind = parameters.parse(named.get("content-type", NOTHING).unfolded)[0]
+    content_type = parameters.parse(named.get("content-type", NOTHING).unfolded)[0]
     text = named.get("date", NOTHING).text
-    first = (sender[0].name or sender[0].address) if sender else ""
+    sender_name = (sender[0].name or sender[0].address) if sender else ""
     return Summary(
-        sender=first or named.get("from", NOTHING).text,
+        sender=sender_name or named.get("from", NOTHING).text,
         subject=named.get("subject", NOTHING).text,
         date=dates.parse(text),
         date_text=text,
-        mixed=kind == "multipart/mixed",
+        mixed=content_type == "multipart/mixed",
     )
 
 
-def text_of(part: Part, most: int = MAX_TEXT) -> Text:
+def text_of(part: Part, max_octets: int = MAX_TEXT) -> Text:
     """Return the text of a part, of HTML its visible text, from at most this many octets."""
     sent = part.end - part.begin
-    octets = part.beginning(most)
-    text = charset.decode(octets, part.charset, cut=sent > most)
+    octets = part.beginning(max_octets)
+    text = charset.decode(octets, part.charset, cut=sent > max_octets)
     if part.type == "text/html":
         text = html_text.text_of(text)
-    return Text(part, text, max(0, sent - most))
+    return Text(part, text, max(0, sent - max_octets))
 
 
 def _is_text(part: Part, kind: str) -> bool:

@@ -27,7 +27,7 @@ def parse(octets: bytes) -> tuple[str, dict[str, str]]:
     text = octets.decode("latin-1")
     match = _VALUE.match(text)
     value = match[1] if match else ""
-    whole: dict[str, str] = {}
+    plain_values: dict[str, str] = {}
     pieces: dict[str, dict[int, tuple[bool, str]]] = {}
     for name, raw in _pairs(text[match.end() if match else 0 :]):
         piece = _PIECE.fullmatch(name)
@@ -35,8 +35,8 @@ def parse(octets: bytes) -> tuple[str, dict[str, str]]:
             coded = piece[2] is None or piece[3] is not None
             pieces.setdefault(piece[1], {}).setdefault(int(piece[2] or 0), (coded, raw))
         else:
-            whole.setdefault(name, raw)
-    parameters = {name: _decode(raw) for name, raw in whole.items()}
+            plain_values.setdefault(name, raw)
+    parameters = {name: _decode(raw) for name, raw in plain_values.items()}
     parameters |= {name: _join(match) for name, match in pieces.items()}
     return value.lower(), {name: text[:LONGEST_VALUE] for name, text in parameters.items()}
 
@@ -75,12 +75,12 @@ def _decode(raw: str) -> str:
 def _join(pieces: dict[int, tuple[bool, str]]) -> str:
     """Return the value that was sent in pieces: RFC 2231 sections 3 and 4."""
     label, octets = "", b""
-    first = min(pieces)
-    for number in range(first, first + len(pieces)):
+    first_number = min(pieces)
+    for number in range(first_number, first_number + len(pieces)):
         if number not in pieces:
             break
         coded, raw = pieces[number]
-        if coded and number == first and raw.count("'") >= 2:
+        if coded and number == first_number and raw.count("'") >= 2:
             label, _, raw = raw.split("'", 2)
         octets += urllib.parse.unquote_to_bytes(raw) if coded else raw.encode("latin-1")
     return charset.decode(octets, label)

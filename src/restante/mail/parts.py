@@ -52,9 +52,9 @@ class Part:
         """The octets as they were before the mail: transfer-decoded, and nothing else."""
         return self.beginning()
 
-    def beginning(self, most: int | None = None) -> bytes:
+    def beginning(self, max_octets: int | None = None) -> bytes:
         """Return the decoded content, from at most this many encoded octets."""
-        end = self.end if most is None else min(self.end, self.begin + most)
+        end = self.end if max_octets is None else min(self.end, self.begin + max_octets)
         return transfer.decode(bytes(self.octets[self.begin : end]), self.encoding)
 
     @property
@@ -168,8 +168,8 @@ class _PartReader:
     def part(self, header: HeaderFields, begin: int, end: int) -> Part:
         """Return a part that has these fields."""
         kind, params = parameters.parse(header.first("Content-Type"))
-        disposition, more = parameters.parse(header.first("Content-Disposition"))
-        name = more.get("filename") or params.get("name", "")
+        disposition, disposition_params = parameters.parse(header.first("Content-Disposition"))
+        name = disposition_params.get("filename") or params.get("name", "")
         if not kind and self._open and self._open[-1].subtype == "digest":
             kind = "message/rfc822"  # RFC 2046 section 5.1.5
         if kind.startswith("multipart/") and not params.get("boundary"):

@@ -28,14 +28,19 @@ def decode(octets: bytes, encoding: str) -> bytes:
 
 def _base64(octets: bytes) -> bytes:
     """Return what base64 says. Behind the padding it goes on only where nothing else follows."""
-    first, padding, rest = octets.partition(b"=")
-    rest = rest.lstrip(b"= \t\r\n")
-    if padding and rest and not rest.translate(None, _ALPHABET) and _has_whole_groups(rest):
+    first_run, padding, remainder = octets.partition(b"=")
+    remainder = remainder.lstrip(b"= \t\r\n")
+    if (
+        padding
+        and remainder
+        and not remainder.translate(None, _ALPHABET)
+        and _has_whole_groups(remainder)
+    ):
         decoded = bytearray()
         for run in _RUN.finditer(octets):  # a list of them would take sixty times the octets
             decoded += base64_run(run[0])
         return bytes(decoded)
-    return base64_run(first)
+    return base64_run(first_run)
 
 
 def _has_whole_groups(octets: bytes) -> bool:
