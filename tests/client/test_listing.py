@@ -6,8 +6,9 @@ import pytest
 
 from restante.client import blocking
 from restante.client.listing import omitted_by_list
+from restante.protocol.client.connection import ServerPeer
 from restante.protocol.errors import ServerRefusedError
-from support.faulty_server import PASSWORD, USER, faulty_server
+from support.faulty_server import HELLO, PASSWORD, USER, faulty_server
 
 
 @pytest.mark.parametrize(
@@ -59,3 +60,21 @@ def test_refused_list() -> None:
         blocking.connect(f"pop3://{USER}@127.0.0.1:{server.port}", PASSWORD),
     ):
         pass
+
+
+def test_many_odd_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many odd lines the first alone is made fit to be shown, which costs most of the time."""
+    excerpts: list[bytes] = []
+    excerpt = ServerPeer.excerpt
+
+    def count(peer: ServerPeer, octets: bytes, limit: int = 100) -> str:
+        excerpts.append(octets)
+        return excerpt(peer, octets, limit)
+
+    monkeypatch.setattr(ServerPeer, "excerpt", count)
+    with (
+        faulty_server("list-blanks", messages=[HELLO] * 50) as server,
+        blocking.connect(server.url, PASSWORD) as drop,
+    ):
+        assert (len(drop), list(drop.session.oddities)) == (50, ["odd-list"])
+    assert [octets for octets in excerpts if octets] == [b"1   %d" % len(HELLO)]

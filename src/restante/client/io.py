@@ -384,12 +384,10 @@ class ClientIO:
                 return octets
 
     def _timeout_error(self, behaviour: str) -> RemoteError:
-        peer, options = self.session.peer, self.session.options
-        name = "stalled"
+        peer = self.session.peer
+        name, text = "stalled", f"the server {behaviour} for {self._seconds:g} seconds"
         if time.monotonic() >= self.ends:
-            name, text = "out-of-time", time_over_text(options)
-        else:
-            text = f"the server {behaviour} for {self._seconds:g} seconds"
+            name, text = "out-of-time", time_over_text(self.session.options)
         if peer.unread:
             text += f', after "{peer.excerpt(bytes(peer.unread))}"'
         return peer.error(ReplyTimeoutError, name, text)

@@ -231,7 +231,7 @@ def _table(
             except (ValueError, IndexError):
                 text = f'{verb} has the line "{peer.excerpt(line.encode())}"'
                 raise peer.error(MalformedReplyError, "bad-reply", text) from None
-        if not _REGULAR.match(line):
+        if "odd-list" not in peer.oddities and not _REGULAR.match(line):
             peer.note_oddity("odd-list", f"{verb} has the line {peer.excerpt(line.encode())!r}")
 
     return Operation(command(verb), read)
