@@ -106,9 +106,10 @@ class SqlAuthenticator(PasswordOnlyAccounts):
         self._quotas = KeptQuotas(queries.database)
 
     async def verify(self, user: str, password: Secret) -> Identity:
-        """Return the identity of a name and a password. Raises CredentialsError, UnavailableError.
+        """Return the identity of a name and a password, as the row has them at the end.
 
-        An unknown name costs the work that some known one does, always the same one's.
+        An unknown name costs the work that some known one does, always the same one's. Raises
+        CredentialsError, UnavailableError.
         """
         ends = deadline()
         name, row = await self._find(candidate_names(user), ends)
@@ -125,10 +126,13 @@ class SqlAuthenticator(PasswordOnlyAccounts):
         right, _ = await asyncio.gather(verification, self._check_query(row, ends))
         if row is None or reason or not right:
             raise CredentialsError(reason or "wrong password")
+        identity = await self._confirm(user, stored)
+        if identity is None:  # it was changed while this was hashed, which may wait a minute
+            return await self.verify(user, password)
         self._remembered.add(user.lower(), password, stored)
         if self._upgrader is not None:
             self._upgrader.replace(self._queries, name, stored, password)
-        return self._identify(name, row)
+        return identity
 
     def cached_login(self, user: str, password: Secret) -> Awaitable[Identity | None] | None:
         """Return whose these are where that was proved a short while ago and still holds."""
