@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from restante.protocol.secret import Secret
-from restante.storage.cluster import ClusterStore
+from restante.storage.cluster import ClusterStore, deleted
 from restante.storage.cluster.check.checker import MailCheck
 from restante.storage.cluster.shards import ShardedStore, open_shards
 from restante.storage.cluster.transfer.exporting import list_owners
@@ -79,6 +79,37 @@ def test_restored_messages_expire_anew(dsn: Secret, tmp_path: Path) -> None:
         await store.undelete("ann", gone)
         assert len(await store.expire("ann", 7)) == 2
         assert set(await everything(store)) == set(gone)
+
+    run(dsn, tmp_path, test)
+
+
+def test_headers_are_read_a_few_at_a_time(
+    dsn: Secret, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many messages are kept, no query returns many beginnings of bodies."""
+    monkeypatch.setattr(deleted, "MAX_BEGINNINGS", 2)
+
+    async def test(store: ClusterStore) -> None:
+        for number in range(4):
+            await store.deliver("ann", b"Subject: more %d\n\nhello\n" % number)
+        await remove(store, *range(8))
+        database, octets = store.database, list[int]()
+        fetch = database.fetch
+
+        async def measured(query: str, *arguments: object, patience: float) -> object:
+            rows = await fetch(query, *arguments, patience=patience)
+            fields = [field for row in rows for field in row.values()]
+            octets.append(sum(len(field) for field in fields if isinstance(field, bytes)))
+            return rows
+
+        monkeypatch.setattr(database, "fetch", measured)
+        messages = await store.list_deleted("ann", headers=True)
+        subjects = [b"0", b"1", b"2", b"big", *(b"more %d" % number for number in range(4))]
+        assert [message.header for message in messages] == [
+            b"Subject: %s\n\n" % subject for subject in subjects
+        ]
+        assert max(octets) <= 2 * len(b"Subject: more 0\n\nhello\n")
+        assert all(message.header == b"" for message in await store.list_deleted("ann"))
 
     run(dsn, tmp_path, test)
 

@@ -18,15 +18,18 @@ if TYPE_CHECKING:
 
 MAX_SWEPT = 1000  # messages that one call deletes
 MAX_BOXES = 10_000  # in one query
+MAX_BEGINNINGS = 500  # of bodies in one query: 8 MiB
 PATIENCE = 60.0  # seconds for a call
 
 LIST = """
-select m.uid, m.stored, m.arrived, coalesce(m.removed, clock_timestamp()) as removed,
-    m.object, substr(c.content, 1, $2::int) as head
-from message m join box b on b.id = m.box
-left join body c on c.box = m.box and c.number = m.number
-where b.owner = kept_owner($1)
+select m.number, m.uid, m.stored, m.arrived, coalesce(m.removed, clock_timestamp()) as removed,
+    m.object
+from message m join box b on b.id = m.box where b.owner = kept_owner($1)
 order by m.removed, m.number
+"""
+BEGINNINGS = """
+select c.number, substr(c.content, 1, $3::int) from body c join box b on b.id = c.box
+where b.owner = kept_owner($1) and c.number = any ($2::bigint[])
 """
 RESTORE = "select * from restore_many($1, $2, $3)"
 BOXES = """
@@ -43,13 +46,21 @@ async def list_deleted(
 
     With `headers`, each has its header, unless its body cannot be read.
     """
-    header_octets = MAX_HEADER_OCTETS if headers else 0
+    rows = await database.fetch(LIST, owner, patience=PATIENCE)
+    if not headers:
+        return [_message(row) for row in rows]
     messages = []
-    for row in await database.fetch(LIST, owner, header_octets, patience=PATIENCE):
-        head = row["head"] or b""
-        if headers and row["object"] is not None and bodies is not None:
-            head = await _read_beginning(bodies, row["object"])
-        messages.append(_message(row)._replace(header=header_of(head)))
+    for start in range(0, len(rows), MAX_BEGINNINGS):
+        page = rows[start : start + MAX_BEGINNINGS]
+        numbers = [row["number"] for row in page if row["object"] is None]
+        inside = dict(
+            await database.fetch(BEGINNINGS, owner, numbers, MAX_HEADER_OCTETS, patience=PATIENCE)
+        )
+        for row in page:
+            beginning = inside.get(row["number"], b"")
+            if row["object"] is not None and bodies is not None:
+                beginning = await _read_beginning(bodies, row["object"])
+            messages.append(_message(row)._replace(header=header_of(beginning)))
     return messages
 
 
