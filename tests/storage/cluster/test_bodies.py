@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import pytest
 
+from restante.protocol.secret import Secret
 from restante.storage.cluster.bodies import (
     CHUNK,
     BodyEntry,
@@ -317,3 +318,14 @@ def test_a_wrong_address_is_an_error(url: str) -> None:
     """An address that cannot be used is found at start."""
     with pytest.raises(ValueError, match=url):
         ObjectBodies(url, None)
+
+
+@pytest.mark.parametrize("setting", ['token = ""', "allow_http = true", 'token = "Microsoft"'])
+def test_a_missing_setting_is_named(setting: str) -> None:
+    """The error has the words of the library, unless a value of the file is among them."""
+    with pytest.raises(ValueError, match=r"az://mail cannot be used: ") as caught:
+        ObjectBodies("az://mail", Secret(setting.encode()))
+    is_secret = "Microsoft" in setting
+    assert str(caught.value).endswith(
+        "a setting is invalid" if is_secret else "Account must be specified"
+    )

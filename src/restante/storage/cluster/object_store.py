@@ -75,7 +75,7 @@ class ObjectStore:
             raise ValueError(f"{' or '.join(unknown)}: an unknown setting for {url}") from None
         except (exceptions.BaseError, ValueError, TypeError) as error:
             text = str(error).partition("\n")[0]
-            if any(str(value) in text for value in settings.store.values()):
+            if any(value and str(value) in text for value in settings.store.values()):
                 text = "a setting is invalid"
             raise ValueError(f"{url} cannot be used: {text}") from None
 
