@@ -23,8 +23,13 @@ from typing import TYPE_CHECKING
 from restante.storage.fs import OPEN_FILE, UNWRITABLE, close_quietly
 from restante.storage.interfaces import ForbiddenError
 from restante.storage.mbox import in_place_removal, journal
-from restante.storage.mbox.dotlock import LockedByOtherError, is_held, remove_dotlock, take_dotlock
-from restante.storage.mbox.dotlock import lock_at_once as _flock
+from restante.storage.mbox.dotlock import (
+    LockedByOtherError,
+    is_held,
+    lock_at_once,
+    remove_dotlock,
+    take_dotlock,
+)
 from restante.storage.mbox.helper_files import OCCUPIED, is_strangers
 from restante.storage.mbox.paths import same_file
 
@@ -57,7 +62,7 @@ class SessionLock:
         if file is None:
             return cls(paths, -1, "")  # without mail there is nothing to lock
         try:
-            is_locked = _flock(file) and same_file(paths.folder, name or paths.name, file)
+            is_locked = lock_at_once(file) and same_file(paths.folder, name or paths.name, file)
             is_locked = is_locked and not (name and _is_mbox_locked(paths))
         except BaseException:
             close_quietly(file)
@@ -84,7 +89,7 @@ def _is_mbox_locked(paths: MboxPaths) -> bool:
     if file is None:
         return False
     try:
-        return not _flock(file)
+        return not lock_at_once(file)
     finally:
         close_quietly(file)
 

@@ -92,7 +92,7 @@ class MboxPaths:
                 raise
             file = self._open(os.O_RDONLY)
         try:
-            check(os.fstat(file))
+            _require_one_file(os.fstat(file))
         except BaseException:
             os.close(file)
             raise
@@ -140,8 +140,8 @@ def same_file(folder: int, name: str, file: int) -> bool:
     return os.path.samestat(status, os.fstat(file))
 
 
-def check(status: os.stat_result) -> None:
-    """Reject a file that is not an mbox with one name. Raises StoreError."""
+def _require_one_file(status: os.stat_result) -> None:
+    """Raise StoreError unless this is a file, and has one name."""
     if not stat.S_ISREG(status.st_mode):
         raise StoreError("the mbox is not a file", permanent=True)
     if status.st_nlink > 1:

@@ -94,9 +94,9 @@ def _grown(file: int, stamp: FileStamp, known: MboxSnapshot | None) -> list[Mbox
     if not scanner.is_still_there(file, last_entry):
         return None
     overlong = (index for index, entry in enumerate(known.entries) if entry.overlong)
-    unchanged = min(next(overlong, len(known.entries)), len(known.entries) - 1)
-    begin = known.entries[unchanged].start
+    unchanged_count = min(next(overlong, len(known.entries)), len(known.entries) - 1)
+    begin = known.entries[unchanged_count].start
     later_entries = scanner.scan(file, stamp.size, begin)
     if not later_entries or later_entries[0].start != begin:
         return None
-    return [*known.entries[:unchanged], *later_entries]
+    return [*known.entries[:unchanged_count], *later_entries]
