@@ -48,7 +48,8 @@ async def run(
 ) -> Ended:
     """Run a command until it ends, or until its time is up; then end its process group.
 
-    Raises OSError: the command cannot be started.
+    A command that cannot be started ends with the exit code of a shell, 126 or 127. Raises OSError:
+    the shell itself cannot be started.
     """
     # ulimit counts memory in KiB and files in blocks of 512 octets; POSIX, ulimit.
     set_limits = f"ulimit -f {LARGEST_FILE // 512}; ulimit -c 0; "
