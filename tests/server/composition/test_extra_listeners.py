@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -104,7 +103,7 @@ def test_reload(tmp_path: Path) -> None:
         workers.served.process.send_signal(signal.SIGHUP)
         workers.wait_for("reloaded")
         wait_until(lambda: "250-SIZE 80000" in talk(port))
-        time.sleep(0.3)  # the old workers accept no more
+        workers.wait_for("worker_ended", 2)  # they have the earlier quota
         said = talk(port, "MAIL FROM:<a@b>", "RCPT TO:<ann>", "DATA", LETTER)
         assert said[-1] == "250 2.0.0 delivered"
         assert workers.events("reload_is_partial") == []

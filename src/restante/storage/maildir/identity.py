@@ -109,12 +109,12 @@ def describe_foreign(files: Sequence[tuple[MaildirEntry, os.stat_result]], owner
     another owner, that file would be the user's.
     """
     entry, status = files[0]
-    number_of_others = f", and {len(files) - 1} more" if len(files) > 1 else ""
+    others = f", and {len(files) - 1} more" if len(files) > 1 else ""
     remedy = f"change its owner to user {owner} if it is mail"
     if status.st_nlink > 1:
         remedy = "it has another name, perhaps outside of the Maildir; remove it if it is not mail"
     file = f"{entry.path}, which belongs to user {status.st_uid}"
-    return f"not listed as a message: {file}{number_of_others}; {remedy}"
+    return f"not listed as a message: {file}{others}; {remedy}"
 
 
 def arrival_time(entry: MaildirEntry, status: os.stat_result) -> float:

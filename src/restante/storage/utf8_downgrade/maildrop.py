@@ -98,7 +98,7 @@ class DowngradedMaildrop:
         self, inner: LockedMaildrop, by_index: Mapping[int, tuple[int, bytes]], *, refuse: bool
     ) -> None:
         self._inner = inner
-        self._found = by_index
+        self._by_index = by_index
         self._refuse = refuse
         self._refused = frozenset(i for i, each in by_index.items() if self._is_refused(each))
         sizes = list(inner.contents.sizes)
@@ -117,7 +117,7 @@ class DowngradedMaildrop:
 
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:
         """Return a message, with its stand-in. Raises Utf8Error, StoreError."""
-        if index not in self._found:
+        if index not in self._by_index:
             return self._inner.read(index, lines)
         if index in self._refused:
             raise Utf8Error("the header is in UTF-8")
@@ -129,7 +129,7 @@ class DowngradedMaildrop:
         return self._refuse or downgraded == NONE_FITS
 
     async def _read(self, index: int, lines: int | None) -> Body:
-        downgraded: DowngradedHeader = self._found[index]
+        downgraded: DowngradedHeader = self._by_index[index]
         if downgraded == UNREAD:
             downgraded = await _find(await _header(self._inner, index))
             if self._is_refused(downgraded):
@@ -155,7 +155,7 @@ class DowngradedMaildrop:
     async def correct_sizes(self, sizes: Mapping[int, int]) -> None:
         """Take note of sizes; those of stand-ins say nothing about what is stored."""
         await self._inner.correct_sizes(
-            {i: size for i, size in sizes.items() if i not in self._found}
+            {i: size for i, size in sizes.items() if i not in self._by_index}
         )
 
     def release(self) -> None:
