@@ -302,6 +302,19 @@ def test_a_shared_password(mechanism: str) -> None:
                 pass
 
 
+def test_scram_keys_stay() -> None:
+    """A login by SCRAM succeeds, whichever other users log in between its two messages."""
+    accounts = DeveloperAccounts()
+    for number in range(66):
+        accounts.add(f"user{number}", f"secret{number}")
+
+    async def ask(number: int) -> object:
+        return await accounts.scram_keys("SCRAM-SHA-256", f"user{number}")
+
+    before, *_ = [asyncio.run(ask(number)) for number in range(66)]
+    assert asyncio.run(ask(0)) == before
+
+
 def test_a_token_needs_a_name() -> None:
     """Where any password is accepted, a token without a user opens no mailbox."""
     accounts = DeveloperAccounts(any_account=True)

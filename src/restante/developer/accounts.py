@@ -109,7 +109,7 @@ class DeveloperAccounts:
         return name if self.any_address else None
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=10_000)  # accounts: a login requires the same keys at its end
 def _scram_keys(mechanism: str, password: bytes) -> ScramKeys:
     from restante.auth.passwords import scram
 
