@@ -111,6 +111,18 @@ def test_open_file(store: TokenStore, folder: Path, mode: int) -> None:
     assert REFRESH.decode() not in str(found.value)
 
 
+def test_file_of_another_user(
+    store: TokenStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of another user is not used, as with sudo; the error says whose it is."""
+    save(store)
+    monkeypatch.setattr("restante.oauth.private_files.os.geteuid", lambda: os.getuid() + 1)
+    advice = rf"id {os.getuid()}\).*run pop3 as that user, or remove it and run pop3 login"
+    with pytest.raises(TokenStoreError, match=advice):
+        store.load(NAME)
+    assert (folder / f"{NAME}.json").exists()
+
+
 def test_open_folder(store: TokenStore, folder: Path) -> None:
     """A folder that other users can open is not used."""
     save(store)

@@ -164,7 +164,11 @@ def _require_private(path: Path, status: os.stat_result) -> None:
         )
         raise TokenStoreError(text)
     if status.st_uid != os.geteuid():
-        raise TokenStoreError(f"{path}: it belongs to another user, so the tokens are not used")
+        text = (
+            f"{path}: it belongs to another user (id {status.st_uid}), so the tokens are not used; "
+            "run pop3 as that user, or remove it and run pop3 login again"
+        )
+        raise TokenStoreError(text)
 
 
 @contextlib.contextmanager
