@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, get_origin
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -22,6 +22,7 @@ from restante.server.config.addresses import (
     resolve_socket_path,
 )
 from restante.server.config.mail_sections import COURIER, RESTANTE_UIDS, X_UIDL
+from restante.server.config.mistakes import describe
 from restante.server.config.schema import Config
 from restante.server.config.section import ConfigSection
 from restante.storage.maildir import DovecotUniqueIds
@@ -250,24 +251,7 @@ def _problem(value: object, kind: Any, name: str, decode: Decode) -> Iterator[st
         converted = msgspec.convert(value, kind, dec_hook=decode)
         CHECKS.get(name, lambda _: None)(converted)
     except (msgspec.ValidationError, ValueError) as error:
-        yield f"{name}: {_describe(error, kind)} (it is {value!r})"
-
-
-def _describe(error: Exception, kind: object) -> str:
-    """Return a mistake in words. The texts of msgspec lack the words that are allowed."""
-    if not str(error).startswith("Invalid enum value"):
-        return str(error)
-    *others, last = _choices(kind)
-    return f"Expected {', '.join(others)} or {last}" if others else f"Expected {last}"
-
-
-def _choices(kind: object) -> list[str]:
-    """Return the values that a type with a Literal allows, in words."""
-    parts = get_args(kind)
-    if get_origin(kind) is Literal:
-        return [f'"{word}"' for word in parts]
-    inner = [choice for part in parts for choice in _choices(part)]
-    return inner + ["a number"] * (kind is int)
+        yield f"{name}: {describe(error, kind)} (it is {value!r})"
 
 
 def _join(path: str, key: str) -> str:
