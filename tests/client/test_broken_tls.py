@@ -16,7 +16,7 @@ from restante.client.tls import ClientTlsLayer
 from restante.misbehave.certificates import authority_file, certificates
 from restante.misbehave.fault import GOOD
 from restante.net.tls_trust import create_verifying_context
-from restante.protocol.client.effects import Dialogue
+from restante.protocol.client.effects import Dialogue, Peek
 from restante.protocol.client.operations import MessageEnd, list_, retr, stat
 from restante.protocol.errors import (
     ConnectionLostError,
@@ -158,6 +158,18 @@ def test_a_message(end: Callable[[TlsServer], bytes | OSError]) -> None:
     with pytest.raises(TruncatedReplyError, match="after 6 octets, before the end of") as raised:
         server.run(read(), server.seal(b"+OK\r\nHello "), end(server))
     assert raised.value.id == "msg-truncated"
+
+
+def test_a_look_at_what_has_come_reads_once() -> None:
+    """A server that sends records of TLS alone cannot hold a look at what has come."""
+    server = TlsServer()
+
+    def look() -> Dialogue[bytes]:
+        return (yield from Peek(0))
+
+    record = server.seal(b"+OK\r\n")
+    assert server.run(look(), record[:9], record[9:]) == b""
+    assert len(server.replies) == 3
 
 
 def test_half_a_record_is_no_silence() -> None:

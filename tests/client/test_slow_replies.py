@@ -28,6 +28,7 @@ from restante.protocol.client.operations import (
     uidl,
 )
 from restante.protocol.client.pipeline import pipeline
+from restante.protocol.client.raw_command import raw_command
 from restante.protocol.errors import ReplyTimeoutError
 from support.faulty_server import PASSWORD, faulty_server
 
@@ -87,6 +88,13 @@ def test_dripping_message() -> None:
     with pytest.raises(ReplyTimeoutError, match=r"only [0-9]+ octets in [0-9.]+ seconds") as raised:
         line.retrieve(100_000)
     assert raised.value.id == "stalled"
+    assert line.now < 1060
+
+
+def test_dripping_lines_of_a_typed_command() -> None:
+    """Lines that come after a reply, and may go on, have the time of the reply, too."""
+    line = Line(iter([(0, b"+OK\r\n"), *repeat((0.2, b"x"), 1000)]))
+    assert line.run(line.session.carry_out(raw_command("XTND"))).ok
     assert line.now < 1060
 
 

@@ -318,9 +318,8 @@ class ClientIO:
             self._until = self._deadline(self._seconds)
         if self._reply_time.number != self.session.peer.replies:
             self._reply_time = ReplyTime(self.session.peer.replies)
-        # Each octet extends the deadline. So the sum is bounded, too: otherwise a server that sends
-        # an octet now and then would hold the caller for days. One timeout is for the status line,
-        # and one for the lines after it.
+        # Each octet extends the deadline. So the sum is bounded, too: an octet now and then would
+        # hold the caller for days. One timeout is for the status line, one for the lines after it.
         spent, begun = self._reply_time, time.monotonic()
         allowed = 2 * self._seconds + spent.octets / MIN_SPEED
         limit = begun + allowed - spent.seconds
@@ -372,16 +371,18 @@ class ClientIO:
             raise self._timeout_error("required a proof that was not computed") from None
 
     def _peek(self, seconds: float) -> IOSteps[bytes]:
-        tls = self.session.tls
-        until = self._deadline(seconds) if seconds else NOW
-        while True:
-            try:
-                raw = yield from ReadBytes(until)
-            except OSError:  # TimeoutError is one
-                return b""
-            octets = tls.receive(raw) if tls and raw else raw
-            if octets or not raw:  # else it was half a record, or one of TLS itself
-                return octets
+        tls, spent, begun = self.session.tls, self._reply_time, time.monotonic()
+        limit = begun + 2 * self._seconds + spent.octets / MIN_SPEED - spent.seconds
+        until = min(self._deadline(seconds), limit) if seconds else NOW
+        octets = b""
+        with contextlib.suppress(OSError):  # TimeoutError is one
+            while raw := (yield from ReadBytes(until)):
+                octets = tls.receive(raw) if tls else raw
+                if octets or until == NOW:  # else it was half a record, or one of TLS itself
+                    break
+        spent.seconds += time.monotonic() - begun
+        spent.octets += len(octets)
+        return octets
 
     def _timeout_error(self, behaviour: str) -> RemoteError:
         peer = self.session.peer
