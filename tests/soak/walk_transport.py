@@ -16,6 +16,7 @@ class WalkTransport(asyncio.Transport):
         heard: the octets that the client has read.
         reads: whether the client reads.
         gone: whether the client has reset the connection. The next write notices that.
+        lazy: whether a write waits for the next turn of the loop, as uvloop's does.
         closing: whether the connection is closed, or about to be.
         lost: whether `connection_lost` was called.
     """
@@ -28,6 +29,7 @@ class WalkTransport(asyncio.Transport):
         self.heard = b""
         self.reads = True
         self.gone = False
+        self.lazy = False
         self.closing = False
         self.lost = False
         self._unsent = b""
@@ -72,15 +74,17 @@ class WalkTransport(asyncio.Transport):
     def write(self, data: Any) -> None:
         if self.closing:
             return
-        if self.gone:
+        if self.gone and not self.lazy:
             self._lose(BrokenPipeError())
-        elif self.reads and not self._unsent:
+        elif self.reads and not self._unsent and not self.lazy:
             self.heard += data
         else:
             self._unsent += data
             if len(self._unsent) > HIGH and not self._paused:
                 self._paused = True
                 self.protocol.pause_writing()
+            if self.lazy:
+                self._loop.call_soon(self._flush)
 
     def write_eof(self) -> None:
         """Do nothing: this client does not mind."""
@@ -109,6 +113,11 @@ class WalkTransport(asyncio.Transport):
 
     def abort(self) -> None:
         self._lose(None)
+
+    def _flush(self) -> None:
+        """Send what was written in the last turn of the loop."""
+        if self._unsent and (self.reads or self.gone):
+            self.take()
 
     def _read(self) -> None:
         """Give the protocol what the client has sent, unless it has paused reading."""

@@ -30,11 +30,9 @@ PASSWORD = b"secret"
 MAIL = (b"Subject: a\n\nhello\n", b"x" * 3000 + b"\n", b"y\n" * 2000)
 STEPS = 150  # of a walk
 MOST = 8  # clients at once
+PURPOSE = "on purpose"  # the text of errors that accounts and store raise
+UNFORESEEN = (KeyError, TimeoutError, asyncio.CancelledError)  # incidents, by intention
 LONG = 30  # seconds: 60 of these are longer than each timeout of the server
-
-
-class ScriptedError(Exception):
-    """An error that no code foresees: an incident, by intention."""
 
 
 class Gates:
@@ -55,7 +53,7 @@ class Gates:
             self._waiting.append(gate)
             await gate
         if self._rng.random() < 0.1 and not self._open:
-            raise self._rng.choice((*errors, ScriptedError))("on purpose")
+            raise self._rng.choice((*errors, *UNFORESEEN))(PURPOSE)
 
     def open_one(self) -> None:
         """End one of the waits."""
@@ -225,7 +223,7 @@ class Walk:
         log = self.lines.getvalue()
         assert PASSWORD.decode() not in log
         incidents = [line for line in log.splitlines() if "event=incident" in line]
-        assert all("ScriptedError" in line for line in incidents)
+        assert all(PURPOSE in line for line in incidents)
         self.loop.close()
 
     def do(self, work: Callable[..., Any], *arguments: Any) -> None:
@@ -246,6 +244,7 @@ class Walk:
     def dial(self) -> WalkTransport:
         """Connect a client."""
         peer = self.connect()
+        peer.lazy = self.rng.random() < 0.5
         self.peers.append(peer)
         self.do(peer.protocol.connection_made, peer)
         return peer
