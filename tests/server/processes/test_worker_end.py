@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -41,6 +42,27 @@ def test_a_signal_to_the_supervisor_ends_all_sessions(
         assert len(list((maildir / "new").iterdir())) == 1
         assert all("level=info" in line for line in workers.events("worker_ended"))
         assert len([line for line in workers.events("session") if "end=shutdown" in line]) == 2
+
+
+def test_a_client_that_comes_during_the_stop_is_refused(tmp_path: Path) -> None:
+    """No client waits for the end of a server that finishes long replies."""
+    with working(tmp_path) as workers, workers.served.connect() as client:
+        workers.served.add("ann", "secret", LETTER + b"x" * 20_000_000)
+        client.read_line()
+        assert log_in(client, "ann") == b"+OK Logged in.\r\n"
+        client.send(b"RETR 1\r\n")
+        client.read_line()
+        workers.served.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: is_refused(workers.served.port))
+        assert workers.served.process.poll() is None
+
+
+def is_refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def test_workers_end_with_supervisor(tmp_path: Path) -> None:

@@ -145,8 +145,16 @@ class Supervisor:
         self._reload_requested = False
         self._renew_at = math.inf
         self._due.clear()
+        self._close_sockets()
         for worker in self._workers:
             self._end(worker, signal.SIGTERM, self._generation.config.timeouts.stop)
+
+    def _close_sockets(self) -> None:
+        """Close the listening sockets: once the workers have closed theirs, clients are refused."""
+        close_sockets(self._sockets)
+        for _, sockets in self._extra_listeners:
+            for one in sockets:
+                one.close()
 
     def _end(self, worker: WorkerHandle, number: signal.Signals, seconds: float) -> None:
         worker.send_signal(number)
