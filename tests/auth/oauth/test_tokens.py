@@ -203,6 +203,21 @@ def signed(issuer: Issuer, header: dict[str, Any]) -> Secret:
     return Secret(text + b"." + base64.urlsafe_b64encode(digest).rstrip(b"="))
 
 
+@pytest.mark.parametrize("named", ["the token", "the keys", "nothing"])
+def test_names_of_keys_are_optional(issuer: Issuer, tmp_path: Path, named: str) -> None:
+    """RFC 7515 section 4.1.4, RFC 7517 section 4.5."""
+    keys = json.loads(issuer.jwks())["keys"]
+    for key in keys if named != "the keys" else ():
+        del key["kid"]
+    file = tmp_path / "jwks"
+    file.write_text(json.dumps({"keys": keys[::-1]}))
+    token = signed(issuer, {"alg": "RS256"} | ({"kid": "rsa"} if named == "the token" else {}))
+    assert user_of(JwksTokens(str(file), CLAIMS), token) == ["ann"]
+    header, claims, digest = token.reveal().split(b".")
+    with pytest.raises(CredentialsError):
+        user_of(JwksTokens(str(file), CLAIMS), Secret(b".".join([header, claims, digest[::-1]])))
+
+
 @pytest.mark.parametrize("name", ["EdDSA", "Ed25519"])
 def test_both_names_of_eddsa(tmp_path: Path, name: str) -> None:
     """RFC 8037, RFC 9864: most issuers still write EdDSA."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import quote_plus, urlencode
 
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
@@ -43,6 +43,7 @@ THREADS = 8  # that may wait for the issuer
 MAX_WAITING = 64  # tokens that wait for one of them
 LEEWAY = 60  # seconds by which clocks may differ
 CHECK = "check tokens.introspection, tokens.client and tokens.client_secret_file"
+MOST_TRIED = 16  # keys, for a token whose key id none of them has
 LONGEST_HEADER = 16 * 1024  # octets of the header of a token, which may have certificates
 
 
@@ -236,8 +237,22 @@ def _verify_claims(token: str, keys: KeySet) -> dict[str, Any]:
     """Return the claims of a token. Raises ValueError: invalid, or not signed by the keys."""
     try:
         return jwt.decode(token, keys, registry=_HEADERS).claims
+    except InvalidKeyIdError:
+        return _verify_by_any(token, keys)
     except Exception as error:  # an invalid token makes joserfc raise errors of any type
         raise ValueError("not a token of the issuer") from error
+
+
+def _verify_by_any(token: str, keys: KeySet) -> dict[str, Any]:
+    """Return the claims of a token that does not name its key, or of keys without names.
+
+    The name is optional on both sides: RFC 7515 section 4.1.4, RFC 7517 section 4.5. Raises
+    ValueError.
+    """
+    for key in keys.keys[:MOST_TRIED]:
+        with contextlib.suppress(Exception):  # of any type, see above
+            return jwt.decode(token, key, registry=_HEADERS).claims
+    raise ValueError("no key has signed the token")
 
 
 def _reason(error: Exception) -> str:
