@@ -130,6 +130,8 @@ def test_waiters() -> None:
         ([b"APOP b\tsecret"], ["APOP b ***"]),
         ([b"AUTH:PLAIN", b"AGEAYg==", b"CAPA"], ["AUTH***", "***", "CAPA"]),
         ([b"USER b\r\r\n"], ["USER b\r"]),
+        ([b"CAPA\rPASS secret\r\n"], ["CAPA\r***"]),
+        ([b"AUTH PLAIN\r", b"x\rAGEAYg==\r"], ["AUTH PLAIN", "***\r***"]),
     ],
 )  # fmt: skip
 def test_secrets(lines: list[bytes], shown: list[str]) -> None:

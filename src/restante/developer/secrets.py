@@ -30,7 +30,7 @@ class LineRedaction:
 
     After AUTH each line is a secret until a verb of `verbs` comes: a server that does not answer as
     it should must not bring a password to light. "*" only cancels. What is after a misspelt PASS,
-    APOP or AUTH is a secret, too.
+    APOP or AUTH is a secret, too, and so is what is after a CR without LF.
     """
 
     def __init__(self, verbs: Collection[str]) -> None:
@@ -40,6 +40,13 @@ class LineRedaction:
     def show(self, octets: bytes) -> ShownCommand:
         """Return what may be shown of a line, with or without its line end."""
         text = octets.removesuffix(b"\n").removesuffix(b"\r").decode(errors="backslashreplace")
+        line, cr, more = text.partition("\r")
+        if not more.strip("\r"):
+            return self._show_line(text)
+        shown = self._show_line(line)  # a client ends lines by CR alone: PASS may be among them
+        return ShownCommand(f"{shown.text}{cr}{STARS}", shown.command)
+
+    def _show_line(self, text: str) -> ShownCommand:
         words = _WORDS.match(text)
         assert words is not None
         verb, argument = words[1].upper(), words[2]
