@@ -48,11 +48,12 @@ class MonitorCommand(AccountCommand):
     """A command whose usage errors are UNKNOWN to a monitoring system."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments; an error about them exits with 3."""
+        """Read the arguments; an error about them is a status line, too, and exits with 3."""
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
             error.exit_code = UNKNOWN  # type: ignore[misc]  # click's way is a class for each code
+            click.echo(_status_line(UNKNOWN, error.format_message()))
             raise
 
 
@@ -106,11 +107,16 @@ def monitor(
         login = bool(params["user"]) or (account is not None and _is_account(account, params))
         report = _report(account or params["user"] or params["host"], params, login=login)
     except click.ClickException as error:
-        click.echo(f"POP3 UNKNOWN - {plain(error.format_message())}")
+        click.echo(_status_line(UNKNOWN, error.format_message()))
         context.exit(UNKNOWN)
     state, text = evaluate(report, limits)
-    click.echo(f"POP3 {WORDS[state]} - {plain(text)} | {performance(report, limits)}")
+    click.echo(f"{_status_line(state, text)} | {performance(report, limits)}")
     context.exit(state)
+
+
+def _status_line(state: int, text: str) -> str:
+    """Return the line without performance data. Only before these may it have a "|"."""
+    return f"POP3 {WORDS[state]} - {plain(text).replace('|', '/')}"
 
 
 def _is_account(name: str, params: dict[str, Any]) -> bool:
