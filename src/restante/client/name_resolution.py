@@ -26,7 +26,7 @@ def addresses(target: Target, options: Options, seconds: float | None = None) ->
     """
     seconds = options.connect_seconds if seconds is None else seconds
     ends = time.monotonic() + seconds
-    host = options.resolve.get((target.host, target.port), target.host)
+    host = options.resolve.get((target.host.lower(), target.port), target.host)
     try:
         resolved = connecting.resolve(host, target.port, seconds, FAMILIES[options.family])
     except TimeoutError:

@@ -149,7 +149,9 @@ class Options:
     notice: Callable[[str, str], None] | None = None
 
     def __post_init__(self) -> None:
-        resolve = {(ascii_host(host), port): to for (host, port), to in self.resolve.items()}
+        resolve = {
+            (ascii_host(host).lower(), port): to for (host, port), to in self.resolve.items()
+        }
         object.__setattr__(self, "resolve", resolve)
         object.__setattr__(self, "server_name", ascii_host(self.server_name))
         if self.server_name:

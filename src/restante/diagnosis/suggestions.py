@@ -48,7 +48,7 @@ def _options(request: CheckRequest, suggested: Target, server_name: str) -> Iter
     name = server_name or options.server_name
     if name:
         yield from ("--servername", name)
-    moved = options.resolve.get((target.host, target.port)) if target else None
+    moved = options.resolve.get((target.host.lower(), target.port)) if target else None
     if moved:
         yield from ("--resolve", f"{suggested.host}:{suggested.port}:{format_host(moved)}")
     if options.family:

@@ -158,10 +158,18 @@ def trust_context(cacert: Path | None) -> ssl.SSLContext | None:
 
 
 def _parse_resolve(text: str) -> tuple[tuple[str, int], str]:
-    match = re.fullmatch(r"([^:]+):(\d{1,5}):\[?([^\]]+)\]?", text)
+    from restante.net.addresses import is_address, parse_port
+
+    match = re.fullmatch(r"([^:]+):([0-9]{1,20}):\[?([^\]]+)\]?", text)
     if not match:
         raise click.UsageError(f"invalid --resolve {text}; use HOST:PORT:ADDRESS")
-    return (match[1], int(match[2])), match[3]
+    if not is_address(match[3]):
+        reason = f"{match[3]} is not an IP address"
+        raise click.UsageError(f"invalid --resolve {text}: {reason}; use HOST:PORT:ADDRESS")
+    try:
+        return (match[1], parse_port(match[2])), match[3]
+    except ValueError as error:
+        raise click.UsageError(f"invalid --resolve {text}: {error}") from None
 
 
 def _trace(direction: str, line: str) -> None:
