@@ -280,6 +280,15 @@ def test_port_of_a_monitor(port: str) -> None:
     """A port that cannot be is UNKNOWN, not a server that is down."""
     ran = pop3("monitor", "ann@example.com", "-H", "127.0.0.1", "-p", port)
     assert (ran.code, "1<=x<=65535" in ran.err) == (3, True), ran
+    assert ran.out.startswith("POP3 UNKNOWN - ")
+
+
+def test_a_bar_in_a_reply_begins_no_performance_data() -> None:
+    """A monitoring system reads what follows the first "|" of the line as performance data."""
+    with faulty_server("PASS: -ERR no | time=1s") as running:
+        ran = pop3("monitor", running.url)
+    assert (ran.code, ran.out.count("|")) == (2, 1), ran.out
+    assert "no / time=1s | time=" in ran.out
 
 
 def test_a_locked_mailbox_is_a_warning_to_a_monitor() -> None:
@@ -441,6 +450,8 @@ def test_a_mistyped_stored_name(tmp_path: Path, command: str) -> None:
         (["check", "ann@example.com", "-4", "-6"], "exclude each other"),
         (["check", "ann@example.com", "--cacert", "/no/such"], "cacert cannot be read: /no/such"),
         (["check", "ann@example.com", "--host", "x", "--resolve", "x"], "HOST:PORT:ADDRESS"),
+        (["check", "pop3s://ann@x", "--resolve", "x:995:y.example"], "y.example is not an IP add"),
+        (["check", "pop3s://ann@x", "--resolve", "x:99999:127.0.0.1"], "ports are 1 to 65535"),
         (["show", "pop3s://ann@host", "0"], "0 is not in the range"),
         (["check", "ann@example.com", "-m", "-1"], "not in the range 0<x<=86400"),
         (["check", "ann@example.com", "--timeout", "0"], "not in the range"),
@@ -508,6 +519,24 @@ def test_password_requires_tls() -> None:
         assert pop3("stat", where, *resolve).code == 5
         assert not any("USER" in line for line in running.commands)
         assert pop3("stat", where, *resolve, "--insecure-plaintext").code == 0
+
+
+def test_starttls_with_a_url_of_tls(live: Live) -> None:
+    """`--starttls` holds for a URL too, as `--host` and `--port` do."""
+    where = url(live.port, "pop3s")
+    ran = pop3("check", where, "--starttls", "-s")
+    assert (ran.code, "OK  The account works." in ran.out) == (0, True), ran
+    ran = pop3("check", "pop3s://ann@127.0.0.2", "--starttls", "--connect-timeout", "1")
+    assert "port 110:" in ran.out
+
+
+def test_capitals_in_resolve() -> None:
+    """`--resolve` holds for a host in other capitals: the DNS has none."""
+    with faulty_server() as running:
+        options = ["--resolve", f"Mail.Example.COM:{running.port}:127.0.0.1"]
+        for host in ("mail.example.com", "MAIL.example.com"):
+            where = f"pop3://ann@{host}:{running.port}"
+            assert pop3("stat", where, *options, "--insecure-plaintext").code == 0
 
 
 def test_colours_are_for_terminals_or_when_asked_for(live: Live) -> None:

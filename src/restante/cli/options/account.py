@@ -279,7 +279,8 @@ def _target(
         if host is not None:
             host, port = _split_host(host, port)
         if "://" in name:
-            return _target_from_url(name, {"host": host, "port": port, "user": user}), False
+            changes = {"host": host, "port": port, "user": user}
+            return _target_from_url(name, changes, starttls=starttls), False
         literal = split_literal(name)
         if literal is not None:
             user, host = user or literal[0], host or literal[1]
@@ -311,8 +312,8 @@ def require_address(name: str) -> None:
     raise click.UsageError(f"{redacted}: {describe_colon(name)}")
 
 
-def _target_from_url(url: str, changes: dict[str, Any]) -> Target:
-    from restante.client.options import parse_url, redact_account
+def _target_from_url(url: str, changes: dict[str, Any], *, starttls: bool) -> Target:
+    from restante.client.options import PORTS, parse_url, redact_account
 
     try:
         target = parse_url(url)
@@ -321,6 +322,9 @@ def _target_from_url(url: str, changes: dict[str, Any]) -> Target:
 
         reason = describe_url(url) or error
         raise click.UsageError(f"{redact_account(url)}: {reason}") from None
+    if starttls and target.tls == "implicit":
+        port = PORTS["starttls"] if target.port == PORTS["implicit"] else target.port
+        target = dataclasses.replace(target, tls="starttls", port=port)
     return dataclasses.replace(target, **{k: v for k, v in changes.items() if v})
 
 
