@@ -11,7 +11,7 @@ from cli.shell.terminal import PASSWORD, environment, play, small_server
 from support.command import pop3
 from support.faulty_server import faulty_server
 from support.live import PATIENCE
-from support.process import POP3
+from support.process import POP3, Served
 
 
 def left(maildir: Path) -> int:
@@ -23,6 +23,14 @@ def test_a_script_prints_only_what_its_commands_say(account: str, tmp_path: Path
     played = play(account, tmp_path, "# a comment", "", "STAT", "LIST 1")
     assert played.stdout == f"  > STAT\n  < +OK 3 {115 + 441 + 72}\n  > LIST 1\n  < +OK 1 115\n"
     assert (played.stderr, played.returncode) == ("", 0)
+
+
+def test_a_script_gets_whole_subjects(server: Served, tmp_path: Path) -> None:
+    """The list of a script is as wide as its subjects, as that of `pop3 ls` in a pipe."""
+    subject = "A subject of more than eighty columns " * 3
+    server.add("longwinded", PASSWORD, f"Subject: {subject}\n\nHello.\n".encode())
+    played = play(f"pop3://longwinded@127.0.0.1:{server.port}", tmp_path, "ls")
+    assert subject.strip() in played.stdout
 
 
 @pytest.mark.parametrize("end", [(), ("quit",), ("QUIT",)])

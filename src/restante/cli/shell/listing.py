@@ -7,10 +7,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restante.cli.output.message_table import message_table
+from restante.cli.output.message_table import ENDLESS, message_table
 from restante.cli.output.message_view import lines_in, lines_of
 from restante.cli.output.terminal import plain
-from restante.cli.output.wrapping import wrap_hanging
+from restante.cli.output.wrapping import is_terminal, wrap_hanging
 from restante.cli.shell.screen import ShellError
 from restante.diagnosis import wording
 
@@ -45,7 +45,7 @@ def ls(session: ShellSession, words: Sequence[str]) -> None:
         return
     session.fetch_headers(listed)
     sizes = {number: sizes[number] for number in listed}
-    width = shutil.get_terminal_size().columns
+    width = shutil.get_terminal_size().columns if is_terminal() else ENDLESS
     for line in message_table(sizes, session.summaries, marked=session.marked, width=width):
         session.screen.print_line(line)
     if session.lacks_top:
