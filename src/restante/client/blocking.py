@@ -24,8 +24,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from restante.client import maildrop, messages, socket_driver
 from restante.client.credentials import Credentials, require_password
 from restante.client.header_part import HeaderPart
-from restante.client.io import end_time
-from restante.client.options import merge
+from restante.client.options import end_time, merge
 from restante.client.session import ClientSession, another_try, first_failure, leave
 from restante.client.token_source import (
     is_token_refused,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from restante.client import error_ids
+from restante.client.options import end_time, time_over_text
 from restante.net.connecting import Race
 from restante.protocol.client.effects import (
     Compute,
@@ -38,7 +39,6 @@ from restante.protocol.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from restante.client.options import Options
     from restante.client.session import ClientSession
     from restante.protocol.client.effects import ClientEffect, Dialogue
 
@@ -93,11 +93,6 @@ IOSteps: TypeAlias = Generator[IOEffect, Any, T]
 """A dialogue under way on a connection; T is its result."""
 
 
-def end_time(options: Options) -> float:
-    """Return the end of the total time, which begins now, by time.monotonic()."""
-    return time.monotonic() + (options.total_seconds or float("inf"))
-
-
 def seconds_to_connect(session: ClientSession) -> float:
     """Return the seconds that connecting to the next address may take.
 
@@ -115,11 +110,6 @@ def begin_race(session: ClientSession, addresses: Sequence[str]) -> Race:
     seconds_to_connect(session)
     seconds = session.options.connect_seconds
     return Race(session.choose_addresses(addresses), session.target.port, seconds, session.ends)
-
-
-def time_over_text(options: Options) -> str:
-    """Return the text of the error for the end of the total time."""
-    return f"the {round(options.total_seconds or 0, 2):g} seconds of the time limit have passed"
 
 
 def seconds_until(until: float) -> float | None:
@@ -146,12 +136,27 @@ def advance(steps: IOSteps[T], answer: bytes | OSError | None) -> IOEffect | Fin
 class ReplyTime:
     """The time for which one reply was awaited, and its octets.
 
+    Each octet extends the deadline. So the sum is bounded, too: an octet now and then would hold
+    the caller for days. One timeout is for the status line, one for the lines after it.
     The time between two reads belongs to the reader of a message, so it does not count.
     """
 
     number: int = 0  # as in `ServerPeer.replies`
     seconds: float = 0.0
     octets: int = 0
+    allowed: float = 0.0  # seconds, for all reads up to the present one
+    _read_begun: float = 0.0  # by time.monotonic()
+
+    def begin_read(self, timeout: float) -> float:
+        """Return when the read that begins now must end at the latest, by time.monotonic()."""
+        self._read_begun = time.monotonic()
+        self.allowed = 2 * timeout + self.octets / MIN_SPEED
+        return self._read_begun + self.allowed - self.seconds
+
+    def end_read(self, octets: bytes) -> None:
+        """Count the read that ends now, and its octets."""
+        self.seconds += time.monotonic() - self._read_begun
+        self.octets += len(octets)
 
 
 class ClientIO:
@@ -296,12 +301,11 @@ class ClientIO:
         return min(time.monotonic() + seconds, self.ends)
 
     def _send(self, octets: bytes) -> IOSteps[None]:
-        tls = self.session.tls
+        peer, tls = self.session.peer, self.session.tls
         try:
             sealed = tls.seal(octets) if tls else octets
         except OSError:  # ssl.SSLError is one
-            error = self.session.peer.error(ConnectionLostError, "conn-lost", "TLS has ended")
-            raise error from None
+            raise peer.error(ConnectionLostError, "conn-lost", "TLS has ended") from None
         yield from self._write(sealed)
 
     def _write(self, octets: bytes) -> IOSteps[None]:
@@ -318,19 +322,16 @@ class ClientIO:
             self._until = self._deadline(self._seconds)
         if self._reply_time.number != self.session.peer.replies:
             self._reply_time = ReplyTime(self.session.peer.replies)
-        # Each octet extends the deadline. So the sum is bounded, too: an octet now and then would
-        # hold the caller for days. One timeout is for the status line, one for the lines after it.
-        spent, begun = self._reply_time, time.monotonic()
-        allowed = 2 * self._seconds + spent.octets / MIN_SPEED
-        limit = begun + allowed - spent.seconds
+        reply = self._reply_time
+        limit = reply.begin_read(self._seconds)
         try:
             octets = yield from self._read_plain(min(self._until, limit))
         except ReplyTimeoutError as error:
             if error.id == "stalled" and limit < self._until:
-                error.text = f"the server sent only {spent.octets} octets in {allowed:g} seconds"
+                sent, allowed = reply.octets, reply.allowed
+                error.text = f"the server sent only {sent} octets in {allowed:g} seconds"
             raise
-        spent.seconds += time.monotonic() - begun
-        spent.octets += len(octets)
+        reply.end_read(octets)
         return octets
 
     def _read_plain(self, until: float) -> IOSteps[bytes]:
@@ -371,8 +372,8 @@ class ClientIO:
             raise self._timeout_error("required a proof that was not computed") from None
 
     def _peek(self, seconds: float) -> IOSteps[bytes]:
-        tls, spent, begun = self.session.tls, self._reply_time, time.monotonic()
-        limit = begun + 2 * self._seconds + spent.octets / MIN_SPEED - spent.seconds
+        tls, reply = self.session.tls, self._reply_time
+        limit = reply.begin_read(self._seconds)
         until = min(self._deadline(seconds), limit) if seconds else NOW
         octets = b""
         with contextlib.suppress(OSError):  # TimeoutError is one
@@ -380,8 +381,7 @@ class ClientIO:
                 octets = tls.receive(raw) if tls else raw
                 if octets or until == NOW:  # else it was half a record, or one of TLS itself
                     break
-        spent.seconds += time.monotonic() - begun
-        spent.octets += len(octets)
+        reply.end_read(octets)
         return octets
 
     def _timeout_error(self, behaviour: str) -> RemoteError:

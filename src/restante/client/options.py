@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 from urllib.parse import unquote
@@ -238,3 +239,13 @@ def merge(options: Options | None, overrides: OptionArgs) -> Options:
         if name not in valid_names:
             raise TypeError(f"unknown option {name}: known are {', '.join(valid_names)}")
     return replace(options or Options(), **overrides)
+
+
+def end_time(options: Options) -> float:
+    """Return the end of the total time, which begins now, by time.monotonic()."""
+    return time.monotonic() + (options.total_seconds or float("inf"))
+
+
+def time_over_text(options: Options) -> str:
+    """Return the text of the error for the end of the total time."""
+    return f"the {round(options.total_seconds or 0, 2):g} seconds of the time limit have passed"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeGuard, TypeVar
 
-from restante.client.io import time_over_text
+from restante.client.options import time_over_text
 from restante.net import daemon_threads
 from restante.protocol.errors import LocalError, Phase, ReplyTimeoutError, ServerRefusedError
 

@@ -87,7 +87,7 @@ def _limit_time(seconds: float | None, options: Options) -> Iterator[None]:
 
     The user at the browser has no deadline of a socket, so a signal ends the wait.
     """
-    from restante.client.io import time_over_text
+    from restante.client.options import time_over_text
     from restante.protocol.errors import Phase, ReplyTimeoutError
 
     def stop(*_: object) -> None:
