@@ -148,6 +148,8 @@ def open_sockets(
         names = dict.fromkeys((result[0], result[4]) for result in results)
         if activated is not None:
             opened += activated.take([(str(name[0]), int(name[1])) for _, name in names])
+        for one in opened:
+            keep_alive(one)
         if not opened:
             for family, name in names:
                 opened += _open_socket(family, name)

@@ -99,6 +99,19 @@ def test_socket_of_other_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
         activated.close()
 
 
+def test_keepalive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel finds a peer that is gone at the sockets of the service manager, too."""
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        monkeypatch.setattr(activation, "FIRST_DESCRIPTOR", os.dup(one.fileno()))
+        activated = ActivatedSockets({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"})
+        address = ListenAddress.parse(f"127.0.0.1:{one.getsockname()[1]}")
+        (opened,) = open_sockets(address, activated)
+        with opened, socket.create_connection(opened.getsockname()):
+            opened.settimeout(PATIENCE)
+            with opened.accept()[0] as accepted:
+                assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
 def test_sockets_of_another_process(sockets: list[socket.socket]) -> None:
     """The variables of another process give nothing, and no child inherits them."""
     variables = {"LISTEN_PID": "1", "LISTEN_FDS": "3", "LISTEN_FDNAMES": "a:b:c", "HOME": "/"}
