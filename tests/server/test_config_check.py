@@ -10,6 +10,7 @@ import click.testing
 import pytest
 
 from restante.cli.main import main
+from restante.server.system.unix_sockets import LONGEST_PATH
 from support.small_disks import make_read_only, small_disk
 
 
@@ -229,6 +230,27 @@ def test_missing_permission(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert len(mistakes) == 1
     assert mistakes[0].startswith(f"mail.folder: {folder / 'mail'}: the user ")
     assert mistakes[0].endswith(" cannot write to it; change its owner or its permissions")
+
+
+def test_too_long_paths_of_sockets(folder: Path) -> None:
+    """The system limits the path of a Unix socket, so that a server could not start."""
+    place = folder / ("x" * 100)
+    place.mkdir()
+    code, mistakes, _ = check(
+        folder,
+        delivery__lmtp=f'"{place}/lmtp"',
+        auth_socket__path=f'"{place}/auth"',
+        metrics__listen=f'"{place}/metrics"',
+        control__folder=f'"{place}"',
+    )
+    assert code == 2
+    text = f"the path of a Unix socket has at most {LONGEST_PATH} octets; choose a shorter name"
+    assert mistakes == [
+        f"delivery.lmtp: {place}/lmtp: {text}",
+        f"auth_socket.path: {place}/auth: {text}",
+        f"metrics.listen: {place}/metrics: {text}",
+        f"control.folder: {place}: {text}",
+    ]
 
 
 def test_folder_that_systemd_makes(folder: Path) -> None:

@@ -35,8 +35,10 @@ from restante.server.composition.added_logins import (
 from restante.server.composition.backends import build_accounts, build_store, check_recipients
 from restante.server.config.addresses import ListenAddress, parse_local_address
 from restante.server.config.loader import ConfigError
-from restante.server.control.service import check_owner
+from restante.server.control.service import check_length, check_owner
 from restante.server.log.file_problems import FileProblems
+from restante.server.system.process import is_permitted
+from restante.server.system.unix_sockets import require_short_path
 from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ def _check_store(config: Config, log: FilteringBoundLogger) -> None:
     store = build_store(config, log)
     folder = config.mail.folder
     if config.mail.format != "cluster" and folder is not None:
-        missing = [word for word, mode in RIGHTS.items() if not _is_permitted(folder, mode)]
+        missing = [word for word, mode in RIGHTS.items() if not is_permitted(folder, mode)]
         if missing:
             what = f"{_user()} cannot {' or '.join(missing)} it"
             is_read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
@@ -227,12 +229,16 @@ def _check_control(config: Config, _log: FilteringBoundLogger) -> None:
     if section.folder is None:
         return
     problems = [*_find_group_problems("control.group", section.group)]
+    try:
+        check_length(section.folder)
+    except OSError as error:
+        problems.append(f"control.folder: {explain_path(section.folder, error)}")
     if section.folder.exists():
         try:
             check_owner(section.folder, user_known=os.geteuid() != 0)  # root tries for the server
         except ConfigError as error:
             problems += error.problems
-        if not _is_permitted(section.folder, os.R_OK | os.W_OK | os.X_OK):
+        if not is_permitted(section.folder, os.R_OK | os.W_OK | os.X_OK):
             problems.append(f"control.folder: {_user()} cannot write to {section.folder}")
     else:
         problems += _find_folder_problems("control.folder", section.folder)
@@ -248,12 +254,16 @@ def _find_group_problems(key: str, group: str | None) -> Iterator[str]:
 def _find_folder_problems(key: str, socket_file: Path | None) -> Iterator[str]:
     if socket_file is None:
         return
+    try:
+        require_short_path(socket_file)
+    except OSError as error:
+        yield f"{key}: {explain_path(socket_file, error)}"
     folder = socket_file.parent
     if folder.parent == MADE_AT_START and not folder.exists():
         return  # systemd makes it: RuntimeDirectory=
     if not folder.is_dir():
         yield f"{key}: the folder {folder} does not exist; create it"
-    elif not _is_permitted(folder, os.W_OK | os.X_OK):
+    elif not is_permitted(folder, os.W_OK | os.X_OK):
         yield f"{key}: {_user()} cannot write to the folder {folder}"
 
 
@@ -278,11 +288,6 @@ CHECKS = (
 ADDRESSES = (("server", "listen"), ("tls", "listen"), ("tls", "legacy_listen"))
 
 RIGHTS = {"read": os.R_OK | os.X_OK, "write to": os.W_OK | os.X_OK}
-
-
-def _is_permitted(path: Path, mode: int) -> bool:
-    effective = os.access in os.supports_effective_ids
-    return os.access(path, mode, effective_ids=effective)
 
 
 def _user() -> str:

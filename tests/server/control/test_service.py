@@ -327,3 +327,12 @@ def test_folder_of_others(tmp_path: Path) -> None:
         prepare_folder(ControlSection(folder=folder))
     with pytest.raises(ConfigError, match="there is no group nobody-here"):
         prepare_folder(ControlSection(folder=tmp_path / "new", group="nobody-here"))
+
+
+def test_folder_without_room_for_a_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder in which no worker could make its socket is a mistake, before there are workers."""
+    with pytest.raises(ConfigError, match=r"octets; choose a shorter name$"):
+        prepare_folder(ControlSection(folder=tmp_path / ("x" * 100)))
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    with pytest.raises(ConfigError, match=r"change its owner or its permissions$"):
+        prepare_folder(ControlSection(folder=tmp_path / "new"))

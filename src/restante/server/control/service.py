@@ -33,7 +33,12 @@ from restante.server.control.messages import (
     ProcessStatus,
 )
 from restante.server.control.others import ask_others, encode_answer
-from restante.server.system.unix_sockets import UnixSockets, serve_unix_socket
+from restante.server.system.process import is_permitted
+from restante.server.system.unix_sockets import (
+    UnixSockets,
+    require_short_path,
+    serve_unix_socket,
+)
 from restante.storage.interfaces import StoreError
 from restante.storage.peers import AsksPeers, FreesLeases
 from restante.system_errors import explain_path
@@ -51,6 +56,7 @@ if TYPE_CHECKING:
 PATIENCE = 5  # seconds for a request to come, and for its reply to be read
 AT_ONCE = 16  # requests; a further connection is closed
 BATCH = 200  # connections that are described before others get their turn
+HIGHEST_PID = 4_194_304  # of any system
 
 
 class ControlService:
@@ -228,16 +234,26 @@ def prepare_folder(section: ControlSection) -> None:
     if folder is None:
         return
     try:
+        check_length(folder)
         folder.mkdir(mode=0o700, exist_ok=True)
         check_owner(folder)
         if group and grp.getgrnam(group).gr_gid != folder.stat().st_gid:
             os.chown(folder, -1, grp.getgrnam(group).gr_gid)
         if folder.stat().st_uid == os.geteuid():
             folder.chmod(0o750 if group else 0o700)
+        if not is_permitted(folder, os.W_OK | os.X_OK):
+            what = "the user of the server cannot write to it"
+            remedy = "change its owner or its permissions"
+            raise ConfigError([f"control.folder: {folder}: {what}; {remedy}"])
     except KeyError:
         raise ConfigError([f"control.group: there is no group {group} on this machine"]) from None
     except OSError as error:
         raise ConfigError([f"control.folder: {explain_path(folder, error)}"]) from error
+
+
+def check_length(folder: Path) -> None:
+    """Raise OSError: the paths of sockets in a folder would be too long."""
+    require_short_path(folder / f"{HIGHEST_PID}{SUFFIX}")
 
 
 def check_owner(folder: Path, *, user_known: bool = True) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from typing import Any
 
     from structlog.typing import FilteringBoundLogger
@@ -78,6 +79,12 @@ def files_for_connections() -> int:
     """Return the first descriptor that is too high for a connection that is to be served."""
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return sys.maxsize if most == resource.RLIM_INFINITY else most - spare_files()
+
+
+def is_permitted(path: Path, mode: int) -> bool:
+    """Return whether this process may do with a file or folder what `mode` says, as os.access."""
+    effective = os.access in os.supports_effective_ids
+    return os.access(path, mode, effective_ids=effective)
 
 
 def end_within(seconds: float, log: FilteringBoundLogger) -> None:

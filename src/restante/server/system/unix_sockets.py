@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import grp
 import os
 import socket
 import stat
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 BACKLOG = 128  # connections that the kernel holds until they are accepted
 CHECK_EVERY = 2.0  # seconds between two checks of the files
+LONGEST_PATH = 107 if sys.platform == "linux" else 103  # octets: unix(7)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,9 +58,10 @@ class UnixSockets:
     def open(self, file: Path, mode: str, group: str | None) -> socket.socket:
         """Listen at a file with this mode, in octal, and group; a file of a killed server goes.
 
-        Raises OSError: the file is something else, or a server listens there. Raises LookupError:
-        there is no such group.
+        Raises OSError: the file is something else, or a server listens there, or its path is too
+        long. Raises LookupError: there is no such group.
         """
+        require_short_path(file)
         _clear(file)
         opened = socket.socket(socket.AF_UNIX)
         made: _Opened | None = None
@@ -153,6 +157,13 @@ async def serve_unix_socket(
     server = UnixSocketServer(connect, files, log)
     await server.start(opened)
     return server
+
+
+def require_short_path(file: Path) -> None:
+    """Raise OSError: the path is too long for a Unix socket."""
+    if len(os.fsencode(file)) > LONGEST_PATH:
+        text = f"the path of a Unix socket has at most {LONGEST_PATH} octets"
+        raise OSError(errno.ENAMETOOLONG, text)
 
 
 def close_replaced(before: Sequence[socket.socket], now: Sequence[socket.socket]) -> bool:
