@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import scramp
 import structlog
 
 from restante.auth.app_passwords.accounts import AppPasswordAccounts
@@ -21,7 +23,7 @@ from restante.auth.locked_names import LockedNames
 from restante.auth.masters import Masters
 from restante.auth.password_only import PasswordOnlyAccounts
 from restante.protocol.secret import Secret
-from restante.protocol.server.settings import Identity
+from restante.protocol.server.settings import AuthOffer, Identity
 from restante.server.context import ServerContext
 from restante.server.tasks.account_watch import AccountWatch, watching_accounts
 from restante.storage.memory import MemoryStore
@@ -111,6 +113,28 @@ def test_database(error: Exception, ended: bool) -> None:  # a parameter
             assert client.read_all() == b""
         else:
             assert client.say("NOOP").startswith(b"+OK")
+
+
+def test_lock_during_scram() -> None:
+    """An account that is locked after its proof, and before the client's last line, is not let in.
+
+    The client may take minutes for that line, and a file of accounts reports each change once.
+    """
+    accounts = Accounts()
+    accounts.known["ann"] = "secret"
+    offer = AuthOffer(mechanisms=frozenset({"SCRAM-SHA-256"}))
+    with serving(authenticator=accounts, offer=lambda: offer) as live, live.connect() as client:
+        client.read_line()
+        scram = scramp.ScramClient(["SCRAM-SHA-256"], "ann", "secret")
+        first = b64encode(scram.get_client_first().encode()).decode()
+        challenge = b64decode(client.say(f"AUTH SCRAM-SHA-256 {first}").removeprefix(b"+ "))
+        scram.set_server_first(challenge.decode())
+        assert client.say(b64encode(scram.get_client_final().encode()).decode()).startswith(b"+ ")
+        accounts.error = CredentialsError()
+        check(live)
+        accounts.error = None  # the change was reported
+        client.send(b"\r\n")
+        assert client.read_line() == b""
 
 
 def test_database_that_fails_for_one_account() -> None:

@@ -120,6 +120,7 @@ def scram_with(mechanism: str) -> Callable[[SaslExchange], Login]:
         if len(message) > 2 * LONGEST_SCRAM:  # the header comes again, in base64
             _reject_response()
         identity = yield from Authenticate(AuthMethod.SCRAM, name, Secret(message), scram)
+        exchange.session.identity = identity  # it may be locked until the client answers
         if (yield from exchange.challenge(scram.signature)):  # RFC 5034 section 4: no data with +OK
             _reject_response()
         return identity

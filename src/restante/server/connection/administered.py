@@ -80,7 +80,7 @@ class AdministeredConnection:
 
         Times are those of the event loop.
         """
-        if self._begun < kicks.get(self._backend.user, 0):
+        if self._begun < kicks.get(self.user, 0):
             self.stop(EndReason.KICKED)
 
     def stop_if_idle(self, begun_by: float) -> bool:
@@ -98,7 +98,7 @@ class AdministeredConnection:
 
     def stop_if_changed(self, users: Collection[str]) -> None:
         """Stop the session if its user's account was removed, locked or changed."""
-        if self._backend.user in users:
+        if self.user in users:
             self.stop(EndReason.ACCOUNT)
 
     def stop_if_revoked(self, has: Callable[[str], bool]) -> None:
@@ -121,7 +121,8 @@ class AdministeredConnection:
     @property
     def user(self) -> str:
         """The authenticated user, with or without the maildrop yet; "" before that."""
-        return self._backend.user
+        identity = self._session.identity
+        return identity.name if identity is not None else ""
 
     @property
     def held_maildrop(self) -> str:
@@ -145,7 +146,7 @@ class AdministeredConnection:
         contents = session.view.contents if session.state is not AUTHORIZATION else None
         return SessionFacts(
             session=self._wire.session_id,
-            user=self._backend.user,
+            user=self.user,
             address=self._wire.address,
             since=round(time.time() - (now - self._begun), 3),
             idle=round(self._idle_seconds(now), 1),
