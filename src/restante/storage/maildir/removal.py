@@ -44,13 +44,14 @@ class Linked:
     entry: MaildirEntry
     file: int  # its descriptor
     octets: int
-    removed: bool  # its last name that was known went already
-    renamed: bool  # and it was seen to have another one since
+    is_removed: bool  # the last name that was known went; further ones are just unlinked
+    reappeared: bool  # after that, it was seen to have another name, which is still there
+    error: OSError | None = None  # why a name could not be removed
 
     @property
     def is_gone(self) -> bool:
         """Whether no name of it is known any more."""
-        return self.removed and not self.renamed
+        return self.is_removed and not self.reappeared and self.error is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,25 +107,26 @@ class FileRemoval:
         """
         folder = self.folders[entry.folder]
         file = os.open(entry.name, _BY_NAME, dir_fd=folder)
-        linked = False
+        linked = None
         try:
             status = os.fstat(file)
             if not _is_there(entry, status, self.evidence):
                 return None
             self.arrived[place] = arrival_time(entry, status)
-            removed = status.st_nlink == 1
-            if removed:
+            is_removed = status.st_nlink == 1
+            if is_removed:
                 self._remove_last_name(entry.name, folder, entry)
             names = _count_names(file)
-            linked = names is None or names > int(removed and self.deleted is not None)
-            if linked:
-                renamed = removed and names is not None
-                return Linked(place, entry, file, status.st_size, removed=removed, renamed=renamed)
-            self.change.remove(entry.name, status.st_size)
-            return None
+            kept = int(is_removed and self.deleted is not None)  # its name among removed messages
+            if names is not None and names <= kept:
+                self.change.remove(entry.name, status.st_size)
+            else:
+                back = is_removed and names is not None
+                linked = Linked(place, entry, file, status.st_size, is_removed, reappeared=back)
         finally:
-            if not linked:
+            if linked is None:
                 close_quietly(file)
+        return linked
 
     def _remove_last_name(self, name: str, folder: int, entry: MaildirEntry) -> None:
         """Remove a name without which the message is gone here. Raises OSError."""
@@ -138,29 +140,27 @@ class FileRemoval:
 
         Further names may lie elsewhere, as those of a backup do: they stay.
         """
-        if not linked:
-            return {}
-        failed: dict[int, OSError] = {}
         try:
             unfinished = list(linked)
             for _ in range(MAX_SCANS):
-                unfinished = self._remove_once(unfinished, spared, failed)
+                unfinished = self._remove_once(unfinished, spared)
                 if not unfinished:
                     break
-            busy = OSError(errno.EBUSY, "another program gives a message new names")
-            failed |= {file.place: busy for file in unfinished}
+            for file in unfinished:
+                file.error = OSError(errno.EBUSY, "another program gives a message new names")
         except OSError as error:  # the folders cannot be read
-            failed = {file.place: error for file in linked if not file.is_gone}
+            for file in linked:
+                if not file.is_gone:
+                    file.error = error
+        failed = {file.place: file.error for file in linked if file.error is not None}
         for file in linked:
-            if file.place not in failed:
+            if file.error is None:
                 self.change.remove(file.entry.name, file.octets)
         _close(linked)
         return failed
 
-    def _remove_once(
-        self, linked: list[Linked], spared: Collection[str], failed: dict[int, OSError]
-    ) -> list[Linked]:
-        """Find the names of files and remove them; return the files that had one.
+    def _remove_once(self, linked: list[Linked], spared: Collection[str]) -> list[Linked]:
+        """Remove the names that files have now; return the files that may have got others.
 
         Raises OSError.
         """
@@ -171,38 +171,39 @@ class FileRemoval:
         for name in list_names(self.folders):
             if name.inode in names and name.key not in spared:
                 names[name.inode].append(name)
-        return [file for file in named if self._remove_names(file, names[file.entry.inode], failed)]
+        for file in named:
+            self._remove_names(file, names[file.entry.inode])
+        return [file for file in named if names[file.entry.inode] and file.error is None]
 
-    def _remove_names(
-        self, file: Linked, names: list[MaildirEntry], failed: dict[int, OSError]
-    ) -> bool:
+    def _remove_names(self, file: Linked, names: list[MaildirEntry]) -> None:
         """Remove the names of a file, the one that its unique-id comes from last.
 
-        Returns whether there was one. After an error the names that are left stay.
+        After an error the names that are left stay.
         """
-        had_name = False
-        file.renamed = bool(names)
         names.sort(key=lambda name: filenames.sort_key(name.key), reverse=True)
         names.sort(key=lambda name: name.key == file.entry.base)
         for name in names:
-            folder = self.folders[name.folder]
             try:
-                status = os.stat(name.name, dir_fd=folder, follow_symlinks=False)
-                if os.path.samestat(status, os.fstat(file.file)):
-                    if file.removed or name is not names[-1]:
-                        os.unlink(name.name, dir_fd=folder)
-                    else:
-                        self._remove_last_name(name.name, folder, file.entry)
-                        file.removed = True
+                self._remove_name(file, name, is_last=name is names[-1])
             except FileNotFoundError:
                 pass  # another program took it away
             except OSError as error:
                 error.filename = name.path
-                failed[file.place] = error
-                return False
-            had_name = True
-        file.renamed = False
-        return had_name
+                file.error = error
+                return
+        file.reappeared = False
+
+    def _remove_name(self, file: Linked, name: MaildirEntry, *, is_last: bool) -> None:
+        """Remove a name, unless it is another file's by now. Raises OSError."""
+        folder = self.folders[name.folder]
+        status = os.stat(name.name, dir_fd=folder, follow_symlinks=False)
+        if not os.path.samestat(status, os.fstat(file.file)):
+            return
+        if is_last and not file.is_removed:
+            self._remove_last_name(name.name, folder, file.entry)
+            file.is_removed = True
+        else:
+            os.unlink(name.name, dir_fd=folder)
 
 
 def _is_there(entry: MaildirEntry, status: os.stat_result, evidence: Evidence) -> bool:
