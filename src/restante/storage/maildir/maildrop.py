@@ -225,41 +225,46 @@ class MaildirMaildrop:
         The folders are read once if names may have changed since the session began, and again if
         one changed meanwhile. Raises OSError: nothing was removed.
         """
-        failed: dict[int, OSError] = {}
+        pending, failed = indexes, dict[int, OSError]()
         if not self._is_unchanged():
-            indexes = indexes - self._find_missing(indexes, failed)
+            pending, failed = self._find_pending(pending)
         if not self._snapshot.plain:
-            failed |= keep_unique_ids(self._entries, indexes, self._held.folders)
-            indexes = indexes - failed.keys()
+            failed |= keep_unique_ids(self._entries, pending, self._held.folders)
+            pending = pending - failed.keys()
         for _ in range(MAX_SCANS):
-            entries = {index: self._entries[index] for index in sorted(indexes)}
+            entries = {index: self._entries[index] for index in sorted(pending)}
             problems = removal.remove_all(entries, self._entries)
-            missing = {i for i, why in problems.items() if isinstance(why, FileNotFoundError)}
-            indexes = missing - failed.keys()
-            failed = {i: problems[i] for i in problems.keys() - indexes} | failed
-            if not indexes:
+            renamed = {i for i, why in problems.items() if isinstance(why, FileNotFoundError)}
+            renamed -= failed.keys()
+            failed = {i: problems[i] for i in problems.keys() - renamed} | failed
+            if not renamed:
                 return failed
             try:
-                indexes = indexes - self._find_missing(indexes, failed)
+                pending, unclear = self._find_pending(renamed)
             except OSError as error:
-                return failed | dict.fromkeys(indexes, error)
-        return failed | {i: problems[i] for i in indexes}
+                return failed | dict.fromkeys(renamed, error)
+            failed |= unclear
+        return failed | {i: problems[i] for i in pending}
 
     def _is_unchanged(self) -> bool:
         """Return whether the folders surely have the same names as when the session began."""
         folders, snapshot = self._held.folders, self._snapshot
         return snapshot.trusted and snapshot.stamp.matches(folders[NEW], folders[CUR])
 
-    def _find_missing(self, indexes: set[int], failed: dict[int, OSError]) -> frozenset[int]:
-        """Read the names that messages have now; return those without a file. Raises OSError.
+    def _find_pending(self, indexes: set[int]) -> tuple[set[int], dict[int, OSError]]:
+        """Read the names that messages have now; return those not gone, and which are unclear.
 
-        If a strange file has a message's base name, clients would see the message again.
+        If a strange file has a message's base name, clients would see the message again. Raises
+        OSError.
         """
         again = self._find_again()
-        for index in indexes & again.unclear:
-            path = self._entries[index].path
-            failed[index] = OSError(errno.EEXIST, "another file has a message's base name", path)
-        return again.gone
+        unclear = {
+            index: OSError(
+                errno.EEXIST, "another file has a message's base name", self._entries[index].path
+            )
+            for index in indexes & again.unclear
+        }
+        return indexes - again.gone, unclear
 
 
 def _detect_compression(
