@@ -58,30 +58,75 @@ class _TimeOverError(Exception):
     """The time for counting is over."""
 
 
-class _Counter:
-    """Counts the octets of messages, all in one time."""
+class _Measurement:
+    """The octets of messages, which are counted in one time.
 
-    def __init__(self) -> None:
+    Attributes:
+        fresh: what is worth keeping.
+        exact: as in `Sizes`.
+        uncounted: the number of messages for which there was no time.
+    """
+
+    def __init__(self, folders: Folders, cached: CachedSizes) -> None:
+        self._folders = folders
+        self._cached = cached
         self._ends = clock() + SECONDS
-        self.messages = 0  # that were counted
-        self.is_over = False
+        self._counted = 0
+        self._is_over = False
+        self.fresh: CachedSizes = {}
+        self.exact = True
+        self.uncounted = 0
 
-    def count(self, entry: MaildirEntry, folders: Folders) -> int:
-        """Return the octets of a message, those of its file if it needs all the time alone.
+    def sizes_of(self, entries: Sequence[MaildirEntry]) -> Sizes:
+        """Return the octets of messages."""
+        octets = [self._octets_of(entry) for entry in entries]
+        return Sizes(octets, self.exact)
 
-        Raises OSError, _TimeOverError.
+    def _octets_of(self, entry: MaildirEntry) -> int | None:
+        """Return a message's octets, None if it vanished.
+
+        One that cannot be read is better shown than hidden, with what was known of it, or 0.
         """
-        file, status = open_file(entry.name, folders[entry.folder])
+        remembered = self._cached.get(entry.uid) if self._cached else None
+        octets = filenames.wire_size(entry.key)
+        if remembered is None and octets is not None:
+            return octets
+        try:
+            stamp = _stamp(entry, self._folders)
+            if remembered is None or remembered[1:] != stamp:
+                octets = self._count(entry)
+                if octets is None:
+                    self.exact = False
+                    self.uncounted += 1
+                    return stamp[0]
+                remembered = (octets, *stamp)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            self.exact = False
+        if remembered is None:
+            return 0
+        self.fresh[entry.uid] = remembered
+        return remembered[0]
+
+    def _count(self, entry: MaildirEntry) -> int | None:
+        """Return the octets of a message, None if the time is over.
+
+        If it needs all the time alone, they are those of its file. Raises OSError.
+        """
+        if self._is_over:
+            return None
+        file, status = open_file(entry.name, self._folders[entry.folder])
         try:
             octets = self._measure(file, status.st_size, entry.key)
         except _TimeOverError:
-            self.is_over = True
-            if self.messages:
-                raise
+            self._is_over = True
+            if self._counted:
+                return None
             octets = status.st_size
         finally:
             os.close(file)
-        self.messages += 1
+        self._counted += 1
         return octets
 
     def _measure(self, file: int, octets: int, base: str) -> int:
@@ -103,10 +148,12 @@ def sizes_of(entries: Sequence[MaildirEntry], held: LockedMaildir) -> Sizes:
     Raises StoreError: the time is over, and the next call goes on.
     """
     cached = load(held.root, len(entries))
-    sizes, fresh, uncounted = _sizes_of(entries, held.folders, cached)
-    saved = fresh == cached or save(cached | fresh if uncounted else fresh, held.root)
-    if uncounted and saved:
-        raise _uncounted_error(uncounted)
+    found = _Measurement(held.folders, cached)
+    sizes = found.sizes_of(entries)
+    kept = cached | found.fresh if found.uncounted else found.fresh
+    saved = found.fresh == cached or save(kept, held.root)
+    if found.uncounted and saved:
+        raise _uncounted_error(found.uncounted)
     return sizes
 
 
@@ -117,15 +164,16 @@ def sizes_of_new(
     if not entries:
         return Sizes([], exact=True)
     cached = load(held.root, len(entries) + len(others))
-    sizes, fresh, uncounted = _sizes_of(entries, held.folders, cached)
-    saved = not uncounted
-    if fresh:
+    found = _Measurement(held.folders, cached)
+    sizes = found.sizes_of(entries)
+    saved = not found.uncounted
+    if found.fresh:
         if len(cached) > len(others):  # to search for vanished ones takes long
             present = {entry.uid for entry in others}
             cached = {uid: size for uid, size in cached.items() if uid in present}
-        saved = save(cached | fresh, held.root)
-    if uncounted and saved:
-        raise _uncounted_error(uncounted)
+        saved = save(cached | found.fresh, held.root)
+    if found.uncounted and saved:
+        raise _uncounted_error(found.uncounted)
     return sizes
 
 
@@ -143,65 +191,6 @@ def correct(sizes: Mapping[MaildirEntry, int], held: LockedMaildir, messages: in
 
 def _uncounted_error(messages: int) -> StoreError:
     return StoreError(f"{messages} messages are not measured yet; the next login goes on")
-
-
-def _sizes_of(
-    entries: Sequence[MaildirEntry], folders: Folders, cached: CachedSizes
-) -> tuple[Sizes, CachedSizes, int]:
-    """Return the octets of messages, what is worth keeping of them, and how many were not counted.
-
-    One that cannot be read is better shown than hidden, with what was known of it, or 0.
-    """
-    fresh: CachedSizes = {}
-    octets: list[int | None] = []
-    exact, uncounted = True, 0
-    counter = _Counter()
-    for entry in entries:
-        try:
-            octets.append(_size_of(entry, folders, cached, fresh, counter))
-        except _TimeOverError:
-            octets.append(_stored_octets(entry, folders))
-            exact, uncounted = False, uncounted + 1
-        except OSError:
-            remembered = cached.get(entry.uid)
-            if remembered is not None:
-                fresh[entry.uid] = remembered
-            octets.append(remembered[0] if remembered else filenames.wire_size(entry.key) or 0)
-            exact = False
-    return Sizes(octets, exact), fresh, uncounted
-
-
-def _stored_octets(entry: MaildirEntry, folders: Folders) -> int | None:
-    with contextlib.suppress(OSError):
-        return _stamp(entry, folders)[0]
-    return None
-
-
-def _size_of(
-    entry: MaildirEntry,
-    folders: Folders,
-    cached: CachedSizes,
-    fresh: CachedSizes,
-    counter: _Counter,
-) -> int | None:
-    """Return a message's octets, and note in `fresh` what is worth keeping.
-
-    Raises OSError, _TimeOverError.
-    """
-    remembered = cached.get(entry.uid) if cached else None
-    octets = filenames.wire_size(entry.key)
-    if remembered is None and octets is not None:
-        return octets
-    try:
-        stamp = _stamp(entry, folders)
-        if remembered is None or remembered[1:] != stamp:
-            if counter.is_over:
-                raise _TimeOverError
-            remembered = (counter.count(entry, folders), *stamp)
-    except FileNotFoundError:
-        return None
-    fresh[entry.uid] = remembered
-    return remembered[0]
 
 
 def _stamp(entry: MaildirEntry, folders: Folders) -> tuple[int, int]:
