@@ -102,10 +102,8 @@ def message_octets(file: int, snapshot: MboxSnapshot, index: int) -> Iterator[by
     entry = snapshot.entries[index]
     begin = entry.start
     if line := own_line(snapshot, index):
-        head = pread_exactly(file, entry.text - entry.start, entry.start)
-        length = from_line.length(head)
-        yield head[:length].rstrip(b"\r\n") + b"\n" + line
-        begin = entry.text - len(status_fields.own_fields(head[length:]).line)
+        first_line, begin = _read_head(file, entry)
+        yield first_line.rstrip(b"\r\n") + b"\n" + line
     last_octets = b""
     for block in octets_between(file, begin, entry.next):
         last_octets = (last_octets + block)[-3:]
@@ -186,12 +184,22 @@ def _remaining_octets(file: int, snapshot: MboxSnapshot, removed: set[int]) -> I
             yield from octets_between(file, place, entry.start)
             place = entry.next
         elif line := own_line(snapshot, index):
-            head = pread_exactly(file, entry.text - entry.start, entry.start)
-            begin = from_line.length(head)
-            yield from octets_between(file, place, entry.start + begin)
-            yield line if head[:begin].endswith(b"\n") else b"\n" + line
-            place = entry.text - len(status_fields.own_fields(head[begin:]).line)
+            yield from octets_between(file, place, entry.start)
+            first_line, place = _read_head(file, entry)
+            yield first_line if first_line.endswith(b"\n") else first_line + b"\n"
+            yield line
     yield from octets_between(file, place, os.fstat(file).st_size)
+
+
+def _read_head(file: int, entry: MboxEntry) -> tuple[bytes, int]:
+    """Return a message's From-line, and the place after the line that `own_line` replaces.
+
+    The line that its delivery wrote comes after that one, and stays.
+    """
+    head = pread_exactly(file, entry.text - entry.start, entry.start)
+    length = from_line.length(head)
+    delivery_line = status_fields.own_fields(head[length:]).line
+    return head[:length], entry.text - len(delivery_line)
 
 
 def own_line(snapshot: MboxSnapshot, index: int) -> bytes:
