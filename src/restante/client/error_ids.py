@@ -15,7 +15,7 @@ from restante.protocol.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _BY_PHASE: Mapping[tuple[str, type[RemoteError]], str] = {
     ("greeting", ServerRefusedError): "greet-err",
@@ -209,26 +209,33 @@ def login_error_id(
     error: ServerRefusedError, capabilities: Mapping[str, str] | None, *, tls: bool
 ) -> str:
     """Return the id for a login that was refused. The words of the server have precedence."""
-    if error.code in _CODES:
-        return _CODES[error.code]
-    error_id = _id_from_text(error.text, tls=tls) or _without_password_mechanism(
-        error, capabilities
-    )
-    if error_id is None and _CLEAR_REFUSED.search(error.text):
-        error_id = "auth-plain-refused"  # with TLS, too: a proxy before the server may end it
-    if error_id is None and not judges_credentials(error):
-        error_id = "auth-plain-refused" if not tls and _only_tls(capabilities) else None
-        error_id = error_id or transient_id(error) or "refused"
-    if error_id is None and error.code == "SYS/PERM":
-        error_id = "sys-perm"
-    if error_id is None and error.code != "AUTH":
-        error_id = _without_code(error.text)
-    if error_id is None and _requires_oauth(error, capabilities):
-        error_id = "auth-oauth"
-    if error_id is None:
-        understood = error.code == "AUTH" or not error.text or _JUDGED.search(error.text)
-        error_id = "auth-failed" if understood else "auth-refused"
-    return error_id
+    return next(filter(None, _login_error_ids(error, capabilities, tls=tls)))
+
+
+def _login_error_ids(
+    error: ServerRefusedError, capabilities: Mapping[str, str] | None, *, tls: bool
+) -> Iterator[str | None]:
+    """Yield the ids that fit a refused login, the most certain first; None where none fits."""
+    code, text = error.code, error.text
+    yield _CODES.get(code)
+    yield _id_from_text(text, tls=tls)
+    yield _without_password_mechanism(error, capabilities)
+    if _CLEAR_REFUSED.search(text):
+        yield "auth-plain-refused"  # with TLS, too: a proxy before the server may end it
+    if not judges_credentials(error):
+        if not tls and _only_tls(capabilities):
+            yield "auth-plain-refused"
+        yield transient_id(error)
+        yield "refused"
+    if code == "SYS/PERM":
+        yield "sys-perm"
+    if code != "AUTH":
+        yield _without_code(text)
+    if _requires_oauth(error, capabilities):
+        yield "auth-oauth"
+    if code == "AUTH" or not text or _JUDGED.search(text):
+        yield "auth-failed"
+    yield "auth-refused"
 
 
 def _only_tls(capabilities: Mapping[str, str] | None) -> bool:
