@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from restante.client.error_ids import SPECIFIC, judges_credentials, login_error_id, transient_id
 from restante.client.mechanisms import (
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from restante.protocol.client.effects import Dialogue
     from restante.protocol.client.pipeline import Operation
     from restante.protocol.client.replies import Status
+
+E = TypeVar("E", bound=RemoteError)
 
 _FORBIDDEN = frozenset("\r\n\0")  # RFC 4616 section 2; a line end would begin another command
 LONGEST_AUTH_LINE = 255  # octets of an AUTH line with an initial response: RFC 5034 section 4
@@ -78,7 +80,7 @@ def _try_mechanisms(
 
     `fallbacks` are tried only if the server rejected commands or mechanisms, not credentials.
     """
-    cause: RemoteError | None = None
+    cause: ServerRefusedError | None = None
     mechanisms, fallbacks = mechanisms.copy(), fallbacks.copy()
     while mechanisms:
         mechanism = mechanisms.pop(0)
@@ -86,12 +88,11 @@ def _try_mechanisms(
         try:
             yield from _authenticate(session, credentials, mechanism)
         except ServerRefusedError as denied:
-            is_judged = judges_credentials(denied)
-            if is_judged:
+            cause = _first_cause(session, cause, denied)
+            if judges_credentials(denied):
                 session.refused.append(mechanism)
             elif not mechanisms:
                 mechanisms, fallbacks = fallbacks, []
-            cause = _first_cause(session, cause, denied)
             if not mechanisms or session.peer.broken or denied.code not in ("", "AUTH"):
                 raise cause from None
         except (ConnectionLostError, ReplyTimeoutError, MalformedReplyError) as error:
@@ -102,28 +103,30 @@ def _try_mechanisms(
 
 
 def _first_cause(
-    session: ClientSession, first: RemoteError | None, later: RemoteError
-) -> RemoteError:
+    session: ClientSession, first: ServerRefusedError | None, later: E
+) -> ServerRefusedError | E:
     """Return the failure that explains the rejected login, with the other one in its details."""
     if first is None:
         return later
-    cause, other = first, later
-    ended = (
-        isinstance(later, (ConnectionLostError, ReplyTimeoutError))
-        and isinstance(first, ServerRefusedError)
-        and transient_id(first)
+    if _explains_more(session, later, first):
+        later.others += [first.quoted, *first.others]
+        return later
+    first.others += [later.quoted, *later.others]
+    return first
+
+
+def _explains_more(session: ClientSession, later: RemoteError, first: ServerRefusedError) -> bool:
+    """Return whether the later failure of a login explains more than the first refusal."""
+    if not judges_credentials(first):  # it refused a command or a mechanism alone
+        has_hung_up = isinstance(later, (ConnectionLostError, ReplyTimeoutError))
+        return not (has_hung_up and transient_id(first))
+    if not isinstance(later, ServerRefusedError):
+        return False
+    first_id, later_id = (
+        login_error_id(denied, session.capabilities, tls=session.tls is not None)
+        for denied in (first, later)
     )
-    if isinstance(first, ServerRefusedError) and not judges_credentials(first) and not ended:
-        cause, other = later, first
-    elif isinstance(later, ServerRefusedError) and isinstance(first, ServerRefusedError):
-        first_id, later_id = (
-            login_error_id(denied, session.capabilities, tls=session.tls is not None)
-            for denied in (first, later)
-        )
-        if first_id in ("auth-failed", "auth-refused") and later_id in SPECIFIC:
-            cause, other = later, first
-    cause.others += [other.quoted, *other.others]
-    return cause
+    return first_id in ("auth-failed", "auth-refused") and later_id in SPECIFIC
 
 
 def _bind_to_connection(session: ClientSession, credentials: Credentials) -> Credentials:
