@@ -189,24 +189,60 @@ def lenient_context() -> ssl.SSLContext:
 def _explain(
     check: CheckContext, step: Step, error: SecurityError, observation: TlsObservation
 ) -> None:
-    """Report the certificate, and name the missing link of its chain."""
-    from restante.client.tls import verifying_context
-
+    """Name the cause of the error as a second look found it, and report the certificate."""
     facts = observation.facts
-    _judge_version(error, observation)
+    error.id, error.text = _judge_version(error, observation)
     if facts is None:
         if observation.version:
             step.details.append(("server uses", f"{observation.version} {observation.cipher}"))
         return
-    context = check.request.trust or check.request.options.context or verifying_context()
-    if error.id == "tls-unknown-ca" and facts.subject == facts.issuer and facts.sent == 1:
-        error.id = "tls-selfsigned"
-    if error.id in ("tls-unknown-ca", "tls-chain"):
-        error.id = "tls-chain" if certificate.link_missing(facts, context) else "tls-unknown-ca"
-    error.certificate = facts.as_json()
+    error.id = _judge_issuer(check, error.id, facts)
     error.text = _evidence(check, error, observation, facts)
+    error.certificate = facts.as_json()
+    _report_certificate(check, step, error.id, facts)
+    if error.id in ("tls-old", "tls-weak"):
+        step.details.append(
+            ("server uses", f"{observation.version} {observation.cipher}; key {facts.key}")
+        )
+    if observation.greets:
+        step.details.append(("service", f'a POP3 server with the greeting "{observation.greets}"'))
+
+
+def _judge_version(error: SecurityError, observation: TlsObservation) -> tuple[str, str]:
+    """Return id and text of an error: if the handshake failed, by what a second look agreed upon.
+
+    The words of a library say less.
+    """
+    version = observation.version
+    if error.id in ("tls-failed", "tls-old", "tls-weak") and version in OLD:
+        return "tls-old", f"the server supports {version} at most"
+    if error.id == "tls-weak" and not version:
+        return "tls-failed", error.text  # nothing that is still to be had would do either
+    if error.id == "tls-old" and version:
+        return "tls-failed", f"the server uses {version}, which the settings of this machine reject"
+    if error.id == "tls-failed" and version and observation.lenient:
+        return "tls-weak", error.text
+    return error.id, error.text
+
+
+def _judge_issuer(check: CheckContext, error_id: str, facts: certificate.CertificateSummary) -> str:
+    """Return the id of an error, which names the missing link if the issuer is not known here."""
+    from restante.client.tls import verifying_context
+
+    if error_id not in ("tls-unknown-ca", "tls-chain"):
+        return error_id
+    if error_id == "tls-unknown-ca" and facts.subject == facts.issuer and facts.sent == 1:
+        return "tls-selfsigned"
+    context = check.request.trust or check.request.options.context or verifying_context()
+    return "tls-chain" if certificate.link_missing(facts, context) else "tls-unknown-ca"
+
+
+def _report_certificate(
+    check: CheckContext, step: Step, error_id: str, facts: certificate.CertificateSummary
+) -> None:
+    """Report names, issuer and dates of a rejected certificate."""
     name = check.request.options.server_name or check.target.host
-    if error.id == "tls-wronghost":
+    if error_id == "tls-wronghost":
         step.text = f"certificate is for: {', '.join(facts.names) or facts.subject}"
         step.details.append(("requested", name))
     else:
@@ -219,29 +255,6 @@ def _explain(
         ("issuer", facts.issuer),
         ("dates", facts.validity),
     ]
-    if error.id in ("tls-old", "tls-weak"):
-        step.details.append(
-            ("server uses", f"{observation.version} {observation.cipher}; key {facts.key}")
-        )
-    if observation.greets:
-        step.details.append(("service", f'a POP3 server with the greeting "{observation.greets}"'))
-
-
-def _judge_version(error: SecurityError, observation: TlsObservation) -> None:
-    """Judge a handshake that failed by what a second look agreed upon, not by a library's words."""
-    if error.id not in ("tls-failed", "tls-old", "tls-weak"):
-        return
-    if observation.version in OLD:
-        error.id, error.text = "tls-old", f"the server supports {observation.version} at most"
-    elif error.id == "tls-weak" and not observation.version:
-        error.id = "tls-failed"  # nothing that is still to be had would do either
-    elif error.id == "tls-old" and observation.version:
-        error.id = "tls-failed"
-        error.text = (
-            f"the server uses {observation.version}, which the settings of this machine reject"
-        )
-    elif error.id == "tls-failed" and observation.version and observation.lenient:
-        error.id = "tls-weak"
 
 
 def _describe_expired(facts: certificate.CertificateSummary) -> str:
