@@ -264,6 +264,22 @@ def test_a_number_of_workers_that_is_none_is_told_of(tmp_path: Path, wrong: str)
     assert "auto" in said.stderr
 
 
+def test_an_address_that_is_named_twice(tmp_path: Path) -> None:
+    """Workers cannot serve twice at one socket: the server does not start, and says why."""
+    (tmp_path / "users").touch()
+    (tmp_path / "mail").mkdir()
+    address = f"127.0.0.1:{free_port()}"
+    said = subprocess.run(
+        [POP3, "serve", "--workers", "2", "--listen", address, "--listen", address,
+         "--mail", tmp_path / "mail", "--users", tmp_path / "users"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert said.returncode == 1
+    assert said.stderr.endswith(
+        f"cannot listen at {address}: the configuration names it twice; omit one of them\n"
+    )
+
+
 RENEWING = """#!{python}
 from restante.cli.main import main
 from restante.server.processes import supervisor, worker

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from restante.net.addresses import format_host_port
 from restante.server.composition import components
-from restante.server.listener import close_sockets, open_sockets
+from restante.server.listener import ListenError, close_sockets, open_sockets
 
 if TYPE_CHECKING:
     import socket
@@ -96,12 +97,17 @@ def build_generation(
 def _open(
     listens: Sequence[ListenConfig], opened: Sockets, activated: ActivatedSockets | None
 ) -> Sockets:
+    addresses = Counter(listen.address for listen in listens)
+    for address in addresses:
+        if addresses[address] > 1:
+            what = "the configuration names it twice; omit one of them"
+            raise ListenError(f"cannot listen at {address}: {what}")
     added: Sockets = {}
     try:
-        for address in {listen.address: None for listen in listens}:
+        for address in addresses:
             if address not in opened:
                 added[address] = open_sockets(address, activated)
     except BaseException:
         close_sockets(added)
         raise
-    return {listen.address: (opened | added)[listen.address] for listen in listens}
+    return {address: (opened | added)[address] for address in addresses}
