@@ -31,6 +31,11 @@ async def echo(accepted: str) -> HttpReply:
     return HttpReply(200, accepted.encode())
 
 
+async def slow(_accepted: str) -> HttpReply:
+    await asyncio.sleep(0.05)
+    return HttpReply(200, b"ready\n")
+
+
 async def big(_accepted: str) -> HttpReply:
     return HttpReply(200, BIG)
 
@@ -55,7 +60,7 @@ def serve(talk: Talk, patience: float = 60, most_clients: int = 16) -> list[Exce
     errors: list[Exception] = []
 
     async def run() -> None:
-        answers = {"/readyz": ready, "/echo": echo, "/big": big, "/fail": fail}
+        answers = {"/readyz": ready, "/echo": echo, "/big": big, "/fail": fail, "/slow": slow}
         service = HttpService(
             answers=answers, on_error=errors.append, patience=patience, most_clients=most_clients
         )
@@ -155,3 +160,20 @@ def test_many_clients() -> None:
             writer.close()
 
     serve(talk, most_clients=3)
+
+
+@pytest.mark.parametrize(
+    ("sent", "answered"), [(b"GET /slow HTTP/1.0\r\n\r\n", True), (b"GET /slow", False)]
+)
+def test_client_that_sends_no_more(sent: bytes, *, answered: bool) -> None:
+    """A client that closes its half, such as `nc -N`, gets the answer to a whole request."""
+
+    async def talk(service: HttpService, port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        writer.write_eof()
+        assert (await reader.read()).endswith(b"ready\n") == answered
+        await until(lambda: not service.clients)
+        writer.close()
+
+    assert serve(talk) == []

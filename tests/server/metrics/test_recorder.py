@@ -115,6 +115,8 @@ def test_limits_and_lines(recorder: Recorder) -> None:
     recorder.note_lost_lines(3)
     recorder.note_left_out()
     assert recorder.memory.read(metrics.LIMITS_REACHED, "accept") == 1
+    recorder.note_limit("auth_socket.connections")
+    assert recorder.memory.read(metrics.LIMITS_REACHED, "auth_socket.connections") == 1
     assert recorder.memory.read(metrics.LOG_LINES_LOST) == 3
     assert recorder.memory.read(metrics.LOG_LINES_LEFT_OUT) == 1
 

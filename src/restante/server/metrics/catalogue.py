@@ -83,8 +83,8 @@ REPLIES = (
 )
 
 LIMITS = (
-    "limits.connections", "open files", "failed logins remembered", "shared counters", "accept",
-    OTHER,
+    "limits.connections", "auth_socket.connections", "open files", "failed logins remembered",
+    "shared counters", "accept", OTHER,
 )  # fmt: skip
 """Limits of the event `limit_reached`. What follows "accept: " is cut off."""
 

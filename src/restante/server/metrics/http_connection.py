@@ -86,6 +86,10 @@ class HttpConnection(asyncio.Protocol):
         if isinstance(event, h11.Request):
             self._work = asyncio.get_running_loop().create_task(self._answer(event))
 
+    def eof_received(self) -> bool:
+        """Keep the connection of a client that only waits for its answer."""
+        return self._work is not None
+
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the name is asyncio's
         """Forget the client. Called by the event loop."""
         self._timer.cancel()
