@@ -131,6 +131,25 @@ def test_a_dry_run_that_fails_as_json(user: User) -> None:
     assert (ran.code, plan["error"], plan["fetch"]) == (7, "auth-failed", [])
 
 
+@pytest.mark.parametrize("shows", ["--dry-run", "--status"])
+@pytest.mark.parametrize("changes", ["--mark-all", "--begin", "--skip=1", "--since=30d"])
+def test_options_that_show_and_change(shows: str, changes: str, user: User) -> None:
+    """A dry run changes nothing, not even a damaged journal; it does not show other options."""
+    journal = user.folder / "state" / "restante" / "fetch.db"
+    journal.parent.mkdir(parents=True)
+    journal.write_bytes(b"damaged")
+    ran = user.fetch(user.account, shows, changes)
+    assert (ran.code, f"{shows} changes nothing" in ran.err) == (2, True), ran
+    assert journal.read_bytes() == b"damaged"
+
+
+def test_delete_and_keep(user: User) -> None:
+    """Nothing is deleted at once if another option keeps it for some time."""
+    ran = user.fetch(user.account, "--to", f"maildir:{user.maildir}", "--delete", "--keep", "30d")
+    assert (ran.code, user.left, user.arrived) == (2, 3, 0), ran
+    assert "--delete and --keep exclude each other" in ran.err
+
+
 def test_mark_all(user: User) -> None:
     """Messages at the server count as fetched, also if the journal was lost."""
     to = ("--to", f"maildir:{user.maildir}")

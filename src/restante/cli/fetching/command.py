@@ -31,10 +31,17 @@ if TYPE_CHECKING:
 
 EVERY = 300.0  # seconds, for --watch
 
+SHOWING = ("systemd", "status", "dry_run")
+CHANGING = ("mark_all", "begin", "match", "retry", "skip", "delete_big", "since")
+"""Options that show something and change nothing, and those that change the journal or the server,
+by the names of their values.
+"""
+
 
 def run_command(names: tuple[str, ...], params: dict[str, Any]) -> None:
     """Do what the options say. Raises click.ClickException."""
     _require_utf8((*names, *params["to"], *params["skip"]))
+    _reject_contradictions(params)
     journal = params["state"] or default_journal()
     if params["systemd"]:
         from restante.cli.fetching.units import systemd_units
@@ -58,6 +65,17 @@ def run_command(names: tuple[str, ...], params: dict[str, Any]) -> None:
         results = _run(reader, accounts, params)
     if code := max((result.code for result in results), default=0):
         click.get_current_context().exit(code)
+
+
+def _reject_contradictions(params: dict[str, Any]) -> None:
+    """Reject options of which one would have no effect. Raises click.UsageError."""
+    if params["delete"] and params["keep"] is not None:
+        raise click.UsageError("--delete and --keep exclude each other; use one")
+    shows = next((name for name in SHOWING if params[name]), None)
+    changes = next((name for name in CHANGING if params[name]), None)
+    if shows and changes:
+        showing, changing = (f"--{name.replace('_', '-')}" for name in (shows, changes))
+        raise click.UsageError(f"{showing} changes nothing, so omit {changing}, or omit {showing}")
 
 
 def _require_utf8(words: Iterable[str]) -> None:
