@@ -72,7 +72,8 @@ def explain(error: OSError) -> str:
 
 def find_reason(error: OSError, unknown: str = "it took too long") -> str:
     """Return why a call failed, without the numbers of errors; `unknown` if nothing says it."""
-    return error.strerror or re.sub(r"\[Errno -?\d+\] ", "", str(error)) or unknown
+    reason = error.strerror or re.sub(r"\[Errno -?\d+\] ", "", str(error)) or unknown
+    return reason.partition(" (while attempting to bind on address")[0]  # by socket.create_server
 
 
 def find_remedy(error: OSError) -> str:

@@ -144,6 +144,15 @@ def test_a_wrong_option_is_an_error(arguments: list[str], text: str) -> None:
     assert text in result.output
 
 
+def test_a_password_of_another_charset() -> None:
+    """The error names the variable, and does not repeat the password."""
+    for variable in ("POP3_DEV_PASSWORD", "POP3_WEB_PASSWORD"):
+        result = CliRunner().invoke(main, ["dev", *ANY_PORT], env={variable: "secret\udce9"})
+        assert result.exit_code == 2
+        assert f"the password of {variable} is not UTF-8" in result.output
+        assert "secret" not in result.output
+
+
 @pytest.mark.parametrize("option", ["--port", "--tls-port", "--smtp-port", "--web-port"])
 def test_a_port_that_is_in_use_is_an_error(option: str) -> None:
     """The error names the address."""
@@ -151,7 +160,7 @@ def test_a_port_that_is_in_use_is_an_error(option: str) -> None:
         port = taken.getsockname()[1]
         result = CliRunner().invoke(main, ["dev", *ANY_PORT, option, str(port)])
     assert result.exit_code == 1
-    assert f"127.0.0.1:{port}" in result.output
+    assert f"127.0.0.1:{port}: Address already in use; " in result.output
     assert "port" in result.output
 
 

@@ -134,7 +134,10 @@ def _read_password(file: str | None, variable: str, question: str) -> Secret | N
         text = read_password_file(Path(file))
         if not text:
             raise click.UsageError(f"the first line of {file} is empty; write the password there")
-    return Secret(text.encode()) if text else None
+    try:
+        return Secret(text.encode()) if text else None
+    except UnicodeEncodeError:
+        raise click.UsageError(f"the password of {variable} is not UTF-8") from None
 
 
 def _page_password(file: str | None, host: str) -> Secret | None:
