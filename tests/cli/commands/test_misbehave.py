@@ -83,6 +83,13 @@ def test_serve_all() -> None:
     assert [line.split()[1] for line in said.splitlines()[:-1]] == list(FAULTS)
 
 
+def test_serve_all_at_the_last_ports() -> None:
+    """Ports over the highest one do not begin again at the lowest ones."""
+    code, said = run("--all", "--port", "65400")
+    highest = 65535 - len(FAULTS) + 1
+    assert (code, f"use {highest} at most" in said) == (2, True), said
+
+
 def test_rules_of_a_file(tmp_path: Path) -> None:
     """A file may have several rules and names."""
     file = tmp_path / "rules"

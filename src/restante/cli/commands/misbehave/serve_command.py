@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from restante.cli.options.connection import FILE
+from restante.net.addresses import HIGHEST_PORT
 from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
@@ -103,10 +104,17 @@ def _read_rules(file: Path) -> str:
 def _ports(
     faults: list[Fault], port: int | None, tls_port: int | None, *, every: bool
 ) -> list[tuple[int, int]]:
-    """Return the ports of each fault: the one for clear text, and the one for TLS."""
+    """Return the ports of each fault: the one for clear text, and the one for TLS.
+
+    Raises click.UsageError: there are not enough ports.
+    """
     if not every:
         return [(PORT if port is None else port, TLS_PORT if tls_port is None else tls_port)]
     first = FIRST_PORT if port is None else port
+    highest = HIGHEST_PORT - len(faults) + 1
+    if first > highest:
+        text = f"--all requires {len(faults)} ports from --port on; use {highest} at most, or 0"
+        raise click.UsageError(text)
     numbers = [first + place if first else 0 for place in range(len(faults))]
     return [
         (0, number) if fault.security == "implicit" else (number, 0)
