@@ -145,6 +145,12 @@ def test_paste(home: Home) -> None:
     assert home.kept() == []
 
 
+def test_paste_and_another_flow(home: Home) -> None:
+    """Two ways to sign in are an error: one of them would not be used."""
+    ran = home.pop3("login", "ann@gmail.com", "--paste", "--flow", "device")
+    assert (ran.code, "--paste and --flow exclude each other" in ran.err) == (2, True), ran
+
+
 def test_paste_without_input(home: Home) -> None:
     """If the input ends before an address is pasted, this is not an interruption."""
     home.accounts(f'oauth = {{ issuer = "{home.issuer.url}", client_id = "mine" }}')

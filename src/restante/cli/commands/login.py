@@ -67,6 +67,8 @@ def login(
     command never does.
     """
     seconds = params["max_time"]
+    if paste and flow not in (None, "paste"):
+        raise click.UsageError("--paste and --flow exclude each other; use one")
     plan = _plan(account, params, "paste" if paste else flow)
     with error_reporting():
         with _limit_time(seconds, plan.made.options):
