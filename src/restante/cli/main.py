@@ -145,10 +145,22 @@ class LazyGroup(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Open a shell if the first argument is an account."""
         first = next((word for word in args if not word.startswith("-")), "")
-        if args and args[0] == first and ("@" in first or "://" in first):
+        if args and args[0] == first and _is_account(first):
             args = ["shell", *args]
         with _error_reporting():
             return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the subcommand of the first word. The error for another word has a near one."""
+        if args[0] not in SUBCOMMANDS and not ctx.resilient_parsing:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], SUBCOMMANDS, 1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # the name is click's
         """Return the names of all subcommands."""
@@ -203,6 +215,20 @@ class LazyGroup(click.Group):
         module, name = row.place.split(":")
         command: click.Command = getattr(importlib.import_module(f"restante.cli.{module}"), name)
         return command
+
+
+def _is_account(word: str) -> bool:
+    """Return whether a word is an account, or a name in the file of accounts, and no subcommand."""
+    if "@" in word or "://" in word:
+        return True
+    if word in SUBCOMMANDS or word.startswith("-") or not word:
+        return False
+    from restante.cli.options.account_file import load_entries
+
+    try:
+        return word in load_entries()
+    except click.UsageError:  # the file is invalid, or the user has no home
+        return False
 
 
 def _has_working_folder() -> bool:

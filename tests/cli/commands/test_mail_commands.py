@@ -353,6 +353,17 @@ def test_an_account_has_a_name_in_the_file_of_accounts(live: Live, tmp_path: Pat
     assert (ran.code, ran.err) == (0, "")
 
 
+def test_a_stored_name_opens_the_shell(live: Live, tmp_path: Path) -> None:
+    """A name from the accounts file opens the shell, as an address does; subcommands go first."""
+    write_account(tmp_path, "work", live)
+    home = str(tmp_path)
+    ran = pop3("work", password=None, stdin=b"STAT\n", XDG_CONFIG_HOME=home)
+    assert (ran.code, ran.out.startswith("  > STAT\n  < +OK 2 ")) == (0, True), ran
+    ran = pop3("wrok", XDG_CONFIG_HOME=home)
+    assert (ran.code, "No such command 'wrok'." in ran.err) == (2, True), ran
+    assert "No such command 'chekc'. Did you mean check?" in pop3("chekc").err
+
+
 def test_account_named_by_its_address(live: Live, tmp_path: Path) -> None:
     """The name of an account in the accounts file can be its address; other addresses stay."""
     write_account(tmp_path, "ann@example.com", live)
@@ -490,6 +501,9 @@ def test_the_checks_of_verify_are_listed_without_a_host() -> None:
     ran = pop3("verify", "--list")
     assert ran.code == 0
     assert "RFC 1939 section 3" in ran.out
+    rows = json.loads(pop3("verify", "--list", "--json").out)
+    assert len(rows) == ran.out.count("\n")
+    assert set(rows[0]) == {"ids", "name", "title"}
 
 
 @pytest.mark.parametrize(

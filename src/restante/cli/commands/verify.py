@@ -73,8 +73,7 @@ def verify(  # noqa: PLR0913  # one for each option
 
     checks = _select_checks(suite.CHECKS, only)
     if listing:
-        for check in checks:
-            click.echo(f"{check.name:<18}  {check.source:<20}  {check.title}")
+        _list_checks(checks, as_json=as_json)
         return
     if server is None:
         raise click.UsageError("missing argument HOST, the server to test; --list shows the checks")
@@ -88,6 +87,15 @@ def verify(  # noqa: PLR0913  # one for each option
     else:
         _show_end(conformance)
     click.get_current_context().exit(DEVIATIONS if conformance.count("fail") else 0)
+
+
+def _list_checks(checks: list[Check], *, as_json: bool) -> None:
+    if as_json:
+        rows = [{"ids": list(c.ids), "name": c.name, "title": c.title} for c in checks]
+        click.echo(to_json(rows, indent=2))
+        return
+    for check in checks:
+        click.echo(f"{check.name:<18}  {check.source:<20}  {check.title}")
 
 
 def _select_checks(checks: tuple[Check, ...], only: tuple[str, ...]) -> list[Check]:
