@@ -246,6 +246,19 @@ def test_tab_completes_the_file_to_save_into(terminal: Terminal, tmp_path: Path)
     terminal.expect("as letters/hello, 115 B")
 
 
+def test_a_history_that_cannot_be_written_any_more(terminal: Terminal, tmp_path: Path) -> None:
+    """A line that cannot be stored, as on a full disk, does not disturb the session."""
+    file = tmp_path / "state" / "restante" / "history"
+    file.unlink()
+    file.mkdir()
+    terminal.type("NOOP")
+    terminal.expect("  < +OK")
+    terminal.expect("pop3>")
+    assert "Traceback" not in terminal.said
+    terminal.press(CTRL_D)
+    assert terminal.end() == 0
+
+
 def test_the_history_is_private_and_holds_no_secret(terminal: Terminal, tmp_path: Path) -> None:
     """The history file is private, and secrets in it are hidden."""
     for line in ("PASS sesame", "APOP ann 0123456789", "pass\tsesame", f"rm {PASSWORD}", "NOOP"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ def open_(redacted: Callable[[str], str]) -> History:
     name = file_name()
     try:
         os.makedirs(os.path.dirname(name), mode=0o700, exist_ok=True)
-        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         os.close(descriptor)
         if stat.S_IMODE(os.stat(name).st_mode) & 0o077:
             os.chmod(name, 0o600)
@@ -37,13 +38,14 @@ def open_(redacted: Callable[[str], str]) -> History:
 
 
 def _redact_history(history: History, redacted: Callable[[str], str]) -> History:
-    """Remove secrets from each line before it is added to the history."""
+    """Remove secrets from each line before it is added. One that cannot be stored is in memory."""
     keep = history.append_string
 
     def append_string(string: str) -> None:
         line = redacted(without_secrets(string.strip()))
         if line:
-            keep(line)
+            with contextlib.suppress(OSError):  # such as a full disk, which must not end a session
+                keep(line)
 
     history.append_string = append_string  # type: ignore[method-assign]
     return history
