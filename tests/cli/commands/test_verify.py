@@ -18,6 +18,7 @@ from restante.conformance import suite
 from restante.conformance.context import ConformanceContext
 from restante.conformance.sample_messages import all_samples
 from support.command import pop3
+from support.live import serving
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
@@ -119,3 +120,35 @@ def test_what_cannot_be_sent(words: list[str], password: str | None, said: str) 
     """A name, a password and a name of a server that cannot be sent are errors before the test."""
     ran = pop3("verify", "pop3://127.0.0.1:1", *words, password=password)
     assert (ran.code, said in ran.err) == (2, True), ran
+
+
+def test_a_password_requires_tls() -> None:
+    """At an unusual port, too, no password is sent without TLS, unless the server is this machine.
+
+    With --require-tls, this machine gets none, either.
+    """
+    with serving() as live:
+        live.add("ann", "hunter22")
+        where = f"mail.example.com:{live.port}"
+        resolved = ["--resolve", f"{where}:127.0.0.1", "--servername", "localhost"]
+        remote = ["verify", where, "-u", "ann", "--only", "stat", *resolved]
+        local = ["verify", f"pop3://ann@127.0.0.1:{live.port}", "--only", "stat"]
+        for words in (remote, [*local, "--require-tls"]):
+            ran = pop3(*words)
+            assert (ran.code, "STLS" in ran.err) == (6, True), ran
+        assert pop3(*remote, "--insecure-plaintext").code == 0
+        assert pop3(*local).code == 0
+        assert pop3("verify", where, "--only", "capa", *resolved).code == 0
+
+
+def test_an_address_of_another_family() -> None:
+    """-6 holds for the test, as for other commands."""
+    ran = pop3("verify", "pop3://127.0.0.1:1", "-6")
+    assert (ran.code, "FAIL dns-noaddr" in ran.err) == (3, True), ran
+
+
+@pytest.mark.parametrize("option", ["--mechanism=USER", "--no-capa", "-m5", "--timeout=5", "-v"])
+def test_options_of_other_commands(option: str) -> None:
+    """An option that would have no effect is an error."""
+    ran = pop3("verify", "pop3://127.0.0.1:1", option)
+    assert (ran.code, "No such option" in ran.err) == (2, True), ran

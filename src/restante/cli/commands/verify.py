@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restante.cli.errors import INTERRUPTED, CommandFailed, error_reporting
-from restante.cli.options.account import AccountCommand, account_options, parse_account
+from restante.cli.options.account import (
+    AccountCommand,
+    account_options_without,
+    fill_options,
+    parse_account,
+)
+from restante.cli.options.password import password_options
 from restante.cli.options.values import TEXT, FilePath
 from restante.cli.output.terminal import plain
 from restante.cli.output.wrapping import is_terminal, wrap_hanging
@@ -23,13 +29,16 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from restante.cli.options.account import AccountArgs
-    from restante.client.options import Target
+    from restante.client.options import Target, Tls
     from restante.conformance.check import Check, Result
     from restante.conformance.context import ConformanceContext
     from restante.conformance.delivery import Deliver
     from restante.conformance.suite import Conformance
 
 DEVIATIONS, USAGE, UNREACHABLE, NO_TLS, UNUSABLE, REFUSED = 1, 2, 4, 5, 6, 7
+
+NOT_HERE = ("mechanism", "no_capa", "max_time", "connect_timeout", "timeout", "verbose")
+"""Options of other commands: the checks have logins, time limits and conversations of their own."""
 
 _WORDS = {"pass": ("ok", "green"), "fail": ("FAIL", "red"), "skip": ("-", "yellow")}
 
@@ -50,7 +59,8 @@ _WORDS = {"pass": ("ok", "green"), "fail": ("FAIL", "red"), "skip": ("-", "yello
 )
 @click.option("--list", "listing", is_flag=True, help="List the checks, and exit.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
-@account_options
+@account_options_without(*NOT_HERE)
+@password_options
 def verify(  # noqa: PLR0913  # one for each option
     server: str | None,
     *,
@@ -77,6 +87,7 @@ def verify(  # noqa: PLR0913  # one for each option
         return
     if server is None:
         raise click.UsageError("missing argument HOST, the server to test; --list shows the checks")
+    fill_options(params)
     account = parse_account(server, params, login=False)
     target = account.locate()
     context = _build_context(account, target)
@@ -110,38 +121,50 @@ def _select_checks(checks: tuple[Check, ...], only: tuple[str, ...]) -> list[Che
 
 
 def _build_context(account: AccountArgs, target: Target) -> ConformanceContext:
-    from restante.client import name_resolution
     from restante.client.credentials import Credentials
     from restante.client.login import check_octets
     from restante.client.tls import verifying_context
     from restante.conformance.context import ConformanceContext
     from restante.conformance.raw_connection import ServerUnderTest
 
-    tls = target.tls
-    if account.guess:
-        from restante.diagnosis import port_probe
-
-        tls = (
-            "implicit"
-            if port_probe.identify_protocol(target.host, target.port, 2.0) == "TLS"
-            else "none"
-        )
-    elif tls == "starttls" and (target.loopback or account.options.insecure_plaintext):
-        tls = "none"  # the checks of STLS use connections of their own
+    host = _find_host(account, target)
+    tls = _choose_tls(account, target, host)
     context = account.options.context or verifying_context()
     name = account.options.server_name or target.host
     with error_reporting():
         password = account.secret() if target.user else ""
         check_octets(Credentials(target.user, password))
-    host = account.options.resolve.get((target.host, target.port), target.host)
-    if target.looked_up:
-        with error_reporting():
-            host = name_resolution.addresses(target, account.options)[0]  # never this machine
     return ConformanceContext(
         ServerUnderTest(
             host, target.port, tls, context, name, target.user, password, account.sends_token
         )
     )
+
+
+def _choose_tls(account: AccountArgs, target: Target, host: str) -> Tls:
+    """Return how the checks use TLS. No password is sent without it, but to this machine."""
+    options = account.options
+    may_be_clear = options.insecure_plaintext or (target.loopback and not options.require_tls)
+    if account.guess:
+        from restante.diagnosis import port_probe
+
+        if port_probe.identify_protocol(host, target.port, 2.0) == "TLS":
+            return "implicit"
+        may_be_clear = may_be_clear or not target.user
+    elif target.tls != "starttls":
+        return target.tls
+    return "none" if may_be_clear else "starttls"  # the checks of STLS have their own connections
+
+
+def _find_host(account: AccountArgs, target: Target) -> str:
+    """Return the host to connect to: its address if an option or a look-up restricts it."""
+    from restante.client import name_resolution
+
+    options = account.options
+    if target.looked_up or options.family or options.resolve:
+        with error_reporting():
+            return name_resolution.addresses(target, options)[0]  # looked up: never this machine
+    return target.host
 
 
 def _delivery_method(
