@@ -12,7 +12,7 @@ from restante.server.limits.server_limits import ServerLimits
 from restante.storage.interfaces import TooSoonError
 from restante.storage.memory import MemoryMaildrop, MemoryStore
 from support.clocked_server import clocked
-from support.live import serving
+from support.live import serving, wait_until
 from support.passwords import Passwords
 from support.process import serving as serving_process
 
@@ -61,6 +61,25 @@ def test_the_announced_delay_between_logins_is_kept() -> None:
         assert log_in("ann") == b"+OK Logged in.\r\n"
         now += 30
         assert log_in("bob") == delayed
+
+
+def test_the_delay_between_logins_that_wait_together() -> None:
+    """Of logins that wait for the same maildrop, one gets it; the delay holds for the others."""
+    with serving(lock_timeout=60, offer=lambda: AuthOffer(login_delay=60)) as live:
+        live.add("ann", "secret")
+        held = live.call(live.context.store.acquire("ann", 1))
+        with live.connect() as first, live.connect() as second:
+            for client in (first, second):
+                client.read_line()
+                client.say("USER ann")
+                client.send(b"PASS secret\r\nQUIT\r\n")
+            wait_until(lambda: live.context.limits.users.count("ann") == 2)
+            live.loop.call_soon_threadsafe(held.release)
+            said = [client.read_all().partition(b"\r\n")[0] for client in (first, second)]
+        assert sorted(said) == [
+            b"+OK Logged in.",
+            b"-ERR [LOGIN-DELAY] You may log in once in 60 seconds.",
+        ]
 
 
 def test_open_files_limit_is_raised(tmp_path: Path) -> None:

@@ -270,6 +270,8 @@ class SessionBackend:
         context, owner = self._context, need.identity.maildrop or need.identity.name
         maildrop = await self._acquire(owner, need.login_delay)
         try:
+            if need.login_delay is not None:  # others may have logged in during the wait
+                context.limits.login_delay.check(owner, need.login_delay)
             if not as_stored:
                 downgrades = await context.header_downgrades.find(maildrop, owner)
                 refuse = context.utf8_headers == "refuse"
