@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import io
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from restante.auth.interfaces import UnavailableError
 from restante.junk import junk_of
 from restante.server.context import ServerContext
 from restante.server.log import event_log
+from restante.server.log.removal_log import PIECE
 from restante.server.tasks.background import background_tasks
 from restante.server.tasks.expiry import DAY, MailExpiry
 from restante.server.tasks.steady_clock import AFTER_BOOT
@@ -251,3 +253,40 @@ def test_removal_under_way_at_a_stop(longest: float) -> None:
     writer.close()
     assert "event=expired user=bob messages=1" in lines.getvalue()
     assert "event=message_removed user=bob" in lines.getvalue()
+
+
+class StoppedMail(Mail):
+    """A store whose server stops after `turns` turns of the loop from the first removal on."""
+
+    def __init__(self, turns: int, messages: int) -> None:
+        super().__init__()
+        self.turns = turns
+        self.messages = messages
+        self.task: asyncio.Task[None] | None = None
+
+    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
+        self._stop_after(self.turns)
+        return [OLD] * self.messages
+
+    def _stop_after(self, turns: int) -> None:
+        assert self.task is not None
+        stop = self.task.cancel if turns == 1 else functools.partial(self._stop_after, turns - 1)
+        asyncio.get_running_loop().call_soon(stop)
+
+
+@pytest.mark.parametrize("messages", [1, 2 * PIECE + 1])
+@pytest.mark.parametrize("turns", range(1, 8))
+def test_stop_after_a_removal(turns: int, messages: int) -> None:
+    """A removal that is done is logged to its end, whenever the server stops after it."""
+    mail = StoppedMail(turns, messages)
+
+    async def serve(log: FilteringBoundLogger) -> None:
+        expiry = MailExpiry(mail, Accounts(), 7, log, pause=3600)
+        mail.task = asyncio.create_task(expiry.run(Clocks().steady(log)))
+        await asyncio.wait([mail.task])
+
+    log, writer = event_log.configure_log("text", lines := io.StringIO(), threaded=False)
+    asyncio.run(serve(log))
+    writer.close()
+    assert lines.getvalue().count("event=expired user=ann") == 1
+    assert lines.getvalue().count("event=message_removed user=ann") == messages

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from restante.auth.interfaces import UnavailableError
 from restante.junk import junk_of, log_names
@@ -21,7 +21,7 @@ from restante.storage.interfaces import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 
     from structlog.typing import FilteringBoundLogger
 
@@ -64,7 +64,7 @@ class MailExpiry:
         self._junk = junk
         self._log = log
         self._removals = RemovalLog(log)
-        self._late: set[asyncio.Task[None]] = set()  # log what removals take that were not awaited
+        self._late: set[asyncio.Task[None]] = set()  # log what removals take, to the end
         self.complete = True
         self.applies = days is not None
 
@@ -84,7 +84,14 @@ class MailExpiry:
 
     async def _remove(self, clock: SteadyClock) -> None:
         async for owner, removed in self.expire_all(dry_run=False, goes_on=clock.is_steady):
-            await self._log_removed(owner, removed)
+            await asyncio.shield(self._end_later(self._log_removed(owner, removed)))
+
+    def _end_later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Return a task of which `run` awaits the end, even if it is cancelled."""
+        task = asyncio.create_task(work)
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+        return task
 
     async def _log_removed(self, owner: str, removed: Sequence[ExpiredMessage]) -> None:
         self._log.info(
@@ -173,19 +180,21 @@ class MailExpiry:
     async def _expire(self, owner: str, days: int, *, dry_run: bool) -> Sequence[ExpiredMessage]:
         """Return what went from a maildrop, unless that takes too long."""
         work = asyncio.create_task(self._try_to_expire(owner, days, dry_run=dry_run))
+        is_awaited = True  # a cancellation may come in the moment in which the work is done
         try:
             async with asyncio.timeout(self._longest):
-                return await asyncio.shield(work)
+                removed = await asyncio.shield(work)
+            is_awaited = False
         except TimeoutError:
             self.complete = False
             reason = f"the disk did not respond within {self._longest:g} seconds"
             self._log.warning("not_expired", **log_names(owner), reason=reason)
             return ()
+        else:
+            return removed
         finally:
-            if not (work.done() or dry_run):
-                late = asyncio.create_task(self._log_late(owner, work))
-                self._late.add(late)
-                late.add_done_callback(self._late.discard)
+            if is_awaited and not dry_run:
+                self._end_later(self._log_late(owner, work))
 
     async def _log_late(self, owner: str, work: asyncio.Task[Sequence[ExpiredMessage]]) -> None:
         """Log what a removal took that is not awaited any more: its thread does it to the end."""
