@@ -240,6 +240,28 @@ def test_a_program_is_told_the_command_that_goes_on(tmp_path: Any) -> None:
             assert f"pop3 {words[0]} ann@{BANK}{number} --host pop.evil.example" in said
 
 
+def test_the_command_that_goes_on_with_other_options(tmp_path: Any) -> None:
+    """The port of `pop3 login` is another one, and `pop3 fetch` may have several accounts."""
+    to = f"maildir:{tmp_path}/Mail"
+    state = ("--state", f"{tmp_path}/fetch.db")
+    for words, goes_on in (
+        (("login", f"ann@{BANK}"), f"pop3 login ann@{BANK} --host pop.evil.example:995\n"),
+        (
+            ("fetch", f"ann@{BANK}", f"bob@{BANK}", "--to", to, *state),
+            f'Set account = "pop3s://ann@{BANK}@pop.evil.example:995" in accounts.toml',
+        ),
+    ):
+        done = subprocess.run(
+            [sys.executable, *forged(tmp_path, *words)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "POP3_PASSWORD": "hunter22", "HOME": str(tmp_path)},
+            check=False,
+        )
+        assert done.returncode == EXPLANATIONS["other-domain"].exit
+        assert goes_on in done.stdout + done.stderr
+
+
 def test_a_prompt_is_harmless(tmp_path: Any) -> None:
     """A name with escapes is shown as text, and a host in both of its forms."""
     url = "pop3s://a%1b%5b2J%e2%80%ae@b\u00fccher.example"

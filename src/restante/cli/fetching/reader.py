@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -23,7 +24,7 @@ from restante.cli.options.fetch_settings import (
 from restante.fetch.planner import Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 _FileState: TypeAlias = "tuple[int, ...]"
@@ -111,11 +112,18 @@ class AccountReader:
         name = account.name
         if isinstance(account, FetchAccount) and not self._must_renew(name):
             return account
-        push_context(self._context)  # each thread has its own
+        with self.in_context():
+            try:
+                return self._find(name)
+            except click.UsageError as error:
+                raise click.UsageError(_with_place(name, error)) from None
+
+    @contextlib.contextmanager
+    def in_context(self) -> Iterator[None]:
+        """Let a block know the command line, in any thread: each has a context of its own."""
+        push_context(self._context)
         try:
-            return self._find(name)
-        except click.UsageError as error:
-            raise click.UsageError(_with_place(name, error)) from None
+            yield
         finally:
             pop_context()
 

@@ -126,7 +126,7 @@ class AccountRunner:
         """
         result = AccountResult(account, ran=not self._params["mark_all"])
         begun = time.monotonic()
-        with result.noting_failure():
+        with result.noting_failure(), self._reader.in_context():
             result.account = valid = self._reader.renew(account)
             with valid.open_journal(begin=self._begins(valid)) as journal:
                 self._prepare(valid, journal, result.prepared)

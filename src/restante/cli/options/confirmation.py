@@ -34,16 +34,26 @@ def confirm(error: OtherDomainError) -> bool:
 
 
 def command_with_server(target: Target, flags: tuple[str, ...]) -> str:
-    """Return the command that was typed, with the server named in it."""
+    """Return the command that was typed, with the server named in it.
+
+    `pop3 fetch` may have several accounts, of which only one has this server.
+    """
     import shlex
 
+    from restante.net.addresses import format_host_port
+
     context = click.get_current_context()
+    if "names" in context.params:
+        return f'Set account = "{target}" in accounts.toml, or type this URL as the account.'
     words, account = ["pop3", *context.command_path.split()[1:]], context.params.get("account")
     for parameter in context.command.params:
         if isinstance(parameter, click.Argument):
             value = context.params.get(parameter.name or "")
             words += map(str, value if isinstance(value, tuple) else [value])
-    words += ["--host", target.host, "--port", str(target.port)]
+    if any(parameter.name == "port" for parameter in context.command.params):
+        words += ["--host", target.host, "--port", str(target.port)]
+    else:  # as of `pop3 login`, whose --port is another one
+        words += ["--host", format_host_port(target.host, target.port)]
     words += ["--starttls"] if target.tls == "starttls" else []
     words += ["--user", target.user] if target.user != account else []
     return shlex.join([*words, *flags])
