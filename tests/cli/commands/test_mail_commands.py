@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from support.authority import HOSTS, make
 from support.command import pop3
 from support.faulty_server import HELLO, faulty_server
 from support.live import Live, serving
+from support.process import POP3
 
 ODD = b"Subject: =?utf-8?q?=1b]0;evil=07_Gr=C3=BC=C3=9Fe?=\r\nFrom: Eve \x1b[31m <eve@example.com>\r\n\r\nRed \x1b[31m alert\x07\r\n"
 MIXED = (
@@ -542,6 +545,34 @@ def test_starttls_with_a_url_of_tls(live: Live) -> None:
     assert (ran.code, "OK  The account works." in ran.out) == (0, True), ran
     ran = pop3("check", "pop3s://ann@127.0.0.2", "--starttls", "--connect-timeout", "1")
     assert "port 110:" in ran.out
+
+
+def test_tls_at_an_unusual_port() -> None:
+    """All commands find out that an unusual port uses TLS from the first octet, as a check does."""
+    with faulty_server("tls-selfsigned") as running:
+        port = str(running.tls_port)
+        where = ["ann@example.com", "--host", "127.0.0.1", "--port", port, "-u", "ann"]
+        for command in ("stat", "check"):
+            ran = pop3(command, *where, "-k", "--timeout", "3")
+            assert (ran.code, "2 messages" in ran.out) == (int(command == "check"), True), ran
+
+
+@pytest.mark.parametrize("words", [["top", "1", "30"], ["raw", "RETR", "1"]])
+def test_a_full_disk_for_raw_octets(live: Live, words: list[str]) -> None:
+    """The octets of a message that cannot be written are an error in one line."""
+    command, *rest = words
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run(
+            [POP3, command, url(live.port), *rest],
+            env={**os.environ, "POP3_PASSWORD": "hunter22"},
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            text=True,
+        )
+    assert ended.returncode == 12
+    assert ended.stderr.startswith("pop3: the output cannot be written: "), ended
 
 
 def test_capitals_in_resolve() -> None:

@@ -31,6 +31,7 @@ def top(account: str, number: int, lines: int, **params: Any) -> None:
         click.echo(plain_lines(head.decode(errors="replace")).rstrip("\n"))
     else:
         sys.stdout.buffer.write(head)
+        sys.stdout.buffer.flush()
 
 
 @click.command(cls=AccountCommand, context_settings={"ignore_unknown_options": True})
@@ -54,5 +55,6 @@ def raw(account: str, command: tuple[str, ...], **params: Any) -> None:
     else:
         sys.stdout.flush()
         sys.stdout.buffer.write(collected)
+        sys.stdout.buffer.flush()
     if not status[0].ok:
         click.get_current_context().exit(6)

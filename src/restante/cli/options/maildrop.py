@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from restante.cli.errors import error_reporting
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
 
     from restante.cli.options.account import AccountArgs
     from restante.client.blocking import Maildrop
-    from restante.client.options import Options
+    from restante.client.options import Options, Target
+
+PROBE_SECONDS = 2.0  # in which a port answers to TLS
 
 
 @contextlib.contextmanager
@@ -31,7 +34,7 @@ def connect_account(account: AccountArgs, options: Options) -> Maildrop:
     from restante.client.token_source import is_token_refused
     from restante.protocol.errors import ServerRefusedError
 
-    target = account.locate()
+    target = _find_tls(account, options)
     password = "" if account.auth else account.password()
     try:
         return blocking.connect(target, password, options, auth=account.auth)
@@ -42,3 +45,22 @@ def connect_account(account: AccountArgs, options: Options) -> Maildrop:
             token = account.auth.last_token if account.auth else password
             assign_verdict(error, token, target)
         raise
+
+
+def _find_tls(account: AccountArgs, options: Options) -> Target:
+    """Return the server of an account; how an unusual port uses TLS is found out, as by a check.
+
+    Raises RemoteError.
+    """
+    target = account.locate()
+    if account.guess:
+        from restante.client import name_resolution
+        from restante.diagnosis import port_probe
+
+        for address in name_resolution.addresses(target, options):
+            if found := port_probe.identify_protocol(address, target.port, PROBE_SECONDS):
+                if found == "TLS":
+                    account.target = target = replace(target, tls="implicit")
+                break
+        account.guess = False
+    return target
