@@ -8,7 +8,7 @@ from __future__ import annotations
 import bisect
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from restante.storage.interfaces import StoreError
 from restante.storage.mbox import from_line, status_fields
@@ -136,41 +136,76 @@ def pieces(file: int, place: int, end: int) -> Iterator[bytes]:
         place += len(piece)
 
 
-def _entry(lines: _FromLines, at: int) -> tuple[MboxEntry, bool]:
-    """Return the message at a From-line, and whether it would be an IMAP server's own if first."""
-    file, (start, following) = lines.file, lines.places[at : at + 2]
-    octets = pread_exactly(file, min(CHUNK, following - start), start)
+class _Head(NamedTuple):
+    """The begin of a message, as much as is read in one piece."""
+
+    lines: bytes  # the From-line, and the store's own lines
+    own_fields: status_fields.OwnFields
+    first_piece: bytes  # of the text
+    header: bytes  # of the text
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether it would be an IMAP server's own message if it were the first."""
+        return not self.own_fields.alone and status_fields.is_internal(self.header)
+
+    @property
+    def content_length(self) -> int | None:
+        """The octets of the body, if the header says so and the store does not overrule it."""
+        return None if self.own_fields.alone else status_fields.content_length(self.header)
+
+
+def _read_head(file: int, start: int, end: int) -> _Head:
+    """Read a message at a From-line, at most to the `end`. Raises OSError."""
+    octets = pread_exactly(file, min(CHUNK, end - start), start)
     line = from_line.length(octets)
     own_fields = status_fields.own_fields(octets[line : line + 2 * status_fields.LONGEST_OWN])
-    text = start + line + own_fields.octets
-    first_piece = octets[text - start :]
-    body = status_fields.header_end(first_piece)
-    length = None if own_fields.alone else status_fields.content_length(first_piece[:body])
-    internal = not own_fields.alone and status_fields.is_internal(first_piece[:body])
-    declared_end = _declared_end(lines, at, text + body, length) if length is not None else None
-    overlong = length is not None and declared_end is None and text + body + length > following
-    following = declared_end or following
-    end = _text_end(file, text, following, unended=own_fields.unended)
-    if end <= text + len(first_piece):
-        chunks: Iterable[bytes] = [first_piece[: end - text]]
-    else:
+    text = line + own_fields.octets
+    first_piece = octets[text:]
+    header = first_piece[: status_fields.header_end(first_piece)]
+    return _Head(octets[:text], own_fields, first_piece, header)
+
+
+def _entry(lines: _FromLines, at: int) -> tuple[MboxEntry, bool]:
+    """Return the message at a From-line, and whether it would be an IMAP server's own if first."""
+    file, start = lines.file, lines.places[at]
+    head = _read_head(file, start, lines.places[at + 1])
+    text = start + len(head.lines)
+    following, overlong = _next_message(lines, at, text + len(head.header), head.content_length)
+    end = _text_end(file, text, following, unended=head.own_fields.unended)
+    chunks: Iterable[bytes] = [head.first_piece[: end - text]]
+    if end > text + len(head.first_piece):
         chunks = pieces(file, text, end)
-    measured = measure(octets[: text - start], chunks)
+    measured = measure(head.lines, chunks)
+    internal = head.is_internal
     return MboxEntry(
         start=start,
         text=text,
         end=end,
         next=following,
         digest=measured.digest,
-        copy=own_fields.copy,
+        copy=head.own_fields.copy,
         context_dependent=overlong or internal,
         overlong=overlong,
         size=measured.size,
         quoted=measured.quoted,
-        has_fields=own_fields.has_fields,
+        has_fields=head.own_fields.has_fields,
         pieces=measured.pieces,
-        x_uidl=status_fields.x_uidl(first_piece[:body]),
+        x_uidl=status_fields.x_uidl(head.header),
     ), internal
+
+
+def _next_message(
+    lines: _FromLines, at: int, body: int, content_length: int | None
+) -> tuple[int, bool]:
+    """Return where the next message begins, and whether Content-Length is beyond that."""
+    next_line = lines.places[at + 1]
+    if content_length is None:
+        return next_line, False
+    declared_end = _declared_end(lines, at, body, content_length)
+    if declared_end is None:
+        return next_line, body + content_length > next_line
+    return declared_end, False
 
 
 def _declared_end(lines: _FromLines, at: int, body: int, octets: int) -> int | None:
