@@ -145,22 +145,28 @@ def mbox_read_lock(paths: MboxPaths, file: int) -> Iterator[int | None]:
     that cannot be cut off now. Raises LockedByOtherError, OSError, StoreError.
     """
     with _hold_record_lock(paths, file, stays_open=True) as writable:
+        dotlock = None
         try:
             dotlock = take_dotlock(paths, file)
         except OSError as error:
             if error.errno not in UNWRITABLE:
                 raise
-            if is_held(paths, file):
-                raise LockedByOtherError from error
+        if dotlock is None:
+            _require_no_dotlock(paths, file)
             in_place_removal.check(paths, file)
             yield journal.promised_end(paths, file)
-            if is_held(paths, file):
-                raise LockedByOtherError from error
+            _require_no_dotlock(paths, file)
             return
         try:
             yield _repair(paths, file) if writable else journal.promised_end(paths, file)
         finally:
             remove_dotlock(paths, dotlock)
+
+
+def _require_no_dotlock(paths: MboxPaths, file: int) -> None:
+    """Raise LockedByOtherError if another program has the dotlock. Raises OSError."""
+    if is_held(paths, file):
+        raise LockedByOtherError
 
 
 def _repair(paths: MboxPaths, file: int) -> int | None:
