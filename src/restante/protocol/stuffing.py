@@ -24,14 +24,35 @@ def size_on_wire(stored: Iterable[bytes]) -> int:
 
     RFC 1939 section 11: with line ends as CR LF, before stuffing.
     """
-    size = 0
-    last = b""
+    size = WireSize()
     for chunk in stored:
-        size += len(chunk) + bare_line_ends(chunk)
-        if last == b"\r" and chunk.startswith(b"\n"):
-            size -= 1  # a CR LF that two chunks share
-        last = chunk[-1:] or last
-    return size + len(CRLF) if size and last != b"\n" else size
+        size.feed(chunk)
+    return size.finish()
+
+
+class WireSize:
+    """Counts the octets of a stored message, chunk by chunk, as `size_on_wire` does.
+
+    Feed all chunks, then finish.
+    """
+
+    __slots__ = ("_last", "_octets")
+
+    def __init__(self) -> None:
+        self._octets = 0
+        self._last = b""
+
+    def feed(self, chunk: bytes) -> None:
+        """Count the next chunk."""
+        self._octets += len(chunk) + bare_line_ends(chunk)
+        if self._last == b"\r" and chunk.startswith(b"\n"):
+            self._octets -= 1  # a CR LF that two chunks share
+        self._last = chunk[-1:] or self._last
+
+    def finish(self) -> int:
+        """Return the octets of all chunks, with the last line end: no more comes."""
+        unended = self._octets and self._last != b"\n"
+        return self._octets + len(CRLF) if unended else self._octets
 
 
 class DotStuffer:

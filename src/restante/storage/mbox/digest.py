@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from restante.protocol.stuffing import size_on_wire
+from restante.protocol.stuffing import WireSize
 from restante.storage.mbox import from_line, status_fields
 from restante.storage.mbox.quoting import Unquoting
 
@@ -20,7 +20,7 @@ CHUNK = 128 * 1024  # octets: a text up to this size is read in one piece
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measures:
     """The measures of a message, found by reading it."""
 
     digest: str
@@ -29,33 +29,28 @@ class Measured:
     pieces: tuple[bytes, ...]
 
 
-def measure(head: bytes, text: Iterable[bytes]) -> Measured:
+def measure(head: bytes, text: Iterable[bytes]) -> Measures:
     """Return what a message is, from its From-line with the store's own lines, and its text."""
     line = from_line.length(head)
     own_fields = status_fields.own_fields(head[line:])
     identity = head[:line].rstrip(b"\r\n") + b"\n" + own_fields.line
     digest = hashlib.blake2b(identity, digest_size=15)
-    unquoting = Unquoting()
-    digests: list[bytes] = []
-
-    def chunks() -> Iterator[bytes]:
-        last_octet = b""
-        for chunk in text:
-            if digests or len(chunk) == CHUNK:
-                digests.append(piece_digest(chunk))
-            senders_chunk = chunk if last_octet else status_fields.without_added(chunk, CHUNK)
-            digest.update(senders_chunk)
-            sent = chunk if own_fields.has_fields else senders_chunk
-            unquoting.feed(sent)
-            last_octet = chunk[-1:]
-            yield sent
-        if last_octet != b"\n":
-            digest.update(b"\n")  # another program that writes the file anew adds one
-
-    size = size_on_wire(chunks())
+    size, unquoting, pieces = WireSize(), Unquoting(), list[bytes]()
+    last_octet = b""
+    for chunk in text:
+        if pieces or len(chunk) == CHUNK:
+            pieces.append(piece_digest(chunk))
+        senders_chunk = chunk if last_octet else status_fields.without_added(chunk, CHUNK)
+        digest.update(senders_chunk)
+        sent = chunk if own_fields.has_fields else senders_chunk
+        unquoting.feed(sent)
+        size.feed(sent)
+        last_octet = chunk[-1:]
+    if last_octet != b"\n":
+        digest.update(b"\n")  # another program that writes the file anew adds one
     quoted = bool(unquoting.quotes) and not unquoting.plain
-    size -= unquoting.quotes if quoted else 0
-    return Measured(digest.hexdigest(), size, quoted, tuple(digests) if len(digests) > 1 else ())
+    octets = size.finish() - (unquoting.quotes if quoted else 0)
+    return Measures(digest.hexdigest(), octets, quoted, tuple(pieces) if len(pieces) > 1 else ())
 
 
 def piece_digest(chunk: bytes) -> bytes:

@@ -176,21 +176,21 @@ def _entry(lines: _FromLines, at: int) -> tuple[MboxEntry, bool]:
     chunks: Iterable[bytes] = [head.first_piece[: end - text]]
     if end > text + len(head.first_piece):
         chunks = pieces(file, text, end)
-    measured = measure(head.lines, chunks)
+    measures = measure(head.lines, chunks)
     internal = head.is_internal
     return MboxEntry(
         start=start,
         text=text,
         end=end,
         next=following,
-        digest=measured.digest,
+        digest=measures.digest,
         copy=head.own_fields.copy,
         context_dependent=overlong or internal,
         overlong=overlong,
-        size=measured.size,
-        quoted=measured.quoted,
+        size=measures.size,
+        quoted=measures.quoted,
         has_fields=head.own_fields.has_fields,
-        pieces=measured.pieces,
+        pieces=measures.pieces,
         x_uidl=status_fields.x_uidl(head.header),
     ), internal
 
