@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import uuid
 from typing import TYPE_CHECKING
 
@@ -49,13 +48,18 @@ where b.owner = $1 and l.box = b.id and l.node = $2
 
 
 class Standing:
-    """The life of a node under one name, which ends when it was silent for too long."""
+    """The life of a node under one name, which ends when it was silent for too long.
+
+    Attributes:
+        node: the name.
+        is_lost: the life has ended, or has not begun: the node holds nothing.
+    """
 
     __slots__ = ("is_lost", "node")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_lost: bool = False) -> None:
         self.node = uuid.uuid4()
-        self.is_lost = False
+        self.is_lost = is_lost
 
 
 class Node:
@@ -76,8 +80,8 @@ class Node:
         self._lease = lease
         self._on_dead = on_dead
         self._loop = asyncio.get_running_loop()
-        self._standing = Standing()
-        self._until = -math.inf  # by the clock of the loop; minus infinity: not registered
+        self._standing = Standing(is_lost=True)  # until the node is registered
+        self._until = 0.0  # the end of its life unless a beat comes, by the clock of the loop
         self._expiry: asyncio.TimerHandle | None = None
         self._registering = asyncio.Lock()
         self._freed: list[tuple[int, uuid.UUID]] = []  # boxes and tokens, to be released
@@ -87,12 +91,15 @@ class Node:
 
     async def stand(self) -> Standing:
         """Return the life of this node, which is registered and alive. Raises StoreError."""
-        if self._loop.time() < self._until:
+        if self._is_alive():
             return self._standing
         async with self._registering:
-            if self._loop.time() >= self._until:
+            if not self._is_alive():
                 await self._register()
         return self._standing
+
+    def _is_alive(self) -> bool:
+        return not self._standing.is_lost and self._loop.time() < self._until
 
     def release(self, box: int, token: uuid.UUID) -> None:
         """Free a lease in the background."""
@@ -121,7 +128,7 @@ class Node:
             await asyncio.wait(tasks)
         if self._expiry is not None:
             self._expiry.cancel()
-        if self._until > -math.inf:
+        if not self._standing.is_lost:
             with contextlib.suppress(StoreError):
                 await self._beats.fetch("delete from node where id = $1", self._standing.node)
 
@@ -144,12 +151,11 @@ class Node:
 
     def _end_life(self) -> None:
         """End the sessions if the node has lost its maildrops."""
-        if self._until == -math.inf:
+        if self._standing.is_lost:
             return
-        self._until = -math.inf
+        self._standing.is_lost = True
         self._freed.clear()
         self._abandoned.clear()
-        self._standing.is_lost = True
         self._on_dead()
 
     async def _beat_forever(self) -> None:
@@ -165,10 +171,10 @@ class Node:
 
     async def _beat(self) -> None:
         """Say that the node is alive. Raises StoreError: PostgreSQL did not hear it."""
-        standing, sent = self._standing, self._loop.time()
-        if self._until == -math.inf:
+        if self._standing.is_lost:
             await self.stand()
             return
+        standing, sent = self._standing, self._loop.time()
         alive = await self._beats.fetchrow(BEAT, standing.node, self._lease)
         if standing.is_lost:
             return
