@@ -154,36 +154,40 @@ class Move:
         await self._directory.fetch(END, self._owner, plan.id, patience=PATIENCE)
 
     async def _move_kept(self, move: uuid.UUID | None, patience: float) -> bool:
-        """Move the removed messages while their owner's box is hidden, so that none are added.
+        """Move the removed messages while their owner's box is hidden, so that none are added."""
+        if self._owner.startswith(KEPT_PREFIX):
+            return False
+        kept_owner = KEPT_PREFIX + self._owner
+        if not await self._place_kept(kept_owner):
+            return False
+        beside = self._owner, move, self._target
+        moves = [
+            await Move(self._shards, kept_owner, target, self._on_progress, beside).run(patience)
+            for target in await self._find_targets(kept_owner)
+        ]
+        return any(moves)
+
+    async def _place_kept(self, kept_owner: str) -> bool:
+        """Note in the directory where the removed messages are; return False if there are none.
 
         They are where the mail was when they were removed. A directory that has a move of them
         under way is right, and another one may not be: it says "first" of what it does not know.
         """
-        if self._owner.startswith(KEPT_PREFIX):
-            return False
-        kept_owner = KEPT_PREFIX + self._owner
         row = await self._directory.fetchrow(FIND_PLACE, kept_owner, patience=PATIENCE)
-        shard_name = row[0] if row else None
-        shards_with_mail = [
-            name for name, shard in self._shards.items() if await shard.store.has(kept_owner)
-        ]
+        noted = row[0] if row else None
+        places = [name for name, shard in self._shards.items() if await shard.store.has(kept_owner)]
         hidden = [
-            await each.store.has(HIDDEN_PREFIX + kept_owner) for each in self._shards.values()
+            await shard.store.has(HIDDEN_PREFIX + kept_owner) for shard in self._shards.values()
         ]
-        if not shards_with_mail and not any(hidden):
-            return False
-        if shards_with_mail and shard_name not in shards_with_mail:
-            await self._directory.fetch(
-                PLACE, kept_owner, shards_with_mail[0], shard_name, patience=PATIENCE
-            )
-        decided = await self._directory.fetchrow(DECIDED, kept_owner, patience=PATIENCE)
-        targets = [decided[0]] if decided and decided[0] != self._target else []
-        beside = self._owner, move, self._target
-        moves = [
-            await Move(self._shards, kept_owner, target, self._on_progress, beside).run(patience)
-            for target in (*targets, self._target)  # what is decided must be finished first
-        ]
-        return any(moves)
+        if places and noted not in places:
+            await self._directory.fetch(PLACE, kept_owner, places[0], noted, patience=PATIENCE)
+        return bool(places) or any(hidden)
+
+    async def _find_targets(self, kept_owner: str) -> list[str]:
+        """Return the shards to move to in turn: a move that is decided must be finished first."""
+        row = await self._directory.fetchrow(DECIDED, kept_owner, patience=PATIENCE)
+        decided = row[0] if row else self._target
+        return [self._target] if decided == self._target else [decided, self._target]
 
     async def _begin(self) -> _Plan | None:
         row = await self._directory.run(self._begin_on, PATIENCE)
