@@ -363,6 +363,24 @@ def test_whole_time_limit() -> None:
         assert peer.heard.endswith(b"FAIL\t1\treason=The login took too long, or was cancelled.\n")
 
 
+def test_accounts_that_hang() -> None:
+    """A login for which the accounts give no answer may succeed later, and the log has the cause.
+
+    The user would read that the password is wrong.
+    """
+    with door(settings=ProtocolSettings(authorization_timeout=90)) as opened:
+        opened.accounts.gate = opened.server.loop.do(asyncio.Event)
+        peer = opened.connect()
+        peer.say(auth("LOGIN"))
+        peer.say(cont(b"ann"))
+        peer.say(cont(b"secret"))
+        opened.server.loop.advance(91, step=10)
+        reply = b"reason=Logins cannot be checked now, try again later.\n"
+        assert peer.heard.endswith(b"FAIL\t1\tuser=ann\ttemp\t" + reply)
+        line = f"event=trouble address={ADDRESS} user=ann error="
+        assert line + '"the accounts gave no answer within 90 seconds" code=SYS/TEMP' in opened.log
+
+
 def test_crowded() -> None:
     """A connection over the limit is closed, and the log says what to do."""
     with door(most=1) as opened:

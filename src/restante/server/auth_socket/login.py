@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
+from restante.auth.interfaces import UnavailableError
 from restante.protocol.errors import Refusal, TlsRequired
 from restante.protocol.server.needs import Authenticate, NewTimestamp, StartScram
 from restante.protocol.server.session import Session
@@ -60,11 +61,15 @@ class RelayedLogin:
 
     async def run(self) -> Identity:
         """Authenticate the user, and log what becomes of it. Raises Refusal."""
+        seconds = self._context.settings.authorization_timeout
         try:
-            async with asyncio.timeout(self._context.settings.authorization_timeout):
+            async with asyncio.timeout(seconds):
                 identity = await self._converse()
         except TimeoutError:
-            raise Refusal(TOO_LATE) from None
+            if self._response is not None and self._response.cancelled():  # it was the user's turn
+                raise Refusal(TOO_LATE) from None
+            text = f"the accounts gave no answer within {seconds:g} seconds"
+            raise self._refusal(UnavailableError(text)) from None
         except TlsRequired as refusal:
             user = refusal.user or self.user
             self._context.session_log.login_refused(self._client, user, refusal, "no TLS")
@@ -96,11 +101,11 @@ class RelayedLogin:
                 advance, answer = conversation.throw, refusal
 
     async def _fulfil(self, need: Need[Any]) -> object:
-        """Return what the login needs. Raises Refusal, TimeoutError."""
+        """Return what the login needs. Raises Refusal; TimeoutError: the user did not respond."""
+        if isinstance(need, AskUser):
+            return await self._ask(need.challenge)
         try:
             match need:
-                case AskUser():
-                    return await self._ask(need.challenge)
                 case StartScram():
                     self.user = need.user
                     return await self._authenticator.start_scram(need)
@@ -111,7 +116,7 @@ class RelayedLogin:
                 case _:
                     assert isinstance(need, NewTimestamp), need
                     return new_timestamp()
-        except (Refusal, TimeoutError):
+        except Refusal:
             raise
         except Exception as error:
             raise self._refusal(error) from error
