@@ -356,6 +356,17 @@ def test_an_account_has_a_name_in_the_file_of_accounts(live: Live, tmp_path: Pat
     assert (ran.code, ran.err) == (0, "")
 
 
+def test_a_password_option_goes_before_the_stored_command(live: Live, tmp_path: Path) -> None:
+    """Support staff try another password of a stored account; its own command is not run then."""
+    write_account(tmp_path, "work", live)
+    (tmp_path / "other").write_text("other\n")
+    for words in (["--password-file", tmp_path / "other"], ["--password-stdin"]):
+        ran = pop3(
+            "stat", "work", *words, password=None, stdin=b"other\n", XDG_CONFIG_HOME=str(tmp_path)
+        )
+        assert (ran.code, "auth-failed" in ran.err) == (7, True), ran
+
+
 def test_a_stored_name_opens_the_shell(live: Live, tmp_path: Path) -> None:
     """A name from the accounts file opens the shell, as an address does; subcommands go first."""
     write_account(tmp_path, "work", live)

@@ -12,14 +12,19 @@ import click
 
 from restante.cli.errors import error_reporting
 from restante.cli.options import add_options, options_of
-from restante.cli.options.account_file import OPTIONS, find_account, find_entry
+from restante.cli.options.account_file import find_account, find_entry
 from restante.cli.options.connection import (
     CONNECTION_OPTIONS,
     client_options,
     set_color,
     trust_context,
 )
-from restante.cli.options.password import is_password_named, password_getter, password_options
+from restante.cli.options.password import (
+    add_stored_options,
+    is_password_named,
+    password_getter,
+    password_options,
+)
 from restante.cli.options.stored_tokens import find_tokens
 from restante.client.mail_address import parse_address, split_literal, unwrap_address
 
@@ -216,9 +221,7 @@ def parse_account(
     typed = unwrap_address(name)
     name, stored = find_account(typed)
     flags = tuple(_repeated_options(params))
-    for option in OPTIONS:
-        if params[option] is None:
-            params[option] = stored.get(option)
+    add_stored_options(params, stored)
     set_color(params.pop("color"))
     accounts: list[AccountArgs] = []
     named = is_password_named(params)

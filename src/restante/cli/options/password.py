@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 import click
 
 from restante.cli.options import add_options, options_of
+from restante.cli.options.account_file import OPTIONS
 from restante.cli.options.values import FilePath
 from restante.cli.output.terminal import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from restante.client.options import Target
 
@@ -59,8 +60,24 @@ def password_options(function: F) -> F:
 
 def is_password_named(params: dict[str, Any]) -> bool:
     """Return whether an option or the environment names the source of the password."""
+    return has_password_option(params) or VARIABLE in os.environ
+
+
+def has_password_option(params: dict[str, Any]) -> bool:
+    """Return whether an option names the source of the password."""
     values = (params.get(option.name or "") for option in options_of(password_options))
-    return any(value not in (None, False) for value in values) or VARIABLE in os.environ
+    return any(value not in (None, False) for value in values)
+
+
+def add_stored_options(params: dict[str, Any], stored: Mapping[str, object]) -> None:
+    """Add the values that an account has in its file, for options that were not typed.
+
+    Any option for a password that was typed goes before the stored command.
+    """
+    typed = has_password_option(params)
+    for option in OPTIONS:
+        if params[option] is None and not (typed and option == "password_command"):
+            params[option] = stored.get(option)
 
 
 def password_getter(params: dict[str, Any], target: Callable[[], Target]) -> Callable[[], str]:
