@@ -325,36 +325,49 @@ def next_piece(
 
     Where all `promised` octets came, and a dot that is not on a line of its own, silence ends it.
     """
-    may_end = not peer.unread and promised is not None and body.may_end_at(promised)
-    if may_end and not peer.outstanding:
-        peer.unread += yield from Peek(END_OF_REPLY)
-        if not peer.unread:
-            if body.dot_alone:
-                text = f"the end of the answer to {peer.command} is a dot with LF alone"
-                peer.note_oddity("lf-ends", text)
-            else:
-                peer.note_oddity("msg-nofinal", f"{NO_FINAL} ({peer.command})")
+    if not peer.unread:
+        may_end = promised is not None and body.may_end_at(promised) and not peer.outstanding
+        if may_end and (yield from _is_silent(peer)):
+            _note_missing_end(peer, body)
             return body.end_here()
     if not peer.unread:
-        lost = ""
-        try:
-            peer.unread += yield Receive()
-        except ConnectionLostError as error:
-            lost = f" ({error.text})"
-        if not peer.unread:
-            text = f"the connection ended after {body.octets} octets, before the end of the message"
-            raise peer.error(TruncatedReplyError, "msg-truncated", f"{text}{lost}")
+        yield from _receive_more(peer, body)
     # What follows the message is not copied with each of many small ones.
     expected = max(MIN_PIECE, (promised or 0) - body.octets + len(b".\r\n"))
     octets = bytes(peer.unread[:expected])
-    del peer.unread[:expected]
     piece = body.feed(octets)
-    if body.ended:
-        peer.unread[:0] = body.rest
-        if body.by_lf and not peer.bare_lf:
-            peer.note_oddity("lf-ends", f"lines end with LF alone in the answer to {peer.command}")
+    del peer.unread[: len(octets) - len(body.rest)]
+    if body.by_lf and not peer.bare_lf:
+        peer.note_oddity("lf-ends", f"lines end with LF alone in the answer to {peer.command}")
     if body.octets > limit:
         raise peer.error(
             MalformedReplyError, "bad-reply", f"{body.octets} octets have come, and no end"
         )
     return piece
+
+
+def _is_silent(peer: ServerPeer) -> Dialogue[bool]:
+    """Wait a moment for more of a reply, and return whether nothing came."""
+    peer.unread += yield from Peek(END_OF_REPLY)
+    return not peer.unread
+
+
+def _note_missing_end(peer: ServerPeer, body: DotUnstuffer) -> None:
+    """Note why the end of a message is taken for one."""
+    if body.dot_alone:
+        text = f"the end of the answer to {peer.command} is a dot with LF alone"
+        peer.note_oddity("lf-ends", text)
+    else:
+        peer.note_oddity("msg-nofinal", f"{NO_FINAL} ({peer.command})")
+
+
+def _receive_more(peer: ServerPeer, body: DotUnstuffer) -> Dialogue[None]:
+    """Receive more of a message. Raises TruncatedReplyError."""
+    lost = ""
+    try:
+        peer.unread += yield Receive()
+    except ConnectionLostError as error:
+        lost = f" ({error.text})"
+    if not peer.unread:
+        text = f"the connection ended after {body.octets} octets, before the end of the message"
+        raise peer.error(TruncatedReplyError, "msg-truncated", f"{text}{lost}")
