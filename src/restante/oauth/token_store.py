@@ -208,25 +208,24 @@ class StoreEntry:
     def save(self, stored: StoredSignIn) -> str:
         """Replace the record, durably, and return its place, for people."""
         present = self._read()
-        place = self._store.place_for(present.place if present else None)
+        present_place = present.place if present else None
         octets = _encode(stored)
-        file = _File(VERSION, self._name, place)
+        file = _File(VERSION, self._name, self._store.place_for(present_place))
         file.old_copy = present is not None and present.uses_keyring
-        if place == "keyring":
+        if file.place == "keyring":
             try:
                 keyring_entries.store_secret(self._name, octets.decode())
             except KeyringError:  # the tokens must not be lost
                 file.place, file.old_copy = "file", True  # a slow keyring may have it yet
-        if file.place == "file":
-            file.stored = msgspec.Raw(octets)
-        elif file.place == "encrypted":
-            sealed = sealing.seal(octets, self._store.passphrase(), self._name)
-            file.sealed = base64.b64encode(sealed).decode()
-        if present is None or file.place != "keyring" or present.place != "keyring":
-            self._write(file)
-        if file.place != "keyring" and present is not None and present.place == "keyring":
+            else:
+                if present_place != "keyring":
+                    self._write(file)
+                return "the keyring"
+        self._fill(file, octets)
+        self._write(file)
+        if present_place == "keyring":
             self._remove_old_copy(file)
-        return "the keyring" if file.place == "keyring" else str(self._path)
+        return str(self._path)
 
     def forget(self) -> str:
         """Remove all copies that can be reached. Return what may be left, "" for nothing."""
@@ -246,6 +245,14 @@ class StoreEntry:
                 )
         private_files.remove(self._folder, self._path)
         return remains
+
+    def _fill(self, file: _File, octets: bytes) -> None:
+        """Put the octets that are kept into a file, encrypted where its place says so."""
+        if file.place == "encrypted":
+            sealed = sealing.seal(octets, self._store.passphrase(), self._name)
+            file.sealed = base64.b64encode(sealed).decode()
+        else:
+            file.stored = msgspec.Raw(octets)
 
     def _write(self, file: _File) -> None:
         private_files.write(self._folder, self._path, msgspec.json.encode(file) + b"\n")
