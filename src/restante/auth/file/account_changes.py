@@ -1,8 +1,8 @@
-"""Finds the accounts whose sessions must end after a change of their file."""
+"""Finds names in doubt, and sessions that must end, after a change of the file of accounts."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from restante.auth.passwords.hashing import is_weak
 
@@ -10,6 +10,20 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from restante.auth.file.passwd_entry import PasswdEntry
+
+
+class Settling(NamedTuple):
+    """The time after a change in which the file may be half written.
+
+    Attributes:
+        vanished: names that the change removed, and that may still come back.
+        ends: the end of this time, by time.monotonic().
+        in_doubt: the file counts as it is then, so it must be read again.
+    """
+
+    vanished: frozenset[str] = frozenset()
+    ends: float = 0.0
+    in_doubt: bool = False
 
 
 class AccountChanges:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from restante.auth.file import passwd_file
-from restante.auth.file.account_changes import AccountChanges
+from restante.auth.file.account_changes import AccountChanges, Settling
 from restante.auth.file.account_table import PasswdTable, read_table
 from restante.auth.file_reading import FileReading
 from restante.auth.interfaces import CredentialsError, UnavailableError
@@ -42,8 +42,7 @@ class _Reading(NamedTuple):
 
     stamp: tuple[int, ...]
     table: PasswdTable
-    vanished: frozenset[str]
-    vanished_until: float
+    settling: Settling
     ended: frozenset[str]
 
 
@@ -85,11 +84,9 @@ class FileAuthenticator(FileReading[_Reading]):
         self._uptime = uptime  # for the rest of a file, whatever sets the clock meanwhile
         self._problem = ""  # why it cannot be used, as last logged
         self._faults: frozenset[str] = frozenset()  # in words, as last read
-        self._vanished: frozenset[str] = frozenset()  # names that may come back for a while
-        self._vanished_until = 0.0
+        self._settling = Settling()
         self._changes = AccountChanges()
         self._ended: frozenset[str] = frozenset()  # names whose sessions must end
-        self._in_doubt = False  # the file may be half written, and counts as it is later
         self._table = PasswdTable()
         self.longest_login_delay: int | None = None  # seconds, of accounts that have their own
         self.shortest_expire_days: int | None = None  # the same
@@ -108,10 +105,11 @@ class FileAuthenticator(FileReading[_Reading]):
             status = os.stat(self._file)
         except OSError as error:
             raise self._cannot_use(explain(error)) from error
-        times = status.st_mtime_ns, status.st_ctime_ns
-        if (status.st_ino, status.st_size, *times) != self._read_at:
+        stamp = status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        if stamp != self._read_at:
             return False
-        if self._in_doubt and self._uptime() >= self._vanished_until:
+        settling = self._settling
+        if settling.in_doubt and self._uptime() >= settling.ends:
             return False
         if self._table.by_name:
             self._problem = ""  # it was away for a while
@@ -129,7 +127,8 @@ class FileAuthenticator(FileReading[_Reading]):
         now = self._uptime()
         vanished = self._find_vanished(table, now, replaced=self._read_at[:1] != stamp[:1])
         ended = self._changes.find_ended(table.by_name, vanished, self._clock())
-        return _Reading(stamp, table, vanished, now + SETTLE, ended)
+        in_doubt = table.cut is not None or self._changes.has_doubts
+        return _Reading(stamp, table, Settling(vanished, now + SETTLE, in_doubt), ended)
 
     def _use(self, reading: _Reading) -> Collection[dict[str, PasswdEntry]]:
         """Use a reading from now on, and return the tables that it replaces."""
@@ -137,10 +136,9 @@ class FileAuthenticator(FileReading[_Reading]):
         self._read_at = reading.stamp
         self._problem = ""
         self._remembered.clear()
-        self._vanished, self._vanished_until = reading.vanished, reading.vanished_until
+        self._settling = reading.settling
         self._key = table.key or (self._key if table.cut is not None else self._own_key)
         self._ended |= reading.ended
-        self._in_doubt = table.cut is not None or self._changes.has_doubts
         self._table = table
         self.longest_login_delay = table.longest_login_delay
         self.shortest_expire_days = table.shortest_expire_days
@@ -169,7 +167,7 @@ class FileAuthenticator(FileReading[_Reading]):
         """
         old_accounts = self._table.by_name
         usable = bool(old_accounts) and not self._problem
-        earlier = self._vanished if not usable or now < self._vanished_until else ()
+        earlier = self._settling.vanished if not usable or now < self._settling.ends else ()
         removed = set() if replaced and usable else {*old_accounts, *earlier}
         if table.cut is not None:
             removed.add(table.cut)
@@ -195,16 +193,16 @@ class FileAuthenticator(FileReading[_Reading]):
             cut = "its only line has no end yet" if self._table.cut is not None else ""
             raise self._cannot_use(cut or "it has no valid line")
         account = accounts.get(user) or accounts.get(user.lower())
-        if account is None and self._vanished:
+        if account is None and self._settling.vanished:
             self._check_vanished(candidate_names(user))
         return account
 
     def _check_vanished(self, names: Iterable[str]) -> None:
         """Raise UnavailableError: a name was just removed, and the file may be half written."""
-        if self._uptime() >= self._vanished_until:
-            self._vanished = frozenset()
+        if self._uptime() >= self._settling.ends:
+            self._settling = self._settling._replace(vanished=frozenset())
         for name in names:
-            if name in self._vanished:
+            if name in self._settling.vanished:
                 raise UnavailableError(f"{self.path}: {name!r} was removed a moment ago")
 
     def mechanisms(self) -> frozenset[str]:
