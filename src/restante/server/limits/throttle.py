@@ -22,7 +22,7 @@ from restante.server.limits.counters import CountLimit
 from restante.server.limits.failures import NEVER, Failures
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from restante.server.limits.failures import FailureTable, Note
     from restante.server.limits.peer_failures import PeerFailures
@@ -87,28 +87,53 @@ class Throttle:
             return
         pair, tried = self._names(address, user, secret)
         ends = self._now() + patience
-        while secret and tried in self._same:
+        if secret and (
+            await self._wait_for_same(tried, ends) or await self._wait_as_repeated(tried, ends)
+        ):
+            yield
+            return
+        with self._hold_place(pair, tried) as ahead:
+            await self._wait(pair, self.failures(address, user), ahead, ends)
+            yield
+
+    async def _wait_for_same(self, tried: str, ends: float) -> bool:
+        """Wait for a login with the same password that is under way, until `ends`.
+
+        Return whether there was one that was not rejected. Raises UnavailableError: that is its
+        result.
+        """
+        while tried in self._same:
             same_login = self._same[tried]
             await asyncio.wait([same_login], timeout=ends - self._now())
             its_result = not same_login.done() or same_login.result()
             if isinstance(its_result, UnavailableError):
                 raise its_result
             if its_result:
-                yield
-                return
+                return True
+        return False
+
+    async def _wait_as_repeated(self, tried: str, ends: float) -> bool:
+        """Wait for the failures of this same password, until `ends`. Return whether it had any."""
         failures, last = self._lately(self._tried, tried)
-        if secret and failures:
-            await asyncio.sleep(max(0.0, min(last + _delay(failures), ends) - self._now()))
-            yield
-            return
+        if not failures:
+            return False
+        await asyncio.sleep(max(0.0, min(last + _delay(failures), ends) - self._now()))
+        return True
+
+    @contextlib.contextmanager
+    def _hold_place(self, pair: str, tried: str) -> Iterator[int]:
+        """Hold a place among the guesses of a pair, and give the number of those ahead.
+
+        The result is for the same logins that come meanwhile. Raises GuessesError: no place is
+        free.
+        """
         ahead = self.places.count(pair)
         if not self.places.acquire(pair):
             raise GuessesError("too many logins of this account are under way from this address")
         proved = self._same[tried] = asyncio.get_running_loop().create_future()
         result: bool | UnavailableError = False
         try:
-            await self._wait(pair, self.failures(address, user), ahead, ends)
-            yield
+            yield ahead
         except UnavailableError as error:
             result = error
             raise
