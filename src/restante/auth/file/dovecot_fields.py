@@ -16,10 +16,10 @@ from restante.auth.file.locks import (
     LOCKS,
     find_keys,
     is_lock,
-    is_shadow,
     login_restriction,
 )
 from restante.auth.file.quota_fields import OWN_WORDS
+from restante.auth.file.shadow_dates import is_shadow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

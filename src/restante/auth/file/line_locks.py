@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from restante.auth.file import locks
 from restante.auth.file.locks import EXTRAS, PROTECTED, SHADOW_LOCK
+from restante.auth.file.shadow_dates import is_shadow
 
 NOLOGIN = "nologin"
 
@@ -11,7 +12,7 @@ NOLOGIN = "nologin"
 def lock_line(line: str) -> str:
     """Return a line whose account cannot log in, and gets mail all the same."""
     name, stored, others = _split(line)
-    if locks.is_shadow(others):
+    if is_shadow(others):
         return ":".join([name, f"{SHADOW_LOCK}{stored.removeprefix(SHADOW_LOCK)}", *others])
     others += [""] * (EXTRAS - 1 - len(others))
     words = others[EXTRAS - 2].split()
@@ -23,7 +24,7 @@ def lock_line(line: str) -> str:
 def unlock_line(line: str) -> str:
     """Return a line without what `lock_line` adds; another lock in it stays."""
     name, stored, others = _split(line)
-    if locks.is_shadow(others):
+    if is_shadow(others):
         return ":".join([name, stored.removeprefix(SHADOW_LOCK), *others])
     if len(others) > EXTRAS - 2:
         words = [word for word in others[EXTRAS - 2].split() if not _is_nologin(word)]

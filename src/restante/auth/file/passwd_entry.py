@@ -13,6 +13,7 @@ from restante.auth.file.dovecot_fields import parse_extra_fields
 from restante.auth.file.locks import EXTRAS, SHADOW_LOCK
 from restante.auth.file.mail_location import MailLocation, find_mail_location
 from restante.auth.file.quota_fields import find_quota
+from restante.auth.file.shadow_dates import expiry_time, is_shadow
 from restante.auth.passwords import hashing as password_hashing
 from restante.auth.passwords import scram
 from restante.protocol.saslprep import saslprep
@@ -77,7 +78,7 @@ class PasswdEntry(msgspec.Struct, frozen=True, gc=False):
             _number(extras, "expire_days", least=1),
             _tls(extras),
             lock,
-            locks.expiry_time(others),
+            expiry_time(others),
             locks.find_networks(others),
             find_mail_location(name, others),
             find_quota(extras),
@@ -92,7 +93,7 @@ def replace_credentials(line: str, stored: str, keys: Mapping[str, scram.ScramKe
     """
     name, _, after_name = line.partition(":")
     old_hash, *others = after_name.split(":", EXTRAS - 1)
-    if locks.is_shadow(others):
+    if is_shadow(others):
         is_locked = old_hash.startswith(SHADOW_LOCK) and old_hash.strip(f"{SHADOW_LOCK}*")
         return ":".join([name, f"{SHADOW_LOCK if is_locked else ''}{stored}", *others])
     extras = others[EXTRAS - 2].split() if len(others) > EXTRAS - 2 else []

@@ -17,7 +17,6 @@ from ldap.dn import escape_dn_chars
 from ldap.filter import escape_filter_chars
 
 from restante.auth.account_rows import KeptQuotas, SkippedAccounts, read_number
-from restante.auth.file.locks import find_row_networks, first_row_lock
 from restante.auth.interfaces import (
     UNLIKELY_NAME,
     CredentialsError,
@@ -26,6 +25,7 @@ from restante.auth.interfaces import (
 )
 from restante.auth.ldap.directory import LdapDirectory
 from restante.auth.password_only import PasswordOnlyAccounts
+from restante.auth.row_locks import find_row_networks, first_row_lock
 from restante.auth.silence import Silence
 from restante.auth.usernames import candidate_names
 from restante.protocol.secret import Secret

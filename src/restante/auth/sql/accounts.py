@@ -9,7 +9,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from restante.auth.account_rows import HIGHEST, KeptQuotas, SkippedAccounts, read_number
-from restante.auth.file.locks import HASH, find_row_networks, first_row_lock, is_locked_hash
+from restante.auth.file.locks import HASH, is_locked_hash
 from restante.auth.interfaces import (
     UNLIKELY_NAME,
     CredentialsError,
@@ -19,6 +19,7 @@ from restante.auth.interfaces import (
 from restante.auth.password_only import PasswordOnlyAccounts
 from restante.auth.passwords import hashing as password_hashing
 from restante.auth.passwords.login_cache import LoginCache
+from restante.auth.row_locks import find_row_networks, first_row_lock
 from restante.auth.usernames import candidate_names
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
