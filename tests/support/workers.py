@@ -77,7 +77,7 @@ def working(folder: Path, config: str = "", workers: int = 2) -> Iterator[Worker
     file.write_text(config)
     with serving(folder, "--workers", str(workers), "--config", file) as served:
         running = Workers(served, file)
-        wait_until(lambda: running.events("listening"))
+        wait_until(lambda: [line for line in running.events("listening") if "way=" not in line])
         yield running
         if served.process.poll() is None:
             assert served.stop() == 0
