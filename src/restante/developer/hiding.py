@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from restante.misbehave.conversation import next_step
-from restante.protocol.errors import LineTooLong, Refusal
+from restante.misbehave.conversation import relay
 from restante.protocol.server.capabilities import CAPABILITIES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Generator
 
-    from restante.protocol.server.needs import Conversation
+    from restante.protocol.server.needs import Conversation, Step
 
 UNKNOWN = b"-ERR Unknown command.\r\n"
 COMMANDS = {"SASL": ("AUTH",), "USER": ("USER", "PASS"), "PIPELINING": (), "RESP-CODES": ()}
@@ -33,24 +32,21 @@ def check_hidden(names: Collection[str]) -> frozenset[str]:
 def hide(conversation: Conversation, names: frozenset[str]) -> Conversation:
     """Return the same conversation without some capabilities, named in upper case."""
     verbs = {verb for name in names for verb in COMMANDS.get(name, (name,))}
-    answer: object = None
-    verb = ""
-    while True:
-        try:
-            step = next_step(conversation, answer)
-        except StopIteration as ended:
-            return ended.value  # type: ignore[no-any-return]  # of a StopIteration
+    verb = ""  # of the last command
+
+    def ask(step: Step) -> Generator[Step, Any, object]:
+        nonlocal verb
         if isinstance(step, tuple) and verb == "CAPA":
             step = _without(step[0], names), step[1]
-        try:
-            answer = yield step
-            while isinstance(step, tuple) and isinstance(answer, bytes):
-                verb = answer.partition(b" ")[0].strip().upper().decode("latin-1")
-                if verb not in verbs:
-                    break
-                answer = yield UNKNOWN, step[1]
-        except (Refusal, LineTooLong) as error:
-            answer = error
+        answer: object = yield step
+        while isinstance(step, tuple) and isinstance(answer, bytes):
+            verb = answer.partition(b" ")[0].strip().upper().decode("latin-1")
+            if verb not in verbs:
+                break
+            answer = yield UNKNOWN, step[1]
+        return answer
+
+    return relay(conversation, ask)
 
 
 def _without(reply: bytes, names: frozenset[str]) -> bytes:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from restante.developer.hiding import hide
 from restante.developer.pop3_recorder import record_pop3
 from restante.misbehave.connection import FaultyConnection, SharedFault
-from restante.misbehave.conversation import as_octets, leave_alone, next_step
+from restante.misbehave.conversation import as_octets, leave_alone, relay
 from restante.net.addresses import format_host_port
-from restante.protocol.errors import LineTooLong, Refusal
 from restante.protocol.server.needs import Authenticate, AuthMethod
 from restante.protocol.server.serve import serve as hold_conversation
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Generator
 
     from restante.developer.accounts import DeveloperAccounts
     from restante.developer.faults import FaultSwitch
     from restante.developer.mailboxes import Mailboxes
     from restante.developer.sessions import SessionRecord, SessionTable
-    from restante.protocol.server.needs import Conversation
+    from restante.protocol.server.needs import Conversation, Step
     from restante.protocol.server.session import Session
     from restante.server.connection.transport import ListenerPolicy
     from restante.server.context import ServerContext
@@ -73,16 +73,11 @@ class DeveloperPop3Connection(FaultyConnection):
 
 def accept_tokens(conversation: Conversation, accounts: DeveloperAccounts) -> Conversation:
     """Take a token for a password: developer mode knows no issuer of tokens."""
-    answer: object = None
-    while True:
-        try:
-            step = next_step(conversation, answer)
-        except StopIteration as ended:
-            return ended.value  # type: ignore[no-any-return]  # of a StopIteration
+
+    def ask(step: Step) -> Generator[Step, Any, object]:
         if isinstance(step, Authenticate) and step.method is AuthMethod.TOKEN:
             user = step.user or accounts.owner_of_token(step.response)
             step = Authenticate(AuthMethod.PASSWORD, user, step.response)
-        try:
-            answer = yield step
-        except (Refusal, LineTooLong) as error:
-            answer = error
+        return (yield step)
+
+    return relay(conversation, ask)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from restante.developer.secrets import LineRedaction
-from restante.misbehave.conversation import next_step
+from restante.misbehave.conversation import pass_on, relay
 from restante.misbehave.effects import HangUp, Pause
-from restante.protocol.errors import LineTooLong, Refusal
+from restante.protocol.errors import LineTooLong
 from restante.protocol.server.commands import VERBS
 from restante.protocol.server.needs import (
     Authenticate,
@@ -23,6 +23,8 @@ from restante.protocol.server.needs import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from restante.developer.mailboxes import Mailboxes
     from restante.developer.sessions import SessionRecord
     from restante.protocol.server.needs import Conversation, Step
@@ -42,21 +44,17 @@ def record_pop3(
 ) -> Conversation:
     """Return the same conversation, which is written into `record` as it goes on."""
     recorder = _Pop3Recorder(session, record, mailboxes)
-    answer: object = None
-    while True:
-        try:
-            step = next_step(conversation, answer)
-        except StopIteration as ended:
-            reply, end = ended.value
-            recorder.note_last(reply)
-            record.note(ending=end.value)
-            return reply, end
+
+    def ask(step: Step) -> Generator[Step, Any, object]:
         recorder.note_step(step)
-        try:
-            answer = yield step
-        except (Refusal, LineTooLong) as error:
-            answer = error
+        answer = yield from pass_on(step)
         recorder.note_answer(step, answer)
+        return answer
+
+    reply, end = yield from relay(conversation, ask)
+    recorder.note_last(reply)
+    record.note(ending=end.value)
+    return reply, end
 
 
 class _Pop3Recorder:

@@ -10,11 +10,12 @@ There is no I/O here, and no clock.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from restante.misbehave.effects import HangUp, Pause, ReadWhole
 from restante.protocol.errors import LineTooLong, Refusal
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from restante.protocol.server import needs
+
+Inner = TypeVar("Inner")
+Outer = TypeVar("Outer")
+T = TypeVar("T")
 
 SILENCE = 300.0  # seconds that a silent server keeps a connection
 SLICE = 64 * 1024  # octets of a reply that are sent at once
@@ -163,24 +168,47 @@ def alter(
     need: Callable[[Need[Any]], Need[Any]] | None = None,
 ) -> Conversation:
     """Change the replies, the client's lines and the server's needs of a conversation."""
-    answer: object = None
-    while True:
-        try:
-            step = next_step(conversation, answer)
-        except StopIteration as ended:
-            end: EndReason = ended.value
-            return end
+
+    def ask(step: Step) -> Generator[Step, Any, object]:
         if isinstance(step, Answer):
             step = Answer(reply(step.reply), step.then) if reply else step
         elif need:
             step = need(step)
+        answer: object = yield step
+        read = isinstance(step, Answer) and isinstance(step.then, ReadLine)
+        return line(answer) if line and read and isinstance(answer, bytes) else answer
+
+    return relay(conversation, ask)
+
+
+def relay(
+    conversation: Generator[Inner, Any, T],
+    ask: Callable[[Inner], Generator[Outer, Any, object]],
+    answer: object = None,
+) -> Generator[Outer, Any, T]:
+    """Carry a conversation on by `ask`, which gets each step and returns what comes for it.
+
+    A Refusal or LineTooLong that `ask` raises comes for it, too. `answer` is for the present step,
+    None at the beginning. Return what the conversation returns.
+    """
+    while True:
         try:
-            answer = yield step
+            step = next_step(conversation, answer)
+        except StopIteration as ended:
+            end: T = ended.value
+            return end
+        try:
+            answer = yield from ask(step)
         except (Refusal, LineTooLong) as error:
             answer = error
-        read = isinstance(step, Answer) and isinstance(step.then, ReadLine)
-        if line and read and isinstance(answer, bytes):
-            answer = line(answer)
+
+
+def pass_on(step: T) -> Generator[T, Any, object]:
+    """Yield a step, and return what comes for it, an error too."""
+    try:
+        return (yield step)
+    except (Refusal, LineTooLong) as error:
+        return error
 
 
 def next_step(conversation: Generator[Any, Any, Any], answer: object) -> Any:
@@ -212,6 +240,23 @@ class _Reader:
             end=terminator,
         )
 
+    def ask(self, step: needs.Step) -> Generator[Step, Any, object]:
+        """Yield a step of the server in parts, and return what comes for it."""
+        answer: object = None
+        if isinstance(step, tuple):
+            answer = yield from pass_on(Answer(self.split(step[0]), step[1]))
+            self.command = read_command(answer, step[0])
+        elif isinstance(step, StartServerTls):
+            answer = yield Answer(self.split(step.status), step)
+            self.command = CommandLine("")  # an empty reply follows
+        elif isinstance(step, SendMultiline):
+            self.sent += step.status + (yield ReadWhole(step))
+        elif isinstance(step, SendPart):
+            self.sent += step.octets
+        else:
+            answer = yield step
+        return answer
+
 
 def read_command(line: object, after: bytes) -> CommandLine:
     """Return what the next reply answers: a line of the client, which came after a reply."""
@@ -229,47 +274,15 @@ def read_command(line: object, after: bytes) -> CommandLine:
 def in_parts(conversation: needs.Conversation, session: int = 0) -> Conversation:
     """Return a session of the server with its replies in parts. `session` counts from 0."""
     reader = _Reader(session)
-    answer: object = None
-    while True:
-        try:
-            step = next_step(conversation, answer)
-        except StopIteration as ended:
-            octets, end = ended.value
-            yield Answer(reader.split(octets), None)
-            return end  # type: ignore[no-any-return]  # of a StopIteration
-        try:
-            if isinstance(step, tuple):
-                answer = yield Answer(reader.split(step[0]), step[1])
-                reader.command = read_command(answer, step[0])
-            elif isinstance(step, StartServerTls):
-                answer = yield Answer(reader.split(step.status), step)
-                reader.command = CommandLine("")  # an empty reply follows
-            elif isinstance(step, SendMultiline):
-                reader.sent += step.status + (yield ReadWhole(step))
-                answer = None
-            elif isinstance(step, SendPart):
-                reader.sent += step.octets
-                answer = None
-            else:
-                answer = yield step
-        except (Refusal, LineTooLong) as error:
-            if isinstance(step, tuple):
-                reader.command = read_command(error, b"")
-            answer = error
+    octets, end = yield from relay(conversation, reader.ask)
+    yield Answer(reader.split(octets), None)
+    return end
 
 
 def as_octets(conversation: Conversation) -> needs.Conversation:
     """Return a conversation for a driver that knows `Pause` and `HangUp`, too."""
-    answer: object = None
-    while True:
-        try:
-            step = next_step(conversation, answer)
-        except StopIteration as ended:
-            return b"", ended.value
-        try:
-            answer = yield from _carry_out(conversation, step)
-        except (Refusal, LineTooLong) as error:
-            answer = error
+    end = yield from relay(conversation, functools.partial(_carry_out, conversation))
+    return b"", end
 
 
 def _carry_out(conversation: Conversation, step: Step) -> Generator[needs.Step, Any, object]:
@@ -340,14 +353,5 @@ def stop_at(reply: ReplyParts, ending: Ending, stop: float | None = None) -> Rep
 
 def continue_from(conversation: Conversation, step: Step) -> Conversation:
     """Return a conversation that stands at a step which was not answered yet."""
-    while True:
-        answer: object
-        try:
-            answer = yield step
-        except (Refusal, LineTooLong) as error:
-            answer = error
-        try:
-            step = next_step(conversation, answer)
-        except StopIteration as ended:
-            end: EndReason = ended.value
-            return end
+    answer = yield from pass_on(step)
+    return (yield from relay(conversation, pass_on, answer))

@@ -38,11 +38,10 @@ from restante.misbehave.conversation import (
     ReplyParts,
     add,
     alter,
-    next_step,
     read_command,
+    relay,
     stop_at,
 )
-from restante.protocol.errors import LineTooLong, Refusal
 from restante.protocol.server.commands import VERBS
 from restante.protocol.server.needs import ReadLine
 
@@ -50,7 +49,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator
 
     from restante.misbehave.conversation import Change, Conversation, Step
-    from restante.protocol.server.session import EndReason
 
 _WHERE = re.compile(
     r"(?P<verb>\*|[A-Za-z][A-Za-z0-9]*)(?:#(?P<nth>\d+))?(?: +(?P<number>\d+))?"
@@ -141,61 +139,46 @@ def refuse_at(place: Place, status: bytes, luck: random.Random | None = None) ->
     rolls = luck or random.Random(0)  # noqa: S311  # a fault, and no secret
 
     def apply(conversation: Conversation) -> Conversation:
-        return _refuse(conversation, _Choice(place, rolls), status)
+        return relay(conversation, _Refuser(_Choice(place, rolls), status).ask)
 
     return apply
 
 
-def _refuse(conversation: Conversation, choice: _Choice, status: bytes) -> Conversation:
-    answer: object = None
-    is_decided = False  # whether the next reply was chosen, or not, at its command
-    is_refused = False  # whether that reply is to be another one
-    while True:
-        try:
-            step = next_step(conversation, answer)
-        except StopIteration as ended:
-            end: EndReason = ended.value
-            return end
-        if isinstance(step, Answer):
-            reply = step.reply
-            is_late = (
-                not is_decided and (reply.status or reply.body) and choice.takes(reply.command)
-            )
-            if is_refused or is_late:
-                step = Answer(say(reply, status), step.then)
-            answer, is_decided, is_refused = yield from _answer(step, choice, status)
-        else:
-            answer = yield from _pass_on(step)
+class _Refuser:
+    """Refuses commands of one session."""
 
+    def __init__(self, choice: _Choice, status: bytes) -> None:
+        self._choice = choice
+        self._status = status
+        self._is_refused: bool | None = None  # the next reply, by its command; None: not known
 
-def _answer(
-    step: Answer, choice: _Choice, status: bytes
-) -> Generator[Step, Any, tuple[object, bool, bool]]:
-    """Give replies until a line comes that the server is to get, and return it.
+    def ask(self, step: Step) -> Generator[Step, Any, object]:
+        """Yield a step, for a reply perhaps another one, and return what comes for it."""
+        if not isinstance(step, Answer):
+            return (yield step)
+        reply, is_refused = step.reply, self._is_refused
+        if is_refused is None and (reply.status or reply.body):
+            is_refused = self._choice.takes(reply.command)
+        self._is_refused = None
+        if is_refused:
+            step = Answer(say(reply, self._status), step.then)
+        return (yield from self._read_line(step))
 
-    And whether it was a command that was chosen from, and whether its reply is to be a refusal.
-    """
-    while True:
-        line = yield from _pass_on(step)
-        if not isinstance(step.then, ReadLine) or not isinstance(line, bytes):
-            return line, False, False
-        command = read_command(line, step.reply.status)
-        if not choice.takes(command):
-            return line, True, False
-        if command.verb == "QUIT":
-            return line, True, True
-        if command.verb == RESPONSE:
-            return b"*\r\n", True, True  # RFC 5034 section 4: the client gives up
-        reply = ReplyParts(command=command, session=step.reply.session, status=status)
-        step = Answer(reply, step.then)
-
-
-def _pass_on(step: Step) -> Generator[Step, Any, object]:
-    """Yield a step, and return what comes for it, an error too."""
-    try:
-        return (yield step)
-    except (Refusal, LineTooLong) as error:
-        return error
+    def _read_line(self, step: Answer) -> Generator[Step, Any, object]:
+        """Give replies until a line comes that the server is to get, and return it."""
+        while True:
+            line = yield step
+            if not isinstance(step.then, ReadLine) or not isinstance(line, bytes):
+                return line
+            command = read_command(line, step.reply.status)
+            is_refused = self._choice.takes(command)
+            if is_refused and command.verb == RESPONSE:
+                line = b"*\r\n"  # RFC 5034 section 4: the client gives up
+            if not is_refused or command.verb in ("QUIT", RESPONSE):
+                self._is_refused = is_refused
+                return line
+            reply = ReplyParts(command=command, session=step.reply.session, status=self._status)
+            step = Answer(reply, step.then)
 
 
 def on(
