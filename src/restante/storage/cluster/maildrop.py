@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from restante.protocol.server.needs import Body
     from restante.storage.cluster.bodies import ObjectBodies
     from restante.storage.cluster.database import Database
-    from restante.storage.cluster.lease import Standing
+    from restante.storage.cluster.lease import Node, Standing
     from restante.storage.cluster.read_ahead import ReadAheadBudget
     from restante.storage.cluster.snapshot import BoxSnapshot
 
@@ -44,37 +44,50 @@ REMOVE = "select * from remove_dated($1, $2, $3, $4)"
 
 @dataclass(frozen=True, slots=True)
 class HeldLease:
-    """A lease that a session holds, and the parts of the store that its maildrop uses.
+    """A lease that a session holds.
 
     Attributes:
+        node: the node that frees it.
+        standing: the life of the node; with it, the lease ends.
         box: the box in the database.
         token: what proves that this session holds its lease.
-        standing: the life of the node; with it, the lease ends.
+    """
+
+    node: Node
+    standing: Standing
+    box: int
+    token: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True)
+class StoreParts:
+    """The parts of a store that the maildrop of a session uses.
+
+    Attributes:
+        database: the connections.
         bodies: the object store, if there is one.
         budget: the memory for reading ahead.
-        end: gives the lease back.
-        keep: keeps what is left after a removal; None: it is not known.
         keep_deleted: removed messages are kept for a while.
+        keep: keeps what is left after a removal; None: it is not known.
+        end: lets the next session of the owner begin.
     """
 
     database: Database
-    box: int
-    token: uuid.UUID
-    standing: Standing
     bodies: ObjectBodies | None
     budget: ReadAheadBudget
-    end: Callable[[], None]
+    keep_deleted: bool
     keep: Callable[[BoxSnapshot | None], None]
-    keep_deleted: bool = False
+    end: Callable[[], None]
 
 
 class ClusterMaildrop:
     """The messages as they were when it was opened."""
 
-    def __init__(self, lease: HeldLease, snapshot: BoxSnapshot) -> None:
+    def __init__(self, lease: HeldLease, parts: StoreParts, snapshot: BoxSnapshot) -> None:
         self._lease = lease
+        self._parts = parts
         self._released = False
-        self._ahead = ReadAhead(lease.budget)
+        self._ahead = ReadAhead(parts.budget)
         self.snapshot = snapshot
         self.contents = snapshot.contents
         self.arrived: dict[int, float] = {}  # when removed messages came, by index
@@ -109,12 +122,12 @@ class ClusterMaildrop:
         """Remove messages, if this session holds the maildrop. Raises LostError, StoreError."""
         if not indexes:
             return
-        lease, snapshot = self._lease, self.snapshot
+        snapshot = self.snapshot
         self._ahead.clear()
         try:
             row = await self._remove_rows([snapshot.entries[index] for index in indexes])
         except BaseException:
-            lease.keep(None)
+            self._parts.keep(None)
             raise
         assert row is not None
         index_by_number = {snapshot.entries[index]: index for index in indexes}
@@ -124,17 +137,17 @@ class ClusterMaildrop:
         remaining = (
             snapshot.without(set(indexes), row["generation_after"]) if is_unchanged else None
         )
-        lease.keep(remaining)
+        self._parts.keep(remaining)
 
     async def _remove_rows(self, numbers: Sequence[int]) -> asyncpg.Record | None:
         """Remove messages by their numbers, and try it twice if the first answer does not come."""
-        lease = self._lease
-        call = (REMOVE, lease.box, lease.token, numbers, lease.keep_deleted)
+        lease, parts = self._lease, self._parts
+        call = (REMOVE, lease.box, lease.token, numbers, parts.keep_deleted)
         try:
-            return await lease.database.fetchrow(*call)
+            return await parts.database.fetchrow(*call)
         except UnansweredError:  # what that has removed is gone: the second finds the rest
             try:
-                return await lease.database.fetchrow(*call)
+                return await parts.database.fetchrow(*call)
             except LostError:  # but its reply says that nothing was removed
                 raise StoreError("the lease was lost after a removal without an answer") from None
 
@@ -146,12 +159,13 @@ class ClusterMaildrop:
         if not self._released:
             self._released = True
             self._ahead.clear()
-            self._lease.end()
+            self._lease.node.release(self.box, self.token)
+            self._parts.end()
 
     async def _read(self, index: int, lines: int | None) -> Body:
         name, octets = self.snapshot.objects[index], self.snapshot.stored[index]
         if name is not None:
-            bodies = self._lease.bodies
+            bodies = self._parts.bodies
             if bodies is None:
                 text = "a body is in an object store, and cluster.objects is not set"
                 raise StoreError(text, permanent=True, path=name)
@@ -170,11 +184,11 @@ class ClusterMaildrop:
 
         Raises MessageGoneError, StoreError.
         """
-        lease, snapshot, uids = self._lease, self.snapshot, self.contents.uids
+        snapshot, uids = self.snapshot, self.contents.uids
         index_by_number = {
             snapshot.entries[place]: place for place in self._ahead.plan(snapshot, index, most)
         }
-        rows = await lease.database.fetch(READ, lease.box, list(index_by_number), most)
+        rows = await self._parts.database.fetch(READ, self.box, list(index_by_number), most)
         message: Beginning | None = None
         for number, uid, content in rows:
             place = index_by_number[number]
@@ -196,9 +210,9 @@ class ClusterMaildrop:
 
     async def read_part(self, index: int, begin: int, octets: int) -> bytes:
         """Return some octets of a body in PostgreSQL. Raises MessageGoneError, StoreError."""
-        lease, snapshot = self._lease, self.snapshot
-        row = await lease.database.fetchrow(
-            READ_PART, lease.box, snapshot.entries[index], begin + 1, octets
+        snapshot = self.snapshot
+        row = await self._parts.database.fetchrow(
+            READ_PART, self.box, snapshot.entries[index], begin + 1, octets
         )
         if row is None or row["uid"] != self.contents.uids[index]:
             raise MessageGoneError("the message is gone")

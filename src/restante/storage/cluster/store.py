@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import secrets
 import uuid
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from restante.storage.cluster.bodies import connect_bodies, new_name
 from restante.storage.cluster.database import Database
 from restante.storage.cluster.errors import UnansweredError, check_inline
 from restante.storage.cluster.lease import BEATS, Node
-from restante.storage.cluster.maildrop import ClusterMaildrop, HeldLease
+from restante.storage.cluster.maildrop import ClusterMaildrop, HeldLease, StoreParts
 from restante.storage.cluster.peers import Peers
 from restante.storage.cluster.read_ahead import ReadAheadBudget
 from restante.storage.cluster.removed_mail import RemovedMail
@@ -325,37 +326,52 @@ class ClusterStore(RemovedMail, NodeRequests):
         self, owner: str, ended: asyncio.Event, deadline: float, delay: int | None
     ) -> ClusterMaildrop:
         """Take the lease of an owner's box from no other node that is alive."""
-        life, loop, pause = await self._ready(), asyncio.get_running_loop(), FIRST_PAUSE
-        while True:
-            standing, token = await life.node.stand(), uuid.uuid4()
-            try:
-                maildrop = await self._open_box(owner, ended, standing, token, delay)
-            except BaseException as error:
-                # An answer of PostgreSQL, or a call that it never got, leaves no lease.
-                if isinstance(error, StoreError) and not isinstance(error, UnansweredError):
-                    raise
-                life.node.abandon(owner, token)
-                raise
-            if maildrop is not None:
-                return maildrop
+        loop, pause = asyncio.get_running_loop(), FIRST_PAUSE
+        while (maildrop := await self._open_box(owner, ended, delay)) is None:
             if loop.time() >= deadline:
                 raise BusyError("a session at another node holds the maildrop")
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+        return maildrop
 
     async def _open_box(
-        self,
-        owner: str,
-        ended: asyncio.Event,
-        standing: Standing,
-        token: uuid.UUID,
-        delay: int | None,
+        self, owner: str, ended: asyncio.Event, delay: int | None
     ) -> ClusterMaildrop | None:
+        """Return the maildrop of a session, None while another node has the lease.
+
+        Raises TooSoonError, StoreError.
+        """
         life = await self._ready()
+        standing, token = await life.node.stand(), uuid.uuid4()
+        try:
+            opened = await self._request_lease(owner, standing, token, delay)
+        except BaseException as error:
+            # An answer of PostgreSQL, or a call that it never got, leaves no lease.
+            if isinstance(error, StoreError) and not isinstance(error, UnansweredError):
+                raise
+            life.node.abandon(owner, token)
+            raise
+        if opened is None:
+            return None
+        box, snapshot = opened
+        parts = StoreParts(
+            database=life.database,
+            bodies=self.bodies,
+            budget=self.budget,
+            keep_deleted=self._settings.keep_deleted,
+            keep=functools.partial(self._keep_snapshot, owner),
+            end=functools.partial(self._end_session, owner, ended),
+        )
+        return ClusterMaildrop(HeldLease(life.node, standing, box, token), parts, snapshot)
+
+    async def _request_lease(
+        self, owner: str, standing: Standing, token: uuid.UUID, delay: int | None
+    ) -> tuple[int, BoxSnapshot] | None:
+        """Return the box that the lease is for, and its messages; None: another node has it."""
         snapshot = self._snapshots.get(owner)
         generation = None if snapshot is None else snapshot.generation
         query, delays = (OPEN, ()) if delay is None else (OPEN_AFTER, (delay,))
-        row = await life.database.fetchrow(query, owner, standing.node, token, generation, *delays)
+        row = await self.database.fetchrow(query, owner, standing.node, token, generation, *delays)
         assert row is not None
         if row["too_soon"]:
             raise TooSoonError(f"the last login was less than {delay} seconds ago")
@@ -366,27 +382,10 @@ class ClusterStore(RemovedMail, NodeRequests):
         if snapshot is None or row["generation"] != generation:
             snapshot = BoxSnapshot.from_row(row)
             self._snapshots.keep(owner, snapshot)
-        box: int = row["box_id"]
+        return row["box_id"], snapshot
 
-        def end() -> None:
-            life.node.release(box, token)
-            self._end_session(owner, ended)
-
-        def keep(remaining: BoxSnapshot | None) -> None:
-            if remaining is None:
-                self._snapshots.forget(owner)
-            else:
-                self._snapshots.keep(owner, remaining)
-
-        lease = HeldLease(
-            database=life.database,
-            box=box,
-            token=token,
-            standing=standing,
-            bodies=self.bodies,
-            budget=self.budget,
-            end=end,
-            keep=keep,
-            keep_deleted=self._settings.keep_deleted,
-        )
-        return ClusterMaildrop(lease, snapshot)
+    def _keep_snapshot(self, owner: str, remaining: BoxSnapshot | None) -> None:
+        if remaining is None:
+            self._snapshots.forget(owner)
+        else:
+            self._snapshots.keep(owner, remaining)
