@@ -462,17 +462,26 @@ def test_wrong_host_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ("example.com publishes", "mail.example.com:995") in report.steps[0].details
 
 
-def test_a_deep_check_has_time_for_each_message() -> None:
-    """However small they are, each takes a turn to the server and back."""
+@pytest.mark.parametrize(
+    ("seconds", "limited", "more"), [(60, False, 100), (120, False, 100), (60, True, 0)]
+)
+def test_a_deep_check_has_time_for_each_message(
+    seconds: float, more: float, *, limited: bool
+) -> None:
+    """However small they are, each takes a turn to the server and back, also after a wait.
+
+    If the user has set the time, it stays.
+    """
     target = Target("127.0.0.1", 110, "starttls", "ann")
-    request = CheckRequest("ann", target, Options(total_seconds=60))
+    request = CheckRequest("ann", target, Options(total_seconds=seconds), limited=limited)
     with socket.socket() as sock:
         check = CheckContext(request, Report("ann"), target)
         check.driver = SocketDriver(ClientSession(check.target, request.options), sock)
         before = check.connection.io.ends
         entries = MessageTable(dict.fromkeys(range(1, 1001), 0), {})
         give_more_time(check, MaildropState(check.session, entries))
-        assert check.connection.io.ends >= before + 100
+        after = check.connection.io.ends
+        assert (after >= before + more, after == before) == (True, limited)
 
 
 def test_second_greeting_hides_password(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,7 @@ class CheckRequest:
         can_ask: there is a person to ask.
         auth: gives OAuth 2 tokens in place of the password; `options.token` is true then.
         deep: fetch every message and compare it with what was promised.
+        limited: the user has set the total time, so a deep check gets no more of it.
         trust: the context that judges a certificate if `verify` is false.
         verify: an invalid certificate ends the check; otherwise it is a warning.
         guess: find out how the port uses TLS: the user did not say, and the port is unusual.
@@ -56,6 +57,7 @@ class CheckRequest:
     can_ask: bool = True
     auth: TokenSource | None = None
     deep: bool = False
+    limited: bool = False
     verify: bool = True
     trust: ssl.SSLContext | None = None
     guess: bool = False

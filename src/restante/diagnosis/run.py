@@ -50,11 +50,13 @@ def check(
         TypeError: an option is unknown, or the password is not text.
     """
     require_password(password)
+    limited = "total_seconds" in options
     options.setdefault("total_seconds", TOTAL)
     target = target_of(account) if not isinstance(account, str) or "://" in account else None
     request = CheckRequest(
         str(account), target, merge(None, options), password=lambda: password, deep=deep
     )
+    request.limited = limited
     return examine(request)
 
 
@@ -109,7 +111,7 @@ def _run_steps(check: CheckContext, progress: Callable[[int, int], object]) -> N
 
 def give_more_time(check: CheckContext, box: MaildropState) -> None:
     """Give a deep check time for the octets that it fetches, unless the user set the time."""
-    if check.request.options.total_seconds == TOTAL:
+    if not check.request.limited:
         extra_seconds = sum(DEEP_TURN + entry.size / DEEP_RATE for entry in box.entries.values())
         extra_seconds = min(extra_seconds, MAX_DEEP)
         check.limit += extra_seconds

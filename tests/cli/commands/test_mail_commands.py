@@ -10,8 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from restante.cli.main import main
 from restante.diagnosis.explanations import EXPLANATIONS
+from restante.diagnosis.report import Report
+from restante.diagnosis.request import CheckRequest
 from support.authority import HOSTS, make
 from support.command import pop3
 from support.faulty_server import HELLO, faulty_server
@@ -101,6 +105,26 @@ def test_waiting_check_gets_maildrop() -> None:
         ran = pop3("check", running.url)
     assert ran.code == 9
     assert "--wait 60" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds", "limited"),
+    [([], 60, False), (["--wait", "60"], 120, False), (["-m", "60", "--wait", "9"], 60, True)],
+)
+def test_time_limit_of_a_check(
+    words: list[str], seconds: float, monkeypatch: pytest.MonkeyPatch, *, limited: bool
+) -> None:
+    """Without -m, the time of --wait does not count, and a deep check has more time."""
+    asked: list[CheckRequest] = []
+
+    def examine(request: CheckRequest, _progress: object) -> Report:
+        asked.append(request)
+        return Report(request.account)
+
+    monkeypatch.setattr("restante.diagnosis.run.examine", examine)
+    CliRunner().invoke(main, ["check", "--deep", "pop3://ann@127.0.0.1:1", *words])
+    [request] = asked
+    assert (request.options.total_seconds, request.limited) == (seconds, limited)
 
 
 def test_probe_needs_no_password() -> None:

@@ -42,12 +42,13 @@ def check(
     """
     from restante.diagnosis.request import TOTAL
 
+    limited = params["max_time"] is not None
     parsed = parse_account(account, params, TOTAL)
     request = parsed.request()
     parsed.add_login(request)
-    request.deep, request.wait = deep, wait
+    request.deep, request.wait, request.limited = deep, wait, limited
     request.confirm = _confirm
-    if wait and request.options.total_seconds == TOTAL:
+    if wait and not limited:
         request.options = _with_total(request, TOTAL + wait)
     _examine(request, as_json=as_json, silent=silent)
 
