@@ -77,7 +77,7 @@ def test_unread_replies() -> None:
 
 
 def test_slow_authenticator() -> None:
-    """If accounts do not answer, a client gets an error at the end of its time."""
+    """If accounts do not answer, a client gets an error at the end of its time; the log says so."""
     with clocked(SETTINGS, authenticator=Silent()) as server:
         peer = server.connect()
         peer.say(b"USER ann\r\nPASS secret\r\n")
@@ -86,6 +86,9 @@ def test_slow_authenticator() -> None:
             b"-ERR [SYS/TEMP] The server does not answer in time, try again later.\r\n"
         )
         assert not server.context.connections
+        log = server.log.getvalue()
+        assert log.count("event=trouble ") == 1
+        assert 'user=ann error="the login was not checked' in log
 
 
 def test_stuck_store() -> None:

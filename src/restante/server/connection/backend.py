@@ -122,7 +122,7 @@ class SessionBackend:
         except (KeyboardInterrupt, SystemExit):  # they end the program
             raise
         except BaseException as error:  # noqa: BLE001  # nothing unforeseen may reach the client
-            return self._refusal(need, error)
+            return self.refuse(need, error)
         return self._fulfil_or_refuse(need, result) if hasattr(result, "__await__") else result
 
     @property
@@ -133,6 +133,21 @@ class SessionBackend:
     def error_reply(self, error: BaseException) -> Refusal:
         """Return the reply to an error, and log the cause, which is not for the client."""
         return self._context.session_log.refusal_for(self._transport, self._claimed, error)
+
+    def refuse(self, need: Need[Any], error: BaseException) -> Refusal:
+        """Return the reply to an error, and log that an authenticated user gets no maildrop."""
+        if isinstance(need, Authenticate | StartScram):
+            self._claimed = self._authenticator.user
+        refusal = self.error_reply(error)
+        if isinstance(need, LockMaildrop):
+            foreseen = reply_for(error) is not None
+            reason = str(error if foreseen else refusal)
+            if refusal.code is ResponseCode.IN_USE:
+                self._explain_in_use(need.identity, refusal, reason)
+            else:
+                log = self._context.session_log
+                log.login_refused(self._transport, need.identity.name, refusal, reason)
+        return refusal
 
     def release(self) -> None:
         """Release the maildrop at the end of the session."""
@@ -176,7 +191,7 @@ class SessionBackend:
         try:
             return await work
         except Exception as error:  # nothing unforeseen may reach the peer
-            refusal = self._refusal(need, error)
+            refusal = self.refuse(need, error)
             if isinstance(need, LockMaildrop) and isinstance(error, BusyError):
                 refusal = await self._name_holder(need.identity, refusal)
             raise refusal from error
@@ -213,21 +228,6 @@ class SessionBackend:
         finally:
             await self.close_body(need.body)
         output.add(status + need.wire.finish())
-
-    def _refusal(self, need: Need[Any], error: BaseException) -> Refusal:
-        """Return the reply to an error, and log that an authenticated user gets no maildrop."""
-        if isinstance(need, Authenticate):
-            self._claimed = self._authenticator.user
-        refusal = self.error_reply(error)
-        if isinstance(need, LockMaildrop):
-            foreseen = reply_for(error) is not None
-            reason = str(error if foreseen else refusal)
-            if refusal.code is ResponseCode.IN_USE:
-                self._explain_in_use(need.identity, refusal, reason)
-            else:
-                log = self._context.session_log
-                log.login_refused(self._transport, need.identity.name, refusal, reason)
-        return refusal
 
     def _explain_in_use(self, identity: Identity, refusal: Refusal, reason: str) -> None:
         """Log a login during another session, with that session, at any worker or node."""

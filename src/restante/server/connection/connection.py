@@ -348,7 +348,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
             self._set_deadline(self._context.settings.idle_timeout)
             return
         if not isinstance(work.need, SendMultiline | SendPart):
-            self._output.add(error_reply(endings.UNANSWERED_REPLY, self._session.translate))
+            self._output.add(endings.reply_unanswered(work.need, self._backend, self._session))
         self._close(EndReason.TIMEOUT if work.authenticates else EndReason.UNANSWERED)
         work.cancel()
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from restante.auth.interfaces import UnavailableError
 from restante.protocol.errors import Refusal, ResponseCode
 from restante.protocol.server.session import EndReason, Session
+from restante.protocol.status import error_reply
+from restante.server.connection.pending_work import AUTHENTICATION_NEEDS
 from restante.server.connection.phases import CLOSING
 from restante.server.connection.proxy_protocol import ProxyError
 from restante.server.error_replies import reply_for
@@ -13,6 +16,7 @@ from restante.server.limits.client_bounds import LINGER
 from restante.storage.interfaces import LostError
 
 if TYPE_CHECKING:
+    from restante.protocol.server.needs import Need
     from restante.server.connection.backend import SessionBackend
     from restante.server.connection.phases import ConnectionPhase
     from restante.server.connection.transport import ClientTransport
@@ -42,6 +46,10 @@ STOPPING_REPLY = Refusal("The server is stopping, try again later.", ResponseCod
 UNANSWERED_REPLY = Refusal(
     "The server does not answer in time, try again later.", ResponseCode.SYS_TEMP
 )
+NOT_CHECKED = (
+    "the login was not checked within timeouts.before_login: the accounts gave no answer, or the"
+    " client began so late that its delay after failures was too long"
+)
 MAILDROP_LOST_REPLY = cast("Refusal", reply_for(LostError("")))
 
 
@@ -52,6 +60,13 @@ def reader_time(
     if not output.is_unsent or (phase is CLOSING and not backend.logged_in):
         return LINGER
     return context.write_timeout if backend.logged_in else context.settings.login_timeout
+
+
+def reply_unanswered(need: Need[Any], backend: SessionBackend, session: Session) -> bytes:
+    """Return the reply if accounts or store give no answer; the log gets the cause of a login."""
+    if isinstance(need, AUTHENTICATION_NEEDS):
+        backend.refuse(need, UnavailableError(NOT_CHECKED))
+    return error_reply(UNANSWERED_REPLY, session.translate)
 
 
 def failed_by(error: TlsError | ProxyError, client: ClientTransport) -> EndReason:
