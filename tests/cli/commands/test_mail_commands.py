@@ -592,6 +592,15 @@ def test_tls_at_an_unusual_port() -> None:
             assert (ran.code, "2 messages" in ran.out) == (int(command == "check"), True), ran
 
 
+def test_a_url_without_tls_at_a_port_of_tls() -> None:
+    """A command names the cause, as a check does, and not a server that sends no greeting."""
+    with faulty_server("tls-selfsigned") as running:
+        where = f"pop3://ann@127.0.0.1:{running.tls_port}"
+        for command in ("stat", "check"):
+            ran = pop3(command, where, "--timeout", "1")
+            assert (ran.code, "FAIL tls-on-plain" in ran.out + ran.err) == (6, True), ran
+
+
 @pytest.mark.parametrize("words", [["top", "1", "30"], ["raw", "RETR", "1"]])
 def test_a_full_disk_for_raw_octets(live: Live, words: list[str]) -> None:
     """The octets of a message that cannot be written are an error in one line."""
