@@ -150,6 +150,19 @@ def test_delete_and_keep(user: User) -> None:
     assert "--delete and --keep exclude each other" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--every", "0s"], "a pause such as 5m"),
+        (["--watch", "--mark-all"], "--mark-all runs once"),
+    ],
+)
+def test_runs_without_a_pause(words: list[str], said: str, user: User) -> None:
+    """What cannot be repeated is an error: it ran once, and exited with 0."""
+    ran = user.fetch(user.account, "--to", f"maildir:{user.maildir}", *words)
+    assert (ran.code, said in ran.err, user.arrived) == (2, True, 0), ran
+
+
 def test_mark_all(user: User) -> None:
     """Messages at the server count as fetched, also if the journal was lost."""
     to = ("--to", f"maildir:{user.maildir}")

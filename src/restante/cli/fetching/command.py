@@ -71,6 +71,10 @@ def _reject_contradictions(params: dict[str, Any]) -> None:
     """Reject options of which one would have no effect. Raises click.UsageError."""
     if params["delete"] and params["keep"] is not None:
         raise click.UsageError("--delete and --keep exclude each other; use one")
+    if params["every"] == 0:
+        raise click.UsageError("--every requires a pause such as 5m")
+    if params["mark_all"] and (params["every"] or params["watch"]):
+        raise click.UsageError("--mark-all runs once; omit --every and --watch")
     shows = next((name for name in SHOWING if params[name]), None)
     changes = next((name for name in CHANGING if params[name]), None)
     if shows and changes:
