@@ -18,6 +18,7 @@ from restante.misbehave.score.runner import ScoreRun
 from support.process import POP3
 
 SAMPLE = 1 if "RESTANTE_ALL_FAULTS" in os.environ else 20  # the step through the faults
+SECONDS = 240  # for a run: `pop3 fetch` asks for each of 200,000 messages that are not there
 
 PLACE = ["{host}", "{port}", "{user}", "{password}", "{out}"]
 PLACE += ["security={stls:stls}{tls:tls}", "cafile={cafile}"]
@@ -43,10 +44,13 @@ UNSEEN_BY_ALL = {
     "retr-same": "no client can see it",
     "retr-short": "only the size by LIST shows it: the message is stored, and stays at the server",
 }
-ENDLESS = {"list-endless": "the script asks for each of 200,000 messages, which takes minutes"}
+LIBRARY_ONLY = {
+    "list-endless": "the script asks for each of 200,000 messages, which takes minutes",
+    "dele-renumbers": "it deletes message 1 before RETR 2, which is refused; the next run has it",
+}
 UNSEEN = {
-    "blocking": UNSEEN_BY_ALL | ENDLESS,
-    "asyncio": UNSEEN_BY_ALL | ENDLESS,
+    "blocking": UNSEEN_BY_ALL | LIBRARY_ONLY,
+    "asyncio": UNSEEN_BY_ALL | LIBRARY_ONLY,
     "fetch": {
         **UNSEEN_BY_ALL,
         "retr-closed-after": "the reset loses message 1; the next session fetches message 2",
@@ -59,7 +63,7 @@ UNSEEN = {
 def test_own_client_is_clean(client: str) -> None:
     """Nothing is lost, half kept, leaked or concealed."""
     faults = list(FAULTS.values())[::SAMPLE]
-    run = ScoreRun(CLIENTS[client], Limits(seconds=60, memory=0), jobs=4)
+    run = ScoreRun(CLIENTS[client], Limits(seconds=SECONDS, memory=0), jobs=4)
     card = asyncio.run(run.run(faults))
     found = {
         outcome.fault.name: (outcome.verdict, outcome.detail)
