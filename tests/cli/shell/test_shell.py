@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.shell.terminal import CTRL_C, CTRL_D, PASSWORD, TAB, Terminal
+from restante.cli.shell import history
 
 SitAt = Callable[..., Terminal]
 
@@ -257,6 +258,17 @@ def test_a_history_that_cannot_be_written_any_more(terminal: Terminal, tmp_path:
     assert "Traceback" not in terminal.said
     terminal.press(CTRL_D)
     assert terminal.end() == 0
+
+
+def test_a_history_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that fails when it is read, or written, leaves the history empty."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    opened = history.open_(str)
+    file = Path(history.file_name())
+    file.unlink()
+    file.mkdir()
+    assert list(opened.load_history_strings()) == []
+    opened.store_string("NOOP")
 
 
 def test_the_history_is_private_and_holds_no_secret(terminal: Terminal, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from restante.cli.shell.redaction import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 def file_name() -> str:
@@ -34,18 +34,32 @@ def open_(redacted: Callable[[str], str]) -> History:
             os.chmod(name, 0o600)
     except OSError:
         return _redact_history(InMemoryHistory(), redacted)
-    return _redact_history(FileHistory(name), redacted)
+    return _redact_history(_LenientFileHistory(name), redacted)
+
+
+class _LenientFileHistory(FileHistory):
+    """A history whose file may fail, as on a full disk: that must not end a session."""
+
+    def load_history_strings(self) -> Iterable[str]:
+        """Return the lines of earlier sessions, none if they cannot be read."""
+        with contextlib.suppress(OSError):
+            return list(super().load_history_strings())
+        return []
+
+    def store_string(self, string: str) -> None:
+        """Store a line, if that is possible."""
+        with contextlib.suppress(OSError):
+            super().store_string(string)
 
 
 def _redact_history(history: History, redacted: Callable[[str], str]) -> History:
-    """Remove secrets from each line before it is added. One that cannot be stored is in memory."""
+    """Remove secrets from each line before it is added."""
     keep = history.append_string
 
     def append_string(string: str) -> None:
         line = redacted(without_secrets(string.strip()))
         if line:
-            with contextlib.suppress(OSError):  # such as a full disk, which must not end a session
-                keep(line)
+            keep(line)
 
     history.append_string = append_string  # type: ignore[method-assign]
     return history
