@@ -123,11 +123,12 @@ def test_other_numbers(kind: type[OSError]) -> None:
 @as_root
 def test_root_without_capabilities() -> None:
     """A server of root without all capabilities, as by the unit, names the one that it needs."""
+    setpriv = need("setpriv")
     code = (
         "import errno; from restante.system_errors import explain;"
         "print(explain(PermissionError(errno.EACCES, 'Permission denied')))"
     )
-    limited = [need("setpriv"), "--bounding-set=-all", sys.executable, "-c", code]
+    limited = [setpriv, "--bounding-set=-all", sys.executable, "-c", code]
     found = subprocess.run(limited, check=True, capture_output=True, text=True).stdout
     assert found == (
         "Permission denied; give root the right to it, or add CAP_DAC_OVERRIDE to"

@@ -92,7 +92,7 @@ def test_other_servers_socket_stays(tmp_path: Path) -> None:
     [
         (Path("missing/lmtp"), {}, os.strerror(errno.ENOENT)),
         (Path("lmtp"), {"socket_group": "no-such-group"}, "no-such-group"),
-        (Path("x" * 200), {}, "too long"),
+        (Path("x" * 200), {}, "at most 107 octets"),
     ],
 )
 def test_a_place_that_cannot_be_used_is_told_of(
