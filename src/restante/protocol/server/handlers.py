@@ -2,8 +2,7 @@
 
 A handler that needs only the session returns the octets of the reply. Any other handler is a
 generator, which yields needs and returns these octets. If a handler raises Refusal, the reply is
--ERR. RFC 1939
-sections 4 to 7, RFC 2449.
+-ERR. RFC 1939 sections 4 to 7, RFC 2449.
 """
 
 from __future__ import annotations

@@ -235,9 +235,7 @@ def _files(names: list[MaildirEntry], folders: Folders) -> Iterator[MaildirEntry
     for entry in names:
         if inode := _inode(entry, folders):
             by_present_inode.setdefault(inode, []).append(entry)
-    if (
-        not by_present_inode
-    ):  # it was renamed again; it is listed, since a message must not be hidden
+    if not by_present_inode:  # renamed again; it is listed, since a message must not be hidden
         yield names[-1]
     for inode, entries in by_present_inode.items():
         first, *others = sorted(entries, key=lambda entry: filenames.sort_key(entry.key))
