@@ -21,16 +21,14 @@ from restante.server.config.addresses import (
     parse_loopback_address,
 )
 from restante.server.listener import STOP_PATIENCE, ListenError, explain_listening
-from restante.server.system.accepting import accept_at
+from restante.server.system.accepting import AcceptsConnections, accept_at, stop_accepting
 from restante.server.system.unix_sockets import (
     BACKLOG,
     UnixSockets,
-    UnixSocketServer,
     serve_unix_socket,
 )
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from structlog.typing import FilteringBoundLogger
@@ -91,18 +89,19 @@ class DeliveryListener:
         log = context.log
         sessions = self._sessions(context)
         dialects = [Dialect.LMTP] * bool(self.settings.lmtp) + [Dialect.SMTP]
-        servers: list[asyncio.Server | UnixSocketServer] = []
+        servers: list[AcceptsConnections] = []
         try:
             for dialect, opened in zip(dialects, sockets, strict=False):
                 servers.append(await self._accept(sessions, dialect, opened))
                 log.info("listening", address=_format_addresses(opened), way=dialect.name.lower())
             yield
         finally:
-            for server in servers:
-                server.close()
-            for listening in sockets:  # a start that was cancelled has left some without a server
-                listening.close()
-            await sessions.connections.stop(self.stop_patience)
+            try:
+                await stop_accepting(servers)
+            finally:
+                for one in sockets:  # a start that was cancelled has left some without a server
+                    one.close()
+                await sessions.connections.stop(self.stop_patience)
 
     def replace_lost(
         self, sockets: Sequence[socket.socket], log: FilteringBoundLogger
@@ -116,7 +115,7 @@ class DeliveryListener:
 
     async def _accept(
         self, sessions: DeliverySessions, dialect: Dialect, opened: socket.socket
-    ) -> asyncio.Server | UnixSocketServer:
+    ) -> AcceptsConnections:
         connect = functools.partial(DeliveryConnection, sessions, dialect)
         if opened.family == socket.AF_UNIX:
             log = sessions.deliverer.log

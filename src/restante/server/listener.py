@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import functools
@@ -14,11 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from restante.server.connection.connection import Connection
 from restante.server.connection.keepalive import keep_alive
 from restante.server.connection.transport import PLAIN
-from restante.server.system.accepting import accept_at
+from restante.server.system.accepting import accept_at, stop_accepting
 from restante.server.system.process import spare_files
 from restante.system_errors import explain
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 
     from restante.server.config.addresses import ListenAddress
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 ConnectionFactory: TypeAlias = "Callable[[ServerContext, ListenerPolicy], Connection]"
 
 BACKLOG = 1024  # connections that the kernel holds until they are accepted
-ACCEPT_TURNS = 3  # turns of asyncio's loop from an accepted socket to `connection_made`
 STOP_PATIENCE = 10  # seconds
 
 
@@ -83,31 +82,10 @@ async def accept_connections(
         yield [socket for server in servers for socket in server.sockets]
     finally:
         try:
-            await _announce_accepted(servers)
+            await stop_accepting(servers)
         finally:
-            for server in servers:
-                server.close()
             for one in all_sockets:  # a start that was cancelled has left some without a server
                 one.close()
-
-
-async def _announce_accepted(servers: Sequence[asyncio.Server]) -> None:
-    """Accept no more, and announce each connection that was accepted, even if this is cancelled.
-
-    asyncio leaves a socket open for ever that it accepted right before its server was closed.
-    """
-    loop = asyncio.get_running_loop()
-    cancelled: asyncio.CancelledError | None = None
-    for server in servers:
-        for one in server.sockets:
-            loop.remove_reader(one.fileno())
-    for _ in range(ACCEPT_TURNS):
-        try:
-            await asyncio.sleep(0)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
 
 
 def backlog() -> int:

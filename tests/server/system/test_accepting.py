@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 from pathlib import Path
 
 import pytest
 
-from restante.server.system.accepting import accept_at
+from restante.server.system.accepting import accept_at, stop_accepting
 from support.cancelling import cancelled_everywhere, sockets
 
 
@@ -44,3 +45,44 @@ def test_file_stays(tmp_path: Path) -> None:
 
     asyncio.run(accept())
     assert (tmp_path / "socket").exists()
+
+
+class Announced(asyncio.Protocol):
+    """Notes that the event loop announced the connection."""
+
+    def __init__(self, announced: asyncio.Event) -> None:
+        self._announced = announced
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._announced.set()
+
+
+async def is_open(client: socket.socket) -> bool:
+    """Return whether the peer of a client that was sent nothing still has its connection."""
+    try:
+        await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 1), 0.05)
+    except TimeoutError:
+        return True
+    except ConnectionResetError:
+        return False
+    return False
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+@pytest.mark.parametrize("turns", range(5))
+def test_stop(kind: str, turns: int, tmp_path: Path) -> None:
+    """Each client that was accepted before the stop is announced; no other socket stays open."""
+
+    async def scenario() -> None:
+        loop, announced = asyncio.get_running_loop(), asyncio.Event()
+        listening = opened(kind, tmp_path)
+        server = await accept_at(functools.partial(Announced, announced), listening, 10)
+        with socket.socket(listening.family) as client:
+            client.setblocking(False)
+            await loop.sock_connect(client, listening.getsockname())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await stop_accepting([server])
+            assert await is_open(client) == announced.is_set()
+
+    asyncio.run(scenario())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from restante.server.auth_socket.connection import AuthSocketSharing, make_protocol
 from restante.server.listener import STOP_PATIENCE, ListenError, explain_listening
+from restante.server.system.accepting import stop_accepting
 from restante.server.system.unix_sockets import UnixSockets, serve_unix_socket
 
 if TYPE_CHECKING:
@@ -63,9 +64,10 @@ class AuthSocketListener:
         try:
             yield
         finally:
-            for server in servers:
-                server.close()
-            await sharing.connections.stop(self.stop_patience)
+            try:
+                await stop_accepting(servers)
+            finally:
+                await sharing.connections.stop(self.stop_patience)
 
     def replace_lost(
         self, sockets: Sequence[socket.socket], log: FilteringBoundLogger

@@ -33,6 +33,7 @@ from restante.server.control.messages import (
     ProcessStatus,
 )
 from restante.server.control.others import ask_others, encode_answer
+from restante.server.system.accepting import stop_accepting
 from restante.server.system.process import is_permitted
 from restante.server.system.unix_sockets import (
     UnixSockets,
@@ -220,7 +221,7 @@ async def serving_control(section: ControlSection, service: ControlService) -> A
         try:
             yield
         finally:
-            server.close()
+            await stop_accepting([server])
     finally:
         sockets.close()
 

@@ -17,7 +17,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from restante.server.system.accepting import accept_at
+from restante.server.system.accepting import accept_at, stop_accepting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -132,8 +132,13 @@ class UnixSocketServer:
         self._server = await accept_at(self._connect, opened, BACKLOG)
         self._keeping = asyncio.create_task(self._keep(opened))
 
+    @property
+    def sockets(self) -> Sequence[socket.socket]:
+        """The sockets at which it accepts connections."""
+        return self._server.sockets
+
     def close(self) -> None:
-        """Accept no more connections."""
+        """Close the sockets."""
         self._keeping.cancel()
         self._server.close()
 
@@ -144,7 +149,7 @@ class UnixSocketServer:
             if new is not opened:
                 before, opened = self._server, new
                 self._server = await accept_at(self._connect, opened, BACKLOG)
-                before.close()
+                await stop_accepting([before])
 
 
 async def serve_unix_socket(
