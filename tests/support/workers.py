@@ -52,8 +52,12 @@ class Workers:
 
     def pid_of(self, client: Client) -> int:
         """Return the worker that serves this client: no other process has its connection."""
-        port = client.socket.getsockname()[1]
-        return next(pid for pid in self.alive() if port in _peer_ports(pid))
+        return self.pids_with(client.socket)[0]
+
+    def pids_with(self, connected: socket.socket) -> list[int]:
+        """Return the worker that accepted this connection, nothing until one has."""
+        port = connected.getsockname()[1]
+        return [pid for pid in self.alive() if port in _peer_ports(pid)]
 
     def at_each(self, stack: ExitStack, dial: Callable[[], Client]) -> dict[int, Client]:
         """Return a client at each worker; those there were to make until then are closed."""

@@ -137,7 +137,7 @@ class _Application:
         expiry = components.build_expiry(config, context)
         async with contextlib.AsyncExitStack() as stack:
             await components.enter_store(stack, context.store)
-            note_listening = await stack.enter_async_context(
+            served_metrics = await stack.enter_async_context(
                 components.serving_metrics(metrics, context, certificates)
             )
             addresses: list[str] = []
@@ -152,7 +152,8 @@ class _Application:
             addresses += [format_host_port(*socket.getsockname()[:2]) for socket in opened_sockets]
             await stack.enter_async_context(components.serve_control(config, control))
             _log_addresses(config, addresses, context.log, has_tls=bool(certificates))
-            note_listening()
+            if served_metrics is not None:
+                served_metrics.readiness.note_listening()
             self._report_ready(addresses, context.log)
             async with background_tasks(context, expiry, certificates), manager.staying_alive():
                 await stop.wait()

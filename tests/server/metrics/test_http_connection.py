@@ -127,6 +127,25 @@ def test_drip() -> None:
     serve(talk, patience=0.05)
 
 
+def test_drain() -> None:
+    """The end waits until all clients have left."""
+
+    async def talk(service: HttpService, port: int) -> None:
+        silent = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await until(lambda: len(service.clients) == 2)
+        drain = asyncio.create_task(service.drain())
+        writer.write(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await reader.read()).endswith(b"ready\n")
+        assert not drain.done()
+        for one in (silent[1], writer):
+            one.close()
+        await drain
+        await service.drain()  # without clients there is nothing to wait for
+
+    serve(talk)
+
+
 def test_slow_reader() -> None:
     """A client that does not read its answer is closed in time, too."""
 

@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 from pathlib import Path
 
 from restante.server.config.server_sections import MetricsSection
@@ -19,7 +20,7 @@ from restante.server.metrics.recorder import Recorder
 from restante.storage.interfaces import StoreFigures
 from restante.storage.memory import MemoryStore
 from support.http_requests import ask, numbers
-from support.live import wait_until
+from support.live import PATIENCE, wait_until
 from support.passwords import Passwords
 from support.process import free_port, serving
 from support.workers import log_in, working
@@ -87,6 +88,20 @@ def test_workers(tmp_path: Path) -> None:
         poll(2)
         wait_for(QUIT, 6)
         wait_for(LOGINS, 7)
+
+
+def test_reload(tmp_path: Path) -> None:
+    """A client that a reload meets before its request has its answer."""
+    port = free_port()
+    with working(tmp_path, config(f"127.0.0.1:{port}")) as workers:
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+            wait_until(lambda: bool(workers.pids_with(client)))
+            workers.served.process.send_signal(signal.SIGHUP)
+            workers.wait_for("worker_ended")  # the other one has nothing to finish
+            client.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+            answer = client.makefile("rb").read()
+        assert answer.startswith(b"HTTP/1.1 200 "), answer
+        workers.wait_for("worker_ended", 2)
 
 
 def test_unix_socket(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from restante.server.config.server_sections import LimitsSection
     from restante.server.control.service import ControlService
     from restante.server.limits.shared_limits import SharedLimits
-    from restante.server.metrics.listener import MetricsListener
+    from restante.server.metrics.listener import MetricsListener, ServedMetrics
     from restante.server.observer import ServerObserver
     from restante.server.system.activation import ActivatedSockets
     from restante.storage.interfaces import Store
@@ -239,16 +239,13 @@ def build_metrics(
 @contextlib.asynccontextmanager
 async def serving_metrics(
     metrics: MetricsListener | None, context: ServerContext, certificates: Sequence[Certificates]
-) -> AsyncIterator[Callable[[], object]]:
-    """Answer questions about the server while the block runs, if it measures itself.
-
-    The block gets a function to call once connections are accepted.
-    """
+) -> AsyncIterator[ServedMetrics | None]:
+    """Answer questions about the server while the block runs, if it measures itself."""
     if metrics is None:
-        yield bool
+        yield None
         return
-    async with metrics.serve(context, certificates) as readiness:
-        yield readiness.note_listening
+    async with metrics.serve(context, certificates) as served:
+        yield served
 
 
 def reload(certificates: Iterable[Certificates]) -> None:

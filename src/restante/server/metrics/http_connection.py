@@ -49,6 +49,23 @@ class HttpService:
     patience: float = PATIENCE
     most_clients: int = MAX_CLIENTS
     clients: set[HttpConnection] = field(default_factory=set)
+    _empty: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, client: HttpConnection) -> None:
+        """Count a client that connected."""
+        self.clients.add(client)
+        self._empty.clear()
+
+    def remove(self, client: HttpConnection) -> None:
+        """Forget a client whose connection ended."""
+        self.clients.discard(client)
+        if not self.clients:
+            self._empty.set()
+
+    async def drain(self) -> None:
+        """Wait until all clients have their answers; each has `patience` seconds."""
+        if self.clients:
+            await self._empty.wait()
 
     def close(self) -> None:
         """Close all connections at once."""
@@ -67,11 +84,11 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for a request, for a limited time. Called by the event loop."""
         self._transport = cast("asyncio.Transport", transport)
-        loop, clients = asyncio.get_running_loop(), self._service.clients
+        loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._service.patience, self.abort)
-        if len(clients) >= self._service.most_clients:
+        if len(self._service.clients) >= self._service.most_clients:
             self.abort()
-        clients.add(self)
+        self._service.add(self)
 
     def data_received(self, octets: bytes) -> None:
         """Read the request; what comes after it does not matter. Called by the event loop."""
@@ -93,7 +110,7 @@ class HttpConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the name is asyncio's
         """Forget the client. Called by the event loop."""
         self._timer.cancel()
-        self._service.clients.discard(self)
+        self._service.remove(self)
         if self._work is not None:
             self._work.cancel()
 

@@ -8,7 +8,7 @@ import functools
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from restante.server.config.addresses import parse_local_address
 from restante.server.listener import ListenError, explain_listening, open_sockets
@@ -16,11 +16,10 @@ from restante.server.metrics import catalogue
 from restante.server.metrics.exposition import MetricCollector
 from restante.server.metrics.http_connection import HttpConnection, HttpReply, HttpService
 from restante.server.metrics.readiness import Readiness
-from restante.server.system.accepting import accept_at
+from restante.server.system.accepting import AcceptsConnections, accept_at, stop_accepting
 from restante.server.system.unix_sockets import (
     BACKLOG,
     UnixSockets,
-    UnixSocketServer,
     close_replaced,
     serve_unix_socket,
 )
@@ -43,6 +42,25 @@ SAMPLE_EVERY = 5.0  # seconds between two samples of the store
 
 ALIVE = HttpReply(200, b"alive\n")
 READY = HttpReply(200, b"ready\n")
+
+
+class ServedMetrics(NamedTuple):
+    """The metrics of this process while they are served."""
+
+    readiness: Readiness
+    service: HttpService
+    servers: Sequence[AcceptsConnections]
+    memory: MetricMemory
+
+    async def stop_accepting(self) -> None:
+        """Accept no more clients."""
+        self.memory.put(catalogue.WORKERS, number=0)
+        await stop_accepting(self.servers)
+
+    async def drain(self) -> None:
+        """Accept no more clients, and wait until those that are connected have their answers."""
+        await self.stop_accepting()
+        await self.service.drain()
 
 
 @dataclass(kw_only=True, eq=False)
@@ -77,7 +95,7 @@ class MetricsListener:
         connect: functools.partial[HttpConnection],
         opened: socket.socket,
         log: FilteringBoundLogger,
-    ) -> asyncio.Server | UnixSocketServer:
+    ) -> AcceptsConnections:
         if opened.family == socket.AF_UNIX:
             return await serve_unix_socket(connect, opened, self._files, log)
         return await accept_at(connect, opened, BACKLOG)
@@ -96,27 +114,28 @@ class MetricsListener:
     @contextlib.asynccontextmanager
     async def serve(
         self, context: ServerContext, certificates: Sequence[Certificates]
-    ) -> AsyncIterator[Readiness]:
-        """Answer while the block runs, which gets the readiness of this process."""
-        readiness = Readiness(context)
+    ) -> AsyncIterator[ServedMetrics]:
+        """Answer while the block runs, which notes that POP3 is served, and drains."""
+        readiness, memory = Readiness(context), self.recorder.memory
         collector = MetricCollector(
-            memory=self.recorder.memory,
+            memory=memory,
             connections=lambda: context.limits.connections.count(""),
             certificates=certificates,
         )
         service = _service(context, readiness, collector)
         connect = functools.partial(HttpConnection, service)
         servers = [await self._accept(connect, one, context.log) for one in self._sockets]
-        self.recorder.memory.put(catalogue.WORKERS, number=1)
-        sampling = asyncio.create_task(_sample(context.store, self.recorder.memory))
+        memory.put(catalogue.WORKERS, number=1)
+        sampling = asyncio.create_task(_sample(context.store, memory))
+        served = ServedMetrics(readiness, service, servers, memory)
         try:
-            yield readiness
+            yield served
         finally:
             sampling.cancel()
-            self.recorder.memory.put(catalogue.WORKERS, number=0)
-            for server in servers:
-                server.close()
-            service.close()
+            try:
+                await served.stop_accepting()
+            finally:
+                service.close()
 
 
 async def _sample(store: Store, memory: MetricMemory) -> None:

@@ -20,8 +20,7 @@ from restante.server.tasks.peers import sharing_with_peers
 from restante.storage.interfaces import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
-    from typing import Any
+    from collections.abc import AsyncIterator, Awaitable
 
     from structlog.typing import FilteringBoundLogger
 
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from restante.server.tasks.steady_clock import SteadyClock
 
 DRAIN = signal.SIGUSR1  # accept no more connections, and end with the last session
-
-GRACE = 0.1  # seconds, until connections that were just accepted are counted
 
 BEAT = 5.0  # seconds between two signs of life
 
@@ -165,23 +162,24 @@ async def _serve(
         sharing_with_peers(context, control),
         watching_accounts(context),
         components.serve_control(generation.config, control),
-        contextlib.AsyncExitStack() as metrics,
+        components.serving_metrics(
+            inherited.metrics, context, generation.certificates
+        ) as served_metrics,
     ):
-        note_listening = await metrics.enter_async_context(
-            components.serving_metrics(inherited.metrics, context, generation.certificates)
-        )
+        if served_metrics is not None:  # the sockets for clients are open since before the fork
+            served_metrics.readiness.note_listening()
         try:
             async with (
                 _extra_services(generation, number, inherited.clock),
                 accept_connections(context, generation.listen_sockets()),
             ):
-                note_listening()
                 _beat(pipe)
                 await drain.wait()
             if not stop.is_set():
-                await metrics.aclose()  # the workers of the new configuration answer
-                await asyncio.sleep(GRACE)
-                await _wait_for_first(stop.wait(), context.connections.drain(timeouts.reload))
+                draining = [context.connections.drain(timeouts.reload)]
+                if served_metrics is not None:  # the workers of the new configuration answer
+                    draining.append(served_metrics.drain())
+                await _wait_for_first(stop.wait(), asyncio.gather(*draining))
         finally:
             context.log.info("stopping", connections=len(context.connections))
             await context.connections.stop(timeouts.stop)
@@ -228,7 +226,7 @@ async def _extra_services(
         yield
 
 
-async def _wait_for_first(*works: Coroutine[Any, Any, object]) -> None:
+async def _wait_for_first(*works: Awaitable[object]) -> None:
     """Wait for the first of them, and cancel the others."""
     tasks = [asyncio.ensure_future(work) for work in works]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
