@@ -25,6 +25,19 @@ def test_a_shell_gets_its_script(shell: str) -> None:
     assert f"_POP3_COMPLETE={shell}_complete" in script(shell)
 
 
+def test_zsh_gets_compdef() -> None:
+    """A zsh that has not started its completion does so, and one that has does not do it again."""
+    before = script("zsh").partition("    compdef _pop3_completion pop3\n")[0]
+    assert before.endswith(
+        "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }\n"
+    )
+
+
+def test_fish_keeps_commas() -> None:
+    """In fish, the description of a subcommand is not cut at a comma."""
+    assert 'string split --max 1 "," $completion' in script("fish")
+
+
 @pytest.mark.parametrize(
     ("typed", "completed"),
     [("pop3 expi", "re "), ("pop3 she", "ll "), ("pop3 shell --insecure-", "plaintext ")],
