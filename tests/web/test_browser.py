@@ -8,67 +8,18 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
-from collections.abc import Iterator
-from dataclasses import dataclass
-from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
 from playwright.sync_api import TimeoutError as LateError
+from playwright.sync_api import expect
 
-from restante.developer.server import DeveloperServer
-from restante.server.config.addresses import ListenAddress
-from restante.web.listener import open_port, serving
-from restante.web.security import Guard
-from support.chromium import chromium
 from support.live import wait_until
-from support.outside import OtherSite, other_site
-from support.page_client import ADDRESSES, add, quiet_server, say
+from support.page_client import add, say
+from support.page_world import World, html
 
 EVIL = Path(__file__).with_name("evil_mail.html").read_text()
 """Tries all that HTML can try; OUTSIDE and PAGE are ports."""
-
-
-@dataclass
-class World:
-    """One page that is served, one other site, and a browser window."""
-
-    server: DeveloperServer
-    outside: OtherSite
-    url: str
-    page: Page
-    context: BrowserContext
-
-    def open(self, path: str = "/") -> Page:
-        self.page.goto(self.url + path, wait_until="domcontentloaded")
-        return self.page
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium("--host-resolver-rules=MAP *.example 127.0.0.1") as started:
-        yield started
-
-
-@pytest.fixture
-def world(browser: Browser) -> Iterator[World]:
-    server, opened = quiet_server(), open_port(ListenAddress("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{opened.getsockname()[1]}"
-    with other_site() as outside, serving(server, ADDRESSES, Guard(), opened):
-        context = browser.new_context(viewport={"width": 1280, "height": 800})
-        page = context.new_page()
-        page.set_default_timeout(60_000)
-        yield World(server, outside, url, page, context)
-        context.close()
-
-
-def html(text: str, subject: str = "Invoice") -> EmailMessage:
-    mail = EmailMessage()
-    mail["From"], mail["Subject"] = "shop@example.com", subject
-    mail.set_content(text, subtype="html")
-    return mail
-
 
 # --- what people do
 

@@ -5,8 +5,12 @@ const token = meta("restante-token");
 const shown = new Map(); // the HTML of each region as the server sent it
 const lists = "[data-list] a";
 const narrow = matchMedia("(max-width: 999px)");
-let refreshing = 0;
+const labels = new Map(); // the HTML of each button that says "Copied" for a moment
 let visit = 0;
+let going = Promise.resolve(); // the last visit of a person
+let whole = false; // whether the next answer must replace everything, for something was missed
+let refreshing = false;
+let late = false; // whether something happened since the last request
 
 for (const region of regions()) shown.set(region.id, region.innerHTML);
 follow();
@@ -38,17 +42,26 @@ async function go(url) {
   if (heading) document.getElementById(heading)?.focus();
 }
 
-async function load(url, everything) {
+function load(url, everything) {
+  const visible = show(url, everything);
+  if (everything) going = visible;
+  return visible;
+}
+
+async function show(url, everything) {
   const mine = ++visit;
+  whole ||= everything;
   const answer = await fetch(url).catch(() => null);
   if (!answer?.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (mine !== visit) return;
   if (meta("restante-token", page) !== token) return location.reload(); // the server is a new one
+  everything = whole;
+  whole = false;
   if (everything) {
     document.title = page.title;
     document.body.dataset.show = page.body.dataset.show;
-    for (const place of [".panes", ".search", ".messages .bar"]) swap(place, page);
+    for (const place of [".panes", ".search"]) swap(place, page);
   }
   for (const region of regions()) {
     const fresh = page.getElementById(region.id);
@@ -69,16 +82,15 @@ function swap(place, page) {
     if (hidden) here.append(hidden);
   }
   if (place !== ".search") {
-    here.replaceChildren(...fresh.childNodes);
+    keepFocus(here, () => here.replaceChildren(...fresh.childNodes));
     for (const region of here.querySelectorAll("[data-region]")) shown.set(region.id, region.innerHTML);
   }
 }
 
 function replace(region, fresh) {
-  const focused = region.contains(document.activeElement) ? document.activeElement : null;
   const known = new Set([...region.querySelectorAll("[data-id]")].map((row) => row.dataset.id));
   shown.set(region.id, fresh.innerHTML);
-  region.replaceChildren(...fresh.childNodes);
+  keepFocus(region, () => region.replaceChildren(...fresh.childNodes));
   for (const name of Object.keys(fresh.dataset)) region.dataset[name] = fresh.dataset[name];
   if (region.id === "messages" && known.size) {
     for (const row of region.querySelectorAll("[data-id]")) {
@@ -86,7 +98,17 @@ function replace(region, fresh) {
     }
   }
   if (region.id === "session-lines") scrollDown();
-  if (focused?.id) document.getElementById(focused.id)?.focus({ preventScroll: true });
+}
+
+// The focus goes to the element with the same id, and else to the one in the same place.
+function keepFocus(place, change) {
+  const focused = document.activeElement;
+  const index = reachable(place).indexOf(focused);
+  change();
+  if (index < 0) return;
+  const left = reachable(place);
+  const same = focused.id && document.getElementById(focused.id);
+  (same || left[Math.min(index, left.length - 1)])?.focus({ preventScroll: true });
 }
 
 // --- what is new
@@ -113,12 +135,17 @@ function follow() {
   addEventListener("pagehide", () => events.close());
 }
 
-function refresh() {
+async function refresh() {
+  late = true;
   if (refreshing) return;
-  refreshing = setTimeout(async () => {
-    refreshing = 0;
+  refreshing = true;
+  while (late) {
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    await going; // a visit shows what is new, too, and must not be overtaken
+    late = false;
     await load(location.href, false);
-  }, 120);
+  }
+  refreshing = false;
 }
 
 function addLine(line) {
@@ -126,7 +153,10 @@ function addLine(line) {
   if (list.dataset.session !== String(line.session)) return;
   const last = Number(list.lastElementChild?.dataset.number ?? 0);
   if (line.number <= last) return;
-  if (line.number > last + 1) return load(location.href, true); // some were missed
+  if (line.number > last + 1) {
+    whole = true; // some were missed
+    return refresh();
+  }
   const item = document.getElementById("line-template").content.firstElementChild.cloneNode(true);
   const [time, sender, text] = item.children;
   const refused = line.sender === "S" && /^(-ERR|[45])/.test(line.text);
@@ -178,7 +208,8 @@ document.addEventListener("click", async (event) => {
   if (data.remove !== undefined) remove(data.remove);
   if (data.removeAll !== undefined) removeAll(data);
   if (data.faultOff !== undefined) {
-    setFaults(data.mailbox, (on) => on.filter((one) => one !== data.faultOff));
+    await setFaults(data.mailbox, (on) => on.filter((one) => one !== data.faultOff));
+    refocus("fault");
   }
 });
 
@@ -212,7 +243,9 @@ async function removeAll(data) {
   const many = Number(data.count) === 1 ? "this message" : `these ${data.count} messages`;
   if (!confirm(`Remove ${many} permanently?`)) return;
   const query = new URLSearchParams({ q: data.removeAll, mailbox: data.mailbox });
-  if (await change("DELETE", `/api/messages?${query}`)) say(`Removed ${data.count}`);
+  const answer = await change("DELETE", `/api/messages?${query}`);
+  if (answer?.removed !== undefined) say(`Removed ${answer.removed}`);
+  refocus("messages");
 }
 
 async function setFaults(mailbox, chosen) {
@@ -238,7 +271,7 @@ async function change(method, url, body) {
 }
 
 async function copy(text, button) {
-  const before = button.innerHTML;
+  if (!labels.has(button)) labels.set(button, button.innerHTML);
   try {
     await navigator.clipboard.writeText(text);
     button.textContent = "Copied";
@@ -246,7 +279,10 @@ async function copy(text, button) {
   } catch {
     button.textContent = "Not copied";
   }
-  setTimeout(() => (button.innerHTML = before), 1200);
+  setTimeout(() => {
+    if (labels.has(button)) button.innerHTML = labels.get(button);
+    labels.delete(button);
+  }, 1200);
 }
 
 function transcript() {
@@ -281,6 +317,15 @@ document.addEventListener("keydown", (event) => {
 
 function regions() {
   return document.querySelectorAll("[data-region]");
+}
+
+function reachable(place) {
+  return [...place.querySelectorAll("a[href], button, [tabindex]")];
+}
+
+// A person at the keyboard does not begin at the top again, if what had the focus is gone.
+function refocus(id) {
+  if (document.activeElement === document.body) document.getElementById(id).focus();
 }
 
 function meta(name, page = document) {
