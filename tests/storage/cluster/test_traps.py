@@ -119,6 +119,27 @@ def test_deliveries_that_overlap(dsn: Secret) -> None:
     asyncio.run(test())
 
 
+def test_isolation_of_the_database(own_dsn: Secret) -> None:
+    """A delivery that waits for another one succeeds, whatever isolation the database prefers."""
+    name = own_dsn.reveal().decode().partition("?")[0].rpartition("/")[2]
+    change = f"alter database {name} set default_transaction_isolation = 'serializable'"
+
+    async def test() -> None:
+        await execute(own_dsn, change)
+        store = ClusterStore(settings(own_dsn))
+        async with store.open(), connected(own_dsn) as connection:
+            await store.deliver("ann", LETTER)
+            async with connection.transaction():
+                await connection.execute("select from box for update")
+                delivery = asyncio.create_task(store.deliver("ann", LETTER))
+                await until(lambda: execute(own_dsn, WAITING))
+                await connection.execute("update box set generation = 0")
+            await delivery
+            assert len(await everything(store)) == 2
+
+    asyncio.run(test())
+
+
 def test_generation_after_a_failover(dsn: Secret) -> None:
     """Trap 3: a list is never kept for another one, whatever a standby that was behind counts."""
 

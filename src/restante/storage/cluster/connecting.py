@@ -30,6 +30,7 @@ def _settings(patience: float) -> dict[str, str]:
     return {
         "application_name": "restante",
         "client_min_messages": "warning",
+        "default_transaction_isolation": "read committed",  # sql/ relies on it
         "lock_timeout": str(int(patience * 900)),  # milliseconds: before the node cuts it off
         "statement_timeout": str(STATEMENT_TIME * 1000),
         "idle_in_transaction_session_timeout": str(STATEMENT_TIME * 1000),

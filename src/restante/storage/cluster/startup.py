@@ -26,6 +26,7 @@ select current_setting('server_version_num')::int as version,
     current_setting('full_page_writes') as full_page_writes,
     current_setting('client_min_messages') as messages,
     current_setting('statement_timeout') as statement_timeout,
+    current_setting('default_transaction_isolation') as isolation,
     extract(epoch from clock_timestamp())::float8 as clock,
     (select sum(case name when 'max_connections' then 1 else -1 end * setting::int)
         from pg_settings where name in
@@ -50,6 +51,7 @@ class DatabaseSettings(NamedTuple):
     full_page_writes: str
     messages: str
     statement_timeout: str
+    isolation: str
     clock: float
     connections: int
     workers: int
@@ -99,6 +101,11 @@ def problems_of(settings: DatabaseSettings, clock: tuple[float, float]) -> Itera
         yield (
             "PostgreSQL has no statement_timeout for this user: a call that hangs keeps a"
             " connection; set one with ALTER ROLE, such as 120s"
+        )
+    if settings.isolation != "read committed":  # only a pooler hides the node's own setting
+        yield (
+            f"PostgreSQL has default_transaction_isolation = {settings.isolation} for this user:"
+            " logins and deliveries of one user at the same time fail; set it to read committed"
         )
     before, after = clock
     apart = max(before - settings.clock, settings.clock - after)
