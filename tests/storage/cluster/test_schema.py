@@ -7,12 +7,14 @@ import contextlib
 from collections.abc import Iterator
 from unittest.mock import patch
 
+import asyncpg
 import pytest
 
 from restante.protocol.secret import Secret
 from restante.storage.cluster import ClusterStore, schema
 from restante.storage.interfaces import StoreError
 from support.cluster import Cluster, execute, settings
+from support.thread import PATIENCE
 
 
 @pytest.fixture
@@ -79,6 +81,28 @@ def test_upgrade_while_older_nodes_serve(empty: Secret) -> None:
     assert [tuple(row) for row in left] == [("1", "cy")]
     with older_program(10):
         opened(empty)
+
+
+def test_upgrade_beside_a_backup(empty: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upgrade that must wait for a table, such as for a backup, lets the nodes use it."""
+    with older_program(7):
+        asyncio.run(schema.initialize(empty))
+    monkeypatch.setattr(schema, "LOCK_TIME", 0.1)
+    monkeypatch.setattr(schema, "LOCK_PAUSE", 0.1)
+
+    async def test() -> None:
+        waits = asyncio.Event()
+        backup = await asyncpg.connect(empty.reveal().decode())
+        async with backup.transaction():
+            await backup.execute("select from message")
+            upgrade = asyncio.create_task(schema.initialize(empty, on_wait=waits.set))
+            async with asyncio.timeout(PATIENCE):
+                await waits.wait()
+                await execute(empty, "select deliver_one('ann', 'a', 2, 2, null, 'hi')")
+        await backup.close()
+        assert len(await upgrade) == schema.newest_version() - 7
+
+    asyncio.run(test())
 
 
 def test_app_passwords_follow_accounts(empty: Secret) -> None:

@@ -6,12 +6,14 @@ import asyncio
 from importlib import resources
 from typing import TYPE_CHECKING, NamedTuple
 
+import asyncpg
+
 from restante.storage.cluster.connecting import connect
 from restante.storage.cluster.errors import ERRORS, translate
 from restante.storage.interfaces import StoreError
 
 if TYPE_CHECKING:
-    import asyncpg
+    from collections.abc import Callable
 
     from restante.protocol.secret import Secret
     from restante.storage.cluster.database import Database
@@ -21,6 +23,10 @@ LOCK = (
 )
 CONNECT_TIME = 10  # seconds
 APPLY_TIME = 3600  # seconds: a later file may rewrite a table
+LOCK_TIME = 1.0  # seconds for which a change waits for a table, and all nodes for the change
+LOCK_PAUSE = 4.0  # seconds in which the nodes go on, until it is tried again
+
+_BLOCKED = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
 KEPT_PREFIX = "\x02"  # before the owner of a box with removed messages: kept_owner in sql/
 HIDDEN_PREFIX = "\x01"  # before the owner of a box that is being moved: hidden_owner in sql/
@@ -53,10 +59,13 @@ def newest_version() -> int:
     return migrations()[-1].version
 
 
-async def initialize(dsn: Secret, *, pooler: bool = False) -> list[str]:
+async def initialize(
+    dsn: Secret, *, pooler: bool = False, on_wait: Callable[[], object] = lambda: None
+) -> list[str]:
     """Apply the files that the database does not have yet, all or none, and return their names.
 
-    Two at a time wait for each other. Raises StoreError, VersionError.
+    Two at a time wait for each other. `on_wait` is called each time that another transaction has
+    locked a table, such as a backup. Raises StoreError, VersionError.
     """
     try:
         async with asyncio.timeout(CONNECT_TIME):
@@ -64,14 +73,31 @@ async def initialize(dsn: Secret, *, pooler: bool = False) -> list[str]:
     except (*ERRORS, ValueError) as error:
         raise translate(error)[0] from error
     try:
-        async with asyncio.timeout(APPLY_TIME), connection.transaction():
-            await connection.execute(f"set local statement_timeout = {APPLY_TIME * 1000}")
-            await connection.execute("select pg_advisory_xact_lock($1)", LOCK)
-            return await _apply(connection)
+        async with asyncio.timeout(APPLY_TIME):
+            while (names := await _try_to_apply(connection)) is None:
+                on_wait()
+                await asyncio.sleep(LOCK_PAUSE)
+            return names
     except ERRORS as error:
         raise translate(error)[0] from error
     finally:
         connection.terminate()
+
+
+async def _try_to_apply(connection: asyncpg.Connection) -> list[str] | None:
+    """Apply the files, and return their names, or None if another transaction has locked a table.
+
+    To wait for a table is to stop the nodes: no other transaction gets it before the one that
+    waits to change it.
+    """
+    try:
+        async with connection.transaction():
+            await connection.execute(f"set local statement_timeout = {APPLY_TIME * 1000}")
+            await connection.execute(f"set local lock_timeout = {int(LOCK_TIME * 1000)}")
+            await connection.execute("select pg_advisory_xact_lock($1)", LOCK)
+            return await _apply(connection)
+    except _BLOCKED:
+        return None
 
 
 async def require_version(database: Database, patience: float | None = None) -> None:

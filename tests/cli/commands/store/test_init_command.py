@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from restante.cli.main import main
 from restante.protocol.secret import Secret
 from restante.storage.cluster import schema
 from support.cluster import Cluster, execute
@@ -46,6 +48,24 @@ def test_init(empty: Secret, tmp_path: Path) -> None:
     assert again.out == f"The database already has the tables of version {VERSION}.\n"
     rows = asyncio.run(execute(empty, "select count(*) from box"))
     assert rows[0][0] == 0
+
+
+def test_init_that_waits(empty: Secret, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command says once that it waits for another transaction."""
+    initialize = schema.initialize
+
+    async def initialize_late(
+        dsn: Secret, *, pooler: bool, on_wait: Callable[[], object]
+    ) -> list[str]:
+        on_wait()
+        on_wait()
+        return await initialize(dsn, pooler=pooler)
+
+    monkeypatch.setattr(schema, "initialize", initialize_late)
+    file = written(tmp_path, empty.reveal())
+    done = CliRunner().invoke(main, ["store", "init", "-c", str(file)])
+    assert done.exit_code == 0
+    assert done.stderr.count("Waiting for another transaction, such as a backup") == 1
 
 
 @pytest.mark.parametrize(

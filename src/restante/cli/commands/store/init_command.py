@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import TYPE_CHECKING
 
 import click
@@ -30,10 +31,12 @@ def command(file: Path) -> None:
     settings = cluster_settings(file)
     connect_bodies(settings)  # a mistake is reported before anything changes
     version = schema.newest_version()
+    waits = functools.cache(_report_wait)  # once
     for name, each in {FIRST: settings, **settings.shards}.items():
         which = f"database {name}" if settings.shards else "database"
         try:
-            applied = asyncio.run(schema.initialize(each.dsn, pooler=each.pooler))
+            made = schema.initialize(each.dsn, pooler=each.pooler, on_wait=waits)
+            applied = asyncio.run(made)
         except StoreError as error:
             text = f"the tables of the {which} cannot be created: {error}"
             raise click.ClickException(text) from None
@@ -47,3 +50,11 @@ def command(file: Path) -> None:
             click.echo(f"Warning: {fault}", err=True)
 
     run_with_parts(settings, warn)
+
+
+def _report_wait() -> None:
+    click.echo(
+        "Waiting for another transaction, such as a backup, that uses the tables. The nodes can"
+        " use them, too, meanwhile.",
+        err=True,
+    )
