@@ -46,7 +46,8 @@ def test_journal_of_an_older_version(tmp_path: Path) -> None:
         database.execute("DROP TABLE imported")
         for column in ("sender", "subject"):
             database.execute(f"ALTER TABLE message DROP COLUMN {column}")
-        database.execute("ALTER TABLE account DROP COLUMN next_run")
+        for column in ("next_run", "latest_run", "set_back"):
+            database.execute(f"ALTER TABLE account DROP COLUMN {column}")
         database.execute("PRAGMA user_version = 1")
     database.close()
     with Journal(path) as journal:

@@ -95,20 +95,6 @@ def test_damaged(tmp_path: Path) -> None:
     assert move_damaged(path) is None
 
 
-def test_clock_that_is_set_back(tmp_path: Path) -> None:
-    """Times of a clock that was years ahead delay no message, once the clock is right."""
-    path, ahead, right = tmp_path / "fetch.db", 2e9, 1e9
-    with Journal(path, clock=lambda: ahead) as journal:
-        account = journal.open_account("work")
-        account.park("parked", 10, "refused")
-        account.note_known([("seen", 10, None), ("before", 10, right - 5)])
-        account.end_run("ok")
-    with Journal(path, clock=lambda: right) as journal:
-        rows = journal.open_account("work").messages()
-    assert (rows["parked"].next_try, rows["seen"].first_seen) == (right, right)
-    assert rows["before"].first_seen == right - 5
-
-
 def test_newer_version(tmp_path: Path) -> None:
     """A journal of a newer version is left alone."""
     path = tmp_path / "fetch.db"
@@ -184,7 +170,8 @@ def test_an_older_journal(tmp_path: Path) -> None:
     path = tmp_path / "fetch.db"
     with Journal(path) as journal:
         journal.open_account("work").note_known([("u1", 1, None)])
-        journal.database.execute("ALTER TABLE account DROP COLUMN next_run")
+        for column in ("next_run", "latest_run", "set_back"):
+            journal.database.execute(f"ALTER TABLE account DROP COLUMN {column}")
         journal.database.execute("PRAGMA user_version = 3")
     with Journal(path) as journal:
         assert set(journal.open_account("work").messages()) == {"u1"}

@@ -5,7 +5,8 @@
 messages, `known_contents` recognizes those with new unique-ids, `precautions` avoid what broke a
 session, and `parked_messages` are those that could not be had. It reports `events`, `notices`,
 `descriptions` of messages that stay, and `errors`. `journal` is its memory, a database of SQLite
-(`journal_rows`), with an `account_journal` for each account. `account_lock` rejects a second run.
+(`journal_rows`), with an `account_journal` for each account; `journal_clock` mends the times of a
+wrong clock. `account_lock` rejects a second run.
 
 `destinations` is where mail goes: each is a Destination of `interfaces`. `spool` keeps a draft for
 those that send a message in one piece, and `large_headers` replaces a message that is too large.

@@ -39,9 +39,11 @@ _STATES = {state.value: state for state in MessageState}  # faster than MessageS
 class AccountJournal:
     """The journal of one account. Its methods raise FetchError."""
 
-    def __init__(self, journal: Journal, account: str) -> None:
+    def __init__(self, journal: Journal, account: str, least: float) -> None:
+        """`least` is the earliest time that may be noted, in seconds since 1970."""
         self.account = account
         self._journal = journal
+        self._least = least
 
     @property
     def imported(self) -> ImportedMessages:
@@ -132,7 +134,7 @@ class AccountJournal:
 
     def prepare(self, preparations: Sequence[Preparation]) -> None:
         """Note messages before they are delivered."""
-        now = self._journal.clock()
+        now = self._now()
         messages = [  # all that is noted of them but the tokens
             (self.account, MessageState.PREPARED, now, now, *preparation[:-1])
             for preparation in preparations
@@ -183,32 +185,34 @@ class AccountJournal:
 
         The gaps between tries grow. With `at_once` the first try again is in the next run.
         """
-        now = self._journal.clock()
+        now = self._now()
         with self._journal.transaction() as database:
             tries = database.execute(
                 "SELECT tries FROM message WHERE account = ? AND uid = ?", (self.account, uid)
             ).fetchone() or (0,)
             gap = 0 if at_once and not tries[0] else GAPS[min(tries[0], len(GAPS) - 1)]
-            row = (MessageState.PARKED, now, now, size, tries[0] + 1, now + gap, reason[:500])
+            next_try = self._journal.clock() + gap
+            row = (MessageState.PARKED, now, now, size, tries[0] + 1, next_try, reason[:500])
             database.execute(_PARK, (self.account, uid, *row))
 
     def hold(self, uid: str, size: int, reason: str) -> None:
         """Note that a message is not tried again before `retry`, and why."""
-        now = self._journal.clock()
+        now = self._now()
         with self._journal.transaction() as database:
             row = (MessageState.PARKED, now, now, size, 0, NEVER, reason[:500])
             database.execute(_PARK, (self.account, uid, *row))
 
     def postpone(self, uid: str, size: int, reason: str) -> None:
         """Note that the next run tries a message after all others, and why."""
-        now = self._journal.clock()
+        now = self._now()
         with self._journal.transaction() as database:
-            row = (MessageState.PARKED, now, now, size, 0, now, reason[:500])
+            next_try = self._journal.clock()
+            row = (MessageState.PARKED, now, now, size, 0, next_try, reason[:500])
             database.execute(_PARK, (self.account, uid, *row))
 
     def note_too_large(self, messages: Iterable[tuple[str, int]]) -> None:
         """Note messages that stay at the server for their size: pairs of unique-id and octets."""
-        now = self._journal.clock()
+        now = self._now()
         with self._journal.transaction() as database:
             database.executemany(
                 "INSERT INTO message (account, uid, state, first_seen, changed, size)"
@@ -245,7 +249,7 @@ class AccountJournal:
 
         Each has its unique-id, its size, and when it was first seen; None for unknown, or for now.
         """
-        now = self._journal.clock()
+        now = self._now()
         with self._journal.transaction() as database:
             before = database.total_changes
             database.executemany(
@@ -322,8 +326,9 @@ class AccountJournal:
             select = "SELECT outcome FROM account WHERE name = ?"
             before = database.execute(select, (self.account,)).fetchone()
             database.execute(
-                "UPDATE account SET last_run = ?, outcome = ? WHERE name = ?",
-                (now, outcome, self.account),
+                "UPDATE account SET last_run = ?, outcome = ?,"
+                " latest_run = max(ifnull(latest_run, 0), ?) WHERE name = ?",
+                (now, outcome, now, self.account),
             )
             database.execute(
                 "DELETE FROM message WHERE account = ? AND state IN ('gone', 'left')"
@@ -335,11 +340,14 @@ class AccountJournal:
     def _set_state(
         self, database: sqlite3.Connection, uids: Iterable[str], state: MessageState
     ) -> None:
-        now = self._journal.clock()
+        now = self._now()
         database.executemany(
             "UPDATE message SET state = ?, changed = ? WHERE account = ? AND uid = ?",
             [(state, now, self.account, uid) for uid in uids],
         )
+
+    def _now(self) -> float:
+        return max(self._least, self._journal.clock())
 
     def _execute(self, statement: str, *values: object) -> sqlite3.Cursor:
         return self._journal.database.execute(statement, (self.account, *values))

@@ -17,7 +17,8 @@ from restante.durable_folders import make_private_folder
 from restante.fetch.account_journal import AccountJournal
 from restante.fetch.account_lock import file_name
 from restante.fetch.errors import FetchError, NothingNotedError
-from restante.fetch.journal_rows import NEVER, AccountRuns
+from restante.fetch.journal_clock import find_least_time
+from restante.fetch.journal_rows import AccountRuns
 from restante.system_errors import describe, explain, explain_path
 
 if TYPE_CHECKING:
@@ -58,13 +59,12 @@ ALTER TABLE message ADD COLUMN sender TEXT NOT NULL DEFAULT '';
 ALTER TABLE message ADD COLUMN subject TEXT NOT NULL DEFAULT '';
 """
 _NEXT_RUN = "ALTER TABLE account ADD COLUMN next_run REAL"
-_FUTURE_RUN = "SELECT 1 FROM account WHERE name = ? AND last_run > ?"
-_END_FUTURE = (
-    "UPDATE message SET first_seen = min(first_seen, :now), changed = min(changed, :now),"
-    " next_try = iif(next_try < :never, min(next_try, :now), next_try) WHERE account = :account"
-)
-"""Else messages would be tried again, and would leave their server, years later."""
-_VERSIONS = (_SCHEMA, _IMPORTED, _DESCRIPTION, _NEXT_RUN)
+_CLOCK = """
+ALTER TABLE account ADD COLUMN latest_run REAL;
+ALTER TABLE account ADD COLUMN set_back REAL;
+UPDATE account SET latest_run = last_run
+"""
+_VERSIONS = (_SCHEMA, _IMPORTED, _DESCRIPTION, _NEXT_RUN, _CLOCK)
 """The statements that each version of the schema has added."""
 
 _PRIMARY = 0xFF  # the part of SQLite's codes that says the kind of an error
@@ -180,14 +180,12 @@ class Journal:
             database.execute(
                 "INSERT OR IGNORE INTO account (name, first_run) VALUES (?, ?)", (account, now)
             )
-            future = database.execute(_FUTURE_RUN, (account, now)).fetchone()
-            if future is not None:  # a clock was ahead, and is right now
-                database.execute(_END_FUTURE, {"account": account, "now": now, "never": NEVER})
+            least = find_least_time(database, account, now)
         with self.errors():  # after the row: a run that is killed before it leaves no false mark
             mark.parent.mkdir(mode=0o700, exist_ok=True)
             if not mark.exists():
                 mark.touch(mode=0o600)
-        return AccountJournal(self, account)
+        return AccountJournal(self, account, least)
 
     def accounts(self) -> list[AccountRuns]:
         """Return what is known of the runs of each account, in the order of the names."""

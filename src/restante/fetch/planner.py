@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -48,6 +49,15 @@ class Policy:
     newest_first: bool = False
     limit: int | None = None
     large_headers: bool = False
+
+    def last_seen(self, now: float) -> float:
+        """Return when the latest message was first seen that is deleted now.
+
+        It is infinite where mail is deleted at once: the times may be those of a wrong clock.
+        """
+        if self.keep_seconds is None:
+            return -math.inf
+        return now - self.keep_seconds if self.keep_seconds else math.inf
 
 
 @dataclass(slots=True)
@@ -147,13 +157,13 @@ def _remove_unchanged(
     unless they are known by their contents: they may be there under a unique-id.
     """
     others: list[str] = []
-    seen_after = float("-inf") if policy.keep_seconds is None else now - policy.keep_seconds
+    last_seen = policy.last_seen(now)
     for uid, state, size, first_seen in outlines:
         message = listed.get(uid)
         if message is None:
             if state != MessageState.GONE or is_named_by_contents(uid):
                 others.append(uid)
-        elif state in _WERE_THERE and first_seen > seen_after and size in (None, message.size):
+        elif state in _WERE_THERE and first_seen > last_seen and size in (None, message.size):
             del listed[uid]
         else:
             others.append(uid)
@@ -215,9 +225,7 @@ def _plan_fetched(
 
 def may_delete(row: KnownMessage, policy: Policy, now: float) -> bool:
     """Return whether a message that all destinations have need not stay at the server."""
-    if policy.keep_seconds is None or may_be_part(row):
-        return False
-    return row.first_seen + policy.keep_seconds <= now
+    return row.first_seen <= policy.last_seen(now) and not may_be_part(row)
 
 
 def may_be_part(row: KnownMessage) -> bool:
