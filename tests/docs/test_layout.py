@@ -185,6 +185,7 @@ ELSEWHERE = {
     "web/mailpit_events.py": "web/test_mailpit.py",
     "web/mailpit_rows.py": "web/test_mailpit.py",
     "web/mailpit_send.py": "web/test_mailpit.py",
+    "web/mailpit_json.py": "web/test_mailpit.py",
     "web/mailpit_tags.py": "web/test_mailpit.py",
     "web/page_routes.py": "web/test_page.py",
     "web/state.py": "web/test_page.py",

@@ -198,3 +198,13 @@ def test_a_folder_that_fails(tmp_path: Path) -> None:
     assert answer.status_code == 500
     assert str(file) in answer.json()["error"]
     assert server.mailboxes.mail() == [mail]
+
+
+def test_a_search_that_is_too_long_removes_nothing(server: DeveloperServer) -> None:
+    """No part of a search is left out: what it should have kept would be removed."""
+    client, before = page_client(server), len(server.mailboxes.mail())
+    for path in ("/api/messages?q=", "/api/v1/search?query="):
+        query = "%20".join(["-none"] * 450)
+        assert client.delete(f"{path}{query}%20mailbox:no@example.com").status_code == 400
+    assert client.get("/?mailbox=" + "%22" * 1000 + "&q=" + "a" * 1000).status_code == 200
+    assert len(server.mailboxes.mail()) == before

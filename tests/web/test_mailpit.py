@@ -7,6 +7,8 @@ import json
 from email.message import EmailMessage
 
 import pytest
+from httpx2 import Response
+from starlette.testclient import TestClient
 from starlette.types import Message
 from starlette.websockets import WebSocket
 
@@ -294,3 +296,106 @@ def test_readers_of_the_websocket_are_bounded(server: DeveloperServer) -> None:
     with client.websocket_connect(EVENTS):
         pass
     assert page.readers == 0
+
+
+def send(client: TestClient, **more: object) -> Response:
+    """Send a message by JSON."""
+    sending = {"From": {"Email": "shop@example.com"}, "To": [{"Email": "ann@example.com"}]}
+    return client.post("/api/v1/send", json=sending | more)
+
+
+def test_json_is_read_as_in_go() -> None:
+    """Names come in any case, and null is the same as no value: programs in Go send both."""
+    server = quiet_server()
+    client = page_client(server)
+    nothing = dict.fromkeys(("Cc", "Bcc", "ReplyTo", "Attachments", "Headers", "Tags", "HTML"))
+    assert send(client, **nothing).status_code == 200
+    small = {"from": {"email": "a@x", "name": None}, "to": [{"email": "b@x"}], "subject": "small"}
+    assert client.post("/api/v1/send", json=small).status_code == 200
+    assert server.mailboxes.mail("b@x")[0].octets.startswith(b"From: a@x\nTo: b@x\nSubject: small")
+    chaos = {"sender": {"probability": 5, "errorcode": None}, "Recipient": None}
+    assert client.put("/api/v1/chaos", json=chaos).json()["Sender"] == {
+        "ErrorCode": 451, "Probability": 5
+    }  # fmt: skip
+    assert client.put("/api/v1/tags", json={"ids": ["1"], "tags": ["blue"]}).text == "ok"
+    assert client.put("/api/v1/tags", json={"IDs": ["2"], "Tags": None}).text == "ok"
+    assert client.get("/api/v1/tags").json() == ["blue"]
+    assert client.put("/api/v1/messages", json={"IDs": None, "Read": True}).text == "ok"
+    assert client.get("/api/v1/messages").json()["unread"] == 0
+    odd_values: tuple[object, ...] = ([], 1, {"IDs": [None]}, {"IDs": {}})
+    for odd in odd_values:
+        assert client.put("/api/v1/tags", json=odd).status_code == 400
+
+
+def test_a_file_of_json_has_its_type() -> None:
+    """The name says the type where the request does not, a data URL is read, a cid is inline."""
+    server = quiet_server()
+    client = page_client(server)
+    files = [
+        {"Content": "data:application/pdf;base64,UERG", "Filename": "a.pdf", "ContentType": ""},
+        {"Content": "UERG", "Filename": "b"},
+        {"Content": "iVBORw0KGgo=", "Filename": "c.png", "ContentID": "picture"},
+    ]
+    assert send(client, HTML="<img src='cid:picture'>", Attachments=files).status_code == 200
+    found = client.get("/api/v1/message/1").json()
+    assert [(part["FileName"], part["ContentType"]) for part in found["Attachments"]] == [
+        ("a.pdf", "application/pdf"), ("b", "application/octet-stream")
+    ]  # fmt: skip
+    assert [(part["FileName"], part["ContentType"]) for part in found["Inline"]] == [
+        ("c.png", "image/png")
+    ]
+    (row,) = client.get("/api/v1/search", params={"query": "has:inline"}).json()["messages"]
+    assert row["Attachments"] == 2
+    assert client.get("/api/v1/message/1/part/2").content == b"PDF"
+    assert "data:image/png;base64,iVBORw0KGgo=" in client.get("/view/1.html").text
+
+
+def test_an_address_beyond_ascii_gets_mail() -> None:
+    """An address in Unicode has its mailbox, and the header has the address as it is."""
+    server = quiet_server()
+    client = page_client(server)
+    person = {"Email": "j\u00f6rg@ex\u00e4mple.de", "Name": "J\u00f6rg"}
+    assert send(client, To=[person], Subject="Gr\u00fc\u00dfe").status_code == 200
+    assert server.mailboxes.names() == [person["Email"]]
+    found = client.get("/api/v1/message/1").json()
+    assert found["To"] == [{"Name": person["Name"], "Address": person["Email"]}]
+    assert (found["Subject"], found["Bcc"]) == ("Gr\u00fc\u00dfe", [])
+    assert send(client, To=[{"Email": "j\u00f6rg@a@b"}]).status_code == 400
+    assert send(client, To=[{"Email": "j\u2028X: y@b"}]).status_code == 400
+    assert send(client, To=[{"Email": '"a b"@x', "Name": "Ann"}]).status_code == 200
+    assert client.get("/api/v1/message/latest").json()["To"][0]["Address"] == '"a b"@x'
+
+
+def test_a_recipient_that_the_header_lacks_is_bcc(server: DeveloperServer) -> None:
+    """A recipient of the envelope alone is in Bcc, and a search finds it there."""
+    add(server, b"From: a@x\nTo: Ann <ann@example.com>\n\nhi\n", "secret@example.com")
+    add(server, b"To: Ann <ANN@example.com>\n\nhi\n")
+    add(server, b"From: nobody\n\nhi\n", "a-login")
+    client = page_client(server)
+    rows = client.get("/api/v1/messages?limit=3").json()["messages"]
+    assert [row["Bcc"] for row in rows] == [
+        [], [], [{"Name": "", "Address": "secret@example.com"}]
+    ]  # fmt: skip
+    assert [row["From"]["Address"] for row in rows] == ["", "", "a@x"]
+    for query in ("bcc:secret", "addressed:secret"):
+        found = client.get("/api/v1/search", params={"query": query}).json()
+        assert [row["ID"] for row in found["messages"]] == ["3"]
+
+
+def test_the_latest_of_a_search(server: DeveloperServer) -> None:
+    """`latest` may have a search, and means the newest message that matches."""
+    client = page_client(server)
+    add(server, b"Subject: third\nContent-Type: text/html\n\n<p>third\n", "bob@example.com")
+    assert client.get("/api/v1/message/latest?query=subject:welcome").json()["ID"] == "2"
+    assert "<b>Ann</b>" in client.get("/view/latest.html?query=to:ann").text
+    assert client.get("/view/latest.txt?query=is:unread%20!subject:third").text == "hi\n"
+    assert client.get("/api/v1/message/latest?query=subject:none").status_code == 404
+
+
+def test_a_removed_message_is_gone(server: DeveloperServer) -> None:
+    """Mailpit has no list of removed messages: each request for one is answered by 404."""
+    client = page_client(server)
+    assert client.request("DELETE", "/api/v1/messages", json={"IDs": ["2"]}).text == "ok"
+    for path in ("/api/v1/message/2", "/api/v1/message/2/raw", "/view/2.html", "/view/2.txt"):
+        assert client.get(path).status_code == 404
+    assert client.get("/api/v1/message/memory-1").json()["ID"] == "1"

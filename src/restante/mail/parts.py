@@ -30,6 +30,7 @@ class Part:
         type: such as "text/plain", in lower case.
         name: the file's name as the sender wrote it, decoded; "" where it has none.
         is_attachment: whether the sender marked it so, or gave it a name.
+        is_inline: whether the sender marked it to be shown within the message.
         charset: the declared label, or "".
         alternative: the number of the enclosing multipart/alternative, 0 outside of any.
         content_id: what `cid:` in HTML refers to, without angle brackets; "" where it has none.
@@ -46,6 +47,7 @@ class Part:
     begin: int
     end: int
     content_id: str = ""
+    is_inline: bool = False
 
     @property
     def content(self) -> bytes:
@@ -187,4 +189,5 @@ class _PartReader:
             begin=begin,
             end=max(begin, end),
             content_id=header.first("Content-ID").decode("latin-1").strip("<> \t"),
+            is_inline=disposition == "inline",
         )

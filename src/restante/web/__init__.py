@@ -3,8 +3,8 @@
 `app` joins the routes. `page_routes` and the templates are the page for people, `state` what its
 URL says, `formats` its sizes and times. `api` is the JSON for programs, `api_types` its types,
 `openapi` its description, `events` its stream. `mailpit` is the part of Mailpit's API that its
-client libraries use, with `mailpit_types`, `mailpit_rows`, `mailpit_send`, `mailpit_tags` and, for
-its websocket, `mailpit_events`. `page` is what all routes share.
+client libraries use, with `mailpit_types`, `mailpit_json`, `mailpit_rows`, `mailpit_send`,
+`mailpit_tags` and, for its websocket, `mailpit_events`. `page` is what all routes share.
 `message_view` decodes a message, `html_document` prepares its HTML, and `search` finds messages.
 `security` checks each request first. `listener` opens the port. What is shown is a server of
 `restante.developer`.

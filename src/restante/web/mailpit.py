@@ -11,16 +11,21 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-import msgspec
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from restante import __version__
-from restante.json_input import read_json
 from restante.web import api
 from restante.web import mailpit_tags as tags
 from restante.web.api_types import moment
 from restante.web.html_document import POLICY
-from restante.web.mailpit_rows import first_field, message_summary, recipients_of, sender_of
+from restante.web.mailpit_json import read_mailpit_json
+from restante.web.mailpit_rows import (
+    attachments_of,
+    first_field,
+    message_summary,
+    recipients_of,
+    sender_of,
+)
 from restante.web.mailpit_send import MailpitSending, MailpitSent, send_message
 from restante.web.mailpit_tags import MailpitChaos, MailpitTagging, MailpitTagName
 from restante.web.mailpit_types import MailpitChoice, MailpitList, MailpitMessage, MailpitPart
@@ -74,16 +79,15 @@ async def remove_found(request: Request) -> Response:
 async def show_message(request: Request) -> Response:
     """Answer with one message."""
     view = _view(request)
-    files = [_part(view, row) for row in view.parts if row.is_attachment]
-    inline = [_part(view, row) for row in view.parts if row.content_id and not row.is_attachment]
+    sender = sender_of(view)
     return answer(
         MailpitMessage(
             ID=str(view.mail.id),
             MessageID=first_field(view, "Message-ID").strip("<>"),
             Read=True,
-            From=sender_of(view),
+            From=sender,
             **recipients_of(view),
-            ReturnPath=first_field(view, "Return-Path").strip("<>"),
+            ReturnPath=first_field(view, "Return-Path").strip("<>") or sender.Address,
             Subject=view.subject,
             ListUnsubscribe=_list_unsubscribe(view),
             Date=view.date.isoformat() if view.date else moment(view.mail.received),
@@ -92,8 +96,8 @@ async def show_message(request: Request) -> Response:
             Text=view.text,
             HTML=view.html,
             Size=view.size,
-            Inline=inline,
-            Attachments=files,
+            Inline=[_part(view, row) for row in view.inline],
+            Attachments=[_part(view, row) for row in attachments_of(view)],
         )
     )
 
@@ -213,11 +217,13 @@ def _canonical(name: str) -> str:
 
 
 def _view(request: Request) -> MessageView:
-    """Return the message of a request. Raises RefusedRequest."""
+    """Return the message of a request, which was not removed. Raises RefusedRequest."""
     page, name = page_of(request), request.path_params["id"]
     if name == LATEST:
-        mails = page.find()
+        mails = page.find(request.query_params.get("query", ""))
         name = str(mails[0].id) if mails else name
+    elif not any(name in (str(mail.id), mail.uid) for mail in page.server.mailboxes.mail()):
+        raise RefusedRequest(404, f"no message has the id {name!r}")
     return page.view(name)
 
 
@@ -242,7 +248,7 @@ def _search(request: Request) -> str:
 async def _choice(request: Request) -> MailpitChoice:
     """Return the messages that the body names; none if it is empty. Raises RefusedRequest.
 
-    As in Mailpit, names are read in any case. A form is read, too: a client library sends one.
+    A form is read, too: a client library sends one.
     """
     body = await read_body(request)
     if "urlencoded" in request.headers.get("content-type", ""):
@@ -251,13 +257,7 @@ async def _choice(request: Request) -> MailpitChoice:
         return MailpitChoice(IDs=fields.get("ids", []), Read=is_read)
     if not body.strip():
         return MailpitChoice()
-    try:
-        names = {name.lower(): name for name in MailpitChoice.__struct_fields__}
-        values = read_json(body, dict[str, Any]).items()
-        known = {names[key.lower()]: value for key, value in values if key.lower() in names}
-        return msgspec.convert(known, MailpitChoice)
-    except (ValueError, msgspec.ValidationError) as error:
-        raise RefusedRequest(400, str(error)) from None
+    return read_mailpit_json(body, MailpitChoice)
 
 
 _PARAMETERS = {

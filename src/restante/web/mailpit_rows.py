@@ -9,7 +9,7 @@ from restante.web.mailpit_types import MailpitAddress, MailpitRow
 
 if TYPE_CHECKING:
     from restante.mail.addresses import Mailbox
-    from restante.web.message_view import MessageView
+    from restante.web.message_view import MessageView, PartRow
     from restante.web.page import Page
 
 
@@ -26,20 +26,32 @@ def message_summary(page: Page, view: MessageView) -> MailpitRow:
         Username="",
         Tags=list(view.mail.tags),
         Size=view.size,
-        Attachments=len(view.attachments),
+        Attachments=len(attachments_of(view)),
         Snippet=view.snippet,
     )
 
 
 def recipients_of(view: MessageView) -> dict[str, list[MailpitAddress]]:
-    """Return the addresses of To, Cc, Bcc and Reply-To."""
+    """Return the addresses of To, Cc, Bcc and Reply-To.
+
+    A recipient that the header does not name counts as Bcc, as in Mailpit.
+    """
     names = {"To": "To", "Cc": "Cc", "Bcc": "Bcc", "ReplyTo": "Reply-To"}
-    return {key: _addresses(view.mailboxes(name)) for key, name in names.items()}
+    found = {key: _addresses(view.mailboxes(name)) for key, name in names.items()}
+    if view.hidden_recipient:
+        found["Bcc"].append(MailpitAddress("", view.hidden_recipient))
+    return found
 
 
-def sender_of(view: MessageView) -> MailpitAddress | None:
-    """Return the first address of From, or None."""
-    return next(iter(_addresses(view.mailboxes("From"))), None)
+def sender_of(view: MessageView) -> MailpitAddress:
+    """Return the first address of From; without any, what From says is the name."""
+    found = _addresses(view.mailboxes("From"))
+    return found[0] if found else MailpitAddress(first_field(view, "From"), "")
+
+
+def attachments_of(view: MessageView) -> list[PartRow]:
+    """Return the files that the message does not show within its text."""
+    return [row for row in view.attachments if row not in view.inline]
 
 
 def _addresses(mailboxes: list[Mailbox]) -> list[MailpitAddress]:

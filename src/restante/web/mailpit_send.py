@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import mimetypes
 import re
+from email import policy
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -15,7 +17,8 @@ from msgspec import Struct
 
 from restante.developer.tags import clean_tags
 from restante.storage.interfaces import FullError
-from restante.web.page import answer, page_of, read_json_body
+from restante.web.mailpit_json import read_mailpit_body
+from restante.web.page import answer, page_of
 from restante.web.security import RefusedRequest
 
 if TYPE_CHECKING:
@@ -34,11 +37,11 @@ class MailpitPerson(Struct):
 
 
 class MailpitFile(Struct):
-    """A file to attach, in base64."""
+    """A file to attach, in base64 or as a data URL; without a type, its name says it."""
 
     Content: str
     Filename: str
-    ContentType: str = "application/octet-stream"
+    ContentType: str = ""
     ContentID: str = ""
 
 
@@ -66,7 +69,7 @@ class MailpitSent(Struct):
 
 async def send_message(request: Request) -> Response:
     """Store a message for each of its recipients. Raises RefusedRequest."""
-    sending = await read_json_body(request, MailpitSending)
+    sending = await read_mailpit_body(request, MailpitSending)
     try:
         octets = bytes(_compose(sending))
     except (ValueError, LookupError, MessageError) as error:
@@ -89,13 +92,14 @@ async def send_message(request: Request) -> Response:
 
 def _compose(sending: MailpitSending) -> EmailMessage:
     """Return the message. Raises ValueError, LookupError, MessageError: a field is invalid."""
-    mail = EmailMessage()
     people = {
         "From": [sending.From],
         "To": sending.To,
         "Cc": sending.Cc,
         "Reply-To": sending.ReplyTo,
     }
+    is_ascii = all(one.Email.isascii() for persons in people.values() for one in persons)
+    mail = EmailMessage(policy.default.clone(utf8=not is_ascii))  # RFC 6532
     for name, persons in people.items():
         if persons:
             mail[name] = [_address(one) for one in persons]
@@ -107,16 +111,26 @@ def _compose(sending: MailpitSending) -> EmailMessage:
     elif sending.HTML:
         mail.set_content(sending.HTML, subtype="html")
     for file in sending.Attachments:
-        try:
-            content = base64.b64decode(file.Content, validate=True)
-        except binascii.Error as error:
-            raise ValueError(f"{file.Filename}: {error}") from None
-        main, _, sub = file.ContentType.partition("/")
-        content_id = f"<{file.ContentID}>" if file.ContentID else None
-        mail.add_attachment(
-            content, maintype=main, subtype=sub, filename=file.Filename, cid=content_id
-        )
+        _attach(mail, file)
     return mail
+
+
+def _attach(mail: EmailMessage, file: MailpitFile) -> None:
+    """Add a file to a message. Raises ValueError: it is invalid."""
+    try:
+        content = base64.b64decode(file.Content.rpartition(",")[2], validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"{file.Filename}: {error}") from None
+    kind = file.ContentType or mimetypes.guess_type(file.Filename)[0] or "application/octet-stream"
+    main, _, sub = kind.partition("/")
+    mail.add_attachment(
+        content,
+        maintype=main,
+        subtype=sub,
+        filename=file.Filename,
+        disposition="inline" if file.ContentID else "attachment",
+        cid=f"<{file.ContentID}>" if file.ContentID else None,
+    )
 
 
 def _add_fields(mail: EmailMessage, fields: dict[str, str]) -> None:
@@ -137,6 +151,10 @@ def _add_fields(mail: EmailMessage, fields: dict[str, str]) -> None:
 def _address(person: MailpitPerson) -> Address:
     """Return an address for a header. Raises ValueError, MessageError: it is invalid."""
     try:
-        return Address(person.Name, addr_spec=person.Email)
+        checked = Address(person.Name, addr_spec=re.sub(r"[^\x00-\x7f]", "x", person.Email))
     except (IndexError, AttributeError):  # of email, for some invalid addresses
         raise ValueError(f"{person.Email!r} is not an address; use user@domain") from None
+    if person.Email.isascii():
+        return checked
+    local, _, domain = person.Email.rpartition("@")  # addr_spec accepts ASCII alone
+    return Address(person.Name, local, domain)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from starlette.responses import PlainTextResponse
 
-from restante.web.page import answer, is_numeral, page_of, read_json_body
+from restante.web.mailpit_json import read_mailpit_body
+from restante.web.page import answer, is_numeral, page_of
 from restante.web.security import RefusedRequest
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ async def list_tags(request: Request) -> Response:
 
 async def set_tags(request: Request) -> Response:
     """Give messages these tags, and take their others away."""
-    tagging = await read_json_body(request, MailpitTagging)
+    tagging = await read_mailpit_body(request, MailpitTagging)
     ids = {int(text) for text in tagging.IDs if is_numeral(text)}
     try:
         page_of(request).server.mailboxes.tag(ids, tagging.Tags)
@@ -74,7 +75,7 @@ async def set_tags(request: Request) -> Response:
 
 async def rename_tag(request: Request) -> Response:
     """Give a tag another name, on all messages that have it."""
-    tagging = await read_json_body(request, MailpitTagName)
+    tagging = await read_mailpit_body(request, MailpitTagName)
     try:
         page_of(request).server.mailboxes.rename_tag(request.path_params["tag"], [tagging.Name])
     except ValueError as error:
@@ -95,7 +96,7 @@ async def show_chaos(request: Request) -> Response:
 
 async def set_chaos(request: Request) -> Response:
     """Set the errors by chance: they are faults of SMTP, and the page shows them too."""
-    chaos = await read_json_body(request, MailpitChaos)
+    chaos = await read_mailpit_body(request, MailpitChaos)
     faults = page_of(request).server.faults
     rules = [
         _rule(name, getattr(chaos, name)) for name in CHAOS if getattr(chaos, name).Probability

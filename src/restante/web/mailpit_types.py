@@ -20,7 +20,7 @@ class MailpitRow(Struct):
     ID: str
     MessageID: str
     Read: bool
-    From: MailpitAddress | None
+    From: MailpitAddress
     To: list[MailpitAddress]
     Cc: list[MailpitAddress]
     Bcc: list[MailpitAddress]
@@ -64,7 +64,7 @@ class MailpitMessage(Struct):
     ID: str
     MessageID: str
     Read: bool  # as in Mailpit before 1.8, which client libraries still read
-    From: MailpitAddress | None
+    From: MailpitAddress
     To: list[MailpitAddress]
     Cc: list[MailpitAddress]
     Bcc: list[MailpitAddress]

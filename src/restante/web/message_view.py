@@ -38,6 +38,7 @@ class PartRow(NamedTuple):
     size: int
     is_attachment: bool
     content_id: str
+    is_inline: bool = False
 
     @property
     def picture(self) -> bool:
@@ -151,6 +152,7 @@ class MessageView:
                     part.size,
                     part.is_attachment,
                     part.content_id,
+                    part.is_inline,
                 )
             )
         return rows
@@ -159,6 +161,24 @@ class MessageView:
     def attachments(self) -> list[PartRow]:
         """The parts that are files."""
         return [row for row in self.parts if row.is_attachment]
+
+    @functools.cached_property
+    def inline(self) -> list[PartRow]:
+        """The files that the message shows within its text, such as the pictures of its HTML."""
+        return [
+            row
+            for row in self.parts
+            if (row.is_inline and row.is_attachment) or (row.content_id and not row.is_attachment)
+        ]
+
+    @functools.cached_property
+    def hidden_recipient(self) -> str:
+        """The mailbox, if it is an address that the header does not name; else ""."""
+        named = {
+            one.address.lower() for name in ("To", "Cc", "Bcc") for one in self.mailboxes(name)
+        }
+        mailbox = self.mail.mailbox
+        return mailbox if "@" in mailbox and mailbox not in named else ""
 
     def part(self, number: int) -> Part:
         """Return a part by its number. Raises LookupError."""

@@ -61,14 +61,19 @@ class Page:
     readers: int = 0
 
     def find(self, query: str = "", *, removed: bool = False) -> list[DeveloperMail]:
-        """Return the messages that match a search, the newest first."""
+        """Return the messages that match a search, the newest first.
+
+        Raises RefusedRequest: the search is too long, so that a part of it would not count.
+        """
+        if len(query) > search.LONGEST:
+            raise RefusedRequest(400, f"a search has at most {search.LONGEST} characters")
         boxes = self.server.mailboxes
         mails = boxes.removed_mail() if removed else boxes.mail()
         mails.reverse()
         terms = search.parse(query)
         if not terms:
             return mails
-        return [mail for mail in mails if search.matches(self.cache.view(mail), terms)]
+        return [mail for mail in mails if search.matches(self.cache.view(mail), terms, self.read)]
 
     def view(self, identifier: str) -> MessageView:
         """Return a message by its id or its unique-id; it counts as read now.
