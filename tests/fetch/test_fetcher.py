@@ -168,6 +168,18 @@ def test_deleted_message_that_is_back(server: MemoryServer, journal: Journal) ->
     assert server.messages("ida") == []
 
 
+def test_marked_message_that_is_back(server: MemoryServer, journal: Journal) -> None:
+    """A message that its user counted as fetched stays, also after the server did not list it."""
+    server.add("deborah", "secret", *letters("a"))
+    account = journal.open_account("deborah")
+    with connect_to(server, "deborah")(None) as drop:
+        listed = [(str(uid), None, None) for _, _, uid in drop.entries.rows()]
+    assert account.note_known(listed, stay=True) == 1
+    account.note_state([uid for uid, _, _ in listed], MessageState.GONE)
+    assert fetch(server, journal, "deborah", ListDestination()).deleted == 0
+    assert len(server.messages("deborah")) == 1
+
+
 def test_many_sessions(server: MemoryServer, journal: Journal) -> None:
     """More messages than one session fetches all arrive, once."""
     server.add("max", "secret", *letters(*map(str, range(450))))

@@ -41,10 +41,10 @@ def test_journal_of_an_older_version(tmp_path: Path) -> None:
     """A journal that an older version has written is extended, and keeps what it has."""
     path = tmp_path / "fetch.db"
     with Journal(path) as journal:
-        journal.open_account("work").note_known([("1", 10, None)])
+        journal.open_account("work").note_known([("1", 10, None)], stay=False)
     with sqlite3.connect(path) as database:
         database.execute("DROP TABLE imported")
-        for column in ("sender", "subject"):
+        for column in ("sender", "subject", "stays"):
             database.execute(f"ALTER TABLE message DROP COLUMN {column}")
         for column in ("next_run", "latest_run", "set_back"):
             database.execute(f"ALTER TABLE account DROP COLUMN {column}")

@@ -15,7 +15,7 @@ from restante.fetch.account_journal import GAPS
 from restante.fetch.account_lock import lock_account
 from restante.fetch.errors import FetchError
 from restante.fetch.journal import WAIT, Journal, move_damaged
-from restante.fetch.journal_rows import MessageState
+from restante.fetch.journal_rows import NEVER, MessageState
 from support.small_disks import fill, make_read_only, small_disk
 
 
@@ -145,8 +145,8 @@ def test_known(tmp_path: Path) -> None:
     """Messages of another program are known, with the times of their first sight; twice is once."""
     with Journal(tmp_path / "fetch.db", lambda: 1000.0) as journal:
         account = journal.open_account("work")
-        assert account.note_known([("u1", None, 5.0), ("u2", 7, None)]) == 2
-        assert account.note_known([("u1", None, 9.0)]) == 0
+        assert account.note_known([("u1", None, 5.0), ("u2", 7, None)], stay=False) == 2
+        assert account.note_known([("u1", None, 9.0)], stay=False) == 0
         rows = account.messages()
     assert [(rows[uid].state, rows[uid].first_seen) for uid in ("u1", "u2")] == [
         (MessageState.KNOWN, 5.0),
@@ -169,20 +169,36 @@ def test_an_older_journal(tmp_path: Path) -> None:
     """A journal of an earlier version of the schema gets what it lacks, and keeps its rows."""
     path = tmp_path / "fetch.db"
     with Journal(path) as journal:
-        journal.open_account("work").note_known([("u1", 1, None)])
+        journal.open_account("work").note_known([("u1", 1, None)], stay=False)
         for column in ("next_run", "latest_run", "set_back"):
             journal.database.execute(f"ALTER TABLE account DROP COLUMN {column}")
+        journal.database.execute("ALTER TABLE message DROP COLUMN stays")
         journal.database.execute("PRAGMA user_version = 3")
     with Journal(path) as journal:
         assert set(journal.open_account("work").messages()) == {"u1"}
         assert journal.accounts() == [("work", None, None, None)]
 
 
+def test_marked_messages_of_an_older_journal(tmp_path: Path) -> None:
+    """Messages that were marked as fetched stay; those of imports have no sizes."""
+    path = tmp_path / "fetch.db"
+    with Journal(path) as journal:
+        account = journal.open_account("work")
+        account.note_known([("marked", 1, None), ("imported", None, None)], stay=False)
+        journal.database.execute("ALTER TABLE message DROP COLUMN stays")
+        journal.database.execute("PRAGMA user_version = 5")
+    with Journal(path) as journal:
+        account = journal.open_account("work")
+        assert {row.uid: row.stays for row in account.rows()} == {"marked": 1, "imported": 0}
+        seen = {uid: first_seen for uid, _, _, first_seen in account.outlines()}
+        assert seen["imported"] < NEVER < seen["marked"]
+
+
 def test_rename(tmp_path: Path) -> None:
     """Unique-ids may be exchanged with each other."""
     with Journal(tmp_path / "fetch.db") as journal:
         account = journal.open_account("work")
-        account.note_known([("u1", 1, None), ("u2", 2, None)])
+        account.note_known([("u1", 1, None), ("u2", 2, None)], stay=False)
         account.rename([("u1", "u2"), ("u2", "u1")])
         assert {uid: row.size for uid, row in account.messages().items()} == {"u1": 2, "u2": 1}
 

@@ -31,7 +31,7 @@ def test_a_clock_that_was_ahead(tmp_path: Path) -> None:
         account = journal.open_account("work")
         account.park("parked", 10, "refused")
         account.hold("held", 10, "in doubt")
-        account.note_known([("seen", 10, None), ("before", 10, RIGHT - 5)])
+        account.note_known([("seen", 10, None), ("before", 10, RIGHT - 5)], stay=False)
         account.end_run("ok")
     held = rows_at(path, RIGHT)["held"].next_try
     for moment in (RIGHT, RIGHT + 1, RIGHT + PATIENCE - 1):
@@ -42,7 +42,7 @@ def test_a_clock_that_was_ahead(tmp_path: Path) -> None:
     assert (rows["before"].first_seen, rows["held"].next_try) == (RIGHT - 5, held)
     with Journal(path, clock=lambda: RIGHT + PATIENCE + 1) as journal:
         account = journal.open_account("work")
-        account.note_known([("new", 10, None)])
+        account.note_known([("new", 10, None)], stay=False)
         assert account.messages()["new"].first_seen == RIGHT + PATIENCE + 1
 
 
@@ -89,7 +89,7 @@ def test_a_clock_that_catches_up(tmp_path: Path) -> None:
     path = tmp_path / "fetch.db"
     with Journal(path, clock=lambda: RIGHT) as journal:
         account = journal.open_account("work")
-        account.note_known([("seen", 10, None)])
+        account.note_known([("seen", 10, None)], stay=False)
         account.end_run("ok")
     for moment in (BEHIND, RIGHT + 1, RIGHT - 2 * PATIENCE, RIGHT - 3 * PATIENCE):
         assert rows_at(path, moment)["seen"].first_seen == RIGHT

@@ -125,7 +125,7 @@ class Account:
         """Note all mail that is there as fetched by another program."""
         with Journal(self._journal) as journal, connect(port, lambda *_: None) as drop:
             uids = [(message.uid or "", None, None) for message in drop]
-            journal.open_account("ann").note_known(uids)
+            journal.open_account("ann").note_known(uids, stay=False)
 
     def delivered(self) -> list[bytes]:
         return [file.read_bytes() for file in sorted((self._box / "new").iterdir())]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import pytest
@@ -31,7 +32,10 @@ class Rows:
         self._rows = {row.uid: row for row in rows}
 
     def outlines(self) -> list[Outline]:
-        return [(row.uid, row.state.value, row.size, row.first_seen) for row in self._rows.values()]
+        return [
+            (row.uid, row.state.value, row.size, math.inf if row.stays else row.first_seen)
+            for row in self._rows.values()
+        ]
 
     def find(self, uids: Iterable[str]) -> list[KnownMessage]:
         return [self._rows[uid] for uid in uids]
@@ -46,6 +50,15 @@ def test_new() -> None:
     """A message that is not known is fetched; a known one is not."""
     made = plan([row("a", MessageState.HERE)], "a", "b")
     assert ([m.uid for m in made.fetch], made.delete) == (["b"], [])
+
+
+@pytest.mark.parametrize("state", [MessageState.KNOWN, MessageState.HERE, MessageState.ASKED])
+def test_a_message_that_stays(state: MessageState) -> None:
+    """A message that its user counted as fetched is never deleted, and requires no second look."""
+    stays = row("a", state)._replace(stays=True)
+    for keep in (0.0, 1.0, None):
+        made = plan([stays], "a", policy=Policy(keep_seconds=keep))
+        assert (made.fetch, made.delete, made.to_verify) == ([], [], {})
 
 
 def test_prepared() -> None:

@@ -33,6 +33,7 @@ _PARK = (
     " SET state = excluded.state, tries = max(tries, excluded.tries),"
     " next_try = excluded.next_try, reason = excluded.reason"
 )
+_OUTLINE = ("uid", "state", "size", "iif(stays, 9e999, first_seen)")  # 9e999 is infinite
 _STATES = {state.value: state for state in MessageState}  # faster than MessageState(value)
 
 
@@ -71,7 +72,7 @@ class AccountJournal:
     def outlines(self) -> Iterator[Outline]:
         """Yield the beginnings of all rows, in a fraction of the time."""
         with self._journal.errors():
-            yield from self._execute(_select(("uid", "state", "size", "first_seen")))
+            yield from self._execute(_select(_OUTLINE))
 
     def find(self, uids: Iterable[str]) -> Iterator[KnownMessage]:
         """Yield the rows of known unique-ids."""
@@ -152,7 +153,7 @@ class AccountJournal:
                 " ON CONFLICT (account, uid) DO UPDATE SET state = excluded.state,"
                 " changed = excluded.changed, size = excluded.size, octets = excluded.octets,"
                 " sha256 = excluded.sha256, header_sha256 = excluded.header_sha256,"
-                " message_id = excluded.message_id",
+                " message_id = excluded.message_id, stays = 0",
                 messages,
             )
             database.executemany(
@@ -244,18 +245,21 @@ class AccountJournal:
         with self._journal.transaction():
             self._execute("UPDATE message SET next_try = 0 WHERE account = ? AND state = 'parked'")
 
-    def note_known(self, messages: Iterable[tuple[str, int | None, float | None]]) -> int:
+    def note_known(
+        self, messages: Iterable[tuple[str, int | None, float | None]], *, stay: bool
+    ) -> int:
         """Note messages that are not to be fetched, and return how many were not known before.
 
         Each has its unique-id, its size, and when it was first seen; None for unknown, or for now.
+        With `stay` they are never deleted at their server: perhaps nothing has fetched them.
         """
         now = self._now()
         with self._journal.transaction() as database:
             before = database.total_changes
             database.executemany(
-                "INSERT INTO message (account, uid, state, first_seen, changed, size)"
-                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (account, uid) DO UPDATE"
-                " SET state = excluded.state"
+                "INSERT INTO message (account, uid, state, first_seen, changed, size, stays)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, uid) DO UPDATE"
+                " SET state = excluded.state, stays = excluded.stays"
                 " WHERE state IN ('prepared', 'parked', 'too_large', 'left')",
                 [
                     (
@@ -265,6 +269,7 @@ class AccountJournal:
                         now if seen is None else seen,
                         now,
                         size,
+                        stay,
                     )
                     for uid, size, seen in messages
                 ],

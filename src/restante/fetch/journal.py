@@ -64,7 +64,12 @@ ALTER TABLE account ADD COLUMN latest_run REAL;
 ALTER TABLE account ADD COLUMN set_back REAL;
 UPDATE account SET latest_run = last_run
 """
-_VERSIONS = (_SCHEMA, _IMPORTED, _DESCRIPTION, _NEXT_RUN, _CLOCK)
+_STAYS = """
+ALTER TABLE message ADD COLUMN stays INTEGER NOT NULL DEFAULT 0;
+UPDATE message SET stays = 1 WHERE state = 'known' AND size IS NOT NULL
+"""
+"""Rows of imports have no size."""
+_VERSIONS = (_SCHEMA, _IMPORTED, _DESCRIPTION, _NEXT_RUN, _CLOCK, _STAYS)
 """The statements that each version of the schema has added."""
 
 _PRIMARY = 0xFF  # the part of SQLite's codes that says the kind of an error

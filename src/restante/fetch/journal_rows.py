@@ -67,7 +67,8 @@ class AccountRuns(NamedTuple):
 class KnownMessage(NamedTuple):
     """A row of the journal. Times are seconds since 1970; None is unknown.
 
-    `size` has the octets by LIST, and `octets` those that were retrieved.
+    `size` has the octets by LIST, and `octets` those that were retrieved. A message that `stays` is
+    never deleted: its user counted it as fetched, and nothing may have it.
     """
 
     uid: str
@@ -79,10 +80,14 @@ class KnownMessage(NamedTuple):
     header_sha256: str | None
     next_try: float
     reason: str
+    stays: bool = False
 
 
 Outline: TypeAlias = tuple[str, str, int | None, float]
-"""The beginning of a row as SQLite has it: uid, state, size, and first_seen."""
+"""The beginning of a row as SQLite has it: uid, state, size, and first_seen.
+
+`first_seen` is infinite for a message that stays.
+"""
 
 
 class UndeliveredMessage(NamedTuple):

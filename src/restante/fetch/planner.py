@@ -53,11 +53,11 @@ class Policy:
     def last_seen(self, now: float) -> float:
         """Return when the latest message was first seen that is deleted now.
 
-        It is infinite where mail is deleted at once: the times may be those of a wrong clock.
+        It is NEVER where mail is deleted at once: the times may be those of a wrong clock.
         """
         if self.keep_seconds is None:
             return -math.inf
-        return now - self.keep_seconds if self.keep_seconds else math.inf
+        return now - self.keep_seconds if self.keep_seconds else NEVER
 
 
 @dataclass(slots=True)
@@ -225,7 +225,7 @@ def _plan_fetched(
 
 def may_delete(row: KnownMessage, policy: Policy, now: float) -> bool:
     """Return whether a message that all destinations have need not stay at the server."""
-    return row.first_seen <= policy.last_seen(now) and not may_be_part(row)
+    return row.first_seen <= policy.last_seen(now) and not (row.stays or may_be_part(row))
 
 
 def may_be_part(row: KnownMessage) -> bool:

@@ -210,6 +210,20 @@ def test_skip(user: User) -> None:
     assert user.arrived == 2
 
 
+@pytest.mark.parametrize("option", ["--mark-all", "--since=1s", "--skip"])
+def test_messages_that_stay(user: User, option: str) -> None:
+    """A message that its user counts as fetched is never deleted, since nothing may have it."""
+    user.configure(f'[work.fetch]\nto = "maildir:{user.maildir}"\nkeep = false\n')
+    words = [option]
+    if option == "--skip":
+        [plan] = json.loads(user.fetch("work", "--dry-run", "--json").out)
+        words = [f"--skip={message['uid']}" for message in plan["fetch"]]
+    assert user.fetch("work", *words).code == 0
+    user.server.add(user.name, "secret", b"Subject: new\n\nnew\n")
+    ran = user.fetch("work", "--delete")
+    assert (ran.code, user.arrived, user.left) == (0, 1, 3), ran
+
+
 def test_skip_of_a_known_message(user: User) -> None:
     """A message that the journal has is given up without another login."""
     to = ("--to", f"maildir:{user.maildir}")

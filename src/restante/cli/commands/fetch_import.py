@@ -199,6 +199,6 @@ def _note(name: str, path: Path, found: Comparison) -> None:
         lock_account(path.parent / "fetch", name),
         Journal(path) as journal,
     ):
-        noted = journal.open_account(name).note_known(rows)
+        noted = journal.open_account(name).note_known(rows, stay=False)
     click.echo(f"Noted {messages(noted)} as fetched; {len(rows) - noted} were noted before.")
     click.echo(f"Next: pop3 fetch {plain(name)}")

@@ -36,7 +36,7 @@ def mark_fetched(account: FetchAccount, journal: AccountJournal, older_than: flo
         listed = list_messages(drop, journal)
         if older_than is not None:
             listed = _older(drop, listed, time.time() - older_than)
-        count = journal.note_known((m.uid, m.size, None) for m in listed)
+        count = journal.note_known(((m.uid, m.size, None) for m in listed), stay=True)
     if older_than is None:
         _note_gone(journal, {message.uid for message in listed})
     return f"{account.name}: {wording.messages(count)} noted as fetched"
@@ -76,7 +76,7 @@ def skip_messages(account: FetchAccount, journal: AccountJournal, uids: Sequence
         names = ", ".join(sorted(unknown))
         text = f"neither the journal nor the server has the unique-id {names}; nothing was skipped"
         raise click.UsageError(f"{text}. See pop3 fetch {account.name} --status")
-    count = journal.note_known((uid, None, None) for uid in uids)
+    count = journal.note_known(((uid, None, None) for uid in uids), stay=True)
     return f"{account.name}: {wording.messages(count)} noted as fetched"
 
 
