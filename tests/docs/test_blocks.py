@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from support.programs import need
+from support.programs import need, need_free
 from support.shell_blocks import Block, blocks
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +42,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         pytest.skip("needs root")
     for program in PROGRAMS.split():
         need(program)
+    need_free(110, 995)
     folder = tmp_path_factory.mktemp("disk")
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], check=True)
     yield folder

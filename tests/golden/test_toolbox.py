@@ -18,6 +18,7 @@ from support.authority import DAY, GOOD, HOSTS, make, root_file
 from support.check_request import Faults
 from support.faulty_server import HELLO, SECOND, faulty_server
 from support.process import free_port
+from support.programs import need_free
 
 
 def commands(group: click.Group, *names: str) -> Iterator[tuple[str, ...]]:
@@ -153,6 +154,7 @@ def test_mail(tmp_path: Path) -> None:
 
 def test_places(tmp_path: Path) -> None:
     """Accounts that name no server, or one that does not answer."""
+    need_free(110, 995)  # `check` names open ports of the host
     free = free_port()
     parts = []
     for place in PLACES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import socket
 import subprocess
 from typing import NoReturn
 
@@ -28,8 +29,19 @@ def need_module(name: str) -> None:
         _skip(f"the module {name}")
 
 
+def need_free(*ports: int) -> None:
+    """Skip the test if a server of this machine listens at one of these ports of 127.0.0.1."""
+    for port in ports:
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                _skip_as(f"a server of this machine listens at port {port}; stop it")
+
+
 def _skip(wanted: str) -> NoReturn:
-    text = f"{wanted}: not on this machine; CONTRIBUTING.md says how to install it"
+    _skip_as(f"{wanted}: not on this machine; CONTRIBUTING.md says how to install it")
+
+
+def _skip_as(text: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(text)
     pytest.skip(text, allow_module_level=True)
