@@ -52,6 +52,7 @@ def test_mail_for_any_address() -> None:
         pop3 = session(server, "NEW@shop.example")
         assert b"Subject: Welcome" in pop3.retr(1)[1]
         pop3.quit()
+        assert server.sessions.all()[0].user == "shop@example.com"
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])

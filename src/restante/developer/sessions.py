@@ -56,7 +56,7 @@ class SessionCopy:
         protocol: "POP3" or "SMTP".
         peer: the client's address, HOST:PORT.
         started: seconds since 1970.
-        user: the user that logged in, the sender of SMTP, or "".
+        user: the user that logged in, the last sender of SMTP, or "".
         claimed: the last name that a client of POP3 gave, whether it logged in or not.
         tls: whether TLS is on.
         state: "AUTHORIZATION", "TRANSACTION" or, in POP3, "UPDATE"; "" before the first reply.

@@ -54,6 +54,7 @@ class _SmtpRecorder:
         self._record = record
         self._redaction = LineRedaction(DEVELOPER_VERBS)
         self._begun = b""  # the start of a line of the server
+        self._user = ""  # the last sender, or the login
 
     def note_step(self, step: bytes | Need[Any]) -> None:
         """Note a reply, and where the session stands."""
@@ -66,9 +67,10 @@ class _SmtpRecorder:
                 self._note_octets(b"\n" if self._begun else b"")
                 self._record.add("-", "resets the connection" if step.reset else "hangs up")
         session = self._session
+        self._user = session.transaction.sender or session.login or self._user
         self._record.note(
             tls=session.tls,
-            user=session.transaction.sender or session.login,
+            user=self._user,
             state="TRANSACTION" if session.client else "AUTHORIZATION",
         )
 
