@@ -123,6 +123,15 @@ def test_a_password_is_required(sent: str, status: int) -> None:
     assert "se:cret" not in answer.text
 
 
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_a_probe_needs_no_password(path: str) -> None:
+    """A container's probe has no password. Another host and another site are refused here, too."""
+    assert page_client(password="secret").get(path).text == "ok"
+    assert page_client().get(path, headers={"Host": "evil.example"}).status_code == 400
+    site = {"Sec-Fetch-Site": "cross-site"}
+    assert page_client(password="secret").get(path, headers=site).status_code == 403
+
+
 def test_each_answer_has_the_headers() -> None:
     """Pages, JSON, files and refusals: each says that nothing else may use it."""
     client = page_client()

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 TOKEN_HEADER = "X-Restante-Token"  # noqa: S105  # a name
 _OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE | re.ASCII)
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+OPEN_PATHS = frozenset(("/livez", "/readyz"))
+"""Paths that need no password, as in Mailpit: probes of containers have none, and learn nothing."""
+
 POLICY_VIOLATION = 1008  # the code that closes a websocket: RFC 6455 section 7.4.1
 OWN_SITES = ("same-origin", "none")  # "none" is a person's own doing, such as a typed address
 
@@ -69,8 +72,8 @@ class Guard:
     pause: float = 0.5
     turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1), repr=False)
 
-    def check(self, method: str, headers: Headers) -> None:
-        """Check the headers of a request. Raises RefusedRequest."""
+    def check(self, method: str, headers: Headers, path: str = "/") -> None:
+        """Check the path and the headers of a request. Raises RefusedRequest."""
         if "transfer-encoding" in headers and "content-length" in headers:
             raise RefusedRequest(400, "Send Transfer-Encoding or Content-Length, not both.")
         host = headers.get("host", "")
@@ -83,7 +86,8 @@ class Guard:
             raise RefusedRequest(403, "Another site sent this request.")
         if origin is not None and origin.partition("://")[2] != host:
             raise RefusedRequest(403, "A page of another origin sent this request.")
-        self._authenticate(headers)
+        if path not in OPEN_PATHS:
+            self._authenticate(headers)
         is_browser = site is not None or origin is not None
         if is_browser and method not in SAFE_METHODS:
             sent = headers.get(TOKEN_HEADER, "")
@@ -129,7 +133,7 @@ class GuardMiddleware:
             await send(message)
 
         try:
-            self.guard.check(scope["method"], Headers(scope=scope))
+            self.guard.check(scope["method"], Headers(scope=scope), scope["path"])
         except RefusedRequest as refusal:
             # A proxy may see another end of this request: RFC 9112 section 6.1.
             response = PlainTextResponse(f"{refusal}\n", refusal.status, {"Connection": "close"})
