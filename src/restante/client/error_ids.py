@@ -226,7 +226,7 @@ def _login_error_ids(
         if not tls and _only_tls(capabilities):
             yield "auth-plain-refused"
         yield transient_id(error)
-        yield "refused"
+        yield "auth-mechanism" if _is_unlisted(error, capabilities) else "refused"
     if code == "SYS/PERM":
         yield "sys-perm"
     if code != "AUTH":
@@ -236,6 +236,14 @@ def _login_error_ids(
     if code == "AUTH" or not text or _JUDGED.search(text):
         yield "auth-failed"
     yield "auth-refused"
+
+
+def _is_unlisted(error: ServerRefusedError, capabilities: Mapping[str, str] | None) -> bool:
+    """Return whether a server refused an AUTH with a mechanism that its CAPA does not list."""
+    verb, _, mechanism = error.command.upper().strip().partition(" ")
+    if capabilities is None or verb != "AUTH":
+        return False
+    return mechanism.partition(" ")[0] not in capabilities.get("SASL", "").upper().split()
 
 
 def _only_tls(capabilities: Mapping[str, str] | None) -> bool:

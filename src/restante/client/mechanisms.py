@@ -103,7 +103,7 @@ def unusable_reason(credentials: Credentials, mechanism: str) -> str:
     if not mechanism.startswith("SCRAM"):
         return ""
     if mechanism.endswith("-PLUS") and credentials.binding is None:
-        return "it requires TLS 1.2"
+        return "it requires TLS 1.2, for its channel binding"
     from restante.client.scram import check_credentials
 
     try:

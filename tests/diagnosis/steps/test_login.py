@@ -108,6 +108,27 @@ def test_clear_text_that_is_refused_within_tls() -> None:
     assert "but the server does not know of it" in note
 
 
+@pytest.mark.parametrize(
+    ("mechanism", "capabilities", "name", "code"),
+    [
+        ("XOAUTH2", "", "auth-mechanism", 10),
+        ("CRAM-MD5", "CAPA: without SASL PLAIN", "auth-mechanism", 10),
+        ("CRAM-MD5", "CAPA: with SASL CRAM-MD5", "refused", 6),
+        ("CRAM-MD5", "CAPA: -ERR what?", "refused", 6),
+    ],
+)
+def test_a_requested_mechanism_that_is_not_offered(
+    mechanism: str, capabilities: str, name: str, code: int
+) -> None:
+    """A mechanism that the user chose, and that CAPA does not list, has a verdict of its own."""
+    rules = f"{capabilities}\nAUTH: -ERR no such thing".strip()
+    with server_of(rules) as running:
+        target = Target("127.0.0.1", running.port, "starttls", "ann")
+        options = replace(OPTIONS, mechanisms=(mechanism,))
+        report = examine(CheckRequest("ann", target, options, password=lambda: PASSWORD))
+    assert (report.id, report.exit_code) == (name, code)
+
+
 @pytest.mark.parametrize("user", ["", "ann\r\nDELE 1"])
 def test_a_name_that_cannot_be_sent_is_not_called_wrong(user: str) -> None:
     """A name that cannot be sent has its own verdict, and no login is tried."""

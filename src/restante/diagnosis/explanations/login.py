@@ -41,6 +41,8 @@ LOGIN = (
         why="It is missing, too long, or has characters that POP3 or the mechanism forbids.",
         admin="Give the account a password that every mail program can send: ASCII without tabs.",
         you="Type both by hand. A copied text may contain a line end or a tab.",
+        more="With --mechanism, the mechanism itself may be impossible here: APOP requires a "
+        "timestamp in the greeting, and the mechanisms with -PLUS require TLS 1.2.",
     ),
     Explanation(
         "auth-apppw", 7, "The provider requires an app password, not the account's password.",
@@ -87,6 +89,12 @@ LOGIN = (
         "certificate). They are shown at capa.",
         admin="Offer SCRAM-SHA-256 or PLAIN within TLS.",
         you="Ask the administrator which mail programs can log in here.",
+    ),
+    Explanation(
+        "auth-mechanism", 10, "The server does not offer the login mechanism that was requested.",
+        why="CAPA does not list it, and the server refused it before it had a password.",
+        admin="Nothing, unless clients need this mechanism.",
+        you="Leave out --mechanism or --oauth. The line capa shows what the server offers.",
     ),
     Explanation(
         "auth-toomany", 8, "Too many login attempts: the server rejects your logins for now.",
