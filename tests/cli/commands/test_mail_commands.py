@@ -275,6 +275,15 @@ def test_monitor_prints_one_line_with_performance_data(live: Live) -> None:
     assert pop3("monitor").out.startswith("POP3 UNKNOWN")
 
 
+def test_monitor_prints_large_numbers_in_full(live: Live) -> None:
+    """Large numbers have no exponent: monitoring systems read thresholds without one."""
+    live.add("bob", "hunter22", HELLO + b"x" * 60 * 1000)
+    account = f"pop3://bob@127.0.0.1:{live.port}"
+    ran = pop3("monitor", account, "-w", "size=10000", "-c", "size=25000000")
+    assert re.match(r"POP3 WARNING - 60\d{3} octets \|", ran.out), ran.out
+    assert re.search(r" size=60\d{3}B;10000;25000000", ran.out), ran.out
+
+
 def test_monitor_reads_accounts_file(live: Live, tmp_path: Path) -> None:
     """A monitor logs in for a name from the file of accounts."""
     folder = tmp_path / "restante"

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from restante.conformance.context import ConformanceContext
 from restante.conformance.sample_messages import all_samples
 from support.command import pop3
 from support.live import serving
+from support.process import POP3
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
@@ -145,6 +147,15 @@ def test_an_address_of_another_family() -> None:
     """-6 holds for the test, as for other commands."""
     ran = pop3("verify", "pop3://127.0.0.1:1", "-6")
     assert (ran.code, "FAIL dns-noaddr" in ran.err) == (3, True), ran
+
+
+def test_a_reader_that_leaves() -> None:
+    """If the reader of the results leaves, as `head` does, the server is not blamed."""
+    with serving() as live:
+        command = f"{POP3} verify pop3://127.0.0.1:{live.port} | head -1; exit ${{PIPESTATUS[0]}}"
+        ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (1, ""), ran
+    assert ran.stdout.count("\n") == 1
 
 
 @pytest.mark.parametrize("option", ["--mechanism=USER", "--no-capa", "-m5", "--timeout=5", "-v"])

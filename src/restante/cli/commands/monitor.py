@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 TOTAL = 30.0  # seconds: what monitoring systems wait, and less
+WHOLE = 1000  # values from this one are shown without a fraction
 PASSING = ("locked", "login-delay")  # nothing is broken, and nothing was measured
 
 
@@ -194,7 +195,13 @@ def _is_worse(name: str, value: float, limit: float) -> bool:
 
 
 def _format_value(name: str, value: float) -> str:
-    return f"{value:.4g} {MEASURES[name].meaning}"
+    number = f"{value:.4g}" if value < WHOLE else f"{value:.0f}"
+    return f"{number} {MEASURES[name].meaning}"
+
+
+def _plain_number(value: float) -> str:
+    """Return a number without an exponent, which monitoring systems would not read."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def performance(report: Report, limits: list[tuple[int, str, float]]) -> str:
@@ -204,7 +211,7 @@ def performance(report: Report, limits: list[tuple[int, str, float]]) -> str:
         measure = MEASURES[name]
         above = ":" if measure.less_is_worse else ""  # "14:" is alert below 14, "14" alert above
         bounds = [
-            next((f"{limit:g}{above}" for s, n, limit in limits if (s, n) == (state, name)), "")
+            next((_plain_number(n) + above for s, w, n in limits if (s, w) == (state, name)), "")
             for state in (WARNING, CRITICAL)
         ]
         number = f"{value:.3f}" if name in ("time", "login") else f"{value:.0f}"

@@ -198,7 +198,9 @@ def _run(context: ConformanceContext, checks: list[Check], *, quiet: bool) -> Co
 
     try:
         with _signals_as_interruptions():
-            return suite.run(context, checks, (lambda _: None) if quiet else _show)
+            return suite.run(context, checks, (lambda _: None) if quiet else _show_or_end)
+    except _OutputError as error:
+        raise error.cause from None
     except ssl.SSLCertVerificationError as error:
         text = f"TLS failed: {error.verify_message}; `pop3 probe` shows why, and -k ignores it"
         raise CommandFailed(text, NO_TLS) from None
@@ -246,6 +248,22 @@ def _signals_as_interruptions() -> Iterator[None]:
     finally:
         for number in replaced:
             signal.signal(number, signal.SIG_DFL)
+
+
+class _OutputError(Exception):
+    """The results cannot be written. An OSError would be one of the connection."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _show_or_end(result: Result) -> None:
+    """Show a result. Raises _OutputError."""
+    try:
+        _show(result)
+    except OSError as error:
+        raise _OutputError(error) from None
 
 
 def _show(result: Result) -> None:
