@@ -66,3 +66,13 @@ def test_event_after_the_end() -> None:
     with events:
         pass
     events.put(1)
+
+
+def test_a_wait_of_months() -> None:
+    """A pause may be longer than the system's longest wait, which is some weeks."""
+    events: EventQueue[int] = EventQueue()
+    with events:
+        thread = threading.Timer(0.05, events.put, [1])
+        thread.start()
+        assert events.get(90 * 86400.0) == 1
+        thread.join()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -155,6 +156,28 @@ def test_recycled_unique_id(server: MemoryServer, journal: Journal) -> None:
         assert fetch(server, journal, "ada", destination).new == 1
     assert len(set(destination.arrived)) == 2
     assert server.messages("ada") == []
+
+
+def test_a_message_whose_time_comes_during_the_run(server: MemoryServer, journal: Journal) -> None:
+    """A known message is compared before it is deleted, also if its time came in this session."""
+    [one, other], [new] = letters("a", "b"), letters("c")
+    server.add("eve", "secret")
+    server.deliver("eve", one, uid="1-1")
+    destination, connect = ListDestination(), connect_to(server, "eve")
+    assert fetch(server, journal, "eve", destination, policy=Policy()).new == 1
+    with connect(None) as drop:
+        drop.delete(1)
+        drop.commit()
+    for letter, uid in ((other, "1-1"), (new, "1-2")):
+        server.deliver("eve", letter, uid=uid)
+    times = iter([time.time() + 1])
+    fetcher = Fetcher(
+        journal.open_account("eve"), [destination], connect, Policy(keep_seconds=500),
+        lambda: next(times, time.time() + 1000),
+    )  # fmt: skip
+    assert list(fetcher.run())
+    assert len(destination.arrived) == 2
+    assert server.messages("eve").count(other) == 1
 
 
 def test_deleted_message_that_is_back(server: MemoryServer, journal: Journal) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import selectors
 import signal
 import socket
 import time
 from collections import deque
 from typing import Generic, Self, TypeVar
+
+LONGEST_WAIT = 3600.0  # seconds; the system rejects some weeks
 
 T = TypeVar("T")
 
@@ -48,8 +51,9 @@ class EventQueue(Generic[T]):
         with selectors.DefaultSelector() as selector:
             selector.register(self._read, selectors.EVENT_READ)
             while not self._events:
-                left = None if ends is None else ends - time.monotonic()
-                if not selector.select(left) and not self._events:
+                left = math.inf if ends is None else ends - time.monotonic()
+                came = selector.select(min(left, LONGEST_WAIT))
+                if not came and left <= LONGEST_WAIT and not self._events:
                     return None
                 with contextlib.suppress(BlockingIOError):
                     self._read.recv(4096)

@@ -196,11 +196,12 @@ class Fetcher:
     def _use(self, drop: Maildrop) -> Generator[FetchEvent, None, bool]:
         """Fetch and delete in an open maildrop, and return whether there is more to fetch."""
         listed = list_messages(drop, self._journal)
-        plan = self._plan(listed)
+        now = self._clock()  # for the whole session: what becomes due later is not compared
+        plan = self._plan(listed, now)
         identity.check_moved(drop, listed, self._journal.rows, plan)
         if plan.doubtful or plan.to_verify:
             self._judge(drop, plan)
-            plan = self._plan(listed)
+            plan = self._plan(listed, now)
         self.summary.too_large = plan.too_large
         self.summary.waiting = [one for one in plan.waiting if one.uid not in self.parked]
         self._known.begin_session(listed, plan)
@@ -215,7 +216,7 @@ class Fetcher:
         self._described.add_too_large(plan.new_too_large)
         self._described.ask(drop)
         if chosen and self._policy.keep_seconds is not None:
-            plan = self._plan(listed)
+            plan = self._plan(listed, now)
         keep = self._unproven | self._find_mixed(drop, plan)
         yield from self._delete(drop, [m for m in plan.delete if m.uid not in keep])
         more = len(chosen) < len(to_fetch)
@@ -225,8 +226,8 @@ class Fetcher:
         progressed = self.summary.new > self._before_session
         return more or (progressed and lists_a_part(drop.session))
 
-    def _plan(self, listed: Sequence[MessageEntry]) -> Plan:
-        return make_plan(listed, self._journal, self._policy, self._clock())
+    def _plan(self, listed: Sequence[MessageEntry], now: float) -> Plan:
+        return make_plan(listed, self._journal, self._policy, now)
 
     def _judge(self, drop: Maildrop, plan: Plan) -> None:
         """Note which messages are known under their unique-ids, and which ones are new."""

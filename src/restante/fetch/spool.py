@@ -7,12 +7,14 @@ is not durable, and need not be: after a crash, the fetcher retrieves the messag
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from restante.fetch.destinations.disk_errors import DiskErrors, require_space
+from restante.mail import fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +46,17 @@ class SpooledDraft:
         self._others = others
         others.add(self)
         self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY, dir=folder)  # noqa: SIM115
+
+    @property
+    def delivery_id(self) -> str:
+        """The id by which a second delivery is recognized: `fetch_id`, a dash, and 8 digits.
+
+        A server may give the unique-id to another message, whose size or Message-ID is another. A
+        digest of all octets would not do: filters and trace fields may change with the time.
+        """
+        header = self.content.header if self.content else b""
+        facts = b"%d %b" % (self.message.size, fields.split(header).first("message-id"))
+        return f"{self.message.fetch_id}-{hashlib.sha256(facts).hexdigest()[:8]}"
 
     def write(self, octets: bytes) -> None:
         """Add octets. Raises DestinationUnavailableError: the disk is full, for example."""

@@ -66,6 +66,15 @@ def _mail(folder: Path) -> list[bytes]:
     return sorted(file.read_bytes() for file in new.iterdir()) if new.exists() else []
 
 
+def test_trace_fields_are_no_condition(fetch: Run, tmp_path: Path) -> None:
+    """Rules go by the fields of the source, and its destinations add those of `trace`."""
+    rule = f'[[work.fetch.rule]]\nif = {{ header = "Received" }}\nto = "maildir:{tmp_path}/other"\n'
+    assert fetch(f"trace = true\n{rule}").returncode == 0
+    assert [octets.startswith(b"Delivered-To: ") for octets in _mail(tmp_path / "inbox")] == [
+        True
+    ] * 3
+
+
 def test_the_page_is_valid(tmp_path: Path) -> None:
     """Each table of the page about destinations is accepted, and its destinations can be made."""
     page = Path(__file__).parents[3] / "docs/reference/fetch-destinations.md"

@@ -83,8 +83,8 @@ def test_environment(place: PipePlace) -> None:
     _deliver(place.destination(f"env > {place.folder}/env"))
     lines = (place.folder / "env").read_text().splitlines()
     first = source(0)
+    assert sum(line.startswith(f"POP3_FETCH_ID={first.fetch_id}-") for line in lines) == 1
     assert {
-        f"POP3_FETCH_ID={first.fetch_id}",
         f"POP3_FETCH_UID={first.uid}",
         "POP3_FETCH_ACCOUNT=ann",
         f"PATH={os.environ['PATH']}",

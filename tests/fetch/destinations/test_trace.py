@@ -9,7 +9,10 @@ import pytest
 
 from fetch.destinations.contract import *  # noqa: F403
 from fetch.destinations.contract import LETTER, deliver, opened
+from fetch.destinations.smtp_double import smtp_double
 from restante.fetch.destinations.maildir import MaildirDestination
+from restante.fetch.destinations.smtp.address import parse_smtp_url
+from restante.fetch.destinations.smtp.destination import SmtpDestination
 from restante.fetch.destinations.trace import TracedDestination, trace_fields
 
 ADDED = trace_fields("ann@example.com", "mail.example.com", "home", 1_000_000_000)
@@ -55,6 +58,20 @@ def test_fields(place: TracedPlace) -> None:
     text = place.files()[0].read_text()
     assert text.startswith("Delivered-To: ann@example.com\nReceived: from mail.example.com by home")
     assert re.search(r"for <ann@example\.com>; \w{3}, \d\d Sep 2001 ", text)
+
+
+def test_recipient_of_the_source(tmp_path: Path) -> None:
+    """The fields on top are not those of the source, which have the recipient and the date."""
+    with smtp_double() as double:
+        url = f"smtp://127.0.0.1:{double.port}?rcpt=post@example.com"
+        addresses = {"bob@example.org": "bob@local", "ann@example.com": "ann@local"}
+        address = parse_smtp_url(url, "Delivered-To", addresses)
+        smtp = SmtpDestination(url, address, str(tmp_path))
+        destination = TracedDestination(smtp, lambda: ADDED)
+        destination.open()
+        deliver(destination, b"Delivered-To: bob@example.org\r\n" + LETTER)
+        destination.close()
+    assert [received.recipients for received in double.received] == [[b"bob@local"]]
 
 
 def test_line_end_in_a_name() -> None:

@@ -92,6 +92,7 @@ class FetchAccount:
             hold=self.settings.doubt == "hold",
             imported=journal.imported,
             trace=self.args.options.trace,
+            added=self._trace_fields if self.settings.trace else None,
         )
         try:
             opened = [open_destination(url, settings) for url in self.destinations]
@@ -102,11 +103,7 @@ class FetchAccount:
                 destinations = open_with_rules(destinations, self.settings.rule, settings)
         except ValueError as error:
             raise click.UsageError(f"{self.name}: {error}") from None
-        if not self.settings.trace:
-            return destinations
-        from restante.fetch.destinations.trace import TracedDestination
-
-        return [TracedDestination(destination, self._trace_fields) for destination in destinations]
+        return destinations
 
     def _trace_fields(self) -> bytes:
         from restante.fetch.destinations.trace import trace_fields

@@ -40,9 +40,7 @@ def run_filter(
     text = _copy_with_lf(message, spool)
     output = _Output(spool.start(message.message), 2 * message.octets + MAX_ADDED, command[0])
     try:
-        ended = run_command(
-            command, text.descriptor(), SECONDS, variables(message.message), output.write
-        )
+        ended = run_command(command, text.descriptor(), SECONDS, variables(message), output.write)
         if ended.code == DROP and allow_drop:
             return None
         _check(command, ended)

@@ -87,14 +87,14 @@ class PipeDestination:
 
     def prepare(self, drafts: Sequence[Draft]) -> list[str]:
         """Return the ids of the messages, which the command gets, too."""
-        return [cast(PipeDraft, draft).spooled.message.fetch_id for draft in drafts]
+        return [cast(PipeDraft, draft).spooled.delivery_id for draft in drafts]
 
     def deliver(self, draft: Draft) -> None:
         """Run the command with a message. DeliveryInDoubtError: it was killed, or took too long."""
         spooled = cast(PipeDraft, draft).spooled
         try:
             ended = run_command(
-                self._command, spooled.descriptor(), self._seconds, variables(spooled.message)
+                self._command, spooled.descriptor(), self._seconds, variables(spooled)
             )
         except DestinationUnavailableError as error:
             raise NotDeliveredError(str(error)) from error
@@ -124,10 +124,11 @@ class PipeDestination:
         self._spool.close()
 
 
-def variables(message: SourceMessage) -> dict[str, str]:
+def variables(draft: SpooledDraft) -> dict[str, str]:
     """Return the variables that describe a message in a command's environment."""
+    message = draft.message
     return {
-        "POP3_FETCH_ID": message.fetch_id,
+        "POP3_FETCH_ID": draft.delivery_id,
         "POP3_FETCH_ACCOUNT": message.account,
         "POP3_FETCH_UID": message.uid.replace("\0", " "),  # which no variable can have
     }

@@ -47,9 +47,12 @@ class TracedDraft:
         self._counter.add(octets)
         self.draft.write(octets)
 
-    def finish(self, content: Content) -> None:  # noqa: ARG002  # that is without the fields
-        """Note that the message is whole; its destination has more octets than its source."""
-        self.draft.finish(self._counter.content())
+    def finish(self, content: Content) -> None:
+        """Note that the message is whole; its destination has more octets than its source.
+
+        The header stays that of the source: its recipient and date are not those on top.
+        """
+        self.draft.finish(self._counter.content()._replace(header=content.header))
 
     def discard(self) -> None:
         """Remove it."""

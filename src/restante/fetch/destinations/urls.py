@@ -44,6 +44,7 @@ class DestinationSettings:
         hold: park a message that may have been delivered, where no destination can be asked.
         imported: the journal's part for Gmail, which requires it.
         trace: gets ">" or "<" and each line of an SMTP session, without secrets; None for no trace.
+        added: returns the fields that each message gets on top; None for none.
     """
 
     state: Path
@@ -54,6 +55,7 @@ class DestinationSettings:
     hold: bool = False
     imported: ImportedMessages | None = None
     trace: Callable[[str, str], None] | None = None
+    added: Callable[[], bytes] | None = None
 
 
 def place_of(url: str) -> str:
@@ -97,6 +99,15 @@ def open_destination(url: str, settings: DestinationSettings) -> Destination:
 
     Raises ValueError: the URL is invalid; the text says what to write.
     """
+    destination = _open_scheme(url, settings)
+    if settings.added is None:
+        return destination
+    from restante.fetch.destinations.trace import TracedDestination
+
+    return TracedDestination(destination, settings.added)
+
+
+def _open_scheme(url: str, settings: DestinationSettings) -> Destination:
     scheme, _, rest = url.partition(":")
     match scheme.lower():
         case "maildir" if rest:

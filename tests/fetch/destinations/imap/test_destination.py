@@ -277,6 +277,11 @@ def accept_then(answer: bytes | None) -> Callable[[Any, bytes], None]:
         (accept_then(b"TAG BAD what"), "unavailable"),
         (accept_then(b"* BYE restart"), "doubt"),
         (accept_then(None), "doubt"),
+        (accept_then(b"TAG"), "doubt"),
+        (accept_then(b"TAG what"), "doubt"),
+        (accept_then(b"TAG PREAUTH what"), "doubt"),
+        (accept_then(b"TAG  OK  done"), "here"),
+        (accept_then(b"TAG ok"), "here"),
         (accept_then(b"* 1 EXISTS\r\nTAG OK [APPENDUID 7 4] done"), "here"),
     ],
 )

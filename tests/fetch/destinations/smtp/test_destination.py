@@ -112,7 +112,9 @@ def test_trace_field(place: SmtpPlace) -> None:
     deliver(destination, LETTER)
     destination.close()
     [received] = place.double.received
-    assert received.octets == b"X-Restante-Fetch: %b\r\n" % source(0).fetch_id.encode() + LETTER
+    trace, _, rest = received.octets.partition(b"\r\n")
+    assert trace.startswith(b"X-Restante-Fetch: %b-" % source(0).fetch_id.encode())
+    assert rest == LETTER
 
 
 def _goes_on(place: SmtpPlace, destination: Destination) -> None:
@@ -210,7 +212,7 @@ def test_too_large(place: SmtpPlace) -> None:
     """A message beyond the server's SIZE is rejected before it is sent; smaller ones follow."""
     place.double.features = [b"SIZE 1000"]
     destination = opened(place)
-    with pytest.raises(MessageRefusedError, match=r"has 1122 octets, and .* accepts at most 1000"):
+    with pytest.raises(MessageRefusedError, match=r"has 1131 octets, and .* accepts at most 1000"):
         deliver(destination, LETTER + b"x" * 1024 + b"\r\n")
     assert b"MAIL" not in place.double.verbs
     deliver(destination, LETTER)
@@ -532,6 +534,19 @@ def test_some_accept(lmtp: SmtpPlace, reply: bytes, error: type[Exception]) -> N
     ]
     _only(lmtp, lmtp.destination(SOME))
     assert len(lmtp.double.received[-1].recipients) == 3
+
+
+def test_other_mail_after_some_accepted(lmtp: SmtpPlace) -> None:
+    """If a server gives the unique-id to another message, all recipients get that one."""
+    lmtp.double.answers[b"END"] = _to_bob(b"452 full")
+    with pytest.raises(DestinationUnavailableError):
+        _only(lmtp, lmtp.destination(SOME))
+    lmtp.double.answers.clear()
+    for other in (b"Message-ID: <2@x>\r\n" + LETTER, b"X: of another size\r\n" + LETTER):
+        _only(lmtp, lmtp.destination(SOME), other)
+        assert len(lmtp.double.received[-1].recipients) == 3
+    ids = {each.octets.partition(b"\r\n")[0] for each in lmtp.double.received}
+    assert len(ids) == 3
 
 
 def test_the_worst_reason(lmtp: SmtpPlace) -> None:

@@ -193,7 +193,11 @@ class ImapSession:
         except _ERRORS as error:
             text = f"{self._address}: the connection ended before the answer: {_reason(error)}"
             raise DeliveryInDoubtError(printable(text)[:500]) from None
-        if not line.upper().startswith("OK"):
+        status = line.partition(" ")[0].upper()
+        if status not in ("OK", "NO", "BAD"):  # RFC 9051 section 7.1
+            text = f'{self._address}: the answer "{line}" to the message is not valid IMAP'
+            raise DeliveryInDoubtError(printable(text)[:500])
+        if status != "OK":
             raise _refusal(self._address, line)
         appended = _APPENDED.match(line)
         return FolderNumbers(int(appended[1]), int(appended[2]) + 1) if appended else None
@@ -232,7 +236,7 @@ class ImapSession:
                 return None
             word, _, rest = text.partition(" ")
             if word == tag:
-                return rest
+                return rest.lstrip()
             if text.upper().startswith("* BYE"):
                 raise ConnectionResetError(text)
         raise ConnectionResetError("the server closed the connection")

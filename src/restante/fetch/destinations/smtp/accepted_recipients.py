@@ -30,20 +30,20 @@ class AcceptedRecipients:
         self._folder = Path(folder)
         self._destination = hashlib.sha256(url.encode()).hexdigest()[:16]
 
-    def find(self, fetch_id: str) -> set[str]:
+    def find(self, delivery_id: str) -> set[str]:
         """Return the recipients that have a message. Raises DestinationUnavailableError."""
         with DiskErrors(_WHAT, str(self._folder)):
             try:
-                return set(self._file(fetch_id).read_text().split("\n")) - {""}
+                return set(self._file(delivery_id).read_text().split("\n")) - {""}
             except FileNotFoundError:
                 return set()
 
-    def add(self, fetch_id: str, recipients: Iterable[str]) -> None:
+    def add(self, delivery_id: str, recipients: Iterable[str]) -> None:
         """Note recipients, durably. Raises DestinationUnavailableError."""
-        accepted = self.find(fetch_id) | set(recipients)
+        accepted = self.find(delivery_id) | set(recipients)
         with DiskErrors(_WHAT, str(self._folder)):
             make_private_folder(self._folder)
-            file = self._file(fetch_id)
+            file = self._file(delivery_id)
             written = file.with_suffix(".new")
             try:
                 with open(written, "w", opener=_private) as output:
@@ -56,10 +56,10 @@ class AcceptedRecipients:
                 raise
             sync_folder(self._folder)
 
-    def forget(self, fetch_id: str) -> None:
+    def forget(self, delivery_id: str) -> None:
         """Remove what was noted: all recipients have the message. It raises nothing."""
         with contextlib.suppress(OSError):
-            self._file(fetch_id).unlink(missing_ok=True)
+            self._file(delivery_id).unlink(missing_ok=True)
 
     def remove_old(self, now: float) -> None:
         """Remove what was noted more than KEPT before `now`. It raises nothing.
@@ -71,8 +71,8 @@ class AcceptedRecipients:
                 if file.stat().st_mtime < now - KEPT:
                     file.unlink()
 
-    def _file(self, fetch_id: str) -> Path:
-        return self._folder / f"{fetch_id}-{self._destination}"
+    def _file(self, delivery_id: str) -> Path:
+        return self._folder / f"{delivery_id}-{self._destination}"
 
 
 def _private(path: str, flags: int) -> int:

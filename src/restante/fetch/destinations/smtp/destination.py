@@ -81,7 +81,7 @@ class SmtpDestination:
 
     def prepare(self, drafts: Sequence[Draft]) -> list[str]:
         """Return the ids of the messages, which is all that can be known of them."""
-        return [cast(SpooledDraft, draft).message.fetch_id for draft in drafts]
+        return [cast(SpooledDraft, draft).delivery_id for draft in drafts]
 
     def deliver(self, draft: Draft) -> None:
         """Send a message to those of its recipients that do not have it."""
@@ -94,7 +94,7 @@ class SmtpDestination:
             raise
         except DestinationUnavailableError as error:
             raise NotDeliveredError(str(error), general=error.general) from error
-        self._accepted.forget(spooled.message.fetch_id)
+        self._accepted.forget(spooled.delivery_id)
         draft.discard()
 
     def sync(self) -> None:
@@ -121,7 +121,7 @@ class SmtpDestination:
         sender = self._address.sender
         if sender is None:
             sender = find_sender(header)
-        accepted = self._accepted.find(draft.message.fetch_id)
+        accepted = self._accepted.find(draft.delivery_id)
         recipients = self._address.recipients.find(header)
         return Letter(
             draft, sender, [recipient for recipient in recipients if recipient not in accepted]
@@ -140,7 +140,7 @@ class SmtpDestination:
 
     def _note(self, letter: Letter, accepted: Sequence[str]) -> None:
         try:
-            self._accepted.add(letter.draft.message.fetch_id, accepted)
+            self._accepted.add(letter.draft.delivery_id, accepted)
         except DestinationUnavailableError as error:
             raise DeliveryInDoubtError(
                 f"{', '.join(accepted)} have the message; {error}"

@@ -60,7 +60,7 @@ class Letter:
     @property
     def trace(self) -> bytes:
         """The added field, for Sieve's `duplicate`: RFC 7352."""
-        return f"{TRACE_FIELD}: {self.draft.message.fetch_id}\r\n".encode()
+        return f"{TRACE_FIELD}: {self.draft.delivery_id}\r\n".encode()
 
     @property
     def octets(self) -> int:
