@@ -170,9 +170,9 @@ def test_sender_setting(place: SmtpPlace) -> None:
     ("features", "message", "parameters"),
     [
         ([], LETTER, b""),
-        ([b"SIZE 1000"], LETTER, b" SIZE=%d" % (52 + len(LETTER))),
-        ([b"SIZE"], LETTER, b" SIZE=%d" % (52 + len(LETTER))),
-        ([b"SIZE " + b"9" * 5000], LETTER, b" SIZE=%d" % (52 + len(LETTER))),
+        ([b"SIZE 1000"], LETTER, b" SIZE=%d" % (61 + len(LETTER))),
+        ([b"SIZE"], LETTER, b" SIZE=%d" % (61 + len(LETTER))),
+        ([b"SIZE " + b"9" * 5000], LETTER, b" SIZE=%d" % (61 + len(LETTER))),
         ([b"8BITMIME"], LETTER, b""),
         ([b"8BITMIME"], LETTER + b"\xe9\r\n", b" BODY=8BITMIME"),
         ([b"SMTPUTF8"], LETTER + b"\xe9\r\n", b""),
