@@ -13,7 +13,7 @@ import pytest
 
 import restante
 from restante import blocking
-from restante.client import mechanisms
+from restante.client import login, mechanisms
 from restante.client.credentials import Credentials
 from restante.client.options import Target
 from restante.client.session import ClientSession
@@ -143,3 +143,12 @@ def test_computing_heeds_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         over.set()
     assert len(ticks) > 5
+
+
+def test_added_cleartext_mechanism(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mechanism in CLEARTEXT is tried without being asked for."""
+    monkeypatch.setitem(mechanisms.CLIENT_MECHANISMS, "X-PIN", mechanisms.plain)
+    monkeypatch.setattr(login, "CLEARTEXT", (*mechanisms.CLEARTEXT, "X-PIN"))
+    with faulty_server("CAPA: without USER\nCAPA: with SASL X-PIN") as server:
+        with blocking.connect(server.url, PASSWORD):
+            assert any(line.startswith("AUTH X-PIN") for line in server.commands)

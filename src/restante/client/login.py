@@ -212,7 +212,7 @@ def _cleartext_mechanisms(
 
     Raises LocalError: none can send this password.
     """
-    by_sasl: list[str] = [name for name in ("PLAIN", "LOGIN") if name in offered]
+    by_sasl = [name for name in offered if name in CLEARTEXT]
     capabilities = session.capabilities
     has_user = capabilities is None or "USER" in capabilities or not by_sasl
     try:
