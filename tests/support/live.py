@@ -138,9 +138,10 @@ def serving(
     **options: Any,
 ) -> Iterator[Live]:
     """Serve while the block runs; what goes wrong in the server's thread is raised at its end."""
+    lines = io.StringIO()
 
     async def run(stage: Stage[Live]) -> None:
-        log, writer = event_log.configure_log("text", lines := io.StringIO())
+        log, writer = event_log.configure_log("text", lines)
         passwords = Passwords()
         parts = {"store": store or MemoryStore(), "settings": settings or ProtocolSettings()}
         context = ServerContext(log=log, **{"authenticator": passwords, **parts, **options})
@@ -150,9 +151,9 @@ def serving(
             await stage.show(Live(port, context, stage.loop, passwords, lines, stage.stop))
         writer.close()
 
-    with in_thread(run, loop_factory) as live:
-        try:
+    try:
+        with in_thread(run, loop_factory) as live:
             yield live
-        except Exception as error:
-            error.add_note(f"The server's log:\n{live.log.getvalue()}")
-            raise
+    except Exception as error:  # the server has ended, so all its lines are there
+        error.add_note(f"The server's log:\n{lines.getvalue()}")
+        raise

@@ -25,3 +25,11 @@ def test_the_server_says_what_the_transcript_says(
             live.add(user, password, *messages)
         with live.connect() as client:
             transcript.play(name, script, client.send, client.read_line)
+
+
+def test_a_failure_shows_the_log() -> None:
+    """A test that fails at a server has all lines of its log."""
+    with pytest.raises(AssertionError) as caught, serving() as live:
+        with live.connect() as client:
+            assert client.read_line() == b"-ERR\r\n"
+    assert "event=session" in caught.value.__notes__[0]
