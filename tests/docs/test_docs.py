@@ -10,7 +10,9 @@ import msgspec
 import pytest
 
 import generate
+from restante.conformance.suite import CHECKS
 from restante.diagnosis.explanations import EXPLANATIONS
+from restante.misbehave import FAULTS
 from restante.server.config.loader import ConfigError, load
 from restante.server.config.schema import Config
 
@@ -34,6 +36,13 @@ def test_exit_codes_are_explained() -> None:
     codes = {row.exit for row in EXPLANATIONS.values()}
     page = (generate.REFERENCE / "toolbox.md").read_text()
     assert [code for code in sorted(codes) if f"\n| {code} | " not in page] == []
+
+
+def test_counts_of_the_readme() -> None:
+    """README has the number of checks of `pop3 verify`, and of faults of `pop3 misbehave`."""
+    text = (ROOT / "README.md").read_text()
+    for count in (f"{len(CHECKS)} conformance checks", f"{len(FAULTS)} faults"):
+        assert f"[{count}](" in text, "correct the number in README.md"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
