@@ -18,7 +18,8 @@ def test_what_one_face_has_the_other_has_too(name: str) -> None:
     """The blocking and the asyncio client have the same public names and parameters."""
     awaited, plain = getattr(aio, name), getattr(blocking, name)
     public = [member for member in dir(plain) if not member.startswith("_")]
-    assert [member for member in dir(awaited) if not member.startswith("_")] == public
+    other_names = [member for member in dir(awaited) if not member.startswith("_")]
+    assert other_names == public, f"give {name} the same names in client/aio.py and blocking.py"
     for member in public:
         one, other = inspect.getattr_static(awaited, member), inspect.getattr_static(plain, member)
         assert isinstance(one, property) == isinstance(other, property)

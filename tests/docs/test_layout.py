@@ -217,15 +217,17 @@ def elsewhere(module: str) -> str | None:
 
 def test_each_module_has_its_tests() -> None:
     """A module has a test file of its name, a folder of its name, or a row in the table."""
-    assert [m for m in modules() if not place_of(m).exists() and not elsewhere(m)] == []
+    untested = [m for m in modules() if not place_of(m).exists() and not elsewhere(m)]
+    assert untested == [], "add tests/a/test_b.py for a/b.py, or a row in ELSEWHERE of this file"
 
 
 def test_the_table_is_true() -> None:
     """Each row is used, and names a test that is there."""
     found = modules()
     used = {elsewhere(module) for module in found if not place_of(module).exists()}
-    assert sorted(set(ELSEWHERE) - used) == []
-    assert [test for test in ELSEWHERE.values() if not (TESTS / test).exists()] == []
+    assert sorted(set(ELSEWHERE) - used) == [], "remove these rows of ELSEWHERE: nothing needs them"
+    missing = [test for test in ELSEWHERE.values() if not (TESTS / test).exists()]
+    assert missing == [], "rows of ELSEWHERE name tests that are not there"
 
 
 def test_each_folder_mirrors_a_package() -> None:
@@ -238,7 +240,7 @@ def test_each_folder_mirrors_a_package() -> None:
             continue
         if not (SOURCE / folder).is_dir() and not module.exists():
             lost.append(str(file))
-    assert lost == []
+    assert lost == [], "move them to the folder of their package, or add a folder to KINDS"
 
 
 def public_modules(package: Path) -> set[str]:
@@ -256,7 +258,7 @@ def test_package_texts_name_modules() -> None:
         unnamed = public_modules(file.parent) - set(re.findall(r"`(\w+)`", text))
         if unnamed:
             missing[file.relative_to(SOURCE).as_posix()] = sorted(unnamed)
-    assert missing == {}, "each package's __init__ says what its modules are"
+    assert missing == {}, "name these modules in backticks in the docstring of their __init__"
 
 
 def test_each_store_is_listed() -> None:
@@ -271,6 +273,6 @@ def test_each_store_is_listed() -> None:
         if contract["name"] == "Stores do not know each other"
         for module in contract["modules"]
     }
-    assert stores == set(formats), "server/config/mail_sections.py has the formats"
-    assert stores <= separate, "pyproject.toml has the contract of stores"
-    assert stores <= {*BOXES, "cluster"}, "tests/faults/boxes.py has the stores, but for a cluster"
+    assert stores == set(formats), "add its format in server/config/mail_sections.py"
+    assert stores <= separate, 'add it to "Stores do not know each other" in pyproject.toml'
+    assert stores <= {*BOXES, "cluster"}, "add it to BOXES in tests/faults/boxes.py"

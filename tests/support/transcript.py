@@ -3,8 +3,8 @@
 # RFC 1939 section 5, DELE: a marked message cannot be named again.
 mailbox ann secret
   "Subject: a" "" "hello"      a message, a string a line; \\x escapes work
-setting login_timeout 5        a field of Settings
-offer login_delay 60           a field of Offer
+setting login_timeout 5        a field of ProtocolSettings
+offer login_delay 60           a field of AuthOffer
 S: +OK ...                     "..." at the end stands for any text
 C: USER ann
 C<"a\\x00b\\n"                 raw octets, as they are

@@ -35,7 +35,7 @@ class Place(Protocol):
     """Where a destination delivers, seen from outside.
 
     Attributes:
-        exact: whether `settle` knows what became of a message. Else it may say UNKNOWN.
+        exact: whether `settle` knows what became of a message. Else it always says UNKNOWN.
     """
 
     exact: bool

@@ -22,9 +22,10 @@ def row(  # noqa: PLR0913, PLR0917  # a row of a table
     seen: str = "",
     **surroundings: Any,
 ) -> Fault:
-    """Return a fault. `does` is its rules, or its functions; `more` are surroundings.
+    """Return a fault. `does` is its rules, or its functions.
 
-    `security`, `deep` and `silent` are those of `Fault`.
+    `surroundings` are fields of `Surroundings`; `security`, `deep` and `silent` are those of
+    `Fault`.
     """
     does = does if isinstance(does, tuple) else (does,)
     parts = [parse_rules(each) if isinstance(each, str) else each for each in does]
