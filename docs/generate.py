@@ -237,8 +237,8 @@ def verdicts() -> str:
     return f"""{NOTE}
 # Verdicts
 
-`pop3 check` and `pop3 explain ID` print these verdicts. The exit code is that of a failure. A warning exits with
-1. Errors of the library have the same ids.
+`pop3 check` and `pop3 explain ID` print these verdicts. The exit code is that of a failure. A warning exits with 1.
+Errors of the library have the same ids.
 
 | id | verdict | why | for the administrator | for you | exit |
 |---|---|---|---|---|---|

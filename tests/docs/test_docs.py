@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import conf
 import generate
 from restante.conformance.suite import CHECKS
 from restante.diagnosis.explanations import EXPLANATIONS
@@ -50,6 +51,20 @@ def test_a_link_leads_somewhere(page: Path) -> None:
     """Each link in the pages has a target."""
     for target in LINK.findall(page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_paragraph_has_no_list(page: Path) -> None:
+    """No line within a paragraph begins as one of a list, so that it would become one."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    assert re.findall(r"^[A-Za-z`*].*\n(?:1[.)]|[-+*]) .*", text, re.MULTILINE) == []
+
+
+def test_examples_of_modules_are_code() -> None:
+    """Sphinx shows an indented example in a module's docstring as code, with its empty lines."""
+    lines = ["Does this.", "", "    a()", "", "    b()", "", "Then that.", ""]
+    conf.mark_examples("module", lines)
+    assert lines == ["Does this.", "", "::", "", "    a()", "", "    b()", "", "Then that.", ""]
 
 
 def anchors(page: Path) -> set[str]:
