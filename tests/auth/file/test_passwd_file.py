@@ -112,7 +112,7 @@ def test_harmless_dovecot_fields(tmp_path: Path) -> None:
 def test_quota_without_its_prefix(tmp_path: Path) -> None:
     """A quota that is written as in Dovecot's settings has no effect, and is reported."""
     (told_of,) = told(tmp_path / "users", f"ann:{HASH}::::::quota_rule=*:storage=1G")
-    assert "'quota_rule' is not a known field" in told_of
+    assert "'quota_rule' is not a known field (did you mean userdb_quota_rule?)" in told_of
 
 
 def test_a_restriction_that_is_not_kept_to_is_told_of(tmp_path: Path) -> None:

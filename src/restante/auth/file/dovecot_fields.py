@@ -32,6 +32,7 @@ _HARMLESS = re.compile(
     r"(?:userdb|forward|event|proxy)_.*|nodelay|nopassword|k5principals|login_user"
     r"|reason|port|hostip|source_ip|destuser|pass|master|ssl|starttls"  # of LOCKS and LIMITS
 )
+_DOVECOT_QUOTA = re.compile("quota_(?:rule[2-9]?|storage_size|message_count)")
 _SECRETS = ("secret", "pass", "password")
 
 
@@ -77,6 +78,8 @@ def _is_known(key: str) -> bool:
 def _unknown(word: str, *, hidden: bool) -> str:
     key, equals, _ = word.partition("=")
     near = _similar_key(key, (*OWN_FIELDS, *LOCKS, *LIMITS, "tls=required"))
+    if _DOVECOT_QUOTA.fullmatch(key):
+        near = [f"userdb_{key}"]
     if near and (equals or not hidden):
         return f"{key!r} is not a known field (did you mean {near[0]}?)"
     if equals and not hidden and re.fullmatch("[a-z_]+", key):
