@@ -11,16 +11,20 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from restante.storage.interfaces import BusyError, LockedError, StoreError
-from restante.storage.mbox import dotlock, locks, maildrop
+from restante.storage.mbox import MboxStore, dotlock, locks, maildrop
+from restante.storage.mbox.exact_io import write_exactly
 from restante.storage.mbox.maildrop import MboxMaildrop
 from restante.storage.mbox.paths import MboxPaths
+from restante.storage.paths import Layout
 from storage.contract import whole
-from storage.mbox.box import Box, letter
+from storage.mbox.box import FROM, Box, letter
+from support.live import wait_until
 from support.programs import need
 
 ONE, TWO = letter(1), letter(2)
@@ -32,6 +36,24 @@ file = open(sys.argv[1], "r+b")
 fcntl.lockf(file, fcntl.LOCK_EX)
 print("locked", flush=True)
 sys.stdin.read()
+"""
+
+WAITING = """
+import fcntl, os, sys, time
+path = sys.argv[1]
+file = open(path, "r+b")
+print("open", flush=True)
+fcntl.lockf(file, fcntl.LOCK_EX)
+while True:
+    try:
+        os.close(os.open(path + ".lock", os.O_CREAT | os.O_EXCL))
+        break
+    except FileExistsError:
+        time.sleep(0.01)
+file.seek(0, os.SEEK_END)
+file.write(sys.stdin.buffer.read())
+file.close()
+os.unlink(path + ".lock")
 """
 
 
@@ -60,6 +82,59 @@ def test_a_record_lock_of_another_process_is_respected(box: Box) -> None:
         all_are_kept_out(box)
         other.communicate(timeout=PATIENCE)
     assert box.texts() == [ONE]
+
+
+@pytest.mark.parametrize("keep_deleted", [False, True])
+def test_program_that_waits_for_the_lock(
+    box: Box, monkeypatch: pytest.MonkeyPatch, *, keep_deleted: bool
+) -> None:
+    """A program that has opened the mbox and waits for the record lock writes before a removal.
+
+    Dovecot does so with `mbox_write_locks = fcntl dotlock`. It would write to a file that is gone.
+    """
+    monkeypatch.setattr(maildrop, "PATIENCE", PATIENCE)
+    monkeypatch.setattr(locks, "TURN", 0.1)
+    box.store = MboxStore(Layout(box.root), keep_deleted=keep_deleted)
+    box.write(ONE, TWO)
+    others: list[subprocess.Popen[bytes]] = []
+
+    def let_other_wait(*_: object) -> None:
+        if others:
+            return
+        command = [sys.executable, "-c", WAITING, str(box.file)]
+        other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        others.append(other)
+        assert other.stdin
+        other.stdin.write(FROM + letter(3) + b"\n")
+        other.stdin.close()
+        assert other.stdout
+        assert other.stdout.readline() == b"open\n"
+        wait_until(lambda: f" -> POSIX  ADVISORY  WRITE {other.pid} " in all_locks())
+
+    write = call_before(write_exactly, let_other_wait)
+    monkeypatch.setattr("restante.storage.mbox.rewrite.write_exactly", write)
+    box.remove(0)
+    (other,) = others
+    assert other.stdout
+    with other, other.stdout:
+        assert other.wait(PATIENCE) == 0
+    assert box.texts() == [TWO, letter(3)]
+    kept = asyncio.run(box.store.list_deleted("ann"))
+    assert len(kept) == int(keep_deleted)
+
+
+def all_locks() -> str:
+    return Path("/proc/locks").read_text()
+
+
+def call_before(
+    function: Callable[..., object], first: Callable[..., object]
+) -> Callable[..., object]:
+    def call(*arguments: object) -> object:
+        first()
+        return function(*arguments)
+
+    return call
 
 
 def test_message_in_locked_mbox(box: Box) -> None:

@@ -31,6 +31,7 @@ from restante.storage.fs import (
 )
 from restante.storage.interfaces import FullError
 from restante.storage.mbox import from_line, rewrite
+from restante.storage.mbox.dotlock import LockedByOtherError
 from restante.storage.mbox.exact_io import pread_exactly, write_exactly
 from restante.storage.mbox.helper_files import FULL, MAKE, clear, is_strangers
 from restante.storage.mbox.paths import DELETED
@@ -61,15 +62,33 @@ class StoredRemoval(NamedTuple):
     number: int  # of the message in the file, from 0
 
 
-def keep(paths: MboxPaths, file: int, snapshot: MboxSnapshot, removed: Collection[int]) -> None:
-    """Write messages of a locked mbox to a new file in the folder, durably.
+@contextlib.contextmanager
+def keeping(
+    paths: MboxPaths, file: int, snapshot: MboxSnapshot, removed: Collection[int]
+) -> Iterator[None]:
+    """Write messages of a locked mbox to a new file in the folder, durably, before the block.
 
-    Raises OSError, StoreError: none is to be removed. FullError: the disk is full.
+    If another program is to have the mbox first, the block raises LockedByOtherError, and the file
+    goes. Raises OSError, StoreError: none is to be removed. FullError: the disk is full.
     """
+    name = _keep(paths, file, snapshot, removed)
+    try:
+        yield
+    except LockedByOtherError:
+        folder = _open_folder(paths)
+        try:
+            os.unlink(name, dir_fd=folder)
+        finally:
+            close_quietly(folder)
+        raise
+
+
+def _keep(paths: MboxPaths, file: int, snapshot: MboxSnapshot, removed: Collection[int]) -> str:
+    """Write messages to a new file, and return its name."""
     try:
         folder = _open_folder(paths)
         try:
-            _write(folder, int(time.time()), file, snapshot, sorted(removed))
+            return _write(folder, int(time.time()), file, snapshot, sorted(removed))
         finally:
             close_quietly(folder)
     except OSError as error:
@@ -248,8 +267,8 @@ def _open_if_ours(
 
 def _write(
     folder: int, removed: int, file: int, snapshot: MboxSnapshot, indexes: Sequence[int]
-) -> None:
-    """Write messages to a new file, durably. Raises OSError."""
+) -> str:
+    """Write messages to a new file, durably, and return its name. Raises OSError."""
     name = f"{removed}.{len(indexes)}.{secrets.token_hex(4)}"
     temporary = name + _NEW
     new = os.open(temporary, MAKE, 0o600, dir_fd=folder)
@@ -266,6 +285,7 @@ def _write(
     finally:
         close_quietly(new)
     os.fsync(folder)
+    return name
 
 
 def _messages(file: int, name: str, *, x_uidl: bool, headers: bool) -> Iterator[StoredRemoval]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from restante.storage.interfaces import (
@@ -58,11 +59,12 @@ def remove(
     """Remove these messages from a locked mbox, and return what it holds then.
 
     With `keep_deleted`, they are kept for a while. Raises PartlyExpiredError, OSError, StoreError.
+    Raises LockedByOtherError.
     """
-    if keep_deleted:
-        deleted.keep(paths, file, snapshot, due)
+    kept = deleted.keeping(paths, file, snapshot, due) if keep_deleted else nullcontext()
     try:
-        return rewrite(paths, file, snapshot, set(due))
+        with kept:
+            return rewrite(paths, file, snapshot, set(due))
     except PartialRemovalError as error:
         durable = not isinstance(error, UnsyncedRemovalError)
         expired = [

@@ -18,6 +18,7 @@ import os
 import stat
 import struct
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from restante.storage.fs import OPEN_FILE, UNWRITABLE, close_quietly
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
 
     from restante.storage.mbox.paths import MboxPaths
 
-__all__ = ["LockedByOtherError", "SessionLock", "mbox_locks", "mbox_read_lock"]
+__all__ = ["LockedByOtherError", "SessionLock", "give_way", "mbox_locks", "mbox_read_lock"]
+
+TURN = 0.005  # seconds in which a process that waits for a record lock gets it
 
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _NOT_TO_BE_MADE = UNWRITABLE | OCCUPIED
@@ -135,6 +138,22 @@ def mbox_locks(paths: MboxPaths, file: int) -> Iterator[None]:
             yield
         finally:
             remove_dotlock(paths, dotlock)
+
+
+def give_way(file: int) -> None:
+    """Let another program write an mbox that we have locked, if it waits for the record lock.
+
+    It has opened the file, and checks no more that the file has its name when it gets the lock.
+    So the mbox must not be replaced before it has written. Raises LockedByOtherError: another
+    program has locked or changed the mbox. Raises OSError.
+    """
+    before = os.fstat(file)
+    call_record_lock(file, fcntl.F_UNLCK)
+    time.sleep(TURN)
+    _record_lock(file)
+    after = os.fstat(file)
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise LockedByOtherError
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import time
@@ -25,7 +26,6 @@ from restante.storage.mbox.rewrite import rewrite
 from restante.storage.mbox.snapshot import FileStamp, refresh
 
 if TYPE_CHECKING:
-    import contextlib
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from restante.protocol.server.needs import Body
@@ -213,10 +213,10 @@ class MboxMaildrop:
         self._on_change(None)
         if removed:
             self._note_arrivals(file, snapshot, indexes)
-            if self._keep_deleted:
-                deleted.keep(self._paths, file, snapshot, removed)
+            kept = deleted.keeping(self._paths, file, snapshot, removed)
             try:
-                self._on_change(rewrite(self._paths, file, snapshot, removed))
+                with kept if self._keep_deleted else contextlib.nullcontext():
+                    self._on_change(rewrite(self._paths, file, snapshot, removed))
             except PartialRemovalError as error:
                 uids = {snapshot.contents.uids[index] for index in error.remaining}
                 remaining = [i for i in indexes if self.contents.uids[i] in uids]

@@ -14,6 +14,7 @@ from restante.storage.mbox import from_line, in_place_removal, scanner, status_f
 from restante.storage.mbox.delivery import separator_after
 from restante.storage.mbox.exact_io import pread_exactly, write_exactly
 from restante.storage.mbox.helper_files import FULL, make_temporary, remove
+from restante.storage.mbox.locks import give_way
 from restante.storage.mbox.snapshot import FileStamp, MboxSnapshot
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ def rewrite(paths: MboxPaths, file: int, snapshot: MboxSnapshot, removed: set[in
     """Write a locked mbox anew without the messages of these indexes; durable on return.
 
     Owner, mode and times stay. If the disk is full, the messages are removed in place. Returns the
-    messages that are left. Raises OSError, StoreError: the old file is as it was. Raises
-    PartialRemovalError: some are gone. Raises UnsyncedRemovalError: that is not durable.
+    messages that are left. Raises LockedByOtherError, OSError, StoreError: the old file is as it
+    was. Raises PartialRemovalError: some are gone. Raises UnsyncedRemovalError: it is not durable.
     """
     try:
         after = _write_anew(paths, file, snapshot, removed)
@@ -62,7 +63,8 @@ def insert(
 ) -> None:
     """Write a locked mbox anew with more messages; durable on return.
 
-    Raises OSError, StoreError: the old file is as it was, unless only the last step failed.
+    Raises LockedByOtherError, OSError, StoreError: the old file is as it was, unless only the last
+    step failed.
     """
     with _replacing(paths, file) as new:
         for octets in _with_more(file, snapshot, insertions):
@@ -144,16 +146,17 @@ def _write_anew(
 
 
 @contextlib.contextmanager
-def _replacing(paths: MboxPaths, file: int) -> Iterator[int]:
+def _replacing(paths: MboxPaths, old: int) -> Iterator[int]:
     """Open a new file, which replaces the mbox at the end; if an error is raised, it is removed.
 
-    The replacement lasts once the folder is synced. Raises OSError, StoreError.
+    The replacement lasts once the folder is synced. Raises LockedByOtherError, OSError, StoreError.
     """
     name, new = make_temporary(paths, paths.new_file, 0o600)
     try:
-        _make_alike(new, file)
+        _make_alike(new, old)
         yield new
         os.fsync(new)
+        give_way(old)
         os.rename(name, paths.name, src_dir_fd=paths.folder, dst_dir_fd=paths.folder)
     except BaseException:
         remove(paths, name)
