@@ -57,6 +57,7 @@ class BodyCheck:
         self._repair = repair
         self._on_progress = on_progress
         self._settled = timedelta(seconds=settled)
+        self._recent: list[str] = []  # bodies without a row that may be of deliveries under way
 
     async def run(self) -> AsyncIterator[Problem]:
         """Yield the problems of all bodies. Raises StoreError."""
@@ -73,6 +74,17 @@ class BodyCheck:
             self._on_progress(len(entries))
             after = end
 
+    async def count_recent(self) -> int:
+        """Return how many bodies that were left out, being recent, have no message now, either.
+
+        Raises StoreError.
+        """
+        count = 0
+        for start in range(0, len(self._recent), PAGE):
+            names = self._recent[start : start + PAGE]
+            count += len(await self._database.fetch(UNKNOWN, names, patience=TIME))
+        return count
+
     async def _compare(
         self, rows: Sequence[asyncpg.Record], entries: Sequence[BodyEntry]
     ) -> AsyncIterator[Problem]:
@@ -88,11 +100,9 @@ class BodyCheck:
         ):
             yield problem
         latest = datetime.now(UTC) - self._settled
-        unknown_names = [
-            name
-            for name, entry in entry_by_name.items()
-            if name not in row_by_name and entry.modified <= latest
-        ]
+        unknown = [entry for name, entry in entry_by_name.items() if name not in row_by_name]
+        unknown_names = [entry.name for entry in unknown if entry.modified <= latest]
+        self._recent += [entry.name for entry in unknown if entry.modified > latest]
         async for problem in self._find_unknown(unknown_names):
             yield problem
 

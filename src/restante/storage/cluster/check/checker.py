@@ -85,7 +85,7 @@ class MailCheck:
             yield problem
 
     async def _find_outside(self, bodies: ObjectBodies) -> AsyncIterator[Problem]:
-        """Yield the problems of bodies outside. A repair lets the sweep go on."""
+        """Yield the problems of bodies outside. A repair of all bodies lets the sweep go on."""
         claim = await read_claim(self._database, bodies)
         outside = BodyCheck(
             self._database,
@@ -97,6 +97,10 @@ class MailCheck:
         async for problem in outside.run():
             yield problem
         if claim is Claim.EARLIER:
+            recent = await outside.count_recent() if self._repair else 0
+            if recent:
+                yield Problem("claim", "", _describe_recent(recent, self._settled))
+                return
             if self._repair:
                 await renew_claim(self._database, bodies)
             yield Problem("claim", "", describe_earlier(bodies), self._repair)
@@ -104,3 +108,11 @@ class MailCheck:
     def _advance(self, count: int) -> None:
         self._done += count
         self._on_progress(self._done)
+
+
+def _describe_recent(count: int, settled: float) -> str:
+    minutes = f"{settled / 60:.0f} minutes"
+    return (
+        f"bodies of the last {minutes} without a message: {count}; run this again in {minutes},"
+        " which makes messages of them, and lets the sweeps go on"
+    )
