@@ -12,6 +12,7 @@ from conformance.faulty_proxy import Alter, faulty
 from conformance.in_memory import InMemory
 from restante.client.tls import unverified_context
 from restante.conformance import raw_connection, suite
+from restante.conformance.checks import after_login
 from restante.conformance.context import ConformanceContext
 from restante.conformance.delivery import Deliver
 from restante.conformance.raw_connection import RawConnection, ServerUnderTest
@@ -31,11 +32,16 @@ def live() -> Iterator[Live]:
 
 
 def verdict(
-    port: int, name: str, deliver: Deliver | None = None, *, password: str = "hunter22"
+    port: int,
+    name: str,
+    deliver: Deliver | None = None,
+    *,
+    user: str = "ann",
+    password: str = "hunter22",
 ) -> tuple[str, str]:
     """Return the verdict of one check, and its evidence."""
     server = ServerUnderTest(
-        "127.0.0.1", port, "none", unverified_context(), "localhost", "ann", password
+        "127.0.0.1", port, "none", unverified_context(), "localhost", user, password
     )
     checks = [check for check in suite.CHECKS if check.name == name]
     (found,) = suite.run(ConformanceContext(server, deliver), checks).results
@@ -243,3 +249,101 @@ def test_messages_that_cannot_be_deleted(live: Live, refused: bytes) -> None:
         problems = suite.run(context, suite.CHECKS[:1]).problems
     assert problems == (["test messages may remain in the mailbox"] if refused else [])
     assert bool(context.delivered) == bool(refused)
+
+
+class Impatient:
+    """Disconnects after five replies of -ERR without another one between them."""
+
+    def __init__(self) -> None:
+        self._refused = 0
+
+    def __call__(self, _: str, octets: bytes) -> bytes:
+        self._refused = self._refused + 1 if octets.startswith(b"-ERR") else 0
+        if self._refused == 5:
+            raise OSError
+        return octets
+
+
+@pytest.mark.parametrize("name", ["no_numbers", "no_number"])
+def test_server_that_ends_a_session_of_mistakes(live: Live, name: str) -> None:
+    """A server may disconnect after five wrong commands in a row, as solid-pop3d does."""
+    with faulty(live.port, Impatient()) as port:
+        assert verdict(port, name) == CORRECT
+
+
+def ids_by_hash(said: str, octets: bytes) -> bytes:
+    """Give all copies of a twin one unique-id, as a hash of the message would."""
+    if not said.startswith("UIDL"):
+        return octets
+    return octets.replace(b"memory-15\r\n", b"memory-14\r\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("twins", ("skip", 'both have the unique-id "memory-14", as a hash of the message does')),
+        ("different_ids", CORRECT),
+    ],
+)
+def test_unique_ids_by_hash(live: Live, name: str, expected: tuple[str, str]) -> None:
+    """A unique-id may be a hash of the message: RFC 1939 section 7."""
+    with faulty(live.port, ids_by_hash) as port:
+        assert verdict(port, name, InMemory(live)) == expected
+
+
+def test_unique_id_of_two_messages(live: Live) -> None:
+    """Two different messages must not share a unique-id."""
+
+    def same(said: str, octets: bytes) -> bytes:
+        return octets.replace(b"memory-2\r\n", b"memory-1\r\n") if said == "UIDL" else octets
+
+    with faulty(live.port, same) as port:
+        found = verdict(port, "different_ids")
+    assert found == ("fail", 'messages 1 and 2 differ, and both have the unique-id "memory-1"')
+
+
+def test_lock_without_a_response_code(live: Live) -> None:
+    """A server without response codes may keep a lock for a moment, too."""
+    reply = b"-ERR maildrop already locked\r\n"
+    with faulty(live.port, LaterLogins(reply, range(4, 6))) as port:
+        assert verdict(port, "hung_up", InMemory(live)) == CORRECT
+
+
+TOPS = ["top_nothing", "top_lines", "top_everything"]
+
+
+@pytest.mark.parametrize("name", TOPS)
+def test_first_message_too_long(live: Live, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checks of TOP use a message that they can read whole."""
+    live.add("bob", "hunter22", b"Subject: long\n\n" + b"x\n" * 3000, b"Subject: two\n\na\nb\n")
+    monkeypatch.setattr(after_login, "LIMIT", 2000)
+    monkeypatch.setattr(raw_connection, "LIMIT", 2000)
+    assert verdict(live.port, name, user="bob") == CORRECT
+
+
+def test_message_without_a_header(live: Live) -> None:
+    """TOP n 0 of a message that begins with an empty line sends this line alone."""
+    live.add("bob", "hunter22", b"\na\n\nb\n")
+    found = {name: verdict(live.port, name, user="bob") for name in TOPS}
+    assert found == dict.fromkeys(TOPS, CORRECT)
+
+
+def test_private_capability(live: Live) -> None:
+    """A capability of a server's own, such as X-ID, may end with the login."""
+    replies: list[str] = []
+
+    def announce(said: str, octets: bytes) -> bytes:
+        replies.append(said)
+        before = said == "CAPA" and not any(word.startswith("PASS") for word in replies)
+        return octets.replace(b"\r\nUIDL\r\n", b"\r\nUIDL\r\nX-ID\r\n") if before else octets
+
+    with faulty(live.port, announce) as port:
+        server = ServerUnderTest(
+            "127.0.0.1", port, "none", unverified_context(), "localhost", "ann", "hunter22"
+        )
+        context = ConformanceContext(server)
+        assert "X-ID" in context.capabilities_before
+        replies.clear()
+        checks = [check for check in suite.CHECKS if check.name == "both_states"]
+        (found,) = suite.run(context, checks).results
+    assert (found.verdict, found.evidence) == CORRECT

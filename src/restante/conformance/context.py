@@ -36,6 +36,7 @@ class ConformanceContext:
     run_id: str = field(default_factory=sample_messages.new_run_id)
     delivered: dict[str, SampleMessage] = field(default_factory=dict)
     greeting: bytes = b""
+    _has_logged_in: bool = False  # and no rejection lasted longer than a lock
     _shared_session: RawConnection | None = None
     _capabilities: dict[str, list[str]] = field(default_factory=dict)  # by the state of the session
 
@@ -73,14 +74,26 @@ class ConformanceContext:
                 self.log_in(connection)
             except LoginRejectedError as rejected:
                 connection.close()
-                if "[IN-USE]" not in str(rejected).upper() or time.monotonic() > until:
+                late = time.monotonic() > until
+                if late or not self._may_be_locked(str(rejected)):
+                    self._has_logged_in &= not late
                     raise
                 time.sleep(PAUSE)
             except BaseException:
                 connection.close()
                 raise
             else:
+                self._has_logged_in = True
                 return connection
+
+    def _may_be_locked(self, rejection: str) -> bool:
+        """Return whether a rejected login may be due to a lock.
+
+        Without a response code, it may if an earlier login succeeded.
+        """
+        return "[IN-USE]" in rejection.upper() or (
+            self._has_logged_in and "-ERR [" not in rejection
+        )
 
     def log_in(self, connection: RawConnection, seconds: float = 15.0) -> None:
         """Log in. Raises Deviation: the right password is rejected.
