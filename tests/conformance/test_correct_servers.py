@@ -11,7 +11,9 @@ import pytest
 from conformance.faulty_proxy import Alter, faulty
 from conformance.in_memory import InMemory
 from restante.client.tls import unverified_context
+from restante.conformance import context as context_module
 from restante.conformance import raw_connection, suite
+from restante.conformance.check import LoginRejectedError
 from restante.conformance.checks import after_login
 from restante.conformance.context import ConformanceContext
 from restante.conformance.delivery import Deliver
@@ -347,3 +349,66 @@ def test_private_capability(live: Live) -> None:
         checks = [check for check in suite.CHECKS if check.name == "both_states"]
         (found,) = suite.run(context, checks).results
     assert (found.verdict, found.evidence) == CORRECT
+
+
+@pytest.mark.parametrize("name", ["wrong_password", "unknown_name", "goes_on"])
+def test_slow_refusals(live: Live, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server may delay its replies to wrong passwords longer than others, as Dovecot does."""
+    monkeypatch.setattr(RawConnection.exchange, "__defaults__", (0.5,))
+
+    def slow(said: str, octets: bytes) -> bytes:
+        if said.startswith("PASS") and octets.startswith(b"-ERR"):
+            time.sleep(0.7)
+        return octets
+
+    with faulty(live.port, slow) as port:
+        assert verdict(port, name) == CORRECT
+
+
+@pytest.mark.parametrize("reply", [b"", b"later\r\n"])
+def test_session_after_rejected_login(
+    live: Live, reply: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server must reply to the command after a rejected login, or disconnect."""
+    monkeypatch.setattr(RawConnection.exchange, "__defaults__", (0.5,))
+    rejected: list[str] = []
+
+    def fall_silent(said: str, octets: bytes) -> bytes:
+        if said.startswith("PASS") and octets.startswith(b"-ERR"):
+            rejected.append(said)
+        return reply if rejected and said == "NOOP" else octets
+
+    with faulty(live.port, fall_silent) as port:
+        found = verdict(port, "goes_on")
+    assert found[0] == "fail"
+    assert "NOOP" in found[1] or "the next command" in found[1]
+
+
+def test_message_that_lost_its_mark(live: Live) -> None:
+    """A sample whose header was changed on its way is a finding, not a crash."""
+
+    def strip(_: str, octets: bytes) -> bytes:
+        return octets.replace(b"\r\nX-Restante-Verify", b"\r\nX-Restante-Veri")
+
+    with faulty(live.port, strip) as port:
+        found = verdict(port, "not_reused", InMemory(live))
+    assert found == ("fail", "the message plain was delivered, but is not in the mailbox")
+
+
+def test_messages_that_stop_logins(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a server rejects all logins after the delivery, the error names the delivery."""
+    monkeypatch.setattr(context_module, "RELEASE", 0.1)
+    answer = LaterLogins(b"-ERR message is damaged\r\n", range(3, 100))
+    text = 'after the delivery of 13 test messages, the login was rejected: "-ERR message is'
+    with faulty(live.port, answer) as port, pytest.raises(LoginRejectedError, match=text):
+        verdict(port, "noop", InMemory(live))
+
+
+def test_expire_without_a_blank(live: Live) -> None:
+    """The evidence is the line of CAPA, as GNU Mailutils sends it."""
+
+    def announce(said: str, octets: bytes) -> bytes:
+        return octets.replace(b"\r\nUIDL\r\n", b"\r\nUIDL\r\nEXPIRENEVER\r\n")
+
+    with faulty(live.port, announce) as port:
+        assert verdict(port, "expire") == ("fail", '"EXPIRENEVER"')

@@ -324,6 +324,31 @@ def test_implicit_tls_is_verified() -> None:
     assert "ok    RFC 8314 section 4  " in ran.out
 
 
+def test_unverified_certificate_at_stls(tmp_path: Path) -> None:
+    """A check that cannot verify the certificate fails: it has tested nothing."""
+    with serving(tmp_path, *certified(tmp_path)) as served:
+        ran = pop3(
+            "verify", f"pop3://127.0.0.1:{served.port}", "--only", "rfc2595-s4/stls-discards"
+        )
+    assert ran.out.count("FAIL  RFC 2595") == 2
+    assert ran.out.count("self-signed certificate") == 2
+
+
+def test_reply_in_clear_to_a_command_after_stls(tmp_path: Path) -> None:
+    """A server that executes a command after STLS in clear, before the handshake, is wrong."""
+
+    def reply_to_both(said: str, octets: bytes) -> bytes:
+        executed = said == "XYZZY" and octets.startswith(b"+OK")
+        return octets + b"-ERR Unknown command.\r\n" if executed else octets
+
+    with (
+        serving(tmp_path, *certified(tmp_path)) as served,
+        faulty(served.port, reply_to_both) as port,
+    ):
+        ran = pop3("verify", f"pop3://127.0.0.1:{port}", "--only", "injection")
+    assert 'replied before the handshake: "-ERR Unknown command."' in ran.out
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

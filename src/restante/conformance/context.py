@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ARRIVAL = 20.0  # seconds for delivered mail to show
 RELEASE = 5.0  # seconds for the lock of a session that broke off
+LOGIN = 30.0  # seconds for the reply to a login: servers delay it after a rejected one
 PAUSE = 0.3  # seconds between two tries
 
 
@@ -95,7 +96,7 @@ class ConformanceContext:
             self._has_logged_in and "-ERR [" not in rejection
         )
 
-    def log_in(self, connection: RawConnection, seconds: float = 15.0) -> None:
+    def log_in(self, connection: RawConnection, seconds: float = LOGIN) -> None:
         """Log in. Raises Deviation: the right password is rejected.
 
         Raises NotTestable: no --user, or the server allows no login now.
@@ -110,7 +111,7 @@ class ConformanceContext:
         if not answer.startswith(b"+OK"):
             raise Deviation(f"the reply to the login begins neither +OK nor -ERR: {quote(answer)}")
 
-    def send_login(self, connection: RawConnection, seconds: float = 15.0) -> bytes:
+    def send_login(self, connection: RawConnection, seconds: float = LOGIN) -> bytes:
         """Send the password or the token, and return the last status line, whatever it is."""
         if self.server.token:
             return self._send_token(connection, seconds)

@@ -8,7 +8,14 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from restante.conformance.check import Check, Deviation, NotTestable, Result, Verdict
+from restante.conformance.check import (
+    Check,
+    Deviation,
+    LoginRejectedError,
+    NotTestable,
+    Result,
+    Verdict,
+)
 from restante.conformance.checks import (
     after_login,
     before_login,
@@ -110,7 +117,11 @@ def _deliver(context: ConformanceContext, conformance: Conformance) -> None:
         context.delivered[sample.name] = sample  # an interrupted delivery may have succeeded
         context.deliver.put(sample.stored)
         sent += 1
-    there = context.wait_for(before + sent)
+    try:
+        there = context.wait_for(before + sent)
+    except LoginRejectedError as rejected:
+        text = f"after the delivery of {sent} test messages, {rejected}"
+        raise LoginRejectedError(text) from None
     late = f"{ARRIVAL:g} s after their delivery"
     if there <= before:
         raise DeliveryError(

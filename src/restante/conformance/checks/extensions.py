@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from restante.conformance.check import CheckGroup, NotTestable, require
@@ -72,14 +73,10 @@ def lang(context: ConformanceContext) -> None:
 
 @GROUP.check("rfc2449-s6.7/expire", "EXPIRE has a number of days or NEVER")
 def expire(context: ConformanceContext) -> None:
-    found = [
-        entry.split()[1:]
-        for entry in context.capabilities_before
-        if entry.upper().startswith("EXPIRE")
-    ]
+    found = [line for line in context.capabilities_before if line.upper().startswith("EXPIRE")]
     if not found:
         raise NotTestable("EXPIRE is not announced")
-    require(found[0] and (found[0][0] == "NEVER" or found[0][0].isdigit()), str(found[0]))
+    require(re.match(r"EXPIRE ([0-9]+|NEVER)(?: |$)", found[0], re.IGNORECASE), f'"{found[0]}"')
 
 
 def _tags(capabilities: list[str]) -> set[str]:

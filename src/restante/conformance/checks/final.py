@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
 from restante.conformance.check import CheckGroup, NotTestable, require
-from restante.conformance.raw_connection import quote
+from restante.conformance.context import LOGIN
+from restante.conformance.raw_connection import ClosedError, quote
 
 if TYPE_CHECKING:
     from restante.conformance.context import ConformanceContext
+    from restante.conformance.raw_connection import RawConnection
 
 GROUP = CheckGroup()
+
+UNKNOWN_NAME = "restante-verify-nobody"
 
 _CODES = {"LOGIN-DELAY", "IN-USE", "SYS/PERM", "SYS/TEMP", "AUTH", "UTF8"}
 
@@ -32,7 +37,7 @@ def wrong_password(context: ConformanceContext) -> None:
     "an unknown name gets the same reply as a wrong password",
 )
 def unknown_name(context: ConformanceContext) -> None:
-    known, unknown = _wrong(context, context.server.user), _wrong(context, "restante-verify-nobody")
+    known, unknown = _wrong(context, context.server.user), _wrong(context, UNKNOWN_NAME)
     if known != unknown and known != _wrong(context, context.server.user):
         raise NotTestable(f"the reply is another one each time: {quote(known)}")
     require(known == unknown, f"{quote(known)}; {quote(unknown)}")
@@ -42,6 +47,10 @@ def unknown_name(context: ConformanceContext) -> None:
 def goes_on(context: ConformanceContext) -> None:
     if not context.server.user:
         raise NotTestable("no --user")
+    with context.open_connection() as line:
+        _try_wrong_password(line, UNKNOWN_NAME)
+        with contextlib.suppress(ClosedError):
+            line.expect_reply()
     with context.open_session() as line:
         line.expect_ok("QUIT")
 
@@ -97,7 +106,11 @@ def _wrong(context: ConformanceContext, user: str) -> bytes:
         raise NotTestable("no --user")
     context.close_shared_session()
     with context.open_connection() as line:
-        answer = line.exchange(f"USER {user}")
-        if answer.startswith(b"+OK"):
-            answer = line.exchange("PASS nobody-has-this-password")
-        return answer
+        return _try_wrong_password(line, user)
+
+
+def _try_wrong_password(line: RawConnection, user: str) -> bytes:
+    answer = line.exchange(f"USER {user}")
+    if answer.startswith(b"+OK"):
+        answer = line.exchange("PASS nobody-has-this-password", LOGIN)
+    return answer

@@ -45,9 +45,12 @@ def injection(context: ConformanceContext) -> None:
         answer = connection.read_status()
         if not answer.startswith(b"+OK"):
             return
-        connection.buffer.clear()
+        early = connection.read_rest()
+        require(b"-ERR" not in early, f"the server replied before the handshake: {quote(early)}")
         try:
             connection.start_tls(context.server)
+        except ssl.SSLCertVerificationError:
+            raise
         except (ssl.SSLError, OSError):
             return  # it read the commands as a part of the handshake, and did not execute them
         octets = connection.read_rest(1.0)
