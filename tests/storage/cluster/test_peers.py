@@ -168,6 +168,8 @@ def test_node_with_another_clock(
             patched.setattr(time, "time", lambda: now)
             with pytest.raises(StoreError, match=r"PostgreSQL differ by 3\d\d\d seconds; let NTP"):
                 await first.claim_round("expire", 60)
+            with pytest.raises(StoreError, match=r"PostgreSQL differ by 3\d\d\d seconds; let NTP"):
+                [owners async for owners in first.find_expired({"ann": 1})]
         assert await second.claim_round("expire", 60)
 
     at_two_nodes(dsn, work)

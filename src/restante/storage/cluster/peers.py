@@ -143,15 +143,20 @@ class Peers:
         return await self._database.fetchrow(CLAIM, task, seconds) is not None
 
     async def require_same_clock(self) -> None:
-        """Raise StoreError unless the clocks of this node and of PostgreSQL are nearly the same.
+        """Raise StoreError unless the clocks of this node and of PostgreSQL are nearly the same."""
+        await require_same_clock(self._database)
 
-        Rounds remove mail by PostgreSQL's clock. So there is none while this node's differs: one of
-        the two may be months ahead for a minute.
-        """
-        row = await self._database.fetchrow(CLOCK)
-        apart = abs(row[0] - time.time()) if row else 0.0
-        if apart > CLOCK_DIFFERENCE:
-            raise StoreError(
-                f"the clocks of this node and of PostgreSQL differ by {apart:.0f} seconds;"
-                " let NTP set both"
-            )
+
+async def require_same_clock(database: Database) -> None:
+    """Raise StoreError unless the clocks of this machine and of PostgreSQL are nearly the same.
+
+    Mail is removed by PostgreSQL's clock. So none is while the other clock differs: one of the two
+    may be months ahead for a minute.
+    """
+    row = await database.fetchrow(CLOCK)
+    apart = abs(row[0] - time.time()) if row else 0.0
+    if apart > CLOCK_DIFFERENCE:
+        raise StoreError(
+            f"the clocks of this node and of PostgreSQL differ by {apart:.0f} seconds;"
+            " let NTP set both"
+        )

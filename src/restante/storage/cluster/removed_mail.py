@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restante.storage.cluster import deleted
+from restante.storage.cluster.peers import require_same_clock
 from restante.storage.interfaces import ExpiredMessage
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class RemovedMail:
 
         Raises StoreError.
         """
-        rows = await (await self._open_database()).fetch(
-            FIND_DUE, list(days), list(days.values()), patience=SEARCH_TIME
-        )
+        database = await self._open_database()
+        await require_same_clock(database)  # `pop3 expire` claims no round, which does the same
+        rows = await database.fetch(FIND_DUE, list(days), list(days.values()), patience=SEARCH_TIME)
         yield [row["owner"] for row in rows]

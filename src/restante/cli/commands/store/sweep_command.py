@@ -26,6 +26,7 @@ def command(file: Path, *, as_json: bool) -> None:
     first, and deleted `grace` seconds later. The servers do this once an hour, but list only a part
     of the bodies each time.
     """
+    from restante.storage.cluster.peers import require_same_clock
     from restante.storage.cluster.sweep import Sweep
 
     settings = cluster_settings(file)
@@ -37,6 +38,7 @@ def command(file: Path, *, as_json: bool) -> None:
     async def sweep(parts: ClusterParts) -> None:
         if parts.bodies is None:
             return
+        await require_same_clock(parts.database)
         swept = await Sweep(parts.database, parts.bodies, settings.grace).run(sys.maxsize)
         if as_json:
             click.echo(json.dumps({"database": parts.name, **swept._asdict()}))
