@@ -119,3 +119,26 @@ def test_cut_message() -> None:
     with pytest.raises(RemoteError) as caught:
         retrieve("retr-cut")
     assert caught.value.id == "msg-truncated"
+
+
+@pytest.mark.parametrize("ending", ["close", "silence"])
+def test_messages_before_a_lost_connection(ending: str) -> None:
+    """What came whole before the connection was lost has its end, in both faces."""
+    found: list[tuple[int, object]] = []
+
+    async def run(url: str) -> None:
+        async with restante.connect(url, PASSWORD, reply_seconds=0.3) as drop:
+            async for pair in drop.retrieve_many([1, 2]):
+                found.append(pair)  # noqa: PERF401  # those before the error count
+
+    messages = (b"Subject: a\r\n\r\nfirst\r\n", b"Subject: b\r\n\r\nsecond\r\n")
+    with faulty_server(f"RETR 2: {ending}", messages=messages) as server:
+        with (
+            pytest.raises(RemoteError),
+            blocking.connect(server.url, PASSWORD, reply_seconds=0.3) as drop,
+        ):
+            for pair in drop.retrieve_many([1, 2]):
+                found.append(pair)  # noqa: PERF402
+        with pytest.raises(RemoteError):
+            asyncio.run(run(server.url))
+    assert [type(piece) for _, piece in found] == [bytes, MessageEnd] * 2

@@ -579,3 +579,18 @@ def test_warnings_of_a_run_that_fails(tmp_path: Path) -> None:
     with faulty_server("LIST: without 2", "DELE: close", messages=FIVE, user=ANN) as running:
         assert account.fetch(running.port) == "conn-lost"
     assert "list-missing" in account.notices
+
+
+NAMELESS = tuple(b"Subject: %d\r\n\r\nbody %d\r\n" % (n, n) for n in range(3))
+
+
+@pytest.mark.parametrize("ending", ["close", "silence"])
+def test_a_known_message_that_breaks_the_session(ending: str, tmp_path: Path) -> None:
+    """If a server fails at a known message that is compared, new mail comes all the same."""
+    account = Account(tmp_path)
+    with faulty_server("UIDL: -ERR no", messages=NAMELESS[:2], user=ANN) as running:
+        assert account.fetch(running.port, keep=None) == ""
+    rules = ("UIDL: -ERR no", f"RETR 1: {ending}")
+    with faulty_server(*rules, messages=NAMELESS, user=ANN) as running:
+        account.fetch(running.port)
+        assert (len(account.delivered()), running.left) == (3, [NAMELESS[0]])

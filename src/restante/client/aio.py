@@ -190,18 +190,23 @@ class Maildrop:
 
         After its chunks each message has a `MessageEnd`, or the refusal of the server. The commands
         are pipelined if the server allows it. Raises RemoteError; MalformedReplyError if the size
-        of a message is not exactly LIST's. Raises LocalError for a message that is larger than
-        `Options.message_octets`.
+        of a message is not exactly LIST's. What came whole before a lost connection is yielded
+        first. Raises LocalError for a message that is larger than `Options.message_octets`.
         """
         ends: deque[tuple[int, MessageEnd | ServerRefusedError]] = deque()
         dialogue = maildrop.retrieve_many(self._state, numbers, lambda *end: ends.append(end))
         index = 0
         async with contextlib.aclosing(self._driver.pieces(dialogue, [])) as pieces:
-            async for piece in pieces:
+            try:
+                async for piece in pieces:
+                    while ends:
+                        index += 1
+                        yield ends.popleft()
+                    yield numbers[index], piece
+            except maildrop.LOST:  # what came whole before counts
                 while ends:
-                    index += 1
                     yield ends.popleft()
-                yield numbers[index], piece
+                raise
         while ends:
             yield ends.popleft()
 

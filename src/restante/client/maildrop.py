@@ -25,6 +25,7 @@ from restante.protocol.errors import (
     Phase,
     ReplyTimeoutError,
     ServerRefusedError,
+    TruncatedReplyError,
 )
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 
 QUIT_SECONDS = 2.0  # for the answer to a QUIT that removes nothing
+
+LOST = (ConnectionLostError, ReplyTimeoutError, TruncatedReplyError)
+"""Errors of a connection that say nothing against the messages that came whole before."""
 
 _INNER_MODULES = ("restante.client.", "contextlib")  # between the caller and `check_size`
 

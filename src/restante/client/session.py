@@ -86,6 +86,7 @@ class ClientSession:
         refused: those of them whose credentials the server refused.
         ends: the end of the time limit for the whole session, by `time.monotonic()`.
         avoids_top: TOP counts as refused, and is not sent: some servers fail at it.
+        unreadable: the numbers of messages whose RETR ended a session before this one.
     """
 
     target: Target
@@ -101,6 +102,7 @@ class ClientSession:
     refused: list[str] = field(default_factory=list)
     ends: float = float("inf")
     avoids_top: bool = False
+    unreadable: frozenset[int] = frozenset()
     address: str = ""
     addresses: tuple[str, ...] = ()
     avoided: frozenset[str] = frozenset()

@@ -170,7 +170,7 @@ class Fetcher:
             more = yield from self._use(drop)
         except BROKEN as error:
             drop.abort()
-            if self._is_only_over(error) or self._precautions.learn(error):
+            if self._is_only_over(error) or self._precautions.learn(error, self._under_way):
                 self._under_way, self._described.is_asking = None, False
                 return not self._stopping
             if self._under_way is None:

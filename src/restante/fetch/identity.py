@@ -11,7 +11,7 @@ from restante.client.header_part import HeaderPart
 from restante.fetch.errors import FetchError
 from restante.fetch.journal_rows import FETCHED, MessageState
 from restante.mail.fields import MAX_OCTETS
-from restante.protocol.errors import ServerRefusedError
+from restante.protocol.errors import Phase, ServerRefusedError
 from restante.protocol.text import decode_text
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def digest_headers(
 
 def _retrieve_header_digest(drop: Maildrop, number: int) -> str:
     header = HeaderPart(MAX_OCTETS)
-    for piece in drop.retrieve(number):
+    for piece in _retrieve(drop, number):
         header.feed(piece)
     return header_digest(header.octets)
 
@@ -277,9 +277,17 @@ def find_message_id(header: bytes) -> str:
     return decode_text(match[1].replace(b"\r\n", b"").strip()) if match else ""
 
 
+def _retrieve(drop: Maildrop, number: int) -> Iterator[bytes]:
+    """Return the octets of a message that is compared. Raises RemoteError."""
+    if number in drop.session.unreadable:
+        text = "the session before ended at this message"
+        raise ServerRefusedError("retr-refused", text, phase=Phase.MESSAGE)
+    return drop.retrieve(number)
+
+
 def digest_all(drop: Maildrop, number: int) -> str:
     """Return the digest of all octets of a message. Raises RemoteError."""
     digest = hashlib.sha256()
-    for piece in drop.retrieve(number):
+    for piece in _retrieve(drop, number):
         digest.update(piece)
     return digest.hexdigest()

@@ -452,20 +452,32 @@ def test_usage(user: User, words: list[str], said: str) -> None:
     assert (ran.code, said in ran.err + ran.out) == (2, True), ran
 
 
+def test_a_message_that_outlasts_the_run(user: User) -> None:
+    """If --max-time ends a run within a message, the next run fetches the others first."""
+    letters = [letter.replace(b"\n", b"\r\n") for letter in LETTERS]
+    with faulty_server("RETR 1: silence", messages=letters, password="secret") as running:
+        account = f"pop3://ann@127.0.0.1:{running.port}"
+        words = (account, "--to", f"maildir:{user.maildir}", "--max-time", "2")
+        ran = [user.fetch(*words) for _ in range(2)]
+        assert ["out-of-time" in each.out for each in ran] == [True, True]
+        assert user.arrived == 2
+
+
 def test_units(user: User) -> None:
     """The units of systemd run this command."""
     ran = user.fetch("--systemd")
     assert "ExecStart=/" in ran.out
     assert "OnUnitInactiveSec=5min" in ran.out
+    assert "KillMode=mixed\nSuccessExitStatus=130\n" in ran.out  # commands of `pipe:` go on
 
 
 def test_units_of_an_odd_path(tmp_path: Path) -> None:
-    """A blank or "%" in the path of this command is written as systemd reads it."""
-    folder = tmp_path / "my 100%"
+    """A blank, "%" or "$" in the path of this command is written as systemd reads it."""
+    folder = tmp_path / "my 100%$"
     folder.mkdir()
     (folder / "pop3").symlink_to(POP3)
     ran = pop3("fetch", "--systemd", PATH=f"{folder}:/usr/bin:/bin")
-    assert f'ExecStart="{tmp_path}/my 100%%/pop3" fetch --log - %i\n' in ran.out
+    assert f'ExecStart="{tmp_path}/my 100%%$$/pop3" fetch --log - %i\n' in ran.out
 
 
 def test_every(user: User) -> None:

@@ -21,6 +21,8 @@ After=network-online.target
 [Service]
 Type=oneshot
 ExecStart={command} fetch --log - %i
+KillMode=mixed
+SuccessExitStatus=130
 NoNewPrivileges=yes
 PrivateTmp=yes
 ProtectSystem=full
@@ -43,13 +45,16 @@ WantedBy=timers.target
 
 
 def systemd_units() -> str:
-    """Return the text of a service and a timer, with the path of this command."""
+    """Return the text of a service and a timer, with the path of this command.
+
+    A stop lets the message under way end, so its command gets no signal, and is not a failure.
+    """
     return UNITS.format(command=_quote(shutil.which("pop3") or sys.argv[0]))
 
 
 def _quote(path: str) -> str:
-    """Return a path as ExecStart has it: "%" begins a specifier, and a blank ends a word."""
-    escaped = path.replace("%", "%%")
+    """Return a path as ExecStart has it: "%" and "$" are special, and a blank ends a word."""
+    escaped = path.replace("%", "%%").replace("$", "$$")
     if _PLAIN.fullmatch(escaped):
         return escaped
     return '"' + escaped.replace("\\", r"\\").replace('"', r"\"") + '"'
