@@ -55,6 +55,26 @@ def test_mail_for_any_address() -> None:
         assert server.sessions.all()[0].user == "shop@example.com"
 
 
+@pytest.mark.parametrize(
+    "name", ["j\u00f6rg", "jo\u0308rg", "J\u00d6RG", "\u044e\u043b\u0438\u044f"]
+)
+def test_an_address_beyond_ascii(name: str) -> None:
+    """A letter with a mark is the same in one character and in two, for SMTP and for POP3."""
+    address = f"{name}@ex\u00e4mple.de"
+    with serving(any_account=True) as server:
+        with smtplib.SMTP(server.host, server.smtp_port or 0, timeout=20) as client:
+            client.send_message(letter(address))
+        pop3 = poplib.POP3(server.host, server.port, timeout=20)
+        pop3.encoding = "utf-8"
+        pop3.utf8()
+        pop3.user(address)
+        pop3.pass_("any")
+        assert pop3.stat()[0] == 1
+        pop3.quit()
+        assert len(server.mailboxes.names()) == 1
+        assert len(server.mailboxes.mail(address)) == 1
+
+
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])
 def test_any_login_to_smtp(mechanism: str) -> None:
     """SMTP accepts any name and password by each mechanism, and the record stars the password."""

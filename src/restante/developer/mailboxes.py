@@ -10,6 +10,7 @@ import asyncio
 import dataclasses
 import itertools
 import time
+import unicodedata
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -346,8 +347,12 @@ def _show_all(_user: str, messages: Sequence[bytes]) -> Sequence[bytes]:
 
 
 def mailbox_name(address: str) -> str:
-    """Return the name of the mailbox of an address or user: the same in lower case."""
-    return address.lower()
+    """Return the name of the mailbox of an address or user: the same in lower case.
+
+    A letter with a mark may be one character or two. Logins come in the form of SASLprep, NFKC, but
+    addresses of SMTP as they were typed: RFC 4013 section 2.2, RFC 6530 section 10.1.
+    """
+    return (address if address.isascii() else unicodedata.normalize("NFKC", address)).lower()
 
 
 @dataclass(slots=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from restante.developer.mailboxes import mailbox_name
 from restante.testing.received import encode_message, read_received
 from restante.testing.waiting import (
     MailQuery,
@@ -60,11 +61,11 @@ class MemoryAccount:
     @property
     def sessions(self) -> list[SessionCopy]:
         """The sessions of POP3 that logged in, or tried to, by this name, the first one first."""
-        name = self.user.lower()
+        name = mailbox_name(self.user)
         return [
             session
             for session in self._server.sessions.all()
-            if name in (session.claimed.lower(), session.user.lower())
+            if name in (mailbox_name(session.claimed), mailbox_name(session.user))
         ]
 
     def deliver(self, message: GivenMessage, *, uid: str | None = None) -> str:

@@ -7,6 +7,7 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from restante.developer.mailboxes import mailbox_name
 from restante.mail import addresses, charset, dates
 from restante.mail import message as mail_message
 from restante.mail.filename import add_number, safe_name
@@ -175,7 +176,9 @@ class MessageView:
     def hidden_recipient(self) -> str:
         """The mailbox, if it is an address that the header does not name; else ""."""
         named = {
-            one.address.lower() for name in ("To", "Cc", "Bcc") for one in self.mailboxes(name)
+            mailbox_name(one.address)
+            for name in ("To", "Cc", "Bcc")
+            for one in self.mailboxes(name)
         }
         mailbox = self.mail.mailbox
         return mailbox if "@" in mailbox and mailbox not in named else ""

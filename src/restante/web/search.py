@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from restante.developer.mailboxes import mailbox_name
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
@@ -50,7 +52,7 @@ FIELDS: dict[str, Callable[[MessageView, str], bool]] = {
     ),
     "subject": lambda view, word: word in view.search_text("Subject"),
     "message-id": lambda view, word: word.strip("<>") in view.search_text("Message-ID"),
-    "mailbox": lambda view, word: word == view.mail.mailbox.lower(),
+    "mailbox": lambda view, word: mailbox_name(word) == view.mail.mailbox,
     "tag": lambda view, word: word in map(str.lower, view.mail.tags),
     "id": lambda view, word: word in (str(view.mail.id), view.mail.uid.lower()),
     "body": lambda view, word: word in view.text.lower() or word in view.html.lower(),
