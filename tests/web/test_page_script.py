@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import time
 
@@ -123,3 +125,38 @@ def test_the_focus_after_a_fault(world: World, page: Page) -> None:
     expect(page.get_by_role("button", name="Switch off retr-cut")).to_be_focused()
     page.get_by_role("button", name="Switch off retr-cut").press("Enter")
     expect(page.locator("#fault")).to_be_focused()
+
+
+def test_mail_that_cannot_be_removed(
+    world: World, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If a folder cannot remove its mail, or the server has ended, the page says why."""
+
+    def fail(_: object) -> int:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(world.server.mailboxes, "remove", fail)
+    add(world.server, b"Subject: one\n\n")
+    said: list[str] = []
+
+    def note(dialog: Dialog) -> None:
+        said.append(dialog.message)
+        dialog.accept()
+
+    def wait_for(count: int) -> None:
+        while len(said) < count:
+            page.wait_for_timeout(20)
+
+    page.on("dialog", note)
+    page.get_by_role("link", name="one").press("Delete")
+    wait_for(1)
+    page.get_by_role("button", name="Remove all").click()
+    wait_for(3)
+    page.route("**/api/messages*", lambda route: route.abort())
+    page.get_by_role("button", name="Remove all").click()
+    wait_for(5)
+    question = "Remove this message permanently?"
+    reason = "Not removed: Read-only file system; mount the disk writable"
+    assert said == [reason, question, reason, question, "Not removed: the server does not answer"]
+    expect(page.get_by_role("status")).not_to_have_text("Removed")
+    expect(page.locator("#messages li")).to_have_count(1)

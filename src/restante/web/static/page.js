@@ -225,7 +225,7 @@ document.getElementById("fault-form").addEventListener("submit", async (event) =
 async function remove(id) {
   const row = document.querySelector(`[data-id="${CSS.escape(id)}"]`)?.closest("li");
   const next = row?.nextElementSibling ?? row?.previousElementSibling;
-  if (!(await change("DELETE", `/api/messages/${encodeURIComponent(id)}`))) return;
+  if (!isRemoved(await change("DELETE", `/api/messages/${encodeURIComponent(id)}`))) return;
   say("Removed");
   const link = next?.querySelector("a");
   if (link && !narrow.matches) {
@@ -244,8 +244,14 @@ async function removeAll(data) {
   if (!confirm(`Remove ${many} permanently?`)) return;
   const query = new URLSearchParams({ q: data.removeAll, mailbox: data.mailbox });
   const answer = await change("DELETE", `/api/messages?${query}`);
-  if (answer?.removed !== undefined) say(`Removed ${answer.removed}`);
+  if (isRemoved(answer)) say(`Removed ${answer.removed}`);
   refocus("messages");
+}
+
+function isRemoved(answer) {
+  if (answer?.removed !== undefined) return true;
+  alert(`Not removed: ${answer?.error ?? "the server does not answer"}`);
+  return false;
 }
 
 async function setFaults(mailbox, chosen) {
