@@ -21,7 +21,7 @@ from support.authority import GOOD, key_of, root_file
 from support.dovecot import OWNER, STORED_OWNERS, STORED_PASSWORDS, dovecot
 from support.live import wait_until
 from support.other_user import public_folder
-from support.postfix import postfix
+from support.postfix import Postfix, postfix
 from support.process import free_port, wait_for_port
 from support.programs import need
 
@@ -228,4 +228,9 @@ def test_login_at_postfix(tmp_path: Path) -> None:
             _deliver(_destination(url, tmp_path, "secret"), LETTERS[0])
             wait_until(lambda: len(door.store.came) == 1)
             door.store.came.clear()
-            assert f"sasl_method={mechanism}, sasl_username=ann" in running.log
+            _wait_for_line(running, f"sasl_method={mechanism}, sasl_username=ann")
+
+
+def _wait_for_line(running: Postfix, text: str) -> None:
+    """Wait for a line of the log, which Postfix writes a moment after its reply."""
+    wait_until(lambda: text in running.log)
