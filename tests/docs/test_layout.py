@@ -14,6 +14,8 @@ from restante.server.config.mail_sections import MailSection
 TESTS = Path(__file__).parent.parent
 SOURCE = TESTS.parent / "src" / "restante"
 
+LONGEST = 400  # lines of a module
+
 KINDS = {
     "benchmarks", "cluster_demo", "docs", "faults", "fuzz", "golden", "interop", "soak", "support",
     "transcripts",
@@ -219,6 +221,14 @@ def test_each_module_has_its_tests() -> None:
     """A module has a test file of its name, a folder of its name, or a row in the table."""
     untested = [m for m in modules() if not place_of(m).exists() and not elsewhere(m)]
     assert untested == [], "add tests/a/test_b.py for a/b.py, or a row in ELSEWHERE of this file"
+
+
+def test_modules_are_short() -> None:
+    """A reader surveys a module: it has at most 400 lines."""
+    files = sorted(SOURCE.rglob("*.py"))
+    lengths = {file.relative_to(SOURCE): len(file.read_text().splitlines()) for file in files}
+    long = {name.as_posix(): length for name, length in lengths.items() if length > LONGEST}
+    assert long == {}, "move what stands on its own to a module of its own"
 
 
 def test_the_table_is_true() -> None:

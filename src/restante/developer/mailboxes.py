@@ -15,20 +15,15 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from restante.developer.maildrop import SHOWN_ONLY, DeveloperMaildrop
 from restante.developer.tags import clean_tags, tags_of
 from restante.protocol.server.maildrop import MessageList
 from restante.protocol.stuffing import size_on_wire
 from restante.protocol.unique_id import is_valid_uid
-from restante.storage.fs import store_error
-from restante.storage.interfaces import (
-    BusyError,
-    FullError,
-    MessageGoneError,
-    PartialRemovalError,
-)
+from restante.storage.interfaces import BusyError, FullError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from restante.developer.feed import EventFeed
     from restante.developer.kept_mail import KeptMail
@@ -39,7 +34,6 @@ MAX_REMOVED_OCTETS = 64 * 1024 * 1024  # of the removed ones that are remembered
 MAX_REMOVED = 1_000  # that are remembered
 MAX_MAILBOXES = 1_000  # beyond them, the oldest empty one is forgotten
 MAX_FETCHES = 100  # sessions that retrieved one message, and are remembered
-SHOWN_ONLY = "shown-"  # begins the unique-id of a message that only a fault adds
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,43 +357,3 @@ class DeveloperMailbox:
     mail: dict[str, DeveloperMail] = field(default_factory=dict)
     holder: int | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-
-class DeveloperMaildrop:
-    """One mailbox, locked for one session."""
-
-    def __init__(self, mailboxes: Mailboxes, box: DeveloperMailbox) -> None:
-        self._mailboxes, self._box = mailboxes, box
-        self._held = True
-        self.contents, self._messages = mailboxes.show(box)
-
-    def read(self, index: int, lines: int | None = None) -> bytes:  # noqa: ARG002  # the whole is at hand
-        """Return a message. Raises MessageGoneError."""
-        uid = self.contents.uids[index]
-        if uid not in self._box.mail and not uid.startswith(SHOWN_ONLY):
-            raise MessageGoneError("the message is gone")
-        return self._messages[index]
-
-    async def remove(self, indexes: Sequence[int]) -> None:
-        """Remove messages. Raises PartialRemovalError."""
-        errors: dict[int, OSError] = {}
-        for index in indexes:
-            uid, shown = self.contents.uids[index], self._messages[index]
-            try:
-                self._mailboxes.discard(self._box, uid, self._box.holder, shown)
-            except OSError as error:  # of the folder that keeps mail
-                errors[index] = error
-        if errors:
-            first = next(iter(errors.values()))
-            summary = store_error("a message cannot be removed", first, "")
-            raise PartialRemovalError(summary.text, list(errors), path=summary.path) from first
-
-    async def correct_sizes(self, sizes: Mapping[int, int]) -> None:
-        """Do nothing: sizes here are counted, never remembered."""
-
-    def release(self) -> None:
-        """Give the lock back."""
-        if self._held:
-            self._held = False
-            self._mailboxes.note_holder(self._box.name, None)
-            self._box.lock.release()
