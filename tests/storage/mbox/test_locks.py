@@ -56,6 +56,18 @@ file.close()
 os.unlink(path + ".lock")
 """
 
+REPLACING = """
+import fcntl, os, sys
+path = sys.argv[1]
+file = open(path, "r+b")
+print("open", flush=True)
+more = sys.stdin.buffer.read()
+fcntl.lockf(file, fcntl.LOCK_EX)
+with open(path + ".new", "wb") as new:
+    new.write(file.read() + more)
+os.rename(path + ".new", path)
+"""
+
 
 @pytest.fixture(autouse=True)
 def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,12 +97,14 @@ def test_a_record_lock_of_another_process_is_respected(box: Box) -> None:
 
 
 @pytest.mark.parametrize("keep_deleted", [False, True])
+@pytest.mark.parametrize("program", [WAITING, REPLACING])
 def test_program_that_waits_for_the_lock(
-    box: Box, monkeypatch: pytest.MonkeyPatch, *, keep_deleted: bool
+    box: Box, monkeypatch: pytest.MonkeyPatch, program: str, *, keep_deleted: bool
 ) -> None:
     """A program that has opened the mbox and waits for the record lock writes before a removal.
 
     Dovecot does so with `mbox_write_locks = fcntl dotlock`. It would write to a file that is gone.
+    Other programs replace the mbox, which would be replaced in turn.
     """
     monkeypatch.setattr(maildrop, "PATIENCE", PATIENCE)
     monkeypatch.setattr(locks, "TURN", 0.1)
@@ -101,7 +115,7 @@ def test_program_that_waits_for_the_lock(
     def let_other_wait(*_: object) -> None:
         if others:
             return
-        command = [sys.executable, "-c", WAITING, str(box.file)]
+        command = [sys.executable, "-c", program, str(box.file)]
         other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         others.append(other)
         assert other.stdin

@@ -140,19 +140,20 @@ def mbox_locks(paths: MboxPaths, file: int) -> Iterator[None]:
             remove_dotlock(paths, dotlock)
 
 
-def give_way(file: int) -> None:
+def give_way(paths: MboxPaths, file: int) -> None:
     """Let another program write an mbox that we have locked, if it waits for the record lock.
 
     It has opened the file, and checks no more that the file has its name when it gets the lock.
     So the mbox must not be replaced before it has written. Raises LockedByOtherError: another
-    program has locked or changed the mbox. Raises OSError.
+    program has locked, changed or replaced the mbox. Raises OSError.
     """
     before = os.fstat(file)
     call_record_lock(file, fcntl.F_UNLCK)
     time.sleep(TURN)
     _record_lock(file)
     after = os.fstat(file)
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+    is_changed = (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
+    if is_changed or not paths.is_at(file):
         raise LockedByOtherError
 
 

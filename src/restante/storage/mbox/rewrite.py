@@ -156,7 +156,7 @@ def _replacing(paths: MboxPaths, old: int) -> Iterator[int]:
         _make_alike(new, old)
         yield new
         os.fsync(new)
-        give_way(old)
+        give_way(paths, old)
         os.rename(name, paths.name, src_dir_fd=paths.folder, dst_dir_fd=paths.folder)
     except BaseException:
         remove(paths, name)
