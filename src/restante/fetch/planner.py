@@ -118,12 +118,13 @@ def make_plan(
     tried_before: list[MessageEntry] = []  # which must not stop the others again
     missing: list[KnownMessage] = []
     noted: set[str] = set()  # unique-ids of messages that were too large before
-    for row in known.find(_remove_unchanged(not_known, known.outlines(), policy, now)):
+    last_seen = policy.last_seen(now)
+    for row in known.find(_remove_unchanged(not_known, known.outlines(), last_seen)):
         message = not_known.pop(row.uid, None)
         if message is None:
             missing.append(row)
         elif row.state in FETCHED:
-            _plan_fetched(plan, message, row, policy, now)
+            _plan_fetched(plan, message, row, last_seen)
         elif row.state is MessageState.PARKED and row.next_try > now:
             plan.waiting.append(message)
         else:
@@ -149,7 +150,7 @@ _STAYED = _WERE_THERE - {MessageState.ASKED}  # the server may well have done wh
 
 
 def _remove_unchanged(
-    listed: dict[str, MessageEntry], outlines: Iterable[Outline], policy: Policy, now: float
+    listed: dict[str, MessageEntry], outlines: Iterable[Outline], last_seen: float
 ) -> list[str]:
     """Remove the fetched messages that stay as they are, and return the other known unique-ids.
 
@@ -157,7 +158,6 @@ def _remove_unchanged(
     unless they are known by their contents: they may be there under a unique-id.
     """
     others: list[str] = []
-    last_seen = policy.last_seen(now)
     for uid, state, size, first_seen in outlines:
         message = listed.get(uid)
         if message is None:
@@ -206,10 +206,10 @@ def _plan_fetch(plan: Plan, messages: list[MessageEntry], policy: Policy) -> Non
         del plan.fetch[policy.limit :]
 
 
-def _plan_fetched(
-    plan: Plan, message: MessageEntry, row: KnownMessage, policy: Policy, now: float
-) -> None:
+def _plan_fetched(plan: Plan, message: MessageEntry, row: KnownMessage, last_seen: float) -> None:
     """Plan for a listed message with the unique-id of a fetched one.
+
+    One that was first seen by `last_seen` need not stay, unless its user or its octets say so.
 
     Where another message may have that unique-id now and no header is known, it stays as it is.
     """
@@ -217,15 +217,10 @@ def _plan_fetched(
     if has_other_size or row.state is MessageState.GONE:
         if row.header_sha256 is not None:
             plan.doubtful[message] = row
-    elif may_delete(row, policy, now):
+    elif row.first_seen <= last_seen and not (row.stays or may_be_part(row)):
         plan.delete.append(message)
         if row.header_sha256 is not None:
             plan.to_verify[message] = row
-
-
-def may_delete(row: KnownMessage, policy: Policy, now: float) -> bool:
-    """Return whether a message that all destinations have need not stay at the server."""
-    return row.first_seen <= policy.last_seen(now) and not (row.stays or may_be_part(row))
 
 
 def may_be_part(row: KnownMessage) -> bool:
