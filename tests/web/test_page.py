@@ -123,6 +123,21 @@ def test_a_conversation_is_shown() -> None:
         assert '<li class="line server refused" data-number="2">' in text
 
 
+REFUSED = [
+    ("POP3", "-ERR no", True), ("POP3", "450 3630", False), ("POP3", "5 3834", False),
+    ("SMTP", "550 no", True), ("SMTP", "450-no", True), ("SMTP", "250 OK", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("protocol", "line", "refused"), REFUSED)
+def test_refusals(protocol: str, line: str, *, refused: bool) -> None:
+    """A refusal looks like one; a line of LIST with a number of 4 or 5 hundred does not."""
+    server = quiet_server()
+    say(server.sessions.open(protocol, "127.0.0.1:5"), f"S {line}")
+    text = page_client(server).get("/").text
+    assert ("line server refused" in text) == refused
+
+
 def test_new_session() -> None:
     """A session that is in no state yet is live, and no more is said."""
     server = quiet_server()

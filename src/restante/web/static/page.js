@@ -159,7 +159,8 @@ function addLine(line) {
   }
   const item = document.getElementById("line-template").content.firstElementChild.cloneNode(true);
   const [time, sender, text] = item.children;
-  const refused = line.sender === "S" && /^(-ERR|[45])/.test(line.text);
+  const refusal = list.dataset.protocol === "SMTP" ? /^[45]/ : /^-ERR/;
+  const refused = line.sender === "S" && refusal.test(line.text);
   item.classList.add({ C: "client", S: "server" }[line.sender] ?? "remark");
   item.classList.toggle("refused", refused);
   item.dataset.number = line.number;
