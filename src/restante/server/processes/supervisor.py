@@ -16,6 +16,7 @@ import os
 import signal
 import time
 from collections import Counter
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from restante.server.composition.extra_listeners import reconfigure, socket_settings
@@ -61,6 +62,19 @@ class RestartBackoff:
         return min(FIRST_PAUSE * 2 ** (crashes - 1), LONGEST_PAUSE) if crashes else 0
 
 
+class SupervisorPhase(Enum):
+    """What the supervisor does with its workers. It is in one phase at a time.
+
+    STARTING  starts a generation; the one before serves until all workers of the new one are ready
+    SERVING   replaces workers that end; older generations finish their sessions
+    STOPPING  waits until all workers have ended
+    """
+
+    STARTING = auto()
+    SERVING = auto()
+    STOPPING = auto()
+
+
 class Supervisor:
     """Keeps `count` workers running; `load_config` reads the configuration again."""
 
@@ -83,11 +97,10 @@ class Supervisor:
         self._columns = list(range(MAX_GENERATIONS * count))  # free columns of the shared table
         self._due: dict[int, float] = {}  # when to start a worker, by its number
         self._backoff = RestartBackoff()
+        self._phase = SupervisorPhase.STARTING
         self._reload_requested = False  # it begins once enough columns are free
         self._files_checked_at = time.monotonic()  # the files of Unix sockets
         self._renew_at = math.inf  # when workers for new Unix sockets are required
-        self._all_ready = False  # all workers of the generation accept connections
-        self._stopping = False
         self._listened_at = time.monotonic()  # when signs of life of workers were last read
 
     def run(self, config: Config, on_ready: Callable[[WorkerGeneration], None]) -> None:
@@ -100,7 +113,7 @@ class Supervisor:
         try:
             with Signals() as signals:
                 self._start_generation(self._build_generation(config))
-                while self._workers or not self._stopping:
+                while self._workers or self._phase is not SupervisorPhase.STOPPING:
                     pipes = [worker.pipe for worker in self._workers]
                     self._handle_signals(signals.wait(self._seconds_until_due(), pipes))
                     self._reap()
@@ -109,7 +122,7 @@ class Supervisor:
                     self._watch_clock()
                     self._finish_older_workers()
                     self._replace_lost_sockets()
-                    self._reload_if_requested()
+                    self._start_next_generation()
                     self._start_if_due()
                     self._kill_if_due()
         finally:
@@ -126,7 +139,7 @@ class Supervisor:
         """Start the workers of this generation. Older ones finish once all of these are ready."""
         self._generation = generation
         self._sockets |= generation.sockets
-        self._all_ready = False
+        self._phase = SupervisorPhase.STARTING
         self._backoff = RestartBackoff()
         self._due = dict.fromkeys(range(self._count), 0.0)
         self._start_if_due()
@@ -134,16 +147,14 @@ class Supervisor:
     def _handle_signals(self, signals: set[int]) -> None:
         if signals & {signal.SIGTERM, signal.SIGINT}:
             self._stop()
-        elif signal.SIGHUP in signals and not self._stopping:
+        elif signal.SIGHUP in signals:
             self._reload_requested = True
 
     def _stop(self) -> None:
-        if not self._stopping:
+        if self._phase is not SupervisorPhase.STOPPING:
             self._log.info("stopping", workers=len(self._workers))
             self._manager.stopping()
-        self._stopping = True
-        self._reload_requested = False
-        self._renew_at = math.inf
+        self._phase = SupervisorPhase.STOPPING
         self._due.clear()
         self._close_sockets()
         for worker in self._workers:
@@ -206,9 +217,9 @@ class Supervisor:
         """Let the workers of older generations finish, once all of this generation are ready."""
         current = [worker for worker in self._workers if worker.generation is self._generation]
         ready = [worker for worker in current if worker.ready]
-        if len(ready) < self._count or self._all_ready or self._stopping:
+        if self._phase is not SupervisorPhase.STARTING or len(ready) < self._count:
             return
-        self._all_ready = True
+        self._phase = SupervisorPhase.SERVING
         for worker in self._workers:
             if worker.generation is not self._generation and worker.kill_at is None:
                 timeouts = worker.generation.config.timeouts
@@ -221,7 +232,8 @@ class Supervisor:
     def _replace_lost_sockets(self) -> None:
         """Replace Unix sockets whose files are gone. New workers will accept at the new ones."""
         now = time.monotonic()
-        if self._stopping or not self._all_ready or now - self._files_checked_at < CHECK_EVERY:
+        is_due = now - self._files_checked_at >= CHECK_EVERY
+        if self._phase is not SupervisorPhase.SERVING or not is_due:
             return
         self._files_checked_at = now
         metrics = self._inherited.metrics
@@ -235,12 +247,13 @@ class Supervisor:
         if changed:
             self._renew_at = now
 
-    def _reload_if_requested(self) -> None:
-        """Load the configuration and start a new generation; after an error the old one stays.
+    def _start_next_generation(self) -> None:
+        """Start a generation for a new configuration or new sockets, if one is required.
 
-        If only sockets were replaced, the configuration is the one in use.
+        After an error the old one stays. New sockets are then tried again; a reload is over.
         """
-        if not self._reload_requested and self._renew_at > time.monotonic():
+        is_due = self._reload_requested or self._renew_at <= time.monotonic()
+        if self._phase is SupervisorPhase.STOPPING or not is_due:
             return
         if len(self._columns) < self._count:
             self._end_replaced_workers()
