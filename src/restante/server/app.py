@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from restante.net.addresses import format_host_port
 from restante.server.composition import components
+from restante.server.composition.services import running_services
 from restante.server.config.loader import ConfigError
 from restante.server.config.server_sections import MAX_WORKERS
 from restante.server.connection.connection import Connection
@@ -27,20 +28,17 @@ from restante.server.system.process import (
     shorten_switch_interval,
 )
 from restante.server.system.service_manager import NOT_RELOADED, SERVING, ServiceManager
-from restante.server.tasks.account_watch import watching_accounts
 from restante.server.tasks.background import background_tasks
-from restante.server.tasks.peers import sharing_with_peers
 from restante.server.tasks.steady_clock import SteadyClock
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterator, Sequence
 
     from structlog.typing import FilteringBoundLogger
 
     from restante.server.config.schema import Config
     from restante.server.context import ServerContext
-    from restante.server.extra_listener import ExtraListener
+    from restante.server.extra_listener import ExtraListener, OpenedListeners
     from restante.server.listener import ConnectionFactory
     from restante.server.metrics.listener import MetricsListener
     from restante.server.policies import ClearText
@@ -49,7 +47,6 @@ if TYPE_CHECKING:
 
 ReadyCallback: TypeAlias = "Callable[[list[str]], None]"
 LoadConfig: TypeAlias = "Callable[[], Config]"
-OpenedListeners: TypeAlias = "Sequence[tuple[ExtraListener, Sequence[socket.socket]]]"
 
 NO_TLS: dict[ClearText, str] = {
     "loopback": "cleartext passwords are accepted from this machine only",
@@ -135,22 +132,19 @@ class _Application:
             )
         loop.add_signal_handler(signal.SIGHUP, on_hangup)
         expiry = components.build_expiry(config, context)
-        async with contextlib.AsyncExitStack() as stack:
-            await components.enter_store(stack, context.store)
-            served_metrics = await stack.enter_async_context(
-                components.serving_metrics(metrics, context, certificates)
-            )
-            addresses: list[str] = []
-            control = components.build_control(config, context, lambda: addresses, certificates)
-            await stack.enter_async_context(sharing_with_peers(context, control))
-            await stack.enter_async_context(watching_accounts(context))
+        addresses: list[str] = []
+        async with (
+            running_services(
+                config, context, lambda: addresses, certificates, metrics
+            ) as served_metrics,
+            contextlib.AsyncExitStack() as stack,
+        ):
             for listener, sockets in opened:
                 await stack.enter_async_context(listener.serve(sockets, context))
             opened_sockets = await stack.enter_async_context(
                 serve_listeners(context, listens, config.timeouts.stop, manager.sockets)
             )
             addresses += [format_host_port(*socket.getsockname()[:2]) for socket in opened_sockets]
-            await stack.enter_async_context(components.serve_control(config, control))
             _log_addresses(config, addresses, context.log, has_tls=bool(certificates))
             if served_metrics is not None:
                 served_metrics.readiness.note_listening()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import contextlib
@@ -32,3 +32,7 @@ class ExtraListener(Protocol):
 
     def close(self) -> None:
         """Remove what open() left behind, such as a Unix socket's file."""
+
+
+OpenedListeners: TypeAlias = "Sequence[tuple[ExtraListener, Sequence[socket.socket]]]"
+"""Listeners with the sockets that they have opened."""

@@ -36,10 +36,9 @@ from restante.server.tls.certificate_files import CertificateError, CertificateF
 from restante.server.tls.certificate_log import CertificateLog
 from restante.server.tls.certificates import Certificates
 from restante.storage.interfaces import Expires, Lives, StoreError, open_store
-from restante.storage.peers import HasPeers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
     from structlog.typing import FilteringBoundLogger
 
@@ -47,9 +46,8 @@ if TYPE_CHECKING:
     from restante.auth.oauth.tokens import Tokens
     from restante.server.config.schema import Config
     from restante.server.config.server_sections import LimitsSection
-    from restante.server.control.service import ControlService
     from restante.server.limits.shared_limits import SharedLimits
-    from restante.server.metrics.listener import MetricsListener, ServedMetrics
+    from restante.server.metrics.listener import MetricsListener
     from restante.server.observer import ServerObserver
     from restante.server.system.activation import ActivatedSockets
     from restante.storage.interfaces import Store
@@ -115,20 +113,23 @@ def _limits_of_workers(limits: LimitsSection, shared: SharedLimits) -> ServerLim
     )
 
 
-async def enter_store(stack: contextlib.AsyncExitStack, store: Store) -> None:
-    """Open a store until the end of the stack. Raises ConfigError: it cannot be used."""
-    try:
-        await stack.enter_async_context(open_store(store))
-    except StoreError as error:
-        raise ConfigError([f"the mail store cannot be opened: {error}"]) from error
+@contextlib.asynccontextmanager
+async def opening_store(store: Store) -> AsyncIterator[None]:
+    """Open a store while the block runs. Raises ConfigError: it cannot be used."""
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(open_store(store))
+        except StoreError as error:
+            raise ConfigError([f"the mail store cannot be opened: {error}"]) from error
+        yield
 
 
 def check_store(store: Store) -> None:
     """Open and close a store, before there are workers. Raises ConfigError."""
 
     async def check() -> None:
-        async with contextlib.AsyncExitStack() as stack:
-            await enter_store(stack, store)
+        async with opening_store(store):
+            pass
 
     if isinstance(store, Lives):
         asyncio.run(check())
@@ -185,31 +186,6 @@ def build_listeners(
     return configs, loaded
 
 
-def build_control(
-    config: Config,
-    context: ServerContext,
-    addresses: Callable[[], Sequence[str]],
-    certificates: Sequence[Certificates],
-) -> ControlService | None:
-    """Return the service for administrators and other nodes, None if no program can ask."""
-    if config.control.folder is None and not isinstance(context.store, HasPeers):
-        return None
-    from restante.server.control.service import ControlService
-
-    return ControlService(context, addresses, certificates)
-
-
-def serve_control(
-    config: Config, service: ControlService | None
-) -> contextlib.AbstractAsyncContextManager[None]:
-    """Serve at the control socket of this process while the block runs, if it has one."""
-    if config.control.folder is None or service is None:
-        return contextlib.nullcontext()
-    from restante.server.control.service import serving_control
-
-    return serving_control(config.control, service)
-
-
 def prepare_control(config: Config) -> None:
     """Make the folder of the control sockets, or check its owner and permissions."""
     if config.control.folder is not None:
@@ -234,18 +210,6 @@ def build_metrics(
 
     recorder = Recorder(MetricMemory(processes))
     return MetricsListener(settings=config.metrics, recorder=recorder, activated=activated)
-
-
-@contextlib.asynccontextmanager
-async def serving_metrics(
-    metrics: MetricsListener | None, context: ServerContext, certificates: Sequence[Certificates]
-) -> AsyncIterator[ServedMetrics | None]:
-    """Answer questions about the server while the block runs, if it measures itself."""
-    if metrics is None:
-        yield None
-        return
-    async with metrics.serve(context, certificates) as served:
-        yield served
 
 
 def reload(certificates: Iterable[Certificates]) -> None:

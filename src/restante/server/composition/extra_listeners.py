@@ -11,13 +11,10 @@ import msgspec
 from restante.server.composition.backends import build_quotas, build_recipients, check_recipients
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Iterable, Sequence
-
     from restante.delivery.listener import DeliveryListener
     from restante.server.auth_socket.listener import AuthSocketListener
     from restante.server.config.schema import Config
-    from restante.server.extra_listener import ExtraListener
+    from restante.server.extra_listener import ExtraListener, OpenedListeners
     from restante.server.system.activation import ActivatedSockets
 
 DELIVERY_SOCKETS = ("lmtp", "smtp", "socket_mode", "socket_group")
@@ -76,9 +73,7 @@ def _build_auth_socket(
     ]
 
 
-def reconfigure(
-    opened: Iterable[tuple[ExtraListener, Sequence[socket.socket]]], config: Config
-) -> list[tuple[ExtraListener, Sequence[socket.socket]]]:
+def reconfigure(opened: OpenedListeners, config: Config) -> OpenedListeners:
     """Return listeners with the settings of another configuration, and their own sockets.
 
     Raises ConfigError.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from restante.server.config.addresses import ListenAddress
     from restante.server.config.schema import Config
     from restante.server.context import ServerContext
-    from restante.server.extra_listener import ExtraListener
+    from restante.server.extra_listener import OpenedListeners
     from restante.server.listener import ListenConfig
     from restante.server.processes.worker import WorkerResources
     from restante.server.system.activation import ActivatedSockets
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from restante.server.tls.certificates import Certificates
 
 Sockets: TypeAlias = "dict[ListenAddress, list[socket.socket]]"
-OpenedListeners: TypeAlias = "Sequence[tuple[ExtraListener, Sequence[socket.socket]]]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from restante.server.config.schema import Config
-    from restante.server.processes.generation import OpenedListeners, Sockets, WorkerGeneration
+    from restante.server.extra_listener import OpenedListeners
+    from restante.server.processes.generation import Sockets, WorkerGeneration
     from restante.server.processes.worker import WorkerHandle, WorkerResources
     from restante.server.system.service_manager import ServiceManager
 
@@ -63,7 +64,7 @@ class RestartBackoff:
 
 
 class SupervisorPhase(Enum):
-    """What the supervisor does with its workers. It is in one phase at a time.
+    """The work of the supervisor. It is in one phase at a time.
 
     STARTING  starts a generation; the one before serves until all workers of the new one are ready
     SERVING   replaces workers that end; older generations finish their sessions

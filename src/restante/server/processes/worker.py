@@ -10,14 +10,11 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from restante.server.composition import components
+from restante.server.composition.services import running_services
 from restante.server.listener import accept_connections, close_sockets
 from restante.server.processes import signals
 from restante.server.system import process as system
-from restante.server.tasks.account_watch import watching_accounts
 from restante.server.tasks.background import background_tasks
-from restante.server.tasks.peers import sharing_with_peers
-from restante.storage.interfaces import open_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
@@ -153,19 +150,13 @@ async def _serve(
     context, timeouts = generation.context, generation.config.timeouts
     system.report_incidents(context.log, context.limit_log)
     stop, drain = _end_events(inherited.death_pipe.end)
-    # Every session ends before its store does.
-    control = components.build_control(
-        generation.config, context, generation.addresses, generation.certificates
-    )
-    async with (
-        open_store(context.store),
-        sharing_with_peers(context, control),
-        watching_accounts(context),
-        components.serve_control(generation.config, control),
-        components.serving_metrics(
-            inherited.metrics, context, generation.certificates
-        ) as served_metrics,
-    ):
+    async with running_services(
+        generation.config,
+        context,
+        generation.addresses,
+        generation.certificates,
+        inherited.metrics,
+    ) as served_metrics:
         if served_metrics is not None:  # the sockets for clients are open since before the fork
             served_metrics.readiness.note_listening()
         try:
