@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import poplib
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from restante.auth.app_passwords import uses as app_password_uses
 from restante.cli.main import main
 from support.live import wait_until
 from support.passwords import quick_hash
-from support.process import free_port, serving
+from support.process import POP3, free_port, serving
 
 CONFIG = """\
 [mail]
@@ -43,6 +44,25 @@ def config(tmp_path: Path) -> Path:
 def app_password(config: Path, *arguments: str) -> Result:
     command = ("user", "app-password", *arguments, "--config", str(config))
     return CliRunner().invoke(main, command)
+
+
+def test_a_full_disk(config: Path) -> None:
+    """An app password that cannot be printed is removed, since no command prints it again."""
+    words: list[str | Path] = [
+        POP3,
+        "user",
+        "app-password",
+        "add",
+        "ann",
+        "phone",
+        "--config",
+        config,
+    ]
+    with open("/dev/full", "wb") as full:
+        assert (
+            subprocess.run(words, stdout=full, stderr=subprocess.PIPE, check=False).returncode == 12
+        )
+    assert app_password(config, "list").output == ""
 
 
 def test_from_made_to_revoked(config: Path) -> None:

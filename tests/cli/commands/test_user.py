@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from restante.auth.file import passwd_file
 from restante.auth.passwords import hashing as password_hashing
 from restante.cli.main import main
-from restante.cli.options import accounts
+from restante.cli.options import server
 from restante.protocol.secret import Secret
 from support.cluster import Cluster
 from support.process import POP3
@@ -262,7 +262,7 @@ def test_one_place_of_accounts(
     flags: tuple[str, ...], error: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Either a file or a configuration says where the accounts are."""
-    monkeypatch.setattr(accounts, "DEFAULT_CONFIG", Path("/nowhere.toml"))
+    monkeypatch.setattr(server, "DEFAULT_CONFIG", Path("/nowhere.toml"))
     result = pop3("user", "list", *flags)
     assert result.exit_code == 2
     assert error in result.output
@@ -272,7 +272,7 @@ def test_default_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """Without options, the accounts are those of the configuration at its usual place."""
     file = tmp_path / "restante.toml"
     file.write_text('[mail]\nfolder = "."\n[accounts]\nusers = "users"\n')
-    monkeypatch.setattr(accounts, "DEFAULT_CONFIG", file)
+    monkeypatch.setattr(server, "DEFAULT_CONFIG", file)
     assert pop3("user", "add", "ann", "--password-stdin", stdin=b"secret").exit_code == 0
     assert pop3("user", "list", "--names").output == "ann\n"
 

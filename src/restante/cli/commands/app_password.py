@@ -33,7 +33,12 @@ def add(name: str, label: str, passwords: AppPasswords) -> None:
 
     LABEL names the program or device, such as "phone". Only a digest of the password is stored.
     """
-    click.echo(passwords.add(name, label))
+    shown = passwords.add(name, label)
+    try:
+        click.echo(shown)
+    except OSError:  # no user has seen the password, and no command shows it again
+        passwords.remove(name, label)
+        raise
 
 
 @app_password.command("list")

@@ -46,7 +46,14 @@ class PipeCommand(click.Command):
 
 @click.command(cls=PipeCommand)
 @click.argument("user")
-@click.option("-c", "--config", "file", type=FILE, help="Read the configuration from this file.")
+@click.option(
+    "-c",
+    "--config",
+    "file",
+    type=FILE,
+    metavar="FILE",
+    help="Read the configuration from this file.",
+)
 @mail_options
 @click.option(
     "-f",

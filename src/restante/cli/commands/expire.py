@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from restante.cli.errors import configuration_error_reporting
-from restante.cli.options.server import required_config_option
+from restante.cli.options.server import read_config_option
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @click.command()
-@required_config_option
+@read_config_option
 @click.option("--dry-run", is_flag=True, help="List the messages to remove, but remove nothing.")
 def expire(file: Path, *, dry_run: bool) -> None:
     """Remove mail that is older than the configuration allows.

@@ -10,7 +10,7 @@ import click
 
 from restante.cli.errors import configuration_error_reporting
 from restante.cli.options.account_names import AccountName
-from restante.cli.options.server import required_config_option
+from restante.cli.options.server import read_config_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ NAME, BAR = 28, 20  # columns
 
 @click.command()
 @click.argument("users", metavar="[USER]...", type=AccountName(), nargs=-1)
-@required_config_option
+@read_config_option
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each account.")
 @click.option(
     "--recount", is_flag=True, help="Count all messages anew, instead of adding up what changed."

@@ -41,7 +41,14 @@ def _workers(_context: object, _parameter: object, value: str | None) -> int | s
 
 
 @click.command()
-@click.option("-c", "--config", "file", type=FILE, help="Read the configuration from this file.")
+@click.option(
+    "-c",
+    "--config",
+    "file",
+    type=FILE,
+    metavar="FILE",
+    help="Read the configuration from this file.",
+)
 @click.option(
     "--listen",
     multiple=True,

@@ -10,7 +10,7 @@ import click
 from restante.cli.errors import configuration_error_reporting
 from restante.cli.options.account_names import AccountName
 from restante.cli.options.moment import Moment
-from restante.cli.options.server import DEFAULT_CONFIG, FILE
+from restante.cli.options.server import read_config_option
 from restante.cli.options.values import TEXT
 from restante.cli.output.terminal import plain
 from restante.protocol.text import to_json
@@ -28,15 +28,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("user", type=AccountName())
-@click.option(
-    "-c",
-    "--config",
-    "file",
-    type=FILE,
-    default=DEFAULT_CONFIG,
-    show_default=True,
-    help="Read the configuration from this file.",
-)
+@read_config_option
 @click.option(
     "--since",
     type=Moment(),

@@ -10,7 +10,7 @@ import click
 
 from restante.cli.commands.app_password import app_password
 from restante.cli.options.account_names import AccountName
-from restante.cli.options.accounts import accounts_options, find_default, load_accounts
+from restante.cli.options.accounts import accounts_options, load_accounts
 from restante.cli.options.prompts import ask
 from restante.cli.options.server import config_option
 from restante.cli.options.values import FilePath
@@ -153,7 +153,7 @@ def unlock(name: str, accounts: Accounts) -> None:
     help="Read the files that this configuration names, such as that of an earlier server."
     "  [default: that of the cluster]",
 )
-def import_lists(config: Path | None, source: Path | None) -> None:
+def import_lists(file: Path, source: Path | None) -> None:
     """Copy locks and app passwords to the tables of a cluster.
 
     They are in the files of `accounts.locks`, `accounts.app_passwords` and `accounts.users`. These
@@ -165,14 +165,13 @@ def import_lists(config: Path | None, source: Path | None) -> None:
     """
     from restante.cli.options.node_lists import NodeLists
 
-    place = config or find_default()
-    loaded = load_accounts(place)
+    loaded = load_accounts(file)
     if loaded.cluster is None:
-        raise click.UsageError(f"{place}: its mail is not in a cluster")
+        raise click.UsageError(f"{file}: its mail is not in a cluster")
     section = (load_accounts(source) if source else loaded).config.accounts
     users = section.users if section.users != loaded.config.accounts.users else None
     if not section.locks and not section.app_passwords and not users:
-        raise click.UsageError(f"{source or place}: names no list of this node; use --from")
+        raise click.UsageError(f"{source or file}: names no list of this node; use --from")
     lists = NodeLists(loaded)
     if users is not None:
         lists.copy_locked_lines(users)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import click
 
 from restante.cli.errors import configuration_error_reporting, file_error_reporting
-from restante.cli.options.server import DEFAULT_CONFIG
+from restante.cli.options.server import config_option, find_default
 from restante.cli.options.values import FilePath
 from restante.cli.output.terminal import plain
 
@@ -217,37 +216,25 @@ def accounts_options(command: F) -> F:
 
     @click.option(
         "--users",
-        "file",
         type=FilePath(path_type=Path, dir_okay=False),
         metavar="FILE",
         help="Use FILE as the accounts file.",
     )
-    @click.option(
-        "-c",
-        "--config",
-        type=FilePath(path_type=Path, dir_okay=False),
-        metavar="FILE",
-        help="Use the accounts of this configuration: its file, or the table of a cluster."
-        f"  [default: {DEFAULT_CONFIG}]",
+    @config_option(
+        "Use the accounts of this configuration: its file, or the table of a cluster.", find=False
     )
     @functools.wraps(command)
-    def run(*arguments: Any, file: Path | None, config: Path | None, **options: Any) -> Any:
-        if file is not None and config is not None:
+    def run(*arguments: Any, users: Path | None, file: Path | None, **options: Any) -> Any:
+        if users is not None and file is not None:
             raise click.UsageError("--users and --config exclude each other; use one")
-        accounts = FileAccounts(file) if file else _find_configured(config or find_default())
+        accounts: Accounts
+        if users is not None:
+            accounts = FileAccounts(users)
+        else:
+            accounts = _find_configured(file or find_default("'--users' or '--config'"))
         return command(*arguments, accounts=accounts, **options)
 
     return run  # type: ignore[return-value]
-
-
-def find_default() -> Path:
-    """Return the configuration at its usual place. Raises click.UsageError: it is missing."""
-    if not os.path.exists(DEFAULT_CONFIG):  # without permission, too
-        raise click.UsageError(
-            f"Missing option '--users' or '--config': {DEFAULT_CONFIG} does not exist,"
-            " or you may not read it."
-        )
-    return DEFAULT_CONFIG
 
 
 def _find_configured(file: Path) -> Accounts:

@@ -14,7 +14,6 @@ from restante.cli.errors import file_error_reporting
 from restante.cli.options.accounts import (
     LoadedAccounts,
     closing,
-    find_default,
     load_accounts,
     note_lists,
 )
@@ -155,20 +154,19 @@ def app_passwords_options(command: F) -> F:
 
     @config_option("Use the accounts of this configuration.")
     @functools.wraps(command)
-    def run(*arguments: Any, config: Path | None, **options: Any) -> Any:
-        return command(*arguments, passwords=_find_configured(config), **options)
+    def run(*arguments: Any, file: Path, **options: Any) -> Any:
+        return command(*arguments, passwords=_find_configured(file), **options)
 
     return run  # type: ignore[return-value]
 
 
-def _find_configured(file: Path | None) -> AppPasswords:
+def _find_configured(file: Path) -> AppPasswords:
     """Return the app passwords of a configuration. Raises click.UsageError."""
-    place = file or find_default()
-    loaded = load_accounts(place)
+    loaded = load_accounts(file)
     note_lists(loaded)
     configured = build_app_passwords(loaded)
     if configured is None:
-        raise click.UsageError(f"{place}: {MISSING}")
+        raise click.UsageError(f"{file}: {MISSING}")
     return configured
 
 

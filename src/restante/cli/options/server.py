@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,25 +32,39 @@ MAIL_KEYS = {
 """These flags by the keys of the configuration file that they stand for."""
 
 
-def config_option(text: str) -> Callable[[F], F]:
-    """Return --config, whose value is None without it: then the configuration is at its place."""
+def find_default(missing: str = "'-c' / '--config'") -> Path:
+    """Return the configuration at its usual place.
+
+    Raises click.UsageError: it is missing, and so are these options.
+    """
+    if not os.path.exists(DEFAULT_CONFIG):  # without permission, too
+        raise click.UsageError(
+            f"Missing option {missing}: {DEFAULT_CONFIG} does not exist, or you may not read it."
+        )
+    return DEFAULT_CONFIG
+
+
+def config_option(text: str, *, find: bool = True) -> Callable[[F], F]:
+    """Return --config, as `file`: the configuration that is named, or the one at its usual place.
+
+    Without `find`, the value is None if none is named.
+    """
+
+    def choose(_: click.Context, __: click.Parameter, named: Path | None) -> Path | None:
+        return named or (find_default() if find else None)
+
     return click.option(
         "-c",
         "--config",
-        type=FilePath(path_type=Path, dir_okay=False),
+        "file",
+        type=FILE,
         metavar="FILE",
+        callback=choose,
         help=f"{text}  [default: {DEFAULT_CONFIG}]",
     )
 
 
-required_config_option = click.option(
-    "-c",
-    "--config",
-    "file",
-    required=True,
-    type=FILE,
-    help="Read the configuration from this file.",
-)
+read_config_option = config_option("Read the configuration from this file.")
 
 _OPTIONS = (
     click.option(

@@ -10,7 +10,7 @@ import click
 
 from restante.cli.commands.store.configuration import cluster_settings
 from restante.cli.commands.store.parts import ClusterParts, run_with_parts
-from restante.cli.options.server import required_config_option
+from restante.cli.options.server import read_config_option
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ CLEAR_LINE = "\r\033[K"
 
 
 @click.command("check")
-@required_config_option
+@read_config_option
 @click.option("--repair", is_flag=True, help="Repair what can be repaired without a loss.")
 @click.option("--all", "every_size", is_flag=True, help="Read every message to check its size.")
 @click.option("--json", "as_json", is_flag=True, help="Print each problem as a line of JSON.")

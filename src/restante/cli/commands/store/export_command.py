@@ -10,7 +10,7 @@ import click
 from restante.cli.commands.store.configuration import load_cluster
 from restante.cli.commands.store.transfer_report import TransferReport, run_transfer
 from restante.cli.options.account_names import AccountName
-from restante.cli.options.server import required_config_option
+from restante.cli.options.server import read_config_option
 from restante.cli.options.values import FilePath
 from restante.cli.output.progress import Progress
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command("export")
-@required_config_option
+@read_config_option
 @click.option(
     "--to",
     "folder",

@@ -11,7 +11,7 @@ from restante.cli.commands.store.configuration import cluster_settings
 from restante.cli.commands.store.transfer_report import TransferReport, run_transfer
 from restante.cli.errors import configuration_error_reporting
 from restante.cli.options.account_names import AccountName
-from restante.cli.options.server import required_config_option
+from restante.cli.options.server import read_config_option
 from restante.cli.options.values import FilePath
 from restante.cli.output.progress import Progress
 
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 
 
 @click.command("import")
-@required_config_option
+@read_config_option
 @click.option(
     "--from",
     "source",
     required=True,
     type=FilePath(path_type=Path),
+    metavar="FILE",
     help="Import the mail of the server with this configuration.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")

@@ -10,14 +10,14 @@ import click
 
 from restante.cli.commands.store.configuration import cluster_settings
 from restante.cli.commands.store.parts import ClusterParts, connect_bodies, run_with_parts
-from restante.cli.options.server import required_config_option
+from restante.cli.options.server import read_config_option
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @click.command("init")
-@required_config_option
+@read_config_option
 def command(file: Path) -> None:
     """Create or upgrade the tables of a cluster's databases.
 

@@ -9,7 +9,7 @@ import click
 from restante.cli.commands.store.configuration import load_cluster
 from restante.cli.commands.store.transfer_report import run_transfer
 from restante.cli.options.account_names import AccountName
-from restante.cli.options.server import required_config_option
+from restante.cli.options.server import read_config_option
 from restante.cli.output.progress import Progress
 from restante.cli.output.terminal import plain
 
@@ -32,7 +32,7 @@ PATIENCE = 30.0  # seconds for a session of the user to end
     help='Move the mail to this database, a name in [cluster.shards] or "first".',
 )
 @click.option("--new", is_flag=True, help="Place a USER that has neither an account nor mail yet.")
-@required_config_option
+@read_config_option
 def command(user: str, target: str, file: Path, *, new: bool) -> None:
     """Move the mail of USER to another database of the cluster.
 

@@ -10,7 +10,7 @@ import click
 
 from restante.cli.commands.store.configuration import cluster_settings
 from restante.cli.commands.store.parts import ClusterParts, run_with_parts
-from restante.cli.options.server import required_config_option
+from restante.cli.options.server import read_config_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("status")
-@required_config_option
+@read_config_option
 @click.option("--json", "as_json", is_flag=True, help="Print the state as lines of JSON.")
 def command(file: Path, *, as_json: bool) -> None:
     """Show the nodes, the mail and the replicas of a cluster."""

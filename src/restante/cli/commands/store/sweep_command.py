@@ -10,14 +10,14 @@ import click
 
 from restante.cli.commands.store.configuration import cluster_settings
 from restante.cli.commands.store.parts import ClusterParts, run_with_parts
-from restante.cli.options.server import required_config_option
+from restante.cli.options.server import read_config_option
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @click.command("sweep")
-@required_config_option
+@read_config_option
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as lines of JSON.")
 def command(file: Path, *, as_json: bool) -> None:
     """Delete the bodies in the object store that no message has any more.
