@@ -74,21 +74,30 @@ user_port() { # NAME SETTING...
     for each in "${new[@]}"; do note postfix "master.cf: $each"; done
 }
 
+# dpkg asks about each file that an administrator and a new package have both changed, unless it keeps the former.
+apt_install() { apt-get install --yes -qq --allow-downgrades --option Dpkg::Options::=--force-confold "$@"; }
+
 # --- The parts of the host
 
 install_packages() {
     step "Debian's packages"
     debconf-set-selections <<<"postfix postfix/main_mailer_type select Internet Site
 postfix postfix/mailname string $host"
-    apt-get install --yes --no-install-recommends -qq ca-certificates curl fail2ban nftables openssl postfix \
-        python3-systemd python3-venv rspamd
+    apt_install --no-install-recommends ca-certificates curl fail2ban nftables openssl postfix python3-systemd \
+        python3-venv rspamd
+}
+
+# The hashes of all files of Restante and its libraries, as pip lists them.
+program() {
+    find /opt/restante /usr/lib/restante -path '*.dist-info/RECORD' -exec cat {} + 2>/dev/null | sort | sha256sum || true
 }
 
 install_restante() {
     step "Restante"
-    local unit
+    local unit before
+    before=$(program)
     if [ -n "$package" ]; then
-        apt-get install --yes -qq "$(realpath "$package")"
+        apt_install "$(realpath "$package")"
     else
         [ -e /opt/restante ] || python3 -m venv /opt/restante
         /opt/restante/bin/pip install --quiet --constraint "$clone/constraints.txt" "$clone"
@@ -96,11 +105,13 @@ install_restante() {
         getent passwd vmail >/dev/null ||
             useradd --system --user-group --home-dir /nonexistent --shell /usr/sbin/nologin vmail
         install -d -o vmail -g vmail -m 700 "$mail"
-        for unit in restante.service restante-config-check.service restante.socket; do
+        for unit in restante.service restante-config-check.service; do
             write restante "/etc/systemd/system/$unit" <"$clone/contrib/systemd/$unit"
         done
+        write restante.socket /etc/systemd/system/restante.socket <"$clone/contrib/systemd/restante.socket"
         write fail2ban /etc/fail2ban/filter.d/restante.conf <"$clone/contrib/fail2ban/restante.conf"
     fi
+    [ "$before" = "$(program)" ] || note restante "installed Restante"
     install -d -o root -g "$user" -m 750 /etc/restante
     install -d -o "$user" -g postfix -m 2750 "$spool"
     pop3 --version | sed -n 1p
@@ -160,7 +171,7 @@ path = "$spool/auth"
 folder = "/run/restante/control"
 EOF
     # systemd keeps the sockets open during a restart, so Postfix always finds one.
-    write restante /etc/systemd/system/restante.socket.d/mail-host.conf <<EOF
+    write restante.socket /etc/systemd/system/restante.socket.d/mail-host.conf <<EOF
 # Written by mail-host.sh.
 [Socket]
 ListenStream=
@@ -268,8 +279,10 @@ start_services() {
     step "The services"
     local service
     systemctl daemon-reload
-    if [ -n "${changed[restante]:-}" ]; then
+    if [ -n "${changed[restante.socket]:-}" ]; then
         systemctl stop restante.socket restante.service
+    elif [ -n "${changed[restante]:-}" ]; then
+        systemctl try-restart restante.service
     fi
     for service in restante.socket restante rspamd postfix fail2ban; do
         systemctl enable --quiet --now "$service"
