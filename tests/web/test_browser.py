@@ -129,6 +129,16 @@ def test_a_huge_header_leaves_room(world: World, width: int, height: int) -> Non
     expect(page.locator("pre.text")).to_be_in_viewport()
 
 
+def test_a_long_name_of_a_picture_is_wrapped(world: World) -> None:
+    """The caption of a picture stays within its pane, however long the name of the file is."""
+    part = f"Content-Type: image/png\nContent-Disposition: attachment; filename={'x' * 180}.png\n"
+    add(world.server, f"Subject: a\n{part}\npng\n".encode(), "ann@example.com")
+    page = world.open("/?message=1&show=message")
+    overflow = "body => body.scrollWidth - body.clientWidth"
+    expect(page.locator("figcaption")).to_be_visible()
+    assert page.locator("#message-body").evaluate(overflow) == 0
+
+
 def test_text_from_right_to_left(world: World) -> None:
     """Hebrew and Arabic are set from the right, in the list, the subject and the text."""
     mail = "From: a@x\nSubject: שבת (a) 1\nContent-Type: text/plain; charset=utf-8\n\nשבת (a) 1\n"

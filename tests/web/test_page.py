@@ -138,6 +138,22 @@ def test_refusals(protocol: str, line: str, *, refused: bool) -> None:
     assert ("line server refused" in text) == refused
 
 
+def test_the_order_of_mailboxes() -> None:
+    """A name stands before the longer names that begin with it, whatever follows the @."""
+    server = quiet_server()
+    for name in ("user10@shop.example", "user1@shop.example", "user"):
+        server.mailboxes.create(name)
+    assert server.mailboxes.names() == ["user", "user1@shop.example", "user10@shop.example"]
+
+
+def test_the_tab_counts_conversations() -> None:
+    """The tab of a narrow page has the number of conversations, live or ended."""
+    server = quiet_server()
+    for port in "56":
+        server.sessions.open("POP3", f"127.0.0.1:{port}").end("quit")
+    assert '<span id="tab-sessions" data-region>2</span>' in page_client(server).get("/").text
+
+
 def test_new_session() -> None:
     """A session that is in no state yet is live, and no more is said."""
     server = quiet_server()

@@ -217,9 +217,9 @@ class Mailboxes:
                     self._tag(mail, clean_tags((*clean, *kept)))
 
     def names(self) -> list[str]:
-        """Return the names of all mailboxes, sorted."""
+        """Return the names of all mailboxes, sorted: user1@ before user10@."""
         with self._feed.lock:
-            return sorted(self._boxes)
+            return sorted(self._boxes, key=lambda name: name.partition("@")[::2])
 
     def create(self, mailbox: str) -> None:
         """Create an empty mailbox."""

@@ -84,7 +84,7 @@ async def show_page(request: Request) -> Response:
         tabs=_tabs(view) if view else {},
         tab=_tab(view, state.view) if view else "",
         sandbox=SANDBOX,
-        live_sessions=sum(one.live for one in sessions),
+        session_total=len(sessions),
         sessions=sessions[:MAX_SESSIONS],
         session=page.session(state.session) if state.session else next(iter(sessions), None),
         most_lines=MAX_LINES,
