@@ -36,3 +36,21 @@ def test_odd_extensions(extensions: list[tuple[str, bytes]]) -> None:
     assert found is not None
     assert found.names == (found.subject,)
     assert not found.fetchable
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "fits"),
+    [
+        ("mail.x.org", ("x.org", "*.X.org"), True),
+        ("a.mail.x.org", ("x.org", "*.x.org"), False),
+        ("Mail.x.org.", ("mail.x.org",), True),
+        ("x.org", ("*.x.org", "*"), False),
+        ("m\u00fcller.example", ("xn--mller-kva.example",), True),
+        ("::1", ("0:0::1",), True),
+    ],
+)
+def test_names_of_a_certificate(host: str, names: tuple[str, ...], *, fits: bool) -> None:
+    """A name is for a host, a wildcard for one label, and an address for itself in any spelling."""
+    summary = summarise([authority.GOOD.certificate.public_bytes(serialization.Encoding.DER)])
+    assert summary is not None
+    assert summary._replace(names=names).is_for(host) == fits

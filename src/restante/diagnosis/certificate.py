@@ -63,6 +63,24 @@ class CertificateSummary(NamedTuple):
             return _describe_end(self.ends, now)
         return f"{wording.quantity(self.days_left, 'day')} left"
 
+    def is_for(self, host: str) -> bool:
+        """Return whether a host or an address is among its names: RFC 9525."""
+        if is_address(host):
+            return ip_address(host) in {ip_address(name) for name in self.names if is_address(name)}
+        wanted = ascii_host(host).rstrip(".").lower()
+        wildcard = "*." + wanted.partition(".")[2]
+        return not {wanted, wildcard}.isdisjoint(name.lower() for name in self.names)
+
+    def lacks_link(self, context: ssl.SSLContext) -> bool:
+        """Return whether the server left an intermediate out, rather than has an unknown authority.
+
+        Only its own certificate came, and it says where its issuer's can be had, or the issuer is
+        of an organization which is trusted here.
+        """
+        if self.sent > 1 or self.subject == self.issuer:
+            return False
+        return self.fetchable or self.issuer in _organizations(context)
+
     def as_json(self) -> dict[str, Any]:
         """Return the same for programs."""
         return {
@@ -187,26 +205,6 @@ def _find_extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
         x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError
     ):  # fmt: skip
         return None
-
-
-def is_for(host: str, names: Sequence[str]) -> bool:
-    """Return whether a host or an address is among the names of a certificate: RFC 9525."""
-    if is_address(host):
-        return ip_address(host) in {ip_address(name) for name in names if is_address(name)}
-    wanted = ascii_host(host).rstrip(".").lower()
-    wildcard = "*." + wanted.partition(".")[2]
-    return not {wanted, wildcard}.isdisjoint(name.lower() for name in names)
-
-
-def link_missing(facts: CertificateSummary, context: ssl.SSLContext) -> bool:
-    """Return whether the server left an intermediate out, rather than has an unknown authority.
-
-    Only its own certificate came, and it says where its issuer's can be had, or the issuer is of an
-    organization which is trusted here.
-    """
-    if facts.sent > 1 or facts.subject == facts.issuer:
-        return False
-    return facts.fetchable or facts.issuer in _organizations(context)
 
 
 def _organizations(context: ssl.SSLContext) -> set[str]:

@@ -17,7 +17,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from restante.client.options import Options, Target, Tls
 from restante.client.tls import unverified_context, verifying_context
 from restante.diagnosis import port_probe
-from restante.diagnosis.certificate import is_for
 from restante.diagnosis.report import Report
 from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine
@@ -88,22 +87,6 @@ def test_a_wrong_name_beside_another_fault(
     assert report.id == verdict
     [also] = [text for step in report.steps for label, text in step.details if label == "also"]
     assert also == "the certificate is not for localhost, either"
-
-
-@pytest.mark.parametrize(
-    ("host", "names", "fits"),
-    [
-        ("mail.x.org", ("x.org", "*.X.org"), True),
-        ("a.mail.x.org", ("x.org", "*.x.org"), False),
-        ("Mail.x.org.", ("mail.x.org",), True),
-        ("x.org", ("*.x.org", "*"), False),
-        ("m\u00fcller.example", ("xn--mller-kva.example",), True),
-        ("::1", ("0:0::1",), True),
-    ],
-)
-def test_names_of_a_certificate(host: str, names: tuple[str, ...], *, fits: bool) -> None:
-    """A name is for a host, a wildcard for one label, and an address for itself in any spelling."""
-    assert is_for(host, names) == fits
 
 
 def test_missing_intermediate() -> None:

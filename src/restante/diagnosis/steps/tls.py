@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from restante.client import mail_address
 from restante.client import session as sessions
-from restante.diagnosis import certificate, port_probe, suggestions
+from restante.diagnosis import port_probe, suggestions
 from restante.diagnosis.context import CheckAborted
 from restante.diagnosis.steps import connect
 from restante.diagnosis.steps.greeting import leave_capa_out
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from restante.client.options import Options
     from restante.client.socket_driver import SocketDriver
+    from restante.client.tls import ClientTlsLayer
+    from restante.diagnosis.certificate import CertificateSummary
     from restante.diagnosis.context import CheckContext
     from restante.diagnosis.report import Step
 
@@ -41,7 +43,7 @@ OLD = ("SSLv3", "TLSv1", "TLSv1.1")  # versions out of use: RFC 8996
 class TlsObservation:
     """The findings of a connection without verification."""
 
-    facts: certificate.CertificateSummary | None = None
+    facts: CertificateSummary | None = None
     version: str = ""
     cipher: str = ""
     greets: str = ""  # the greeting of a server with an untrusted certificate
@@ -94,7 +96,7 @@ def report_tls(check: CheckContext, step: Step) -> None:
     """Report the version of TLS and the certificate."""
     tls = check.session.tls
     assert tls is not None
-    facts = certificate.summarise(tls.chain())
+    facts = _summarise(tls)
     check.report.facts["tls"] = {"version": tls.version, "cipher": tls.cipher}
     step.text = tls.version
     if facts is not None:
@@ -113,6 +115,13 @@ def report_tls(check: CheckContext, step: Step) -> None:
             check.warn(step, "tls-subject", text)
     if not check.request.verify:
         _warn_unverified(check, step)
+
+
+def _summarise(tls: ClientTlsLayer | None) -> CertificateSummary | None:
+    """Return the parts of the server's certificate, None without TLS or if it is unreadable."""
+    from restante.diagnosis import certificate  # a check without TLS has none
+
+    return certificate.summarise(tls.chain()) if tls is not None else None
 
 
 def _requires_verification(options: Options) -> bool:
@@ -154,7 +163,7 @@ def inspect_unverified(check: CheckContext) -> TlsObservation:
             finally:
                 if driver.session.tls is not None:
                     tls = driver.session.tls
-                    observation.facts = certificate.summarise(tls.chain())
+                    observation.facts = _summarise(tls)
                     observation.version, observation.cipher = tls.version, tls.cipher
                     observation.greets = (
                         driver.session.greeting.line if driver.session.greeting else ""
@@ -225,7 +234,7 @@ def _judge_version(error: SecurityError, observation: TlsObservation) -> tuple[s
     return error.id, error.text
 
 
-def _judge_issuer(check: CheckContext, error_id: str, facts: certificate.CertificateSummary) -> str:
+def _judge_issuer(check: CheckContext, error_id: str, facts: CertificateSummary) -> str:
     """Return the id of an error, which names the missing link if the issuer is not known here."""
     from restante.client.tls import verifying_context
 
@@ -234,11 +243,11 @@ def _judge_issuer(check: CheckContext, error_id: str, facts: certificate.Certifi
     if error_id == "tls-unknown-ca" and facts.subject == facts.issuer and facts.sent == 1:
         return "tls-selfsigned"
     context = check.request.trust or check.request.options.context or verifying_context()
-    return "tls-chain" if certificate.link_missing(facts, context) else "tls-unknown-ca"
+    return "tls-chain" if facts.lacks_link(context) else "tls-unknown-ca"
 
 
 def _report_certificate(
-    check: CheckContext, step: Step, error_id: str, facts: certificate.CertificateSummary
+    check: CheckContext, step: Step, error_id: str, facts: CertificateSummary
 ) -> None:
     """Report names, issuer and dates of a rejected certificate."""
     name = check.request.options.server_name or check.target.host
@@ -248,7 +257,7 @@ def _report_certificate(
     else:
         if facts.names != (facts.subject,):
             step.details.append(("names", ", ".join(facts.names)))
-        if facts.subject_alone or not certificate.is_for(name, facts.names):
+        if facts.subject_alone or not facts.is_for(name):
             step.details.append(("also", f"the certificate is not for {name}, either"))
     step.details += [
         ("subject", facts.subject),
@@ -257,7 +266,7 @@ def _report_certificate(
     ]
 
 
-def _describe_expired(facts: certificate.CertificateSummary) -> str:
+def _describe_expired(facts: CertificateSummary) -> str:
     """Return which certificate of the chain has expired."""
     own = f"certificate of {facts.subject} {facts.validity}"
     if not facts.is_valid:
@@ -270,7 +279,7 @@ def _evidence(
     check: CheckContext,
     error: SecurityError,
     observation: TlsObservation,
-    facts: certificate.CertificateSummary,
+    facts: CertificateSummary,
 ) -> str:
     host = check.request.options.server_name or check.target.host
     return {
@@ -324,9 +333,7 @@ def _warn_unverified(check: CheckContext, step: Step) -> None:
         finally:
             driver.close()
     except SecurityError as error:
-        observation = TlsObservation(
-            certificate.summarise(check.session.tls.chain() if check.session.tls else ())
-        )
+        observation = TlsObservation(_summarise(check.session.tls))
         _explain(check, step, error, observation)
         facts = {"certificate": dict(error.certificate or {})}
         check.warn(step, error.id, error.text, facts)
