@@ -9,9 +9,10 @@ from typing import TypeVar
 
 import pytest
 
+from restante.client.greeting import read_greeting
 from restante.client.io import ClientIO, Finished, IOSteps, ReadBytes, WriteBytes, advance
 from restante.client.options import Options, parse_url
-from restante.client.session import ClientSession, greet
+from restante.client.session import ClientSession
 from restante.client.tls import ClientTlsLayer
 from restante.misbehave.certificates import authority_file, certificates
 from restante.misbehave.fault import GOOD
@@ -119,7 +120,7 @@ def test_reset_after_the_handshake() -> None:
     """A reset in place of the greeting does not come at once: TLS has begun."""
     server = TlsServer()
     with pytest.raises(ConnectionLostError, match="greet-closed: the server reset") as raised:
-        server.run(greet(server.session), ConnectionResetError())
+        server.run(read_greeting(server.session), ConnectionResetError())
     assert raised.value.phase == "greeting"
 
 

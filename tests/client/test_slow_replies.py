@@ -13,9 +13,10 @@ import pytest
 
 import restante
 from restante import blocking
+from restante.client.greeting import read_greeting
 from restante.client.io import ClientIO, Finished, ReadBytes, advance
 from restante.client.options import parse_url
-from restante.client.session import ClientSession, greet
+from restante.client.session import ClientSession
 from restante.protocol.client.effects import Dialogue, MessageChunk
 from restante.protocol.client.operations import (
     MessageEnd,
@@ -107,7 +108,7 @@ def test_dripping_list() -> None:
 
 
 DIALOGUES: list[tuple[str, Callable[[ClientSession], Dialogue[object]], bytes]] = [
-    ("greeting", greet, b"+OK "),
+    ("greeting", read_greeting, b"+OK "),
     ("CAPA", lambda session: session.carry_out(capa()), b"+OK\r\n"),
     ("STAT", lambda session: session.carry_out(stat()), b"+OK "),
     ("LIST", lambda session: session.carry_out(list_()), b"+OK\r\n"),

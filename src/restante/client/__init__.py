@@ -1,8 +1,8 @@
 """The client: connect, authenticate, and read a maildrop, blocking or with asyncio.
 
-`blocking` and `aio` are the two faces. Both drive the same generators: `session` and `login` up to
-an open maildrop, `listing` of its `messages`, and `maildrop` after that (`header_part` for servers
-without TOP).
+`blocking` and `aio` are the two faces. Both drive the same generators: `greeting`, `session` and
+`login` up to an open maildrop, `listing` of its `messages`, and `maildrop` after that
+(`header_part` for servers without TOP). `attempts` are made if a server breaks off before that.
 `io` adds TLS (`tls`), deadlines and the ids of errors (`error_ids`) to them, `socket_driver` and
 `asyncio_driver` move the octets, `reply_sync` counts replies for `pop3 check`.
 

@@ -22,10 +22,11 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from restante.client import asyncio_driver, maildrop, messages
+from restante.client.attempts import Attempts
 from restante.client.credentials import Credentials, require_password
 from restante.client.header_part import HeaderPart
 from restante.client.options import end_time, merge
-from restante.client.session import ClientSession, another_try, first_failure, leave
+from restante.client.session import ClientSession, leave
 from restante.client.token_source import (
     is_token_refused,
     renew_token,
@@ -340,16 +341,12 @@ async def _connect_by_token(session: ClientSession, auth: TokenSource) -> Maildr
 
 async def _connect(session: ClientSession, password: str) -> Maildrop:
     """Connect and log in, again without CAPA or elsewhere if the server breaks off before that."""
-    failure: RemoteError | None = None
+    attempts = Attempts(session)
     while True:
         try:
-            return await _open(session, password)
+            return await _open(attempts.session, password)
         except RemoteError as error:
-            failure = first_failure(failure, error)
-            again = another_try(error, session)
-            if again is None:
-                raise failure from None
-            session = again
+            attempts.note_failure(error)
 
 
 async def _open(session: ClientSession, password: str) -> Maildrop:

@@ -22,10 +22,11 @@ from collections import deque
 from typing import TYPE_CHECKING, Self, Unpack
 
 from restante.client import maildrop, messages, socket_driver
+from restante.client.attempts import Attempts
 from restante.client.credentials import Credentials, require_password
 from restante.client.header_part import HeaderPart
 from restante.client.options import end_time, merge
-from restante.client.session import ClientSession, another_try, first_failure, leave
+from restante.client.session import ClientSession, leave
 from restante.client.token_source import (
     is_token_refused,
     renew_token,
@@ -321,16 +322,12 @@ def connect(
 
 def _connect(session: ClientSession, password: str) -> Maildrop:
     """Connect and log in, again without CAPA or elsewhere if the server breaks off before that."""
-    failure: RemoteError | None = None
+    attempts = Attempts(session)
     while True:
         try:
-            return _open(session, password)
+            return _open(attempts.session, password)
         except RemoteError as error:
-            failure = first_failure(failure, error)
-            again = another_try(error, session)
-            if again is None:
-                raise failure from None
-            session = again
+            attempts.note_failure(error)
 
 
 def _open(session: ClientSession, password: str) -> Maildrop:

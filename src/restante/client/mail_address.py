@@ -6,7 +6,6 @@ import ipaddress
 import re
 from typing import NamedTuple
 
-from restante.client.public_suffix import is_public_suffix
 from restante.net.addresses import is_address
 from restante.net.host_names import ascii_domain
 
@@ -89,6 +88,8 @@ def is_below(host: str, domain: str) -> bool:
     """
     if host == domain:
         return True
+    from restante.client.public_suffix import is_public_suffix
+
     is_address = domain.rpartition(".")[2].isdigit()
     return host.endswith(f".{domain}") and not is_address and not is_public_suffix(domain)
 

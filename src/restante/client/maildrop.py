@@ -17,7 +17,6 @@ from restante.protocol.client import operations
 from restante.protocol.client.connection import LISTING_LIMIT
 from restante.protocol.client.effects import REST_OF_MESSAGE, Peek
 from restante.protocol.client.pipeline import pipeline
-from restante.protocol.client.raw_command import MESSAGE_NUMBER, raw_command
 from restante.protocol.errors import (
     ConnectionLostError,
     LocalError,
@@ -334,6 +333,8 @@ def unmark(state: MaildropState) -> Dialogue[None]:
 
 def run_raw_command(state: MaildropState, line: str) -> Dialogue[Status]:
     """Carry out a line that a person typed, and note the messages that it marks or fetches."""
+    from restante.protocol.client.raw_command import MESSAGE_NUMBER, raw_command
+
     operation = raw_command(line)
     yield from _begin_command(state)
     status = yield from state.session.carry_out(operation)

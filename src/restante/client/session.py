@@ -6,28 +6,17 @@ They use no socket and no clock. `socket_driver` and `asyncio_driver` run them.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from restante.client import name_resolution
+from restante.client.greeting import read_greeting
 from restante.client.options import Options, Target
-from restante.net.connecting import MAX_ADDRESSES
 from restante.protocol.client import operations
-from restante.protocol.client.connection import LINE_LIMIT, ServerPeer
-from restante.protocol.client.effects import Receive, StartClientTls
+from restante.protocol.client.connection import ServerPeer
+from restante.protocol.client.effects import StartClientTls
 from restante.protocol.client.pipeline import carry_out
-from restante.protocol.client.replies import Status, strip_noise
-from restante.protocol.errors import (
-    ConnectionLostError,
-    MalformedReplyError,
-    Phase,
-    RemoteError,
-    ReplyTimeoutError,
-    SecurityError,
-    ServerRefusedError,
-    ServerUnreachableError,
-)
-from restante.protocol.text import decode_text
+from restante.protocol.errors import Phase, SecurityError, ServerRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,33 +25,12 @@ if TYPE_CHECKING:
     from restante.net.connecting import Race, Won
     from restante.protocol.client.effects import Dialogue
     from restante.protocol.client.pipeline import Operation
+    from restante.protocol.client.replies import Status
 
 T = TypeVar("T")
 
 _PART = "[!-;=?A-~]+"  # ASCII that is seen, but for "<", ">" and "@"
 _TIMESTAMP = re.compile(f"<{_PART}@{_PART}>")
-
-_PROXY_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"  # of version 2, which is binary
-_PROXY_TEXT = (
-    "a header of the PROXY protocol came in place of a greeting; the load balancer must send it to"
-    " the server, not to clients"
-)
-MAX_NOISE = 512  # octets before a greeting: a line's limit in RFC 1939 section 3
-_OTHER_PROTOCOLS = (
-    (b"220", "SMTP or FTP"),
-    (b"421", "SMTP"),
-    (b"554", "SMTP"),
-    (b"* ", "IMAP"),
-    (b"HTTP/", "HTTP"),
-    (b"<", "HTTP"),
-    (b"SSH-", "SSH"),
-    (b"200 ", "NNTP"),
-    (b"201 ", "NNTP"),
-    (b'"IMPLEMENTATION"', "ManageSieve"),
-    (b"\x15\x03", "TLS"),
-    (b"\x16\x03", "TLS"),
-    (b"RFB ", "VNC"),
-)
 
 
 @dataclass(slots=True, eq=False)
@@ -208,63 +176,6 @@ class ClientSession:
         return (self.capabilities or {}).get("SASL", "").upper().split()
 
 
-def greet(session: ClientSession) -> Dialogue[Status]:
-    """Read the greeting. Raises MalformedReplyError as soon as its octets are not POP3."""
-    peer = session.peer
-    peer.phase = Phase.GREETING
-    fresh = True
-    while b"\n" not in peer.unread:
-        _check_protocol(peer)
-        octets = yield from Receive(fresh)
-        if not octets:
-            raise peer.connection_lost()
-        peer.unread += octets
-        fresh = False
-        if len(peer.unread) > LINE_LIMIT:
-            break  # `read_ok` raises the error
-    _check_protocol(peer)
-    session.greeting = yield from peer.read_ok()
-    return session.greeting
-
-
-def _check_protocol(peer: ServerPeer) -> None:
-    banner = strip_noise(bytes(peer.unread))
-    start = banner[:4].upper()
-    if not start and len(peer.unread) > MAX_NOISE:
-        text = f"the server sent {len(peer.unread)} octets without a text, such as NUL or spaces"
-        raise peer.error(MalformedReplyError, "wrong-protocol", text)
-    if not start or any(sign[: len(start)] == start[: len(sign)] for sign in (b"+OK", b"-ERR")):
-        return
-    if banner.startswith(b"PROXY ") or _PROXY_SIGNATURE in peer.unread:
-        raise peer.error(MalformedReplyError, "wrong-protocol", _PROXY_TEXT)
-    if protocol_of(banner) == "TLS":
-        raise peer.error(
-            MalformedReplyError, "tls-on-plain", "the port uses TLS from the first octet"
-        )
-    raise peer.error(MalformedReplyError, "wrong-protocol", describe_server(banner))
-
-
-def describe_server(banner: bytes) -> str:
-    """Return a server of another protocol in words, with its greeting."""
-    line = decode_text(banner[:200].partition(b"\n")[0]).rstrip("\r")
-    return f'this is {_article(protocol_of(banner))} server with the greeting "{line[:100]}"'
-
-
-def protocol_of(octets: bytes) -> str:
-    """Return the protocol of a greeting, or "unknown"."""
-    if octets.startswith(b"220"):
-        text = octets[:200].upper()
-        return "FTP" if b"FTP" in text and b"SMTP" not in text else "SMTP"
-    names = (name for start, name in _OTHER_PROTOCOLS if octets.startswith(start))
-    return next(names, "unknown")
-
-
-def _article(kind: str) -> str:
-    if kind == "unknown":
-        return "no POP3"
-    return f"a {kind}" if kind in ("ManageSieve", "VNC") else f"an {kind}"
-
-
 def ask_capabilities(session: ClientSession) -> Dialogue[None]:
     """Send CAPA, unless the options omit it. An -ERR means that the server has none. RFC 2449."""
     session.capabilities = None
@@ -319,7 +230,7 @@ def _check_clear(session: ClientSession, why: str) -> None:
 
 def prepare_login(session: ClientSession) -> Dialogue[None]:
     """Read the greeting, and ask for CAPA and TLS, so that a login may begin."""
-    yield from greet(session)
+    yield from read_greeting(session)
     yield from ask_capabilities(session)
     yield from secure(session)
 
@@ -327,68 +238,3 @@ def prepare_login(session: ClientSession) -> Dialogue[None]:
 def leave(session: ClientSession) -> Dialogue[Status]:
     """Send QUIT, which removes the marked messages. RFC 1939 section 6."""
     return (yield from session.carry_out(operations.quit_()))
-
-
-def is_first_command(error: RemoteError, session: ClientSession) -> bool:
-    """Return whether an error is that of the first command after the greeting and CAPA."""
-    login = error.phase == "login" and len(session.tried) == 1
-    return error.command.startswith("STLS") or (
-        login and error.command.startswith(("USER", "AUTH"))
-    )
-
-
-def another_try(error: RemoteError, session: ClientSession) -> ClientSession | None:
-    """Return a session for another attempt, if the server broke off before the login, else None.
-
-    The session omits CAPA, if the server failed at that, or uses another address of the host.
-    """
-    return without_capa(error, session) or _at_another_address(error, session)
-
-
-def first_failure(first: RemoteError | None, later: RemoteError) -> RemoteError:
-    """Return the error of several attempts: the first one, if the later ones broke off, too."""
-    broke_off = (ConnectionLostError, ReplyTimeoutError, ServerUnreachableError)
-    if first is None or not isinstance(later, broke_off):
-        return later
-    first.others.append(str(later))
-    return first
-
-
-def _at_another_address(error: RemoteError, session: ClientSession) -> ClientSession | None:
-    """Return a session at another address of the host, None if that would not help.
-
-    A proxy before a dead server accepts connections, so RFC 8305 does not find that it is dead. A
-    path that loses large packets ends in the handshake of TLS. A greeting that does not come is
-    awaited at one more address alone, since each of them costs the time of a reply.
-    """
-    silent = isinstance(error, ReplyTimeoutError) and error.phase == "greeting"
-    if silent and (session.avoided or error.id == "out-of-time"):
-        return None
-    lost = isinstance(error, ConnectionLostError) and error.phase in ("greeting", "tls")
-    if not (lost or silent) and error.id != "tls-noreply":
-        return None
-    avoided = session.avoided | {session.address}
-    if not set(session.addresses) - avoided or len(avoided) >= MAX_ADDRESSES:
-        return None
-    again = ClientSession(session.target, session.options, ends=session.ends, avoided=avoided)
-    again.peer.note_oddity("address-dead", f"{session.address}: {error.text}")
-    return again
-
-
-def without_capa(error: RemoteError, session: ClientSession) -> ClientSession | None:
-    """Return a session for another attempt without CAPA, if the server failed at it, else None."""
-    broke_off = (
-        isinstance(error, (ConnectionLostError, ReplyTimeoutError)) or error.id == "bad-reply"
-    )
-    at_capa = error.phase == "capa" and broke_off and error.id != "out-of-time"
-    after_capa = (
-        isinstance(error, ConnectionLostError)
-        and session.capa_refused
-        and is_first_command(error, session)
-    )
-    if not (at_capa or after_capa) or not session.options.capa:
-        return None
-    options = replace(session.options, capa=False)
-    again = ClientSession(session.target, options, ends=session.ends, avoided=session.avoided)
-    again.peer.note_oddity("capa-lost", error.text)
-    return again

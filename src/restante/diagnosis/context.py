@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from restante.client import session as sessions
+from restante.client.attempts import is_first_command
 from restante.client.io import LONGEST_WAIT
 from restante.client.reply_sync import ReplyTracker
 from restante.diagnosis.report import Finding, Report, Step
@@ -151,7 +151,7 @@ class CheckContext:
         """Withdraw the warning that a server works without CAPA, if the next command failed too."""
         if not isinstance(error, (ReplyTimeoutError, ConnectionLostError)) or self.driver is None:
             return
-        if not sessions.is_first_command(error, self.session):
+        if not is_first_command(error, self.session):
             return
         text = self.session.take_oddity("capa-lost")
         if text is not None:

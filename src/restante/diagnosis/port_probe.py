@@ -8,7 +8,7 @@ import select
 import socket
 import time
 
-from restante.client.session import protocol_of
+from restante.client.greeting import protocol_of
 
 GREETING = 0.7  # seconds in which most servers have sent a greeting
 LONGEST_BANNER = 512  # octets that tell which protocol it is

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restante.client import session as sessions
+from restante.client.attempts import without_capa
+from restante.client.greeting import describe_server, read_greeting
 from restante.diagnosis import port_probe, suggestions
 from restante.diagnosis.context import CheckAborted
 from restante.diagnosis.steps import connect
@@ -26,7 +28,7 @@ def greet(check: CheckContext) -> None:
     """Read the greeting."""
     with check.step("greeting") as step:
         try:
-            greeting = check.run(sessions.greet(check.session))
+            greeting = check.run(read_greeting(check.session))
         except ReplyTimeoutError as error:
             greeting = _silent(check, step, error)
         except RemoteError as error:
@@ -67,7 +69,7 @@ def _silent(check: CheckContext, step: Step, error: ReplyTimeoutError) -> Status
             _report_tls(check, step, error)
             raise CheckAborted from error
         if kind not in ("", "POP3", "unknown"):
-            text = sessions.describe_server(answer)
+            text = describe_server(answer)
             check.fail(step, MalformedReplyError("wrong-protocol", text, phase=Phase.GREETING))
             raise CheckAborted from error
     options = check.session.options
@@ -76,7 +78,7 @@ def _silent(check: CheckContext, step: Step, error: ReplyTimeoutError) -> Status
     check.connection.set_reply_timeout(seconds_left)
     check.session.continue_waiting()
     try:
-        return check.run(sessions.greet(check.session))
+        return check.run(read_greeting(check.session))
     except ReplyTimeoutError as later:
         later.text = f"no greeting within {options.reply_seconds:g} seconds"
         raise
@@ -118,7 +120,7 @@ def capabilities(check: CheckContext) -> None:
 
 def leave_capa_out(check: CheckContext, error: RemoteError) -> None:
     """Connect again and go as far as before without CAPA. Raises the error: that does not help."""
-    without = sessions.without_capa(error, check.session)
+    without = without_capa(error, check.session)
     if without is None:
         raise error
     secured = check.session.tls is not None and check.target.tls == "starttls"
@@ -127,9 +129,7 @@ def leave_capa_out(check: CheckContext, error: RemoteError) -> None:
         try:
             driver.begin()
             driver.run(
-                sessions.prepare_login(driver.session)
-                if secured
-                else sessions.greet(driver.session)
+                sessions.prepare_login(driver.session) if secured else read_greeting(driver.session)
             )
         except RemoteError:
             driver.close()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from restante.client import mail_address
 from restante.client import session as sessions
+from restante.client.greeting import describe_server
 from restante.diagnosis import port_probe, suggestions
 from restante.diagnosis.context import CheckAborted
 from restante.diagnosis.steps import connect
@@ -356,7 +357,7 @@ def _identify_other_protocol(check: CheckContext, error: SecurityError | None) -
                 f"port {check.target.port} uses POP3 without TLS: {banner[:80].decode('latin-1')!r}"
             )
         return
-    text = sessions.describe_server(banner)
+    text = describe_server(banner)
     raise MalformedReplyError("wrong-protocol", text, phase=Phase.GREETING)
 
 
