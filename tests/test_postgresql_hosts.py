@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from restante import postgresql_hosts
+from restante.auth.sql.postgresql_query import describe_error
 from restante.postgresql_hosts import AddressError, NoPrimaryError
 from restante.protocol.secret import Secret
 
@@ -116,3 +117,15 @@ def test_bad_address(address: str, reason: str) -> None:
     with pytest.raises(AddressError, match=reason) as caught:
         asyncio.run(postgresql_hosts.connect(Secret(address.encode()), primary=True))
     assert "hunter2" not in "".join(traceback.format_exception(caught.value)).replace(address, "")
+
+
+def test_a_connection_that_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a host closes the connection at once, the error is not asyncpg's own text."""
+
+    async def connect_to_none(*_: object, **__: object) -> None:
+        raise ConnectionError("unexpected connection_lost() call")
+
+    monkeypatch.setattr("asyncpg.connect", connect_to_none)
+    with pytest.raises(ConnectionError) as caught:
+        connect(PRIMARY, primary=True)
+    assert describe_error(caught.value).startswith("the connection broke; ")

@@ -24,6 +24,9 @@ UNREADABLE = (
 )
 
 
+LOCKED = "another transaction held a lock for too long; pg_stat_activity shows it"
+
+
 class HostsError(ConnectionError):
     """No host of an address can be used. The text says why, and has no part of the password."""
 
@@ -55,6 +58,11 @@ class Host(NamedTuple):
 def is_full(error: BaseException) -> bool:
     """Return whether PostgreSQL works, but accepts no more connections."""
     return isinstance(error, asyncpg.TooManyConnectionsError)
+
+
+def is_locked(error: BaseException) -> bool:
+    """Return whether a call waited longer for another transaction's lock than it may."""
+    return isinstance(error, asyncpg.LockNotAvailableError)
 
 
 async def connect(dsn: Secret, *, primary: bool, **options: object) -> asyncpg.Connection:
@@ -90,6 +98,10 @@ async def _connect(
         return await asyncpg.connect(address, **options)
     except asyncpg.TargetServerAttributeNotMatched as error:
         raise NoPrimaryError from error
+    except ConnectionError as error:
+        if "connection_lost" in str(error):  # asyncpg's own text
+            raise ConnectionError from error
+        raise
     except (ValueError, OverflowError) as error:  # the latter of a port
         raise AddressError(error) from None  # a traceback would have the text, too
 

@@ -603,6 +603,9 @@ class SlowDatabase:
         self.opened += 1
         return self
 
+    async def execute(self, _settings: str) -> None:
+        """Do nothing."""
+
     async def prepare(self, _query: str, name: str | None) -> SlowDatabase:
         return self
 

@@ -10,7 +10,8 @@ import asyncpg
 import pytest
 
 from restante.auth.interfaces import CredentialsError, UnavailableError
-from restante.auth.sql import cluster_accounts as postgresql_accounts
+from restante.auth.sql import cluster_accounts, postgresql_query
+from restante.auth.sql.accounts import deadline
 from restante.auth.sql.cluster_accounts import CHECK, LIST, QUERY, AccountTable, KnownAccountError
 from restante.auth.sql.cluster_logins import ClusterAccounts
 from restante.auth.sql.postgresql_query import describe_error
@@ -55,9 +56,45 @@ def test_changes(dsn: Secret) -> None:
     asyncio.run(work())
 
 
+def test_a_row_that_is_locked(dsn: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change that failed at another transaction's lock is not made later."""
+    monkeypatch.setattr(cluster_accounts, "BEGIN", cluster_accounts.BEGIN.replace("5000", "50"))
+
+    async def work() -> None:
+        table = AccountTable(dsn)
+        await table.add("ann", HASH)
+        other = await asyncpg.connect(dsn.reveal().decode())
+        async with other.transaction():
+            await other.execute("update account set locked = false")
+            with pytest.raises(UnavailableError, match="another transaction held a lock"):
+                await table.set_password("ann", "another")
+            waiting = "select from pg_stat_activity where wait_event_type = 'Lock'"
+            assert await other.fetch(f"{waiting} and datname = current_database()") == []
+        await other.close()
+        assert [row[0] for row in await execute(dsn, "select password from account")] == [HASH]
+
+    asyncio.run(work())
+
+
+def test_an_answer_that_is_lost(dsn: Secret) -> None:
+    """If the answer to a commit is lost, the error says that the change may be made."""
+    ends = "create function ends() returns trigger language plpgsql as $$ begin"
+    ends += " perform pg_terminate_backend(pg_backend_pid()); return null; end $$"
+    at_commit = "create constraint trigger at_commit after insert on account"
+    at_commit += " initially deferred for each row execute function ends()"
+
+    async def work() -> None:
+        for sql in (ends, at_commit):
+            await execute(dsn, sql)
+        with pytest.raises(UnavailableError, match="may be made all the same"):
+            await AccountTable(dsn).add("ann", HASH)
+
+    asyncio.run(work())
+
+
 def test_names(dsn: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long list comes in pages, in order."""
-    monkeypatch.setattr(postgresql_accounts, "PAGE", 3)
+    monkeypatch.setattr(cluster_accounts, "PAGE", 3)
 
     async def work() -> None:
         table = AccountTable(dsn)
@@ -91,6 +128,7 @@ def test_without_database(address: str) -> None:
         (ConnectionResetError(), "the connection broke; check that it runs"),
         (FileNotFoundError(2, "No such file"), "No such file; check that it runs"),
         (asyncpg.ReadOnlySQLTransactionError("in a read-only transaction"), "read-only"),
+        (asyncpg.LockNotAvailableError("canceling"), "pg_stat_activity shows it"),
         (asyncpg.UniqueViolationError("Key (name)=(ann) exists"), "UniqueViolationError"),
     ],
 )
@@ -99,6 +137,27 @@ def test_words_of_errors(error: Exception, words: str) -> None:
     described = describe_error(error)
     assert words in described
     assert "ann" not in described
+
+
+def test_a_table_that_is_locked(dsn: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No query of a login stays in PostgreSQL for longer than a login waits."""
+    monkeypatch.setattr(postgresql_query, "LIMITS", postgresql_query.LIMITS.replace("4000", "50"))
+
+    async def work() -> None:
+        queries = postgresql_query.PostgresqlQueries(dsn, QUERY)
+        async with contextlib.aclosing(queries):
+            limit = "select current_setting('statement_timeout') as limit"
+            row = await queries.find_row(limit, [], deadline())
+            assert dict(row or {}) == {"limit": "5s"}
+            other = await asyncpg.connect(dsn.reveal().decode())
+            async with other.transaction():
+                await other.execute("lock table account")
+                with pytest.raises(UnavailableError, match="another transaction held a lock"):
+                    await queries.find(["ann"], deadline())
+            await other.close()
+            assert await queries.find(["ann"], deadline()) == {}
+
+    asyncio.run(work())
 
 
 def test_empty_table(dsn: Secret) -> None:

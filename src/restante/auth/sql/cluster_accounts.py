@@ -35,7 +35,13 @@ SELECT name, locked, login_delay, expire_days,
 FROM account
 """
 
+ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 PATIENCE = 10  # seconds for a connection, and for each answer
+BEGIN = """
+BEGIN; SET LOCAL lock_timeout = 5000; SET LOCAL statement_timeout = 8000;
+SET LOCAL idle_in_transaction_session_timeout = 10000
+"""  # milliseconds: a command that has failed changes nothing later, and locks no row for long
+UNSURE = "the change may be made all the same, so run the command again"
 PAGE = 1000  # names in one answer
 
 
@@ -51,9 +57,21 @@ class ClusterTable:
 
     async def _change(self, sql: str, *arguments: object) -> bool:
         """Run a statement, and return whether it has found or changed a row."""
-        async with self._connect() as connection:
+        async with self._transaction() as connection:
             status: str = await connection.execute(sql, *arguments)
         return not status.endswith(" 0")
+
+    @contextlib.asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        """Commit at the end of the block. After an error in it, nothing is changed."""
+        async with self._connect() as connection:
+            await connection.execute(BEGIN)
+            yield connection
+            try:
+                await connection.execute("COMMIT")
+            except ERRORS as error:
+                text = f"PostgreSQL: {describe_error(error)}; {UNSURE}"
+                raise UnavailableError(text) from error
 
     @contextlib.asynccontextmanager
     async def _connect(self) -> AsyncIterator[asyncpg.Connection]:
@@ -69,7 +87,7 @@ class ClusterTable:
         except asyncpg.UndefinedTableError as error:
             text = "PostgreSQL: a table of the accounts is missing; run `pop3 store init`"
             raise UnavailableError(text) from error
-        except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (*ERRORS, ValueError) as error:
             raise UnavailableError(f"PostgreSQL: {describe_error(error)}") from error
 
 

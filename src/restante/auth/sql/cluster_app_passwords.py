@@ -75,7 +75,7 @@ class AppPasswordTable(ClusterTable):
         with contextlib.suppress(ValueError):  # a line of a file may have any text there
             created = datetime.fromisoformat(password.created)
         last = None if used is None else datetime.fromtimestamp(used, UTC)
-        async with self._connect() as connection:
+        async with self._transaction() as connection:
             outcome: str = await connection.fetchval(
                 ADD, password.digest, password.account, password.label, created, last, elsewhere
             )

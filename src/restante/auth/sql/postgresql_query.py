@@ -13,7 +13,7 @@ import asyncpg
 from restante.auth.interfaces import UnavailableError
 from restante.auth.sql.connections import Connections
 from restante.auth.sql.queries import AccountQueries
-from restante.postgresql_hosts import HostsError, connect, is_full
+from restante.postgresql_hosts import LOCKED, HostsError, connect, is_full, is_locked
 from restante.system_errors import explain_connection
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from restante.auth.sql.connections import T
     from restante.protocol.secret import Secret
 
+LIMITS = "SET statement_timeout = 5000; SET lock_timeout = 4000"
+"""Milliseconds: a login waits 5 seconds, and queries of earlier ones must not fill PostgreSQL."""
 SHOWN_CLASSES = ("08", "25", "28", "3D", "3F", "42", "53", "57")
 """Classes of errors whose texts name tables, columns, roles and databases, and no value."""
 
@@ -40,8 +42,7 @@ class PostgresqlQueries(AccountQueries[asyncpg.Connection]):
 
         `primary`: of several hosts, only the primary counts: a standby may lack the last changes.
         """
-        options = {"statement_cache_size": 0} if pooler else {}
-        super().__init__(query, PostgresqlConnections(dsn, options, primary=primary))
+        super().__init__(query, PostgresqlConnections(dsn, pooler=pooler, primary=primary))
         self._statement = "" if pooler else None  # the name of what is prepared
         self._takes_array: bool | None = None  # not known yet
 
@@ -103,6 +104,8 @@ def describe_error(error: Exception) -> str:
     kind = type(error).__name__
     if is_full(error):
         return f"{error.args[0]}; raise its max_connections"
+    if is_locked(error):
+        return LOCKED
     is_shown = str(getattr(error, "sqlstate", None) or "").startswith(SHOWN_CLASSES)
     return f"{kind}: {error.args[0]}" if is_shown and error.args else kind
 
@@ -112,11 +115,11 @@ class PostgresqlConnections(Connections[asyncpg.Connection]):
 
     errors = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
-    def __init__(self, dsn: Secret, options: Mapping[str, object], *, primary: bool) -> None:
+    def __init__(self, dsn: Secret, *, pooler: bool, primary: bool) -> None:
         super().__init__()
         self._dsn = dsn
+        self._pooler = pooler
         self._primary = primary
-        self._options = options
 
     async def run(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         """Do some work on a connection."""
@@ -132,7 +135,16 @@ class PostgresqlConnections(Connections[asyncpg.Connection]):
         return await super().run(run_once)
 
     async def _connect(self) -> asyncpg.Connection:
-        return await connect(self._dsn, primary=self._primary, **self._options)
+        options = {"statement_cache_size": 0} if self._pooler else {}
+        connection = await connect(self._dsn, primary=self._primary, **options)
+        if self._pooler:  # which gives the settings of a connection to others
+            return connection
+        try:
+            await connection.execute(LIMITS)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
 
     async def _close(self, connection: asyncpg.Connection) -> None:
         await connection.close(timeout=1)

@@ -129,7 +129,7 @@ class ClusterStore(RemovedMail, NodeRequests):
             except schema.VersionError:
                 raise
             except StoreError as error:
-                self._on_problem(f"{error}; the server goes on trying")
+                self._on_problem(f"{error}; its mail cannot be used until it answers")
             yield
         finally:
             self._life = None
