@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from restante import blocking
     from restante.client.aio import Maildrop, Message, connect
     from restante.client.discovery.lookup import OtherDomainError
-    from restante.client.maildrop import SizeWarning
+    from restante.client.messages import SizeWarning
     from restante.client.options import Options, Target
     from restante.client.token_source import TokenSource
     from restante.diagnosis.report import Report
@@ -89,7 +89,7 @@ _MODULES = {
     "Options": "restante.client.options",
     "OtherDomainError": "restante.client.discovery.lookup",
     "Report": "restante.diagnosis.report",
-    "SizeWarning": "restante.client.maildrop",
+    "SizeWarning": "restante.client.messages",
     "Target": "restante.client.options",
     "TokenSource": "restante.client.token_source",
     "check": "restante.diagnosis.run",

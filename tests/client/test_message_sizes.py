@@ -11,7 +11,7 @@ import pytest
 
 import restante
 from restante.client import blocking
-from restante.client.maildrop import SizeWarning
+from restante.client.messages import SizeWarning
 from restante.protocol.client import operations
 from restante.protocol.errors import MalformedReplyError, ServerRefusedError
 from support.faulty_server import HELLO, PASSWORD, SECOND, faulty_server

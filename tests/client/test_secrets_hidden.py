@@ -88,7 +88,7 @@ def _by_hand(drop: blocking.Maildrop, line: str) -> str:
     return f"{ended[0].line} {ended[0]!r}"
 
 
-@pytest.mark.filterwarnings("ignore::restante.client.maildrop.SizeWarning")
+@pytest.mark.filterwarnings("ignore::restante.client.messages.SizeWarning")
 @pytest.mark.parametrize("reply", REPLIES)
 @pytest.mark.parametrize("verb", ["PASS", "LIST", "UIDL", "DELE", "RSET", "TOP", "RETR", "NOOP",
                                   "STAT", "QUIT"])  # fmt: skip

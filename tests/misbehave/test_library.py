@@ -16,7 +16,7 @@ import pytest
 
 import restante
 from restante.client import blocking
-from restante.client.maildrop import SizeWarning
+from restante.client.messages import SizeWarning
 from restante.misbehave import Fault
 from restante.misbehave.driver import PASSWORD, FaultyServer, serving
 from restante.protocol.errors import Pop3Error, ServerRefusedError

@@ -182,7 +182,7 @@ class Maildrop:
                 octets += len(piece)
                 progress(octets)
                 yield piece
-        maildrop.check_size(self._state, number, ended[-1])
+        messages.check_size(self._state, number, ended[-1])
 
     async def retrieve_many(
         self, numbers: Sequence[int]

@@ -173,7 +173,7 @@ class Maildrop:
                 octets += len(piece)
                 progress(octets)
                 yield piece
-        maildrop.check_size(self._state, number, ended[-1])
+        messages.check_size(self._state, number, ended[-1])
 
     def retrieve_many(
         self, numbers: Sequence[int]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
-import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from restante.client import header_part, listing, login
 from restante.client.error_ids import assign_id, is_unknown_command
 from restante.client.mail_address import split_literal
-from restante.client.messages import MessageTable
+from restante.client.messages import MessageTable, check_end, size_text
 from restante.client.options import PORTS, Target, parse_url
 from restante.client.session import leave, prepare_login
 from restante.protocol.client import operations
@@ -42,12 +40,6 @@ QUIT_SECONDS = 2.0  # for the answer to a QUIT that removes nothing
 
 LOST = (ConnectionLostError, ReplyTimeoutError, TruncatedReplyError)
 """Errors of a connection that say nothing against the messages that came whole before."""
-
-_INNER_MODULES = ("restante.client.", "contextlib")  # between the caller and `check_size`
-
-
-class SizeWarning(UserWarning):
-    """The octets of a message are not as many as LIST announced."""
 
 
 @dataclass(slots=True, eq=False)
@@ -228,57 +220,6 @@ def retrieve_many(
     window = session.options.window if session.can_pipeline else 0
     batch = [operations.retr(number, sizes[number], limit) for number in numbers]
     yield from pipeline(peer, batch, window, check)
-
-
-def check_size(state: MaildropState, number: int, received: operations.MessageEnd) -> None:
-    """Compare a message's size with LIST's. The connection stays in step.
-
-    Raises MalformedReplyError: they differ (list-size), and the options require an error. If they
-    require a warning, their `notice` gets it; without one, a SizeWarning names the line outside of
-    this package that made the call.
-    """
-    size = state.entries.sizes.get(number, received.octets)
-    if received.has_size(size):
-        return
-    text = size_text(number, received, size)
-    if state.session.options.wrong_size == "error":
-        raise MalformedReplyError("list-size", text, phase=Phase.MESSAGE, command=f"RETR {number}")
-    if state.session.options.notice is not None:
-        state.session.options.notice("list-size", text)
-    else:
-        warnings.warn(text, SizeWarning, stacklevel=_frames_inside())
-
-
-def size_text(number: int, received: operations.MessageEnd, size: int) -> str:
-    """Return the text of the error for a size that is not LIST's, with a likely cause."""
-    text = f"message {number} has {received.octets} octets, but LIST gives {size}"
-    if received.dots and received.octets + received.dots == size:
-        text += (
-            f"; {received.dots} dots at line starts were removed, which is the difference: "
-            "the server may not double them (not-stuffed)"
-        )
-    return text
-
-
-def _frames_inside() -> int:
-    """Return how many frames up from `check_size` the first one outside of this package is."""
-    level, frame = 0, inspect.currentframe()
-    while frame and str(frame.f_globals.get("__name__")).startswith(_INNER_MODULES):
-        level, frame = level + 1, frame.f_back
-    return level
-
-
-def check_end(session: ClientSession, number: int, received: operations.MessageEnd) -> None:
-    """Check that nothing followed the end of a message. Raises MalformedReplyError."""
-    if received.trailing:
-        extra = received.trailing.lstrip().partition(b"\r")[0]
-        if extra.startswith((b"+OK", b"-ERR")):
-            raise session.peer.unexpected_line(session.peer.excerpt(extra, 60))
-        text = (
-            f"message {number} continues after line {received.lines}, "
-            "a single dot that the server did not double"
-        )
-        raise session.peer.error(MalformedReplyError, "not-stuffed", text)
 
 
 def mark(state: MaildropState, number: int) -> Dialogue[None]:

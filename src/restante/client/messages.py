@@ -1,15 +1,28 @@
-"""The messages of a maildrop, as LIST and UIDL name them."""
+"""The messages of a maildrop as LIST and UIDL name them, and whether one came as LIST has it."""
 
 from __future__ import annotations
 
+import inspect
 import itertools
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from restante.protocol.client.tables import QuickValues
+from restante.protocol.errors import MalformedReplyError, Phase
 
 if TYPE_CHECKING:
     from collections.abc import ValuesView
+
+    from restante.client.maildrop import MaildropState
+    from restante.client.session import ClientSession
+    from restante.protocol.client.operations import MessageEnd
+
+_INNER_MODULES = ("restante.client.", "contextlib")  # between the caller and `check_size`
+
+
+class SizeWarning(UserWarning):
+    """The octets of a message are not as many as LIST announced."""
 
 
 class MessageInfo(NamedTuple):
@@ -70,3 +83,54 @@ class BaseMessage:
 
     def __repr__(self) -> str:
         return f"<message {self.number}: {self.size} octets, uid {self.uid!r}>"
+
+
+def check_size(state: MaildropState, number: int, received: MessageEnd) -> None:
+    """Compare a message's size with LIST's. The connection stays in step.
+
+    Raises MalformedReplyError: they differ (list-size), and the options require an error. If they
+    require a warning, their `notice` gets it; without one, a SizeWarning names the line outside of
+    this package that made the call.
+    """
+    size = state.entries.sizes.get(number, received.octets)
+    if received.has_size(size):
+        return
+    text = size_text(number, received, size)
+    if state.session.options.wrong_size == "error":
+        raise MalformedReplyError("list-size", text, phase=Phase.MESSAGE, command=f"RETR {number}")
+    if state.session.options.notice is not None:
+        state.session.options.notice("list-size", text)
+    else:
+        warnings.warn(text, SizeWarning, stacklevel=_frames_inside())
+
+
+def size_text(number: int, received: MessageEnd, size: int) -> str:
+    """Return the text of the error for a size that is not LIST's, with a likely cause."""
+    text = f"message {number} has {received.octets} octets, but LIST gives {size}"
+    if received.dots and received.octets + received.dots == size:
+        text += (
+            f"; {received.dots} dots at line starts were removed, which is the difference: "
+            "the server may not double them (not-stuffed)"
+        )
+    return text
+
+
+def _frames_inside() -> int:
+    """Return how many frames up from `check_size` the first one outside of this package is."""
+    level, frame = 0, inspect.currentframe()
+    while frame and str(frame.f_globals.get("__name__")).startswith(_INNER_MODULES):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def check_end(session: ClientSession, number: int, received: MessageEnd) -> None:
+    """Check that nothing followed the end of a message. Raises MalformedReplyError."""
+    if received.trailing:
+        extra = received.trailing.lstrip().partition(b"\r")[0]
+        if extra.startswith((b"+OK", b"-ERR")):
+            raise session.peer.unexpected_line(session.peer.excerpt(extra, 60))
+        text = (
+            f"message {number} continues after line {received.lines}, "
+            "a single dot that the server did not double"
+        )
+        raise session.peer.error(MalformedReplyError, "not-stuffed", text)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from restante.cli.errors import INTERRUPTED
 from restante.cli.shell import deletions, dispatch, listing
 from restante.cli.shell.screen import ExitShell, ShellError
-from restante.client.maildrop import SizeWarning
+from restante.client.messages import SizeWarning
 from restante.protocol.errors import LocalError, RemoteError, ServerRefusedError
 from restante.system_errors import describe
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from restante.client import maildrop
+from restante.client import messages
 from restante.client.reply_sync import expect_silence
 from restante.diagnosis import wording
 from restante.protocol.client import operations
@@ -117,7 +117,7 @@ def _fetch(check: CheckContext, step: Step, box: MaildropState, entry: MessageIn
         operation = operations.retr(entry.number, entry.size, max_octets)
         for piece in check.connection.pieces(session.carry_out(operation), ended):
             contents.feed(piece)
-        maildrop.check_end(check.session, entry.number, ended[0])
+        messages.check_end(check.session, entry.number, ended[0])
     except ServerRefusedError as refused:
         _report_refused(check, step, refused, entry)
         return
@@ -128,7 +128,7 @@ def _fetch(check: CheckContext, step: Step, box: MaildropState, entry: MessageIn
         text = f"message {entry.number}: the last line has no line end before the terminator"
         _warn(check, step, "msg-nofinal", text, entry, contents.octets)
     elif not ended[0].has_size(entry.size):
-        text = maildrop.size_text(entry.number, ended[0], entry.size)
+        text = messages.size_text(entry.number, ended[0], entry.size)
         _warn(check, step, "list-size", text, entry, ended[0].octets)
     for name, place in contents.found.items():
         text = f"message {entry.number}, at octet {place}"
