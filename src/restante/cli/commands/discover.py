@@ -37,7 +37,7 @@ def discover(address: str, *, as_json: bool, max_time: float) -> None:
 
     The search uses DNS SRV records (RFC 6186), autoconfig and the usual host names.
     """
-    from restante.cli.options.account import require_address
+    from restante.cli.options.account_target import require_address
     from restante.client.discovery.discover import discover
 
     require_address(address)

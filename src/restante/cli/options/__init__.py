@@ -1,10 +1,11 @@
 """Options and arguments that several commands share.
 
-For commands on mail: `account` parses ACCOUNT, with `account_file` (names of the user's own) and
-`connection` (TLS, time limits, ...). `account_errors` says what was probably meant. `password`,
-`netrc_file` and `stored_tokens` find the credentials, and `maildrop` opens the account. `prompts`
-asks a person, `confirmation` about servers of other domains. `fetch_settings` has the options of
-`pop3 fetch`, and `toml_lines` finds the line of a setting.
+For commands on mail: `account` parses ACCOUNT, with `account_file` (names of the user's own),
+`account_target` (its server) and `connection` (TLS, time limits, ...). `account_errors` says what
+was probably meant. `password`, `netrc_file` and `stored_tokens` find the credentials, and
+`maildrop` opens the account. `prompts` asks a person, `confirmation` about servers of other
+domains. `fetch_settings` has the options of `pop3 fetch`, and `toml_lines` finds the line of a
+setting.
 
 For administrators: `server` has the options of `serve` and `deliver`, `control` finds a running
 server. `account_names` finds the account that is meant: in a file (`accounts`), in the table of a

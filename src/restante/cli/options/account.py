@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import sys
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from restante.cli.errors import error_reporting
 from restante.cli.options import add_options, options_of
 from restante.cli.options.account_file import find_account, find_entry
+from restante.cli.options.account_target import discover, read_target
 from restante.cli.options.connection import (
     CONNECTION_OPTIONS,
     client_options,
@@ -26,7 +25,7 @@ from restante.cli.options.password import (
     password_options,
 )
 from restante.cli.options.stored_tokens import find_tokens
-from restante.client.mail_address import parse_address, split_literal, unwrap_address
+from restante.client.mail_address import unwrap_address
 
 if TYPE_CHECKING:
     import ssl
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from restante.cli.options.stored_tokens import AccountTokens
-    from restante.client.options import Options, Target, Tls
+    from restante.client.options import Options, Target
     from restante.diagnosis.request import CheckRequest
 
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -53,7 +52,7 @@ ACCOUNT_HELP = (
 )
 
 
-@dataclasses.dataclass(slots=True, eq=False)
+@dataclasses.dataclass(slots=True, kw_only=True, eq=False)
 class AccountArgs:
     """An account as the command line names it."""
 
@@ -61,16 +60,16 @@ class AccountArgs:
     target: Target | None  # None: to be discovered
     options: Options
     password: Callable[[], str]
-    guess: bool
+    password_named: bool  # else a person is asked for it, at a terminal
+    guess: bool  # the greeting must show whether the port uses TLS
     verify: bool
     trust: ssl.SSLContext | None  # for the judgement of a certificate that need not be good
-    seconds: float | None
+    cacert: Path | None  # the file that `trust` was read from
+    seconds: float | None  # for the whole command
     verbose: bool
-    flags: tuple[str, ...] = ()  # of the command line, for suggested commands
+    flags: tuple[str, ...]  # of the command line, for suggested commands
     check_request: CheckRequest | None = None  # a check sets its target by discovery
     auth: AccountTokens | None = None  # the tokens of `pop3 login`, in place of a password
-    cacert: Path | None = None  # the file that `trust` was read from
-    password_named: bool = True  # else a person is asked for it, at a terminal
 
     def request(self) -> CheckRequest:
         """Return what `check`, `probe` and `monitor` ask about it, without a login."""
@@ -110,6 +109,13 @@ class AccountArgs:
         """Return the stored access token, or the password. Raises OAuthError, TokenStoreError."""
         return self.auth.token() if self.auth is not None else self.password()
 
+    def known_target(self) -> Target:
+        """Return the server, or its place in a text if it is not discovered yet."""
+        from restante.client.options import Target
+
+        discovered = self.check_request.target if self.check_request else None
+        return self.target or discovered or Target("its server", 995, "implicit", self.name)
+
     def locate(self) -> Target:
         """Return the server, discovered if it was not named, within the time for the whole command.
 
@@ -117,7 +123,7 @@ class AccountArgs:
         """
         if self.target is None:
             begun = time.monotonic()
-            self.target, prompted = _discover(self.name, self.seconds, self.flags)
+            self.target, prompted = discover(self.name, self.seconds, self.flags)
             self._subtract_time(time.monotonic() - begun - prompted)
         return self.target
 
@@ -223,10 +229,9 @@ def parse_account(
     flags = tuple(_repeated_options(params))
     add_stored_options(params, stored)
     set_color(params.pop("color"))
-    accounts: list[AccountArgs] = []
-    named = is_password_named(params)
-    password = password_getter(params, lambda: _known_target(accounts[0]))
-    target, guess = _target(name, params, flags, login=login)
+    password_named = is_password_named(params)
+    password = password_getter(params, lambda: account.known_target())  # noqa: PLW0108  # see below
+    target, guess = read_target(name, params, flags, login=login)
     if login and target is not None and not target.user:
         from restante.cli.options.account_errors import describe_no_user
 
@@ -236,22 +241,26 @@ def parse_account(
     verify = not params.pop("insecure")
     cacert = params.pop("cacert")
     trust = trust_context(cacert) if read_cacert else None
-    options = client_options(params, seconds=seconds, context=trust, verbose=verbose)
-    if not verify:
-        from restante.client.tls import unverified_context
-
-        options = dataclasses.replace(options, context=unverified_context())
     account = AccountArgs(
-        name, target, options, password, guess, verify, trust, seconds, verbose, flags
+        name=name,
+        target=target,
+        options=client_options(
+            params, seconds=seconds, trust=trust, verify=verify, verbose=verbose
+        ),
+        password=password,
+        password_named=password_named,
+        guess=guess,
+        verify=verify,
+        trust=trust,
+        cacert=cacert,
+        seconds=seconds,
+        verbose=verbose,
+        flags=flags,
     )
-    account.cacert = cacert
-    accounts.append(account)
-    account.password_named = named
     user = target.user if target else ""
-    if not named and (login or user):
-        account.auth = find_tokens(
-            typed, name, user, find_entry(typed), lambda: _known_target(account)
-        )
+    if not password_named and (login or user):
+        entry = find_entry(typed)
+        account.auth = find_tokens(typed, name, user, entry, account.known_target)
     return account
 
 
@@ -263,136 +272,3 @@ def _repeated_options(params: dict[str, Any]) -> Iterator[str]:
             yield max(option.opts, key=len)
             if value is not True:
                 yield f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _known_target(account: AccountArgs) -> Target:
-    from restante.client.options import Target
-
-    discovered = account.check_request.target if account.check_request else None
-    return account.target or discovered or Target("its server", 995, "implicit", account.name)
-
-
-def _target(
-    name: str, params: dict[str, Any], flags: tuple[str, ...], *, login: bool
-) -> tuple[Target | None, bool]:
-    """Return the server of an account, and whether its greeting must show if it uses TLS."""
-    host, port, user = params.pop("host"), params.pop("port"), params.pop("user")
-    starttls = params.pop("starttls")
-    with error_reporting():
-        if host is not None:
-            host, port = _split_host(host, port)
-        if "://" in name:
-            changes = {"host": host, "port": port, "user": user}
-            return _target_from_url(name, changes, starttls=starttls), False
-        literal = split_literal(name)
-        if literal is not None:
-            user, host = user or literal[0], host or literal[1]
-        elif "@" in name and (host is None or ":" in name):
-            require_address(name)
-        if host is None and "@" not in name:
-            host, port = _named_server(name, port, login=login)
-        if not (host or starttls or port or user):
-            return None, False
-        discovered = None if host else _discover(name, params["max_time"], flags)[0]
-        return _target_from_options(name, discovered, (host, port, user), starttls=starttls)
-
-
-def require_address(name: str) -> None:
-    """Raise click.UsageError: a text is not an address, or has a password in it."""
-    from restante.client.options import redact_account
-
-    redacted = redact_account(name)
-    try:
-        if redacted == name:
-            parse_address(name)
-            return
-    except ValueError as error:
-        from restante.cli.options.account_errors import describe_no_address
-
-        raise click.UsageError(describe_no_address(name, error)) from None
-    from restante.cli.options.account_errors import describe_colon
-
-    raise click.UsageError(f"{redacted}: {describe_colon(name)}")
-
-
-def _target_from_url(url: str, changes: dict[str, Any], *, starttls: bool) -> Target:
-    from restante.client.options import PORTS, parse_url, redact_account
-
-    try:
-        target = parse_url(url)
-    except ValueError as error:
-        from restante.cli.options.account_errors import describe_url
-
-        reason = describe_url(url) or error
-        raise click.UsageError(f"{redact_account(url)}: {reason}") from None
-    if starttls and target.tls == "implicit":
-        port = PORTS["starttls"] if target.port == PORTS["implicit"] else target.port
-        target = dataclasses.replace(target, tls="starttls", port=port)
-    return dataclasses.replace(target, **{k: v for k, v in changes.items() if v})
-
-
-def _target_from_options(
-    name: str,
-    discovered: Target | None,
-    params: tuple[str | None, int | None, str | None],
-    *,
-    starttls: bool,
-) -> tuple[Target, bool]:
-    """Return the server that options name, with what was discovered for what they do not."""
-    from restante.client.options import PORTS, Target
-
-    host, port, user = params
-    tls: Tls = "starttls" if starttls or port == PORTS["starttls"] else "implicit"
-    guess = bool(port) and port not in (110, 995) and not starttls
-    user = user or (name if "@" in name else "")
-    tls, port = ("starttls" if guess else tls), port or PORTS[tls]
-    if discovered is not None:
-        return dataclasses.replace(discovered, port=port, tls=tls, user=user), guess
-    return Target(host or "", port, tls, user), guess
-
-
-def _named_server(name: str, port: int | None, *, login: bool) -> tuple[str, int | None]:
-    """Return the server that a name without "@" is, as `probe` and `-u NAME` write it."""
-    if login and len(name.split()) != 1:  # more likely the name of a person than of a host
-        from restante.cli.options.account_errors import describe_no_user
-
-        raise click.UsageError(describe_no_user(name))
-    try:
-        return _split_host(name, port)
-    except ValueError as error:
-        from restante.cli.options.account_errors import describe_no_host
-
-        raise click.UsageError(describe_no_host(name, error)) from None
-
-
-def _split_host(text: str, port: int | None) -> tuple[str, int | None]:
-    """Return the host and the port of HOST or HOST:PORT; `port` goes before its port.
-
-    Raises ValueError: it is not a host.
-    """
-    from restante.net.addresses import parse_port
-    from restante.net.host_names import require_host
-
-    match = re.fullmatch(r"(\[[^\]]+\]|[^:]+)(?::([0-9]{1,20}))?", text.strip())
-    host, digits = (match[1].strip("[]"), match[2]) if match else (text, None)
-    require_host(host)
-    return host, port or (parse_port(digits) if digits else None)
-
-
-def _discover(address: str, seconds: float | None, flags: tuple[str, ...]) -> tuple[Target, float]:
-    """Return the server of an address, and for how long a person was asked.
-
-    Raises CommandFailed.
-    """
-    from restante.cli.options.confirmation import command_with_server, confirm
-    from restante.client.discovery import lookup
-
-    with error_reporting():
-        try:
-            return lookup.target_of(address, seconds or lookup.SECONDS), 0
-        except lookup.OtherDomainError as error:
-            begun = time.monotonic()
-            if not confirm(error):
-                error.remedy = command_with_server(error.target, flags)
-                raise
-            return error.target, time.monotonic() - begun

@@ -102,13 +102,15 @@ def client_options(
     params: dict[str, Any],
     *,
     seconds: float | None,
-    context: ssl.SSLContext | None,
+    trust: ssl.SSLContext | None,
+    verify: bool,
     verbose: bool,
 ) -> Options:
     """Return the client's options, and take those of the command line out of `params`.
 
-    `seconds` is the time for the whole command. `context` judges the server's certificate, None for
-    the system's authorities. Raises click.UsageError: an option is invalid.
+    `seconds` is the time for the whole command. `trust` judges the server's certificate, None for
+    the system's authorities; without `verify`, nothing does. Raises click.UsageError: an option is
+    invalid.
     """
     from restante.client.options import Options
 
@@ -117,12 +119,16 @@ def client_options(
     ipv4, ipv6 = params.pop("ipv4"), params.pop("ipv6")
     mechanism, connect, reply = (params.pop(k) for k in ("mechanism", "connect_timeout", "timeout"))
     resolve = dict(map(_parse_resolve, params.pop("resolve")))
+    if not verify:
+        from restante.client.tls import unverified_context
+
+        trust = unverified_context()
     try:
         return Options(
             connect_seconds=connect or 10,
             reply_seconds=reply or 20,
             total_seconds=seconds,
-            context=context,
+            context=trust,
             server_name=params.pop("servername") or "",
             insecure_plaintext=params.pop("insecure_plaintext"),
             require_tls=params.pop("require_tls"),
