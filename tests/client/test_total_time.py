@@ -73,7 +73,7 @@ def test_a_look_up_that_took_all_the_time_leaves_none(
 
     with faulty_server() as server:
         monkeypatch.setattr("restante.client.maildrop.target_of", slow)
-        with pytest.raises(RemoteError, match=r"the 0\.05 seconds of the time limit have passed"):
+        with pytest.raises(RemoteError, match=r"the time limit of 0\.05 s has passed"):
             face(server.port, total_seconds=0.05)
     assert not server.commands
 

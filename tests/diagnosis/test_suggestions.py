@@ -55,6 +55,15 @@ def test_a_command_keeps_what_it_does_not_change(
     assert suggestions.check_command(asked, **changes) == command  # type: ignore[arg-type]
 
 
+def test_a_probe_has_no_options_of_a_login() -> None:
+    """A suggested `pop3 probe` has no option that this command rejects."""
+    asked = request(ODD, mechanisms=("USER",), token=True)
+    asked.password = None
+    assert suggestions.check_command(asked) == (
+        "pop3 probe pop3s://ann@example.com@mail.example.com:1995"
+    )
+
+
 def test_a_suggested_command_works_as_it_stands(tmp_path: Path) -> None:
     """A suggested command can be run as it is."""
     file = tmp_path / "password"

@@ -72,7 +72,7 @@ def test_the_own_limit_has_a_name_of_its_own(command: str) -> None:
         report = ask(running.port, options={"total_seconds": 1, "reply_seconds": 20})
     assert (report.id, report.exit_code) == ("out-of-time", 4)
     assert report.failure is not None
-    assert "the 1 seconds of the time limit have passed" in report.failure.evidence
+    assert "the time limit of 1 s has passed" in report.failure.evidence
 
 
 def test_the_wait_that_was_asked_for_is_not_slowness(clock: Clock) -> None:

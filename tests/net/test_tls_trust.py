@@ -39,3 +39,12 @@ def test_unknown_authority() -> None:
     """The system's trust decides where no file is given."""
     with pytest.raises(ssl.SSLCertVerificationError):
         verify(create_verifying_context(), GOOD.serving())
+
+
+@pytest.mark.parametrize("text", ["", "x", "-----BEGIN CERTIFICATE-----\nMIIB\n"])
+def test_file_without_certificate(text: str, tmp_path: Path) -> None:
+    """The error for a file without a certificate has no words of OpenSSL."""
+    file = tmp_path / "authority.pem"
+    file.write_text(text)
+    with pytest.raises(OSError, match=r"^it has no valid certificate in PEM; name a file"):
+        create_verifying_context(file)

@@ -9,7 +9,13 @@ import pytest
 from msgspec.structs import replace
 
 from restante.client.discovery.autoconfig import OAuthHint
-from restante.oauth.discovery import MAIL_SCOPE, Issuer, RejectedToken, find_issuer
+from restante.oauth.discovery import (
+    MAIL_SCOPE,
+    Issuer,
+    RejectedToken,
+    find_issuer,
+    require_provider,
+)
 from restante.oauth.errors import OAuthError
 from restante.oauth.providers import load_providers
 from restante.oauth.settings import OAuthSettings, read_settings
@@ -74,7 +80,7 @@ def test_a_provider_of_the_settings() -> None:
     """The user may name a provider for another server."""
     assert find("mail.example.com", provider="google").name == "google"
     with pytest.raises(ValueError, match='unknown provider "gogle"; known are google, microsoft'):
-        find("mail.example.com", provider="gogle")
+        require_provider(OAuthSettings(provider="gogle"), PROVIDERS)
 
 
 def test_a_provider_with_metadata(issuer: LocalIssuer) -> None:

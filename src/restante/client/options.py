@@ -248,4 +248,9 @@ def end_time(options: Options) -> float:
 
 def time_over_text(options: Options) -> str:
     """Return the text of the error for the end of the total time."""
-    return f"the {round(options.total_seconds or 0, 2):g} seconds of the time limit have passed"
+    return limit_passed_text(options.total_seconds or 0)
+
+
+def limit_passed_text(seconds: float) -> str:
+    """Return that a time limit of some seconds has passed."""
+    return f"the time limit of {round(seconds, 1 if seconds >= 1 else 3):g} s has passed"

@@ -126,8 +126,8 @@ _contexts: dict[str, tuple[_Stamp, ssl.SSLContext]] = {}  # by the file of autho
 def verifying_context(cafile: str = "") -> ssl.SSLContext:
     """Return settings that verify certificate and name against the system's trust, or a file's.
 
-    They are kept until the files change: `pop3 fetch --watch` runs for months. Raises OSError or
-    ssl.SSLError: the file cannot be used.
+    They are kept until the files change: `pop3 fetch --watch` runs for months. Raises OSError:
+    the file cannot be used.
     """
     if cafile:
         require_file(cafile)

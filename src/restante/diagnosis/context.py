@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from restante.client.attempts import is_first_command
 from restante.client.io import LONGEST_WAIT
+from restante.client.options import limit_passed_text
 from restante.client.reply_sync import ReplyTracker
 from restante.diagnosis.report import Finding, Report, Step
 from restante.net.addresses import format_host_port
@@ -189,7 +190,7 @@ class CheckContext:
         if isinstance(error, ReplyTimeoutError) and self.over:
             part = error.text if error.id == "no-end" else error.text.partition("; ")[2]
             error.id = "out-of-time"
-            error.text = f"the {round(self.limit, 1):g} seconds of the time limit have passed"
+            error.text = limit_passed_text(self.limit)
             error.text += f"; {part}" if part else ""
 
     def warn(

@@ -55,9 +55,9 @@ def _options(request: CheckRequest, suggested: Target, server_name: str) -> Iter
         yield f"-{options.family}"
     if options.insecure_plaintext and suggested.tls != "implicit":
         yield "--insecure-plaintext"
-    if options.token:
+    if options.token and request.password is not None:
         yield "--oauth"
-    if options.mechanisms:
+    if options.mechanisms and request.password is not None:
         yield from ("--mechanism", options.mechanisms[0])
     if request.deep:
         yield "--deep"

@@ -124,7 +124,11 @@ def _check_secret(settings: OAuthSettings, issuer: Issuer, command: str) -> None
     if required and not command:
         name = row.name if row else "client-credentials"
         text = f"{name} requires the secret of the client, and client_secret_command is not set"
-        raise NoClientError(text, issuer)
+        missing = NoClientError(text, issuer)
+        missing.remedy = (
+            "Set client_secret_command, beside client_id, to a command that prints the secret."
+        )
+        raise missing
 
 
 def _flows(issuer: Issuer, *, registered: bool) -> tuple[Flow, ...]:

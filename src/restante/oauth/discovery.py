@@ -75,6 +75,13 @@ class Issuer:
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
+def require_provider(settings: OAuthSettings, providers: Mapping[str, Provider]) -> None:
+    """Raise ValueError if the settings name an unknown provider."""
+    if settings.provider and settings.provider not in providers:
+        names = ", ".join(name for name, row in providers.items() if row.flows)
+        raise ValueError(f'oauth: unknown provider "{settings.provider}"; known are {names}')
+
+
 def find_issuer(
     host: str,
     settings: OAuthSettings,
@@ -83,11 +90,8 @@ def find_issuer(
 ) -> Issuer:
     """Return the issuer of a mail server. Raises OAuthError: none is known, or none that may be.
 
-    Raises ValueError: the settings name an unknown provider.
+    The settings name no provider, or a known one.
     """
-    if settings.provider and settings.provider not in providers:
-        names = ", ".join(name for name, row in providers.items() if row.flows)
-        raise ValueError(f'oauth: unknown provider "{settings.provider}"; known are {names}')
     if settings.issuer:
         return _issuer_from_metadata(fetch_metadata(settings.issuer), settings, "accounts.toml")
     name = settings.provider or find_by_host(providers, host)

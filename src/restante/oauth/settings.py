@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -51,4 +52,9 @@ def read_settings(table: Mapping[str, object]) -> OAuthSettings:
     try:
         return msgspec.convert(dict(table), OAuthSettings)
     except msgspec.ValidationError as error:
-        raise ValueError(f"oauth: {error}") from None
+        unknown = next((key for key in table if key not in OAuthSettings.__struct_fields__), None)
+        if unknown is None:
+            raise ValueError(f"oauth: {error}") from None
+        near = difflib.get_close_matches(unknown, OAuthSettings.__struct_fields__, 1)
+        hint = f"did you mean {near[0]}?" if near else "omit it"
+        raise ValueError(f"oauth: {unknown} is not a setting; {hint}") from None

@@ -340,17 +340,37 @@ def test_without_a_client(home: Home) -> None:
 @pytest.mark.parametrize(
     ("oauth", "words"),
     [
-        ('oauth = { provider = "gogle" }', "unknown provider"),
-        ('oauth = { clientid = "x" }', "clientid"),
-        ('oauth = "google"', "Expected a table"),
+        ('oauth = { provider = "gogle" }', 'oauth: unknown provider "gogle"; known are google'),
+        ('oauth = { clientid = "x" }', "oauth: clientid is not a setting; did you mean client_id?"),
+        ("oauth = { tenant = 1 }", "oauth: Expected `str`, got `int` - at `$.tenant`"),
+        ('oauth = "google"', "oauth: expected a table"),
     ],
 )
 def test_mistakes_in_the_file(home: Home, oauth: str, words: str) -> None:
-    """A mistake in the file of accounts is an error that names it."""
+    """A mistake in the file of accounts is an error that names its line."""
     home.accounts(oauth)
     ran = home.login("shop")
     assert ran.code == 2
-    assert words in ran.err
+    assert f"accounts.toml: line 3: [shop]: {words}" in ran.err
+
+
+def test_port(home: Home) -> None:
+    """--show has the port of the browser's answer. A flow without a browser rejects one."""
+    home.accounts(f'oauth = {{ issuer = "{home.issuer.url}", client_id = "mine" }}')
+    assert (
+        "  redirect  http://127.0.0.1:8400/\n" in home.login("shop", "--show", "--port", "8400").out
+    )
+    for words in (("--paste",), ("--flow", "device")):
+        ran = home.login("shop", "--port", "8400", *words)
+        assert (ran.code, "--port is for the flow loopback" in ran.err) == (2, True)
+
+
+def test_a_secret_that_is_not_set(home: Home) -> None:
+    """A flow that requires the secret of the client says which setting is missing."""
+    home.accounts(f'oauth = {{ issuer = "{home.issuer.url}", client_id = "mine" }}')
+    ran = home.login("shop", "--flow", "client-credentials")
+    assert ran.code == 10
+    assert "  you   Set client_secret_command, beside client_id, to a command" in ran.err
 
 
 def test_an_issuer_in_trouble(home: Home) -> None:

@@ -137,6 +137,13 @@ def test_probe_needs_no_password() -> None:
     assert running.commands == ["CAPA", "QUIT"]
 
 
+@pytest.mark.parametrize("option", ["--user=a", "--oauth", "--mechanism=PLAIN", "--netrc"])
+def test_probe_has_no_option_of_a_login(option: str) -> None:
+    """What only a login uses is rejected by `probe`, since it would have no effect."""
+    ran = pop3("probe", "127.0.0.1:1", option)
+    assert (ran.code, "No such option" in ran.err) == (2, True)
+
+
 def test_explain_suggests_ids() -> None:
     """`explain` knows every id, and suggests one for a typing error."""
     listed = pop3("explain").out

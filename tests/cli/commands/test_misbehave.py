@@ -49,7 +49,8 @@ def test_list() -> None:
     rows = json.loads(run("list", "--json")[1])
     assert [row["name"] for row in rows] == [*FAULTS, *PROFILES]
     assert rows[0]["verdict"] == ["greet-closed"]
-    assert run("list", "nothing*")[0] == 2
+    for words in (("list", "nothing*"), ("list", "nothing*", "--json")):
+        assert run(*words)[0] == 2
 
 
 def test_wrong_names() -> None:

@@ -181,3 +181,11 @@ def test_testing(home: TokenHome) -> None:
     home.accounts("")
     home.sign_in("work", provider="google")
     assert "180 days without use" in home.pop3("token", "work", "--show").out
+
+
+def test_two_accounts(home: TokenHome) -> None:
+    """A second account is an error that speaks of no password, since none is asked for."""
+    for command in ("token", "logout", "login"):
+        ran = home.pop3(command, home.server.url("ann"), "other")
+        assert ran.code == 2
+        assert ran.err.endswith("Error: 1 argument too many; use one\n")

@@ -163,3 +163,10 @@ def test_options_of_other_commands(option: str) -> None:
     """An option that would have no effect is an error."""
     ran = pop3("verify", "pop3://127.0.0.1:1", option)
     assert (ran.code, "No such option" in ran.err) == (2, True), ran
+
+
+def test_a_name_that_does_not_exist() -> None:
+    """A name without an address has an exit code of its own, as with the other commands."""
+    ran = pop3("verify", "nosuch.invalid")
+    assert (ran.code, ran.out) == (3, "")
+    assert "cannot connect to nosuch.invalid port 995: " in ran.err

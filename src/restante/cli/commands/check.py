@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restante.cli.options.account import AccountCommand, account_options, parse_account
+from restante.cli.options.account import (
+    AccountCommand,
+    account_options,
+    account_options_without,
+    fill_options,
+    parse_account,
+)
 from restante.cli.options.values import Seconds
 from restante.protocol.text import to_json
 
@@ -55,7 +61,7 @@ def check(
 
 @click.command(cls=AccountCommand)
 @click.argument("server", metavar="HOST")
-@account_options
+@account_options_without("user", "oauth", "mechanism")
 @_OUTPUT[0]
 @_OUTPUT[1]
 def probe(server: str, *, as_json: bool, silent: bool, **params: Any) -> None:
@@ -66,6 +72,7 @@ def probe(server: str, *, as_json: bool, silent: bool, **params: Any) -> None:
     """
     from restante.diagnosis.request import TOTAL
 
+    fill_options(params)
     _examine(
         parse_account(server, params, TOTAL, login=False).request(), as_json=as_json, silent=silent
     )

@@ -17,7 +17,7 @@ from restante.cli.options.account import (
     fill_options,
     parse_account,
 )
-from restante.cli.options.account_file import configuration_folder, find_entry
+from restante.cli.options.account_file import configuration_folder, find_entry, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,12 +69,15 @@ def login(
     seconds = params["max_time"]
     if paste and flow not in (None, "paste"):
         raise click.UsageError("--paste and --flow exclude each other; use one")
-    plan = _plan(account, params, "paste" if paste else flow)
+    flow = "paste" if paste else flow
+    if callback_port is not None and flow not in (None, "loopback"):
+        raise click.UsageError(f"--port is for the flow loopback; omit it with {flow}")
+    plan = _plan(account, params, flow)
     with error_reporting():
         with _limit_time(seconds, plan.made.options):
             plan.find_issuer()
             if show:
-                plan.show()
+                plan.show(callback_port)
                 return
             if plan.made.verbose:
                 plan.show_unusable()
@@ -152,14 +155,14 @@ class _LoginPlan:
         show_client(client)
         return client
 
-    def show(self) -> None:
+    def show(self, port: int | None) -> None:
         """Print all that a sign-in would use."""
         from restante.cli.output.sign_in import show_details
 
         assert self.issuer is not None
         has_client = self.settings.client_id or not self.issuer.server.registration
         client = self.choose_client() if has_client else None
-        show_details(self.issuer, client, self.settings.flow)
+        show_details(self.issuer, client, self.settings.flow, port)
 
     def sign_in(self, port: int | None) -> SignIn:
         """Let the user sign in, by the flow that was chosen or by the best one."""
@@ -247,6 +250,7 @@ class _LoginPlan:
 def _plan(account: str, params: dict[str, Any], flow: str | None) -> _LoginPlan:
     """Return what the command line and the files of the user say. Raises click.UsageError."""
     from restante.diagnosis.request import TOTAL
+    from restante.oauth.discovery import require_provider
     from restante.oauth.providers import load_providers
     from restante.oauth.settings import read_settings
 
@@ -255,11 +259,16 @@ def _plan(account: str, params: dict[str, Any], flow: str | None) -> _LoginPlan:
     table = entry.get("oauth", {})
     try:
         providers = load_providers(configuration_folder())
-        if not isinstance(table, dict):
-            raise ValueError("oauth: Expected a table, such as { provider = ... }")  # noqa: TRY004, TRY301  # a mistake in a file
-        settings = read_settings({**table, **({"flow": flow} if flow else {})})
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    try:
+        if not isinstance(table, dict):
+            raise ValueError("oauth: expected a table, such as { provider = ... }")  # noqa: TRY004, TRY301  # a mistake in a file
+        settings = read_settings({**table, **({"flow": flow} if flow else {})})
+        require_provider(settings, providers)
+    except ValueError as error:
+        place = place_of(account, "oauth")
+        raise click.UsageError(f"{place}: [{account}]: {error}") from None
     made = parse_account(account, params, TOTAL)
     target = made.target or _by_domain(made, providers) or made.locate()
     return _LoginPlan(account, made, settings, providers, target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import socket
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from restante.conformance.delivery import Deliver
     from restante.conformance.suite import Conformance
 
-DEVIATIONS, USAGE, UNREACHABLE, NO_TLS, UNUSABLE, REFUSED = 1, 2, 4, 5, 6, 7
+DEVIATIONS, USAGE, NO_NAME, UNREACHABLE, NO_TLS, UNUSABLE, REFUSED = 1, 2, 3, 4, 5, 6, 7
 
 NOT_HERE = ("mechanism", "no_capa", "max_time", "connect_timeout", "timeout", "verbose")
 """Options of other commands: the checks have logins, time limits and conversations of their own."""
@@ -214,7 +215,8 @@ def _run(context: ConformanceContext, checks: list[Check], *, quiet: bool) -> Co
     except OSError as error:
         where = f"{context.server.host} port {context.server.port}"
         text = f"cannot connect to {where}: {find_reason(error)}; `pop3 probe` shows why"
-        raise CommandFailed(text, UNREACHABLE) from None
+        code = NO_NAME if isinstance(error, socket.gaierror) else UNREACHABLE
+        raise CommandFailed(text, code) from None
     except NotTestable as why:
         text = f"cannot start the test: {plain(str(why))}; `pop3 check` shows why"
         raise CommandFailed(text, UNUSABLE) from None

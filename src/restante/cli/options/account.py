@@ -153,7 +153,8 @@ class AccountCommand(click.Command):
         if left and not ctx.resilient_parsing:
             from restante.cli.options.account_errors import describe_extra
 
-            ctx.fail(describe_extra(ctx.params.get("account", ""), left))
+            asks = any(option.name == "password" for option in self.params)
+            ctx.fail(describe_extra(ctx.params.get("account", ""), left, asks=asks))
         return left
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -59,10 +59,14 @@ def describe_colon(name: str) -> str:
     return "an account must not contain a password; omit it, and pop3 asks for it"
 
 
-def describe_extra(account: object, extra: list[str]) -> str:
-    """Return what is wrong with words after all arguments, without them: one may be secret."""
+def describe_extra(account: object, extra: list[str], *, asks: bool) -> str:
+    """Return what is wrong with words after all arguments, without them: one may be secret.
+
+    `asks` says whether the command asks for a password.
+    """
     likely = find_likely(" ".join([str(account), *extra]))
     if likely and likely != account:
         return f"an account is one word, without spaces; did you mean {likely}?"
     count = "1 argument" if len(extra) == 1 else f"{len(extra)} arguments"
-    return f"{count} too many; pop3 asks for a password, which is not an argument"
+    hint = "pop3 asks for a password, which is not an argument" if asks else "use one"
+    return f"{count} too many; {hint}"

@@ -152,14 +152,12 @@ def trust_context(cacert: Path | None) -> ssl.SSLContext | None:
     """
     if cacert is None:
         return None
-    import ssl
-
     from restante.client.tls import verifying_context
     from restante.system_errors import explain_path
 
     try:
         return verifying_context(str(cacert))
-    except (OSError, ssl.SSLError) as error:
+    except OSError as error:
         raise click.UsageError(f"cacert cannot be read: {explain_path(cacert, error)}") from None
 
 

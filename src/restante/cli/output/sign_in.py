@@ -51,7 +51,9 @@ def show_client(client: SignInClient) -> None:
     show_row("client", f"{client.origin}: {_shorten(client.endpoint.client_id)}")
 
 
-def show_details(issuer: Issuer, client: SignInClient | None, flow: str | None) -> None:
+def show_details(
+    issuer: Issuer, client: SignInClient | None, flow: str | None, port: int | None
+) -> None:
     """Print all that a sign-in would use, without a secret; `flow` is the only one."""
     server = issuer.server
     rows = {
@@ -66,7 +68,7 @@ def show_details(issuer: Issuer, client: SignInClient | None, flow: str | None) 
     }
     if client is not None:
         rows["flows"] = flow or ", ".join(client.flows)
-        rows["redirect"] = f"{client.redirect}:PORT/"
+        rows["redirect"] = f"{client.redirect}:{port or 'PORT'}/"
     for label, text in rows.items():
         if text:
             show_row(label, text)
@@ -115,7 +117,7 @@ def registration_steps(error: NoClientError, account: str, file: Path) -> str:
             lines.append('            client_secret_command = "COMMAND"')
     if row is None:
         text = 'Ask the provider for a client id, and set oauth = { client_id = "ID" } in the file '
-        lines += _label_lines("you", f"{text}of accounts.")
+        lines += _label_lines("you", error.remedy or f"{text}of accounts.")
     lines.append(f"  more  pop3 explain {error.id}")
     return "\n".join(lines)
 

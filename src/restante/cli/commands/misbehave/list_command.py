@@ -18,11 +18,11 @@ def command(pattern: str, *, as_json: bool) -> None:
     """
     rows = _smtp_rows() if pattern.startswith("smtp") else _pop3_rows()
     matching = [row for row in rows if fnmatch.fnmatchcase(str(row["name"]), pattern)]
+    if not matching:
+        raise click.UsageError(f"no fault matches {pattern!r}; `pop3 misbehave list` names all")
     if as_json:
         click.echo(json.dumps(matching, indent=2))
         return
-    if not matching:
-        raise click.UsageError(f"no fault matches {pattern!r}; `pop3 misbehave list` names all")
     widest = max(len(str(row["name"])) for row in matching)
     for row in matching:
         click.echo(f"{row['name']:<{widest}}  {row['server']}")
