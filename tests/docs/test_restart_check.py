@@ -17,6 +17,9 @@ case "$*" in
 "list-jobs --no-legend restante.service") cat jobs ;;
 *"--property ActiveState "*) cat state ;;
 *"--property MainPID "*) cat pid ;;
+*"--property User "*) cat user ;;
+*"--property Group "*) cat group ;;
+*"--property SupplementaryGroups "*) cat groups ;;
 "cancel "*) echo "$2" >cancelled ;;
 esac
 """
@@ -31,6 +34,8 @@ class Systemd:
         (folder / "systemctl").chmod(0o755)
         self.write("pid", str(os.getpid()))
         self.write("state", "active")
+        for name in ("user", "group", "groups"):
+            self.write(name, "")
         self.write("jobs", "8 restante.service restart waiting")
 
     def write(self, name: str, line: str) -> None:
@@ -98,16 +103,18 @@ def test_only_the_restart_of_a_running_server_is_checked(
     assert (systemd.read("checked"), systemd.read("cancelled")) == (None, None)
 
 
-def test_the_check_runs_as_the_server(systemd: Systemd) -> None:
-    """The command gets the ids, the groups and the environment of the server."""
+def test_the_check_runs_as_the_next_server(systemd: Systemd) -> None:
+    """The command gets the ids and groups of the unit, and the environment of the server."""
     environment = {"PATH": os.environ["PATH"], "SECRET_OF_THE_SERVER": "a b\nc"}
     systemd.folder.chmod(0o755)
-    with subprocess.Popen(
-        ["sleep", "60"], env=environment, user=65534, group=65534, extra_groups=[4242, 4243]
-    ) as server:
+    systemd.write("user", "nobody")
+    systemd.write("group", "daemon")
+    systemd.write("groups", "adm 4243")
+    with subprocess.Popen(["sleep", "60"], env=environment) as server:
         try:
             systemd.write("pid", str(server.pid))
-            said = systemd.check('echo "$SECRET_OF_THE_SERVER"; id -u; id -g; id -G; exit 2')
+            said = systemd.check('echo "$SECRET_OF_THE_SERVER"; id -un; id -gn; id -Gn; exit 2')
         finally:
             server.kill()
-    assert said.splitlines()[:5] == ["a b", "c", "65534", "65534", "65534 4242 4243"]
+    assert said.splitlines()[:4] == ["a b", "c", "nobody", "daemon"]
+    assert {"daemon", "adm", "4243"} <= set(said.splitlines()[4].split())
