@@ -6,12 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from faults.fetch.places import PLACES
+from faults.fetch.test_powercut import LEAST
 from restante.fetch.destinations.urls import (
+    KINDS,
     DestinationSettings,
     merge_same_places,
     open_destination,
     place_of,
 )
+
+DOCS = Path(__file__).parents[3] / "docs"
+PAGES = (DOCS / "how-to" / "collect.md", DOCS / "reference" / "fetch-destinations.md")
 
 
 def merged(folder: Path, *urls: str) -> list[str]:
@@ -39,3 +45,24 @@ def test_within_a_maildir(inner: str, tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(ValueError, match="is within the mail of maildir:"):
         merged(tmp_path, "maildir:box", inner)
     assert len(merged(tmp_path, "maildir:box", "maildir:box/.Sub")) == 2
+
+
+def test_each_kind_is_killed_and_documented() -> None:
+    """The kill matrix has each kind of destination, and the pages have its form."""
+    with_tls = {"smtps", "imaps"}  # the matrix has them without TLS
+    schemes = {kind.scheme for kind in KINDS}
+    assert schemes - with_tls <= set(PLACES), "add a place to tests/faults/fetch/places.py"
+    paths = {kind.scheme for kind in KINDS if kind.is_path}
+    assert paths <= set(LEAST), "add power cuts to tests/faults/fetch/test_powercut.py"
+    text = "".join(page.read_text() for page in PAGES)
+    unnamed = [kind.form for kind in KINDS if f"`{kind.scheme}:" not in text]
+    assert unnamed == [], "describe them in docs/reference/fetch-destinations.md"
+
+
+def test_an_unknown_kind(tmp_path: Path) -> None:
+    """The error for another URL has the form of each kind, and no password."""
+    with pytest.raises(ValueError, match=r'"maildir:" is not a destination; use maildir:PATH, '):
+        merged(tmp_path, "maildir:")
+    with pytest.raises(ValueError, match=r"pipe:COMMAND$") as caught:
+        merged(tmp_path, "http://ann:secret@example.com")
+    assert "secret" not in str(caught.value)

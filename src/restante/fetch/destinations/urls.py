@@ -15,13 +15,6 @@ if TYPE_CHECKING:
     from restante.fetch.imported_messages import ImportedMessages
     from restante.fetch.interfaces import Destination
 
-FORMS = (
-    "maildir:PATH, mbox:PATH, lmtp:HOST:PORT, smtp://HOST, pipe:COMMAND, imaps://USER@HOST,"
-    " gmail:USER@gmail.com"
-)
-
-
-_FILES = ("maildir", "mbox")
 _MAILDIR_PARTS = ("cur", "new", "tmp")
 
 
@@ -63,10 +56,10 @@ def place_of(url: str) -> str:
 
     Any other destination is its own URL.
     """
-    scheme, _, path = url.partition(":")
-    if scheme.lower() not in _FILES or not path:
+    kind = _find_kind(url)
+    if kind is None or not kind.is_path:
         return url
-    return f"{scheme.lower()}:{os.path.realpath(os.path.expanduser(path))}"
+    return f"{kind.scheme}:{os.path.realpath(os.path.expanduser(_path_of(url)))}"
 
 
 def merge_same_places(destinations: Sequence[Destination]) -> list[Destination]:
@@ -83,7 +76,8 @@ def merge_same_places(destinations: Sequence[Destination]) -> list[Destination]:
 
 def check_nesting(places: Iterable[str]) -> None:
     """Raise ValueError if a place, by `place_of`, is within the folders of a Maildir among them."""
-    paths = {place: place.partition(":")[2] for place in places if place.startswith(_FILES)}
+    kinds = {place: _find_kind(place) for place in places}
+    paths = {place: _path_of(place) for place, kind in kinds.items() if kind and kind.is_path}
     for outer, folder in paths.items():
         if not outer.startswith("maildir:"):
             continue
@@ -99,7 +93,11 @@ def open_destination(url: str, settings: DestinationSettings) -> Destination:
 
     Raises ValueError: the URL is invalid; the text says what to write.
     """
-    destination = _open_scheme(url, settings)
+    kind = _find_kind(url)
+    if kind is None:
+        forms = ", ".join(kind.form for kind in KINDS)
+        raise ValueError(f'"{_without_password(url)}" is not a destination; use {forms}')
+    destination = kind.open(url, settings)
     if settings.added is None:
         return destination
     from restante.fetch.destinations.trace import TracedDestination
@@ -107,31 +105,35 @@ def open_destination(url: str, settings: DestinationSettings) -> Destination:
     return TracedDestination(destination, settings.added)
 
 
-def _open_scheme(url: str, settings: DestinationSettings) -> Destination:
+def _find_kind(url: str) -> DestinationKind | None:
+    """Return the kind of a URL, None if it has none, or lacks its path."""
     scheme, _, rest = url.partition(":")
-    match scheme.lower():
-        case "maildir" if rest:
-            from restante.fetch.destinations.maildir import MaildirDestination
+    kind = next((kind for kind in KINDS if kind.scheme == scheme.lower()), None)
+    return None if kind and kind.is_path and not rest else kind
 
-            return MaildirDestination(rest)
-        case "mbox" if rest:
-            from restante.fetch.destinations.mbox.destination import MboxDestination
-            from restante.fetch.spool import Spool
 
-            return MboxDestination(rest, Spool(str(settings.state / "spool")))
-        case "lmtp" | "smtp" | "smtps":
-            return _smtp(url, settings)
-        case "pipe":
-            from restante.fetch.destinations.pipe import PipeDestination, parse_pipe_url
+def _path_of(url: str) -> str:
+    return url.partition(":")[2]
 
-            command = parse_pipe_url(url)
-            return PipeDestination(url, command, str(settings.state), hold=settings.hold)
-        case "imap" | "imaps":
-            return _imap(url, settings)
-        case "gmail":
-            return _gmail(url, settings)
-        case _:
-            raise ValueError(f'"{_without_password(url)}" is not a destination; use {FORMS}')
+
+def _maildir(url: str, _: DestinationSettings) -> Destination:
+    from restante.fetch.destinations.maildir import MaildirDestination
+
+    return MaildirDestination(_path_of(url))
+
+
+def _mbox(url: str, settings: DestinationSettings) -> Destination:
+    from restante.fetch.destinations.mbox.destination import MboxDestination
+    from restante.fetch.spool import Spool
+
+    return MboxDestination(_path_of(url), Spool(str(settings.state / "spool")))
+
+
+def _pipe(url: str, settings: DestinationSettings) -> Destination:
+    from restante.fetch.destinations.pipe import PipeDestination, parse_pipe_url
+
+    command = parse_pipe_url(url)
+    return PipeDestination(url, command, str(settings.state), hold=settings.hold)
 
 
 def _smtp(url: str, settings: DestinationSettings) -> Destination:
@@ -192,3 +194,37 @@ def _without_password(url: str) -> str:
     from restante.client.options import redact_account
 
     return redact_account(url)
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationKind:
+    """A kind of destination.
+
+    Attributes:
+        form: how users write its URL.
+        open: returns the destination of a URL. Raises ValueError.
+        is_path: a path follows the scheme, and all spellings of it are one place.
+    """
+
+    form: str
+    open: Callable[[str, DestinationSettings], Destination]
+    is_path: bool = False
+
+    @property
+    def scheme(self) -> str:
+        """The word before the colon of its URLs."""
+        return self.form.partition(":")[0]
+
+
+KINDS = (
+    DestinationKind("maildir:PATH", _maildir, is_path=True),
+    DestinationKind("mbox:PATH", _mbox, is_path=True),
+    DestinationKind("lmtp:HOST:PORT", _smtp),
+    DestinationKind("smtp://HOST", _smtp),
+    DestinationKind("smtps://USER@HOST", _smtp),
+    DestinationKind("imap://USER@HOST", _imap),
+    DestinationKind("imaps://USER@HOST", _imap),
+    DestinationKind("gmail:USER@gmail.com", _gmail),
+    DestinationKind("pipe:COMMAND", _pipe),
+)
+"""All kinds of destinations."""
