@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from restante.protocol.secret import Secret
 from restante.quota import MailUsage, Quota
 from restante.storage.cluster import shards
 from restante.storage.cluster.errors import MovedError
@@ -111,6 +113,39 @@ def test_clock_of_one_database(pair: ShardPair, monkeypatch: pytest.MonkeyPatch)
                 [count async for count in store.sweep_deleted(7, lambda *_: None)]
 
     asyncio.run(test())
+
+
+def test_faults_beside_a_broken_database(pair: ShardPair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that does not answer hides no fault of another one, and is one itself."""
+
+    async def fail() -> Sequence[str]:
+        raise StoreError("the database failed")
+
+    async def test() -> None:
+        store = pair.sharded()
+        monkeypatch.setattr(store.shards["second"], "find_faults", fail)
+        async with store.open():
+            faults = await store.find_faults()
+            assert faults[0].startswith("first: PostgreSQL has fsync = off")
+            assert faults[-1] == "second: its settings cannot be checked: the database failed"
+            monkeypatch.setattr(store.shards["first"], "find_faults", fail)
+            with pytest.raises(StoreError, match="the database failed"):
+                await store.find_faults()
+
+    asyncio.run(test())
+
+
+def test_a_command_names_the_database_that_fails(pair: ShardPair, dsn: Secret) -> None:
+    """The error of a command for all databases says which one it is about."""
+    gone = Secret(dsn.reveal().replace(b"?", b"_gone?"))
+    second = replace(pair.settings.shards["second"], dsn=gone)
+
+    async def test() -> None:
+        async with shards.open_shards(replace(pair.settings, shards={"second": second})):
+            pass
+
+    with pytest.raises(StoreError, match=r"database second: .*does not exist"):
+        asyncio.run(test())
 
 
 def test_removed_mail_is_swept_beside_a_broken_database(

@@ -56,8 +56,13 @@ async def open_shards(settings: ClusterSettings) -> AsyncIterator[dict[str, Shar
     async with contextlib.AsyncExitStack() as stack:
         for name, shard_settings in {FIRST: settings, **settings.shards}.items():
             store = ClusterStore(shard_settings)
-            await stack.enter_async_context(store.open())
-            await require_version(store.database)
+            try:
+                await stack.enter_async_context(store.open())
+                await require_version(store.database)
+            except StoreError as error:
+                if not settings.shards:
+                    raise
+                raise StoreError(f"database {name}: {error}") from error
             shards[name] = Shard(store, store.bodies, shard_settings.inline)
         yield shards
 
@@ -200,11 +205,15 @@ class ShardedStore:
 
     async def find_faults(self) -> Sequence[str]:
         """Return what an administrator should repair, though the store works. Raises StoreError."""
-        return [
-            f"{name}: {fault}"
-            for name, store in self.shards.items()
-            for fault in await store.find_faults()
-        ]
+        faults: list[str] = []
+        for name, store in self.shards.items():
+            try:
+                faults += [f"{name}: {fault}" for fault in await store.find_faults()]
+            except StoreError as error:  # the sweep of the others waits for this
+                if name == FIRST:
+                    raise
+                faults.append(f"{name}: its settings cannot be checked: {error}")
+        return faults
 
     async def sweep(
         self, goes_on: Callable[[], bool] = lambda: True
