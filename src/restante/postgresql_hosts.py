@@ -25,6 +25,8 @@ UNREADABLE = (
 
 
 LOCKED = "another transaction held a lock for too long; pg_stat_activity shows it"
+READ_ONLY = "it is read-only, such as a standby; the address must name the primary, or all hosts"
+CANCELED = "check its load, its locks and statement_timeout"
 
 
 class HostsError(ConnectionError):
@@ -60,9 +62,18 @@ def is_full(error: BaseException) -> bool:
     return isinstance(error, asyncpg.TooManyConnectionsError)
 
 
-def is_locked(error: BaseException) -> bool:
-    """Return whether a call waited longer for another transaction's lock than it may."""
-    return isinstance(error, asyncpg.LockNotAvailableError)
+def explain(error: Exception) -> str:
+    """Return what PostgreSQL's own text of an error does not say, and what to do; "" for most."""
+    match error:
+        case asyncpg.LockNotAvailableError():
+            return LOCKED
+        case asyncpg.ReadOnlySQLTransactionError():
+            return READ_ONLY
+        case asyncpg.FeatureNotSupportedError(server_source_function="get_relation_info"):
+            return READ_ONLY  # a standby has no unlogged tables
+        case asyncpg.QueryCanceledError():
+            return f"{error.args[0] if error.args else 'canceled'}; {CANCELED}"
+    return ""
 
 
 async def connect(dsn: Secret, *, primary: bool, **options: object) -> asyncpg.Connection:

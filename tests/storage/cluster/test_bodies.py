@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import ssl
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from restante.storage.cluster.bodies import (
     new_name,
 )
 from restante.storage.interfaces import ForbiddenError, FullError, StoreError
+from support.authority import GOOD, key_of
 from support.s3 import HIDDEN, KEY, S3, Answer, Request, answering, forward, secret_for
 
 pytest.importorskip("obstore")
@@ -217,11 +219,14 @@ def test_names_never_repeat() -> None:
     [
         (403, "InvalidAccessKeyId", ForbiddenError, "the key is unknown"),
         (403, "SignatureDoesNotMatch", ForbiddenError, "the secret of the key is wrong"),
-        (403, "AccessDenied", ForbiddenError, "AccessDenied"),
-        (403, "QuotaExceeded", FullError, "QuotaExceeded"),
+        (403, "AccessDenied", ForbiddenError, "too few rights"),
+        (403, "QuotaExceeded", FullError, "is full"),
         (404, "NoSuchBucket", StoreError, "the bucket does not exist"),
-        (503, "SlowDown", StoreError, "GenericError"),
-        (507, "", FullError, "507"),
+        (500, "InternalError", StoreError, "InternalError"),
+        (503, "SlowDown", StoreError, "too many requests"),
+        (503, "OfItsOwn", StoreError, "too many requests"),
+        (507, "", FullError, "is full"),
+        (507, "XMinioStorageFull", FullError, "is full"),
     ],
 )
 def test_an_error_says_why(status: int, code: str, kind: type[StoreError], text: str) -> None:
@@ -273,6 +278,34 @@ def test_a_server_that_is_not_there_is_an_error() -> None:
         secret = server.secret
     with pytest.raises(StoreError, match="a body cannot be read"):
         run(ObjectBodies("s3://mail", secret).get(new_name()))
+
+
+@pytest.mark.parametrize(
+    ("certified", "text"), [(False, "the connection to the object store broke"), (True, "trusted")]
+)
+def test_a_connection_that_breaks(
+    tmp_path: Path,
+    certified: bool,
+    text: str,
+) -> None:
+    """An error says that the connection broke, or that the certificate is invalid."""
+
+    async def ask() -> None:
+        async def close(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.close()
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        (tmp_path / "pem").write_bytes(GOOD.pem + key_of(GOOD))
+        context.load_cert_chain(tmp_path / "pem")
+        server = await asyncio.start_server(close, "127.0.0.1", ssl=context if certified else None)
+        secret = secret_for(server.sockets[0].getsockname()[1]).reveal()
+        if certified:
+            secret = secret.replace(b"http:", b"https:")
+        with pytest.raises(StoreError, match=text):
+            await ObjectBodies("s3://mail", Secret(secret)).get(new_name())
+        server.close()
+
+    run(ask())
 
 
 def test_ignored_conditions_are_found(s3: S3) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from restante.protocol.secret import Secret
@@ -38,3 +39,19 @@ def test_messages_too_large_for_postgresql(
             assert await store.deliver("ann", LARGE)
 
     asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (asyncpg.LockNotAvailableError("canceling"), "another transaction held a lock"),
+        (asyncpg.ReadOnlySQLTransactionError("cannot execute"), "must name the primary"),
+        (asyncpg.FeatureNotSupportedError("cannot access"), "must name the primary"),
+        (asyncpg.QueryCanceledError("canceling"), "canceling; check its load, its locks and stat"),
+        (asyncpg.DivisionByZeroError("division by zero"), "PostgreSQL: division by zero"),
+    ],
+)
+def test_words_of_errors(error: asyncpg.PostgresError, words: str) -> None:
+    """An error says what to do, such as at a standby, which has no unlogged tables."""
+    error.server_source_function = "get_relation_info"
+    assert words in str(errors.translate(error)[0])

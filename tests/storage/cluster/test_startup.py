@@ -25,6 +25,7 @@ GOOD = DatabaseSettings(
     messages="warning",
     statement_timeout="2min",
     isolation="read committed",
+    read_only="off",
     clock=1000.0,
     connections=97,
     workers=2,
@@ -58,6 +59,7 @@ def test_good_settings() -> None:
         ({"messages": "error"}, "a node cannot see that a commit did not wait for its standby"),
         ({"statement_timeout": "0"}, "has no statement_timeout for this user"),
         ({"isolation": "serializable"}, "has default_transaction_isolation = serializable for"),
+        ({"read_only": "on"}, "has default_transaction_read_only = on for this user: no login"),
         ({"version": 120_022}, "PostgreSQL 12 is too old; install 13 or newer"),
         ({"clock": 1010.0}, "of PostgreSQL differ by 10 seconds; let NTP set both"),
         ({"clock": 990.0}, "of PostgreSQL differ by 10 seconds; let NTP set both"),
@@ -136,5 +138,5 @@ def test_read_only(own_dsn: Secret) -> None:
 
     asyncio.run(check())
     asyncio.run(execute(own_dsn, f'alter database "{name}" set default_transaction_read_only = on'))
-    with pytest.raises(StoreError, match="read-only"):
+    with pytest.raises(StoreError, match="read-only, such as a standby; the address must name"):
         asyncio.run(check())

@@ -13,7 +13,7 @@ import asyncpg
 from restante.auth.interfaces import UnavailableError
 from restante.auth.sql.connections import Connections
 from restante.auth.sql.queries import AccountQueries
-from restante.postgresql_hosts import LOCKED, HostsError, connect, is_full, is_locked
+from restante.postgresql_hosts import HostsError, connect, explain, is_full
 from restante.system_errors import explain_connection
 
 if TYPE_CHECKING:
@@ -104,8 +104,8 @@ def describe_error(error: Exception) -> str:
     kind = type(error).__name__
     if is_full(error):
         return f"{error.args[0]}; raise its max_connections"
-    if is_locked(error):
-        return LOCKED
+    if explained := explain(error):
+        return explained
     is_shown = str(getattr(error, "sqlstate", None) or "").startswith(SHOWN_CLASSES)
     return f"{kind}: {error.args[0]}" if is_shown and error.args else kind
 

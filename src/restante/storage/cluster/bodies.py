@@ -220,7 +220,8 @@ class ObjectBodies:
             async with asyncio.timeout(limit):
                 return await work
         except TimeoutError:
-            raise StoreError(f"the object store did not answer in {limit:.0f} seconds") from None
+            text = f"the object store did not answer in {limit:.0f} seconds"
+            raise StoreError(f"{text}; check its load, its disks and the network") from None
 
 
 class BodyChunks:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from restante.postgresql_hosts import LOCKED, is_full, is_locked
+from restante.postgresql_hosts import explain, is_full
 from restante.storage.interfaces import (
     ForbiddenError,
     FullError,
@@ -70,9 +70,8 @@ def translate(error: Exception) -> tuple[StoreError, bool]:
     """
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
-        text = f"PostgreSQL: {error.args[0] if error.args else type(error).__name__}"
-        if is_locked(error):
-            text = f"PostgreSQL: {LOCKED}"
+        words = explain(error) or (error.args[0] if error.args else type(error).__name__)
+        text = f"PostgreSQL: {words}"
         if is_full(error):
             return StoreError(f"{text}; {MORE}"), False
         if state in _NO_SCHEMA:

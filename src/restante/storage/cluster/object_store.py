@@ -40,14 +40,27 @@ _RETRY: Any = {
 _CLIENT: Any = {"timeout": "1h", "connect_timeout": "1h"}
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status(?: code)?: (\d{3})")
+_CERTIFICATE = re.compile(r"(InvalidCertificate)")
 _KIND = re.compile(r"kind: (\w+)")
+_FULL = "the object store or its bucket is full; free some space, or raise the quota of the bucket"
+_OVERLOADED = "the object store has too many requests now; raise its limits, or add servers to it"
+_BROKEN = "the connection to the object store broke; check that it runs, and the network"
 _REASONS = {
+    "AccessDenied": "the key has too few rights; allow it to read, write, list and delete objects",
     "NoSuchBucket": "the bucket does not exist; create it, or correct cluster.objects",
     "NoSuchContainer": "the container does not exist; create it, or correct cluster.objects",
     "InvalidAccessKeyId": "the key is unknown; correct cluster.objects_secret_file",
     "SignatureDoesNotMatch": "the secret of the key is wrong; correct cluster.objects_secret_file",
     "RequestTimeTooSkewed": "the clocks of this node and of the object store differ; let NTP set"
     " both",
+    "QuotaExceeded": _FULL,
+    "507": _FULL,
+    "SlowDown": _OVERLOADED,
+    "503": _OVERLOADED,
+    "Interrupted": _BROKEN,
+    "Request": _BROKEN,
+    "InvalidCertificate": "the certificate of the object store has another name, has expired, or is"
+    " not trusted; correct it, or the endpoint in cluster.objects_secret_file",
     "Connect": "the object store cannot be reached; check that it runs, and its address",
 }
 
@@ -147,12 +160,14 @@ def _store_errors(what: str, name: str) -> Iterator[None]:
     except (exceptions.BaseError, OSError) as error:
         text = str(error)
         status = _first_match(_STATUS, text)
-        code = _first_match(_CODE, text) or status or _first_match(_KIND, text)
+        kinds = (_first_match(kind, text) for kind in (_CERTIFICATE, _KIND))
+        codes = [code for code in (_first_match(_CODE, text), status, *kinds) if code]
+        code = next((each for each in codes if each in _REASONS), codes[0] if codes else "")
         if isinstance(error, FileNotFoundError) and code not in _REASONS:
             raise MissingBodyError(name) from None
         reason = _REASONS.get(code) or f"{type(error).__name__} ({code or 'of an unknown kind'})"
         kind = StoreError
-        if code in {"QuotaExceeded", "507"}:
+        if _REASONS.get(code) == _FULL:
             kind = FullError
         elif status in {"401", "403"}:
             kind = ForbiddenError

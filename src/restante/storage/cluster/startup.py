@@ -27,6 +27,7 @@ select current_setting('server_version_num')::int as version,
     current_setting('client_min_messages') as messages,
     current_setting('statement_timeout') as statement_timeout,
     current_setting('default_transaction_isolation') as isolation,
+    current_setting('transaction_read_only') as read_only,
     extract(epoch from clock_timestamp())::float8 as clock,
     (select sum(case name when 'max_connections' then 1 else -1 end * setting::int)
         from pg_settings where name in
@@ -52,6 +53,7 @@ class DatabaseSettings(NamedTuple):
     messages: str
     statement_timeout: str
     isolation: str
+    read_only: str
     clock: float
     connections: int
     workers: int
@@ -91,6 +93,11 @@ def problems_of(settings: DatabaseSettings, clock: tuple[float, float]) -> Itera
     """Yield what is wrong with settings. `clock` is this node's, before and after it asked."""
     if settings.version < VERSION:
         yield f"PostgreSQL {settings.version // 10_000} is too old; install 13 or newer"
+    if settings.read_only == "on":
+        yield (
+            "PostgreSQL has default_transaction_read_only = on for this user: no login succeeds,"
+            " and no mail is delivered; set it to off"
+        )
     yield from _durability_problems(settings)
     if settings.messages == "error":  # the only value that hides warnings
         yield (
