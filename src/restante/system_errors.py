@@ -39,6 +39,7 @@ _REMEDIES: Mapping[int, str] = {
     errno.ENOENT: "check the path",
     errno.ENOSPC: "free some space, or inodes (df -i)",
     errno.ENOTDIR: "replace it by a folder, or choose another path",
+    errno.ENXIO: "start the program that reads it",
     errno.EPERM: "check its owner, its permissions and its attributes (lsattr)",
     errno.EROFS: "mount the disk writable",
 }

@@ -153,6 +153,23 @@ def test_delete_and_keep(user: User) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["--status", "--dry-run"], "--status and --dry-run exclude each other"),
+        (["--watch", "--every", "5m"], "--watch and --every exclude each other"),
+        (["--status", "--watch"], "--status changes nothing, and runs once; omit --watch"),
+        (["--dry-run", "--every", "5m"], "--dry-run changes nothing, and runs once; omit --every"),
+        (["--systemd", "work"], "--systemd prints units for all accounts"),
+        (["--systemd", "--keep", "30d"], "--systemd prints units for all accounts"),
+    ],
+)
+def test_options_without_effect(words: list[str], said: str) -> None:
+    """Options of which one would have no effect are an error."""
+    ran = pop3("fetch", *words)
+    assert (ran.code, ran.out, said in ran.err) == (2, "", True), ran
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
         (["--every", "0s"], "a pause such as 5m"),
         (["--watch", "--mark-all"], "--mark-all runs once"),
     ],
@@ -478,6 +495,12 @@ def test_units_of_an_odd_path(tmp_path: Path) -> None:
     (folder / "pop3").symlink_to(POP3)
     ran = pop3("fetch", "--systemd", PATH=f"{folder}:/usr/bin:/bin")
     assert f'ExecStart="{tmp_path}/my 100%%$$/pop3" fetch --log - %i\n' in ran.out
+
+
+def test_units_with_a_journal() -> None:
+    """The units use the journal of --state, whatever their working directory is."""
+    ran = pop3("fetch", "--systemd", "--state", "my 100%")
+    assert f' fetch --log - --state "{Path.cwd()}/my 100%%" %i\n' in ran.out
 
 
 def test_every(user: User) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+import click
+import pytest
 
 from restante.cli.fetching.message_log import MessageLog
 from restante.fetch.events import MessagesDeleted
@@ -30,3 +34,17 @@ def test_folder_that_is_gone(tmp_path: Path) -> None:
     folder.mkdir()
     log.write("ann", "", MessagesDeleted(("2",)))
     assert "uid=2" in (folder / "log").read_text()
+
+
+def test_pipe(tmp_path: Path) -> None:
+    """A pipe that no program reads is an error, and one whose reader stops loses lines only."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(click.UsageError, match="start the program that reads it"):
+        MessageLog(str(pipe))
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    log = MessageLog(str(pipe))
+    log.write("ann", "", MessagesDeleted(tuple(map(str, range(2000)))))  # more than it holds
+    assert b"uid=0" in os.read(reader, 1024)
+    os.close(reader)
+    log.write("ann", "", MessagesDeleted(("1",)))

@@ -33,8 +33,9 @@ EVERY = 300.0  # seconds, for --watch
 
 SHOWING = ("systemd", "status", "dry_run")
 CHANGING = ("mark_all", "begin", "match", "retry", "skip", "delete_big", "since")
-"""Options that show something and change nothing, and those that change the journal or the server,
-by the names of their values.
+REPEATING = ("every", "watch")
+"""Options that show something and change nothing, those that change the journal or the server, and
+those that go on, by the names of their values.
 """
 
 
@@ -42,12 +43,12 @@ def run_command(names: tuple[str, ...], params: dict[str, Any]) -> None:
     """Do what the options say. Raises click.ClickException."""
     _require_utf8((*names, *params["to"], *params["skip"]))
     _reject_contradictions(params)
-    journal = params["state"] or default_journal()
     if params["systemd"]:
         from restante.cli.fetching.units import systemd_units
 
-        click.echo(systemd_units(), nl=False)
+        click.echo(systemd_units(params["state"]), nl=False)
         return
+    journal = params["state"] or default_journal()
     if params["status"]:
         _print_status(names, journal, as_json=params["as_json"])
         return
@@ -75,11 +76,31 @@ def _reject_contradictions(params: dict[str, Any]) -> None:
         raise click.UsageError("--every requires a pause such as 5m")
     if params["mark_all"] and (params["every"] or params["watch"]):
         raise click.UsageError("--mark-all runs once; omit --every and --watch")
-    shows = next((name for name in SHOWING if params[name]), None)
-    changes = next((name for name in CHANGING if params[name]), None)
-    if shows and changes:
-        showing, changing = (f"--{name.replace('_', '-')}" for name in (shows, changes))
-        raise click.UsageError(f"{showing} changes nothing, so omit {changing}, or omit {showing}")
+    if params["watch"] and params["every"]:
+        raise click.UsageError("--watch and --every exclude each other; use one")
+    typed = _typed_values()
+    shows = [name for name in SHOWING if name in typed]
+    if len(shows) > 1:
+        raise click.UsageError(f"{' and '.join(map(_flag, shows))} exclude each other; use one")
+    if params["systemd"] and typed - {"systemd", "state"}:
+        raise click.UsageError("--systemd prints units for all accounts; only --state may be added")
+    useless = next((name for name in (*CHANGING, *REPEATING) if name in typed), None)
+    if shows and useless:
+        showing = _flag(shows[0])
+        text = f"{showing} changes nothing, and runs once"
+        raise click.UsageError(f"{text}; omit {_flag(useless)}, or omit {showing}")
+
+
+def _typed_values() -> set[str]:
+    """Return the names of the values that the command line has."""
+    context = click.get_current_context()
+    typed = click.core.ParameterSource.COMMANDLINE
+    return {name for name in context.params if context.get_parameter_source(name) is typed}
+
+
+def _flag(name: str) -> str:
+    """Return an option as it is typed, by the name of its value."""
+    return f"--{name.replace('_', '-')}"
 
 
 def _require_utf8(words: Iterable[str]) -> None:

@@ -62,6 +62,7 @@ class MessageLog:
             yield sys.stderr.fileno()
             return
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        flags |= os.O_NONBLOCK  # a pipe without a reader, or with a slow one, stops nothing either
         file = os.open(self._path, flags, 0o600)
         try:
             yield file

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _PLAIN = re.compile(r"[^\s\"'\\;]+")
 
 UNITS = """\
 # Save the two parts in ~/.config/systemd/user/, then for an account NAME of accounts.toml:
 #   systemctl --user enable --now pop3-fetch@NAME.timer
+# Rename an account whose name has other characters than letters, digits and any of -_.:@
 
 # ~/.config/systemd/user/pop3-fetch@.service
 [Unit]
@@ -20,7 +26,7 @@ After=network-online.target
 
 [Service]
 Type=oneshot
-ExecStart={command} fetch --log - %i
+ExecStart={command} fetch --log -{state} %i
 KillMode=mixed
 SuccessExitStatus=130
 NoNewPrivileges=yes
@@ -44,12 +50,14 @@ WantedBy=timers.target
 """
 
 
-def systemd_units() -> str:
+def systemd_units(journal: Path | None) -> str:
     """Return the text of a service and a timer, with the path of this command.
 
-    A stop lets the message under way end, so its command gets no signal, and is not a failure.
+    `journal` is that of --state, None for the usual one. A stop lets the message under way end, so
+    its command gets no signal, and is not a failure.
     """
-    return UNITS.format(command=_quote(shutil.which("pop3") or sys.argv[0]))
+    state = f" --state {_quote(os.path.abspath(journal))}" if journal else ""
+    return UNITS.format(command=_quote(shutil.which("pop3") or sys.argv[0]), state=state)
 
 
 def _quote(path: str) -> str:
