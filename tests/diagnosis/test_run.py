@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import os
 import re
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import restante
 from restante.client import name_resolution
 from restante.client.discovery import lookup
 from restante.client.discovery.discover import Candidate, Discovery, DiscoveryNote
@@ -339,6 +341,29 @@ def test_every_explanation_says_what_why_and_who(row: Any) -> None:
     assert row.why
     assert row.admin or row.you
     assert 1 <= row.exit <= 14
+
+
+SOURCE = Path(restante.__file__).parent
+
+FINDING_CALLS = re.compile(r"_?warn|note_oddity|notice|Finding|\w*[eE]rror")
+"""Functions that get the id of a verdict."""
+
+
+def test_every_id_has_an_explanation() -> None:
+    """Each id that the source gives to an error or a warning has a text for `pop3 explain`."""
+    ids: set[str] = set()
+    for package in ("client", "diagnosis", "fetch", "net", "oauth", "protocol"):
+        for file in (SOURCE / package).rglob("*.py"):
+            calls = (n for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.Call))
+            for call in calls:
+                name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+                if FINDING_CALLS.fullmatch(name):
+                    texts = (str(a.value) for a in call.args if isinstance(a, ast.Constant))
+                    ids.update(
+                        text for text in texts if re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", text)
+                    )
+    assert len(ids) > 60
+    assert ids - EXPLANATIONS.keys() == set(), "explain them in diagnosis/explanations"
 
 
 @pytest.mark.parametrize("code", [socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SYSTEM])

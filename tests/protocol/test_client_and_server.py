@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from restante.auth.interfaces import PASSWORDS
 from restante.client.credentials import Credentials
-from restante.client.mechanisms import CLIENT_MECHANISMS, apop_digest
+from restante.client.mechanisms import CLEARTEXT, CLIENT_MECHANISMS, TOKENS, apop_digest
 from restante.protocol.client import operations, sasl
 from restante.protocol.client.connection import ServerPeer
 from restante.protocol.client.effects import Peek
@@ -17,6 +18,7 @@ from restante.protocol.client.pipeline import Operation, carry_out, pipeline
 from restante.protocol.client.raw_command import is_multi_line, raw_command, redact_command
 from restante.protocol.client.replies import parse_status
 from restante.protocol.errors import LocalError, ServerRefusedError
+from restante.protocol.server.sasl import PLAINTEXT
 from restante.protocol.server.sasl import SERVER_MECHANISMS as SERVED
 from restante.protocol.server.settings import AuthOffer, ConnectionSecurity, ProtocolSettings
 from restante.protocol.unstuffing import DotUnstuffer
@@ -64,6 +66,13 @@ def test_client_has_all_mechanisms(name: str, *, initial: bool) -> None:
 def test_the_client_knows_all_that_the_server_has() -> None:
     """The client has every mechanism of the server."""
     assert set(CLIENT_MECHANISMS) == set(SERVED)
+
+
+def test_mechanisms_that_show_the_secret() -> None:
+    """Client and accounts know which mechanisms send the password or the token itself."""
+    cleartext = {name for name, row in SERVED.items() if row.properties == PLAINTEXT}
+    assert set(CLEARTEXT) == cleartext, "else the client would send the secret without TLS"
+    assert cleartext - set(TOKENS) == PASSWORDS, "else no server would offer the mechanism"
 
 
 @pytest.mark.parametrize("name", [n for n in CLIENT_MECHANISMS if n != "EXTERNAL"])

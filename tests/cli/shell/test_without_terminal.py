@@ -11,6 +11,7 @@ from prompt_toolkit.document import Document
 from cli.shell.terminal import PASSWORD, small_server
 from restante.cli.output import message_view, units
 from restante.cli.output.message_summary import summarize
+from restante.cli.shell import raw_commands
 from restante.cli.shell.completer import ShellCompleter
 from restante.cli.shell.dispatch import dispatch
 from restante.cli.shell.prompt import idle_text
@@ -21,6 +22,7 @@ from restante.client import blocking
 from restante.diagnosis import wording
 from restante.mail import html_text, message
 from restante.protocol.errors import ConnectionLostError
+from restante.protocol.server.commands import AFTER_LOGIN, VERBS
 
 
 @pytest.mark.parametrize(
@@ -144,6 +146,14 @@ def test_a_broken_message_is_shown_all_the_same(octets: bytes) -> None:
     """A malformed message can be shown and has printable lines."""
     summarize(octets, whole=True)
     assert all(line.isprintable() for line in message_view.lines_of(message.read(octets)))
+
+
+def test_verbs() -> None:
+    """The shell knows each command of the server, and offers those that work after a login."""
+    known = {*raw_commands.VERBS, *raw_commands.OTHERS}
+    assert known == {verb.decode() for verb in VERBS}
+    after_login = {verb.decode() for verb in AFTER_LOGIN}
+    assert set(raw_commands.VERBS) == after_login, "add them to cli/shell/raw_commands.py"
 
 
 def test_of_html_the_text_is_shown() -> None:

@@ -10,6 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_plain
 
+import restante
 from restante.server.metrics import catalogue
 from restante.server.metrics.catalogue import FOUND, METRICS
 from restante.server.metrics.exposition import KEPT, MetricCollector
@@ -62,6 +63,7 @@ def test_numbers(collector: MetricCollector, accepted: str) -> None:
     assert found["restante_maildrop_open_seconds_count",] == 1
     assert found["restante_maildrop_open_seconds_sum",] == 0.004
     ends = "restante_certificate_not_after_timestamp_seconds"
+    assert found["restante_build_info", restante.__version__] == 1
     assert found[ends, '/etc/a "b".pem'] == 1.5e9
 
 

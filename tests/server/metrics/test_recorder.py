@@ -13,7 +13,8 @@ from restante.server.metrics.catalogue import MetricSpec
 from restante.server.metrics.memory import MetricMemory
 from restante.server.metrics.recorder import Recorder
 
-LOG_PAGE = Path(__file__).parents[3] / "docs" / "reference" / "log.md"
+TESTS = Path(__file__).parents[2]
+LOG_PAGE = TESTS.parent / "docs" / "reference" / "log.md"
 LOGIN = {
     "level": "info",
     "event": "login",
@@ -138,6 +139,31 @@ def test_times(recorder: Recorder) -> None:
     asyncio.run(measure())
     assert recorder.memory.read_distribution(metrics.OPEN_SECONDS).counts[0] == 2
     assert recorder.memory.read_distribution(metrics.LOGIN_SECONDS).total == 0.25
+
+
+def test_delivery(recorder: Recorder) -> None:
+    """A delivery counts with its time."""
+    recorder.note_event({"level": "info", "event": "delivered", "octets": 7, "seconds": 1.5})
+    assert recorder.memory.read_distribution(metrics.DELIVERY_SECONDS).total == 1.5
+
+
+def test_each_metric_is_counted_and_tested() -> None:
+    """The server counts for each metric of the catalogue, and a test reads it."""
+    names = [name for name, value in vars(metrics).items() if isinstance(value, MetricSpec)]
+    catalogue = Path(metrics.__file__)
+    counting = "".join(
+        file.read_text() for file in catalogue.parents[1].rglob("*.py") if file != catalogue
+    )
+    testing = "".join(file.read_text() for file in TESTS.rglob("test_*.py"))
+    assert len(names) > 20
+    uncounted = [name for name in names if not re.search(rf"\.{name}\b", counting)]
+    assert uncounted == [], "count them in server/metrics/recorder.py"
+    untested = [
+        name
+        for name in names
+        if not re.search(rf"\.{name}\b|\b{getattr(metrics, name).name}\b", testing)
+    ]
+    assert untested == [], "add rows to EVENTS of this file"
 
 
 def test_every_documented_reason_counts_by_itself() -> None:
