@@ -106,6 +106,7 @@ ELSEWHERE = {
     "fetch/precautions.py": "fetch/test_odd_servers.py",
     "fetch/large_headers.py": "fetch/test_fetcher.py",
     "fetch/retrieval.py": "fetch/test_fetcher.py",
+    "fetch/session.py": "fetch/test_fetcher.py",
     "mail": "mail/test_header.py",
     "misbehave/catalogue": "misbehave/test_catalogue.py",
     "misbehave/by_user.py": "misbehave/test_driver.py",
