@@ -13,6 +13,7 @@ import click
 import msgspec
 
 import requirements
+from restante.cli.options.fetch_settings import ConditionSettings, FetchSettings, RuleSettings
 from restante.diagnosis.explanations import EXPLANATIONS
 from restante.misbehave import Fault
 from restante.protocol.server.capabilities import CAPABILITIES
@@ -105,6 +106,10 @@ users = "/etc/restante/users"
 {sections}"""
 
 
+FETCH_TABLES: tuple[type[msgspec.Struct], ...] = (FetchSettings, RuleSettings, ConditionSettings)
+"""The tables of an account in accounts.toml that `pop3 fetch` reads."""
+
+
 class Setting(NamedTuple):
     """A key of the configuration, its default and its meaning."""
 
@@ -120,24 +125,26 @@ class Section(NamedTuple):
     rows: list[Setting]
 
 
-def read_section(section: type[ConfigSection]) -> Section:
+def read_section(section: type[msgspec.Struct]) -> Section:
     """Return the texts of a table from its class."""
     opening, _, attributes = (inspect.getdoc(section) or "").partition("\n\nAttributes:\n")
     lines = re.sub(r"\n {8,}", " ", attributes).splitlines()  # one for each attribute
     told = dict(line.strip().split(": ", 1) for line in lines if line.strip())
     rows = [
-        Setting(field.name, _default(field), told[field.name])
+        Setting(field.encode_name, _default(field), told[field.name])
         for field in msgspec.structs.fields(section)
     ]
     return Section(opening, rows)
 
 
 def _section(name: str, section: type[ConfigSection]) -> str:
+    return f"## [{name}]\n\n{_table(section)}"
+
+
+def _table(section: type[msgspec.Struct]) -> str:
     opening, settings = read_section(section)
     rows = "\n".join(f"| `{row.key}` | {row.default} | {row.meaning} |" for row in settings)
-    return f"""## [{name}]
-
-{opening}
+    return f"""{opening}
 
 | key | default | meaning |
 |---|---|---|
@@ -165,6 +172,8 @@ def toolbox() -> str:
         assert command is not None
         sub = click.Context(command, info_name=name, parent=context, terminal_width=88)
         parts.append(f"## pop3 {name}\n\n```text\n{command.get_help(sub)}\n```\n")
+        if name == "fetch":
+            parts.append("### Settings of pop3 fetch\n\n" + "\n".join(map(_table, FETCH_TABLES)))
         if not isinstance(command, click.Group):
             continue
         for below in command.list_commands(sub):

@@ -124,6 +124,10 @@ def command_page(name: str, context: click.Context) -> str:
         for below in command.list_commands(own):
             formatter.end_paragraph()
             formatter.write(_subsection(command.get_command(own, below), below, own))
+    if name == "fetch":
+        formatter.write_heading("Settings")
+        for table in generate.FETCH_TABLES:
+            _write_table(formatter, table)
     related = next(rows for rows in SECTIONS.values() if name in rows)
     others = ["pop3", *(f"pop3-{other}" for other in related if other != name)]
     if name in {"serve", "config"}:
@@ -141,6 +145,14 @@ def _subsection(command: click.Command | None, name: str, parent: click.Context)
     command.format_help_text(context, formatter)
     command.format_options(context, formatter)
     return formatter.getvalue()
+
+
+def _write_table(formatter: RoffFormatter, table: type[msgspec.Struct]) -> None:
+    """Write what a table of a configuration is for, and its settings."""
+    section = generate.read_section(table)
+    formatter.write_paragraph()
+    formatter.write_text(section.opening)
+    formatter.write_dl((row.key, f"{row.meaning} Default: {row.default}.") for row in section.rows)
 
 
 def main_page(context: click.Context) -> str:
@@ -177,12 +189,8 @@ def configuration_page() -> str:
     formatter.write(".SH DESCRIPTION\n")
     formatter.write_text(CONFIGURATION)
     for field in msgspec.structs.fields(Config):
-        section = generate.read_section(field.type)
         formatter.write(f".SH [{escape(field.name)}]\n")
-        formatter.write_text(section.opening)
-        formatter.write_dl(
-            (row.key, f"{row.meaning} Default: {row.default}.") for row in section.rows
-        )
+        _write_table(formatter, field.type)
     summary = "the configuration file of a POP3 server"
     return page("restante.toml", 5, summary, formatter.getvalue(), ["pop3-serve", "pop3-config"])
 

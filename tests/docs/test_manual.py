@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
+import generate
 import manual
 from restante.cli.main import SUBCOMMANDS
 from support.programs import need
@@ -33,6 +35,13 @@ def test_pages_have_no_mistake(pages: list[Path]) -> None:
         [need("mandoc"), "-Tlint", "-Wwarning", *pages], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_page_has_settings(pages: list[Path]) -> None:
+    """The page of `pop3 fetch` has each setting of its tables in the file of accounts."""
+    (page,) = (page.read_text() for page in pages if page.name == "pop3-fetch.1")
+    fields = [field for table in generate.FETCH_TABLES for field in msgspec.structs.fields(table)]
+    assert [f.encode_name for f in fields if f"\\fB{f.encode_name}\\fR\n" not in page] == []
 
 
 def test_index_has_pages(pages: list[Path]) -> None:

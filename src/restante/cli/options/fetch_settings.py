@@ -22,12 +22,12 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 class ConditionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`if` of a rule: a header field, and what it must have.
+    """The table `if` of a rule: a header field, and what it must have.
 
     Attributes:
-        header: the name of the field, such as "List-Id".
-        has: a text within its decoded value, in any case.
-        equals: the whole value, written `is`.
+        header: The name of the field, such as "List-Id".
+        has: A text within its decoded value, in any case.
+        equals: The whole value.
     """
 
     header: str
@@ -36,13 +36,13 @@ class ConditionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
 
 class RuleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The table [[NAME.fetch.rule]]: for messages with `if`, a destination or a filter.
+    """A table [[NAME.fetch.rule]]: for messages with `if`, a destination or a filter.
 
     Attributes:
-        condition: what the header must have, written `if`; without it, any message matches.
-        to: the URL of the destination.
-        filter: a command that reads the message and may replace it.
-        allow_drop: let the filter drop messages by exit code 99.
+        condition: What the header must have; without it, any message matches.
+        to: The URL of the destination.
+        filter: A command that reads the message and may replace it.
+        allow_drop: Let the filter drop messages by exit code 99.
     """
 
     condition: ConditionSettings | None = msgspec.field(default=None, name="if")
@@ -52,22 +52,22 @@ class RuleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class FetchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The table [NAME.fetch].
+    """The table [NAME.fetch] of accounts.toml says how `pop3 fetch` collects the account.
 
     Attributes:
-        to: the URL of the destination, or several.
-        keep: true leaves mail at the server; false deletes what was delivered; "30d" deletes it 30
-            days after it was first seen.
-        max_size: the largest message that is fetched: octets, or a text such as "50M".
+        to: The URL of the destination, or several of them. --to replaces it.
+        keep: `true` leaves mail at the server; `false` deletes what was delivered; "30d" deletes it
+            30 days after it was first seen.
+        max_size: The largest message that is fetched: octets, or a text such as "50M".
         big: "headers" delivers the header of a larger message; "leave" delivers nothing of it.
-        newest_first: fetch in the opposite order.
-        to_password_command: prints the password of the destination's user; for several users, a
-            table of commands by USER@HOST.
-        envelope: the header field with the recipient, such as "X-Original-To".
-        addresses: recipients by the addresses in that field.
-        rule: rules that choose the destination by the header, in order; filters, too.
-        notify: a command that runs after a run with new mail, or with another outcome.
-        trace: add Delivered-To and Received on top of each message, with the account and the time.
+        newest_first: Fetch in the opposite order.
+        to_password_command: A command that prints the password of the destination's user. For
+            several users, a table of commands by USER@HOST.
+        envelope: The header field that has the recipient, such as "X-Original-To".
+        addresses: Recipients by the addresses in that field.
+        rule: Tables of rules, which choose the destination by the header, in order, or filter.
+        notify: A command that runs after a run with new mail, or with another outcome.
+        trace: Add Delivered-To and Received on top of each message, with the account and the time.
         doubt: "again" fetches a message again that may have been delivered; "hold" parks it.
     """
 
