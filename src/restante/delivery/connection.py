@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from restante.delivery.phases import AT_WORK, TIMED
 from restante.delivery.phases import DeliveryPhase as Phase
@@ -43,14 +43,19 @@ FULL = "421 4.3.2 too many connections, come back later"
 IDLE = "421 4.4.2 nothing came for too long"
 SLOW = "421 4.4.2 no whole message came within an hour"
 
-NEXT_LINE: Final = object()  # in place of an answer: the session reads a command
+
+class _Work(NamedTuple):
+    """A need of the session that takes a task."""
+
+    need: Need[Any]
+    task: asyncio.Task[None]
 
 
 class DeliveryConnection(asyncio.Protocol):
     """One client that brings mail. See `phases` for the table that the methods follow.
 
-    A subclass for tests may say more, and watch what is said: `serve` gives the conversation of a
-    session, and `fulfil` does what takes time.
+    Developer mode replaces `serve`, which returns the conversation of a session, and `fulfil`,
+    which does what takes time.
     """
 
     serve: Callable[[DeliverySession], Conversation] = staticmethod(serve)
@@ -73,8 +78,7 @@ class DeliveryConnection(asyncio.Protocol):
         self._output: list[bytes] = []
         self._expected: ReadCommand  # the command that the session reads next
         self._receiver: MessageReceiver | None = None  # of the message, until it is delivered
-        self._need: Need[Any] | None = None  # the last one of a task
-        self._work: asyncio.Task[None] | None = None  # that task
+        self._work: _Work | None = None  # that the session awaits
         self._reading = True  # octets from the client are read
         self._full = False  # the client does not read
         self._eof = False  # the client sends no more
@@ -105,7 +109,9 @@ class DeliveryConnection(asyncio.Protocol):
             return
         self._lines.feed(octets)
         if self.phase is Phase.COMMAND:
-            self._run(NEXT_LINE)
+            line = self._take_line()
+            if line is not None:
+                self._run(line)
         if len(self._lines) > MAX_UNREAD:
             self._set_reading(on=False)
 
@@ -126,20 +132,20 @@ class DeliveryConnection(asyncio.Protocol):
         """Continue once the client reads. Called by the transport."""
         self._full = False
         if self.phase is Phase.BLOCKED:
-            self._run(NEXT_LINE)
+            self._continue(clock_runs=True)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the name is asyncio's
         """Forget the client; a delivery under way goes on. Called by the event loop."""
         self.deadline = math.inf
         self._sessions.connections.remove(self)
-        if self._work is not None and isinstance(self._need, DeliverMessage):
+        if self._work is not None and isinstance(self._work.need, DeliverMessage):
             self.phase = Phase.LOST
             return
         self.phase = Phase.CLOSED
         self._conversation.close()
         self._release_memory()
         if self._work is not None:
-            self._work.cancel()
+            self._work.task.cancel()
 
     def stop(self) -> None:
         """End the session now, or as soon as its delivery is done and answered."""
@@ -163,19 +169,20 @@ class DeliveryConnection(asyncio.Protocol):
     def on_turn(self) -> None:
         """Go on after the commands of other clients."""
         if self.phase is Phase.QUEUED:
-            self._run(NEXT_LINE)
+            self._continue()
+
+    def _continue(self, *, clock_runs: bool = False) -> None:
+        """Carry out the next command, or wait for it; its time may run already."""
+        line = self._take_line()
+        if line is None:
+            self._await_command(clock_runs=clock_runs)
+        else:
+            self._run(line)
 
     def _run(self, answer: object) -> None:
         """Give the session an answer, and let it go on until it must wait."""
-        clock_runs = answer is NEXT_LINE and self.phase is not Phase.QUEUED
         slice_ends = self._loop.time() + TIME_SLICE
         while True:
-            if answer is NEXT_LINE:
-                answer = self._take_line()
-                if answer is None:
-                    self._await_command(clock_runs=clock_runs)
-                    return
-                clock_runs = False
             step = self._send(answer)
             match step:
                 case None:
@@ -188,7 +195,10 @@ class DeliveryConnection(asyncio.Protocol):
                     if self._lines and self._loop.time() >= slice_ends:
                         self._queue()
                         return
-                    answer = NEXT_LINE
+                    answer = self._take_line()
+                    if answer is None:
+                        self._await_command()
+                        return
                 case ReceiveMessage():
                     answer = self._start_message()
                     if answer is None:
@@ -215,7 +225,7 @@ class DeliveryConnection(asyncio.Protocol):
             return None
         return self._lines.take(self._expected.limit)
 
-    def _await_command(self, *, clock_runs: bool) -> None:
+    def _await_command(self, *, clock_runs: bool = False) -> None:
         """Send the replies, and wait until the client has read them, and has sent a command."""
         if self._sessions.connections.stopping:
             self._hang_up(GOODBYE)
@@ -227,7 +237,7 @@ class DeliveryConnection(asyncio.Protocol):
         self._flush()
         if not self._full:
             self._set_reading(on=True)
-        if not clock_runs:  # a part of a line does not restart it
+        if not clock_runs:
             self._wait_for_client()
 
     def _queue(self) -> None:
@@ -266,14 +276,14 @@ class DeliveryConnection(asyncio.Protocol):
 
     def _start_work(self, need: Need[Any]) -> None:
         """Fulfil a need that takes time, in a task."""
-        self._need = need
         self.deadline = math.inf  # the client need not do anything now
         if isinstance(need, DeliverMessage):
             self.phase = Phase.DELIVERING
-            self._work = self._sessions.connections.spawn(self._await_work(need))
+            task = self._sessions.connections.spawn(self._await_work(need))
         else:
             self.phase = Phase.RESOLVING
-            self._work = self._loop.create_task(self._await_work(need))
+            task = self._loop.create_task(self._await_work(need))
+        self._work = _Work(need, task)
         self._flush()
 
     async def fulfil(self, need: Need[Any]) -> object:

@@ -70,7 +70,7 @@ class DeveloperSmtpConnection(DeliveryConnection):
 
         The end of TLS may come with its handshake, before the task that awaits this goes on.
         """
-        begins_tls = self._work is not None and isinstance(self._need, StartSmtpTls)
+        begins_tls = self._work is not None and isinstance(self._work.need, StartSmtpTls)
         return super().eof_received() and not (begins_tls or self._is_tls())
 
     def connection_lost(self, exc: Exception | None) -> None:
