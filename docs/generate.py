@@ -217,7 +217,7 @@ option that is typed goes before the `password_command` of `accounts.toml`. Afte
 | code | meaning |
 |---|---|
 | 0 | success |
-| 1 | success with warnings |
+| 1 | success with warnings; a command for servers or for tests failed |
 | 2 | usage error |
 | 3 | name resolution failed |
 | 4 | connection failed or timed out |
@@ -235,7 +235,7 @@ option that is typed goes before the `password_command` of `accounts.toml`. Afte
 | 130 | interrupted |
 
 `pop3 monitor` exits with 0 to 3, as monitoring systems require, and `pop3 deliver` with the codes of sysexits.h,
-as MTAs require."""
+as MTAs require. [Output as JSON](json.md) has the fields of `--json`."""
 
 
 def verdicts() -> str:

@@ -96,7 +96,8 @@ SECTIONS = {
             "commands.control:kick", "End the sessions of a user or an address, or one session."
         ),
         "status": Subcommand(
-            "commands.control:status", "Show the processes, addresses and certificates of a server."
+            "commands.control:status",
+            "Show the processes, POP3 addresses and certificates of a server.",
         ),
         "deliver": Subcommand(
             "commands.deliver:deliver", "Deliver the message on standard input to USER."

@@ -25,7 +25,7 @@ NAME, BAR = 28, 20  # columns
 @click.command()
 @click.argument("users", metavar="[USER]...", type=AccountName(), nargs=-1)
 @read_config_option
-@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each account.")
+@click.option("--json", "as_json", is_flag=True, help="Print each account as a line of JSON.")
 @click.option(
     "--recount", is_flag=True, help="Count all messages anew, instead of adding up what changed."
 )

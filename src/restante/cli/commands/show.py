@@ -76,7 +76,7 @@ TEXTS = re.compile(r"(text|message)/.*|application/(json|xml|.*\+json|.*\+xml)")
     type=Size(),
     default=MAX_OCTETS,
     metavar="SIZE",
-    help="Reject a message of more octets than this. By default, 256M.",
+    help="Reject a message of more octets than this.  [default: 256M]",
 )
 @account_options
 def show(  # noqa: PLR0913  # one for each option

@@ -154,7 +154,7 @@ def status_object(
             {
                 **_undelivered_object(row),
                 "reason": row.reason,
-                "next_try": row.next_try if row.next_try < NEVER else None,
+                "next_try": _local(row.next_try) if row.next_try < NEVER else None,
             }
             for row in undelivered
             if row.state is MessageState.PARKED

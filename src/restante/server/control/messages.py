@@ -58,7 +58,7 @@ class ProcessStatus(msgspec.Struct, kw_only=True):
         uptime: in seconds.
         connections: all of POP3, logged in or not.
         sessions: those that are logged in.
-        listeners: HOST:PORT of each.
+        listeners: HOST:PORT of each, for POP3.
     """
 
     version: str

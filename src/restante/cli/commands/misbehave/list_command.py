@@ -10,7 +10,7 @@ import click
 
 @click.command(name="list")
 @click.argument("pattern", default="*")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the faults as JSON.")
 def command(pattern: str, *, as_json: bool) -> None:
     """List the faults whose names match PATTERN, such as 'retr-*'.
 

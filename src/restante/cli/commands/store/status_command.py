@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 @click.command("status")
 @read_config_option
-@click.option("--json", "as_json", is_flag=True, help="Print the state as lines of JSON.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the state of each database as a line of JSON."
+)
 def command(file: Path, *, as_json: bool) -> None:
     """Show the nodes, the mail and the replicas of a cluster."""
     from restante.cli.output.terminal import plain

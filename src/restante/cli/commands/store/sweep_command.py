@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 @click.command("sweep")
 @read_config_option
-@click.option("--json", "as_json", is_flag=True, help="Print the counts as lines of JSON.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the counts of each database as a line of JSON."
+)
 def command(file: Path, *, as_json: bool) -> None:
     """Delete the bodies in the object store that no message has any more.
 
