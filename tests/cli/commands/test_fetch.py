@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import signal
 import sqlite3
@@ -486,6 +487,16 @@ def test_units(user: User) -> None:
     assert "ExecStart=/" in ran.out
     assert "OnUnitInactiveSec=5min" in ran.out
     assert "KillMode=mixed\nSuccessExitStatus=130\n" in ran.out  # commands of `pipe:` go on
+
+
+def test_units_remove_no_rights(user: User) -> None:
+    """A command such as sendmail has its group, since no setting of the service removes rights.
+
+    In the units of a user, most of those settings imply NoNewPrivileges (systemd.exec(5)).
+    """
+    _, _, service = user.fetch("--systemd").out.partition("[Service]\n")
+    names = re.findall(r"^(\w+)=", service.partition("\n\n")[0], re.MULTILINE)
+    assert names == ["Type", "ExecStart", "KillMode", "SuccessExitStatus"]
 
 
 def test_units_of_an_odd_path(tmp_path: Path) -> None:

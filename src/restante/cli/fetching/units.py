@@ -29,11 +29,6 @@ Type=oneshot
 ExecStart={command} fetch --log -{state} %i
 KillMode=mixed
 SuccessExitStatus=130
-NoNewPrivileges=yes
-PrivateTmp=yes
-ProtectSystem=full
-RestrictSUIDSGID=yes
-LockPersonality=yes
 
 # ~/.config/systemd/user/pop3-fetch@.timer
 [Unit]
