@@ -12,7 +12,7 @@ import msgspec
 from click.globals import pop_context, push_context
 
 from restante.cli.fetching.account import FetchAccount
-from restante.cli.options.account import parse_account
+from restante.cli.options.account import parse_account, select_account_options
 from restante.cli.options.account_file import accounts_file, load_entries, place_of
 from restante.cli.options.fetch_settings import (
     FetchSettings,
@@ -30,15 +30,6 @@ if TYPE_CHECKING:
 _FileState: TypeAlias = "tuple[int, ...]"
 
 NO_ACCOUNT = "name an account, with --to URL, or give accounts of accounts.toml a [NAME.fetch]"
-
-OWN_OPTIONS = frozenset(
-    {
-        "to", "keep", "delete", "dry_run", "status", "as_json", "mark_all", "match", "begin",
-        "retry", "skip", "max_size", "big", "delete_big", "yes", "since", "newest_first", "limit",
-        "every", "jobs", "watch", "log", "systemd", "state",
-    }
-)  # fmt: skip
-"""Options of `pop3 fetch` that no other command has, by the names of their values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +147,7 @@ def _make_account(name: str, params: dict[str, Any], journal: Path) -> FetchAcco
     destinations = params["to"] or tuple(settings.destinations)
     if params["to"]:
         settings = msgspec.structs.replace(settings, rule=[])
-    shared = {key: value for key, value in params.items() if key not in OWN_OPTIONS}
+    shared = select_account_options(params)
     # A missing file of one account stops no other: `connect` reads it.
     args = parse_account(name, shared, read_cacert=shared["cacert"] is not None)
     keep = keep_seconds(settings.keep)

@@ -211,6 +211,12 @@ def fill_options(params: dict[str, Any]) -> None:
         params.setdefault(option.name or "", default)
 
 
+def select_account_options(params: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of the options that `account_options` adds, without a command's own."""
+    names = {option.name for option in options_of(*CONNECTION_OPTIONS, password_options)}
+    return {name: value for name, value in params.items() if name in names}
+
+
 def parse_account(
     name: str,
     params: dict[str, Any],
