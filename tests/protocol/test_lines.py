@@ -42,6 +42,28 @@ def test_lines_do_not_depend_on_how_octets_come(parts: list[bytes]) -> None:
     assert found_by_part == found_by_octet == expected
 
 
+UNENDED = [
+    ([b"UTF8", b"AUTH\r\n"], [b"UTF8\r\n", b"AUTH\r\n"]),
+    ([b"CAPA\r\nUTF8", b"\r\nQUIT\r\n"], [b"CAPA\r\n", b"UTF8\r\n", b"QUIT\r\n"]),
+    ([b"UTF8", b"\n", b"QUIT\r\n"], [b"UTF8\r\n", b"QUIT\r\n"]),
+    ([b"UTF8", b"\r\n", b"\r\n"], [b"UTF8\r\n", b"\r\n"]),
+    ([b"UTF", b"8", b"UTF8", b"\r\n"], [b"UTF8\r\n", b"UTF8\r\n"]),
+    ([b"UTF8\r", b"\n"], [b"UTF8\r\n"]),
+    ([b"UTF8 ", b"8\r\n"], [b"UTF8 8\r\n"]),
+    ([b"UTF8\r\n", b"UTF8\r\n"], [b"UTF8\r\n", b"UTF8\r\n"]),
+]
+
+
+@pytest.mark.parametrize(("pieces", "lines"), UNENDED)
+def test_a_command_without_line_end(pieces: list[bytes], lines: list[bytes]) -> None:
+    """known-bug/unended-utf8: it is a line when it arrives, and its line end may come later."""
+    buffer, plain = LineBuffer(b"UTF8"), LineBuffer()
+    assert [line for piece in pieces for line in taken(buffer, piece)] == lines
+    assert taken(buffer) == []
+    assert not len(buffer)
+    assert taken(plain, b"UTF8") == []
+
+
 def test_a_line_of_exactly_the_limit_is_a_line() -> None:
     """A line of the limit is accepted, and a longer one is too long."""
     buffer = LineBuffer()

@@ -9,6 +9,9 @@ from restante.protocol.errors import BadCommand, LineTooLong
 COMMAND_LIMIT = 255  # octets of a command, line end included: RFC 2449 section 4
 MAX_DISCARD = 65536  # octets of an overlong line that are discarded before the session ends
 
+UNENDED = b"UTF8"
+"""Evolution 3.36 to 3.48.0 sends this command without a line end, and waits for the reply."""
+
 HTTP_REQUEST = re.compile(
     rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|CONNECT) +(?:/|\S+ HTTP/)"
 )
@@ -33,24 +36,30 @@ def strip_line_end(line: bytes, *, strict: bool) -> bytes:
 class LineBuffer:
     """The octets of the peer that were not read yet.
 
-    The buffer discards an overlong line while it arrives, and keeps only its start. `unread` is
-    empty, and thus false, if nothing is left to read.
+    The buffer discards an overlong line while it arrives, and keeps only its start. If `unread` is
+    empty, and thus false, nothing is left to read. A line that is `unended` is complete without
+    its line end, if no octet follows it at once.
     """
 
-    __slots__ = ("_discarded", "_place", "_searched", "_start", "unread")
+    __slots__ = ("_discarded", "_end_due", "_place", "_searched", "_start", "_unended", "unread")
 
-    def __init__(self) -> None:
+    def __init__(self, unended: bytes = b"") -> None:
         self.unread = b""  # from `_place` on
         self._place = 0
         self._searched = 0  # no line end is before this place
         self._start = b""  # of an overlong line
         self._discarded = 0  # octets of an overlong line
+        self._unended = unended
+        self._end_due = False  # the line end of such a line may still come
 
     def __len__(self) -> int:
         return len(self.unread) - self._place
 
     def feed(self, octets: bytes) -> None:
         """Add octets that have arrived."""
+        if self._end_due:
+            self._end_due = False
+            octets = octets.removeprefix(b"\r").removeprefix(b"\n")
         self.unread = self.unread[self._place :] + octets if self.unread else octets
         self._searched -= self._place
         self._place = 0
@@ -68,6 +77,10 @@ class LineBuffer:
         unread = self.unread
         end = unread.find(b"\n", self._searched) + 1
         if not end:
+            if self._unended and unread[self._place :] == self._unended:
+                self._place = self._searched = len(unread)
+                self._end_due = True
+                return self._unended + b"\r\n"
             too_long = len(unread) - self._place > limit or self._discarded
             problem = self._discard(limit) if too_long else None
             self._searched = len(self.unread)

@@ -65,6 +65,17 @@ def test_a_pipelined_batch_is_answered_in_one_write() -> None:
     assert batch.endswith(b"+OK\r\n+OK Logging out.\r\n")
 
 
+@pytest.mark.parametrize("end", [b"", b"\r\n"])
+def test_evolution(end: bytes) -> None:
+    """UTF8 without a line end is answered, and the next command is read: known-bug/unended-utf8."""
+    with clocked() as server:
+        client = server.connect()
+        client.say(b"CAPA\r\n")
+        assert client.say(b"UTF8").startswith(b"+OK")
+        assert client.say(end + b"AUTH PLAIN\r\n") == b"+ \r\n"
+        assert client.say(b"AGFubgBzZWNyZXQ=\r\n").startswith(b"+OK")
+
+
 def test_huge_listing_beside_another_client() -> None:
     """A command of another client is answered before a huge listing is complete."""
     store = MemoryStore()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from restante.net.half_close import half_close
 from restante.protocol.errors import Refusal
-from restante.protocol.lines import LineBuffer
+from restante.protocol.lines import UNENDED, LineBuffer
 from restante.protocol.server.needs import CommitDeletions, SendMultiline, SendPart, StartServerTls
 from restante.protocol.server.serve import serve
 from restante.protocol.server.session import EndReason, Session
@@ -51,7 +51,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         self.phase = phases.PROXY
         self._session = endings.NOT_BEGUN
         self._conversation: Conversation | None = None
-        self._lines = LineBuffer()
+        self._lines = LineBuffer(UNENDED)
         self._expected: ReadLine  # the line that the session reads next
         self._work: PendingWork | None = None  # the work that the session awaits
         self._deadlines = context.connections.deadlines
