@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 from fuzz.target import Target, choices, cut
-from restante.client import session as client_session
+from restante.client import greeting
 from restante.client.credentials import Credentials
 from restante.client.login import log_in
 from restante.client.mechanisms import CLIENT_MECHANISMS
@@ -159,7 +159,7 @@ SMALL = (
     (operations, "LINE_LIMIT", LINE),
     (operations, "LISTING_LIMIT", LISTING),
     (operations, "FLOOD", FLOOD),
-    (client_session, "LINE_LIMIT", LINE),
+    (greeting, "LINE_LIMIT", LINE),
 )
 
 TARGETS = {
