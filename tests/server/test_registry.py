@@ -11,7 +11,7 @@ from restante.server.registry import ConnectionRegistry
 class Client:
     """A connection that ends when it is stopped, or else when it is aborted, or never."""
 
-    def __init__(self, registry: ConnectionRegistry, ends_at: str) -> None:
+    def __init__(self, registry: ConnectionRegistry[Client], ends_at: str) -> None:
         self.deadline = math.inf
         self.seen: list[str] = []
         self._registry = registry
@@ -37,7 +37,7 @@ def test_stop() -> None:
     """All connections are stopped, and only those that do not end in time are aborted."""
 
     async def stop() -> tuple[Client, Client]:
-        registry = ConnectionRegistry()
+        registry: ConnectionRegistry[Client] = ConnectionRegistry()
         quick, slow = Client(registry, "stop"), Client(registry, "abort")
         await registry.stop(0)
         assert not registry
@@ -53,7 +53,7 @@ def test_cancelled_stop() -> None:
     """A stop that is cancelled aborts all connections, and then ends."""
 
     async def stop() -> Client:
-        registry = ConnectionRegistry()
+        registry: ConnectionRegistry[Client] = ConnectionRegistry()
         slow = Client(registry, "abort")
         stopping = asyncio.create_task(registry.stop(3600))
         await asyncio.sleep(0)
@@ -69,7 +69,7 @@ def test_drain() -> None:
     """A drain ends with the last connection, or after its time."""
 
     async def drain() -> None:
-        registry = ConnectionRegistry()
+        registry: ConnectionRegistry[Client] = ConnectionRegistry()
         await registry.drain(3600)
         client = Client(registry, "never")
         await registry.drain(0)
@@ -90,7 +90,7 @@ def test_background_work() -> None:
         done.append("work")
 
     async def stop() -> None:
-        registry = ConnectionRegistry()
+        registry: ConnectionRegistry[Client] = ConnectionRegistry()
         task = registry.spawn(work())
         assert registry.background == {task}
         await registry.stop(0)

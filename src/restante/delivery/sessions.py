@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from restante.delivery.deliverer import Deliverer
     from restante.delivery.protocol.session import DeliverySession
     from restante.server.config.mail_sections import DeliverySection
+    from restante.server.registry import LiveConnection
 
 MESSAGES = 4  # of the greatest size that may be in memory at once
 
@@ -34,7 +35,7 @@ class DeliverySessions:
     host: str  # this machine's name
     patience: float  # seconds for a client's next command, or the next part of a message
     unknown_hint: str = ""  # follows the reply about an unknown recipient
-    connections: ConnectionRegistry = field(default_factory=ConnectionRegistry)
+    connections: ConnectionRegistry[LiveConnection] = field(default_factory=ConnectionRegistry)
 
     @cached_property
     def memory(self) -> MemoryBudget:

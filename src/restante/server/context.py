@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from restante.auth.interfaces import Authenticator
     from restante.auth.masters import Masters
     from restante.auth.oauth.tokens import Tokens
+    from restante.server.connection.administered import AdministeredConnection
     from restante.server.observer import ServerObserver
     from restante.server.policies import Utf8HeaderPolicy
     from restante.storage.interfaces import LockedMaildrop, Store
@@ -57,7 +58,9 @@ class ServerContext:
     utf8_headers: Utf8HeaderPolicy = "as-stored"  # in UTF-8, for clients that did not ask for that
     offer: Callable[[], AuthOffer] = AuthOffer
     limits: ServerLimits = field(default_factory=ServerLimits)
-    connections: ConnectionRegistry = field(default_factory=ConnectionRegistry)
+    connections: ConnectionRegistry[AdministeredConnection] = field(
+        default_factory=ConnectionRegistry
+    )
     header_downgrades: DowngradeCache = field(default_factory=DowngradeCache)
     observer: ServerObserver | None = None  # where the server measures itself
 
@@ -85,4 +88,9 @@ class ServerContext:
             object.__setattr__(self, name, value)  # from here on, it is frozen
         self.limits.report_to(self.limit_log.note)
         if isinstance(store, LosesMaildrops):
-            store.call_on_loss(self.connections.stop_lost)
+            store.call_on_loss(self._stop_lost)
+
+    def _stop_lost(self) -> None:
+        """End the sessions that no longer hold their maildrops."""
+        for connection in self.connections:
+            connection.stop_if_lost()

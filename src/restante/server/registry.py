@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from restante.server.deadlines import Deadlines, Timed
 
@@ -30,21 +30,16 @@ class LiveConnection(Timed, Protocol):
         """End now, but let work end that must not be cut off."""
 
 
-@runtime_checkable
-class HoldsMaildrop(Protocol):
-    """A connection of a session that may have a maildrop."""
-
-    def stop_if_lost(self) -> None:
-        """End a session that no longer holds its maildrop, with a reply that says so."""
+C = TypeVar("C", bound=LiveConnection)
 
 
-class ConnectionRegistry:
-    """Connections and background work; `stop` ends them all within a bounded time."""
+class ConnectionRegistry(Generic[C]):
+    """Connections of one class and background work; `stop` ends them all within a bounded time."""
 
     __slots__ = ("_connections", "_empty", "background", "deadlines", "stopping")
 
     def __init__(self) -> None:
-        self._connections: set[LiveConnection] = set()
+        self._connections: set[C] = set()
         self.deadlines = Deadlines(self._connections)
         self._empty = asyncio.Event()
         self.background: set[asyncio.Task[Any]] = set()  # that no connection waits for
@@ -53,14 +48,14 @@ class ConnectionRegistry:
     def __len__(self) -> int:
         return len(self._connections)
 
-    def __iter__(self) -> Iterator[LiveConnection]:
+    def __iter__(self) -> Iterator[C]:
         return iter(tuple(self._connections))
 
-    def add(self, connection: LiveConnection) -> None:
+    def add(self, connection: C) -> None:
         """Count a connection in. If `stopping` is true, it must reject its client."""
         self._connections.add(connection)
 
-    def remove(self, connection: LiveConnection) -> None:
+    def remove(self, connection: C) -> None:
         """Count a connection out."""
         self._connections.discard(connection)
         if not self._connections:
@@ -72,12 +67,6 @@ class ConnectionRegistry:
         self.background.add(task)
         task.add_done_callback(self.background.discard)
         return task
-
-    def stop_lost(self) -> None:
-        """End the sessions that no longer hold their maildrops."""
-        for connection in self:
-            if isinstance(connection, HoldsMaildrop):
-                connection.stop_if_lost()
 
     async def stop(self, patience: float) -> None:
         """End connections: idle ones now, others after their reply, all after `patience` seconds.

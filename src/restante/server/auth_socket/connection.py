@@ -50,7 +50,9 @@ class AuthSocketSharing:
     context: ServerContext
     clear_text: ClearText  # from where passwords may come without TLS
     most: int  # connections
-    connections: ConnectionRegistry = field(default_factory=ConnectionRegistry)
+    connections: ConnectionRegistry[AuthSocketConnection] = field(
+        default_factory=ConnectionRegistry
+    )
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     cookie: str = field(default_factory=lambda: secrets.token_hex(16))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -53,7 +54,7 @@ class SessionFacts(msgspec.Struct, kw_only=True):
     junk: bool = False  # servers of an earlier version send none
 
 
-class AdministeredConnection:
+class AdministeredConnection(ABC):
     """A connection as `pop3 sessions` shows it, and as `pop3 kick` and a shutdown end it."""
 
     phase: ConnectionPhase
@@ -165,5 +166,13 @@ class AdministeredConnection:
             return 0
         return max(0, now + self._session.command_timeout - self.deadline)
 
-    def _close(self, reason: EndReason) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def abort(self) -> None:
+        """End the session now. Only the work of a thread is done to its end."""
+
+    @abstractmethod
+    def on_timeout(self) -> None:
+        """End a session whose client or mail store is too slow."""
+
+    @abstractmethod
+    def _close(self, reason: EndReason) -> None: ...

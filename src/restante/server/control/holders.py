@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
-from restante.server.connection.administered import AdministeredConnection, SessionFacts
 from restante.storage.interfaces import StoreError
 from restante.storage.peers import AsksPeers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from restante.server.connection.administered import AdministeredConnection, SessionFacts
     from restante.server.control.messages import Action
     from restante.server.registry import ConnectionRegistry
 
@@ -49,7 +49,10 @@ class MaildropHolders:
     """
 
     def __init__(
-        self, connections: ConnectionRegistry, folder: Path | None = None, store: object = None
+        self,
+        connections: ConnectionRegistry[AdministeredConnection],
+        folder: Path | None = None,
+        store: object = None,
     ) -> None:
         self._connections = connections
         self._folder = folder
@@ -60,7 +63,7 @@ class MaildropHolders:
     def find_here(self, owner: str) -> SessionFacts | None:
         """Return the session of this process that holds the maildrop, if one does."""
         for connection in self._connections:
-            if isinstance(connection, AdministeredConnection) and connection.held_maildrop == owner:
+            if connection.held_maildrop == owner:
                 return connection.describe()
         return None
 
@@ -82,7 +85,7 @@ class MaildropHolders:
         """
         begun_by, stopped = asyncio.get_running_loop().time() - age, []
         for connection in self._connections:
-            if isinstance(connection, AdministeredConnection) and connection.held_maildrop == owner:
+            if connection.held_maildrop == owner:
                 facts = connection.describe()
                 if connection.stop_if_idle(begun_by):
                     stopped.append(facts)

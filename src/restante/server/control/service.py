@@ -22,7 +22,6 @@ from restante.junk import with_suffix
 from restante.protocol.server.session import EndReason
 from restante.server.config.addresses import canonical_address
 from restante.server.config.loader import ConfigError
-from restante.server.connection.administered import AdministeredConnection, SessionFacts
 from restante.server.control.messages import (
     LONGEST_REQUEST,
     SUFFIX,
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from restante.server.config.server_sections import ControlSection
+    from restante.server.connection.administered import AdministeredConnection, SessionFacts
     from restante.server.context import ServerContext
     from restante.server.tls.certificates import Certificates
 
@@ -165,8 +165,7 @@ class ControlService:
     async def _describe_each(self) -> AsyncIterator[tuple[AdministeredConnection, SessionFacts]]:
         """Yield each connection; between many, those of POP3 have their turn."""
         for count, connection in enumerate(self._context.connections, 1):
-            if isinstance(connection, AdministeredConnection):
-                yield connection, connection.describe()
+            yield connection, connection.describe()
             if count % BATCH == 0:
                 await asyncio.sleep(0)
 
@@ -201,7 +200,7 @@ class ControlService:
             version=version("restante"),
             uptime=round(time.monotonic() - self._begun, 1),
             connections=len(connections),
-            sessions=sum(getattr(connection, "logged_in", False) for connection in connections),
+            sessions=sum(connection.logged_in for connection in connections),
             listeners=list(self._addresses()),
             certificates=[CertificateEnd(file=file, ends=end) for file, end in sorted(ends)],
         )

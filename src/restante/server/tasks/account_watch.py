@@ -18,7 +18,6 @@ from restante.auth.interfaces import (
 from restante.auth.locked_accounts import LockedAccounts
 from restante.auth.password_only import PasswordOnlyAccounts
 from restante.auth.wrapped_accounts import WrappedAccounts
-from restante.server.connection.administered import AdministeredConnection
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -82,8 +81,7 @@ class AccountWatch:
         if passwords is not None:
             await passwords.refresh_in_thread()
             for connection in self._context.connections:
-                if isinstance(connection, AdministeredConnection):
-                    connection.stop_if_revoked(passwords.has)
+                connection.stop_if_revoked(passwords.has)
 
     async def check_masters(self) -> None:
         """End the sessions of master users who were removed or changed. Raises UnavailableError."""
@@ -91,8 +89,7 @@ class AccountWatch:
         ended = await masters.take_ended() if masters is not None else ()
         if ended:
             for connection in self._context.connections:
-                if isinstance(connection, AdministeredConnection):
-                    connection.stop_if_opened_by(ended)
+                connection.stop_if_opened_by(ended)
 
     async def check(self) -> None:
         """End the sessions of accounts that may not log in any more. Raises UnavailableError."""
@@ -124,17 +121,12 @@ class AccountWatch:
 
     def _users(self) -> set[str]:
         """Return the users who are logged in, with or without their maildrop yet."""
-        return {
-            connection.user
-            for connection in self._context.connections
-            if _is_session(connection) and connection.user
-        }
+        return {connection.user for connection in self._context.connections} - {""}
 
     def _stop(self, users: frozenset[str]) -> None:
         if users:
             for connection in self._context.connections:
-                if isinstance(connection, AdministeredConnection):
-                    connection.stop_if_changed(users)
+                connection.stop_if_changed(users)
 
 
 @contextlib.asynccontextmanager
@@ -165,7 +157,3 @@ def _identifies(accounts: object) -> TypeGuard[AccountDirectory]:
         return False
     identify = getattr(type(accounts), "identify", None)
     return identify not in (None, PasswordOnlyAccounts.identify)
-
-
-def _is_session(connection: object) -> TypeGuard[AdministeredConnection]:
-    return isinstance(connection, AdministeredConnection)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from restante.auth.app_passwords.digests import key_of
 from restante.auth.usernames import lock_key
 from restante.protocol.server.session import EndReason
-from restante.server.connection.connection import Connection
 from restante.server.limits.peer_failures import PeerFailures
 from restante.storage.interfaces import StoreError
 from restante.storage.peers import AsksPeers, HasPeers
@@ -99,11 +98,10 @@ class PeerExchange:
         kicks = {owner: received - age for owner, age in news.kicks.items()}
         revoked = frozenset(map(key_of, news.revoked))
         for connection in self._context.connections:
-            if isinstance(connection, Connection):
-                connection.stop_if_kicked(kicks)
-                connection.stop_if_revoked(lambda key: key not in revoked)
-                if news.locked and lock_key(connection.user) in news.locked:
-                    connection.stop(EndReason.ACCOUNT)
+            connection.stop_if_kicked(kicks)
+            connection.stop_if_revoked(lambda key: key not in revoked)
+            if news.locked and lock_key(connection.user) in news.locked:
+                connection.stop(EndReason.ACCOUNT)
 
 
 @contextlib.asynccontextmanager
