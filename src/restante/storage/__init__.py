@@ -21,6 +21,7 @@ from restante.lazy_names import make_loader
 from restante.storage.interfaces import (
     BoundsDeliveries,
     BusyError,
+    CanBeLost,
     ChecksItself,
     ClaimsRounds,
     DelaysLogins,
@@ -63,6 +64,7 @@ __all__ = [
     "Body",
     "BoundsDeliveries",
     "BusyError",
+    "CanBeLost",
     "ChecksItself",
     "ClaimsRounds",
     "DatesRemovals",

@@ -233,11 +233,19 @@ class OpensCached(Protocol):
 
 
 @runtime_checkable
-class LosesMaildrops(Protocol):
-    """A store whose locks can end before the sessions do, such as one with leases.
+class CanBeLost(Protocol):
+    """A maildrop whose lock can end before its session does.
 
-    Its maildrops have an attribute `lost`: whether the session no longer holds the maildrop.
+    Attributes:
+        lost: whether the session no longer holds it.
     """
+
+    lost: bool
+
+
+@runtime_checkable
+class LosesMaildrops(Protocol):
+    """A store of maildrops that can be lost, such as one with leases."""
 
     def call_on_loss(self, on_loss: Callable[[], object]) -> None:
         """Call `on_loss` in the event loop each time that sessions have lost their maildrops."""

@@ -33,11 +33,13 @@ from restante.server.error_replies import (
 from restante.server.log.removal_log import LoggedRemoval
 from restante.storage.interfaces import (
     BusyError,
+    CanBeLost,
     DelaysLogins,
     PartialRemovalError,
     TooSoonError,
     UnsyncedRemovalError,
 )
+from restante.storage.removals import DatesRemovals
 from restante.storage.utf8_downgrade.maildrop import DowngradedMaildrop
 
 if TYPE_CHECKING:
@@ -128,7 +130,8 @@ class SessionBackend:
     @property
     def lost(self) -> bool:
         """Whether the session no longer holds its maildrop."""
-        return getattr(self._maildrop, "lost", False)
+        maildrop: object = self._maildrop
+        return isinstance(maildrop, CanBeLost) and maildrop.lost
 
     def error_reply(self, error: BaseException) -> Refusal:
         """Return the reply to an error, and log the cause, which is not for the client."""
@@ -339,7 +342,8 @@ class SessionBackend:
     ) -> None:
         """Count messages that were removed, and log each."""
         self.removed = len(indexes)
-        contents, arrived = maildrop.contents, getattr(maildrop, "arrived", {})
+        contents = maildrop.contents
+        arrived = maildrop.arrived if isinstance(maildrop, DatesRemovals) else {}
         await self._context.removal_log.note(
             [
                 LoggedRemoval(

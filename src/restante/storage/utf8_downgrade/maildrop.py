@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from restante.protocol.message_header import find_body
 from restante.protocol.stuffing import size_on_wire
-from restante.storage.interfaces import Utf8Error
+from restante.storage.interfaces import CanBeLost, Utf8Error
 from restante.storage.removals import DatesRemovals
 from restante.storage.utf8_downgrade.ascii_header import encode_ascii
 
@@ -113,7 +113,7 @@ class DowngradedMaildrop:
     @property
     def lost(self) -> bool:
         """Whether the session no longer holds the maildrop."""
-        return getattr(self._inner, "lost", False)
+        return isinstance(self._inner, CanBeLost) and self._inner.lost
 
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:
         """Return a message, with its stand-in. Raises Utf8Error, StoreError."""
