@@ -210,7 +210,8 @@ def _serving(
         try:
             stack.enter_context(server)
         except ListenError as error:
-            raise click.ClickException(f"{error}; choose other ports, see --help") from None
+            hint = "--port, --tls-port and --smtp-port choose other ports"
+            raise click.ClickException(f"{error}; {hint}") from None
         except BlockingIOError:
             raise click.ClickException(f"another `pop3 dev` keeps its mail in {keep}") from None
         except OSError as error:
@@ -273,7 +274,7 @@ def _page(
         place = format_host_port(places.host, places.web)
         raise click.ClickException(
             f"cannot listen for the page at {place}: {explain(error)}; "
-            "choose another port with --web-port"
+            "--web-port chooses another port"
         ) from None
     pop3, pop3s, smtp = (
         format_host_port(places.host, port or 0)

@@ -188,6 +188,9 @@ def test_each_database_has_its_turn(installed: Installed, cluster: Cluster) -> N
     assert [json.loads(line)["database"] for line in done.out.splitlines()] == ["first", "second"]
     assert "Error: database down: PostgreSQL" in done.err
     assert "hunter2" not in done.err
+    shown = pop3("store", "status", "-c", str(installed.file))
+    headings = [line for line in shown.out.splitlines() if line.startswith("Database ")]
+    assert headings == ["Database first:", "Database second:"]
     found = pop3("store", "check", "-c", str(installed.file), "--json")
     problem = json.loads(found.out)
     assert (problem["database"], problem["owner"], found.code) == ("second", "bob", 1)

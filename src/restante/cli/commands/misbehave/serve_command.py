@@ -134,7 +134,7 @@ async def _serve(servers: list[FaultyServer], show: Callable[[list[FaultyServer]
             for server in servers:
                 await stack.enter_async_context(server)
         except ListenError as error:
-            hint = "; choose another port with --port and --tls-port"
+            hint = "; --port and --tls-port choose other ports"
             raise click.ClickException(f"{error}{hint}") from None
         show(servers)
         await stop.wait()

@@ -52,7 +52,7 @@ def command(file: Path, *, repair: bool, every_size: bool, as_json: bool) -> Non
                 left += not problem.repaired
                 _show(parts.name, problem, as_json=as_json)
 
-    run_with_parts(cluster_settings(file), check)
+    run_with_parts(cluster_settings(file), check, headings=not as_json)
     if not as_json:
         click.echo(_summarize(found, left, repair=repair))
     if left:

@@ -25,11 +25,15 @@ class ClusterParts(NamedTuple):
 
 
 def run_with_parts(
-    settings: ClusterSettings, work: Callable[[ClusterParts], Awaitable[object]]
+    settings: ClusterSettings,
+    work: Callable[[ClusterParts], Awaitable[object]],
+    *,
+    headings: bool = False,
 ) -> None:
     """Do some work on each database. A database that fails keeps no other one from its turn.
 
-    Raises click.exceptions.Exit with 1: one has failed. Raises UsageError.
+    Several databases are named one by one: with `headings` as a part of the output, else on
+    standard error. Raises click.exceptions.Exit with 1: one has failed. Raises UsageError.
     """
     from restante.storage.cluster.settings import FIRST
     from restante.storage.interfaces import StoreError
@@ -41,7 +45,7 @@ def run_with_parts(
     async def run(name: str, each: ClusterSettings) -> None:
         async with _open_database(each) as database:
             if settings.shards:
-                click.echo(f"Database {name}:", err=True)
+                click.echo(f"Database {name}:", err=not headings)
             await work(ClusterParts(name, database, bodies[name]))
 
     for name, each in databases.items():

@@ -37,7 +37,7 @@ def command(file: Path, *, as_json: bool) -> None:
         for line in _describe(status):
             click.echo(plain(line))
 
-    run_with_parts(cluster_settings(file), show)
+    run_with_parts(cluster_settings(file), show, headings=not as_json)
 
 
 def _describe(status: ClusterStatus) -> Iterator[str]:

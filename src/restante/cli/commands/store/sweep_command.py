@@ -50,4 +50,4 @@ def command(file: Path, *, as_json: bool) -> None:
         click.echo(f"Bodies listed: {swept.listed}; {marked}")
         click.echo(f"Bodies that wait for the end of their grace: {swept.waiting}")
 
-    run_with_parts(settings, sweep)
+    run_with_parts(settings, sweep, headings=not as_json)
