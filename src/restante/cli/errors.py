@@ -45,7 +45,7 @@ def error_reporting() -> Iterator[None]:
         raise CommandFailed(f"pop3: {plain(str(error))}", 2) from None
     except ValueError as error:
         raise click.UsageError(plain(str(error))) from None
-    except (KeyboardInterrupt, click.Abort):  # click's own is for its prompts
+    except KeyboardInterrupt:
         raise CommandFailed("Interrupted; nothing was deleted.", INTERRUPTED) from None
 
 

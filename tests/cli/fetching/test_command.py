@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pexpect
@@ -96,6 +96,25 @@ def test_interrupted_at_a_terminal(
         child.expect_exact("Interrupted.")
         child.expect(pexpect.EOF)
     child.close()
+    assert child.exitstatus == 130
+
+
+@pytest.mark.parametrize("key", [pexpect.spawn.sendintr, pexpect.spawn.sendeof])
+def test_interrupted_at_a_question(
+    tmp_path: Path, server: MemoryServer, key: Callable[[pexpect.spawn[bytes]], None]
+) -> None:
+    """Ctrl-C or Ctrl-D in place of a password ends the command at once, without the report of a bug."""
+    home = Home(tmp_path, server, ann="first", bob="second")
+    words = ["fetch", *home.accounts, "--to", f"maildir:{tmp_path}/Mail"]
+    environment = {"PATH": os.environ["PATH"], **home.environment}
+    child: pexpect.spawn[bytes] = pexpect.spawn(str(POP3), words, PATIENCE, env=environment)
+    child.expect_exact("Password of ann")
+    child.waitnoecho()
+    key(child)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.before is not None
+    assert child.before.endswith(b"\r\nInterrupted.\r\n")
     assert child.exitstatus == 130
 
 

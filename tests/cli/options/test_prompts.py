@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import click
 import pytest
 from click.testing import CliRunner
 
@@ -30,7 +29,7 @@ def test_an_interruption(monkeypatch: pytest.MonkeyPatch, question: object) -> N
     """Ctrl-C is still an interruption."""
     assert callable(question)
     end_input(monkeypatch, KeyboardInterrupt)
-    with pytest.raises(click.Abort):
+    with pytest.raises(KeyboardInterrupt):
         question("Continue?", "Use --yes.")
 
 

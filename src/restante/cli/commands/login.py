@@ -182,7 +182,7 @@ class _LoginPlan:
         except OAuthError as error:
             error.remedy = error.remedy or self._remedy(error, client)
             raise
-        except (KeyboardInterrupt, click.Abort):
+        except KeyboardInterrupt:
             raise CommandFailed("Interrupted; nothing was kept.", INTERRUPTED) from None
 
     def _remedy(self, error: OAuthError, client: SignInClient) -> str:

@@ -146,10 +146,8 @@ class AccountRunner:
         """Do what the options say before the first run, and add to `said` what was done."""
         if account.name in self._prepared:
             return
-        asks = self._params["delete_big"] and not self._params["yes"]
-        with self._stopper.letting_interrupt() if asks else contextlib.nullcontext():
-            for text in prepare(account, journal, self._params):
-                said.append(text)  # noqa: PERF402  # those before a failure count, too
+        for text in prepare(account, journal, self._params):
+            said.append(text)  # noqa: PERF402  # those before a failure count, too
         self._prepared.add(account.name)
 
     def _fetch(self, account: FetchAccount, result: AccountResult, journal: AccountJournal) -> None:

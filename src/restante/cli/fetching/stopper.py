@@ -47,15 +47,6 @@ class Stopper:
                 signal.signal(number, handler)
 
     @contextlib.contextmanager
-    def letting_interrupt(self) -> Iterator[None]:
-        """Let Ctrl-C end this block at once: it asks a person, in the main thread."""
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-    @contextlib.contextmanager
     def stopping(self, fetcher: Fetcher) -> Iterator[None]:
         """Stop this fetcher when a signal comes in this block. Any thread may run it."""
         self._fetchers.append(fetcher)
