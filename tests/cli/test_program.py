@@ -56,6 +56,22 @@ def test_full_disk(words: tuple[str, ...], *, errors_too: bool) -> None:
         assert ended.stderr.decode().lower() == f"{text}, or inodes (df -i)\n"
 
 
+def test_missing_library(tmp_path: Path) -> None:
+    """A command that requires an extra names it, whatever has imported the library."""
+    (tmp_path / "asyncpg.py").write_text("raise ModuleNotFoundError(name=__name__)")
+    configuration = tmp_path / "restante.toml"
+    configuration.write_text('[mail]\nformat = "cluster"\n')
+    ended = subprocess.run(
+        [POP3, "store", "init", "--config", configuration],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    text = "pop3: the command requires asyncpg; pip install 'restante[cluster]'\n"
+    assert (ended.returncode, ended.stderr) == (2, text)
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DISK = 12  # the exit codes; it also stands for other shortages of this machine
 INTERRUPTED = 130
+MISTAKE = 2
 
 
 def run() -> None:
@@ -48,15 +49,9 @@ def run() -> None:
         raise
     except KeyboardInterrupt:  # one more, while the first one is being reported
         sys.exit(INTERRUPTED)
-    except (MemoryError, OSError, RuntimeError) as error:
-        if text := shortage(error):
-            sys.stderr.write(f"pop3: {text}\n")
-            sys.exit(DISK)
-        if not isinstance(error, OSError) or error.filename is not None:
-            raise
-        if error.errno not in NO_ROOM:
-            raise
-        _end_without_output(error)
+    except (MemoryError, ModuleNotFoundError, OSError, RuntimeError) as error:
+        _end_with_text(error)
+        raise
     finally:
         if reports_interrupts:
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # no command can report it any more
@@ -111,6 +106,22 @@ def _name_shortage(error: BaseException) -> str:
         remedy = "raise `ulimit -u`, `ulimit -v` or the unit's TasksMax"
         return f"the system allows no more threads; {remedy}"
     return ""
+
+
+def _end_with_text(error: Exception) -> None:
+    """Report a shortage or a missing library, and exit. Returns for another error."""
+    if isinstance(error, ModuleNotFoundError):
+        from restante.cli.output.version import find_extra
+
+        if extra := find_extra(error.name or ""):
+            remedy = f"pip install 'restante[{extra}]'"
+            sys.stderr.write(f"pop3: the command requires {error.name}; {remedy}\n")
+            sys.exit(MISTAKE)
+    elif text := shortage(error):
+        sys.stderr.write(f"pop3: {text}\n")
+        sys.exit(DISK)
+    elif isinstance(error, OSError) and error.filename is None and error.errno in NO_ROOM:
+        _end_without_output(error)
 
 
 def _end_without_output(error: OSError) -> NoReturn:

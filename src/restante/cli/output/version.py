@@ -39,6 +39,13 @@ def _parts() -> Iterator[tuple[str, str]]:
         yield extra, _extra(required[extra])
 
 
+def find_extra(module: str) -> str | None:
+    """Return the first extra that has a library, by the name of its module."""
+    required = _requirements()
+    name = module.replace("_", "-")
+    return next((each for each in sorted(set(required) - HIDDEN) if name in required[each]), None)
+
+
 def _extra(names: list[str]) -> str:
     missing = ", ".join(name for name in names if not _version(name))
     return f"missing: {missing}" if missing else ", ".join(map(_with_version, names))
