@@ -192,7 +192,8 @@ class ClientIO:
                 raise LocalError(OVER)  # noqa: TRY301  # checked while no other call is under way
             return (yield from self._carry_out(dialogue, sent))
         except RemoteError as error:
-            session.peer.broken = session.peer.broken or not isinstance(error, ServerRefusedError)
+            if not isinstance(error, ServerRefusedError):
+                session.peer.broken = True
             raise error_ids.assign_id(
                 error, session.capabilities, tls=session.tls is not None
             ) from None

@@ -280,14 +280,21 @@ def run_raw_command(state: MaildropState, line: str) -> Dialogue[Status]:
     yield from _begin_command(state)
     status = yield from state.session.carry_out(operation)
     verb, *arguments = line.upper().split() or [""]  # by any blanks, as some servers do
-    if status.ok:
-        if verb == "DELE":  # the server marked a message under an unknown number: call it 0
+    if not status.ok:
+        return status
+    match verb:
+        case "DELE":
             number = " ".join(arguments)
-            state.marked.add(int(number) if MESSAGE_NUMBER.fullmatch(number) else 0)
-        elif verb == "RSET":
+            is_known = MESSAGE_NUMBER.fullmatch(
+                number
+            )  # else the server marked a message: call it 0
+            state.marked.add(int(number) if is_known else 0)
+        case "RSET":
             state.marked.clear()
-        state.retrieved = state.retrieved or verb == "RETR"
-        state.session.peer.broken = state.session.peer.broken or verb == "QUIT"
+        case "RETR":
+            state.retrieved = True
+        case "QUIT":
+            state.session.peer.broken = True
     return status
 
 

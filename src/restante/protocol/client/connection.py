@@ -168,7 +168,8 @@ class ServerPeer:
 
     def error(self, kind: type[E], id: str, text: str, code: str = "") -> E:  # noqa: A002  # see RemoteError
         """Return an error with the phase and the command in which it occurred."""
-        self.broken = self.broken or not issubclass(kind, ServerRefusedError)
+        if not issubclass(kind, ServerRefusedError):
+            self.broken = True
         return kind(
             id,
             self.redact(text),
