@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from restante.auth.passwords.scram import ScramKeys
     from restante.protocol.secret import Secret
@@ -104,6 +106,21 @@ class CanBeTried(Protocol):
 
     async def try_source(self) -> None:
         """Ask for an unlikely name in each way that a server does. Raises UnavailableError."""
+
+
+@runtime_checkable
+class HoldsConnections(Protocol):
+    """A source of accounts with connections to a database or a directory."""
+
+    async def aclose(self) -> None:
+        """Close them, after the last question."""
+
+
+def closing_accounts(accounts: object) -> AbstractAsyncContextManager[object]:
+    """Return a context at whose end a source of accounts has no connections, if it ever has any."""
+    if isinstance(accounts, HoldsConnections):
+        return contextlib.aclosing(accounts)
+    return contextlib.nullcontext()
 
 
 @runtime_checkable

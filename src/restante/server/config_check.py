@@ -24,6 +24,7 @@ from restante.auth.interfaces import (
     UnavailableError,
     UncertainError,
     UnreadableAccountError,
+    closing_accounts,
 )
 from restante.input_files import read_octets
 from restante.server.composition import components
@@ -116,7 +117,7 @@ def _advice(config: Config) -> str:
 
 async def _look_up(accounts: AccountDirectory) -> None:
     """Run each query once. Raises UnavailableError."""
-    try:
+    async with closing_accounts(accounts):
         if isinstance(accounts, CanBeTried):
             await accounts.try_source()
         with contextlib.suppress(CredentialsError, UncertainError):
@@ -124,10 +125,6 @@ async def _look_up(accounts: AccountDirectory) -> None:
         if isinstance(accounts, ListsAccounts) and accounts.can_list:
             async for _ in accounts.list_accounts():
                 break
-    finally:
-        close = getattr(accounts, "aclose", None)
-        if close is not None:
-            await close()
 
 
 def _check_locks(config: Config, log: FilteringBoundLogger) -> None:

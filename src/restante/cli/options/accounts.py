@@ -291,12 +291,10 @@ def note_lists(loaded: LoadedAccounts) -> None:
 
 async def closing(source: object, work: Awaitable[T]) -> T:
     """Do some work with a source of accounts, and close its connections."""
-    try:
+    from restante.auth.interfaces import closing_accounts
+
+    async with closing_accounts(source):
         return await work
-    finally:
-        close = getattr(source, "aclose", None)
-        if close is not None:
-            await close()
 
 
 def wait(work: Awaitable[T]) -> T:
