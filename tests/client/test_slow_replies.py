@@ -184,7 +184,7 @@ def retrieve_asyncio(url: str) -> None:
 @pytest.mark.parametrize("face", [retrieve_blocking, retrieve_asyncio])
 def test_both_faces(face: Callable[[str], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """Both faces of the client leave a server that is slower than the least speed."""
-    monkeypatch.setattr("restante.client.io.MIN_SPEED", 1000)
+    monkeypatch.setattr("restante.client.deadlines.MIN_SPEED", 1000)
     with faulty_server("RETR: rate 100/s", messages=(b"x" * 400 + b"\r\n",)) as server:
         with pytest.raises(ReplyTimeoutError):
             face(server.url)

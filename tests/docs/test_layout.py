@@ -58,6 +58,7 @@ ELSEWHERE = {
     "client/blocking.py": "client/test_blocking_and_aio.py",
     "client/credentials.py": "client/test_options.py",
     "client/discovery": "client/discovery/test_discover.py",
+    "client/deadlines.py": "client/test_slow_replies.py",
     "client/error_ids.py": "diagnosis/test_run.py",
     "client/greeting.py": "diagnosis/test_odd_servers.py",
     "client/header_part.py": "client/test_message_sizes.py",

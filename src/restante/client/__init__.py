@@ -3,7 +3,7 @@
 `blocking` and `aio` are the two faces. Both drive the same generators: `greeting`, `session` and
 `login` up to an open maildrop, `listing` of its `messages`, and `maildrop` after that
 (`header_part` for servers without TOP). `attempts` are made if a server breaks off before that.
-`io` adds TLS (`tls`), deadlines and the ids of errors (`error_ids`) to them, `socket_driver` and
+`io` adds TLS (`tls`), `deadlines` and the ids of errors (`error_ids`) to them, `socket_driver` and
 `asyncio_driver` move the octets, `reply_sync` counts replies for `pop3 check`.
 
 `options` has the account and how to reach it, `mail_address` parses an address with

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from restante.client import name_resolution
+from restante.client.deadlines import seconds_until
 from restante.client.io import (
     ClientIO,
     Finished,
@@ -17,7 +18,6 @@ from restante.client.io import (
     advance,
     begin_race,
     seconds_to_connect,
-    seconds_until,
 )
 from restante.net import connecting, daemon_threads
 from restante.protocol.client.effects import MessageChunk

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from restante.client import error_ids
+from restante.client.deadlines import NOW, ReplyTime
 from restante.client.options import end_time, time_over_text
 from restante.net.connecting import Race
 from restante.protocol.client.effects import (
@@ -44,9 +45,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NOW = float("-inf")  # a deadline for octets that have arrived: do not wait
-LONGEST_WAIT = 2_000_000.0  # seconds; sockets wait 2**31 ms at most, or not as long as they say
-MIN_SPEED = 100  # octets a second of a reply: a satellite telephone of 2400 baud carries 240
 OVER = (
     "this connection has ended, because it was closed, or a call failed or was cancelled; "
     "connect again"
@@ -112,16 +110,6 @@ def begin_race(session: ClientSession, addresses: Sequence[str]) -> Race:
     return Race(session.choose_addresses(addresses), session.target.port, seconds, session.ends)
 
 
-def seconds_until(until: float) -> float | None:
-    """Return the seconds until a time, None for no limit. Raises TimeoutError: it is over."""
-    if until == NOW:
-        return 0
-    seconds_left = until - time.monotonic()
-    if seconds_left <= 0:
-        raise TimeoutError
-    return None if seconds_left == float("inf") else min(seconds_left, LONGEST_WAIT)
-
-
 def advance(steps: IOSteps[T], answer: bytes | OSError | None) -> IOEffect | Finished[T]:
     """Send the answer to the last effect, None at first, and return the next effect."""
     try:
@@ -130,33 +118,6 @@ def advance(steps: IOSteps[T], answer: bytes | OSError | None) -> IOEffect | Fin
         return steps.send(answer)
     except StopIteration as done:
         return Finished(done.value)
-
-
-@dataclass(slots=True)
-class ReplyTime:
-    """The time for which one reply was awaited, and its octets.
-
-    Each octet extends the deadline. So the sum is bounded, too: an octet now and then would hold
-    the caller for days. One timeout is for the status line, one for the lines after it.
-    The time between two reads belongs to the reader of a message, so it does not count.
-    """
-
-    number: int = 0  # as in `ServerPeer.replies`
-    seconds: float = 0.0
-    octets: int = 0
-    allowed: float = 0.0  # seconds, for all reads up to the present one
-    _read_begun: float = 0.0  # by time.monotonic()
-
-    def begin_read(self, timeout: float) -> float:
-        """Return when the read that begins now must end at the latest, by time.monotonic()."""
-        self._read_begun = time.monotonic()
-        self.allowed = 2 * timeout + self.octets / MIN_SPEED
-        return self._read_begun + self.allowed - self.seconds
-
-    def end_read(self, octets: bytes) -> None:
-        """Count the read that ends now, and its octets."""
-        self.seconds += time.monotonic() - self._read_begun
-        self.octets += len(octets)
 
 
 class ClientIO:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from restante.client.attempts import is_first_command
-from restante.client.io import LONGEST_WAIT
+from restante.client.deadlines import LONGEST_WAIT
 from restante.client.options import limit_passed_text
 from restante.client.reply_sync import ReplyTracker
 from restante.diagnosis.report import Finding, Report, Step
