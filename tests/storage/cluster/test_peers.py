@@ -243,6 +243,28 @@ def test_kick(dsn: Secret) -> None:
     at_two_nodes(dsn, work)
 
 
+def test_a_kick_in_a_late_answer(dsn: Secret) -> None:
+    """A kick that a later, slower answer has again stays as old as it was."""
+    late = 0.0
+
+    async def test() -> tuple[float, float, float]:
+        nonlocal late
+        database = Database(dsn, connections=1)
+        node = Peers(database, lambda: time.monotonic() + late)
+        await node.kick("ann")
+        first = (await node.share({}, ME)).kicks["ann"]
+        late = 4.0
+        again = (await node.share({}, ME)).kicks["ann"]
+        await node.kick("ann")
+        new = (await node.share({}, ME)).kicks["ann"]
+        await database.aclose()
+        return first, again, new
+
+    first, again, new = asyncio.run(test())
+    assert again > first + 3
+    assert new < again - 3
+
+
 def test_revoked_app_password(dsn: Secret) -> None:
     """A revoked app password reaches each node, and is known for a year, for files with it."""
 

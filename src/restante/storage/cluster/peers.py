@@ -5,6 +5,7 @@ Nothing here is on the way of a login: while PostgreSQL does not answer, nodes o
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from restante.storage.peers import PeerNews, PeerRequest
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from datetime import datetime
 
     import asyncpg
 
@@ -42,17 +44,17 @@ where at > clock_timestamp() - $1::float8 * interval '1 s'
 """
 NEWS = """
 select null::uuid as request, owner, null::text as revoked, null::text as locked,
-    null::bytea as content, extract(epoch from clock_timestamp() - at)::float8 as age from kick
+    null::bytea as content, extract(epoch from clock_timestamp() - at)::float8 as age, at from kick
 where at > clock_timestamp() - $1::float8 * interval '1 s'
 union all
-select id, null, null, null, content, extract(epoch from clock_timestamp() - at)::float8
+select id, null, null, null, content, extract(epoch from clock_timestamp() - at)::float8, at
 from request
 where at > clock_timestamp() - $2::float8 * interval '1 s' and node <> $3 and $3 <> all (but)
 union all
-select null, null, digest, null, null, null from revoked_app_password
+select null, null, digest, null, null, null, at from revoked_app_password
 where at > clock_timestamp() - $1::float8 * interval '1 s'
 union all
-select null, null, null, key, null, null from locked_account
+select null, null, null, key, null, null, at from locked_account
 where at > clock_timestamp() - $1::float8 * interval '1 s'
 """
 PRUNE = """
@@ -86,6 +88,7 @@ class Peers:
         self._calls = 0
         self._asked_at: float | None = None  # the time of the last answer
         self._requests: frozenset[uuid.UUID] = frozenset()  # that the last answer had
+        self._kicks: dict[tuple[str, datetime], float] = {}  # the same, with their times by `clock`
 
     async def share(self, failures: Mapping[bytes, int], node: uuid.UUID) -> PeerNews:
         """Add failed logins to those of all nodes, and return what has changed since the last call.
@@ -120,11 +123,27 @@ class Peers:
         return PeerNews(
             key=self._key,
             failures=[(row["pair"], row["number"], row["age"]) for row in failure_rows],
-            kicks={row["owner"]: row["age"] for row in rows if row["owner"] is not None},
+            kicks=self._find_kicks(rows),
             requests=self._take_requests(rows),
             revoked=frozenset(row["revoked"] for row in rows if row["revoked"] is not None),
             locked=frozenset(row["locked"] for row in rows if row["locked"] is not None),
         )
+
+    def _find_kicks(self, rows: Sequence[asyncpg.Record]) -> Mapping[str, float]:
+        """Return how long ago sessions should have ended, by owner.
+
+        An answer was on its way for some time, so a kick is older than it says. Of the answers with
+        a kick, the fastest counts: a later one must not end sessions that began in between.
+        """
+        now, last = self._clock(), self._kicks
+        self._kicks = {
+            (row["owner"], row["at"]): min(
+                now - row["age"], last.get((row["owner"], row["at"]), math.inf)
+            )
+            for row in rows
+            if row["owner"] is not None
+        }
+        return {owner: now - at for (owner, _), at in self._kicks.items()}
 
     def _take_requests(self, rows: Sequence[asyncpg.Record]) -> list[PeerRequest]:
         """Return the requests that were not there at the last call."""
