@@ -513,6 +513,11 @@ def test_a_mistyped_stored_name(tmp_path: Path, command: str) -> None:
         (["check", "imap://ann@host"], "or pop3s://"),
         (["check", "pop3s://ann@host:99999"], "is not a port"),
         (["check", "ann@example.com", "-4", "-6"], "exclude each other"),
+        (
+            ["check", "pop3s://ann@127.0.0.1", "-6"],
+            "-6 excludes 127.0.0.1, which is an IPv4",
+        ),
+        (["probe", "pop3s://[::1]", "-4"], "-4 excludes ::1, which is an IPv6 address"),
         (["check", "ann@example.com", "--cacert", "/no/such"], "cacert cannot be read: /no/such"),
         (["check", "ann@example.com", "--host", "x", "--resolve", "x"], "HOST:PORT:ADDRESS"),
         (["check", "pop3s://ann@x", "--resolve", "x:995:y.example"], "y.example is not an IP add"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import ipaddress
 import re
 import time
 from typing import TYPE_CHECKING, Any
@@ -19,7 +21,23 @@ if TYPE_CHECKING:
 def read_target(
     name: str, params: dict[str, Any], flags: tuple[str, ...], *, login: bool
 ) -> tuple[Target | None, bool]:
-    """Return the server of an account, and whether its greeting must show if it uses TLS."""
+    """Return the server of an account, and whether its greeting must show if it uses TLS.
+
+    Raises click.UsageError: there can be no such server, or -4 or -6 excludes its address.
+    """
+    target, guess = _find_target(name, params, flags, login=login)
+    version = 4 if params["ipv4"] else 6
+    if target is not None and params["ipv4"] != params["ipv6"]:
+        with contextlib.suppress(ValueError):  # a name may have addresses of both versions
+            if (other := ipaddress.ip_address(target.host).version) != version:
+                text = f"-{version} excludes {target.host}, which is an IPv{other} address"
+                raise click.UsageError(f"{text}; omit -{version}")
+    return target, guess
+
+
+def _find_target(
+    name: str, params: dict[str, Any], flags: tuple[str, ...], *, login: bool
+) -> tuple[Target | None, bool]:
     host, port, user = params.pop("host"), params.pop("port"), params.pop("user")
     starttls = params.pop("starttls")
     with error_reporting():
