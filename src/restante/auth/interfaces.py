@@ -109,6 +109,17 @@ class CanBeTried(Protocol):
 
 
 @runtime_checkable
+class BoundsLogins(Protocol):
+    """Accounts that say how many passwords are to be verified at once. Others wait in fair turns.
+
+    Attributes:
+        at_once: how many, None for any number.
+    """
+
+    at_once: int | None
+
+
+@runtime_checkable
 class HoldsConnections(Protocol):
     """A source of accounts with connections to a database or a directory."""
 

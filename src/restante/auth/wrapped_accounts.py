@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restante.auth.interfaces import CachesLogins
+from restante.auth.interfaces import BoundsLogins, CachesLogins
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -20,7 +20,7 @@ class WrappedAccounts:
 
     def __init__(self, accounts: AccountDirectory) -> None:
         self.accounts = accounts
-        self.at_once: int | None = getattr(accounts, "at_once", None)
+        self.at_once = accounts.at_once if isinstance(accounts, BoundsLogins) else None
         self._cache = accounts if isinstance(accounts, CachesLogins) else None
 
     @property

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeAlias
 from restante.net.addresses import format_host_port
 from restante.server.composition import components
 from restante.server.composition.services import running_services
-from restante.server.config.loader import ConfigError
 from restante.server.config.server_sections import MAX_WORKERS
 from restante.server.connection.connection import Connection
 from restante.server.listener import serve_listeners
@@ -221,13 +220,8 @@ def _reload(
     try:
         loaded = load_config()
         components.reload(certificates)
-    except ConfigError as error:
-        for problem in error.problems:
-            log.error("not_reloaded", problem=problem)  # noqa: TRY400  # no fault of ours
-        manager.ready(NOT_RELOADED)
-        return
-    except Exception:  # whatever it is, the server goes on
-        log.exception("incident", what="cannot reload")
+    except Exception as error:  # noqa: BLE001  # whatever it is, the server goes on
+        components.log_not_reloaded(log, error)
         manager.ready(NOT_RELOADED)
         return
     if loaded != config:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from restante.auth.fair_queue import FairQueue
-from restante.auth.interfaces import CachesLogins
+from restante.auth.interfaces import BoundsLogins, CachesLogins
 from restante.protocol.server.settings import AuthOffer, ProtocolSettings
 from restante.server.connection.session_log import SessionLog
 from restante.server.control.holders import MaildropHolders
@@ -74,7 +74,7 @@ class ServerContext:
 
     def __post_init__(self) -> None:
         store, accounts = self.store, self.authenticator
-        at_once: int | None = getattr(accounts, "at_once", None)
+        at_once = accounts.at_once if isinstance(accounts, BoundsLogins) else None
         derived = {
             "limit_log": LimitLog(self.log, observer=self.observer),
             "holders": MaildropHolders(self.connections, self.control, store),

@@ -92,9 +92,7 @@ class FileAuthenticator(FileReading[_Reading]):
         self.shortest_expire_days: int | None = None  # the same
         self._read_at: tuple[int, ...] = ()
         self._threads = password_hashing.threads()
-        self.at_once = (
-            password_hashing.AT_ONCE
-        )  # passwords; a server has those that wait take turns
+        self.at_once = password_hashing.AT_ONCE
         self._key = self._own_key = secrets.token_bytes(passwd_file.KEY)  # for unknown names
         self._remembered = LoginCache(remember)
         self._nobody = (password_hashing.hash_password(Secret(secrets.token_bytes(16))),)

@@ -86,7 +86,7 @@ class LdapAuthenticator(PasswordOnlyAccounts):
         self._directory = LdapDirectory(server)
         self._search = search
         self.can_list = bool(search.base)
-        self.at_once = AT_ONCE  # passwords; a server has those that wait take turns
+        self.at_once = AT_ONCE
         self._threads = Threads(
             "LDAP", UnavailableError, most=AT_ONCE, most_each=AT_ONCE_EACH, patience=PATIENCE
         )

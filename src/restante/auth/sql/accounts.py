@@ -98,9 +98,7 @@ class SqlAuthenticator(PasswordOnlyAccounts):
         self._list_all = list_all
         self.can_list = list_all is not None
         self._threads = password_hashing.threads()
-        self.at_once = (
-            password_hashing.AT_ONCE
-        )  # passwords; a server has those that wait take turns
+        self.at_once = password_hashing.AT_ONCE
         self._decoys = DecoyHashes()
         self._remembered = LoginCache(remember)
         self._found: dict[str, None] = {}  # names that were found last

@@ -29,7 +29,7 @@ from restante.server.connection.transport import ListenerPolicy
 from restante.server.context import ServerContext
 from restante.server.limits.counters import AddressLimit
 from restante.server.limits.server_limits import ServerLimits
-from restante.server.listener import ListenConfig
+from restante.server.listener import ListenConfig, ListenError
 from restante.server.log.file_problems import FileProblems
 from restante.server.tasks.expiry import MailExpiry
 from restante.server.tls.certificate_files import CertificateError, CertificateFiles, Profile
@@ -217,6 +217,17 @@ def reload(certificates: Iterable[Certificates]) -> None:
     with _certificate_errors():
         for certificate in certificates:
             certificate.reload()
+
+
+def log_not_reloaded(log: FilteringBoundLogger, error: Exception) -> None:
+    """Log why a reload has failed. The server goes on with what it has."""
+    if isinstance(error, ConfigError):
+        for problem in error.problems:
+            log.error("not_reloaded", problem=problem)
+    elif isinstance(error, ListenError):
+        log.error("not_reloaded", problem=str(error))
+    else:
+        log.error("incident", what="cannot reload", exc_info=error)
 
 
 def _certificates(config: Config, profile: Profile, log: CertificateLog) -> Certificates:

@@ -11,9 +11,7 @@ KEEP_IDLE = 60  # seconds without an octet, after which the kernel probes the pe
 KEEP_INTERVAL = 15  # seconds between two probes
 KEEP_COUNT = 4  # probes without an answer, after which the kernel closes the connection
 DEAD_AFTER = KEEP_IDLE + KEEP_COUNT * KEEP_INTERVAL  # seconds
-LONGEST_SILENCE = (
-    DEAD_AFTER + 10
-)  # seconds: the kernel probes a peer without room every two minutes
+LONGEST_SILENCE = DEAD_AFTER + 10  # seconds: a peer without room is probed every two minutes
 
 _LAST_ACK = 56  # place of tcpi_last_ack_recv in struct tcp_info
 

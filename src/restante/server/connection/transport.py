@@ -86,9 +86,8 @@ class ClientTransport:
         if self.address.startswith("::ffff:"):  # IPv4, by a socket for both
             self.address = plain_address(self.address)
         self.session_id = new_session_id()  # the same in all its events
-        self.peer_known = not (
-            endpoint.proxies and self._comes_from_proxy()
-        )  # the client's address is known
+        # Whether the client's address is known:
+        self.peer_known = not (endpoint.proxies and self._comes_from_proxy())
         self._preface = b""  # a part of a PROXY header
         self.implicit_tls = endpoint.implicit_tls  # TLS comes before the greeting
         self.tls: ServerTlsLayer | None = None

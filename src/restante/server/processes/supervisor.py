@@ -19,9 +19,9 @@ from collections import Counter
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
+from restante.server.composition.components import log_not_reloaded
 from restante.server.composition.extra_listeners import reconfigure, socket_settings
-from restante.server.config.loader import ConfigError
-from restante.server.listener import ListenError, close_sockets
+from restante.server.listener import close_sockets
 from restante.server.processes.generation import build_generation
 from restante.server.processes.signals import Signals
 from restante.server.processes.worker import BEAT, DRAIN, start_worker
@@ -267,13 +267,8 @@ class Supervisor:
             self._renew_at = math.inf
             self._warn_unchanged(config)
             return
-        except ConfigError as error:
-            for problem in error.problems:
-                self._log.error("not_reloaded", problem=problem)
-        except ListenError as error:
-            self._log.error("not_reloaded", problem=str(error))
         except Exception as error:  # noqa: BLE001  # whatever it is, the old workers go on
-            self._log.error("incident", what="cannot reload", exc_info=error)
+            log_not_reloaded(self._log, error)
         if self._renew_at < math.inf:
             self._renew_at = time.monotonic() + RENEW_PAUSE
         self._manager.ready(NOT_RELOADED)
