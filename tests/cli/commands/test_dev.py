@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import poplib
 import re
+import shlex
 import signal
 import smtplib
 import socket
@@ -100,6 +101,17 @@ def test_the_demo_has_its_messages() -> None:
         assert client.list()[1] == [b"1 3375", b"2 3622", b"3 3606", b"4 3630", b"5 3834"]
         client.quit()
         assert msgspec.json.decode(get(ports["web"], "/api/faults")[1])["on"] == ["retr-cut"]
+
+
+def test_the_demo_quotes_its_certificate(tmp_path: Path) -> None:
+    """The command that the demo shows can be copied, if a folder's name has a blank."""
+    folder = tmp_path / "my mail"
+    command: list[str | Path] = [POP3, "dev", *ANY_PORT, "--demo", "--keep", folder]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        words = next(shlex.split(line) for line in process.stdout if " -CAfile " in line)
+        process.send_signal(signal.SIGINT)
+    assert words[-1] == str(folder / "certificate.pem")
 
 
 def test_a_password_of_the_environment_is_required() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -298,6 +299,7 @@ def _show_demo(places: DevPorts, addresses: ServerAddresses) -> None:
     from restante.server import demo
 
     port = addresses.pop3.rpartition(":")[2]
+    file = shlex.quote(addresses.certificate)
     click.echo(
         f"""
 The account {demo.ACCOUNT} has five messages. Open the page above, and type in another terminal:
@@ -311,6 +313,6 @@ The account {demo.ACCOUNT} has five messages. Open the page above, and type in a
 
 The page shows the conversation while you type. With TLS:
 
-    openssl s_client -quiet -connect {addresses.pop3s} -CAfile {addresses.certificate}
+    openssl s_client -quiet -connect {addresses.pop3s} -CAfile {file}
 """
     )
