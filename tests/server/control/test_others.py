@@ -12,14 +12,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
 import pytest
 import structlog
 
 from restante.protocol.secret import Secret
 from restante.server.connection.administered import AdministeredConnection
 from restante.server.context import ServerContext
-from restante.server.control import holders, others
-from restante.server.control.messages import Action, ControlReply, ControlRequest
+from restante.server.control import asking, holders, others
+from restante.server.control.messages import SUFFIX, Action, ControlReply, ControlRequest
 from restante.server.control.service import ControlService
 from restante.storage.memory import MemoryStore
 from restante.storage.peers import PeerAnswers, PeerNode
@@ -232,3 +233,31 @@ def test_database_is_down(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "the other nodes were not asked: PostgreSQL is down" in ran.err
     monkeypatch.undo()
     assert client.say("NOOP") == b"+OK\r\n"
+
+
+def test_a_database_that_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that answers, but cannot ask the other nodes in time, does not count as silent."""
+    monkeypatch.setattr(asking, "NODES_PATIENCE", 0.1)
+    answer = msgspec.json.encode(ControlReply(worker=1, node="here", id="me")) + b"\n"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not msgspec.json.decode(await reader.readline(), type=ControlRequest).others:
+            writer.write(answer)
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        ended.release()
+
+    async def ask() -> asking.Replies:
+        async with await asyncio.start_unix_server(serve, tmp_path / f"1{SUFFIX}"):
+            request = ControlRequest(action=Action.STATUS)
+            replies = await asking.ask_everywhere(tmp_path, request)
+            for _ in range(2):
+                await ended.acquire()
+        return replies
+
+    ended = asyncio.Semaphore(0)
+    replies = asyncio.run(ask())
+    assert replies.silent == []
+    assert replies.nodes is not None
+    assert replies.nodes.error == asking.LATE

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _SOCKET = re.compile(rf"[0-9]{{1,10}}{re.escape(SUFFIX)}")
 PATIENCE = 3  # seconds for all processes together
 NODES_PATIENCE = 5  # seconds for the other nodes of a cluster
+LATE = "the other nodes did not answer in time; check PostgreSQL and the network"
 
 
 class ControlError(Exception):
@@ -76,11 +77,13 @@ async def ask_everywhere(folder: Path, request: ControlRequest) -> Replies:
     if known:
         passed_on = msgspec.structs.replace(request, others=True, but=known)
         line = msgspec.json.encode(passed_on) + b"\n"
-        worker = next(reply.worker for reply in replies.received if reply.id)
+        asked = next(reply for reply in replies.received if reply.id)
         try:
-            replies.nodes = await _ask(folder / f"{worker}{SUFFIX}", line, NODES_PATIENCE)
-        except (OSError, TimeoutError, ValueError):
-            replies.silent.append(worker)
+            replies.nodes = await _ask(folder / f"{asked.worker}{SUFFIX}", line, NODES_PATIENCE)
+        except TimeoutError:  # the process itself has just answered
+            replies.nodes = ControlReply(worker=asked.worker, node=asked.node, error=LATE)
+        except (OSError, ValueError):
+            replies.silent.append(asked.worker)
         else:
             replies.received += replies.nodes.others
     return replies
