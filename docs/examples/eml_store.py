@@ -1,10 +1,11 @@
 """A store of one's own: FOLDER/USER/*.eml, a file for each message, named as it came."""
 
 import asyncio
+import contextlib
+import fcntl
 import hashlib
 import os
 import time
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,34 +15,36 @@ from restante.storage import (
     MessageList,
     PartialRemovalError,
     StoreError,
+    UnsyncedRemovalError,
     size_on_wire,
 )
 
 
 class EmlStore:
-    """A store: see `restante.storage.Store`. One process may have it."""
+    """A store: see `restante.storage.Store`. Any number of processes may have it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._last = 0
 
     async def acquire(self, owner: str, patience: float) -> "EmlMaildrop":
-        lock = self._locks[owner]
+        folder = self._find_folder(owner)
+        lock = await asyncio.to_thread(_open_folder, folder)
         try:
             async with asyncio.timeout(patience):
-                await lock.acquire()
+                while not _try_lock(lock):  # noqa: ASYNC110  # another process may have it
+                    await asyncio.sleep(0.05)
+            return await asyncio.to_thread(EmlMaildrop, folder, lock)
         except TimeoutError:
+            _close(lock)
             raise BusyError(f"the maildrop of {owner} is in use") from None
-        try:
-            return await asyncio.to_thread(EmlMaildrop, self._find_folder(owner), lock)
         except BaseException:
-            lock.release()
+            _close(lock)
             raise
 
     async def deliver(self, owner: str, message: bytes) -> str:
         self._last = max(self._last + 1, time.time_ns())  # never the same twice, always later
-        file = self._find_folder(owner) / f"{self._last}.eml"
+        file = self._find_folder(owner) / f"{self._last}-{os.getpid()}.eml"
         await asyncio.to_thread(_write, file, message)
         return uid_of(file)
 
@@ -54,10 +57,11 @@ class EmlStore:
 class EmlMaildrop:
     """A maildrop that is locked and listed: see `restante.storage.LockedMaildrop`."""
 
-    def __init__(self, folder: Path, lock: asyncio.Lock) -> None:
-        self._lock: asyncio.Lock | None = lock
+    def __init__(self, folder: Path, lock: int) -> None:
+        self._lock: int | None = lock
         try:
-            self._files = sorted(folder.glob("*.eml"))
+            names = sorted(os.listdir(folder))  # glob would hide errors
+            self._files = [folder / name for name in names if name.endswith(".eml")]
             sizes = [size_on_wire([file.read_bytes()]) for file in self._files]
         except OSError as error:
             raise StoreError(f"{folder}: {error.strerror}") from error
@@ -81,8 +85,32 @@ class EmlMaildrop:
 
     def release(self) -> None:
         if self._lock is not None:
-            self._lock.release()
+            _close(self._lock)
             self._lock = None
+
+
+def _open_folder(folder: Path) -> int:
+    try:
+        folder.mkdir(exist_ok=True)
+        return os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise StoreError(f"{folder}: {error.strerror}") from error
+
+
+def _try_lock(lock: int) -> bool:
+    """Lock an open folder, so that no other session has it, in whichever process."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise StoreError(f"no lock: {error.strerror}") from error
+    return True
+
+
+def _close(descriptor: int) -> None:
+    with contextlib.suppress(OSError):  # it is closed nevertheless
+        os.close(descriptor)
 
 
 def uid_of(file: Path) -> str:
@@ -91,17 +119,20 @@ def uid_of(file: Path) -> str:
 
 
 def _write(file: Path, message: bytes) -> None:
+    unfinished = file.with_suffix(".tmp")
     try:
         file.parent.mkdir(exist_ok=True)
-        unfinished = file.with_suffix(".tmp")
+        _sync(file.parent.parent)
         with unfinished.open("wb") as opened:
             opened.write(message)
             opened.flush()
             os.fsync(opened.fileno())
         unfinished.rename(file)
         _sync(file.parent)
-        _sync(file.parent.parent)
     except OSError as error:
+        for name in (unfinished, file):  # the sender sends it again
+            with contextlib.suppress(OSError):
+                name.unlink()
         raise StoreError(f"{file}: {error.strerror}") from error
 
 
@@ -117,7 +148,7 @@ def _remove(files: Mapping[int, Path]) -> list[int]:
         for folder in {file.parent for file in files.values()}:
             _sync(folder)  # only now it is durable, and QUIT may say +OK
     except OSError as error:
-        raise StoreError(str(error)) from error
+        raise UnsyncedRemovalError(str(error), left) from error
     return left
 
 
@@ -126,4 +157,4 @@ def _sync(folder: Path) -> None:
     try:
         os.fsync(descriptor)
     finally:
-        os.close(descriptor)
+        _close(descriptor)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from examples.eml_store import EmlStore, uid_of
 from restante.protocol.unique_id import is_valid_uid
-from restante.storage.interfaces import PartialRemovalError, Store
+from restante.storage.interfaces import (
+    PartialRemovalError,
+    Store,
+    StoreError,
+    UnsyncedRemovalError,
+)
 from storage.contract import *  # noqa: F403
-from storage.contract import LETTER, run
+from storage.contract import LETTER, everything, run
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture
@@ -60,3 +71,65 @@ def test_any_name_of_a_file(store: Store, tmp_path: Path) -> None:
         assert await uids() == found
 
     run(test)
+
+
+def test_a_folder_that_cannot_be_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that cannot be read is an error, and no empty maildrop; the lock is released."""
+
+    async def test() -> None:
+        await store.deliver("ann", LETTER)
+        with monkeypatch.context() as patch, pytest.raises(StoreError, match="Permission denied"):
+            patch.setattr(os, "scandir", denied)
+            patch.setattr(os, "listdir", denied)
+            await store.acquire("ann", 0)
+        (await store.acquire("ann", 0)).release()
+
+    run(test)
+
+
+def test_unsynced(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was removed and not synced is named so, and a delivery that fails leaves nothing."""
+
+    async def test() -> None:
+        await store.deliver("ann", LETTER)
+        maildrop = await store.acquire("ann", 0)
+        monkeypatch.setattr(os, "fsync", denied)
+        with pytest.raises(UnsyncedRemovalError) as caught:
+            await maildrop.remove([0])
+        assert caught.value.remaining == []
+        maildrop.release()
+        with pytest.raises(StoreError):
+            await store.deliver("ann", LETTER)
+        assert await everything(store) == {}
+
+    run(test)
+
+
+def test_the_lock_holds_between_processes(store: Store, tmp_path: Path) -> None:
+    """A session in another process is rejected until the first one ends."""
+
+    async def test() -> None:
+        maildrop = await store.acquire("ann", 0)
+        assert "BusyError: the maildrop of ann is in use" in acquire_elsewhere(tmp_path)
+        maildrop.release()
+        assert acquire_elsewhere(tmp_path) == ""
+
+    run(test)
+
+
+def denied(*_: object) -> None:
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+ACQUIRE = """
+import asyncio, sys
+from pathlib import Path
+from examples.eml_store import EmlStore
+asyncio.run(EmlStore(Path(sys.argv[1])).acquire("ann", 0))
+"""
+
+
+def acquire_elsewhere(folder: Path) -> str:
+    """Return the errors of another process that acquires the maildrop."""
+    command = [sys.executable, "-c", ACQUIRE, str(folder)]
+    return subprocess.run(command, cwd=DOCS, capture_output=True, text=True, check=False).stderr

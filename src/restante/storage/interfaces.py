@@ -374,18 +374,18 @@ class Store(Protocol):
     """All maildrops of a server."""
 
     async def acquire(self, owner: str, patience: float) -> LockedMaildrop:
-        """Lock and open the maildrop of `owner`, and wait at most `patience` seconds for the lock.
+        """Lock the maildrop of `owner` against all other sessions, of any process, and open it.
 
         Raises:
-            BusyError: another session holds it.
+            BusyError: another session still holds it after `patience` seconds.
             LockedError: another program holds it.
-            StoreError: it cannot be opened.
+            StoreError: it cannot be opened or read.
         """
 
     async def deliver(self, owner: str, message: bytes) -> str:
         """Store the octets of `message` for `owner`, and return its unique-id.
 
-        On return the message is durable.
+        On return the message is durable. After an error it is not there: its sender tries again.
 
         Raises:
             FullError: there is no space.
