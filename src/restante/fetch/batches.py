@@ -25,7 +25,7 @@ def lists_a_part(session: ClientSession) -> bool:
 
 
 def split_into_groups(messages: Sequence[MessageEntry], limit: int) -> Iterator[list[MessageEntry]]:
-    """Yield messages in parts of at most `most` that are delivered together."""
+    """Yield messages in parts of at most `limit` that are delivered together."""
     some: list[MessageEntry] = []
     octets = 0
     for message in messages:
