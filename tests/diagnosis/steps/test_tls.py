@@ -20,7 +20,7 @@ from restante.diagnosis import port_probe
 from restante.diagnosis.report import Report
 from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine
-from restante.diagnosis.steps import tls
+from restante.diagnosis.steps import rejected_certificate
 from restante.misbehave.changes import after, instead
 from support.authority import DAY, GOOD, HOSTS, INTERMEDIATE, ROOT, Certified, make, trusting
 from support.check_request import ANN, server_of
@@ -340,7 +340,7 @@ def test_a_handshake_is_judged_by_its_octets(answer: bytes, name: str) -> None:
 
 def test_a_version_that_the_library_cannot_speak(monkeypatch: pytest.MonkeyPatch) -> None:
     """An old version is found without a library that speaks it."""
-    monkeypatch.setattr(tls, "lenient_context", unverified_context)
+    monkeypatch.setattr(rejected_certificate, "lenient_context", unverified_context)
     with server_of((), tls=GOOD.serving(minimum=ssl.TLSVersion.TLSv1_1)) as running:
         assert running.tls_port
         assert port_probe.old_version("127.0.0.1", running.tls_port, 2) == "TLSv1.1"

@@ -1,5 +1,6 @@
 """The steps of a check, in the order in which they run.
 
-`connect` and `tls` reach the server, `greeting` reads it and CAPA, `login` authenticates, `mailbox`
-compares STAT, LIST and UIDL, and `messages` fetches messages for `--deep`.
+`connect` and `tls` reach the server, and a `rejected_certificate` is inspected. `greeting` reads
+its first line and CAPA, `login` authenticates, `mailbox` compares STAT, LIST and UIDL, and
+`messages` fetches messages for `--deep`.
 """
