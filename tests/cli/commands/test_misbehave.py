@@ -10,12 +10,14 @@ import sys
 from pathlib import Path
 
 import click
+import pytest
 from click.testing import CliRunner
 
 from restante.cli.commands.misbehave.group import misbehave
 from restante.cli.main import main
 from restante.misbehave import FAULTS
 from restante.misbehave.profiles import PROFILES
+from restante.misbehave.score.runner import Card, ScoreRun
 
 POP3 = Path(sys.executable).parent / "pop3"
 
@@ -111,3 +113,23 @@ def test_completion() -> None:
     found = [item.value for item in misbehave.shell_complete(context, "retr-cut")]
     assert found == ["retr-cut", "retr-cut-header", "retr-cut-2"]
     assert "list" in [item.value for item in misbehave.shell_complete(context, "li")]
+
+
+def test_score_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card is printed before it is written to files: a full disk loses no long run."""
+
+    async def score(run: ScoreRun, *_: object) -> Card:
+        return Card(run.command)
+
+    monkeypatch.setattr(ScoreRun, "run", score)
+    ran = CliRunner().invoke(
+        main, ["misbehave", "score", "--json", "--html", "/dev/full", "--", "client"]
+    )
+    assert json.loads(ran.stdout)["command"] == ["client"]
+    assert (ran.exit_code, "cannot write /dev/full" in ran.stderr) == (2, True)
+
+
+def test_score_without_a_time() -> None:
+    """A time limit must be a number: nan limits nothing."""
+    code, said = run("score", "--time", "nan", "--", "client")
+    assert (code, "'nan' is not a valid number of seconds" in said) == (2, True)

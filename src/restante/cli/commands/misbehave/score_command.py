@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from restante.cli.errors import INTERRUPTED, CommandFailed
-from restante.cli.options.values import FilePath
+from restante.cli.options.values import FilePath, Seconds
 from restante.cli.output.progress import Progress
 from restante.cli.output.terminal import plain, plain_lines
 from restante.system_errors import explain, explain_path
@@ -34,8 +34,8 @@ WRITABLE = FilePath(path_type=Path, dir_okay=False, writable=True)
               help="Skip the faults of STLS, or of TLS; may be repeated.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1, 64), default=JOBS, metavar="N",
               help=f"Run the client N times at once.  [default: {JOBS}]")  # fmt: skip
-@click.option("--time", "seconds", type=click.FloatRange(0.1, 3600), default=SECONDS, metavar="S",
-              help=f"End the client after S seconds.  [default: {SECONDS:.0f}]")  # fmt: skip
+@click.option("--time", "seconds", type=Seconds(), default=SECONDS, metavar="SECONDS",
+              help=f"End the client after this time.  [default: {SECONDS:.0f}]")  # fmt: skip
 @click.option("--memory", type=click.IntRange(0), default=MEMORY, metavar="MIB",
               help="Give the client that much address space, 0 for no limit.  "
                    f"[default: {MEMORY}]")  # fmt: skip
@@ -60,7 +60,7 @@ def command(  # noqa: PLR0913  # one for each option
     words are where the server is, {user} and {password} its account, and {out} is an empty
     Maildir. {stls:TEXT} is TEXT where the client must use STLS, and {tls:TEXT} where it must use
     TLS from the first octet. {cafile} is the certificate to trust. Set the client's own time limits
-    to less than half of --time.
+    to less than half of --time. COMMAND runs in another folder, so write paths in it in full.
     """
     from restante.misbehave.score import client_process, runner
 
@@ -76,8 +76,8 @@ def command(  # noqa: PLR0913  # one for each option
         raise CommandFailed(text, USAGE) from None
     except KeyboardInterrupt:
         raise CommandFailed("Interrupted; the client has been ended.", INTERRUPTED) from None
-    _write(card, junit, html)
     _show(card, as_json=as_json)
+    _write(card, junit, html)
     click.get_current_context().exit(0 if card.clean == len(card.outcomes) else NOT_CLEAN)
 
 
