@@ -13,6 +13,8 @@ from support.command import pop3
     "words",
     [
         ("dev", "--keep"),
+        ("dev", "--password"),
+        ("dev", "--web-password"),
         ("serve", "--demo"),
         ("serve", "--config"),
         ("deliver", "ann", "--mail"),
@@ -66,6 +68,8 @@ def test_path_with_line_end(words: tuple[str, ...], tmp_path: Path) -> None:
         ("fetch", "import", "getmail", "--from"),
         ("undelete", "ann", "--uid"),
         ("config", "check", "restante.toml", "--user"),
+        ("serve", "--lmtp"),
+        ("serve", "--smtp"),
     ],
     ids=" ".join,
 )

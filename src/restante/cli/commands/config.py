@@ -24,7 +24,7 @@ def config() -> None:
     """Check the configuration file of `pop3 serve`, or show it with all defaults."""
 
 
-@config.command()
+@config.command(short_help="Check a configuration, and all that it names on this machine.")
 @click.argument("file", type=FILE)
 @click.option(
     "--user",
@@ -55,7 +55,7 @@ def check(file: Path, user: str | None) -> None:
     click.echo(f"{file}: a server can serve with this configuration.")
 
 
-@config.command()
+@config.command(short_help="Show all settings of a configuration, with the defaults.")
 @click.argument("file", type=FILE)
 @click.option("-n", "--changed", is_flag=True, help="Omit the settings that have their default.")
 def show(file: Path, *, changed: bool) -> None:

@@ -14,7 +14,7 @@ import click
 from restante.cli.event_queue import EventQueue
 from restante.cli.options.password import read_password_file
 from restante.cli.options.prompts import ask
-from restante.cli.options.server import FILE
+from restante.cli.options.values import FilePath
 from restante.system_errors import describe, explain
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ PAGE_VARIABLE = "POP3_WEB_PASSWORD"  # a name
 MAIL_VARIABLE = "POP3_DEV_PASSWORD"  # a name
 HAND_TYPED = 600  # seconds for a login that a person types
 PORT = click.IntRange(0, 65535)
+FOLDER = FilePath(path_type=Path, file_okay=False)
+PASSWORD_FILE = FilePath(dir_okay=False, allow_dash=True)
 
 
 class DevPorts(NamedTuple):
@@ -52,7 +54,7 @@ def port_option(flag: str, name: str, default: int, text: str) -> Callable[[F], 
 
 @click.command()
 @click.option(
-    "--keep", type=FILE, metavar="DIR", help="Keep the mail in DIR.  [default: in memory]"
+    "--keep", type=FOLDER, metavar="DIR", help="Keep the mail in DIR.  [default: in memory]"
 )
 @click.option("--demo", is_flag=True, help="Add a demo account with five messages.")
 @click.option(
@@ -66,6 +68,7 @@ def port_option(flag: str, name: str, default: int, text: str) -> Callable[[F], 
 @click.option(
     "--password",
     "mail_file",
+    type=PASSWORD_FILE,
     metavar="FILE",
     help="Accept only the password in FILE, or ask for it with -. Then SCRAM, CRAM-MD5 and APOP "
     "work, too. "
@@ -85,6 +88,7 @@ def port_option(flag: str, name: str, default: int, text: str) -> Callable[[F], 
 @click.option(
     "--web-password",
     "page_file",
+    type=PASSWORD_FILE,
     metavar="FILE",
     help="Require the password in FILE for the page and the API, or ask for it with -. "
     f"The variable {PAGE_VARIABLE} has the same effect.",

@@ -43,7 +43,9 @@ class ImportCommand(AccountCommand):
         formatter.write_usage("pop3 fetch import", " ".join(self.collect_usage_pieces(ctx)))
 
 
-@click.command(cls=ImportCommand, name="import")
+@click.command(
+    cls=ImportCommand, name="import", short_help="Note what another program has fetched."
+)
 @click.argument("program", type=click.Choice(NAMES), metavar="PROGRAM")
 @click.argument("file", type=FilePath(path_type=Path, dir_okay=False), required=False)
 @click.option("--account", "name", type=TEXT, metavar="NAME", help="The account in accounts.toml.")

@@ -12,6 +12,7 @@ import click
 
 from restante.cli.errors import invalid_configuration
 from restante.cli.options.server import FILE, MAIL_KEYS, mail_options
+from restante.cli.options.values import TEXT
 from restante.system_errors import describe
 
 DEMO_LISTEN = "127.0.0.1:1110"
@@ -70,11 +71,13 @@ def _workers(_context: object, _parameter: object, value: str | None) -> int | s
 @mail_options
 @click.option(
     "--lmtp",
+    type=TEXT,
     metavar="FILE",
     help="Accept mail by LMTP on this Unix socket, or on HOST:PORT of this machine.",
 )
 @click.option(
     "--smtp",
+    type=TEXT,
     metavar="HOST:PORT",
     help="Accept mail by SMTP from programs on this machine, for tests.",
 )
