@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
+from restante.system_errors import REJECTED
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -72,7 +74,9 @@ def explain(error: Exception) -> str:
         case asyncpg.FeatureNotSupportedError(server_source_function="get_relation_info"):
             return READ_ONLY  # a standby has no unlogged tables
         case asyncpg.QueryCanceledError():
-            return f"{error.args[0] if error.args else 'canceled'}; {CANCELED}"
+            return f"{error}; {CANCELED}"
+        case asyncpg.InvalidAuthorizationSpecificationError():
+            return f"{error}; {REJECTED}"
     return ""
 
 

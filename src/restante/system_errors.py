@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 OPEN_FILES = "raise the limit of open files (LimitNOFILE, ulimit -n)"
+REJECTED = (  # of a database that rejects its client
+    "check user, password and TLS in the file of the address; after a change, restart the server"
+)
 _UNREACHED = "check that it runs, and its address"
 _ROOT = "give root the right to it, or add CAP_DAC_OVERRIDE to CapabilityBoundingSet of the unit"
 _UNIT = ", or add the folder to ReadWritePaths of the unit"
