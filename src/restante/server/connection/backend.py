@@ -267,10 +267,10 @@ class SessionBackend:
             maildrop = context.open_cached(owner)
             if maildrop is not None:
                 return self._hold(maildrop, need)
-        return self._open(need, as_stored=as_stored)
+        return self._open(need, owner, as_stored=as_stored)
 
-    async def _open(self, need: LockMaildrop, *, as_stored: bool) -> MessageList:
-        context, owner = self._context, need.identity.maildrop or need.identity.name
+    async def _open(self, need: LockMaildrop, owner: str, *, as_stored: bool) -> MessageList:
+        context = self._context
         maildrop = await self._acquire(owner, need.login_delay)
         try:
             if need.login_delay is not None:  # others may have logged in during the wait
