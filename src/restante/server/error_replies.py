@@ -52,6 +52,12 @@ def reply_naming(address: str, since: float) -> Refusal:
     return Refusal(text, ResponseCode.IN_USE, address=address or "localhost", since=when)
 
 
+def maildrop_lost_reply() -> Refusal:
+    """Return the reply to a client whose session no longer holds its maildrop."""
+    text = "This session no longer holds the maildrop, and removed nothing; log in again."
+    return Refusal(text, ResponseCode.SYS_TEMP)
+
+
 def reply_for(error: BaseException) -> Refusal | None:  # noqa: C901, PLR0911, PLR0912  # it is a table
     """Return the reply to an error, None for an unexpected one."""
     match error:
@@ -80,8 +86,7 @@ def reply_for(error: BaseException) -> Refusal | None:  # noqa: C901, PLR0911, P
         case Utf8Error():
             return Utf8Required()
         case LostError():
-            text = "This session no longer holds the maildrop, and removed nothing; log in again."
-            return Refusal(text, ResponseCode.SYS_TEMP)
+            return maildrop_lost_reply()
         case UnsyncedRemovalError():
             text = "The disk failed: removed messages may come back."
             return Refusal(text, ResponseCode.SYS_TEMP)

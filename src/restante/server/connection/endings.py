@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from restante.auth.interfaces import UnavailableError
 from restante.protocol.errors import Refusal, ResponseCode
@@ -11,9 +11,8 @@ from restante.protocol.status import error_reply
 from restante.server.connection.pending_work import AUTHENTICATION_NEEDS
 from restante.server.connection.phases import CLOSING
 from restante.server.connection.proxy_protocol import ProxyError
-from restante.server.error_replies import reply_for
+from restante.server.error_replies import maildrop_lost_reply
 from restante.server.limits.client_bounds import LINGER
-from restante.storage.interfaces import LostError
 
 if TYPE_CHECKING:
     from restante.protocol.server.needs import Need
@@ -50,7 +49,7 @@ NOT_CHECKED = (
     "the login was not checked within timeouts.before_login: the accounts gave no answer, or the"
     " client began so late that its delay after failures was too long"
 )
-MAILDROP_LOST_REPLY = cast("Refusal", reply_for(LostError("")))
+MAILDROP_LOST_REPLY = maildrop_lost_reply()
 
 
 def reader_time(
