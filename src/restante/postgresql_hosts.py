@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 
-from restante.system_errors import REJECTED
+from restante.system_errors import REJECTED, UNREACHED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,12 +69,15 @@ def explain(error: Exception) -> str:
     match error:
         case asyncpg.LockNotAvailableError():
             return LOCKED
-        case asyncpg.ReadOnlySQLTransactionError():
+        case (
+            asyncpg.ReadOnlySQLTransactionError()
+            | asyncpg.FeatureNotSupportedError(server_source_function="get_relation_info")
+        ):  # the latter because a standby has no unlogged tables
             return READ_ONLY
-        case asyncpg.FeatureNotSupportedError(server_source_function="get_relation_info"):
-            return READ_ONLY  # a standby has no unlogged tables
         case asyncpg.QueryCanceledError():
             return f"{error}; {CANCELED}"
+        case asyncpg.PostgresConnectionError():
+            return f"{error}; {UNREACHED}"
         case asyncpg.InvalidAuthorizationSpecificationError():
             return f"{error}; {REJECTED}"
     return ""

@@ -20,7 +20,7 @@ OPEN_FILES = "raise the limit of open files (LimitNOFILE, ulimit -n)"
 REJECTED = (  # of a database that rejects its client
     "check user, password and TLS in the file of the address; after a change, restart the server"
 )
-_UNREACHED = "check that it runs, and its address"
+UNREACHED = "check that it runs, and its address"
 _ROOT = "give root the right to it, or add CAP_DAC_OVERRIDE to CapabilityBoundingSet of the unit"
 _UNIT = ", or add the folder to ReadWritePaths of the unit"
 _OVERRIDE = 1 << 1  # CAP_DAC_OVERRIDE in a set of capabilities: capabilities(7)
@@ -28,7 +28,7 @@ _REMEDIES: Mapping[int, str] = {
     errno.EACCES: "check its owner and its permissions",
     errno.EADDRINUSE: "stop the program that uses it, or choose another one",
     errno.EADDRNOTAVAIL: "choose an address of this machine",
-    errno.ECONNREFUSED: _UNREACHED,
+    errno.ECONNREFUSED: UNREACHED,
     errno.EDQUOT: "remove files, or raise the user's quota",
     errno.EEXIST: "remove it, or choose another path",
     errno.EHOSTUNREACH: "check the network",
@@ -62,10 +62,10 @@ def explain_path(path: object, error: OSError) -> str:
 def explain_connection(error: OSError) -> str:
     """Return why a service, such as a database, gave no answer, and what to do."""
     if isinstance(error, TimeoutError):
-        return f"no answer in time; {_UNREACHED}"
+        return f"no answer in time; {UNREACHED}"
     is_absent = isinstance(error, FileNotFoundError)  # its socket
     remedy = "" if is_absent else find_remedy(error)
-    return f"{find_reason(error, 'the connection broke')}; {remedy or _UNREACHED}"
+    return f"{find_reason(error, 'the connection broke')}; {remedy or UNREACHED}"
 
 
 def explain(error: OSError) -> str:

@@ -164,7 +164,7 @@ def test_wrong_query(database: MariaDb, query: str, text: str) -> None:
             "(1045); check user, password and TLS",
         ),
         ("mysql://restante:hunter2@localhost/nowhere?socket={socket}", "denied"),
-        ("mysql://restante:hunter2@localhost/mail?socket={socket}.gone", "Can't connect"),
+        ("mysql://restante:hunter2@localhost/mail?socket={socket}.gone", "check that it runs"),
         ("mysql://restante:hunter2@127.0.0.1:1/mail", "Can't connect"),
     ],
 )

@@ -48,6 +48,7 @@ def test_messages_too_large_for_postgresql(
         (asyncpg.ReadOnlySQLTransactionError("cannot execute"), "must name the primary"),
         (asyncpg.FeatureNotSupportedError("cannot access"), "must name the primary"),
         (asyncpg.QueryCanceledError("canceling"), "canceling; check its load, its locks and stat"),
+        (asyncpg.ConnectionDoesNotExistError("it broke"), "it broke; check that it runs"),
         (asyncpg.InvalidPasswordError("it failed"), "it failed; check user, password and TLS"),
         (asyncpg.DivisionByZeroError("division by zero"), "PostgreSQL: division by zero"),
     ],

@@ -14,7 +14,7 @@ from asyncmy.errors import MySQLError
 
 from restante.auth.sql.connections import Connections
 from restante.auth.sql.queries import PAGE, AccountQueries
-from restante.system_errors import REJECTED, explain_connection
+from restante.system_errors import REJECTED, UNREACHED, explain_connection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -116,6 +116,8 @@ class MysqlQueries(AccountQueries[asyncmy.Connection]):
         is_shown = code in FULL or code in CLIENT_CODES or state.startswith(SHOWN_CLASSES)
         if is_shown and len(error.args) > 1:
             advice = "; raise its max_connections, or the limit of the user" if code in FULL else ""
+            if code in CLIENT_CODES:
+                advice = f"; {UNREACHED}"
             if state.startswith("28"):
                 advice = f"; {REJECTED}"
             return f"{error.args[1]} ({code}){advice}"
