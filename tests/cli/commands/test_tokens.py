@@ -85,12 +85,18 @@ def test_usage(home: TokenHome, words: list[str]) -> None:
     assert home.pop3(*words).code == 2
 
 
-@pytest.mark.parametrize("command", ["token", "logout"])
-def test_none(home: TokenHome, command: str) -> None:
-    """An account without tokens is an error with the command that signs in."""
+@pytest.mark.parametrize(
+    ("command", "advice"),
+    [
+        ("token", "run pop3 login ann@outlook.com"),
+        ("logout", "there is nothing to revoke or forget"),
+    ],
+)
+def test_none(home: TokenHome, command: str, advice: str) -> None:
+    """An account without tokens is an error, with the command that signs in where that helps."""
     ran = home.pop3(command, "ann@outlook.com")
     assert (ran.code, ran.out) == (2, "")
-    assert "run pop3 login ann@outlook.com" in ran.err
+    assert ran.err == f"pop3: no tokens are stored for ann@outlook.com; {advice}\n"
 
 
 def test_user_like_the_name_of_an_account(home: TokenHome) -> None:

@@ -42,7 +42,7 @@ def token(account: str | None, *, sasl: bool, show: bool, list_all: bool) -> Non
         if account is None:
             _list_accounts()
             return
-        tokens, user = find_stored(account)
+        tokens, user = find_stored(account, "run pop3 login {}")
         if show:
             _show(tokens, user)
             return
@@ -65,7 +65,7 @@ def logout(account: str) -> None:
     from restante.oauth.errors import TokenStoreError
 
     with error_reporting():
-        tokens, _ = find_stored(account)
+        tokens, _ = find_stored(account, "there is nothing to revoke or forget")
         with tokens.open_store().edit(tokens.name) as entry:  # no refresh replaces them meanwhile
             try:
                 stored = entry.load()
@@ -84,8 +84,10 @@ def logout(account: str) -> None:
         click.get_current_context().exit(1)
 
 
-def find_stored(account: str) -> tuple[AccountTokens, str]:
+def find_stored(account: str, advice: str) -> tuple[AccountTokens, str]:
     """Return the stored tokens of an account, and the user name of its login.
+
+    `advice` follows the error that there are none, with the account in place of "{}".
 
     Raises CommandFailed: there are none. Raises ValueError, click.UsageError: it is not an account.
     """
@@ -102,7 +104,7 @@ def find_stored(account: str) -> tuple[AccountTokens, str]:
     if tokens is None:
         if not table and "@" not in name:
             raise click.UsageError(describe_unknown(name))
-        text = f"no tokens are stored for {plain(account)}; run pop3 login {plain(account)}"
+        text = f"no tokens are stored for {plain(account)}; {advice.format(plain(account))}"
         raise CommandFailed(f"pop3: {text}", MISSING)
     return tokens, user
 
