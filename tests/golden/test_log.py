@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shlex
 import signal
 import smtplib
 from collections.abc import Callable
@@ -98,7 +99,8 @@ def test_one_process(tmp_path: Path) -> None:
         log.step("start", "listening", "listening", "no_tls", "session")
 
         def add(name: str) -> None:
-            command = f"{POP3} user add {name} --users {served.users} --password-stdin"
+            words = [POP3, "user", "add", name, "--users", served.users, "--password-stdin"]
+            command = shlex.join(map(str, words))
             assert os.system(f"echo secret | {command} >/dev/null") == 0
 
         def talk(*lines: str) -> Callable[[], None]:

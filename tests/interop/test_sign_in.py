@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from support import browser
 from support.command import Ran, pop3
 from support.dovecot import ONE_OWNER, Dovecot, dovecot
 from support.issuer import Issuer, running_issuer
@@ -51,12 +51,11 @@ def server(issuer: Issuer) -> Iterator[Dovecot]:
 
 
 def login(server: Dovecot, home: Path, *words: str) -> Ran:
-    browser = f"{sys.executable} {TESTS / 'support' / 'browser.py'} %s"
     environment = {
         "HOME": str(home),
         "XDG_STATE_HOME": str(home / "state"),
         "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
-        "BROWSER": browser,
+        "BROWSER": browser.COMMAND,
     }
     account = f"pop3://ann@127.0.0.1:{server.port}"
     return pop3("login", account, *words, password=None, stdin=b"", **environment)

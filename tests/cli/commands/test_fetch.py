@@ -484,7 +484,7 @@ def test_a_message_that_outlasts_the_run(user: User) -> None:
 def test_units(user: User) -> None:
     """The units of systemd run this command."""
     ran = user.fetch("--systemd")
-    assert "ExecStart=/" in ran.out
+    assert re.search(r'^ExecStart="?/', ran.out, re.MULTILINE)
     assert "OnUnitInactiveSec=5min" in ran.out
     assert "KillMode=mixed\nSuccessExitStatus=130\n" in ran.out  # commands of `pipe:` go on
 

@@ -6,13 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from support import browser
 from support.command import Ran, pop3
 from support.issuer import Issuer, Refused, aadsts
 from support.process import POP3, Served, free_port, serving_tls
@@ -77,8 +77,7 @@ class Home:
 
     def login(self, *words: str, **more: str) -> Ran:
         """Run pop3 login with a browser."""
-        browser = f"{sys.executable} {TESTS / 'support' / 'browser.py'} %s"
-        return self.pop3("login", *words, stdin=b"", BROWSER=browser, **more)
+        return self.pop3("login", *words, stdin=b"", BROWSER=browser.COMMAND, **more)
 
     def kept(self) -> list[Path]:
         return sorted((self.folder / "state" / "restante" / "tokens").glob("*.json"))

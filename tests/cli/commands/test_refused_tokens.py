@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
 from restante.diagnosis.explanations import EXPLANATIONS
+from support import browser
 from support.issuer import Issuer, Refused, aadsts
 from support.token_home import TokenHome
 from support.token_server import TokenServer
-
-BROWSER = f"{sys.executable} {Path(__file__).parents[2] / 'support' / 'browser.py'} %s"
 
 REFUSALS = [
     ("oauth-refresh", aadsts(700082)),
@@ -62,7 +60,7 @@ def test_login(home: TokenHome, verdict: str, refused: Refused) -> None:
     The first refusal is of refresh tokens alone.
     """
     home.issuer.scripted.append(refused)
-    ran = home.pop3("login", "work", BROWSER=BROWSER)
+    ran = home.pop3("login", "work", BROWSER=browser.COMMAND)
     require_verdict(ran.code, ran.err, verdict, refused)
     assert home.store.names() == []
 
@@ -83,7 +81,7 @@ def test_login(home: TokenHome, verdict: str, refused: Refused) -> None:
 def test_authorization(home: TokenHome, verdict: str, error: str) -> None:
     """A refusal that the browser brings has its verdict, and nothing is kept."""
     home.issuer.changes = {"code": None, "error": error}
-    ran = home.pop3("login", "work", BROWSER=BROWSER)
+    ran = home.pop3("login", "work", BROWSER=browser.COMMAND)
     require_verdict(ran.code, ran.err, verdict, Refused(error))
     assert home.store.names() == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def test_a_binary_part_is_not_printed_on_a_terminal(tmp_path: Path) -> None:
         def said(part: int) -> str:
             return str(
                 pexpect.run(
-                    f"{POP3} {' '.join(words)} {part}",
+                    shlex.join([str(POP3), *words, str(part)]),
                     env=environment,
                     encoding="utf-8",
                     timeout=60,
@@ -160,7 +161,7 @@ def test_big_heads_are_not_kept() -> None:
             'finally: print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])'
         )
         done = pexpect.run(
-            f"{sys.executable} -c '{code}' ls {running.url}",
+            shlex.join([sys.executable, "-c", code, "ls", running.url]),
             env={"POP3_PASSWORD": PASSWORD, "PATH": "/usr/bin", "COLUMNS": "100"},
             encoding="utf-8",
             timeout=300,

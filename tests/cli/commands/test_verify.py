@@ -152,8 +152,9 @@ def test_an_address_of_another_family() -> None:
 def test_a_reader_that_leaves() -> None:
     """If the reader of the results leaves, as `head` does, the server is not blamed."""
     with serving() as live:
-        command = f"{POP3} verify pop3://127.0.0.1:{live.port} | head -1; exit ${{PIPESTATUS[0]}}"
-        ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+        script = '"$0" verify "$1" | head -1; exit ${PIPESTATUS[0]}'
+        command = ["bash", "-c", script, str(POP3), f"pop3://127.0.0.1:{live.port}"]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (1, ""), ran
     assert ran.stdout.count("\n") == 1
 
