@@ -27,6 +27,9 @@ exclude_patterns = ["_build"]
 myst_heading_anchors = 3
 html_theme = "furo"
 html_title = "Restante"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
+smartquotes = False  # what readers copy is what they type: --host
 
 
 def setup(app: Sphinx) -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 import requirements
 from restante.cli.options.fetch_settings import ConditionSettings, FetchSettings, RuleSettings
-from restante.diagnosis.explanations import EXPLANATIONS
+from restante.diagnosis.explanations import GROUPS, Explanation
 from restante.misbehave import Fault
 from restante.protocol.server.capabilities import CAPABILITIES
 from restante.protocol.server.commands import COMMANDS, Command
@@ -239,20 +239,23 @@ as MTAs require. [Output as JSON](json.md) has the fields of `--json`."""
 
 
 def verdicts() -> str:
-    rows = "\n".join(
-        f"| `{row.id}` | {row.verdict} | {row.why} | {row.admin} | {row.you} | {row.exit} |"
-        for row in EXPLANATIONS.values()
-    )
-    return f"""{NOTE}
+    text = f"""{NOTE}
 # Verdicts
 
 `pop3 check` and `pop3 explain ID` print these verdicts. The exit code is that of a failure. A warning exits with 1.
 Errors of the library have the same ids.
-
-| id | verdict | why | for the administrator | for you | exit |
-|---|---|---|---|---|---|
-{rows}
 """
+    for heading, rows in GROUPS.items():
+        text += f"\n## {heading}\n" + "".join(map(_verdict, rows))
+    return text
+
+
+def _verdict(row: Explanation) -> str:
+    """Return the section of a verdict."""
+    fixes = (("Administrator", row.admin), ("You", row.you), ("Exit code", str(row.exit)))
+    paragraphs = [f"### `{row.id}`", f"**{row.verdict}** {row.why}".rstrip(), row.more]
+    paragraphs.append("\n".join(f"- {name}: {fix}" for name, fix in fixes if fix))
+    return "".join(f"\n{each}\n" for each in paragraphs if each)
 
 
 def misbehaviours() -> str:

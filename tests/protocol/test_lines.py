@@ -56,7 +56,7 @@ UNENDED = [
 
 @pytest.mark.parametrize(("pieces", "lines"), UNENDED)
 def test_a_command_without_line_end(pieces: list[bytes], lines: list[bytes]) -> None:
-    """known-bug/unended-utf8: it is a line when it arrives, and its line end may come later."""
+    """policy/unended-utf8: it is a line when it arrives, and its line end may come later."""
     buffer, plain = LineBuffer(b"UTF8"), LineBuffer()
     assert [line for piece in pieces for line in taken(buffer, piece)] == lines
     assert taken(buffer) == []

@@ -67,7 +67,7 @@ def test_a_pipelined_batch_is_answered_in_one_write() -> None:
 
 @pytest.mark.parametrize("end", [b"", b"\r\n"])
 def test_evolution(end: bytes) -> None:
-    """UTF8 without a line end is answered, and the next command is read: known-bug/unended-utf8."""
+    """UTF8 without a line end is answered, and the next command is read: policy/unended-utf8."""
     with clocked() as server:
         client = server.connect()
         client.say(b"CAPA\r\n")

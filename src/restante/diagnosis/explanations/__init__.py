@@ -13,11 +13,19 @@ from restante.diagnosis.explanations.oauth import OAUTH
 from restante.diagnosis.explanations.sign_in import SIGN_IN
 from restante.diagnosis.explanations.tls import ENCRYPTION
 
-__all__ = ["EXPLANATIONS", "Explanation", "explain"]
+__all__ = ["EXPLANATIONS", "GROUPS", "Explanation", "explain"]
 
-EXPLANATIONS = {
-    row.id: row for row in (*NETWORK, *ENCRYPTION, *LOGIN, *SIGN_IN, *OAUTH, *MAIL, *FETCH)
+GROUPS = {
+    "Names, connections and greetings": NETWORK,
+    "TLS and certificates": ENCRYPTION,
+    "Login": LOGIN,
+    "Sign-in with OAuth": SIGN_IN,
+    "Tokens": OAUTH,
+    "Mailbox and messages": MAIL,
+    "Fetching": FETCH,
 }
+
+EXPLANATIONS = {row.id: row for rows in GROUPS.values() for row in rows}
 
 
 def explain(id: str) -> Explanation:  # noqa: A002  # the field's name everywhere
