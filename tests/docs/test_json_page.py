@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import inspect
 import json
 import re
 import time
@@ -91,9 +91,8 @@ def fields_of(*structs: tuple[str, Any]) -> set[str]:
     """Return the names of fields, each below a path."""
     found = set()
     for path, struct in structs:
-        names = getattr(struct, "_fields", getattr(struct, "__struct_fields__", ()))
-        names = names or [field.name for field in dataclasses.fields(struct)]
-        found |= {f"{path}{name}" for name in names}
+        for base in struct.__mro__:
+            found |= {f"{path}{name}" for name in inspect.get_annotations(base)}
     return found
 
 
