@@ -47,6 +47,8 @@ UNENDED = [
     ([b"CAPA\r\nUTF8", b"\r\nQUIT\r\n"], [b"CAPA\r\n", b"UTF8\r\n", b"QUIT\r\n"]),
     ([b"UTF8", b"\n", b"QUIT\r\n"], [b"UTF8\r\n", b"QUIT\r\n"]),
     ([b"UTF8", b"\r\n", b"\r\n"], [b"UTF8\r\n", b"\r\n"]),
+    ([b"UTF8", b"\r", b"\n", b"QUIT\r\n"], [b"UTF8\r\n", b"QUIT\r\n"]),
+    ([b"UTF8", b"", b"\r\nQUIT\r\n"], [b"UTF8\r\n", b"QUIT\r\n"]),
     ([b"UTF", b"8", b"UTF8", b"\r\n"], [b"UTF8\r\n", b"UTF8\r\n"]),
     ([b"UTF8\r", b"\n"], [b"UTF8\r\n"]),
     ([b"UTF8 ", b"8\r\n"], [b"UTF8 8\r\n"]),
@@ -57,11 +59,24 @@ UNENDED = [
 @pytest.mark.parametrize(("pieces", "lines"), UNENDED)
 def test_a_command_without_line_end(pieces: list[bytes], lines: list[bytes]) -> None:
     """policy/unended-utf8: it is a line when it arrives, and its line end may come later."""
-    buffer, plain = LineBuffer(b"UTF8"), LineBuffer()
+    buffer, fed, plain = LineBuffer(b"UTF8"), LineBuffer(b"UTF8"), LineBuffer()
     assert [line for piece in pieces for line in taken(buffer, piece)] == lines
     assert taken(buffer) == []
     assert not len(buffer)
+    found = []
+    for piece in pieces:
+        fed.feed(piece)
+        found += taken(fed)
+    assert found == lines
     assert taken(plain, b"UTF8") == []
+
+
+def test_a_part_of_an_overlong_line_is_no_command() -> None:
+    """policy/unended-utf8: octets of an overlong line stay a part of it."""
+    buffer = LineBuffer(b"UTF8")
+    assert taken(buffer, b"x" * 300) == []
+    assert taken(buffer, b"UTF8") == []
+    assert taken(buffer, b"x\r\n") == [("too long", b"x" * LIMIT, True)]
 
 
 def test_a_line_of_exactly_the_limit_is_a_line() -> None:

@@ -58,8 +58,11 @@ class LineBuffer:
     def feed(self, octets: bytes) -> None:
         """Add octets that have arrived."""
         if self._end_due:
+            octets = octets.removeprefix(b"\r")
+            if not octets:
+                return
             self._end_due = False
-            octets = octets.removeprefix(b"\r").removeprefix(b"\n")
+            octets = octets.removeprefix(b"\n")
         self.unread = self.unread[self._place :] + octets if self.unread else octets
         self._searched -= self._place
         self._place = 0
@@ -77,7 +80,7 @@ class LineBuffer:
         unread = self.unread
         end = unread.find(b"\n", self._searched) + 1
         if not end:
-            if self._unended and unread[self._place :] == self._unended:
+            if self._unended and unread[self._place :] == self._unended and not self._discarded:
                 self._place = self._searched = len(unread)
                 self._end_due = True
                 return self._unended + b"\r\n"
