@@ -32,7 +32,7 @@ from restante.server import (
 from restante.server.demo import ensure_certificate
 from restante.storage.interfaces import StoreError
 from restante.storage.memory import MemoryMaildrop, MemoryStore
-from support.live import PATIENCE
+from support.live import PATIENCE, Client
 from support.passwords import Passwords
 
 LETTER = b"Subject: a\n\nhello\n"
@@ -113,6 +113,32 @@ def test_thread(accounts: Passwords) -> None:
         server.call(store.deliver("ann", LETTER))
         assert fetch(server) == [b"Subject: a", b"", b"hello"]
     assert threading.active_count() <= before + 1  # a thread for the disk may stay
+
+
+class Changing(Passwords):
+    """Accounts that know when sessions must end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known["ann"] = "secret"
+        self.removed: set[str] = set()
+
+    async def take_ended(self) -> frozenset[str]:
+        return frozenset(self.removed)
+
+
+def test_removed_account() -> None:
+    """The sessions of an account end that the program has removed, and those of others go on."""
+    accounts = Changing()
+    accounts.known["bob"] = "secret"
+    with Server(MemoryStore(), accounts, FREE) as server:
+        port = server.addresses[0].port
+        with Client(port) as ann, Client(port) as bob:
+            ann.log_in("ann", "secret")
+            bob.log_in("bob", "secret")
+            accounts.removed.add("ann")
+            assert ann.read_all() == b""
+            assert bob.say("NOOP").startswith(b"+OK")
 
 
 def test_tls(accounts: Passwords, tmp_path: Path) -> None:

@@ -168,9 +168,24 @@ class EndsSessions(Protocol):
     """Accounts that know when sessions must end: after a removal, a lock, or a new password."""
 
     async def take_ended(self) -> frozenset[str]:
-        """Return the accounts whose sessions must end since the last call.
+        """Return the accounts whose sessions must end since the last call, once a second.
 
         Raises UnavailableError.
+        """
+
+
+@runtime_checkable
+class RechecksUsers(Protocol):
+    """Accounts that can be asked again and again about the users of sessions.
+
+    Those of PAM cannot: for some of its modules each question is a login, after which pam_faillock
+    forgets the failures of the account.
+    """
+
+    async def recheck(self, user: str) -> object:
+        """Raise CredentialsError if `user` could not log in now: the sessions of the user end.
+
+        Each user with a session is asked about every 30 seconds. Raises UnavailableError.
         """
 
 

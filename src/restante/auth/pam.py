@@ -56,14 +56,7 @@ UNKNOWN = "unknown name: the system has no such user, and PAM alone knows a pass
 
 
 class PamAuthenticator(PasswordOnlyAccounts):
-    """Proves passwords by a PAM service: a file in /etc/pam.d. Both its auth and account count.
-
-    Attributes:
-        can_be_watched: False, since the question whether an account may still log in is itself a
-            login for some modules: pam_faillock forgets the failures of the account.
-    """
-
-    can_be_watched = False
+    """Proves passwords by a PAM service: a file in /etc/pam.d. Both its auth and account count."""
 
     def __init__(
         self, service: str, *, patience: float = PATIENCE, longest: float = LONGEST

@@ -21,6 +21,7 @@ from restante.server.listener import (
     serve_listeners,
 )
 from restante.server.log.loggers import default_logger
+from restante.server.tasks.account_watch import watching_accounts
 from restante.server.tasks.background import background_tasks
 from restante.server.tasks.peers import sharing_with_peers
 from restante.storage.interfaces import open_store
@@ -133,6 +134,7 @@ class Server(ServerLifecycle):
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(open_store(self.store))
             await stack.enter_async_context(sharing_with_peers(context))
+            await stack.enter_async_context(watching_accounts(context))
             if self.lmtp or self.smtp:
                 await self._start_delivery(stack, context)
             configs = [listener.config() for listener in self.listeners]

@@ -17,11 +17,19 @@ from restante.auth.app_passwords.accounts import AppPasswordAccounts
 from restante.auth.app_passwords.file import AppPasswordFile, create
 from restante.auth.app_passwords.uses import FileUses, read, uses_path
 from restante.auth.file.accounts import FileAuthenticator
-from restante.auth.interfaces import CredentialsError, UnavailableError, UnreadableAccountError
+from restante.auth.interfaces import (
+    CredentialsError,
+    RechecksUsers,
+    UnavailableError,
+    UnreadableAccountError,
+)
+from restante.auth.ldap.accounts import LdapAuthenticator
 from restante.auth.locked_accounts import LockedAccounts
 from restante.auth.locked_names import LockedNames
 from restante.auth.masters import Masters
+from restante.auth.pam import PamAuthenticator
 from restante.auth.password_only import PasswordOnlyAccounts
+from restante.auth.sql.accounts import SqlAuthenticator
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import AuthOffer, Identity
 from restante.server.context import ServerContext
@@ -74,7 +82,7 @@ class Accounts(Passwords):
 
     error: Exception | None = None
 
-    async def identify(self, user: str) -> Identity:
+    async def recheck(self, user: str) -> Identity:
         if self.error:
             raise self.error
         return Identity(user)
@@ -143,7 +151,7 @@ def test_database_that_fails_for_one_account() -> None:
     class Database(Accounts):
         failing = ""
 
-        async def identify(self, user: str) -> Identity:
+        async def recheck(self, user: str) -> Identity:
             self.failing = self.failing or user  # the first one
             raise UnavailableError if user == self.failing else CredentialsError
 
@@ -170,7 +178,7 @@ def test_source_with_a_lookup_of_its_own() -> None:
         async def verify(self, user: str, password: Secret) -> Identity:
             return Identity(user)
 
-        async def identify(self, user: str) -> Identity:
+        async def recheck(self, user: str) -> Identity:
             if self.locked:
                 raise CredentialsError
             return Identity(user)
@@ -194,7 +202,7 @@ def test_account_that_cannot_be_read() -> None:
         async def verify(self, user: str, password: Secret) -> Identity:
             return Identity(user)
 
-        async def identify(self, user: str) -> Identity:
+        async def recheck(self, user: str) -> Identity:
             if not self.is_odd:
                 return Identity(user)
             raise CredentialsError if user == "bob" else UnreadableAccountError(user)
@@ -248,12 +256,19 @@ def test_locked_name(tmp_path: Path) -> None:
         assert log_in(ann, "ann").startswith(b"-ERR [AUTH]")
 
 
+@pytest.mark.parametrize(
+    ("source", "asked"),
+    [(SqlAuthenticator, True), (LdapAuthenticator, True), (PamAuthenticator, False)],
+)
+def test_sources(source: type, asked: bool) -> None:  # a parameter
+    """Databases and directories are asked about users of sessions; to PAM, that may be a login."""
+    assert issubclass(source, RechecksUsers) == asked
+
+
 def test_source_whose_lookup_is_a_login() -> None:
     """Accounts of PAM are not asked about again: to some modules, that is a login."""
 
     class System(PasswordOnlyAccounts):
-        can_be_watched = False
-
         async def verify(self, user: str, password: Secret) -> Identity:
             return Identity(user)
 
@@ -324,6 +339,7 @@ def test_last_uses_at_the_end(tmp_path: Path) -> None:
     file = tmp_path / "app-passwords"
     file.write_text(f"{first}\n{second}\n")
     source = Accounts()
+    source.known["ann"] = "secret"
 
     async def run() -> None:
         passwords = AppPasswordFile(file, print, print)

@@ -114,6 +114,10 @@ class LdapAuthenticator(PasswordOnlyAccounts):
         names = candidate_names(user)
         return self._identity(await self._find(names, self._search.logins))
 
+    async def recheck(self, user: str) -> Identity:
+        """Look up a user with a session. Raises CredentialsError, UnavailableError."""
+        return await self.identify(user)
+
     async def owner(self, name: str) -> str:
         """Return the account of exactly this name. Raises CredentialsError, UnavailableError."""
         return await self.first_owner([name])

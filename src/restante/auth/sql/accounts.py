@@ -155,6 +155,10 @@ class SqlAuthenticator(PasswordOnlyAccounts):
             raise CredentialsError(reason)
         return self._identify(name, row)
 
+    async def recheck(self, user: str) -> Identity:
+        """Look up a user with a session. Raises CredentialsError, UnavailableError."""
+        return await self.identify(user)
+
     async def owner(self, name: str) -> str:
         """Return the account of exactly this name. Raises CredentialsError, UnavailableError."""
         return await self.first_owner([name])

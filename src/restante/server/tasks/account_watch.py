@@ -5,25 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
 from restante.auth.app_passwords.accounts import AppPasswordAccounts
 from restante.auth.interfaces import (
     CredentialsError,
     EndsSessions,
     NotesUses,
+    RechecksUsers,
     UnavailableError,
     UnreadableAccountError,
 )
 from restante.auth.locked_accounts import LockedAccounts
-from restante.auth.password_only import PasswordOnlyAccounts
 from restante.auth.wrapped_accounts import WrappedAccounts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from restante.auth.app_passwords.file import AppPasswordFile
-    from restante.auth.interfaces import AccountDirectory
     from restante.auth.locked_names import LockedNames
     from restante.server.context import ServerContext
 
@@ -96,10 +95,10 @@ class AccountWatch:
         accounts = self._accounts
         if isinstance(accounts, EndsSessions):
             self._stop(await accounts.take_ended())
-        elif _identifies(accounts):
+        elif isinstance(accounts, RechecksUsers):
             await self._stop_refused(accounts)
 
-    async def _stop_refused(self, accounts: AccountDirectory) -> None:
+    async def _stop_refused(self, accounts: RechecksUsers) -> None:
         """End the sessions of users that could not log in now, one question at a time.
 
         Raises UnavailableError: for one user at least, there was no answer.
@@ -107,7 +106,7 @@ class AccountWatch:
         unanswered: UnavailableError | None = None
         for user in self._users():
             try:
-                await accounts.identify(user)
+                await accounts.recheck(user)
             except CredentialsError:
                 self._stop(frozenset({user}))
             except UnreadableAccountError:
@@ -137,6 +136,7 @@ async def watching_accounts(context: ServerContext) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
+        await asyncio.wait([task])
         await _finish_uses(context.authenticator)
 
 
@@ -149,11 +149,3 @@ async def _finish_uses(accounts: object) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LONGEST_END):
             await accounts.finish_uses()
-
-
-def _identifies(accounts: object) -> TypeGuard[AccountDirectory]:
-    """Return whether a source can be asked again and again if an account may log in."""
-    if not getattr(accounts, "can_be_watched", True):
-        return False
-    identify = getattr(type(accounts), "identify", None)
-    return identify not in (None, PasswordOnlyAccounts.identify)
