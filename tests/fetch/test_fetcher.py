@@ -840,6 +840,18 @@ def test_description_of_what_stays(server: MemoryServer, journal: Journal) -> No
     assert account.undelivered_messages() == []
 
 
+def test_description_after_a_session_that_ends(journal: Journal) -> None:
+    """The header of a rejected message is asked for in the next session, if its own one ends."""
+    rejected, cut = (
+        first_session(find(rule).conversation) for rule in ("RETR#1: -ERR no", "RETR#2: close")
+    )
+    destination = ListDestination()
+    with faulty_server(rejected, cut, messages=letters("a", "b", "c")) as odd:
+        fetch_from(odd, journal, destination)
+    [row] = journal.open_account("odd").undelivered_messages()
+    assert (row.subject, len(destination.arrived)) == ("a", 2)
+
+
 def test_server_that_fails_at_top(journal: Journal) -> None:
     """A server that hangs up at TOP is asked once, and the rest of the run goes on."""
     destination = ListDestination()

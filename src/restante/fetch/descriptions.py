@@ -8,7 +8,7 @@ from restante.fetch.identity import AT_ONCE
 from restante.protocol.errors import ServerRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from restante.client.blocking import Maildrop
     from restante.fetch.account_journal import AccountJournal
@@ -19,37 +19,33 @@ HEADER_OCTETS = 64 * 1024  # of a header that are read for them
 
 
 class Describer:
-    """Notes the senders and the subjects of messages that are not delivered.
+    """Notes the senders and the subjects of messages that are not delivered in a run.
 
     The server is asked for the header of each message once, since a server may fail at it.
-
-    Attributes:
-        is_asking: whether the server was asked, and has not answered.
     """
 
     def __init__(self, journal: AccountJournal) -> None:
-        self.is_asking = False
         self._journal = journal
-        self._unknown: list[MessageEntry] = []
+        self._unknown: set[str] = set()  # unique-ids
 
     def add(self, message: MessageEntry) -> None:
-        """Ask for the header of a message later in this session."""
-        self._unknown.append(message)
+        """Ask for the header of a message later in this session, or in the next one."""
+        self._unknown.add(message.uid)
 
     def add_too_large(self, messages: Sequence[MessageEntry]) -> None:
         """Note messages that are too large, and ask for their headers."""
         if messages:
             self._journal.note_too_large((message.uid, message.size) for message in messages)
-            self._unknown += messages
+            self._unknown.update(message.uid for message in messages)
 
     def note_header(self, uid: str, header: bytes) -> None:
         """Note what the header of a message says."""
         self._journal.describe([(uid, *_describe(header))])
 
-    def ask(self, drop: Maildrop) -> None:
+    def ask(self, drop: Maildrop, listed: Iterable[MessageEntry]) -> None:
         """Ask for the headers of the messages that were added. Raises RemoteError."""
-        messages, self._unknown = self._unknown, []
-        self.is_asking = True
+        messages = [message for message in listed if message.uid in self._unknown]
+        self._unknown.clear()
         for start in range(0, len(messages), AT_ONCE):
             some = messages[start : start + AT_ONCE]
             heads = drop.headers([message.number for message in some], keep=HEADER_OCTETS)
@@ -58,7 +54,6 @@ class Describer:
                 for message, head in zip(some, heads, strict=True)
                 if not isinstance(head, ServerRefusedError)
             )
-        self.is_asking = False
 
 
 def _describe(header: bytes) -> tuple[str, str]:

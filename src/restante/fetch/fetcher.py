@@ -15,6 +15,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from restante.fetch.descriptions import Describer
 from restante.fetch.errors import BROKEN
 from restante.fetch.events import DoubtSettled, Notice, RunSummary
 from restante.fetch.group import opening
@@ -76,6 +77,7 @@ class Fetcher:
             summary=self.summary,
             parked=self.parked,
             notices=notices,
+            described=Describer(journal),
             precautions=Precautions(journal, notices),
         )
 

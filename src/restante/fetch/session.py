@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from restante.fetch import identity
 from restante.fetch.batches import first_messages, lists_a_part, split_into_groups
-from restante.fetch.descriptions import Describer
 from restante.fetch.errors import BROKEN, ENDED, LOST, FetchError
 from restante.fetch.events import (
     MessageDelivered,
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from restante.client.blocking import Maildrop
     from restante.fetch.account_journal import AccountJournal
+    from restante.fetch.descriptions import Describer
     from restante.fetch.events import FetchEvent, RunSummary
     from restante.fetch.interfaces import Destination
     from restante.fetch.notices import Notices
@@ -51,6 +51,7 @@ class FetchRun:
     summary: RunSummary
     parked: ParkedMessages
     notices: Notices
+    described: Describer
     precautions: Precautions
     stopping: bool = False  # after the message under way
 
@@ -73,7 +74,8 @@ class FetchSession:
         self._listed: Sequence[MessageEntry] = ()
         self._unproven: set[str] = set()  # those of messages that may be others than the known ones
         self._known = KnownContents(run.journal)
-        self._described = Describer(run.journal)
+        self._described = run.described
+        self._is_describing = False  # the server was asked for headers, and has not replied
 
     def run(self) -> Generator[FetchEvent, None, bool]:
         """Fetch and delete, and return whether there is more to fetch.
@@ -94,7 +96,9 @@ class FetchSession:
         yield from self._fetch(chosen)
         yield from self._fetch_headers(plan.headers)
         self._described.add_too_large(plan.new_too_large)
-        self._described.ask(self._drop)
+        self._is_describing = True
+        self._described.ask(self._drop, self._listed)
+        self._is_describing = False
         if chosen and policy.keep_seconds is not None:
             plan = self._make_plan()
         keep = self._unproven | self._find_mixed(plan)
@@ -113,7 +117,7 @@ class FetchSession:
         server fails at is not asked for again.
         """
         is_end = isinstance(error, ENDED) and self._has_progressed
-        return self._described.is_asking or is_end
+        return self._is_describing or is_end
 
     @property
     def _has_progressed(self) -> bool:

@@ -38,7 +38,7 @@ def delete_large(account: FetchAccount, journal: AccountJournal, now: float, *, 
             return f"{account.name}: no message is too large"
         describer = Describer(journal)
         describer.add_too_large(plan.new_too_large)
-        describer.ask(drop)
+        describer.ask(drop, listed)
         rows = {row.uid: row for row in journal.undelivered_messages()}
         for message in too_large:
             line = f"{account.name}  {report.describe(rows[message.uid], now)}"
