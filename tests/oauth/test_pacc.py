@@ -45,6 +45,7 @@ def test_an_issuer() -> None:
         [txt(FILE).replace("UAAC1", "UAAC2")],
         [txt(FILE).replace("sha256", "md5")],
         ["v=UAAC1; a=sha256; d=%"],
+        ["v=UAAC1; a=sha256; d=\ufffd"],
         ["v=UAAC1; a=sha256"],
         ["\ufffd"],
     ],
