@@ -6,9 +6,11 @@ import contextlib
 import json
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -18,11 +20,11 @@ from conformance.in_memory import InMemory
 from conformance.quick_checks import QUICK
 from restante.client.tls import unverified_context
 from restante.conformance import context as context_module
-from restante.conformance import delivery, suite
+from restante.conformance import delivery, raw_connection, suite
 from restante.conformance.check import Check
 from restante.conformance.context import ConformanceContext
 from restante.conformance.delivery import DeliveryCommand, DeliveryError, Lmtp
-from restante.conformance.raw_connection import ServerUnderTest
+from restante.conformance.raw_connection import RawConnection, ServerUnderTest
 from restante.conformance.sample_messages import all_samples
 from restante.net.addresses import format_host_port
 from restante.server.tls import self_signed
@@ -347,6 +349,30 @@ def test_reply_in_clear_to_a_command_after_stls(tmp_path: Path) -> None:
     ):
         ran = pop3("verify", f"pop3://127.0.0.1:{port}", "--only", "injection")
     assert 'replied before the handshake: "-ERR Unknown command."' in ran.out
+
+
+class Handshakes(ssl.SSLContext):
+    """A context that notes how long a handshake may last, and does none."""
+
+    seconds: float | None = None
+
+    def wrap_socket(self, sock: socket.socket, *_: object, **more: object) -> ssl.SSLSocket:
+        self.seconds = sock.gettimeout()
+        return cast("ssl.SSLSocket", sock)
+
+
+def test_time_for_a_handshake() -> None:
+    """A handshake and a command have their whole time, also after a short wait for more octets."""
+    context = Handshakes(ssl.PROTOCOL_TLS_CLIENT)
+    server = ServerUnderTest("127.0.0.1", 110, "none", context, "localhost")
+    ours, theirs = socket.socketpair()
+    with theirs, RawConnection(ours, []) as connection:
+        connection.read_rest(0.01)
+        connection.start_tls(server)
+        assert context.seconds == raw_connection.SECONDS
+        connection.read_rest(0.01)
+        connection.send(b"NOOP\r\n")
+        assert ours.gettimeout() == raw_connection.SECONDS
 
 
 @pytest.mark.parametrize(

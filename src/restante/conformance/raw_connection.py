@@ -53,8 +53,9 @@ class RawConnection:
     tls: bool = False
 
     def send(self, octets: bytes, shown: str = "") -> None:
-        """Send octets as they are."""
+        """Send octets as they are, within SECONDS."""
         self.last = shown or octets[:40].decode("latin-1").strip()
+        self.sock.settimeout(SECONDS)  # the last read left what remained of its time
         with contextlib.suppress(OSError):  # what the server said before it hung up is read
             self.sock.sendall(octets)
 
@@ -145,8 +146,9 @@ class RawConnection:
         return False
 
     def start_tls(self, server: ServerUnderTest) -> None:
-        """Do the handshake. Raises ssl.SSLError, OSError."""
+        """Do the handshake, within SECONDS for each read. Raises ssl.SSLError, OSError."""
         self.buffer.clear()
+        self.sock.settimeout(SECONDS)
         self.sock = server.context.wrap_socket(self.sock, server_hostname=server.server_name)
         self.tls = True
 
