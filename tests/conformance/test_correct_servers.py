@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import socket
 import time
 from collections.abc import Iterator
 
@@ -169,6 +170,31 @@ def test_no_mechanism_for_a_token() -> None:
         ran = pop3("verify", server.url, "--oauth", password=PASSWORD)
     assert (ran.code, ran.out) == (6, "")
     assert ran.err.startswith("cannot start the test: SASL announces neither OAUTHBEARER")
+
+
+def test_challenge_without_a_space() -> None:
+    """A plus alone asks for the token, too: only the check of that challenge fails."""
+    server = ServerUnderTest(
+        "127.0.0.1", 110, "none", unverified_context(), "localhost", "ann", "token", token=True
+    )
+    ours, theirs = socket.socketpair()
+    with theirs, RawConnection(ours, []) as connection:
+        theirs.sendall(b"+OK\r\nSASL XOAUTH2\r\n.\r\n+\r\n+OK Logged in.\r\n")
+        assert ConformanceContext(server).send_login(connection) == b"+OK Logged in.\r\n"
+
+
+def test_samples_are_looked_up_once(live: Live) -> None:
+    """A mailbox that another program empties meanwhile does not end the run with a traceback."""
+    counts = itertools.count()
+
+    def empty(said: str, octets: bytes) -> bytes:
+        nonlocal counts
+        if said.startswith("PASS"):
+            counts = itertools.count()
+        return b"+OK 0 0\r\n" if said == "STAT" and next(counts) else octets
+
+    with faulty(live.port, empty) as port:
+        assert verdict(port, "not_reused", InMemory(live)) == CORRECT
 
 
 UIDS = ["unique_ids", "different_ids", "lasting_ids", "one_id"]

@@ -13,7 +13,13 @@ from restante.client.credentials import Credentials
 from restante.client.mechanisms import CLIENT_MECHANISMS, TOKENS
 from restante.conformance import sample_messages
 from restante.conformance.check import Deviation, LoginRejectedError, NotTestable
-from restante.conformance.raw_connection import RawConnection, ServerUnderTest, dial, quote
+from restante.conformance.raw_connection import (
+    RawConnection,
+    ServerUnderTest,
+    dial,
+    is_challenge,
+    quote,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -134,7 +140,7 @@ class ConformanceContext:
         responses = CLIENT_MECHANISMS[mechanism](credentials)
         answer = connection.exchange(f"AUTH {mechanism}", seconds)
         for response in responses:  # after a refusal, an empty one ends the exchange
-            if not answer.startswith(b"+ "):
+            if not is_challenge(answer):
                 break
             connection.send(base64.b64encode(response or b"") + b"\r\n", f"AUTH {mechanism}")
             answer = connection.read_status(seconds)
@@ -255,10 +261,14 @@ class ConformanceContext:
 
     def find_sample(self, sample: SampleMessage, connection: RawConnection) -> int:
         """Return the number of a sample. Raises Deviation: it is not there."""
+        return self.find_copies(sample, connection)[0]
+
+    def find_copies(self, sample: SampleMessage, connection: RawConnection) -> list[int]:
+        """Return the numbers of all copies of a sample. Raises Deviation: there is none."""
         found = self.find_samples(connection).get(sample.mark)
         if not found:
             raise Deviation(f"the message {sample.name} was delivered, but is not in the mailbox")
-        return found[0]
+        return found
 
     def find_samples(self, connection: RawConnection) -> dict[str, list[int]]:
         """Return the numbers of this run's samples, by their marks."""

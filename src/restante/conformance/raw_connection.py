@@ -204,6 +204,11 @@ def unstuff(body: bytes) -> bytes:
     return (b"\r\n" + text).replace(b"\r\n.", b"\r\n")[2:]
 
 
+def is_challenge(line: bytes) -> bool:
+    """Return whether a line of the server in AUTH is a challenge, be it without its space."""
+    return line.startswith(b"+") and not line.startswith(b"+OK")
+
+
 def quote(octets: bytes) -> str:
     """Return a reply for an evidence."""
     text = octets[:120].decode("latin-1").rstrip("\r\n")

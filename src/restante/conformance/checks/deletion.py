@@ -147,8 +147,7 @@ def _deliver_and_identify(context: ConformanceContext, name: str, *, remove: boo
     """Deliver one more copy of a sample, and return its unique-id. With `remove`, remove it."""
     sample = context.deliver_again(name)
     with context.open_session() as connection:
-        context.find_sample(sample, connection)
-        number = max(context.find_samples(connection)[sample.mark])
+        number = max(context.find_copies(sample, connection))
         answer = connection.expect_ok(f"UIDL {number}").decode("latin-1")
         if remove:
             connection.expect_ok(f"DELE {number}")

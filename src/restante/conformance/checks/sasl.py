@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restante.conformance.check import CheckGroup, NotTestable, require
-from restante.conformance.raw_connection import quote
+from restante.conformance.raw_connection import is_challenge, quote
 
 if TYPE_CHECKING:
     from restante.conformance.context import ConformanceContext
@@ -48,11 +48,8 @@ def no_base64(context: ConformanceContext) -> None:
 
 @GROUP.check("rfc5034-s5/case", "names of mechanisms may be in any case")
 def any_case(context: ConformanceContext) -> None:
-    if "PLAIN" not in _offered_mechanisms(context):
-        raise NotTestable("PLAIN is not offered")
     with context.open_connection() as connection:
-        answer = connection.exchange("auth plain")
-        require(answer.startswith(b"+ "), quote(answer))
+        _begin(context, connection, "auth plain")
 
 
 def _offered_mechanisms(context: ConformanceContext) -> list[str]:
@@ -63,10 +60,12 @@ def _offered_mechanisms(context: ConformanceContext) -> list[str]:
     raise NotTestable("SASL is not offered")
 
 
-def _begin(context: ConformanceContext, connection: RawConnection) -> bytes:
+def _begin(
+    context: ConformanceContext, connection: RawConnection, command: str = "AUTH PLAIN"
+) -> bytes:
     """Begin AUTH PLAIN, without a response, and return the challenge."""
     if "PLAIN" not in _offered_mechanisms(context):
         raise NotTestable("PLAIN is not offered")
-    answer = connection.exchange("AUTH PLAIN")
-    require(answer.startswith(b"+") and not answer.startswith(b"+OK"), quote(answer))
+    answer = connection.exchange(command)
+    require(is_challenge(answer), quote(answer))
     return answer
