@@ -99,6 +99,15 @@ def test_none(home: TokenHome, command: str, advice: str) -> None:
     assert ran.err == f"pop3: no tokens are stored for ann@outlook.com; {advice}\n"
 
 
+@pytest.mark.parametrize("command", ["token", "logout"])
+@pytest.mark.parametrize("name", ["shpo", "pop3s://mail.example.com"])
+def test_unknown_name(home: TokenHome, command: str, name: str) -> None:
+    """The error of a name that is not an account names no option that the command lacks."""
+    ran = home.pop3(command, name)
+    assert (ran.code, ran.err.count("-u NAME")) == (2, 0)
+    assert "use user@domain" in ran.err
+
+
 def test_user_like_the_name_of_an_account(home: TokenHome) -> None:
     """A user name without a domain does not find the tokens of an account that has this name."""
     home.accounts(f'[ann]\naccount = "{home.server.url("ann")}"\n')

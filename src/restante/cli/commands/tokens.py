@@ -103,7 +103,7 @@ def find_stored(account: str, advice: str) -> tuple[AccountTokens, str]:
     tokens = find_tokens(account, name, user, table, lambda: target)
     if tokens is None:
         if not table and "@" not in name:
-            raise click.UsageError(describe_unknown(name))
+            raise click.UsageError(describe_unknown(name, option=""))
         text = f"no tokens are stored for {plain(account)}; {advice.format(plain(account))}"
         raise CommandFailed(f"pop3: {text}", MISSING)
     return tokens, user

@@ -136,12 +136,17 @@ def accounts_file() -> Path:
     return configuration_folder() / "accounts.toml"
 
 
-def describe_unknown(name: str) -> str:
-    """Return that a name is not an account, with the stored names that may have been meant."""
+def describe_unknown(name: str, *, option: str = "add -u NAME") -> str:
+    """Return that a name is not an account, with the stored names that may have been meant.
+
+    `option` says how the command gets the user in another way, "" if it cannot.
+    """
     name = plain(name)
     if not name or "://" in name:
-        return f'"{name}" is not an account; use user@domain, or add -u NAME'
-    text = f'"{name}" is not an account; use user@domain, add -u NAME, or use a name from'
+        ways = ", or ".join(filter(None, ("use user@domain", option)))
+        return f'"{name}" is not an account; {ways}'
+    ways = ", ".join(filter(None, ("use user@domain", option, "or use a name from")))
+    text = f'"{name}" is not an account; {ways}'
     file, names = accounts_file(), list(load_entries())
     if not names:
         return f"{text} {file}, which {'has no names' if file.exists() else 'does not exist'}"
