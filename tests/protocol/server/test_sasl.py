@@ -112,6 +112,18 @@ def test_the_name_to_act_for_is_prepared_by_saslprep(authority: str, said: bytes
     assert talk().send(b"AUTH PLAIN " + message + b"\r\n") == said
 
 
+@pytest.mark.parametrize(
+    "name", ["a\N{SOFT HYPHEN}nn", "ann\N{IDEOGRAPHIC SPACE}", "\N{ZERO WIDTH NO-BREAK SPACE}ann"]
+)
+def test_name_is_prepared_in_each_command(name: str) -> None:
+    """rfc6856-s2/saslprep: a name logs in by USER if it does by AUTH, whatever it has unseen."""
+    session = talk()
+    session.send(b"USER " + name.encode() + b"\r\n")
+    assert session.send(b"PASS secret\r\n") == LOGGED_IN
+    message = b64(f"\0{name}\0secret".encode())
+    assert talk().send(b"AUTH PLAIN " + message + b"\r\n") == LOGGED_IN
+
+
 @pytest.mark.parametrize("password", [b"p\xfcss", b"a\tb", "a\N{LINE SEPARATOR}b".encode()])
 def test_invalid_password_rejected(password: bytes) -> None:
     """rfc6856-s2/saslprep: octets that cannot be a password are rejected by every mechanism."""

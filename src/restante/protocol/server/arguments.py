@@ -112,11 +112,10 @@ def _token(word: bytes) -> str:
 
 def _name(argument: bytes) -> Arguments:
     try:
-        text = argument.decode()
         name = account_name(argument)
-    except ValueError:  # UnicodeDecodeError is one
+    except ValueError:
         raise NoMatchError from None
-    if not name or not text.isprintable():
+    if not name:
         raise NoMatchError
     return (name,)
 
