@@ -147,6 +147,15 @@ def test_a_password_may_be_what_only_a_name_may_not(password: str) -> None:
     assert session.send(b"AUTH PLAIN " + message + b"\r\n") == LOGGED_IN
 
 
+@pytest.mark.parametrize("digest", [b"g" * 32, b"A" * 32, b"0" * 31, b""])
+def test_digest_of_cram_md5(digest: bytes) -> None:
+    """A digest has 32 lower-case hexadecimal digits: RFC 2195 section 2."""
+    session = talk()
+    session.send(b"AUTH CRAM-MD5\r\n")
+    said = b"-ERR [AUTH] The response is not understood.\r\n"
+    assert session.send(b64(b"ann " + digest) + b"\r\n") == said
+
+
 def test_plain_takes_fields_of_255_octets() -> None:
     """rfc2595-s6/plain, known-bug/auth-list: the line has far more than 255 octets then."""
     session = talk()

@@ -98,7 +98,7 @@ def cram_md5(exchange: SaslExchange) -> Login:
     challenge = (yield from NewTimestamp()).encode()
     user, _, digest = (yield from exchange.challenge(challenge)).rpartition(b" ")
     name = _name(user)
-    if not name or not re.fullmatch(rb"[0-9A-Za-z]{32}", digest):
+    if not name or not re.fullmatch(rb"[0-9a-f]{32}", digest):
         _reject_response()
     return (yield from Authenticate(AuthMethod.CRAM_MD5, name, Secret(digest), challenge))
 
