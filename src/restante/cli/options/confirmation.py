@@ -45,15 +45,17 @@ def command_with_server(target: Target, flags: tuple[str, ...]) -> str:
     context = click.get_current_context()
     if "names" in context.params:
         return f'Set account = "{target}" in accounts.toml, or type this URL as the account.'
-    words, account = ["pop3", *context.command_path.split()[1:]], context.params.get("account")
+    words = ["pop3", *context.command_path.split()[1:]]
     for parameter in context.command.params:
         if isinstance(parameter, click.Argument):
             value = context.params.get(parameter.name or "")
             words += map(str, value if isinstance(value, tuple) else [value])
-    if any(parameter.name == "port" for parameter in context.command.params):
+    names = {parameter.name for parameter in context.command.params}
+    has_user = target.user in words or "user" not in names  # the latter, as of `pop3 probe`
+    if "port" in names:
         words += ["--host", target.host, "--port", str(target.port)]
     else:  # as of `pop3 login`, whose --port is another one
         words += ["--host", format_host_port(target.host, target.port)]
     words += ["--starttls"] if target.tls == "starttls" else []
-    words += ["--user", target.user] if target.user != account else []
+    words += [] if has_user else ["--user", target.user]
     return shlex.join([*words, *flags])
