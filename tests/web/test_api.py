@@ -62,6 +62,7 @@ def test_messages_are_listed(server: DeveloperServer) -> None:
         ("subject=welcome&from=shop", [2]),
         ("mailbox=ann@example.com", [1]),
         ("q=-welcome", [1]),
+        ('q="first&mailbox=ann@example.com', [1]),
         ("after=1", [2]),
         ("after=2", []),
         ("limit=1", [2]),
