@@ -154,6 +154,8 @@ def test_a_message_is_sent_by_json() -> None:
         {"To": []}, {"From": {"Email": "x\r\nBcc: evil@x"}}, {"Subject": "a\nb: c"}, {"Subject": 1},
         {"Headers": {"X": "a\r\nb: c"}}, {"Attachments": [{"Content": "?", "Filename": "a"}]},
         {"Cc": [{"Email": ""}]}, {"Cc": [{"Email": "b@[x"}]}, {"Bcc": [""]},
+        {"Headers": {"Resent-To": ".=<=?utf-8?b?"}}, {"Headers": {"Reply-To": "a:;=?utf-8?q?''"}},
+        {"Headers": {"Resent-To": "\t.]"}},
         {"Headers": {"": "b"}}, {"Headers": {"X:Y": "b"}}, {"Headers": {"X Y": "b"}},
     ],
 )  # fmt: skip

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 _FIELD_NAME = re.compile(r"[!-9;-~]+")  # RFC 5322 section 3.6.8
+_EMAIL_FAILURES = (AttributeError, IndexError, TypeError)  # of `email` at some invalid values
 
 
 class MailpitPerson(Struct):
@@ -141,7 +142,10 @@ def _add_fields(mail: EmailMessage, fields: dict[str, str]) -> None:
     for name, value in fields.items():
         if not _FIELD_NAME.fullmatch(name):
             raise ValueError(f"{name!r} is not the name of a header field")
-        mail[name] = value
+        try:
+            mail[name] = value
+        except _EMAIL_FAILURES:
+            raise ValueError(f"{value!r} is not a value for the field {name}") from None
     if "Date" not in mail:
         mail["Date"] = formatdate()
     if "Message-ID" not in mail:
@@ -152,7 +156,7 @@ def _address(person: MailpitPerson) -> Address:
     """Return an address for a header. Raises ValueError, MessageError: it is invalid."""
     try:
         checked = Address(person.Name, addr_spec=re.sub(r"[^\x00-\x7f]", "x", person.Email))
-    except (IndexError, AttributeError):  # of email, for some invalid addresses
+    except _EMAIL_FAILURES:
         raise ValueError(f"{person.Email!r} is not an address; use user@domain") from None
     if person.Email.isascii():
         return checked
