@@ -167,7 +167,7 @@ def _matching(request: Request) -> list[DeveloperMail]:
     for name in ("mailbox", "to", "from", "subject"):
         if value := parameters.get(name, ""):
             query += f'{name}:"{value.replace(chr(34), " ")}" '
-    query += parameters.get("q", "")  # last: a quote that it leaves open takes no filter away
+    query += parameters.get("q", "")  # last: a quote may be left open
     after = number_of(request, "after", 0, 1e15)
     return [mail for mail in page_of(request).find(query) if mail.id > after]
 
