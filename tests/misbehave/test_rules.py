@@ -52,6 +52,12 @@ RIGHT = ReplyParts(
 )
 
 
+def test_number_of_many_digits() -> None:
+    """A number that no server reads is of no message: Python reads at most 4300 digits."""
+    assert changed("*: chunks 1", "RETR " + "1" * 5000).chunk == 1
+    assert changed("RETR 1: chunks 1", "RETR " + "1" * 5000).chunk == 0
+
+
 @pytest.mark.parametrize(
     ("rule", "fields"),
     [

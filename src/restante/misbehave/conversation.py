@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from restante.misbehave.effects import HangUp, Pause, ReadWhole
 from restante.protocol.errors import LineTooLong, Refusal
+from restante.protocol.server.arguments import MAX_DIGITS
 from restante.protocol.server.needs import (
     Need,
     ReadLine,
@@ -61,9 +62,10 @@ class CommandLine:
 
     @property
     def number(self) -> int | None:
-        """The number of the message, None without one."""
+        """The number of the message, None without one, as for more digits than the server reads."""
         word = self.argument.partition(" ")[0]
-        return int(word) if word.isascii() and word.isdigit() else None
+        is_number = word.isascii() and word.isdigit() and len(word) <= MAX_DIGITS
+        return int(word) if is_number else None
 
 
 class Ending(Enum):
