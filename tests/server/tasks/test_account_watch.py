@@ -33,10 +33,11 @@ from restante.auth.sql.accounts import SqlAuthenticator
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import AuthOffer, Identity
 from restante.server.context import ServerContext
+from restante.server.tasks import account_watch
 from restante.server.tasks.account_watch import AccountWatch, watching_accounts
 from restante.storage.memory import MemoryStore
 from support.command import pop3
-from support.live import Live, serving, wait_until
+from support.live import PATIENCE, Live, serving, wait_until
 from support.passwords import Passwords, quick_hash
 from support.process import Served
 from support.process import serving as serving_process
@@ -331,6 +332,30 @@ def test_revoked_app_password(tmp_path: Path) -> None:
             live.call(checked(AccountWatch(live.context)))
             assert (ann.say("NOOP") == b"") is ended
             assert bob.say("NOOP").startswith(b"+OK")
+
+
+def test_source_that_ignores_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server stops whatever its accounts do: they may be a program's own."""
+    monkeypatch.setattr(account_watch, "LONGEST_END", 0.01)
+    asked, ended = asyncio.Event(), asyncio.Event()
+
+    class Stubborn(Accounts):
+        async def take_ended(self) -> frozenset[str]:
+            asked.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await ended.wait()
+            await ended.wait()
+            return frozenset()
+
+    async def run() -> None:
+        context = ServerContext(
+            store=MemoryStore(), authenticator=Stubborn(), log=structlog.get_logger()
+        )
+        async with watching_accounts(context):
+            await asked.wait()
+        ended.set()
+
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
 
 
 def test_last_uses_at_the_end(tmp_path: Path) -> None:

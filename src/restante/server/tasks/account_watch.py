@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from restante.server.context import ServerContext
 
 PAUSE = 1.0  # seconds between two checks of files
-LONGEST_END = 1.0  # seconds in which the last uses of app passwords are written
+LONGEST_END = 1.0  # seconds for the last check, and to write the last uses of app passwords
 LOOKUP_EVERY = 30  # of these checks is a round of questions to a database
 
 
@@ -136,7 +136,7 @@ async def watching_accounts(context: ServerContext) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
-        await asyncio.wait([task])
+        await asyncio.wait([task], timeout=LONGEST_END)
         await _finish_uses(context.authenticator)
 
 
