@@ -99,18 +99,22 @@ def test_interrupted_at_a_terminal(
     assert child.exitstatus == 130
 
 
-@pytest.mark.parametrize("key", [pexpect.spawn.sendintr, pexpect.spawn.sendeof])
+def _terminate(child: pexpect.spawn[bytes]) -> None:
+    child.kill(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("end", [pexpect.spawn.sendintr, pexpect.spawn.sendeof, _terminate])
 def test_interrupted_at_a_question(
-    tmp_path: Path, server: MemoryServer, key: Callable[[pexpect.spawn[bytes]], None]
+    tmp_path: Path, server: MemoryServer, end: Callable[[pexpect.spawn[bytes]], None]
 ) -> None:
-    """Ctrl-C or Ctrl-D in place of a password ends the command at once, without the report of a bug."""
+    """Ctrl-C, Ctrl-D or SIGTERM in place of a password ends the command at once."""
     home = Home(tmp_path, server, ann="first", bob="second")
     words = ["fetch", *home.accounts, "--to", f"maildir:{tmp_path}/Mail"]
     environment = {"PATH": os.environ["PATH"], **home.environment}
     child: pexpect.spawn[bytes] = pexpect.spawn(str(POP3), words, PATIENCE, env=environment)
     child.expect_exact("Password of ann")
     child.waitnoecho()
-    key(child)
+    end(child)
     child.expect(pexpect.EOF)
     child.close()
     assert child.before is not None

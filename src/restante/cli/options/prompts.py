@@ -80,13 +80,18 @@ def _report_missing_answer(advice: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _letting_interrupt() -> Iterator[None]:
-    """Let Ctrl-C end a question at once, also where a command handles it, as `pop3 fetch` does."""
-    before = signal.getsignal(signal.SIGINT)
-    if not callable(before) or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Let Ctrl-C end a question at once, also where a command handles it, as `pop3 fetch` does.
+
+    The same holds for SIGTERM, which such a command handles, too.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handled = {number: handler for number, handler in before.items() if callable(handler)}
+    if threading.current_thread() is not threading.main_thread():
+        handled.clear()  # only the main thread may set handlers
+    for number in handled:
+        signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in handled.items():
+            signal.signal(number, handler)
