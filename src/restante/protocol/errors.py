@@ -18,7 +18,7 @@ Pop3Error
     ├── BadCommand                     ... to a command that no client should send; it is counted
     │   └── LineTooLong                ... because the line has more octets than its limit
     ├── TlsRequired                    ... to a login in clear text
-    └── Utf8Required                   ... to RETR and TOP without the command UTF8
+    └── Utf8Required                   ... to LIST n, RETR and TOP without UTF8
 """
 
 from __future__ import annotations
