@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import ssl
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import pytest
@@ -17,6 +18,7 @@ from restante.misbehave import Fault
 from restante.misbehave.changes import alter_line, challenge
 from restante.misbehave.conversation import Alteration
 from restante.misbehave.driver import FaultyServer
+from restante.misbehave.rules import on
 from restante.protocol.errors import LocalError, RemoteError, SecurityError
 from support.authority import GOOD, trusting
 from support.command import pop3
@@ -118,6 +120,15 @@ def test_possible_binding(offer: Fault, flag: bytes) -> None:
         ) as drop:
             assert drop.session.mechanism == "SCRAM-SHA-256"
     assert binascii.a2b_base64(server.commands[2]).startswith(flag)
+
+
+def test_one_challenge_too_many() -> None:
+    """If a mechanism has no response any more, the error names AUTH, and says what was done."""
+    again = on("RESPONSE", lambda reply: replace(reply, status=b"+ \r\n"), nth=1)
+    with faulty_server(offering("PLAIN"), again) as server, pytest.raises(RemoteError) as caught:
+        blocking.connect(server.url, PASSWORD, mechanisms=("PLAIN",))
+    assert (caught.value.id, caught.value.command) == ("auth-failed", "AUTH PLAIN")
+    assert caught.value.text.endswith("after the last one, and AUTH was cancelled")
 
 
 @false_proofs

@@ -93,9 +93,12 @@ def _respond(responder: Responder, challenge: bytes) -> bytes | None:
 
 
 def _give_up(peer: ServerPeer) -> Dialogue[NoReturn]:
+    """Cancel AUTH for want of a response. Raises ServerRefusedError, which names AUTH."""
+    auth = peer.command
     yield from peer.send(b"*\r\n")
     yield from peer.read_status()
-    text = "given up: more challenges than the mechanism has"
+    peer.command = auth
+    text = "the server asked for a response after the last one, and AUTH was cancelled"
     raise peer.error(ServerRefusedError, "auth-failed", text)
 
 
