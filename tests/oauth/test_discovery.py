@@ -203,9 +203,12 @@ def test_an_issuer_on_this_machine(issuer: LocalIssuer) -> None:
 
 
 def test_endpoints_of_a_domain() -> None:
-    """Endpoints are https URLs without a user in them."""
-    sources = Sources(OAuthHint("x", "mail", "https://a@id.example/a", "https://id.example/t"))
-    assert failure("pop.example.com", sources).id == "oauth-answer"
+    """Endpoints are https URLs without a user in them, and without a fragment."""
+    good = "https://id.example/t"
+    for odd in ("https://a@id.example/a", "https://id.example/a#b"):
+        for urls in ((odd, good), (good, odd)):
+            sources = Sources(OAuthHint("x", "mail", *urls))
+            assert failure("pop.example.com", sources).id == "oauth-answer"
 
 
 def test_settings() -> None:

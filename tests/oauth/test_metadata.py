@@ -164,7 +164,10 @@ def test_an_issuer_that_is_almost_named(named: str) -> None:
     assert f'issuer = "{named}"' in caught.value.remedy
 
 
-@pytest.mark.parametrize("named", ["https://b.example", None, ["https://a.example/b"]])
+@pytest.mark.parametrize(
+    "named",
+    ["https://b.example", None, ["https://a.example/b"], "https://a.example/b" + "/" * 100_000],
+)
 def test_another_issuer_is_not_advised(named: object) -> None:
     """An issuer that is not the one that was asked is not one to be used instead."""
     with pytest.raises(OAuthError) as caught:

@@ -19,6 +19,7 @@ from restante.oauth.metadata import (
     AuthorizationServer,
     fetch_metadata,
     fetch_metadata_at,
+    is_endpoint,
     is_on_this_machine,
     is_safe_url,
 )
@@ -178,7 +179,7 @@ def _issuer_from_hint(hint: OAuthHint, settings: OAuthSettings) -> Issuer:
     """
     if hint.issuer.startswith(("https://", "http://")):
         server = fetch_metadata(hint.issuer)
-    elif is_safe_url(hint.authorization) and is_safe_url(hint.token):
+    elif is_endpoint(hint.authorization) and is_endpoint(hint.token):
         server = AuthorizationServer(
             hint.issuer, hint.authorization, hint.token, iss_in_response=False
         )

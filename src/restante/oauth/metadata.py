@@ -135,9 +135,14 @@ def _other_issuer_error(issuer: str, named: object) -> OAuthError:
     """Return the error for metadata that name another issuer. RFC 8414 section 3.3."""
     text = f"the metadata of {issuer} are of the issuer {str(named)[:100]}"
     error = OAuthError("oauth-forged", text)
-    if isinstance(named, str) and named.rstrip("/").lower() == issuer.rstrip("/").lower():
+    if isinstance(named, str) and _spelling(named) == _spelling(issuer):
         error.remedy = f'Name the issuer exactly so: oauth = {{ issuer = "{named}" }}'
     return error
+
+
+def _spelling(issuer: str) -> str:
+    """Return an issuer in the form in which its usual spellings are the same."""
+    return issuer.removesuffix("/").lower()
 
 
 def _fetch(url: str) -> dict[str, Any]:
@@ -156,7 +161,7 @@ def _endpoint(metadata: Mapping[str, Any], is_issuer_here: bool, name: str) -> s
     url = metadata.get(name, "")
     if not url:
         return ""
-    if not isinstance(url, str) or not is_safe_url(url) or "#" in url:
+    if not isinstance(url, str) or not is_endpoint(url):
         raise OAuthError("oauth-answer", f"the {name} of the metadata is not a plain https URL")
     if is_on_this_machine(url) and not is_issuer_here:
         raise OAuthError("oauth-answer", f"the {name} of the metadata is on this machine")
@@ -184,6 +189,11 @@ def is_safe_url(url: str) -> bool:
     safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
     clear = is_address(host) or _HOST_NAME.fullmatch(host)
     return bool(safe and clear) and "@" not in parts.netloc and url.isascii() and url.isprintable()
+
+
+def is_endpoint(url: str) -> bool:
+    """Return whether a URL may be an endpoint: it has no fragment. RFC 6749 section 3.1."""
+    return is_safe_url(url) and "#" not in url
 
 
 def _texts(metadata: Mapping[str, Any], name: str) -> tuple[str, ...]:
