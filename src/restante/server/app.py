@@ -189,7 +189,7 @@ class _Application:
             _log_addresses(generation.config, addresses, log, has_tls=has_tls)
             if serving:
                 log.info("reloaded")
-                self.manager.ready(SERVING)
+                self.manager.end_reload(SERVING)
             else:
                 self._report_ready(addresses, log)
             serving = True
@@ -205,7 +205,7 @@ class _Application:
         for name in self.manager.sockets.close():
             log.warning("socket_not_used", socket=name)
         self.on_ready(addresses)
-        self.manager.ready(SERVING)
+        self.manager.ready()
 
 
 def _reload(
@@ -222,13 +222,13 @@ def _reload(
         components.reload(certificates)
     except Exception as error:  # noqa: BLE001  # whatever it is, the server goes on
         components.log_not_reloaded(log, error)
-        manager.ready(NOT_RELOADED)
+        manager.end_reload(NOT_RELOADED)
         return
     if loaded != config:
         what = "without workers, a reload loads only certificates; restart the server for the rest"
         log.warning("reload_is_partial", what=what)
     log.info("reloaded")
-    manager.ready(SERVING)
+    manager.end_reload(SERVING)
 
 
 def _log_addresses(

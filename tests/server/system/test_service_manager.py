@@ -117,10 +117,28 @@ def test_reload_that_fails_unexpectedly(tmp_path: Path, manager: Manager, worker
     assert 'event=incident what="cannot reload"' in (tmp_path / "log").read_text()
 
 
+@pytest.mark.parametrize("status", [SERVING, NOT_RELOADED])
+@pytest.mark.parametrize("manager", ["{folder}/notify"], indirect=True)
+def test_reload_during_start_and_stop(manager: Manager, status: str) -> None:
+    """A reload makes no server ready that does not accept connections yet, or no longer."""
+    service = ServiceManager()
+    service.reloading()
+    service.end_reload(status)
+    service.ready()
+    assert manager.read() == ["READY=1", f"STATUS={SERVING}"]
+    service.stopping()
+    service.reloading()
+    service.end_reload(status)
+    assert manager.read() == ["STOPPING=1"]
+    manager.socket.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        manager.read()
+
+
 def test_manager_that_does_not_listen(manager: Manager) -> None:
     """A message that cannot be delivered raises nothing."""
     manager.socket.close()
-    ServiceManager().ready("ready")
+    ServiceManager().ready()
 
 
 @pytest.mark.parametrize(

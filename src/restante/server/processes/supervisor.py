@@ -271,7 +271,7 @@ class Supervisor:
             log_not_reloaded(self._log, error)
         if self._renew_at < math.inf:
             self._renew_at = time.monotonic() + RENEW_PAUSE
-        self._manager.ready(NOT_RELOADED)
+        self._manager.end_reload(NOT_RELOADED)
 
     def _end_replaced_workers(self) -> None:
         """End the workers that finish, and those of an earlier reload that never served."""

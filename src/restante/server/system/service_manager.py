@@ -37,23 +37,32 @@ class ServiceManager:
         variables = os.environ if environment is None else environment
         self.sockets = ActivatedSockets(variables)
         self._address = variables.get("NOTIFY_SOCKET", "")
+        self._serving = False
         self.alive_every: float | None = None
         microseconds = variables.get("WATCHDOG_USEC", "")
         ours = variables.get("WATCHDOG_PID", "") in ("", str(os.getpid()))
         if self._address and ours and microseconds.isdecimal() and int(microseconds):
             self.alive_every = int(microseconds) / MICROSECONDS / 2
 
-    def ready(self, status: str) -> None:
-        """Report that all addresses accept connections; `status` is for `systemctl status`."""
-        self._send("READY=1", f"STATUS={status}")
+    def ready(self) -> None:
+        """Report that all addresses accept connections, at the end of the start."""
+        self._serving = True
+        self.end_reload(SERVING)
 
     def reloading(self) -> None:
-        """Report that a reload begins; `ready` ends it."""
-        now = int(time.clock_gettime(time.CLOCK_MONOTONIC) * MICROSECONDS)
-        self._send("RELOADING=1", f"MONOTONIC_USEC={now}")
+        """Report that a reload begins; `end_reload` ends it. Start and stop have no reloads."""
+        if self._serving:
+            now = int(time.clock_gettime(time.CLOCK_MONOTONIC) * MICROSECONDS)
+            self._send("RELOADING=1", f"MONOTONIC_USEC={now}")
+
+    def end_reload(self, status: str) -> None:
+        """Report that a reload has ended; `status` is for `systemctl status`."""
+        if self._serving:
+            self._send("READY=1", f"STATUS={status}")
 
     def stopping(self) -> None:
         """Report that the server stops."""
+        self._serving = False
         self._send("STOPPING=1")
 
     def alive(self) -> None:
