@@ -201,3 +201,12 @@ def test_tls(tls_ports: tuple[Path, dict[str, int]], scheme: str, tmp_path: Path
     assert deliver_and_settle(f"{url}?cafile={certificate}", tmp_path, ImapBounds()) is Settled.HERE
     with pytest.raises(DestinationUnavailableError, match=r"not valid: .*add cafile=FILE"):
         deliver_and_settle(url, tmp_path, ImapBounds())
+
+
+def test_an_unusable_cafile(tmp_path: Path) -> None:
+    """A file of certificates that is missing, or has none, is named."""
+    empty = tmp_path / "empty.pem"
+    empty.touch()
+    for file, problem in ((empty, "no valid certificate"), (tmp_path / "none", "No such file")):
+        with pytest.raises(DestinationUnavailableError, match=f"cafile={file}: .*{problem}"):
+            deliver_and_settle(f"imaps://ann@localhost:1/?cafile={file}", tmp_path, ImapBounds())

@@ -19,6 +19,7 @@ from imapclient import IMAPClient
 from restante.client.tls import verifying_context
 from restante.net import connecting
 from restante.net.connecting import seconds_until
+from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     import ssl
@@ -54,7 +55,7 @@ class ImapConnection(imaplib.IMAP4):
     def __init__(self, address: ImapAddress, bounds: ImapBounds) -> None:
         self._address: Final = address
         self._bounds: Final = bounds
-        self._context: Final = verifying_context(address.cafile)
+        self._context: Final = _read_context(address)
         self._received = bytearray()
         self.allow(bounds.open, bounds.answer)
         super().__init__(address.host, address.port)
@@ -149,6 +150,16 @@ class ImapConnection(imaplib.IMAP4):
     def shutdown(self) -> None:
         """Close the connection."""
         self.sock.close()
+
+
+def _read_context(address: ImapAddress) -> ssl.SSLContext:
+    """Return how to verify the server's certificate. Raises OSError."""
+    try:
+        return verifying_context(address.cafile)
+    except OSError as error:
+        if not address.cafile:
+            raise
+        raise OSError(f"cafile={explain_path(address.cafile, error)}") from None
 
 
 class BoundedImapClient(IMAPClient):  # type: ignore[misc]  # imapclient has no types
