@@ -20,7 +20,7 @@ from restante.conformance.context import ConformanceContext
 from restante.conformance.delivery import Deliver
 from restante.conformance.raw_connection import RawConnection, ServerUnderTest
 from support.command import pop3
-from support.faulty_server import PASSWORD, faulty_server
+from support.faulty_server import PASSWORD, faulty_server, offering
 from support.live import Live, serving
 
 CORRECT = ("pass", "")
@@ -195,6 +195,26 @@ def test_samples_are_looked_up_once(live: Live) -> None:
 
     with faulty(live.port, empty) as port:
         assert verdict(port, "not_reused", InMemory(live)) == CORRECT
+
+
+@pytest.mark.parametrize("name", ["wrong_password", "unknown_name"])
+def test_server_without_passwords(name: str) -> None:
+    """A server whose users log in by a token alone cannot be tested with a wrong password."""
+    with faulty_server(offering("XOAUTH2"), "USER: -ERR Use AUTH.", tls=True) as running:
+        server = ServerUnderTest(
+            "127.0.0.1", running.port, "starttls", unverified_context(), "localhost",
+            "ann", PASSWORD, token=True,
+        )  # fmt: skip
+        checks = [check for check in suite.CHECKS if check.name == name]
+        (found,) = suite.run(ConformanceContext(server), checks).results
+    assert (found.verdict, found.evidence) == ("skip", 'USER is rejected: "-ERR Use AUTH."')
+
+
+def test_server_without_user_in_clear() -> None:
+    """A server that rejects USER before TLS has no name that it could forget at STLS."""
+    with faulty_server("USER: -ERR [AUTH] Use STLS.", tls=True) as running:
+        found = verdict(running.port, "name_forgotten", user="")
+    assert found == ("skip", 'USER is rejected before STLS: "-ERR [AUTH] Use STLS."')
 
 
 UIDS = ["unique_ids", "different_ids", "lasting_ids", "one_id"]

@@ -102,11 +102,15 @@ def no_echo(context: ConformanceContext) -> None:
 
 
 def _wrong(context: ConformanceContext, user: str) -> bytes:
+    """Return the reply to a wrong password. Raises NotTestable: the user has none, or no name."""
     if not user:
         raise NotTestable("no --user")
     context.close_shared_session()
     with context.open_connection() as line:
-        return _try_wrong_password(line, user)
+        answer = _try_wrong_password(line, user)
+        if user == context.server.user and line.last.startswith("USER "):
+            raise NotTestable(f"USER is rejected: {quote(answer)}")
+        return answer
 
 
 def _try_wrong_password(line: RawConnection, user: str) -> bytes:

@@ -60,7 +60,9 @@ def injection(context: ConformanceContext) -> None:
 @GROUP.check("rfc2595-s4/stls-discards", "a name given before STLS is discarded")
 def name_forgotten(context: ConformanceContext) -> None:
     with _connection_before_stls(context) as connection:
-        connection.exchange(f"USER {context.server.user or 'info'}")
+        answer = connection.exchange(f"USER {context.server.user or 'info'}")
+        if not answer.startswith(b"+OK"):
+            raise NotTestable(f"USER is rejected before STLS: {quote(answer)}")
         if not connection.exchange("STLS").startswith(b"+OK"):
             raise NotTestable("STLS is rejected after USER")
         connection.start_tls(context.server)
