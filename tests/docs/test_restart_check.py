@@ -77,6 +77,13 @@ def test_a_mistake_cancels_the_restart(systemd: Systemd) -> None:
     assert "Correct the mistakes above" in said
 
 
+def test_a_user_that_is_missing_cancels_the_restart(systemd: Systemd) -> None:
+    """No server could start with a user that the machine does not have."""
+    systemd.write("user", "restante-typo")
+    assert "restante-typo" in systemd.check("exit 0")
+    assert systemd.read("cancelled") == "8"
+
+
 def test_a_good_configuration_cancels_nothing(systemd: Systemd) -> None:
     """The restart goes on."""
     assert systemd.check("exit 0") == ""
