@@ -9,10 +9,12 @@ import pytest
 
 from restante import check
 from restante.client import blocking
+from restante.client.credentials import Credentials
+from restante.client.mechanisms import CLIENT_MECHANISMS
 from restante.misbehave.changes import instead
-from restante.protocol.client import operations
+from restante.protocol.client import operations, sasl
 from restante.protocol.client.connection import ServerPeer, quote
-from restante.protocol.client.effects import Dialogue
+from restante.protocol.client.effects import Dialogue, Send
 from restante.protocol.client.pipeline import carry_out, pipeline
 from restante.protocol.client.raw_command import raw_command
 from restante.protocol.errors import Pop3Error, RemoteError
@@ -57,6 +59,28 @@ def test_pipelined_password() -> None:
         sent.send(b"")
     assert traced[0] == "USER ann, PASS ***"
     assert "hunter" not in f"{caught.value!r} {vars(caught.value)} {traced}"
+
+
+@pytest.mark.parametrize("initial", [True, False])
+@pytest.mark.parametrize("mechanism", ["PLAIN", "XOAUTH2", "OAUTHBEARER"])
+def test_repeated_response_is_hidden(mechanism: str, *, initial: bool) -> None:
+    """A server that repeats a response of AUTH, in base64, makes no password or token show."""
+    responder = CLIENT_MECHANISMS[mechanism](Credentials("ann", LONG, "mail.example.com", 995))
+    shown: list[str] = []
+    peer = ServerPeer(trace=lambda _, line: shown.append(line))
+    asked = carry_out(peer, sasl.auth(mechanism, responder, initial=initial))
+    sent, answer, challenges = b"", None, [] if initial else [b"+ \r\n"]
+    with pytest.raises(RemoteError) as caught:
+        while True:
+            effect = asked.send(answer)
+            if isinstance(effect, Send):
+                sent, answer = effect.octets, None
+            else:
+                answer = challenges.pop() if challenges else b"-ERR unknown: " + sent
+    response = sent.split()[-1].decode().rstrip("=")
+    assert len(response) > 20
+    assert response not in f"{caught.value} {caught.value!r} {shown}"
+    assert str(caught.value).startswith("refused: unknown: ")
 
 
 CUT = b"x" * 90 + b" "  # an error's text ends in the midst of what follows it

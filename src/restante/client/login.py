@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
@@ -60,7 +59,7 @@ def log_in(session: ClientSession, credentials: Credentials) -> Dialogue[None]:
     peer.phase = Phase.LOGIN
     credentials = _bind_to_connection(session, credentials)
     check_octets(credentials)
-    _keep_secret(session, credentials)
+    peer.keep_secret(credentials.password)
     mechanisms, fallbacks = _candidate_mechanisms(session, credentials)
     if not credentials.user and not (mechanisms and set(mechanisms).issubset(NAMELESS)):
         raise LocalError(NO_NAME)
@@ -151,16 +150,6 @@ def check_octets(credentials: Credentials) -> None:
     except UnicodeEncodeError:  # whose text would show some of the octets
         text = "the name or the password is not UTF-8, so nothing was sent"
         raise LocalError(text) from None
-
-
-def _keep_secret(session: ClientSession, credentials: Credentials) -> None:
-    password = credentials.password
-    if not password:
-        return
-    message = f"\0{credentials.user}\0{password}".encode()
-    encoded = binascii.b2a_base64(message, newline=False).decode().rstrip("=")
-    session.peer.keep_secret(password)
-    session.peer.secrets.append(encoded)
 
 
 def _candidate_mechanisms(

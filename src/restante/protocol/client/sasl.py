@@ -7,6 +7,7 @@ from collections.abc import Generator
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
+from restante.protocol.client.connection import SHORT
 from restante.protocol.client.effects import Send, compute
 from restante.protocol.client.operations import command
 from restante.protocol.client.pipeline import Operation
@@ -42,21 +43,17 @@ def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Oper
     Its reader also raises SecurityError: the server did not prove its identity, and nothing more
     is sent to it. It raises MechanismRefusedError if the -ERR came before a response was sent.
     """
-    first_response = next(responder)
+    first_response, initial_response = next(responder), b""
     request, shown_command = command("AUTH", mechanism), f"AUTH {mechanism}\r\n"
     if initial and first_response is not None:
-        response = _base64(first_response) or b"="
-        request = request[:-2] + b" " + response + b"\r\n"
+        initial_response = _base64(first_response) or b"="
+        request = request[:-2] + b" " + initial_response + b"\r\n"
         shown_command, first_response = f"AUTH {mechanism} ***\r\n", None
 
     def read(peer: ServerPeer) -> Dialogue[Status]:
-        pending, refused = (
-            first_response,
-            MechanismRefusedError
-            if shown_command == f"AUTH {mechanism}\r\n"
-            else ServerRefusedError,
-        )
-        last_challenge = b""
+        pending, last_challenge = first_response, b""
+        refused = ServerRefusedError if initial_response else MechanismRefusedError
+        _keep_secret(peer, initial_response)
         while (challenge := (yield from _challenge(peer))) is not None:
             last_challenge = challenge
             try:
@@ -71,7 +68,9 @@ def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Oper
             if response is None:
                 yield from _give_up(peer)
             pending, refused = None, ServerRefusedError
-            yield from Send(_base64(response or b"") + b"\r\n")
+            coded = _base64(response or b"")
+            _keep_secret(peer, coded)
+            yield from Send(coded + b"\r\n")
             peer.add_trace(">", "***")
         status = yield from peer.read_status()
         if not status.ok:
@@ -146,6 +145,12 @@ def _challenge(peer: ServerPeer) -> Dialogue[bytes | None]:
     except binascii.Error:  # words for people; a mechanism that needs a challenge refuses them
         peer.note_oddity("odd-reply", "a challenge is not base64")
         return challenge
+
+
+def _keep_secret(peer: ServerPeer, coded: bytes) -> None:
+    """Hide a response in base64, which a server may repeat. A short one holds no secret."""
+    if len(coded) >= SHORT:
+        peer.secrets.append(coded.decode().rstrip("="))
 
 
 def _base64(octets: bytes) -> bytes:
