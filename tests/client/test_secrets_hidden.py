@@ -15,7 +15,7 @@ from restante.misbehave.changes import instead
 from restante.protocol.client import operations, sasl
 from restante.protocol.client.connection import ServerPeer, quote
 from restante.protocol.client.effects import Dialogue, Send
-from restante.protocol.client.pipeline import carry_out, pipeline
+from restante.protocol.client.pipeline import Operation, carry_out, pipeline
 from restante.protocol.client.raw_command import raw_command
 from restante.protocol.errors import Pop3Error, RemoteError
 from support.faulty_server import faulty_server
@@ -81,6 +81,32 @@ def test_repeated_response_is_hidden(mechanism: str, *, initial: bool) -> None:
     assert len(response) > 20
     assert response not in f"{caught.value} {caught.value!r} {shown}"
     assert str(caught.value).startswith("refused: unknown: ")
+
+
+REPEATED = [
+    (operations.apop("ann", "0123456789abcdef" * 2), "0123456789abcdef"),
+    (raw_command("PASS typed by hand"), "typed"),
+    (raw_command("apop ann\t0123456789"), "0123456789"),
+    (raw_command("PASS gr\udcfcn-typed"), "n-typed"),
+]
+
+
+@pytest.mark.parametrize(("operation", "part"), REPEATED)
+def test_repeated_command_is_hidden(operation: Operation[Any], part: str) -> None:
+    """A server that repeats a command with a secret makes no secret show, be it typed by hand."""
+    shown: list[str] = []
+    asked = carry_out(ServerPeer(trace=lambda _, line: shown.append(line)), operation)
+    effect = next(asked)
+    assert isinstance(effect, Send)
+    asked.send(None)
+    try:
+        asked.send(b"-ERR what is " + effect.octets)
+    except StopIteration as done:
+        shown.append(repr(done.value))
+    except RemoteError as error:
+        shown.append(repr(error))
+    assert len(shown) == 3
+    assert part not in str(shown)
 
 
 CUT = b"x" * 90 + b" "  # an error's text ends in the midst of what follows it

@@ -145,9 +145,14 @@ def pass_(password: str) -> Operation[Status]:
 
 
 def apop(name: str, digest: str) -> Operation[Status]:
-    """APOP. RFC 1939 section 7."""
+    """APOP. RFC 1939 section 7. Of a digest, passwords can be guessed: no text shows it."""
+
+    def read(peer: ServerPeer) -> Dialogue[Status]:
+        peer.keep_secret(digest)
+        return (yield from peer.read_ok())
+
     shown_command = f"APOP {name} ***\r\n".encode()
-    return _status("APOP", name, digest, shown=shown_command, phase=Phase.LOGIN)
+    return Operation(command("APOP", name, digest), read, shown_command, Phase.LOGIN)
 
 
 def noop() -> Operation[Status]:

@@ -15,6 +15,7 @@ from restante.protocol.client.effects import (
 from restante.protocol.client.operations import next_piece
 from restante.protocol.client.pipeline import Operation
 from restante.protocol.errors import LocalError
+from restante.protocol.text import decode_text
 from restante.protocol.unstuffing import DotUnstuffer
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def raw_command(line: str, limit: int = LISTING_LIMIT) -> Operation[Status]:
         raise LocalError(f"{verb} cannot be typed here: {_NOT_LINES[verb]}")
 
     def read(peer: ServerPeer) -> Dialogue[Status]:
+        peer.keep_secret(_as_repeated(" ".join(_secret_words(words))))
         status = peer.redact_status((yield from peer.read_status()))
         if not status.ok or not is_multi_line(line):
             if status.ok and verb not in _ONE_LINE:
@@ -101,7 +103,18 @@ def is_multi_line(line: str) -> bool:
 def redact_command(line: str) -> str:
     """Return a line as it may be shown, kept in a history or traced."""
     words = line.split()
-    public = _PUBLIC_WORDS.get(words[0].upper()) if words else None
-    if public is None or len(words) <= public:
+    secret_words = _secret_words(words)
+    if not secret_words:
         return line
-    return " ".join([*words[:public], "***"])
+    return " ".join([*words[: -len(secret_words)], "***"])
+
+
+def _secret_words(words: list[str]) -> list[str]:
+    """Return those words of a command that no text may show."""
+    public = _PUBLIC_WORDS.get(words[0].upper()) if words else None
+    return [] if public is None else words[public:]
+
+
+def _as_repeated(text: str) -> str:
+    """Return a text as it would be in the reply of a server that repeats it."""
+    return decode_text(text.encode(errors="surrogateescape"))
