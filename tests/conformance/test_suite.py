@@ -208,6 +208,19 @@ def test_messages_that_arrive_elsewhere(
     assert not list((tmp_path / "new").iterdir())
 
 
+def test_large_mailbox(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mailbox whose headers would be read for hours gets no test message."""
+    monkeypatch.setattr(suite, "MOST_MESSAGES", 1)
+    server = ServerUnderTest(
+        "127.0.0.1", live.port, "none", unverified_context(), "localhost", "ann", "hunter22"
+    )
+    with pytest.raises(DeliveryError, match=r"of ann has 2 messages, .* with at most 1, or test"):
+        suite.run(ConformanceContext(server, InMemory(live)), QUICK)
+    with live.connect() as client:
+        client.log_in("ann", "hunter22")
+        assert client.say("STAT").startswith(b"+OK 2 ")
+
+
 def test_every_check_names_requirements_that_exist() -> None:
     """Each check has a unique name and existing requirements."""
     known = {name for chapter in requirements.chapters().values() for name in chapter}

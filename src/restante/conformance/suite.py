@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from restante.conformance.context import ConformanceContext
 
 SCHEMA = "restante.verify/1"
+MOST_MESSAGES = 500  # in the mailbox before a delivery: some 20 checks read the header of each
 
 MODULES = (before_login, tls, sasl, after_login, message_octets, deletion, extensions, final)
 """In this order: a wrong password, and checks of all replies of a run, come last."""
@@ -88,7 +89,8 @@ def run(
     """Run checks. The messages that were delivered are deleted again, whatever happens.
 
     Raises OSError, ssl.SSLError, Deviation, NotTestable: there is no connection, or no login, to
-    begin with. Raises DeliveryError: the messages of the run do not arrive.
+    begin with. Raises DeliveryError: the messages of the run do not arrive, or the mailbox is too
+    large to find them in.
     """
     conformance = Conformance(f"{context.server.host}:{context.server.port}")
     with context.open_connection():
@@ -108,10 +110,19 @@ def run(
 
 
 def _deliver(context: ConformanceContext, conformance: Conformance) -> None:
-    """Deliver all samples, once for all checks. Raises DeliveryError: none of them arrives."""
+    """Deliver all samples, once for all checks.
+
+    Raises DeliveryError: the mailbox is too large to find them in, or none of them arrives.
+    """
     if context.deliver is None:
         return
     before = context.count_in_new_session()
+    if before > MOST_MESSAGES:
+        raise DeliveryError(
+            f"the mailbox of {context.server.user} has {before} messages, and the checks would "
+            f"read the header of each many times; use an account with at most {MOST_MESSAGES}, "
+            "or test without a delivery"
+        )
     sent = 0
     for sample in all_samples(context.run_id):
         context.delivered[sample.name] = sample  # an interrupted delivery may have succeeded
