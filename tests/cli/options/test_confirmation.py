@@ -18,7 +18,7 @@ SERVER = Target("pop.example", 1110, "starttls", "ann", looked_up=True)
 @pytest.mark.parametrize("verb", ["check", "probe", "ls", "login", "monitor", "verify"])
 def test_command_with_server(verb: str) -> None:
     """Each command accepts the command that it suggests."""
-    with click.Context(main, info_name="pop3") as above:
+    with click.Context(main, info_name="pop3", **main.context_settings) as above:
         command = main.get_command(above, verb)
         assert command is not None
         with command.make_context(verb, [ACCOUNT], above) as context:
