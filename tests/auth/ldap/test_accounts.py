@@ -17,6 +17,7 @@ import structlog
 
 from restante.auth.interfaces import (
     CredentialsError,
+    RechecksUsers,
     UnavailableError,
     UnreadableAccountError,
 )
@@ -423,6 +424,11 @@ def test_refusals_take_the_time_of_a_login(monkeypatch: pytest.MonkeyPatch) -> N
         with contextlib.suppress(CredentialsError):
             asyncio.run(slow.verify("ann", Secret(b"secret")))
     assert slow.paused == [0.29, 0.99]
+
+
+def test_users_of_sessions_are_looked_up() -> None:
+    """A directory is asked again about the users of open sessions."""
+    assert issubclass(LdapAuthenticator, RechecksUsers)
 
 
 def test_quota_in_a_directory(directory: Slapd) -> None:

@@ -23,7 +23,6 @@ from restante.auth.interfaces import (
     UnavailableError,
     UnreadableAccountError,
 )
-from restante.auth.ldap.accounts import LdapAuthenticator
 from restante.auth.locked_accounts import LockedAccounts
 from restante.auth.locked_names import LockedNames
 from restante.auth.masters import Masters
@@ -257,13 +256,10 @@ def test_locked_name(tmp_path: Path) -> None:
         assert log_in(ann, "ann").startswith(b"-ERR [AUTH]")
 
 
-@pytest.mark.parametrize(
-    ("source", "asked"),
-    [(SqlAuthenticator, True), (LdapAuthenticator, True), (PamAuthenticator, False)],
-)
-def test_sources(source: type, asked: bool) -> None:  # a parameter
-    """Databases and directories are asked about users of sessions; to PAM, that may be a login."""
-    assert issubclass(source, RechecksUsers) == asked
+def test_sources() -> None:
+    """Databases are asked about the users of sessions; to PAM, that may be a login."""
+    assert issubclass(SqlAuthenticator, RechecksUsers)
+    assert not issubclass(PamAuthenticator, RechecksUsers)
 
 
 def test_source_whose_lookup_is_a_login() -> None:
