@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from restante.cli.options.server import FILE, MAIL_KEYS, mail_options
+from restante.cli.options.server import MAIL_KEYS, mail_options, named_config_option
 
 if TYPE_CHECKING:
     from restante.delivery.deliverer import Deliverer
@@ -46,14 +46,7 @@ class PipeCommand(click.Command):
 
 @click.command(cls=PipeCommand)
 @click.argument("user")
-@click.option(
-    "-c",
-    "--config",
-    "file",
-    type=FILE,
-    metavar="FILE",
-    help="Read the configuration from this file.",
-)
+@named_config_option
 @mail_options
 @click.option(
     "-f",

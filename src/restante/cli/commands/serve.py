@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from restante.cli.errors import invalid_configuration
-from restante.cli.options.server import FILE, MAIL_KEYS, mail_options
+from restante.cli.options.server import FILE, MAIL_KEYS, mail_options, named_config_option
 from restante.cli.options.values import TEXT
 from restante.system_errors import describe
 
@@ -42,14 +42,7 @@ def _workers(_context: object, _parameter: object, value: str | None) -> int | s
 
 
 @click.command()
-@click.option(
-    "-c",
-    "--config",
-    "file",
-    type=FILE,
-    metavar="FILE",
-    help="Read the configuration from this file.",
-)
+@named_config_option
 @click.option(
     "--listen",
     multiple=True,

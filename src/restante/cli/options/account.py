@@ -239,10 +239,8 @@ def parse_account(
     password_named = is_password_named(params)
     password = password_getter(params, lambda: account.known_target())  # noqa: PLW0108  # see below
     target, guess = read_target(name, params, flags, login=login)
-    if login and target is not None and not target.user:
-        from restante.cli.options.account_errors import describe_no_user
-
-        raise click.UsageError(describe_no_user(name))
+    if login:
+        _require_user(name, target)
     verbose = params.pop("verbose")
     seconds = params.pop("max_time") or total
     verify = not params.pop("insecure")
@@ -269,6 +267,14 @@ def parse_account(
         entry = find_entry(typed)
         account.auth = find_tokens(typed, name, user, entry, account.known_target)
     return account
+
+
+def _require_user(name: str, target: Target | None) -> None:
+    """Raise click.UsageError if an account with a known server names no user."""
+    if target is not None and not target.user:
+        from restante.cli.options.account_errors import describe_no_user
+
+        raise click.UsageError(describe_no_user(name))
 
 
 def _repeated_options(params: dict[str, Any]) -> Iterator[str]:

@@ -64,6 +64,16 @@ def config_option(text: str, *, find: bool = True) -> Callable[[F], F]:
     )
 
 
+named_config_option = click.option(
+    "-c",
+    "--config",
+    "file",
+    type=FILE,
+    metavar="FILE",
+    help="Read the configuration from this file.",
+)
+"""--config, as `file`, of commands that need none: None if none is named."""
+
 read_config_option = config_option("Read the configuration from this file.")
 
 _OPTIONS = (
