@@ -197,7 +197,7 @@ def configuration_page() -> str:
 
 CONFIGURATION = """`pop3 serve --config FILE` reads a TOML file. Paths in it are relative to its folder. Options of the
 command override it. The server rejects unknown keys and wrong types, and reports all mistakes at once.
-`pop3 config check FILE` finds mistakes without a server. The minimal file is:
+`pop3 config check` finds mistakes without a server. The minimal file is:
 
 \b
 [mail]

@@ -250,10 +250,26 @@ def _error_reporting() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
+        if isinstance(error, click.UsageError) and error.ctx:
+            error.message = _explain_extra(error.ctx.command, error.message)  # type: ignore[misc]
         error.message = plain_lines(error.message or "")  # type: ignore[misc]  # Final for readers
         raise
     except (KeyboardInterrupt, click.Abort):
         raise CommandFailed("Interrupted.", INTERRUPTED) from None
+
+
+def _explain_extra(command: click.Command, text: str) -> str:
+    """Return click's error, with the options that name files if it is about extra arguments.
+
+    They are not repeated to a command that asks for a password: one may be a secret.
+    """
+    if not text.startswith("Got unexpected extra argument"):
+        return text
+    options = {option.opts[-1]: option.metavar for option in command.params}
+    if "--password-stdin" in options:
+        text = "Got unexpected extra arguments; pop3 asks for the password"
+    files = [f"{name} {kind}" for name, kind in options.items() if kind in {"FILE", "DIR"}]
+    return f"{text}; options name files: {', '.join(files)}" if files else text
 
 
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001  # click's signature

@@ -3,20 +3,51 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from restante.cli.errors import configuration_error_reporting, invalid_configuration
-from restante.cli.options.server import FILE
+from restante.cli.options import add_options
+from restante.cli.options.server import DEFAULT_CONFIG, FILE, find_default
 from restante.cli.options.values import TEXT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from structlog.typing import EventDict, FilteringBoundLogger
 
     from restante.server.config.schema import Config
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+def _choose(ctx: click.Context, _: click.Parameter, file: Path | None) -> Path:
+    """Return the configuration that is named, or the one at its usual place."""
+    named = ctx.params.pop("named")
+    if file and named:
+        raise click.UsageError("FILE and --config exclude each other; use one")
+    return file or named or find_default()
+
+
+_OPTIONS = (
+    click.argument("file", type=FILE, required=False, callback=_choose),
+    click.option(
+        "-c",
+        "--config",
+        "named",
+        type=FILE,
+        metavar="FILE",
+        is_eager=True,  # `_choose` reads it
+        help=f"The same as FILE.  [default: {DEFAULT_CONFIG}]",
+    ),
+)
+
+
+def _configuration(command: F) -> F:
+    """Give a command the argument FILE, and --config, as other commands have it."""
+    return add_options(command, _OPTIONS)
 
 
 @click.group()
@@ -25,7 +56,7 @@ def config() -> None:
 
 
 @config.command(short_help="Check a configuration, and all that it names on this machine.")
-@click.argument("file", type=FILE)
+@_configuration
 @click.option(
     "--user",
     type=TEXT,
@@ -56,7 +87,7 @@ def check(file: Path, user: str | None) -> None:
 
 
 @config.command(short_help="Show all settings of a configuration, with the defaults.")
-@click.argument("file", type=FILE)
+@_configuration
 @click.option("-n", "--changed", is_flag=True, help="Omit the settings that have their default.")
 def show(file: Path, *, changed: bool) -> None:
     """Show all settings of the configuration in FILE, defaults included and marked.
