@@ -15,13 +15,7 @@ import pytest
 import uvloop
 
 from delivery.door import Delivered, Door, Known, Peer, listening
-from restante.storage.interfaces import (
-    BusyError,
-    ForbiddenError,
-    FullError,
-    QuotaError,
-    StoreError,
-)
+from restante.storage.errors import BusyError, ForbiddenError, FullError, QuotaError, StoreError
 from support.live import PATIENCE, wait_until
 
 ANN, BOB, CARL = b"ann@example.com", b"bob@example.com", b"carl@example.com"

@@ -20,7 +20,7 @@ from restante.delivery.replies import DeliveryReply
 from restante.delivery.trace_headers import Envelope
 from restante.junk import junk_of
 from restante.quota import Quota
-from restante.storage.interfaces import BusyError
+from restante.storage.errors import BusyError
 from restante.storage.maildir import MaildirStore
 from restante.storage.mbox import MboxStore
 from restante.storage.paths import Layout

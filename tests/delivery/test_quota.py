@@ -16,7 +16,7 @@ from restante.delivery.quota import EFFECTS, QuotaDelivery
 from restante.delivery.replies import DeliveryReply
 from restante.delivery.trace_headers import Envelope
 from restante.quota import MailUsage, Quota
-from restante.storage.interfaces import OverQuotaError
+from restante.storage.errors import OverQuotaError
 from restante.storage.memory import MemoryStore
 from restante.storage.quota import StoredWithin
 

@@ -22,7 +22,7 @@ from restante.developer.sessions import (
 from restante.developer.tags import LONGEST as LONGEST_TAG
 from restante.developer.tags import MAX_TAGS, tags_of
 from restante.misbehave.fault import NONE
-from restante.storage.interfaces import FullError
+from restante.storage.errors import FullError
 from support.developer import serving
 
 

@@ -12,12 +12,8 @@ import pytest
 
 from examples.eml_store import EmlStore, uid_of
 from restante.protocol.unique_id import is_valid_uid
-from restante.storage.interfaces import (
-    PartialRemovalError,
-    Store,
-    StoreError,
-    UnsyncedRemovalError,
-)
+from restante.storage.errors import PartialRemovalError, StoreError, UnsyncedRemovalError
+from restante.storage.interfaces import Store
 from storage.contract import *  # noqa: F403
 from storage.contract import LETTER, everything, run
 

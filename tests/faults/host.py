@@ -33,13 +33,8 @@ from restante.server.connection.connection import Connection
 from restante.server.context import ServerContext
 from restante.server.log import event_log
 from restante.server.system.process import loop_factory
-from restante.storage.interfaces import (
-    Expires,
-    LockedMaildrop,
-    PartlyExpiredError,
-    Store,
-    StoreError,
-)
+from restante.storage.errors import PartlyExpiredError, StoreError
+from restante.storage.interfaces import Expires, LockedMaildrop, Store
 from restante.storage.quota import KeepsQuota
 from restante.storage.removals import KeepsDeleted
 from support.live import PATIENCE

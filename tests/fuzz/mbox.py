@@ -9,7 +9,7 @@ from pathlib import Path
 from fuzz.stored import OLD_SECONDS, RAM, is_unique_id
 from fuzz.target import Target, choices
 from protocol import reference
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.mbox import MboxStore, from_line
 from restante.storage.mbox.maildrop import MboxMaildrop
 from restante.storage.paths import Layout

@@ -15,7 +15,7 @@ from restante.misbehave import find
 from restante.misbehave.driver import PASSWORD, SAMPLES, USER, FaultyServer, FilledStore, serving
 from restante.misbehave.fault import NONE
 from restante.protocol.errors import RemoteError
-from restante.storage.interfaces import FullError
+from restante.storage.errors import FullError
 
 OPTIONS = Options(reply_seconds=5, connect_seconds=5, total_seconds=10)
 

@@ -11,7 +11,7 @@ import pytest
 from restante import LineTooLong, OtherDomainError, ServerRefusedError, Target, TlsRequired
 from restante.protocol.errors import BadCommand, Phase, ResponseCode, Utf8Required
 from restante.storage import PartialRemovalError, StoreError
-from restante.storage.interfaces import PartlyExpiredError, UnsyncedRemovalError
+from restante.storage.errors import PartlyExpiredError, UnsyncedRemovalError
 
 ERRORS: list[Exception] = [
     ServerRefusedError("auth-failed", "no", code="AUTH", phase=Phase.LOGIN, command="PASS ***"),

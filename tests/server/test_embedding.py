@@ -30,7 +30,7 @@ from restante.server import (
     ServerLimits,
 )
 from restante.server.demo import ensure_certificate
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.memory import MemoryMaildrop, MemoryStore
 from support.live import PATIENCE, Client
 from support.passwords import Passwords

@@ -23,7 +23,7 @@ from restante.protocol.server.settings import AuthOffer
 from restante.server.limits.limit_log import LimitLog
 from restante.server.log import event_log
 from restante.server.system import process as system
-from restante.storage.interfaces import (
+from restante.storage.errors import (
     LostError,
     MessageGoneError,
     PartialRemovalError,

@@ -9,7 +9,7 @@ from restante.protocol.server.settings import AuthOffer, Identity
 from restante.server.connection.transport import ListenerPolicy
 from restante.server.limits.counters import CountLimit
 from restante.server.limits.server_limits import ServerLimits
-from restante.storage.interfaces import LockedError, StoreError
+from restante.storage.errors import LockedError, StoreError
 from server.doubles import ScriptedStore
 from support.live import Live, serving
 

@@ -19,7 +19,8 @@ from restante.protocol.secret import Secret
 from restante.protocol.server.maildrop import MessageList
 from restante.protocol.server.settings import Identity
 from restante.server.log import event_log
-from restante.storage.interfaces import FullError, LockedMaildrop, StoreError
+from restante.storage.errors import FullError, StoreError
+from restante.storage.interfaces import LockedMaildrop
 from restante.storage.memory import MemoryStore
 from soak.walk_transport import WalkTransport
 from support.clocked_server import Loop

@@ -15,16 +15,8 @@ from hypothesis import strategies as st
 from protocol import reference
 from restante.delivery.deliverer import AT_ONCE
 from restante.quota import MailUsage, Quota
-from restante.storage.interfaces import (
-    BoundsDeliveries,
-    BusyError,
-    Knows,
-    LockedMaildrop,
-    MessageGoneError,
-    OverQuotaError,
-    Store,
-    open_store,
-)
+from restante.storage.errors import BusyError, MessageGoneError, OverQuotaError
+from restante.storage.interfaces import BoundsDeliveries, Knows, LockedMaildrop, Store, open_store
 from restante.storage.quota import KeepsQuota
 from restante.storage.removals import KeepsDeleted
 

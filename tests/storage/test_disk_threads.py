@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from restante.storage.disk_threads import MAX_EACH
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.threads import Threads
 
 Test = Callable[["Hung"], Awaitable[None]]

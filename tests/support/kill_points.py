@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from restante.storage.cluster.bodies import ObjectBodies
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -17,7 +17,7 @@ import pytest
 
 from restante import blocking, testing
 from restante.protocol.server.settings import ProtocolSettings
-from restante.storage.interfaces import BusyError
+from restante.storage.errors import BusyError
 
 LETTER = b"Subject: a\n\nhello\n"
 

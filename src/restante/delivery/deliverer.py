@@ -13,8 +13,7 @@ from restante.auth.usernames import with_domain
 from restante.delivery import recipients, replies, trace_headers
 from restante.delivery.message_ids import message_ids
 from restante.junk import account_of, is_junk, junk_of, without_suffix
-from restante.storage.interfaces import (
-    BoundsDeliveries,
+from restante.storage.errors import (
     BusyError,
     ForbiddenError,
     FullError,
@@ -22,6 +21,7 @@ from restante.storage.interfaces import (
     QuotaError,
     StoreError,
 )
+from restante.storage.interfaces import BoundsDeliveries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

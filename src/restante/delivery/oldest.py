@@ -9,12 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from restante.junk import account_of, junk_of
-from restante.storage.interfaces import (
-    KnowsArrivals,
-    OverQuotaError,
-    PartialRemovalError,
-    UnsyncedRemovalError,
-)
+from restante.storage.errors import OverQuotaError, PartialRemovalError, UnsyncedRemovalError
+from restante.storage.interfaces import KnowsArrivals
 from restante.storage.quota import SharesQuota
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from restante.auth.interfaces import KnowsQuotas, UnavailableError
 from restante.delivery.oldest import make_room
 from restante.junk import account_of, log_names
 from restante.quota import WARNINGS
-from restante.storage.interfaces import OverQuotaError, StoreError
+from restante.storage.errors import OverQuotaError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

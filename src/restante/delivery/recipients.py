@@ -12,7 +12,7 @@ from restante.auth.interfaces import (
     UncertainError,
 )
 from restante.auth.usernames import candidate_names, saslprep_or_same
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

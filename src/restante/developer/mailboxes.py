@@ -20,7 +20,7 @@ from restante.developer.tags import clean_tags, tags_of
 from restante.protocol.server.maildrop import MessageList
 from restante.protocol.stuffing import size_on_wire
 from restante.protocol.unique_id import is_valid_uid
-from restante.storage.interfaces import BusyError, FullError
+from restante.storage.errors import BusyError, FullError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from restante.storage.errors import MessageGoneError, PartialRemovalError
 from restante.storage.fs import store_error
-from restante.storage.interfaces import MessageGoneError, PartialRemovalError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -20,7 +20,7 @@ from restante.misbehave.effects import HangUp, Pause
 from restante.misbehave.smtp.conversation import StartSmtpTls
 from restante.net.addresses import format_host_port
 from restante.protocol.server.needs import SendPart
-from restante.storage.interfaces import FullError
+from restante.storage.errors import FullError
 from restante.system_errors import find_reason
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from restante.server import embedding
 from restante.server.embedding import Listener
 from restante.server.limits.server_limits import ServerLimits
 from restante.server.log.loggers import SILENT
-from restante.storage.interfaces import FullError
+from restante.storage.errors import FullError
 from restante.storage.memory import MemoryStore
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from restante.auth.interfaces import (
     UnavailableError,
 )
 from restante.protocol.errors import Refusal, ResponseCode, Utf8Required
-from restante.storage.interfaces import (
+from restante.storage.errors import (
     BusyError,
     LockedError,
     LostError,

@@ -1,13 +1,13 @@
 """Where mail lies.
 
-`interfaces` says what a store is; `maildir`, `mbox`, `memory` and `cluster` are the stores, and do
-not know each other. `paths` names a user's place, `maildrops` finds all places, `fs` opens files
-that others may change meanwhile, `file_chunks` reads one, `existence` finds out whether a user has
-a maildrop, `disk_threads` bounds the threads that wait for a disk, `disk_latency` measures it,
-`snapshot_cache` keeps what was found, and `empty` is a maildrop without a folder. `dovecot_format`
-makes unique-ids as Dovecot does. `quota` is the interface of a store that counts, `removals` of one
-that keeps removed mail, and `peers` of one that several nodes share. `utf8_downgrade` serves
-clients that did not ask for UTF-8.
+`interfaces` says what a store is, and `errors` what it raises; `maildir`, `mbox`, `memory` and
+`cluster` are the stores, and do not know each other. `paths` names a user's place, `maildrops`
+finds all places, `fs` opens files that others may change meanwhile, `file_chunks` reads one,
+`existence` finds out whether a user has a maildrop, `disk_threads` bounds the threads that wait for
+a disk, `disk_latency` measures it, `snapshot_cache` keeps what was found, and `empty` is a maildrop
+without a folder. `dovecot_format` makes unique-ids as Dovecot does. `quota` is the interface of a
+store that counts, `removals` of one that keeps removed mail, and `peers` of one that several nodes
+share. `utf8_downgrade` serves clients that did not ask for UTF-8.
 
 Always: mail that no QUIT has confirmed is never lost, and mail that one has confirmed is gone:
 docs/explanation/durability.md.
@@ -18,9 +18,24 @@ API: the names in `__all__`. The modules are not API.
 from typing import TYPE_CHECKING
 
 from restante.lazy_names import make_loader
+from restante.storage.errors import (
+    BusyError,
+    ForbiddenError,
+    FullError,
+    LockedError,
+    LostError,
+    MessageGoneError,
+    OverQuotaError,
+    PartialRemovalError,
+    PartlyExpiredError,
+    QuotaError,
+    StoreError,
+    TooSoonError,
+    UnsyncedRemovalError,
+    Utf8Error,
+)
 from restante.storage.interfaces import (
     BoundsDeliveries,
-    BusyError,
     CanBeLost,
     ChecksItself,
     ClaimsRounds,
@@ -28,28 +43,15 @@ from restante.storage.interfaces import (
     ExpiredMessage,
     Expires,
     FindsExpired,
-    ForbiddenError,
-    FullError,
     HasFigures,
     Knows,
     Lives,
-    LockedError,
     LockedMaildrop,
     LosesMaildrops,
-    LostError,
-    MessageGoneError,
     NeedsUpkeep,
     OpensCached,
-    OverQuotaError,
-    PartialRemovalError,
-    PartlyExpiredError,
-    QuotaError,
     Store,
-    StoreError,
     StoreFigures,
-    TooSoonError,
-    UnsyncedRemovalError,
-    Utf8Error,
 )
 from restante.storage.peers import HasPeers, PeerNews
 from restante.storage.quota import KeepsQuota, SharesQuota, StoredWithin

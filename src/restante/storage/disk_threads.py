@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.threads import Threads
 
 MAX_THREADS = 64  # threads

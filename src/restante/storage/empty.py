@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restante.protocol.server.maildrop import MessageList
-from restante.storage.interfaces import MessageGoneError
+from restante.storage.errors import MessageGoneError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

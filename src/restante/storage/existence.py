@@ -9,8 +9,8 @@ import stat
 from typing import TYPE_CHECKING
 
 from restante.storage.disk_threads import DISK
+from restante.storage.errors import StoreError
 from restante.storage.fs import store_error
-from restante.storage.interfaces import StoreError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,8 @@ import functools
 import os
 
 from restante.storage.disk_threads import DISK
+from restante.storage.errors import StoreError
 from restante.storage.fs import CHUNK, as_store_error, close_quietly, read_if_cached
-from restante.storage.interfaces import StoreError
 
 
 class FileChunks:

@@ -13,7 +13,7 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
-from restante.storage.interfaces import ForbiddenError, FullError, QuotaError, StoreError
+from restante.storage.errors import ForbiddenError, FullError, QuotaError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restante.storage.disk_threads import DISK
+from restante.storage.errors import StoreError
 from restante.storage.fs import as_store_error
-from restante.storage.interfaces import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence

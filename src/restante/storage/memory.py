@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from restante.protocol.server.maildrop import MessageList
 from restante.protocol.stuffing import size_on_wire
-from restante.storage.interfaces import BusyError, MessageGoneError
+from restante.storage.errors import BusyError, MessageGoneError
 from restante.storage.removals import MAX_HEADER_OCTETS, DeletedMessage, header_of
 
 if TYPE_CHECKING:

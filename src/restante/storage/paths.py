@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from restante.junk import account_of, is_junk, junk_of
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 
 PLACES = ("user", "local", "domain")
 

@@ -13,7 +13,7 @@ from restante.developer.server import DeveloperOptions, DeveloperServer
 from restante.protocol.server.sasl import SERVER_MECHANISMS
 from restante.protocol.server.settings import AuthOffer, ProtocolSettings
 from restante.server.log import event_log
-from restante.storage.interfaces import BusyError
+from restante.storage.errors import BusyError
 from restante.testing.account import MemoryAccount
 from restante.testing.received import encode_message, read_received
 from restante.testing.waiting import (

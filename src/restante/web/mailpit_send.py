@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from restante.developer.tags import clean_tags
-from restante.storage.interfaces import FullError
+from restante.storage.errors import FullError
 from restante.web.mailpit_json import read_mailpit_body
 from restante.web.page import answer, page_of
 from restante.web.security import RefusedRequest

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from restante.storage.cluster import ClusterSettings, ClusterStore
 from restante.storage.cluster.lease import BEATS
 from restante.storage.cluster.maildrop import ClusterMaildrop
-from restante.storage.interfaces import BusyError, LostError, MessageGoneError
+from restante.storage.errors import BusyError, LostError, MessageGoneError
 from support.cluster import Cluster, execute
 from support.live import PATIENCE
 

@@ -24,7 +24,7 @@ from restante.storage.cluster.check import sizes as check_sizes
 from restante.storage.cluster.check.checker import MailCheck
 from restante.storage.cluster.database import Database
 from restante.storage.cluster.sweep import Sweep
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from storage.cluster.rig import DAY, Rig
 from support.cluster import Cluster
 from support.s3 import S3, moto, secret_for

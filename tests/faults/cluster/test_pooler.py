@@ -14,7 +14,7 @@ import pytest
 
 from restante.protocol.secret import Secret
 from restante.storage.cluster import ClusterSettings, ClusterStore
-from restante.storage.interfaces import BusyError, LostError
+from restante.storage.errors import BusyError, LostError
 from support.cluster import Cluster, execute
 from support.other_user import public_folder
 from support.process import free_port, wait_for_port

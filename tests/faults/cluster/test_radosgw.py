@@ -15,7 +15,8 @@ import pytest
 from restante.protocol.secret import Secret
 from restante.storage.cluster import ClusterStore
 from restante.storage.cluster.bodies import ObjectBodies, new_name
-from restante.storage.interfaces import Store, StoreError
+from restante.storage.errors import StoreError
+from restante.storage.interfaces import Store
 from storage.contract import *  # noqa: F403
 from storage.contract import everything, whole
 from support.ceph import RadosGateway, radosgw

@@ -14,7 +14,7 @@ import pytest
 from restante.server.connection.connection import Connection
 from restante.server.connection.phases import ConnectionPhase as Phase
 from restante.server.limits.server_limits import ServerLimits
-from restante.storage.interfaces import PartialRemovalError, StoreError
+from restante.storage.errors import PartialRemovalError, StoreError
 from server.doubles import ScriptedStore, SlowAccounts
 from support.clocked_server import ADDRESS, CLEAR, Peer, clocked
 from support.live import Client, Live, serving, wait_until

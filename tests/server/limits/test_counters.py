@@ -9,7 +9,7 @@ from typing import cast
 from restante.protocol.server.settings import AuthOffer
 from restante.server.limits.counters import CountLimit, LoginDelay
 from restante.server.limits.server_limits import ServerLimits
-from restante.storage.interfaces import TooSoonError
+from restante.storage.errors import TooSoonError
 from restante.storage.memory import MemoryMaildrop, MemoryStore
 from support.clocked_server import clocked
 from support.live import serving, wait_until

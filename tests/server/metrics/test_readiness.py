@@ -10,7 +10,7 @@ from restante.auth.interfaces import CredentialsError, UnavailableError
 from restante.server.context import ServerContext
 from restante.server.log import event_log
 from restante.server.metrics.readiness import CLOSED, KEPT, DependencyCheck, Readiness
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.memory import MemoryStore
 from support.passwords import Passwords
 

@@ -279,7 +279,7 @@ import contextlib, os, pathlib, sys
 from restante.server import app
 from restante.server.composition import components
 from restante.server.config import loader
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.memory import MemoryStore
 
 

@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 from restante.server.log import event_log
 from restante.server.tasks.deleted_sweep import DeletedSweep
 from restante.server.tasks.steady_clock import AFTER_BOOT, AFTER_JUMP
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.removals import DeletedMessage
 from support.rounds import Clocks, run_until
 

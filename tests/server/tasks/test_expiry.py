@@ -19,7 +19,8 @@ from restante.server.log.removal_log import PIECE
 from restante.server.tasks.background import background_tasks
 from restante.server.tasks.expiry import DAY, MailExpiry
 from restante.server.tasks.steady_clock import AFTER_BOOT
-from restante.storage.interfaces import BusyError, ExpiredMessage, PartlyExpiredError, StoreError
+from restante.storage.errors import BusyError, PartlyExpiredError, StoreError
+from restante.storage.interfaces import ExpiredMessage
 from restante.storage.memory import MemoryStore
 from support.passwords import Passwords
 from support.rounds import Clocks, run_until

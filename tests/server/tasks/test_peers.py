@@ -22,7 +22,7 @@ from restante.server.control.service import ControlService
 from restante.server.limits.peer_failures import PeerFailures
 from restante.server.log import event_log
 from restante.server.tasks.peers import PeerExchange, sharing_with_peers
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.memory import MemoryStore
 from restante.storage.peers import PeerNews, PeerRequest
 from support.clocked_server import Clocked, clocked

@@ -11,7 +11,7 @@ from structlog.typing import FilteringBoundLogger
 
 from restante.server.log import event_log
 from restante.server.tasks.upkeep import StoreUpkeep
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from support.rounds import run_until
 
 

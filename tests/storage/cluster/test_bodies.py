@@ -20,7 +20,7 @@ from restante.storage.cluster.bodies import (
     ObjectBodies,
     new_name,
 )
-from restante.storage.interfaces import ForbiddenError, FullError, StoreError
+from restante.storage.errors import ForbiddenError, FullError, StoreError
 from support.authority import GOOD, key_of
 from support.s3 import HIDDEN, KEY, S3, Answer, Request, answering, forward, secret_for
 

@@ -17,7 +17,7 @@ from restante.storage.cluster.claim import (
     renew_claim,
     require_claim,
 )
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from storage.cluster.rig import Rig, run
 
 

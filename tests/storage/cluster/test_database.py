@@ -12,13 +12,7 @@ import pytest
 from restante.protocol.secret import Secret
 from restante.storage.cluster.database import DOWN, Database
 from restante.storage.cluster.errors import NO_ANSWER, UnansweredError, translate
-from restante.storage.interfaces import (
-    ForbiddenError,
-    FullError,
-    LostError,
-    OverQuotaError,
-    StoreError,
-)
+from restante.storage.errors import ForbiddenError, FullError, LostError, OverQuotaError, StoreError
 from support.cluster import execute
 from support.process import free_port
 from support.thread import PATIENCE

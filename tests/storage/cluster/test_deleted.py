@@ -14,7 +14,7 @@ from restante.storage.cluster.check.checker import MailCheck
 from restante.storage.cluster.shards import ShardedStore, open_shards
 from restante.storage.cluster.transfer.exporting import list_owners
 from restante.storage.cluster.transfer.moving import Move
-from restante.storage.interfaces import BusyError
+from restante.storage.errors import BusyError
 from storage.contract import count_swept, everything
 from support.cluster import Cluster, execute, settings
 

@@ -12,7 +12,8 @@ from restante.protocol.secret import Secret
 from restante.storage.cluster import ClusterStore, errors
 from restante.storage.cluster.shards import open_shards
 from restante.storage.cluster.transfer.import_target import ShardedImportTarget
-from restante.storage.interfaces import StoredMessage, StoreError
+from restante.storage.errors import StoreError
+from restante.storage.interfaces import StoredMessage
 from support.cluster import settings
 
 LARGE = b"Subject: large\n\n" + b"0123456789abcde\n" * 10

@@ -13,7 +13,7 @@ from restante.protocol.secret import Secret
 from restante.storage.cluster import ClusterStore
 from restante.storage.cluster.database import Database
 from restante.storage.cluster.lease import ABANDON, BEAT, BEATS, REGISTER, RELEASE, Node
-from restante.storage.interfaces import BusyError, StoreError
+from restante.storage.errors import BusyError, StoreError
 from storage.cluster.test_peers import at_two_nodes
 from support.clocked_server import Loop
 from support.cluster import execute

@@ -15,7 +15,7 @@ from restante.storage.cluster import ClusterStore
 from restante.storage.cluster.bodies import MissingBodyError
 from restante.storage.cluster.maildrop import WHOLE, ClusterMaildrop
 from restante.storage.cluster.read_ahead import AHEAD, ReadAheadBudget
-from restante.storage.interfaces import LostError, MessageGoneError, StoreError
+from restante.storage.errors import LostError, MessageGoneError, StoreError
 from storage.contract import run, whole
 from support.cluster import execute, settings
 

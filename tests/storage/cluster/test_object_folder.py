@@ -13,7 +13,7 @@ import pytest
 
 from restante.storage import fs
 from restante.storage.cluster.bodies import BodyEntry, MissingBodyError, ObjectBodies, new_name
-from restante.storage.interfaces import ForbiddenError, FullError, StoreError
+from restante.storage.errors import ForbiddenError, FullError, StoreError
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from restante.protocol.secret import Secret
 from restante.storage.cluster import ClusterStore, peers
 from restante.storage.cluster.database import Database
 from restante.storage.cluster.peers import Peers
-from restante.storage.interfaces import BusyError, QuotaError, StoreError, TooSoonError
+from restante.storage.errors import BusyError, QuotaError, StoreError, TooSoonError
 from support.cluster import execute, settings
 
 LETTER = b"Subject: a\n\nhello\n"  # 21 octets on the wire

@@ -12,7 +12,7 @@ import pytest
 
 from restante.protocol.secret import Secret
 from restante.storage.cluster import ClusterStore, schema
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from support.cluster import Cluster, execute, settings
 from support.thread import PATIENCE
 

@@ -15,6 +15,7 @@ from restante.storage.cluster import shards
 from restante.storage.cluster.errors import MovedError
 from restante.storage.cluster.status import MoveStatus, read_status
 from restante.storage.cluster.transfer.exporting import list_owners
+from restante.storage.errors import StoreError
 from restante.storage.interfaces import (
     ClaimsRounds,
     DelaysLogins,
@@ -25,7 +26,6 @@ from restante.storage.interfaces import (
     Lives,
     LosesMaildrops,
     NeedsUpkeep,
-    StoreError,
 )
 from restante.storage.peers import AsksPeers, HasPeers, KicksUsers
 from storage.cluster.shard_pair import ShardPair

@@ -12,7 +12,7 @@ import pytest
 from restante.protocol.secret import Secret
 from restante.storage.cluster import ClusterStore
 from restante.storage.cluster.startup import DatabaseSettings, connection_problems, problems_of
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from support.cluster import execute, settings
 from support.process import free_port
 

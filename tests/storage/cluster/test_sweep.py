@@ -12,7 +12,7 @@ from restante.protocol.secret import Secret
 from restante.storage.cluster import sweep
 from restante.storage.cluster.bodies import BodyEntry
 from restante.storage.cluster.sweep import Sweep, Swept
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from storage.cluster.rig import DAY, LETTER, Rig, run
 from support.kill_points import KillSwitch
 

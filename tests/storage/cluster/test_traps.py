@@ -14,7 +14,7 @@ import pytest
 from restante.protocol.secret import Secret
 from restante.storage.cluster import ClusterStore
 from restante.storage.cluster.errors import UNREPLICATED
-from restante.storage.interfaces import BusyError, LostError, StoreError
+from restante.storage.errors import BusyError, LostError, StoreError
 from storage.contract import everything
 from support.cluster import Cluster, execute, settings
 from support.thread import PATIENCE

@@ -15,7 +15,7 @@ from faults.cluster.wires import PostgresqlWire
 from restante.protocol.secret import Secret
 from restante.quota import Quota
 from restante.storage.cluster import ClusterSettings, ClusterStore
-from restante.storage.interfaces import LostError, StoreError
+from restante.storage.errors import LostError, StoreError
 from support.cluster import Cluster, execute
 
 MESSAGE = b"Subject: once\n\n"

@@ -9,7 +9,8 @@ import pytest
 
 from restante.protocol.secret import Secret
 from restante.storage.cluster import ClusterStore
-from restante.storage.interfaces import NeedsUpkeep, QuotaError
+from restante.storage.errors import QuotaError
+from restante.storage.interfaces import NeedsUpkeep
 from support.cluster import execute, settings
 
 LETTER = b"Subject: a\r\n\r\nhello\r\n"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.maildir import MaildirStore
 from restante.storage.paths import Layout
 from storage.contract import whole

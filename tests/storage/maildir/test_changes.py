@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from restante.storage import fs
-from restante.storage.interfaces import BusyError, MessageGoneError, PartialRemovalError, StoreError
+from restante.storage.errors import BusyError, MessageGoneError, PartialRemovalError, StoreError
 from restante.storage.maildir import MaildirStore, scan
 from restante.storage.maildir.maildrop import MaildirMaildrop
 from restante.storage.maildir.scan import Folders, MaildirEntry, list_messages, relocate

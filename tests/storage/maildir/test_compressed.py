@@ -17,7 +17,7 @@ import pytest
 
 from restante.protocol.server.needs import Body
 from restante.protocol.stuffing import size_on_wire
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.maildir import compressed
 from storage.contract import whole
 from storage.maildir.box import Box

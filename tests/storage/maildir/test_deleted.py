@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from restante.storage.interfaces import BusyError, PartialRemovalError
+from restante.storage.errors import BusyError, PartialRemovalError
 from restante.storage.maildir import DovecotUniqueIds, MaildirStore
 from restante.storage.maildir.deleted import DAY, DELETED_FOLDER, MAX_SWEPT
 from restante.storage.paths import Layout

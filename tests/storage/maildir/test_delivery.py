@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from restante.storage import fs
-from restante.storage.interfaces import FullError, QuotaError, StoreError
+from restante.storage.errors import FullError, QuotaError, StoreError
 from restante.storage.maildir import MaildirStore, delivery
 from restante.storage.paths import Layout
 from storage.maildir.box import Box

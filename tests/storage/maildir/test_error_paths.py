@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from restante.storage.disk_latency import DiskLatency
+from restante.storage.errors import PartialRemovalError, StoreError, UnsyncedRemovalError
 from restante.storage.file_chunks import FileChunks
 from restante.storage.fs import CHUNK
-from restante.storage.interfaces import PartialRemovalError, StoreError, UnsyncedRemovalError
 from restante.storage.maildir import MaildirStore
 from restante.storage.paths import Layout
 from storage.contract import whole

@@ -12,13 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from restante.storage.interfaces import (
-    BusyError,
-    ExpiredMessage,
-    KnowsArrivals,
-    PartlyExpiredError,
-    StoreError,
-)
+from restante.storage.errors import BusyError, PartlyExpiredError, StoreError
+from restante.storage.interfaces import ExpiredMessage, KnowsArrivals
 from restante.storage.maildir import MaildirStore
 from restante.storage.maildir.expiry import DAY
 from restante.storage.paths import Layout

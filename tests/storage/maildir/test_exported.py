@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from restante.storage.interfaces import BusyError, StoredMessage, StoreError
+from restante.storage.errors import BusyError, StoreError
+from restante.storage.interfaces import StoredMessage
 from restante.storage.maildir import DovecotUniqueIds, MaildirStore
 from restante.storage.maildir.exported import LIST_FILE, NOTES_FILE, ExportedMaildir
 from restante.storage.paths import Layout

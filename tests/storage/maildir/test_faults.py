@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from restante.storage.errors import StoreError
 from restante.storage.file_chunks import FileChunks
 from restante.storage.fs import open_file
-from restante.storage.interfaces import StoreError
 from restante.storage.maildir import MaildirStore, size_cache
 from restante.storage.maildir.scan import Folders
 from restante.storage.paths import Layout

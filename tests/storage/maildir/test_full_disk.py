@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from restante.storage.interfaces import BusyError, StoreError
+from restante.storage.errors import BusyError, StoreError
 from restante.storage.maildir import MaildirStore
 from restante.storage.paths import Layout
 from storage.contract import everything

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from restante.storage import fs
+from restante.storage.errors import BusyError, StoreError
 from restante.storage.fs import make_file, read_whole
-from restante.storage.interfaces import BusyError, StoreError
 from restante.storage.maildir import (
     CourierUniqueIds,
     DovecotUniqueIds,

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from restante.protocol.stuffing import size_on_wire
-from restante.storage.interfaces import MessageGoneError, PartialRemovalError
+from restante.storage.errors import MessageGoneError, PartialRemovalError
 from restante.storage.maildir import refresh, scan
 from restante.storage.maildir.identity import Evidence, Verdict, describe_foreign
 from restante.storage.maildir.maildrop import MaildirMaildrop

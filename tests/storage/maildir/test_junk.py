@@ -10,7 +10,7 @@ import pytest
 
 from restante.junk import junk_of
 from restante.quota import MailUsage, Quota
-from restante.storage.interfaces import OverQuotaError
+from restante.storage.errors import OverQuotaError
 from restante.storage.maildir import MaildirStore, quota
 from restante.storage.paths import Layout
 from storage.contract import count_swept, everything, run

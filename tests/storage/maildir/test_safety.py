@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from restante.junk import junk_of
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.maildir import MaildirStore
 from restante.storage.paths import Layout
 from storage.maildir.box import Box

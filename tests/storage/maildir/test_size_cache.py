@@ -12,7 +12,7 @@ import pytest
 
 from restante.protocol.stuffing import size_on_wire
 from restante.storage import fs
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.maildir import size_cache
 from storage.maildir.box import Box
 

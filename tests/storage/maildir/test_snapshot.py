@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from restante.storage import disk_latency, snapshot_cache
 from restante.storage.disk_latency import DiskLatency
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.maildir import MaildirStore, refresh, snapshot
 from restante.storage.paths import Layout
 from storage.maildir.box import Box

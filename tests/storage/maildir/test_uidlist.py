@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.maildir import (
     CourierUniqueIds,
     DovecotUniqueIds,

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from restante.quota import MailUsage, Quota
-from restante.storage.interfaces import OverQuotaError, StoreError
+from restante.storage.errors import OverQuotaError, StoreError
 from restante.storage.maildir import MaildirStore, quota, usage
 from restante.storage.maildir.usage import LONGEST_TRUST, PAUSE, UsageCounter
 from restante.storage.paths import Layout

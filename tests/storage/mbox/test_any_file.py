@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from protocol import reference
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.mbox import MboxStore, from_line
 from restante.storage.paths import Layout
 from storage.mbox.box import FROM, Box

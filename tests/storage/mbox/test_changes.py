@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from restante.storage import disk_latency
-from restante.storage.interfaces import MessageGoneError, StoreError
+from restante.storage.errors import MessageGoneError, StoreError
 from restante.storage.mbox import MboxStore, from_line, scanner
 from restante.storage.mbox.maildrop import MboxMaildrop
 from restante.storage.paths import Layout

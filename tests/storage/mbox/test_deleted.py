@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from restante.storage.interfaces import FullError
+from restante.storage.errors import FullError
 from restante.storage.mbox import MboxStore
 from restante.storage.mbox.deleted import DAY
 from restante.storage.paths import Layout

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from storage.contract import whole
 from storage.mbox.box import Box, letter
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from restante.storage.interfaces import StoreError, UnsyncedRemovalError
+from restante.storage.errors import StoreError, UnsyncedRemovalError
 from restante.storage.mbox import MboxStore, locks
 from restante.storage.mbox.maildrop import MboxMaildrop
 from restante.storage.paths import Layout

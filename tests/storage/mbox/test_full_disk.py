@@ -13,12 +13,7 @@ from typing import Any
 
 import pytest
 
-from restante.storage.interfaces import (
-    FullError,
-    PartialRemovalError,
-    StoreError,
-    UnsyncedRemovalError,
-)
+from restante.storage.errors import FullError, PartialRemovalError, StoreError, UnsyncedRemovalError
 from restante.storage.mbox import MboxStore, in_place_removal
 from restante.storage.mbox.maildrop import MboxMaildrop
 from restante.storage.paths import Layout

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.mbox import MboxStore
 from restante.storage.mbox.maildrop import MboxMaildrop
 from restante.storage.paths import Layout

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from restante.storage.interfaces import BusyError, LockedError, StoreError
+from restante.storage.errors import BusyError, LockedError, StoreError
 from restante.storage.mbox import MboxStore, dotlock, locks, maildrop
 from restante.storage.mbox.exact_io import write_exactly
 from restante.storage.mbox.maildrop import MboxMaildrop

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from restante.quota import MailUsage, Quota
-from restante.storage.interfaces import OverQuotaError
+from restante.storage.errors import OverQuotaError
 from restante.storage.mbox import MboxStore
 from restante.storage.paths import Layout
 

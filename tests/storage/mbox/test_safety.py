@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.mbox import MboxStore
 from restante.storage.paths import Layout
 from storage.mbox.box import FROM, Box, letter

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from protocol import reference
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.mbox import from_line
 from storage.mbox.box import FROM, Box, letter
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from restante.protocol.server.maildrop import MessageList
 from restante.protocol.server.needs import Body
 from restante.protocol.stuffing import size_on_wire
-from restante.storage.interfaces import MessageGoneError, StoreError, Utf8Error
+from restante.storage.errors import MessageGoneError, StoreError, Utf8Error
 from restante.storage.maildir import MaildirStore
 from restante.storage.memory import MemoryMaildrop, MemoryStore
 from restante.storage.paths import Layout

@@ -63,7 +63,7 @@ def deliver(user: str, file: Path | None, sender: str | None, **params: Path | s
     """
     from restante.delivery import replies
     from restante.server.config.loader import ConfigError
-    from restante.storage.interfaces import StoreError
+    from restante.storage.errors import StoreError
 
     try:
         outcome, causes = asyncio.run(_deliver(_config(file, params), user, sender))

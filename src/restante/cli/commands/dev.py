@@ -203,7 +203,7 @@ def _serving(
     """Give the servers of POP3 and SMTP while the block runs. Raises click.ClickException."""
     from restante.developer.server import DeveloperServer
     from restante.server.listener import ListenError
-    from restante.storage.interfaces import FullError
+    from restante.storage.errors import FullError
 
     try:
         server = DeveloperServer(options)

@@ -28,7 +28,8 @@ def expire(file: Path, *, dry_run: bool) -> None:
     from restante.server.composition import components
     from restante.server.config import loader
     from restante.server.log.loggers import command_logger
-    from restante.storage.interfaces import StoreError, open_store
+    from restante.storage.errors import StoreError
+    from restante.storage.interfaces import open_store
 
     with configuration_error_reporting():
         loaded = loader.load(file, {})

@@ -48,7 +48,8 @@ async def _show(config: Config, users: Sequence[str], *, as_json: bool, recount:
     from restante.server.composition import backends
     from restante.server.composition.usage_report import list_usage
     from restante.server.log.loggers import command_logger
-    from restante.storage.interfaces import Knows, StoreError, open_store
+    from restante.storage.errors import StoreError
+    from restante.storage.interfaces import Knows, open_store
 
     log = command_logger()
     store, accounts = backends.build_store(config, log), backends.build_accounts(config, log)

@@ -137,7 +137,8 @@ async def _run(
 ) -> UndeleteResult:
     """Find the messages, and restore them. Raises click.ClickException."""
     from restante.auth.interfaces import UnavailableError
-    from restante.storage.interfaces import BusyError, StoreError, open_store
+    from restante.storage.errors import BusyError, StoreError
+    from restante.storage.interfaces import open_store
     from restante.storage.removals import KeepsDeleted
 
     if not isinstance(store, KeepsDeleted):

@@ -12,7 +12,7 @@ from restante.fetch.interfaces import (
     MessageRefusedError,
     NotDeliveredError,
 )
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.system_errors import find_reason, find_remedy
 
 if TYPE_CHECKING:

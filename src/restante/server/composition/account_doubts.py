@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from restante.auth.file import passwd_file
 from restante.auth.usernames import with_domain
 from restante.server.composition.backends import build_layout
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

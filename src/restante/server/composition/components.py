@@ -35,7 +35,8 @@ from restante.server.tasks.expiry import MailExpiry
 from restante.server.tls.certificate_files import CertificateError, CertificateFiles, Profile
 from restante.server.tls.certificate_log import CertificateLog
 from restante.server.tls.certificates import Certificates
-from restante.storage.interfaces import Expires, Lives, StoreError, open_store
+from restante.storage.errors import StoreError
+from restante.storage.interfaces import Expires, Lives, open_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator

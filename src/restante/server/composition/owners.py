@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restante.server.composition.backends import build_accounts, build_layout
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.maildrops import find_places
 
 if TYPE_CHECKING:

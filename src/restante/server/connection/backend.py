@@ -31,14 +31,13 @@ from restante.server.error_replies import (
     reply_naming,
 )
 from restante.server.log.removal_log import LoggedRemoval
-from restante.storage.interfaces import (
+from restante.storage.errors import (
     BusyError,
-    CanBeLost,
-    DelaysLogins,
     PartialRemovalError,
     TooSoonError,
     UnsyncedRemovalError,
 )
+from restante.storage.interfaces import CanBeLost, DelaysLogins
 from restante.storage.removals import DatesRemovals
 from restante.storage.utf8_downgrade.maildrop import DowngradedMaildrop
 

@@ -13,7 +13,7 @@ from restante.junk import without_suffix
 from restante.server.config.addresses import canonical_address
 from restante.server.control.messages import Action, ControlReply, ControlRequest, NodeState
 from restante.server.log.session_ids import is_session_id
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.peers import AsksPeers, KicksUsers
 
 if TYPE_CHECKING:

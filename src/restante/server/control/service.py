@@ -39,7 +39,7 @@ from restante.server.system.unix_sockets import (
     require_short_path,
     serve_unix_socket,
 )
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.peers import AsksPeers, FreesLeases
 from restante.system_errors import explain_path
 

@@ -8,7 +8,8 @@ import time
 from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
-from restante.storage.interfaces import ChecksItself, Knows, StoreError
+from restante.storage.errors import StoreError
+from restante.storage.interfaces import ChecksItself, Knows
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

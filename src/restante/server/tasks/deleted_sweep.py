@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from restante.storage.interfaces import ClaimsRounds, StoreError
+from restante.storage.errors import StoreError
+from restante.storage.interfaces import ClaimsRounds
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger

@@ -12,13 +12,8 @@ from typing import TYPE_CHECKING, Any
 from restante.auth.interfaces import UnavailableError
 from restante.junk import junk_of, log_names
 from restante.server.log.removal_log import LoggedRemoval, RemovalLog
-from restante.storage.interfaces import (
-    BusyError,
-    ClaimsRounds,
-    FindsExpired,
-    PartlyExpiredError,
-    StoreError,
-)
+from restante.storage.errors import BusyError, PartlyExpiredError, StoreError
+from restante.storage.interfaces import ClaimsRounds, FindsExpired
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence

@@ -15,7 +15,7 @@ from restante.auth.app_passwords.digests import key_of
 from restante.auth.usernames import lock_key
 from restante.protocol.server.session import EndReason
 from restante.server.limits.peer_failures import PeerFailures
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.peers import AsksPeers, HasPeers
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from restante.storage.interfaces import ClaimsRounds, StoreError
+from restante.storage.errors import StoreError
+from restante.storage.interfaces import ClaimsRounds
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger

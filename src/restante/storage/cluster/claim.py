@@ -13,7 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from restante.storage.cluster.bodies import MissingBodyError
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 
 if TYPE_CHECKING:
     from restante.storage.cluster.bodies import ObjectBodies

@@ -24,7 +24,8 @@ from restante.storage.cluster.errors import (
     UnansweredError,
     translate,
 )
-from restante.storage.interfaces import StoreError, StoreFigures
+from restante.storage.errors import StoreError
+from restante.storage.interfaces import StoreFigures
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.removals import MAX_HEADER_OCTETS, DeletedMessage, header_of
 
 if TYPE_CHECKING:

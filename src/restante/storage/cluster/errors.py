@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from restante.postgresql_hosts import explain, is_full
-from restante.storage.interfaces import (
-    ForbiddenError,
-    FullError,
-    LostError,
-    OverQuotaError,
-    StoreError,
-)
+from restante.storage.errors import ForbiddenError, FullError, LostError, OverQuotaError, StoreError
 from restante.system_errors import find_reason
 
 if TYPE_CHECKING:

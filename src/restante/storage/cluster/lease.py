@@ -14,7 +14,7 @@ import contextlib
 import uuid
 from typing import TYPE_CHECKING
 
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from restante.protocol.stuffing import contains_top
 from restante.storage.cluster.bodies import CHUNK
 from restante.storage.cluster.errors import UnansweredError
 from restante.storage.cluster.read_ahead import Beginning, ReadAhead
-from restante.storage.interfaces import LostError, MessageGoneError, StoreError
+from restante.storage.errors import LostError, MessageGoneError, StoreError
 
 if TYPE_CHECKING:
     import uuid

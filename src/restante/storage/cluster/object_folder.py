@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from restante.storage.cluster.bodies import BodyEntry, BodyOrigin, MissingBodyError
 from restante.storage.disk_threads import DISK
+from restante.storage.errors import StoreError
 from restante.storage.fs import (
     MAKE_FILE,
     as_store_error,
@@ -26,7 +27,6 @@ from restante.storage.fs import (
     remove_stale,
     write_synced,
 )
-from restante.storage.interfaces import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence

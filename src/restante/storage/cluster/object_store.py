@@ -18,7 +18,7 @@ from obstore.store import MemoryStore, from_url
 
 from restante.storage.cluster.bodies import BodyEntry, BodyOrigin, MissingBodyError
 from restante.storage.cluster.objects_secret import parse_secret
-from restante.storage.interfaces import ForbiddenError, FullError, StoreError
+from restante.storage.errors import ForbiddenError, FullError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence

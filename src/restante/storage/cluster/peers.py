@@ -9,7 +9,7 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.peers import PeerNews, PeerRequest
 
 if TYPE_CHECKING:

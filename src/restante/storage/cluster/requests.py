@@ -14,7 +14,7 @@ import socket
 import uuid
 from typing import TYPE_CHECKING
 
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.peers import PeerAnswers, PeerLease, PeerNode
 
 if TYPE_CHECKING:

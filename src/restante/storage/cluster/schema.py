@@ -10,7 +10,7 @@ import asyncpg
 
 from restante.storage.cluster.connecting import connect
 from restante.storage.cluster.errors import ERRORS, translate
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,8 @@ from restante.storage.cluster.errors import MovedError
 from restante.storage.cluster.schema import require_version
 from restante.storage.cluster.settings import FIRST
 from restante.storage.cluster.store import ClusterStore
-from restante.storage.interfaces import StoreError, StoreFigures
+from restante.storage.errors import StoreError
+from restante.storage.interfaces import StoreFigures
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from restante.storage.cluster.claim import NO_OBJECTS, has_outside, require_claim
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -25,13 +25,7 @@ from restante.storage.cluster.requests import NodeRequests
 from restante.storage.cluster.snapshot import BoxSnapshot
 from restante.storage.cluster.sweep import Sweep
 from restante.storage.cluster.usage import read_usage
-from restante.storage.interfaces import (
-    BusyError,
-    FullError,
-    QuotaError,
-    StoreError,
-    TooSoonError,
-)
+from restante.storage.errors import BusyError, FullError, QuotaError, StoreError, TooSoonError
 from restante.storage.quota import StoredWithin
 from restante.storage.snapshot_cache import SnapshotCache
 

@@ -15,8 +15,8 @@ import zlib
 from typing import TYPE_CHECKING, Protocol
 
 from restante.storage.disk_threads import DISK
+from restante.storage.errors import StoreError
 from restante.storage.fs import as_store_error, chunks, close_quietly
-from restante.storage.interfaces import StoreError
 from restante.storage.maildir import filenames
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from restante.storage.errors import PartlyExpiredError
 from restante.storage.fs import store_error
-from restante.storage.interfaces import ExpiredMessage, PartlyExpiredError
+from restante.storage.interfaces import ExpiredMessage
 from restante.storage.maildir import filenames
 from restante.storage.maildir.copies import keep_unique_ids
 from restante.storage.maildir.identity import Evidence, arrival_time, fingerprint_of

@@ -17,6 +17,7 @@ import re
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from restante.storage.errors import BusyError, StoreError
 from restante.storage.fs import (
     as_store_error,
     make_file,
@@ -25,7 +26,6 @@ from restante.storage.fs import (
     read_whole,
     write_synced,
 )
-from restante.storage.interfaces import BusyError, StoreError
 from restante.storage.maildir import filenames
 from restante.storage.maildir.locked_folder import LockedMaildir
 from restante.storage.maildir.scan import NEW, list_names

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from restante.protocol.stuffing import contains_top
 from restante.storage.disk_threads import DISK
+from restante.storage.errors import MessageGoneError, PartialRemovalError, UnsyncedRemovalError
 from restante.storage.file_chunks import FileChunks
 from restante.storage.fs import (
     as_store_error,
@@ -17,11 +18,6 @@ from restante.storage.fs import (
     open_file,
     read_if_cached,
     store_error,
-)
-from restante.storage.interfaces import (
-    MessageGoneError,
-    PartialRemovalError,
-    UnsyncedRemovalError,
 )
 from restante.storage.maildir import expiry, size_cache
 from restante.storage.maildir.compressed import FIRST_OCTETS, MAGIC, Compressed, open_plain

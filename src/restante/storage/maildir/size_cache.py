@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 import msgspec
 
 from restante.protocol.stuffing import size_on_wire
+from restante.storage.errors import StoreError
 from restante.storage.fs import chunks, make_file, open_file, read_whole
-from restante.storage.interfaces import StoreError
 from restante.storage.maildir import filenames
 from restante.storage.maildir.compressed import UnreadableError, plain_chunks
 

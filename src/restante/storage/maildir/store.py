@@ -14,9 +14,9 @@ from restante.quota import MailUsage
 from restante.storage.disk_latency import DiskLatency
 from restante.storage.disk_threads import DISK
 from restante.storage.empty import EmptyMaildrop
+from restante.storage.errors import BusyError
 from restante.storage.existence import check_folder, has_maildrop
 from restante.storage.fs import as_store_error, close_quietly, open_dir_beneath, open_existing
-from restante.storage.interfaces import BusyError
 from restante.storage.maildir import deleted, delivery, expiry
 from restante.storage.maildir.deleted import deleted_folder
 from restante.storage.maildir.locked_folder import LockedMaildir, folder_owner

@@ -28,8 +28,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from restante.quota import MailUsage, Quota
+from restante.storage.errors import OverQuotaError
 from restante.storage.fs import close_quietly, open_folder_if_there
-from restante.storage.interfaces import OverQuotaError
 from restante.storage.maildir import filenames
 from restante.storage.maildir.quota import (
     OWN_FILE,

@@ -22,6 +22,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from restante.storage.errors import FullError
 from restante.storage.fs import (
     close_quietly,
     open_file,
@@ -29,7 +30,6 @@ from restante.storage.fs import (
     open_folder_if_there,
     read_whole,
 )
-from restante.storage.interfaces import FullError
 from restante.storage.mbox import from_line, rewrite
 from restante.storage.mbox.dotlock import LockedByOtherError
 from restante.storage.mbox.exact_io import pread_exactly, write_exactly

@@ -6,12 +6,8 @@ import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from restante.storage.interfaces import (
-    ExpiredMessage,
-    PartialRemovalError,
-    PartlyExpiredError,
-    UnsyncedRemovalError,
-)
+from restante.storage.errors import PartialRemovalError, PartlyExpiredError, UnsyncedRemovalError
+from restante.storage.interfaces import ExpiredMessage
 from restante.storage.mbox import deleted, from_line, scanner
 from restante.storage.mbox.exact_io import pread_exactly
 from restante.storage.mbox.rewrite import rewrite

@@ -16,7 +16,7 @@ import re
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from restante.storage.interfaces import PartialRemovalError, StoreError, UnsyncedRemovalError
+from restante.storage.errors import PartialRemovalError, StoreError, UnsyncedRemovalError
 from restante.storage.mbox import helper_files
 from restante.storage.mbox.exact_io import pread_exactly, pwrite_exactly
 

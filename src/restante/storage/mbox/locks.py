@@ -21,8 +21,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from restante.storage.errors import ForbiddenError
 from restante.storage.fs import OPEN_FILE, UNWRITABLE, close_quietly
-from restante.storage.interfaces import ForbiddenError
 from restante.storage.mbox import in_place_removal, journal
 from restante.storage.mbox.dotlock import (
     LockedByOtherError,

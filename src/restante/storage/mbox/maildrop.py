@@ -11,12 +11,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from restante.storage.disk_threads import DISK
+from restante.storage.errors import MessageGoneError, PartialRemovalError, StoreError
 from restante.storage.fs import as_store_error, close_now, close_quietly, read_if_cached
-from restante.storage.interfaces import (
-    MessageGoneError,
-    PartialRemovalError,
-    StoreError,
-)
 from restante.storage.mbox import deleted, from_line, scanner
 from restante.storage.mbox.digest import CHUNK, as_sent, piece_digest
 from restante.storage.mbox.exact_io import pread_exactly

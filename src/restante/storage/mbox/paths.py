@@ -8,8 +8,8 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from restante.storage.errors import StoreError
 from restante.storage.fs import UNWRITABLE, is_missing, open_dir_beneath
-from restante.storage.interfaces import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ import functools
 from typing import TYPE_CHECKING
 
 from restante.storage.disk_threads import DISK
+from restante.storage.errors import StoreError
 from restante.storage.fs import as_store_error, close_quietly, read_if_cached
-from restante.storage.interfaces import StoreError
 from restante.storage.mbox import status_fields
 from restante.storage.mbox.digest import CHUNK, piece_digest
 from restante.storage.mbox.exact_io import pread_exactly

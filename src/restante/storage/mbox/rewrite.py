@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from restante.protocol.server.maildrop import MessageList
+from restante.storage.errors import StoreError, UnsyncedRemovalError
 from restante.storage.fs import close_quietly, store_error
-from restante.storage.interfaces import StoreError, UnsyncedRemovalError
 from restante.storage.mbox import from_line, in_place_removal, scanner, status_fields
 from restante.storage.mbox.delivery import separator_after
 from restante.storage.mbox.exact_io import pread_exactly, write_exactly

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from restante.storage.mbox import from_line, status_fields
 from restante.storage.mbox.digest import CHUNK, measure
 from restante.storage.mbox.exact_io import pread_exactly

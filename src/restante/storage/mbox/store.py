@@ -14,9 +14,9 @@ from restante.junk import account_of
 from restante.quota import MailUsage, Quota
 from restante.storage.disk_latency import DiskLatency
 from restante.storage.disk_threads import DISK
+from restante.storage.errors import BusyError, LockedError, OverQuotaError, StoreError
 from restante.storage.existence import check_folder, has_maildrop
 from restante.storage.fs import as_store_error, close_quietly, is_missing, open_existing
-from restante.storage.interfaces import BusyError, LockedError, OverQuotaError, StoreError
 from restante.storage.maildrops import sweep_maildrops
 from restante.storage.mbox import deleted, delivery, expiry, scanner
 from restante.storage.mbox.locks import LockedByOtherError, SessionLock, mbox_locks, mbox_read_lock

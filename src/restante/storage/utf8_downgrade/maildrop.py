@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from restante.protocol.message_header import find_body
 from restante.protocol.stuffing import size_on_wire
-from restante.storage.interfaces import CanBeLost, Utf8Error
+from restante.storage.errors import Utf8Error
+from restante.storage.interfaces import CanBeLost
 from restante.storage.removals import DatesRemovals
 from restante.storage.utf8_downgrade.ascii_header import encode_ascii
 

@@ -16,7 +16,7 @@ from restante.storage.cluster.check import sizes as check_sizes
 from restante.storage.cluster.check.checker import MailCheck
 from restante.storage.cluster.check.problems import Problem
 from restante.storage.cluster.startup import find_faults
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 from storage.cluster.rig import LETTER, Rig, run
 from support.kill_points import KillSwitch
 

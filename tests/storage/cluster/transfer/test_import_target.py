@@ -17,7 +17,8 @@ from restante.storage.cluster.database import Database
 from restante.storage.cluster.transfer.import_target import ClusterImportTarget
 from restante.storage.cluster.transfer.importing import MaildropImport
 from restante.storage.cluster.transfer.transfer import Transfer, TransferCounts
-from restante.storage.interfaces import StoredMessage, StoreError
+from restante.storage.errors import StoreError
+from restante.storage.interfaces import StoredMessage
 from restante.storage.maildir import MaildirStore
 from restante.storage.paths import Layout
 from storage.contract import everything

@@ -12,7 +12,8 @@ import pytest
 from restante.protocol.stuffing import size_on_wire
 from restante.storage.cluster.transfer.importing import HOLD, MaildropImport
 from restante.storage.cluster.transfer.transfer import MAX_FAILURES, Transfer, TransferCounts
-from restante.storage.interfaces import BusyError, LockedMaildrop, Store, StoredMessage, StoreError
+from restante.storage.errors import BusyError, StoreError
+from restante.storage.interfaces import LockedMaildrop, Store, StoredMessage
 from restante.storage.maildir import DovecotUniqueIds, MaildirStore
 from restante.storage.mbox import MboxStore
 from restante.storage.memory import MemoryStore

@@ -14,7 +14,8 @@ import pytest
 from restante.storage.cluster.shards import open_shards
 from restante.storage.cluster.transfer.import_target import ShardedImportTarget
 from restante.storage.cluster.transfer.moving import Move
-from restante.storage.interfaces import BusyError, LostError, StoredMessage, StoreError
+from restante.storage.errors import BusyError, LostError, StoreError
+from restante.storage.interfaces import StoredMessage
 from storage.cluster.shard_pair import GatedShard, ShardPair
 from support.cluster import Cluster, execute
 

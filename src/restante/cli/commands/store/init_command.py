@@ -26,7 +26,7 @@ def command(file: Path) -> None:
     """
     from restante.storage.cluster import schema, startup
     from restante.storage.cluster.settings import FIRST
-    from restante.storage.interfaces import StoreError
+    from restante.storage.errors import StoreError
 
     settings = cluster_settings(file)
     connect_bodies(settings)  # a mistake is reported before anything changes

@@ -36,7 +36,7 @@ def run_with_parts(
     standard error. Raises click.exceptions.Exit with 1: one has failed. Raises UsageError.
     """
     from restante.storage.cluster.settings import FIRST
-    from restante.storage.interfaces import StoreError
+    from restante.storage.errors import StoreError
 
     databases = {FIRST: settings, **settings.shards}
     bodies = connect_bodies(settings)

@@ -26,7 +26,7 @@ CLEAR_LINE = "\r\033[K"
 
 def run_transfer(transfer: Coroutine[None, None, T]) -> T:
     """Return what a transfer returns. Raises ClickException: the cluster cannot be used."""
-    from restante.storage.interfaces import StoreError
+    from restante.storage.errors import StoreError
 
     try:
         return asyncio.run(transfer)

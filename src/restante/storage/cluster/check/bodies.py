@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from restante.protocol.stuffing import size_on_wire
 from restante.storage.cluster.bodies import MissingBodyError
 from restante.storage.cluster.check.problems import Problem
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

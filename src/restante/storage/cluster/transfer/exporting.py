@@ -16,7 +16,8 @@ from restante.storage.cluster.transfer.transfer import (
     cluster_errors,
     read_body,
 )
-from restante.storage.interfaces import StoredMessage, StoreError
+from restante.storage.errors import StoreError
+from restante.storage.interfaces import StoredMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

@@ -15,13 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from restante.protocol.stuffing import size_on_wire
 from restante.storage.cluster.transfer.transfer import TransferCounts, cluster_errors
-from restante.storage.interfaces import (
-    Knows,
-    KnowsArrivals,
-    MessageGoneError,
-    StoredMessage,
-    StoreError,
-)
+from restante.storage.errors import MessageGoneError, StoreError
+from restante.storage.interfaces import Knows, KnowsArrivals, StoredMessage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Collection, Sequence

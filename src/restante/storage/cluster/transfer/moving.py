@@ -18,7 +18,7 @@ from restante.storage.cluster.schema import HIDDEN_PREFIX, KEPT_PREFIX
 from restante.storage.cluster.settings import FIRST
 from restante.storage.cluster.shards import get_shard
 from restante.storage.cluster.transfer.transfer import batches, read_body
-from restante.storage.interfaces import StoreError
+from restante.storage.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
