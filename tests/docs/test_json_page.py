@@ -20,7 +20,7 @@ from restante.misbehave.score.report import as_json
 from restante.misbehave.score.runner import Card, Outcome
 from restante.protocol.text import to_json
 from restante.server.connection.administered import SessionFacts
-from restante.server.control.messages import CertificateEnd, ProcessStatus
+from restante.server.control.messages import CertificateEnd, ListenerAddress, ProcessStatus
 from restante.storage.cluster.check.problems import Problem
 from restante.storage.cluster.status import ClusterStatus, MoveStatus, NodeStatus, ReplicaStatus
 from restante.storage.cluster.sweep import Swept
@@ -100,7 +100,9 @@ PROCESS = {"worker", "node"}
 STRUCTS = {
     "pop3 user list": fields_of(("", AccountSummary)),
     "pop3 sessions": fields_of(("", SessionFacts)) | PROCESS,
-    "pop3 status": fields_of(("", ProcessStatus), ("certificates[].", CertificateEnd)) | PROCESS,
+    "pop3 status": PROCESS | fields_of(
+        ("", ProcessStatus), ("listeners[].", ListenerAddress), ("certificates[].", CertificateEnd)
+    ),
     "pop3 store import": fields_of(("", TransferCounts)),
     "pop3 store check": fields_of(("", Problem)) | {"database"},
     "pop3 store sweep": fields_of(("", Swept)) | {"database"},

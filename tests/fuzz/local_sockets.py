@@ -79,7 +79,7 @@ def control(octets: bytes) -> None:
     with clocked() as server:
         ann = server.connect()
         ann.say(b"USER ann\r\nPASS secret\r\n")
-        made = server.loop.do(lambda: ControlService(server.context, list, []))
+        made = server.loop.do(lambda: ControlService(server.context))
         peer = Peer(server.loop, functools.partial(make_control_protocol, made), "")
         peer.say(octets)
         server.loop.advance(service.PATIENCE + 1)

@@ -276,7 +276,7 @@ class ControlWalk(WithContext):
 
     def prepare(self) -> None:
         super().prepare()
-        self.service = ControlService(self.context, lambda: ["127.0.0.1:110"] * 20, [])
+        self.service = ControlService(self.context)
         self.ends = socket.socketpair()
 
     def connect(self) -> WalkTransport:

@@ -35,7 +35,7 @@ def live_node(dsn: Secret, folder: Path, **options: Any) -> Iterator[Live]:
         passwords, store = Passwords(), ClusterStore(settings(dsn))
         passwords.known["ann"] = "secret"
         context = ServerContext(store=store, authenticator=passwords, log=log, **options)
-        service, section = ControlService(context, list, ()), ControlSection(folder=folder)
+        service, section = ControlService(context), ControlSection(folder=folder)
         prepare_folder(section)
         listens = [ListenConfig(ListenAddress("127.0.0.1", 0), PLAIN)]
         async with (

@@ -97,7 +97,7 @@ SECTIONS = {
         ),
         "status": Subcommand(
             "commands.control:status",
-            "Show the processes, POP3 addresses and certificates of a server.",
+            "Show the processes, addresses and certificates of a server.",
         ),
         "deliver": Subcommand(
             "commands.deliver:deliver", "Deliver the message on standard input to USER."

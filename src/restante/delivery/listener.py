@@ -14,7 +14,7 @@ from restante.delivery.connection import DeliveryConnection
 from restante.delivery.deliverer import Deliverer
 from restante.delivery.protocol.session import Dialect
 from restante.delivery.sessions import DeliverySessions
-from restante.net.addresses import format_host_port
+from restante.net.addresses import format_own_address
 from restante.server.config.addresses import (
     ListenAddress,
     parse_local_address,
@@ -93,7 +93,9 @@ class DeliveryListener:
         try:
             for dialect, opened in zip(dialects, sockets, strict=False):
                 servers.append(await self._accept(sessions, dialect, opened))
-                log.info("listening", address=_format_addresses(opened), way=dialect.name.lower())
+                service = dialect.name.lower()
+                context.listening.append((service, servers[-1]))
+                log.info("listening", address=format_own_address(opened), way=service)
             yield
         finally:
             try:
@@ -170,8 +172,3 @@ def _open_port(address: ListenAddress) -> socket.socket:
         opened.close()
         raise
     return opened
-
-
-def _format_addresses(opened: socket.socket) -> str:
-    name = opened.getsockname()
-    return f"unix:{name}" if isinstance(name, str) else format_host_port(*name[:2])

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
 
 HIGHEST_PORT = 65535
 _LOOPBACK_NAMES = ("localhost", "ip6-localhost")
@@ -41,6 +45,12 @@ def format_host(host: str) -> str:
 def format_host_port(host: str, port: int) -> str:
     """Return HOST:PORT, with an IPv6 address in brackets. RFC 3986 section 3.2.2."""
     return f"{format_host(host)}:{port}"
+
+
+def format_own_address(opened: socket.socket) -> str:
+    """Return where a socket listens: HOST:PORT, or unix: and the path of its file."""
+    name = opened.getsockname()
+    return f"unix:{name}" if isinstance(name, str) else format_host_port(*name[:2])
 
 
 def is_address(host: str) -> bool:

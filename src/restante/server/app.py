@@ -9,7 +9,7 @@ import signal
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from restante.net.addresses import format_host_port
+from restante.net.addresses import format_own_address
 from restante.server.composition import components
 from restante.server.composition.services import running_services
 from restante.server.config.server_sections import MAX_WORKERS
@@ -131,11 +131,8 @@ class _Application:
             )
         loop.add_signal_handler(signal.SIGHUP, on_hangup)
         expiry = components.build_expiry(config, context)
-        addresses: list[str] = []
         async with (
-            running_services(
-                config, context, lambda: addresses, certificates, metrics
-            ) as served_metrics,
+            running_services(config, context, certificates, metrics) as served_metrics,
             contextlib.AsyncExitStack() as stack,
         ):
             for listener, sockets in opened:
@@ -143,7 +140,7 @@ class _Application:
             opened_sockets = await stack.enter_async_context(
                 serve_listeners(context, listens, config.timeouts.stop, manager.sockets)
             )
-            addresses += [format_host_port(*socket.getsockname()[:2]) for socket in opened_sockets]
+            addresses = [format_own_address(socket) for socket in opened_sockets]
             _log_addresses(config, addresses, context.log, has_tls=bool(certificates))
             if served_metrics is not None:
                 served_metrics.readiness.note_listening()

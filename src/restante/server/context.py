@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from restante.server.connection.administered import AdministeredConnection
     from restante.server.observer import ServerObserver
     from restante.server.policies import Utf8HeaderPolicy
+    from restante.server.system.accepting import AcceptsConnections
     from restante.storage.interfaces import LockedMaildrop, Store
 
 OpenCached: TypeAlias = "Callable[[str], LockedMaildrop | None]"
@@ -61,6 +62,7 @@ class ServerContext:
     connections: ConnectionRegistry[AdministeredConnection] = field(
         default_factory=ConnectionRegistry
     )
+    listening: list[tuple[str, AcceptsConnections]] = field(default_factory=list)  # by service
     header_downgrades: DowngradeCache = field(default_factory=DowngradeCache)
     observer: ServerObserver | None = None  # where the server measures itself
 

@@ -79,6 +79,8 @@ async def accept_connections(
             for one in sockets:
                 serve = functools.partial(listen.connection, context, listen.endpoint)
                 servers.append(await accept_at(serve, one, backlog()))
+                service = "pop3s" if listen.endpoint.implicit_tls else "pop3"
+                context.listening.append((service, servers[-1]))
         yield [socket for server in servers for socket in server.sockets]
     finally:
         try:

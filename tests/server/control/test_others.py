@@ -190,7 +190,7 @@ def test_kick_at_silent_node(who: str, kicks: set[str], everywhere: bool) -> Non
             junk_suffix="+junk",
         )
         request = ControlRequest(action=Action.KICK, who=who, others=True)
-        return await ControlService(context, list, ()).answer(request)
+        return await ControlService(context).answer(request)
 
     reply = asyncio.run(run())
     assert (reply.error, store.kicks, reply.everywhere) == ("", kicks, everywhere)

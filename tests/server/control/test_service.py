@@ -132,7 +132,7 @@ def test_kick_from_the_junk_maildrop(tmp_path: Path) -> None:
 def test_kick_of_a_session_that_ends() -> None:
     """A session whose client has not read its last reply yet is ended, and counted, once."""
     with clocked() as server:
-        service = ControlService(server.context, list, ())
+        service = ControlService(server.context)
         peer = server.connect()
         peer.say(b"USER ann\r\nPASS secret\r\n")
         peer.unsent = 100
@@ -154,8 +154,31 @@ def test_status(served: Served, tmp_path: Path) -> None:
         assert (found["worker"], found["connections"], found["sessions"]) == (
             served.process.pid, 1, 1,
         )  # fmt: skip
-        assert found["listeners"] == [f"127.0.0.1:{served.port}"]
-        assert f"listens at 127.0.0.1:{served.port}" in ask(tmp_path, "status").out
+        assert found["listeners"] == [{"service": "pop3", "address": f"127.0.0.1:{served.port}"}]
+        assert f"pop3 listens at 127.0.0.1:{served.port}\n" in ask(tmp_path, "status").out
+
+
+SERVICES = """
+[delivery]
+lmtp = "lmtp"
+smtp = "127.0.0.1:0"
+[auth_socket]
+path = "auth"
+[metrics]
+listen = "metrics"
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_status_of_all_services(tmp_path: Path, workers: int) -> None:
+    """`pop3 status` shows where each service listens, once for all processes."""
+    with working(tmp_path, CONFIG + SERVICES, workers):
+        text = ask(tmp_path, "status").out
+        assert sorted(re.findall(r"(?m)^(\w+) listens", text)) == [
+            "auth", "lmtp", "metrics", "pop3", "smtp"
+        ]  # fmt: skip
+        assert f"auth listens at unix:{tmp_path / 'auth'}\n" in text
+        assert re.search(r"(?m)^smtp listens at 127\.0\.0\.1:[1-9]", text)
 
 
 def test_socket_belongs_to_its_user(served: Served, tmp_path: Path) -> None:
@@ -252,11 +275,14 @@ def test_program_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def serve() -> None:
         context = ServerContext(store=MemoryStore(), authenticator=Passwords(), log=SILENT)
-        service = ControlService(context, lambda: ["127.0.0.1:110"] * 5000, [])
+        service = ControlService(context)
+        server = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1")
+        context.listening.append(("long" * 20_000, server))
         connect = functools.partial(make_control_protocol, service)
         await asyncio.get_running_loop().connect_accepted_socket(connect, there)
         here.send(b'{"action":"status"}\n')
         await asyncio.to_thread(wait_until, lambda: ends.poll(0))
+        server.close()
 
     with here:
         asyncio.run(serve())

@@ -59,7 +59,7 @@ def news(
 
 
 def exchange(server: Clocked, store: Peers) -> None:
-    service = ControlService(server.context, list, ())
+    service = ControlService(server.context)
     made = server.loop.do(PeerExchange, store, server.context, 1, service)
     server.loop.run_until_complete(made.exchange())
     server.loop.turn()
@@ -82,7 +82,7 @@ def test_session_that_begins_during_answers(monkeypatch: pytest.MonkeyPatch) -> 
         take_over = encode_request(Action.TAKE_OVER, "ann")
         requests = [PeerRequest("1", b"slow", 1.0), PeerRequest("2", take_over, 1.0)]
         store = Peers(news([(PAIR, 3, 1.0)], {"ann": 1.0})._replace(requests=requests))
-        service = ControlService(server.context, list, ())
+        service = ControlService(server.context)
         answer_node = service.answer_node
 
         async def answer(content: bytes, age: float) -> bytes | None:

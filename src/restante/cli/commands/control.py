@@ -70,7 +70,7 @@ def kick(who: str, folder: Path) -> None:
 @control_options
 @click.option("--json", "as_json", is_flag=True, help="Print each process as a line of JSON.")
 def status(folder: Path, *, as_json: bool) -> None:
-    """Show the processes, POP3 addresses and certificates of a server.
+    """Show the processes, addresses and certificates of a server.
 
     With a cluster, its nodes are shown, and when each was last seen. Exits with 1 if a process or
     a node does not answer.

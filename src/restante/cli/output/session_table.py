@@ -46,8 +46,9 @@ def describe_status(
     yield from _align(rows)
     yield ""
     yield from _describe_nodes(cluster) if cluster else ()
-    for address in dict.fromkeys(each for _, status in answered for each in status.listeners):
-        yield f"listens at {plain(address)}"
+    listeners = (each for _, status in answered for each in status.listeners)
+    for service, address in dict.fromkeys((each.service, each.address) for each in listeners):
+        yield f"{plain(service)} listens at {plain(address)}"
     ends = {(each.file, each.ends) for _, status in answered for each in status.certificates}
     for file, end in sorted(ends):
         yield f"{plain(file)} ends {plain(end)}"

@@ -60,6 +60,7 @@ class AuthSocketListener:
         servers = [
             await serve_unix_socket(connect, opened, self._files, context.log) for opened in sockets
         ]
+        context.listening.extend(("auth", server) for server in servers)
         context.log.info("listening", address=f"unix:{self.path.absolute()}", way="auth")
         try:
             yield

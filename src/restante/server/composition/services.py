@@ -11,7 +11,7 @@ from restante.server.tasks.peers import sharing_with_peers
 from restante.storage.peers import HasPeers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from restante.server.config.schema import Config
     from restante.server.context import ServerContext
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 async def running_services(
     config: Config,
     context: ServerContext,
-    addresses: Callable[[], Sequence[str]],
     certificates: Sequence[Certificates],
     metrics: MetricsListener | None,
 ) -> AsyncIterator[ServedMetrics | None]:
@@ -34,7 +33,7 @@ async def running_services(
     administrators still see them. The block gets the metrics of this process, None without them.
     Raises ConfigError.
     """
-    control = _build_control(config, context, addresses, certificates)
+    control = _build_control(config, context, certificates)
     async with (
         opening_store(context.store),
         sharing_with_peers(context, control),
@@ -48,7 +47,6 @@ async def running_services(
 def _build_control(
     config: Config,
     context: ServerContext,
-    addresses: Callable[[], Sequence[str]],
     certificates: Sequence[Certificates],
 ) -> ControlService | None:
     """Return the service for administrators and other nodes, None if no program can ask."""
@@ -56,7 +54,7 @@ def _build_control(
         return None
     from restante.server.control.service import ControlService
 
-    return ControlService(context, addresses, certificates)
+    return ControlService(context, certificates)
 
 
 def _serving_control(

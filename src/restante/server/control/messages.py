@@ -43,6 +43,16 @@ class ControlRequest(msgspec.Struct, kw_only=True):
     at: str = ""
 
 
+class ListenerAddress(msgspec.Struct, kw_only=True):
+    """Where a process accepts connections, as HOST:PORT or unix:PATH.
+
+    `service` is pop3, pop3s (with TLS from the first octet), lmtp, smtp, auth or metrics.
+    """
+
+    service: str
+    address: str
+
+
 class CertificateEnd(msgspec.Struct, kw_only=True):
     """A certificate in use, and when it ends, as RFC 3339 writes it."""
 
@@ -58,14 +68,14 @@ class ProcessStatus(msgspec.Struct, kw_only=True):
         uptime: in seconds.
         connections: all of POP3, logged in or not.
         sessions: those that are logged in.
-        listeners: HOST:PORT of each, for POP3.
+        listeners: where it accepts connections.
     """
 
     version: str
     uptime: float
     connections: int
     sessions: int
-    listeners: list[str]
+    listeners: list[ListenerAddress]
     certificates: list[CertificateEnd]
 
 

@@ -19,6 +19,7 @@ import msgspec
 from restante.auth.usernames import with_domain
 from restante.json_input import read_json
 from restante.junk import with_suffix
+from restante.net.addresses import format_own_address
 from restante.protocol.server.session import EndReason
 from restante.server.config.addresses import canonical_address
 from restante.server.config.loader import ConfigError
@@ -29,6 +30,7 @@ from restante.server.control.messages import (
     CertificateEnd,
     ControlReply,
     ControlRequest,
+    ListenerAddress,
     ProcessStatus,
 )
 from restante.server.control.others import ask_others, encode_answer
@@ -44,7 +46,7 @@ from restante.storage.peers import AsksPeers, FreesLeases
 from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from structlog.typing import FilteringBoundLogger
@@ -66,11 +68,9 @@ class ControlService:
     def __init__(
         self,
         context: ServerContext,
-        addresses: Callable[[], Sequence[str]],
-        certificates: Sequence[Certificates],
+        certificates: Sequence[Certificates] = (),
     ) -> None:
         self._context = context
-        self._addresses = addresses
         self._certificates = certificates
         self._begun = time.monotonic()
         self._open = 0  # requests under way
@@ -201,7 +201,11 @@ class ControlService:
             uptime=round(time.monotonic() - self._begun, 1),
             connections=len(connections),
             sessions=sum(connection.logged_in for connection in connections),
-            listeners=list(self._addresses()),
+            listeners=[
+                ListenerAddress(service=service, address=format_own_address(one))
+                for service, server in self._context.listening
+                for one in server.sockets
+            ],
             certificates=[CertificateEnd(file=file, ends=end) for file, end in sorted(ends)],
         )
 

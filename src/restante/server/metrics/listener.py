@@ -125,6 +125,7 @@ class MetricsListener:
         service = _service(context, readiness, collector)
         connect = functools.partial(HttpConnection, service)
         servers = [await self._accept(connect, one, context.log) for one in self._sockets]
+        context.listening.extend(("metrics", server) for server in servers)
         memory.put(catalogue.WORKERS, number=1)
         sampling = asyncio.create_task(_sample(context.store, memory))
         served = ServedMetrics(readiness, service, servers, memory)

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from restante.net.addresses import format_host_port
+from restante.net.addresses import format_own_address
 from restante.server.composition import components
 from restante.server.listener import ListenError, close_sockets, open_sockets
 
@@ -49,13 +49,9 @@ class WorkerGeneration:
         return self.expiry is not None or self.context.keep_deleted is not None
 
     def addresses(self) -> list[str]:
-        """Return the addresses where it listens, in the order of the configuration.
-
-        A worker that only has sessions to finish has closed its sockets, and listens at none.
-        """
-        sockets = (socket for _, sockets in self.listen_sockets() for socket in sockets)
-        opened = (socket for socket in sockets if socket.fileno() >= 0)
-        return [format_host_port(*socket.getsockname()[:2]) for socket in opened]
+        """Return the addresses where it listens, in the order of the configuration."""
+        opened = (socket for _, sockets in self.listen_sockets() for socket in sockets)
+        return [format_own_address(socket) for socket in opened]
 
     def listen_sockets(self) -> list[tuple[ListenConfig, list[socket.socket]]]:
         """Return the sockets of each address, in that order."""

@@ -151,11 +151,7 @@ async def _serve(
     system.report_incidents(context.log, context.limit_log)
     stop, drain = _end_events(inherited.death_pipe.end)
     async with running_services(
-        generation.config,
-        context,
-        generation.addresses,
-        generation.certificates,
-        inherited.metrics,
+        generation.config, context, generation.certificates, inherited.metrics
     ) as served_metrics:
         if served_metrics is not None:  # the sockets for clients are open since before the fork
             served_metrics.readiness.note_listening()

@@ -118,7 +118,7 @@ async def sharing_with_peers(
     if service is None:
         from restante.server.control.service import ControlService
 
-        service = ControlService(context, list, ())
+        service = ControlService(context)
     task = asyncio.create_task(PeerExchange(context.store, context, pause, service).run())
     try:
         yield
