@@ -12,11 +12,13 @@ from restante.protocol.lines import MAX_DISCARD, LineBuffer
 LIMIT = 10
 
 
-def taken(buffer: LineBuffer, octets: bytes = b"") -> list[bytes | tuple[str, bytes, bool]]:
+def taken(
+    buffer: LineBuffer, octets: bytes = b"", unended: bytes = b"UTF8"
+) -> list[bytes | tuple[str, bytes, bool]]:
     """Return all lines that are there, and the overlong ones as what they tell."""
     found: list[bytes | tuple[str, bytes, bool]] = []
     while True:
-        line = buffer.take(LIMIT, octets)
+        line = buffer.take(LIMIT, octets, unended)
         octets = b""
         match line:
             case None:
@@ -59,7 +61,7 @@ UNENDED = [
 @pytest.mark.parametrize(("pieces", "lines"), UNENDED)
 def test_a_command_without_line_end(pieces: list[bytes], lines: list[bytes]) -> None:
     """policy/unended-utf8: it is a line when it arrives, and its line end may come later."""
-    buffer, fed, plain = LineBuffer(b"UTF8"), LineBuffer(b"UTF8"), LineBuffer()
+    buffer, fed = LineBuffer(), LineBuffer()
     assert [line for piece in pieces for line in taken(buffer, piece)] == lines
     assert taken(buffer) == []
     assert not len(buffer)
@@ -68,12 +70,12 @@ def test_a_command_without_line_end(pieces: list[bytes], lines: list[bytes]) -> 
         fed.feed(piece)
         found += taken(fed)
     assert found == lines
-    assert taken(plain, b"UTF8") == []
+    assert taken(LineBuffer(), b"UTF8", unended=b"") == []
 
 
 def test_a_part_of_an_overlong_line_is_no_command() -> None:
     """policy/unended-utf8: octets of an overlong line stay a part of it."""
-    buffer = LineBuffer(b"UTF8")
+    buffer = LineBuffer()
     assert taken(buffer, b"x" * 300) == []
     assert taken(buffer, b"UTF8") == []
     assert taken(buffer, b"x\r\n") == [("too long", b"x" * LIMIT, True)]

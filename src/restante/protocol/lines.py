@@ -37,20 +37,18 @@ class LineBuffer:
     """The octets of the peer that were not read yet.
 
     The buffer discards an overlong line while it arrives, and keeps only its start. If `unread` is
-    empty, and thus false, nothing is left to read. A line that is `unended` is complete without
-    its line end, if no octet follows it at once.
+    empty, and thus false, nothing is left to read.
     """
 
-    __slots__ = ("_discarded", "_end_due", "_place", "_searched", "_start", "_unended", "unread")
+    __slots__ = ("_discarded", "_end_due", "_place", "_searched", "_start", "unread")
 
-    def __init__(self, unended: bytes = b"") -> None:
+    def __init__(self) -> None:
         self.unread = b""  # from `_place` on
         self._place = 0
         self._searched = 0  # no line end is before this place
         self._start = b""  # of an overlong line
         self._discarded = 0  # octets of an overlong line
-        self._unended = unended
-        self._end_due = False  # the line end of such a line may still come
+        self._end_due = False  # the line end of a line without one may still come
 
     def __len__(self) -> int:
         return len(self.unread) - self._place
@@ -67,9 +65,12 @@ class LineBuffer:
         self._searched -= self._place
         self._place = 0
 
-    def take(self, limit: int, octets: bytes = b"") -> bytes | LineTooLong | None:
+    def take(
+        self, limit: int, octets: bytes = b"", unended: bytes = b""
+    ) -> bytes | LineTooLong | None:
         """Add `octets`, and remove and return the next line with its LF, None if it is incomplete.
 
+        A line that is `unended` is complete without its line end, if no octet follows it at once.
         Returns LineTooLong for a line of more than `limit` octets: RFC 2449 section 4.
         """
         if octets:
@@ -80,10 +81,10 @@ class LineBuffer:
         unread = self.unread
         end = unread.find(b"\n", self._searched) + 1
         if not end:
-            if self._unended and unread[self._place :] == self._unended and not self._discarded:
+            if unended and unread[self._place :] == unended and not self._discarded:
                 self._place = self._searched = len(unread)
                 self._end_due = True
-                return self._unended + b"\r\n"
+                return unended + b"\r\n"
             too_long = len(unread) - self._place > limit or self._discarded
             problem = self._discard(limit) if too_long else None
             self._searched = len(self.unread)

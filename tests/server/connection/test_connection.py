@@ -76,6 +76,15 @@ def test_evolution(end: bytes) -> None:
         assert client.say(b"AGFubgBzZWNyZXQ=\r\n").startswith(b"+OK")
 
 
+def test_a_response_that_begins_like_a_command() -> None:
+    """A response of AUTH whose first piece is UTF8 is one line: policy/unended-utf8."""
+    with clocked() as server:
+        client = server.connect()
+        client.say(b"AUTH LOGIN\r\n")
+        assert client.say(b"UTF8") == b""
+        assert client.say(b"YW5u\r\n") == b"+ UGFzc3dvcmQ6\r\n"
+
+
 def test_huge_listing_beside_another_client() -> None:
     """A command of another client is answered before a huge listing is complete."""
     store = MemoryStore()

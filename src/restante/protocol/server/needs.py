@@ -51,11 +51,13 @@ class ReadLine(Need[bytes]):
 
     Throws LineTooLong if it has more than `limit` octets, line end included. A driver closes the
     session if the line is incomplete after `seconds`, however many octets came (RFC 1939 section
-    3), or if the connection is lost.
+    3), or if the connection is lost. A line that is `unended` is complete without its line end, if
+    no octet follows it at once.
     """
 
     limit: int
     seconds: float
+    unended: bytes = b""
 
 
 class AuthMethod(StrEnum):

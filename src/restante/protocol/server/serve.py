@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 from restante.protocol.errors import BadCommand, LineTooLong, Refusal, TlsRequired
-from restante.protocol.lines import COMMAND_LIMIT, HTTP_REQUEST, strip_line_end
+from restante.protocol.lines import COMMAND_LIMIT, HTTP_REQUEST, UNENDED, strip_line_end
 from restante.protocol.server.arguments import NoMatchError
 from restante.protocol.server.commands import AFTER_LOGIN, BEFORE_LOGIN, VERBS
 from restante.protocol.server.needs import Conversation, NewTimestamp, ReadLine, Reply
@@ -30,7 +30,7 @@ def serve(session: Session) -> Conversation:
     if settings.apop:  # the greeting ends in a timestamp: RFC 1939 section 7
         session.timestamp = yield from NewTimestamp()
         reply = ok(f"{settings.greeting} {session.timestamp}")
-    before_login = _need_of_line(AUTH_LIMIT, settings.login_timeout)
+    before_login = _need_of_line(AUTH_LIMIT, settings.login_timeout, UNENDED)
     after_login = _need_of_line(COMMAND_LIMIT, settings.idle_timeout)
     while session.end is None:
         expected = before_login if session.state is AUTHORIZATION else after_login

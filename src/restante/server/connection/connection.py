@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from restante.net.half_close import half_close
 from restante.protocol.errors import Refusal
-from restante.protocol.lines import UNENDED, LineBuffer
+from restante.protocol.lines import LineBuffer
 from restante.protocol.server.needs import CommitDeletions, SendMultiline, SendPart, StartServerTls
 from restante.protocol.server.serve import serve
 from restante.protocol.server.session import EndReason, Session
@@ -51,7 +51,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         self.phase = phases.PROXY
         self._session = endings.NOT_BEGUN
         self._conversation: Conversation | None = None
-        self._lines = LineBuffer(UNENDED)
+        self._lines = LineBuffer()
         self._expected: ReadLine  # the line that the session reads next
         self._work: PendingWork | None = None  # the work that the session awaits
         self._deadlines = context.connections.deadlines
@@ -91,7 +91,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         if self.phase is not phases.COMMAND:
             self._lines.feed(octets)
         else:
-            line = self._lines.take(self._expected.limit, octets)
+            line = self._lines.take(self._expected.limit, octets, self._expected.unended)
             if line is not None:
                 self._run(line)
             elif self._eof:  # TLS has ended
@@ -255,7 +255,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         """Return the next line; None if none has come, or if none may be carried out now."""
         if self._output.is_full or self._stopping or self._transport.is_closing():
             return None
-        return self._lines.take(self._expected.limit)
+        return self._lines.take(self._expected.limit, b"", self._expected.unended)
 
     def _run(self, answer: object) -> None:  # noqa: C901  # the one loop of the driver
         """Send the session the result of its last need, and run it until it must wait."""
