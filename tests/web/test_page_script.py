@@ -160,3 +160,23 @@ def test_mail_that_cannot_be_removed(
     assert said == [reason, question, reason, question, "Not removed: the server does not answer"]
     expect(page.get_by_role("status")).not_to_have_text("Removed")
     expect(page.locator("#messages li")).to_have_count(1)
+
+
+def test_a_fault_without_a_server(page: Page) -> None:
+    """A server that is gone is said where the fault was asked for, and the field keeps it."""
+    page.route("**/api/faults", lambda route: route.abort())
+    page.locator("#fault").fill("greeting-none")
+    page.locator("#fault").press("Enter")
+    expect(page.locator("#fault-error")).to_have_text("Not changed: the server does not answer")
+    expect(page.locator("#fault")).to_have_value("greeting-none")
+
+
+def test_a_page_that_comes_back_is_live(world: World, page: Page) -> None:
+    """A page that a browser kept whole, and shows again, follows what happens."""
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
+    add(world.server, b"Subject: one\n\n")
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    expect(page.locator("#messages li")).to_have_count(1)
+    expect(page.locator("#connection")).to_have_text("live")
+    add(world.server, b"Subject: two\n\n")
+    expect(page.locator("#messages li")).to_have_count(2)

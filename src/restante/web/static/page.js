@@ -4,6 +4,7 @@
 const token = meta("restante-token");
 const shown = new Map(); // the HTML of each region as the server sent it
 const lists = "[data-list] a";
+const silent = "the server does not answer";
 const narrow = matchMedia("(max-width: 999px)");
 const labels = new Map(); // the HTML of each button that says "Copied" for a moment
 let visit = 0;
@@ -33,6 +34,7 @@ document.querySelector(".search").addEventListener("submit", (event) => {
 });
 
 addEventListener("popstate", () => load(location.href, true));
+addEventListener("pageshow", (event) => event.persisted && location.reload()); // its events ended
 
 async function go(url) {
   history.pushState(null, "", url);
@@ -251,17 +253,17 @@ async function removeAll(data) {
 
 function isRemoved(answer) {
   if (answer?.removed !== undefined) return true;
-  alert(`Not removed: ${answer?.error ?? "the server does not answer"}`);
+  alert(`Not removed: ${answer?.error ?? silent}`);
   return false;
 }
 
 async function setFaults(mailbox, chosen) {
   const error = document.getElementById("fault-error");
   error.textContent = "";
-  const now = await (await fetch("/api/faults")).json();
-  const on = mailbox ? (now.mailboxes[mailbox.toLowerCase()] ?? []) : now.on;
-  const answer = await change("PUT", "/api/faults", { on: chosen(on), mailbox });
-  if (answer?.error) error.textContent = answer.error;
+  const now = await fetch("/api/faults").then((answer) => answer.json()).catch(() => null);
+  const on = now && (mailbox ? (now.mailboxes[mailbox.toLowerCase()] ?? []) : now.on);
+  const answer = on && (await change("PUT", "/api/faults", { on: chosen(on), mailbox }));
+  if (!answer || answer.error) error.textContent = answer?.error ?? `Not changed: ${silent}`;
   return answer && !answer.error;
 }
 
