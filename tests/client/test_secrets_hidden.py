@@ -86,6 +86,7 @@ def test_repeated_response_is_hidden(mechanism: str, *, initial: bool) -> None:
 REPEATED = [
     (operations.apop("ann", "0123456789abcdef" * 2), "0123456789abcdef"),
     (raw_command("PASS typed by hand"), "typed"),
+    (raw_command("PASS two  blanks\xa0typed "), "blanks"),
     (raw_command("apop ann\t0123456789"), "0123456789"),
     (raw_command("PASS gr\udcfcn-typed"), "n-typed"),
 ]

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from restante.cli.output.message_view import lines_in
 from restante.cli.shell import deletions
-from restante.cli.shell.redaction import secret_start
 from restante.cli.shell.screen import ShellError
 from restante.protocol.client.raw_command import MESSAGE_NUMBER, is_multi_line
 
@@ -32,8 +31,6 @@ def send_raw_command(session: ShellSession, line: str) -> None:
     """Send a line, and show it and its reply as they are. Raises ShellError: it was refused."""
     words = line.split()
     verb = words[0].upper()
-    if secret_start(line) < len(line):
-        line = " ".join(words)  # so that the client sees the secret's place as well
     if verb == "QUIT":  # with any arguments: a server may accept it, and delete
         deletions.quit_(session, typed=True)
     if verb == "DELE" and len(words) == 2 and MESSAGE_NUMBER.fullmatch(words[1]):

@@ -48,7 +48,7 @@ def raw_command(line: str, limit: int = LISTING_LIMIT) -> Operation[Status]:
         raise LocalError(f"{verb} cannot be typed here: {_NOT_LINES[verb]}")
 
     def read(peer: ServerPeer) -> Dialogue[Status]:
-        peer.keep_secret(_as_repeated(" ".join(_secret_words(words))))
+        peer.keep_secret(_as_repeated(_split_secret(line)[1]))
         status = peer.redact_status((yield from peer.read_status()))
         if not status.ok or not is_multi_line(line):
             if status.ok and verb not in _ONE_LINE:
@@ -102,17 +102,16 @@ def is_multi_line(line: str) -> bool:
 
 def redact_command(line: str) -> str:
     """Return a line as it may be shown, kept in a history or traced."""
-    words = line.split()
-    secret_words = _secret_words(words)
-    if not secret_words:
-        return line
-    return " ".join([*words[: -len(secret_words)], "***"])
+    public_words, secret = _split_secret(line)
+    return " ".join([*public_words, "***"]) if secret else line
 
 
-def _secret_words(words: list[str]) -> list[str]:
-    """Return those words of a command that no text may show."""
-    public = _PUBLIC_WORDS.get(words[0].upper()) if words else None
-    return [] if public is None else words[public:]
+def _split_secret(line: str) -> tuple[list[str], str]:
+    """Return the words of a command before its secret, and the secret, which may have spaces."""
+    verb = line.split(None, 1)[:1]
+    count = _PUBLIC_WORDS.get(verb[0].upper()) if verb else None
+    words = line.split(None, count) if count else []
+    return words[:count], "".join(words[count:]).strip()
 
 
 def _as_repeated(text: str) -> str:
