@@ -74,11 +74,6 @@ def hash_password(password: Secret) -> str:
         raise MemoryError(str(error)) from error
 
 
-def without_scheme(stored: str) -> str:
-    """Return a hash without the {SCHEME} that Dovecot writes before it."""
-    return StoredHash.parse(stored).value
-
-
 def unsupported_reason(stored: str) -> str | None:
     """Return why a stored hash never matches, in words; None for a valid one."""
     parsed = StoredHash.parse(stored)
