@@ -90,8 +90,23 @@ def test_a_database_that_is_down(tmp_path: Path) -> None:
     file = written(tmp_path, b"postgresql://ann:hunter2@127.0.0.1:1/mail")
     done = pop3("store", "init", "-c", str(file))
     assert done.code == 1
-    assert "the tables of the database cannot be created: PostgreSQL" in done.err
+    assert "the tables cannot be created: PostgreSQL" in done.err
     assert "hunter2" not in done.err
+
+
+def test_one_of_several_that_is_down(empty: Secret, tmp_path: Path) -> None:
+    """A database that fails keeps no other one from its tables; the command names it, and fails."""
+    file = written(tmp_path, b"postgresql://ann:hunter2@127.0.0.1:1/mail")
+    (tmp_path / "second").write_bytes(empty.reveal())
+    shard = '[cluster.shards.second]\npostgresql_dsn_file = "second"\n[accounts]'
+    file.write_text(file.read_text().replace("[accounts]", shard))
+    done = pop3("store", "init", "-c", str(file))
+    assert (done.code, done.out) == (
+        1,
+        f"The database second has the tables of version {VERSION} now.\n",
+    )
+    assert "Error: database first: the tables cannot be created: PostgreSQL" in done.err
+    assert "Warning: database second: PostgreSQL has no" in done.err
 
 
 def test_a_bucket_without_tls(empty: Secret, tmp_path: Path) -> None:

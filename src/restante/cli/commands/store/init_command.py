@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from typing import TYPE_CHECKING
 
 import click
 
 from restante.cli.commands.store.configuration import cluster_settings
-from restante.cli.commands.store.parts import ClusterParts, connect_bodies, run_with_parts
+from restante.cli.commands.store.parts import connect_bodies, open_database, run_with_each
 from restante.cli.options.server import read_config_option
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from restante.storage.cluster import ClusterSettings
 
 
 @click.command("init")
@@ -21,35 +22,34 @@ if TYPE_CHECKING:
 def command(file: Path) -> None:
     """Create or upgrade the tables of a cluster's databases.
 
-    All changes are made in one transaction. If there is nothing to change, nothing happens. Then
-    the settings of the databases and the object store are tried, with a warning for each problem.
+    All changes of a database are made in one transaction. If there is nothing to change, nothing
+    happens. Then its settings and the object store are tried, with a warning for each problem. A
+    database that fails keeps no other one from its turn.
     """
     from restante.storage.cluster import schema, startup
-    from restante.storage.cluster.settings import FIRST
     from restante.storage.errors import StoreError
 
     settings = cluster_settings(file)
-    connect_bodies(settings)  # a mistake is reported before anything changes
+    bodies = connect_bodies(settings)  # a mistake is reported before anything changes
     version = schema.newest_version()
     waits = functools.cache(_report_wait)  # once
-    for name, each in {FIRST: settings, **settings.shards}.items():
-        which = f"database {name}" if settings.shards else "database"
+
+    async def initialize(name: str, each: ClusterSettings) -> None:
         try:
-            made = schema.initialize(each.dsn, pooler=each.pooler, on_wait=waits)
-            applied = asyncio.run(made)
+            applied = await schema.initialize(each.dsn, pooler=each.pooler, on_wait=waits)
         except StoreError as error:
-            text = f"the tables of the {which} cannot be created: {error}"
-            raise click.ClickException(text) from None
-        if applied:
-            click.echo(f"The {which} has the tables of version {version} now.")
-        else:
-            click.echo(f"The {which} already has the tables of version {version}.")
+            raise StoreError(f"the tables cannot be created: {error}") from None
+        which = f"database {name}" if settings.shards else "database"
+        state = f"has the tables of version {version} now"
+        if not applied:
+            state = f"already has the tables of version {version}"
+        click.echo(f"The {which} {state}.")
+        async with open_database(each) as database:
+            for fault in await startup.find_faults(database, bodies[name]):
+                place = f"{which}: " if settings.shards else ""
+                click.echo(f"Warning: {place}{fault}", err=True)
 
-    async def warn(parts: ClusterParts) -> None:
-        for fault in await startup.find_faults(parts.database, parts.bodies):
-            click.echo(f"Warning: {fault}", err=True)
-
-    run_with_parts(settings, warn)
+    run_with_each(settings, initialize)
 
 
 def _report_wait() -> None:

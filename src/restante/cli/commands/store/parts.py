@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
     from restante.storage.cluster import ClusterSettings
     from restante.storage.cluster.bodies import ObjectBodies
@@ -30,25 +30,34 @@ def run_with_parts(
     *,
     headings: bool = False,
 ) -> None:
-    """Do some work on each database. A database that fails keeps no other one from its turn.
+    """Do some work on each database, which is open and has its tables.
 
     Several databases are named one by one: with `headings` as a part of the output, else on
     standard error. Raises click.exceptions.Exit with 1: one has failed. Raises UsageError.
     """
-    from restante.storage.cluster.settings import FIRST
-    from restante.storage.errors import StoreError
-
-    databases = {FIRST: settings, **settings.shards}
     bodies = connect_bodies(settings)
-    failed = False
 
     async def run(name: str, each: ClusterSettings) -> None:
-        async with _open_database(each) as database:
+        async with open_database(each) as database:
             if settings.shards:
                 click.echo(f"Database {name}:", err=not headings)
             await work(ClusterParts(name, database, bodies[name]))
 
-    for name, each in databases.items():
+    run_with_each(settings, run)
+
+
+def run_with_each(
+    settings: ClusterSettings, run: Callable[[str, ClusterSettings], Coroutine[Any, Any, None]]
+) -> None:
+    """Run a task for each database. A database that fails keeps no other one from its turn.
+
+    Raises click.exceptions.Exit with 1: one has failed.
+    """
+    from restante.storage.cluster.settings import FIRST
+    from restante.storage.errors import StoreError
+
+    failed = False
+    for name, each in {FIRST: settings, **settings.shards}.items():
         try:
             asyncio.run(run(name, each))
         except StoreError as error:
@@ -59,7 +68,8 @@ def run_with_parts(
 
 
 @contextlib.asynccontextmanager
-async def _open_database(settings: ClusterSettings) -> AsyncIterator[Database]:
+async def open_database(settings: ClusterSettings) -> AsyncIterator[Database]:
+    """Open one database while the block runs. Raises StoreError: it has no tables, or others."""
     from restante.storage.cluster.database import Database
     from restante.storage.cluster.schema import require_version
 
