@@ -56,6 +56,16 @@ def test_full_disk(words: tuple[str, ...], *, errors_too: bool) -> None:
         assert ended.stderr.decode().lower() == f"{text}, or inodes (df -i)\n"
 
 
+def test_closed_output() -> None:
+    """Output into a stream that the caller has closed is an error in one line."""
+    command = ["sh", "-c", 'exec "$@" >&-', "sh", str(POP3), "explain"]
+    ended = subprocess.run(command, stderr=subprocess.PIPE, check=False, text=True)
+    text = (
+        "pop3: the output cannot be written: it is closed; redirect it to a file, or to /dev/null\n"
+    )
+    assert (ended.returncode, ended.stderr) == (12, text)
+
+
 def test_missing_library(tmp_path: Path) -> None:
     """A command that requires an extra names it, whatever has imported the library."""
     (tmp_path / "asyncpg.py").write_text("raise ModuleNotFoundError(name=__name__)")

@@ -120,18 +120,28 @@ def _end_with_text(error: Exception) -> None:
     elif text := shortage(error):
         sys.stderr.write(f"pop3: {text}\n")
         sys.exit(DISK)
-    elif isinstance(error, OSError) and error.filename is None and error.errno in NO_ROOM:
-        _end_without_output(error)
+    elif isinstance(error, OSError) and error.filename is None:
+        if error.errno in NO_ROOM:
+            from restante.system_errors import explain
+
+            _end_without_output(explain(error))
+        elif error.errno == errno.EBADF and _is_output_closed():
+            _end_without_output("it is closed; redirect it to a file, or to /dev/null")
 
 
-def _end_without_output(error: OSError) -> NoReturn:
+def _is_output_closed() -> bool:
+    """Return whether the caller has closed the standard output: see `_open_closed_streams`."""
+    import fcntl
+
+    return fcntl.fcntl(1, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+
+
+def _end_without_output(reason: str) -> NoReturn:
     """Report that the output cannot be written, drop what is left of it, and exit."""
-    from restante.system_errors import explain
-
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     try:
-        sys.stderr.write(f"pop3: the output cannot be written: {explain(error)}\n")
+        sys.stderr.write(f"pop3: the output cannot be written: {reason}\n")
         sys.stderr.flush()
     except OSError:
         os.dup2(nowhere, 2)
@@ -141,11 +151,17 @@ def _end_without_output(error: OSError) -> NoReturn:
 def _open_closed_streams() -> None:
     """Open the standard streams that the caller has closed, so that each is a file and empty.
 
-    Python has None for them, and the next file or socket would get their numbers.
+    Python has None for them, and the next file or socket would get their numbers. What a command
+    prints is an error then, as with a full disk: an app password, for example, is shown only once.
     """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+    for name, mode, flags in (
+        ("stdin", "r", os.O_RDONLY),
+        ("stdout", "w", os.O_RDONLY),  # EBADF for each line
+        ("stderr", "w", os.O_WRONLY),
+    ):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115  # it lasts as the process
+            descriptor = os.open(os.devnull, flags)
+            setattr(sys, name, open(descriptor, mode))  # noqa: SIM115  # it lasts as the process
 
 
 def _make_output_whole() -> None:

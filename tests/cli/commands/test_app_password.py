@@ -46,22 +46,14 @@ def app_password(config: Path, *arguments: str) -> Result:
     return CliRunner().invoke(main, command)
 
 
-def test_a_full_disk(config: Path) -> None:
+@pytest.mark.parametrize("output", [">/dev/full", ">&-"])
+def test_output_that_cannot_be_written(config: Path, output: str) -> None:
     """An app password that cannot be printed is removed, since no command prints it again."""
-    words: list[str | Path] = [
-        POP3,
-        "user",
-        "app-password",
-        "add",
-        "ann",
-        "phone",
-        "--config",
-        config,
-    ]
-    with open("/dev/full", "wb") as full:
-        assert (
-            subprocess.run(words, stdout=full, stderr=subprocess.PIPE, check=False).returncode == 12
-        )
+    words = ["user", "app-password", "add", "ann", "phone", "--config", str(config)]
+    ended = subprocess.run(
+        ["sh", "-c", f'exec "$@" {output}', "sh", POP3, *words], stderr=subprocess.PIPE, check=False
+    )
+    assert ended.returncode == 12
     assert app_password(config, "list").output == ""
 
 
