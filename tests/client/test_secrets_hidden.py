@@ -191,6 +191,14 @@ def test_a_secret_in_any_case(secret: str, change: Callable[[str], str]) -> None
     assert peer.redact("4 105") == "4 105"
 
 
+def test_a_secret_that_begins_like_another() -> None:
+    """Of two secrets of which one begins like the other, the whole longer one is hidden."""
+    peer = ServerPeer()
+    peer.keep_secret("hunter2")
+    peer.keep_secret("hunter2024")
+    assert peer.redact("PASS hunter2024 or hunter2") == "PASS *** or ***"
+
+
 def test_a_secret_in_octets_that_are_not_utf_8() -> None:
     """One octet that is not UTF-8 makes the whole line Latin-1, and the secret another text."""
     peer = ServerPeer()

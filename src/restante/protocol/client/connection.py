@@ -91,7 +91,7 @@ class ServerPeer:
 
     def redact(self, text: str) -> str:
         """Return a text without the secrets."""
-        for secret in self.secrets:
+        for secret in sorted(self.secrets, key=len, reverse=True):  # one may begin like another
             form = re.escape(secret)
             pattern = rf"(?<!\w){form}(?!\w)" if len(secret) < SHORT else form
             text = re.sub(pattern, HIDDEN, text, flags=re.IGNORECASE)
