@@ -182,8 +182,10 @@ def test_octets_of_a_typed_command() -> None:
     ("line", "public"),
     [
         ("PASS my secret", "PASS ***"),
-        ("pass\tsecret", "pass ***"),
+        ("  pass\tsecret", "  pass\t***"),
         ("APOP ann 0123", "APOP ann ***"),
+        ("AUTH PLAIN", "AUTH PLAIN"),
+        ("PASSAGE a", "PASSAGE a"),
         ("AUTH PLAIN AGFubg==", "AUTH PLAIN ***"),
         ("RETR 1", "RETR 1"),
         ("", ""),

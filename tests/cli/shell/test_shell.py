@@ -260,6 +260,15 @@ def test_a_history_that_cannot_be_written_any_more(terminal: Terminal, tmp_path:
     assert terminal.end() == 0
 
 
+def test_a_pasted_secret_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The history has no secret of any line of a text that was pasted."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    kept = history.open_(str)
+    kept.append_string("NOOP\nPASS a b\n APOP ann 0123\nAUTH PLAIN AGFubg==\nNOOP")
+    text = "NOOP\nPASS ***\n APOP ann ***\nAUTH PLAIN ***\nNOOP"
+    assert list(kept.load_history_strings()) == [text]
+
+
 def test_a_history_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that fails when it is read, or written, leaves the history empty."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))

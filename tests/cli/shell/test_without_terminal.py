@@ -15,7 +15,6 @@ from restante.cli.shell import raw_commands
 from restante.cli.shell.completer import ShellCompleter
 from restante.cli.shell.dispatch import dispatch
 from restante.cli.shell.prompt import idle_text
-from restante.cli.shell.redaction import without_secrets
 from restante.cli.shell.screen import ShellScreen
 from restante.cli.shell.session import ShellSession, parse_numbers
 from restante.client import blocking
@@ -61,24 +60,6 @@ def test_numbers_may_be_named_by_ranges() -> None:
     for wrong in ("x", "1-", "-1", "3-1", "1-999999999", "٣", "1" * 5000):
         with pytest.raises(ValueError, match=r"not a message number|not a valid range"):
             parse_numbers([wrong])
-
-
-@pytest.mark.parametrize(
-    ("line", "kept"),
-    [
-        ("PASS a b", "PASS ***"),
-        ("  pass\ta", "  pass\t***"),
-        ("APOP ann digest", "APOP ann ***"),
-        ("AUTH PLAIN AGFubg==", "AUTH PLAIN ***"),
-        ("AUTH PLAIN", "AUTH PLAIN"),
-        ("USER ann", "USER ann"),
-        ("PASSAGE a", "PASSAGE a"),
-        ("NOOP\nPASS a\nNOOP", "NOOP\nPASS ***\nNOOP"),
-    ],
-)
-def test_a_secret_is_hidden_wherever_it_stands(line: str, kept: str) -> None:
-    """Secrets in typed POP3 commands are hidden, in every line of a pasted text."""
-    assert without_secrets(line) == kept
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
-from restante.cli.shell.redaction import without_secrets
+from restante.protocol.client.raw_command import redact_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -57,9 +57,9 @@ def _redact_history(history: History, redacted: Callable[[str], str]) -> History
     keep = history.append_string
 
     def append_string(string: str) -> None:
-        line = redacted(without_secrets(string.strip()))
-        if line:
-            keep(line)
+        lines = map(redact_command, string.strip().split("\n"))  # of a text that was pasted
+        if text := redacted("\n".join(lines)):
+            keep(text)
 
     history.append_string = append_string  # type: ignore[method-assign]
     return history

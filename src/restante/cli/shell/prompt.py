@@ -10,7 +10,7 @@ from prompt_toolkit.layout.processors import Processor, Transformation
 
 from restante.cli.shell import history
 from restante.cli.shell.completer import ShellCompleter
-from restante.cli.shell.redaction import secret_start
+from restante.protocol.client.raw_command import secret_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from restante.protocol.client.connection import LISTING_LIMIT, ServerPeer
+from restante.protocol.client.connection import HIDDEN, LISTING_LIMIT, ServerPeer
 from restante.protocol.client.effects import (
     EXTRA_LINES,
     MORE_EXTRA_LINES,
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 _MULTI_LINE = {"CAPA", "TOP", "RETR"}
 _MULTI_LINE_WITHOUT_ARGUMENT = {"LIST", "UIDL", "LANG", "AUTH"}
-_ONE_LINE = {"DELE", "LANG", "NOOP", "PASS", "QUIT", "RSET", "STAT", "USER", "UTF8"}
+_ONE_LINE = {"APOP", "DELE", "LANG", "NOOP", "PASS", "QUIT", "RSET", "STAT", "USER", "UTF8"}
 MESSAGE_NUMBER = re.compile(r"[0-9]{1,18}")
-_PUBLIC_WORDS = {"PASS": 1, "APOP": 2, "AUTH": 2}  # the words after them are secret
+_BEFORE_SECRET = re.compile(r"\s*(?:PASS\s|(?:APOP|AUTH)\s+\S+\s)\s*", re.IGNORECASE)
 _NOT_LINES = {
     "STLS": "TLS is begun by the program itself",
     "AUTH": "log in with USER and PASS",
@@ -47,8 +47,10 @@ def raw_command(line: str, limit: int = LISTING_LIMIT) -> Operation[Status]:
     if verb in _NOT_LINES and (verb != "AUTH" or len(words) > 1):
         raise LocalError(f"{verb} cannot be typed here: {_NOT_LINES[verb]}")
 
+    secret = line[secret_start(line) :].rstrip()
+
     def read(peer: ServerPeer) -> Dialogue[Status]:
-        peer.keep_secret(_as_repeated(_split_secret(line)[1]))
+        peer.keep_secret(_as_repeated(secret))
         status = peer.redact_status((yield from peer.read_status()))
         if not status.ok or not is_multi_line(line):
             if status.ok and verb not in _ONE_LINE:
@@ -100,18 +102,16 @@ def is_multi_line(line: str) -> bool:
     )
 
 
+def secret_start(line: str) -> int:
+    """Return the index at which the secret of a command begins, its length without one."""
+    match = _BEFORE_SECRET.match(line)
+    return match.end() if match else len(line)
+
+
 def redact_command(line: str) -> str:
     """Return a line as it may be shown, kept in a history or traced."""
-    public_words, secret = _split_secret(line)
-    return " ".join([*public_words, "***"]) if secret else line
-
-
-def _split_secret(line: str) -> tuple[list[str], str]:
-    """Return the words of a command before its secret, and the secret, which may have spaces."""
-    verb = line.split(None, 1)[:1]
-    count = _PUBLIC_WORDS.get(verb[0].upper()) if verb else None
-    words = line.split(None, count) if count else []
-    return words[:count], "".join(words[count:]).strip()
+    start = secret_start(line)
+    return line[:start] + HIDDEN if start < len(line) else line
 
 
 def _as_repeated(text: str) -> str:
