@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
 import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from restante import input_files
+from restante.cli.options import password
+from restante.cli.options.password import read_password_file
 from restante.fetch.imports.files import read_file
 from restante.fetch.imports.programs import PROGRAMS
 from restante.fetch.imports.state import StateFileError
@@ -165,6 +168,16 @@ def test_endless_password_file(words: tuple[str, ...]) -> None:
     ended = pop3(*words, "/dev/zero", password=None)
     assert ended.code == 2
     assert "the password is longer than 65536 octets" in ended.err
+
+
+def test_pipe_as_a_password_file(pipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe is read if a program writes to it, now or soon, and is empty without one."""
+    late = threading.Timer(0.05, pipe.write_text, ["secret\n"])
+    late.start()
+    assert read_password_file(pipe) == "secret"
+    late.join()
+    monkeypatch.setattr(password, "PIPE_PATIENCE", 0)
+    assert read_password_file(pipe) == ""
 
 
 def test_marked_accounts(tmp_path: Path) -> None:

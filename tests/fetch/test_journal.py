@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sqlite3
 import stat
@@ -14,7 +15,7 @@ from restante.fetch import account_journal
 from restante.fetch.account_journal import GAPS
 from restante.fetch.account_lock import lock_account
 from restante.fetch.errors import FetchError
-from restante.fetch.journal import WAIT, Journal, move_damaged
+from restante.fetch.journal import WAIT, Journal, has_journal, move_damaged
 from restante.fetch.journal_rows import NEVER, MessageState
 from support.small_disks import fill, make_read_only, small_disk
 
@@ -115,6 +116,15 @@ def test_out_of_reach(tmp_path: Path) -> None:
         journal.database.execute("PRAGMA query_only = ON")
         with pytest.raises(FetchError, match=r"journal-unusable: .* check its owner"):
             journal.open_account("work")
+
+
+def test_pipe(tmp_path: Path) -> None:
+    """A pipe in place of the journal is named; SQLite would report a broken disk."""
+    path = tmp_path / "fetch.db"
+    os.mkfifo(path)
+    for use in (Journal, has_journal, move_damaged):
+        with pytest.raises(FetchError, match=rf"journal-unusable: {path}: it is a pipe; name a "):
+            use(path)
 
 
 def test_full_disk(tmp_path: Path) -> None:

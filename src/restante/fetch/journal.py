@@ -19,7 +19,8 @@ from restante.fetch.account_lock import file_name
 from restante.fetch.errors import FetchError, NothingNotedError
 from restante.fetch.journal_clock import find_least_time
 from restante.fetch.journal_rows import AccountRuns
-from restante.system_errors import describe, explain, explain_path
+from restante.input_files import require_file
+from restante.system_errors import describe, explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -107,6 +108,7 @@ class Journal:
         with self.errors():
             make_private_folder(path.parent)  # after a power cut, all mail would come twice
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            require_file(path)
             self.database = sqlite3.connect(path, timeout=WAIT, isolation_level=None)
             try:
                 self._prepare_database()
@@ -253,11 +255,14 @@ def _find_cause(path: Path) -> int:
 
 
 def has_journal(path: Path) -> bool:
-    """Return whether there is a journal. Raises FetchError: its folder cannot be read."""
+    """Return whether there is a journal. Raises FetchError: it is a pipe, or out of reach."""
     try:
-        return path.exists()
+        require_file(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     except OSError as error:
-        raise FetchError(UNUSABLE, explain_path(path, error)) from None
+        raise FetchError(UNUSABLE, describe(error, path)) from None
+    return True
 
 
 def move_damaged(path: Path) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -115,18 +116,21 @@ def test_completion() -> None:
     assert "list" in [item.value for item in misbehave.shell_complete(context, "li")]
 
 
-def test_score_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A card is printed before it is written to files: a full disk loses no long run."""
+def test_score_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A card is printed before it is written to files: a full disk, or a pipe that is not read."""
 
     async def score(run: ScoreRun, *_: object) -> Card:
         return Card(run.command)
 
     monkeypatch.setattr(ScoreRun, "run", score)
-    ran = CliRunner().invoke(
-        main, ["misbehave", "score", "--json", "--html", "/dev/full", "--", "client"]
-    )
-    assert json.loads(ran.stdout)["command"] == ["client"]
-    assert (ran.exit_code, "cannot write /dev/full" in ran.stderr) == (2, True)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for file in ("/dev/full", str(pipe)):
+        ran = CliRunner().invoke(
+            main, ["misbehave", "score", "--json", "--html", file, "--", "client"]
+        )
+        assert json.loads(ran.stdout)["command"] == ["client"]
+        assert (ran.exit_code, f"cannot write {file}: " in ran.stderr) == (2, True)
 
 
 def test_score_without_a_time() -> None:

@@ -23,6 +23,7 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 VARIABLE = "POP3_PASSWORD"
 LONGEST_LINE = 65_536  # octets of a password or a token
+PIPE_PATIENCE = 2.0  # seconds for a program to begin to write
 
 _OPTIONS = (
     click.option(
@@ -155,15 +156,26 @@ def _from_command(command: str, name: str = "the password command") -> str:
 def read_password_file(file: Path) -> str:
     """Return the first line of a file. It may be a pipe, as of `<(pass show mail)` in a shell.
 
-    Raises click.UsageError: it cannot be read, or its line is too long.
+    A pipe to which no program writes is empty. Raises click.UsageError: the file cannot be read, or
+    its line is too long.
     """
     try:
-        with file.open("rb") as opened:
+        with open(file, "rb", opener=_open_now) as opened:
             return _read_line(opened)
     except OSError as error:
         from restante.system_errors import explain_path
 
         raise click.UsageError(explain_path(file, error)) from None
+
+
+def _open_now(path: str, flags: int) -> int:
+    """Open a file, or a pipe for the program that writes to it, or comes within some seconds."""
+    import select
+
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+    select.select([descriptor], [], [], PIPE_PATIENCE)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def _from_netrc(target: Target) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fnmatch
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,9 +119,17 @@ def _write(card: Card, junit: Path | None, html: Path | None) -> None:
         texts[html] = picture.as_html(card)
     for path, text in texts.items():
         try:
-            path.write_text(text, encoding="utf-8")
+            with open(path, "w", encoding="utf-8", opener=_open_now) as file:
+                file.write(text)
         except OSError as error:
             raise CommandFailed(f"cannot write {explain_path(path, error)}", USAGE) from None
+
+
+def _open_now(path: str, flags: int) -> int:
+    """Open a file, or a pipe if a program reads it: without one, the call would wait for ever."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK, 0o666)
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def _show(card: Card, *, as_json: bool) -> None:
