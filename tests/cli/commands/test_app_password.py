@@ -106,7 +106,7 @@ def test_list(config: Path) -> None:
     [
         (("add", "nobody", "phone"), "the account nobody@example.com does not exist"),
         (("add", "ann", "a:b"), "a label must not contain"),
-        (("add", "ann", "phone"), "ann@example.com already has an app password phone"),
+        (("add", "ann", "phone"), "an app password phone; use another label, or remove it"),
         (("remove", "ann", "laptop"), "ann@example.com has no app password laptop"),
     ],
 )

@@ -213,7 +213,7 @@ def check_label(label: str) -> None:
 
 def known_text(name: str, label: str) -> str:
     """Return the error for a label that an account has already."""
-    return f"{name} already has an app password {label}"
+    return f"{name} already has an app password {label}; use another label, or remove it first"
 
 
 def unknown_text(name: str, label: str) -> str:
