@@ -13,12 +13,18 @@ import pytest
 
 import restante
 from restante import blocking
+from restante.client.credentials import Credentials
+from restante.client.mechanisms import CLIENT_MECHANISMS
 from restante.client.options import Target
 from restante.misbehave import Fault
 from restante.misbehave.changes import alter_line, challenge
 from restante.misbehave.conversation import Alteration
 from restante.misbehave.driver import FaultyServer
 from restante.misbehave.rules import on
+from restante.protocol.client import sasl
+from restante.protocol.client.connection import ServerPeer
+from restante.protocol.client.effects import Send
+from restante.protocol.client.pipeline import carry_out
 from restante.protocol.errors import LocalError, RemoteError, SecurityError
 from support.authority import GOOD, trusting
 from support.command import pop3
@@ -129,6 +135,17 @@ def test_one_challenge_too_many() -> None:
         blocking.connect(server.url, PASSWORD, mechanisms=("PLAIN",))
     assert (caught.value.id, caught.value.command) == ("auth-failed", "AUTH PLAIN")
     assert caught.value.text.endswith("after the last one, and AUTH was cancelled")
+
+
+def test_challenges_without_end() -> None:
+    """If a server answers the end of AUTH by a challenge, too, the error names AUTH."""
+    responder = CLIENT_MECHANISMS["PLAIN"](Credentials("ann", PASSWORD, "mail.example.com", 995))
+    asked = carry_out(ServerPeer(), sasl.auth("PLAIN", responder))
+    answer = None
+    with pytest.raises(RemoteError) as caught:
+        while True:
+            answer = None if isinstance(asked.send(answer), Send) else b"+ \r\n"
+    assert (caught.value.id, caught.value.command) == ("bad-reply", "AUTH PLAIN")
 
 
 @false_proofs

@@ -95,8 +95,8 @@ def _give_up(peer: ServerPeer) -> Dialogue[NoReturn]:
     """Cancel AUTH for want of a response. Raises ServerRefusedError, which names AUTH."""
     auth = peer.command
     yield from peer.send(b"*\r\n")
-    yield from peer.read_status()
     peer.command = auth
+    yield from peer.read_status()
     text = "the server asked for a response after the last one, and AUTH was cancelled"
     raise peer.error(ServerRefusedError, "auth-failed", text)
 
