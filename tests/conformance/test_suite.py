@@ -321,6 +321,44 @@ def test_failed_delivery_in_check(live: Live) -> None:
     assert verdicts == {"new_mail": ("skip", "the disk is full"), "noop": ("pass", "")}
 
 
+class StrictDelivery(InMemory):
+    """A way to deliver that rejects long lines, as SMTP allows."""
+
+    def put(self, message: bytes) -> None:
+        if max(map(len, message.splitlines())) > 998:
+            raise DeliveryError("it replied 552 Line too long")
+        super().put(message)
+
+
+def test_rejected_sample(live: Live) -> None:
+    """A sample that the delivery rejects is not testable, and the others are tested."""
+    server = ServerUnderTest(
+        "127.0.0.1", live.port, "none", unverified_context(), "localhost", "ann", "hunter22"
+    )
+    checks = [check for check in suite.CHECKS if check.name in ("long_line", "border", "plain")]
+    found = suite.run(ConformanceContext(server, StrictDelivery(live)), checks)
+    verdicts = {result.check.name: (result.verdict, result.evidence) for result in found.results}
+    assert verdicts == {
+        "plain": ("pass", ""),
+        "border": ("pass", ""),
+        "long_line": ("skip", "not delivered: it replied 552 Line too long"),
+    }
+    with live.connect() as client:
+        client.log_in("ann", "hunter22")
+        assert client.say("STAT").startswith(b"+OK 2 ")
+
+
+def test_rejected_plain_sample(live: Live) -> None:
+    """If even the plain sample is rejected, the run ends with the reason."""
+    server = ServerUnderTest(
+        "127.0.0.1", live.port, "none", unverified_context(), "localhost", "ann", "hunter22"
+    )
+    full = OneDelivery(live)
+    full.left = 0
+    with pytest.raises(DeliveryError, match="the disk is full"):
+        suite.run(ConformanceContext(server, full))
+
+
 def test_implicit_tls_is_verified() -> None:
     """Implicit TLS is verified, and old versions are rejected."""
     with faulty_server(tls=True) as running:

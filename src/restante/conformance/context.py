@@ -42,6 +42,7 @@ class ConformanceContext:
     status_lines: list[tuple[str, bytes]] = field(default_factory=list)
     run_id: str = field(default_factory=sample_messages.new_run_id)
     delivered: dict[str, SampleMessage] = field(default_factory=dict)
+    rejected: dict[str, str] = field(default_factory=dict)  # why, by the name of the sample
     greeting: bytes = b""
     _has_logged_in: bool = False  # and no rejection lasted longer than a lock
     _shared_session: RawConnection | None = None
@@ -255,6 +256,8 @@ class ConformanceContext:
 
     def sample(self, name: str) -> SampleMessage:
         """Return a sample that was delivered. Raises NotTestable: it was not."""
+        if name in self.rejected:
+            raise NotTestable(f"not delivered: {self.rejected[name]}")
         if name not in self.delivered:
             raise NotTestable("requires --maildir, --lmtp or --deliver")
         return self.delivered[name]
