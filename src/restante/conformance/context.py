@@ -31,6 +31,7 @@ ARRIVAL = 20.0  # seconds for delivered mail to show
 RELEASE = 5.0  # seconds for the lock of a session that broke off
 LOGIN = 30.0  # seconds for the reply to a login: servers delay it after a rejected one
 PAUSE = 0.3  # seconds between two tries
+REJECTIONS = 3  # in the shared session: solid-pop3d ends a session of five
 
 
 @dataclass(slots=True)
@@ -173,7 +174,12 @@ class ConformanceContext:
 
     @property
     def session(self) -> RawConnection:
-        """The session that is shared by the checks that change nothing."""
+        """The session that is shared by the checks that change nothing.
+
+        It is another one after some rejected commands.
+        """
+        if self._shared_session is not None and self._shared_session.rejections >= REJECTIONS:
+            self.close_shared_session()
         if self._shared_session is None:
             self._shared_session = self._begin_session()
         return self._shared_session

@@ -51,6 +51,7 @@ class RawConnection:
     buffer: bytearray = field(default_factory=bytearray)
     last: str = ""
     tls: bool = False
+    rejections: int = 0  # replies of -ERR
 
     def send(self, octets: bytes, shown: str = "") -> None:
         """Send octets as they are, within SECONDS."""
@@ -71,6 +72,7 @@ class RawConnection:
         """Return the next line as a status line, and remember it."""
         line = self.read_line(seconds)
         self.status_lines.append((self.last, line))
+        self.rejections += line.startswith(b"-ERR")
         return line
 
     def exchange(self, command: str, seconds: float = SECONDS) -> bytes:

@@ -131,16 +131,14 @@ def closed(context: ConformanceContext) -> None:
     "DELE with an invalid number gets -ERR and marks nothing",
 )
 def no_number(context: ConformanceContext) -> None:
-    with context.open_session() as connection:
+    for number in ("0", "-1", "x", "", "99999999"):
+        connection = context.session
         count = context.count_messages(connection)
-        for number in ("0", "-1", "x", "", "99999999"):
-            answer = connection.exchange(f"DELE {number}".rstrip())
-            if answer.startswith(b"+OK"):
-                connection.expect_ok("RSET")
-            require(answer.startswith(b"-ERR"), f"DELE {number}: {quote(answer)}")
-            connection.expect_ok("NOOP")  # many wrong ones in a row may end a session
+        answer = connection.exchange(f"DELE {number}".rstrip())
+        if answer.startswith(b"+OK"):
+            connection.expect_ok("RSET")
+        require(answer.startswith(b"-ERR"), f"DELE {number}: {quote(answer)}")
         require(context.count_messages(connection) == count, "a message is marked")
-        connection.expect_ok("RSET")
 
 
 def _deliver_and_identify(context: ConformanceContext, name: str, *, remove: bool = False) -> str:
