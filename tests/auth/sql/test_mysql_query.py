@@ -18,7 +18,7 @@ from restante.auth.interfaces import CredentialsError, UnavailableError, Uncerta
 from restante.auth.passwords import hashing as password_hashing
 from restante.auth.sql import accounts as sql_accounts
 from restante.auth.sql import mysql_query
-from restante.auth.sql.accounts import SqlAuthenticator
+from restante.auth.sql.accounts import SqlAuthenticator, deadline
 from restante.auth.sql.hash_upgrade import SqlHashUpgrader
 from restante.auth.sql.mysql_address import MysqlAddress
 from restante.auth.sql.mysql_query import MysqlConnections, MysqlQueries
@@ -356,6 +356,26 @@ def test_query_without_a_condition(database: MariaDb) -> None:
             return await each.run(count)
 
     assert asyncio.run(ask_database()) == 1000
+
+
+def test_query_that_takes_too_long(database: MariaDb, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No query of a login stays in the database for longer than a login waits."""
+    limited = MysqlQueries(MysqlAddress.parse(database.dsn), QUERY)
+    endless = MysqlQueries(MysqlAddress.parse(database.dsn), QUERY)
+    of_this_server = "SELECT @@max_statement_time AS limit_s, @@sql_select_limit AS most"
+    pairs = "seq_1_to_1000000 AS a, seq_1_to_1000000 AS b"
+
+    async def work() -> None:
+        async with contextlib.aclosing(limited), contextlib.aclosing(endless):
+            row = await limited.find_row(of_this_server, [], deadline())
+            assert dict(row or {}) == {"limit_s": 5, "most": 1000}
+            monkeypatch.setattr(mysql_query, "LIMITS", mysql_query.LIMITS.replace("= 5 ", "= 0.1 "))
+            await endless.find_row(
+                f"SELECT count(*) AS n FROM {pairs} WHERE a.seq = -b.seq", [], deadline()
+            )
+
+    with pytest.raises(UnavailableError, match=r"max_statement_time.*; check its load"):
+        asyncio.run(work())
 
 
 @pytest.mark.parametrize("password", ["hunter2", "pässwörd", "pa€s:w@rd/"])

@@ -25,11 +25,15 @@ if TYPE_CHECKING:
 ALL_NAMES = re.compile(r"\bIN\s*\(\s*\?\s*\)", re.IGNORECASE)
 KEPT_STATEMENTS = 16  # of each connection
 PATIENCE = 5  # seconds for each answer; a login has a limit for all of them together
+LIMITS = f"/*M!100101 , max_statement_time = {PATIENCE} */ /*!50708 , max_execution_time = 5000 */"
+"""For MariaDB and for MySQL: each ignores the other's. Queries of logins that are over end."""
 
 WRONG_CHARACTERS = frozenset({1267, 1270, 1271, 3854, 3988})
 """Errors for a name that the character set of a table does not have: of MariaDB, then of MySQL."""
 SHOWN_CLASSES = ("08", "28", "3D", "42")
 """Classes of errors whose texts name tables, columns and users, and no value."""
+TOO_SLOW = frozenset({1969, 3024})
+"""Errors of a query that took longer than LIMITS, of MariaDB and of MySQL."""
 FULL = frozenset({1040, 1203, 1226})
 """Errors of a server or a user with too many connections."""
 CLIENT_CODES = range(2000, 3000)
@@ -113,9 +117,11 @@ class MysqlQueries(AccountQueries[asyncmy.Connection]):
         if isinstance(error, OSError):
             return explain_connection(error)
         code, state = _code(error), str(getattr(error, "sqlstate", None) or "")
-        is_shown = code in FULL or code in CLIENT_CODES or state.startswith(SHOWN_CLASSES)
-        if is_shown and len(error.args) > 1:
+        is_listed = code in FULL | TOO_SLOW or code in CLIENT_CODES
+        if (is_listed or state.startswith(SHOWN_CLASSES)) and len(error.args) > 1:
             advice = "; raise its max_connections, or the limit of the user" if code in FULL else ""
+            if code in TOO_SLOW:
+                advice = "; check its load, its locks and the index of the table"
             if code in CLIENT_CODES:
                 advice = f"; {UNREACHED}"
             if state.startswith("28"):
@@ -145,7 +151,7 @@ class MysqlConnections(Connections[asyncmy.Connection]):
             ssl=address.tls,
             charset="utf8mb4",
             autocommit=True,  # a transaction would show the accounts as they were at its start
-            init_command=f"SET SESSION sql_select_limit = {PAGE}",
+            init_command=f"SET SESSION sql_select_limit = {PAGE} {LIMITS}",
             # The driver uses asyncio.wait_for(), which loses a cancellation if a connection opens
             # in the same moment. The driver's own limit then ends a login at a silent database.
             read_timeout=PATIENCE,
