@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from restante.cli.errors import INTERRUPTED, CommandFailed
-from restante.cli.output.terminal import plain, plain_lines
+from restante.cli.output.terminal import plain, plain_lines, shorten_lines
 from restante.cli.output.wrapping import may_use_colours
 from restante.cli.program import DISK, NO_ROOM
 
@@ -203,7 +203,7 @@ class LazyGroup(click.Group):
                 raise
             from restante.system_errors import describe
 
-            failed = click.ClickException(plain(describe(error)))
+            failed = click.ClickException(plain(shorten_lines(describe(error))))
             if error.errno in NO_ROOM:
                 failed.exit_code = DISK  # type: ignore[misc]  # click has it for the class
             raise failed from None
@@ -245,14 +245,14 @@ def _has_working_folder() -> bool:
 def _error_reporting() -> Iterator[None]:
     """Report Ctrl-C in the block, and at a prompt; click's own report has the exit code 1.
 
-    What errors repeat, such as words of the command line, becomes harmless here.
+    What errors repeat, such as words of the command line, becomes short and harmless here.
     """
     try:
         yield
     except click.ClickException as error:
         if isinstance(error, click.UsageError) and error.ctx:
             error.message = _explain_extra(error.ctx.command, error.message)  # type: ignore[misc]
-        error.message = plain_lines(error.message or "")  # type: ignore[misc]  # Final for readers
+        error.message = plain_lines(shorten_lines(error.message or ""))  # type: ignore[misc]  # Final for readers
         raise
     except (KeyboardInterrupt, click.Abort):
         raise CommandFailed("Interrupted.", INTERRUPTED) from None

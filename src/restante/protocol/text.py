@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LONGEST_ERROR_LINE = 2000  # characters
+
 # Printable by Python's rule, and nothing is seen of them: fillers of Hangul and Braille, joiners
 # and selectors. Two of these names look the same and are not. It is compiled at its first use.
 _UNSEEN = (
@@ -37,6 +39,15 @@ def printable(text: str) -> str:
 def printable_lines(text: str) -> str:
     """Return a text of several lines, each made harmless by `printable`."""
     return "\n".join(printable(line.removesuffix("\r")) for line in text.split("\n"))
+
+
+def shorten_lines(text: str) -> str:
+    """Return an error without the middle of each line that is long, such as what it repeats."""
+    half = LONGEST_ERROR_LINE // 2
+    return "\n".join(
+        line if len(line) <= LONGEST_ERROR_LINE else f"{line[:half]} ... {line[-half:]}"
+        for line in text.split("\n")
+    )
 
 
 def to_json(value: object, indent: int | None = None) -> str:

@@ -70,7 +70,7 @@ def read(path: Path, *, trust_last_line: bool = True) -> PasswdFile:
         name = name_of(line)
         if not name:
             continue
-        location = f"{path}:{place}: {name!r}"
+        location = f"{path}:{place}: {name[:LONGEST]!r}"
         try:
             _check(name, accounts)
             accounts[name] = PasswdEntry.parse(line if ":" in line else f"{line}:")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from restante.cli.options.server import MAIL_KEYS, mail_options, named_config_option
+from restante.cli.output.terminal import plain_lines, shorten_lines
 
 if TYPE_CHECKING:
     from restante.delivery.deliverer import Deliverer
@@ -134,5 +135,5 @@ def _end(code: int, text: str) -> NoReturn:
 
     Postfix believes the status, and other MTAs the code.
     """
-    click.echo(text, err=True)
+    click.echo(plain_lines(shorten_lines(text)), err=True)
     raise click.exceptions.Exit(code)

@@ -14,6 +14,7 @@ from restante.cli.errors import CommandFailed, format_error
 from restante.cli.fetching import report
 from restante.cli.fetching.preparation import prepare
 from restante.cli.output.progress import SharedProgress
+from restante.cli.output.terminal import plain_lines, shorten_lines
 from restante.cli.program import DISK, shortage
 from restante.fetch.events import (
     DoubtSettled,
@@ -88,6 +89,7 @@ class AccountResult:
 
             text = describe_bug(error, self.account.journal.parent / "fetch", self.account.name)
             self.error, self.message, self.code = "bug", text, BUG
+        self.message = plain_lines(shorten_lines(self.message))
 
     @contextlib.contextmanager
     def noting_failure(self) -> Iterator[None]:

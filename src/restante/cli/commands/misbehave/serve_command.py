@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from restante.cli.options.connection import FILE
+from restante.cli.output.terminal import shorten_lines
 from restante.net.addresses import HIGHEST_PORT
 from restante.system_errors import explain_path
 
@@ -144,13 +145,13 @@ def _show_one(servers: list[FaultyServer]) -> None:
     """Print the address of a fault, what it does, and what a good client does."""
     (server,) = servers
     fault = server.fault
-    click.echo(f"{fault.name}  {server.host}:{_port_of(server)}")
+    click.echo(shorten_lines(f"{fault.name}  {server.host}:{_port_of(server)}"))
     lines = {"server": fault.sentence, "client": f"a good one {fault.good_client}"}
     if server.tls_port:
         lines["tls"] = f"{server.host}:{server.tls_port}; trust {server.authority}"
     lines["login"] = f"user {server.user}, password {server.password}"
     for label, text in lines.items():
-        click.echo(f"  {label:<7} {text}")
+        click.echo(shorten_lines(f"  {label:<7} {text}"))
     click.echo("Press Ctrl-C to stop the server.")
 
 
