@@ -55,7 +55,7 @@ def _find_target(
             host, port = _named_server(name, port, login=login)
         if not (host or starttls or port or user):
             return None, False
-        discovered = None if host else discover(name, params["max_time"], flags)[0]
+        discovered = None if host else discover(name, params["max_time"], flags, login=login)[0]
         return _target_from_options(name, discovered, (host, port, user), starttls=starttls)
 
 
@@ -123,10 +123,12 @@ def _split_host(text: str, port: int | None) -> tuple[str, int | None]:
     return host, port or (parse_port(digits) if digits else None)
 
 
-def discover(address: str, seconds: float | None, flags: tuple[str, ...]) -> tuple[Target, float]:
+def discover(
+    address: str, seconds: float | None, flags: tuple[str, ...], *, login: bool = True
+) -> tuple[Target, float]:
     """Return the server of an address, and for how long a person was asked.
 
-    Raises CommandFailed.
+    Without `login`, no secret is sent, and nothing is asked. Raises CommandFailed.
     """
     from restante.cli.options.confirmation import command_with_server, confirm
     from restante.client.discovery import lookup
@@ -136,7 +138,7 @@ def discover(address: str, seconds: float | None, flags: tuple[str, ...]) -> tup
             return lookup.target_of(address, seconds or lookup.SECONDS), 0
         except lookup.OtherDomainError as error:
             begun = time.monotonic()
-            if not confirm(error):
+            if login and not confirm(error):
                 error.remedy = command_with_server(error.target, flags)
                 raise
             return error.target, time.monotonic() - begun
