@@ -18,6 +18,8 @@ user=vmail mail=/srv/mail
 spool=/var/spool/postfix/restante
 lineage=/etc/letsencrypt/live/$host
 tried=/etc/restante/mail-host.tried # since the last change, a message has come back
+unfinished= # an earlier run may have ended before it restarted what it had changed
+[ -e "$tried" ] || unfinished=yes
 export DEBIAN_FRONTEND=noninteractive
 
 # --- How changes are made
@@ -275,20 +277,22 @@ EOF
     fail2ban-client -t
 }
 
+must_restart() { [ -n "$unfinished${changed[$1]:-}" ]; } # SERVICE
+
 start_services() {
     step "The services"
     local service
     systemctl daemon-reload
-    if [ -n "${changed[restante.socket]:-}" ]; then
+    if must_restart restante.socket; then
         systemctl stop restante.socket restante.service
-    elif [ -n "${changed[restante]:-}" ]; then
+    elif must_restart restante; then
         systemctl try-restart restante.service
     fi
     for service in restante.socket restante rspamd postfix fail2ban; do
         systemctl enable --quiet --now "$service"
     done
     for service in rspamd postfix fail2ban; do
-        [ -z "${changed[$service]:-}" ] || systemctl restart "$service"
+        ! must_restart "$service" || systemctl restart "$service"
     done
 }
 
