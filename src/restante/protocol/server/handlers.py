@@ -88,8 +88,6 @@ def user(session: Session, name: str) -> bytes:
 def pass_(session: Session, password: Secret) -> Reply:
     """Log in by password, then lock and open the maildrop. RFC 1939 sections 4 and 7."""
     session.logins += 1
-    if not session.channel.clear_text:
-        raise TlsRequired
     identity = yield sasl.verification(session.user, password)
     return (yield from _log_in(session, identity))
 
