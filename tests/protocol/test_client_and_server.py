@@ -240,6 +240,19 @@ def test_unstuffing_undoes_stuffing_in_any_pieces(parts: list[bytes], piece: int
     assert again == wire
 
 
+@pytest.mark.parametrize("bare_lf", [False, True])
+@pytest.mark.parametrize("sent", [b"ab\n..c\r\n\nd\r\n\n.\n", b"\n\r\n..\r.\r\n.\r\n"])
+def test_lines_that_end_with_lf_in_any_pieces(sent: bytes, *, bare_lf: bool) -> None:
+    """A message has the same octets, lines and bare line ends in any pieces."""
+    results = set()
+    for place in range(len(sent)):
+        body = DotUnstuffer(bare_lf=bare_lf)
+        got = body.feed(sent[:place]) + body.feed(sent[place:])
+        assert body.ended
+        results.add((got, body.octets, body.lines, body.bare, body.dots))
+    assert len(results) == 1
+
+
 def test_empty_command_that_a_server_accepts() -> None:
     """An empty line is a command too: some servers accept it."""
     peer = ServerPeer(unread=bytearray(b"+OK\r\n"))

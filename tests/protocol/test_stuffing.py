@@ -70,6 +70,7 @@ def test_every_split_gives_the_same_octets(stored: bytes, cuts: list[int]) -> No
 
 
 @given(texts, cuts)
+@example(b"a\r\nb", [2])
 def test_size_in_any_pieces(stored: bytes, cuts: list[int]) -> None:
     """The size on the wire is counted without encoding, in pieces of any length."""
     assert stuffing.size_on_wire(pieces(stored, cuts)) == reference.size(stored)

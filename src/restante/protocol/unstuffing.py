@@ -29,8 +29,8 @@ class DotUnstuffer:
     """
 
     __slots__ = (
-        "_first_line", "_held", "_made_up", "_newline", "bare", "by_lf", "dots", "ended", "lines",
-        "octets", "rest",
+        "_after_cr", "_first_line", "_held", "_made_up", "_newline", "bare", "by_lf", "dots",
+        "ended", "lines", "octets", "rest",
     )  # fmt: skip
 
     def __init__(self, *, bare_lf: bool = False, strict: bool = False) -> None:
@@ -38,6 +38,7 @@ class DotUnstuffer:
         self._held = self._newline  # the end of the line before the first, which is made up
         self._made_up = len(self._newline)
         self._first_line = not (bare_lf or strict)  # its end will tell how lines end
+        self._after_cr = False  # the octets so far end with CR; only known if lines end with LF
         self.ended = self.by_lf = False
         self.octets = self.lines = self.bare = self.dots = 0
         self.rest = b""
@@ -128,8 +129,10 @@ class DotUnstuffer:
             self._made_up = 0
         self.octets += len(lines)
         self.lines += ends
-        if self._newline == b"\n":
-            self.bare += ends - lines.count(b"\r\n")
+        if self._newline == b"\n" and lines:
+            shared = self._after_cr and lines.startswith(b"\n")  # a CR LF of two pieces
+            self.bare += ends - lines.count(b"\r\n") - shared
+            self._after_cr = lines.endswith(b"\r")
         return lines
 
 
