@@ -90,6 +90,18 @@ class CachesLogins(Protocol):
 
 
 @runtime_checkable
+class FindsOwner(Protocol):
+    """Accounts for the recipients of mail."""
+
+    async def owner(self, name: str) -> str:
+        """Return the account that gets mail for `name`, also if its login is disabled.
+
+        Raises CredentialsError: there is none. Raises UncertainError: another form of the name may
+        still be found. Raises UnavailableError.
+        """
+
+
+@runtime_checkable
 class FindsFirstOwner(Protocol):
     """A directory that looks up several names at once."""
 
@@ -189,7 +201,7 @@ class RechecksUsers(Protocol):
         """
 
 
-class AccountDirectory(Authenticator, Protocol):
+class AccountDirectory(Authenticator, FindsOwner, Protocol):
     """An authenticator for SCRAM, APOP, tokens and the like, and for delivery."""
 
     @property
@@ -220,13 +232,6 @@ class AccountDirectory(Authenticator, Protocol):
         """Return the identity of `user`, after a token or certificate was verified.
 
         Raises CredentialsError: the account does not exist, or may not log in.
-        """
-
-    async def owner(self, name: str) -> str:
-        """Return the account that gets mail for `name`, also if its login is disabled.
-
-        Raises CredentialsError: there is none. Raises UncertainError: another form of the name may
-        still be found.
         """
 
 

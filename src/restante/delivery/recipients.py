@@ -17,7 +17,7 @@ from restante.storage.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from restante.auth.interfaces import AccountDirectory
+    from restante.auth.interfaces import FindsOwner
     from restante.storage.interfaces import Knows
 
 _QUOTED = re.compile(r"\\(.)")
@@ -36,7 +36,7 @@ class Recipients(Protocol):
 class AccountRecipients:
     """Recipients with an account, in a file or a database."""
 
-    def __init__(self, accounts: AccountDirectory) -> None:
+    def __init__(self, accounts: FindsOwner) -> None:
         self._accounts = accounts
 
     async def owner(self, name: str) -> str | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
+from restante.auth.interfaces import FindsOwner
 from restante.protocol.server.settings import AuthOffer, ProtocolSettings
 from restante.server.config.addresses import ListenAddress
 from restante.server.config.mail_sections import DeliverySection
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
-    from restante.auth.interfaces import AccountDirectory, Authenticator
+    from restante.auth.interfaces import Authenticator
     from restante.delivery.recipients import Recipients
     from restante.server.policies import ClearText
     from restante.server.tls.certificates import Certificates
@@ -155,9 +156,9 @@ class Server(ServerLifecycle):
 
         recipients = self.recipients
         if recipients is None:
-            if not hasattr(self.accounts, "owner"):
+            if not isinstance(self.accounts, FindsOwner):
                 raise ValueError("delivery needs `recipients`, or accounts with a method `owner`")
-            recipients = AccountRecipients(cast("AccountDirectory", self.accounts))
+            recipients = AccountRecipients(self.accounts)
         known = recipients
         listener = DeliveryListener(
             settings=DeliverySection(lmtp=self.lmtp, smtp=self.smtp),

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from restante.auth.file.accounts import FileAuthenticator
-    from restante.auth.interfaces import AccountDirectory, Authenticator
+    from restante.auth.interfaces import AccountDirectory, Authenticator, FindsOwner
     from restante.delivery.deliverer import Deliverer
     from restante.delivery.quota import QuotaDelivery
     from restante.delivery.recipients import Recipients
@@ -345,7 +345,7 @@ def build_recipients(config: Config, store: Store, accounts: Authenticator) -> R
     kind = config.delivery.recipients
     if kind == "folders" or (kind == "auto" and config.lacks_names()):
         return StoreRecipients(cast("Knows", store))
-    return AccountRecipients(cast("AccountDirectory", accounts))
+    return AccountRecipients(cast("FindsOwner", accounts))
 
 
 def check_recipients(config: Config) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
+from restante.auth.interfaces import CredentialsError, FindsOwner, UnavailableError, UncertainError
 from restante.storage.errors import StoreError
 from restante.storage.interfaces import ChecksItself, Knows
 
@@ -98,10 +98,10 @@ class Readiness:
         return [problem for problem in problems if problem]
 
     async def _ask_accounts(self) -> None:
-        owner = getattr(self._context.authenticator, "owner", None)
-        if owner is not None:
+        accounts = self._context.authenticator
+        if isinstance(accounts, FindsOwner):
             with contextlib.suppress(CredentialsError, UncertainError):
-                await owner(UNLIKELY_NAME)
+                await accounts.owner(UNLIKELY_NAME)
 
     async def _ask_store(self) -> None:
         store = self._context.store
