@@ -145,7 +145,6 @@ ELSEWHERE = {
     "server/tasks/background.py": "server/tasks/test_expiry.py",
     "server/composition/components.py": "server/config/test_loader.py",
     "server/config/account_sections.py": "server/config/test_loader.py",
-    "server/config/schema.py": "server/config/test_loader.py",
     "server/connection": "server/connection/test_connection.py",
     "server/context.py": "server/connection/test_connection.py",
     "server/error_replies.py": "server/test_incidents.py",
