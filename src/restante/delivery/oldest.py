@@ -64,8 +64,7 @@ async def make_room(
         if not applies.allows(needed):
             raise OverQuotaError("the message is larger than what can be removed for it")
         for source in sources:
-            if source.oldest:
-                await _remove(source, functools.partial(on_removed, source.owner))
+            await _remove(source, functools.partial(on_removed, source.owner))
 
 
 @dataclass(slots=True)

@@ -324,8 +324,7 @@ class SessionBackend:
 
     async def _remove_and_release(self, maildrop: LockedMaildrop, indexes: tuple[int, ...]) -> None:
         try:
-            if indexes:
-                await maildrop.remove(indexes)
+            await maildrop.remove(indexes)
             await self._note_removed(maildrop, indexes)
         except PartialRemovalError as error:
             remaining = frozenset(error.remaining)
