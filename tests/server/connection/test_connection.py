@@ -11,6 +11,8 @@ from restante.protocol.server.maildrop import PART
 from restante.protocol.server.settings import ProtocolSettings
 from restante.server.config.addresses import ListenAddress
 from restante.server.connection.connection import Connection
+from restante.server.connection.transport import PLAIN, ClientTransport
+from restante.server.connection.write_buffer import BATCH, WriteBuffer
 from restante.server.context import ServerContext
 from restante.server.listener import ListenConfig, ListenError, serve_listeners
 from restante.server.log import event_log
@@ -63,6 +65,17 @@ def test_a_pipelined_batch_is_answered_in_one_write() -> None:
     assert greeting == b"+OK POP3 server ready.\r\n"
     assert batch.count(b"+OK Capability list follows") == 5
     assert batch.endswith(b"+OK\r\n+OK Logging out.\r\n")
+
+
+def test_long_replies_are_written_in_parts() -> None:
+    """At most 64 KiB of replies are gathered: pipelined commands must not cost more memory."""
+    transport = Transport()
+    buffer = WriteBuffer(transport, ClientTransport(transport, PLAIN))
+    for _ in range(5):
+        buffer.add(b"x" * (BATCH // 2))
+    buffer.flush()
+    assert [len(octets) for octets in transport.writes] == [BATCH, BATCH, BATCH // 2]
+    assert buffer.octets == 5 * BATCH // 2
 
 
 @pytest.mark.parametrize("end", [b"", b"\r\n"])
