@@ -54,6 +54,17 @@ def test_reply_for_each_recipient(door: Door) -> None:
     assert [owner for owner, _ in stored(door)] == ["ann@example.com", "bob@example.com"]
 
 
+def test_recipient_twice(door: Door) -> None:
+    """A recipient that is named twice gets one message, and another address of it one more."""
+    with door.connect() as peer:
+        peer.begin(ANN, ANN, b"ann+lists@example.com")
+        peer.say(b"DATA")
+        peer.send(LETTER + b".\r\n")
+        assert [peer.reply() for _ in range(3)] == [b"250 2.0.0 delivered\r\n"] * 3
+    tops = [TOP % b"ann+lists@example.com", TOP % ANN]
+    assert stored(door) == [("ann@example.com", top + b"Subject: a\n\nhello\n") for top in tops]
+
+
 def test_what_it_can_is_announced(tmp_path: Path) -> None:
     """RFC 2033 section 5; RFC 6152, RFC 1870 and RFC 6531."""
     with listening(tmp_path, message_size=100_000) as door, door.connect() as peer:

@@ -52,18 +52,26 @@ class DeliverySessions:
     async def deliver(
         self, message: bytes, session: DeliverySession, peer: str
     ) -> Sequence[DeliveryReply]:
-        """Deliver a message to each recipient, and return what became of it, in their order."""
+        """Deliver a message to each recipient, and return what became of it, in their order.
+
+        A recipient that was named twice gets it once. Another address of the same mailbox gets its
+        own copy, which names that address.
+        """
+        recipients = session.transaction.recipients
+        different = list(dict.fromkeys(recipients))
         sender = session.transaction.sender or ""
         received = self._received_field(session, peer)
         via, session_id = session.dialect.name.lower(), session.session_id
-        return await asyncio.gather(
+        outcomes = await asyncio.gather(
             *(
                 self.deliverer.deliver(
                     owner, message, Envelope(sender, address, received), via, session_id
                 )
-                for address, owner in session.transaction.recipients
+                for address, owner in different
             )
         )
+        by_recipient = dict(zip(different, outcomes, strict=True))
+        return [by_recipient[each] for each in recipients]
 
     def log_rejected(self, session: DeliverySession, reply: DeliveryReply) -> None:
         """Log for each recipient that its message was rejected."""
