@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from restante.server.connection.keepalive import DEAD_AFTER
+from restante.server.connection.keepalive import DEAD_AFTER, has_vanished, set_user_timeout
 from support.live import serving
 
 
@@ -30,6 +30,20 @@ def test_accepted_sockets() -> None:
     assert keep
     assert idle + interval * count <= DEAD_AFTER == 120
     assert timeout == DEAD_AFTER * 1000
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux only")
+def test_patience_with_a_reader() -> None:
+    """The kernel gives a peer that reads slowly as much time as the server does."""
+    with socket.socket() as sock:
+        set_user_timeout(sock.fileno(), 600.5)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 600_500
+
+
+def test_no_socket() -> None:
+    """A connection without a socket has no limit of the kernel, and has not vanished."""
+    set_user_timeout(-1, 600)
+    assert not has_vanished(-1)
 
 
 def _accepted_from(address: tuple[str, int]) -> socket.socket:

@@ -37,7 +37,7 @@ def keep_alive(sock: socket.socket) -> None:
 def set_user_timeout(file: int, seconds: float) -> None:
     """Limit the seconds for which a peer may confirm nothing or have no room. Linux only."""
     option = getattr(socket, "TCP_USER_TIMEOUT", None)
-    if option is None or file < 0:
+    if option is None:
         return
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(file)) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, option, int(seconds * 1000))
@@ -49,7 +49,7 @@ def has_vanished(file: int) -> bool:
     A peer without room for more octets answers a probe.
     """
     info = getattr(socket, "TCP_INFO", None)
-    if info is None or file < 0:
+    if info is None:
         return False
     with contextlib.suppress(OSError, struct.error), socket.socket(fileno=os.dup(file)) as sock:
         tcp_info = sock.getsockopt(socket.IPPROTO_TCP, info, 128)
