@@ -13,6 +13,7 @@ import pytest
 
 from restante.protocol.secret import Secret
 from restante.storage.cluster import ClusterStore
+from restante.storage.cluster.database import Database
 from restante.storage.cluster.errors import UNREPLICATED
 from restante.storage.errors import BusyError, LostError, StoreError
 from storage.contract import everything
@@ -197,19 +198,21 @@ async def missing_standby(dsn: Secret, cluster: Cluster) -> AsyncIterator[None]:
         await cluster.execute("select pg_reload_conf()")
 
 
+async def cancel_waits(dsn: Secret, work: Awaitable[object], error: str = UNREPLICATED) -> None:
+    """Cancel each wait of some work for the standby. The work ends with an error."""
+    task = asyncio.ensure_future(work)
+    cancelled = 0
+    while not task.done():
+        for row in await execute(dsn, UNACKNOWLEDGED):
+            await execute(dsn, "select pg_cancel_backend($1)", row["pid"])
+            cancelled += 1
+    assert cancelled
+    with pytest.raises(StoreError, match=error):
+        await task
+
+
 def test_commit_without_its_standby(dsn: Secret, cluster: Cluster) -> None:
     """Trap 8: a cancelled wait for the synchronous standby is not reported as durable."""
-
-    async def cancel_waits(work: Awaitable[object]) -> None:
-        task = asyncio.ensure_future(work)
-        cancelled = 0
-        while not task.done():
-            for row in await execute(dsn, UNACKNOWLEDGED):
-                await execute(dsn, "select pg_cancel_backend($1)", row["pid"])
-                cancelled += 1
-        assert cancelled
-        with pytest.raises(StoreError, match=UNREPLICATED):
-            await task
 
     async def test() -> None:
         store = ClusterStore(settings(dsn, patience=PATIENCE))
@@ -217,9 +220,26 @@ def test_commit_without_its_standby(dsn: Secret, cluster: Cluster) -> None:
             await store.deliver("ann", LETTER)
             maildrop = await store.acquire("ann", 0)
             async with missing_standby(dsn, cluster):
-                await cancel_waits(store.deliver("ann", LETTER))
-                await cancel_waits(maildrop.remove([0]))
+                await cancel_waits(dsn, store.deliver("ann", LETTER))
+                await cancel_waits(dsn, maildrop.remove([0]))
             maildrop.release()
+
+    asyncio.run(test())
+
+
+def test_failed_work_without_its_standby(dsn: Secret, cluster: Cluster) -> None:
+    """A wait that was cancelled in work that failed does not make the next work fail."""
+
+    async def commit_and_fail(connection: asyncpg.Connection) -> None:
+        await connection.execute("create table made ()")
+        raise StoreError("failed later")
+
+    async def test() -> None:
+        database = Database(dsn, connections=1, patience=PATIENCE)
+        async with missing_standby(dsn, cluster):
+            await cancel_waits(dsn, database.run(commit_and_fail), "failed later")
+        assert await database.fetchrow("select 1") == (1,)
+        await database.aclose()
 
     asyncio.run(test())
 

@@ -114,9 +114,10 @@ class Database:
                 raise
             finally:
                 timer.cancel()
-                self._put_back(connection)
-            if connection in self._unreplicated:
+                is_unreplicated = connection in self._unreplicated
                 self._unreplicated.discard(connection)
+                self._put_back(connection)
+            if is_unreplicated:
                 raise UnansweredError(UNREPLICATED)
             return result
         finally:
@@ -196,7 +197,6 @@ class Database:
         self, connection: asyncpg.Connection, error: Exception, deadline: float
     ) -> StoreError:
         """Return what to raise, and forget a connection whose state is unknown."""
-        self._unreplicated.discard(connection)
         problem, is_lost = translate(error)
         if is_lost:
             connection.terminate()
