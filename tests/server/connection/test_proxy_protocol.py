@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import struct
 
@@ -14,7 +15,7 @@ from restante.server.connection.proxy_protocol import (
     ProxyError,
     read_header,
 )
-from restante.server.connection.transport import ListenerPolicy
+from restante.server.connection.transport import ClientTransport, ListenerPolicy
 from restante.server.limits.counters import AddressLimit
 from restante.server.limits.throttle import Throttle
 from support.live import serving
@@ -195,6 +196,23 @@ def test_local_is_the_proxy_itself(header: bytes) -> None:
         with live.connect() as client:
             client.send(header)
             client.log_in("ann", "secret")
+
+
+@pytest.mark.parametrize(
+    ("header", "address"),
+    [
+        (b"PROXY TCP4 203.0.113.9 192.0.2.1 4711 110\r\n", "203.0.113.9"),
+        (b"PROXY TCP4 127.0.0.1 192.0.2.1 4711 110\r\n", UNKNOWN),
+        (version_2(0, 0x11, ends("127.0.0.1")), "192.0.2.1"),
+    ],
+)
+def test_proxy_on_another_machine(header: bytes, address: str) -> None:
+    """The loopback of a proxy elsewhere is not this machine: its clients need TLS."""
+    proxy = asyncio.Transport({"peername": ("192.0.2.1", 4711)})
+    wire = ClientTransport(proxy, FROM_ELSEWHERE)
+    assert wire.receive(header + b"CAPA\r\n") == b"CAPA\r\n"
+    assert wire.address == address
+    assert not wire.channel().clear_text
 
 
 def test_clients_without_address() -> None:

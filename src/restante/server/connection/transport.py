@@ -136,9 +136,8 @@ class ClientTransport:
         self.proxied_tls = header.tls
 
     def decrypt(self, octets: bytes) -> bytes:
-        """Return octets without TLS, if there is TLS, and send what TLS itself has to send."""
-        if self.tls is None:
-            return octets
+        """Return octets without TLS, and send what TLS itself has to send."""
+        assert self.tls is not None
         try:
             return self.tls.receive(octets)
         finally:
