@@ -7,8 +7,6 @@ result goes into docs/reference/client-scores.md. A program that is not installe
 from __future__ import annotations
 
 import asyncio
-import re
-import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,8 +40,7 @@ def main() -> None:
         if not client.is_installed():
             print(f"{client.name}: not installed", flush=True)
             continue
-        version = subprocess.run(client.version, capture_output=True, text=True, check=False)
-        line = next(iter(re.findall(r"\d+\.\d[.\w]*", version.stdout)), "?")
+        line = client.read_version()
         print(f"{client.name}: {line}", flush=True)
         try:
             card = asyncio.run(ScoreRun(client.command, LIMITS, JOBS).run(FAULTS.values()))

@@ -20,14 +20,14 @@ from restante.misbehave.rules import on, say
 from restante.testing import MemoryServer
 from support.faulty_server import HELLO, SECOND, faulty_server
 from support.process import serving
-from support.programs import need
+from support.programs import need_header
 
 Run = Callable[..., Result]
 
 
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    need("cc")
+    need_header("openssl/ssl.h")
     folder = tmp_path_factory.mktemp("programs")
     load.build(folder)
     return folder

@@ -14,12 +14,12 @@ from place import OURS, SHARED, Place
 from targets import MEASURES, TARGETS, Target
 
 from figures import Figures
-from support.programs import need
+from support.programs import need_header
 
 
 def test_one_group_runs(tmp_path: Path) -> None:
     """One group of the benchmark runs, from the mail to the tables."""
-    need("cc")
+    need_header("openssl/ssl.h")
     load.build(tmp_path / "programs")
     place = Place(tmp_path, tmp_path / "programs", short=True, moment=0.1)
     sizes = {"users": 2, "messages": 2, "octets": 700}

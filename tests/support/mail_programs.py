@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -240,6 +242,11 @@ class MailProgram:
         """Return whether all that it requires is on this machine."""
         packages = not self.package or (NODE_PACKAGES / self.package).is_dir()
         return packages and all(map(shutil.which, self.needs))
+
+    def read_version(self) -> str:
+        """Return the version that is on this machine, "?" if it is not known."""
+        printed = subprocess.run(self.version, capture_output=True, text=True, check=False)
+        return next(iter(re.findall(r"\d+\.\d[.\w]*", printed.stdout)), "?")
 
 
 def _shell(script: str, *security: str) -> tuple[str, ...]:

@@ -23,6 +23,11 @@ def need(program: str, *probe: str) -> str:
     return _skip(" ".join([program, *probe]))
 
 
+def need_header(name: str) -> None:
+    """Skip the test without a C compiler, or if it does not find a header of C."""
+    need("cc", "-fsyntax-only", "-x", "c", "-include", name, os.devnull)
+
+
 def need_module(name: str) -> None:
     """Skip the whole module of a test if a library of an extra is not installed."""
     if importlib.util.find_spec(name) is None:

@@ -55,6 +55,10 @@ def require(program: MailProgram) -> None:
         pytest.skip("without Node and `make build/npm`, there are no clients of npm")
     for name in program.needs:
         need(name, *(program.version[1:] if program.version[0] == name else ()))
+    published = dict(re.findall(r"^- (.+): (\d.*)$", PAGE.read_text(), re.MULTILINE))[program.name]
+    installed = program.read_version()
+    if installed.split(".")[:2] != published.split(".")[:2]:
+        pytest.skip(f"the page has the scores of {program.name} {published}, not of {installed}")
 
 
 def verdicts_on_page(program: MailProgram) -> dict[str, str]:
