@@ -63,6 +63,7 @@ def test_wrong_names() -> None:
     assert "invalid rule" in run("RETR: explode")[1]
     assert "use either --all or --by-user" in run("--all", "retr-cut")[1]
     assert "use either --all or --by-user" in run("serve")[1]
+    assert "; --rules FILE reads a file" in run(__file__)[1]
 
 
 def test_serve_one() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -85,7 +86,8 @@ def command(  # noqa: PLR0913  # an option each
         one = NONE if by_user else None
         chosen = list(FAULTS.values()) if every else [one or find(text, seed)]
     except ValueError as error:
-        raise click.UsageError(str(error)) from None
+        hint = "; --rules FILE reads a file" if any(map(os.path.isfile, faults)) else ""
+        raise click.UsageError(f"{error}{hint}") from None
     servers = [
         serving(fault, tls=tls or bool(tls_port), ports=ports, refill=True)
         for fault, ports in zip(chosen, _ports(chosen, port, tls_port, every=every), strict=True)
