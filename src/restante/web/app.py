@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
+from restante.protocol.text import shorten_lines
 from restante.system_errors import describe
 from restante.web import api, mailpit, mailpit_events, page_routes
 from restante.web.api_types import ErrorAnswer
@@ -63,6 +64,7 @@ async def _refuse(request: Request, error: Exception) -> Response:
         status, text = error.status_code, error.detail
     elif isinstance(error, OSError):  # of the folder that keeps mail
         text = describe(error)
+    text = shorten_lines(text)
     if request.url.path.startswith("/api/"):
         return answer(ErrorAnswer(text), status)
     return PlainTextResponse(f"{text}\n", status)
