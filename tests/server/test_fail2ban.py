@@ -104,6 +104,17 @@ def test_further_keys_are_allowed(tmp_path: Path, log: str) -> None:
     assert "Failregex: 3 total" in found(f"systemd-journal[journalfiles='{ours}']")
 
 
+def test_account_without_a_secret(tmp_path: Path, log: str) -> None:
+    """Clients that try APOP before the password are not banned; a name cannot feign this."""
+    wrong = next(line for line in log.splitlines() if "event=login_failed" in line)
+    no_secret = re.sub(r"method=.* session", 'method=APOP reason="no secret" session', wrong)
+    feigned = wrong.replace("user=ann", r'user="method=APOP reason=\"no secret\""')
+    assert len({wrong, no_secret, feigned}) == 3
+    (tmp_path / "log").write_text(f"{wrong}\n{no_secret}\n{feigned}\n")
+    said = found(tmp_path / "log")
+    assert "Lines: 3 lines, 1 ignored, 2 matched" in said, said
+
+
 @pytest.mark.parametrize("jail", [JOURNAL_JAIL, FILE_JAIL], ids=["journal", "file"])
 def test_fail2ban_starts_with_the_jail_of_the_page(tmp_path: Path, jail: str) -> None:
     """fail2ban accepts the jail of the documentation."""
