@@ -323,6 +323,17 @@ def test_server_that_ends_a_session_of_mistakes(live: Live) -> None:
     assert [result for result in found.results if result.verdict == "fail"] == []
 
 
+def test_marked_message_that_is_listed(live: Live) -> None:
+    """A server that still lists a marked message changes no number of others."""
+
+    def mark_nothing(said: str, octets: bytes) -> bytes:
+        return b"NOOP\r\n" if said.startswith("DELE") else octets
+
+    with faulty(live.port, ask=mark_nothing) as port:
+        assert verdict(port, "numbers_stay", InMemory(live)) == CORRECT
+        assert verdict(port, "marked", InMemory(live))[0] == "fail"
+
+
 def ids_by_hash(said: str, octets: bytes) -> bytes:
     """Give all copies of a twin one unique-id, as a hash of the message would."""
     if not said.startswith("UIDL"):
