@@ -12,6 +12,13 @@ Alter: TypeAlias = Callable[[str, bytes], bytes]
 """Gets the last command that came and octets on their way, and returns what goes on."""
 
 
+class HangUp(OSError):  # noqa: N818  # what the server does, not an error
+    """Passes on the last octets, and ends the connection."""
+
+    def __init__(self, octets: bytes) -> None:
+        self.octets = octets
+
+
 def unchanged(_: str, octets: bytes) -> bytes:
     return octets
 
@@ -73,6 +80,9 @@ def _ask(client: socket.socket, server: socket.socket, said: list[str], ask: Alt
 
 def _answer(server: socket.socket, client: socket.socket, said: list[str], answer: Alter) -> None:
     with contextlib.suppress(OSError), server, client:
-        while octets := server.recv(1 << 20):
-            client.sendall(answer(said[0], octets))
+        try:
+            while octets := server.recv(1 << 20):
+                client.sendall(answer(said[0], octets))
+        except HangUp as last:
+            client.sendall(last.octets)
         client.shutdown(socket.SHUT_RDWR)  # the other pump holds it open

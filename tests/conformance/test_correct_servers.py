@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from conformance.faulty_proxy import Alter, faulty
+from conformance.faulty_proxy import Alter, HangUp, faulty
 from conformance.in_memory import InMemory
 from conformance.quick_checks import QUICK
 from restante.client.tls import unverified_context
@@ -321,6 +321,25 @@ def test_server_that_ends_a_session_of_mistakes(live: Live) -> None:
         )
         found = suite.run(ConformanceContext(server, InMemory(live)), QUICK)
     assert [result for result in found.results if result.verdict == "fail"] == []
+
+
+def test_server_that_disconnects_after_a_mistake(live: Live) -> None:
+    """A server that disconnects after -ERR, as WildDuck does, fails the check of that only."""
+
+    def strict(said: str, octets: bytes) -> bytes:
+        if octets.startswith((b"-ERR Unknown command", b"-ERR Write it as")):
+            raise HangUp(octets)
+        return octets
+
+    with faulty(live.port, strict) as port:
+        server = ServerUnderTest(
+            "127.0.0.1", port, "none", unverified_context(), "localhost", "ann", "hunter22"
+        )
+        found = suite.run(ConformanceContext(server, InMemory(live)), QUICK)
+    failed = {
+        result.check.name: result.evidence for result in found.results if result.verdict == "fail"
+    }
+    assert set(failed) == {"unknown", "empty"}, failed
 
 
 def test_marked_message_that_is_listed(live: Live) -> None:

@@ -377,6 +377,18 @@ def test_implicit_tls_is_verified() -> None:
     assert "ok    RFC 8314 section 4  " in ran.out
 
 
+def test_server_that_requires_stls(tmp_path: Path) -> None:
+    """If a server on this machine offers a login after STLS only, the checks use STLS."""
+    config = tmp_path / "config.toml"
+    config.write_text('[login]\nclear_text = "never"\n')
+    with serving(tmp_path, *certified(tmp_path), "--config", config) as served:
+        served.add("ann", "hunter22")
+        where = ["verify", f"127.0.0.1:{served.port}", "-u", "ann", "--only", "noop"]
+        ran = pop3(*where, "--cacert", tmp_path / "cert.pem", password="hunter22")
+        untrusted = pop3(*where, password="hunter22")
+    assert (ran.code, untrusted.code) == (0, 5), untrusted.err
+
+
 def test_unverified_certificate_at_stls(tmp_path: Path) -> None:
     """A check that cannot verify the certificate fails: it has tested nothing."""
     with serving(tmp_path, *certified(tmp_path)) as served:

@@ -32,6 +32,7 @@ RELEASE = 5.0  # seconds for the lock of a session that broke off
 LOGIN = 30.0  # seconds for the reply to a login: servers delay it after a rejected one
 PAUSE = 0.3  # seconds between two tries
 REJECTIONS = 3  # in the shared session: solid-pop3d ends a session of five
+HANG_UP = 0.05  # seconds in which a server disconnects that does so after a rejection
 
 
 @dataclass(slots=True)
@@ -163,6 +164,13 @@ class ConformanceContext:
         """The lines of CAPA after the login, none if CAPA or the login fails."""
         return self._ask_once("after", self.open_session)
 
+    def requires_starttls(self) -> bool:
+        """Return whether the checks use no TLS, and the server requires STLS for their login."""
+        if self.server.tls != "none":
+            return False
+        tags = {line.partition(" ")[0].upper() for line in self.capabilities_in_clear}
+        return "STLS" in tags and ("SASL" if self.server.token else "USER") not in tags
+
     def _ask_once(
         self, state: str, connect: Callable[[], contextlib.AbstractContextManager[RawConnection]]
     ) -> list[str]:
@@ -176,9 +184,11 @@ class ConformanceContext:
     def session(self) -> RawConnection:
         """The session that is shared by the checks that change nothing.
 
-        It is another one after some rejected commands.
+        It is another one after some rejected commands, or one that was its last.
         """
-        if self._shared_session is not None and self._shared_session.rejections >= REJECTIONS:
+        shared = self._shared_session
+        rejections = shared.rejections if shared is not None else 0
+        if shared and rejections and (rejections >= REJECTIONS or shared.closes_within(HANG_UP)):
             self.close_shared_session()
         if self._shared_session is None:
             self._shared_session = self._begin_session()

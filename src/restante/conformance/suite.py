@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from restante.conformance.check import (
@@ -97,6 +97,8 @@ def run(
         pass
     try:
         if context.server.user:
+            if context.requires_starttls():
+                context.server = replace(context.server, tls="starttls")
             with context.open_session():
                 pass
             _deliver(context, conformance)

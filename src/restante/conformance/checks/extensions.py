@@ -45,7 +45,7 @@ def pipelining(context: ConformanceContext) -> None:
     if "PIPELINING" not in context.capabilities_before + context.capabilities_after:
         raise NotTestable("PIPELINING is not announced")
     connection = context.session
-    connection.send(b"NOOP\r\nSTAT\r\nXYZZY\r\nNOOP\r\n", "four commands at once")
+    connection.send(b"NOOP\r\nSTAT\r\nLIST 99999999\r\nNOOP\r\n", "four commands at once")
     answers = [connection.read_status() for _ in range(4)]
     signs = [answer[:1] for answer in answers]
     require(signs == [b"+", b"+", b"-", b"+"], " ".join(map(quote, answers)))
