@@ -22,9 +22,12 @@ from restante.storage.quota import StoredWithin
 
 
 class CountingStore(MemoryStore):
-    """A store in memory that counts octets."""
+    """A store in memory that counts octets, and may have a quota of its own."""
+
+    own_quota: Quota | None = None
 
     async def deliver_within(self, owner: str, message: bytes, quota: Quota) -> StoredWithin:
+        quota = self.own_quota or quota
         usage, _ = await self.find_usage(owner, quota)
         if not quota.allows(usage.plus(len(message))):
             raise OverQuotaError("over the quota")
@@ -72,6 +75,14 @@ class Office:
         """The users and percentages of the events `quota`."""
         calls = [call.kwargs for call in self.lines.calls]
         return [(one["user"], one["percent"]) for one in calls if one["event"] == "quota"]
+
+
+def test_quota_of_the_store() -> None:
+    """If accounts have no quota, that of the store applies, such as the one of `maildirsize`."""
+    office = Office(Quota(), ask_store=True)
+    office.store.own_quota = Quota(None, 1)
+    assert [office.deliver(), office.deliver()] == [replies.DELIVERED, replies.OVER_QUOTA]
+    assert office.warnings == [("bob", 100)]
 
 
 def test_sizes_of_this_test() -> None:

@@ -10,8 +10,13 @@ from pathlib import Path
 import pytest
 
 from delivery.door import Known
-from restante.auth.interfaces import UnavailableError
-from restante.delivery.recipients import StoreRecipients, candidate_addresses, find
+from restante.auth.interfaces import UnavailableError, UncertainError
+from restante.delivery.recipients import (
+    AccountRecipients,
+    StoreRecipients,
+    candidate_addresses,
+    find,
+)
 from restante.storage.maildir import MaildirStore
 from restante.storage.paths import Layout
 
@@ -49,6 +54,21 @@ def test_an_address_belongs_to_the_nearest_name(
 ) -> None:
     """An address belongs to the account with the closest name."""
     assert asyncio.run(find(Known(*owners), address, "+")) == owner
+
+
+def test_one_form_that_is_uncertain() -> None:
+    """An address is uncertain only if no other form of it is found."""
+
+    class Accounts:
+        async def owner(self, name: str) -> str:
+            if name != "ann":
+                raise UncertainError("no name was ever found")
+            return name
+
+    recipients = AccountRecipients(Accounts())
+    assert asyncio.run(find(recipients, "ann@example.com", "+")) == "ann"
+    with pytest.raises(UncertainError):
+        asyncio.run(find(recipients, "bob@example.com", "+"))
 
 
 def test_long_address_is_not_prepared() -> None:
