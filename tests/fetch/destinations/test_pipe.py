@@ -152,7 +152,13 @@ def test_output_is_bounded(place: PipePlace) -> None:
     assert len(str(caught.value)) < 400
 
 
-def test_a_command_that_hangs(place: PipePlace, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "script",
+    ['trap "" TERM; (trap "" TERM; sleep 60); sleep 60', '(trap "" TERM; sleep 60) & sleep 60'],
+)
+def test_a_command_that_hangs(
+    place: PipePlace, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
     """A command that does not end is killed with all that it started, and leaves a doubt."""
     groups: list[int] = []
     kill = commands.end_command
@@ -163,7 +169,6 @@ def test_a_command_that_hangs(place: PipePlace, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(commands, "GRACE", 0.2)
     monkeypatch.setattr(commands, "end_command", killing)
-    script = 'trap "" TERM; (trap "" TERM; sleep 60); sleep 60'
     with pytest.raises(DeliveryInDoubtError, match="did not end in time and was killed"):
         _deliver(place.destination(script, seconds=0.5))
     wait_until(lambda: not _is_alive(groups[0]))

@@ -140,5 +140,3 @@ def end_command(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(GRACE)
-            if number is signal.SIGKILL:
-                return
