@@ -354,6 +354,33 @@ def test_source_that_ignores_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(asyncio.wait_for(run(), PATIENCE))
 
 
+def test_source_with_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of the accounts that lasts is logged once, and again after a check without one."""
+    monkeypatch.setattr(account_watch, "PAUSE", 0)
+    outcomes = [KeyError(), KeyError(), None, KeyError()]
+    over = asyncio.Event()
+
+    class Faulty(Accounts):
+        async def take_ended(self) -> frozenset[str]:
+            if not outcomes:
+                over.set()
+                await asyncio.Event().wait()
+            if outcome := outcomes.pop(0):
+                raise outcome
+            return frozenset()
+
+    async def run() -> None:
+        context = ServerContext(
+            store=MemoryStore(), authenticator=Faulty(), log=structlog.get_logger()
+        )
+        async with watching_accounts(context):
+            await over.wait()
+
+    with structlog.testing.capture_logs() as logged:
+        asyncio.run(asyncio.wait_for(run(), PATIENCE))
+    assert [line["event"] for line in logged] == ["incident"] * 2
+
+
 def test_last_uses_at_the_end(tmp_path: Path) -> None:
     """A server that stops writes which app passwords were used since the last time."""
     (first, letters), (second, more) = (create("ann", label, 0) for label in ("phone", "desk"))

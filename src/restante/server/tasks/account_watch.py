@@ -47,12 +47,16 @@ class AccountWatch:
             self._accounts = self._accounts.accounts
 
     async def run(self) -> None:
-        """Check again and again, until cancelled."""
+        """Check again and again, until cancelled. A fault that lasts is logged once."""
+        failing = False
         for second in itertools.count():
             try:
                 await self.check_all(second)
+                failing = False
             except Exception:  # no other code would restart the loop
-                self._context.log.exception("incident", what="changed accounts are not noticed")
+                if not failing:
+                    self._context.log.exception("incident", what="changed accounts are not noticed")
+                failing = True
             await asyncio.sleep(PAUSE)
 
     async def check_all(self, second: int = 0) -> None:

@@ -46,7 +46,7 @@ class PeerExchange:
         self._failures = throttle.peers = throttle.peers or PeerFailures()
 
     async def run(self) -> None:
-        """Share until cancelled."""
+        """Share until cancelled. A fault that lasts is logged once."""
         while True:
             try:
                 await self.exchange()
@@ -56,7 +56,9 @@ class PeerExchange:
                     self._context.log.warning("trouble", error=str(error), code="SYS/TEMP")
                 self._failing = True
             except Exception:  # no other code would restart the loop
-                self._context.log.exception("incident", what="nodes share nothing for a moment")
+                if not self._failing:
+                    self._context.log.exception("incident", what="nodes share nothing for a moment")
+                self._failing = True
             await asyncio.sleep(self._pause)
 
     async def exchange(self) -> None:
