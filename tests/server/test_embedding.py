@@ -11,11 +11,12 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
+import structlog
 
 import restante.server
 from delivery.door import Known
@@ -29,6 +30,7 @@ from restante.server import (
     Server,
     ServerLimits,
 )
+from restante.server.config.addresses import ListenAddress
 from restante.server.demo import ensure_certificate
 from restante.storage.errors import StoreError
 from restante.storage.memory import MemoryMaildrop, MemoryStore
@@ -71,6 +73,50 @@ def test_stop_ends_a_connection_that_was_just_accepted(accounts: Passwords) -> N
             return client.recv(100)
 
     assert asyncio.run(stop_early()).startswith(b"+OK")
+
+
+def begin_at_once(
+    loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, object], **_: object
+) -> asyncio.Future[object]:
+    """Begin a task of Restante within this call, as `asyncio.eager_task_factory` of Python 3.12."""
+    if "restante" not in work.cr_code.co_filename:  # type: ignore[attr-defined]
+        return asyncio.Task(work, loop=loop)
+    ended: asyncio.Future[object] = loop.create_future()
+    with pytest.raises(StopIteration) as end:  # here, the work never waits
+        work.send(None)
+    ended.set_result(end.value.value)
+    return ended
+
+
+def test_tasks_that_begin_at_once(accounts: Passwords) -> None:
+    """Sessions and deliveries end as usual on a loop whose tasks begin at once."""
+
+    async def say(address: ListenAddress, octets: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(octets)
+        async with asyncio.timeout(PATIENCE):
+            with contextlib.closing(writer):
+                return await reader.read()
+
+    async def serve() -> tuple[bytes, bytes]:
+        known, smtp = Known("ann"), "127.0.0.1:0"
+        server = Server(MemoryStore(), accounts, FREE, smtp=smtp, recipients=known)
+        async with server:
+            asyncio.get_running_loop().set_task_factory(begin_at_once)  # type: ignore[arg-type]
+            assert server.smtp_address is not None
+            pop3 = await say(server.addresses[0], b"USER ann\r\nPASS secret\r\nSTAT\r\nQUIT\r\n")
+            recipients = b"RCPT TO:<ann>\r\n" * 99
+            heard = await say(
+                server.smtp_address, b"HELO me\r\nMAIL FROM:<>\r\n" + recipients + b"QUIT\r\n"
+            )
+            asyncio.get_running_loop().set_task_factory(None)
+        return pop3, heard
+
+    with structlog.testing.capture_logs() as logged:
+        pop3, smtp = asyncio.run(serve())
+    assert pop3.endswith(b"+OK 0 0\r\n+OK Logging out.\r\n")
+    assert smtp.count(b"\r\n250 ") == 101
+    assert [line["end"] for line in logged if line["event"] == "session"] == ["quit"]
 
 
 def fetched(client: poplib.POP3) -> list[bytes]:

@@ -282,7 +282,7 @@ class DeliveryConnection(asyncio.Protocol):
             task = self._sessions.connections.spawn(self._await_work(need))
         else:
             self.phase = Phase.RESOLVING
-            task = self._loop.create_task(self._await_work(need))
+            task = asyncio.Task(self._await_work(need), loop=self._loop)  # which never runs now
         self._work = _Work(need, task)
         self._flush()
 

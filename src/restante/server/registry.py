@@ -62,8 +62,11 @@ class ConnectionRegistry(Generic[C]):
             self._empty.set()
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Start work that must end even if its connection does not wait for it."""
-        task = asyncio.get_running_loop().create_task(work)
+        """Start work that must end even if its connection does not wait for it.
+
+        It never runs within this call, whatever tasks the program's own loop makes.
+        """
+        task = asyncio.Task(work, loop=asyncio.get_running_loop())
         self.background.add(task)
         task.add_done_callback(self.background.discard)
         return task

@@ -335,7 +335,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
     def _start_work(self, need: Need[Any], work: Coroutine[Any, Any, object]) -> None:
         self._output.flush()
         self.phase = phases.WORKING
-        task = self._loop.create_task(self._await_work(need, work))
+        task = asyncio.Task(self._await_work(need, work), loop=self._loop)  # which never runs now
         self._work = PendingWork(need, task, self._output.octets)
         if self._work.authenticates:
             self._wait(math.inf)  # the time before login goes on
