@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -132,6 +133,24 @@ def test_score_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path:
         )
         assert json.loads(ran.stdout)["command"] == ["client"]
         assert (ran.exit_code, f"cannot write {file}: " in ran.stderr) == (2, True)
+
+
+def test_score_that_cannot_be_printed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A full disk of the output does not keep a card from its files."""
+
+    async def score(run: ScoreRun, *_: object) -> Card:
+        return Card(run.command)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(ScoreRun, "run", score)
+    monkeypatch.setattr(click, "echo", fail)
+    page = tmp_path / "page"
+    words = ["misbehave", "score", "--json", "--html", str(page), "--", "client"]
+    ran = CliRunner().invoke(main, words)
+    assert isinstance(ran.exception, OSError)
+    assert page.exists()
 
 
 def test_score_without_a_time() -> None:

@@ -77,8 +77,10 @@ def command(  # noqa: PLR0913  # one for each option
         raise CommandFailed(text, USAGE) from None
     except KeyboardInterrupt:
         raise CommandFailed("Interrupted; the client has been ended.", INTERRUPTED) from None
-    _show(card, as_json=as_json)
-    _write(card, junit, html)
+    try:
+        _show(card, as_json=as_json)
+    finally:  # neither a full disk of the output nor one of the files loses the run
+        _write(card, junit, html)
     click.get_current_context().exit(0 if card.clean == len(card.outcomes) else NOT_CLEAN)
 
 
