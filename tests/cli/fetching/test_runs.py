@@ -71,6 +71,17 @@ def home(tmp_path: Path, server: MemoryServer) -> Home:
     return Home(tmp_path, server)
 
 
+def test_full_disk_of_the_output(home: Home) -> None:
+    """A result that cannot be printed stops no other account; then the command fails."""
+    environment = {"PATH": os.environ["PATH"], "POP3_PASSWORD": "hunter22", **home.environment}
+    with open("/dev/full", "wb") as full:
+        words = [str(POP3), "fetch", "--jobs", "1"]
+        ended = subprocess.run(words, env=environment, stdout=full, check=False)
+    assert ended.returncode == 12
+    assert home.has_mail("good")
+    assert home.has_mail("other")
+
+
 class Watching:
     """`pop3 fetch --json` in the foreground. `runs` yields its results."""
 

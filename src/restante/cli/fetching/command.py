@@ -189,15 +189,16 @@ def _run(
     at_once = 1 if must_take_turns else params["jobs"]
     schedule = Schedule(accounts, runner.run, stopper, at_once=at_once, pause=pause)
     results = []
+    unwritten = None
     with stopper.handling_signals():
         for result in schedule.results():
             if not pause:
                 results.append(result)
-            with runner.progress.hidden():
-                if not params["as_json"]:
-                    _print(result, width)
-                elif pause:
-                    click.echo(to_json(report.result_object(result)))
+            if not (params["as_json"] and results):
+                with runner.progress.hidden():
+                    unwritten = _print(result, width, params) or unwritten
+    if unwritten is not None:
+        raise unwritten
     if params["as_json"] and results:
         by_name = {result.account.name: result for result in results}
         results = [by_name[account.name] for account in accounts if account.name in by_name]
@@ -216,6 +217,14 @@ def _must_take_turns(
     return asks or any(args.may_ask or args.verbose for args in valid)  # lines without a name
 
 
-def _print(result: AccountResult, width: int) -> None:
-    for line in report.result_lines(result, width):
-        click.echo(line)
+def _print(result: AccountResult, width: int, params: dict[str, Any]) -> OSError | None:
+    """Print the result of an account. Returns the error of the output: other accounts go on."""
+    lines = report.result_lines(result, width)
+    if params["as_json"]:
+        lines = iter([to_json(report.result_object(result))])
+    try:
+        for line in lines:
+            click.echo(line)
+    except OSError as error:
+        return error
+    return None
