@@ -16,7 +16,7 @@ LONG = "x" * 300_000
     ("words", "text", "end"),
     [
         ("misbehave serve --rules", LONG, "; `pop3 misbehave list` names all"),
-        ("config check", f"{LONG} = 1", "missing; set the folder of the maildrops here"),
+        ("config check", f"{LONG} = 1", "missing; set it in the file of --config"),
         ("deliver ann --config", f"[mail]\nformat = '{LONG}'", "accounts.users: missing; set"),
         ("user list --users", f"{LONG}:", "a name must have 1 to 255 octets"),
         ("config check", f"[mail]\nfolder = '{LONG}'\n[accounts]\nusers = 'u'", "shorter name"),

@@ -140,7 +140,7 @@ format = "xml"
     assert "did you mean listen?" in told
     assert "HOST:PORT" in told
     assert "Expected true or false" in told
-    assert "`pop3 user add` creates it" in told
+    assert "which `pop3 user add` creates" in told
     assert "of at least 600" in told
 
 

@@ -355,9 +355,10 @@ RESERVED = ("new", "cur", "tmp")
 ACCOUNT_BACKENDS = ("users", "pam", "ldap", "postgresql_dsn_file", "mysql_dsn_file")
 
 MISSING_HINTS = {
-    "mail.folder": "set the folder of the maildrops here or with --mail DIR",
+    "mail.folder": "set it in the file of --config, or give --mail DIR",
     "cluster.postgresql_dsn_file": "set a file with the address of the database",
-    "accounts.users": "set the password file here or with --users FILE; `pop3 user add` creates it",
+    "accounts.users": "set it in the file of --config, or give --users FILE, which `pop3 user add` "
+    "creates",
 }
 NOT_WITHOUT_NAMES = (
     "accounts.app_passwords",
