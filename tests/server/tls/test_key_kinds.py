@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import ssl
 import subprocess
 from pathlib import Path
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from restante.server.connection.transport import ListenerPolicy
 from restante.server.tls.certificate_files import CertificateError, CertificateFiles
 from restante.server.tls.certificates import Certificates
-from restante.server.tls.client_hello import LONGEST_HELLO, Hello, read_hello
+from restante.server.tls.client_hello import LONGEST_HELLO, MAX_RECORDS, Hello, read_hello
 from restante.server.tls.key_fitting import requirements
 from restante.server.tls.layer import ServerTlsLayer, TlsError
 from support import authority
@@ -140,7 +141,7 @@ def test_signatures_decide(tmp_path: Path, signatures: str, kind: str, version: 
              "-sigalgs", signatures, "-servername", "localhost"],
             input=b"QUIT\r\n", capture_output=True, check=False, timeout=30,
         )  # fmt: skip
-    assert f"subject=CN = {kind}\n".encode() in done.stdout, done.stdout
+    assert re.search(f"subject=CN ?= ?{kind}\n", done.stdout.decode()), done.stdout
 
 
 def test_names_come_first(tmp_path: Path) -> None:
@@ -202,10 +203,11 @@ def hello_of(name: str = "mail.example.com") -> bytes:
     return to_server.read()[5:]
 
 
-@pytest.mark.parametrize("size", [80, 200, 9999])
-def test_a_client_hello_is_read_wherever_it_is_cut(size: int) -> None:
+@pytest.mark.parametrize("count", [1, 2, MAX_RECORDS])
+def test_a_client_hello_is_read_wherever_it_is_cut(count: int) -> None:
     """Records and packets may end anywhere in it."""
-    sent = records(hello_of(), size)
+    hello = hello_of()
+    sent = records(hello, -(-len(hello) // count))
     for end in range(len(sent)):
         assert read_hello(sent[:end]) is None
     found = read_hello(sent)
