@@ -354,6 +354,31 @@ def test_source_that_ignores_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(asyncio.wait_for(run(), PATIENCE))
 
 
+def test_source_that_loses_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No check goes on after the server's end, if the accounts have ignored its cancellation."""
+    monkeypatch.setattr(account_watch, "LONGEST_END", 0.01)
+    asked = asyncio.Event()
+
+    class Careless(Accounts):
+        async def take_ended(self) -> frozenset[str]:
+            if not asked.is_set():
+                asked.set()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+            return frozenset()
+
+    async def run() -> None:
+        context = ServerContext(
+            store=MemoryStore(), authenticator=Careless(), log=structlog.get_logger()
+        )
+        async with watching_accounts(context):
+            await asked.wait()
+        await asyncio.sleep(0)  # until the task has met its end
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(run())
+
+
 def test_source_with_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault of the accounts that lasts is logged once, and again after a check without one."""
     monkeypatch.setattr(account_watch, "PAUSE", 0)

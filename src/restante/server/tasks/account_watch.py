@@ -141,6 +141,7 @@ async def watching_accounts(context: ServerContext) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.wait([task], timeout=LONGEST_END)
+        task.cancel()  # again: the driver of a database may have lost the first one
         await _finish_uses(context.authenticator)
 
 
