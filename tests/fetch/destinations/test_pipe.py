@@ -154,7 +154,7 @@ def test_output_is_bounded(place: PipePlace) -> None:
 
 @pytest.mark.parametrize(
     "script",
-    ['trap "" TERM; (trap "" TERM; sleep 60); sleep 60', '(trap "" TERM; sleep 60) & sleep 60'],
+    ['trap "" TERM; (trap "" TERM; sleep 600); sleep 600', '(trap "" TERM; sleep 600) & wait'],
 )
 def test_a_command_that_hangs(
     place: PipePlace, monkeypatch: pytest.MonkeyPatch, script: str
