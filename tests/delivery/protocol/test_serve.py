@@ -122,13 +122,14 @@ def test_recipients() -> None:
     assert len(replies) == 1 + MAX_RECIPIENTS
 
 
-def test_bad_commands() -> None:
+@pytest.mark.parametrize("last", [b"DATA\r\n", b"x" * 5000 + b"\r\n"], ids=["short", "long"])
+def test_bad_commands(last: bytes) -> None:
     """Too many bad commands without a message end the session."""
     talk = Talk()
     talk.send(b"LHLO me\r\n")
     for _ in range(MAX_BAD_COMMANDS - 1):
         assert talk.send(b"RCPT TO:<ann@example.com>\r\n").startswith(b"503 ")
-    assert talk.send(b"DATA\r\n") == b"421 4.7.0 too many bad commands\r\n"
+    assert talk.send(last) == b"421 4.7.0 too many bad commands\r\n"
     assert talk.over
 
 
