@@ -34,6 +34,19 @@ def test_dovecot_and_apache_files(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="root: a test gives a file to another user")
+def test_owner_stays(tmp_path: Path) -> None:
+    """A change by root leaves the owner, the group and the mode, so that the server can read it."""
+    file = tmp_path / "users"
+    file.touch()
+    os.chown(file, 0, 65534)
+    file.chmod(0o640)
+    with passwd_file.edit(file) as lines:
+        lines.append(f"ann:{HASH}")
+    status = file.stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (0, 65534, 0o640)
+
+
 def test_bad_line_is_named(tmp_path: Path) -> None:
     """A bad line is reported with its place, and the other accounts stay usable."""
     file = tmp_path / "users"
