@@ -197,8 +197,6 @@ class FileAuthenticator(FileReading[_Reading]):
 
     def _check_vanished(self, names: Iterable[str]) -> None:
         """Raise UnavailableError: a name was just removed, and the file may be half written."""
-        if self._uptime() >= self._settling.ends:
-            self._settling = self._settling._replace(vanished=frozenset())
         for name in names:
             if name in self._settling.vanished:
                 raise UnavailableError(f"{self.path}: {name!r} was removed a moment ago")
