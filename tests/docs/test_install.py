@@ -141,7 +141,7 @@ class Site:
 @pytest.fixture
 def site(pop3_for_nobody: Path) -> Iterator[Site]:
     if os.getuid() != 0:
-        pytest.skip("an installation wants root")
+        pytest.skip("an installation requires root")
     with public_folder() as folder:
         site = Site(folder, pop3_for_nobody)
         command: list[str | Path] = [POP3, "user", "add", "ann@example.com"]

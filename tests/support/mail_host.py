@@ -73,7 +73,7 @@ class Site:
 def mail_host(pop3: Path, config: str, *accounts: str) -> Iterator[Site]:
     """Serve with a configuration of the pages while the block runs; needs Postfix and root."""
     if os.getuid() != 0:
-        pytest.skip("Postfix wants root")
+        pytest.skip("Postfix requires root")
     need("postfix")
     with public_folder() as folder:
         site = Site(folder, pop3, free_port())

@@ -150,7 +150,7 @@ def test_a_link_in_the_maildrop_is_75_and_not_followed(
 def test_a_full_file_system_is_75(tmp_path: Path, flags: list[str | Path]) -> None:
     """On a full file system the delivery exits with 75 and leaves no file."""
     if os.getuid() != 0:
-        pytest.skip("a small file system wants root")
+        pytest.skip("a small file system requires root")
     mail = tmp_path / "mail"
     command: list[str | Path] = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", mail]
     if subprocess.run(command, check=False).returncode:
@@ -190,7 +190,7 @@ def test_loop_exits_with_77(tmp_path: Path, flags: list[str | Path]) -> None:
 def open_folder() -> Iterator[Path]:
     """A folder that the user `nobody` can reach: pytest's own are closed to other users."""
     if os.getuid() != 0:
-        pytest.skip("to be somebody else wants root")
+        pytest.skip("to be somebody else requires root")
     with public_folder() as folder:
         (folder / "mail/ann").mkdir(parents=True)
         (folder / "users").write_text(f"ann:{HASH}\n")

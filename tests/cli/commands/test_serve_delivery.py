@@ -128,7 +128,7 @@ def test_killed_server_socket_replaced(tmp_path: Path) -> None:
 def test_full_disk_defers_one_recipient(tmp_path: Path) -> None:
     """A full disk is reported only for the recipient that it affects."""
     if os.getuid() != 0:
-        pytest.skip("a small file system wants root")
+        pytest.skip("a small file system requires root")
     with serving(tmp_path, "--lmtp", tmp_path / "lmtp") as served:
         for name in ("ann", "bob"):
             served.add(name, "secret")
