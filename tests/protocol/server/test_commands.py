@@ -54,6 +54,16 @@ def test_a_command_works_only_in_the_states_of_its_rows(verb: bytes, state: Stat
     assert refused_for_the_state == (verb not in ALLOWED[state])
 
 
+@pytest.mark.parametrize("line", [b"NOOP", b"STAT", b"LIST", b"LIST 1", b"TOP 1 0", b"DELE 1"])
+def test_spaces_at_the_end(line: bytes) -> None:
+    """Spaces at the end of a command do not count, since people type them."""
+    world = World()
+    world.add("ann", "secret", b"Subject: a\n\nhello\n")
+    talk = Talk(world)
+    talk.send(b"USER ann\r\nPASS secret\r\n")
+    assert talk.send(line + b"  \r\n").startswith(b"+OK")
+
+
 def test_a_keyword_has_three_or_four_letters() -> None:
     """rfc1939-s3/keyword-case."""
     assert all(verb.isalnum() and len(verb) in (3, 4) for verb in VERBS)
