@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LONGEST_ERROR_LINE = 2000  # characters
-
 # Printable by Python's rule, and nothing is seen of them: fillers of Hangul and Braille, joiners
 # and selectors. Two of these names look the same and are not. It is compiled at its first use.
 _UNSEEN = (
@@ -42,12 +40,8 @@ def printable_lines(text: str) -> str:
 
 
 def shorten_lines(text: str) -> str:
-    """Return an error without the middle of each line that is long, such as what it repeats."""
-    half = LONGEST_ERROR_LINE // 2
-    return "\n".join(
-        line if len(line) <= LONGEST_ERROR_LINE else f"{line[:half]} ... {line[-half:]}"
-        for line in text.split("\n")
-    )
+    """Return an error with at most 2000 characters of each line: its beginning and its end."""
+    return re.sub(r"(?m)^(.{1000}).+(.{1000})$", r"\1 ... \2", text)
 
 
 def to_json(value: object, indent: int | None = None) -> str:
