@@ -148,6 +148,21 @@ def test_gmail_error(mechanism: str, message: str, answer: str) -> None:
     assert wrong == []
 
 
+def test_error_through_a_proxy() -> None:
+    """A proxy that sends a token in place of the password passes Gmail's error challenge on."""
+    script = [
+        ("CAPA", "+OK\r\nUSER\r\n."),
+        (f"USER {USER}", "+OK"),
+        ("PASS open sesame", f"+ {encoded(json.dumps(GMAIL_ERROR))}"),
+        ("", "-ERR [AUTH] Username and password not accepted."),
+    ]
+    with scripted("+OK Gpop ready", *script) as (port, wrong):
+        with pytest.raises(ServerRefusedError) as found:
+            blocking.connect(url(port), "open sesame")
+        assert (found.value.code, found.value.command) == ("AUTH", "PASS ***")
+    assert wrong == []
+
+
 def test_unknown_mechanism() -> None:
     """If the server does not know OAUTHBEARER after all, XOAUTH2 is tried."""
     script = [

@@ -17,6 +17,7 @@ from restante.protocol.client.effects import (
     MessageChunk,
     Peek,
     Receive,
+    Send,
 )
 from restante.protocol.client.pipeline import Operation
 from restante.protocol.client.replies import Status, strip_noise
@@ -44,6 +45,7 @@ UNKEPT = 1 << 30  # octets of a body that TOP was not asked for
 BLANKS = " \t\r\v\f"  # around a unique-id; other characters of no width belong to it
 NO_FINAL = "all octets that LIST promised came; the dot after them is not on a line of its own"
 ENDLESS = 1 << 40  # octets of a message of which nothing is promised
+_TOKEN_ERROR = (b"+ ey", b"+ ew")  # a challenge with JSON: base64 of { and a quote, blank or LF
 MIN_PIECE = 1024  # octets of a message that are read at once, where they came
 
 _REGULAR = re.compile(r"\d+ \S", re.ASCII)  # a line of LIST or UIDL
@@ -140,8 +142,20 @@ def user(name: str) -> Operation[Status]:
 
 
 def pass_(password: str) -> Operation[Status]:
-    """PASS, whose password no trace shows. RFC 1939 section 7."""
-    return _status("PASS", password, shown=b"PASS ***\r\n", phase=Phase.LOGIN)
+    """PASS, whose password no trace shows. RFC 1939 section 7.
+
+    A proxy may send a token in place of the password, and pass an error of AUTH on: a challenge
+    with JSON, which an empty line confirms, and then -ERR. RFC 7628 section 3.2.3.
+    """
+
+    def read(peer: ServerPeer) -> Dialogue[Status]:
+        if (yield from peer.read_line(peek=True)).startswith(_TOKEN_ERROR):
+            yield from peer.read_line()
+            peer.add_trace("<", "+ ***")
+            yield from Send(b"\r\n")
+        return (yield from peer.read_ok())
+
+    return Operation(command("PASS", password), read, b"PASS ***\r\n", Phase.LOGIN)
 
 
 def apop(name: str, digest: str) -> Operation[Status]:
