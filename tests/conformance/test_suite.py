@@ -377,6 +377,14 @@ def test_implicit_tls_is_verified() -> None:
     assert "ok    RFC 8314 section 4  " in ran.out
 
 
+def test_rejected_connection() -> None:
+    """A server that greets with -ERR fails no check; the test does not start."""
+    with faulty_server("greeting-err") as running:
+        ran = pop3("verify", f"pop3://127.0.0.1:{running.port}")
+    assert (ran.code, ran.out) == (6, "")
+    assert 'cannot start the test: the server rejects connections: "-ERR' in ran.err
+
+
 def test_server_that_requires_stls(tmp_path: Path) -> None:
     """If a server on this machine offers a login after STLS only, the checks use STLS."""
     config = tmp_path / "config.toml"

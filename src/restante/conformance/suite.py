@@ -28,7 +28,7 @@ from restante.conformance.checks import (
 )
 from restante.conformance.context import ARRIVAL
 from restante.conformance.delivery import DeliveryError
-from restante.conformance.raw_connection import ClosedError
+from restante.conformance.raw_connection import ClosedError, quote
 from restante.conformance.sample_messages import all_samples
 from restante.system_errors import find_reason
 
@@ -94,7 +94,8 @@ def run(
     """
     conformance = Conformance(f"{context.server.host}:{context.server.port}")
     with context.open_connection():
-        pass
+        if context.greeting.startswith(b"-ERR"):
+            raise Deviation(f"the server rejects connections: {quote(context.greeting)}")
     try:
         if context.server.user:
             if context.requires_starttls():
