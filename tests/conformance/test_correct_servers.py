@@ -323,19 +323,31 @@ def test_server_that_ends_a_session_of_mistakes(live: Live) -> None:
     assert [result for result in found.results if result.verdict == "fail"] == []
 
 
-def test_server_that_disconnects_after_a_mistake(live: Live) -> None:
+def test_server_that_disconnects_after_a_mistake(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A server that disconnects after -ERR, as WildDuck does, fails the check of that only."""
+    monkeypatch.setattr(raw_connection, "HANG_UP", 0.3)  # a busy machine is slower
 
     def strict(said: str, octets: bytes) -> bytes:
         if octets.startswith((b"-ERR Unknown command", b"-ERR Write it as")):
             raise HangUp(octets)
         return octets
 
+    names = [
+        "unknown",
+        "empty",
+        "retr_alone",
+        "top_nothing",
+        "pipelining",
+        "no_number",
+    ]
+    checks = [check for check in QUICK if check.name in names]
     with faulty(live.port, strict) as port:
         server = ServerUnderTest(
             "127.0.0.1", port, "none", unverified_context(), "localhost", "ann", "hunter22"
         )
-        found = suite.run(ConformanceContext(server, InMemory(live)), QUICK)
+        found = suite.run(ConformanceContext(server, InMemory(live)), checks)
     failed = {
         result.check.name: result.evidence for result in found.results if result.verdict == "fail"
     }

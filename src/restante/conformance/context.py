@@ -32,7 +32,6 @@ RELEASE = 5.0  # seconds for the lock of a session that broke off
 LOGIN = 30.0  # seconds for the reply to a login: servers delay it after a rejected one
 PAUSE = 0.3  # seconds between two tries
 REJECTIONS = 3  # in the shared session: solid-pop3d ends a session of five
-HANG_UP = 0.05  # seconds in which a server disconnects that does so after a rejection
 
 
 @dataclass(slots=True)
@@ -188,7 +187,7 @@ class ConformanceContext:
         """
         shared = self._shared_session
         rejections = shared.rejections if shared is not None else 0
-        if shared and rejections and (rejections >= REJECTIONS or shared.closes_within(HANG_UP)):
+        if shared and rejections and (rejections >= REJECTIONS or shared.is_ending()):
             self.close_shared_session()
         if self._shared_session is None:
             self._shared_session = self._begin_session()

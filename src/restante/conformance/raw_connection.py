@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from restante.client.options import Tls
 
+HANG_UP = 0.05  # seconds in which a server disconnects that does so after a rejection
 SECONDS = 6.0  # for each reply
 SLOWEST = 50_000  # octets a second: a long reply has more time
 LIMIT = 64 * 1024 * 1024  # octets of a reply
@@ -146,6 +147,10 @@ class RawConnection:
         except Deviation as end:
             return isinstance(end, ClosedError)
         return False
+
+    def is_ending(self) -> bool:
+        """Return whether the server hangs up after what it just replied."""
+        return self.closes_within(HANG_UP)
 
     def start_tls(self, server: ServerUnderTest) -> None:
         """Do the handshake, within SECONDS for each read. Raises ssl.SSLError, OSError."""

@@ -7,7 +7,6 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from restante.conformance.check import CheckGroup, Deviation, NotTestable, require
-from restante.conformance.context import HANG_UP
 from restante.conformance.raw_connection import quote
 
 if TYPE_CHECKING:
@@ -138,7 +137,7 @@ def no_number(context: ConformanceContext) -> None:
         connection = context.session
         count = context.count_messages(connection)
         answer = connection.exchange(f"DELE {number}".rstrip())
-        if not connection.closes_within(HANG_UP) and context.count_messages(connection) != count:
+        if not connection.is_ending() and context.count_messages(connection) != count:
             connection.expect_ok("RSET")
             raise Deviation(f"DELE {number} marks a message: {quote(answer)}")
         require(answer.startswith(b"-ERR"), f"DELE {number}: {quote(answer)}")
