@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -330,6 +331,19 @@ def test_lost_behind_the_dot(place: SmtpPlace, end: bytes) -> None:
     place.double.answers[b"END"] = end
     with pytest.raises(DeliveryInDoubtError, match="may have delivered"):
         deliver(destination, LETTER)
+    _goes_on(place, destination)
+
+
+@pytest.mark.parametrize("verb", [b"MAIL", b"RCPT", b"DATA"])
+def test_time_of_one_command(place: SmtpPlace, verb: bytes) -> None:
+    """A server that does not reply to a command gets its time, and not that of all commands."""
+    destination = place.destination(deadlines=SmtpDeadlines(reply=0.3))
+    destination.open()
+    place.double.answers[verb] = HANG
+    began = time.monotonic()
+    with pytest.raises(NotDeliveredError, match="did not answer in time"):
+        deliver(destination, LETTER)
+    assert time.monotonic() - began < PATIENCE
     _goes_on(place, destination)
 
 
