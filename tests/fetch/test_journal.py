@@ -96,6 +96,18 @@ def test_damaged(tmp_path: Path) -> None:
     assert move_damaged(path) is None
 
 
+def test_damaged_but_readable(tmp_path: Path) -> None:
+    """A journal that SQLite opens, and in which it finds a fault, counts as damaged."""
+    path = tmp_path / "fetch.db"
+    with Journal(path) as journal:
+        journal.open_account("work")
+    assert move_damaged(path) is None
+    with path.open("r+b") as file:
+        file.seek(36)  # where the header counts the free pages
+        file.write(b"\0\0\0\5")
+    assert move_damaged(path) is not None
+
+
 def test_newer_version(tmp_path: Path) -> None:
     """A journal of a newer version is left alone."""
     path = tmp_path / "fetch.db"
