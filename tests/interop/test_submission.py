@@ -18,7 +18,7 @@ from support.live import PATIENCE, wait_until
 from support.mail_host import Site, mail_host, running
 from support.postfix import Postfix
 from support.process import free_port, wait_for_port
-from support.programs import need
+from support.programs import need, need_scram
 
 PAGES = Path(__file__).parents[2] / "docs/how-to"
 BLOCK = re.compile(r"```(?:toml|ini)\n(.*?)```", re.DOTALL)
@@ -99,8 +99,9 @@ def test_curl(host: Host, tmp_path: Path, mechanism: str) -> None:
 @pytest.mark.parametrize("mechanism", ["plain", "login", "scram-sha-256"])
 def test_msmtp(host: Host, mechanism: str) -> None:
     """msmtp logs in by passwords and by SCRAM."""
+    msmtp = need_scram("msmtp") if "scram" in mechanism else need("msmtp")
     command = [
-        *(need("msmtp"), "--host=127.0.0.1", f"--port={host.starttls}", "--tls=on", "--from", ANN),
+        *(msmtp, "--host=127.0.0.1", f"--port={host.starttls}", "--tls=on", "--from", ANN),
         *(f"--tls-trust-file={host.authority}", f"--auth={mechanism}", f"--user={ANN}"),
         *(f"--passwordeval=echo {PASSWORD}", BOB),
     ]

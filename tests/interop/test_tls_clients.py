@@ -14,7 +14,7 @@ import pytest
 from interop.fetchers import run
 from support.live import PATIENCE
 from support.process import Served, serving_tls
-from support.programs import need
+from support.programs import need, need_scram
 
 PASSWORD = "open sesame"
 LETTER = b"Subject: a\n\n.one\ntwo\n"
@@ -68,7 +68,7 @@ def test_curl_logs_in(secured: Secured, tmp_path: Path, mechanism: str, *, impli
 @pytest.mark.parametrize("implicit", [True, False], ids=["implicit", "STLS"])
 def test_mpop_logs_in(secured: Secured, tmp_path: Path, mechanism: str, *, implicit: bool) -> None:
     """mpop logs in over TLS by each of its mechanisms."""
-    mpop = need("mpop")
+    mpop = need_scram("mpop") if "scram" in mechanism else need("mpop")
     port = secured.tls_port if implicit else secured.served.port
     file = private(
         tmp_path / "mpoprc",

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from support import dovecot_2_4
 from support.live import PATIENCE
 from support.process import free_port, wait_for_port
 
@@ -159,7 +160,8 @@ def set_up(
         uid=OWNER[0],
         gid=OWNER[1],
     )
-    found.config.write_text(written + more)
+    text = written + more
+    found.config.write_text(dovecot_2_4.translate(text) if dovecot_2_4.is_installed() else text)
     return found
 
 

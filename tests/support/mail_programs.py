@@ -146,7 +146,7 @@ $tls
 push "<fetch-mail><exit>"
 END
 export TERM=vt100 HOME="$PWD"
-exec script -qec "mutt -n -F rc -f '$5'" /dev/null
+exec script -qec "stty rows 24 columns 80; exec mutt -n -F rc -f '$5'" /dev/null
 """
 
 FDM = """

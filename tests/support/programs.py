@@ -11,6 +11,8 @@ from typing import NoReturn
 
 import pytest
 
+_WITHOUT_SCRAM = ("mpop version 1.4.21", "msmtp version 1.8.28")
+
 
 def need(program: str, *probe: str) -> str:
     """Return where a program is; with `probe`, these arguments must make it exit with 0.
@@ -26,6 +28,15 @@ def need(program: str, *probe: str) -> str:
 def need_header(name: str) -> None:
     """Skip the test without a C compiler, or if it does not find a header of C."""
     need("cc", "-fsyntax-only", "-x", "c", "-include", name, os.devnull)
+
+
+def need_scram(program: str) -> str:
+    """Return where mpop or msmtp is; a version that gives up SCRAM over TLS is skipped."""
+    path = need(program)
+    version = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+    if version.startswith(_WITHOUT_SCRAM):
+        pytest.skip(f"{program} of Debian 13 gives up SCRAM over TLS at every server")
+    return path
 
 
 def need_module(name: str) -> None:

@@ -182,7 +182,7 @@ MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256")
 SASL = """
 auth_mechanisms = {mechanisms}
 service auth {{
-  inet_listener {{
+  inet_listener sasl {{
     address = 127.0.0.1
     port = {port}
   }}
