@@ -477,6 +477,8 @@ def test_mail_that_lies_elsewhere(tmp_path: Path) -> None:
         "eve": "userdb_mail=maildir:/var/vmail/eve",
         "fred": "userdb_mail_path=~/mail",
         "gus": f"userdb_mail=mbox:~/mail:INBOX={tmp_path}/gus",
+        "hal": f"userdb_mail_driver=maildir userdb_mail_path={tmp_path}/%{{user|username}}",
+        "ida": f"userdb_mail_path=~/mail userdb_mail_inbox_path={tmp_path}/%{{user}}",
     }
     here = {name: tmp_path / name for name in places} | {"dora": tmp_path / "dora/Maildir"}
     here["carl"] = tmp_path / "home/here"

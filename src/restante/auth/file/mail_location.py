@@ -13,8 +13,9 @@ from restante.auth.file.locks import EXTRAS
 if TYPE_CHECKING:
     from pathlib import Path
 
-_KEYS = ("userdb_mail", "userdb_mail_path", "userdb_mail_location")
+_KEYS = ("userdb_mail", "userdb_mail_inbox_path", "userdb_mail_path", "userdb_mail_location")
 _DRIVER = re.compile(r"(?:maildir|mbox|auto|sdbox|mdbox|dbox|imapc|pop3c):")
+_VARIABLE = re.compile(r"%(?:L?([undh])|\{([a-z|]+)\})")  # in the forms of 2.3 and of 2.4
 _HOME = 3  # the place of the home folder after the hash, counted from 0
 
 
@@ -56,8 +57,11 @@ def _parse_location(setting: str, name: str, home: str) -> str:
     location, *options = _DRIVER.sub("", setting, count=1).split(":")
     inbox = [option.removeprefix("INBOX=") for option in options if option.startswith("INBOX=")]
     local, at, domain = name.rpartition("@")
-    by_letter = {"u": name, "n": local if at else name, "d": domain if at else "", "h": home}
-    place = re.sub("%L?([undh])", lambda match: by_letter[match[1]], (inbox or [location])[0])
+    values = {"u": name, "n": local if at else name, "d": domain if at else "", "h": home}
+    values |= {"user": name, "user|username": values["n"], "user|domain": values["d"]}
+    place = _VARIABLE.sub(
+        lambda match: values.get(match[1] or match[2], match[0]), (inbox or [location])[0]
+    )
     if place == "~" or place.startswith("~/"):
         place = home + place[1:] if home else ""
     return "" if "%" in place else place
