@@ -69,7 +69,8 @@ class MariaDb:
         return done.stdout.decode()
 
     def _mariadb(self, sql: str) -> subprocess.CompletedProcess[bytes]:
-        command = ["mariadb", "--no-defaults", "-NB", f"--socket={self.socket}", "-u", "root"]
+        command = ["mariadb", "--no-defaults", "--skip-ssl", f"--socket={self.socket}"]
+        command += ["-NB", "-u", "root"]
         return subprocess.run(command, input=sql.encode(), capture_output=True, check=False)
 
     def _command(self, *command: str) -> list[str]:
