@@ -67,7 +67,7 @@ def test_bodies_that_wait(dsn: Secret) -> None:
 def test_a_standby(cluster: Cluster, dsn: Secret) -> None:
     """A standby is shown with its kind and its delay, and whether commits wait for it."""
     with public_folder() as folder, cluster.server.standby(folder, "second"):
-        wait_until(lambda: [one.name for one in status(dsn).replicas] == ["second"])
+        wait_until(lambda: bool(status(dsn).replicas))  # not by its copy of the data
         found = status(dsn)
         (replica,) = found.replicas
         assert (replica.name, replica.kind, found.synchronous) == ("second", "async", False)

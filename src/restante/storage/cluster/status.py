@@ -45,8 +45,8 @@ REPLICAS = """
 select application_name as name, state, sync_state as kind,
     coalesce(extract(epoch from replay_lag), 0)::float8 as lag,
     pg_wal_lsn_diff(pg_current_wal_lsn(), flush_lsn)::bigint as octets
-from pg_stat_replication order by application_name
-"""
+from pg_stat_replication where application_name <> 'pg_basebackup' order by application_name
+"""  # that program makes a backup, and leaves
 
 
 @dataclass(frozen=True, kw_only=True)
