@@ -29,6 +29,12 @@ MODERN: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"  # TLS 1.2; forward secrecy, authe
 LEGACY: Final = "DEFAULT:@SECLEVEL=0"  # whatever OpenSSL still can, for clients that can no more
 
 _OTHER_KEY = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
+_TOO_WEAK = {
+    "EE_KEY_TOO_SMALL": "its key is too short",
+    "CA_KEY_TOO_SMALL": "a key of its chain is too short",
+    "CA_MD_TOO_WEAK": "it, or its chain, is signed with a weak digest",
+}
+_STRONG = "get a new certificate, whose key is ECDSA, or RSA of at least 2048 bits"
 _UNSUPPORTED = (
     ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType
 )  # fmt: skip
@@ -127,6 +133,8 @@ def _reason(error: ssl.SSLError, pair: CertificateFiles, certificate: x509.Certi
         return f"{pair.key}: does not match {first}"
     if not error.reason:
         return f"{pair.key}: not a PEM private key"
+    if error.reason in _TOO_WEAK:
+        return f"{pair.certificate}: {_TOO_WEAK[error.reason]}; {_STRONG}"
     return f"{pair.certificate}: {error.reason.replace('_', ' ').lower()}"
 
 
