@@ -11,6 +11,7 @@ import pytest
 
 from conformance.faulty_proxy import Alter, HangUp, faulty
 from conformance.in_memory import InMemory
+from conformance.own_server import ann_at
 from conformance.quick_checks import QUICK
 from restante.client.tls import unverified_context
 from restante.conformance import context as context_module
@@ -291,9 +292,7 @@ def test_messages_that_cannot_be_deleted(live: Live, refused: bytes) -> None:
         return refused or octets if said.startswith("DELE") else octets
 
     with faulty(live.port, refuse) as port:
-        server = ServerUnderTest(
-            "127.0.0.1", port, "none", unverified_context(), "localhost", "ann", "hunter22"
-        )
+        server = ann_at(port)
         context = ConformanceContext(server, ByServer(live))
         problems = suite.run(context, suite.CHECKS[:1]).problems
     assert problems == (["test messages may remain in the mailbox"] if refused else [])
@@ -316,9 +315,7 @@ class Impatient:
 def test_server_that_ends_a_session_of_mistakes(live: Live) -> None:
     """A server may disconnect after five wrong commands in a session, as solid-pop3d does."""
     with faulty(live.port, Impatient()) as port:
-        server = ServerUnderTest(
-            "127.0.0.1", port, "none", unverified_context(), "localhost", "ann", "hunter22"
-        )
+        server = ann_at(port)
         found = suite.run(ConformanceContext(server, InMemory(live)), QUICK)
     assert [result for result in found.results if result.verdict == "fail"] == []
 
@@ -344,9 +341,7 @@ def test_server_that_disconnects_after_a_mistake(
     ]
     checks = [check for check in QUICK if check.name in names]
     with faulty(live.port, strict) as port:
-        server = ServerUnderTest(
-            "127.0.0.1", port, "none", unverified_context(), "localhost", "ann", "hunter22"
-        )
+        server = ann_at(port)
         found = suite.run(ConformanceContext(server, InMemory(live)), checks)
     failed = {
         result.check.name: result.evidence for result in found.results if result.verdict == "fail"
@@ -432,9 +427,7 @@ def test_private_capability(live: Live) -> None:
         return octets.replace(b"\r\nUIDL\r\n", b"\r\nUIDL\r\nX-ID\r\n") if before else octets
 
     with faulty(live.port, announce) as port:
-        server = ServerUnderTest(
-            "127.0.0.1", port, "none", unverified_context(), "localhost", "ann", "hunter22"
-        )
+        server = ann_at(port)
         context = ConformanceContext(server)
         assert "X-ID" in context.capabilities_before
         replies.clear()

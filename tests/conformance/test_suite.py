@@ -17,8 +17,8 @@ import pytest
 import requirements
 from conformance.faulty_proxy import Alter, faulty, unchanged
 from conformance.in_memory import InMemory
+from conformance.own_server import ann_at
 from conformance.quick_checks import QUICK
-from restante.client.tls import unverified_context
 from restante.conformance import context as context_module
 from restante.conformance import delivery, raw_connection, suite
 from restante.conformance.check import Check
@@ -104,9 +104,7 @@ def live() -> Iterator[Live]:
 def failing(live: Live, answer: Alter = unchanged, ask: Alter = unchanged) -> set[str]:
     """Return the names of the checks that fail behind a proxy with a fault."""
     with faulty(live.port, answer, ask) as port:
-        server = ServerUnderTest(
-            "127.0.0.1", port, "none", unverified_context(), "localhost", "ann", "hunter22"
-        )
+        server = ann_at(port)
         found = suite.run(ConformanceContext(server, InMemory(live)), QUICK)
     return {result.check.name for result in found.results if result.verdict == "fail"}
 
@@ -184,9 +182,7 @@ def test_a_reused_unique_id(live: Live) -> None:
     verdicts = []
     for answer in (number_them, unchanged):
         with faulty(live.port, answer) as port:
-            server = ServerUnderTest(
-                "127.0.0.1", port, "none", unverified_context(), "localhost", "ann", "hunter22"
-            )
+            server = ann_at(port)
             found = suite.run(ConformanceContext(server, InMemory(live)), [check])
         verdicts += [(result.verdict, result.evidence) for result in found.results]
     evidence = 'it got the unique-id of the message removed before it, "id-16"'
@@ -200,9 +196,7 @@ def test_messages_that_arrive_elsewhere(
     monkeypatch.setattr(context_module, "ARRIVAL", 0.2)
     for name in ("tmp", "new", "cur"):
         (tmp_path / name).mkdir()
-    server = ServerUnderTest(
-        "127.0.0.1", live.port, "none", unverified_context(), "localhost", "ann", "hunter22"
-    )
+    server = ann_at(live.port)
     with pytest.raises(DeliveryError, match=r"lists none of 13 messages .* the mailbox of ann"):
         suite.run(ConformanceContext(server, delivery.Maildir(tmp_path)))
     assert not list((tmp_path / "new").iterdir())
@@ -211,9 +205,7 @@ def test_messages_that_arrive_elsewhere(
 def test_large_mailbox(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mailbox whose headers would be read for hours gets no test message."""
     monkeypatch.setattr(suite, "MOST_MESSAGES", 1)
-    server = ServerUnderTest(
-        "127.0.0.1", live.port, "none", unverified_context(), "localhost", "ann", "hunter22"
-    )
+    server = ann_at(live.port)
     with pytest.raises(DeliveryError, match=r"of ann has 2 messages, .* with at most 1, or test"):
         suite.run(ConformanceContext(server, InMemory(live)), QUICK)
     with live.connect() as client:
@@ -246,9 +238,7 @@ def test_broken_run_removes_mail(live: Live) -> None:
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 
-    server = ServerUnderTest(
-        "127.0.0.1", live.port, "none", unverified_context(), "localhost", "ann", "hunter22"
-    )
+    server = ann_at(live.port)
     with pytest.raises(KeyboardInterrupt):
         suite.run(ConformanceContext(server, InMemory(live)), QUICK, interrupt)
     with live.connect() as client:
@@ -264,9 +254,7 @@ def test_interrupted_delivery_is_removed(live: Live) -> None:
             super().put(message)
             raise KeyboardInterrupt
 
-    server = ServerUnderTest(
-        "127.0.0.1", live.port, "none", unverified_context(), "localhost", "ann", "hunter22"
-    )
+    server = ann_at(live.port)
     context = ConformanceContext(server, Interrupted(live))
     with pytest.raises(KeyboardInterrupt):
         suite.run(context, QUICK)
@@ -278,9 +266,7 @@ def test_interrupted_delivery_is_removed(live: Live) -> None:
 
 def test_check_alone_and_among_all(live: Live) -> None:
     """`--only` gives a check the verdict that it has in the whole run."""
-    server = ServerUnderTest(
-        "127.0.0.1", live.port, "none", unverified_context(), "localhost", "ann", "hunter22"
-    )
+    server = ann_at(live.port)
 
     def verdicts(*checks: Check) -> list[tuple[str, str, str]]:
         results = suite.run(ConformanceContext(server, InMemory(live)), checks).results
@@ -312,9 +298,7 @@ class OneDelivery:
 
 def test_failed_delivery_in_check(live: Live) -> None:
     """A check whose own delivery fails is not testable, and the checks after it run."""
-    server = ServerUnderTest(
-        "127.0.0.1", live.port, "none", unverified_context(), "localhost", "ann", "hunter22"
-    )
+    server = ann_at(live.port)
     checks = [check for check in suite.CHECKS if check.name in ("new_mail", "noop")]
     found = suite.run(ConformanceContext(server, OneDelivery(live)), checks)
     verdicts = {result.check.name: (result.verdict, result.evidence) for result in found.results}
@@ -332,9 +316,7 @@ class StrictDelivery(InMemory):
 
 def test_rejected_sample(live: Live) -> None:
     """A sample that the delivery rejects is not testable, and the others are tested."""
-    server = ServerUnderTest(
-        "127.0.0.1", live.port, "none", unverified_context(), "localhost", "ann", "hunter22"
-    )
+    server = ann_at(live.port)
     checks = [check for check in suite.CHECKS if check.name in ("long_line", "border", "plain")]
     found = suite.run(ConformanceContext(server, StrictDelivery(live)), checks)
     verdicts = {result.check.name: (result.verdict, result.evidence) for result in found.results}
@@ -350,9 +332,7 @@ def test_rejected_sample(live: Live) -> None:
 
 def test_rejected_plain_sample(live: Live) -> None:
     """If even the plain sample is rejected, the run ends with the reason."""
-    server = ServerUnderTest(
-        "127.0.0.1", live.port, "none", unverified_context(), "localhost", "ann", "hunter22"
-    )
+    server = ann_at(live.port)
     full = OneDelivery(live)
     full.left = 0
     with pytest.raises(DeliveryError, match="the disk is full"):

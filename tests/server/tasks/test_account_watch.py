@@ -18,6 +18,7 @@ from restante.auth.app_passwords.file import AppPasswordFile, create
 from restante.auth.app_passwords.uses import FileUses, read, uses_path
 from restante.auth.file.accounts import FileAuthenticator
 from restante.auth.interfaces import (
+    Authenticator,
     CredentialsError,
     RechecksUsers,
     UnavailableError,
@@ -49,6 +50,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving_process(tmp_path_factory.mktemp("watch"), "--workers", "2") as server:
         server.add("ann", "secret")
         yield server
+
+
+def context_of(accounts: Authenticator) -> ServerContext:
+    return ServerContext(store=MemoryStore(), authenticator=accounts, log=structlog.get_logger())
 
 
 def test_lock(served: Served) -> None:
@@ -344,10 +349,7 @@ def test_source_that_ignores_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
             return frozenset()
 
     async def run() -> None:
-        context = ServerContext(
-            store=MemoryStore(), authenticator=Stubborn(), log=structlog.get_logger()
-        )
-        async with watching_accounts(context):
+        async with watching_accounts(context_of(Stubborn())):
             await asked.wait()
         ended.set()
 
@@ -368,10 +370,7 @@ def test_source_that_loses_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
             return frozenset()
 
     async def run() -> None:
-        context = ServerContext(
-            store=MemoryStore(), authenticator=Careless(), log=structlog.get_logger()
-        )
-        async with watching_accounts(context):
+        async with watching_accounts(context_of(Careless())):
             await asked.wait()
         await asyncio.sleep(0)  # until the task has met its end
         assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -395,10 +394,7 @@ def test_source_with_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
             return frozenset()
 
     async def run() -> None:
-        context = ServerContext(
-            store=MemoryStore(), authenticator=Faulty(), log=structlog.get_logger()
-        )
-        async with watching_accounts(context):
+        async with watching_accounts(context_of(Faulty())):
             await over.wait()
 
     with structlog.testing.capture_logs() as logged:
@@ -417,10 +413,7 @@ def test_last_uses_at_the_end(tmp_path: Path) -> None:
     async def run() -> None:
         passwords = AppPasswordFile(file, print, print)
         accounts = AppPasswordAccounts(cast("Any", source), passwords, FileUses(file, print))
-        context = ServerContext(
-            store=MemoryStore(), authenticator=accounts, log=structlog.get_logger()
-        )
-        async with watching_accounts(context):
+        async with watching_accounts(context_of(accounts)):
             for password in (letters, more):  # the second one waits for a minute
                 await accounts.verify("ann", Secret(password.encode()))
 
