@@ -7,8 +7,9 @@ import time
 
 import pytest
 
+from restante.storage.age_limit import DAY
 from restante.storage.interfaces import Store
-from restante.storage.memory import DAY, MemoryStore
+from restante.storage.memory import MemoryStore
 from storage.contract import *  # noqa: F403
 from storage.contract import count_swept
 

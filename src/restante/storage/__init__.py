@@ -4,10 +4,11 @@
 `cluster` are the stores, and do not know each other. `paths` names a user's place, `maildrops`
 finds all places, `fs` opens files that others may change meanwhile, `file_chunks` reads one,
 `existence` finds out whether a user has a maildrop, `disk_threads` bounds the threads that wait for
-a disk, `disk_latency` measures it, `snapshot_cache` keeps what was found, and `empty` is a maildrop
-without a folder. `dovecot_format` makes unique-ids as Dovecot does. `quota` is the interface of a
-store that counts, `removals` of one that keeps removed mail, and `peers` of one that several nodes
-share. `utf8_downgrade` serves clients that did not ask for UTF-8.
+a disk, `disk_latency` measures it, `snapshot_cache` keeps what was found, `age_limit` says which
+mail is old, and `empty` is a maildrop without a folder. `dovecot_format` makes unique-ids as
+Dovecot does. `quota` is the interface of a store that counts, `removals` of one that keeps removed
+mail, and `peers` of one that several nodes share. `utf8_downgrade` serves clients that did not ask
+for UTF-8.
 
 Always: mail that no QUIT has confirmed is never lost, and mail that one has confirmed is gone:
 docs/explanation/durability.md.

@@ -144,10 +144,13 @@ class LosesMaildrops(Protocol):
 class Expires(Protocol):
     """A store that knows when messages came, and can remove old ones."""
 
-    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
+    async def expire(
+        self, owner: str, days: int, *, now: float | None = None, dry_run: bool = False
+    ) -> list[ExpiredMessage]:
         """Remove the messages of `owner` that came at least `days` days ago, and return them.
 
-        With `dry_run` nothing changes. Raises BusyError, PartlyExpiredError, StoreError.
+        Their age counts at `now`, in seconds since 1970; None for the present. With `dry_run`
+        nothing changes. Raises BusyError, PartlyExpiredError, StoreError.
         """
 
 

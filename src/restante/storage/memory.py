@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from restante.protocol.server.maildrop import MessageList
 from restante.protocol.stuffing import size_on_wire
+from restante.storage.age_limit import DAY
 from restante.storage.errors import BusyError, MessageGoneError
 from restante.storage.removals import MAX_HEADER_OCTETS, DeletedMessage, header_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-
-DAY = 24 * 60 * 60  # seconds
 
 
 class MemoryStore:

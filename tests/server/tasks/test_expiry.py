@@ -17,8 +17,9 @@ from restante.server.context import ServerContext
 from restante.server.log import event_log
 from restante.server.log.removal_log import PIECE
 from restante.server.tasks.background import background_tasks
-from restante.server.tasks.expiry import DAY, MailExpiry
+from restante.server.tasks.expiry import MailExpiry
 from restante.server.tasks.steady_clock import AFTER_BOOT
+from restante.storage.age_limit import DAY
 from restante.storage.errors import BusyError, PartlyExpiredError, StoreError
 from restante.storage.interfaces import ExpiredMessage
 from restante.storage.memory import MemoryStore
@@ -51,7 +52,9 @@ class Mail:
         self.error = error
         self.asked: list[str] = []
 
-    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
+    async def expire(
+        self, owner: str, days: int, *, now: float | None = None, dry_run: bool = False
+    ) -> list[ExpiredMessage]:
         self.asked.append(owner)
         if owner == "bob" and self.error:
             raise self.error
@@ -182,11 +185,11 @@ def test_hung_maildrop_keeps_no_other_from_its_turn() -> None:
 
     class HungMail(Mail):
         async def expire(
-            self, owner: str, days: int, *, dry_run: bool = False
+            self, owner: str, days: int, *, now: float | None = None, dry_run: bool = False
         ) -> list[ExpiredMessage]:
             if owner == "bob":
                 await asyncio.Event().wait()
-            return await super().expire(owner, days, dry_run=dry_run)
+            return await super().expire(owner, days, now=now, dry_run=dry_run)
 
     log, writer = event_log.configure_log("text", lines := io.StringIO())
     made = MailExpiry(HungMail(), Accounts(), 7, log, longest=0.01)
@@ -207,17 +210,35 @@ def test_clock_that_jumps() -> None:
 
     class ClockedMail(Mail):
         async def expire(
-            self, owner: str, days: int, *, dry_run: bool = False
+            self, owner: str, days: int, *, now: float | None = None, dry_run: bool = False
         ) -> list[ExpiredMessage]:
             times.append((owner, clocks.paused))
             if owner == "ann" and len(times) == 1:
                 clocks.set += 90 * DAY
-            return await super().expire(owner, days, dry_run=dry_run)
+            return await super().expire(owner, days, now=now, dry_run=dry_run)
 
     times: list[tuple[str, float]] = []
     _, log = held(ClockedMail(), lambda log: "user=cy" in log, clocks=clocks)
     assert times[:3] == [("ann", AFTER_BOOT), ("ann", AFTER_BOOT + DAY), ("bob", AFTER_BOOT + DAY)]
     assert log.count("event=clock_jumped seconds=7776000") == 1
+
+
+def test_clock_that_jumps_before_the_disk_answers() -> None:
+    """Ages count by the time that was checked, not by a clock that jumps right after the check."""
+    clocks = Clocks()
+    times: list[float | None] = []
+
+    class LateMail(Mail):
+        async def expire(
+            self, owner: str, days: int, *, now: float | None = None, dry_run: bool = False
+        ) -> list[ExpiredMessage]:
+            clocks.set += 90 * DAY
+            times.append(now)
+            return await super().expire(owner, days, now=now, dry_run=dry_run)
+
+    begun = clocks.wall()
+    held(LateMail(), lambda log: "user=ann" in log, clocks=clocks)
+    assert times[0] == begun + AFTER_BOOT
 
 
 class SlowMail(Mail):
@@ -228,8 +249,10 @@ class SlowMail(Mail):
         self.begun = asyncio.Event()
         self.may_end = asyncio.Event()
 
-    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
-        removed = await super().expire(owner, days, dry_run=dry_run)
+    async def expire(
+        self, owner: str, days: int, *, now: float | None = None, dry_run: bool = False
+    ) -> list[ExpiredMessage]:
+        removed = await super().expire(owner, days, now=now, dry_run=dry_run)
         if owner == "bob":
             self.begun.set()
             await self.may_end.wait()
@@ -265,7 +288,9 @@ class StoppedMail(Mail):
         self.messages = messages
         self.task: asyncio.Task[None] | None = None
 
-    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
+    async def expire(
+        self, owner: str, days: int, *, now: float | None = None, dry_run: bool = False
+    ) -> list[ExpiredMessage]:
         self._stop_after(self.turns)
         return [OLD] * self.messages
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from restante.protocol.secret import Secret
+from restante.storage.age_limit import DAY
 from restante.storage.cluster import ClusterStore, peers
 from restante.storage.cluster.database import Database
 from restante.storage.cluster.peers import Peers
@@ -64,6 +65,20 @@ def test_delay_after_login_elsewhere(dsn: Secret) -> None:
         maildrop.release()
         with pytest.raises(TooSoonError):
             await asyncio.gather(*(each.acquire_delayed("cy", 1, 60) for each in (first, second)))
+
+    at_two_nodes(dsn, work)
+
+
+def test_earlier_clock_counts(dsn: Secret) -> None:
+    """The age of mail counts by the clock of the node or of the database, whichever is earlier."""
+
+    async def work(first: ClusterStore, _: ClusterStore) -> None:
+        await first.deliver("ann", LETTER)
+        now = time.time()
+        assert await first.expire("ann", 7, now=now + 8 * DAY) == []
+        await execute(dsn, "update message set arrived = arrived - interval '8 days'")
+        assert await first.expire("ann", 7, now=now - 2 * DAY) == []
+        assert [old.days for old in await first.expire("ann", 7, now=now + DAY)] == [8]
 
     at_two_nodes(dsn, work)
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from restante.storage.age_limit import DAY
 from restante.storage.errors import BusyError, PartialRemovalError
 from restante.storage.maildir import DovecotUniqueIds, MaildirStore
-from restante.storage.maildir.deleted import DAY, DELETED_FOLDER, MAX_SWEPT
+from restante.storage.maildir.deleted import DELETED_FOLDER, MAX_SWEPT
 from restante.storage.paths import Layout
 from storage.contract import count_swept
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from restante.storage.age_limit import DAY
 from restante.storage.errors import BusyError, PartlyExpiredError, StoreError
 from restante.storage.interfaces import ExpiredMessage, KnowsArrivals
 from restante.storage.maildir import MaildirStore
-from restante.storage.maildir.expiry import DAY
 from restante.storage.paths import Layout
 
 NOW = 1_800_000_000
@@ -53,6 +53,17 @@ def test_expiry_to_the_second(maildir: Path) -> None:
     ]
     assert not old.exists()
     assert not older.exists()
+    assert young.exists()
+
+
+def test_clock_jumps_before_the_disk_answers(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ages count by the time that the caller has checked, not by the clock of a later moment."""
+    young = put(maildir, "1.a", DAY)
+    monkeypatch.setattr(time, "time", lambda: NOW + 90 * DAY)
+    store = MaildirStore(Layout(maildir.parent))
+    assert asyncio.run(store.expire("ann", 7, now=NOW)) == []
     assert young.exists()
 
 

@@ -217,6 +217,9 @@ def test_a_message_on_the_border_of_a_block_is_found(
             os.close(file)
 
 
+YEAR_2017 = 1_483_228_800.0  # its begin, in seconds since 1970
+
+
 def test_expiry_goes_by_the_date_of_the_from_line(box: Box) -> None:
     """Expiry uses the date of the From-line; without a valid one a message stays."""
     old = FROM.replace(b"2026", b"2016")
@@ -225,6 +228,7 @@ def test_expiry_goes_by_the_date_of_the_from_line(box: Box) -> None:
     due = asyncio.run(box.store.expire("ann", 1000, dry_run=True))
     assert [(message.uid, message.octets) for message in due] == [(box.uids()[0], len(ONE))]
     assert box.texts() == [ONE, TWO, THREE]
+    assert asyncio.run(box.store.expire("ann", 1000, now=YEAR_2017)) == []
     assert asyncio.run(box.store.expire("ann", 1000)) == due
     assert box.texts() == [TWO, THREE]
     assert asyncio.run(box.store.expire("nobody", 1)) == []

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from restante.storage.age_limit import DAY
 from restante.storage.errors import FullError
 from restante.storage.mbox import MboxStore
-from restante.storage.mbox.deleted import DAY
 from restante.storage.paths import Layout
 from storage.contract import count_swept
 

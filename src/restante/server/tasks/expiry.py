@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from restante.auth.interfaces import UnavailableError
 from restante.junk import junk_of, log_names
 from restante.server.log.removal_log import LoggedRemoval, RemovalLog
+from restante.storage.age_limit import DAY
 from restante.storage.errors import BusyError, PartlyExpiredError, StoreError
 from restante.storage.interfaces import ClaimsRounds, FindsExpired
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from restante.storage.interfaces import ExpiredMessage, Expires
 
 ROUND = 60 * 60  # seconds
-DAY = 24 * 60 * 60  # seconds
 LONGEST = 10 * 60  # seconds for one maildrop, whose disk may hang
 
 
@@ -78,7 +78,7 @@ class MailExpiry:
             await asyncio.gather(*self._late)
 
     async def _remove(self, clock: SteadyClock) -> None:
-        async for owner, removed in self.expire_all(dry_run=False, goes_on=clock.is_steady):
+        async for owner, removed in self.expire_all(dry_run=False, read_clock=clock.now):
             await asyncio.shield(self._end_later(self._log_removed(owner, removed)))
 
     def _end_later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -110,19 +110,21 @@ class MailExpiry:
         )
 
     async def expire_all(
-        self, *, dry_run: bool, goes_on: Callable[[], bool] = lambda: True
+        self, *, dry_run: bool, read_clock: Callable[[], float | None] = time.time
     ) -> AsyncIterator[tuple[str, Sequence[ExpiredMessage]]]:
         """Remove what is due, unless it is a dry run, and yield it with the owner of the maildrop.
 
-        A maildrop that is locked or unreadable is skipped until the next time. `goes_on` is asked
-        before each maildrop, and may end the round.
+        A maildrop that is locked or unreadable is skipped until the next time. `read_clock` returns
+        the time by which the ages in a maildrop count, in seconds since 1970, or None to end the
+        round.
         """
         self.complete = True
         async for name, days in self._list_due():
-            if not goes_on():
+            now = read_clock()
+            if now is None:
                 self.complete = False
                 return
-            removed = await self._expire(name, days, dry_run=dry_run)
+            removed = await self._expire(name, days, now, dry_run=dry_run)
             if removed:
                 yield name, removed
 
@@ -172,9 +174,11 @@ class MailExpiry:
         else:
             yield list(limits)
 
-    async def _expire(self, owner: str, days: int, *, dry_run: bool) -> Sequence[ExpiredMessage]:
+    async def _expire(
+        self, owner: str, days: int, now: float, *, dry_run: bool
+    ) -> Sequence[ExpiredMessage]:
         """Return what went from a maildrop, unless that takes too long."""
-        work = asyncio.create_task(self._try_to_expire(owner, days, dry_run=dry_run))
+        work = asyncio.create_task(self._try_to_expire(owner, days, now, dry_run=dry_run))
         is_awaited = True  # a cancellation may come in the moment in which the work is done
         try:
             async with asyncio.timeout(self._longest):
@@ -198,11 +202,11 @@ class MailExpiry:
             await self._log_removed(owner, removed)
 
     async def _try_to_expire(
-        self, owner: str, days: int, *, dry_run: bool
+        self, owner: str, days: int, now: float, *, dry_run: bool
     ) -> Sequence[ExpiredMessage]:
         """Return what went from a maildrop. What goes wrong keeps no other one from its turn."""
         try:
-            return await self._store.expire(owner, days, dry_run=dry_run)
+            return await self._store.expire(owner, days, now=now, dry_run=dry_run)
         except BusyError as error:
             self._log.info("not_expired", **log_names(owner), reason=str(error))
             return ()

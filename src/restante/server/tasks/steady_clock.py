@@ -49,9 +49,17 @@ class SteadyClock:
         self._booted = wall() - uptime()  # by the wall clock
         self._steady_at = float(AFTER_BOOT)  # by the time since the boot
 
+    def now(self) -> float | None:
+        """Return the wall clock, in seconds since 1970; None if no mail may be removed by it.
+
+        The clock may jump at any moment, so ages count by what this returns. A jump is logged.
+        """
+        wall = self._wall()
+        return wall if self._wait_left(wall) <= 0 else None
+
     def is_steady(self) -> bool:
         """Return whether mail may be removed by the wall clock now. A jump is logged."""
-        return self._wait_left() <= 0
+        return self.now() is not None
 
     def for_worker(self) -> SteadyClock:
         """Return a clock for a new worker, which knows of earlier jumps and logs none again."""
@@ -61,12 +69,12 @@ class SteadyClock:
 
     async def wait(self) -> None:
         """Return when mail may be removed by the wall clock."""
-        while (seconds := self._wait_left()) > 0:
+        while (seconds := self._wait_left(self._wall())) > 0:
             await self._sleep(seconds)
 
-    def _wait_left(self) -> float:
+    def _wait_left(self, wall: float) -> float:
         now = self._uptime()
-        booted = self._wall() - now
+        booted = wall - now
         jump, self._booted = booted - self._booted, booted
         if abs(jump) > JUMP:
             self._steady_at = now + AFTER_JUMP

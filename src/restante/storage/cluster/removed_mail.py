@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 SEARCH_TIME = 60  # seconds to find the maildrops with old mail, of some thousand
 
 DUE = """
-select m.number, extract(day from clock_timestamp() - m.arrived)::int as days from message m
-where m.box = $1 and m.arrived <= clock_timestamp() - $2::int * interval '1 day'
+with clock as (select least(clock_timestamp(), to_timestamp($3)) as now)
+select m.number, extract(day from clock.now - m.arrived)::int as days from message m, clock
+where m.box = $1 and m.arrived <= clock.now - $2::int * interval '1 day'
 """
 FIND_DUE = """
 select b.owner from unnest($1::text[], $2::int[]) as asked (owner, days)
@@ -50,16 +51,18 @@ class RemovedMail:
     async def _open_database(self) -> Database:
         raise NotImplementedError
 
-    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
-        """Remove the messages that came at least this many days ago, and return them.
+    async def expire(
+        self, owner: str, days: int, *, now: float | None = None, dry_run: bool = False
+    ) -> list[ExpiredMessage]:
+        """Remove the messages that came at least this many days before `now`, and return them.
 
-        Raises BusyError, StoreError.
+        The database's clock counts if it is earlier. Raises BusyError, StoreError.
         """
         if not await self.has(owner):
             return []
         maildrop = await self.acquire(owner, 0)
         try:
-            rows = await (await self._open_database()).fetch(DUE, maildrop.box, days)
+            rows = await (await self._open_database()).fetch(DUE, maildrop.box, days, now)
             age = {row["number"]: row["days"] for row in rows}
             snapshot = maildrop.snapshot
             due = [index for index, number in enumerate(snapshot.entries) if number in age]

@@ -155,13 +155,15 @@ class ShardedStore:
 
         return await self._use(owner, find)
 
-    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
-        """Remove the messages that came at least this many days ago, and return them.
+    async def expire(
+        self, owner: str, days: int, *, now: float | None = None, dry_run: bool = False
+    ) -> list[ExpiredMessage]:
+        """Remove the messages that came at least this many days before `now`, and return them.
 
         Raises BusyError, StoreError.
         """
         return await self._use_where_it_is(
-            owner, lambda store: store.expire(owner, days, dry_run=dry_run)
+            owner, lambda store: store.expire(owner, days, now=now, dry_run=dry_run)
         )
 
     async def list_deleted(self, owner: str, *, headers: bool = False) -> list[DeletedMessage]:

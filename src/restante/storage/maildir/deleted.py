@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from restante.storage.maildir.locked_folder import LockedMaildir
 
 DELETED_FOLDER = "restante.deleted"
-DAY = 24 * 60 * 60  # seconds
 MAX_SWEPT = 1000  # files that one call deletes
 
 _NAME = re.compile(r"(?P<base>[^:]+):(?P<info>.*)~(?P<removed>[0-9]{1,18})", re.DOTALL)

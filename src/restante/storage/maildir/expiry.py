@@ -20,12 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from restante.storage.age_limit import AgeLimit
     from restante.storage.maildir.deleted import DeletedFolder
     from restante.storage.maildir.identity import Fingerprint
     from restante.storage.maildir.locked_folder import LockedMaildir
     from restante.storage.maildir.scan import Folders, MaildirEntry
-
-DAY = 24 * 60 * 60  # seconds
 
 
 class Expired(NamedTuple):
@@ -38,26 +37,25 @@ class Expired(NamedTuple):
 
 def due_messages(
     folders: Folders,
-    days: int,
+    limit: AgeLimit,
     unique_id: Callable[[str], str] = filenames.unique_id,
     owner: int = -1,
     report: Callable[[str], object] = lambda _problem: None,
 ) -> list[Expired]:
-    """Return the messages that arrived at least this many days ago. Raises OSError.
+    """Return the messages that are due by their age. Raises OSError.
 
     Messages whose status cannot be read are left out; `report` is called once with the reason.
 
     The arrival of a message is the latest of the times in its names and of its file, so old mail
     that is copied in is not removed at once. With an `owner`, only files of that user count.
     """
-    now = time.time()
     skipped: list[OSError] = []
     due = [
         Expired(
             entry, fingerprint_of(status), ExpiredMessage(unique_id(entry.key), age, status.st_size)
         )
         for entry, status in _messages(folders, owner, skipped)
-        if (age := int((now - arrival_time(entry, status)) // DAY)) >= days
+        if (age := limit.age_if_due(arrival_time(entry, status))) is not None
     ]
     if skipped:
         first = f"{skipped[0].strerror}: {skipped[0].filename}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from restante.junk import account_of, is_junk
 from restante.quota import MailUsage
+from restante.storage.age_limit import DAY, AgeLimit
 from restante.storage.disk_latency import DiskLatency
 from restante.storage.disk_threads import DISK
 from restante.storage.empty import EmptyMaildrop
@@ -142,19 +143,29 @@ class MaildirStore:
         """Return whether a junk maildrop counts for its account: it is a folder of its Maildir."""
         return self._layout.is_subfolder(junk)
 
-    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
-        """Remove the messages that arrived at least this many days ago, and return them.
+    async def expire(
+        self, owner: str, days: int, *, now: float | None = None, dry_run: bool = False
+    ) -> list[ExpiredMessage]:
+        """Remove the messages that arrived at least this many days before `now`, and return them.
 
-        A dry run changes nothing. Raises BusyError, PartlyExpiredError, StoreError.
+        `now` is in seconds since 1970; None for the present. A dry run changes nothing. Raises
+        BusyError, PartlyExpiredError, StoreError.
         """
         folder = self._layout.folder(owner)
-        return await DISK.run(str(folder), partial(self._expire, owner, folder, days, dry_run))
+        limit = AgeLimit.from_days(days, now)
+        return await DISK.run(str(folder), partial(self._expire, owner, folder, limit, dry_run))
 
     def _uid_function(self, folder: Path, maildrop: int) -> Callable[[str], str]:
         """Return a function that returns the unique-id of a key. Raises OSError."""
         return uid_function(self._unique_ids, maildrop, partial(self._note_unused_list, folder))
 
-    def _expire(self, owner: str, folder: Path, days: int, dry_run: bool) -> list[ExpiredMessage]:  # noqa: FBT001
+    def _expire(
+        self,
+        owner: str,
+        folder: Path,
+        limit: AgeLimit,
+        dry_run: bool,  # noqa: FBT001
+    ) -> list[ExpiredMessage]:
         report = partial(self._on_skipped, owner)
         with as_store_error("old mail cannot be removed", folder), contextlib.ExitStack() as undo:
             try:
@@ -166,7 +177,7 @@ class MaildirStore:
                 folders = Folders.open(root, make=False)
                 undo.callback(folders.close)
                 unique_id = self._uid_function(folder, root)
-                due = expiry.due_messages(folders, days, unique_id, folder_owner(root), report)
+                due = expiry.due_messages(folders, limit, unique_id, folder_owner(root), report)
                 return [expired.message for expired in due]
             held = LockedMaildir.take(self._opener(str(folder)), root)
             if held is None:
@@ -174,7 +185,7 @@ class MaildirStore:
             undo.callback(held.release)
             held.is_subfolder = self._layout.is_subfolder(owner)
             unique_id = self._uid_function(folder, held.root)
-            due = expiry.due_messages(held.folders, days, unique_id, held.owner, report)
+            due = expiry.due_messages(held.folders, limit, unique_id, held.owner, report)
             if not due:
                 return []
             self._snapshots.forget(owner)
@@ -193,7 +204,7 @@ class MaildirStore:
 
     def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> AsyncIterator[int]:
         """Delete what was removed at least some days ago, and yield the numbers of messages."""
-        before = time.time() - days * deleted.DAY
+        before = time.time() - days * DAY
         return sweep_maildrops(
             self._layout, partial(self._sweep, before), report, most=deleted.MAX_SWEPT
         )

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
     from restante.storage.mbox.paths import MboxPaths
 
-DAY = 24 * 60 * 60  # seconds
 MAX_SWEPT = 1000  # messages that one call deletes; a removal has more at most once
 
 _NAME = re.compile(r"(?P<removed>[0-9]{1,18})\.(?P<messages>[0-9]{1,9})\.[0-9a-f]+")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -15,32 +14,31 @@ from restante.storage.mbox.rewrite import rewrite
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from restante.storage.age_limit import AgeLimit
     from restante.storage.mbox.paths import MboxPaths
     from restante.storage.mbox.snapshot import MboxSnapshot
 
-DAY = 24 * 60 * 60  # seconds
-
 
 def due_messages(
-    paths: MboxPaths, file: int, snapshot: MboxSnapshot, days: int, uids: Sequence[str]
+    paths: MboxPaths, file: int, snapshot: MboxSnapshot, limit: AgeLimit, uids: Sequence[str]
 ) -> dict[int, ExpiredMessage]:
-    """Return by index the messages of a locked mbox that are due. Raises OSError.
+    """Return by index the messages of a locked mbox that are due by their age. Raises OSError.
 
     The arrival of a message is the date of its From-line, which the delivering program writes in
     local time, or when it was restored. One with an invalid date never expires; nor does one that
     has moved.
     """
-    now = time.time()
     moment_by_uid = deleted.restoration_times(paths)
     due = {}
     for index, entry in enumerate(snapshot.entries):
         arrived = from_line.time_of(pread_exactly(file, from_line.LONGEST, entry.start))
         if arrived is None:
             continue
-        age = now - max(arrived, moment_by_uid.get(snapshot.contents.uids[index], 0))
-        if age < days * DAY or not scanner.is_still_there(file, entry):
+        came = max(arrived, moment_by_uid.get(snapshot.contents.uids[index], 0))
+        age = limit.age_if_due(came)
+        if age is None or not scanner.is_still_there(file, entry):
             continue
-        due[index] = ExpiredMessage(uids[index], int(age // DAY), entry.end - entry.text)
+        due[index] = ExpiredMessage(uids[index], age, entry.end - entry.text)
     return due
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from restante.junk import account_of
 from restante.quota import MailUsage, Quota
+from restante.storage.age_limit import DAY, AgeLimit
 from restante.storage.disk_latency import DiskLatency
 from restante.storage.disk_threads import DISK
 from restante.storage.errors import BusyError, LockedError, OverQuotaError, StoreError
@@ -126,20 +127,21 @@ class MboxStore:
         """Return whether a user has a maildrop. Raises StoreError."""
         return await has_maildrop(self._layout, owner)
 
-    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
-        """Remove the messages that arrived at least this many days ago, and return them.
+    async def expire(
+        self, owner: str, days: int, *, now: float | None = None, dry_run: bool = False
+    ) -> list[ExpiredMessage]:
+        """Remove the messages that arrived at least this many days before `now`, and return them.
 
-        A dry run changes nothing. Raises BusyError, PartlyExpiredError, StoreError.
+        `now` is in seconds since 1970; None for the present. A dry run changes nothing. Raises
+        BusyError, PartlyExpiredError, StoreError.
         """
+        work = functools.partial(self._expire, owner, AgeLimit.from_days(days, now), dry_run)
         try:
-            return await DISK.run(
-                str(self._layout.folder(owner)),
-                functools.partial(self._expire, owner, days, dry_run),
-            )
+            return await DISK.run(str(self._layout.folder(owner)), work)
         except LockedByOtherError:
             raise LockedError("another program holds the mbox") from None
 
-    def _expire(self, owner: str, days: int, dry_run: bool) -> list[ExpiredMessage]:  # noqa: FBT001
+    def _expire(self, owner: str, limit: AgeLimit, dry_run: bool) -> list[ExpiredMessage]:  # noqa: FBT001
         errors = self._errors("old mail cannot be removed", owner)
         with errors, contextlib.ExitStack() as undo:
             if is_missing(self._layout.folder(owner)):
@@ -150,14 +152,15 @@ class MboxStore:
                 raise BusyError("a session holds the mbox")
             undo.callback(lock.release)
             if dry_run:
-                return self._list_due(owner, paths, days, undo)
+                return self._list_due(owner, paths, limit, undo)
             file = paths.open(to_write=True)
             if file is None:
                 return []
             undo.callback(close_quietly, file)
             undo.enter_context(mbox_locks(paths, file))
             snapshot = refresh(file, self._snapshots.get(owner))
-            due = expiry.due_messages(paths, file, snapshot, days, self._contents(snapshot).uids)
+            uids = self._contents(snapshot).uids
+            due = expiry.due_messages(paths, file, snapshot, limit, uids)
             if due:
                 self._cache_snapshot(owner, None)
                 keep = self._keep_deleted
@@ -166,7 +169,7 @@ class MboxStore:
             return list(due.values())
 
     def _list_due(
-        self, owner: str, paths: MboxPaths, days: int, undo: contextlib.ExitStack
+        self, owner: str, paths: MboxPaths, limit: AgeLimit, undo: contextlib.ExitStack
     ) -> list[ExpiredMessage]:
         file = paths.open()
         if file is None:
@@ -174,9 +177,8 @@ class MboxStore:
         undo.callback(close_quietly, file)
         end = undo.enter_context(mbox_read_lock(paths, file))
         snapshot = refresh(file, self._snapshots.get(owner), end)
-        return list(
-            expiry.due_messages(paths, file, snapshot, days, self._contents(snapshot).uids).values()
-        )
+        uids = self._contents(snapshot).uids
+        return list(expiry.due_messages(paths, file, snapshot, limit, uids).values())
 
     async def list_deleted(self, owner: str, *, headers: bool = False) -> list[DeletedMessage]:
         """Return the removed messages that are kept, the first removed first. Raises StoreError."""
@@ -193,7 +195,7 @@ class MboxStore:
 
     def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> AsyncIterator[int]:
         """Delete what was removed at least some days ago, and yield the numbers of messages."""
-        sweep = functools.partial(self._sweep, time.time() - days * deleted.DAY)
+        sweep = functools.partial(self._sweep, time.time() - days * DAY)
         most, place_of = deleted.MAX_SWEPT, deleted.mbox_of
         return sweep_maildrops(self._layout, sweep, report, most=most, place_of=place_of)
 
