@@ -6,6 +6,8 @@ import pytest
 
 from restante.client import blocking
 from restante.client.listing import omitted_by_list
+from restante.client.messages import SizeWarning
+from restante.protocol.client import operations
 from restante.protocol.client.connection import ServerPeer
 from restante.protocol.errors import ServerRefusedError
 from support.faulty_server import HELLO, PASSWORD, USER, faulty_server
@@ -60,6 +62,17 @@ def test_refused_list() -> None:
         blocking.connect(f"pop3://{USER}@127.0.0.1:{server.port}", PASSWORD),
     ):
         pass
+
+
+def test_no_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message without a size may be larger than any wrong count explains."""
+    monkeypatch.setattr(operations, "FLOOD", 10)
+    with (
+        faulty_server("LIST: with 1 -1") as server,
+        blocking.connect(server.url, PASSWORD) as drop,
+        pytest.warns(SizeWarning, match=f"has {len(HELLO)} octets, but LIST gives no size"),
+    ):
+        assert (drop[1].size, drop[1].read()) == (0, HELLO)
 
 
 def test_many_odd_lines(monkeypatch: pytest.MonkeyPatch) -> None:

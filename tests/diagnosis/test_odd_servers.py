@@ -37,6 +37,13 @@ def lf(end: bytes) -> Faults:
     return (mail(HELLO), counted, listed, without_cr("TOP", status=False), retrieved)
 
 
+def without_size(line: bytes) -> Faults:
+    """Return a server whose LIST has a line without a usable size for the first message."""
+    listed = lines("LIST", lambda found: [line, *found[1:]] if found else found)
+    both, second = b" %d\r\n" % sum(SIZES), b" %d" % SIZES[1]
+    return (listed, status("STAT", lambda reply: reply.status.replace(both, second)))
+
+
 READ_ON = faults(
     ("odd-reply", "a comma", "status-comma", "+OK, go on"),
     ("odd-reply", "a colon", "status-colon", "+OK: go on"),
@@ -56,6 +63,11 @@ READ_ON = faults(
     ("odd-list", "blanks behind the dot", "list-dot-blank", "its dot"),
     ("odd-list", "a tab in UIDL", "uidl-tab", "1\\tmemory"),
     ("odd-list", "an empty line in UIDL", lines("UIDL", lambda found: [*found[:1], b"", *found[1:]]), "''"),
+    ("odd-list", "a size below zero", without_size(b"1 -1"), "'1 -1'"),
+    ("odd-list", "a size in words", without_size(b"1 %!d(float64=54)"), "float64"),
+    ("odd-list", "a size of too many digits", without_size(b"1 " + b"9" * 19), "9999"),
+    ("odd-list", "no size", without_size(b"1"), "'1'"),
+    ("stat-lie", "fewer than 0 octets", f"STAT: +OK 2 -{SIZES[0]}", f"STAT gives 2 messages of -{SIZES[0]} octets"),
     ("lf-ends", "in a reply", without_cr("USER"), "LF alone"),
     ("lf-ends", "in a list", without_cr("LIST"), "LF alone"),
     ("lf-ends", "in TOP", without_cr("TOP", status=False), "TOP 1 0"),
@@ -108,8 +120,8 @@ def test_refused_in_an_odd_way(name: str, server: Faults, said: str) -> None:
 STRICT = faults(
     ("refused", "LIST of a mailbox that has mail", "list-refused", "no messages"),
     ("sys-temp", "an empty mailbox for the moment", ("empty", "LIST: -ERR [SYS/TEMP] no messages"), "no messages"),
-    ("bad-reply", "a size that is none", "LIST: with 1 many", "1 many"),
-    ("bad-reply", "no size", "LIST: with 1", '"1"'),
+    ("bad-reply", "a line of LIST without a number", "LIST: with many 1", '"many 1"'),
+    ("bad-reply", "fewer than 0 messages", "STAT: +OK -1 -1", '"+OK -1 -1"'),
     ("bad-reply", "a word behind +OK", "USER: +OKAY", "+OKAY"),
     ("bad-reply", "STAT with three numbers in words", "STAT: +OK 2 new of 5, 100 octets", "no two numbers"),
     ("not-stuffed", "behind the last TOP", after("TOP", b"\r\nmore\r\n.\r\n"), "more"),

@@ -30,7 +30,7 @@ class MessageInfo(NamedTuple):
 
     Attributes:
         number: 1-based, for this session only.
-        size: octets as LIST counts them.
+        size: octets as LIST counts them, 0 if it gives no usable size.
         uid: its unique-id, None if the server has none.
     """
 
@@ -74,7 +74,7 @@ class BaseMessage:
 
     Attributes:
         number: 1-based, good for this session.
-        size: octets as LIST counts them.
+        size: octets as LIST counts them, 0 if it gives no usable size.
         uid: its unique-id, None if the server has none.
     """
 
@@ -106,7 +106,7 @@ def check_size(state: MaildropState, number: int, received: MessageEnd) -> None:
 
 def size_text(number: int, received: MessageEnd, size: int) -> str:
     """Return the text of the error for a size that is not LIST's, with a likely cause."""
-    text = f"message {number} has {received.octets} octets, but LIST gives {size}"
+    text = f"message {number} has {received.octets} octets, but LIST gives {size or 'no size'}"
     if received.dots and received.octets + received.dots == size:
         text += (
             f"; {received.dots} dots at line starts were removed, which is the difference: "

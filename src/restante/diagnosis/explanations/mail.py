@@ -46,7 +46,8 @@ MAIL = (
     ),
     Explanation(
         "odd-list", 1, "A line of LIST or UIDL does not have the form of RFC 1939.",
-        why="This program accepted it. Some mail programs stop there, or skip messages.",
+        why="This program accepted it. If it could not read a size, it counts 0 octets. Some mail "
+        "programs stop there, or skip messages.",
         admin="Send one line for each message: its number, one space, its size or unique-id.",
     ),
     Explanation(

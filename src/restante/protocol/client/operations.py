@@ -21,7 +21,13 @@ from restante.protocol.client.effects import (
 )
 from restante.protocol.client.pipeline import Operation
 from restante.protocol.client.replies import Status, strip_noise
-from restante.protocol.client.tables import NumberTable, SizeTable, UidTable
+from restante.protocol.client.tables import (
+    MAX_DIGITS,
+    NumberTable,
+    SizeTable,
+    UidTable,
+    read_number,
+)
 from restante.protocol.errors import (
     ConnectionLostError,
     LocalError,
@@ -31,7 +37,6 @@ from restante.protocol.errors import (
 )
 from restante.protocol.lines import COMMAND_LIMIT
 from restante.protocol.message_header import find_body
-from restante.protocol.unique_id import LONGEST_UID
 from restante.protocol.unstuffing import DotUnstuffer
 
 if TYPE_CHECKING:
@@ -39,28 +44,27 @@ if TYPE_CHECKING:
 
     from restante.protocol.client.effects import Dialogue
 
-MAX_DIGITS = 18  # of a number in a reply: what fits 64 bits
 FLOOD = 16 * 1024 * 1024  # octets beyond twice the promised ones that no wrong count explains
 UNKEPT = 1 << 30  # octets of a body that TOP was not asked for
-BLANKS = " \t\r\v\f"  # around a unique-id; other characters of no width belong to it
 NO_FINAL = "all octets that LIST promised came; the dot after them is not on a line of its own"
 ENDLESS = 1 << 40  # octets of a message of which nothing is promised
 _TOKEN_ERROR = (b"+ ey", b"+ ew")  # a challenge with JSON: base64 of { and a quote, blank or LF
 MIN_PIECE = 1024  # octets of a message that are read at once, where they came
 
-_REGULAR = re.compile(r"\d+ \S", re.ASCII)  # a line of LIST or UIDL
-# No possessive quantifier here: in Python before 3.11.5 it may end in the middle of a line.
-_SIZES = re.compile(rb"(?:[0-9]{1,%d} [0-9]{1,%d}\r\n)+" % (MAX_DIGITS, MAX_DIGITS))
-_UIDS = re.compile(rb"(?:[0-9]{1,%d} [!-~]{1,%d}\r\n)+" % (MAX_DIGITS, LONGEST_UID))
-_TOTALS = re.compile(rf"(\d{{1,{MAX_DIGITS}}})\s+(\d{{1,{MAX_DIGITS}}})(?!\d)", re.ASCII)
-_AMONG_WORDS = re.compile(rf"\D*(\d{{1,{MAX_DIGITS}}})\D+(\d{{1,{MAX_DIGITS}}})\D*", re.ASCII)
+_TOTALS = re.compile(rf"(\d{{1,{MAX_DIGITS}}})\s+(-?\d{{1,{MAX_DIGITS}}})(?!\d)", re.ASCII)
+_AMONG_WORDS = re.compile(
+    rf"\D*(?<!-)(\d{{1,{MAX_DIGITS}}})\D+(?<!-)(\d{{1,{MAX_DIGITS}}})\D*", re.ASCII
+)
 _NO_MAIL = re.compile(r"\b(?:no|0|zero) (?:new )?(?:e?mails?|messages?)\b|\bempty\b", re.IGNORECASE)
 
 T = TypeVar("T")
 
 
 class MailboxTotals(NamedTuple):
-    """The reply to STAT: the number of messages, and their octets together."""
+    """The reply to STAT: the number of messages, and their octets together.
+
+    Some servers add up sizes with -1 for one that they do not know, so the sum may be negative.
+    """
 
     messages: int
     octets: int
@@ -214,21 +218,16 @@ def stat() -> Operation[MailboxTotals]:
 
 
 def list_() -> Operation[Mapping[int, int]]:
-    """LIST: the octets of each message by its number. RFC 1939 section 5."""
-    return _table("LIST", SizeTable, _SIZES, lambda text: int(_digits(text.split()[0])))
+    """LIST: the octets of each message by its number, 0 for no usable size. RFC 1939 section 5."""
+    return _table("LIST", SizeTable)
 
 
 def uidl() -> Operation[Mapping[int, str]]:
     """UIDL: the unique-id of each message by its number. RFC 1939 section 7."""
-    return _table("UIDL", UidTable, _UIDS, lambda text: text)
+    return _table("UIDL", UidTable)
 
 
-def _table(
-    verb: str,
-    create: Callable[[], NumberTable[T]],
-    regular: re.Pattern[bytes],
-    parse: Callable[[str], T],
-) -> Operation[Mapping[int, T]]:
+def _table(verb: str, create: Callable[[], NumberTable[T]]) -> Operation[Mapping[int, T]]:
     def read(peer: ServerPeer) -> Dialogue[Mapping[int, T]]:
         status = yield from peer.read_ok()
         table = create()
@@ -238,7 +237,7 @@ def _table(
                 text = f'{verb} of an empty mailbox has no dot after "{status.line}"'
                 peer.note_oddity("list-empty", text)
                 return table
-        blocks = LineBlocks(regular, lambda block: table.add_words(block.split()))
+        blocks = LineBlocks(table.regular, lambda block: table.add_words(block.split()))
         yield from peer.read_lines(lambda line: add(peer, table, line), blocks=blocks)
         return table
 
@@ -246,11 +245,11 @@ def _table(
         if line.strip():
             number, *columns = line.split(None, 1)
             try:
-                table.add(int(_digits(number)), parse("".join(columns).strip(BLANKS)))
-            except (ValueError, IndexError):
+                table.add(read_number(number), table.read("".join(columns)))
+            except ValueError:  # it may belong to another reply, or to a message
                 text = f'{verb} has the line "{peer.excerpt(line.encode())}"'
                 raise peer.error(MalformedReplyError, "bad-reply", text) from None
-        if "odd-list" not in peer.oddities and not _REGULAR.match(line):
+        if "odd-list" not in peer.oddities and not table.regular_line.match(line):
             peer.note_oddity("odd-list", f"{verb} has the line {peer.excerpt(line.encode())!r}")
 
     return Operation(command(verb), read)
@@ -259,12 +258,6 @@ def _table(
 def says_no_mail(text: str) -> bool:
     """Return whether a reply's text means that the mailbox is empty."""
     return bool(_NO_MAIL.search(text))
-
-
-def _digits(text: str) -> str:
-    if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
-        raise ValueError("no number")
-    return text
 
 
 def top(number: int, lines: int = 0, keep: int = LISTING_LIMIT) -> Operation[bytes]:
@@ -332,7 +325,7 @@ def retr(
 
 def max_message_octets(promised: int | None) -> int:
     """Return the limit of octets for a message of this size in LIST."""
-    return ENDLESS if promised is None else 2 * promised + FLOOD
+    return 2 * promised + FLOOD if promised else ENDLESS
 
 
 def next_piece(

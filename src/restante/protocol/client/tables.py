@@ -7,16 +7,29 @@ a size, and as many for a number and the place of a unique-id, beside its own oc
 from __future__ import annotations
 
 import itertools
+import re
 from abc import abstractmethod
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence, ValuesView
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from restante.protocol.unique_id import LONGEST_UID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MAX_DIGITS = 18  # of a number in a reply: what fits 64 bits
+BLANKS = " \t\r\v\f"  # around a unique-id; other characters of no width belong to it
+
 V = TypeVar("V")
+
+
+def read_number(text: str) -> int:
+    """Return a number of a reply. Raises ValueError: not a number, or of too many digits."""
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
+        raise ValueError("no number")
+    return int(text)
 
 
 class QuickValues(ValuesView[V]):
@@ -31,7 +44,15 @@ class QuickValues(ValuesView[V]):
 
 
 class NumberTable(Mapping[int, V]):
-    """Values by message number, in the order of the numbers. A number's last value counts."""
+    """Values by message number, in the order of the numbers. A number's last value counts.
+
+    Attributes:
+        regular: whole lines of the reply that require no second look.
+        regular_line: the beginning of a line that has the form of RFC 1939.
+    """
+
+    regular: ClassVar[re.Pattern[bytes]]
+    regular_line: ClassVar[re.Pattern[str]]
 
     def __init__(self) -> None:
         self._numbers = array("Q")
@@ -54,6 +75,10 @@ class NumberTable(Mapping[int, V]):
         self._numbers += numbers
         self._sorted = None
         self._extend(words[1::2])
+
+    @abstractmethod
+    def read(self, text: str) -> V:
+        """Return the value that stands after the number in a line."""
 
     @property
     def lines(self) -> int:
@@ -119,9 +144,20 @@ def count_lines(table: Mapping[int, object]) -> int:
 class SizeTable(NumberTable[int]):
     """The octets of each message by its number: the reply to LIST. RFC 1939 section 5."""
 
+    # No possessive quantifier here: in Python before 3.11.5 it may end in the middle of a line.
+    regular = re.compile(rb"(?:[0-9]{1,%d} [0-9]{1,%d}\r\n)+" % (MAX_DIGITS, MAX_DIGITS))
+    regular_line = re.compile(rf"\d+ \d{{1,{MAX_DIGITS}}}(?!\S)", re.ASCII)
+
     def __init__(self) -> None:
         super().__init__()
         self._octets = array("Q")
+
+    def read(self, text: str) -> int:
+        """Return the octets of a message, 0 if the line does not give them, as in "1 -1"."""
+        try:
+            return read_number(text.split(maxsplit=1)[0])
+        except (ValueError, IndexError):
+            return 0
 
     def _append(self, value: int) -> None:
         self._octets.append(value)
@@ -139,10 +175,17 @@ class SizeTable(NumberTable[int]):
 class UidTable(NumberTable[str]):
     """The unique-id of each message by its number: the reply to UIDL. RFC 1939 section 7."""
 
+    regular = re.compile(rb"(?:[0-9]{1,%d} [!-~]{1,%d}\r\n)+" % (MAX_DIGITS, LONGEST_UID))
+    regular_line = re.compile(r"\d+ \S", re.ASCII)
+
     def __init__(self) -> None:
         super().__init__()
         self._text = bytearray()
         self._ends = array("Q", [0])
+
+    def read(self, text: str) -> str:
+        """Return the unique-id."""
+        return text.strip(BLANKS)
 
     def _append(self, value: str) -> None:
         self._text += value.encode()
