@@ -56,6 +56,17 @@ def test_full_disk(words: tuple[str, ...], *, errors_too: bool) -> None:
         assert ended.stderr.decode().lower() == f"{text}, or inodes (df -i)\n"
 
 
+@pytest.mark.parametrize("errors", ["2>/dev/full", "2>&-", ""])
+def test_errors_that_cannot_be_printed(errors: str) -> None:
+    """A command whose standard error is full, closed or not read has its own exit code."""
+    reader, unread = os.pipe()
+    os.close(reader)
+    command = ["sh", "-c", f'exec "$@" {errors}', "sh", str(POP3), "--nonsense"]
+    ended = subprocess.run(command, stderr=unread, check=False)
+    os.close(unread)
+    assert ended.returncode == 2
+
+
 def test_closed_output() -> None:
     """Output into a stream that the caller has closed is an error in one line."""
     command = ["sh", "-c", 'exec "$@" >&-', "sh", str(POP3), "explain"]

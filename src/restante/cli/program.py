@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from _typeshed import ReadableBuffer
+
 DISK = 12  # the exit codes; it also stands for other shortages of this machine
 INTERRUPTED = 130
 MISTAKE = 2
@@ -138,13 +140,8 @@ def _is_output_closed() -> bool:
 
 def _end_without_output(reason: str) -> NoReturn:
     """Report that the output cannot be written, drop what is left of it, and exit."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    try:
-        sys.stderr.write(f"pop3: the output cannot be written: {reason}\n")
-        sys.stderr.flush()
-    except OSError:
-        os.dup2(nowhere, 2)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.stderr.write(f"pop3: the output cannot be written: {reason}\n")
     sys.exit(DISK)
 
 
@@ -176,9 +173,25 @@ def _make_output_whole() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper) and isinstance(sys.stdout.buffer, io.RawIOBase):
         number, charset = sys.stdout.fileno(), sys.stdout.encoding
         sys.stdout = open(number, "w", 1, charset, closefd=False)  # noqa: SIM115  # for all lines
+    if (errors := sys.__stderr__) is not None and sys.stderr is errors:
+        file = io.BufferedWriter(_ErrorFile(errors.fileno(), "w", closefd=False))
+        sys.stderr = io.TextIOWrapper(file, errors.encoding, line_buffering=True)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_ESCAPES)
+
+
+class _ErrorFile(io.FileIO):
+    """Standard error, which drops what it cannot have, as with a full disk or without a reader.
+
+    So a warning that cannot be printed makes no command fail: the mail counts, and the exit code.
+    """
+
+    def write(self, octets: ReadableBuffer) -> int:
+        try:
+            return super().write(octets)
+        except OSError:
+            return memoryview(octets).nbytes
 
 
 _ESCAPES = "restante-escapes"

@@ -82,6 +82,16 @@ def test_full_disk_of_the_output(home: Home) -> None:
     assert home.has_mail("other")
 
 
+def test_full_disk_of_the_errors(home: Home) -> None:
+    """What --verbose cannot print costs no mail."""
+    environment = {"PATH": os.environ["PATH"], "POP3_PASSWORD": "hunter22", **home.environment}
+    with open("/dev/full", "wb") as full:
+        words = [str(POP3), "fetch", "--verbose", "good"]
+        ended = subprocess.run(words, env=environment, stderr=full, check=False)
+    assert ended.returncode == 0
+    assert home.has_mail("good")
+
+
 class Watching:
     """`pop3 fetch --json` in the foreground. `runs` yields its results."""
 
