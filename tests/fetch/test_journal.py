@@ -59,7 +59,7 @@ def test_lost(tmp_path: Path) -> None:
     for file in tmp_path.glob("fetch.db*"):
         file.unlink()
     with Journal(path) as journal:
-        with pytest.raises(FetchError, match="fetch-journal"):
+        with pytest.raises(FetchError, match=r"fetch-journal.* work, which had a journal before"):
             journal.open_account("work")
         journal.open_account("other")
         journal.open_account("work", begin=True)

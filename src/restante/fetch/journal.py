@@ -180,7 +180,7 @@ class Journal:
         with self.errors():
             cursor = self.database.execute("SELECT 1 FROM account WHERE name = ?", (account,))
             if cursor.fetchone() is None and mark.exists() and not begin:
-                text = f"{self.path} has nothing of {account}, which has fetched mail before"
+                text = f"{self.path} has nothing of {account}, which had a journal before"
                 raise FetchError(LOST, text)
         with self.transaction() as database:
             now = self.clock()

@@ -17,9 +17,9 @@ FETCH = (
     ),
     Explanation(
         "fetch-journal", 14, "The journal of fetched mail is missing or damaged.",
-        why="Without the journal all messages would be fetched again, and come twice.",
+        why="Without the journal, all messages that were fetched before would come twice.",
         you="Restore the file, or run once with --mark-all: what is at the server now counts as "
-        "fetched then. With --begin everything is fetched again.",
+        "fetched then. With --begin everything is fetched, also what came before.",
         more="The journal is a database in the state folder, by default "
         "~/.local/state/restante/fetch.db. Keep this folder where it survives restarts: a "
         "container requires a volume for it.",
