@@ -160,6 +160,9 @@ def _carry_out(check: Check, context: ConformanceContext) -> Result:
         check.run(context)
     except (NotTestable, DeliveryError) as why:
         verdict, evidence = "skip", str(why)
+    except ssl.SSLCertVerificationError as why:  # not a matter of POP3
+        verdict = "skip"
+        evidence = f"{why.verify_message}; trust the certificate with --cacert FILE or --insecure"
     except (Deviation, OSError, ssl.SSLError) as trouble:
         evidence = find_reason(trouble) if isinstance(trouble, OSError) else str(trouble)
         verdict = "fail"
