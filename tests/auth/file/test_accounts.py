@@ -25,6 +25,7 @@ from restante.auth.passwords import scram
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
 from support.call_counter import SOURCES
+from support.live import PATIENCE, wait_until
 
 HASH = password_hashing.hash_password(Secret(b"secret"))
 OTHER = password_hashing.hash_password(Secret(b"other"))
@@ -636,23 +637,28 @@ def test_hashing_in_few_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     at_once: list[int] = []
     running = 0
     lock = threading.Lock()
-    gate = threading.Event()
+    gate = threading.Semaphore(0)
 
     def verify(stored: str, password: Secret) -> bool:
         nonlocal running
         with lock:
             running += 1
             at_once.append(running)
-        assert gate.wait(10)
+        assert gate.acquire(timeout=PATIENCE)
         with lock:
             running -= 1
         return True
 
     monkeypatch.setattr(password_hashing, "verify", verify)
 
+    def wait_for(begun: int) -> None:
+        wait_until(lambda: len(at_once) >= begun)
+
     async def log_in_often() -> None:
         logins = [asyncio.create_task(accounts.verify("ann", Secret(b"secret"))) for _ in range(8)]
-        asyncio.get_running_loop().call_later(0.1, gate.set)  # only a free loop gets to this
+        for begun in (2, 3, 4, 5, 6, 7, 8, 8):  # only a free loop gets to this
+            await asyncio.to_thread(wait_for, begun)
+            gate.release()
         await asyncio.gather(*logins)
 
     asyncio.run(log_in_often())

@@ -303,8 +303,9 @@ def test_no_workers_for_new_sockets_after_a_stop(
         missing = users.rename(tmp_path / "missing")
         lmtp.unlink()
         workers.wait_for("not_reloaded")
-        missing.rename(users)
         os.kill(stuck, signal.SIGSTOP)
         workers.served.process.send_signal(signal.SIGTERM)
+        workers.wait_for("stopping")
+        missing.rename(users)  # the next try would succeed
         assert workers.served.process.wait(PATIENCE) == 0
         assert len(workers.started()) == 2
