@@ -39,7 +39,7 @@ def said_in_all() -> int:
     """Return how many octets a good server says in a deep check."""
     limit = OctetLimit(1_000_000)
     with faulty_server(limit, FEW_OCTETS, messages=SHORT) as running:
-        assert ask(running.port).id == "ok"
+        assert ask(running.port, options={"reply_seconds": 20}).id == "ok"
     return 1_000_000 - limit.left
 
 

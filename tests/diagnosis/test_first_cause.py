@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from restante.misbehave import Fault
 from restante.misbehave.changes import challenge, status
 from restante.misbehave.conversation import RESPONSE, ReplyParts
 from restante.misbehave.rules import on, say
-from support.check_request import Faults, ask, faults, server_of
+from support.check_request import FALLS_SILENT, Faults, ask, faults, server_of, times_for
 from support.faulty_server import PASSWORD, SCRAM
 
 BOTH = "CAPA: with SASL SCRAM-SHA-256 PLAIN"
@@ -14,12 +15,12 @@ BAD = "-ERR [AUTH] invalid credentials"
 UNKNOWN = "-ERR unknown command"
 
 
-def scram(auth: str, *others: str) -> Faults:
+def scram(auth: str, *others: str | Fault) -> Faults:
     """Return a server that offers SCRAM beside USER, and answers AUTH so."""
     return (BOTH, *others, f"AUTH: {auth}")
 
 
-def within(message: bytes, *others: str, refusal: str = "") -> Faults:
+def within(message: bytes, *others: str | Fault, refusal: str = "") -> Faults:
     """Return a server that ends SCRAM by a message of its own, and then refuses or not."""
 
     def end(reply: ReplyParts) -> ReplyParts:
@@ -35,8 +36,8 @@ ORDERS = faults(
     ("auth-failed", "refused, closed at PASS", scram(BAD, "PASS: close"), "invalid credentials"),
     ("auth-failed", "refused, closed at USER", scram(BAD, "USER: close"), "invalid credentials"),
     ("auth-failed", "refused, reset at PASS", scram(BAD, "PASS: reset"), "invalid credentials"),
-    ("auth-failed", "refused, silent at PASS", scram(BAD, "PASS: silence"), "invalid credentials"),
-    ("auth-failed", "refused, silent at USER", scram(BAD, "USER: silence"), "invalid credentials"),
+    ("auth-failed", "refused, silent at PASS", scram(BAD, "PASS: silence", FALLS_SILENT), "invalid credentials"),
+    ("auth-failed", "refused, silent at USER", scram(BAD, "USER: silence", FALLS_SILENT), "invalid credentials"),
     ("auth-failed", "refused, noise at PASS", (status("PASS", b"what"), BOTH, f"AUTH: {BAD}"), "invalid credentials"),
     ("auth-failed", "refused, USER wants TLS", scram(BAD, "USER: -ERR use TLS"), "invalid"),
     ("auth-failed", "refused, USER unknown", scram(BAD, f"USER: {UNKNOWN}"), "invalid credentials"),
@@ -48,12 +49,12 @@ ORDERS = faults(
     ("auth-apppw", "refused, then a reason", scram(BAD, "PASS: -ERR app password required"), "app password"),
     ("auth-temp", "a back end that is down", scram("-ERR [SYS/TEMP] later"), "later"),
     ("auth-noreply", "unknown, closed at PASS", scram(UNKNOWN, "PASS: close"), "closed"),
-    ("auth-noreply", "unknown, silent at PASS", scram(UNKNOWN, "PASS: silence"), "sent nothing"),
+    ("auth-noreply", "unknown, silent at PASS", scram(UNKNOWN, "PASS: silence", FALLS_SILENT), "sent nothing"),
     ("auth-noreply", "closed at AUTH", scram("close"), "closed"),
-    ("auth-noreply", "silent at AUTH", scram("silence"), "sent nothing"),
+    ("auth-noreply", "silent at AUTH", scram("silence", FALLS_SILENT), "sent nothing"),
     ("auth-failed", "unknown, PASS refused", scram(UNKNOWN, f"PASS: {BAD}"), "invalid credentials"),
     ("auth-failed", "SCRAM's own words, closed", within(b"e=unknown-user", "RESPONSE#3: close"), "e=unknown-user"),
-    ("auth-failed", "SCRAM's own words, silent", within(b"e=invalid-proof", "RESPONSE#3: silence"), "e=invalid-proof"),
+    ("auth-failed", "SCRAM's own words, silent", within(b"e=invalid-proof", "RESPONSE#3: silence", FALLS_SILENT), "e=invalid-proof"),
     ("auth-failed", "SCRAM's own words, closed at PASS", within(b"e=invalid-proof", "PASS: close", refusal=BAD), "invalid credentials"),
     ("auth-unproven", "SCRAM's own words and +OK", within(b"e=invalid-proof"), "e=invalid-proof"),
     ("refused", "every command unknown", (PLAIN, f"AUTH: {UNKNOWN}", f"USER: {UNKNOWN}"), "unknown command"),
@@ -69,7 +70,7 @@ ORDERS = faults(
 def test_the_first_real_cause(name: str, server: Faults, said: str) -> None:
     """The verdict and the evidence are those of the first real cause."""
     with server_of(server) as running:
-        report = ask(running.port)
+        report = ask(running.port, options=times_for(server))
     assert report.failure is not None
     assert (report.id, report.failure.severity) == (name, "failure")
     assert said in report.failure.evidence

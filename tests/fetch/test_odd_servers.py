@@ -14,7 +14,7 @@ from diagnosis import test_first_cause, test_odd_servers, test_run
 from diagnosis.steps import test_login
 from restante.client import blocking
 from restante.client.blocking import Maildrop
-from restante.client.options import Options, Target
+from restante.client.options import Target
 from restante.fetch.destinations.maildir import MaildirDestination
 from restante.fetch.events import Notice
 from restante.fetch.fetcher import Fetcher
@@ -27,12 +27,11 @@ from restante.misbehave.conversation import Alteration, Conversation, Ending
 from restante.misbehave.driver import FaultyServer
 from restante.misbehave.rules import parse_rules
 from restante.protocol.errors import RemoteError
-from support.check_request import ANN, Faults, server_of
+from support.check_request import ANN, OPTIONS, SHORT, Faults, server_of, times_for
 from support.faulty_server import HELLO, PASSWORD, SECOND, OctetLimit, faulty_server
 
 ENOUGH = 1_000_000  # octets
 
-OPTIONS = Options(reply_seconds=0.6, connect_seconds=5, total_seconds=20)
 TABLES = {
     "greeting": test_run.GREETINGS,
     "mailbox": test_run.MAILBOXES,
@@ -82,20 +81,15 @@ def servers() -> Iterator[Any]:
             yield pytest.param(server, verdict, id=title)
 
 
-def connect(port: int, notice: Callable[[str, str], None]) -> Maildrop:
-    """Return ann's open maildrop at a port of this machine."""
-    target = Target("127.0.0.1", port, "starttls", ANN)
-    return blocking.connect(target, PASSWORD, dataclasses.replace(OPTIONS, notice=notice))
-
-
 class Account:
-    """An account at a server, with a journal and a Maildir.
+    """An account at a server, with a journal and a Maildir. `options` are those of a connection.
 
     Attributes:
         notices: the warnings of all runs, by their ids.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **options: Any) -> None:
+        self._options = dataclasses.replace(OPTIONS, **options)
         self._journal = folder / "fetch.db"
         self._box = folder / "box"
         self.notices: dict[str, str] = {}
@@ -110,7 +104,7 @@ class Account:
         with Journal(self._journal) as journal:
             destination = MaildirDestination(str(self._box))
             policy = Policy(keep_seconds=keep)
-            open_drop = partial(connect, port)
+            open_drop = partial(self._connect, port)
             fetcher = Fetcher(journal.open_account("ann"), [destination], open_drop, policy)
             try:
                 for event in fetcher.run():
@@ -124,9 +118,13 @@ class Account:
 
     def note_known(self, port: int) -> None:
         """Note all mail that is there as fetched by another program."""
-        with Journal(self._journal) as journal, connect(port, lambda *_: None) as drop:
+        with Journal(self._journal) as journal, self._connect(port, lambda *_: None) as drop:
             uids = [(message.uid or "", None, None) for message in drop]
             journal.open_account("ann").note_known(uids, stay=False)
+
+    def _connect(self, port: int, notice: Callable[[str, str], None]) -> Maildrop:
+        target = Target("127.0.0.1", port, "starttls", ANN)
+        return blocking.connect(target, PASSWORD, dataclasses.replace(self._options, notice=notice))
 
     def delivered(self) -> list[bytes]:
         return [file.read_bytes() for file in sorted((self._box / "new").iterdir())]
@@ -149,7 +147,7 @@ def assert_promise(server: FaultyServer, delivered: list[bytes]) -> None:
 @pytest.mark.parametrize(("server", "verdict"), list(servers()))
 def test_an_odd_server(server: Faults, verdict: str, tmp_path: Path) -> None:
     """A run has the true verdict. It delivers whole messages only, once, and deletes only those."""
-    account = Account(tmp_path)
+    account = Account(tmp_path, **times_for(server))
     with server_of(server) as running:
         assert account.fetch(running.port) == verdict
         assert_promise(running, account.delivered())
@@ -326,7 +324,7 @@ def test_nothing_of_a_message(tmp_path: Path) -> None:
 @pytest.mark.parametrize("verb", ["RETR", "DELE"])
 def test_commands_that_were_sent_ahead(verb: str, tmp_path: Path) -> None:
     """If a server drops what was sent ahead, the next session sends one command at a time."""
-    account = Account(tmp_path)
+    account = Account(tmp_path, reply_seconds=SHORT)
     drops = first_session(parse_rules(f"{verb}#2: silence"))
     with faulty_server(drops, user=ANN) as running:
         assert account.fetch(running.port) == ""
@@ -335,7 +333,7 @@ def test_commands_that_were_sent_ahead(verb: str, tmp_path: Path) -> None:
 
 def test_quit_that_deletes_nothing(tmp_path: Path) -> None:
     """If nothing was marked, a QUIT without a reply does not fail the run."""
-    account = Account(tmp_path)
+    account = Account(tmp_path, reply_seconds=SHORT)
     with faulty_server("quit-silent", user=ANN) as running:
         assert account.fetch(running.port, keep=None) == ""
     assert len(account.delivered()) == 2
@@ -403,7 +401,7 @@ def test_uids_that_begin_after_a_deletion_that_failed(tmp_path: Path) -> None:
 
 def test_new_mail_after_a_deletion_without_reply(tmp_path: Path) -> None:
     """Messages that were to be deleted, and are gone, do not count as those of a server's move."""
-    account = Account(tmp_path)
+    account = Account(tmp_path, reply_seconds=SHORT)
     with faulty_server("quit-silent", messages=LETTERS, user=ANN) as running:
         assert account.fetch(running.port) == "stalled"
         assert running.left == []
@@ -417,7 +415,7 @@ def test_new_mail_after_a_deletion_without_reply(tmp_path: Path) -> None:
 
 def test_a_move_after_a_deletion_that_failed(tmp_path: Path) -> None:
     """Messages that were to be deleted, and are listed under other unique-ids, come once."""
-    account = Account(tmp_path)
+    account = Account(tmp_path, reply_seconds=SHORT)
     with faulty_server(
         "quit-silent", "quit-removes-nothing", messages=LETTERS, user=ANN
     ) as running:
@@ -528,10 +526,15 @@ def test_a_message_like_one_that_is_refused(
     assert sorted(map(stored, account.delivered())) == sorted(map(stored, letters))
 
 
-@pytest.mark.parametrize("ending", ["close", "silence"])
-def test_top_that_ends_the_session(ending: str, tmp_path: Path) -> None:
+ENDINGS = pytest.mark.parametrize(
+    ("ending", "options"), [("close", {}), ("silence", {"reply_seconds": SHORT})]
+)
+
+
+@ENDINGS
+def test_top_that_ends_the_session(ending: str, options: dict[str, float], tmp_path: Path) -> None:
     """If a server without unique-ids fails at TOP, its mail comes by RETR alone, once."""
-    account = Account(tmp_path)
+    account = Account(tmp_path, **options)
     rules = ("UIDL: -ERR no", f"TOP: {ending}")
     for messages in LETTERS[:3], LETTERS:
         with faulty_server(*rules, messages=messages, user=ANN) as running:
@@ -585,10 +588,12 @@ def test_warnings_of_a_run_that_fails(tmp_path: Path) -> None:
 NAMELESS = tuple(b"Subject: %d\r\n\r\nbody %d\r\n" % (n, n) for n in range(3))
 
 
-@pytest.mark.parametrize("ending", ["close", "silence"])
-def test_a_known_message_that_breaks_the_session(ending: str, tmp_path: Path) -> None:
+@ENDINGS
+def test_a_known_message_that_breaks_the_session(
+    ending: str, options: dict[str, float], tmp_path: Path
+) -> None:
     """If a server fails at a known message that is compared, new mail comes all the same."""
-    account = Account(tmp_path)
+    account = Account(tmp_path, **options)
     with faulty_server("UIDL: -ERR no", messages=NAMELESS[:2], user=ANN) as running:
         assert account.fetch(running.port, keep=None) == ""
     rules = ("UIDL: -ERR no", f"RETR 1: {ending}")

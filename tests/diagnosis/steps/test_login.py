@@ -11,7 +11,7 @@ from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine
 from restante.diagnosis.steps import login
 from support.authority import GOOD, trusting
-from support.check_request import OPTIONS, Faults, ask, faults, server_of
+from support.check_request import FALLS_SILENT, OPTIONS, Faults, ask, faults, server_of, times_for
 from support.faulty_server import PASSWORD
 
 
@@ -47,7 +47,7 @@ LOGINS = faults(
     ("auth-temp", "by the code", "login-temp", "internal error"),
     ("sys-perm", "by the code", "login-perm", "mailbox corrupt"),
     ("auth-temp", "by text alone", PASS("Temporary authentication failure, internal error"), "internal error"),
-    ("auth-noreply", "silent", "login-silent", "sent nothing"),
+    ("auth-noreply", "silent", ("login-silent", FALLS_SILENT), "sent nothing"),
     ("auth-noreply", "closed", "login-closed", "closed"),
     ("auth-noreply", "closed at USER", "user-closed", "closed"),
     ("auth-noreply", "reset", "login-reset", "connection"),
@@ -90,7 +90,7 @@ LOGINS = faults(
 def test_a_refused_login_is_told_by_its_cause(name: str, server: Faults, said: str) -> None:
     """A rejected login has the verdict of its cause."""
     with server_of(server) as running:
-        report = ask(running.port)
+        report = ask(running.port, options=times_for(server))
     assert report.id == name
     assert report.failure is not None
     assert said in report.failure.evidence
