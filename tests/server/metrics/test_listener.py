@@ -55,6 +55,7 @@ def test_one_process(tmp_path: Path) -> None:
         assert found["restante_maildrop_open_seconds_count"] == 1
         assert ask(port, "/livez").body == "alive\n"
         assert ask(port, "/readyz").body == "ready\n"
+    assert f"event=listening address=127.0.0.1:{port} way=metrics" in served.log.read_text()
 
 
 def test_workers(tmp_path: Path) -> None:

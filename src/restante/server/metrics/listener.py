@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from restante.net.addresses import format_own_address
 from restante.server.config.addresses import parse_local_address
 from restante.server.listener import ListenError, explain_listening, open_sockets
 from restante.server.metrics import catalogue
@@ -126,6 +127,8 @@ class MetricsListener:
         connect = functools.partial(HttpConnection, service)
         servers = [await self._accept(connect, one, context.log) for one in self._sockets]
         context.listening.extend(("metrics", server) for server in servers)
+        for one in self._sockets:
+            context.log.info("listening", address=format_own_address(one), way="metrics")
         memory.put(catalogue.WORKERS, number=1)
         sampling = asyncio.create_task(_sample(context.store, memory))
         served = ServedMetrics(readiness, service, servers, memory)
