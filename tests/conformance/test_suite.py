@@ -576,6 +576,14 @@ def test_login_without_a_status() -> None:
     assert "begins neither +OK nor -ERR" in ran.err
 
 
+def test_repeated_password() -> None:
+    """A server that repeats the password makes no part of it show."""
+    with faulty_server(f"PASS: -ERR {'x' * 110} {PASSWORD}") as server:
+        ran = pop3("verify", server.url, password=PASSWORD)
+    assert "x ***" in ran.err
+    assert PASSWORD[:3] not in ran.err
+
+
 @pytest.mark.parametrize(
     ("rule", "awaited"),
     [("greeting: close at 0%", "the greeting"), ("PASS: close at 0%", "its reply to PASS ***")],

@@ -81,7 +81,7 @@ def replies(octets: bytes) -> None:
     shown: list[str] = []
     options = Options(insecure_plaintext=True, trace=lambda _, line: shown.append(line))
     session = ClientSession(SERVER, options)
-    session.peer.keep_secret(PASSWORD)
+    session.peer.secrets.add(PASSWORD)
     coming = iter(cut(said, piece))
     try:
         for asked in PLANS[plan % len(PLANS)](session):

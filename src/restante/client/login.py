@@ -59,7 +59,7 @@ def log_in(session: ClientSession, credentials: Credentials) -> Dialogue[None]:
     peer.phase = Phase.LOGIN
     credentials = _bind_to_connection(session, credentials)
     check_octets(credentials)
-    peer.keep_secret(credentials.password)
+    peer.secrets.add(credentials.password)
     mechanisms, fallbacks = _candidate_mechanisms(session, credentials)
     if not credentials.user and not (mechanisms and set(mechanisms).issubset(NAMELESS)):
         raise LocalError(NO_NAME)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LAST = 200  # octets that are kept of the last ones
+LAST = 16_384  # octets that are kept of the last ones: a token within them is hidden whole
 
 
 @dataclass(slots=True, eq=False)

@@ -143,7 +143,7 @@ class ClientSession:
 
     def inherit_secrets(self, other: ClientSession) -> None:
         """Hide the secrets of an `other` session too: the server may repeat them."""
-        self.peer.secrets += other.peer.secrets
+        self.peer.secrets.add_all(other.peer.secrets)
 
     def inherit_oddities(self, other: ClientSession) -> None:
         """Add the oddities of an `other` session with the same server."""

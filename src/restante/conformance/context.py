@@ -20,6 +20,7 @@ from restante.conformance.raw_connection import (
     is_challenge,
     quote,
 )
+from restante.protocol.text import HiddenSecrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,12 +113,19 @@ class ConformanceContext:
         if not self.server.user:
             raise NotTestable("no --user")
         answer = self.send_login(connection, seconds)
+        said = quote(self._redact(answer))
         if b"[LOGIN-DELAY]" in answer.upper():
-            raise NotTestable(f"the server requires a pause between logins: {quote(answer)}")
+            raise NotTestable(f"the server requires a pause between logins: {said}")
         if answer.startswith(b"-ERR"):
-            raise LoginRejectedError(f"the login was rejected: {quote(answer)}")
+            raise LoginRejectedError(f"the login was rejected: {said}")
         if not answer.startswith(b"+OK"):
-            raise Deviation(f"the reply to the login begins neither +OK nor -ERR: {quote(answer)}")
+            raise Deviation(f"the reply to the login begins neither +OK nor -ERR: {said}")
+
+    def _redact(self, reply: bytes) -> bytes:
+        """Return a reply without the password or token, which a server may repeat."""
+        secrets = HiddenSecrets()
+        secrets.add(self.server.password)
+        return secrets.redact(reply.decode("latin-1")).encode("latin-1")
 
     def send_login(self, connection: RawConnection, seconds: float = LOGIN) -> bytes:
         """Send the password or the token, and return the last status line, whatever it is."""

@@ -5,9 +5,6 @@ The memory for a reply is bounded: a line by LINE_LIMIT, a list by LISTING_LIMIT
 
 from __future__ import annotations
 
-import binascii
-import re
-import urllib.parse
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -20,9 +17,10 @@ from restante.protocol.errors import (
     RemoteError,
     ServerRefusedError,
 )
-from restante.protocol.text import decode_text, printable
+from restante.protocol.text import HiddenSecrets, decode_text, printable
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable
 
     from restante.protocol.client.effects import Dialogue
@@ -37,10 +35,6 @@ MAX_LINES = 1_000_000  # of a list: short lines take far more memory than their 
 _MESSAGE_COMMANDS = ("TOP", "RETR")  # their replies have lines of any sender
 
 _SYSTEM_FAILURES = ("SYS/TEMP", "SYS/PERM")
-
-HIDDEN = "***"  # the text in place of a secret
-SHORT = 6  # characters: a shorter secret is hidden only as a whole word
-
 
 MAX_EMPTY = 3  # empty lines before a reply that are ignored
 
@@ -72,30 +66,13 @@ class ServerPeer:
         ""  # the command whose reply ended last, where that was one of many lines
     )
     oddities: dict[str, str] = field(default_factory=dict)  # errors that were tolerated: id, text
-    secrets: list[str] = field(default_factory=list)  # not to be shown in any text
+    secrets: HiddenSecrets = field(default_factory=HiddenSecrets)
     trace: Callable[[str, str], None] | None = None  # gets "<" or ">", and a line without secrets
     notice: Callable[[str, str], None] | None = None  # gets each oddity
 
-    def keep_secret(self, *secrets: str) -> None:
-        """Hide these secrets in all texts from now on, also where the server repeats them.
-
-        They are hidden in upper and lower case, in base64, quoted as in a URL, and as UTF-8 that
-        was decoded as Latin-1.
-        """
-        for secret in filter(None, secrets):
-            octets = secret.encode()
-            coded = binascii.b2a_base64(octets, newline=False).decode().rstrip("=")
-            forms = [secret, coded, quote(secret), octets.decode("latin-1")]
-            forms += [form for word in forms for form in (word.upper(), word.lower())]
-            self.secrets += dict.fromkeys(forms)  # upper() may make two letters of one
-
     def redact(self, text: str) -> str:
         """Return a text without the secrets."""
-        for secret in sorted(self.secrets, key=len, reverse=True):  # one may begin like another
-            form = re.escape(secret)
-            pattern = rf"(?<!\w){form}(?!\w)" if len(secret) < SHORT else form
-            text = re.sub(pattern, HIDDEN, text, flags=re.IGNORECASE)
-        return text
+        return self.secrets.redact(text)
 
     def redact_status(self, status: Status) -> Status:
         """Return a status as it may be shown."""
@@ -311,8 +288,3 @@ class ServerPeer:
             take(decode_text(line[1:] if line.startswith(b".") else line))
         self.multiline_command = self.command
         self.add_trace("<", f"({lines} lines)")
-
-
-def quote(text: str) -> str:
-    """Return a text with the quoting of URLs."""
-    return urllib.parse.quote(text, safe="")

@@ -166,7 +166,7 @@ def apop(name: str, digest: str) -> Operation[Status]:
     """APOP. RFC 1939 section 7. Of a digest, passwords can be guessed: no text shows it."""
 
     def read(peer: ServerPeer) -> Dialogue[Status]:
-        peer.keep_secret(digest)
+        peer.secrets.add(digest)
         return (yield from peer.read_ok())
 
     shown_command = f"APOP {name} ***\r\n".encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from restante.protocol.client.connection import HIDDEN, LISTING_LIMIT, ServerPeer
+from restante.protocol.client.connection import LISTING_LIMIT, ServerPeer
 from restante.protocol.client.effects import (
     EXTRA_LINES,
     MORE_EXTRA_LINES,
@@ -15,7 +15,7 @@ from restante.protocol.client.effects import (
 from restante.protocol.client.operations import next_piece
 from restante.protocol.client.pipeline import Operation
 from restante.protocol.errors import LocalError
-from restante.protocol.text import decode_text
+from restante.protocol.text import HIDDEN, decode_text
 from restante.protocol.unstuffing import DotUnstuffer
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def raw_command(line: str, limit: int = LISTING_LIMIT) -> Operation[Status]:
     secret = line[secret_start(line) :].rstrip()
 
     def read(peer: ServerPeer) -> Dialogue[Status]:
-        peer.keep_secret(_as_repeated(secret))
+        peer.secrets.add(_as_repeated(secret))
         status = peer.redact_status((yield from peer.read_status()))
         if not status.ok or not is_multi_line(line):
             if status.ok and verb not in _ONE_LINE:

@@ -7,7 +7,6 @@ from collections.abc import Generator
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
-from restante.protocol.client.connection import SHORT
 from restante.protocol.client.effects import Send, compute
 from restante.protocol.client.operations import command
 from restante.protocol.client.pipeline import Operation
@@ -53,7 +52,7 @@ def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Oper
     def read(peer: ServerPeer) -> Dialogue[Status]:
         pending, last_challenge = first_response, b""
         refused = ServerRefusedError if initial_response else MechanismRefusedError
-        _keep_secret(peer, initial_response)
+        peer.secrets.add_response(initial_response.decode())
         while (challenge := (yield from _challenge(peer))) is not None:
             last_challenge = challenge
             try:
@@ -69,7 +68,7 @@ def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Oper
                 yield from _give_up(peer)
             pending, refused = None, ServerRefusedError
             coded = _base64(response or b"")
-            _keep_secret(peer, coded)
+            peer.secrets.add_response(coded.decode())
             yield from Send(coded + b"\r\n")
             peer.add_trace(">", "***")
         status = yield from peer.read_status()
@@ -145,12 +144,6 @@ def _challenge(peer: ServerPeer) -> Dialogue[bytes | None]:
     except binascii.Error:  # words for people; a mechanism that needs a challenge refuses them
         peer.note_oddity("odd-reply", "a challenge is not base64")
         return challenge
-
-
-def _keep_secret(peer: ServerPeer, coded: bytes) -> None:
-    """Hide a response in base64, which a server may repeat. A short one holds no secret."""
-    if len(coded) >= SHORT:
-        peer.secrets.append(coded.decode().rstrip("="))
 
 
 def _base64(octets: bytes) -> bytes:

@@ -205,6 +205,31 @@ def test_trace(double: SmtpDouble) -> None:
             assert not any(secret in line for line in lines)
 
 
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"])
+@pytest.mark.parametrize("reply", [b"500 What is ", b"What is "])
+def test_repeated_secret(double: SmtpDouble, mechanism: str, reply: bytes) -> None:
+    """A server that repeats a response makes no secret show in the error or the trace."""
+
+    responses: list[str] = []
+
+    def answer(lines: list[bytes]) -> bytes:
+        responses.append(lines[-1].split()[-1].decode())
+        last = 3 if mechanism == "LOGIN" else 2 if mechanism == "CRAM-MD5" else 1
+        return b"334 " + _encode("<1.2@x>") if len(lines) < last else reply + lines[-1]
+
+    double.features, double.auth = [b"AUTH " + mechanism.encode()], answer
+    login = TOKEN_LOGIN if mechanism == "XOAUTH2" else PASSWORD_LOGIN
+    url = f"smtp://{USER}@localhost:{double.port}?rcpt=ann@example.com"
+    shown: list[str] = []
+    with pytest.raises(DestinationUnavailableError) as caught:
+        connect(
+            parse_smtp_url(url), login, SmtpDeadlines(open=20), lambda _, line: shown.append(line)
+        )
+    shown.append(str(caught.value))
+    assert not [line for line in shown if responses[-1][:8] in line]
+    assert [line for line in shown if "What is" in line and "***" in line]
+
+
 @pytest.mark.parametrize("verb", [b"STARTTLS", b"AUTH"])
 @pytest.mark.parametrize("answer", [DRIP, FLOOD])
 def test_answers_without_an_end(

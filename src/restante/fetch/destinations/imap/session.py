@@ -22,7 +22,7 @@ from restante.fetch.interfaces import (
     MessageRefusedError,
 )
 from restante.net.addresses import is_loopback
-from restante.protocol.text import printable
+from restante.protocol.text import HiddenSecrets, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -68,6 +68,7 @@ class ImapSession:
         self._address = address
         self._bounds = bounds or ImapBounds()
         self._tags = 0
+        self._secrets = HiddenSecrets()
         with self._errors():
             self._client = BoundedImapClient(address, self._bounds)
         try:
@@ -92,20 +93,22 @@ class ImapSession:
 
     def _log_in(self, password: Callable[[], str] | None, token: Callable[[], str] | None) -> None:
         user = self._address.user
+        secret = token() if token is not None else password() if password is not None else ""
+        self._secrets.add(secret)
         if token is not None:
             if self._client.has_capability("AUTH=OAUTHBEARER"):
-                self._client.oauthbearer_login(user, token())
+                self._client.oauthbearer_login(user, secret)
             else:
-                self._client.oauth2_login(user, token())
+                self._client.oauth2_login(user, secret)
         elif password is None:
             raise DestinationUnavailableError(
                 f"{self._address}: the password of {user} is missing; name a"
                 " to_password_command in accounts.toml, or run `pop3 login`"
             )
         elif self._client.has_capability("AUTH=PLAIN"):
-            self._client.plain_login(user, password())
+            self._client.plain_login(user, secret)
         else:
-            self._client.login(user, password())
+            self._client.login(user, secret)
 
     def folder_numbers(self) -> FolderNumbers:
         """Return the numbers of the folder, which is made if it is missing and may be made."""
@@ -255,7 +258,8 @@ class ImapSession:
             yield
         except _ERRORS as error:
             what = "rejected the login" if isinstance(error, LoginError) else "cannot be used"
-            text = printable(f"{self._address}: {what}: {_reason(error)}")[:500]
+            said = self._secrets.redact(_reason(error))
+            text = printable(f"{self._address}: {what}: {said}")[:500]
             broken = isinstance(error, (OSError, imaplib.IMAP4.abort))
             text = f"{text}{_hint(error)}"
             raise DestinationUnavailableError(text, general=broken) from None

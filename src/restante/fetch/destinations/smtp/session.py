@@ -21,7 +21,7 @@ from restante.fetch.destinations.certificate_errors import describe_certificate_
 from restante.net import connecting
 from restante.net.connecting import seconds_until
 from restante.protocol.client.sasl import SaslRefusal
-from restante.protocol.text import printable
+from restante.protocol.text import HiddenSecrets, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,6 +103,7 @@ class SmtpSession(smtplib.SMTP):
         super().__init__(local_hostname="localhost")
         self._trace: Final = trace
         self._is_secret = False  # whether commands are responses to AUTH
+        self._secrets: Final = HiddenSecrets()
         self._address: Final = address
         self._deadlines: Final = deadlines
         self._received = b""
@@ -168,6 +169,7 @@ class SmtpSession(smtplib.SMTP):
 
     def authenticate(self, mechanism: str, credentials: Credentials) -> Reply:
         """Return the reply to AUTH: RFC 4954. Raises ValueError: the server is not authentic."""
+        self._secrets.add(credentials.password)
         responder = CLIENT_MECHANISMS[mechanism](credentials)
         first = next(responder)
         initial = "" if first is None else f" {_base64(first) or '='}"
@@ -179,7 +181,7 @@ class SmtpSession(smtplib.SMTP):
             self._is_secret = False
         if reply[0] == 235:
             _conclude(responder)
-        return Reply.from_smtplib(reply)
+        return Reply.from_smtplib((reply[0], self._redact(reply[1]).encode()))
 
     def _respond(self, responder: Responder, reply: tuple[int, bytes]) -> tuple[int, bytes]:
         """Answer the challenges of a mechanism, and return the reply that ends it."""
@@ -203,6 +205,8 @@ class SmtpSession(smtplib.SMTP):
             if cmd.upper() == "AUTH":
                 line = f"AUTH {args.partition(' ')[0]} ***"
             self._trace(">", line)
+        if self._is_secret:
+            self._secrets.add_response(cmd)
         super().putcmd(cmd, args)
 
     def getreply(self) -> tuple[int, bytes]:
@@ -214,15 +218,19 @@ class SmtpSession(smtplib.SMTP):
             match = _REPLY_LINE.fullmatch(line)
             size += len(line)
             if self._trace is not None:
-                self._trace("<", line.decode(errors="replace").rstrip("\r\n"))
+                self._trace("<", self._redact(line).rstrip("\r\n"))
             if not match:
-                text = line[:80].decode("latin-1").strip()
+                text = self._redact(line).strip()[:80]
                 raise smtplib.SMTPServerDisconnected(f'its reply is not SMTP: "{text}"')
             if size > LARGEST_REPLY:
                 raise smtplib.SMTPServerDisconnected(f"its reply has over {LARGEST_REPLY} octets")
             lines.append((match[3] or b"").strip())
             if match[2] != b"-":
                 return int(match[1]), b"\n".join(lines)
+
+    def _redact(self, octets: bytes) -> str:
+        """Return what the server said without the secrets that it may repeat."""
+        return self._secrets.redact(octets.decode("utf-8", "replace"))
 
     def _read_line(self) -> bytes:
         while b"\n" not in self._received:
