@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from support.command import pop3
 
 HASH = f"$6$saltsalt${'x' * 86}"
@@ -38,6 +40,21 @@ def test_list_knows_the_configuration(tmp_path: Path) -> None:
         "ann@example.com",
         "bob@example.com",
     ]
+
+
+@pytest.mark.parametrize(("secret", "warned"), [("", True), ("dan:::::::secret=tanstaaf\n", False)])
+def test_no_secret(secret: str, tmp_path: Path, *, warned: bool) -> None:
+    """APOP that no account can use is reported, since some clients try it first."""
+    (tmp_path / "mail").mkdir()
+    users = tmp_path / "users"
+    users.touch(0o600)
+    users.write_text(f"ann:{HASH}\n{secret}")
+    config = tmp_path / "restante.toml"
+    settings = '[mail]\nfolder = "mail"\n[accounts]\nusers = "users"\n[login]\napop = true\n'
+    config.write_text(settings)
+    text = f"{users}: login.apop: no account has a secret=, "
+    for words in (("user", "list", "--config"), ("config", "check")):
+        assert (text in pop3(*words, config).err) is warned
 
 
 def test_accounts_with_one_maildrop(tmp_path: Path) -> None:

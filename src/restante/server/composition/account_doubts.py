@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from restante.auth.file.passwd_entry import PasswdEntry
     from restante.server.config.schema import Config
 
+USELESS = (
+    "no account has a secret=, so each such login fails, and some clients try it first; give an"
+    " account a secret, or omit the setting"
+)
+
 
 def build_doubts(config: Config) -> Callable[[Collection[PasswdEntry]], Iterator[str]]:
     """Return a function that yields a warning for each doubtful account."""
@@ -34,6 +39,10 @@ def build_doubts(config: Config) -> Callable[[Collection[PasswdEntry]], Iterator
                 yield f"{account.name!r} {text}"
         if not any(place in config.mail.layout for place in ("{user}", "{domain}")):
             yield from _find_shared(accounts, find_mail)
+        if accounts and not any(account.secret for account in accounts):
+            for key in ("apop", "cram_md5"):
+                if getattr(config.login, key):
+                    yield f"login.{key}: {USELESS}"
 
     return find_doubts
 
