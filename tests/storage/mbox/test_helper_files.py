@@ -18,6 +18,7 @@ from restante.storage.paths import Layout
 from storage.contract import count_swept
 from storage.mbox.box import FROM, Box, letter
 from storage.mbox.killing import killed_at_each_call
+from support.other_user import public_folder
 
 ONE, TWO, THREE = letter(1), letter(2), letter(3)
 STRANGER, ANN = 4242, 4243
@@ -31,14 +32,16 @@ def problems() -> list[str]:
 
 
 @pytest.fixture
-def spool(box: Box, problems: list[str]) -> Box:
-    """Return an mbox in a folder of mode 1777."""
-    box.root.chmod(0o1777)
-    box.write(ONE, TWO)
-    if os.geteuid() == 0:
-        os.chown(box.file, ANN, ANN)
-    box.store = MboxStore(Layout(box.root), lambda _, problem: problems.append(problem))
-    return box
+def spool(problems: list[str]) -> Iterator[Box]:
+    """Return an mbox in a folder of mode 1777, which all users can reach."""
+    with public_folder() as folder:
+        box = Box(folder / "mail")
+        box.root.chmod(0o1777)
+        box.write(ONE, TWO)
+        if os.geteuid() == 0:
+            os.chown(box.file, ANN, ANN)
+        box.store = MboxStore(Layout(box.root), lambda _, problem: problems.append(problem))
+        yield box
 
 
 def make_pipe(path: Path) -> None:
@@ -292,10 +295,6 @@ def test_server_without_root(spool: Box) -> None:
     for name in [*NAMES, "ann.lock"]:
         (spool.root / name).touch(0o600)
         os.chown(spool.root / name, STRANGER, STRANGER)
-    for folder in (spool.root, *spool.root.parents):
-        if folder.stat().st_mode & 0o077 == 0:
-            folder.chmod(0o711)
-    spool.root.chmod(0o1777)
     with as_user(ANN):
         assert spool.texts() == [ONE, TWO]
         with pytest.raises(
