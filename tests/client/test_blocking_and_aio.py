@@ -14,7 +14,7 @@ from restante.client import blocking
 from restante.client.messages import SizeWarning
 from restante.protocol.errors import RemoteError
 from support.faulty_server import HELLO, PASSWORD, SECOND, faulty_server
-from support.live import Live, serving
+from support.live import PATIENCE, Live, serving
 
 MAIL = (b"Subject: one\n\nhello\n", b".dot first\nSubject: two\n\n.\n..\n", b"x" * 300_000 + b"\n")
 
@@ -144,6 +144,14 @@ def test_name_with_line_end_rejected() -> None:
     assert not any(line.startswith(("USER", "DELE")) for line in server.commands)
 
 
+SILENT = {"connect-silent", "login-silent", "list-stall", "retr-stall"}
+
+
+def seconds_for(fault: str) -> float:
+    """Return the time for a reply: little if the server falls silent, else enough."""
+    return 0.5 if fault in SILENT else PATIENCE
+
+
 FAILURES = [
     ("login-refused", "auth-failed"),
     ("login-in-use", "locked"),
@@ -169,14 +177,14 @@ def test_what_goes_wrong_has_a_name_in_time(fault: str, name: str, face: str) ->
     """Each failure raises an error with its id, in both clients."""
 
     async def opened(url: str) -> None:
-        async with restante.connect(url, PASSWORD, reply_seconds=0.5):
+        async with restante.connect(url, PASSWORD, reply_seconds=seconds_for(fault)):
             pass
 
     with faulty_server(fault) as server, pytest.raises(RemoteError) as caught:
         if face == "asyncio":
             asyncio.run(opened(server.url))
         else:
-            blocking.connect(server.url, PASSWORD, reply_seconds=0.5)
+            blocking.connect(server.url, PASSWORD, reply_seconds=seconds_for(fault))
     assert caught.value.id == name
 
 
@@ -192,7 +200,7 @@ BODIES = [
 def test_a_message_that_is_not_whole_is_an_error(fault: str, name: str) -> None:
     """A message that is cut off raises an error, and QUIT is not sent."""
     with faulty_server(fault) as server:
-        with blocking.connect(server.url, PASSWORD, reply_seconds=0.5) as drop:
+        with blocking.connect(server.url, PASSWORD, reply_seconds=seconds_for(fault)) as drop:
             with pytest.raises(RemoteError) as caught:
                 drop[1].read()
     assert caught.value.id == name

@@ -115,7 +115,7 @@ def test_late_reply_ends_connection() -> None:
     """After a reply that did not arrive in time, no further call succeeds."""
     gate = Gate()
     with faulty_server(on("TOP", gate, number=1)) as server:
-        with blocking.connect(server.url, PASSWORD, reply_seconds=0.3) as drop:
+        with blocking.connect(server.url, PASSWORD, reply_seconds=1) as drop:
             with pytest.raises(RemoteError, match="stalled"):
                 drop[1].header()
             gate.open.set()

@@ -310,7 +310,8 @@ def test_a_certificate_of_a_trusted_issuer(said: str, certified: Callable[[], Ce
 def test_a_handshake_without_an_end(way: Tls, end: str) -> None:
     """A server that hangs up or falls silent in the handshake has a verdict of its own."""
     rule = f"STLS: {end} at 100%" if way == "starttls" else f"greeting: {end} at 0%"
-    options = {"connect_seconds": 0.5, "reply_seconds": 0.5}
+    seconds = 0.5 if end == "silence" else 20
+    options = {"connect_seconds": seconds, "reply_seconds": seconds}
     with server_of(rule, tls=GOOD.serving() if way == "starttls" else None) as running:
         report = ask(running.port, way, options=options)
     assert (report.id, report.exit_code) == ("tls-noreply", 4)
