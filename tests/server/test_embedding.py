@@ -20,6 +20,7 @@ import structlog
 
 import restante.server
 from delivery.door import Known
+from restante.net import daemon_threads
 from restante.protocol.secret import Secret
 from restante.server import (
     CertificateFiles,
@@ -299,6 +300,32 @@ def test_call_after_the_end(accounts: Passwords) -> None:
             server.call(call_itself())
     with pytest.raises(RuntimeError, match="stopped"):
         server.call(asyncio.sleep(0))
+
+
+def test_call_during_the_end(accounts: Passwords) -> None:
+    """A call that begins while the server ends is an error, and does not wait for ever."""
+    begun, calls = threading.Event(), []
+
+    def call() -> None:
+        begun.set()
+        server.call(asyncio.sleep(3600))
+
+    async def call_at_the_end() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            calls.append(daemon_threads.start(call, "late"))
+            await asyncio.to_thread(begun.wait)
+
+    async def begin() -> asyncio.Task[None]:
+        task = asyncio.create_task(call_at_the_end())
+        await asyncio.sleep(0)
+        return task
+
+    with Server(MemoryStore(), accounts, FREE) as server:
+        server.call(begin())
+    with pytest.raises(RuntimeError, match="stopped"):
+        calls[0].result(10)
 
 
 def test_nested_block(accounts: Passwords) -> None:

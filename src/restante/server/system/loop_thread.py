@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+    from concurrent.futures import Future
 
 T = TypeVar("T")
 
@@ -18,6 +19,8 @@ class LoopThread:
     """Runs an event loop in a thread until `close`."""
 
     def __init__(self, name: str) -> None:
+        self._begins = threading.RLock()  # held while a call begins, perhaps in a signal's handler
+        self._is_closing = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()
@@ -27,28 +30,38 @@ class LoopThread:
 
         Raises RuntimeError: the loop is closed, or this is its own thread, which cannot wait.
         """
-        if self._loop.is_closed() or threading.current_thread() is self._thread:
-            work.close()
-            if self._loop.is_closed():
-                raise RuntimeError("the server has stopped")
-            raise RuntimeError("this is the server's own thread: await the coroutine instead")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()  # nothing happens if it is done, and not Ctrl-C
-            raise
+        return _wait_for(self._begin(work))
 
     def close(self) -> None:
-        """End the tasks that are left, the loop and its thread."""
-        if self._loop.is_closed():
-            return
+        """End the tasks that are left, the loop and its thread. No call begins any more."""
+        with self._begins:
+            if self._is_closing:
+                return
+            last = self._begin(_end_tasks())
+            self._is_closing = True  # a call of another thread would never get its result
         try:
-            self.call(_end_tasks())
+            _wait_for(last)
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        with self._begins:
+            if self._is_closing or threading.current_thread() is self._thread:
+                work.close()
+                if self._is_closing:
+                    raise RuntimeError("the server has stopped")
+                raise RuntimeError("this is the server's own thread: await the coroutine instead")
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+
+def _wait_for(future: Future[T]) -> T:
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()  # nothing happens if it is done, and not Ctrl-C
+        raise
 
 
 async def _end_tasks() -> None:
