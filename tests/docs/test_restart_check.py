@@ -77,10 +77,11 @@ def test_a_mistake_cancels_the_restart(systemd: Systemd) -> None:
     assert "Correct the mistakes above" in said
 
 
-def test_a_user_that_is_missing_cancels_the_restart(systemd: Systemd) -> None:
-    """No server could start with a user that the machine does not have."""
-    systemd.write("user", "restante-typo")
-    assert "restante-typo" in systemd.check("exit 0")
+@pytest.mark.parametrize("user", ["restante-typo", "4123456"])
+def test_a_user_that_is_missing_cancels_the_restart(systemd: Systemd, user: str) -> None:
+    """Systemd starts no server with a user, or a number of one, that the machine does not have."""
+    systemd.write("user", user)
+    assert user in systemd.check("exit 0")
     assert systemd.read("cancelled") == "8"
 
 
