@@ -57,7 +57,7 @@ class Group:
         Raises DestinationUnavailableError, and FetchError: the journal cannot be written.
         """
         for url, destination in self._destinations.items():
-            _prepare(destination, url, self._messages_for(url))
+            self._prepare(url, destination)
         accepted = [retrieved for retrieved in self.messages if not retrieved.refused]
         if accepted:
             for retrieved in accepted:
@@ -108,6 +108,13 @@ class Group:
             if url in retrieved.drafts and not retrieved.refused
         ]
 
+    def _prepare(self, url: str, destination: Destination) -> None:
+        """Prepare the drafts for one destination. Raises DestinationUnavailableError."""
+        some = self._messages_for(url)
+        tokens = destination.prepare([retrieved.drafts[url] for retrieved in some]) if some else ()
+        for retrieved, token in zip(some, tokens, strict=True):
+            retrieved.tokens[url] = token
+
     def _hand_over(self, url: str, destination: Destination) -> None:
         """Deliver to one destination, and note what arrived, even if the next one fails."""
         delivered: list[Retrieved] = []
@@ -152,20 +159,3 @@ class Group:
             [(retrieved.message.uid, url) for retrieved in delivered],
             [retrieved.message.uid for retrieved in delivered if not retrieved.drafts],
         )
-
-
-def _prepare(destination: Destination, url: str, some: Sequence[Retrieved]) -> None:
-    """Prepare drafts, one at a time where the destination rejects one of them."""
-    if not some:
-        return
-    try:
-        tokens = destination.prepare([retrieved.drafts[url] for retrieved in some])
-    except MessageRefusedError as error:
-        if len(some) == 1:
-            some[0].refused = str(error)
-            return
-        for retrieved in some:
-            _prepare(destination, url, [retrieved])
-    else:
-        for retrieved, token in zip(some, tokens, strict=True):
-            retrieved.tokens[url] = token

@@ -144,7 +144,7 @@ class Destination(Protocol):
         """Return a draft for a message."""
 
     def prepare(self, drafts: Sequence[Draft]) -> list[str]:
-        """Make finished drafts durable, and return a token for each.
+        """Make finished drafts durable, and return a token for each. It rejects none of them.
 
         A token is up to 2000 characters of text. It is all that `settle` has after a crash.
         """
