@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import mailbox
 import os
@@ -176,6 +177,27 @@ def test_a_dotlock_of_another_program_is_respected(box: Box, command: tuple[str,
     box.write(ONE)
     subprocess.run(take, check=True, timeout=PATIENCE)
     all_are_kept_out(box)
+    Path(f"{box.file}.lock").unlink()
+    assert box.texts() == [ONE]
+
+
+def test_a_dotlock_beside_a_read_only_disk(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a dotlock of its own, a session rejects an mbox that gets one during the read."""
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(locks, "take_dotlock", refused)
+    box.write(ONE)
+    place = MboxPaths(os.open(box.root, os.O_RDONLY), "ann", box.file)
+    file = place.open()
+    assert file is not None
+    with pytest.raises(locks.LockedByOtherError), locks.mbox_read_lock(place, file):
+        make_dotlock(box.file)
+    for descriptor in (file, place.folder):
+        os.close(descriptor)
+    with pytest.raises(LockedError, match="another program"):
+        box.uids()
     Path(f"{box.file}.lock").unlink()
     assert box.texts() == [ONE]
 

@@ -76,6 +76,27 @@ def test_mail_after_broken_delivery(box: Box) -> None:
     assert count > 12
 
 
+def test_empty_line_between_messages(box: Box) -> None:
+    """Other programs require an empty line before each From-line, also one that they append."""
+    box.file.write_bytes(FROM + ONE + b"x")
+    box.deliver(b"Subject: no line end")
+    first, second = box.file.read_bytes().split(b"\n\nFrom ")
+    assert first.endswith(b"\nx")
+    assert second.endswith(b"\nSubject: no line end\n\n")
+
+
+def test_transfers_of_a_few_octets(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system that transfers fewer octets in a call than requested makes no message shorter."""
+    read, write, write_at = os.pread, os.write, os.pwrite
+    monkeypatch.setattr(os, "pread", lambda file, octets, at: read(file, min(octets, 50), at))
+    monkeypatch.setattr(os, "write", lambda file, octets: write(file, octets[:50]))
+    monkeypatch.setattr(os, "pwrite", lambda file, octets, at: write_at(file, octets[:50], at))
+    for message in (ONE, TWO, THREE):
+        box.deliver(message)
+    box.remove(0)
+    assert box.texts() == [TWO, THREE]
+
+
 @pytest.mark.parametrize("call", ["pwrite", "fsync"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
 def test_a_delivery_that_fails_leaves_nothing(
