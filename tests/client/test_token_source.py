@@ -11,6 +11,7 @@ import pytest
 
 import restante
 from restante.client import blocking
+from restante.client.token_source import is_token_refused
 from restante.protocol.errors import ReplyTimeoutError, ServerRefusedError
 from support.issuer import Issuer
 from support.token_home import forms_of
@@ -73,6 +74,14 @@ def test_refused_twice(token_server: TokenServer, count: Count) -> None:
         count(token_server.url("ann"), auth=tokens, context=token_server.context)
     assert tokens.left == ["three"]
     assert "d4e5f6" not in f"{found.value} {found.value.__dict__}"
+
+
+def test_other_refusals() -> None:
+    """No other token is asked for if the token is not why the login was rejected."""
+    for id_, refused in ("auth-failed", True), ("in-use", False), ("login-delay", False):
+        assert (
+            is_token_refused(ServerRefusedError(id_, "no", phase=restante.Phase.LOGIN)) is refused
+        )
 
 
 @FACES

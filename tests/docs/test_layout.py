@@ -83,7 +83,6 @@ ELSEWHERE = {
     "fetch/account_lock.py": "fetch/test_journal.py",
     "fetch/batches.py": "fetch/test_fetcher.py",
     "fetch/descriptions.py": "fetch/test_fetcher.py",
-    "fetch/known_contents.py": "fetch/test_odd_servers.py",
     "fetch/destinations/smtp/accepted_recipients.py": "fetch/destinations/smtp/test_destination.py",
     "fetch/destinations/commands.py": "fetch/destinations/test_pipe.py",
     "fetch/destinations/filters.py": "fetch/destinations/test_rules.py",

@@ -93,3 +93,17 @@ def test_a_clock_that_catches_up(tmp_path: Path) -> None:
         account.end_run("ok")
     for moment in (BEHIND, RIGHT + 1, RIGHT - 2 * PATIENCE, RIGHT - 3 * PATIENCE):
         assert rows_at(path, moment)["seen"].first_seen == RIGHT
+
+
+def test_a_clock_that_is_set_back_again(tmp_path: Path) -> None:
+    """A clock that was believed after a day is again believed only after a day."""
+    path = tmp_path / "fetch.db"
+    with Journal(path, clock=lambda: AHEAD) as journal:
+        journal.open_account("work").end_run("ok")
+    later = RIGHT + 2 * PATIENCE
+    for moment in (RIGHT, later):
+        rows_at(path, moment)
+    with Journal(path, clock=lambda: later - PATIENCE / 2) as journal:
+        account = journal.open_account("work")
+        account.note_known([("new", 10, None)], stay=False)
+        assert account.messages()["new"].first_seen == later

@@ -342,6 +342,31 @@ def test_password_changed_after_the_challenge(*, changed: bool) -> None:
     assert 'reason="the keys were changed during the login"' in output.getvalue()
 
 
+class Strangers(Keyed):
+    """Accounts in which no name is known."""
+
+    async def identify(self, user: str) -> Identity:
+        raise CredentialsError(f"no user {user}")
+
+
+def test_scram_of_an_unknown_name() -> None:
+    """The log says that a name is unknown, which gets a challenge like any other."""
+    output = io.StringIO()
+
+    async def log_in() -> None:
+        log, writer = event_log.configure_log("text", output)
+        accounts = cast("Any", Strangers())
+        context = ServerContext(store=MemoryStore(), authenticator=accounts, log=log)
+        authenticator = _authenticator(context, Clear())
+        need = Authenticate(AuthMethod.SCRAM, "Ann", ANSWER, await authenticator.start_scram(FIRST))
+        with pytest.raises(CredentialsError):
+            await cast("Awaitable[Identity]", authenticator.authenticate(need))
+        writer.close()
+
+    asyncio.run(log_in())
+    assert 'reason="no user Ann"' in output.getvalue()
+
+
 class Asked(Keyed):
     """Accounts for all names, which note the names that they are asked for."""
 
