@@ -247,6 +247,7 @@ def test_false_dns(monkeypatch: pytest.MonkeyPatch) -> None:
 ADDRESSES = [
     (("::1", "127.0.0.1"), True, "ipv6-broken", "::1 port"),
     (("::1", "127.0.0.1"), False, "ok", ""),
+    (("::1", "::ffff:7f00:1"), True, "address-dead", "::1 port"),
     (("127.0.0.9", "127.0.0.1", "127.0.0.8"), True, "address-dead", "127.0.0.9 port"),
     (("127.0.0.1", "127.0.0.9"), True, "address-dead", "127.0.0.9 port"),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -191,6 +192,21 @@ def test_read_only_folder(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
         box.remove(0)
     assert caught.value.permanent
     assert box.texts() == [ONE]
+
+
+@pytest.mark.parametrize("use", [Box.uids, lambda box: box.deliver(TWO)], ids=["read", "deliver"])
+@pytest.mark.parametrize(("mode", "warnings"), [(0o777, 1), (0o1777, 0), (0o775, 0)])
+def test_folder_open_to_all(
+    box: Box, use: Callable[[Box], object], mode: int, warnings: int
+) -> None:
+    """The server warns once of a folder in which every user of the machine can remove mboxes."""
+    problems: list[str] = []
+    box.store = MboxStore(Layout(box.root), lambda _, problem: problems.append(problem))
+    box.write(ONE)
+    box.root.chmod(mode)
+    use(box)
+    use(box)
+    assert sum("every user of this machine" in problem for problem in problems) == warnings
 
 
 def link(box: Box) -> None:
