@@ -61,7 +61,7 @@ class MboxPlace:
 
         Mail programs that write the file anew add fields to a header, but leave the body.
         """
-        if os.fstat(file).st_ino == self.inode and self._is_here(file):
+        if self._is_here(file):
             return True
         return any(self._is_around(file, place) for place in self._traces(file))
 
