@@ -213,6 +213,7 @@ def test_node_that_does_not_answer(pair: Pair, monkeypatch: pytest.MonkeyPatch) 
     line = r"^node ghost, process 7: {}, last seen \d+s ago$"
     assert re.search(line.format("does not answer"), pair.ask("status").out, re.MULTILINE)
     pair.execute("update node set until = now() where name = 'ghost'")
+    monkeypatch.setattr(others, "PATIENCE", PATIENCE)
     ran = pair.ask("status", "--json")
     assert ran.code == 0
     rows = [json.loads(line) for line in ran.out.splitlines()]

@@ -30,9 +30,13 @@ from restante.protocol.errors import Phase, RemoteError
 from support.live import PATIENCE, wait_until
 from support.small_disks import fill, small_disk
 
-SOON = SmtpDeadlines(
-    open=0.3, reply=0.3, stall=0.3, final=0.3, commands=0.5, slowest=1_000_000_000, quit=0.3
-)
+LARGE = LETTER + b"x\r\n" * 5_000_000
+FAST = 1_000_000_000  # octets a second, so that a message has no time of its own
+
+
+def deadlines_for(answer: bytes, **seconds: float) -> SmtpDeadlines:
+    """Return the deadlines for an answer: these few seconds if it never ends, else the usual."""
+    return SmtpDeadlines(**(seconds if answer in (HANG, DRIP) else {}))  # type: ignore[arg-type]
 
 
 class SmtpPlace:
@@ -270,7 +274,8 @@ def test_a_server_that_requires_tls(smtp: SmtpPlace, verb: bytes, reply: bytes) 
 @pytest.mark.parametrize("end", [CLOSE, HANG, DRIP, FLOOD, b"what", b"x" * 100_000])
 def test_lost_before_the_dot(place: SmtpPlace, verb: bytes, end: bytes) -> None:
     """A session that ends before the final dot has delivered nothing, and is replaced."""
-    destination = place.destination(deadlines=SOON)
+    deadlines = deadlines_for(end, reply=0.5, commands=0.6, slowest=FAST)
+    destination = place.destination(deadlines=deadlines)
     destination.open()
     place.double.answers[verb] = end
     with pytest.raises(NotDeliveredError):
@@ -326,7 +331,7 @@ def _failure(destination: SmtpDestination) -> tuple[bool, str]:
 @pytest.mark.parametrize("end", [CLOSE, HANG, DRIP, FLOOD, b"what"])
 def test_lost_behind_the_dot(place: SmtpPlace, end: bytes) -> None:
     """A session that ends after the final dot leaves a doubt, and is replaced."""
-    destination = place.destination(deadlines=SOON)
+    destination = place.destination(deadlines=deadlines_for(end, final=0.3))
     destination.open()
     place.double.answers[b"END"] = end
     with pytest.raises(DeliveryInDoubtError, match="may have delivered"):
@@ -432,7 +437,7 @@ def test_early_refusal(smtp: SmtpPlace) -> None:
     smtp.double.answers[b"DATA"] = b"354 go on\r\n552 5.3.4 too big"
     smtp.double.answers[b"BODY"] = CLOSE
     with pytest.raises((MessageRefusedError, DestinationUnavailableError)) as caught:
-        _only(smtp, smtp.destination(deadlines=SOON), LETTER + b"x\r\n" * 5_000_000)
+        _only(smtp, smtp.destination(), LARGE)
     assert not isinstance(caught.value, DeliveryInDoubtError)
 
 
@@ -457,7 +462,7 @@ def test_a_server_that_reads_nothing(place: SmtpPlace) -> None:
     """A server that accepts no octets of a message is left, and nothing is in doubt."""
     place.double.answers[b"BODY"] = HANG
     with pytest.raises(DestinationUnavailableError, match="did not answer in time") as caught:
-        _only(place, place.destination(deadlines=SOON), LETTER + b"x\r\n" * 5_000_000)
+        _only(place, place.destination(deadlines=SmtpDeadlines(stall=0.3, quit=0.3)), LARGE)
     assert not isinstance(caught.value, DeliveryInDoubtError)
 
 
@@ -466,10 +471,11 @@ def test_a_server_that_reads_nothing(place: SmtpPlace) -> None:
 def test_no_session(place: SmtpPlace, verb: bytes, answer: bytes) -> None:
     """A server that accepts no session is unavailable, whatever it says."""
     place.double.answers = {b"HELO": b"502 no", verb: answer}
-    destination = place.destination(deadlines=SOON)
     if (verb == b"LHLO") != place.double.lmtp and verb != b"GREETING":
+        destination = place.destination()
         destination.open()
     else:
+        destination = place.destination(deadlines=deadlines_for(answer, open=0.3))
         with pytest.raises(DestinationUnavailableError, match=f"127.0.0.1:{place.double.port}"):
             destination.open()
     destination.close()
@@ -486,7 +492,7 @@ def test_helo(smtp: SmtpPlace) -> None:
 def test_a_slow_quit(place: SmtpPlace, answer: bytes) -> None:
     """A server that does not answer QUIT delays nothing."""
     place.double.answers[b"QUIT"] = answer
-    _only(place, place.destination(deadlines=SOON))
+    _only(place, place.destination(deadlines=SmtpDeadlines(quit=0.3)))
     assert place.messages() == [LETTER]
 
 
@@ -536,7 +542,7 @@ def test_some_accept(lmtp: SmtpPlace, reply: bytes, error: type[Exception]) -> N
     """Where some recipients accept a message, the next run sends it only to the others."""
     lmtp.double.answers[b"END"] = _to_bob(reply)
     with pytest.raises(error):
-        _only(lmtp, lmtp.destination(SOME, deadlines=SOON))
+        _only(lmtp, lmtp.destination(SOME))
     lmtp.double.answers.clear()
     _only(lmtp, lmtp.destination(SOME))
     got = [recipient for each in lmtp.double.received for recipient in each.recipients]
