@@ -230,6 +230,15 @@ def test_silent_connections_are_bounded(served: Served, tmp_path: Path) -> None:
     wait_until(lambda: send(tmp_path, b'{"action":"status"}\n'))
 
 
+def test_process_that_starts(served: Served, tmp_path: Path) -> None:
+    """A process with a socket that does not listen yet keeps it, and is not called silent."""
+    file = tmp_path / "control" / f"{os.getpid()}.sock"
+    with socket.socket(socket.AF_UNIX) as starting:
+        starting.bind(os.fspath(file))
+        ran = ask(tmp_path, "sessions")
+    assert (ran.code, ran.err, file.exists()) == (0, "", True)
+
+
 @pytest.fixture
 def two(tmp_path: Path) -> Iterator[Workers]:
     """A server of two workers, with control sockets."""

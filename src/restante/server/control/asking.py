@@ -57,11 +57,12 @@ async def ask_all(folder: Path, request: ControlRequest, patience: float) -> Rep
             replies.received.append(answer)
         elif isinstance(answer, PermissionError):
             raise ControlError(_describe(file, answer))
-        elif isinstance(answer, ConnectionRefusedError):  # its process was killed
-            with contextlib.suppress(OSError):
-                file.unlink()
+        elif isinstance(answer, ConnectionRefusedError):  # it was killed, or does not listen yet
+            if not _is_running(_pid_of(file)):
+                with contextlib.suppress(OSError):
+                    file.unlink()
         elif not isinstance(answer, FileNotFoundError):  # it ended a moment ago
-            replies.silent.append(int(file.name.removesuffix(SUFFIX)))
+            replies.silent.append(_pid_of(file))
     if not replies.received and not replies.silent:
         raise ControlError(f"no server answers in {folder}; start `pop3 serve`")
     return replies
@@ -96,6 +97,20 @@ def _find_sockets(folder: Path) -> list[Path]:
     except OSError as error:
         raise ControlError(_describe(folder, error)) from error
     return [folder / name for name in names if _SOCKET.fullmatch(name)]
+
+
+def _pid_of(file: Path) -> int:
+    return int(file.name.removesuffix(SUFFIX))
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # it belongs to another user
+    return True
 
 
 async def _ask(file: Path, line: bytes, patience: float) -> ControlReply:
