@@ -266,6 +266,15 @@ def test_wrong_list(fault: str, name: str, evidence: str) -> None:
     assert found[1].startswith(evidence)
 
 
+@pytest.mark.parametrize("line", ["1 -1", "1"])
+def test_message_without_a_size(line: str) -> None:
+    """A message without a size fails the check of LIST only, and other messages are read."""
+    with faulty_server(f"LIST: with {line}") as running:
+        port = running.port
+        found = [verdict(port, name, password=PASSWORD) for name in ("list_one", "retrieved_size")]
+    assert found == [("fail", f'"{line}"'), CORRECT]
+
+
 def test_evidence_of_numbers(live: Live) -> None:
     """The evidence is the first message with another number."""
     marked = []
