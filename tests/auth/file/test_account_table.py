@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -167,4 +168,5 @@ def test_objects_for_the_garbage_collector(tmp_path: Path) -> None:
         gc.collect()  # which leaves out tuples of text
         counts.append(len(gc.get_objects()))
         del lines
-    assert counts[1] - counts[0] < 100
+    keys_count = sys.version_info >= (3, 14)  # the garbage collector searches each dict
+    assert counts[1] - counts[0] < 100 + 200 * keys_count

@@ -127,13 +127,13 @@ def test_failed_close_not_repeated(box: Box, monkeypatch: pytest.MonkeyPatch) ->
         fail()
 
     async def twice() -> None:
-        with pytest.raises(StoreError):
+        with monkeypatch.context() as patched:  # the event loop closes files of its own
+            patched.setattr(os, "close", close)
+            with pytest.raises(StoreError):
+                await body.aclose()
             await body.aclose()
-        await body.aclose()
 
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "close", close)
-        asyncio.run(twice())
+    asyncio.run(twice())
     assert len(closed) == 1
     for file in (*closed, folder):
         os.close(file)

@@ -22,6 +22,7 @@ from restante.protocol.server.settings import Identity
 from restante.quota import Quota
 
 NO_QUOTA = Quota()
+NO_KEYS: Mapping[str, scram.ScramKeys] = {}  # of most accounts, which share it
 
 _share_identity = functools.lru_cache(maxsize=4096)(Identity)  # each poll has the same one
 
@@ -72,7 +73,7 @@ class PasswdEntry(msgspec.Struct, frozen=True, gc=False):
         return cls(
             name,
             "" if problem else stored,
-            {m: _keys(extras[m.lower()]) for m in scram.HASHES if m.lower() in extras},
+            {m: _keys(extras[m.lower()]) for m in scram.HASHES if m.lower() in extras} or NO_KEYS,
             _secret(secret) if secret else None,
             _number(extras, "login_delay"),
             _number(extras, "expire_days", least=1),
