@@ -256,6 +256,30 @@ def test_no_saslprep_by_digest(user: str, password: str) -> None:
     assert server.commands == ["CAPA", "AUTH CRAM-MD5"]
 
 
+def test_user_unknown_before_stls() -> None:
+    """A server that has STLS, and USER only after it, does not reject the password."""
+    capa = ("CAPA: with STLS", "CAPA: without USER", "CAPA: without SASL")
+    with (
+        faulty_server(*capa, "USER: -ERR unknown command") as server,
+        pytest.raises(RemoteError, match="auth-plain-refused"),
+    ):
+        blocking.connect(Target(server.host, server.port, "none", "ann"), PASSWORD)
+
+
+@pytest.mark.parametrize("faults", [(), ("capa-none",)], ids=["not offered", "rejected"])
+def test_no_digest_without_stls(faults: Faults) -> None:
+    """RFC 2595 section 4: where STLS is missing, no digest is sent, since mail would come in clear.
+
+    An attacker on the way can remove STLS from the capabilities.
+    """
+    capa = "CAPA: with SASL CRAM-MD5"
+    with faulty_server(capa, "greeting: +OK <1.2@example.com>", *faults) as server:
+        target = Target("mail.example.com", server.port, "starttls", "ann")
+        with pytest.raises(SecurityError, match="stls-missing"):
+            blocking.connect(target, PASSWORD, resolve={(target.host, target.port): "127.0.0.1"})
+    assert server.commands == ["CAPA", "STLS"][: 1 + len(faults)]
+
+
 @unprepared
 def test_check_logs_in_with_what_saslprep_does_not_take(user: str, password: str) -> None:
     """Names and passwords that SASLprep rejects are sent unchanged."""

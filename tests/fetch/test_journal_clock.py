@@ -93,6 +93,7 @@ def test_a_clock_that_catches_up(tmp_path: Path) -> None:
         account.end_run("ok")
     for moment in (BEHIND, RIGHT + 1, RIGHT - 2 * PATIENCE, RIGHT - 3 * PATIENCE):
         assert rows_at(path, moment)["seen"].first_seen == RIGHT
+    assert rows_at(path, RIGHT - 2 * PATIENCE)["seen"].first_seen == RIGHT - 2 * PATIENCE
 
 
 def test_a_clock_that_is_set_back_again(tmp_path: Path) -> None:

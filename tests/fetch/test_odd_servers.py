@@ -467,6 +467,18 @@ def test_a_warning_in_place_of_another(
     assert running.left == []
 
 
+def test_warnings_beside_each_other(tmp_path: Path) -> None:
+    """Without unique-ids, messages with the same header and size come, and equal ones, too."""
+    first, second = (b"Subject: Mailbox full\r\n\r\nDay %d.\r\n" % day for day in (1, 2))
+    letters = [first, second, first]
+    account = Account(tmp_path)
+    for keep in (None, None, 0.0):
+        with faulty_server(*NO_UIDS, messages=letters, user=ANN) as running:
+            assert account.fetch(running.port, keep) == ""
+        assert sorted(map(stored, account.delivered())) == sorted(map(stored, letters))
+    assert running.left == []
+
+
 @pytest.mark.parametrize("more", [b"", b"It is quite full.\r\n"])
 def test_a_warning_under_the_uid_of_a_deleted_one(more: bytes, tmp_path: Path) -> None:
     """A message without a Message-ID comes, even if a deleted one had its header and unique-id."""

@@ -168,6 +168,12 @@ def test_a_filter_drops(place: RulesPlace) -> None:
     assert settle(place, tokens[0]) is Settled.HERE
 
 
+def test_a_filter_that_may_drop(place: RulesPlace) -> None:
+    """A rule that allows a drop keeps each message whose filter exits with another code."""
+    _only(place.destination(_filter("cat", allow_drop=True)), LETTER)
+    assert place.of("inbox") == [LETTER]
+
+
 @pytest.mark.parametrize(
     ("script", "error", "text"),
     [

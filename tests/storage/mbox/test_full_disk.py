@@ -13,7 +13,13 @@ from typing import Any
 
 import pytest
 
-from restante.storage.errors import FullError, PartialRemovalError, StoreError, UnsyncedRemovalError
+from restante.storage.errors import (
+    FullError,
+    PartialRemovalError,
+    PartlyExpiredError,
+    StoreError,
+    UnsyncedRemovalError,
+)
 from restante.storage.mbox import MboxStore, in_place_removal
 from restante.storage.mbox.maildrop import MboxMaildrop
 from restante.storage.paths import Layout
@@ -175,6 +181,19 @@ def test_quota(box: Box, monkeypatch: pytest.MonkeyPatch, error: int, names: boo
         assert box.texts() == LETTERS
 
 
+def fail_sync(patched: pytest.MonkeyPatch, number: int) -> None:
+    """Let one of the coming calls of fsync fail."""
+    count = iter(range(1, 100))
+    real = os.fsync
+
+    def sync(file: int) -> None:
+        if next(count) == number:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(file)
+
+    patched.setattr(os, "fsync", sync)
+
+
 @pytest.mark.parametrize(
     ("number", "error", "left"),
     [
@@ -192,21 +211,34 @@ def test_unsynced_removal_in_place(
 ) -> None:
     """A removal that has begun counts as done, since the next process completes it."""
     box.write(*LETTERS)
-    count = iter(range(1, 100))
-    real = os.fsync
-
-    def sync(file: int) -> None:
-        if next(count) == number:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        real(file)
-
     with monkeypatch.context() as patched:
         no_room(patched, box)
-        patched.setattr(os, "fsync", sync)
+        fail_sync(patched, number)
         with pytest.raises(PartialRemovalError) as caught:
             box.remove(3, 5)
     assert caught.type is error
     assert box.texts() == [LETTERS[index] for index in left]
+
+
+@pytest.mark.parametrize(("number", "durable"), [(2, True), (1, False)])
+def test_expiry_in_part(
+    box: Box, monkeypatch: pytest.MonkeyPatch, number: int, *, durable: bool
+) -> None:
+    """If only some old messages can be removed in place, the error names those that are gone."""
+    box.write(*LETTERS)
+    octets = box.file.read_bytes()
+    for old in LETTERS[3], LETTERS[5]:
+        octets = octets.replace(FROM + old, FROM.replace(b"2026", b"2016") + old)
+    box.file.write_bytes(octets)
+    last_uid = box.uids()[5]
+    with monkeypatch.context() as patched:
+        no_room(patched, box)
+        fail_sync(patched, number)
+        with pytest.raises(PartlyExpiredError) as caught:
+            asyncio.run(box.store.expire("ann", 1000))
+    removed = [(message.uid, message.durable) for message in caught.value.removed]
+    assert removed == [(last_uid, durable)]
+    assert box.texts() == LETTERS[:5]
 
 
 def test_too_little_room_to_move(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
