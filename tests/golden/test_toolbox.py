@@ -74,7 +74,7 @@ CHECKS: dict[str, Check] = {
     "greeting closes": ([URL], "connect-closed", {}),
     "SMTP": ([URL], "greeting-smtp", {}),
     "closes in STAT": ([URL], "stat-closed", {}),
-    "stalls in LIST": ([URL, "--timeout", "0.4"], "list-stall", {}),
+    "stalls in LIST": ([URL, "--timeout", "1.5"], "list-stall", {}),
     "STAT refused": ([URL], "stat-refused", {}),
     "no numbers": ([URL], "STAT: +OK none", {}),
     "one reply too many": ([URL], "stat-twice", {}),
