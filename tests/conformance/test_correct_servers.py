@@ -56,11 +56,11 @@ def verdict(
 def test_long_message_on_a_slow_line(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """A message may take longer than a short reply, while its octets come."""
     live.add("ann", "hunter22", b"Subject: long\n\n" + b"0123456789abcde\n" * 20_000)
-    monkeypatch.setattr(raw_connection, "SECONDS", 0.3)
+    monkeypatch.setattr(raw_connection, "SECONDS", 0.8)
 
     def slow(said: str, octets: bytes) -> bytes:
         if said.startswith("RETR"):
-            time.sleep(min(0.2, len(octets) / 200_000))
+            time.sleep(min(0.5, len(octets) / 80_000))
         return octets
 
     with faulty(live.port, slow) as port:

@@ -300,7 +300,7 @@ def test_row_lock_that_does_not_end(dsn: Secret) -> None:
     """A call that waits for a lock fails within its time, and the connection is used again."""
 
     async def test() -> None:
-        store = ClusterStore(settings(dsn, patience=0.5))
+        store = ClusterStore(settings(dsn, patience=1))
         async with store.open(), connected(dsn) as connection:
             await store.deliver("ann", LETTER)
             async with connection.transaction():
