@@ -35,7 +35,6 @@ ELSEWHERE = {
     "incident": "tests/server/test_incidents.py",
     "kicked": "tests/server/control/test_service.py",
     "foreign_files": "tests/server/composition/test_backends.py",
-    "limit_reached": "tests/server/limits/test_limit_log.py",
     "mbox": "tests/storage/mbox",
     "not_delivered": "tests/delivery",
     "not_expired": "tests/server/tasks/test_expiry.py",

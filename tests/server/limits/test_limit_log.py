@@ -29,12 +29,13 @@ FULL = b"-ERR [SYS/TEMP] Too many connections, try again later.\r\n"
 
 
 def test_address_over_its_limit() -> None:
-    """A connection over the limit of its address never counts in the total."""
+    """A connection over the limit of its address never counts in the total, and is logged."""
     limits = ServerLimits(connections=CountLimit(3), addresses=AddressLimit(1))
     with clocked(limits=limits) as server:
         first = server.connect(address="192.0.2.1")
         for _ in range(50):
             assert server.connect(address="192.0.2.1").heard == FULL
+        assert server.log.getvalue().count("limit=limits.connections_per_address ") == 1
         others = [server.connect(address=f"198.51.100.{number}") for number in (1, 2)]
         assert all(peer.heard.startswith(b"+OK") for peer in (first, *others))
         assert server.connect(address="198.51.100.3").heard == FULL

@@ -22,6 +22,7 @@ MORE_FILES = f"{OPEN_FILES}, or lower limits.connections"
 FAILED = "many addresses guess passwords; block them with fail2ban or a firewall"
 UNCOUNTED = "restart the server: its tables have the size of limits.connections at its start"
 CONNECTIONS = "raise limits.connections, or find the clients that use most connections"
+ADDRESS = "raise limits.connections_per_address if a proxy or many users share the address"
 
 
 def _nowhere(_limit: str, _advice: str) -> None:
@@ -111,6 +112,7 @@ class ConnectionSlot:
     def acquire_address(self, address: str) -> bool:
         """Count the connection in by its address, or return False: there are too many from it."""
         if not self._limits.addresses.acquire(address):
+            self._limits.note("limits.connections_per_address", ADDRESS)
             return False
         self._address = address
         return True

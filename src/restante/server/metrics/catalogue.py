@@ -83,8 +83,8 @@ REPLIES = (
 )
 
 LIMITS = (
-    "limits.connections", "auth_socket.connections", "open files", "failed logins remembered",
-    "shared counters", "accept", OTHER,
+    "limits.connections", "limits.connections_per_address", "auth_socket.connections",
+    "open files", "failed logins remembered", "shared counters", "accept", OTHER,
 )  # fmt: skip
 """Limits of the event `limit_reached`. What follows "accept: " is cut off."""
 
