@@ -167,6 +167,14 @@ def test_a_name_in_the_subject_alone() -> None:
     assert (report.id, report.exit_code, report.ok) == ("tls-subject", 1, True)
 
 
+def test_another_name_in_the_subject_alone() -> None:
+    """With -k, another server's name in the subject is not taken for the name of this one."""
+    with server_of((), tls=make("other.example", hosts=()).serving()) as running:
+        unverified = {"context": unverified_context()}
+        report = ask(running.tls_port, verify=False, trust=trusting(), options=unverified)
+    assert [warning.id for warning in report.warnings] == ["tls-selfsigned"]
+
+
 def test_expired_intermediate() -> None:
     """An intermediate certificate that has expired is named, and not the server's own."""
     old = make("Old CA", issuer=ROOT, authority=True, begins=-90 * DAY, ends=-3.5 * DAY)

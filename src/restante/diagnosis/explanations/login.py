@@ -104,8 +104,10 @@ LOGIN = (
     ),
     Explanation(
         "auth-temp", 8, "The server cannot check logins now. The password may be correct.",
-        why="The server cannot use its accounts or the mailbox: a database, a directory or a disk.",
-        admin="Check the back end that stores the accounts, and the server's disk.",
+        why="The server cannot use its accounts or the mailbox: a database, a directory or a disk. "
+        "Or it is a proxy, and the mail server does not answer it.",
+        admin="Check the back end that stores the accounts, the server's disk and, at a proxy, the "
+        "mail server.",
         you="Do not change the password. Try again later.",
     ),
     Explanation(

@@ -89,7 +89,7 @@ def report_tls(check: CheckContext, step: Step) -> None:
         if facts.ends_soon and check.request.warn_expiring:
             text = f"it expires on {facts.ends:%Y-%m-%d %H:%M} UTC: {facts.validity}"
             check.warn(step, "tls-soon", text, {"days_left": facts.days_left})
-        if facts.subject_alone:
+        if facts.subject_alone and proven:  # else its subject may be another name
             text = f"{facts.subject} is only in the subject of the certificate, not in its names"
             check.warn(step, "tls-subject", text)
     if not check.request.verify:
