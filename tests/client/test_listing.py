@@ -54,10 +54,13 @@ def test_listing(rules: tuple[str, ...], oddities: set[str], messages: int) -> N
         assert (set(drop.session.oddities), len(drop)) == (oddities, messages)
 
 
-def test_refused_list() -> None:
-    """A LIST that is refused while STAT counts messages is an error."""
+@pytest.mark.parametrize(
+    "rules", [("LIST: -ERR no messages",), ("LIST: -ERR broken", "STAT: -ERR broken")]
+)
+def test_refused_list(rules: tuple[str, ...]) -> None:
+    """A LIST that is refused is an error if STAT counts messages, or is refused, too."""
     with (
-        faulty_server("LIST: -ERR no messages") as server,
+        faulty_server(*rules) as server,
         pytest.raises(ServerRefusedError),
         blocking.connect(f"pop3://{USER}@127.0.0.1:{server.port}", PASSWORD),
     ):

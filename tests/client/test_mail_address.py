@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from restante.client.mail_address import parse_address, unwrap_address
+from restante.client.mail_address import is_this_machine, parse_address, unwrap_address
 from restante.client.maildrop import target_of
 from support.command import pop3
 from support.process import free_port
@@ -128,3 +128,17 @@ def test_rejected_server(command: str, words: tuple[str, ...], said: str) -> Non
     ended = pop3(command, *words)
     assert (ended.code, ended.out) == (2, "")
     assert said in ended.err
+
+
+LOCAL = [
+    "localhost.", "a.localhost", "127.0.0.1", "127.9.9.9", "0.0.0.0", "0.1.2.3", "169.254.1.1",
+    "224.0.0.1", "::1", "[::1]", "::", "fe80::1", "ff02::1", "::127.0.0.1", "::ffff:127.0.0.1",
+    "64:ff9b::7f00:1", "2002:7f00:1::",
+]  # fmt: skip
+OTHERS = ["192.0.2.1", "[2001:db8::1]", "::ffff:192.0.2.1", "64:ff9b::c000:201", "mail.example.com"]
+
+
+@pytest.mark.parametrize("host", LOCAL + OTHERS)
+def test_this_machine(host: str) -> None:
+    """Loopback is known in all its forms, to which the DNS of a domain must not lead."""
+    assert is_this_machine(host) is (host in LOCAL)

@@ -58,6 +58,14 @@ def test_blocking(account: str) -> None:
         assert drop.headers([1]) == [b"Subject: a\r\n\r\n"]
 
 
+def test_no_quit() -> None:
+    """Messages that were retrieved stay: no QUIT is sent, by which some servers remove them."""
+    with faulty_server() as server:
+        with blocking.connect(server.url, PASSWORD) as drop:
+            assert list(drop.retrieve_many([1, 2]))
+        assert server.commands[-2:] == ["RETR 1", "RETR 2"]
+
+
 def test_asyncio(account: str) -> None:
     """The asyncio face gives the same."""
 

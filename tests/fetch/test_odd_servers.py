@@ -506,6 +506,29 @@ def test_known_by_the_uid_alone(tmp_path: Path) -> None:
         assert len(running.left) == 5
 
 
+def test_new_mail_under_the_uid_of_known_mail(tmp_path: Path) -> None:
+    """A message comes if it shares the unique-id of one that another program fetched."""
+    account = Account(tmp_path)
+    with faulty_server("UIDL: with 1 same", messages=LETTERS[:1], user=ANN) as running:
+        account.note_known(running.port)
+    rules = ("UIDL: with 1 same", "UIDL: with 2 same")
+    with faulty_server(*rules, messages=LETTERS[:2], user=ANN) as running:
+        assert account.fetch(running.port, keep=None) == ""
+    assert stored(LETTERS[1]) in map(stored, account.delivered())
+
+
+def test_known_by_the_header(tmp_path: Path) -> None:
+    """Without unique-ids, a message with a Message-ID is retrieved once, and deleted later."""
+    letters = [b"Message-ID: <%d@x>\r\n\r\nText\r\n" % number for number in range(2)]
+    account, retrieved = Account(tmp_path), []
+    for keep in (None, None, 0.0):
+        with faulty_server(*NO_UIDS, messages=letters, user=ANN) as running:
+            assert account.fetch(running.port, keep) == ""
+        retrieved.append(sum(line.startswith("RETR") for line in running.commands))
+    assert retrieved == [2, 0, 0]
+    assert (len(account.delivered()), running.left) == (2, [])
+
+
 def test_a_message_without_uid_that_is_refused(tmp_path: Path) -> None:
     """A message that neither a unique-id nor its header identifies does not stop the others."""
     account = Account(tmp_path)

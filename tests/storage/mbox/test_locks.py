@@ -231,6 +231,7 @@ def test_what_is_locked_here_is_locked_for_all_others(box: Box) -> None:
     theirs_too = Path(f"{box.file}.lock")
     with locks.mbox_locks(place, file):
         assert theirs_too.read_bytes().startswith(b"%d\n" % os.getpid())
+        assert dotlock.is_held(place, file)  # not stale, although this process signed it
         command = [dotlockfile, "-l", "-r", "0", str(theirs_too)]
         assert subprocess.run(command, check=False, timeout=PATIENCE).returncode != 0
         with box.file.open("r+b") as other, pytest.raises(BlockingIOError):
