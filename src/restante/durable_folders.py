@@ -6,6 +6,8 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
+from restante.file_kinds import is_folder
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -15,7 +17,7 @@ def make_private_folder(path: Path) -> None:
 
     To sync a file in a folder does not sync the name of the folder.
     """
-    if path.is_dir():
+    if is_folder(path):
         return
     make_private_folder(path.parent)
     with contextlib.suppress(FileExistsError):  # another process was quicker

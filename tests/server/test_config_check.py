@@ -47,6 +47,24 @@ def test_good_configuration(folder: Path) -> None:
     assert sorted(folder.rglob("*")) == sorted([*before, folder / "restante.toml"])
 
 
+def test_folders_that_cannot_be_read(folder: Path) -> None:
+    """An error above a path is not a missing file, and hides no other mistake."""
+    long = folder / ("x" * 300)
+    code, mistakes, _ = check(
+        folder,
+        mail__folder=f'"{long}/mail"',
+        accounts__app_passwords=f'"{long}/app-passwords"',
+        control__folder=f'"{long}"',
+    )
+    assert code == 2
+    too_long = "File name too long; choose a shorter name"
+    assert mistakes[:2] == [
+        f"mail.folder: {long}/mail: {too_long}",
+        f"accounts.app_passwords: {long}/app-passwords: {too_long}",
+    ]
+    assert mistakes[2].startswith("control.folder: ")
+
+
 def test_all_mistakes_at_once(folder: Path) -> None:
     """A mistake in one part hides none in another."""
     code, mistakes, _ = check(

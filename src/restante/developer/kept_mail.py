@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote
 
 from restante.durable_folders import make_private_folder, sync_folder
+from restante.file_kinds import is_file, is_folder
 from restante.storage.maildir.filenames import base_name, hashed_uid, unique_id
 from restante.storage.removals import calendar_time
 
@@ -71,9 +72,9 @@ class KeptMail:
             files = [
                 (_time_of(file), file.name, file)
                 for part in ("new", "cur")
-                if (folder / part).is_dir()
+                if is_folder(folder / part)
                 for file in (folder / part).iterdir()
-                if file.is_file() and not file.name.startswith(".")
+                if is_file(file) and not file.name.startswith(".")
             ]
             mailbox = mailbox_of(unquote(folder.name))
             for received, name, file in sorted(files):

@@ -19,6 +19,7 @@ from restante.fetch.account_lock import file_name
 from restante.fetch.errors import FetchError, NothingNotedError
 from restante.fetch.journal_clock import find_least_time
 from restante.fetch.journal_rows import AccountRuns
+from restante.file_kinds import exists
 from restante.input_files import require_file
 from restante.system_errors import describe, explain
 
@@ -179,7 +180,7 @@ class Journal:
         mark = self.path.parent / "fetch" / f"{file_name(account)}.{self.path.name}.begun"
         with self.errors():
             cursor = self.database.execute("SELECT 1 FROM account WHERE name = ?", (account,))
-            if cursor.fetchone() is None and mark.exists() and not begin:
+            if cursor.fetchone() is None and exists(mark) and not begin:
                 text = f"{self.path} has nothing of {account}, which had a journal before"
                 raise FetchError(LOST, text)
         with self.transaction() as database:
@@ -190,7 +191,7 @@ class Journal:
             least = find_least_time(database, account, now)
         with self.errors():  # after the row: a run that is killed before it leaves no false mark
             mark.parent.mkdir(mode=0o700, exist_ok=True)
-            if not mark.exists():
+            if not exists(mark):
                 mark.touch(mode=0o600)
         return AccountJournal(self, account, least)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import msgspec
 
 from restante.client.mail_address import is_below
+from restante.file_kinds import exists
 from restante.input_files import read_text
 from restante.oauth.flows import Flow
 from restante.system_errors import explain_path
@@ -107,7 +108,7 @@ def load_providers(folder: Path | None = None) -> dict[str, Provider]:
     rows: dict[str, dict[str, Any]] = parse_toml(_shipped_text())
     file = folder / FILE if folder else None
     try:
-        if file is None or not file.exists():
+        if file is None or not exists(file):
             return msgspec.convert(rows, dict[str, Provider])
         own = parse_toml(read_text(file))
         for name, row in own.items():

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from restante.file_kinds import is_folder
 from restante.oauth import private_files
 from restante.oauth.errors import OAuthError
 from restante.oauth.issuer_requests import is_success, post_json
@@ -64,7 +65,7 @@ class Registrations:
 
     def find(self, issuer: str) -> str:
         """Return the id at an issuer, "" for none."""
-        if not self.folder.is_dir():
+        if not is_folder(self.folder):
             return ""
         with private_files.open_folder(self.folder) as folder:
             octets = private_files.read(folder, self._path(issuer))

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
+from restante.file_kinds import exists
 from restante.oauth.errors import TokenStoreError
 
 LONGEST = 200  # characters of the name of a file
@@ -53,4 +54,4 @@ def has_tokens(folder: Path, name: str) -> bool:
 
     Raises TokenStoreError: no tokens can be kept for it. Raises OSError: the folder cannot be read.
     """
-    return (folder / file_name(name)).exists()
+    return exists(folder / file_name(name))

@@ -26,6 +26,7 @@ from restante.auth.interfaces import (
     UnreadableAccountError,
     closing_accounts,
 )
+from restante.file_kinds import exists, is_folder
 from restante.input_files import read_octets
 from restante.server.composition import components
 from restante.server.composition.added_logins import (
@@ -35,12 +36,12 @@ from restante.server.composition.added_logins import (
 )
 from restante.server.composition.backends import build_accounts, build_store, check_recipients
 from restante.server.config.addresses import ListenAddress, parse_local_address
-from restante.server.config.loader import ConfigError
+from restante.server.config.loader import ConfigError, as_config_error
 from restante.server.control.service import check_length, check_owner
 from restante.server.log.file_problems import FileProblems
 from restante.server.system.process import is_permitted
 from restante.server.system.unix_sockets import require_short_path
-from restante.system_errors import explain_path
+from restante.system_errors import describe, explain_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -68,6 +69,8 @@ def _run(
         check(config, log)
     except ConfigError as error:
         return error.problems
+    except OSError as error:  # of a folder above what a setting names
+        return [describe(error)]
     return []
 
 
@@ -92,7 +95,7 @@ def _check_accounts(config: Config, log: FilteringBoundLogger) -> None:
     accounts = build_accounts(config, log)
     if config.accounts.pam:
         service = PAM_SERVICES / config.accounts.pam
-        if not service.exists():
+        if not exists(service):
             raise ConfigError([f"accounts.pam: {service} does not exist; create it"])
         return
     try:
@@ -143,10 +146,8 @@ def _check_tokens(config: Config, _log: FilteringBoundLogger) -> None:
     components.build_tokens(config)
     keys = config.tokens.jwks
     if keys and "://" not in keys:
-        try:
+        with as_config_error("tokens.jwks", keys):
             read_octets(keys)
-        except OSError as error:
-            raise ConfigError([f"tokens.jwks: {explain_path(keys, error)}"]) from error
 
 
 def _check_listeners(config: Config, log: FilteringBoundLogger) -> None:
@@ -228,9 +229,11 @@ def _check_control(config: Config, _log: FilteringBoundLogger) -> None:
     problems = [*_find_group_problems("control.group", section.group)]
     try:
         check_length(section.folder)
+        is_there = exists(section.folder)
     except OSError as error:
         problems.append(f"control.folder: {explain_path(section.folder, error)}")
-    if section.folder.exists():
+        raise ConfigError(problems) from error
+    if is_there:
         try:
             check_owner(section.folder, user_known=os.geteuid() != 0)  # root tries for the server
         except ConfigError as error:
@@ -251,17 +254,17 @@ def _find_group_problems(key: str, group: str | None) -> Iterator[str]:
 def _find_folder_problems(key: str, socket_file: Path | None) -> Iterator[str]:
     if socket_file is None:
         return
+    folder = socket_file.parent
     try:
         require_short_path(socket_file)
+        if folder.parent == MADE_AT_START and not exists(folder):
+            return  # systemd makes it: RuntimeDirectory=
+        if not is_folder(folder):
+            yield f"{key}: the folder {folder} does not exist; create it"
+        elif not is_permitted(folder, os.W_OK | os.X_OK):
+            yield f"{key}: {_user()} cannot write to the folder {folder}"
     except OSError as error:
         yield f"{key}: {explain_path(socket_file, error)}"
-    folder = socket_file.parent
-    if folder.parent == MADE_AT_START and not folder.exists():
-        return  # systemd makes it: RuntimeDirectory=
-    if not folder.is_dir():
-        yield f"{key}: the folder {folder} does not exist; create it"
-    elif not is_permitted(folder, os.W_OK | os.X_OK):
-        yield f"{key}: {_user()} cannot write to the folder {folder}"
 
 
 def _check_expiry(config: Config, log: FilteringBoundLogger) -> None:

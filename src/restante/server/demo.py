@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from restante.auth.file import passwd_entry, passwd_file
 from restante.auth.passwords import hashing as password_hashing
 from restante.auth.passwords import scram
+from restante.file_kinds import exists
 from restante.protocol.secret import Secret
 from restante.protocol.stuffing import size_on_wire
 from restante.server.tls import self_signed
@@ -120,7 +121,7 @@ def ensure_certificate(folder: Path) -> tuple[Path, Path]:
     It certifies itself, so a client believes it only with its file: `--cacert`. Raises OSError.
     """
     certificate, key = folder / CERTIFICATE, folder / "key.pem"
-    if not (certificate.exists() and key.exists()):
+    if not (exists(certificate) and exists(key)):
         made = self_signed.create_self_signed(("localhost",), ("127.0.0.1", "::1"), "Restante demo")
         key.touch(mode=0o600)
         key.write_bytes(made.key)

@@ -22,6 +22,7 @@ from restante.cli.options.password import password_options
 from restante.cli.options.values import TEXT, FilePath
 from restante.cli.output.terminal import plain
 from restante.cli.output.wrapping import is_terminal, wrap_hanging
+from restante.file_kinds import is_folder
 from restante.protocol.text import to_json
 from restante.system_errors import find_reason
 
@@ -179,7 +180,7 @@ def _delivery_method(
     if (maildir or lmtp or command) and not target.user:
         raise click.UsageError("--maildir, --lmtp and --deliver require a login; add --user NAME")
     if maildir is not None:
-        if not (maildir / "new").is_dir():
+        if not is_folder(maildir / "new"):
             raise click.UsageError(f'{maildir} is not a Maildir, because it has no folder "new"')
         return delivery.Maildir(maildir)
     if lmtp is not None:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from restante.cli.output.terminal import plain
+from restante.file_kinds import exists
 
 OPTIONS = ("user", "password_command", "cacert", "servername")
 """The settings of an account that are options of the command line as well."""
@@ -109,7 +110,7 @@ def load_entries() -> dict[str, Any]:
 
     file = accounts_file()
     try:
-        return parse_toml(read_text(file)) if file.exists() else {}
+        return parse_toml(read_text(file)) if exists(file) else {}
     except OSError as error:
         from restante.system_errors import explain_path
 
@@ -149,7 +150,7 @@ def describe_unknown(name: str, *, option: str = "add -u NAME") -> str:
     text = f'"{name}" is not an account; {ways}'
     file, names = accounts_file(), list(load_entries())
     if not names:
-        return f"{text} {file}, which {'has no names' if file.exists() else 'does not exist'}"
+        return f"{text} {file}, which {'has no names' if exists(file) else 'does not exist'}"
     if name in names:
         what = "its account must be user@domain or a URL"
         return f'"{name}" is the name of a table in {file}; {what}'

@@ -13,6 +13,7 @@ from restante.cli.errors import configuration_error_reporting, file_error_report
 from restante.cli.options.server import config_option, find_default
 from restante.cli.options.values import FilePath
 from restante.cli.output.terminal import plain
+from restante.file_kinds import exists
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterator
@@ -94,7 +95,7 @@ class FileAccounts:
         from restante.auth.file import passwd_file
 
         with file_error_reporting(self._file):
-            if self._file.exists():
+            if exists(self._file):
                 self._refuse_known(passwd_file.read_lines(self._file), name)
 
     def require_known(self, name: str) -> None:

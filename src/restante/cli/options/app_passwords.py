@@ -18,6 +18,7 @@ from restante.cli.options.accounts import (
     note_lists,
 )
 from restante.cli.options.server import config_option
+from restante.file_kinds import exists
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -69,7 +70,7 @@ class FileAppPasswords:
         name = require_account(self._config, full_name(self._config, name))
         made, shown = app_passwords.create(name, label, time.time())
         with file_error_reporting(self._path):
-            is_new = not self._path.exists()
+            is_new = not exists(self._path)
             with passwd_file.edit_lines(self._path) as lines:
                 if any(line.split(":")[:2] == [name, label] for line in lines):
                     raise click.ClickException(known_text(name, label))
@@ -86,7 +87,7 @@ class FileAppPasswords:
         from restante.auth.app_passwords import file as app_passwords
 
         found: dict[str, list[str]] = {}
-        if self._path.exists():
+        if exists(self._path):
             with file_error_reporting(self._path):
                 for each in app_passwords.read(self._path)[0]:
                     found.setdefault(each.account, []).append(each.label)
@@ -127,7 +128,7 @@ class FileAppPasswords:
 
     def remove_all(self, name: str) -> None:
         """Remove the app passwords of an account that is removed: the next one is another's."""
-        if self._path.exists():
+        if exists(self._path):
             self._remove([name])
 
     def _remove(self, fields: list[str]) -> bool:
@@ -143,7 +144,7 @@ class FileAppPasswords:
                 removed = len(left) < len(lines)
                 lines[:] = left or [app_passwords.HEADER]
             uses = app_password_uses.uses_path(self._path)
-            if uses.exists():
+            if exists(uses):
                 passwords, _ = app_passwords.read(self._path)
                 app_password_uses.keep_only(uses, {each.key for each in passwords})
         return removed

@@ -10,6 +10,7 @@ from restante.cli.errors import file_error_reporting
 from restante.cli.options.accounts import wait
 from restante.cli.options.app_passwords import give_to_server
 from restante.cli.output.account_list import ADMINISTRATOR, AccountSummary
+from restante.file_kinds import exists
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -121,7 +122,7 @@ class LockList:
 
         check_name(name)
         with file_error_reporting(self._path):
-            is_new = not self._path.exists()
+            is_new = not exists(self._path)
             with passwd_file.edit_lines(self._path) as lines:
                 if lock_key(name) not in map(lock_key, lines):
                     lines[len(lines) :] = [locked_names.HEADER] * (not lines) + [name]
@@ -134,7 +135,7 @@ class LockList:
         from restante.auth.file import passwd_file
         from restante.auth.usernames import lock_key
 
-        if not self._path.exists():
+        if not exists(self._path):
             return False
         key = lock_key(name)
         with file_error_reporting(self._path), passwd_file.edit_lines(self._path) as lines:
@@ -148,7 +149,7 @@ class LockList:
         from restante.auth import locked_names
 
         with file_error_reporting(self._path):
-            names, problems = locked_names.read(self._path) if self._path.exists() else ([], [])
+            names, problems = locked_names.read(self._path) if exists(self._path) else ([], [])
         for problem in problems:
             click.echo(problem, err=True)
         return names

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from restante.file_kinds import exists
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -106,7 +108,7 @@ def find_tokens(
     folder = None
     try:
         folder = default_folder()
-        if not folder.exists():
+        if not exists(folder):
             return None
         login_as = str(_oauth_table(table).get("login_as", ""))
         addresses = [name for name in (user, login_as) if "@" in name]

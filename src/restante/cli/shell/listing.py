@@ -13,6 +13,7 @@ from restante.cli.output.terminal import plain
 from restante.cli.output.wrapping import is_terminal, wrap_hanging
 from restante.cli.shell.screen import ShellError
 from restante.diagnosis import wording
+from restante.file_kinds import is_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -111,7 +112,7 @@ def save(session: ShellSession, words: Sequence[str]) -> None:
         _save_part(session, number, part, _file_path(words[1:]))
         return
     path = _file_path(words[1:]) or Path(f"message-{number}.eml")
-    if path.is_dir():
+    if is_folder(path):
         path /= f"message-{number}.eml"
     octets = _save_message(session, number, path)
     session.screen.print_line(
@@ -157,7 +158,7 @@ def _save_part(session: ShellSession, number: int, word: str, path: Path | None)
         raise ShellError(f"unknown part {plain(word)}; message {number} has {count}")
     if chosen.end >= MAX_DECODED:
         raise ShellError(f"message {number} is too large to decode; use save {number}")
-    if path is not None and not path.is_dir():
+    if path is not None and not is_folder(path):
         files.save_as(path, chosen.content)
     else:
         path = files.save_in(path or Path(), part_file_name(chosen, number), chosen.content)

@@ -17,6 +17,7 @@ from restante.fetch.imports.records import (
     make_message,
     read_lines,
 )
+from restante.file_kinds import exists
 from restante.protocol.text import decode_text
 
 if TYPE_CHECKING:
@@ -55,4 +56,4 @@ def find_files(environment: Mapping[str, str], home: Path) -> list[Path]:
     """Return the usual file, if it is there."""
     own = environment.get("FETCHMAILHOME")
     file = Path(own, "fetchids") if own else home / ".fetchids"
-    return [file] if file.exists() else []
+    return [file] if exists(file) else []

@@ -18,6 +18,7 @@ from restante.fetch.imports.records import (
     read_lines,
     read_time,
 )
+from restante.file_kinds import exists
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,5 +62,5 @@ def file_user(name: str) -> str:
 def find_files(environment: Mapping[str, str], home: Path) -> list[Path]:
     """Return the files of all accounts in the usual folder."""
     config = Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "getmail"
-    folder = config if config.exists() else home / ".getmail"
+    folder = config if exists(config) else home / ".getmail"
     return sorted(file for file in folder.glob("oldmail-*") if ".tmp." not in file.name)

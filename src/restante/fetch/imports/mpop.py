@@ -19,6 +19,7 @@ from restante.fetch.imports.records import (
     read_lines,
     read_time,
 )
+from restante.file_kinds import is_file
 from restante.protocol.text import decode_text
 
 if TYPE_CHECKING:
@@ -69,4 +70,4 @@ def _read_uid(line: StateLine, account: SourceAccount) -> Record:
 
 def find_files(_environment: Mapping[str, str], home: Path) -> list[Path]:
     """Return the files of all accounts in the usual folder."""
-    return sorted(file for file in home.glob(".mpop_uidls/*") if file.is_file())
+    return sorted(file for file in home.glob(".mpop_uidls/*") if is_file(file))

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from restante.input_files import read_octets
 from restante.net.addresses import is_loopback
 from restante.server.composition.extras import importing
-from restante.server.config.loader import ConfigError
+from restante.server.config.loader import ConfigError, as_config_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,8 +78,9 @@ def build_ldap_accounts(uri: str, section: LdapSection, password: Secret) -> Acc
     with importing("ldap", "accounts.ldap: LDAP"):
         from restante.auth.ldap.accounts import LdapAuthenticator, LdapSearch
         from restante.auth.ldap.directory import LdapServer
-    if section.ca_file and not section.ca_file.is_file():
-        raise ConfigError([f"ldap.ca_file: {section.ca_file} does not exist"])
+    if section.ca_file:
+        with as_config_error("ldap.ca_file", section.ca_file):
+            read_octets(section.ca_file)
     server = LdapServer(
         uri,
         start_tls=section.start_tls == "always"

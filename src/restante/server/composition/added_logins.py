@@ -139,5 +139,5 @@ def _read_first(file: FileReading[Any], key: str, hint: str) -> None:
     try:
         file.refresh()
     except UnavailableError as error:
-        missing = not file.path.exists()
+        missing = isinstance(error.__cause__, FileNotFoundError)
         raise ConfigError([f"{key}: {error}{f'; {hint}' if missing else ''}"]) from error

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, assert_never, cast
 
 from restante.auth.interfaces import KnowsQuotas, UnavailableError
 from restante.auth.wrapped_accounts import unwrap
+from restante.file_kinds import is_folder
 from restante.input_files import read_utf8
 from restante.junk import account_of
 from restante.protocol.secret import Secret
@@ -22,12 +23,11 @@ from restante.server.composition.account_sources import (
     build_sql_hash_upgrader,
 )
 from restante.server.composition.extras import importing
-from restante.server.config.loader import ACCOUNT_BACKENDS, ConfigError
+from restante.server.config.loader import ACCOUNT_BACKENDS, ConfigError, as_config_error
 from restante.server.config.mail_sections import COURIER, RESTANTE_UIDS, X_UIDL
 from restante.server.log.file_problems import FileProblems
 from restante.storage.paths import Layout
 from restante.storage.quota import KeepsQuota
-from restante.system_errors import explain_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,8 +129,10 @@ def _build_mbox_store(config: Config, log: FilteringBoundLogger) -> MboxStore:
 def _check_mail_folder(config: Config) -> None:
     folder = config.mail.folder
     assert folder is not None
-    if not folder.is_dir():
-        raise ConfigError([f"mail.folder: {folder} does not exist, or is not a folder; create it"])
+    with as_config_error("mail.folder", folder):
+        if is_folder(folder):
+            return
+    raise ConfigError([f"mail.folder: {folder} does not exist, or is not a folder; create it"])
 
 
 def build_cluster_store(config: Config, log: FilteringBoundLogger) -> ClusterStore | ShardedStore:
@@ -290,10 +292,8 @@ def _account_file(
 
 def read_secret(key: str, file: Path) -> Secret:
     """Return the secret in a file that the setting `key` names."""
-    try:
+    with as_config_error(key, file):
         return Secret(read_utf8(file).strip())
-    except OSError as error:
-        raise ConfigError([f"{key}: {explain_path(file, error)}"]) from error
 
 
 def build_deliverer(config: Config, log: FilteringBoundLogger) -> Deliverer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 import sys
@@ -42,6 +43,15 @@ class ConfigError(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+@contextlib.contextmanager
+def as_config_error(key: str, path: Path | str) -> Iterator[None]:
+    """Turn an error of the system about the path of a setting into a ConfigError."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError([f"{key}: {explain_path(path, error)}"]) from error
 
 
 def load(file: Path | None, flags: Mapping[str, Mapping[str, object]]) -> Config:

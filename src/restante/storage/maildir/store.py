@@ -9,6 +9,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+from restante.file_kinds import is_folder
 from restante.junk import account_of, is_junk
 from restante.quota import MailUsage
 from restante.storage.age_limit import DAY, AgeLimit
@@ -254,7 +255,7 @@ class MaildirStore:
             try:
                 root = self._open_or_make(owner, folder, make=not is_junk(owner))
             except FileNotFoundError:
-                if not is_junk(owner) or not self._layout.root.is_dir():  # no disk is mounted
+                if not is_junk(owner) or not is_folder(self._layout.root):  # no disk is mounted
                     raise
                 return EmptyMaildrop()
             held = LockedMaildir.take(self._opener(str(folder)), root)
