@@ -88,6 +88,13 @@ def test_sessions_with_a_login(rate: Rate) -> None:
     assert rate.lines("delivered", "192.0.2.1", 1000) == 1000
 
 
+@pytest.fixture
+def long_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No minute of the machine's clock begins during the test."""
+    monkeypatch.setattr(log_rate, "MINUTE", 1e12)
+
+
+@pytest.mark.usefixtures("long_minute")
 def test_served_flood() -> None:
     """The log of a server keeps the bound."""
     with clocked() as server:
@@ -98,6 +105,7 @@ def test_served_flood() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.usefixtures("long_minute")
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_told_at_the_end(form: event_log.Format) -> None:
     """The count of dropped lines is written before the log is closed."""
