@@ -97,7 +97,6 @@ ELSEWHERE = {
     "fetch/destinations/mbox/place.py": "fetch/destinations/mbox/test_destination.py",
     "fetch/destinations/smtp/session.py": "fetch/destinations/smtp/test_destination.py",
     "fetch/destinations/smtp/transaction.py": "fetch/destinations/smtp/test_destination.py",
-    "fetch/destinations/unix_lines.py": "fetch/destinations/test_maildir.py",
     "fetch/errors.py": "fetch/test_journal.py",
     "fetch/group.py": "fetch/test_fetcher.py",
     "fetch/identity.py": "fetch/test_fetcher.py",
