@@ -35,6 +35,14 @@ def test_make_existing(tmp_path: Path, synced: list[str]) -> None:
     assert synced == []
 
 
+def test_file_in_the_way(tmp_path: Path) -> None:
+    """The error names a file that is there in place of a folder."""
+    (tmp_path / "a").touch()
+    with pytest.raises(FileExistsError) as caught:
+        make_private_folder(tmp_path / "a")
+    assert caught.value.filename == str(tmp_path / "a")
+
+
 def test_sync(tmp_path: Path, synced: list[str]) -> None:
     """The folder itself is synced."""
     sync_folder(tmp_path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -20,8 +19,7 @@ def make_private_folder(path: Path) -> None:
     if is_folder(path):
         return
     make_private_folder(path.parent)
-    with contextlib.suppress(FileExistsError):  # another process was quicker
-        path.mkdir(mode=0o700)
+    path.mkdir(mode=0o700, exist_ok=True)  # another process may be quicker
     sync_folder(path.parent)
 
 

@@ -225,6 +225,17 @@ def test_rename(tmp_path: Path) -> None:
         assert {uid: row.size for uid, row in account.messages().items()} == {"u1": 2, "u2": 1}
 
 
+def test_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock of the first run makes the journal's folder for its user alone, durably."""
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.readlink(f"/dev/fd/{file}")))
+    folder = tmp_path / "restante" / "fetch"
+    with lock_account(folder, "work"):
+        modes = [each.stat().st_mode & 0o777 for each in (folder.parent, folder)]
+    assert modes == [0o700, 0o700]
+    assert synced == [str(tmp_path), str(folder.parent)]
+
+
 def test_lock(tmp_path: Path) -> None:
     """A second run of an account is rejected, with the process that holds the lock."""
     with lock_account(tmp_path, "work"):

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from restante.durable_folders import make_private_folder
 from restante.fetch.errors import FetchError
 from restante.system_errors import describe
 
@@ -41,7 +42,7 @@ def lock_account(folder: Path, account: str) -> Iterator[None]:
     """
     path = folder / f"{file_name(account)}.lock"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         file = _open_locked(path, account)
     except OSError as error:
         raise FetchError("journal-unusable", describe(error, path)) from None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from restante.cli.output.terminal import plain
+from restante.durable_folders import make_private_folder
 from restante.fetch.account_lock import file_name
 from restante.system_errors import explain_path
 
@@ -43,7 +44,7 @@ def _write(path: Path, lines: str) -> None:
 
     head = f"pop3 {__version__}, {datetime.now().astimezone().isoformat(timespec='seconds')}\n"
     octets = (head + lines).encode("utf-8", "backslashreplace")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     draft = path.with_name(f"{path.name}.new")
     file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(file, "wb") as written:
