@@ -256,6 +256,15 @@ def test_no_saslprep_by_digest(user: str, password: str) -> None:
     assert server.commands == ["CAPA", "AUTH CRAM-MD5"]
 
 
+def test_capabilities_before_tls() -> None:
+    """RFC 2595 section 4: capabilities from before TLS, perhaps of an attacker, do not count."""
+    with faulty_server("CAPA#2: -ERR no", tls=GOOD.serving()) as server:
+        target = Target("localhost", server.port, "starttls", "ann")
+        with blocking.connect(target, PASSWORD, context=trusting()) as drop:
+            assert drop.session.before_tls
+            assert drop.session.capabilities is None
+
+
 def test_user_unknown_before_stls() -> None:
     """A server that has STLS, and USER only after it, does not reject the password."""
     capa = ("CAPA: with STLS", "CAPA: without USER", "CAPA: without SASL")
