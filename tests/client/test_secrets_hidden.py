@@ -15,10 +15,10 @@ from restante.misbehave.changes import instead
 from restante.protocol.client import operations, sasl
 from restante.protocol.client.connection import ServerPeer
 from restante.protocol.client.effects import Dialogue, Send
+from restante.protocol.client.hidden_secrets import quote
 from restante.protocol.client.pipeline import Operation, carry_out, pipeline
 from restante.protocol.client.raw_command import raw_command
 from restante.protocol.errors import Pop3Error, RemoteError
-from restante.protocol.text import quote
 from support.faulty_server import faulty_server
 
 LONG = "hunter22 & more"

@@ -20,7 +20,7 @@ from restante.conformance.raw_connection import (
     is_challenge,
     quote,
 )
-from restante.protocol.text import HiddenSecrets
+from restante.protocol.client.hidden_secrets import HiddenSecrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

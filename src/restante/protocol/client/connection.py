@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from restante.protocol.client.effects import REST_OF_MESSAGE, Peek, Receive, Send
+from restante.protocol.client.hidden_secrets import HiddenSecrets
 from restante.protocol.client.replies import Status, parse_status, strip_noise
 from restante.protocol.errors import (
     ConnectionLostError,
@@ -17,7 +18,7 @@ from restante.protocol.errors import (
     RemoteError,
     ServerRefusedError,
 )
-from restante.protocol.text import HiddenSecrets, decode_text, printable
+from restante.protocol.text import decode_text, printable
 
 if TYPE_CHECKING:
     import re

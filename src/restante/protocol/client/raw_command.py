@@ -12,10 +12,11 @@ from restante.protocol.client.effects import (
     MessageChunk,
     Peek,
 )
+from restante.protocol.client.hidden_secrets import HIDDEN
 from restante.protocol.client.operations import next_piece
 from restante.protocol.client.pipeline import Operation
 from restante.protocol.errors import LocalError
-from restante.protocol.text import HIDDEN, decode_text
+from restante.protocol.text import decode_text
 from restante.protocol.unstuffing import DotUnstuffer
 
 if TYPE_CHECKING:

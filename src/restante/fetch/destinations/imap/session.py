@@ -22,7 +22,8 @@ from restante.fetch.interfaces import (
     MessageRefusedError,
 )
 from restante.net.addresses import is_loopback
-from restante.protocol.text import HiddenSecrets, printable
+from restante.protocol.client.hidden_secrets import HiddenSecrets
+from restante.protocol.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -20,8 +20,9 @@ from restante.client.mechanisms import CLIENT_MECHANISMS
 from restante.fetch.destinations.certificate_errors import describe_certificate_error
 from restante.net import connecting
 from restante.net.connecting import seconds_until
+from restante.protocol.client.hidden_secrets import HiddenSecrets
 from restante.protocol.client.sasl import SaslRefusal
-from restante.protocol.text import HiddenSecrets, printable
+from restante.protocol.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
