@@ -80,6 +80,8 @@ class Hasty(MaildirDestination):
     """A destination that forgets to sync the names in tmp, and those in new."""
 
     def prepare(self, drafts: Sequence[Any]) -> list[str]:
+        for draft in drafts:
+            draft.wait()  # a thread makes its file in tmp
         self._tmp, real = os.open("/tmp", os.O_RDONLY), self._tmp
         try:
             tokens = super().prepare(drafts)
