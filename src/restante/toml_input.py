@@ -6,17 +6,21 @@ import tomllib
 from typing import Any
 
 
-def parse_toml(text: str) -> dict[str, Any]:
-    """Return TOML as tables. Raises tomllib.TOMLDecodeError, which is a ValueError.
+class TomlError(ValueError):
+    """A text is not TOML, or has a value that is too large. `str` says what is wrong, and where."""
 
-    The library also raises errors of other types: for numbers of thousands of digits, and for
-    values of thousands of levels.
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Return TOML as tables. Raises TomlError.
+
+    The library raises errors of other types for numbers of thousands of digits, and for values of
+    thousands of levels.
     """
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        raise
+    except tomllib.TOMLDecodeError as error:
+        raise TomlError(str(error)) from None
     except RecursionError:
-        raise tomllib.TOMLDecodeError("a value has too many levels") from None
+        raise TomlError("a value has too many levels") from None
     except ValueError:
-        raise tomllib.TOMLDecodeError("a number has too many digits") from None
+        raise TomlError("a number has too many digits") from None

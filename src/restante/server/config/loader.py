@@ -6,7 +6,6 @@ import contextlib
 import difflib
 import re
 import sys
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
@@ -29,7 +28,7 @@ from restante.server.config.section import ConfigSection
 from restante.storage.maildir import DovecotUniqueIds
 from restante.storage.paths import Layout
 from restante.system_errors import explain_path
-from restante.toml_input import parse_toml
+from restante.toml_input import TomlError, parse_toml
 
 if TYPE_CHECKING:
     from restante.server.config.account_sections import AccountsSection, LdapSection
@@ -98,7 +97,7 @@ def _read(file: Path) -> dict[str, Any]:
         return parse_toml(read_text(file))
     except OSError as error:
         raise ConfigError([explain_path(file, error)]) from error
-    except tomllib.TOMLDecodeError as error:
+    except TomlError as error:
         raise ConfigError([f"{file}: {error}"]) from error
 
 

@@ -9,12 +9,11 @@ It is in TOML, with the names of obstore's settings:
 
 from __future__ import annotations
 
-import tomllib
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from restante.net.addresses import is_loopback
-from restante.toml_input import parse_toml
+from restante.toml_input import TomlError, parse_toml
 
 if TYPE_CHECKING:
     from restante.protocol.secret import Secret
@@ -45,7 +44,7 @@ def parse_secret(secret: Secret | None) -> ObjectSettings:
         values = parse_toml(secret.reveal().decode())
     except UnicodeDecodeError:
         raise ValueError("the file is not in UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
+    except TomlError as error:
         raise ValueError(
             f'the file is not TOML, with lines such as endpoint = "https://s3.example.org": {error}'
         ) from None
