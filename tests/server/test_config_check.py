@@ -11,6 +11,7 @@ import pytest
 
 from restante.cli.main import main
 from restante.server.system.unix_sockets import LONGEST_PATH
+from support.programs import need_module
 from support.small_disks import make_read_only, small_disk
 
 
@@ -63,6 +64,31 @@ def test_folders_that_cannot_be_read(folder: Path) -> None:
         f"accounts.app_passwords: {long}/app-passwords: {too_long}",
     ]
     assert mistakes[2].startswith("control.folder: ")
+
+
+def test_service_that_cannot_be_looked_for(folder: Path) -> None:
+    """An error that no check expects is a mistake with its path, and hides no other one."""
+    name = "x" * 300
+    code, mistakes, _ = check(
+        folder, mail__folder='"nowhere"', accounts__users="", accounts__pam=f'"{name}"'
+    )
+    assert code == 2
+    assert mistakes[0].startswith("mail.folder: ")
+    assert f"/etc/pam.d/{name}: File name too long; choose a shorter name" in mistakes
+
+
+def test_authorities_of_a_directory(folder: Path) -> None:
+    """A file of authorities for LDAP that cannot be read is a mistake with its setting."""
+    need_module("ldap")
+    code, mistakes, _ = check(
+        folder,
+        accounts__users="",
+        accounts__ldap='"ldap://127.0.0.1"',
+        ldap__base='"dc=example"',
+        ldap__ca_file='"no.pem"',
+    )
+    assert code == 2
+    assert f"ldap.ca_file: {folder}/no.pem: No such file or directory; check the path" in mistakes
 
 
 def test_all_mistakes_at_once(folder: Path) -> None:

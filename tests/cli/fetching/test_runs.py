@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -55,6 +55,15 @@ class Home:
     def fetch(self, *words: str) -> Ran:
         return pop3("fetch", *words, password="hunter22", stdin=b"", **self.environment)
 
+    def fetch_into(
+        self, *words: str, output: IO[bytes] | None = None, errors: IO[bytes] | None = None
+    ) -> int:
+        """Fetch with an output or errors that go elsewhere, and return the exit code."""
+        environment = {"PATH": os.environ["PATH"], "POP3_PASSWORD": "hunter22", **self.environment}
+        command = [str(POP3), "fetch", *words]
+        ended = subprocess.run(command, env=environment, stdout=output, stderr=errors, check=False)
+        return ended.returncode
+
     def has_mail(self, name: str) -> bool:
         new = self.folder / name / "new"
         return new.exists() and bool(os.listdir(new))
@@ -73,22 +82,16 @@ def home(tmp_path: Path, server: MemoryServer) -> Home:
 
 def test_full_disk_of_the_output(home: Home) -> None:
     """A result that cannot be printed stops no other account; then the command fails."""
-    environment = {"PATH": os.environ["PATH"], "POP3_PASSWORD": "hunter22", **home.environment}
     with open("/dev/full", "wb") as full:
-        words = [str(POP3), "fetch", "--jobs", "1"]
-        ended = subprocess.run(words, env=environment, stdout=full, check=False)
-    assert ended.returncode == 12
+        assert home.fetch_into("--jobs", "1", output=full) == 12
     assert home.has_mail("good")
     assert home.has_mail("other")
 
 
 def test_full_disk_of_the_errors(home: Home) -> None:
     """What --verbose cannot print costs no mail."""
-    environment = {"PATH": os.environ["PATH"], "POP3_PASSWORD": "hunter22", **home.environment}
     with open("/dev/full", "wb") as full:
-        words = [str(POP3), "fetch", "--verbose", "good"]
-        ended = subprocess.run(words, env=environment, stderr=full, check=False)
-    assert ended.returncode == 0
+        assert home.fetch_into("--verbose", "good", errors=full) == 0
     assert home.has_mail("good")
 
 
