@@ -18,10 +18,13 @@ def machine() -> str:
     """Return the machine, in a line."""
     model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     python = "the system's Python" if sys.base_prefix == "/usr" else "a Python of its own,"
+    jit = getattr(sys, "_jit", None)  # since Python 3.14
+    with_jit = ", with its JIT compiler" if jit and jit.is_enabled() else ""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
         f"{len(os.sched_getaffinity(0))} cores of {model[1] if model else platform.machine()}, "
-        f"{memory:.0f} GiB, Linux {platform.release()}, {python} {platform.python_version()}"
+        f"{memory:.0f} GiB, Linux {platform.release()}, {python} "
+        f"{platform.python_version()}{with_jit}"
     )
 
 

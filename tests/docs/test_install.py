@@ -53,6 +53,13 @@ def test_unit_is_hardened() -> None:
     assert float(exposure) < 2
 
 
+def test_unit_keeps_jit_off() -> None:
+    """The unit denies executable memory, without which Python's JIT compiler aborts the server."""
+    service = unit()["Service"]
+    assert service["MemoryDenyWriteExecute"] == "yes"
+    assert service["Environment"] == "PYTHON_JIT=0"
+
+
 def test_unit_matches_page() -> None:
     """The unit starts the program that the page installs, as the user that the page creates."""
     service = unit()["Service"]
