@@ -18,35 +18,33 @@ if TYPE_CHECKING:
 Text: TypeAlias = bytes | Callable[["ReplyParts"], bytes]
 
 
-def status(verb: str, text: Text, *, nth: int | None = None) -> Alteration:
+def status(verb: str, text: Text) -> Alteration:
     """Return a fault that answers a command with another status line, given without its end.
 
     What it refuses with octets has no effect, as with a rule.
     """
     if isinstance(text, bytes) and text.startswith(b"-ERR"):
-        return refuse_at(Place(verb, nth), text + b"\r\n")
-    return on(verb, lambda reply: say(reply, _evaluate(text, reply) + b"\r\n"), nth=nth)
+        return refuse_at(Place(verb), text + b"\r\n")
+    return on(verb, lambda reply: say(reply, _evaluate(text, reply) + b"\r\n"))
 
 
-def body(verb: str, change: Callable[[bytes], bytes], *, nth: int | None = None) -> Alteration:
+def body(verb: str, change: Callable[[bytes], bytes]) -> Alteration:
     """Return a fault that changes the body of a multi-line reply."""
 
     def change_body(reply: ReplyParts) -> ReplyParts:
         return replace(reply, body=change(reply.body)) if reply.multiline else reply
 
-    return on(verb, change_body, nth=nth)
+    return on(verb, change_body)
 
 
-def lines(
-    verb: str, change: Callable[[list[bytes]], list[bytes]], *, nth: int | None = None
-) -> Alteration:
+def lines(verb: str, change: Callable[[list[bytes]], list[bytes]]) -> Alteration:
     """Return a fault that changes the lines of a body, which are given without their ends."""
 
     def change_lines(octets: bytes) -> bytes:
         body_lines = octets.split(b"\r\n")[:-1]
         return b"".join(line + b"\r\n" for line in change(body_lines))
 
-    return body(verb, change_lines, nth=nth)
+    return body(verb, change_lines)
 
 
 def each_line(verb: str, change: Callable[[bytes], bytes]) -> Alteration:
@@ -72,9 +70,9 @@ def both_forms(verb: str, change: Callable[[bytes, bytes], bytes]) -> Alteration
     return on(verb, change_reply)
 
 
-def after(verb: str, octets: bytes, *, nth: int | None = None) -> Alteration:
+def after(verb: str, octets: bytes) -> Alteration:
     """Return a fault that sends more after a reply."""
-    return on(verb, lambda reply: replace(reply, end=reply.end + octets), nth=nth)
+    return on(verb, lambda reply: replace(reply, end=reply.end + octets))
 
 
 def each_part(change: Callable[[bytes], bytes]) -> Alteration:
@@ -87,15 +85,13 @@ def each_part(change: Callable[[bytes], bytes]) -> Alteration:
     return on("*", change_parts)
 
 
-def instead(
-    verb: str, octets: Text, *, nth: int | None = None, number: int | None = None
-) -> Alteration:
+def instead(verb: str, octets: Text) -> Alteration:
     """Return a fault that sends these octets for a whole reply."""
 
     def change(reply: ReplyParts) -> ReplyParts:
         return replace(reply, status=_evaluate(octets, reply), body=b"", end=b"")
 
-    return on(verb, change, nth=nth, number=number)
+    return on(verb, change)
 
 
 def foreign(greeting: bytes, answer: bytes) -> Alteration:

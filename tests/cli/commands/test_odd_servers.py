@@ -106,7 +106,7 @@ def test_a_wrong_size_is_one_line() -> None:
 
 def test_raw_list_with_a_list() -> None:
     """A reply of several lines is shown as it came, though one line was expected."""
-    with faulty_server(instead("LIST", b"+OK\r\n1 50\r\n.\r\n", number=1)) as server:
+    with faulty_server(instead("LIST", b"+OK\r\n1 50\r\n.\r\n")) as server:
         ran = pop3("raw", server.url, "LIST", "1")
     assert (ran.code, ran.out) == (0, "+OK\n1 50\r\n.\r\n")
 

@@ -8,7 +8,7 @@ import hmac
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from restante.auth.account_rows import HIGHEST, KeptQuotas, SkippedAccounts, read_number
+from restante.auth.account_rows import KeptQuotas, SkippedAccounts, read_number
 from restante.auth.file.locks import HASH, is_locked_hash
 from restante.auth.interfaces import (
     UNLIKELY_NAME,
@@ -278,14 +278,12 @@ class SqlAuthenticator(PasswordOnlyAccounts):
     def _check_setting(self) -> str:
         return f"{self._queries.setting}_check"
 
-    def _number(
-        self, row: Mapping[str, object], column: str, least: int = 0, most: int = HIGHEST
-    ) -> int | None:
+    def _number(self, row: Mapping[str, object], column: str, least: int = 0) -> int | None:
         """Return the number in a column; None if it is NULL or absent.
 
         Raises UnreadableAccountError.
         """
-        return read_number(self._queries.database, row, column, least, most)
+        return read_number(self._queries.database, row, column, least)
 
 
 def deadline() -> float:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from restante.client.discovery.discover import Discovery
-    from restante.client.options import Options, Target
+    from restante.client.options import Options
     from restante.diagnosis.context import CheckContext
     from restante.diagnosis.report import Step
 
@@ -96,9 +96,9 @@ def session_options(check: CheckContext) -> Options:
     return replace(check.request.options, total_seconds=check.left, trace=check.trace)
 
 
-def reconnect(check: CheckContext, options: Options, target: Target | None = None) -> SocketDriver:
+def reconnect(check: CheckContext, options: Options) -> SocketDriver:
     """Return one more connection to the same address. Raises ServerUnreachableError."""
-    target = target or check.target
+    target = check.target
     seconds = min(options.connect_seconds, check.left)
     try:
         sock = socket.create_connection((check.address, target.port), seconds)

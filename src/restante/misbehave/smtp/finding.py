@@ -20,16 +20,14 @@ def is_smtp(text: str) -> bool:
     return text.strip().lower().startswith(PREFIX) or is_rule(text.strip())
 
 
-def find_smtp(text: str, seed: int = 0) -> SmtpFault:
+def find_smtp(text: str) -> SmtpFault:
     """Return the fault that a text means: names with "+" between them, or one rule.
 
     Raises ValueError: a name is unknown, or a rule is invalid.
     """
     line = text.strip()
     if is_rule(line):
-        return SmtpFault(
-            name=line, sentence=f"obeys {line!r}", conversation=parse_rules(line, seed)
-        )
+        return SmtpFault(name=line, sentence=f"obeys {line!r}", conversation=parse_rules(line))
     return sum_of(list(_find_named(line)))
 
 

@@ -82,12 +82,12 @@ def is_rule(text: str) -> bool:
     return bool(colon and is_of_smtp)
 
 
-def parse_rules(text: str, seed: int = 0) -> Alteration:
-    """Return the sum of the rules in a text, one a line. `seed` decides what chance does.
+def parse_rules(text: str) -> Alteration:
+    """Return the sum of the rules in a text, one a line. Chance is the same each time.
 
     Raises ValueError: a line is not a rule.
     """
-    return parse_lines(text, seed, _parse)
+    return parse_lines(text, 0, _parse)
 
 
 def _parse(line: str, luck: random.Random) -> Alteration:

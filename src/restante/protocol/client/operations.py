@@ -106,10 +106,8 @@ def command(verb: str, *fields: str) -> bytes:
     return line
 
 
-def _status(
-    verb: str, *fields: str, shown: bytes | None = None, phase: Phase = Phase.MAILBOX
-) -> Operation[Status]:
-    return Operation(command(verb, *fields), ServerPeer.read_ok, shown, phase)
+def _status(verb: str, *fields: str, phase: Phase = Phase.MAILBOX) -> Operation[Status]:
+    return Operation(command(verb, *fields), ServerPeer.read_ok, phase=phase)
 
 
 def capa() -> Operation[dict[str, str]]:
