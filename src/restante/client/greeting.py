@@ -21,7 +21,6 @@ _PROXY_TEXT = (
 )
 MAX_NOISE = 512  # octets before a greeting: a line's limit in RFC 1939 section 3
 _OTHER_PROTOCOLS = (
-    (b"220", "SMTP or FTP"),
     (b"421", "SMTP"),
     (b"554", "SMTP"),
     (b"* ", "IMAP"),

@@ -183,7 +183,6 @@ def _run(
     stopper = Stopper()
     runner = AccountRunner(reader, params, stopper, log)
     pause = params["every"] or (EVERY if params["watch"] else None)
-    pause = None if params["mark_all"] else pause
     must_take_turns = _must_take_turns(accounts, params)
     reader.may_renew = not (must_take_turns or params["password"])
     at_once = 1 if must_take_turns else params["jobs"]

@@ -66,8 +66,7 @@ class WriteBuffer:
             self.add(reply)
         elif reply and not self._transport.is_closing():  # or the peer is gone
             self.octets += len(reply)
-            write = self._wire.write
-            write(reply)
+            self._wire.write(reply)
 
     def flush(self) -> None:
         """Write the gathered replies."""
