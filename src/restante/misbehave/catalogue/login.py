@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from restante.misbehave.catalogue.messages import ESCAPES
 from restante.misbehave.catalogue.row import row
 from restante.misbehave.changes import after, alter_line, first_session, status
 from restante.misbehave.fault import ALL, ALL_OR_NONE, NOTHING
 from restante.misbehave.rules import parse_rules
 from restante.protocol.server.settings import AuthOffer
-
-ESCAPES = b"\x1b[2J\x1b]0;owned\x07"
 
 
 def _without_blank(line: bytes) -> bytes:
