@@ -285,10 +285,8 @@ def run_raw_command(state: MaildropState, line: str) -> Dialogue[Status]:
     match verb:
         case "DELE":
             number = " ".join(arguments)
-            is_known = MESSAGE_NUMBER.fullmatch(
-                number
-            )  # else the server marked a message: call it 0
-            state.marked.add(int(number) if is_known else 0)
+            is_known = MESSAGE_NUMBER.fullmatch(number)
+            state.marked.add(int(number) if is_known else 0)  # 0: the server knows which
         case "RSET":
             state.marked.clear()
         case "RETR":

@@ -99,7 +99,7 @@ class DotStuffer:
         return sent
 
     def cut(self, stored: bytes) -> bytes:
-        """Return the encoded part of the next stored octets."""
+        """Return the part of the next stored octets that is sent."""
         return stored
 
 
@@ -124,7 +124,7 @@ class TopStuffer(DotStuffer):
         return not self._in_header and self._lines_left == 0
 
     def cut(self, stored: bytes) -> bytes:
-        """Return the encoded part of the next stored octets."""
+        """Return the part of the next stored octets that is sent."""
         place = 0
         if self._in_header:
             seen = self._tail + stored

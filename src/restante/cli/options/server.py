@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
-FILE = FilePath(
-    path_type=Path, readable=False
-)  # the reader of the file reports a missing permission
+FILE = FilePath(path_type=Path, readable=False)  # its reader reports a missing permission
 
 DEFAULT_CONFIG = Path("/etc/restante/restante.toml")
 """The place of the configuration in docs/how-to/install.md."""

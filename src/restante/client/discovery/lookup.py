@@ -49,9 +49,7 @@ def target_of(address: str, seconds: float = SECONDS) -> Target:
 
 def discover_server(address: str, seconds: float) -> Discovery:
     """Return all findings about the server of an address. Raises ValueError: an invalid address."""
-    from restante.client.discovery.discover import (
-        discover,  # it is large, and most accounts are URLs
-    )
+    from restante.client.discovery.discover import discover  # large, and most accounts are URLs
 
     return discover(address, timeout=seconds)
 

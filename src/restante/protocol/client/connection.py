@@ -63,9 +63,7 @@ class ServerPeer:
     replies: int = 0  # that were begun: each has a time of its own
     bare_lf: bool = False  # its lines end with LF alone
     broken: bool = False  # the stream has no known position after that
-    multiline_command: str = (
-        ""  # the command whose reply ended last, where that was one of many lines
-    )
+    multiline_command: str = ""  # the one whose reply ended last, if that had many lines
     oddities: dict[str, str] = field(default_factory=dict)  # errors that were tolerated: id, text
     secrets: HiddenSecrets = field(default_factory=HiddenSecrets)
     trace: Callable[[str, str], None] | None = None  # gets "<" or ">", and a line without secrets

@@ -32,7 +32,8 @@ class Grammar:
     Attributes:
         usage: their form, for people.
         read: returns the handler's arguments, or raises NoMatchError.
-        bare: the handler's arguments if nothing follows the keyword; None: that is an error.
+        bare: what `read` returns if nothing follows the keyword, which saves its call; None: the
+            same by `read`.
     """
 
     usage: str

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from restante.protocol.secret import Secret
     from restante.storage.cluster.database import Database
 
-LOCK = (
-    0x7265_7374_616E_7465  # "restante": of pg_advisory_xact_lock, which ends with its transaction
-)
+LOCK = 0x7265_7374_616E_7465  # "restante": of pg_advisory_xact_lock, until the transaction ends
 CONNECT_TIME = 10  # seconds
 APPLY_TIME = 3600  # seconds: a later file may rewrite a table
 LOCK_TIME = 1.0  # seconds for which a change waits for a table, and all nodes for the change

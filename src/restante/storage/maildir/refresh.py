@@ -100,9 +100,7 @@ def list_anew(
     if None in octets:  # some vanished meanwhile
         present = [(e, size) for e, size in zip(entries, octets, strict=True) if size is not None]
         entries, octets = [e for e, _ in present], [size for _, size in present]
-    keys = [
-        entry.key for entry in entries
-    ]  # the list is read after them: it has what was delivered
+    keys = [entry.key for entry in entries]  # the list of unique-ids is read later: it has all
     unique_id = uid_function(unique_ids, held.root, reports.unused_list, keys)
     contents = MessageList(tuple(octets), tuple(map(unique_id, keys)))  # type: ignore[arg-type]
     fingerprints = {} if settled else dict(_identities(entries, held.folders))

@@ -20,9 +20,7 @@ DELETED = ".restante.deleted"
 
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
-_WITHOUT_TRACE = getattr(
-    os, "O_NOATIME", 0
-)  # so that programs that check for unread mail are not misled
+_WITHOUT_TRACE = getattr(os, "O_NOATIME", 0)  # other programs find unread mail by the time
 
 
 class FolderMissingError(OSError):
