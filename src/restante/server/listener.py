@@ -37,7 +37,7 @@ class ListenConfig:
     """An address, the policy of its connections, and their class."""
 
     address: ListenAddress
-    endpoint: ListenerPolicy = PLAIN
+    policy: ListenerPolicy = PLAIN
     connection: ConnectionFactory = Connection
 
 
@@ -77,9 +77,9 @@ async def accept_connections(
         for listen, sockets in opened:
             all_sockets += sockets
             for one in sockets:
-                serve = functools.partial(listen.connection, context, listen.endpoint)
+                serve = functools.partial(listen.connection, context, listen.policy)
                 servers.append(await accept_at(serve, one, backlog()))
-                service = "pop3s" if listen.endpoint.implicit_tls else "pop3"
+                service = "pop3s" if listen.policy.implicit_tls else "pop3"
                 context.listening.append((service, servers[-1]))
         yield [socket for server in servers for socket in server.sockets]
     finally:

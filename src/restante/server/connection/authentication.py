@@ -71,10 +71,10 @@ class ConnectionAuthenticator:
         user: the name of the last login, with its domain and without its master user.
     """
 
-    def __init__(self, context: ServerContext, transport: LoginClient) -> None:
+    def __init__(self, context: ServerContext, client: LoginClient) -> None:
         self.user = ""
         self._context = context
-        self._transport = transport
+        self._client = client
         self._exchange: scram.ScramServer | None = None  # its challenge is not answered yet
         self._waited = 0.0  # seconds that the throttle delayed the challenge
         self._guessed = ""  # the name by which the throttle counts failures
@@ -94,7 +94,7 @@ class ConnectionAuthenticator:
             by_scram = need.method is AuthMethod.SCRAM
             return self._check_answer(need) if by_scram else self._verify_throttled(need)
         suspects = context.limits.throttle.has_recent_failures
-        if not suspects(self._transport.address, self._guessed):
+        if not suspects(self._client.address, self._guessed):
             cache = context.login_cache
             cached: Identity | Awaitable[Identity | None] | None
             if need.master:
@@ -102,7 +102,7 @@ class ConnectionAuthenticator:
             else:
                 cached = None if cache is None else cache.cached_login(need.user, need.response)
             if isinstance(cached, Identity):
-                if not cached.networks or admits(cached, self._transport.address):
+                if not cached.networks or admits(cached, self._client.address):
                     return cached
             elif cached is not None:
                 return self._confirm_or_verify(need, cached)
@@ -118,9 +118,9 @@ class ConnectionAuthenticator:
         self, need: Authenticate, cached: Awaitable[Identity | None]
     ) -> Identity:
         """Return the identity of a cached login; if it no longer holds, check the credentials."""
-        CLIENT_ADDRESS.set(self._transport.address)
+        CLIENT_ADDRESS.set(self._client.address)
         identity = await cached
-        if identity is not None and admits(identity, self._transport.address):
+        if identity is not None and admits(identity, self._client.address):
             return identity
         return await self._verify_throttled(need)
 
@@ -133,10 +133,10 @@ class ConnectionAuthenticator:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         throttle = self._context.limits.throttle
-        async with throttle.one_at_a_time(self._transport.address, self._guessed):
+        async with throttle.one_at_a_time(self._client.address, self._guessed):
             self._waited = loop.time() - begun
             keys = await self._accounts.scram_keys(need.mechanism, user)
-            tls, plus = self._transport.tls, need.mechanism.endswith("-PLUS")
+            tls, plus = self._client.tls, need.mechanism.endswith("-PLUS")
             announced = plus or self._announces_bindings(need.mechanism)
             bindings = tls.bindings() if tls is not None and announced else {}
             self._exchange = scram.ScramServer(need.mechanism, user, keys, need.message, bindings)
@@ -145,7 +145,7 @@ class ConnectionAuthenticator:
     def _announces_bindings(self, mechanism: str) -> bool:
         """Return whether clients can see that a mechanism binds to TLS: RFC 5802 section 6."""
         offered = f"{mechanism}-PLUS" in self._context.offer().mechanisms
-        return offered and self._transport.channel().announce_bindings
+        return offered and self._client.channel().announce_bindings
 
     def _with_whole_names(self, need: Authenticate) -> Authenticate:
         """Return the need with the domain of its user, and with a master user split off."""
@@ -182,7 +182,7 @@ class ConnectionAuthenticator:
 
     def _note_failure(self, user: str) -> None:
         name = guess_key(without_suffix(user, self._context.junk_suffix))
-        self._context.limits.throttle.note_failure(self._transport.address, name)
+        self._context.limits.throttle.note_failure(self._client.address, name)
 
     async def _check_answer(self, need: Authenticate) -> Identity:
         """Check the answer to a challenge. A client that leaves meanwhile counts as failed."""
@@ -197,7 +197,7 @@ class ConnectionAuthenticator:
 
         `waited` are the seconds of delay in an earlier step of the same login. Raises GuessesError.
         """
-        throttle, address = self._context.limits.throttle, self._transport.address
+        throttle, address = self._context.limits.throttle, self._client.address
         name, credentials = self._guessed, self._repeated_credentials(need)
         async with throttle.one_at_a_time(address, name, credentials, LONGEST_DELAY - waited):
             try:
@@ -205,7 +205,7 @@ class ConnectionAuthenticator:
             except CredentialsError as error:
                 throttle.note_failure(address, name, credentials)
                 self._context.session_log.login_failed(
-                    self._transport, need.user, need.method, error.reason
+                    self._client, need.user, need.method, error.reason
                 )
                 raise ERROR_BY_METHOD.get(need.method, CredentialsError)(error.reason) from error
             except UndecidedError:
@@ -223,7 +223,7 @@ class ConnectionAuthenticator:
         return b""
 
     async def _check(self, need: Authenticate) -> Identity:
-        CLIENT_ADDRESS.set(self._transport.address)
+        CLIENT_ADDRESS.set(self._client.address)
         match need.method:
             case AuthMethod.PASSWORD:
                 return await self._check_password(need)
@@ -242,7 +242,7 @@ class ConnectionAuthenticator:
         queue = self._context.hash_queue
         if queue is None:
             return await self._verify(need)
-        async with queue.turn(client_network(self._transport.address)):
+        async with queue.turn(client_network(self._client.address)):
             return await self._verify(need)
 
     async def _verify(self, need: Authenticate) -> Identity:
@@ -258,7 +258,7 @@ class ConnectionAuthenticator:
     @property
     def _masters(self) -> Masters | None:
         """The master users. They are for POP3 only: none may send mail as another user."""
-        return None if self._transport.service else self._context.masters
+        return None if self._client.service else self._context.masters
 
     async def _check_token(self, user: str, token: Secret) -> Identity:
         if self._context.tokens is None:
@@ -340,7 +340,7 @@ class ConnectionAuthenticator:
 
     def _certified_names(self) -> tuple[str, ...]:
         """Return the names in the client's certificate."""
-        return self._transport.tls.client_names() if self._transport.tls is not None else ()
+        return self._client.tls.client_names() if self._client.tls is not None else ()
 
     @property
     def _accounts(self) -> AccountDirectory:

@@ -69,24 +69,24 @@ class SessionBackend:
     __slots__ = (
         "_authenticator",
         "_claimed",
+        "_client",
         "_context",
         "_corrections",
         "_maildrop",
         "_method",
         "_output",
-        "_transport",
         "logged_in",
         "removed",
         "user",
     )
 
     def __init__(
-        self, context: ServerContext, transport: ClientTransport, output: WriteBuffer
+        self, context: ServerContext, client: ClientTransport, output: WriteBuffer
     ) -> None:
         self._context = context
         self._output = output
-        self._transport = transport
-        self._authenticator = ConnectionAuthenticator(context, transport)
+        self._client = client
+        self._authenticator = ConnectionAuthenticator(context, client)
         self._maildrop: LockedMaildrop | None = None
         self.user = ""  # the counted user: from the lock on, until the end
         self._claimed = ""  # for the log: the user who logged in, or tried to
@@ -134,7 +134,7 @@ class SessionBackend:
 
     def error_reply(self, error: BaseException) -> Refusal:
         """Return the reply to an error, and log the cause, which is not for the client."""
-        return self._context.session_log.refusal_for(self._transport, self._claimed, error)
+        return self._context.session_log.refusal_for(self._client, self._claimed, error)
 
     def refuse(self, need: Need[Any], error: BaseException) -> Refusal:
         """Return the reply to an error, and log that an authenticated user gets no maildrop."""
@@ -148,7 +148,7 @@ class SessionBackend:
                 self._explain_in_use(need.identity, refusal, reason)
             else:
                 log = self._context.session_log
-                log.login_refused(self._transport, need.identity.name, refusal, reason)
+                log.login_refused(self._client, need.identity.name, refusal, reason)
         return refusal
 
     def release(self) -> None:
@@ -233,7 +233,7 @@ class SessionBackend:
 
     def _explain_in_use(self, identity: Identity, refusal: Refusal, reason: str) -> None:
         """Log a login during another session, with that session, at any worker or node."""
-        context, client = self._context, self._transport
+        context, client = self._context, self._client
 
         def write(holder: Holder | None) -> None:
             context.session_log.login_refused(client, identity.name, refusal, reason, holder)
@@ -308,7 +308,7 @@ class SessionBackend:
         contents = maildrop.contents
         self._maildrop = maildrop
         self.logged_in = True
-        self._context.session_log.logged_in(self._transport, need.identity, self._method or "")
+        self._context.session_log.logged_in(self._client, need.identity, self._method or "")
         if need.login_delay is not None:
             self._context.limits.login_delay.note(need.identity.owner, need.login_delay)
         return contents
@@ -351,8 +351,8 @@ class SessionBackend:
             ],
             user=self._claimed,
             by="pop3",
-            address=self._transport.address,
-            session=self._transport.session_id,
+            address=self._client.address,
+            session=self._client.session_id,
         )
 
     async def _correct_and_release(self, maildrop: LockedMaildrop) -> None:

@@ -125,7 +125,7 @@ class SessionLog:
     def session_ended(  # noqa: PLR0913  # one line has all of it
         self,
         session: Session,
-        transport: ClientTransport,
+        client: ClientTransport,
         end: EndReason,
         octets: tuple[int, int],
         *,
@@ -139,14 +139,14 @@ class SessionLog:
         """
         identity = session.identity
         line: dict[str, object] = {
-            "address": transport.address,
+            "address": client.address,
             "user": "" if identity is None else identity.name,
-            "tls": transport.tls_version,
+            "tls": client.tls_version,
         }
         if identity is not None and identity.credential:
             line |= _special_credential(identity)
-        if transport.proxied_tls is not None:
-            line |= _certificate_at_proxy(transport.proxied_tls)
+        if client.proxied_tls is not None:
+            line |= _certificate_at_proxy(client.proxied_tls)
         if identity is not None and identity.maildrop:
             line["maildrop"] = "junk"
         line["octets_in"], line["octets_out"] = octets
@@ -155,7 +155,7 @@ class SessionLog:
             line["messages"], line["maildrop_octets"] = len(contents.sizes), contents.octets
         elif session.refused_in_clear is not None:
             name = with_domain(session.refused_in_clear, self._default_domain)
-            self.login_refused(transport, name, TlsRequired(), "no TLS")
+            self.login_refused(client, name, TlsRequired(), "no TLS")
         self._log.info(
             "session",
             **line,
@@ -163,7 +163,7 @@ class SessionLog:
             deleted=removed,
             seconds=round(seconds, 3),
             end=end.value,
-            session=transport.session_id,
+            session=client.session_id,
         )
 
 

@@ -64,7 +64,7 @@ class ClientTransport:
     service = ""  # POP3
 
     __slots__ = (
-        "_endpoint",
+        "_policy",
         "_preface",
         "_transport",
         "address",
@@ -78,18 +78,18 @@ class ClientTransport:
         "write",
     )
 
-    def __init__(self, transport: asyncio.Transport, endpoint: ListenerPolicy) -> None:
+    def __init__(self, transport: asyncio.Transport, policy: ListenerPolicy) -> None:
         peer = transport.get_extra_info("peername")
         self._transport = transport
-        self._endpoint = endpoint
+        self._policy = policy
         self.address: str = peer[0] if peer else ""
         if self.address.startswith("::ffff:"):  # IPv4, by a socket for both
             self.address = plain_address(self.address)
         self.session_id = new_session_id()  # the same in all its events
         # Whether the client's address is known:
-        self.peer_known = not (endpoint.proxies and self._comes_from_proxy())
+        self.peer_known = not (policy.proxies and self._comes_from_proxy())
         self._preface = b""  # a part of a PROXY header
-        self.implicit_tls = endpoint.implicit_tls  # TLS comes before the greeting
+        self.implicit_tls = policy.implicit_tls  # TLS comes before the greeting
         self.tls: ServerTlsLayer | None = None
         self.proxied_tls: ProxiedTls | None = None  # between the client and a listed proxy
         self.reading = True  # octets of the client are read
@@ -145,8 +145,8 @@ class ClientTransport:
 
     def start_tls(self) -> None:
         """Treat all octets from now on as TLS."""
-        assert self._endpoint.certificates is not None
-        self.tls = ServerTlsLayer(self._endpoint.certificates)
+        assert self._policy.certificates is not None
+        self.tls = ServerTlsLayer(self._policy.certificates)
         self.is_plain = False
         # A bound method would be a cycle of references. OpenSSL's memory would then wait for
         # Python's collector, which does not count it.
@@ -162,15 +162,15 @@ class ClientTransport:
         if self.tls is None and self.proxied_tls is not None:
             return PROXIED_TLS
         if self.tls is None:
-            policy = self._endpoint.clear_text
-            allowed = policy == "always" or (policy == "loopback" and is_local_client(self.address))
-            return self._endpoint.in_clear[allowed]
+            when = self._policy.clear_text
+            allowed = when == "always" or (when == "loopback" and is_local_client(self.address))
+            return self._policy.in_clear[allowed]
         bindings = frozenset(self.tls.bindings())
         return ConnectionSecurity(
             tls=True,
             can_start_tls=True,
             bindings=bindings,
-            announce_bindings=self._endpoint.announce_bindings or "tls-unique" in bindings,
+            announce_bindings=self._policy.announce_bindings or "tls-unique" in bindings,
             certified=bool(self.tls.client_names()),
         )
 
@@ -178,7 +178,7 @@ class ClientTransport:
         if not self.address:
             return False
         address = ip_address(self.address.partition("%")[0])
-        return any(address in network for network in self._endpoint.proxies)
+        return any(address in network for network in self._policy.proxies)
 
 
 def _seal(transport: asyncio.Transport, tls: ServerTlsLayer, octets: bytes) -> None:
