@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -15,7 +16,6 @@ from restante.misbehave.changes import instead
 from restante.protocol.client import operations, sasl
 from restante.protocol.client.connection import ServerPeer
 from restante.protocol.client.effects import Dialogue, Send
-from restante.protocol.client.hidden_secrets import quote
 from restante.protocol.client.pipeline import Operation, carry_out, pipeline
 from restante.protocol.client.raw_command import raw_command
 from restante.protocol.errors import Pop3Error, RemoteError

@@ -318,9 +318,15 @@ def test_no_secret_in_codes(issuer: Issuer) -> None:
     assert text not in str(error)
 
 
-@pytest.mark.parametrize("form", [quote, quote_plus, partial(quote, safe="")])
+def _in_base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "form", [quote, quote_plus, partial(quote, safe=""), str.upper, _in_base64]
+)
 def test_no_encoded_secret_is_shown(issuer: Issuer, form: Callable[[str], str]) -> None:
-    """Nor does an issuer that repeats the octets of the request."""
+    """Nor does an issuer that repeats the octets of the request, or encodes them."""
     text = "1//0ab cd+secret=="
     said = f"bad request: refresh_token={form(text)}&x=1"
     issuer.scripted.append(Refused("invalid_request", error_description=said))

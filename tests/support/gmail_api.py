@@ -98,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.gmail.failures:
             self._fail(*self.gmail.failures.popleft())
         elif self.headers["Authorization"] != f"Bearer {self.gmail.token}":
-            self._fail(401, "authError")
+            self._fail(401, f"authError of {self.headers['Authorization']}")
         elif isinstance(body, tuple):
             self._import(*body, query)
         elif place == "labels" and self.command == "POST":

@@ -146,7 +146,8 @@ class HttpClient:
         try:
             address, user = _parse_proxy(self.proxy)
         except ValueError:
-            raise HttpError("the proxy of the environment is not an http URL") from None
+            form = "http://USER:PASSWORD@HOST:PORT; write / in a password as %2F"
+            raise HttpError(f"the proxy of the environment is not {form}") from None
         return httpcore.HTTPProxy(
             address, proxy_auth=user, ssl_context=self.context, network_backend=backend
         )
@@ -188,8 +189,8 @@ def _parse_proxy(url: str) -> tuple[str, tuple[bytes, bytes] | None]:
     Raises ValueError: it is not an http URL.
     """
     parts = urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname:
-        raise ValueError
+    if parts.scheme != "http" or not parts.hostname or "@" in url.partition(parts.netloc)[2]:
+        raise ValueError  # what follows an unquoted / of a password counts as a path
     user, password = unquote_to_bytes(parts.username or ""), unquote_to_bytes(parts.password or "")
     address = f"http://{format_host(ascii_host(parts.hostname))}:{parts.port or 80}"
     return address, (user, password) if user else None

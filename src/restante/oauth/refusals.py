@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, quote_plus
 
 from restante.oauth.errors import OAuthError
+from restante.protocol.client.hidden_secrets import HiddenSecrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -82,7 +82,6 @@ The last three are Microsoft's, in the field `suberror`, which can also have oth
 
 _BY_NUMBER = {number: verdict for verdict, numbers in NUMBERS.items() for number in numbers}
 _SEVERAL_CAUSES = ("invalid_grant", "invalid_client", "invalid_request", "unauthorized_client")
-_PRIVATE = 8  # characters of a sent value from which on it may be a secret
 
 
 def refusal(
@@ -110,26 +109,16 @@ def refusal(
     if verdict == "oauth-refresh" and code:
         verdict = "oauth-code"
     no_words = "the issuer says no more" if error else f"the issuer answered HTTP {status}"
-    secrets = tuple(sent)
-    text = _first_line(hide_secrets(_text(body.get("error_description")) or no_words, secrets))
-    correlation = hide_secrets(_text(body.get("correlation_id")), secrets)[:64]
+    secrets = HiddenSecrets()
+    secrets.add(*sent)
+    text = _first_line(secrets.redact(_text(body.get("error_description")) or no_words))
+    correlation = secrets.redact(_text(body.get("correlation_id")))[:64]
     text += f" (correlation id {correlation})" if correlation else ""
     if wait:
         text += f"; it asks to wait {math.ceil(wait)} s"
-    refused = OAuthError(
-        verdict, text, error=hide_secrets(error, secrets)[:64], correlation=correlation
-    )
+    refused = OAuthError(verdict, text, error=secrets.redact(error)[:64], correlation=correlation)
     refused.wait = wait
     return refused
-
-
-def hide_secrets(text: str, secrets: Iterable[str]) -> str:
-    """Return a text of an issuer with stars for the secrets that it repeats, encoded or not."""
-    for secret in secrets:
-        if len(secret) >= _PRIVATE:
-            for form in (secret, quote(secret), quote(secret, safe=""), quote_plus(secret)):
-                text = text.replace(form, "***")
-    return text
 
 
 def _flat(body: Mapping[str, Any]) -> Mapping[str, Any]:

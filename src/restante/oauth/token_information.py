@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from restante.oauth.errors import OAuthError
 from restante.oauth.issuer_requests import post_form
 from restante.oauth.providers import find_by_host, load_providers
-from restante.oauth.refusals import hide_secrets
+from restante.protocol.client.hidden_secrets import HiddenSecrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,4 +41,6 @@ def ask_claims(
     reason = answer.get("error_description") or answer.get("error")
     if not isinstance(reason, str) or not 400 <= status < 500:
         return {}
-    return {"error": hide_secrets(reason, [access])}
+    secrets = HiddenSecrets()
+    secrets.add(access)
+    return {"error": secrets.redact(reason)}

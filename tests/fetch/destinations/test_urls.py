@@ -66,3 +66,30 @@ def test_an_unknown_kind(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"pipe:COMMAND$") as caught:
         merged(tmp_path, "http://ann:secret@example.com")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "password", ["secret", "a@secret", "a/secret", "a?secret", "[secret", "1#secret"]
+)
+@pytest.mark.parametrize(
+    "url",
+    ["imaps://ann:{}@host/INBOX", "smtp://ann@x.example:{}@host?rcpt=a@b", "imap:ann:{}@host",
+     "lmtp:ann:{}@host?rcpt=a", "http://ann:{}@host/"],
+)  # fmt: skip
+def test_a_password_in_a_url(tmp_path: Path, url: str, password: str) -> None:
+    """A URL with a password is an error without it, whatever characters it has."""
+    with pytest.raises(
+        ValueError, match=r"\*\*\*@host.*(?:password|is not a destination)"
+    ) as caught:
+        merged(tmp_path, url.format(password))
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["smtp://ann@host:587?rcpt=a@b", "lmtp:[::1]:24?rcpt=a@b", "imap://ann@host:143/A@B",
+     "imap://ann@x.example@[::1]/A@B", "pipe:mail:ann@host", "mbox:a:b@c"],
+)  # fmt: skip
+def test_a_url_without_a_password(tmp_path: Path, url: str) -> None:
+    """What follows a colon in a port, an address, a folder, a path or a command is accepted."""
+    assert merged(tmp_path, url) == [url]

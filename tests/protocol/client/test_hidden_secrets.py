@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from urllib.parse import quote, quote_plus
 
 import pytest
 
-from restante.protocol.client.hidden_secrets import HiddenSecrets, quote
+from restante.protocol.client.hidden_secrets import HiddenSecrets
 
 
 @pytest.mark.parametrize("secret", ["hunter22", "5", "Stra\xdfe17", "\u0130x\xe4", "a+b & c"])
@@ -17,9 +18,19 @@ def test_a_secret_in_any_case(secret: str, change: Callable[[str], str]) -> None
     secrets = HiddenSecrets()
     secrets.add(secret)
     mojibake = secret.encode().decode("latin-1")
-    for form in (secret, quote(secret), mojibake):
+    for form in (secret, quote(secret), quote_plus(secret), mojibake):
         assert secrets.redact(f"no <{change(form)}>, go") == "no <***>, go"
     assert secrets.redact("4 105") == "4 105"
+
+
+@pytest.mark.parametrize("secret", ['hunter"2\\secret', "a/b+c=de~ f", '5"'])
+def test_a_quoted_secret(secret: str) -> None:
+    """A secret is hidden as it stands in a URL and in a quoted string, by any rules of quoting."""
+    secrets = HiddenSecrets()
+    secrets.add(secret)
+    in_quotes = secret.replace("\\", "\\\\").replace('"', '\\"')
+    for form in (in_quotes, quote(secret), quote(secret, safe=""), quote_plus(secret)):
+        assert secrets.redact(f"no <{form}>, go") == "no <***>, go"
 
 
 def test_a_secret_that_begins_like_another() -> None:

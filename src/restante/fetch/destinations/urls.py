@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
     from restante.fetch.interfaces import Destination
 
 _MAILDIR_PARTS = ("cur", "new", "tmp")
+_PASSWORD = re.compile(
+    r"""^(\w+:(?://)?[^:/?\[]*)     # a scheme, and the user before the first colon
+    :(?!\d*(?:[/?]|$))            # not a port
+    (?:(?!\?\w+=).)*@             # up to the last @ before the settings""",
+    re.DOTALL | re.VERBOSE,
+)
 
 
 def _find_nothing(_user: str, _host: str) -> None:
@@ -94,9 +101,14 @@ def open_destination(url: str, settings: DestinationSettings) -> Destination:
     Raises ValueError: the URL is invalid; the text says what to write.
     """
     kind = _find_kind(url)
+    is_free_text = kind is not None and (kind.is_path or kind.open is _pipe)
+    redacted = url if is_free_text else _PASSWORD.sub(r"\1:***@", url)
     if kind is None:
         forms = ", ".join(kind.form for kind in KINDS)
-        raise ValueError(f'"{_without_password(url)}" is not a destination; use {forms}')
+        raise ValueError(f'"{redacted}" is not a destination; use {forms}')
+    if redacted != url:
+        text = "a password has no place in a URL, which other programs can see"
+        raise ValueError(f"{redacted}: {text}")
     destination = kind.open(url, settings)
     if settings.added is None:
         return destination
@@ -188,12 +200,6 @@ def _gmail(url: str, settings: DestinationSettings) -> Destination:
     if settings.imported is None:
         raise ValueError("Gmail requires the journal")
     return GmailDestination(url, address, spool, settings.imported, open_api)
-
-
-def _without_password(url: str) -> str:
-    from restante.client.options import redact_account
-
-    return redact_account(url)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,21 +27,20 @@ class HiddenSecrets:
     def add(self, *secrets: str) -> None:
         """Hide these secrets in all texts from now on, also where the server repeats them.
 
-        They are hidden in upper and lower case, in base64 with whatever stands beside them,
-        quoted as in a URL, and as UTF-8 that was decoded as Latin-1.
+        They are hidden in upper and lower case, in base64 with whatever stands beside them, quoted
+        as in a URL or as in IMAP, and as UTF-8 that was decoded as Latin-1.
         """
         for secret in filter(None, secrets):
             octets = secret.encode()
             coded = binascii.b2a_base64(octets, newline=False).decode().rstrip("=")
-            forms = [secret, coded, quote(secret), octets.decode("latin-1")]
-            forms += [form for word in forms for form in (word.upper(), word.lower())]
-            self._add(map(_exactly, forms))  # upper() may make two letters of one
+            spelled = "".join(map(_spellings, secret))
+            self._add([_as_word(spelled, len(secret)), _as_word(re.escape(coded), len(coded))])
             self._add(_within_base64(octets))
 
     def add_response(self, coded: str) -> None:
         """Hide a response of AUTH, which is in base64. A short one has no secret."""
         if len(coded) >= SHORT:
-            self._add([_exactly(coded.rstrip("="))])
+            self._add([re.escape(coded.rstrip("="))])
 
     def add_all(self, others: HiddenSecrets) -> None:
         """Hide the secrets of another session, too."""
@@ -57,9 +56,23 @@ class HiddenSecrets:
         return text
 
 
-def _exactly(form: str) -> str:
-    pattern = re.escape(form)
-    return rf"(?<!\w){pattern}(?!\w)" if len(form) < SHORT else pattern
+def _as_word(pattern: str, length: int) -> str:
+    """Return a pattern of a form with some characters, only as a whole word if these are few."""
+    return rf"(?<!\w)(?:{pattern})(?!\w)" if length < SHORT else pattern
+
+
+def _spellings(character: str) -> str:
+    """Return a pattern of a character in the forms in which a server may repeat it."""
+    if character.isascii() and character.isalnum():
+        return character
+    forms = {r"\+"} if character == " " else set()
+    for case in (character, character.upper(), character.lower()):  # upper() may make two of one
+        octets = case.encode()
+        forms |= {re.escape(case), re.escape(octets.decode("latin-1"))}
+        forms.add("".join(f"%{octet:02X}" for octet in octets))
+    if character in '"\\':
+        forms.add(rf"\\{re.escape(character)}")
+    return f"(?:{'|'.join(sorted(forms, key=len, reverse=True))})"
 
 
 def _within_base64(octets: bytes) -> Iterator[str]:
@@ -73,10 +86,3 @@ def _within_base64(octets: bytes) -> Iterator[str]:
         if end - begin >= SHORT:  # the characters that depend on these octets alone
             core = re.escape(coded[begin:end])
             yield rf"(?<!{_IN_BASE64}){_IN_BASE64}*{core}{_IN_BASE64}*=*"
-
-
-def quote(text: str) -> str:
-    """Return a text with the quoting of URLs."""
-    import urllib.parse  # without a secret, nothing is quoted
-
-    return urllib.parse.quote(text, safe="")

@@ -57,7 +57,6 @@ def test_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         ("lmtp:localhost", "localhost' is not HOST:PORT.*write for example lmtp:localhost:24"),
         ("lmtp:mx:99999?rcpt=a", "at most 65535"),
         ("smtp:mx.example?rcpt=a", "names no host; write for example smtp://"),
-        ("smtp://ann:secret@mx.example?rcpt=a", "a password has no place in a URL"),
         ("smtp://mx.example/path?rcpt=a", "/path has no meaning"),
         ("smtp://mx.example:99999?rcpt=a", "out of range|99999"),
         ("smtp://mx.example", r"the recipient is missing: add \?rcpt="),
@@ -73,10 +72,9 @@ def test_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_errors(url: str, text: str) -> None:
-    """An invalid URL is an error that says what to write, without a password."""
-    with pytest.raises(ValueError, match=text) as caught:
+    """An invalid URL is an error that says what to write."""
+    with pytest.raises(ValueError, match=text):
         parse_smtp_url(url)
-    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from restante.fetch.interfaces import (
 )
 from restante.net.http import AnswerTooLargeError, HttpClient, HttpError
 from restante.oauth.issuer_requests import connect, proxy_for
+from restante.protocol.client.hidden_secrets import HiddenSecrets
 from restante.protocol.text import printable
 
 if TYPE_CHECKING:
@@ -202,7 +203,9 @@ class GmailApi:
 
     def _refusal(self, answer: HttpAnswer, request: _Request) -> DestinationError:
         reason = f"HTTP {answer.status} {_error(answer).get('message', '')}".strip()
-        text = f"{self._address}: {printable(reason)[:300]}"
+        hidden = HiddenSecrets()
+        hidden.add(self._token)
+        text = f"{self._address}: {printable(hidden.redact(reason))[:300]}"
         if request.octets and answer.status in (400, 413):
             return MessageRefusedError(text)
         if answer.status >= 500:

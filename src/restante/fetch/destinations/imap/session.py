@@ -5,6 +5,7 @@ imapclient does all of it but APPEND, for which it must have a whole message in 
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import imaplib
 import re
@@ -43,6 +44,7 @@ _UNREADABLE = (
     AssertionError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError,
 )  # fmt: skip
 """The errors of imaplib and imapclient for answers that they do not expect."""
+_SPELLED = re.compile(r"""\[?(b'(?:[^'\\]|\\.)*'|b"(?:[^"\\]|\\.)*")\]?""")
 _MISSING = re.compile(r"\[(?:TRYCREATE|NONEXISTENT)\]", re.IGNORECASE)
 _APPENDED = re.compile(r"OK \[APPENDUID ([0-9]{1,10}) ([0-9]{1,10})\]", re.IGNORECASE)
 _GMAIL_FOLDERS = (b"\\All", b"\\Junk", b"\\Trash")  # which have all messages, each one once
@@ -108,8 +110,14 @@ class ImapSession:
             )
         elif self._client.has_capability("AUTH=PLAIN"):
             self._client.plain_login(user, secret)
+        elif not f"{user}{secret}".isascii():  # RFC 3501 section 9: a quoted string is ASCII
+            raise DestinationUnavailableError(
+                f"{self._address}: the server does not offer AUTH=PLAIN, and LOGIN has no letters"
+                " beyond ASCII; use a name and a password without them"
+            )
         else:
-            self._client.login(user, secret)
+            quoted = re.sub(r'(["\\])', r"\\\1", user)  # imaplib quotes the password alone
+            self._client.login(f'"{quoted}"', secret)
 
     def folder_numbers(self) -> FolderNumbers:
         """Return the numbers of the folder, which is made if it is missing and may be made."""
@@ -289,7 +297,15 @@ def _reason(error: Exception) -> str:
         return "the server did not answer in time"
     if isinstance(error, ssl.SSLCertVerificationError):
         return describe_certificate_error(error)
-    return getattr(error, "strerror", None) or str(error)
+    return getattr(error, "strerror", None) or _SPELLED.sub(_read_spelled, str(error))
+
+
+def _read_spelled(spelled: re.Match[str]) -> str:
+    """Return what a server said, which imaplib spells as Python does."""
+    with contextlib.suppress(ValueError, SyntaxError):
+        said: bytes = ast.literal_eval(spelled[1])
+        return said.decode("utf-8", "replace")
+    return spelled[0]
 
 
 def _hint(error: Exception) -> str:

@@ -7,7 +7,6 @@ with settings such as `?rcpt=ann@example.com`.
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -28,7 +27,6 @@ _EXAMPLES = {
 }
 _SETTINGS = {"rcpt": ANY, "sender": ANY, "tls": ("yes", "no"), "cafile": ANY}
 _PORTS = {"smtp": 25, "smtps": 465}
-_PASSWORD = re.compile(r"(://[^:@/]*:)[^@]*@")
 _SUBMISSION = 587  # RFC 6409; it authenticates its users
 
 
@@ -82,8 +80,7 @@ def parse_smtp_url(
     try:
         address = _parse_lmtp(base) if scheme == "lmtp" else _parse_smtp(scheme, base)
     except ValueError as error:
-        redacted = _PASSWORD.sub(r"\1***@", base)
-        raise ValueError(f"{redacted}: {error}; write for example {_EXAMPLES[scheme]}") from None
+        raise ValueError(f"{base}: {error}; write for example {_EXAMPLES[scheme]}") from None
     rcpt = tuple(dict.fromkeys(settings.get("rcpt", ())))
     if not rcpt:
         raise ValueError(f"the recipient is missing: add ?rcpt=, as in {_EXAMPLES[scheme]}")
@@ -104,8 +101,6 @@ def _parse_smtp(scheme: str, base: str) -> SmtpAddress:
     host = parts.hostname
     if not host:
         raise ValueError("it names no host")
-    if parts.password is not None:
-        raise ValueError("a password has no place in a URL, which other programs can see")
     if parts.path not in ("", "/"):
         raise ValueError(f"{parts.path} has no meaning")
     user = unquote(parts.username or "")
