@@ -471,6 +471,51 @@ def test_proof_without_a_password(tmp_path: Path, section: str, line: str) -> No
     assert problem.startswith(f"{section}.{key}: requires ldap.base")
 
 
+LDAP = '[mail]\nfolder = "mail"\n[accounts]\nldap = "{uris}"\n[ldap]\n'
+
+
+@pytest.mark.parametrize(
+    "uris",
+    [
+        "",
+        "ldap.example.com",
+        "ldap://a,ldap://b",
+        "ldap://a, ldap://b",
+        "URL:ldap://a",
+        "<ldap://a>",
+    ],
+)
+def test_directory_addresses(tmp_path: Path, uris: str) -> None:
+    """Each address of a directory is a URI whose host shows whether TLS is required."""
+    (problem,) = problems(tmp_path, LDAP.format(uris=uris) + 'base = "dc=x"\n')
+    assert problem.startswith('accounts.ldap: Expected "ldap://HOST"')
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ("", "base: missing; set the DN below which the accounts are"),
+        (
+            'base = "dc=x"\nfilter = "(uid=ann)"',
+            "filter: it has no {user}, which stands for the name",
+        ),
+        (
+            'base = "dc=x"\nmail_filter = "(uid=ann)"',
+            "mail_filter: it has no {user}, which stands for the name",
+        ),
+        ('user_dn = "uid=ann,dc=x"', "user_dn: it has no {user}, which stands for the name"),
+        (
+            'base = "dc=x"\nbind_dn = "cn=s"',
+            "bind_password_file: missing; without a password, a bind is anonymous",
+        ),
+    ],
+)
+def test_directory_settings(tmp_path: Path, lines: str, problem: str) -> None:
+    """A setting with which no search or bind could find the account is a mistake."""
+    uris = "ldap://a ldaps://b:636 ldapi://%2Frun%2Fslapd"
+    assert problems(tmp_path, LDAP.format(uris=uris) + f"{lines}\n") == [f"ldap.{problem}"]
+
+
 @pytest.mark.parametrize("domain", ["", "Example.com", "@example.com", "a b", "a:b", "a/b"])
 def test_default_domain(tmp_path: Path, domain: str) -> None:
     """A default domain is a domain in lower case, and PAM's names have none."""

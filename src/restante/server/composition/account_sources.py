@@ -106,5 +106,4 @@ def build_ldap_accounts(uri: str, section: LdapSection, password: Secret) -> Acc
 def _crosses_network(uri: str) -> bool:
     """Return whether passwords would go over a network in clear text."""
     parts = urlsplit(uri)
-    host = parts.hostname or ""
-    return parts.scheme == "ldap" and host != "localhost" and not is_loopback(host)
+    return parts.scheme == "ldap" and not is_loopback(parts.hostname or "")

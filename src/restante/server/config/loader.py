@@ -303,6 +303,15 @@ def _check_listen(addresses: Iterable[str]) -> None:
         ListenAddress.parse(address)
 
 
+def _check_directories(uris: str | None) -> None:
+    """Reject the other forms that libldap accepts: `start_tls` would not know their hosts."""
+    known = re.compile(r"ldap[si]?://[^\s,]*")
+    if uris is not None and not (uris and all(map(known.fullmatch, uris.split()))):
+        raise ValueError(
+            'Expected "ldap://HOST", "ldaps://HOST" or "ldapi://FILE", or several with spaces'
+        )
+
+
 def _check_local(place: str | None) -> None:
     if place is not None:
         parse_local_address(place)
@@ -342,6 +351,7 @@ def _check_networks(networks: Iterable[str]) -> None:
 CHECKS: Mapping[str, Callable[[Any], None]] = {
     "server.listen": _check_listen,
     "server.proxies": _check_networks,
+    "accounts.ldap": _check_directories,
     "login.default_domain": _check_domain,
     "tls.listen": _check_listen,
     "tokens.jwks": _check_jwks,
