@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import structlog
 
+from restante.auth.interfaces import UncertainError
 from restante.delivery import replies
 from restante.delivery.deliverer import Deliverer
 from restante.junk import junk_of
@@ -38,12 +39,33 @@ class Known:
 )
 def test_owner(extension: str, address: str, owner: object) -> None:
     """Mail for an address with the extension goes to the junk maildrop only if that is asked."""
+    assert resolve(Known(), address, extension) == owner
+
+
+class Doubtful(Known):
+    """The same, in a database that has found no other name yet."""
+
+    async def owner(self, name: str) -> str | None:
+        owner = await super().owner(name)
+        if owner is None:
+            raise UncertainError("no name was ever found")
+        return owner
+
+
+def test_first_mail() -> None:
+    """Junk mail is accepted even if it is the first mail since the server started."""
+    assert resolve(Doubtful(), "ann+spam@example.com", "spam") == junk_of(ANN)
+    assert resolve(Doubtful(), "zoe+spam@example.com", "spam") == replies.NO_ACCOUNTS
+
+
+def resolve(recipients: Known, address: str, extension: str) -> object:
+    """Return the owner of the maildrop of an address, or the reply that rejects it."""
     log: Any = structlog.wrap_logger(structlog.ReturnLogger())
 
     async def find() -> object:
         office = Deliverer(
-            store=MemoryStore(), recipients=Known(), log=log, junk_extension=extension
+            store=MemoryStore(), recipients=recipients, log=log, junk_extension=extension
         )
         return await office.resolve(address)
 
-    assert asyncio.run(find()) == owner
+    return asyncio.run(find())

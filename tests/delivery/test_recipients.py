@@ -47,6 +47,7 @@ def of_folder(folder: Path) -> StoreRecipients:
         ("a\N{SOFT HYPHEN}nn@example.com", ["ann@example.com"], "ann@example.com"),
         ("a\N{RIGHT-TO-LEFT OVERRIDE}nn@example.com", ["ann"], None),
         (r'"ann\"s"@example.com', ['ann"s'], 'ann"s'),
+        ("\ufb01", ["fi", "\ufb01"], "\ufb01"),
     ],
 )  # fmt: skip
 def test_an_address_belongs_to_the_nearest_name(

@@ -20,7 +20,7 @@ from restante.auth.sql.cluster_logins import TableUses
 from restante.auth.sql.postgresql_query import PostgresqlQueries
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
-from support.cluster import Cluster
+from support.cluster import Cluster, execute
 from support.passwords import Passwords
 
 SECRET = Secret(b"secret")
@@ -69,9 +69,9 @@ def work_with(dsn: Secret, work: Work) -> None:
     asyncio.run(run())
 
 
-def make(dsn: Secret, account: str) -> tuple[AppPassword, Secret]:
+def make(dsn: Secret, account: str, label: str = "phone") -> tuple[AppPassword, Secret]:
     """Add an app password, and return it."""
-    made, shown = create(account, "phone", 0)
+    made, shown = create(account, label, 0)
     assert asyncio.run(AppPasswordTable(dsn).add(made, elsewhere=True)) == "added"
     return made, Secret(shown.encode())
 
@@ -129,6 +129,20 @@ def test_app_passwords(dsn: Secret) -> None:
         await LockTable(dsn).unlock("ann")
         assert await AppPasswordTable(dsn).remove("ann", "phone")
         assert await why_not(accounts, "ann", password) == wrong[0]
+
+    work_with(dsn, work)
+
+
+def test_uses_at_the_end(dsn: Secret) -> None:
+    """A node that stops notes the uses since the last time."""
+    passwords = [make(dsn, "ann", label)[1] for label in ("phone", "desk")]
+
+    async def work(accounts: ListedAccounts) -> None:
+        for password in passwords:  # the second one waits for a minute
+            await accounts.verify("ann", password)
+        await accounts.finish_uses()
+        (row,) = await execute(dsn, "select count(used) from app_password")
+        assert row[0] == 2
 
     work_with(dsn, work)
 

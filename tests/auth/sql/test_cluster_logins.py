@@ -168,6 +168,20 @@ def test_last_use(dsn: Secret) -> None:
     work_with(dsn, work)
 
 
+def test_uses_at_the_end(dsn: Secret) -> None:
+    """A node that stops notes the uses since the last time."""
+    passwords = [make(dsn, "ann", label)[1] for label in ("phone", "desk")]
+
+    async def work(accounts: ClusterAccounts) -> None:
+        for password in passwords:  # the second one waits for a minute
+            await accounts.verify("ann", password)
+        await accounts.finish_uses()
+        (row,) = await execute(dsn, "select count(used) from app_password")
+        assert row[0] == 2
+
+    work_with(dsn, work)
+
+
 def test_few_writes(dsn: Secret) -> None:
     """A row is written once in ten minutes, with the age of the use by PostgreSQL's clock."""
     made, _ = make(dsn, "ann")

@@ -103,6 +103,16 @@ def test_one_reply_of_smtp() -> None:
     assert replies[1:] == [b"452 4.3.1 the disk is full, try again later"]
 
 
+def test_hint() -> None:
+    """The reply about an unknown recipient ends with the hint of the driver."""
+    talk = Talk()
+    talk.session.unknown_hint = "; hint"
+    begin(talk, "ann@example.com")
+    reply = talk.send(b"RCPT TO:<no@example.com>\r\n")
+    assert reply == b"550 5.1.1 no such user here; hint\r\n"
+    assert talk.send(b"RCPT TO:<\xff>\r\n") == b"553 5.1.3 no address\r\n"
+
+
 def test_smuggling() -> None:
     """A message cannot hide commands after an end that is not CR LF . CR LF."""
     for end in (b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r\n.\0\r\n"):

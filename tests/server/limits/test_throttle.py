@@ -287,11 +287,12 @@ def test_loopback_is_left_out_unless_it_is_to_count(address: str) -> None:
 
 
 def test_failures_are_forgotten_after_a_while(guesser: Guesser) -> None:
-    """Failures are forgotten after their time."""
+    """Failures are forgotten after their time, even if there are later ones of other clients."""
     for _ in range(6):
         guesser.throttle.note_failure(*ANN)
     assert guesser.throttle.has_recent_failures(*ANN)
     guesser.loop.now += throttle.MEMORY
+    guesser.throttle.note_failure("192.0.2.2", "bob")
     assert not guesser.throttle.has_recent_failures(*ANN)
     assert guesser.all_at_once("right") == [0]
 

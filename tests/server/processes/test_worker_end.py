@@ -17,7 +17,7 @@ import pytest
 
 from restante.server.processes.supervisor import RestartBackoff
 from support.live import PATIENCE, Client, wait_until
-from support.process import POP3, free_port
+from support.process import POP3, TLS, free_port, write_certificate
 from support.workers import log_in, runs, value, working
 
 LETTER = b"Subject: a\n\nhello\n"
@@ -202,12 +202,15 @@ def test_a_reload_with_mistakes_changes_nothing(tmp_path: Path) -> None:
     """A reload with mistakes is logged and changes nothing."""
     with working(tmp_path, '[server]\ngreeting = "before"\n') as workers:
         before = workers.alive()
-        for wrong in ("[server]\ngreting = 1\n", "[tls]\nlisten = ['127.0.0.1:0']\n"):
+        write_certificate(tmp_path)
+        used = TLS.format(port=workers.served.port)
+        for wrong in ("[server]\ngreting = 1\n", "[tls]\nlisten = ['127.0.0.1:0']\n", used):
             known = len(workers.events("not_reloaded"))
             workers.config.write_text(wrong)
             workers.served.process.send_signal(signal.SIGHUP)
             workers.wait_for("not_reloaded", known + 1)
         assert "did you mean greeting" in workers.events("not_reloaded")[0]
+        assert "cannot listen at" in workers.events("not_reloaded")[-1]
         assert workers.alive() == before
         assert greeting(workers.served.port) == b"+OK before\r\n"
 

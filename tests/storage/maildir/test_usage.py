@@ -159,6 +159,8 @@ def test_maildirsize_is_kept(box: Box) -> None:
     assert find(box, recount=True) == MailUsage(18, 1)
     assert file.read_bytes() == b"500S\n18 1\n"
     assert not own_file(box).exists()
+    with pytest.raises(OverQuotaError):  # by the quota of the server
+        deliver(box, Quota(20))
 
 
 def test_maildirsize_is_followed(box: Box) -> None:
