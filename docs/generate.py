@@ -17,7 +17,7 @@ from restante.cli.options.fetch_settings import ConditionSettings, FetchSettings
 from restante.diagnosis.explanations import GROUPS, Explanation
 from restante.misbehave import Fault
 from restante.protocol.server.capabilities import CAPABILITIES
-from restante.protocol.server.commands import COMMANDS, Command
+from restante.protocol.server.commands import COMMANDS, OF_PROXIES, Command
 from restante.protocol.server.sasl import SERVER_MECHANISMS
 from restante.server.config.schema import Config
 from restante.server.config.section import ConfigSection
@@ -28,14 +28,16 @@ NOTE = "<!-- Written by docs/generate.py. Change the code, then: make docs -->\n
 
 
 def commands() -> str:
-    rows = "\n".join(_command(row) for row in COMMANDS)
+    rows, of_proxies = (
+        "\n".join(map(_command, table)) for table in (COMMANDS, OF_PROXIES.values())
+    )
     tags = "\n".join(f"| `{row.tag}` | {row.source} |" for row in CAPABILITIES)
     mechanisms = "\n".join(f"| `{row.name}` | {row.source} |" for row in SERVER_MECHANISMS.values())
     return f"""{NOTE}
 # POP3 commands
 
-Keywords may be in any case. A command has at most 255 octets, including its line end. AUTH and its responses
-may have 65536. A number has 1 to 18 digits. After `-ERR` the session continues, unless there were too many bad
+Keywords may be in any case. A command has at most 255 octets, including its line end. AUTH, its
+responses and XCLIENT may have 65536. A number has 1 to 18 digits. After `-ERR` the session continues, unless there were too many bad
 commands in a row, a line of over 65536 octets, or an HTTP request. A connection over the limit is closed, too.
 
 | command | allowed | what it does | source |
@@ -43,6 +45,17 @@ commands in a row, a line of over 65536 octets, or an HTTP request. A connection
 {rows}
 
 PASS must directly follow USER. TOP without a number of lines sends no body line.
+
+## A command of proxies
+
+[Dovecot as a proxy](../how-to/logins.md#behind-a-proxy) names its client by this command. The server announces it in the
+greeting, by `+OK [XCLIENT]`, to proxies of `server.xclient_proxies`. To all others it is unknown.
+
+| command | allowed | what it does | source |
+|---|---|---|---|
+{of_proxies}
+
+`ADDR=` is the client's IP address. The other fields of Dovecot have no effect.
 
 ## Capabilities
 

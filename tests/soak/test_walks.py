@@ -31,9 +31,11 @@ from restante.server.registry import LiveConnection
 from soak.walk_transport import WalkTransport
 from soak.walks import MAIL, PASSWORD, USERS, Walk, WalkAccounts
 
-PROXY = "192.0.2.9"
-ADDRESSES = ("192.0.2.1", "192.0.2.2", "127.0.0.1")
-POLICY = ListenerPolicy(clear_text="always", proxies=(ip_network(PROXY),))
+PROXY, DOVECOT, CLIENT = "192.0.2.9", "192.0.2.10", "198.51.100.1"
+ADDRESSES = ("192.0.2.1", "192.0.2.2", "127.0.0.1", DOVECOT)
+POLICY = ListenerPolicy(
+    clear_text="always", proxies=(ip_network(PROXY),), xclient_proxies=(ip_network(DOVECOT),)
+)
 CONNECTIONS, SESSIONS = 5, 2  # the limits
 LOG_IN = b"USER %b\r\nPASS secret\r\n"
 MESSAGE_SIZE = 65_536
@@ -94,6 +96,7 @@ class Pop3Walk(WithContext):
         b"DELE 1\r\n", b"DELE 2\r\n", b"RSET\r\n", b"NOOP\r\n" * 30, b"RETR 3\r\n" * 5,
         b"CAPA\r\n", b"XYZ\r\n", b"x" * 3000, b"GET / HTTP/1.1\r\n", b"STAT\r\nQUIT\r\n",
         b"QUIT\r\n", b"PROXY TCP4 198.51.100.1 127.0.0.1 1 2\r\n", b"PROXY UNKNOWN\r\n",
+        b"XCLIENT ADDR=198.51.100.1 TTL=6\r\n", b"XCLIENT ADDR=192.0.2.1\r\n",
     )  # fmt: skip
 
     def prepare(self) -> None:
@@ -129,7 +132,8 @@ class Pop3Walk(WithContext):
         context, limits, log = self.context, self.limits, self.lines.getvalue()
         assert (len(context.connections), len(context.connections.background)) == (0, 0)
         assert (limits.connections.count(""), limits.rejected) == (0, 0)
-        assert [limits.addresses.limit.count(one) for one in (*ADDRESSES, PROXY)] == [0] * 4
+        every = (*ADDRESSES, PROXY, CLIENT)
+        assert [limits.addresses.limit.count(one) for one in every] == [0] * 6
         assert [limits.users.count(user) for user in USERS] == [0] * len(USERS)
         assert log.count("event=session ") == len(self.peers)
         left = sum(len(self.store.messages(user)) for user in USERS)

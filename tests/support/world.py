@@ -13,6 +13,7 @@ from restante.protocol.server.needs import (
     CommitDeletions,
     CorrectSize,
     LockMaildrop,
+    NameClient,
     Need,
     OpenMessage,
     ReadLine,
@@ -35,6 +36,7 @@ class World:
     mail: dict[str, dict[str, bytes]] = field(default_factory=dict)  # by user, then by unique-id
     locked: set[str] = field(default_factory=set)
     bindings: dict[str, bytes] = field(default_factory=dict)  # of the channel, for SCRAM
+    crowded: set[str] = field(default_factory=set)  # addresses with too many connections
 
     def add(self, user: str, password: str, *messages: bytes) -> None:
         self.passwords[user] = password
@@ -70,10 +72,14 @@ class Talk:
         piece: int = 0,
         offer: AuthOffer | None = None,
         channel: ConnectionSecurity | None = None,
+        names_client: bool = False,
     ) -> None:
         self.world = world
         self.session = Session(
-            settings or ProtocolSettings(), offer or AuthOffer(), channel or ConnectionSecurity()
+            settings or ProtocolSettings(),
+            offer or AuthOffer(),
+            channel or ConnectionSecurity(),
+            names_client,
         )
         self.over = False
         self.end: EndReason | None = None
@@ -153,6 +159,8 @@ class Talk:
                 return None
             case CorrectSize():
                 return None
+            case NameClient():
+                return need.address not in world.crowded
             case CommitDeletions():
                 for index in need.indexes:
                     del self._box()[self.session.view.contents.uids[index]]

@@ -7,7 +7,7 @@ import base64
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restante.protocol.server.commands import VERBS
+from restante.protocol.server.commands import OF_PROXIES, VERBS
 from restante.protocol.server.sasl import SERVER_MECHANISMS
 from restante.protocol.server.settings import AuthOffer, ConnectionSecurity, ProtocolSettings
 from support.world import Talk, World
@@ -19,6 +19,7 @@ CHANNELS = (
     ConnectionSecurity(tls=True, certified=True, bindings=frozenset({"tls-unique"})),
 )
 ARGUMENTS = [b"ann", b"secret", b"1", b"0", b"99", b"de", b"*", b"=", b"", b"\xff", b"x" * 300]
+ARGUMENTS += [b"ADDR=192.0.2.7", b"ADDR=::", b"ADDR=ann", b"TTL=6"]
 MESSAGES = [
     b"\0ann\0secret",
     b"n,,n=ann,r=abc",
@@ -31,7 +32,7 @@ MESSAGES = [
 ]
 
 words = st.one_of(
-    st.sampled_from(sorted(VERBS)),
+    st.sampled_from(sorted({*VERBS, *OF_PROXIES})),
     st.sampled_from(sorted(name.encode() for name in SERVER_MECHANISMS)),
     st.sampled_from(ARGUMENTS),
     st.sampled_from(MESSAGES).map(base64.b64encode),
@@ -46,14 +47,20 @@ lines = st.builds(
 
 
 @settings(max_examples=400)
-@given(said=st.lists(lines, max_size=25), channel=st.sampled_from(CHANNELS), apop=st.booleans())
+@given(
+    said=st.lists(lines, max_size=25),
+    channel=st.sampled_from(CHANNELS),
+    apop=st.booleans(),
+    proxy=st.booleans(),
+)
 def test_every_line_gets_a_reply_of_pop3_or_an_end(
-    said: list[bytes], channel: ConnectionSecurity, *, apop: bool
+    said: list[bytes], channel: ConnectionSecurity, *, apop: bool, proxy: bool
 ) -> None:
     """Every line gets a valid reply or ends the session."""
     world = World(bindings={"tls-unique": b"data"})
     world.add("ann", "secret", b"Subject: a\n\n.\n", b"")
-    talk = Talk(world, ProtocolSettings(apop=apop), offer=ALL, channel=channel)
+    options = ProtocolSettings(apop=apop)
+    talk = Talk(world, options, offer=ALL, channel=channel, names_client=proxy)
     answered = talk.send()
     for line in said:
         if talk.over:
@@ -61,7 +68,7 @@ def test_every_line_gets_a_reply_of_pop3_or_an_end(
         answered += talk.send(line)
     assert answered.endswith(b"\r\n")
     assert b"\n" not in answered.replace(b"\r\n", b"")
-    assert answered.startswith(b"+OK POP3 server ready.")
+    assert answered.startswith(b"+OK [XCLIENT] POP3" if proxy else b"+OK POP3")
     for reply in answered.split(b"\r\n")[:-1]:
         assert len(reply) <= 510 or reply.startswith(b"+ ")
     talk.hang_up()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from restante.protocol.saslprep import account_name
@@ -128,6 +129,19 @@ def _password(argument: bytes) -> Arguments:
     return (Secret(argument),)
 
 
+def _client(argument: bytes) -> Arguments:
+    """Return the address among the fields of XCLIENT. The values of the others do not count."""
+    fields = [word.partition(b"=") for word in _words(argument)]
+    if not all(equals for _, equals, _ in fields):
+        raise NoMatchError
+    try:
+        (address,) = (value.decode() for name, _, value in fields if name.upper() == b"ADDR")
+        ip_address(address)
+    except ValueError:
+        raise NoMatchError from None
+    return (address,)
+
+
 nothing = Grammar("", _nothing, ())
 message = Grammar("message", _message)
 message_or_nothing = Grammar("[message]", _message_or_nothing, (None,))
@@ -137,3 +151,4 @@ mechanism = Grammar("[mechanism [initial-response]]", _mechanism)
 name_and_digest = Grammar("name digest", _name_and_digest)
 language = Grammar("[language]", _language)
 password = Grammar("password", _password)
+client = Grammar("ADDR=address [name=value ...]", _client)

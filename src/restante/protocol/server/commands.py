@@ -30,6 +30,7 @@ class Command:
     handler: Callable[..., bytes | Reply]
     source: str
     after: bytes = b""  # the command that must have succeeded directly before
+    long: bool = False  # it may have as many octets as a response of SASL
 
 
 COMMANDS = (
@@ -37,7 +38,7 @@ COMMANDS = (
     Command(b"STLS", A, arguments.nothing, handlers.stls, "RFC 2595 section 4"),
     Command(b"UTF8", A, arguments.nothing, handlers.utf8, "RFC 6856 section 2"),
     Command(b"LANG", A + T, arguments.language, handlers.lang, "RFC 6856 section 3"),
-    Command(b"AUTH", A, arguments.mechanism, handlers.auth, "RFC 5034 section 4"),
+    Command(b"AUTH", A, arguments.mechanism, handlers.auth, "RFC 5034 section 4", long=True),
     Command(b"APOP", A, arguments.name_and_digest, handlers.apop, "RFC 1939 section 7"),
     Command(b"USER", A, arguments.name, handlers.user, "RFC 1939 section 7"),
     Command(b"PASS", A, arguments.password, handlers.pass_, "RFC 1939 section 7", after=b"USER"),
@@ -57,3 +58,7 @@ VERBS = frozenset(row.verb for row in COMMANDS)
 
 ALLOWED = {state: {row.verb: row for row in COMMANDS if state in row.states} for state in State}
 BEFORE_LOGIN, AFTER_LOGIN = ALLOWED[State.AUTHORIZATION], ALLOWED[State.TRANSACTION]
+
+XCLIENT = Command(b"XCLIENT", A, arguments.client, handlers.xclient, "Dovecot", long=True)
+OF_PROXIES = {XCLIENT.verb: XCLIENT}
+"""The further commands of a proxy that may name its client. To all other peers they are unknown."""

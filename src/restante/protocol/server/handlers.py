@@ -7,10 +7,11 @@ generator, which yields needs and returns these octets. If a handler raises Refu
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from restante.protocol import stuffing
-from restante.protocol.errors import Refusal, TlsRequired
+from restante.protocol.errors import Refusal, ResponseCode, TlsRequired
 from restante.protocol.secret import Secret
 from restante.protocol.server import sasl
 from restante.protocol.server.capabilities import capability_lines
@@ -21,6 +22,7 @@ from restante.protocol.server.needs import (
     CommitDeletions,
     CorrectSize,
     LockMaildrop,
+    NameClient,
     OpenMessage,
     Reply,
     SendMultiline,
@@ -57,6 +59,17 @@ def stls(session: Session) -> Reply:
     session.channel = yield from StartServerTls(say("Begin TLS now.", session.language))
     session.reset_after_stls()
     return b""
+
+
+def xclient(session: Session, address: str) -> Reply:
+    """Let a trusted proxy name the address of its client, once. STLS must come before."""
+    if not (yield from NameClient(address)):
+        session.end = EndReason.FULL_ADDRESS
+        raise Refusal("Too many connections, try again later.", ResponseCode.SYS_TEMP)
+    session.names_client = False
+    # What came before TLS may be forged, so TLS cannot begin now: RFC 2595 section 4.
+    session.channel = replace(session.channel, can_start_tls=False)
+    return OK
 
 
 def utf8(session: Session) -> bytes:

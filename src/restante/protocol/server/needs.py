@@ -120,6 +120,16 @@ class NewTimestamp(Need[str]):
 
 
 @dataclass(slots=True)
+class NameClient(Need[bool]):
+    """The client at this IP address, for which a proxy speaks, counts as the peer from here on.
+
+    False: the address has too many connections. Throws nothing.
+    """
+
+    address: str
+
+
+@dataclass(slots=True)
 class StartServerTls(Need[ConnectionSecurity]):
     """TLS from here on: `status` is sent in clear, and unread octets of the client are discarded.
 

@@ -7,7 +7,7 @@ import functools
 from restante.protocol.errors import BadCommand, LineTooLong, Refusal, TlsRequired
 from restante.protocol.lines import COMMAND_LIMIT, HTTP_REQUEST, UNENDED, strip_line_end
 from restante.protocol.server.arguments import NoMatchError
-from restante.protocol.server.commands import AFTER_LOGIN, BEFORE_LOGIN, VERBS
+from restante.protocol.server.commands import AFTER_LOGIN, BEFORE_LOGIN, OF_PROXIES, VERBS
 from restante.protocol.server.needs import Conversation, NewTimestamp, ReadLine, Reply
 from restante.protocol.server.sasl_exchange import RESPONSE_LIMIT
 from restante.protocol.server.session import AUTHORIZATION, EndReason, Session
@@ -26,10 +26,11 @@ def serve(session: Session) -> Conversation:
     A driver that closes this generator at any point removes no mail: RFC 1939 section 6.
     """
     settings = session.settings
-    reply = say(settings.greeting, DEFAULT)
+    greeting = f"[XCLIENT] {settings.greeting}" if session.names_client else settings.greeting
+    reply = say(greeting, DEFAULT)
     if settings.apop:  # the greeting ends in a timestamp: RFC 1939 section 7
         session.timestamp = yield from NewTimestamp()
-        reply = ok(f"{settings.greeting} {session.timestamp}")
+        reply = ok(f"{greeting} {session.timestamp}")
     before_login = _need_of_line(AUTH_LIMIT, settings.login_timeout, UNENDED)
     after_login = _need_of_line(COMMAND_LIMIT, settings.idle_timeout)
     while session.end is None:
@@ -54,10 +55,12 @@ def _carry_out(session: Session, line: bytes) -> bytes | Reply:
     text = line[:-2] if line.endswith(b"\r\n") else _without_lf(session, line)
     keyword, _, argument = text.partition(b" ")
     verb = keyword.upper()
-    if len(text) > TEXT_LIMIT and verb != b"AUTH":
+    command = (BEFORE_LOGIN if session.state is AUTHORIZATION else AFTER_LOGIN).get(verb)
+    if command is None and session.names_client and session.state is AUTHORIZATION:
+        command = OF_PROXIES.get(verb)
+    if len(text) > TEXT_LIMIT and (command is None or not command.long):
         _reject_http(session, line)
         raise LineTooLong(text[:COMMAND_LIMIT], ended=True)
-    command = (BEFORE_LOGIN if session.state is AUTHORIZATION else AFTER_LOGIN).get(verb)
     if command is None:
         raise _not_allowed(session, verb, line)
     if command.after and command.after != session.last_verb:

@@ -71,6 +71,7 @@ class Session:
     settings: ProtocolSettings = _SETTINGS
     offer: AuthOffer = _OFFER
     channel: ConnectionSecurity = _CHANNEL
+    names_client: bool = False  # the peer is a proxy that may name its client: XCLIENT
     state: State = AUTHORIZATION
     user: str = ""  # the name that USER gave
     timestamp: str = ""  # in the greeting, for APOP

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
@@ -151,15 +152,17 @@ def build_listeners(
     config: Config, log: FilteringBoundLogger, shared: SharedLimits | None = None
 ) -> tuple[list[ListenConfig], list[Certificates]]:
     """Return where to listen, and the certificates to watch."""
-    clear_text = config.login.clear_text
-    proxies = tuple(ip_network(network) for network in config.server.proxies)
+    plain = ListenerPolicy(
+        clear_text=config.login.clear_text,
+        proxies=tuple(map(ip_network, config.server.proxies)),
+        xclient_proxies=tuple(map(ip_network, config.server.xclient_proxies)),
+    )
     tls = config.tls
     if not tls.certificates:
         if tls.listen or tls.legacy_listen:
             raise ConfigError(
                 ["tls.certificates: missing; TLS requires one, or --certificate and --key"]
             )
-        plain = ListenerPolicy(clear_text=clear_text, proxies=proxies)
         return [
             ListenConfig(ListenAddress.parse(address), plain) for address in config.server.listen
         ], []
@@ -173,12 +176,11 @@ def build_listeners(
     configs = [
         ListenConfig(
             ListenAddress.parse(address),
-            ListenerPolicy(
+            replace(
+                plain,
                 certificates=certificates,
                 implicit_tls=implicit,
-                clear_text=clear_text,
                 announce_bindings=config.login.scram_plus == "always",
-                proxies=proxies,
             ),
         )
         for addresses, certificates, implicit in groups

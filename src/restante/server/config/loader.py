@@ -351,6 +351,7 @@ def _check_networks(networks: Iterable[str]) -> None:
 CHECKS: Mapping[str, Callable[[Any], None]] = {
     "server.listen": _check_listen,
     "server.proxies": _check_networks,
+    "server.xclient_proxies": _check_networks,
     "accounts.ldap": _check_directories,
     "login.default_domain": _check_domain,
     "tls.listen": _check_listen,

@@ -27,6 +27,7 @@ class ServerSection(ConfigSection):
         strict_line_ends: Reject commands that end with LF alone.
         language: The language that LANG * selects.
         proxies: Networks whose connections begin with a PROXY header, version 1 or 2.
+        xclient_proxies: Networks of Dovecot proxies, which name their client by XCLIENT.
         workers: The number of worker processes, or "auto" for one per CPU core.
     """
 
@@ -36,6 +37,7 @@ class ServerSection(ConfigSection):
     strict_line_ends: bool = False
     language: Literal["en", "de", "es", "fr"] = "en"
     proxies: tuple[str, ...] = ()
+    xclient_proxies: tuple[str, ...] = ()
     workers: Annotated[int, msgspec.Meta(ge=1, le=MAX_WORKERS)] | Literal["auto"] = 1
 
 

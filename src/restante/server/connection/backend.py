@@ -15,6 +15,7 @@ from restante.protocol.server.needs import (
     CommitDeletions,
     CorrectSize,
     LockMaildrop,
+    NameClient,
     Need,
     NewTimestamp,
     OpenMessage,
@@ -23,6 +24,7 @@ from restante.protocol.server.needs import (
     StartScram,
 )
 from restante.server.connection.authentication import ConnectionAuthenticator
+from restante.server.connection.proxy_protocol import plain_address
 from restante.server.control.holders import Holder
 from restante.server.error_replies import (
     LoginDelayError,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from restante.server.connection.transport import ClientTransport
     from restante.server.connection.write_buffer import WriteBuffer
     from restante.server.context import ServerContext
+    from restante.server.limits.server_limits import ConnectionSlot
     from restante.storage.interfaces import LockedMaildrop
 
 T = TypeVar("T")
@@ -75,15 +78,21 @@ class SessionBackend:
         "_maildrop",
         "_method",
         "_output",
+        "_slot",
         "logged_in",
         "removed",
         "user",
     )
 
     def __init__(
-        self, context: ServerContext, client: ClientTransport, output: WriteBuffer
+        self,
+        context: ServerContext,
+        client: ClientTransport,
+        output: WriteBuffer,
+        slot: ConnectionSlot,
     ) -> None:
         self._context = context
+        self._slot = slot
         self._output = output
         self._client = client
         self._authenticator = ConnectionAuthenticator(context, client)
@@ -182,6 +191,9 @@ class SessionBackend:
             return self._send_part(need.octets)
         if isinstance(need, NewTimestamp):
             return new_timestamp()
+        if isinstance(need, NameClient):
+            self._client.name_client(plain_address(need.address))
+            return self._slot.acquire_address(self._client.address)
         raise NotImplementedError(f"SessionBackend does not fulfil {need}")
 
     async def _send_part(self, octets: bytes) -> None:

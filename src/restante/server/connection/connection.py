@@ -12,7 +12,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, cast
 
 from restante.net.half_close import half_close
-from restante.protocol.errors import Refusal
+from restante.protocol.errors import LineTooLong, Refusal
 from restante.protocol.lines import LineBuffer
 from restante.protocol.server.needs import CommitDeletions, SendMultiline, SendPart, StartServerTls
 from restante.protocol.server.serve import serve
@@ -33,7 +33,6 @@ from restante.server.tls.layer import TlsError
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from restante.protocol.errors import LineTooLong
     from restante.protocol.server.needs import Conversation, Need, ReadLine
     from restante.server.context import ServerContext
 
@@ -70,7 +69,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._wire = wire = ClientTransport(self._transport, self._policy)
         self._output = WriteBuffer(self._transport, wire)
-        self._backend = self.backend(context, wire, self._output)
+        self._backend = self.backend(context, wire, self._output, self._slot)
         context.connections.add(self)
         if context.connections.stopping:
             self._reject(EndReason.SHUTDOWN, endings.STOPPING_REPLY)
@@ -196,7 +195,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
 
     def _welcome(self) -> None:
         """Count the client by its address, and greet it or wait for its TLS."""
-        if not self._slot.acquire_address(self._wire.address):
+        if not (self._wire.names_client or self._slot.acquire_address(self._wire.address)):
             self._reject(EndReason.FULL_ADDRESS)
         elif self._wire.implicit_tls:
             self._start_handshake()
@@ -239,8 +238,9 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         self._wire.start_tls()
 
     def _start_session(self) -> None:
-        self._session = Session(self._context.settings, self._context.offer(), self._wire.channel())
-        self._conversation = self.serve(self._session)
+        context, wire = self._context, self._wire
+        session = Session(context.settings, context.offer(), wire.channel(), wire.names_client)
+        self._session, self._conversation = session, self.serve(session)
         self._run(None)
 
     def _continue(self) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from restante.server.connection.proxy_protocol import ProxiedTls, ProxyHeader
+    from restante.server.connection.proxy_protocol import ProxiedTls
     from restante.server.policies import ClearText
     from restante.server.tls.certificates import Certificates
 
@@ -39,6 +39,7 @@ class ListenerPolicy:
     clear_text: ClearText = "loopback"  # from where passwords may come without TLS
     announce_bindings: bool = False  # also if clients may require another type
     proxies: tuple[Network, ...] = ()  # connections from these begin with a PROXY header
+    xclient_proxies: tuple[Network, ...] = ()  # these may name their client by XCLIENT
 
     in_clear: tuple[ConnectionSecurity, ConnectionSecurity] = field(init=False)
     """The security of sessions without TLS, if they reject passwords, and if they accept them."""
@@ -70,6 +71,7 @@ class ClientTransport:
         "address",
         "implicit_tls",
         "is_plain",
+        "names_client",
         "peer_known",
         "proxied_tls",
         "reading",
@@ -87,7 +89,10 @@ class ClientTransport:
             self.address = plain_address(self.address)
         self.session_id = new_session_id()  # the same in all its events
         # Whether the client's address is known:
-        self.peer_known = not (policy.proxies and self._comes_from_proxy())
+        self.peer_known = not (policy.proxies and self._comes_from(policy.proxies))
+        # Whether the peer is a proxy that may name its client by XCLIENT:
+        proxies = policy.xclient_proxies
+        self.names_client = bool(proxies) and self._comes_from(proxies)
         self._preface = b""  # a part of a PROXY header
         self.implicit_tls = policy.implicit_tls  # TLS comes before the greeting
         self.tls: ServerTlsLayer | None = None
@@ -122,18 +127,18 @@ class ClientTransport:
             header = read_header(self._preface)
             if header is None:
                 return b""
-            self._note_client(header)
+            if header.address is not None:
+                self.name_client(header.address)
+                self.proxied_tls = header.tls
+            self.names_client = self._comes_from(self._policy.xclient_proxies)
             self.peer_known = self.is_plain = True
             octets = header.rest
         return octets
 
-    def _note_client(self, header: ProxyHeader) -> None:
+    def name_client(self, address: str) -> None:
         """Note the client that a proxy names. The proxy's loopback is not that of this machine."""
-        if header.address is None:
-            return
-        ours = is_local_client(self.address) or not is_local_client(header.address)
-        self.address = header.address if ours else UNKNOWN
-        self.proxied_tls = header.tls
+        ours = is_local_client(self.address) or not is_local_client(address)
+        self.address = address if ours else UNKNOWN
 
     def decrypt(self, octets: bytes) -> bytes:
         """Return octets without TLS, and send what TLS itself has to send."""
@@ -174,11 +179,11 @@ class ClientTransport:
             certified=bool(self.tls.client_names()),
         )
 
-    def _comes_from_proxy(self) -> bool:
-        if not self.address:
+    def _comes_from(self, proxies: tuple[Network, ...]) -> bool:
+        if self.address in ("", UNKNOWN):
             return False
         address = ip_address(self.address.partition("%")[0])
-        return any(address in network for network in self._policy.proxies)
+        return any(address in network for network in proxies)
 
 
 def _seal(transport: asyncio.Transport, tls: ServerTlsLayer, octets: bytes) -> None:
