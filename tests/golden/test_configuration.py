@@ -24,7 +24,8 @@ TEXTS = [
       ("here", "::1:110", "a:99999", "[zz]:1", ":110", "a:-1", "a:x", "[::1]")),
     *(f"{LEAST}[server]\n{line}" for line in
       ("lisen = []", "greeting = 'a <b>'", "greeting = '[x]'", "greeting = '\u00e4'",
-       f"greeting = '{'x' * 201}'", f"implementation = '{'x' * 201}'", "proxies = ['10.0.0.1/8']",
+       f"greeting = '{'x' * 201}'", f"implementation = '{'x' * 201}'",
+       "implementation = '\u00e4'", "proxies = ['10.0.0.1/8']",
        "workers = 65")),
     *(f"{LEAST}[tls]\ncertificates = {value}" for value in
       ("[{}]", "[{ certificate = 'a' }]", "[{ certificate = 'a', key = 'b', x = 1 }]", "['a']")),
@@ -35,7 +36,8 @@ TEXTS = [
       ("0.0.0.0:24", "*:24", "mail.example.com:24", "lmtp:x")),
     *(f"{LEAST}[delivery]\nsmtp = {text!r}" for text in ("/run/smtp", "192.0.2.1:25")),
     *(f"{LEAST}[delivery]\n{line}" for line in
-      ("socket_mode = 'rw'", "recipient_delimiter = '--'", "message_size = 5")),
+      ("socket_mode = 'rw'", "recipient_delimiter = '--'", "message_size = 5",
+       "junk_extension = 'spam'")),
     *(f"{LEAST}[tokens]\njwks = {url!r}" for url in
       ("http://issuer.example.com/", "ftp://127.0.0.1/", "https://", "https://[zz]/")),
     f"{LEAST}[tokens]\nintrospection = '/etc/keys'",

@@ -478,6 +478,7 @@ LDAP = '[mail]\nfolder = "mail"\n[accounts]\nldap = "{uris}"\n[ldap]\n'
     "uris",
     [
         "",
+        " ",
         "ldap.example.com",
         "ldap://a,ldap://b",
         "ldap://a, ldap://b",

@@ -305,11 +305,9 @@ def _check_listen(addresses: Iterable[str]) -> None:
 
 def _check_directories(uris: str | None) -> None:
     """Reject the other forms that libldap accepts: `start_tls` would not know their hosts."""
-    known = re.compile(r"ldap[si]?://[^\s,]*")
-    if uris is not None and not (uris and all(map(known.fullmatch, uris.split()))):
-        raise ValueError(
-            'Expected "ldap://HOST", "ldaps://HOST" or "ldapi://FILE", or several with spaces'
-        )
+    if uris is not None and not re.fullmatch(rf"({LDAP_URI}\s+)*{LDAP_URI}", uris):
+        known = '"ldap://HOST", "ldaps://HOST" or "ldapi://FILE"'
+        raise ValueError(f"Expected {known}, with spaces between several")
 
 
 def _check_local(place: str | None) -> None:
@@ -368,6 +366,8 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
     "server.greeting": _check_greeting,
     "server.implementation": _check_implementation,
 }
+
+LDAP_URI = r"ldap[si]?://[^\s,]*"
 
 RESERVED = ("new", "cur", "tmp")
 """The folders that each Maildir has."""
