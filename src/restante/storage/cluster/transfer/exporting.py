@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from restante.storage.cluster.schema import HIDDEN_PREFIX, KEPT_PREFIX
 from restante.storage.cluster.transfer.transfer import (
+    PATIENCE,
+    SLOWEST,
     TransferCounts,
     batches,
     cluster_errors,
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from restante.storage.cluster.database import Database
 
 MAX_OCTETS = 16 * 1024 * 1024  # of a batch, unless it is one message
-PATIENCE = 60.0  # seconds for a query, and what its octets need beyond that
-SLOWEST = 1_000_000  # octets per second that PostgreSQL sends at least
 PAGE = 10_000  # boxes in one query
 
 OWNERS = "select id, owner from box where id > $1 order by id limit $2"

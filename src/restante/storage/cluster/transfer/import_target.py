@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from restante.storage.cluster.bodies import new_name
 from restante.storage.cluster.errors import check_inline
 from restante.storage.cluster.shards import find_shard
+from restante.storage.cluster.transfer.transfer import PATIENCE, SLOWEST, put_bodies
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -17,12 +18,9 @@ if TYPE_CHECKING:
     from restante.storage.cluster.shards import Shard
     from restante.storage.interfaces import StoredMessage
 
-SLOWEST = 1_000_000  # octets per second that PostgreSQL reads at least
-PATIENCE = 60.0  # seconds for a batch, and what its octets need beyond that
 LATEST = 4_102_444_800  # 1 January 2100, in seconds since 1970
 
 IMPORTED = "select i.uid from imported i join box b on b.id = i.box where b.owner = $1"
-NOTE = "insert into removed (object) select unnest($1::text[])"
 ADD = "select import_many($1, $2, $3, $4, $5, $6, $7)"
 REMOVE = "select import_removal($1, $2)"
 
@@ -43,24 +41,26 @@ class ClusterImportTarget:
     async def add(self, owner: str, messages: Sequence[StoredMessage]) -> int:
         """Add messages in one transaction, and return how many are new. Raises StoreError.
 
-        Bodies outside come first. Each is noted before that as one to be deleted, and the
-        transaction removes the note. So no body stays if the import ends between the two.
+        Bodies outside come first.
         """
         objects = [self._object_name(message) for message in messages]
-        await self._put(owner, messages, objects)
+        arrivals = [_arrival(message) for message in messages]
+        contents = [message.content for message in messages]
+        bodies = zip(objects, contents, arrivals, strict=True)
+        await put_bodies(self._database, self._bodies, owner, bodies)
         row = await self._database.fetchrow(
             ADD,
             owner,
             [message.uid for message in messages],
             [message.octets for message in messages],
-            [len(message.content) for message in messages],
-            [_arrival(message) for message in messages],
+            [len(content) for content in contents],
+            arrivals,
             objects,
             [
-                message.content if name is None else None
-                for message, name in zip(messages, objects, strict=True)
+                content if name is None else None
+                for content, name in zip(contents, objects, strict=True)
             ],
-            patience=PATIENCE + sum(len(message.content) for message in messages) / SLOWEST,
+            patience=PATIENCE + sum(map(len, contents)) / SLOWEST,
         )
         return int(row[0]) if row else 0
 
@@ -74,19 +74,6 @@ class ClusterImportTarget:
             return new_name()
         check_inline(len(message.content))
         return None
-
-    async def _put(
-        self, owner: str, messages: Sequence[StoredMessage], objects: Sequence[str | None]
-    ) -> None:
-        names = [name for name in objects if name is not None]
-        if not names or self._bodies is None:
-            return
-        await self._database.fetch(NOTE, names, patience=PATIENCE)
-        for message, name in zip(messages, objects, strict=True):
-            if name is not None:
-                await self._bodies.put(
-                    name, message.content, owner=owner, arrived=_arrival(message)
-                )
 
 
 class ShardedImportTarget:

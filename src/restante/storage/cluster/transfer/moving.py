@@ -17,7 +17,13 @@ from restante.storage.cluster.errors import MovedError
 from restante.storage.cluster.schema import HIDDEN_PREFIX, KEPT_PREFIX
 from restante.storage.cluster.settings import FIRST
 from restante.storage.cluster.shards import get_shard
-from restante.storage.cluster.transfer.transfer import batches, read_body
+from restante.storage.cluster.transfer.transfer import (
+    PATIENCE,
+    SLOWEST,
+    batches,
+    put_bodies,
+    read_body,
+)
 from restante.storage.errors import StoreError
 
 if TYPE_CHECKING:
@@ -28,8 +34,6 @@ if TYPE_CHECKING:
     from restante.storage.cluster.database import Database
     from restante.storage.cluster.shards import Shard
 
-PATIENCE = 60.0  # seconds for a call, and what its octets need beyond that
-SLOWEST = 1_000_000  # octets per second that PostgreSQL reads at least
 MAX_OCTETS = 4 * 1024 * 1024  # of a batch, unless it is one message
 MAX_UIDS = 10_000  # of imported messages in one call
 MAX_DELETED = 5_000  # messages in one call
@@ -54,7 +58,6 @@ where box = $1 and ($2::bigint is null or number > $2) order by number
 """
 CONTENTS = "select number, content from body where box = $1 and number = any ($2)"
 COLUMNS = ("number", "uid", "octets", "stored", "arrived")
-NOTE = "insert into removed (object) select unnest($1::text[])"
 COPY = "select copy_many($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 IMPORTED = "select uid from imported where box = $1 and uid > $2 order by uid limit $3"
 COPY_IMPORTED = "select copy_imported($1, $2, $3)"
@@ -274,7 +277,11 @@ class Move:
                 contents[row["number"]] = await read_body(source.bodies, row)
             outside = target.bodies is not None and row["stored"] > target.inline
             objects.append(new_name() if outside else None)
-        await self._put(target, rows, objects, contents)
+        bodies = [
+            (name, contents[row["number"]], row["arrived"])
+            for row, name in zip(rows, objects, strict=True)
+        ]
+        await put_bodies(target.database, target.bodies, self._owner, bodies)
         await target.database.fetch(
             COPY,
             self._owner,
@@ -287,24 +294,6 @@ class Move:
             ],
             patience=patience,
         )
-
-    async def _put(
-        self,
-        target: Shard,
-        rows: Sequence[asyncpg.Record],
-        objects: Sequence[str | None],
-        contents: Mapping[int, bytes],
-    ) -> None:
-        """Write the bodies outside, each noted before that as one to be deleted."""
-        names = [name for name in objects if name is not None]
-        if not names or target.bodies is None:
-            return
-        await target.database.fetch(NOTE, names, patience=PATIENCE)
-        for row, name in zip(rows, objects, strict=True):
-            if name is not None:
-                await target.bodies.put(
-                    name, contents[row["number"]], owner=self._owner, arrived=row["arrived"]
-                )
 
     async def _copy_imported(
         self, source: Database, target: Database, plan: _Plan, box: int

@@ -1,4 +1,4 @@
-"""The part that imports and exports share: many maildrops, some at a time, and the counts."""
+"""The parts that imports, exports and moves share: time limits, batches, bodies, and many users."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ from typing import TYPE_CHECKING, Protocol
 from restante.storage.errors import BusyError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
 
     import asyncpg
 
     from restante.storage.cluster.bodies import ObjectBodies
+    from restante.storage.cluster.database import Database
 
 AT_ONCE = 4  # maildrops
+PATIENCE = 60.0  # seconds for a call of PostgreSQL, and what its octets need beyond that
+SLOWEST = 1_000_000  # octets a second that PostgreSQL reads or sends at least
 MAX_MESSAGES = 500  # of a batch
 MAX_FAILURES = 10  # of the cluster, one after the other, until a transfer gives up
+
+NOTE = "insert into removed (object) select unnest($1::text[])"
 
 
 class ClusterError(StoreError):
@@ -150,6 +156,26 @@ def batches(rows: Sequence[asyncpg.Record], most_octets: int) -> Iterator[list[a
         octets += row["stored"]
     if batch:
         yield batch
+
+
+async def put_bodies(
+    database: Database,
+    bodies: ObjectBodies | None,
+    owner: str,
+    messages: Iterable[tuple[str | None, bytes, datetime]],
+) -> None:
+    """Write the bodies of messages outside. Raises StoreError.
+
+    A message is the name of its body, None for one within the database, its content, and when it
+    came. Each body is noted before it is written, as one to be deleted, and the transaction that
+    adds its message removes the note. So none stays if the transfer ends between the two.
+    """
+    outside = [(name, content, arrived) for name, content, arrived in messages if name is not None]
+    if not outside or bodies is None:
+        return
+    await database.fetch(NOTE, [name for name, _, _ in outside], patience=PATIENCE)
+    for name, content, arrived in outside:
+        await bodies.put(name, content, owner=owner, arrived=arrived)
 
 
 async def read_body(bodies: ObjectBodies | None, row: asyncpg.Record) -> bytes:
