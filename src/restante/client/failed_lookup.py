@@ -44,16 +44,25 @@ def describe_failure(
     return ""
 
 
-def _query(host: str, seconds: float, nameservers: tuple[str, ...], port: int) -> Exception | None:
-    import dns.exception
+def make_resolver(seconds: float, nameservers: tuple[str, ...], port: int) -> dns.resolver.Resolver:
+    """Return a resolver for a query of some seconds, by these name servers or the system's.
+
+    Raises DNSException, OSError: the system has none.
+    """
     import dns.resolver
 
+    resolver = dns.resolver.Resolver(configure=not nameservers)
+    if nameservers:
+        resolver.nameservers, resolver.port = list(nameservers), port
+    resolver.lifetime = seconds
+    return resolver
+
+
+def _query(host: str, seconds: float, nameservers: tuple[str, ...], port: int) -> Exception | None:
+    import dns.exception
+
     try:
-        resolver = dns.resolver.Resolver(configure=not nameservers)
-        if nameservers:
-            resolver.nameservers, resolver.port = list(nameservers), port
-        resolver.lifetime = seconds
-        resolver.resolve(host, "A", search=False)
+        make_resolver(seconds, nameservers, port).resolve(host, "A", search=False)
     except (dns.exception.DNSException, OSError) as error:
         return error
     return None

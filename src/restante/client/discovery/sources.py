@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from restante.client import name_resolution
 from restante.client.discovery.autoconfig import LARGEST_FILE
-from restante.client.failed_lookup import describe_alias, describe_nameservers
+from restante.client.failed_lookup import describe_alias, describe_nameservers, make_resolver
 from restante.client.mail_address import is_below
 from restante.client.tls import verifying_context
 from restante.net.addresses import parse_host_port
@@ -127,10 +127,8 @@ class NetworkSources:
         import dns.resolver
 
         try:
-            resolver = dns.resolver.Resolver(configure=not self.nameservers)
-            if self.nameservers:
-                resolver.nameservers, resolver.port = list(self.nameservers), self.dns_port
-            resolver.lifetime = self._deadline() - time.monotonic()
+            seconds = self._deadline() - time.monotonic()
+            resolver = make_resolver(seconds, self.nameservers, self.dns_port)
             return list(resolver.resolve(name, kind, search=False))
         except dns.resolver.NXDOMAIN as error:
             if alias := describe_alias(name, str(error.canonical_name)):
