@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from restante.misbehave.catalogue import ROWS
 from restante.misbehave.fault import Fault, sum_of
 from restante.misbehave.profiles import PROFILES
-from restante.misbehave.rules import is_rule, parse_rules
+from restante.misbehave.rules import is_rule, parse_rules, suggest_names
 from restante.misbehave.smtp.rules import is_rule as is_rule_of_smtp
 
 if TYPE_CHECKING:
@@ -51,11 +50,6 @@ def _find_named(line: str) -> list[Fault]:
         if name.startswith("smtp-"):
             raise ValueError(f"{name} is a fault of SMTP; use `pop3 dev --fault {name}`")
         if name not in NAMED:
-            similar = difflib.get_close_matches(name, NAMED, 3)
-            hint = (
-                f"did you mean {' or '.join(similar)}?"
-                if similar
-                else "`pop3 misbehave list` names all"
-            )
+            hint = suggest_names(name, NAMED, "`pop3 misbehave list` names all")
             raise ValueError(f"unknown fault {name!r}; {hint}")
     return [NAMED[name] for name in names]

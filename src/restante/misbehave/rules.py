@@ -229,13 +229,14 @@ def _parse(line: str, luck: random.Random) -> Alteration:
 def check_verb(verb: str, known: Collection[str], line: str) -> None:
     """Check that a server may know the verb of a rule. Raises ValueError."""
     if verb not in known:
-        similar = difflib.get_close_matches(verb, known, 3)
-        hint = (
-            f"did you mean {' or '.join(similar)}?"
-            if similar
-            else f"there are {', '.join(sorted(known))}"
-        )
+        hint = suggest_names(verb, known, f"there are {', '.join(sorted(known))}")
         raise ValueError(f"unknown command {verb!r} in rule {line!r}; {hint}")
+
+
+def suggest_names(unknown: str, known: Collection[str], otherwise: str) -> str:
+    """Return the end of an error for an unknown name: near spellings, or what helps without any."""
+    similar = difflib.get_close_matches(unknown, known, 3)
+    return f"did you mean {' or '.join(similar)}?" if similar else otherwise
 
 
 def parse_turn(text: str | None, line: str) -> int | None:

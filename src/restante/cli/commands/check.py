@@ -20,10 +20,8 @@ if TYPE_CHECKING:
     from restante.client.discovery.lookup import OtherDomainError
     from restante.diagnosis.request import CheckRequest
 
-_OUTPUT = (
-    click.option("--json", "as_json", is_flag=True, help="Print the report as JSON."),
-    click.option("-s", "--silent", is_flag=True, help="Print only the verdict."),
-)
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+_silent_option = click.option("-s", "--silent", is_flag=True, help="Print only the verdict.")
 
 
 @click.command(cls=AccountCommand)
@@ -37,8 +35,8 @@ _OUTPUT = (
     help="Wait up to this long if the mailbox is locked.",
 )
 @account_options
-@_OUTPUT[0]
-@_OUTPUT[1]
+@_json_option
+@_silent_option
 def check(
     account: str, *, deep: bool, wait: float, as_json: bool, silent: bool, **params: Any
 ) -> None:
@@ -46,6 +44,8 @@ def check(
 
     The check changes nothing on the server.
     """
+    from dataclasses import replace
+
     from restante.diagnosis.request import TOTAL
 
     limited = params["max_time"] is not None
@@ -55,15 +55,15 @@ def check(
     request.deep, request.wait, request.limited = deep, wait, limited
     request.confirm = _confirm
     if wait and not limited:
-        request.options = _with_total(request, TOTAL + wait)
+        request.options = replace(request.options, total_seconds=TOTAL + wait)
     _examine(request, as_json=as_json, silent=silent)
 
 
 @click.command(cls=AccountCommand)
 @click.argument("server", metavar="HOST")
 @account_options_without("user", "oauth", "mechanism")
-@_OUTPUT[0]
-@_OUTPUT[1]
+@_json_option
+@_silent_option
 def probe(server: str, *, as_json: bool, silent: bool, **params: Any) -> None:
     """Check a server without logging in.
 
@@ -83,12 +83,6 @@ def _confirm(error: OtherDomainError) -> bool:
     from restante.cli.options.confirmation import confirm
 
     return confirm(error)
-
-
-def _with_total(request: CheckRequest, seconds: float) -> Any:
-    from dataclasses import replace
-
-    return replace(request.options, total_seconds=seconds)
 
 
 def _examine(request: CheckRequest, *, as_json: bool, silent: bool) -> None:

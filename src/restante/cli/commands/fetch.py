@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from restante.cli.options.account import AccountCommand, account_options
-from restante.cli.options.fetch_settings import Duration
+from restante.cli.options.fetch_settings import Duration, state_option
 from restante.cli.options.size import Size
-from restante.cli.options.values import TEXT, FilePath
+from restante.cli.options.values import TEXT
 
 
 class FetchCommand(AccountCommand, click.Group):
@@ -117,12 +116,7 @@ class FetchCommand(AccountCommand, click.Group):
 )
 @click.option("--watch", is_flag=True, help="Fetch every five minutes, until SIGTERM.")
 @click.option("--systemd", is_flag=True, help="Print units of systemd that fetch every 5 minutes.")
-@click.option(
-    "--state",
-    type=FilePath(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Use FILE as the journal.  [default: ~/.local/state/restante/fetch.db]",
-)
+@state_option
 @account_options
 def fetch(names: tuple[str, ...], **params: Any) -> None:
     """Collect the mail of accounts into other mailboxes.

@@ -18,6 +18,7 @@ from restante.cli.options.fetch_settings import (
     default_journal,
     keep_seconds,
     read_settings,
+    state_option,
 )
 from restante.cli.options.maildrop import open_maildrop
 from restante.cli.options.prompts import require_confirmation
@@ -54,12 +55,7 @@ class ImportCommand(AccountCommand):
 )
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be noted; change nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.option(
-    "--state",
-    type=FilePath(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Use FILE as the journal.  [default: ~/.local/state/restante/fetch.db]",
-)
+@state_option
 @account_options
 def import_state(program: str, file: Path | None, **params: Any) -> None:
     """Take over from another program: what it has fetched is not fetched again.

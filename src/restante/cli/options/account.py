@@ -237,7 +237,7 @@ def parse_account(
     add_stored_options(params, stored)
     set_color(params.pop("color"))
     password_named = is_password_named(params)
-    password = password_getter(params, lambda: account.known_target())  # noqa: PLW0108  # see below
+    password = password_getter(params, lambda: account.known_target())  # noqa: PLW0108  # it is made below
     target, guess = read_target(name, params, flags, login=login)
     if login:
         _require_user(name, target)

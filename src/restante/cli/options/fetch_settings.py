@@ -17,6 +17,14 @@ from restante.cli.options.account_file import (
     place_of,
 )
 from restante.cli.options.size import Size
+from restante.cli.options.values import FilePath
+
+state_option = click.option(
+    "--state",
+    type=FilePath(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Use FILE as the journal.  [default: ~/.local/state/restante/fetch.db]",
+)
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 

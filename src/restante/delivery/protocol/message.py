@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from restante.delivery.replies import NO_ROOM, TOO_BIG, DeliveryReply
+from restante.protocol.line_forms import to_unix
 from restante.protocol.unstuffing import DotUnstuffer
-
-_LINE_END = re.compile(rb"(?<!\r)\r\n")
 
 
 @dataclass(slots=True)
@@ -90,6 +88,4 @@ class MessageReceiver:
             leading_end, piece = b"\r\n", piece[2:]
         if leading_end or piece:
             self._after_cr = piece.endswith(b"\r")
-        if b"\r\r\n" in piece:
-            return leading_end + _LINE_END.sub(b"\n", piece)
-        return leading_end + piece.replace(b"\r\n", b"\n")
+        return leading_end + to_unix(piece)[0]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
+from restante.misbehave.rules import suggest_names
 from restante.misbehave.smtp.catalogue import SMTP_FAULTS
 from restante.misbehave.smtp.fault import SmtpFault, sum_of
 from restante.misbehave.smtp.rules import is_rule, parse_rules
@@ -34,11 +34,6 @@ def find_smtp(text: str) -> SmtpFault:
 def _find_named(line: str) -> Iterator[SmtpFault]:
     for name in (each.strip() for each in line.lower().split("+")):
         if name not in SMTP_FAULTS:
-            similar = difflib.get_close_matches(name, SMTP_FAULTS, 3)
-            hint = (
-                f"did you mean {' or '.join(similar)}?"
-                if similar
-                else "`pop3 misbehave list 'smtp-*'` names all"
-            )
+            hint = suggest_names(name, SMTP_FAULTS, "`pop3 misbehave list 'smtp-*'` names all")
             raise ValueError(f"unknown fault of SMTP {name!r}; {hint}")
         yield SMTP_FAULTS[name]

@@ -156,15 +156,13 @@ def build_cluster_settings(config: Config) -> ClusterSettings:
     section = config.cluster
     if section.postgresql_dsn_file is None:
         raise ConfigError(["cluster.postgresql_dsn_file: missing; a cluster requires it"])
-    secret_file, default = section.objects_secret_file, default_quota(config)
+    default = default_quota(config)
     with importing("cluster", "mail.format: a cluster"):
         from restante.storage.cluster import ClusterSettings
     settings = ClusterSettings(
         dsn=read_secret("cluster.postgresql_dsn_file", section.postgresql_dsn_file),
         objects=section.objects or "",
-        objects_secret=read_secret("cluster.objects_secret_file", secret_file)
-        if secret_file
-        else None,
+        objects_secret=_read_if_named("cluster.objects_secret_file", section.objects_secret_file),
         inline=section.inline,
         lease=section.lease,
         grace=section.grace,
@@ -188,14 +186,13 @@ def _build_shards(
         if section.objects in used_places:
             raise ConfigError([f"{key}.objects: another database uses it; set another place"])
         used_places.add(section.objects or "")
-        secret_file = section.objects_secret_file
         shards[name] = replace(
             settings,
             dsn=read_secret(f"{key}.postgresql_dsn_file", section.postgresql_dsn_file),
             objects=section.objects or "",
-            objects_secret=read_secret(f"{key}.objects_secret_file", secret_file)
-            if secret_file
-            else None,
+            objects_secret=_read_if_named(
+                f"{key}.objects_secret_file", section.objects_secret_file
+            ),
         )
     return shards
 
@@ -294,6 +291,10 @@ def read_secret(key: str, file: Path) -> Secret:
     """Return the secret in a file that the setting `key` names."""
     with as_config_error(key, file):
         return Secret(read_utf8(file).strip())
+
+
+def _read_if_named(key: str, file: Path | None) -> Secret | None:
+    return read_secret(key, file) if file else None
 
 
 def build_deliverer(config: Config, log: FilteringBoundLogger) -> Deliverer:

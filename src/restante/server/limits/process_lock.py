@@ -5,10 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 PAUSE = 0.001  # seconds between two tries
 
@@ -35,12 +31,7 @@ class ProcessLock:
         """Wait for the turn, and take it."""
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
     def acquire(self, seconds: float) -> bool:
