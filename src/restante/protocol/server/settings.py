@@ -72,6 +72,13 @@ class ConnectionSecurity:
     certified: bool = False  # the client showed a certificate that we trust
 
 
+TLS_ELSEWHERE = ConnectionSecurity(tls=True, announce_bindings=False)
+"""The security of TLS that ends at a proxy, or at another program: it hides passwords.
+
+The client's certificate there does not log in, and channel binding is not possible.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """An authenticated account.

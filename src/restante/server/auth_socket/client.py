@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from restante.net.client_networks import is_local_client
-from restante.protocol.server.settings import ConnectionSecurity
-from restante.server.auth_socket.protocol.conversation import BEHIND_TLS
+from restante.protocol.server.settings import TLS_ELSEWHERE, ConnectionSecurity
 from restante.server.connection.proxy_protocol import UNKNOWN, plain_address
 
 if TYPE_CHECKING:
@@ -56,5 +55,5 @@ def relayed_client(request: LoginRequest, clear_text: ClearText, session_id: str
         address=address,
         service=request.service or UNKNOWN,
         session_id=session_id,
-        security=BEHIND_TLS if request.secured else in_clear,
+        security=TLS_ELSEWHERE if request.secured else in_clear,
     )

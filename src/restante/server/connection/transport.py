@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TYPE_CHECKING, TypeAlias
 
 from restante.net.client_networks import is_local_client
-from restante.protocol.server.settings import ConnectionSecurity
+from restante.protocol.server.settings import TLS_ELSEWHERE, ConnectionSecurity
 from restante.server.connection.proxy_protocol import UNKNOWN, plain_address, read_header
 from restante.server.log.session_ids import new_session_id
 from restante.server.tls.layer import ServerTlsLayer
@@ -22,12 +22,6 @@ if TYPE_CHECKING:
     from restante.server.tls.certificates import Certificates
 
 Network: TypeAlias = IPv4Network | IPv6Network
-
-PROXIED_TLS = ConnectionSecurity(tls=True, announce_bindings=False)
-"""The security of TLS that ends at a proxy: it hides passwords.
-
-The client's certificate at the proxy does not log in, and channel binding is not possible.
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +159,7 @@ class ClientTransport:
     def channel(self) -> ConnectionSecurity:
         """Return the security of the connection, for the session."""
         if self.tls is None and self.proxied_tls is not None:
-            return PROXIED_TLS
+            return TLS_ELSEWHERE
         if self.tls is None:
             when = self._policy.clear_text
             allowed = when == "always" or (when == "loopback" and is_local_client(self.address))

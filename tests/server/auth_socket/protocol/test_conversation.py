@@ -12,9 +12,8 @@ from restante.protocol.secret import Secret
 from restante.protocol.server.needs import Authenticate, AuthMethod, NewTimestamp, StartScram
 from restante.protocol.server.sasl import SERVER_MECHANISMS
 from restante.protocol.server.session import Session
-from restante.protocol.server.settings import AuthOffer, ConnectionSecurity, Identity
+from restante.protocol.server.settings import TLS_ELSEWHERE, AuthOffer, ConnectionSecurity, Identity
 from restante.server.auth_socket.protocol.conversation import (
-    BEHIND_TLS,
     AskUser,
     is_temporary,
     log_in,
@@ -27,7 +26,7 @@ CLEAR = ConnectionSecurity(clear_text=False)
 
 
 def begin(
-    mechanism: str, initial: bytes | None = None, channel: ConnectionSecurity = BEHIND_TLS
+    mechanism: str, initial: bytes | None = None, channel: ConnectionSecurity = TLS_ELSEWHERE
 ) -> Any:
     request = LoginRequest(id=1, mechanism=mechanism, initial=initial)
     return log_in(request, Session(offer=ALL, channel=channel))

@@ -10,16 +10,13 @@ from restante.protocol.server.needs import Need
 from restante.protocol.server.sasl import find_mechanism, offered_mechanisms
 from restante.protocol.server.sasl_exchange import SaslExchange
 from restante.protocol.server.session import Session
-from restante.protocol.server.settings import ConnectionSecurity
+from restante.protocol.server.settings import TLS_ELSEWHERE
 
 if TYPE_CHECKING:
     from restante.protocol.server.needs import Reply
     from restante.protocol.server.sasl import Login
     from restante.protocol.server.settings import AuthOffer
     from restante.server.auth_socket.protocol.messages import LoginRequest
-
-BEHIND_TLS = ConnectionSecurity(tls=True, announce_bindings=False)
-"""The security of TLS that ends at the client of the socket: it hides passwords, and no more."""
 
 
 @dataclass(slots=True)
@@ -39,7 +36,7 @@ class RelayedExchange(SaslExchange):
 
 def list_mechanisms(offer: AuthOffer) -> list[str]:
     """Return the mechanisms to announce: those of users with TLS, without channel binding."""
-    return offered_mechanisms(Session(offer=offer, channel=BEHIND_TLS))
+    return offered_mechanisms(Session(offer=offer, channel=TLS_ELSEWHERE))
 
 
 def log_in(request: LoginRequest, session: Session) -> Login:
