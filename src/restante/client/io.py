@@ -105,7 +105,7 @@ def seconds_to_connect(session: ClientSession) -> float:
 
 def begin_race(session: ClientSession, addresses: Sequence[str]) -> Race:
     """Return the attempts to connect to these addresses. Raises ServerUnreachableError."""
-    seconds_to_connect(session)
+    seconds_to_connect(session)  # for its error: the look-up may have taken all the time
     seconds = session.options.connect_seconds
     return Race(session.choose_addresses(addresses), session.target.port, seconds, session.ends)
 

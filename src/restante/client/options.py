@@ -178,8 +178,8 @@ class Options:
             _check_mechanisms(self.mechanisms)
 
 
-def _is_positive(seconds: object) -> bool:
-    return isinstance(seconds, int | float) and seconds > 0
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int | float) and value > 0
 
 
 def _wrong(options: Options | Target, name: str, expected: str) -> ValueError:

@@ -77,7 +77,7 @@ class Fetcher:
             summary=self.summary,
             parked=self.parked,
             notices=notices,
-            described=Describer(journal),
+            describer=Describer(journal),
             precautions=Precautions(journal, notices),
         )
 

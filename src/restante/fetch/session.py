@@ -51,7 +51,7 @@ class FetchRun:
     summary: RunSummary
     parked: ParkedMessages
     notices: Notices
-    described: Describer
+    describer: Describer
     precautions: Precautions
     stopping: bool = False  # after the message under way
 
@@ -74,7 +74,7 @@ class FetchSession:
         self._listed: Sequence[MessageEntry] = ()
         self._unproven: set[str] = set()  # those of messages that may be others than the known ones
         self._known = KnownContents(run.journal)
-        self._described = run.described
+        self._describer = run.describer
         self._is_describing = False  # the server was asked for headers, and has not replied
 
     def run(self) -> Generator[FetchEvent, None, bool]:
@@ -95,9 +95,9 @@ class FetchSession:
         yield SessionPlanned(len(self._listed), len(to_fetch), sum(m.size for m in to_fetch))
         yield from self._fetch(chosen)
         yield from self._fetch_headers(plan.headers)
-        self._described.add_too_large(plan.new_too_large)
+        self._describer.add_too_large(plan.new_too_large)
         self._is_describing = True
-        self._described.ask(self._drop, self._listed)
+        self._describer.ask(self._drop, self._listed)
         self._is_describing = False
         if chosen and policy.keep_seconds is not None:
             plan = self._make_plan()
@@ -232,7 +232,7 @@ class FetchSession:
         is_refused = isinstance(end, ServerRefusedError)
         if is_refused or (not receiver.octets and message.size > len(b"\r\n")):
             receiver.discard()
-            self._described.add(message)
+            self._describer.add(message)
             return self._parked.park(message, str(end) if is_refused else NOTHING_CAME)
         retrieved = receiver.finish()
         if self._known.parts:
@@ -264,7 +264,7 @@ class FetchSession:
 
     def _park_refused(self, retrieved: Retrieved) -> MessageParked:
         parked = self._parked.park(retrieved.message, retrieved.refused)
-        self._described.note_header(retrieved.message.uid, retrieved.content.header)
+        self._describer.note_header(retrieved.message.uid, retrieved.content.header)
         return parked
 
     def _count_delivered(self, retrieved: Retrieved) -> MessageDelivered:
