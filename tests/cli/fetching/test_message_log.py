@@ -36,6 +36,19 @@ def test_folder_that_is_gone(tmp_path: Path) -> None:
     assert "uid=2" in (folder / "log").read_text()
 
 
+def test_a_line_that_was_cut_off(tmp_path: Path) -> None:
+    """A line follows no beginning of another one, which a full disk has cut off in an earlier run."""
+    file = tmp_path / "log"
+    file.write_text("time=2026-11-30T12:00:00+00:00 event=deli")
+    log = MessageLog(str(file))
+    for uid in "12":
+        log.write("ann", "", MessagesDeleted((uid,)))
+    _, first, second = file.read_text().splitlines()
+    assert first.startswith("time=")
+    assert "uid=1" in first
+    assert "uid=2" in second
+
+
 def test_pipe(tmp_path: Path) -> None:
     """A pipe that no program reads is an error, and one whose reader stops loses lines only."""
     pipe = tmp_path / "pipe"

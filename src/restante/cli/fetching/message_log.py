@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import stat
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,16 @@ class MessageLog:
             values |= {"id": fetch_id(account, uid), **more}
             line = " ".join(f"{key}={_value(value)}" for key, value in values.items())
             with contextlib.suppress(OSError), self._open() as file:
-                os.write(file, f"{line}\n".encode())
+                os.write(file, f"{self._missing_end(file)}{line}\n".encode())
+
+    def _missing_end(self, file: int) -> str:
+        """Return the end of the line before, if a full disk has cut it off."""
+        status = os.fstat(file)
+        if self._path == "-" or not stat.S_ISREG(status.st_mode) or not status.st_size:
+            return ""
+        with open(self._path, "rb") as written:
+            written.seek(-1, os.SEEK_END)
+            return "" if written.read(1) == b"\n" else "\n"
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[int]:
