@@ -68,10 +68,13 @@ async def everything(store: Store, owner: str = "ann") -> dict[str, bytes]:
 
 
 async def count_swept(
-    store: KeepsDeleted, days: int, report: Callable[[str, str], object] = lambda *_: None
+    store: KeepsDeleted,
+    days: int,
+    report: Callable[[str, str], object] = lambda *_: None,
+    now: float | None = None,
 ) -> int:
     """Sweep the removed messages that are kept, and return how many were deleted."""
-    return sum([count async for count in store.sweep_deleted(days, report)])
+    return sum([count async for count in store.sweep_deleted(days, report, now=now)])
 
 
 def test_a_user_without_mail_has_an_empty_maildrop(store: Store) -> None:

@@ -37,6 +37,7 @@ def test_removed_messages_return(monkeypatch: pytest.MonkeyPatch) -> None:
         assert store.messages("ann") == {uids[0]: b"a"}
         monkeypatch.setattr(time, "time", lambda: 1000 + DAY)
         await remove_all()
+        assert await count_swept(store, 1, now=999 + DAY) == 0
         assert await count_swept(store, 1) == 1
         assert [each.uid for each in await store.list_deleted("ann")] == uids[:1]
 

@@ -22,6 +22,11 @@ class AgeLimit(NamedTuple):
         """Return the limit at `now`, None for the present."""
         return cls(days, time.time() if now is None else now)
 
+    @property
+    def latest(self) -> float:
+        """The latest time, in seconds since 1970, of what is due."""
+        return self.now - self.days * DAY
+
     def age_if_due(self, arrived: float) -> int | None:
         """Return the age in whole days of a message that is due, and None for any other."""
         age = int((self.now - arrived) // DAY)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from restante.protocol.server.maildrop import MessageList
 from restante.protocol.stuffing import size_on_wire
-from restante.storage.age_limit import DAY
+from restante.storage.age_limit import AgeLimit
 from restante.storage.errors import BusyError, MessageGoneError
 from restante.storage.removals import MAX_HEADER_OCTETS, DeletedMessage, header_of
 
@@ -79,9 +79,11 @@ class MemoryStore:
         self,
         days: int,
         report: Callable[[str, str], object],  # noqa: ARG002  # nothing can fail
+        *,
+        now: float | None = None,
     ) -> AsyncIterator[int]:
         """Delete what was removed at least some days ago, and yield the numbers of messages."""
-        before = time.time() - days * DAY
+        before = AgeLimit.from_days(days, now).latest
         for box in tuple(self._boxes.values()):  # users may log in between two steps
             due = [uid for uid, (_, removed) in box.deleted.items() if removed <= before]
             for uid in due:

@@ -62,9 +62,12 @@ class KeepsDeleted(Protocol):
         BusyError, StoreError.
         """
 
-    def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> AsyncIterator[int]:
-        """Delete what was removed at least `days` days ago, step by step.
+    def sweep_deleted(
+        self, days: int, report: Callable[[str, str], object], *, now: float | None = None
+    ) -> AsyncIterator[int]:
+        """Delete what was removed at least `days` days before `now`, step by step.
 
+        `now` is in seconds since 1970, None for the present. The clock may jump between the steps.
         Yields the number of messages of each step. A step ends within seconds, unless the disk
         hangs. `report` is called with a maildrop and a problem; the others are swept all the same.
         Raises StoreError.

@@ -31,7 +31,7 @@ class KeepingStore:
         return ()
 
     async def sweep_deleted(
-        self, days: int, report: Callable[[str, str], object]
+        self, days: int, report: Callable[[str, str], object], *, now: float | None = None
     ) -> AsyncIterator[int]:
         self.days.append(days)
         if self.errors:
@@ -87,15 +87,19 @@ def test_clock_that_jumps() -> None:
 
     class ClockedStore(KeepingStore):
         def sweep_deleted(
-            self, days: int, report: Callable[[str, str], object]
+            self, days: int, report: Callable[[str, str], object], *, now: float | None = None
         ) -> AsyncIterator[int]:
             times.append(clocks.paused)
+            readings.append(now)
             clocks.set += 90 * AFTER_JUMP if len(times) == 1 else 0
-            return super().sweep_deleted(days, report)
+            return super().sweep_deleted(days, report, now=now)
 
     times: list[float] = []
+    readings: list[float | None] = []
+    begun = clocks.wall()
     logged(ClockedStore(), lambda text: text.count("deleted_swept") > 1, clocks)
     assert times[:2] == [AFTER_BOOT, AFTER_BOOT + AFTER_JUMP]
+    assert readings[0] == begun + AFTER_BOOT  # not the clock that has jumped since
 
 
 class SlowKeepingStore(KeepingStore):
@@ -107,7 +111,7 @@ class SlowKeepingStore(KeepingStore):
         self.may_end = asyncio.Event()
 
     async def sweep_deleted(
-        self, days: int, report: Callable[[str, str], object]
+        self, days: int, report: Callable[[str, str], object], *, now: float | None = None
     ) -> AsyncIterator[int]:
         yield 2
         self.begun.set()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from restante.protocol.secret import Secret
+from restante.storage.age_limit import DAY
 from restante.storage.cluster import ClusterStore, deleted
 from restante.storage.cluster.check.checker import MailCheck
 from restante.storage.cluster.shards import ShardedStore, open_shards
@@ -155,7 +157,8 @@ def test_sweep(dsn: Secret, tmp_path: Path) -> None:
         await remove(store, 0, 3)
         await execute(dsn, AGE)
         left = await remove(store, 0)
-        assert await count_swept(store, 7) == 2
+        assert await count_swept(store, 7, now=time.time() - 2 * DAY) == 0
+        assert await count_swept(store, 7, now=time.time() + 90 * DAY) == 2
         assert [each.uid for each in await store.list_deleted("ann")] == left
         rows = await execute(dsn, "select count(*) from body")
         assert rows[0][0] == 2  # of the one that is kept, and of the one that is there

@@ -153,11 +153,11 @@ def test_removed_mail_is_swept_beside_a_broken_database(
 ) -> None:
     """Removed messages in one database are deleted, even if another database fails."""
 
-    async def fail(*_: object) -> AsyncIterator[int]:
+    async def fail(*_: object, now: float) -> AsyncIterator[int]:
         yield 1
         raise StoreError("the database failed")
 
-    async def sweep(*_: object) -> AsyncIterator[int]:
+    async def sweep(*_: object, now: float) -> AsyncIterator[int]:
         yield 2
 
     async def test() -> None:

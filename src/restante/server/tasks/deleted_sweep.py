@@ -44,14 +44,14 @@ class DeletedSweep:
         while True:
             await self._clock.wait()
             try:
-                if await self._claim() and self._clock.is_steady():
-                    await self._sweep_until_cancelled()
+                if await self._claim() and (now := self._clock.now()) is not None:
+                    await self._sweep_until_cancelled(now)
             except Exception:  # noqa: BLE001  # no other code would restart the loop
                 self._log.exception("incident", what="removed mail is left until the next round")
             await asyncio.sleep(self._pause)
 
-    async def _sweep_until_cancelled(self) -> None:
-        work = asyncio.ensure_future(self.sweep())
+    async def _sweep_until_cancelled(self, now: float) -> None:
+        work = asyncio.ensure_future(self.sweep(now))
         try:
             await asyncio.shield(work)
         finally:
@@ -59,15 +59,18 @@ class DeletedSweep:
             await work
             self._stopping = False
 
-    async def sweep(self) -> int:
-        """Sweep once, and return the number of messages that were deleted."""
+    async def sweep(self, now: float | None = None) -> int:
+        """Sweep once, and return the number of messages that were deleted.
+
+        Their days count by `now`, in seconds since 1970, None for the present.
+        """
 
         def report(maildrop: str, problem: str) -> None:
             self._log.warning("not_swept", maildrop=maildrop, reason=problem)
 
         count = 0
         try:
-            async for swept in self._store.sweep_deleted(self._days, report):
+            async for swept in self._store.sweep_deleted(self._days, report, now=now):
                 count += swept
                 if self._stopping:
                     break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from restante.storage.cluster.peers import CLOCK_DIFFERENCE
 from restante.storage.errors import StoreError
 from restante.storage.removals import MAX_HEADER_OCTETS, DeletedMessage, header_of
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from restante.storage.age_limit import AgeLimit
     from restante.storage.cluster.bodies import ObjectBodies
     from restante.storage.cluster.database import Database
     from restante.storage.cluster.maildrop import ClusterMaildrop
@@ -36,7 +38,11 @@ BOXES = """
 select id, substr(owner, 2) as owner from box
 where starts_with(owner, chr(2)) and messages > 0 and id > $1 order by id limit $2
 """
-SWEEP = "select sweep_kept($1, $2, $3)"
+SWEEP = """
+select sweep_kept(
+    $1, $2 + ceil(greatest(0, extract(epoch from clock_timestamp()) - $4) / 86400)::int, $3
+)
+"""
 
 
 async def list_deleted(
@@ -86,12 +92,14 @@ async def restore(
 
 
 async def sweep(
-    database: Database, days: int, report: Callable[[str, str], object]
+    database: Database, limit: AgeLimit, report: Callable[[str, str], object]
 ) -> AsyncIterator[int]:
     """Delete what was removed at least some days ago, and yield the number of each transaction.
 
-    Raises StoreError: the boxes cannot be listed.
+    A database whose clock has jumped ahead keeps messages for as many days more. Raises StoreError:
+    the boxes cannot be listed.
     """
+    latest_clock = limit.now + CLOCK_DIFFERENCE
     last_id = 0
     while boxes := await database.fetch(BOXES, last_id, MAX_BOXES, patience=PATIENCE):
         for box in boxes:
@@ -99,7 +107,7 @@ async def sweep(
             while count == MAX_SWEPT:
                 try:
                     row = await database.fetchrow(
-                        SWEEP, box["id"], days, MAX_SWEPT, patience=PATIENCE
+                        SWEEP, box["id"], limit.days, MAX_SWEPT, latest_clock, patience=PATIENCE
                     )
                 except StoreError as error:
                     report(box["owner"], str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from restante.storage.age_limit import AgeLimit
 from restante.storage.cluster import deleted
 from restante.storage.cluster.peers import require_same_clock
 from restante.storage.interfaces import ExpiredMessage
@@ -93,13 +94,14 @@ class RemovedMail:
             maildrop.release()
 
     async def sweep_deleted(
-        self, days: int, report: Callable[[str, str], object]
+        self, days: int, report: Callable[[str, str], object], *, now: float | None = None
     ) -> AsyncIterator[int]:
         """Delete what was removed at least some days ago, and yield the numbers of messages.
 
-        Raises StoreError.
+        The database's clock counts if it is earlier. Raises StoreError.
         """
-        async for count in deleted.sweep(await self._open_database(), days, report):
+        limit = AgeLimit.from_days(days, now)
+        async for count in deleted.sweep(await self._open_database(), limit, report):
             yield count
 
     async def find_expired(self, days: Mapping[str, int]) -> AsyncIterator[Sequence[str]]:

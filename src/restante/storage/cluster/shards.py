@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from restante.storage.age_limit import AgeLimit
 from restante.storage.cluster.errors import MovedError
 from restante.storage.cluster.schema import require_version
 from restante.storage.cluster.settings import FIRST
@@ -177,13 +178,16 @@ class ShardedStore:
         return await self._use(owner, lambda store: store.undelete(owner, uids))
 
     async def sweep_deleted(
-        self, days: int, report: Callable[[str, str], object]
+        self, days: int, report: Callable[[str, str], object], *, now: float | None = None
     ) -> AsyncIterator[int]:
         """Delete what was removed at least some days ago, and yield the numbers of messages.
 
         Raises StoreError.
         """
-        async for count in self._do_in_each(lambda store: store.sweep_deleted(days, report)):
+        limit = AgeLimit.from_days(days, now)
+        async for count in self._do_in_each(
+            lambda store: store.sweep_deleted(days, report, now=limit.now)
+        ):
             yield count
 
     async def find_expired(self, days: Mapping[str, int]) -> AsyncIterator[Sequence[str]]:

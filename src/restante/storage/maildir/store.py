@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from restante.file_kinds import is_folder
 from restante.junk import account_of, is_junk
 from restante.quota import MailUsage
-from restante.storage.age_limit import DAY, AgeLimit
+from restante.storage.age_limit import AgeLimit
 from restante.storage.disk_latency import DiskLatency
 from restante.storage.disk_threads import DISK
 from restante.storage.empty import EmptyMaildrop
@@ -203,9 +203,11 @@ class MaildirStore:
         folder = self._layout.folder(owner)
         return await DISK.run(str(folder), partial(self._undelete, owner, folder, frozenset(uids)))
 
-    def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> AsyncIterator[int]:
+    def sweep_deleted(
+        self, days: int, report: Callable[[str, str], object], *, now: float | None = None
+    ) -> AsyncIterator[int]:
         """Delete what was removed at least some days ago, and yield the numbers of messages."""
-        before = time.time() - days * DAY
+        before = AgeLimit.from_days(days, now).latest
         return sweep_maildrops(
             self._layout, partial(self._sweep, before), report, most=deleted.MAX_SWEPT
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from restante.junk import account_of
 from restante.quota import MailUsage, Quota
-from restante.storage.age_limit import DAY, AgeLimit
+from restante.storage.age_limit import AgeLimit
 from restante.storage.disk_latency import DiskLatency
 from restante.storage.disk_threads import DISK
 from restante.storage.errors import BusyError, LockedError, OverQuotaError, StoreError
@@ -193,9 +193,11 @@ class MboxStore:
         except LockedByOtherError:
             raise LockedError("another program holds the mbox") from None
 
-    def sweep_deleted(self, days: int, report: Callable[[str, str], object]) -> AsyncIterator[int]:
+    def sweep_deleted(
+        self, days: int, report: Callable[[str, str], object], *, now: float | None = None
+    ) -> AsyncIterator[int]:
         """Delete what was removed at least some days ago, and yield the numbers of messages."""
-        sweep = functools.partial(self._sweep, time.time() - days * DAY)
+        sweep = functools.partial(self._sweep, AgeLimit.from_days(days, now).latest)
         most, place_of = deleted.MAX_SWEPT, deleted.mbox_of
         return sweep_maildrops(self._layout, sweep, report, most=most, place_of=place_of)
 
