@@ -283,8 +283,9 @@ class FileAuthenticator(FileReading[_Reading]):
         account = await self._find_account(user)
         mechanism = mechanism.removesuffix("-PLUS")
         choices = self._table.scram_parameters.get(mechanism, {scram.ScramParameters()})
-        fake = scram.fake_keys(mechanism, user.lower(), self._key, choices)  # for known names too:
-        if account is not None and mechanism in account.scram:  # time must not tell them apart
+        # Fake keys are made for known names, too, so that the time shows no difference.
+        fake = scram.fake_keys(mechanism, user.lower(), self._key, choices)
+        if account is not None and mechanism in account.scram:
             return account.scram[mechanism]
         twin = self._table.in_lower_case.get(user.lower())
         if twin is None or mechanism not in twin.scram:

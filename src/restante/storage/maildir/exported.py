@@ -130,9 +130,11 @@ class ExportedMaildir:
             self._noted.update((line.uid, line.base) for line in listed)
 
     def remove(self, uids: Collection[str]) -> int:
-        """Remove messages that were put in, and return how many went. None goes from a Maildir
-        in use: another message came, or one was removed here or moved to `cur`.
-        """  # noqa: D205
+        """Remove messages that were put in, and return how many went.
+
+        None goes from a Maildir in use: another message came, or one was removed here or moved to
+        `cur`.
+        """
         with as_store_error("mail cannot be removed", self._folder):
             bases = {self._noted[uid]: uid for uid in uids if uid in self._noted}
             if not bases or self._is_in_use(bases):

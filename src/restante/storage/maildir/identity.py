@@ -61,7 +61,7 @@ class Evidence:
         if owner >= 0 and not may_be_message(status, owner):
             raise PermissionError(errno.EPERM, "the file belongs to another user", entry.path)
         recorded = self._read.get(inode) or self._fingerprints.get(inode)
-        present = status.st_size, status.st_mtime_ns
+        present = status.st_size, status.st_mtime_ns  # as `judge` does it, with two calls less
         is_same = status.st_ctime_ns <= self._settled if recorded is None else recorded == present
         if not is_same and self.judge(entry, status) is Verdict.OTHER:
             raise FileNotFoundError(errno.ENOENT, "another file has the inode", entry.path)
@@ -70,11 +70,9 @@ class Evidence:
     def judge(self, entry: MaildirEntry, status: os.stat_result) -> Verdict:
         """Return whether a file with a message's inode, under the entry's name, is the message."""
         recorded = self._read.get(entry.inode) or self._fingerprints.get(entry.inode)
-        if (
-            status.st_ctime_ns <= self._settled
-            if recorded is None
-            else recorded == fingerprint_of(status)
-        ):
+        present = fingerprint_of(status)
+        is_same = status.st_ctime_ns <= self._settled if recorded is None else recorded == present
+        if is_same:
             return Verdict.SAME
         same_stem = filenames.stem(filenames.base_name(entry.name)) == filenames.stem(entry.base)
         if recorded is not None:
