@@ -500,6 +500,7 @@ def test_configuration_with_a_directory(directory: Slapd, tmp_path: Path) -> Non
     """`pop3 config check` asks the directory, and names what is wrong with a setting."""
     (tmp_path / "password").write_text("hunter2\n")
     file = tmp_path / "restante.toml"
+    missing = "ou=peeple,dc=example,dc=com"
     settings = f"""
 [mail]
 folder = "."
@@ -508,15 +509,16 @@ ldap = "{directory.uri}"
 [ldap]
 bind_dn = "{SERVICE}"
 bind_password_file = "password"
-filter = "(&(mail={{user}})(!(uid=odd)))"
+mail_filter = "(&(mail={{user}})(!(uid=odd)))"
 """
     log = structlog.wrap_logger(None, processors=[_drop])
     found = []
-    for base in (BASE, "ou=peeple,dc=example,dc=com"):
-        file.write_text(f'{settings}base = "{base}"\n')
+    for base, text in ((BASE, "(uid={user})"), (missing, "(uid={user})"), (BASE, "(uid={user}")):
+        file.write_text(f'{settings}base = "{base}"\nfilter = "{text}"\n')
         found += config_check.find_problems(loader.load(file, {}), log)
     assert found == [
-        "accounts: LDAP: No such object; check ldap.base, and that ldap.bind_dn may read it"
+        "accounts: LDAP: No such object; check ldap.base, and that ldap.bind_dn may read it",
+        "accounts: LDAP: Bad search filter; correct ldap.filter",
     ]
 
 

@@ -93,6 +93,8 @@ def explain(error: ldap.LDAPError) -> str:
 def describe(error: ldap.LDAPError) -> str:
     """Return an error in the words of the library and the server."""
     details = _details(error)
+    if isinstance(error, ldap.FILTER_ERROR):  # its `info` is the error of an earlier call
+        return str(details["desc"])
     words = [str(details.get(key, "")) for key in ("desc", "info")]
     text = ": ".join(filter(None, words)) or type(error).__name__
     return "".join(character if character.isprintable() else " " for character in text)[:LONGEST]
