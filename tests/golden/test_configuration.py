@@ -14,6 +14,7 @@ from restante.server.config.schema import Config
 from restante.server.config.section import ConfigSection
 
 LEAST = '[mail]\nfolder = "mail"\n[accounts]\nusers = "users"\n'
+CLUSTER = "[mail]\nformat = 'cluster'\n[cluster]\npostgresql_dsn_file = 'a'"
 
 VALUES = ("-1", "1.5", "10000000000", "true", '""', '"a b"', '["a b"]')
 
@@ -38,6 +39,8 @@ TEXTS = [
     *(f"{LEAST}[delivery]\n{line}" for line in
       ("socket_mode = 'rw'", "recipient_delimiter = '--'", "message_size = 5",
        "junk_extension = 'spam'")),
+    *(f"{CLUSTER}\n[cluster.shards.{name}]\npostgresql_dsn_file = 'b'" for name in
+      ("first", "A", "'-'", f"'{'x' * 33}'")),
     *(f"{LEAST}[tokens]\njwks = {url!r}" for url in
       ("http://issuer.example.com/", "ftp://127.0.0.1/", "https://", "https://[zz]/")),
     f"{LEAST}[tokens]\nintrospection = '/etc/keys'",

@@ -225,13 +225,13 @@ def test_a_usual_name_is_fine(name: str) -> None:
 def test_edit_keeps_the_rest(tmp_path: Path) -> None:
     """An edited file keeps its mode, its comments and the fields of other accounts."""
     file = tmp_path / "users"
-    file.write_text(f"# kept\nann:{OTHER}:1000:1000::/home/ann\nbob:{OTHER}\n")
+    file.write_text(f"# kept\nann:{OTHER}:1000:1000::/home/ann:/bin/sh\nbob:{OTHER}\n")
     file.chmod(0o640)
     with passwd_file.edit(file) as lines:
         place = passwd_file.index_of(lines, "ann")
         assert place is not None
         lines[place] = replace_credentials(lines[place], HASH, {})
-    assert file.read_text() == f"# kept\nann:{HASH}:1000:1000::/home/ann\nbob:{OTHER}\n"
+    assert file.read_text() == f"# kept\nann:{HASH}:1000:1000::/home/ann:/bin/sh\nbob:{OTHER}\n"
     assert file.stat().st_mode & 0o777 == 0o640
     assert list(tmp_path.iterdir()) == [file]
 

@@ -29,6 +29,15 @@ def configured(folder: Path, **sections: Mapping[str, object]) -> Config:
     return loader.load(None, {**base, **sections})
 
 
+@pytest.mark.parametrize(
+    ("delivery", "listeners"),
+    [({}, 0), ({"lmtp": "127.0.0.1:24"}, 1), ({"smtp": "127.0.0.1:25"}, 1)],
+)
+def test_delivery(tmp_path: Path, delivery: dict[str, object], listeners: int) -> None:
+    """Mail comes in by LMTP, by SMTP, or not at all."""
+    assert len(build_extra_listeners(configured(tmp_path, delivery=delivery))) == listeners
+
+
 def test_reconfigured(tmp_path: Path) -> None:
     """Listeners get the settings of another configuration, and keep their sockets."""
     sockets = {"lmtp": str(tmp_path / "lmtp")}, {"path": tmp_path / "auth"}

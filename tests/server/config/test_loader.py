@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from restante.server.config.loader import ConfigError, load
 from restante.server.log import event_log
 
 LEAST = '[mail]\nfolder = "mail"\n[accounts]\nusers = "users"\n'
+CLUSTER = '[mail]\nformat = "cluster"\n[cluster]\npostgresql_dsn_file = "dsn"\n'
 
 
 def problems(tmp_path: Path, text: str) -> list[str]:
@@ -395,6 +397,35 @@ def test_quota_settings_of_other_formats(tmp_path: Path) -> None:
     cluster = '[mail]\nformat = "cluster"\nquota_octets = 5\n[cluster]\nquota_octets = 5\n'
     problem = "cluster.quota_octets: mail.quota_octets is the same; omit one of them"
     assert problems(tmp_path, f'{cluster}postgresql_dsn_file = "dsn"\n{users}') == [problem]
+
+
+@pytest.mark.parametrize(
+    ("text", "accepted"),
+    [
+        (f"{LEAST}[server]\nworkers = 1\n", True),
+        (f"{LEAST}[server]\nworkers = 2\n", False),
+        (f'{LEAST}[server]\nworkers = 2\n[control]\nfolder = "c"\n', True),
+        (f"{CLUSTER}[server]\nworkers = 2\n", True),
+    ],
+)
+def test_take_over(tmp_path: Path, text: str, *, accepted: bool) -> None:
+    """Workers end the sessions of each other by the sockets of `control.folder`."""
+    text += "[login]\ntake_over = true\n"
+    if accepted:
+        (tmp_path / "restante.toml").write_text(text)
+        load(tmp_path / "restante.toml", {})
+    else:
+        (problem,) = problems(tmp_path, text)
+        assert problem.startswith("login.take_over: requires control.folder")
+
+
+def test_workers_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only Linux has what several workers require."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    (problem,) = problems(tmp_path, f"{LEAST}[server]\nworkers = 2\n")
+    assert problem == "server.workers: more than one worker is supported on Linux only"
+    (tmp_path / "restante.toml").write_text(f"{LEAST}[server]\nworkers = 1\n")
+    load(tmp_path / "restante.toml", {})
 
 
 NO_FOLDER = "mail.junk: Expected a folder of a Maildir, such as \".Junk\" (it is '{}')"

@@ -216,6 +216,20 @@ def test_sweep_is_done_in_pieces(maildir: Path, monkeypatch: pytest.MonkeyPatch)
     assert asyncio.run(count_swept(keeping(maildir), 1)) == MAX_SWEPT + 1
 
 
+def test_files_beside_maildrops(maildir: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The sweep skips files in the mail folder, and follows no link out of it."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / DELETED_FOLDER
+    elsewhere.mkdir()
+    (elsewhere / "1.x:~1").touch()
+    (maildir.parent / "link").symlink_to(elsewhere.parent)
+    (maildir.parent / "note").touch()
+    problems: list[str] = []
+    swept = count_swept(keeping(maildir), 1, lambda place, problem: problems.append(place))
+    assert asyncio.run(swept) == 0
+    assert problems == []
+    assert (elsewhere / "1.x:~1").exists()
+
+
 def test_an_unreadable_maildrop_is_reported(maildir: Path) -> None:
     """A maildrop that cannot be swept is reported, and the others are swept."""
     other = maildir.parent / "bob" / DELETED_FOLDER

@@ -19,9 +19,9 @@ import pytest
 from restante.protocol.stuffing import size_on_wire
 from restante.storage.errors import MessageGoneError, PartialRemovalError
 from restante.storage.maildir import refresh, scan
-from restante.storage.maildir.identity import Evidence, Verdict, describe_foreign
+from restante.storage.maildir.identity import TICK, Evidence, Verdict, describe_foreign
 from restante.storage.maildir.maildrop import MaildirMaildrop
-from restante.storage.maildir.scan import NEW, Folders, MaildirEntry
+from restante.storage.maildir.scan import CUR, NEW, Folders, MaildirEntry
 from restante.storage.maildir.store import MaildirStore
 from restante.storage.paths import Layout
 from storage.contract import whole
@@ -247,6 +247,25 @@ def test_a_new_file_with_an_old_time_stays(box: Box, *, warm: bool, read: bool) 
 
     delete_first(box, replace, read=read)
     assert box.names() == [NAMES[3]]
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "modified", "verdict"),
+    [
+        (NAMES[3], 0, 0, Verdict.SAME),
+        (NAMES[2], 1, 0, Verdict.SAME),
+        (NAMES[2], 1, 1, Verdict.UNSURE),
+        (NAMES[3], 1, 0, Verdict.UNSURE),
+        (NAMES[3], 1, 1, Verdict.OTHER),
+    ],
+)
+def test_verdict(name: str, changed: int, modified: int, verdict: Verdict) -> None:
+    """A file that changed in a session is the message only with its name and its old content."""
+    begun = OLD * 10**9 + TICK
+    times = [second * 10**9 for second in (OLD, OLD + modified, OLD + changed)]
+    status = os.stat_result((0,) * 10 + (OLD,) * 3 + tuple(times))
+    entry = MaildirEntry(BASE, CUR, name.partition("/")[2], 1)
+    assert Evidence(begun, {}).judge(entry, status) is verdict
 
 
 def test_copy_with_same_base_name(box: Box) -> None:
