@@ -167,6 +167,9 @@ def test_one_node_does_a_round(dsn: Secret) -> None:
         await execute(dsn, "update round set next = next - interval '1 minute'")
         assert await second.claim_round("expire", 60)
         assert not await first.claim_round("expire", 60)
+        await execute(dsn, "update round set next = next + interval '1 year'")
+        assert await second.claim_round("expire", 60)  # PostgreSQL's clock was set back
+        assert not await first.claim_round("expire", 60)
 
     at_two_nodes(dsn, work)
 
@@ -254,6 +257,19 @@ def test_kick(dsn: Secret) -> None:
         for _ in range(60):
             await second.share({})
         assert await execute(dsn, "select from kick") == []
+
+    at_two_nodes(dsn, work)
+
+
+def test_a_kick_before_the_clock_was_set_back(dsn: Secret) -> None:
+    """A kick ends no session that began after it, although PostgreSQL's clock was ahead then."""
+
+    async def work(first: ClusterStore, _: ClusterStore) -> None:
+        await first.kick("ann")
+        await execute(dsn, "update kick set at = at + interval '1 hour'")
+        age = (await first.share({})).kicks["ann"]
+        await asyncio.sleep(0.01)
+        assert 0 <= age < (await first.share({})).kicks["ann"]
 
     at_two_nodes(dsn, work)
 

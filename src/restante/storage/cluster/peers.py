@@ -44,11 +44,12 @@ where at > clock_timestamp() - $1::float8 * interval '1 s'
 """
 NEWS = """
 select null::uuid as request, owner, null::text as revoked, null::text as locked,
-    null::bytea as content, extract(epoch from clock_timestamp() - at)::float8 as age, at from kick
+    null::bytea as content, greatest(0, extract(epoch from clock_timestamp() - at))::float8 as age,
+    at from kick
 where at > clock_timestamp() - $1::float8 * interval '1 s'
 union all
-select id, null, null, null, content, extract(epoch from clock_timestamp() - at)::float8, at
-from request
+select id, null, null, null, content,
+    greatest(0, extract(epoch from clock_timestamp() - at))::float8, at from request
 where at > clock_timestamp() - $2::float8 * interval '1 s' and node <> $3 and $3 <> all (but)
 union all
 select null, null, digest, null, null, null, at from revoked_app_password
@@ -73,7 +74,8 @@ insert into kick (owner) values ($1) on conflict (owner) do update set at = excl
 CLOCK = "select extract(epoch from clock_timestamp())::float8"
 CLAIM = """
 insert into round as r values ($1, clock_timestamp() + $2::float8 * interval '1 s')
-on conflict (task) do update set next = excluded.next where r.next <= clock_timestamp()
+on conflict (task) do update set next = excluded.next
+where r.next <= clock_timestamp() or r.next > excluded.next  -- the clock was set back
 returning true
 """
 
