@@ -58,7 +58,8 @@ def undelete(  # noqa: PLR0913  # one for each option
     A restored message has its old unique-id.
 
     The server keeps removed messages for the days of `mail.keep_deleted`. Without --since and
-    --uid, all of them are restored. The server may run meanwhile, but no session of USER.
+    --uid, all of them are restored. The server may run meanwhile, but USER may have no
+    session.
 
     A restored message counts as new for the removal of old mail. With `mail.junk`, USER may be the
     login name of a junk maildrop, such as ann+junk@example.com.

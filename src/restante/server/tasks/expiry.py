@@ -131,7 +131,7 @@ class MailExpiry:
     async def _list_due(self) -> AsyncIterator[tuple[str, int]]:
         """Yield the maildrops to process, each with its days; log each problem once.
 
-        A part of the store that cannot be searched now keeps no other part from its turn.
+        If a part of the store cannot be searched now, the other parts are searched all the same.
         """
         problems: set[str] = set()
         try:
@@ -204,7 +204,7 @@ class MailExpiry:
     async def _try_to_expire(
         self, owner: str, days: int, now: float, *, dry_run: bool
     ) -> Sequence[ExpiredMessage]:
-        """Return what went from a maildrop. What goes wrong keeps no other one from its turn."""
+        """Return what went from a maildrop. After an error, the others have their turn."""
         try:
             return await self._store.expire(owner, days, now=now, dry_run=dry_run)
         except BusyError as error:

@@ -283,7 +283,7 @@ class ShardedStore:
     ) -> AsyncIterator[T]:
         """Do work that depends on the clock in each database, and yield what it yields.
 
-        A database that fails keeps no other one from its turn. Raises StoreError at the end.
+        If a database fails, the others have their turn. Raises StoreError at the end.
         """
         problems = []
         for name, store in self.shards.items():

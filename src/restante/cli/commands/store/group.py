@@ -7,7 +7,7 @@ import click
 from restante.cli.commands.package_group import PackageGroup
 
 COMMANDS = {
-    "init": "Create or upgrade the tables of a cluster's database.",
+    "init": "Create or upgrade the tables of a cluster's databases.",
     "import": "Import Maildirs or mboxes into the cluster.",
     "export": "Export mail of the cluster to Maildirs.",
     "move": "Move the mail of a user to another database of the cluster.",

@@ -23,8 +23,8 @@ def command(file: Path) -> None:
     """Create or upgrade the tables of a cluster's databases.
 
     All changes of a database are made in one transaction. If there is nothing to change, nothing
-    happens. Then its settings and the object store are tried, with a warning for each problem. A
-    database that fails keeps no other one from its turn.
+    happens. Then its settings and the object store are tried, with a warning for each problem. If
+    a database fails, the others have their turn all the same.
     """
     from restante.storage.cluster import schema, startup
     from restante.storage.errors import StoreError

@@ -49,7 +49,7 @@ def run_with_parts(
 def run_with_each(
     settings: ClusterSettings, run: Callable[[str, ClusterSettings], Coroutine[Any, Any, None]]
 ) -> None:
-    """Run a task for each database. A database that fails keeps no other one from its turn.
+    """Run a task for each database. If one fails, the others have their turn.
 
     Raises click.exceptions.Exit with 1: one has failed.
     """
