@@ -235,6 +235,14 @@ def connect(addresses: Sequence[str], port: int, ends: float) -> socket.socket:
     return won.sock
 
 
+def connect_to(host: str, port: int, ends: float) -> socket.socket:
+    """Return a connection to a host, before `ends` (time.monotonic).
+
+    Raises OSError, TimeoutError, UnicodeError.
+    """
+    return connect(resolve(host, port, seconds_until(ends)), port, ends)
+
+
 def _all_failed(failed: Mapping[str, Attempt]) -> OSError:
     """Return the error of several attempts: of the kind of the first, with a text for each."""
     errors = [

@@ -17,7 +17,7 @@ from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 import httpcore
 
 from restante.net.addresses import format_host, is_loopback
-from restante.net.connecting import is_unanswered, seconds_until
+from restante.net.connecting import connect_to, is_unanswered, seconds_until
 from restante.net.host_names import ascii_domain, ascii_host
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class HttpClient:
         largest: the most octets of an answer. With headers and all, the servers may send twice as
             many, and 512 KiB.
         connect: returns a connection to a host and a port before a time. It raises OSError.
+            `connect_to` of `connecting` by default, to any address.
         may_lead_to: says whether a redirect may lead from the first host to another one.
         proxy: the URL of an HTTP proxy, which sees the host but nothing of the TLS, or "".
     """
@@ -70,8 +71,8 @@ class HttpClient:
     context: ssl.SSLContext
     ends: float
     largest: int
-    connect: Callable[[str, int, float], socket.socket]
     may_lead_to: Callable[[str], bool]
+    connect: Callable[[str, int, float], socket.socket] = connect_to
     proxy: str = ""
 
     def get(self, url: str) -> bytes:

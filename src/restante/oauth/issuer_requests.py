@@ -9,14 +9,12 @@ from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from restante.client.tls import verifying_context
-from restante.net import connecting
 from restante.net.addresses import is_loopback
 from restante.net.http import HttpClient, HttpError, InvalidAnswerError
 from restante.oauth.errors import OAuthError
 from restante.oauth.json_objects import read_object
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Mapping, Sequence
 
     from restante.net.http import HttpAnswer
@@ -98,7 +96,6 @@ def _ask(
         context=verifying_context(),
         ends=time.monotonic() + SECONDS,
         largest=LARGEST_ANSWER,
-        connect=connect,
         may_lead_to=lambda _: False,
         proxy=proxy_for(url),
     )
@@ -123,12 +120,6 @@ def proxy_for(url: str) -> str:
     if is_loopback(host) or proxy_bypass(host):
         return ""
     return getproxies().get("https", "")
-
-
-def connect(host: str, port: int, ends: float) -> socket.socket:
-    """Return a connection to a host before a time. Raises OSError."""
-    addresses = connecting.resolve(host, port, connecting.seconds_until(ends))
-    return connecting.connect(addresses, port, ends)
 
 
 def _json_object(url: str, answer: HttpAnswer) -> dict[str, Any]:

@@ -6,12 +6,10 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from restante.net import connecting
 from restante.net.http import HttpClient
 from restante.net.tls_trust import create_verifying_context
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Sequence
 
 PATIENCE = 5  # seconds for all of an answer, with the look-up of the name
@@ -33,14 +31,8 @@ def _client() -> HttpClient:
         context=create_verifying_context(),
         ends=time.monotonic() + PATIENCE,
         largest=LARGEST_ANSWER,
-        connect=_connect,
         may_lead_to=lambda _: True,  # the administrator's URL may lead to any host, by https
     )
-
-
-def _connect(host: str, port: int, ends: float) -> socket.socket:
-    addresses = connecting.resolve(host, port, connecting.seconds_until(ends))
-    return connecting.connect(addresses, port, ends)
 
 
 def _json_object(octets: bytes) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from restante.fetch.interfaces import (
     NotDeliveredError,
 )
 from restante.net.http import AnswerTooLargeError, HttpClient, HttpError
-from restante.oauth.issuer_requests import connect, proxy_for
+from restante.oauth.issuer_requests import proxy_for
 from restante.protocol.client.hidden_secrets import HiddenSecrets
 from restante.protocol.text import printable
 
@@ -180,7 +180,6 @@ class GmailApi:
             context=verifying_context(),
             ends=ends,
             largest=request.largest,
-            connect=connect,
             may_lead_to=lambda _: False,
             proxy=proxy_for(self._base),
         )
