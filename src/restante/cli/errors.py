@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from restante.cli import program
 from restante.cli.output.terminal import plain
+from restante.cli.program import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from restante.protocol.errors import RemoteError
-
-INTERRUPTED = program.INTERRUPTED
 
 
 class CommandFailed(click.ClickException):

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from restante.cli.errors import INTERRUPTED, CommandFailed
+from restante.cli.errors import CommandFailed
 from restante.cli.output.terminal import plain, plain_lines, shorten_lines
 from restante.cli.output.wrapping import may_use_colours
-from restante.cli.program import DISK, NO_ROOM
+from restante.cli.program import DISK, INTERRUPTED, NO_ROOM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

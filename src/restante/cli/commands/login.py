@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restante.cli.errors import INTERRUPTED, CommandFailed, error_reporting
+from restante.cli.errors import CommandFailed, error_reporting
 from restante.cli.options.account import (
     AccountCommand,
     account_options_without,
@@ -18,6 +18,7 @@ from restante.cli.options.account import (
     parse_account,
 )
 from restante.cli.options.account_file import configuration_folder, find_entry, place_of
+from restante.cli.program import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

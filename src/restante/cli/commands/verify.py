@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restante.cli.errors import INTERRUPTED, CommandFailed, error_reporting
+from restante.cli.errors import CommandFailed, error_reporting
 from restante.cli.options.account import (
     AccountCommand,
     account_options_without,
@@ -22,6 +22,7 @@ from restante.cli.options.password import password_options
 from restante.cli.options.values import TEXT, FilePath
 from restante.cli.output.terminal import plain
 from restante.cli.output.wrapping import is_terminal, wrap_hanging
+from restante.cli.program import INTERRUPTED
 from restante.file_kinds import is_folder
 from restante.protocol.text import to_json
 from restante.system_errors import find_reason

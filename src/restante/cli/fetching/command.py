@@ -18,6 +18,7 @@ from restante.cli.options.account_file import describe_unknown, load_entries
 from restante.cli.options.fetch_settings import accounts_with_settings, default_journal
 from restante.cli.options.stored_tokens import describe_end
 from restante.cli.output.units import widest
+from restante.cli.program import INTERRUPTED
 from restante.fetch.journal import Journal, has_journal, move_damaged
 from restante.fetch.journal_rows import AccountRuns
 from restante.fetch.planner import Plan
@@ -203,7 +204,7 @@ def _run(
         results = [by_name[account.name] for account in accounts if account.name in by_name]
         click.echo(to_json([report.result_object(made) for made in results], indent=2))
     if stopper.stopped and not any(result.code for result in results) and not pause:
-        raise CommandFailed("Interrupted; the next run goes on.", 130)
+        raise CommandFailed("Interrupted; the next run goes on.", INTERRUPTED)
     return results
 
 

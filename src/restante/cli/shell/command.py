@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restante.cli.errors import INTERRUPTED, error_reporting
+from restante.cli.errors import error_reporting
 from restante.cli.options.account import AccountCommand, account_options, parse_account
 from restante.cli.options.maildrop import connect_account
+from restante.cli.program import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

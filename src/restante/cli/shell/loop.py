@@ -7,7 +7,7 @@ import shutil
 import warnings
 from typing import TYPE_CHECKING
 
-from restante.cli.errors import INTERRUPTED
+from restante.cli.program import INTERRUPTED
 from restante.cli.shell import deletions, dispatch, listing
 from restante.cli.shell.screen import ExitShell, ShellError
 from restante.client.messages import SizeWarning

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from restante.cli.errors import INTERRUPTED, CommandFailed
+from restante.cli.errors import CommandFailed
 from restante.cli.options.values import FilePath, Seconds
 from restante.cli.output.progress import Progress
 from restante.cli.output.terminal import plain, plain_lines
+from restante.cli.program import INTERRUPTED
 from restante.system_errors import explain, explain_path
 
 if TYPE_CHECKING:

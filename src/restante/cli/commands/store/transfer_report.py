@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from restante.cli.errors import INTERRUPTED, CommandFailed
+from restante.cli.errors import CommandFailed
 from restante.cli.output.terminal import plain
+from restante.cli.program import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
