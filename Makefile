@@ -17,7 +17,7 @@ faults: .venv/test  ## every fault and power cut at every call, and many random 
 	RESTANTE_ALL_FAULTS=1 $(BIN)/pytest tests/faults -o faulthandler_timeout=0
 
 client-faults: .venv/test  ## the library and pop3 check at every server that misbehaves
-	RESTANTE_ALL_FAULTS=1 $(BIN)/pytest tests/misbehave
+	RESTANTE_ALL_FAULTS=1 $(BIN)/pytest tests/misbehave -o faulthandler_timeout=0
 
 cluster-faults: .venv/test  ## every fault at every request of a cluster's node, and kills of its commands
 	RESTANTE_CLUSTER_FAULTS=1 $(BIN)/pytest tests/faults/cluster tests/storage/cluster -o faulthandler_timeout=0

@@ -135,6 +135,15 @@ def test_expiring_certificate_is_logged(watched: Watched) -> None:
     ]
 
 
+def test_a_clock_that_is_set_back(watched: Watched) -> None:
+    """A certificate is logged once a day, although the clock was ahead before."""
+    watched.write(-80 * DAY, 9.5 * DAY)
+    assert problems(watched.load()) == ["expires in 9 days"]
+    assert problems(watched.look(-2 * DAY)) == ["expires in 11 days"]
+    assert watched.look(DAY / 2) == []
+    assert problems(watched.look(DAY / 2)) == ["expires in 10 days"]
+
+
 def test_a_renewal_is_told_once_with_its_new_end(watched: Watched) -> None:
     """A renewed certificate is logged once, with its new end."""
     watched.write(-80 * DAY, 10 * DAY)

@@ -68,7 +68,7 @@ class CertificateLog:
     def warn_expiring(self) -> None:
         """Log, once a day, what is wrong with the dates of the certificates in use."""
         now = self._clock()
-        if now - self._reminded >= REMIND_EVERY:
+        if abs(now - self._reminded) >= REMIND_EVERY:  # a clock that was ahead is set back
             self._reminded = now
             for file, certificate in self._loaded.items():
                 self._warn(file, certificate)
