@@ -9,10 +9,12 @@ import io
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
+from restante.server.connection.transport import ListenerPolicy
 from restante.server.limits.counters import AddressLimit, CountLimit
 from restante.server.limits.failures import Failures
 from restante.server.limits.limit_log import EVERY, LimitLog
@@ -25,6 +27,8 @@ from support.clocked_server import clocked
 from support.live import PATIENCE, Client, wait_until
 from support.process import POP3, free_port, wait_for_port
 
+DOVECOT = "203.0.113.8"
+OF_DOVECOT = ListenerPolicy(xclient_proxies=(ip_network(DOVECOT),))
 FULL = b"-ERR [SYS/TEMP] Too many connections, try again later.\r\n"
 
 
@@ -40,6 +44,19 @@ def test_address_over_its_limit() -> None:
         assert all(peer.heard.startswith(b"+OK") for peer in (first, *others))
         assert server.connect(address="198.51.100.3").heard == FULL
         assert "limit=limits.connections " in server.log.getvalue()
+
+
+def test_address_of_a_proxys_client() -> None:
+    """A client that a proxy names counts in no total either, if its address is over the limit."""
+    limits = ServerLimits(connections=CountLimit(3), addresses=AddressLimit(1))
+    with clocked(limits=limits) as server:
+        for number in range(MAX_LINGERING + 20):
+            peer = server.connect(OF_DOVECOT, DOVECOT)
+            said = peer.say(b"XCLIENT ADDR=192.0.2.1\r\n")
+            assert said == (b"+OK\r\n" if number == 0 else FULL)
+        assert server.connect(address="198.51.100.1").heard.startswith(b"+OK")
+        assert len(server.context.connections) <= MAX_LINGERING + 2
+        assert limits.connections.count("") == 2
 
 
 def test_many_turned_away() -> None:

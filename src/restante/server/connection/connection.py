@@ -72,6 +72,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         self._backend = self.backend(context, wire, self._output, self._slot)
         context.connections.add(self)
         if context.connections.stopping:
+            self._slot.reject()
             self._reject(EndReason.SHUTDOWN, endings.STOPPING_REPLY)
         elif not self._slot.acquire(wire.file):
             self._reject(EndReason.FULL)
@@ -203,7 +204,6 @@ class Connection(AdministeredConnection, asyncio.Protocol):
             self._start_session()
 
     def _reject(self, why: EndReason, reply: Refusal = endings.FULL_REPLY) -> None:
-        self._slot.reject()
         if not self._wire.implicit_tls:
             self._output.add(error_reply(reply))
         self._close(why)

@@ -22,7 +22,10 @@ MORE_FILES = f"{OPEN_FILES}, or lower limits.connections"
 FAILED = "many addresses guess passwords; block them with fail2ban or a firewall"
 UNCOUNTED = "restart the server: its tables have the size of limits.connections at its start"
 CONNECTIONS = "raise limits.connections, or find the clients that use most connections"
-ADDRESS = "raise limits.connections_per_address if a proxy or many users share the address"
+ADDRESS = (
+    "raise limits.connections_per_address if many users share the address; if a proxy has it,"
+    " list that in server.proxies or server.xclient_proxies"
+)
 
 
 def _nowhere(_limit: str, _advice: str) -> None:
@@ -96,7 +99,7 @@ class ConnectionSlot:
         self._address: str | None = None  # where it is counted
 
     def acquire(self, file: int) -> bool:
-        """Count the connection in, or return False: there are too many, or too few files.
+        """Count the connection in and return True, or reject it: too many, or too few files.
 
         `file` is its descriptor, the lowest that was free: so it shows how many are left.
         """
@@ -105,17 +108,20 @@ class ConnectionSlot:
             limits.note("open files", MORE_FILES)
         elif limits.connections.acquire(""):
             self._admitted = True
+            return True
         else:
             limits.note("limits.connections", CONNECTIONS)
-        return self._admitted
+        self.reject()
+        return False
 
     def acquire_address(self, address: str) -> bool:
-        """Count the connection in by its address, or return False: there are too many from it."""
-        if not self._limits.addresses.acquire(address):
-            self._limits.note("limits.connections_per_address", ADDRESS)
-            return False
-        self._address = address
-        return True
+        """Count the connection in by its address and return True, or reject it: too many."""
+        if self._limits.addresses.acquire(address):
+            self._address = address
+            return True
+        self._limits.note("limits.connections_per_address", ADDRESS)
+        self.reject()
+        return False
 
     def reject(self) -> None:
         """Count the connection among those that are rejected and not closed yet."""
