@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+import structlog
 
 from restante.protocol.server.settings import ProtocolSettings
 from restante.server.composition import backends, components
@@ -14,6 +16,7 @@ from restante.server.config.addresses import ListenAddress
 from restante.server.config.loader import ConfigError, load
 from restante.server.log import event_log
 
+LOG = structlog.get_logger()
 LEAST = '[mail]\nfolder = "mail"\n[accounts]\nusers = "users"\n'
 CLUSTER = '[mail]\nformat = "cluster"\n[cluster]\npostgresql_dsn_file = "dsn"\n'
 
@@ -386,6 +389,16 @@ def test_each_format_of_mail_has_its_own_unique_ids(
             components.build_context(load(file, {}), log)
     finally:
         writer.close()
+
+
+def test_proxies_of_mapped_addresses(tmp_path: Path) -> None:
+    """A network of mapped IPv4 addresses is that of IPv4, since connections have such addresses."""
+    file = tmp_path / "restante.toml"
+    mapped = '["::ffff:192.0.2.0/120", "2001:db8::/32"]'
+    file.write_text(f"[server]\nproxies = {mapped}\nxclient_proxies = {mapped}\n{LEAST}")
+    (listen,), _ = components.build_listeners(load(file, {"server": {"listen": ["*:0"]}}), LOG)
+    expected = ip_network("192.0.2.0/24"), ip_network("2001:db8::/32")
+    assert listen.policy.proxies == listen.policy.xclient_proxies == expected
 
 
 def test_quota_settings_of_other_formats(tmp_path: Path) -> None:

@@ -6,19 +6,18 @@ The value is a list of addresses and networks with commas between them, such as
 
 from __future__ import annotations
 
-import functools
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import CredentialsError
 from restante.net.addresses import is_loopback
+from restante.net.client_networks import parse_network
 
 if TYPE_CHECKING:
     from restante.protocol.server.settings import Identity
 
 KEY = "allow_nets"
 LOCAL = "local"
-MAPPED = 96  # bits before an IPv4 address that is mapped into IPv6: RFC 4291 section 2.5.5.2
 MAX_NETWORKS = 100  # networks of an account
 
 
@@ -29,7 +28,7 @@ def parse(text: str) -> tuple[str, ...]:
         raise ValueError(f"more than {MAX_NETWORKS} networks")
     for network in networks:
         if network != LOCAL:
-            _network(network)
+            parse_network(network, strict=False)
     return networks
 
 
@@ -60,18 +59,10 @@ def admits(identity: Identity, address: str) -> bool:
         return True
     ip = _address(address)
     return ip is not None and any(
-        ip in _network(network) for network in identity.networks if network != LOCAL
+        ip in parse_network(network, strict=False)
+        for network in identity.networks
+        if network != LOCAL
     )
-
-
-@functools.lru_cache(maxsize=4096)
-def _network(text: str) -> IPv4Network | IPv6Network:
-    """Return a network; one of mapped IPv4 addresses as that of IPv4, as clients have theirs."""
-    network = ip_network(text, strict=False)
-    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
-    if mapped is None or network.prefixlen < MAPPED:
-        return network
-    return IPv4Network((int(mapped), network.prefixlen - MAPPED))
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

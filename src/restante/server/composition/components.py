@@ -9,12 +9,12 @@ import asyncio
 import contextlib
 import functools
 from dataclasses import replace
-from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 import restante.auth.passwords.scram  # noqa: F401  # before workers fork, and before the first login
 from restante.auth.interfaces import PASSWORDS, ListsAccounts
 from restante.auth.wrapped_accounts import unwrap
+from restante.net.client_networks import parse_network
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import AuthOffer
 from restante.server.composition.added_logins import add_logins, build_masters
@@ -154,8 +154,8 @@ def build_listeners(
     """Return where to listen, and the certificates to watch."""
     plain = ListenerPolicy(
         clear_text=config.login.clear_text,
-        proxies=tuple(map(ip_network, config.server.proxies)),
-        xclient_proxies=tuple(map(ip_network, config.server.xclient_proxies)),
+        proxies=tuple(map(parse_network, config.server.proxies)),
+        xclient_proxies=tuple(map(parse_network, config.server.xclient_proxies)),
     )
     tls = config.tls
     if not tls.certificates:

@@ -7,13 +7,13 @@ import difflib
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from restante.input_files import read_text
+from restante.net.client_networks import parse_network
 from restante.server.config.addresses import (
     ListenAddress,
     parse_local_address,
@@ -343,7 +343,7 @@ def _check_url(url: str | None) -> None:
 
 def _check_networks(networks: Iterable[str]) -> None:
     for network in networks:
-        ip_network(network)
+        parse_network(network)
 
 
 CHECKS: Mapping[str, Callable[[Any], None]] = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import TYPE_CHECKING, TypeAlias
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from restante.net.client_networks import is_local_client
 from restante.protocol.server.settings import TLS_ELSEWHERE, ConnectionSecurity
@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from restante.net.client_networks import Network
     from restante.server.connection.proxy_protocol import ProxiedTls
     from restante.server.policies import ClearText
     from restante.server.tls.certificates import Certificates
-
-Network: TypeAlias = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
