@@ -92,6 +92,14 @@ def test_cached_login(rig: Rig, later: bool) -> None:  # a parameter
     assert rig.cached("bob") == Identity("bob")
 
 
+def test_source_without_cache(tmp_path: Path) -> None:
+    """A source that remembers no login may have a list of locks."""
+    (tmp_path / "locks").touch()
+    locks = LockedNames(tmp_path / "locks", print, print)
+    accounts = LockedAccounts(cast("Any", Passwords()), locks)
+    assert accounts.cached_login("joe", SECRET) is None
+
+
 def test_time(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """implied/no-user-enumeration: the right password of a locked account is rejected as late as a
     wrong one.

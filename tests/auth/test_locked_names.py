@@ -33,6 +33,13 @@ def test_names(tmp_path: Path) -> None:
     assert listed.locked("Bob  Smith", "carl", "") == {"Bob  Smith"}
 
 
+def test_empty_file(tmp_path: Path) -> None:
+    """A list that is empty from the beginning locks no name, and is no error."""
+    listed = Listed(tmp_path / "locks")
+    assert listed.locked("ann") == set()
+    assert listed.alarms == []
+
+
 def test_change(tmp_path: Path) -> None:
     """A change of the file counts at once."""
     listed = Listed(tmp_path / "locks", HEADER)

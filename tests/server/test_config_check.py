@@ -131,6 +131,7 @@ def test_all_mistakes_at_once(folder: Path) -> None:
         "control.group",
         "control.folder",
     ]
+    assert "delivery.lmtp: the folder /nowhere does not exist; create it" in mistakes
 
 
 def test_all_certificates_at_once(folder: Path) -> None:

@@ -7,7 +7,9 @@ import contextlib
 import dataclasses
 import functools
 import json
+import os
 import socket
+import subprocess
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -29,7 +31,9 @@ from restante.server import config_check
 from restante.server.config import loader
 from support.authority import root_file
 from support.command import pop3
+from support.live import PATIENCE
 from support.other_user import public_folder
+from support.process import POP3
 from support.programs import need_module
 from support.slapd import BASE, LDIF, PERSON, SERVICE, Slapd, need_slapd
 
@@ -270,6 +274,19 @@ def test_tls_to_another_name(directory: Slapd, tmp_path: Path, *, start_tls: boo
     accounts = made(directory, uri=uri, start_tls=start_tls, ca_file=root_file(tmp_path))
     with pytest.raises(UnavailableError, match="check its certificate"):
         log_in(accounts, "ann@example.com")
+
+
+def test_lax_ldap_conf(directory: Slapd, tmp_path: Path) -> None:
+    """A certificate must be trusted even if the settings of libldap accept any."""
+    file = configure(directory, tmp_path)
+    uri = f"ldaps://127.0.0.1:{directory.tls_port}"
+    file.write_text(file.read_text().replace(directory.uri, uri))
+    lax = os.environ | {"LDAPTLS_REQCERT": "never"}
+    ran = subprocess.run(
+        [POP3, "config", "check", "--config", file],
+        env=lax, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert (ran.returncode, "check its certificate" in ran.stderr) == (2, True)
 
 
 def test_directory_that_was_away(directory: Slapd) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 from ipaddress import ip_network
 from pathlib import Path
@@ -318,6 +319,17 @@ def test_metadata_require_tokens(tmp_path: Path) -> None:
     assert problems(tmp_path, LEAST + text) == [
         "tokens.metadata_url: requires tokens.jwks or tokens.introspection"
     ]
+
+
+def test_metadata_for_clients(tmp_path: Path) -> None:
+    """A client with an invalid token gets the URL of the metadata: RFC 7628 section 3.2.2."""
+    (tmp_path / "restante.toml").write_text(
+        f'{LEAST}[tokens]\njwks = "keys"\nmetadata_url = "https://issuer.example.com/metadata"\n'
+    )
+    assert json.loads(load(tmp_path / "restante.toml", {}).settings().refused_token) == {
+        "status": "invalid_token",
+        "openid-configuration": "https://issuer.example.com/metadata",
+    }
 
 
 NOWHERE = LEAST + "[server]\nlisten = []\n"

@@ -186,6 +186,17 @@ def test_replaced_sessions_end(tmp_path: Path) -> None:
         workers.wait_for("worker_ended", 2)
 
 
+def test_files_of_the_supervisor(tmp_path: Path) -> None:
+    """A worker that has ended leaves no open file in the supervisor."""
+    with working(tmp_path) as workers:
+        files = Path(f"/proc/{workers.served.process.pid}/fd")
+        before = len(os.listdir(files))
+        for worker in workers.alive():
+            os.kill(worker, signal.SIGKILL)
+        workers.wait_for("worker_started", 4)
+        wait_until(lambda: len(os.listdir(files)) == before)
+
+
 def test_reloads_one_after_the_other_come_to_an_end(tmp_path: Path) -> None:
     """Repeated reloads leave a bounded number of workers."""
     with working(tmp_path) as workers, ExitStack() as stack:

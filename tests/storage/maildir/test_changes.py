@@ -16,7 +16,7 @@ import pytest
 
 from restante.storage import fs
 from restante.storage.errors import BusyError, MessageGoneError, PartialRemovalError, StoreError
-from restante.storage.maildir import MaildirStore, scan
+from restante.storage.maildir import MaildirStore, scan, size_cache
 from restante.storage.maildir.maildrop import MaildirMaildrop
 from restante.storage.maildir.scan import Folders, MaildirEntry, list_messages, relocate
 from restante.storage.paths import Layout
@@ -62,6 +62,20 @@ def test_vanished_message(box: Box) -> None:
 
     asyncio.run(session())
     assert box.names() == ["new/3.c"]
+
+
+def test_message_that_goes_during_the_login(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that another program removes while its size is taken is not listed."""
+    file = box.put("new/1.a")
+    box.put("new/2.b")
+    sizes_of = size_cache.sizes_of
+
+    def remove_first(*given: Any) -> Any:
+        file.unlink()
+        return sizes_of(*given)
+
+    monkeypatch.setattr(size_cache, "sizes_of", remove_first)
+    assert box.uids() == ["2.b"]
 
 
 def test_vanished_message_with_a_twin(box: Box) -> None:

@@ -63,6 +63,22 @@ async def pieces(box: Box, lines: int | None = None) -> AsyncGenerator[bytes, No
         maildrop.release()
 
 
+def test_plain_in_a_thread(box: Box) -> None:
+    """The event loop never makes a message plain, even if the disk is fast."""
+    box.put("cur/1.a:2,S", gzip.compress(MESSAGE))
+
+    async def run() -> None:
+        maildrop = await box.store.acquire("ann", 0)
+        try:
+            opening = maildrop.read(0, None)
+            assert isinstance(opening, Awaitable)
+            assert await opening == MESSAGE
+        finally:
+            maildrop.release()
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("message", [MESSAGE, LONG, b"Subject: e\n\n"])
 @pytest.mark.parametrize("fields", [True, False])

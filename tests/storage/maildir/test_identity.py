@@ -268,6 +268,15 @@ def test_verdict(name: str, changed: int, modified: int, verdict: Verdict) -> No
     assert Evidence(begun, {}).judge(entry, status) is verdict
 
 
+@pytest.mark.parametrize("owner", [0, 1])
+def test_file_of_another_user(owner: int) -> None:
+    """A file of another user is not sent, in root's maildrop neither."""
+    status = os.stat_result((0o100644, 1, 0, 1, 2, 0, 0, OLD, OLD, OLD))
+    entry = MaildirEntry(BASE, CUR, BASE, 1)
+    with pytest.raises(PermissionError):
+        Evidence(OLD * 10**9, {}).check(entry, status, owner)
+
+
 def test_copy_with_same_base_name(box: Box) -> None:
     """A copy with the same base name is not removed; clients would see the unique-id again, so the
     removal is not confirmed.
