@@ -17,12 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import (
-    UNLIKELY_NAME,
     CanBeTried,
-    CredentialsError,
     ListsAccounts,
     UnavailableError,
-    UncertainError,
     UnreadableAccountError,
     closing_accounts,
 )
@@ -123,8 +120,6 @@ async def _look_up(accounts: AccountDirectory) -> None:
     async with closing_accounts(accounts):
         if isinstance(accounts, CanBeTried):
             await accounts.try_source()
-        with contextlib.suppress(CredentialsError, UncertainError):
-            await accounts.owner(UNLIKELY_NAME)
         if isinstance(accounts, ListsAccounts) and accounts.can_list:
             async for _ in accounts.list_accounts():
                 break
