@@ -47,6 +47,8 @@ def of_folder(folder: Path) -> StoreRecipients:
         ("a\N{SOFT HYPHEN}nn@example.com", ["ann@example.com"], "ann@example.com"),
         ("a\N{RIGHT-TO-LEFT OVERRIDE}nn@example.com", ["ann"], None),
         (r'"ann\"s"@example.com', ['ann"s'], 'ann"s'),
+        ('"anna@example.com', ["ann@example.com"], None),
+        ('aann"@example.com', ["ann@example.com"], None),
         ("\ufb01", ["fi", "\ufb01"], "\ufb01"),
     ],
 )  # fmt: skip

@@ -36,6 +36,7 @@ def test_password_is_found(tmp_path: Path) -> None:
     forms = [shown, shown.replace("-", ""), shown.replace("-", " "), shown.upper()]
     assert [opened.find(form) for form in forms] == [made] * 4
     assert len(shown) == 29
+    assert opened.warnings == []
     assert opened.find(shown[:-1]) is opened.find("a" * 24) is None
     assert shown.replace("-", "") not in opened.path.read_text()
     assert (made.created_at, opened.file.has(made.key)) == ("2027-01-15T08:00:00Z", True)
