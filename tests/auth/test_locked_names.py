@@ -34,7 +34,7 @@ def test_names(tmp_path: Path) -> None:
 
 
 def test_empty_file(tmp_path: Path) -> None:
-    """A list that is empty from the beginning locks no name, and is no error."""
+    """A list that is empty from the beginning locks no name, and causes no error."""
     listed = Listed(tmp_path / "locks")
     assert listed.locked("ann") == set()
     assert listed.alarms == []

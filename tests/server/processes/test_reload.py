@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
+from restante.server.composition.components import log_not_reloaded
 from restante.server.tls import self_signed
 from restante.server.tls.certificate_files import CertificateFiles
 from support.live import wait_until
@@ -64,6 +66,14 @@ def test_a_mistake_in_the_configuration_is_told(alone: Alone) -> None:
     assert "event=reloaded" not in log
     with alone.served.connect() as client:
         assert client.read_line() == b"+OK before\r\n"
+
+
+def test_unexpected_error() -> None:
+    """An error of the server's own during a reload is an incident in the log."""
+    error = RuntimeError("a fault")
+    with structlog.testing.capture_logs() as lines:
+        log_not_reloaded(structlog.get_logger(), error)
+    assert [(line["event"], line["exc_info"]) for line in lines] == [("incident", error)]
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
