@@ -30,7 +30,7 @@ _REMEDIES: Mapping[int, str] = {
     errno.EADDRNOTAVAIL: "choose an address of this machine",
     errno.ECONNREFUSED: UNREACHED,
     errno.EDQUOT: "remove files, or raise the user's quota",
-    errno.EEXIST: "remove it, or choose another path",
+    errno.EEXIST: "choose another path",
     errno.EHOSTUNREACH: "check the network",
     errno.EIO: "check the disk",
     errno.EISDIR: "replace it by a file, or choose another path",

@@ -144,7 +144,7 @@ def test_a_password_of_all_mailboxes(tmp_path: Path) -> None:
         (["--fault", "retr-cat"], "--fault: "),
         (
             ["--keep", "/dev/null"],
-            "certificate: /dev/null: File exists; remove it, or choose another",
+            "certificate: /dev/null: File exists; choose another",
         ),
         (["--port", "65536"], "65536 is not in the range"),
     ],

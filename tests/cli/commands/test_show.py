@@ -55,7 +55,7 @@ def test_parts_are_saved_as_they_were_sent(tmp_path: Path) -> None:
     )
     assert taken.code == 2
     assert "nothing was saved: " in taken.err
-    assert taken.err.endswith(": File exists; remove it, or choose another path\n")
+    assert taken.err.endswith(": File exists; choose another path\n")
     assert len(again.out.splitlines()) == 4
     assert "Reply-To: office@example.com\nSubject: Parts\nMessage-ID: <1@example.com>\n" in shown
     assert "\n\nGrüße\n[part 2: text/csv, size.csv, 9 B]\n" in shown

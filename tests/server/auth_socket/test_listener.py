@@ -61,7 +61,7 @@ def test_path_in_use(tmp_path: Path) -> None:
     """A file that is not a socket, or a group that does not exist, is an error with its place."""
     path = tmp_path / "auth"
     path.touch()
-    with pytest.raises(ListenError, match=f"{path}: it is not a socket; remove it"):
+    with pytest.raises(ListenError, match=f"{path}: it is not a socket; choose another path"):
         listener(path).open()
     path.unlink()
     with pytest.raises(ListenError, match="no-such-group"):

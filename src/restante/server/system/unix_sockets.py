@@ -217,7 +217,7 @@ def _clear(file: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(status.st_mode):
-        raise FileExistsError(0, "it is not a socket; remove it, or choose another path")
+        raise FileExistsError(0, "it is not a socket; choose another path")
     with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(BlockingIOError):
         probe.settimeout(0)  # with a full backlog, the call would wait
         try:
