@@ -1,4 +1,4 @@
-"""Whether a path exists, and as what: an error of the disk is not a missing file."""
+"""Whether a path exists, and as what, and the folders of a user's files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import restante
-from restante.file_kinds import exists, is_file, is_folder
+from restante.file_kinds import exists, is_file, is_folder, user_configuration, user_state
 
 SOURCES = Path(restante.__file__).parent
 HIDES_ERRORS = re.compile(r"\.(?:exists|is_dir|is_file)\(\)")
@@ -53,3 +53,22 @@ def test_no_module_hides_errors() -> None:
         if file != simulated and HIDES_ERRORS.search(file.read_text())
     ]
     assert found == []
+
+
+@pytest.mark.parametrize(
+    ("chosen", "configuration", "state"),
+    [
+        ("/var/x", "/var/x", "/var/x"),
+        ("rel", "/home/ann/.config", "/home/ann/.local/state"),
+        ("", "/home/ann/.config", "/home/ann/.local/state"),
+    ],
+)
+def test_folders_of_a_user(
+    monkeypatch: pytest.MonkeyPatch, chosen: str, configuration: str, state: str
+) -> None:
+    """A folder is that of its variable only if it is the same in each working directory."""
+    monkeypatch.setenv("HOME", "/home/ann")
+    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(variable, chosen)
+    assert user_configuration() == Path(configuration) / "restante"
+    assert user_state() == Path(state) / "restante"

@@ -1,16 +1,14 @@
-"""Whether a path exists, and as what. An error of the disk is not a missing file.
+"""Whether a path exists, and as what, and the folders of a user's files.
 
-From Python 3.14 on, `Path.exists` and its like hide errors, such as those of permissions.
+An error of the disk is not a missing file. From Python 3.14 on, `Path.exists` and its like hide
+errors, such as those of permissions.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 
 def exists(path: Path) -> bool:
@@ -35,3 +33,22 @@ def _mode(path: Path) -> int | None:
         return os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError, ValueError):  # no file has a NUL in its name
         return None
+
+
+def user_configuration() -> Path:
+    """Return the folder of what the user has written. Raises RuntimeError: the user has no home."""
+    return _folder("XDG_CONFIG_HOME", ".config")
+
+
+def user_state() -> Path:
+    """Return the folder of what programs note. Raises RuntimeError: the user has no home."""
+    return _folder("XDG_STATE_HOME", ".local/state")
+
+
+def _folder(variable: str, usual: str) -> Path:
+    """Return the folder of a variable of the XDG Base Directory Specification, if it is absolute.
+
+    A relative one would be another folder for each working directory.
+    """
+    chosen = os.environ.get(variable, "")
+    return (Path(chosen) if os.path.isabs(chosen) else Path.home() / usual) / "restante"

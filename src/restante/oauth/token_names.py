@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from restante.file_kinds import exists
+from restante.file_kinds import exists, user_state
 from restante.oauth.errors import TokenStoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LONGEST = 200  # characters of the name of a file
 
 
 def default_folder() -> Path:
-    """Return the folder of the tokens. XDG Base Directory Specification.
-
-    Raises TokenStoreError: the user has no home.
-    """
-    state = os.environ.get("XDG_STATE_HOME", "")
+    """Return the folder of the tokens. Raises TokenStoreError: the user has no home."""
     try:
-        base = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"
+        return user_state() / "tokens"
     except RuntimeError:
         text = "the user has no home folder for tokens; set HOME, or XDG_STATE_HOME"
         raise TokenStoreError(text) from None
-    return base / "restante" / "tokens"
 
 
 def name_of(account: str) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from restante.cli.output.terminal import plain
-from restante.file_kinds import exists
+from restante.file_kinds import exists, user_configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OPTIONS = ("user", "password_command", "cacert", "servername")
 """The settings of an account that are options of the command line as well."""
@@ -39,17 +43,22 @@ def find_account(name: str) -> tuple[str, dict[str, str | Path]]:
 
 
 def configuration_folder() -> Path:
-    """Return the folder of the user's files. XDG Base Directory Specification.
-
-    Raises click.UsageError: the user has no home.
-    """
-    return Path(os.environ.get("XDG_CONFIG_HOME") or home_folder() / ".config") / "restante"
+    """Return the folder of the user's files. Raises click.UsageError: the user has no home."""
+    with requiring_home():
+        return user_configuration()
 
 
 def home_folder() -> Path:
     """Return the home of the user. Raises click.UsageError: there is none."""
-    try:
+    with requiring_home():
         return Path.home()
+
+
+@contextlib.contextmanager
+def requiring_home() -> Iterator[None]:
+    """Raise click.UsageError if the user has no home in this block."""
+    try:
+        yield
     except RuntimeError:
         raise click.UsageError("the user has no home folder; set HOME") from None
 

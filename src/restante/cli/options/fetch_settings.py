@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any, Literal
@@ -12,12 +11,13 @@ import msgspec
 
 from restante.cli.options.account_file import (
     find_entry,
-    home_folder,
     load_entries,
     place_of,
+    requiring_home,
 )
 from restante.cli.options.size import Size
 from restante.cli.options.values import FilePath
+from restante.file_kinds import user_state
 
 state_option = click.option(
     "--state",
@@ -158,9 +158,9 @@ def accounts_with_settings() -> list[str]:
 
 
 def default_journal() -> Path:
-    """Return the usual path of the journal. XDG Base Directory Specification."""
-    folder = os.environ.get("XDG_STATE_HOME") or home_folder() / ".local" / "state"
-    return Path(folder) / "restante" / "fetch.db"
+    """Return the usual path of the journal. Raises click.UsageError: the user has no home."""
+    with requiring_home():
+        return user_state() / "fetch.db"
 
 
 class Duration(click.ParamType[float]):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
+from restante.file_kinds import user_state
 from restante.protocol.client.raw_command import redact_command
 
 if TYPE_CHECKING:
@@ -16,23 +17,20 @@ if TYPE_CHECKING:
 
 
 def file_name() -> str:
-    """Return the history's file: XDG Base Directory Specification, XDG_STATE_HOME."""
-    state = os.environ.get("XDG_STATE_HOME", "")
-    if not os.path.isabs(state):
-        state = os.path.join(os.path.expanduser("~"), ".local", "state")
-    return os.path.join(state, "restante", "history")
+    """Return the history's file. Raises RuntimeError: the user has no home."""
+    return str(user_state() / "history")
 
 
 def open_(redacted: Callable[[str], str]) -> History:
     """Return the history, which only its owner can read; in memory if it cannot be stored."""
-    name = file_name()
     try:
+        name = file_name()
         os.makedirs(os.path.dirname(name), mode=0o700, exist_ok=True)
         descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         os.close(descriptor)
         if stat.S_IMODE(os.stat(name).st_mode) & 0o077:
             os.chmod(name, 0o600)
-    except OSError:
+    except (OSError, RuntimeError):
         return _redact_history(InMemoryHistory(), redacted)
     return _redact_history(_LenientFileHistory(name), redacted)
 
