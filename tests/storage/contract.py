@@ -354,6 +354,7 @@ def test_quota(store: Store) -> None:
                 await store.deliver_within("ann", LETTER, quota)
         usage, quota = await store.find_usage("ann", Quota(1000))
         assert (usage, quota) == (MailUsage(2 * stored.octets, 2), Quota(1000))
+        assert await store.find_usage("eve", Quota(5)) == (MailUsage(0, 0), Quota(5))
         assert len(await everything(store)) == 2
 
     run(test)

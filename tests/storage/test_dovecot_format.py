@@ -64,6 +64,7 @@ def test_a_format_makes_what_dovecot_makes(form: str, uid: str) -> None:
         ("%{uid | regexp('a','b')}", "pop3_save_uidl"),
         ("%{uid | hex(9999)}", "width"),
         ("%{guid | hex(8)}", "hexlify"),
+        ("%{guid | base64}", "pop3_save_uidl"),
         ("%{user}", "filename"),
         ("%{uid", "Not known to Dovecot"),
     ],

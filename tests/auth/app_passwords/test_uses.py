@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from restante.auth.app_passwords import uses as app_password_uses
-from restante.auth.app_passwords.uses import FileUses, keep_only, merge, read, uses_path
+from restante.auth.app_passwords.uses import (
+    AppPasswordUses,
+    FileUses,
+    keep_only,
+    merge,
+    read,
+    uses_path,
+)
 
 ONE, TWO = "1" * 16, "2" * 16
 
@@ -66,6 +74,32 @@ def test_at_most_one_write_a_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     asyncio.run(use())
     assert written == [{ONE: 100}, {ONE: 103, TWO: 103}]
+
+
+class SlowUses(AppPasswordUses):
+    """Uses that are stored a little later."""
+
+    def __init__(self) -> None:
+        super().__init__(pytest.fail)
+        self.stored: list[str] = []
+
+    async def _store(self, uses: Mapping[str, int]) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        self.stored += uses
+
+
+def test_write_at_the_end() -> None:
+    """The end of a process waits for a write that has begun."""
+    uses = SlowUses()
+
+    async def use() -> None:
+        uses.note(ONE)
+        await asyncio.sleep(0)
+        await uses.finish()
+
+    asyncio.run(use())
+    assert uses.stored == [ONE]
 
 
 def test_file_that_cannot_be_written(tmp_path: Path) -> None:

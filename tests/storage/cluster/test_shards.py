@@ -135,6 +135,27 @@ def test_faults_beside_a_broken_database(pair: ShardPair, monkeypatch: pytest.Mo
     asyncio.run(test())
 
 
+def test_check(pair: ShardPair) -> None:
+    """A node is not ready if the first database accepts no logins; another may be away."""
+
+    async def check() -> None:
+        store = pair.sharded()
+        async with store.open():
+            await store.check()
+
+    def make_read_only(shard: str) -> None:
+        dsn = pair.dsns[shard]
+        name = dsn.reveal().decode().partition("?")[0].rpartition("/")[2]
+        sql = f'alter database "{name}" set default_transaction_read_only = on'
+        asyncio.run(execute(dsn, sql))
+
+    make_read_only("second")
+    asyncio.run(check())
+    make_read_only("first")
+    with pytest.raises(StoreError, match="read-only"):
+        asyncio.run(check())
+
+
 def test_a_command_names_the_database_that_fails(pair: ShardPair, dsn: Secret) -> None:
     """The error of a command for all databases says which one it is about."""
     gone = Secret(dsn.reveal().replace(b"?", b"_gone?"))

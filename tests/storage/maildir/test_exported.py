@@ -157,6 +157,24 @@ def test_a_message_that_was_not_noted_yet(tmp_path: Path) -> None:
 CALLS = ("open", "rename", "unlink", "fsync", "utime", "mkdir")
 
 
+def test_durable_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines that a run adds are on the disk, whole, before it ends."""
+    put(tmp_path, ONE)
+    synced: dict[int, int] = {}
+    sync = os.fsync
+
+    def note(file: int) -> None:
+        status = os.fstat(file)
+        synced[status.st_ino] = status.st_size
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", note)
+    put(tmp_path, ONE, TWO)
+    for name in (LIST_FILE, NOTES_FILE):
+        status = (tmp_path / "ann" / name).stat()
+        assert synced[status.st_ino] == status.st_size
+
+
 def test_a_run_that_is_killed_at_each_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next run goes on: nothing is lost, doubled or in another order."""
     monkeypatch.setattr(os, "fsync", lambda _file: None)  # it only costs time here

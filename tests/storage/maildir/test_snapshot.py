@@ -12,10 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from restante.protocol.server.maildrop import MessageList
 from restante.storage import disk_latency, snapshot_cache
 from restante.storage.disk_latency import DiskLatency
 from restante.storage.errors import StoreError
 from restante.storage.maildir import MaildirStore, refresh, snapshot
+from restante.storage.maildir.scan import CUR, NEW
+from restante.storage.maildir.snapshot import FolderChange, FolderStamp, MaildirSnapshot
 from restante.storage.paths import Layout
 from storage.maildir.box import Box
 
@@ -302,3 +305,19 @@ def test_new_message_updates_snapshot(box: Box, monkeypatch: pytest.MonkeyPatch)
     box.put("new/125.b,W=9", b"A: b\n\nx\n")
     assert box.uids()[26] == "125.b,W=9"
     assert len(box.sizes()) == 51
+
+
+@pytest.mark.parametrize("fresh", ["new", "cur", "uidlist"])
+def test_change_of_just_now(fresh: str) -> None:
+    """A folder that had just changed is read again, since its clock may hide a later change."""
+    begun = 10**18
+    changes = {part: FolderChange(1, 0, 0) for part in ("sizes", "new", "cur", "uidlist")}
+    stamp = FolderStamp(**changes | {fresh: FolderChange(1, begun, begun)})
+    snapshot = MaildirSnapshot("", stamp, begun, (), MessageList((), ()))
+    found = {
+        "new": snapshot.still_holds(NEW, stamp),
+        "cur": snapshot.still_holds(CUR, stamp),
+        "uidlist": snapshot.still_names(stamp),
+    }
+    assert found == {part: part != fresh for part in found}
+    assert not snapshot.trusted
