@@ -30,7 +30,7 @@ from restante.web.mailpit_send import MailpitSending, MailpitSent, send_message
 from restante.web.mailpit_tags import MailpitChaos, MailpitTagging, MailpitTagName
 from restante.web.mailpit_types import MailpitChoice, MailpitList, MailpitMessage, MailpitPart
 from restante.web.openapi import Endpoint, Parameter
-from restante.web.page import answer, is_numeral, number_of, page_of, read_body
+from restante.web.page import answer, ids_of, number_of, page_of, read_body
 from restante.web.security import RefusedRequest
 
 if TYPE_CHECKING:
@@ -227,14 +227,9 @@ def _view(request: Request) -> MessageView:
     return page.view(name)
 
 
-def _numbers(texts: list[str]) -> set[int]:
-    """Return the ids of a request; what is not an id is left out."""
-    return {int(text) for text in texts if is_numeral(text)}
-
-
 def _choose_messages(page: Page, choice: MailpitChoice) -> list[DeveloperMail]:
     """Return the messages that a request names; all that match its search, if it names none."""
-    ids = _numbers(choice.IDs)
+    ids = ids_of(choice.IDs)
     return [mail for mail in page.find(choice.Search) if not choice.IDs or mail.id in ids]
 
 

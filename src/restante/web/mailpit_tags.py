@@ -9,7 +9,7 @@ from msgspec import Struct
 from starlette.responses import PlainTextResponse
 
 from restante.web.mailpit_json import read_mailpit_body
-from restante.web.page import answer, is_numeral, page_of
+from restante.web.page import answer, ids_of, page_of
 from restante.web.security import RefusedRequest
 
 if TYPE_CHECKING:
@@ -65,9 +65,8 @@ async def list_tags(request: Request) -> Response:
 async def set_tags(request: Request) -> Response:
     """Give messages these tags, and take their others away."""
     tagging = await read_mailpit_body(request, MailpitTagging)
-    ids = {int(text) for text in tagging.IDs if is_numeral(text)}
     try:
-        page_of(request).server.mailboxes.tag(ids, tagging.Tags)
+        page_of(request).server.mailboxes.tag(ids_of(tagging.IDs), tagging.Tags)
     except ValueError as error:
         raise RefusedRequest(400, str(error)) from None
     return PlainTextResponse("ok")

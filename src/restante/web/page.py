@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
 
 import msgspec
 from starlette.requests import ClientDisconnect
@@ -166,9 +168,8 @@ def answer(value: object, status: int = 200) -> Response:
 
 def attachment(octets: bytes, name: str, kind: str = "application/octet-stream") -> Response:
     """Return octets for a folder of the reader's: a browser never shows them as a page of ours."""
-    quoted = "".join(c if (c.isascii() and c.isalnum()) or c in "._-" else "_" for c in name)
-    encoded = "".join(_percent(octet) for octet in name.encode())
-    disposition = f"attachment; filename=\"{quoted}\"; filename*=UTF-8''{encoded}"
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)
+    disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
     return Response(octets, headers={"Content-Disposition": disposition}, media_type=kind)
 
 
@@ -177,6 +178,6 @@ def is_numeral(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 16
 
 
-def _percent(octet: int) -> str:
-    character = chr(octet)
-    return character if character.isascii() and character.isalnum() else f"%{octet:02X}"
+def ids_of(texts: Iterable[str]) -> set[int]:
+    """Return the ids of a request; what is not an id is left out."""
+    return {int(text) for text in texts if is_numeral(text)}
