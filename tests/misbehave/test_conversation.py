@@ -183,8 +183,8 @@ def test_every_fault_adds_to_every_other(odd: str) -> None:
     """A fault copes with replies that another fault has changed, in each order."""
     light = [fault for name, fault in FAULTS.items() if not name.endswith(("-endless", "-20mb"))]
     for fault in light:
-        talk(sum_of("", [fault, FAULTS[odd]]))
-        talk(sum_of("", [FAULTS[odd], fault]))
+        talk(sum_of([fault, FAULTS[odd]]))
+        talk(sum_of([FAULTS[odd], fault]))
 
 
 @pytest.mark.parametrize(("session", "refused"), [(0, True), (1, False)])

@@ -71,7 +71,7 @@ def faulty_server(
     conversation to conversation. The last one is next to the server. `tls` may be the settings.
     """
     found = [_fault(each) for each in faults] or [NONE]
-    fault = sum_of(" + ".join(each.name for each in found), found)
+    fault = sum_of(found)
     served = tls if isinstance(tls, bool) else GivenContext(tls)
     return serving(fault, messages=messages, user=user, password=password, tls=served)
 

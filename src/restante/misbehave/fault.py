@@ -122,14 +122,14 @@ NONE = Fault(name="none", sentence="does nothing wrong", good_client=ALL)
 """A server without a fault, where user names choose one."""
 
 
-def sum_of(name: str, parts: Sequence[Fault], sentence: str = "") -> Fault:
+def sum_of(parts: Sequence[Fault]) -> Fault:
     """Return a server with all of these faults. The last one is next to the server."""
     if len(parts) == 1:
         return parts[0]
     securities = [part.security for part in parts if part.security != "any"]
     return Fault(
-        name=name,
-        sentence=sentence or "; ".join(part.sentence for part in parts),
+        name=" + ".join(part.name for part in parts),
+        sentence="; ".join(part.sentence for part in parts),
         conversation=add(*(part.conversation for part in parts)),
         security=securities[0] if securities else "any",
         surroundings=_add_surroundings([part.surroundings for part in parts]),

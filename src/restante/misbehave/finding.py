@@ -41,7 +41,7 @@ def find(text: str, seed: int = 0) -> Fault:
             faults += _find_named(line)
     if not faults:
         raise ValueError("no fault; `pop3 misbehave list` names all of them")
-    return sum_of(" + ".join(fault.name for fault in faults), faults)
+    return sum_of(faults)
 
 
 def _find_named(line: str) -> list[Fault]:

@@ -91,9 +91,11 @@ LIKE = {
 }  # fmt: skip
 
 
+_FAULT_BY_NAME = {fault.name: fault for fault in ROWS}
+
+
 def _build(name: str, profile: Profile) -> Fault:
-    fault_by_name = {fault.name: fault for fault in ROWS}
-    fault = sum_of(name, [fault_by_name[part] for part in profile.faults.split()], profile.sentence)
+    fault = sum_of([_FAULT_BY_NAME[part] for part in profile.faults.split()])
     return replace(
         fault,
         name=name,
