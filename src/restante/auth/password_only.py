@@ -18,6 +18,13 @@ class PasswordOnlyAccounts:
     longest_login_delay: int | None = None
     shortest_expire_days: int | None = None
 
+    def note_limits(self, delay: int | None, days: int | None) -> None:
+        """Note the limits of an account, for those that CAPA announces for all of them."""
+        if delay is not None:
+            self.longest_login_delay = max(delay, self.longest_login_delay or 0)
+        if days is not None:
+            self.shortest_expire_days = min(days, self.shortest_expire_days or days)
+
     def mechanisms(self) -> frozenset[str]:
         """Return the mechanisms that only require the check of a password."""
         return PASSWORDS

@@ -175,8 +175,8 @@ class LdapAuthenticator(PasswordOnlyAccounts):
             unlikely = Secret(b"unlikely")
             await self._call("", lambda: self._directory.bind(dn, unlikely, ends))
             return
-        for text in {self._search.logins, self._search.mail}:
-            find = functools.partial(self._find_now, [UNLIKELY_NAME], text, ends)
+        for template in {self._search.logins, self._search.mail}:
+            find = functools.partial(self._find_now, [UNLIKELY_NAME], template, ends)
             await self._call("", find)
 
     async def aclose(self) -> None:
@@ -190,12 +190,12 @@ class LdapAuthenticator(PasswordOnlyAccounts):
             async with asyncio.timeout(PATIENCE):
                 return await self._threads.run(user.lower(), work)
 
-    async def _find(self, names: Sequence[str], text: str) -> LdapEntry:
+    async def _find(self, names: Sequence[str], template: str) -> LdapEntry:
         """Return the entry of an account. Raises CredentialsError: there is none."""
         if not self._search.base:
             raise CredentialsError("no way to tell who this is: ldap.base is not set")
         ends = monotonic() + PATIENCE
-        entry = await self._call(names[0], lambda: self._find_now(names, text, ends))
+        entry = await self._call(names[0], lambda: self._find_now(names, template, ends))
         if entry is None:
             raise CredentialsError("unknown name")
         return entry
@@ -217,20 +217,20 @@ class LdapAuthenticator(PasswordOnlyAccounts):
             raise CredentialsError(reason if entry else "unknown name")
         return self._identity(entry)
 
-    def _find_now(self, names: Sequence[str], text: str, ends: float) -> LdapEntry | None:
+    def _find_now(self, names: Sequence[str], template: str, ends: float) -> LdapEntry | None:
         """Return the only entry of the first name that has one, in a thread.
 
         Raises UnavailableError: it has several, or no account at all can be found.
         """
         find = functools.partial(self._directory.search, self._search.base)
         for name in filter(_is_text, names):
-            entries = find(fill(text, name), self._search.requested_attributes, ends)
+            entries = find(fill(template, name), self._search.requested_attributes, ends)
             if len(entries) > 1:
                 text = f"LDAP: {name!r} has several entries; narrow ldap.filter"
                 raise UnavailableError(text)
             if entries:
                 return entries[0]
-        if not find(fill(text, None), ["1.1"], ends, most=1):
+        if not find(fill(template, None), ["1.1"], ends, most=1):
             text = "LDAP: the filter finds no account at all; check ldap.base and ldap.filter"
             raise UnavailableError(text)
         return None
@@ -241,11 +241,8 @@ class LdapAuthenticator(PasswordOnlyAccounts):
         if lock := first_row_lock(row):
             raise CredentialsError(f"locked by {lock}")
         delay = read_number("LDAP", row, "login_delay")
-        if delay is not None:
-            self.longest_login_delay = max(delay, self.longest_login_delay or 0)
         days = self._days(entry)
-        if days is not None:
-            self.shortest_expire_days = min(days, self.shortest_expire_days or days)
+        self.note_limits(delay, days)
         return Identity(self._name(entry), delay, days, networks=find_row_networks(row))
 
     def _days(self, entry: LdapEntry) -> int | None:

@@ -79,8 +79,8 @@ class SqlAuthenticator(PasswordOnlyAccounts):
     asked while no name was found, and after the names that were found last have been removed.
 
     The columns `login_delay`, `expire_days`, `quota_octets` and `quota_messages` are those of an
-    account that has its own. `list_all`
-    is a query without parameters for the `name`, and possibly `expire_days`, of each account.
+    account that has its own. `list_all` is a query without parameters for the `name`, and possibly
+    `expire_days`, of each account.
     """
 
     def __init__(
@@ -223,10 +223,7 @@ class SqlAuthenticator(PasswordOnlyAccounts):
         """
         delay = self._number(row, "login_delay")
         days = self._number(row, "expire_days", least=1)
-        if delay is not None:
-            self.longest_login_delay = max(delay, self.longest_login_delay or 0)
-        if days is not None:
-            self.shortest_expire_days = min(days, self.shortest_expire_days or days)
+        self.note_limits(delay, days)
         return Identity(_name(user, row), delay, days, networks=find_row_networks(row))
 
     async def _find(
