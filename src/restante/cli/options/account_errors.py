@@ -7,6 +7,7 @@ import re
 from restante.cli.options.account_file import describe_unknown
 from restante.cli.output.terminal import plain
 from restante.client.likely_address import find_likely, mail_domain, suggest
+from restante.diagnosis.wording import quantity
 
 _SERVER = re.compile(r"((?:[\w-]+\.)+[a-z][\w-]*)\.?(:[0-9]+)?", re.IGNORECASE)
 
@@ -67,6 +68,5 @@ def describe_extra(account: object, extra: list[str], *, asks: bool) -> str:
     likely = find_likely(" ".join([str(account), *extra]))
     if likely and likely != account:
         return f"an account is one word, without spaces; did you mean {likely}?"
-    count = "1 argument" if len(extra) == 1 else f"{len(extra)} arguments"
     hint = "pop3 asks for a password, which is not an argument" if asks else "use one"
-    return f"{count} too many; {hint}"
+    return f"{quantity(len(extra), 'argument')} too many; {hint}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from restante.diagnosis.wording import quantity
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -40,7 +42,7 @@ class MessageSummary:
     def files(self) -> str:
         """The note on attachments, empty if there are none."""
         if self.attachments:
-            return f"[{self.attachments} attachment{'s' if self.attachments > 1 else ''}]"
+            return f"[{quantity(self.attachments, 'attachment')}]"
         return "[attachments]" if self.mixed and self.attachments is None else ""
 
 
