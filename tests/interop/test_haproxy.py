@@ -158,4 +158,4 @@ def test_health_checks_are_the_proxys_own(tmp_path: Path) -> None:
         log = served.log.read_text()
     assert "address=127.0.0.1 " in log
     assert "address=unknown" not in log
-    assert "no proxy header" not in log.replace("event=connection_failed", "")
+    assert log.count("no proxy header") == 1  # of the test, which found the port

@@ -18,6 +18,7 @@ from restante.server.connection.proxy_protocol import (
 from restante.server.connection.transport import ClientTransport, ListenerPolicy
 from restante.server.limits.counters import AddressLimit
 from restante.server.limits.throttle import Throttle
+from support.clocked_server import clocked
 from support.live import serving
 
 FROM_LOOPBACK = ListenerPolicy(proxies=(ipaddress.ip_network("127.0.0.0/8"),))
@@ -253,6 +254,17 @@ def test_a_trusted_proxy_must_say_who_the_client_is() -> None:
         client.send(b"CAPA\r\n")
         assert client.read_all() == b""
         live.wait_for_log("event=connection_failed", 'end="no proxy header"')
+
+
+@pytest.mark.parametrize("octets", [b"", b"PROXY TCP4 192."])
+def test_silent_proxy(octets: bytes) -> None:
+    """A listed machine that waits for a greeting, such as Dovecot, ends without a PROXY header."""
+    with clocked() as server:
+        peers = [server.connect(FROM_ELSEWHERE, "192.0.2.1") for _ in range(2)]
+        assert [peer.say(octets) for peer in peers] == [b""] * 2
+        server.loop.do(peers[0].connection.eof_received)
+        server.loop.skip()
+        assert server.ended() == ["no proxy header"] * 2
 
 
 def test_nobody_else_may_pretend_to_be_a_proxy() -> None:

@@ -103,7 +103,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         """Carry out the complete commands, then close."""
         self._eof = True
         if self.phase in phases.IDLE:
-            self._close(EndReason.DISCONNECTED)
+            self._close(endings.left_in(self.phase, EndReason.DISCONNECTED))
         return self.phase is not phases.CLOSING
 
     def pause_writing(self) -> None:
@@ -148,7 +148,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
             else:
                 self._cut_off(EndReason.STALLED)
         elif self.phase in phases.IDLE:
-            self._close(EndReason.TIMEOUT)
+            self._close(endings.left_in(self.phase, EndReason.TIMEOUT))
         elif self._work is not None and not isinstance(self._work.need, CommitDeletions):
             self._check_work(self._work)
 

@@ -9,7 +9,7 @@ from restante.protocol.errors import Refusal, ResponseCode
 from restante.protocol.server.session import EndReason, Session
 from restante.protocol.status import error_reply
 from restante.server.connection.pending_work import AUTHENTICATION_NEEDS
-from restante.server.connection.phases import CLOSING
+from restante.server.connection.phases import CLOSING, PROXY
 from restante.server.connection.proxy_protocol import ProxyError
 from restante.server.error_replies import maildrop_lost_reply
 from restante.server.limits.client_bounds import LINGER
@@ -66,6 +66,14 @@ def reply_unanswered(need: Need[Any], backend: SessionBackend, session: Session)
     if isinstance(need, AUTHENTICATION_NEEDS):
         backend.refuse(need, UnavailableError(NOT_CHECKED))
     return error_reply(UNANSWERED_REPLY, session.translate)
+
+
+def left_in(phase: ConnectionPhase, reason: EndReason) -> EndReason:
+    """Return why a client that hangs up, or is silent for too long, ends the connection.
+
+    A machine that was listed as a proxy by mistake waits for a greeting, and sends no header.
+    """
+    return EndReason.NO_PROXY if phase is PROXY else reason
 
 
 def failed_by(error: TlsError | ProxyError, client: ClientTransport) -> EndReason:
