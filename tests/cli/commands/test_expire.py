@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from restante.server.tasks.steady_clock import AFTER_BOOT
 from restante.storage.cluster import ClusterStore
 from support.cluster import Cluster, execute, settings
 from support.command import Ran, pop3
-from support.process import serving
+from support.process import POP3, serving
 from support.rounds import Clocks, run_until
 
 WEEK = 7 * 24 * 60 * 60
@@ -52,6 +53,17 @@ def expire(config: Path, *flags: str) -> str:
     ended = run(config, *flags)
     assert (ended.code, ended.err) == (0, "")
     return ended.out
+
+
+def test_a_full_disk_of_the_output(config: Path) -> None:
+    """A line that cannot be printed keeps no other maildrop from its turn."""
+    mail = config.parent / "mail"
+    files = [put(mail, user, "1.old", 9 * WEEK) for user in ("ann", "bob")]
+    with open("/dev/full", "wb") as full:
+        command: list[str | Path] = [POP3, "expire", "--config", config]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.DEVNULL, check=False)
+    assert ended.returncode == 12
+    assert not [file for file in files if file.exists()]
 
 
 def test_what_would_go_can_be_listed_before_it_goes(config: Path) -> None:

@@ -9,6 +9,7 @@ import click
 
 from restante.cli.errors import configuration_error_reporting
 from restante.cli.options.server import read_config_option
+from restante.cli.output.results import Results
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +42,7 @@ def expire(file: Path, *, dry_run: bool) -> None:
             )
     word = "would be removed" if dry_run else "removed"
 
-    async def count_expired() -> int:
+    async def count_expired(results: Results) -> int:
         count = 0
         async with open_store(context.store):
             async for owner, due in expiry.expire_all(dry_run=dry_run):
@@ -49,12 +50,13 @@ def expire(file: Path, *, dry_run: bool) -> None:
                 user = with_suffix(account_of(owner), suffix)
                 for message in due:
                     text = f"{message.uid}, {message.days} days, {message.octets} octets"
-                    click.echo(f"{user}: {word}: {text}")
+                    results.echo(f"{user}: {word}: {text}")
                 count += len(due)
         return count
 
     try:
-        count = asyncio.run(count_expired())
+        with Results() as results:
+            count = asyncio.run(count_expired(results))
     except StoreError as error:  # it cannot be opened
         raise click.ClickException(str(error)) from None
     if expiry.complete and not expiry.applies:

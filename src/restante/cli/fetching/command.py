@@ -17,6 +17,7 @@ from restante.cli.fetching.stopper import Stopper
 from restante.cli.options.account_file import describe_unknown, load_entries
 from restante.cli.options.fetch_settings import accounts_with_settings, default_journal
 from restante.cli.options.stored_tokens import describe_end
+from restante.cli.output.results import Results
 from restante.cli.output.units import widest
 from restante.cli.program import INTERRUPTED
 from restante.fetch.journal import Journal, has_journal, move_damaged
@@ -189,16 +190,13 @@ def _run(
     at_once = 1 if must_take_turns else params["jobs"]
     schedule = Schedule(accounts, runner.run, stopper, at_once=at_once, pause=pause)
     results = []
-    unwritten = None
-    with stopper.handling_signals():
+    with Results() as printed, stopper.handling_signals():
         for result in schedule.results():
             if not pause:
                 results.append(result)
             if not (params["as_json"] and results):
                 with runner.progress.hidden():
-                    unwritten = _print(result, width, params) or unwritten
-    if unwritten is not None:
-        raise unwritten
+                    _print(result, width, params, printed)
     if params["as_json"] and results:
         by_name = {result.account.name: result for result in results}
         results = [by_name[account.name] for account in accounts if account.name in by_name]
@@ -217,14 +215,10 @@ def _must_take_turns(
     return asks or any(args.may_ask or args.verbose for args in valid)  # lines without a name
 
 
-def _print(result: AccountResult, width: int, params: dict[str, Any]) -> OSError | None:
-    """Print the result of an account. Returns the error of the output: other accounts go on."""
-    lines = report.result_lines(result, width)
+def _print(result: AccountResult, width: int, params: dict[str, Any], printed: Results) -> None:
+    """Print the result of an account. If that is not possible, other accounts go on."""
     if params["as_json"]:
-        lines = iter([to_json(report.result_object(result))])
-    try:
-        for line in lines:
-            click.echo(line)
-    except OSError as error:
-        return error
-    return None
+        printed.echo(to_json(report.result_object(result)))
+        return
+    for line in report.result_lines(result, width):
+        printed.echo(line)

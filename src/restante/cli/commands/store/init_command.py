@@ -10,6 +10,7 @@ import click
 from restante.cli.commands.store.configuration import cluster_settings
 from restante.cli.commands.store.parts import connect_bodies, open_database, run_with_each
 from restante.cli.options.server import read_config_option
+from restante.cli.output.results import Results
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,13 +44,14 @@ def command(file: Path) -> None:
         state = f"has the tables of version {version} now"
         if not applied:
             state = f"already has the tables of version {version}"
-        click.echo(f"The {which} {state}.")
+        results.echo(f"The {which} {state}.")
         async with open_database(each) as database:
             for fault in await startup.find_faults(database, bodies[name]):
                 place = f"{which}: " if settings.shards else ""
                 click.echo(f"Warning: {place}{fault}", err=True)
 
-    run_with_each(settings, initialize)
+    with Results() as results:
+        run_with_each(settings, initialize)
 
 
 def _report_wait() -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from restante.cli.output.results import Results
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
@@ -40,10 +42,11 @@ def run_with_parts(
     async def run(name: str, each: ClusterSettings) -> None:
         async with open_database(each) as database:
             if settings.shards:
-                click.echo(f"Database {name}:", err=not headings)
+                results.echo(f"Database {name}:", err=not headings)
             await work(ClusterParts(name, database, bodies[name]))
 
-    run_with_each(settings, run)
+    with Results() as results:
+        run_with_each(settings, run)
 
 
 def run_with_each(

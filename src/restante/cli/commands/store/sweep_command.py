@@ -11,6 +11,7 @@ import click
 from restante.cli.commands.store.configuration import cluster_settings
 from restante.cli.commands.store.parts import ClusterParts, run_with_parts
 from restante.cli.options.server import read_config_option
+from restante.cli.output.results import Results
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,11 +44,12 @@ def command(file: Path, *, as_json: bool) -> None:
         await require_same_clock(parts.database)
         swept = await Sweep(parts.database, parts.bodies, settings.grace).run(sys.maxsize)
         if as_json:
-            click.echo(json.dumps({"database": parts.name, **swept._asdict()}))
+            results.echo(json.dumps({"database": parts.name, **swept._asdict()}))
             return
-        click.echo(f"Bodies deleted: {swept.deleted}")
+        results.echo(f"Bodies deleted: {swept.deleted}")
         marked = f"marked, since no message has them: {swept.marked}"
-        click.echo(f"Bodies listed: {swept.listed}; {marked}")
-        click.echo(f"Bodies that wait for the end of their grace: {swept.waiting}")
+        results.echo(f"Bodies listed: {swept.listed}; {marked}")
+        results.echo(f"Bodies that wait for the end of their grace: {swept.waiting}")
 
-    run_with_parts(settings, sweep, headings=not as_json)
+    with Results() as results:
+        run_with_parts(settings, sweep, headings=not as_json)
