@@ -62,7 +62,7 @@ def stls(session: Session) -> Reply:
 
 
 def xclient(session: Session, address: str) -> Reply:
-    """Let a trusted proxy name the address of its client, once. STLS must come before."""
+    """Let a trusted proxy name the address of its client, once. STLS cannot follow."""
     if not (yield from NameClient(address)):
         session.end = EndReason.FULL_ADDRESS
         raise Refusal("Too many connections, try again later.", ResponseCode.SYS_TEMP)

@@ -195,7 +195,7 @@ class Connection(AdministeredConnection, asyncio.Protocol):
         self._end = self._session.end  # until now, the update counted as failed
 
     def _welcome(self) -> None:
-        """Count the client by its address, and greet it or wait for its TLS."""
+        """Count the client by its address, unless XCLIENT names it, and greet it or start TLS."""
         if not (self._wire.names_client or self._slot.acquire_address(self._wire.address)):
             self._reject(EndReason.FULL_ADDRESS)
         elif self._wire.implicit_tls:

@@ -83,9 +83,9 @@ class ClientTransport:
         self.session_id = new_session_id()  # the same in all its events
         # Whether the client's address is known:
         self.peer_known = not (policy.proxies and self._comes_from(policy.proxies))
-        # Whether the peer is a proxy that may name its client by XCLIENT:
-        proxies = policy.xclient_proxies
-        self.names_client = bool(proxies) and self._comes_from(proxies)
+        self.names_client = False  # the peer is a proxy that may name its client by XCLIENT
+        if policy.xclient_proxies:
+            self.names_client = self._comes_from(policy.xclient_proxies)
         self._preface = b""  # a part of a PROXY header
         self.implicit_tls = policy.implicit_tls  # TLS comes before the greeting
         self.tls: ServerTlsLayer | None = None
