@@ -12,6 +12,7 @@ from restante.junk import junk_of
 from restante.quota import MailUsage, Quota
 from restante.storage.errors import OverQuotaError
 from restante.storage.maildir import MaildirStore, quota
+from restante.storage.maildir.deleted import DELETED_FOLDER
 from restante.storage.paths import Layout
 from storage.contract import count_swept, everything, run
 
@@ -50,6 +51,22 @@ def test_marked_as_subfolder(store: MaildirStore, tmp_path: Path) -> None:
     """A folder that a delivery makes has the file by which Maildir++ knows subfolders."""
     asyncio.run(store.deliver(JUNK, MAIL))
     assert (tmp_path / "ann/.Junk/maildirfolder").is_file()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_owner_of_all_files(store: MaildirStore, tmp_path: Path) -> None:
+    """All that root writes into a Maildir belongs to the owner of its folder."""
+    (tmp_path / "ann").mkdir()
+    os.chown(tmp_path / "ann", 1234, 2345)
+    for owner in ("ann", JUNK):
+        for _ in range(2):
+            asyncio.run(store.deliver_within(owner, MAIL, Quota(1000)))
+    asyncio.run(remove_first(store))
+    run(lambda: everything(store))
+    made = list((tmp_path / "ann").rglob("*"))
+    assert {"restante.usage", "maildirfolder", DELETED_FOLDER} <= {file.name for file in made}
+    others = [file for file in made if (file.stat().st_uid, file.stat().st_gid) != (1234, 2345)]
+    assert others == []
 
 
 def test_a_mark_of_another_program_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,11 @@ import fcntl
 import os
 import stat
 
-from restante.storage.fs import UNWRITABLE
+from restante.storage.fs import UNWRITABLE, chown_like_parent, close_quietly
 
 LOCK_FILE = "restante.lock"
 
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
 def try_lock(folder: int) -> int | None:
@@ -22,7 +22,10 @@ def try_lock(folder: int) -> int | None:
     because reading mail needs no writable disk. Raises OSError.
     """
     try:
-        lock = os.open(LOCK_FILE, _FLAGS, 0o600, dir_fd=folder)
+        try:
+            lock = os.open(LOCK_FILE, _FLAGS, dir_fd=folder)
+        except FileNotFoundError:
+            lock = _make(folder)
         is_file = True
     except OSError as error:
         if error.errno not in UNWRITABLE:
@@ -38,6 +41,20 @@ def try_lock(folder: int) -> int | None:
         return None
     except BaseException:
         os.close(lock)
+        raise
+    return lock
+
+
+def _make(folder: int) -> int:
+    """Make the file and open it. Only a new one is given away: else it may be anybody's."""
+    try:
+        lock = os.open(LOCK_FILE, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
+    except FileExistsError:  # another process has made it
+        return os.open(LOCK_FILE, _FLAGS, dir_fd=folder)
+    try:
+        chown_like_parent(lock, folder)
+    except BaseException:
+        close_quietly(lock)
         raise
     return lock
 
