@@ -271,7 +271,6 @@ class DeliveryConnection(asyncio.Protocol):
         outcome = receiver.result
         if isinstance(outcome, DeliveryReply):
             self._sessions.log_rejected(self._session, outcome)
-            self._release_memory()
         return outcome
 
     def _start_work(self, need: Need[Any]) -> None:
