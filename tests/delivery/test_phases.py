@@ -271,6 +271,20 @@ def test_timed() -> None:
     assert {p for p in Phase if TABLE.get(("timeout", p)) == "CLOSING"} == TIMED
 
 
+def test_end_within_message() -> None:
+    """A client that ends within a message, while its recipient is looked up, is not waited for."""
+
+    async def run() -> None:
+        made = await resolving()
+        made.connection.data_received(b"DATA\r\nhello\r\n")
+        made.connection.eof_received()
+        await made.finish_work()
+        assert made.connection.phase is Phase.CLOSING
+        await _end(made)
+
+    asyncio.run(run())
+
+
 def test_aborted_delivery() -> None:
     """A delivery under way is carried to its end after an abort, and its memory is released."""
 

@@ -192,6 +192,22 @@ def test_expired_messages_are_kept(maildir: Path) -> None:
     assert [each.uid for each in asyncio.run(store.list_deleted("ann"))] == ["1.a", "2.b", "3.c"]
 
 
+def test_durable(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A removal is confirmed once the removed message is on the disk in its new place."""
+    asyncio.run(remove(keeping(maildir), [0]))
+    synced: set[int] = set()
+    sync = os.fsync
+
+    def note(file: int) -> None:
+        synced.add(os.fstat(file).st_ino)
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", note)
+    asyncio.run(remove(keeping(maildir), [0]))
+    folders = {(maildir / part).stat().st_ino for part in ("cur", DELETED_FOLDER)}
+    assert folders <= synced
+
+
 def test_sweep_to_the_second(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sweep deletes what was removed seven days ago, and nothing later."""
     store, problems = keeping(maildir), list[str]()

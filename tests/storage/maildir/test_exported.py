@@ -158,21 +158,30 @@ CALLS = ("open", "rename", "unlink", "fsync", "utime", "mkdir")
 
 
 def test_durable_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lines that a run adds are on the disk, whole, before it ends."""
+    """The lines that a run adds are on the disk, whole, before it ends.
+
+    Those of removed messages go after their files.
+    """
     put(tmp_path, ONE)
-    synced: dict[int, int] = {}
+    synced: list[tuple[int, int]] = []
     sync = os.fsync
 
     def note(file: int) -> None:
         status = os.fstat(file)
-        synced[status.st_ino] = status.st_size
+        synced.append((status.st_ino, status.st_size))
         sync(file)
 
     monkeypatch.setattr(os, "fsync", note)
     put(tmp_path, ONE, TWO)
     for name in (LIST_FILE, NOTES_FILE):
         status = (tmp_path / "ann" / name).stat()
-        assert synced[status.st_ino] == status.st_size
+        assert (status.st_ino, status.st_size) in synced
+    synced.clear()
+    assert put(tmp_path, gone=(ONE.uid,)) == 1
+    new, notes = ((tmp_path / "ann" / name).stat().st_ino for name in ("new", NOTES_FILE))
+    inodes = [inode for inode, _ in synced]
+    last = max(place for place, inode in enumerate(inodes) if inode == notes)
+    assert new in inodes[:last]
 
 
 def test_a_run_that_is_killed_at_each_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
