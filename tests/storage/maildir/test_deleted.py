@@ -193,19 +193,22 @@ def test_expired_messages_are_kept(maildir: Path) -> None:
 
 
 def test_durable(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A removal is confirmed once the removed message is on the disk in its new place."""
-    asyncio.run(remove(keeping(maildir), [0]))
-    synced: set[int] = set()
+    """A message that moves is on the disk in its new place before it leaves the old one."""
+    (uid, *_) = asyncio.run(remove(keeping(maildir), [0]))
+    cur, deleted = ((maildir / part).stat().st_ino for part in ("cur", DELETED_FOLDER))
+    synced: list[int] = []
     sync = os.fsync
 
     def note(file: int) -> None:
-        synced.add(os.fstat(file).st_ino)
+        synced.append(os.fstat(file).st_ino)
         sync(file)
 
     monkeypatch.setattr(os, "fsync", note)
     asyncio.run(remove(keeping(maildir), [0]))
-    folders = {(maildir / part).stat().st_ino for part in ("cur", DELETED_FOLDER)}
-    assert folders <= synced
+    assert [inode for inode in synced if inode in (cur, deleted)] == [deleted, cur]
+    synced.clear()
+    asyncio.run(keeping(maildir).undelete("ann", [uid]))
+    assert [inode for inode in synced if inode in (cur, deleted)] == [cur, deleted]
 
 
 def test_sweep_to_the_second(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
