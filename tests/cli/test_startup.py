@@ -51,6 +51,7 @@ def imported(*words: str, password: str = "", code: int = 0) -> set[str]:
     """Return the names of all modules that a run of pop3 imports, which exits with a code."""
     ran = subprocess.run(
         [sys.executable, "-c", RUN, *words],
+        input="Subject: a\n",
         capture_output=True,
         text=True,
         check=False,

@@ -31,6 +31,7 @@ NO_ROOM = DeliveryReply(452, "4.3.1", "too much mail at once, try again later", 
 NO_ACCOUNTS = DeliveryReply(
     451, "4.3.0", "the accounts cannot be asked, try again later", EX_TEMPFAIL
 )
+NO_MESSAGE = DeliveryReply(451, "4.3.0", "standard input has no message", EX_TEMPFAIL)
 FULL = DeliveryReply(452, "4.3.1", "the disk is full, try again later", EX_TEMPFAIL)
 OVER_QUOTA = DeliveryReply(452, "4.2.2", "the maildrop is full, try again later", EX_TEMPFAIL)
 OVER_QUOTA_REJECTED = DeliveryReply(552, "5.2.2", "the maildrop is full", EX_NOPERM)

@@ -53,6 +53,25 @@ def test_a_message_is_delivered_in_silence(tmp_path: Path, flags: list[str | Pat
     assert delivered(tmp_path) == [top + LETTER]
 
 
+@pytest.mark.parametrize("missing", ["<&-", "</dev/null", "0>/dev/null", "< <(false)"])
+def test_no_message(tmp_path: Path, flags: list[str | Path], missing: str) -> None:
+    """Without a message, as of a filter that failed, the MTA tries again, and nothing is delivered."""
+    command = [
+        "bash",
+        "-c",
+        f'exec "$@" {missing}',
+        "bash",
+        POP3,
+        "deliver",
+        "ann@example.com",
+        *flags,
+    ]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 75
+    assert done.stderr.startswith(b"4.3.0 standard input has no message")
+    assert not (tmp_path / "mail" / "ann@example.com").exists()
+
+
 def test_deliver_to_mbox(tmp_path: Path, flags: list[str | Path]) -> None:
     """If mail is stored in mboxes, a message goes into one."""
     assert deliver("ann@example.com", "--format=mbox", *flags) == (0, "")
@@ -86,7 +105,7 @@ def test_sender_of_a_message(
 
 @pytest.mark.parametrize(
     "message",
-    [b"", b"\n", b"\r\n.\r\n", b"no end", b"NUL\0\xff", b"x" * 200_000, b"a\n.\nFrom b\n"],
+    [b"\n", b"\r\n.\r\n", b"no end", b"NUL\0\xff", b"x" * 200_000, b"a\n.\nFrom b\n"],
 )
 def test_octets_stay_as_they_are(tmp_path: Path, flags: list[str | Path], message: bytes) -> None:
     """The octets of a message are stored unchanged after the headers that are added."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -119,7 +120,11 @@ async def _deliver_input(
 ) -> DeliveryReply:
     from restante.delivery import replies, trace_headers
 
-    message = sys.stdin.buffer.read(most + 1)
+    message = b""
+    with contextlib.suppress(OSError):
+        message = sys.stdin.buffer.read(most + 1)
+    if not message:  # as of a filter that failed, or of a closed input
+        return replies.NO_MESSAGE
     if len(message) > most:
         return replies.TOO_BIG
     message, named = trace_headers.strip_from_line(message)
