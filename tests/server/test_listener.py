@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,14 +48,36 @@ def test_pop3(monkeypatch: pytest.MonkeyPatch, spare: int) -> None:
             assert backlog(opened) == min(1024, spare // 2, allowed())
 
 
-def test_delivery(tmp_path: Path) -> None:
-    """The queue of SMTP has 128 places."""
+def open_smtp(port: int) -> socket.socket:
+    """Return the socket of a listener for mail."""
     made = DeliveryListener(
-        settings=DeliverySection(smtp="127.0.0.1:0"),
+        settings=DeliverySection(smtp=f"127.0.0.1:{port}"),
         recipients=lambda _store, _accounts: StoreRecipients(MemoryStore()),
     )
     (opened,) = made.open()
-    with opened:
+    return opened
+
+
+def open_pop3(port: int) -> socket.socket:
+    """Return the socket of a listener for POP3."""
+    (opened,) = open_sockets(ListenAddress("127.0.0.1", port))
+    return opened
+
+
+@pytest.mark.parametrize("open_at", [open_pop3, open_smtp])
+def test_restart(open_at: Callable[[int], socket.socket]) -> None:
+    """A server that has closed connections can start again at once."""
+    with open_at(0) as opened:
+        address = opened.getsockname()
+        with socket.create_connection(address) as client:
+            opened.accept()[0].close()
+            assert client.recv(1) == b""
+    open_at(address[1]).close()
+
+
+def test_delivery() -> None:
+    """The queue of SMTP has 128 places."""
+    with open_smtp(0) as opened:
         assert backlog(opened) == min(unix_sockets.BACKLOG, allowed())
 
 

@@ -1,12 +1,17 @@
-"""What a configuration makes of the mail stores."""
+"""What a configuration makes of the mail stores and the recipients of mail."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from restante.delivery.recipients import AccountRecipients, StoreRecipients
+from restante.server.composition import backends
+from restante.server.config.loader import load
+from restante.storage.memory import MemoryStore
 from support.live import wait_until
 from support.process import serving
 
@@ -43,3 +48,28 @@ def test_foreign_files_are_logged(tmp_path: Path) -> None:
         ]
     assert f"folder={maildir} " in event
     assert "which belongs to user 0; change its owner to user 1234 if it is mail" in event
+
+
+@pytest.mark.parametrize(
+    ("source", "recipients", "kind"),
+    [
+        ("users", "auto", AccountRecipients),
+        ("users", "accounts", AccountRecipients),
+        ("users", "folders", StoreRecipients),
+        ("pam", "auto", StoreRecipients),
+        ("pam", "folders", StoreRecipients),
+    ],
+)
+def test_recipients(tmp_path: Path, source: str, recipients: str, kind: type) -> None:
+    """Recipients have an account, or a folder if that is asked or the accounts have no list."""
+    config = load(
+        None,
+        {
+            "mail": {"folder": tmp_path},
+            "accounts": {source: str(tmp_path / "users")},
+            "delivery": {"recipients": recipients},
+        },
+    )
+    backends.check_recipients(config)
+    store, accounts = MemoryStore(), cast("Any", None)
+    assert isinstance(backends.build_recipients(config, store, accounts), kind)
