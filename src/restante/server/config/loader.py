@@ -282,8 +282,8 @@ def _check_greeting(greeting: str) -> None:
         raise ValueError("Expected at most 200 ASCII characters without '<' and '['")
 
 
-def _check_domain(domain: str | None) -> None:
-    if domain is not None and not re.fullmatch(r"[^\sA-Z@/:]{1,200}", domain):
+def _check_domain(domain: str) -> None:
+    if not re.fullmatch(r"[^\sA-Z@/:]{1,200}", domain):
         raise ValueError('Expected a domain in lower case, such as "example.com"')
 
 
@@ -303,16 +303,11 @@ def _check_listen(addresses: Iterable[str]) -> None:
         ListenAddress.parse(address)
 
 
-def _check_directories(uris: str | None) -> None:
+def _check_directories(uris: str) -> None:
     """Reject the other forms that libldap accepts: `start_tls` would not know their hosts."""
-    if uris is not None and not re.fullmatch(rf"({LDAP_URI}\s+)*{LDAP_URI}", uris):
+    if not re.fullmatch(rf"({LDAP_URI}\s+)*{LDAP_URI}", uris):
         known = '"ldap://HOST", "ldaps://HOST" or "ldapi://FILE"'
         raise ValueError(f"Expected {known}, with spaces between several")
-
-
-def _check_local(place: str | None) -> None:
-    if place is not None:
-        parse_local_address(place)
 
 
 def _check_unique_ids(text: str) -> None:
@@ -326,19 +321,9 @@ def _check_shards(shards: Mapping[str, object]) -> None:
             raise ValueError('Expected names of a-z, 0-9, "-" and "_", other than "first"')
 
 
-def _check_smtp(address: str | None) -> None:
-    if address is not None:
-        parse_loopback_address(address)
-
-
-def _check_jwks(source: str | None) -> None:
-    if source is not None and "://" in source:  # a file else
+def _check_jwks(source: str) -> None:
+    if "://" in source:  # a file else
         require_https(source)
-
-
-def _check_url(url: str | None) -> None:
-    if url is not None:
-        require_https(url)
 
 
 def _check_networks(networks: Iterable[str]) -> None:
@@ -346,7 +331,7 @@ def _check_networks(networks: Iterable[str]) -> None:
         parse_network(network)
 
 
-CHECKS: Mapping[str, Callable[[Any], None]] = {
+CHECKS: Mapping[str, Callable[[Any], object]] = {
     "server.listen": _check_listen,
     "server.proxies": _check_networks,
     "server.xclient_proxies": _check_networks,
@@ -354,15 +339,15 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
     "login.default_domain": _check_domain,
     "tls.listen": _check_listen,
     "tokens.jwks": _check_jwks,
-    "tokens.introspection": _check_url,
-    "tokens.metadata_url": _check_url,
+    "tokens.introspection": require_https,
+    "tokens.metadata_url": require_https,
     "tls.legacy_listen": _check_listen,
     "mail.layout": _check_layout,
     "mail.unique_ids": _check_unique_ids,
     "cluster.shards": _check_shards,
-    "delivery.lmtp": _check_local,
-    "metrics.listen": _check_local,
-    "delivery.smtp": _check_smtp,
+    "delivery.lmtp": parse_local_address,
+    "metrics.listen": parse_local_address,
+    "delivery.smtp": parse_loopback_address,
     "server.greeting": _check_greeting,
     "server.implementation": _check_implementation,
 }
