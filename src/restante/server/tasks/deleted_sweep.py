@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from restante.server.tasks.rounds import claim_round
 from restante.storage.errors import StoreError
-from restante.storage.interfaces import ClaimsRounds
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -83,10 +83,8 @@ class DeletedSweep:
 
     async def _claim(self) -> bool:
         """Return whether this node does the next round."""
-        if not isinstance(self._store, ClaimsRounds):
-            return True
         try:
-            return await self._store.claim_round("deleted", self._pause * 0.9)
+            return await claim_round(self._store, "deleted", self._pause)
         except StoreError as error:
             self._log.warning("not_swept", reason=str(error))
             return False

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from restante.auth.interfaces import UnavailableError
 from restante.junk import junk_of, log_names
 from restante.server.log.removal_log import LoggedRemoval, RemovalLog
+from restante.server.tasks.rounds import claim_round
 from restante.storage.age_limit import DAY
 from restante.storage.errors import BusyError, PartlyExpiredError, StoreError
-from restante.storage.interfaces import ClaimsRounds, FindsExpired
+from restante.storage.interfaces import FindsExpired
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -158,10 +159,8 @@ class MailExpiry:
 
     async def _claim(self) -> bool:
         """Return whether this node does the next round."""
-        if not isinstance(self._store, ClaimsRounds):
-            return True
         try:
-            return await self._store.claim_round("expire", self._pause * 0.9)
+            return await claim_round(self._store, "expire", self._pause)
         except StoreError as error:
             self._log.warning("trouble", error=str(error), code="SYS/TEMP")
             return False

@@ -9,8 +9,8 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from restante.server.tasks.rounds import claim_round
 from restante.storage.errors import StoreError
-from restante.storage.interfaces import ClaimsRounds
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -59,16 +59,10 @@ class StoreUpkeep:
             else:
                 return
 
-    async def _claim(self) -> bool:
-        """Return whether this node does the next round. Raises StoreError."""
-        if not isinstance(self._store, ClaimsRounds):
-            return True
-        return await self._store.claim_round("sweep", self._pause * 0.9)
-
     async def _sweep(self) -> None:
         total: Counter[str] = Counter()
         try:
-            if await self._claim():
+            if await claim_round(self._store, "sweep", self._pause):
                 async for counts in self._store.sweep(lambda: not self._stopping):
                     total.update(counts)
         except StoreError as error:
