@@ -8,8 +8,9 @@ The protocol is in `protocol`, with no I/O. The server: `server`, `auth`, `stora
 The toolbox: `cli` on `client`, `diagnosis`, `conformance`, `fetch` and `oauth`. For developers:
 `testing` with its `pytest_plugin`, `developer` with its page in `web`, and `misbehave`. Shared:
 `mail`, `net`, `input_files`, `file_kinds`, `json_input`, `toml_input`, `durable_folders`,
-`system_errors`, `user_commands`, `quota`, `junk`, `threads`, `idle_connections`, `postgresql_hosts`
-and `lazy_names`. An upper layer imports a lower one, never the reverse: CONTRIBUTING.md.
+`system_errors`, `user_commands`, `quota`, `junk`, `threads`, `idle_connections`, `near_names`,
+`postgresql_hosts` and `lazy_names`. An upper layer imports a lower one, never the reverse:
+CONTRIBUTING.md.
 
 The API is what `docs/reference/api.md` lists: the names in `__all__` here and in `blocking`,
 `testing`, `server`, `storage`, `auth` and `oauth`, and the types that they name. All other modules

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from restante.misbehave.catalogue import ROWS
 from restante.misbehave.fault import Fault, sum_of
 from restante.misbehave.profiles import PROFILES
-from restante.misbehave.rules import is_rule, parse_rules, suggest_names
+from restante.misbehave.rules import is_rule, parse_rules
 from restante.misbehave.smtp.rules import is_rule as is_rule_of_smtp
+from restante.near_names import suggest_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

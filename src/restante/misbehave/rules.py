@@ -20,7 +20,6 @@ not get it. QUIT does, because a session ends with it, whatever it says.
 
 from __future__ import annotations
 
-import difflib
 import math
 import random
 import re
@@ -42,6 +41,7 @@ from restante.misbehave.conversation import (
     relay,
     stop_at,
 )
+from restante.near_names import suggest_names
 from restante.protocol.server.commands import VERBS
 from restante.protocol.server.needs import ReadLine
 
@@ -231,12 +231,6 @@ def check_verb(verb: str, known: Collection[str], line: str) -> None:
     if verb not in known:
         hint = suggest_names(verb, known, f"there are {', '.join(sorted(known))}")
         raise ValueError(f"unknown command {verb!r} in rule {line!r}; {hint}")
-
-
-def suggest_names(unknown: str, known: Collection[str], otherwise: str) -> str:
-    """Return the end of an error for an unknown name: near spellings, or what helps without any."""
-    similar = difflib.get_close_matches(unknown, known, 3)
-    return f"did you mean {' or '.join(similar)}?" if similar else otherwise
 
 
 def parse_turn(text: str | None, line: str) -> int | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from restante.near_names import suggest_names
 from restante.oauth.flows import Flow
 from restante.oauth.providers import MailProtocol
 
@@ -55,6 +55,5 @@ def read_settings(table: Mapping[str, object]) -> OAuthSettings:
         unknown = next((key for key in table if key not in OAuthSettings.__struct_fields__), None)
         if unknown is None:
             raise ValueError(f"oauth: {error}") from None
-        near = difflib.get_close_matches(unknown, OAuthSettings.__struct_fields__, 1)
-        hint = f"did you mean {near[0]}?" if near else "omit it"
+        hint = suggest_names(unknown, OAuthSettings.__struct_fields__, "omit it", 1)
         raise ValueError(f"oauth: {unknown} is not a setting; {hint}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -49,15 +48,16 @@ def _explain_fault(id: str) -> None:  # noqa: A002  # see above
     from restante.diagnosis.explanations import EXPLANATIONS
     from restante.misbehave.finding import NAMED
     from restante.misbehave.smtp.catalogue import SMTP_FAULTS
+    from restante.near_names import suggest_names
 
     if id.lower() in SMTP_FAULTS:
         _explain_smtp_fault(SMTP_FAULTS[id.lower()])
         return
     fault = NAMED.get(id.lower())
     if fault is None:
-        near = difflib.get_close_matches(id, [*EXPLANATIONS, *NAMED, *SMTP_FAULTS], 3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else "; `pop3 explain` lists all ids"
-        raise click.UsageError(f"unknown id {id!r}{hint}")
+        every = (*EXPLANATIONS, *NAMED, *SMTP_FAULTS)
+        hint = suggest_names(id, every, "`pop3 explain` lists all ids")
+        raise click.UsageError(f"unknown id {id!r}; {hint}")
     click.echo(f"{fault.name}: a server that {fault.sentence}\n")
     parts = [
         ("client", f"A good one {fault.good_client}."),

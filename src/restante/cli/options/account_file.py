@@ -102,14 +102,12 @@ def _is_text(key: str, value: object) -> bool:
 
 def _hint(name: str, unknown: str) -> str:
     """Return what may have been meant by a setting that an account does not have."""
-    import difflib
-
     from restante.cli.options.fetch_settings import FetchSettings
+    from restante.near_names import suggest_names
 
     if unknown in FetchSettings.__struct_fields__:
         return f"[{name}.fetch] may have it"
-    near = difflib.get_close_matches(unknown, _SETTINGS, 1)
-    return f"did you mean {near[0]}?" if near else f"use {', '.join(('account', *OPTIONS))}"
+    return suggest_names(unknown, _SETTINGS, f"use {', '.join(('account', *OPTIONS))}", 1)
 
 
 def load_entries() -> dict[str, Any]:

@@ -133,7 +133,7 @@ def _reason(error: msgspec.ValidationError) -> str:
     match = re.search(r"unknown field `([^`]*)`", str(error))
     if match is None:
         return str(error)
-    import difflib
+    from restante.near_names import suggest_names
 
     fields = {
         "[NAME.fetch]": msgspec.structs.fields(FetchSettings),
@@ -143,8 +143,7 @@ def _reason(error: msgspec.ValidationError) -> str:
     tables = {field.encode_name: table for table, some in fields.items() for field in some}
     if match[1] in tables:
         return f"{match[1]} is not a setting here, but of {tables[match[1]]}"
-    near = difflib.get_close_matches(match[1], tables, 1)
-    hint = f"did you mean {near[0]}?" if near else "the manual of `pop3 fetch` has all settings"
+    hint = suggest_names(match[1], tables, "the manual of `pop3 fetch` has all settings", 1)
     return f"{match[1]} is not a setting; {hint}"
 
 

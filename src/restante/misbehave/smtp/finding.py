@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restante.misbehave.rules import suggest_names
 from restante.misbehave.smtp.catalogue import SMTP_FAULTS
 from restante.misbehave.smtp.fault import SmtpFault, sum_of
 from restante.misbehave.smtp.rules import is_rule, parse_rules
+from restante.near_names import suggest_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
