@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from restante.storage.cluster.check.problems import Problem
-
-CLEAR_LINE = "\r\033[K"
 
 
 @click.command("check")
@@ -50,6 +47,7 @@ def command(file: Path, *, repair: bool, every_size: bool, as_json: bool) -> Non
             async for problem in made.run(every_size=every_size):
                 found += 1
                 left += not problem.repaired
+                progress.clear()
                 _show(parts.name, problem, as_json=as_json)
 
     run_with_parts(cluster_settings(file), check, headings=not as_json)
@@ -62,8 +60,6 @@ def command(file: Path, *, repair: bool, every_size: bool, as_json: bool) -> Non
 def _show(database: str, problem: Problem, *, as_json: bool) -> None:
     from restante.cli.output.terminal import plain
 
-    if sys.stderr.isatty():
-        click.echo(CLEAR_LINE, nl=False, err=True)
     if as_json:
         click.echo(json.dumps({"database": database, **problem._asdict()}))
         return

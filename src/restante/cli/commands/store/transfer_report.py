@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-import sys
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from restante.storage.cluster.transfer.transfer import TransferCounts
 
 T = TypeVar("T")
-
-CLEAR_LINE = "\r\033[K"
 
 
 def run_transfer(transfer: Coroutine[None, None, T]) -> T:
@@ -48,7 +45,8 @@ class TransferReport:
     def report(self, problem: str) -> None:
         """Name at once what could not be transferred."""
         self.problems += 1
-        click.echo((CLEAR_LINE if sys.stderr.isatty() else "") + plain(problem), err=True)
+        self._progress.clear()
+        click.echo(plain(problem), err=True)
 
     def show(self, counts: TransferCounts) -> None:
         """Show how far the transfer is."""
