@@ -6,15 +6,16 @@ import asyncio
 import contextlib
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from restante.cli.options.server import MAIL_KEYS, mail_options, named_config_option
+from restante.cli.options.server import MAIL_KEYS, mail_options, named_config_option, read_flags
 from restante.cli.output.terminal import plain_lines, shorten_lines
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from restante.delivery.deliverer import Deliverer
     from restante.delivery.replies import DeliveryReply
     from restante.server.config.schema import Config
@@ -83,14 +84,7 @@ def deliver(user: str, file: Path | None, sender: str | None, **params: Path | s
 def _config(file: Path | None, params: dict[str, Path | str | None]) -> Config:
     from restante.server.config import loader
 
-    flags: dict[str, dict[str, object]] = {}
-    for flag, value in params.items():
-        if value:
-            section, key = MAIL_KEYS[flag]
-            flags.setdefault(section, {})[key] = (
-                value.absolute() if isinstance(value, Path) else value
-            )
-    return loader.load(file, flags)
+    return loader.load(file, read_flags(params, MAIL_KEYS))
 
 
 async def _deliver(

@@ -11,7 +11,13 @@ from typing import Any
 import click
 
 from restante.cli.errors import invalid_configuration
-from restante.cli.options.server import FILE, MAIL_KEYS, mail_options, named_config_option
+from restante.cli.options.server import (
+    FILE,
+    MAIL_KEYS,
+    mail_options,
+    named_config_option,
+    read_flags,
+)
 from restante.cli.options.values import TEXT
 from restante.system_errors import describe
 
@@ -117,10 +123,8 @@ def serve(file: Path | None, demo: Path | None, fault: str | None, **params: Any
     if params["lmtp"]:
         params["lmtp"] = resolve_socket_path(params["lmtp"], Path())
     params["certificates"] = _pair(params.pop("certificate"), params.pop("key"))
-    for flag, value in params.items():
-        if value:
-            section, key = KEYS[flag]
-            flags.setdefault(section, {})[key] = _absolute(value)
+    for section, values in read_flags(params, KEYS).items():
+        flags.setdefault(section, {}).update(values)
     try:
         load = functools.partial(loader.load, file, flags)
         loaded = load()
@@ -155,16 +159,6 @@ def _faulty_connections(fault: str | None, demo: Path | None, workers: object) -
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     return {"connection": functools.partial(FaultyConnection, shared)}
-
-
-def _absolute(value: object) -> object:
-    """Return the value of a flag; its paths are relative to the working directory."""
-    match value:
-        case Path():
-            return value.absolute()
-        case tuple():
-            return list(value)
-    return value
 
 
 def _pair(certificate: Path | None, key: Path | None) -> list[dict[str, Path]]:

@@ -12,7 +12,7 @@ from restante.cli.options import add_options
 from restante.cli.options.values import FilePath
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -28,6 +28,28 @@ MAIL_KEYS = {
     "users": ("accounts", "users"),
 }
 """These flags by the keys of the configuration file that they stand for."""
+
+
+def read_flags(
+    params: Mapping[str, object], keys: Mapping[str, tuple[str, str]]
+) -> dict[str, dict[str, object]]:
+    """Return the flags that are set, by section and key; their paths are absolute."""
+    flags: dict[str, dict[str, object]] = {}
+    for flag, value in params.items():
+        if value:
+            section, key = keys[flag]
+            flags.setdefault(section, {})[key] = _absolute(value)
+    return flags
+
+
+def _absolute(value: object) -> object:
+    """Return the value of a flag; its paths are relative to the working directory."""
+    match value:
+        case Path():
+            return value.absolute()
+        case tuple():
+            return list(value)
+    return value
 
 
 def find_default(missing: str = "'-c' / '--config'") -> Path:
