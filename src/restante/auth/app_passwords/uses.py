@@ -10,10 +10,12 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import re
 import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from restante.auth.app_passwords.digests import KEY_LENGTH
 from restante.auth.interfaces import UnavailableError
 from restante.input_files import open_file
 from restante.system_errors import explain_path
@@ -169,6 +171,6 @@ def _parse(octets: bytes) -> dict[str, int]:
     uses = {}
     for line in octets.decode(errors="replace").splitlines():
         key, _, seconds = line.partition(" ")
-        if len(key) == 16 and seconds.isascii() and seconds.isdigit() and len(seconds) <= 12:
+        if len(key) == KEY_LENGTH and re.fullmatch("[0-9]{1,12}", seconds):
             uses[key] = int(seconds)
     return uses

@@ -16,7 +16,7 @@ from restante.storage.cluster.bodies import new_name
 from restante.storage.cluster.errors import MovedError
 from restante.storage.cluster.schema import HIDDEN_PREFIX, KEPT_PREFIX
 from restante.storage.cluster.settings import FIRST
-from restante.storage.cluster.shards import get_shard
+from restante.storage.cluster.shards import FIND, get_shard
 from restante.storage.cluster.transfer.transfer import (
     PATIENCE,
     SLOWEST,
@@ -69,7 +69,6 @@ ABANDON = "select abandon_move($1, $2)"
 CLEAR = "select clear_box($1, $2, $3)"
 END = "select end_move($1, $2)"
 DECIDED = "select target from directory where owner = $1 and move is not null and shard = target"
-FIND_PLACE = "select shard from directory where owner = $1"
 PLACE = """
 insert into directory as d (owner, shard) values ($1, $2)
 on conflict (owner) do update set shard = excluded.shard where d.move is null and d.shard = $3
@@ -176,7 +175,7 @@ class Move:
         They are where the mail was when they were removed. A directory that has a move of them
         under way is right, and another one may not be: it says "first" of what it does not know.
         """
-        row = await self._directory.fetchrow(FIND_PLACE, kept_owner, patience=PATIENCE)
+        row = await self._directory.fetchrow(FIND, kept_owner, patience=PATIENCE)
         noted = row[0] if row else None
         places = [name for name, shard in self._shards.items() if await shard.store.has(kept_owner)]
         hidden = [
