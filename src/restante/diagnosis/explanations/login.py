@@ -51,8 +51,9 @@ LOGIN = (
         you="Create an app password in the provider's security settings and use it.",
     ),
     Explanation(
-        "auth-oauth", 10, "This provider requires OAuth2 for POP. It no longer accepts passwords.",
-        why="The server offers XOAUTH2 or OAUTHBEARER, and rejected the password.",
+        "auth-oauth", 10, "The provider probably requires OAuth2, and accepts no password for POP.",
+        why="The server offers XOAUTH2 or OAUTHBEARER, and rejected the password. Many providers "
+        "that offer them accept no password any more.",
         admin="On your own server, check the password too. It may be wrong.",
         you='Choose "OAuth2" as the login method in the mail program, or create an app password '
         "if the provider supports them. Then check again with --oauth.",
