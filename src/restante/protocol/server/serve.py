@@ -7,7 +7,7 @@ import functools
 from restante.protocol.errors import BadCommand, LineTooLong, Refusal, TlsRequired
 from restante.protocol.lines import COMMAND_LIMIT, HTTP_REQUEST, UNENDED, strip_line_end
 from restante.protocol.server.arguments import NoMatchError
-from restante.protocol.server.commands import AFTER_LOGIN, BEFORE_LOGIN, OF_PROXIES, VERBS
+from restante.protocol.server.commands import AFTER_LOGIN, BEFORE_LOGIN, OF_PROXIES, VERBS, Command
 from restante.protocol.server.needs import Conversation, NewTimestamp, ReadLine, Reply
 from restante.protocol.server.sasl_exchange import RESPONSE_LIMIT
 from restante.protocol.server.session import AUTHORIZATION, EndReason, Session
@@ -56,13 +56,8 @@ def _carry_out(session: Session, line: bytes) -> bytes | Reply:
     keyword, _, argument = text.partition(b" ")
     verb = keyword.upper()
     command = (BEFORE_LOGIN if session.state is AUTHORIZATION else AFTER_LOGIN).get(verb)
-    if command is None and session.names_client and session.state is AUTHORIZATION:
-        command = OF_PROXIES.get(verb)
-    if len(text) > TEXT_LIMIT and (command is None or not command.long):
-        _reject_http(session, line)
-        raise LineTooLong(text[:COMMAND_LIMIT], ended=True)
-    if command is None:
-        raise _not_allowed(session, verb, line)
+    if command is None or len(text) > TEXT_LIMIT:
+        command = _find_unusual(session, command, verb, text)
     if command.after and command.after != session.last_verb:
         raise BadCommand("Send {verb} first.", verb=command.after.decode())
     session.last_verb = verb
@@ -85,10 +80,22 @@ def _without_lf(session: Session, line: bytes) -> bytes:
         raise
 
 
-def _not_allowed(session: Session, verb: bytes, line: bytes) -> BadCommand:
+def _find_unusual(session: Session, command: Command | None, verb: bytes, text: bytes) -> Command:
+    """Return the row of a long command, or of one for proxies. Raises BadCommand: there is none."""
+    if command is None and session.names_client and session.state is AUTHORIZATION:
+        command = OF_PROXIES.get(verb)
+    if len(text) > TEXT_LIMIT and (command is None or not command.long):
+        _reject_http(session, text)
+        raise LineTooLong(text[:COMMAND_LIMIT], ended=True)
+    if command is None:
+        raise _not_allowed(session, verb, text)
+    return command
+
+
+def _not_allowed(session: Session, verb: bytes, text: bytes) -> BadCommand:
     """Return the error of a command that is unknown, or not allowed in this state."""
     if verb not in VERBS:
-        _reject_http(session, line)
+        _reject_http(session, text)
         return BadCommand("Unknown command.")
     if session.state is AUTHORIZATION:
         return BadCommand("Log in first.")
