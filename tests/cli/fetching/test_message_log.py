@@ -49,6 +49,20 @@ def test_a_line_that_was_cut_off(tmp_path: Path) -> None:
     assert "uid=2" in second
 
 
+def test_write_only_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log that the user may write and not read has all lines."""
+
+    def refuse(path: str, mode: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    file = tmp_path / "log"
+    log = MessageLog(str(file))
+    monkeypatch.setattr("restante.cli.fetching.message_log.open", refuse, raising=False)
+    for uid in "12":
+        log.write("ann", "", MessagesDeleted((uid,)))
+    assert len(file.read_text().splitlines()) == 2
+
+
 def test_pipe(tmp_path: Path) -> None:
     """A pipe that no program reads is an error, and one whose reader stops loses lines only."""
     pipe = tmp_path / "pipe"
