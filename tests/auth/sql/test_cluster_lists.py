@@ -10,7 +10,6 @@ from typing import Any, cast
 import pytest
 
 from restante.auth import locked_accounts
-from restante.auth.app_passwords.file import AppPassword, create
 from restante.auth.interfaces import CredentialsError, UnavailableError
 from restante.auth.sql import cluster_lists
 from restante.auth.sql.cluster_app_passwords import AppPasswordTable
@@ -20,7 +19,8 @@ from restante.auth.sql.cluster_logins import TableUses
 from restante.auth.sql.postgresql_query import PostgresqlQueries
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
-from support.cluster import Cluster, execute
+from support.cluster import Cluster
+from support.cluster_logins import make_app_password, recall, use_and_finish, why_not
 from support.passwords import Passwords
 
 SECRET = Secret(b"secret")
@@ -69,34 +69,13 @@ def work_with(dsn: Secret, work: Work) -> None:
     asyncio.run(run())
 
 
-def make(dsn: Secret, account: str, label: str = "phone") -> tuple[AppPassword, Secret]:
-    """Add an app password, and return it."""
-    made, shown = create(account, label, 0)
-    assert asyncio.run(AppPasswordTable(dsn).add(made, elsewhere=True)) == "added"
-    return made, Secret(shown.encode())
-
-
-async def recall(accounts: ListedAccounts, user: str, password: Secret) -> Identity | None:
-    found = accounts.cached_login(user, password)
-    return None if found is None else await found
-
-
-async def why_not(accounts: ListedAccounts, user: str, password: Secret = SECRET) -> str:
-    """Return why a password is refused, which a cached login does as well."""
-    assert await recall(accounts, user, password) is None
-    with pytest.raises(CredentialsError) as caught:
-        await accounts.verify(user, password)
-    assert str(caught.value) == "wrong name or password"
-    return caught.value.reason
-
-
 @pytest.mark.parametrize("user", ["ann", "ANN", "alias"])
 def test_locked(dsn: Secret, user: str) -> None:
     """No login of a locked account succeeds, in whatever spelling, and its mail still comes."""
     asyncio.run(LockTable(dsn).lock("Ann"))
 
     async def work(accounts: ListedAccounts) -> None:
-        assert await why_not(accounts, user) == "locked by the administrator"
+        assert await why_not(accounts, user, SECRET) == "locked by the administrator"
         with pytest.raises(CredentialsError):
             await accounts.identify(user)
         assert await accounts.owner("ann") == "ann"
@@ -111,7 +90,7 @@ def test_locked(dsn: Secret, user: str) -> None:
 
 def test_app_passwords(dsn: Secret) -> None:
     """implied/no-user-enumeration: an app password logs in its owner, and no other user."""
-    made, password = make(dsn, "ann")
+    made, password = make_app_password(dsn, "ann", elsewhere=True)
     expected = Identity("ann", app_password="phone", credential=made.key)
     capitals = Secret(password.reveal().upper())
 
@@ -135,21 +114,13 @@ def test_app_passwords(dsn: Secret) -> None:
 
 def test_uses_at_the_end(dsn: Secret) -> None:
     """A node that stops notes the uses since the last time."""
-    passwords = [make(dsn, "ann", label)[1] for label in ("phone", "desk")]
-
-    async def work(accounts: ListedAccounts) -> None:
-        for password in passwords:  # the second one waits for a minute
-            await accounts.verify("ann", password)
-        await accounts.finish_uses()
-        (row,) = await execute(dsn, "select count(used) from app_password")
-        assert row[0] == 2
-
-    work_with(dsn, work)
+    both = [make_app_password(dsn, "ann", label, elsewhere=True)[1] for label in ("phone", "desk")]
+    work_with(dsn, lambda accounts: use_and_finish(dsn, accounts, *both))
 
 
 def test_without_database(dsn: Secret, cluster: Cluster) -> None:
     """While PostgreSQL does not answer, no lock is open, and no password is wrong."""
-    _, password = make(dsn, "ann")
+    _, password = make_app_password(dsn, "ann", elsewhere=True)
 
     async def work(accounts: ListedAccounts) -> None:
         assert await accounts.verify("ann", SECRET) == Identity("ann")

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from restante.auth.app_passwords.file import AppPassword, create
-from restante.auth.interfaces import CredentialsError, UnavailableError
+from restante.auth.interfaces import UnavailableError
 from restante.auth.sql.cluster_accounts import AccountTable
 from restante.auth.sql.cluster_app_passwords import AppPasswordTable
 from restante.auth.sql.cluster_logins import ClusterAccounts, TableUses
@@ -21,6 +20,7 @@ from restante.auth.sql.postgresql_query import PostgresqlQueries
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
 from support.cluster import Cluster, execute
+from support.cluster_logins import make_app_password, recall, use_and_finish, why_not
 from support.command import pop3
 from support.live import PATIENCE
 from support.passwords import quick_hash
@@ -40,13 +40,6 @@ def dsn(cluster: Cluster) -> Iterator[Secret]:
     cluster.drop(made)
 
 
-def make(dsn: Secret, account: str, label: str = "phone") -> tuple[AppPassword, Secret]:
-    """Add an app password, and return it."""
-    made, shown = create(account, label, 0)
-    assert asyncio.run(AppPasswordTable(dsn).add(made)) == "added"
-    return made, Secret(shown.encode())
-
-
 def work_with(dsn: Secret, work: Work) -> None:
     """Do something with the accounts."""
 
@@ -57,23 +50,9 @@ def work_with(dsn: Secret, work: Work) -> None:
     asyncio.run(run())
 
 
-async def recall(accounts: ClusterAccounts, user: str, password: Secret) -> Identity | None:
-    found = accounts.cached_login(user, password)
-    return None if found is None else await found
-
-
-async def why_not(accounts: ClusterAccounts, user: str, password: Secret) -> str:
-    """Return why a password is refused, which a cached login does as well."""
-    assert await recall(accounts, user, password) is None
-    with pytest.raises(CredentialsError) as caught:
-        await accounts.verify(user, password)
-    assert str(caught.value) == "wrong name or password"
-    return caught.value.reason
-
-
 def test_both_passwords_log_in(dsn: Secret) -> None:
     """The password and each app password log in, and the identity says which it was."""
-    made, password = make(dsn, "ann")
+    made, password = make_app_password(dsn, "ann")
     expected = Identity("ann", app_password="phone", credential=made.key)
     capitals = Secret(password.reveal().upper())
 
@@ -88,8 +67,8 @@ def test_both_passwords_log_in(dsn: Secret) -> None:
 
 def test_rejections(dsn: Secret) -> None:
     """implied/no-user-enumeration: a wrong app password gets the reasons of a wrong password."""
-    _, of_ann = make(dsn, "ann")
-    _, of_bob = make(dsn, "bob")
+    _, of_ann = make_app_password(dsn, "ann")
+    _, of_bob = make_app_password(dsn, "bob")
     asyncio.run(AccountTable(dsn).set_locked("bob", locked=True))
 
     async def work(accounts: ClusterAccounts) -> None:
@@ -107,7 +86,7 @@ def test_rejections(dsn: Secret) -> None:
 
 def test_one_query(dsn: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
     """A login that needs no hash asks once, whichever password it has."""
-    _, password = make(dsn, "ann")
+    _, password = make_app_password(dsn, "ann")
     asked = []
     for name in ("find", "find_row"):
         ask = getattr(PostgresqlQueries, name)
@@ -130,7 +109,7 @@ def test_one_query(dsn: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_database(dsn: Secret, cluster: Cluster) -> None:
     """While PostgreSQL does not answer, no password is wrong, and none logs in."""
-    _, password = make(dsn, "ann")
+    _, password = make_app_password(dsn, "ann")
 
     async def work(accounts: ClusterAccounts) -> None:
         await accounts.verify("ann", password)
@@ -156,7 +135,7 @@ async def minutes_since_use(dsn: Secret) -> int | None:
 
 def test_last_use(dsn: Secret) -> None:
     """A login notes the use of its app password, beside the login."""
-    _, password = make(dsn, "ann")
+    _, password = make_app_password(dsn, "ann")
 
     async def work(accounts: ClusterAccounts) -> None:
         await accounts.verify("ann", password)
@@ -170,21 +149,13 @@ def test_last_use(dsn: Secret) -> None:
 
 def test_uses_at_the_end(dsn: Secret) -> None:
     """A node that stops notes the uses since the last time."""
-    passwords = [make(dsn, "ann", label)[1] for label in ("phone", "desk")]
-
-    async def work(accounts: ClusterAccounts) -> None:
-        for password in passwords:  # the second one waits for a minute
-            await accounts.verify("ann", password)
-        await accounts.finish_uses()
-        (row,) = await execute(dsn, "select count(used) from app_password")
-        assert row[0] == 2
-
-    work_with(dsn, work)
+    both = [make_app_password(dsn, "ann", label)[1] for label in ("phone", "desk")]
+    work_with(dsn, lambda accounts: use_and_finish(dsn, accounts, *both))
 
 
 def test_few_writes(dsn: Secret) -> None:
     """A row is written once in ten minutes, with the age of the use by PostgreSQL's clock."""
-    made, _ = make(dsn, "ann")
+    made, _ = make_app_password(dsn, "ann")
     now = 0.0
 
     async def run() -> None:
@@ -204,7 +175,7 @@ def test_few_writes(dsn: Secret) -> None:
 
 def test_last_use_in_the_future(dsn: Secret) -> None:
     """A last use by a clock of PostgreSQL that was ahead gives way to the next one."""
-    made, _ = make(dsn, "ann")
+    made, _ = make_app_password(dsn, "ann")
 
     async def run() -> None:
         await execute(dsn, "update app_password set used = now() + interval '1 year'")
@@ -236,7 +207,7 @@ def test_clock_of_uses() -> None:
 )
 def test_mistakes(dsn: Secret, tmp_path: Path, arguments: tuple[str, ...], error: str) -> None:
     """A mistake is an error that says what is wrong, and changes nothing."""
-    make(dsn, "ann")
+    make_app_password(dsn, "ann")
     (tmp_path / "dsn").write_bytes(dsn.reveal())
     config = tmp_path / "node.toml"
     config.write_text('[mail]\nformat = "cluster"\n[cluster]\npostgresql_dsn_file = "dsn"\n')
