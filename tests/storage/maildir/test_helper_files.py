@@ -23,6 +23,7 @@ from restante.storage.maildir import (
     size_cache,
     uidlist,
 )
+from restante.storage.maildir.lock import try_lock
 from restante.storage.paths import Layout
 from storage.maildir.box import Box
 
@@ -222,6 +223,28 @@ def test_a_login_to_a_new_user_makes_a_whole_maildir(box: Box) -> None:
 
     asyncio.run(log_in())
     assert {"tmp", "new", "cur"} <= set(os.listdir(box.root / "bob"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root serves the folders of others")
+@pytest.mark.parametrize("writable", [True, False])
+def test_lock_of_another_user(tmp_path: Path, *, writable: bool) -> None:
+    """A lock that cannot be opened is an error, unless the whole folder is for reading only."""
+    lock = tmp_path / "restante.lock"
+    lock.touch(0o600)
+    tmp_path.chmod(0o777 if writable else 0o555)
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        os.seteuid(1234)
+        if writable:
+            with pytest.raises(PermissionError, match="give it to the owner of the folder"):
+                try_lock(folder)
+            return
+        held = try_lock(folder)
+        assert held is not None
+        os.close(held)
+    finally:
+        os.seteuid(0)
+        os.close(folder)
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EDQUOT])

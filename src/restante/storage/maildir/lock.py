@@ -30,6 +30,9 @@ def try_lock(folder: int) -> int | None:
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
+        if error.errno == errno.EACCES and _may_write(folder):
+            text = "the lock cannot be opened; give it to the owner of the folder"
+            raise PermissionError(errno.EACCES, text, LOCK_FILE) from None
         lock = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
         is_file = False
     try:
@@ -43,6 +46,10 @@ def try_lock(folder: int) -> int | None:
         os.close(lock)
         raise
     return lock
+
+
+def _may_write(folder: int) -> bool:
+    return os.access(".", os.W_OK, dir_fd=folder, effective_ids=True)
 
 
 def _make(folder: int) -> int:
