@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 import asyncpg
@@ -26,6 +27,7 @@ LETTER = b"Subject: a\r\n\r\nhello\r\n"
 EXPIRE = "update node set until = clock_timestamp() - interval '1 ms'"
 WAITING = "select from pg_stat_activity where wait_event_type = 'Lock'"
 STANDBYS = "synchronous_standby_names"
+WAITS = "commits wait for a synchronous standby"
 UNACKNOWLEDGED = "select pid from pg_stat_activity where wait_event = 'SyncRep'"
 
 
@@ -57,6 +59,21 @@ async def can_open(store: ClusterStore) -> bool:
     with contextlib.suppress(BusyError):
         (await store.acquire("ann", 0)).release()
         return True
+    return False
+
+
+async def works(call: Awaitable[object]) -> bool:
+    with contextlib.suppress(StoreError):
+        await call
+        return True
+    return False
+
+
+async def fails(call: Awaitable[object], words: str) -> bool:
+    try:
+        await call
+    except StoreError as error:
+        return words in str(error)
     return False
 
 
@@ -256,6 +273,36 @@ def test_a_poll_waits_for_no_standby(dsn: Secret, cluster: Cluster) -> None:
                 await until(lambda: can_open(first))
                 assert await everything(first) == {uid: LETTER}
                 await until(lambda: can_open(other))
+                new = await asyncio.wait_for(other.acquire("bob", 0), PATIENCE)  # makes the box
+                new.release()
+
+    asyncio.run(test())
+
+
+def test_work_while_the_standby_is_missing(dsn: Secret, cluster: Cluster) -> None:
+    """Calls that wait for a standby do not become more and more; the log says what is missing."""
+
+    async def test() -> None:
+        store = ClusterStore(settings(dsn, patience=1, connections=2))
+        async with store.open():
+            owners = [f"user{number}" for number in range(10)]
+            for owner in owners:
+                await store.deliver(owner, LETTER)
+            maildrop = await store.acquire(owners[-1], 0)
+            async with missing_standby(dsn, cluster):
+                with pytest.raises(StoreError):
+                    await store.deliver(owners[0], LETTER)
+                await until(lambda: fails(store.deliver(owners[1], LETTER), WAITS))
+                for owner in owners[2:]:
+                    with pytest.raises(StoreError, match=WAITS):
+                        await store.deliver(owner, LETTER)
+                with pytest.raises(StoreError, match=WAITS):
+                    await maildrop.remove([0])
+                maildrop.release()
+                assert len(await execute(dsn, UNACKNOWLEDGED)) <= 2
+                assert len(await everything(store, owners[-1])) == 1
+            await until(lambda: works(store.deliver(owners[2], LETTER)))
+            assert len(await everything(store, owners[2])) == 2
 
     asyncio.run(test())
 
@@ -296,11 +343,11 @@ def test_released_lease_is_no_lease(dsn: Secret) -> None:
     asyncio.run(test())
 
 
-def test_row_lock_that_does_not_end(dsn: Secret) -> None:
+def test_row_lock_that_does_not_end(dsn: Secret, tmp_path: Path) -> None:
     """A call that waits for a lock fails within its time, and the connection is used again."""
 
     async def test() -> None:
-        store = ClusterStore(settings(dsn, patience=1))
+        store = ClusterStore(settings(dsn, patience=1, objects=str(tmp_path), inline=0))
         async with store.open(), connected(dsn) as connection:
             await store.deliver("ann", LETTER)
             async with connection.transaction():
@@ -308,5 +355,7 @@ def test_row_lock_that_does_not_end(dsn: Secret) -> None:
                 with pytest.raises(StoreError, match="another transaction"):
                     await store.deliver("ann", LETTER)
             await store.deliver("ann", LETTER)
+            assert store.bodies
+            assert len(await store.bodies.first(9)) == 2  # none of the delivery that failed
 
     asyncio.run(test())

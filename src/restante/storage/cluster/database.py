@@ -4,6 +4,9 @@ A call has one deadline over everything: its turn, the connection and the answer
 the connection is cut off. The call is not cancelled, because a cancelled wait for a synchronous
 standby ends as a commit. While PostgreSQL is known to be down, calls fail at once, and a task tries
 to connect. If PostgreSQL accepts no more connections, calls share those that there are.
+
+A commit that waits for a missing standby goes on without its node, and keeps its connection and its
+locks. While there is such a one, `commit` fails at once, so that they do not become more and more.
 """
 
 from __future__ import annotations
@@ -36,8 +39,21 @@ T = TypeVar("T")
 
 PROBE_TIME = 1.0  # seconds for a probe of a PostgreSQL that does not answer
 PROBE_PAUSE = 0.25  # seconds between two probes
+WAITED = 0.8  # of the time limit of a call: a commit that waited until then has no standby
 
 DOWN = "PostgreSQL is down"
+WAITS = (
+    "PostgreSQL's commits wait for a synchronous standby; check that one runs, and"
+    " synchronous_standby_names"
+)
+
+IS_WAITING = """
+select exists (
+    select from pg_stat_activity where usename = current_user and datname = current_database()
+    and wait_event = 'SyncRep'
+    and query_start < clock_timestamp() - $1::float8 * interval '1 s'
+)
+"""
 
 
 class Database:
@@ -48,6 +64,7 @@ class Database:
     Attributes:
         connections: the limit of connections.
         is_down: PostgreSQL is known to be down: calls fail at once.
+        is_waiting: commits are known to wait for a standby: further ones fail at once.
         pooler: PgBouncer or the like is in front of PostgreSQL.
     """
 
@@ -67,6 +84,7 @@ class Database:
         self._probing: asyncio.Task[None] | None = None
         self._closed = False
         self.is_down = False
+        self.is_waiting = False
         self._cause = ""  # of the last connection that could not be made
 
     async def fetchrow(
@@ -74,6 +92,13 @@ class Database:
     ) -> asyncpg.Record | None:
         """Run a query, and return its first row, or None."""
         return await self.run(lambda connection: connection.fetchrow(query, *arguments), patience)
+
+    async def commit(
+        self, query: str, *arguments: object, patience: float | None = None
+    ) -> asyncpg.Record | None:
+        """Do the same for a change that must last. It fails at once while commits wait."""
+        self.require_commits()
+        return await self.fetchrow(query, *arguments, patience=patience)
 
     async def fetch(
         self, query: str, *arguments: object, patience: float | None = None
@@ -89,8 +114,7 @@ class Database:
         When it returns, its transactions are committed on the synchronous standby, if there is one.
         Raises UnansweredError: they may be committed, or not.
         """
-        if self.is_down or self._closed:
-            raise StoreError(f"{DOWN} ({self._cause})" if self._cause else DOWN)
+        self._require_up()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (self._patience if patience is None else patience)
         await self._wait_for_slot(deadline)
@@ -123,6 +147,12 @@ class Database:
         finally:
             self._slots.release()
 
+    def require_commits(self) -> None:
+        """Raise StoreError if PostgreSQL is known to be down, or to let commits wait."""
+        self._require_up()
+        if self.is_waiting:
+            raise StoreError(WAITS)
+
     def figures(self, leases: int) -> StoreFigures:
         """Return the connections as figures of a store, with its number of leases."""
         idle = len(self._idle)
@@ -140,6 +170,10 @@ class Database:
         self._idle.clear()
         for connection in tuple(self._open):
             connection.terminate()
+
+    def _require_up(self) -> None:
+        if self.is_down or self._closed:
+            raise StoreError(f"{DOWN} ({self._cause})" if self._cause else DOWN)
 
     async def _wait_for_slot(self, deadline: float) -> None:
         if not self._slots.locked():
@@ -206,7 +240,7 @@ class Database:
         return problem
 
     def _probe(self) -> None:
-        """Begin to find out whether PostgreSQL is down, and when it is there again."""
+        """Begin to find out whether PostgreSQL is down or waits, and when that ends."""
         if self._closed or (self._probing is not None and not self._probing.done()):
             return
         self._idle.clear()  # they may lead to a server that is gone
@@ -216,15 +250,22 @@ class Database:
         while True:
             try:
                 async with asyncio.timeout(PROBE_TIME):
-                    connection = await connect(
-                        self._dsn, pooler=self.pooler, patience=self._patience
-                    )
+                    is_waiting = await self._ask_whether_commits_wait()
             except Exception as error:  # noqa: BLE001  # whatever else it is, it is not up
-                if is_full(error):
+                if not is_full(error):
+                    self.is_down, self._cause = True, str(translate(error)[0])
+                elif not self.is_waiting:
                     break
-                self.is_down, self._cause = True, str(translate(error)[0])
-                await asyncio.sleep(PROBE_PAUSE)
             else:
-                connection.terminate()
-                break
+                self.is_down, self.is_waiting = False, is_waiting
+                if not is_waiting:
+                    return
+            await asyncio.sleep(PROBE_PAUSE)
         self.is_down = False
+
+    async def _ask_whether_commits_wait(self) -> bool:
+        connection = await connect(self._dsn, pooler=self.pooler, patience=self._patience)
+        try:
+            return bool(await connection.fetchval(IS_WAITING, WAITED * self._patience))
+        finally:
+            connection.terminate()

@@ -106,7 +106,7 @@ async def sweep(
             count = MAX_SWEPT
             while count == MAX_SWEPT:
                 try:
-                    row = await database.fetchrow(
+                    row = await database.commit(
                         SWEEP, box["id"], limit.days, MAX_SWEPT, latest_clock, patience=PATIENCE
                     )
                 except StoreError as error:

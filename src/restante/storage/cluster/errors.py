@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MORE = "raise its max_connections, or lower cluster.connections"
-NO_ANSWER = "PostgreSQL did not answer in time; check its load, its locks and the network"
+NO_ANSWER = (
+    "PostgreSQL did not answer in time; check its load, its locks, its standbys and the network"
+)
 UNREPLICATED = "PostgreSQL committed without its synchronous standby"
 
 LEASE_LOST, OVER_QUOTA, BODY_MARKED, MOVED = "RF001", "RF002", "RF003", "RF004"

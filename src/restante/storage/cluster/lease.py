@@ -39,11 +39,13 @@ update lease set node = null where box = any ($1::bigint[]) and token = any ($2:
 ABANDON = """
 update lease l set node = null from unnest($1::text[], $2::uuid[]) as freed (owner, token)
 join box b on b.owner = freed.owner where l.box = b.id and l.token = freed.token
+returning set_config('synchronous_commit', 'off', true)
 """
 UNUSED = """
 update lease l set node = null from box b
 where b.owner = $1 and l.box = b.id and l.node = $2
     and l.taken < clock_timestamp() - $3::float8 * interval '1 s'
+returning set_config('synchronous_commit', 'off', true)
 """
 
 

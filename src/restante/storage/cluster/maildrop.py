@@ -144,7 +144,7 @@ class ClusterMaildrop:
         lease, parts = self._lease, self._parts
         call = (REMOVE, lease.box, lease.token, numbers, parts.keep_deleted)
         try:
-            return await parts.database.fetchrow(*call)
+            return await parts.database.commit(*call)
         except UnansweredError:  # what that has removed is gone: the second finds the rest
             try:
                 return await parts.database.fetchrow(*call)

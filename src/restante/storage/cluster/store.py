@@ -25,7 +25,7 @@ from restante.storage.cluster.requests import NodeRequests
 from restante.storage.cluster.snapshot import BoxSnapshot
 from restante.storage.cluster.sweep import Sweep
 from restante.storage.cluster.usage import read_usage
-from restante.storage.errors import BusyError, FullError, QuotaError, StoreError, TooSoonError
+from restante.storage.errors import BusyError, StoreError, TooSoonError
 from restante.storage.quota import StoredWithin
 from restante.storage.snapshot_cache import SnapshotCache
 
@@ -44,8 +44,13 @@ FIRST_PAUSE = 0.05  # seconds between two tries at a lease of another node; each
 LONGEST_PAUSE = 0.4
 SLOWEST = 1_000_000  # octets per second that PostgreSQL takes at least: big mail has more time
 
-OPEN = "select *, false as too_soon from open_box($1, $2, $3, $4)"
-OPEN_AFTER = "select * from open_box_after($1, $2, $3, $4, $5)"
+OPEN = """
+select *, false as too_soon, set_config('synchronous_commit', 'off', true)
+from open_box($1, $2, $3, $4)
+"""
+OPEN_AFTER = """
+select *, set_config('synchronous_commit', 'off', true) from open_box_after($1, $2, $3, $4, $5)
+"""  # nothing of a login must last, but a page that it tidies up would let it wait for a standby
 DELIVER = "select deliver_within_quota($1, $2, $3, $4, $5, $6, $7, $8)"
 DELIVER_AGAIN = "select deliver_again($1, $2, $3, $4, $5, $6, $7, $8)"
 HAS = "select exists (select from box where owner = $1)"
@@ -202,16 +207,17 @@ class ClusterStore(RemovedMail, NodeRequests):
         content: bytes | None = message
         if self.bodies is not None and len(message) > self._settings.inline:
             name, content = new_name(), None
+            database.require_commits()
             await self.bodies.put(name, message, owner=owner)
         else:
             check_inline(len(message))
         patience = self._settings.patience + len(content or b"") / SLOWEST
         arguments = (owner, uid, size_on_wire([message]), len(message), name, content, *quota)
         try:
-            await database.fetchrow(DELIVER, *arguments, patience=patience)
+            await database.commit(DELIVER, *arguments, patience=patience)
         except UnansweredError:  # it may be delivered: another try of the sender would be a second
             await database.fetchrow(DELIVER_AGAIN, *arguments, patience=patience)
-        except (QuotaError, FullError):  # there is no row: mail to a full maildrop fills no bucket
+        except StoreError:  # there is no row: mail that is sent again and again fills no bucket
             if self.bodies is not None and name is not None:
                 with contextlib.suppress(StoreError):
                     await self.bodies.delete([name])

@@ -48,7 +48,7 @@ class ClusterImportTarget:
         contents = [message.content for message in messages]
         bodies = zip(objects, contents, arrivals, strict=True)
         await put_bodies(self._database, self._bodies, owner, bodies)
-        row = await self._database.fetchrow(
+        row = await self._database.commit(
             ADD,
             owner,
             [message.uid for message in messages],
@@ -66,7 +66,7 @@ class ClusterImportTarget:
 
     async def remove(self, owner: str, uids: Collection[str]) -> int:
         """Remove imported messages, unless a client has opened the maildrop. Raises StoreError."""
-        row = await self._database.fetchrow(REMOVE, owner, list(uids), patience=PATIENCE)
+        row = await self._database.commit(REMOVE, owner, list(uids), patience=PATIENCE)
         return int(row[0]) if row else 0
 
     def _object_name(self, message: StoredMessage) -> str | None:
