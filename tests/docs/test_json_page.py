@@ -60,6 +60,12 @@ class Field(NamedTuple):
     type: str
     meaning: str
 
+    @property
+    def listed(self) -> list[str]:
+        """The texts of the field, if the meaning is the list of them."""
+        is_list = re.fullmatch(r'("[^"]+", )*"[^"]+" or "[^"]+"', self.meaning)
+        return re.findall(r'"([^"]+)"', self.meaning) if is_list else []
+
 
 def sections() -> dict[str, list[Field]]:
     """Return the rows of the page by its headings."""
@@ -73,15 +79,23 @@ def sections() -> dict[str, list[Field]]:
 SECTIONS = sections()
 
 
-def leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the paths in a document, with the type of each value, "" for a list."""
+class Leaf(NamedTuple):
+    """A place in a document, the type of its value, "" for a list, and the value."""
+
+    path: str
+    kind: str
+    value: Any = None
+
+
+def leaves(value: Any, path: str = "") -> Iterator[Leaf]:
+    """Yield the places in a document."""
     if isinstance(value, list | tuple):
-        yield f"{path}[]", ""
+        yield Leaf(f"{path}[]", "")
         for each in value:
             yield from leaves(each, f"{path}[]")
         return
     if path:
-        yield path, TYPES[type(value)]
+        yield Leaf(path, TYPES[type(value)], value)
     if isinstance(value, dict):
         for name, each in value.items():
             yield from leaves(each, f"{path}.{name}".removeprefix("."))
@@ -145,6 +159,7 @@ def printed_at_a_mailbox(folder: Path) -> Iterator[tuple[str, Any]]:
             yield f"pop3 {word}", run(word, account, *where, password=PASSWORD)
         yield "pop3 check", run("check", account, *where, password=PASSWORD)
         yield "pop3 check", run("check", account, *where, password="wrong")
+        yield "pop3 check", run("check", account, "--json", password=PASSWORD)
         yield "pop3 verify", run("verify", account, *where, "--only", "greeting", password=PASSWORD)
         state = ("--state", folder / "fetch.db", "--max-size", "1k", *where)
         fetched = ("fetch", account, "--to", f"maildir:{folder}/to", *state)
@@ -177,9 +192,9 @@ def printed_here(folder: Path) -> Iterator[tuple[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[str, str]]]:
-    """The paths and the types that the commands print, by the headings of the page."""
-    found: dict[str, list[tuple[str, str]]] = {}
+def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Leaf]]:
+    """What the commands print, by the headings of the page."""
+    found: dict[str, list[Leaf]] = {}
     folder = tmp_path_factory.mktemp("json")
     for name, value in (*printed_at_a_mailbox(folder), *printed_here(folder)):
         is_list = SECTIONS[name][0].path.startswith("[]")
@@ -189,7 +204,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[st
 
 
 @pytest.mark.parametrize("name", [name for name in SECTIONS if name not in STRUCTS])
-def test_fields(name: str, printed: dict[str, list[tuple[str, str]]]) -> None:
+def test_fields(name: str, printed: dict[str, list[Leaf]]) -> None:
     """What a command prints is in its table, with its type, and the table has nothing else.
 
     An object without rows for its fields is described in words.
@@ -200,7 +215,7 @@ def test_fields(name: str, printed: dict[str, list[tuple[str, str]]]) -> None:
         if row.type == "object" and not any(each.startswith(f"{path}.") for each in rows)
     ]  # fmt: skip
     unknown, wrong = set(), set()
-    for path, kind in printed[name]:
+    for path, kind, _ in printed[name]:
         if any(path.startswith((f"{each}.", f"{each}[")) for each in open_ended):
             continue
         parent = any(each.startswith(f"{path}.") for each in rows)
@@ -208,5 +223,13 @@ def test_fields(name: str, printed: dict[str, list[tuple[str, str]]]) -> None:
             unknown |= set() if parent or not kind else {path}
         elif kind not in rows[path].type:
             wrong.add((path, kind))
-    unseen = set(rows) - {path for path, _ in printed[name]}
+    unseen = set(rows) - {leaf.path for leaf in printed[name]}
     assert (unknown, wrong, unseen) == (set(), set(), set())
+
+
+@pytest.mark.parametrize("name", [name for name in SECTIONS if name not in STRUCTS])
+def test_values(name: str, printed: dict[str, list[Leaf]]) -> None:
+    """If a row lists the texts of a field, a command prints no other."""
+    listed = {row.path: row.listed for row in SECTIONS[name] if row.listed}
+    found = {(leaf.path, leaf.value) for leaf in printed[name] if leaf.path in listed}
+    assert {(path, value) for path, value in found if value not in listed[path]} == set()
