@@ -66,7 +66,7 @@ ENCRYPTION = (
     ),
     Explanation(
         "tls-wronghost", 5, "The server is up, but its certificate has another name.",
-        why="Mail programs warn users, or refuse to connect without a reason.",
+        why="Mail programs warn users, or refuse to connect and do not say why.",
         admin="Add the name to the certificate.",
         you="Compare the name that you typed with the provider's instructions.",
         more="A name from the certificate is suggested only if it is in the domain of the host or "
