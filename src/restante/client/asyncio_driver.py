@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from restante.client import name_resolution
 from restante.client.deadlines import seconds_until
 from restante.client.io import (
+    PIECE,
     ClientIO,
     Finished,
     ReadBytes,
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from restante.protocol.client.effects import Dialogue
 
 T = TypeVar("T")
-
-PIECE = 64 * 1024  # octets that are read at a time
 
 
 class AsyncioDriver:
@@ -62,10 +61,6 @@ class AsyncioDriver:
     def pieces(self, dialogue: Dialogue[T], ended: list[T]) -> AsyncGenerator[bytes, None]:
         """Yield the chunks of a dialogue; its result is appended to `ended`. Raises RemoteError."""
         return self._pieces(self._io.run(dialogue), ended)
-
-    def set_reply_timeout(self, seconds: float) -> None:
-        """Wait `seconds` for each reply from now on."""
-        self._io.set_reply_timeout(seconds)
 
     def limit_reply_timeout(self, seconds: float) -> None:
         """Wait at most `seconds` for each reply from now on."""

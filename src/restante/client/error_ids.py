@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from restante.client.mechanisms import CLIENT_MECHANISMS, TOKENS
+from restante.client.mechanisms import CLIENT_MECHANISMS, TOKENS, offered_mechanisms
 from restante.protocol.errors import (
     ConnectionLostError,
     MechanismRefusedError,
@@ -243,7 +243,7 @@ def _is_unlisted(error: ServerRefusedError, capabilities: Mapping[str, str] | No
     verb, _, mechanism = error.command.upper().strip().partition(" ")
     if capabilities is None or verb != "AUTH":
         return False
-    return mechanism.partition(" ")[0] not in capabilities.get("SASL", "").upper().split()
+    return mechanism.partition(" ")[0] not in offered_mechanisms(capabilities)
 
 
 def _only_tls(capabilities: Mapping[str, str] | None) -> bool:
@@ -258,9 +258,9 @@ def _without_password_mechanism(
 
     It rejects USER without listing it, or it rejects USER or PASS as unsupported.
     """
-    tags, command = capabilities or {}, error.command.upper()
-    offered = tags.get("SASL", "").upper().split()
-    unlisted = "USER" not in tags and command.startswith("USER")
+    command = error.command.upper()
+    offered = offered_mechanisms(capabilities)
+    unlisted = "USER" not in (capabilities or {}) and command.startswith("USER")
     unsupported = command.startswith(("USER", "PASS")) and is_unknown_command(error.text)
     if not offered or not (unlisted or unsupported):
         return None
@@ -295,9 +295,8 @@ def _without_code(text: str) -> str | None:
 
 def _requires_oauth(error: ServerRefusedError, capabilities: Mapping[str, str] | None) -> bool:
     """Return whether a provider rejects all passwords: it offers tokens, and no SCRAM."""
-    offered = (capabilities or {}).get("SASL", "").upper().split()
-    tokens = "XOAUTH2" in offered or "OAUTHBEARER" in offered
+    offered = offered_mechanisms(capabilities)
     used_token = "OAUTH" in error.command.upper()
     if used_token or any(name.startswith(("SCRAM", "CRAM")) for name in offered):
         return False
-    return tokens or bool(_OAUTH.search(error.text))
+    return not set(offered).isdisjoint(TOKENS) or bool(_OAUTH.search(error.text))

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+PIECE = 64 * 1024  # octets that a driver reads at a time
 OVER = (
     "this connection has ended, because it was closed, or a call failed or was cancelled; "
     "connect again"

@@ -225,11 +225,9 @@ def retrieve_many(
 def mark(state: MaildropState, number: int) -> Dialogue[None]:
     """Mark a message, to be removed by `commit`. RFC 1939 section 5.
 
-    It counts as marked from the command on: the server may have received it without a reply.
+    It counts as marked from the command on, and only -ERR proves that it is not: if the reply is
+    lost, the server may have marked it, and QUIT would remove it.
     """
-    # A message counts as marked from the sending of DELE. If the reply is lost, the server may have
-    # marked the message. A client that counts from the reply would assume that the message stays,
-    # and remove it by the QUIT at its end. Only -ERR proves that it is not marked.
     operation = operations.dele(number)
     yield from _begin_command(state)
     before = frozenset(state.marked)

@@ -10,13 +10,18 @@ import re
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from restante.client.credentials import Credentials
     from restante.protocol.client.sasl import Responder
 
 
-_MESSAGE_ID = re.compile(rb"<[!-;=?A-~]+@[!-;=?A-~]+>")
+_PART = "[!-;=?A-~]+"  # ASCII that is seen, but for "<", ">" and "@"
+MESSAGE_ID = re.compile(f"<{_PART}@{_PART}>")
+"""The challenge of APOP and CRAM-MD5: a msg-id of RFC 822.
+
+With other octets, collisions of MD5 reveal parts of the password (CVE-2007-1558).
+"""
 
 Begin: TypeAlias = "Callable[[Credentials], Responder]"
 
@@ -34,11 +39,11 @@ def login(credentials: Credentials) -> Responder:
 
 
 def cram_md5(credentials: Credentials) -> Responder:
-    """RFC 2195. Raises ValueError: the challenge is not a msg-id of RFC 822, as for APOP."""
+    """RFC 2195. Raises ValueError: the challenge is not a MESSAGE_ID."""
     import hmac
 
     challenge = yield None
-    if not _MESSAGE_ID.fullmatch(challenge):
+    if not MESSAGE_ID.fullmatch(challenge.decode("latin-1")):
         raise ValueError("the server's challenge is invalid for CRAM-MD5, so no response was sent")
     digest = hmac.digest(credentials.password.encode(), challenge, "md5").hex()
     yield f"{credentials.user} {digest}".encode()
@@ -92,6 +97,11 @@ TOKENS = ("OAUTHBEARER", "XOAUTH2")
 CLEARTEXT = ("PLAIN", "LOGIN", *TOKENS)  # an eavesdropper can read the secret
 NAMELESS = ("EXTERNAL", "OAUTHBEARER")  # a certificate or a token names its user
 NO_NAME = "missing user name; add it to the URL, as in pop3s://ann@host"
+
+
+def offered_mechanisms(capabilities: Mapping[str, str] | None) -> list[str]:
+    """Return the mechanisms that a server offers by its capabilities, in capitals. RFC 5034."""
+    return (capabilities or {}).get("SASL", "").upper().split()
 
 
 def unusable_reason(credentials: Credentials, mechanism: str) -> str:

@@ -46,15 +46,17 @@ def addresses(target: Target, options: Options, seconds: float | None = None) ->
 def unreachable_error(
     host: str, errors: Sequence[ServerUnreachableError]
 ) -> ServerUnreachableError:
-    """Return the error of a host of which no address accepts a connection.
-
-    An address to which this machine has a route says more than one without.
-    """
+    """Return the error of a host of which no address accepts a connection."""
     if not errors:
         return ServerUnreachableError("dns-noaddr", f"{host} has no address", phase=Phase.CONNECT)
-    cause = next((error for error in errors if error.id != "tcp-unreachable"), errors[0])
+    cause = likeliest_cause(errors)
     cause.others += [error.text for error in errors if error is not cause]
     return cause
+
+
+def likeliest_cause(errors: Sequence[ServerUnreachableError]) -> ServerUnreachableError:
+    """Return the error of the first address to which this machine has a route, else the first."""
+    return next((error for error in errors if error.id != "tcp-unreachable"), errors[0])
 
 
 def connect_public(host: str, port: int, ends: float) -> socket.socket:

@@ -5,12 +5,12 @@ They use no socket and no clock. `socket_driver` and `asyncio_driver` run them.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from restante.client import name_resolution
 from restante.client.greeting import read_greeting
+from restante.client.mechanisms import MESSAGE_ID, offered_mechanisms
 from restante.client.options import Options, Target
 from restante.protocol.client import operations
 from restante.protocol.client.connection import ServerPeer
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from restante.protocol.client.replies import Status
 
 T = TypeVar("T")
-
-_PART = "[!-;=?A-~]+"  # ASCII that is seen, but for "<", ">" and "@"
-_TIMESTAMP = re.compile(f"<{_PART}@{_PART}>")
 
 
 @dataclass(slots=True, eq=False)
@@ -157,12 +154,8 @@ class ClientSession:
 
     @property
     def timestamp(self) -> str:
-        """The greeting's timestamp for APOP, "" if it has none. RFC 1939 section 7.
-
-        It must be a msg-id of RFC 822. With other octets, collisions of MD5 reveal parts of the
-        password (CVE-2007-1558).
-        """
-        match = _TIMESTAMP.search(self.greeting.text) if self.greeting else None
+        """The greeting's timestamp for APOP, "" if it has none. RFC 1939 section 7."""
+        match = MESSAGE_ID.search(self.greeting.text) if self.greeting else None
         return match[0] if match else ""
 
     @property
@@ -173,7 +166,7 @@ class ClientSession:
     @property
     def mechanisms(self) -> list[str]:
         """The SASL mechanisms in the capabilities."""
-        return (self.capabilities or {}).get("SASL", "").upper().split()
+        return offered_mechanisms(self.capabilities)
 
 
 def ask_capabilities(session: ClientSession) -> Dialogue[None]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from restante.client import name_resolution
 from restante.client.deadlines import seconds_until
 from restante.client.io import (
+    PIECE,
     ClientIO,
     Finished,
     ReadBytes,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PIECE = 64 * 1024  # octets that are read at a time
 FORKED = "this connection belongs to the parent process; connect again in this one"
 
 
