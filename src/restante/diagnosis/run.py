@@ -16,7 +16,6 @@ from restante.diagnosis.request import DEEP_RATE, DEEP_TURN, MAX_DEEP, TOTAL, Ch
 from restante.diagnosis.steps import connect, greeting, login, mailbox, tls
 from restante.protocol.errors import (
     ConnectionLostError,
-    MalformedReplyError,
     Phase,
     RemoteError,
     ReplyTimeoutError,
@@ -129,15 +128,12 @@ def _quit_after_login(check: CheckContext, box: MaildropState) -> None:
         except (ConnectionLostError, ReplyTimeoutError) as error:
             step.text = f"no reply to QUIT: {error.text}; no message was marked"
             check.warn(step, "quit-noreply", step.text)
-        except MalformedReplyError as error:
-            if error.id == "not-stuffed":
-                raise
-            step.text = error.text
-            check.warn(step, error.id, error.text)
         except ServerRefusedError as error:
             step.text = f'QUIT is rejected: "{error.said}"; no message was marked'
             check.warn(step, error.id, step.text, {"code": error.code})
         except RemoteError as error:
+            if error.id == "not-stuffed":
+                raise
             step.text = error.text
             check.warn(step, error.id, error.text)
     if step.outcome == "ok":

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 def octets(size: float) -> str:
     """Return a size as people say it, such as "8.2 kB"; a kB is 1000 octets."""
@@ -29,6 +34,12 @@ def numbers(listed: list[int]) -> str:
     first = ", ".join(map(str, listed[:8]))
     more = f" and {len(listed) - 8} more" if len(listed) > 8 else ""
     return f"message{'s' if len(listed) > 1 else ''} {first}{more}"
+
+
+def capabilities(listed: Mapping[str, str] | None) -> list[str]:
+    """Return each capability of a server with its arguments, as "SASL(PLAIN)"."""
+    pairs = (listed or {}).items()
+    return [f"{tag}({arguments})" if arguments else tag for tag, arguments in pairs]
 
 
 def age(seconds: float) -> str:

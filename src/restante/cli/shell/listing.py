@@ -178,8 +178,8 @@ def info(session: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  
         "TLS": tls,
         "greeting": greeting,
         "login": client.mechanism,
-        "before TLS": _format_capabilities(client.before_tls),
-        "CAPA": _format_capabilities(client.capabilities) or "none",
+        "before TLS": " ".join(wording.capabilities(client.before_tls)),
+        "CAPA": " ".join(wording.capabilities(client.capabilities)) or "none",
         "idle": f"{session.idle:.0f} s",
         "marked": session.names(session.marked) or "nothing",
     }
@@ -189,8 +189,3 @@ def info(session: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  
                 f"  {name:10}  ", plain(text), wrap=session.screen.interactive
             ):
                 session.screen.print_line(line)
-
-
-def _format_capabilities(capabilities: dict[str, str] | None) -> str:
-    pairs = (capabilities or {}).items()
-    return " ".join(f"{tag}({argument})" if argument else tag for tag, argument in pairs)

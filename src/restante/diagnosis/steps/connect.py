@@ -171,10 +171,7 @@ def _report_unresolved(check: CheckContext, step: Step, error: ServerUnreachable
 
 def _report_unreachable(check: CheckContext, step: Step, troubles: _Troubles) -> None:
     """Report why no address accepts a connection, and which other port does."""
-    errors = troubles.values()
-    error = next(
-        (candidate for candidate in errors if candidate.id != "tcp-unreachable"), next(iter(errors))
-    )
+    error = name_resolution.likeliest_cause(list(troubles.values()))
     if error.id == "tcp-unreachable":
         step.details.append(("reason", error.text))
     _note_odd_addresses(check, step, list(troubles))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from restante.client import session as sessions
 from restante.client.attempts import without_capa
 from restante.client.greeting import describe_server, read_greeting
-from restante.diagnosis import port_probe, suggestions
+from restante.diagnosis import port_probe, suggestions, wording
 from restante.diagnosis.context import CheckAborted
 from restante.diagnosis.steps import connect
 from restante.protocol.errors import MalformedReplyError, Phase, RemoteError, ReplyTimeoutError
@@ -34,10 +34,8 @@ def greet(check: CheckContext) -> None:
         except RemoteError as error:
             if error.code in _CODES:
                 step.details.append((f"[{error.code}]", _CODES[error.code]))
-            if error.id == "tls-on-plain":
-                _report_tls(check, step, error)
-                raise CheckAborted from error
-            if error.id == "greet-closed" and _is_tls_server(check):
+            is_closed = error.id == "greet-closed"
+            if error.id == "tls-on-plain" or (is_closed and _is_tls_server(check)):
                 _report_tls(check, step, error)
                 raise CheckAborted from error
             raise
@@ -144,7 +142,7 @@ def leave_capa_out(check: CheckContext, error: RemoteError) -> None:
 
 def describe_changes(before: dict[str, str] | None, after: dict[str, str] | None) -> str:
     """Return how capabilities changed with TLS."""
-    old, new = _format_each(before or {}), _format_each(after or {})
+    old, new = wording.capabilities(before), wording.capabilities(after)
     plus = [f"+{entry}" for entry in new if entry not in old]
     minus = [f"-{entry}" for entry in old if entry not in new]
     return "with TLS: " + (" ".join([*plus, *minus]) or "the same")
@@ -154,8 +152,4 @@ def format_capabilities(capabilities: dict[str, str] | None) -> str:
     """Return capabilities in a line."""
     if capabilities is None:
         return "none: the server does not support CAPA"
-    return " ".join(_format_each(capabilities))
-
-
-def _format_each(capabilities: dict[str, str]) -> list[str]:
-    return [f"{tag}({argument})" if argument else tag for tag, argument in capabilities.items()]
+    return " ".join(wording.capabilities(capabilities))
