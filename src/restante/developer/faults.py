@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from restante.developer.mailboxes import mailbox_name
-from restante.misbehave.conversation import add, alter, continue_from, in_parts, next_step
+from restante.misbehave.conversation import add, alter, continue_from, in_parts, next_step, pass_on
 from restante.misbehave.fault import GOOD, Fault
 from restante.misbehave.smtp.fault import SmtpFault
-from restante.protocol.errors import LineTooLong, Refusal
 from restante.protocol.server.needs import Authenticate, StartScram
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ class FaultSwitch:
         kinds = [one.surroundings.certificate for one in pop3_faults]
         self.certificate = next((kind for kind in kinds if kind != GOOD), GOOD)
         self.swapped = any(one.surroundings.swapped for one in pop3_faults)
-        self.need_tls = any(one.security in ("starttls", "implicit") for one in pop3_faults)
+        self.need_tls = any(one.needs_tls for one in pop3_faults)
 
     @property
     def on(self) -> list[str]:
@@ -182,10 +181,7 @@ class FaultSwitch:
                 note(_names([*self._pop3_faults(EVERY_USER), *faults]))
                 remaining = _number(continue_from(conversation, step), self._count(user))
                 return (yield from add(*(fault.conversation for fault in faults))(remaining))
-            try:
-                answer = yield step
-            except (Refusal, LineTooLong) as error:
-                answer = error
+            answer = yield from pass_on(step)
 
 
 def _number(conversation: Conversation, number: int) -> Conversation:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restante.misbehave.conversation import continue_from, next_step
+from restante.misbehave.conversation import continue_from, next_step, pass_on
 from restante.misbehave.finding import find
-from restante.protocol.errors import LineTooLong, Refusal, ResponseCode
+from restante.protocol.errors import Refusal, ResponseCode
 from restante.protocol.server.needs import Authenticate, StartScram
 
 if TYPE_CHECKING:
@@ -56,10 +56,7 @@ def _choose_by_user(conversation: Conversation, account: str) -> Conversation:
                 answer = Refusal("{problem}", ResponseCode.AUTH, problem=str(error))
                 continue
             return (yield from fault.conversation(continue_from(conversation, step)))
-        try:
-            answer = yield step
-        except (Refusal, LineTooLong) as error:
-            answer = error
+        answer = yield from pass_on(step)
 
 
 def messages_for(user: str, account: str, messages: Messages) -> Messages:

@@ -75,7 +75,7 @@ def serving(  # noqa: PLR0913  # one call has all of it
     mail = fault.surroundings.messages(messages)
     store = FilledStore(lambda name: messages_for(name, user, mail), refill=refill)
     shared = SharedFault(add(fault.conversation, choose_by_user(user)), user)
-    if tls is True or (not tls and fault.security in ("starttls", "implicit")):
+    if tls is True or (not tls and fault.needs_tls):
         tls = certificates(fault.surroundings.certificate)
     listeners = _listeners(fault, host, ports, shared, tls or None)
     server = embedding.Server(

@@ -11,7 +11,7 @@ from restante.protocol.server.settings import AuthOffer, ProtocolSettings
 
 Messages: TypeAlias = Sequence[bytes]
 Exit: TypeAlias = Literal["zero", "not zero", "any"]
-Security: TypeAlias = Literal["any", "none", "starttls", "implicit"]
+Security: TypeAlias = Literal["any", "starttls", "implicit"]
 
 GOOD = "good"  # the certificate of a server without a fault in TLS
 
@@ -116,6 +116,11 @@ class Fault:
     surroundings: Surroundings = USUAL
     deep: bool = False
     silent: bool = False
+
+    @property
+    def needs_tls(self) -> bool:
+        """Whether it shows only if the client uses TLS."""
+        return self.security in ("starttls", "implicit")
 
 
 NONE = Fault(name="none", sentence="does nothing wrong", good_client=ALL)

@@ -124,7 +124,7 @@ def _judge_mail(evidence: RunEvidence, stored: _Stored) -> Iterator[ScoreFinding
 
 
 def _judge_secrecy(fault: Fault, evidence: RunEvidence) -> Iterator[ScoreFinding]:
-    if evidence.leaked and fault.security in ("starttls", "implicit"):
+    if evidence.leaked and fault.needs_tls:
         yield ScoreFinding("LEAK", "sent the password in clear text, though TLS was required")
     elif not fault.good_client.sends_password and any(
         line.upper().startswith(SECRET_VERBS) for line in evidence.commands
