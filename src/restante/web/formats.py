@@ -39,10 +39,10 @@ def clock(seconds: float) -> str:
     return _local(seconds).strftime("%H:%M:%S.") + f"{int(seconds * 1000) % 1000:03}"
 
 
-def day(seconds: float, now: float | None = None) -> str:
+def day(seconds: float) -> str:
     """Return the time of today, or the date of another day."""
     moment = _local(seconds)
-    today = _local(now) if now is not None else dt.datetime.now().astimezone()
+    today = dt.datetime.now().astimezone()
     if moment.date() == today.date():
         return moment.strftime("%H:%M")
     if moment.year == today.year:

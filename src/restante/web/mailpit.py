@@ -21,7 +21,6 @@ from restante.web.html_document import POLICY
 from restante.web.mailpit_json import read_mailpit_json
 from restante.web.mailpit_rows import (
     attachments_of,
-    first_field,
     message_summary,
     recipients_of,
     sender_of,
@@ -83,11 +82,11 @@ async def show_message(request: Request) -> Response:
     return answer(
         MailpitMessage(
             ID=str(view.mail.id),
-            MessageID=first_field(view, "Message-ID").strip("<>"),
+            MessageID=view.first_field("Message-ID").strip("<>"),
             Read=True,
             From=sender,
             **recipients_of(view),
-            ReturnPath=first_field(view, "Return-Path").strip("<>") or sender.Address,
+            ReturnPath=view.first_field("Return-Path").strip("<>") or sender.Address,
             Subject=view.subject,
             ListUnsubscribe=_list_unsubscribe(view),
             Date=view.date.isoformat() if view.date else moment(view.mail.received),
@@ -205,9 +204,9 @@ def _part(view: MessageView, row: PartRow) -> MailpitPart:
 
 
 def _list_unsubscribe(view: MessageView) -> dict[str, Any]:
-    header = first_field(view, "List-Unsubscribe")
+    header = view.first_field("List-Unsubscribe")
     links = [part.strip(" <>") for part in header.split(",") if part.strip()]
-    post = first_field(view, "List-Unsubscribe-Post")
+    post = view.first_field("List-Unsubscribe-Post")
     return {"Header": header, "Links": links, "Errors": "", "HeaderPost": post}
 
 

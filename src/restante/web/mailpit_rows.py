@@ -17,7 +17,7 @@ def message_summary(page: Page, view: MessageView) -> MailpitRow:
     """Return a message for a list."""
     return MailpitRow(
         ID=str(view.mail.id),
-        MessageID=first_field(view, "Message-ID").strip("<>"),
+        MessageID=view.first_field("Message-ID").strip("<>"),
         Read=page.is_read(view.mail),
         From=sender_of(view),
         **recipients_of(view),
@@ -46,7 +46,7 @@ def recipients_of(view: MessageView) -> dict[str, list[MailpitAddress]]:
 def sender_of(view: MessageView) -> MailpitAddress:
     """Return the first address of From; without any, what From says is the name."""
     found = _addresses(view.mailboxes("From"))
-    return found[0] if found else MailpitAddress(first_field(view, "From"), "")
+    return found[0] if found else MailpitAddress(view.first_field("From"), "")
 
 
 def attachments_of(view: MessageView) -> list[PartRow]:
@@ -56,8 +56,3 @@ def attachments_of(view: MessageView) -> list[PartRow]:
 
 def _addresses(mailboxes: list[Mailbox]) -> list[MailpitAddress]:
     return [MailpitAddress(one.name, one.address) for one in mailboxes]
-
-
-def first_field(view: MessageView, name: str) -> str:
-    """Return the value of a header field, "" without one."""
-    return next((text for field, text in view.fields if field.lower() == name.lower()), "")

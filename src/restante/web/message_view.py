@@ -61,12 +61,12 @@ class MessageView:
     @functools.cached_property
     def subject(self) -> str:
         """The subject, "" if the message has none."""
-        return self._field("Subject")
+        return self.first_field("Subject")
 
     @functools.cached_property
     def date(self) -> dt.datetime | None:
         """The moment in Date."""
-        return dates.parse(self._field("Date"))
+        return dates.parse(self.first_field("Date"))
 
     @functools.cached_property
     def size(self) -> int:
@@ -85,7 +85,9 @@ class MessageView:
     def sender(self) -> str:
         """The name or the address of the first sender."""
         mailboxes = self.mailboxes("From")
-        return (mailboxes[0].name or mailboxes[0].address) if mailboxes else self._field("From")
+        return (
+            (mailboxes[0].name or mailboxes[0].address) if mailboxes else self.first_field("From")
+        )
 
     @functools.cached_property
     def text(self) -> str:
@@ -183,6 +185,11 @@ class MessageView:
         mailbox = self.mail.mailbox
         return mailbox if "@" in mailbox and mailbox not in named else ""
 
+    def first_field(self, name: str) -> str:
+        """Return the decoded value of the first header field of a name, "" without one."""
+        fields = self.decoded.header.all(name)
+        return fields[0].text if fields else ""
+
     def part(self, number: int) -> Part:
         """Return a part by its number. Raises LookupError."""
         if not 1 <= number <= len(self.decoded.parts):
@@ -199,10 +206,6 @@ class MessageView:
     def _html_part(self) -> Part | None:
         parts = self.decoded.parts
         return next((p for p in parts if p.type == "text/html" and not p.is_attachment), None)
-
-    def _field(self, name: str) -> str:
-        fields = self.decoded.header.all(name)
-        return fields[0].text if fields else ""
 
 
 class ViewCache:
