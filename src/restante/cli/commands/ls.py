@@ -100,8 +100,8 @@ def _fetch_summaries(drop: Maildrop, *, retr: bool) -> tuple[dict[int, MessageSu
     With `retr` whole messages are fetched if the server has no TOP.
     """
     from restante.cli.output.headers_by_retr import headers_by_retr
-    from restante.cli.output.message_summary import FETCHED
     from restante.cli.output.progress import Progress
+    from restante.mail.fields import MAX_OCTETS
 
     numbers = [message.number for message in drop]
     by_top: dict[int, MessageSummary] = {}
@@ -109,14 +109,14 @@ def _fetch_summaries(drop: Maildrop, *, retr: bool) -> tuple[dict[int, MessageSu
     with Progress("headers") as progress:
         for start in range(0, len(numbers), AT_ONCE):
             batch = numbers[start : start + AT_ONCE]
-            for number, answer in zip(batch, drop.headers(batch, keep=FETCHED), strict=True):
+            for number, answer in zip(batch, drop.headers(batch, keep=MAX_OCTETS), strict=True):
                 missing += [number] if _is_without_top(answer) else []
                 by_top[number] = _summarize(answer)
             if len(missing) == len(by_top):  # the other answers would be the same
                 missing = numbers
                 break
             progress.update(len(by_top), len(numbers))
-    answers = headers_by_retr(drop, missing, FETCHED) if retr else ()
+    answers = headers_by_retr(drop, missing, MAX_OCTETS) if retr else ()
     by_retr = {number: _summarize(answer) for number, answer in answers}
     summaries = dict.fromkeys(numbers, _summarize(None)) | by_top | by_retr
     return summaries, len(by_retr) < len(missing)

@@ -27,11 +27,7 @@ def top(account: str, number: int, lines: int, **params: Any) -> None:
     """
     with open_maildrop(parse_account(account, params)) as drop:
         head = drop[number].top(lines)
-    if sys.stdout.isatty():
-        click.echo(plain_lines(head.decode(errors="replace")).rstrip("\n"))
-    else:
-        sys.stdout.buffer.write(head)
-        sys.stdout.buffer.flush()
+    _print(head)
 
 
 @click.command(cls=AccountCommand, context_settings={"ignore_unknown_options": True})
@@ -49,12 +45,16 @@ def raw(account: str, command: tuple[str, ...], **params: Any) -> None:
         pieces = drop.raw_command(" ".join(command), status)
         collected = b"".join(pieces)
     click.echo(plain(status[0].line))
-    if sys.stdout.isatty():
-        if collected:
-            click.echo(plain_lines(collected.decode(errors="replace")).rstrip("\n"))
-    else:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(collected)
-        sys.stdout.buffer.flush()
+    _print(collected)
     if not status[0].ok:
         click.get_current_context().exit(6)
+
+
+def _print(octets: bytes) -> None:
+    """Print octets as they are into a pipe, and harmless on a terminal."""
+    if not sys.stdout.isatty():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(octets)
+        sys.stdout.buffer.flush()
+    elif octets:
+        click.echo(plain_lines(octets.decode(errors="replace")).rstrip("\n"))

@@ -65,11 +65,12 @@ def _find(drop: Maildrop, word: str) -> Message:
 
 
 def _describe(drop: Maildrop, message: Message) -> str:
-    from restante.cli.output.message_summary import FETCHED, MessageSummary, summarize
+    from restante.cli.output.message_summary import MessageSummary, summarize
     from restante.diagnosis import wording
+    from restante.mail.fields import MAX_OCTETS
     from restante.protocol.errors import ServerRefusedError
 
-    answer = drop.headers([message.number], keep=FETCHED)[0]
+    answer = drop.headers([message.number], keep=MAX_OCTETS)[0]
     if isinstance(answer, ServerRefusedError):
         summary = MessageSummary(error=str(answer))
     else:

@@ -39,6 +39,10 @@ LONGEST_RUN = 86_400.0
 """Seconds of a run. A server that sends an octet now and then would hold its account for ever."""
 
 
+def _ignore(_id: str, _text: str) -> None:
+    """Ignore a warning: a run shows it."""
+
+
 @dataclass(frozen=True, slots=True)
 class FetchAccount:
     """An account as `pop3 fetch` was asked for it.
@@ -111,7 +115,9 @@ class FetchAccount:
         target = self.args.locate()
         return trace_fields(target.user, target.host, socket.gethostname(), time.time())
 
-    def connect(self, notice: Callable[[str, str], None], until: float = math.inf) -> Maildrop:
+    def connect(
+        self, notice: Callable[[str, str], None] = _ignore, until: float = math.inf
+    ) -> Maildrop:
         """Return the open maildrop; `notice` gets warnings. Raises RemoteError.
 
         The session ends at `until`, by time.monotonic(). The octets of a message have no limit but

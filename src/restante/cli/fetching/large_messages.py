@@ -29,7 +29,7 @@ def delete_large(account: FetchAccount, journal: AccountJournal, now: float, *, 
     """
     if account.policy.max_size is None:
         raise click.UsageError(f"{account.name}: --delete-big requires --max-size, or max_size")
-    with account.connect(_ignore) as drop:
+    with account.connect() as drop:
         listed = list_messages(drop, journal)
         plan = make_plan(listed, journal, account.policy, now)
         identity.check_moved(drop, listed, journal.rows, plan)
@@ -54,7 +54,7 @@ def delete_large(account: FetchAccount, journal: AccountJournal, now: float, *, 
 def _delete(account: FetchAccount, journal: AccountJournal, confirmed: list[MessageEntry]) -> int:
     """Delete the messages that are still there with the sizes that the user has seen."""
     known = {(message.uid, message.size) for message in confirmed}
-    with account.connect(_ignore) as drop:
+    with account.connect() as drop:
         listed = list_messages(drop, journal)
         found = [message for message in listed if (message.uid, message.size) in known]
         _delete_all(drop, found)
@@ -67,7 +67,3 @@ def _delete_all(drop: Maildrop, messages: list[MessageEntry]) -> None:
     for refused in drop.delete_many([message.number for message in messages]).values():
         raise refused
     drop.commit()
-
-
-def _ignore(_id: str, _text: str) -> None:
-    """Ignore a warning: the run itself shows it."""

@@ -32,7 +32,7 @@ def mark_fetched(account: FetchAccount, journal: AccountJournal, older_than: flo
 
     The age is that of the header's Date; a message without one is new. Raises RemoteError.
     """
-    with account.connect(_ignore) as drop:
+    with account.connect() as drop:
         listed = list_messages(drop, journal)
         if older_than is not None:
             listed = _older(drop, listed, time.time() - older_than)
@@ -70,7 +70,7 @@ def skip_messages(account: FetchAccount, journal: AccountJournal, uids: Sequence
     """
     unknown = set(uids) - journal.messages().keys()
     if unknown:
-        with account.connect(_ignore) as drop:
+        with account.connect() as drop:
             unknown -= {message.uid for message in list_messages(drop, journal)}
     if unknown:
         names = ", ".join(sorted(unknown))
@@ -86,7 +86,7 @@ def match_messages(account: FetchAccount, journal: AccountJournal) -> str:
     Messages with the same header are compared by all their octets. Raises RemoteError.
     """
     unsettled = _settle(account, journal)  # what a killed run delivered is known only after this
-    with account.connect(_ignore) as drop:
+    with account.connect() as drop:
         all_listed = list_messages(drop, journal)
         journaled = journal.messages()
         by_header: defaultdict[str, list[KnownMessage]] = defaultdict(list)
@@ -139,12 +139,8 @@ def _missing_uids(
 
 def plan_run(account: FetchAccount) -> Plan:
     """Return the plan of a run that begins now. Raises RemoteError."""
-    with account.open_journal() as journal, account.connect(_ignore) as drop:
+    with account.open_journal() as journal, account.connect() as drop:
         listed = list_messages(drop, journal)
         plan = make_plan(listed, journal, account.policy, time.time())
         identity.check_moved(drop, listed, journal.rows, plan)
         return plan
-
-
-def _ignore(_id: str, _text: str) -> None:
-    """Ignore a warning: the run itself shows it."""

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MAX_SHOWN = 1000  # characters of a sender or subject that are kept
-FETCHED = 256 * 1024  # octets of a header that are kept, as restante.mail.fields reads them
 
 
 @dataclass(frozen=True, slots=True)

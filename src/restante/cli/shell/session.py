@@ -6,11 +6,12 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from restante.cli.output.message_summary import FETCHED, MessageSummary, summarize
+from restante.cli.output.message_summary import MessageSummary, summarize
 from restante.cli.output.terminal import plain
 from restante.cli.output.units import cut
 from restante.cli.shell.screen import ShellError
 from restante.diagnosis import wording
+from restante.mail.fields import MAX_OCTETS
 from restante.protocol.errors import LocalError, RemoteError, ServerRefusedError
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class ShellSession:
         with self.exchange() as drop:
             for start in range(0, len(missing), AT_ONCE):
                 batch = missing[start : start + AT_ONCE]
-                for number, octets in zip(batch, drop.headers(batch, keep=FETCHED), strict=True):
+                for number, octets in zip(batch, drop.headers(batch, keep=MAX_OCTETS), strict=True):
                     self.summaries[number] = _summarize(octets)
                     denied = isinstance(octets, ServerRefusedError) and octets.id == "top-missing"
                     self.lacks_top = self.lacks_top or denied
