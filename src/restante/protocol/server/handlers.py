@@ -49,7 +49,7 @@ def capa(session: Session) -> bytes:
 
 
 def stls(session: Session) -> Reply:
-    """Start TLS, and discard everything sent in cleartext. RFC 2595 section 4."""
+    """Start TLS, and discard everything sent in clear text. RFC 2595 section 4."""
     if session.channel.tls:
         raise Refusal("TLS is active already.")
     if not session.channel.can_start_tls:

@@ -122,8 +122,8 @@ class AccountsSection(ConfigSection):
         postgresql_dsn_file: A file with the address of the database,
             "postgresql://USER:PASSWORD@HOST/DB".
         postgresql_query: A query with the user's name as $1. It returns `password`, a hash, and
-            optionally `name`, `login_delay`, `expire_days`, `quota_octets` and `quota_messages`. If
-            $1 is an array, it gets all names, and `login` is required.
+            optionally `name`, settings of the account such as `login_delay`, and locks such as
+            `nologin`. If $1 is an array, it gets all names, and `login` is required.
         postgresql_check: A query that returns a row if the table of accounts is in order. It runs
             until a name was found, and after the last names that were found have been removed.
         postgresql_list: A query for the `name` of each account, and optionally `expire_days`.
@@ -133,9 +133,8 @@ class AccountsSection(ConfigSection):
         mysql_dsn_file: A file with the address of the database,
             "mysql://USER:PASSWORD@HOST/DB". "?socket=FILE" is for a Unix socket, "?ca=FILE" for
             certificates that only this authority signs, "?tls=never" for no TLS to another host.
-        mysql_query: A query with "?" for the user's name. It returns `password`, a hash, `name`,
-            and optionally `login_delay`, `expire_days`, `quota_octets` and `quota_messages`.
-            With "IN (?)", it gets all names, and `login` is required.
+        mysql_query: A query with "?" for the user's name. It returns what `postgresql_query` does,
+            and always `name`. With "IN (?)", it gets all names, and `login` is required.
         mysql_check: As `postgresql_check`.
         mysql_list: As `postgresql_list`.
         mysql_upgrade: As `postgresql_upgrade`, with a "?" for each of the three, in this order.

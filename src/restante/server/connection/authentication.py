@@ -266,7 +266,7 @@ class ConnectionAuthenticator:
         name = saslprep_or_same(await self._context.tokens.user_of(token))
         name = with_domain(name, self._context.default_domain)
         if user.lower() not in ("", name.lower()):
-            return await self._identify_junk(user, name, "somebody else's token")
+            return await self._identify_junk(user, name, "the token is of another user")
         return await self._identify_exactly(name, name)
 
     async def _identify_exactly(self, user: str, verified: str) -> Identity:

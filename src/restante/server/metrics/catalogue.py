@@ -58,10 +58,12 @@ SERVICES = ("pop3", "smtp", OTHER)
 FAILURES = (
     "unknown name", "wrong password", "wrong digest", "no secret", "its line is invalid",
     "its hash is not supported", "the account logs in by its secret only", "locked by nologin",
-    "locked by its hash", "expired", "the address is not in allow_nets", "SCRAM", "PAM",
+    "locked by its hash", "locked by accounts.locks", "locked by the administrator", "expired",
+    "the address is not in allow_nets", "SCRAM", "PAM",
     "the token is not for this server, or not valid now", "the token is not signed by the issuer",
     "the token is for a service, and tokens.audience is not set",
-    "the token is not active", "somebody else's token", "no certificate for this name", OTHER,
+    "the token is not active", "the token is of another user", "no certificate for this name",
+    OTHER,
 )  # fmt: skip
 """Reasons of the event `login_failed`. What follows "SCRAM: " or "PAM: " is cut off."""
 
