@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import inspect
+from typing import TYPE_CHECKING, Any
 
 from restante import __version__
 
@@ -33,8 +34,10 @@ smartquotes = False  # what readers copy is what they type: --host
 
 
 def setup(app: Sphinx) -> None:
-    """Let Sphinx show the examples of modules as code."""
+    """Let Sphinx show what programs need to know of modules, classes and functions."""
     app.connect("autodoc-process-docstring", lambda *event: mark_examples(event[1], event[-1]))
+    app.connect("autodoc-skip-member", lambda *event: is_noise(event[2], event[3]) or None)
+    app.connect("autodoc-process-signature", lambda *event: name_context(event[3], *event[5:]))
 
 
 def mark_examples(kind: str, lines: list[str]) -> None:
@@ -46,3 +49,21 @@ def mark_examples(kind: str, lines: list[str]) -> None:
             before = [line for line in lines[:number] if line]
             if not before[-1].startswith(" "):
                 lines[number:number] = ["::", ""]
+
+
+def is_noise(name: str, member: object) -> bool:
+    """Return whether a member is only how Python makes protocols and tuples with names."""
+    if name == "__init__":
+        return [*inspect.signature(member).parameters][1:] == ["args", "kwargs"]  # type: ignore[arg-type]
+    return name == "__new__" or (inspect.getdoc(member) or "").startswith("Alias for field number")
+
+
+def name_context(found: Any, signature: str, result: str | None) -> tuple[str, str | None] | None:
+    """Return the signature of a generator that is a context manager, as its callers see it."""
+    generator = inspect.unwrap(found) if callable(found) else found
+    if generator is found or result is None:
+        return None
+    _, _, given = result.partition("[")
+    if inspect.isasyncgenfunction(generator):
+        return signature, f"AbstractAsyncContextManager[{given}"
+    return signature, f"AbstractContextManager[{given}"

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         ServerUnreachableError,
         TlsRequired,
         TruncatedReplyError,
+        Utf8Required,
     )
 
 __version__ = "0.1.0"
@@ -78,6 +79,7 @@ __all__ = [
     "TlsRequired",
     "TokenSource",
     "TruncatedReplyError",
+    "Utf8Required",
     "__version__",
     "blocking",
     "check",

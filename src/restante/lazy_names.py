@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-def make_loader(package: str, modules: Mapping[str, str]) -> Callable[[str], object]:
-    """Return the `__getattr__` of a package: `modules` has the module of each lazy name."""
+def make_loader(
+    package: str, modules: Mapping[str, str]
+) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """Return `__getattr__` and `__dir__` of a package. `modules` has each lazy name's module."""
 
     def load(name: str) -> object:
         if name not in modules:
@@ -20,4 +22,7 @@ def make_loader(package: str, modules: Mapping[str, str]) -> Callable[[str], obj
         setattr(sys.modules[package], name, value)
         return value
 
-    return load
+    def list_names() -> list[str]:
+        return sorted({*vars(sys.modules[package]), *modules})
+
+    return load, list_names

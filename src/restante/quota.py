@@ -9,7 +9,12 @@ WARNINGS = (80, 95, 100)
 
 
 class MailUsage(NamedTuple):
-    """How much mail there is, in octets as stored and in messages."""
+    """How much mail there is.
+
+    Attributes:
+        octets: the sum of the sizes as stored.
+        messages: how many there are.
+    """
 
     octets: int
     messages: int
@@ -20,10 +25,14 @@ class MailUsage(NamedTuple):
 
 
 class Quota(NamedTuple):
-    """The limits of an account, in octets and in messages.
+    """The limits of an account.
 
     None stands for no limit. As the setting of an account, None stands for the server's default,
     and 0 for no limit.
+
+    Attributes:
+        octets: the most octets of all its mail, as stored.
+        messages: the most messages.
     """
 
     octets: int | None = None

@@ -6,12 +6,16 @@ import ast
 import importlib
 import inspect
 import re
+import subprocess
+import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+import restante
 
 TEXT = (Path(__file__).parents[2] / "docs" / "reference" / "api.md").read_text()
 ENTRIES = re.findall(r"^\.\. auto(?:function|class|exception|data)::\s*(\S+)", TEXT, re.MULTILINE)
@@ -29,11 +33,15 @@ def load(path: str) -> Any:
 
 def members(path: str) -> list[str]:
     """Return the members of a class that the page shows."""
-    options = re.search(rf":: {path}\n(?:   :(no-)?members:(.*)\n)?", TEXT)
+    options = re.search(rf":: {path}\n((?:   :.*\n)*)", TEXT)
     assert options
-    named = [name.strip() for name in (options[2] or "").split(",") if name.strip()]
-    shown = [name for name in vars(load(path)) if not name.startswith("_")]
-    return [] if options[1] else named or shown
+    if named := re.search(":members: (.+)", options[1]):
+        return named[1].split(", ")
+    return [
+        name
+        for name in vars(load(path))
+        if not name.startswith("_") and ":no-members:" not in options[1]
+    ]
 
 
 def functions() -> Iterator[tuple[str, Any]]:
@@ -50,6 +58,7 @@ def functions() -> Iterator[tuple[str, Any]]:
 
 
 FUNCTIONS = dict(functions())
+CLASSES = [path for path in ENTRIES if inspect.isclass(load(path))]
 
 
 def raises(function: Any) -> bool:
@@ -68,6 +77,17 @@ def test_public_names(module: str) -> None:
     names = getattr(importlib.import_module(module), "__all__", ())
     missing = {f"{module}.{name}" for name in names} - set(ENTRIES) - MODULE_NAMES
     assert missing == set()
+
+
+def test_tab_completion() -> None:
+    """Each name in `__all__` of a public module is in its `dir` before it is loaded."""
+    program = f"""
+import importlib
+for name in {MODULES}:
+    module = importlib.import_module(name)
+    assert set(getattr(module, "__all__", ())) <= set(dir(module)), name
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("path", ENTRIES)
@@ -90,6 +110,38 @@ def test_docstrings(path: str) -> None:
     assert {name for name in parameters if not re.search(rf"\b{name}\b", text)} == set()
     if raises(function):
         assert "Raise" in text
+
+
+@pytest.mark.parametrize("path", CLASSES)
+def test_attributes(path: str) -> None:
+    """Each attribute in a docstring has a line of its own, and the class has it."""
+    found = load(path)
+    section = re.search(r"\nAttributes:\n((?: +.*\n)+)", f"{inspect.getdoc(found)}\n")
+    lines = section[1].splitlines() if section else []
+    named = [line[4:].partition(":")[0] for line in lines if line[4] != " "]
+    source = "".join(
+        inspect.getsource(one) for one in found.__mro__ if one.__module__.startswith("restante")
+    )
+    set_up = re.findall(r"^ +(?:self\.|def )?(\w+)(?:: .*| = .*|\(self.*)$", source, re.MULTILINE)
+    set_up += re.findall(r"\bself\.(\w+),? ", source)
+    assert set(named) <= set(set_up)
+
+
+@pytest.mark.parametrize("path", CLASSES)
+def test_properties(path: str) -> None:
+    """A property's docstring has no colon in its first line: Sphinx would take it for a type."""
+    found = load(path)
+    shown = [getattr(found, name, None) for name in members(path)]
+    texts = [inspect.getdoc(one) or "" for one in shown if isinstance(one, property)]
+    assert [text for text in texts if ": " in text.partition("\n")[0]] == []
+
+
+def test_tree_of_errors() -> None:
+    """All errors that the page lists as a tree can be imported from `restante`."""
+    tree = inspect.getdoc(importlib.import_module("restante.protocol.errors")) or ""
+    names = re.findall(r"^[ │├└─]*([A-Z][A-Za-z0-9]+)(?:  |$)", tree, re.MULTILINE)
+    assert len(names) > 10
+    assert set(names) <= set(restante.__all__)
 
 
 def test_the_page_is_not_empty() -> None:

@@ -132,7 +132,10 @@ class Maildrop:
 
     @property
     def entries(self) -> MessageTable:
-        """The number, size and unique-id of each message, by number: quicker than messages."""
+        """A mapping from the number of each message to its number, size and unique-id.
+
+        A loop over its `values()` takes less time than one over the messages.
+        """
         return self._state.entries
 
     @property

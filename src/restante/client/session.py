@@ -107,7 +107,7 @@ class ClientSession:
 
     @property
     def oddities(self) -> Mapping[str, str]:
-        """Errors in replies that could be read all the same: texts by their ids."""
+        """The texts of errors in replies that could be read all the same, by their ids."""
         return self.peer.oddities
 
     def note_oddity(self, id: str, text: str) -> None:  # noqa: A002  # see RemoteError

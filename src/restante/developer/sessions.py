@@ -92,7 +92,7 @@ class SessionCopy:
 
     @property
     def commands(self) -> list[str]:
-        """The commands of the client: ["CAPA", "USER", "PASS", "RETR 1", "QUIT"].
+        """The commands of the client, such as ["CAPA", "USER", "PASS", "RETR 1", "QUIT"].
 
         The names and secrets of logins are left out, and so are continuation lines.
         """

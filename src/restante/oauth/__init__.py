@@ -39,4 +39,4 @@ _MODULES = {
 }
 
 
-__getattr__ = make_loader(__name__, _MODULES)
+__getattr__, __dir__ = make_loader(__name__, _MODULES)

@@ -58,7 +58,7 @@ class LocalError(Pop3Error):
 
 
 class Phase(StrEnum):
-    """The part of a session in which something failed."""
+    """The part of a session in which something failed: a text, such as "login"."""
 
     DISCOVER = "discover"
     CONNECT = "connect"

@@ -62,9 +62,4 @@ _MODULES = {
 }
 
 
-__getattr__ = make_loader(__name__, _MODULES)
-
-
-def __dir__() -> list[str]:
-    """Return all names, loaded or not."""
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = make_loader(__name__, _MODULES)

@@ -83,15 +83,21 @@ class Server(ServerLifecycle):
     under way has `stop_timeout` seconds, and only QUIT removes mail. No signal is handled.
 
     Attributes:
-        store: the maildrops. accounts: the users; see `restante.auth.Authenticator`. listeners:
-        where POP3 clients connect. lmtp: where an MTA delivers: the file of a Unix socket, or a
-        HOST:PORT of this machine. smtp: a HOST:PORT of this machine where programs under test
-        deliver. recipients: the recipients of mail; None means `accounts`, which must be an
-        AccountDirectory. settings: timeouts, the greeting and the like. limits: how many
-        connections and sessions; see `ServerLimits.create`. lock_timeout: seconds for a maildrop
-        that another session holds. offer: returns the mechanisms of AUTH
-        that CAPA lists, for each new connection. log: any logger of structlog. stop_timeout:
-        seconds. addresses: where the server listens for POP3, with the ports that were free.
+        store: the maildrops.
+        accounts: the users; see `restante.auth.Authenticator`.
+        listeners: where POP3 clients connect.
+        lmtp: where an MTA delivers: the file of a Unix socket, or a HOST:PORT of this machine.
+        smtp: a HOST:PORT of this machine where programs under test deliver.
+        recipients: the recipients of mail. None means `accounts`, which must be an
+            AccountDirectory.
+        settings: timeouts, the greeting and the like.
+        limits: how many connections and sessions; see `ServerLimits.create`.
+        lock_timeout: seconds for a maildrop that another session holds.
+        offer: returns the mechanisms of AUTH that CAPA lists, for each new connection.
+        log: any logger of structlog. By default it is that of `structlog.configure`, which prints
+            on standard output if the program has configured nothing.
+        stop_timeout: seconds.
+        addresses: where the server listens for POP3, with the ports that were free.
         smtp_address: where it listens for SMTP, if it does.
     """
 

@@ -114,4 +114,4 @@ _MODULES = {
     "size_on_wire": "restante.protocol.stuffing",
 }
 
-__getattr__ = make_loader(__name__, _MODULES)
+__getattr__, __dir__ = make_loader(__name__, _MODULES)

@@ -24,8 +24,7 @@ from typing import TYPE_CHECKING
 from restante.lazy_names import make_loader
 
 if TYPE_CHECKING:
-    from restante.developer.sessions import SessionCopy as Session
-    from restante.developer.sessions import TranscriptLine
+    from restante.developer.sessions import SessionCopy, TranscriptLine
     from restante.testing.account import MemoryAccount
     from restante.testing.authority import TrustedAuthority
     from restante.testing.received import ReceivedMessage
@@ -37,7 +36,7 @@ __all__ = [
     "MemoryServer",
     "NoMailError",
     "ReceivedMessage",
-    "Session",
+    "SessionCopy",
     "TranscriptLine",
     "TrustedAuthority",
     "UnexpectedMailError",
@@ -57,14 +56,4 @@ _MODULES = {
 }
 
 
-_load = make_loader(__name__, _MODULES)
-
-
-def __getattr__(name: str) -> object:
-    """Load a name of `__all__` when it is first used. Raises AttributeError."""
-    return _load("SessionCopy" if name == "Session" else name)
-
-
-def __dir__() -> list[str]:
-    """Return all names, loaded or not."""
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = make_loader(__name__, _MODULES)

@@ -27,9 +27,12 @@ class MemoryAccount:
     """An account: what a program logs in with, and what a test sees of its mail.
 
     Attributes:
-        user: its name. password: the password of the account. token: what XOAUTH2 and OAUTHBEARER
-            accept, besides the password.
-        host, port, tls_port: where POP3 is; `tls_port` is None without TLS.
+        user: its name.
+        password: the password of the account.
+        token: what XOAUTH2 and OAUTHBEARER accept, besides the password.
+        host: "127.0.0.1".
+        port: POP3 in clear text. With `tls=True` the server offers STLS there.
+        tls_port: POP3 in TLS from the first octet, None without TLS.
     """
 
     def __init__(self, server: DeveloperServer, user: str, password: str, token: str) -> None:

@@ -25,9 +25,15 @@ HASHES = ("SCRAM-SHA-256", "SCRAM-SHA-1")
 
 
 class ScramKeys(msgspec.Struct, frozen=True, gc=False):
-    """The keys that check a client's proof. They cannot be used to log in.
+    """The keys that check a client's proof. They cannot be used to log in. RFC 5802 section 3.
 
     The garbage collector ignores them, since a server has those of all accounts in memory.
+
+    Attributes:
+        salt: at least 12 octets.
+        stored_key: the hash of the client's key.
+        server_key: with it the server proves that it knows the keys.
+        iterations: of PBKDF2, at least 4096.
     """
 
     salt: bytes
@@ -42,7 +48,7 @@ class ScramKeys(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def parse(cls, text: str) -> ScramKeys:
-        """Read what str() wrote. Raises ValueError."""
+        """Return the keys of a `text` that str() made. Raises ValueError."""
         head, _, keys = text.partition("$")
         iterations, _, salt = head.partition(":")
         stored, _, server = keys.partition(":")
@@ -58,9 +64,10 @@ class ScramKeys(msgspec.Struct, frozen=True, gc=False):
 
 
 def create_keys(mechanism: str, password: Secret, *, iterations: int = ITERATIONS) -> ScramKeys:
-    """Return new keys for a password. It is slow: call it in a thread.
+    """Return new keys for a `password` and a `mechanism`, "SCRAM-SHA-256" or "SCRAM-SHA-1".
 
-    Raises ValueError: the password is not what SASLprep allows.
+    It takes as long as `iterations` require, so call it in a thread. Raises ValueError: the
+    password is not what SASLprep allows.
     """
     try:
         salt, stored, server, _ = scramp.ScramMechanism(mechanism).make_auth_info(

@@ -51,13 +51,21 @@ class ProtocolSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthOffer:
-    """The offer to a client that the accounts allow. It is fixed for a session."""
+    """The offer to a client that the accounts allow. It is fixed for a session.
 
-    mechanisms: frozenset[str] = frozenset({"PLAIN", "LOGIN"})  # of SASL
-    login_delay: int | None = None  # seconds between two logins: RFC 2449 section 6.5
-    longest_login_delay: int | None = None  # of all users, where some have their own
-    expire_days: int | None = None  # that a message stays; None is NEVER: RFC 2449 section 6.7
-    shortest_expire_days: int | None = None  # of all users, where some have their own
+    Attributes:
+        mechanisms: of AUTH, such as "PLAIN". RFC 5034.
+        login_delay: seconds between two logins, None for no delay. RFC 2449 section 6.5.
+        longest_login_delay: that of all accounts, None if all have the same.
+        expire_days: days that a message stays, None for NEVER. RFC 2449 section 6.7.
+        shortest_expire_days: those of all accounts, None if all have the same.
+    """
+
+    mechanisms: frozenset[str] = frozenset({"PLAIN", "LOGIN"})
+    login_delay: int | None = None
+    longest_login_delay: int | None = None
+    expire_days: int | None = None
+    shortest_expire_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

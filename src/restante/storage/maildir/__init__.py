@@ -29,4 +29,4 @@ _MODULES = {
     "MaildirStore": "restante.storage.maildir.store",
 }
 
-__getattr__ = make_loader(__name__, _MODULES)
+__getattr__, __dir__ = make_loader(__name__, _MODULES)
