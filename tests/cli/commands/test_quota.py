@@ -52,6 +52,13 @@ def test_one_as_json(config: Path) -> None:
     }  # fmt: skip
 
 
+def test_letters_in_json(config: Path) -> None:
+    """Letters beyond ASCII are printed as they are, as in the JSON of all commands."""
+    users = config.parent / "users"
+    users.write_text(users.read_text() + f"zoë:{HASH}\n")
+    assert '"user": "zoë"' in run(config, "zoë", "--json").out
+
+
 def test_users_of_pam(config: Path) -> None:
     """PAM cannot list users, so each owner of a maildrop is one, as for deliveries."""
     config.write_text(config.read_text().replace('users = "users"', 'pam = "restante"'))

@@ -9,6 +9,7 @@ import click
 
 from restante.cli.options.account_names import AccountName
 from restante.cli.options.control import ask_server, control_options, report_silent
+from restante.protocol.text import to_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +36,7 @@ def sessions(folder: Path, *, as_json: bool) -> None:
     )
     if as_json:
         for facts, reply in rows:
-            click.echo(_encode({**_fields(facts), "worker": reply.worker, "node": reply.node}))
+            click.echo(to_json({**_fields(facts), "worker": reply.worker, "node": reply.node}))
     else:
         for line in session_table(rows, time.time()):
             click.echo(line)
@@ -83,9 +84,9 @@ def status(folder: Path, *, as_json: bool) -> None:
     if as_json:
         for reply in replies.received:
             if reply.status is not None:
-                click.echo(_encode(_status_fields(reply)))
+                click.echo(to_json(_status_fields(reply)))
         for node in nodes:
-            click.echo(_encode(_fields(node)))
+            click.echo(to_json(_fields(node)))
     else:
         for line in describe_status(replies.received, replies.nodes):
             click.echo(line)
@@ -102,9 +103,3 @@ def _fields(struct: object) -> dict[str, object]:
 
     fields: dict[str, object] = msgspec.to_builtins(struct)
     return fields
-
-
-def _encode(fields: dict[str, object]) -> str:
-    import json
-
-    return json.dumps(fields)

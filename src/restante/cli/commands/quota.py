@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +10,7 @@ import click
 from restante.cli.errors import configuration_error_reporting
 from restante.cli.options.account_names import AccountName
 from restante.cli.options.server import read_config_option
+from restante.protocol.text import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,7 @@ async def _show(config: Config, users: Sequence[str], *, as_json: bool, recount:
 
 
 def _format_json(account: AccountUsage) -> str:
-    return json.dumps(
+    return to_json(
         {
             "user": account.user,
             "octets": account.usage.octets,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 
 import click
+
+from restante.protocol.text import to_json
 
 
 @click.command(name="list")
@@ -21,7 +22,7 @@ def command(pattern: str, *, as_json: bool) -> None:
     if not matching:
         raise click.UsageError(f"no fault matches {pattern!r}; `pop3 misbehave list` names all")
     if as_json:
-        click.echo(json.dumps(matching, indent=2))
+        click.echo(to_json(matching, indent=2))
         return
     widest = max(len(str(row["name"])) for row in matching)
     for row in matching:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +9,7 @@ import click
 from restante.cli.commands.store.configuration import cluster_settings
 from restante.cli.commands.store.parts import ClusterParts, run_with_parts
 from restante.cli.options.server import read_config_option
+from restante.protocol.text import to_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +61,7 @@ def _show(database: str, problem: Problem, *, as_json: bool) -> None:
     from restante.cli.output.terminal import plain
 
     if as_json:
-        click.echo(json.dumps({"database": database, **problem._asdict()}))
+        click.echo(to_json({"database": database, **problem._asdict()}))
         return
     whose = f"{problem.owner}: " if problem.owner else ""
     click.echo(plain(f"{whose}{problem.text}{' (repaired)' if problem.repaired else ''}"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +10,7 @@ import click
 from restante.cli.commands.store.configuration import cluster_settings
 from restante.cli.commands.store.parts import ClusterParts, run_with_parts
 from restante.cli.options.server import read_config_option
+from restante.protocol.text import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ def command(file: Path, *, as_json: bool) -> None:
     async def show(parts: ClusterParts) -> None:
         status = await read_status(parts.database)
         if as_json:
-            click.echo(json.dumps({"database": parts.name, **dataclasses.asdict(status)}))
+            click.echo(to_json({"database": parts.name, **dataclasses.asdict(status)}))
             return
         for line in _describe(status):
             click.echo(plain(line))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from restante.cli.commands.store.configuration import cluster_settings
 from restante.cli.commands.store.parts import ClusterParts, run_with_parts
 from restante.cli.options.server import read_config_option
 from restante.cli.output.results import Results
+from restante.protocol.text import to_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def command(file: Path, *, as_json: bool) -> None:
         await require_same_clock(parts.database)
         swept = await Sweep(parts.database, parts.bodies, settings.grace).run(sys.maxsize)
         if as_json:
-            results.echo(json.dumps({"database": parts.name, **swept._asdict()}))
+            results.echo(to_json({"database": parts.name, **swept._asdict()}))
             return
         results.echo(f"Bodies deleted: {swept.deleted}")
         marked = f"marked, since no message has them: {swept.marked}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import json
 from typing import TYPE_CHECKING, TypeVar
 
 import click
@@ -12,6 +11,7 @@ import click
 from restante.cli.errors import CommandFailed
 from restante.cli.output.terminal import plain
 from restante.cli.program import INTERRUPTED
+from restante.protocol.text import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -55,7 +55,7 @@ class TransferReport:
     def finish(self, counts: TransferCounts, *, as_json: bool) -> None:
         """Print the counts. Raises Exit with 1: there was a problem."""
         counts.problems = self.problems
-        click.echo(json.dumps(dataclasses.asdict(counts)) if as_json else _sentence(counts))
+        click.echo(to_json(dataclasses.asdict(counts)) if as_json else _sentence(counts))
         if self.problems:
             raise click.exceptions.Exit(1)
 
