@@ -7,8 +7,9 @@ from typing import Any
 import click
 
 from restante.cli.options.account import AccountCommand, account_options
-from restante.cli.options.fetch_settings import Duration, state_option
+from restante.cli.options.fetch_settings import state_option
 from restante.cli.options.size import Size
+from restante.cli.options.times import Duration
 from restante.cli.options.values import TEXT
 
 

@@ -9,8 +9,8 @@ import click
 
 from restante.cli.errors import configuration_error_reporting
 from restante.cli.options.account_names import AccountName
-from restante.cli.options.moment import Moment
 from restante.cli.options.server import read_config_option
+from restante.cli.options.times import Moment
 from restante.cli.options.values import TEXT
 from restante.cli.output.terminal import plain
 from restante.protocol.text import to_json

@@ -12,8 +12,8 @@ server. `account_names` finds the account that is meant: in a file (`accounts`),
 cluster (`table_accounts`), or in PAM, LDAP or a database (`source_accounts`). `locks` and
 `app_passwords` are the lists of these, and `node_lists` those that a cluster imports.
 
-Values: `values` that are not empty and spans of time, `moment`, and `size`. Here: `add_options` and
-`options_of`, for lists of options.
+Values: `values` that are not empty and numbers of seconds, `times`, and `size`. Here: `add_options`
+and `options_of`, for lists of options.
 """
 
 from __future__ import annotations

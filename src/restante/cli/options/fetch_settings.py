@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
 import msgspec
@@ -16,6 +16,7 @@ from restante.cli.options.account_file import (
     requiring_home,
 )
 from restante.cli.options.size import Size
+from restante.cli.options.times import parse_duration
 from restante.cli.options.values import FilePath
 from restante.file_kinds import user_state
 
@@ -25,8 +26,6 @@ state_option = click.option(
     metavar="FILE",
     help="Use FILE as the journal.  [default: ~/.local/state/restante/fetch.db]",
 )
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 class ConditionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -160,29 +159,6 @@ def default_journal() -> Path:
     """Return the usual path of the journal. Raises click.UsageError: the user has no home."""
     with requiring_home():
         return user_state() / "fetch.db"
-
-
-class Duration(click.ParamType[float]):
-    """A time span such as 90s, 5m, 12h or 30d."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        """Return the seconds."""
-        if isinstance(value, float):
-            return value
-        seconds = parse_duration(str(value))
-        if seconds is None:
-            self.fail(
-                f"{value!r} is not a time span; use for example 90s, 5m, 12h, 30d", param, ctx
-            )
-        return seconds
-
-
-def parse_duration(text: str) -> float | None:
-    """Return the seconds of a text such as "30d", None for any other text."""
-    match = re.fullmatch(r"([0-9]{1,9})([smhdw])", text.strip().lower(), re.ASCII)
-    return float(int(match[1]) * _UNITS[match[2]]) if match else None
 
 
 def parse_size(text: int | str) -> int:
