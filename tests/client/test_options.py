@@ -32,6 +32,16 @@ MISTAKES: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"total_seconds": float("nan")}, ValueError, "total_seconds is nan"),
     ({"window": -1}, ValueError, "window is -1: it must be a number of octets"),
     ({"context": True}, ValueError, "context is True: it must be an ssl.SSLContext, or None"),
+    ({"server_name": None}, ValueError, "server_name is None: it must be text"),
+    ({"insecure_plaintext": "no"}, ValueError, "insecure_plaintext is 'no': it must be True or"),
+    ({"require_tls": None}, ValueError, "require_tls is None: it must be True or False"),
+    ({"capa": 1}, ValueError, "capa is 1: it must be True or False"),
+    ({"token": "token"}, ValueError, "token is 'token': it must be True or False"),
+    ({"initial_response": "x"}, ValueError, "initial_response is 'x': it must be True or False"),
+    ({"utf8": "utf-8"}, ValueError, "utf8 is 'utf-8': it must be True or False"),
+    ({"resolve": {"a": "::1"}}, ValueError, "resolve has 'a': '::1'; write"),
+    ({"resolve": {("a", 1): "b"}}, ValueError, r"resolve has \('a', 1\): 'b'; write \(host, p"),
+    ({"resolve": {("a", 1): 7}}, ValueError, r"resolve has \('a', 1\): 7; write"),
     ({"trace": True}, ValueError, "trace is True: it must be a function of two texts, or None"),
     ({"notice": "x"}, ValueError, "notice is 'x': it must be a function of two texts, or None"),
 ]
@@ -60,24 +70,34 @@ def test_invalid_option_names_valid_ones(
     assert not server.commands
 
 
-@pytest.mark.parametrize("password", [None, b"secret", 5])
-def test_a_password_is_text(password: Any) -> None:
-    """A password of an unset variable is an error before anything is sent."""
+@pytest.mark.parametrize("value", [None, b"secret", 5])
+@pytest.mark.parametrize("name", ["account", "password"])
+def test_account_and_password_are_text(name: str, value: Any) -> None:
+    """An account or a password of an unset variable is an error before anything is sent."""
 
-    async def connect(url: str) -> None:
-        async with restante.connect(url, password):
+    async def connect(*given: Any) -> None:
+        async with restante.connect(*given):
             pass
 
     with faulty_server() as server:
-        url = server.url
+        given = (value, PASSWORD) if name == "account" else (server.url, value)
         for call in (
-            lambda: blocking.connect(url, password),
-            lambda: restante.check(url, password),
-            lambda: asyncio.run(connect(url)),
+            lambda: blocking.connect(*given),
+            lambda: restante.check(*given),
+            lambda: asyncio.run(connect(*given)),
         ):
-            with pytest.raises(TypeError, match="the password must be str, and is"):
+            with pytest.raises(TypeError, match=f"the {name} must be str, and is"):
                 call()
     assert server.commands == []
+
+
+@pytest.mark.parametrize("host", ["", "mail example.com"])
+def test_a_target_has_a_host(host: str) -> None:
+    """A target whose host cannot be one is an error before the DNS is asked."""
+    target = restante.Target(host, 110, "none", "ann")
+    for call in blocking.connect, restante.check:
+        with pytest.raises(ValueError, match="is not a host"):
+            call(target, PASSWORD)
 
 
 def test_options_by_name_change_those_of_the_object() -> None:
@@ -147,6 +167,12 @@ def test_invalid_target(port: Any, tls: Any, text: str) -> None:
     """Without this a wrong word would mean no TLS, and a large port another one."""
     with pytest.raises(ValueError, match=text):
         restante.Target("localhost", port, tls, "ann")
+
+
+def test_a_target_has_a_user() -> None:
+    """A user of an unset variable is an error."""
+    with pytest.raises(ValueError, match="user is None: it must be text"):
+        restante.Target("localhost", 995, "implicit", None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seconds", [1e10, float("inf")])

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 
 from restante.client import maildrop, messages, socket_driver
 from restante.client.attempts import Attempts
-from restante.client.credentials import Credentials, require_password
+from restante.client.credentials import Credentials, require_text
 from restante.client.header_part import HeaderPart
 from restante.client.options import end_time, merge
 from restante.client.session import ClientSession, leave
@@ -301,9 +301,9 @@ def connect(
         RemoteError: the server, or the way to it, failed, or the issuer of the tokens.
         LocalError: the name or the password cannot be sent, or there is not a token.
         ValueError: the account or an option is invalid.
-        TypeError: an option is unknown, or the password is not text.
+        TypeError: an option is unknown, or the account or the password is not text.
     """
-    require_password(password)
+    require_text("password", password)
     options = merge(options, overrides)
     if auth is not None:
         options = token_options(options, password, auth)

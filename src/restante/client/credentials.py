@@ -18,8 +18,8 @@ class Credentials:
     timestamp: str = ""  # of the greeting, for APOP
 
 
-def require_password(password: object) -> None:
-    """Raise TypeError for a password that is not text, such as an unset variable's None."""
-    if not isinstance(password, str):
-        type_name = type(password).__name__
-        raise TypeError(f"the password must be str, and is {type_name}; nothing was sent")
+def require_text(name: str, value: object) -> None:
+    """Raise TypeError for a value that is not text, such as an unset variable's None."""
+    if not isinstance(value, str):
+        type_name = type(value).__name__
+        raise TypeError(f"the {name} must be str, and is {type_name}; nothing was sent")

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from restante.client import header_part, listing, login
+from restante.client.credentials import require_text
 from restante.client.error_ids import assign_id, is_unknown_command
 from restante.client.mail_address import split_literal
 from restante.client.messages import MessageTable, check_end, size_text
 from restante.client.options import PORTS, Target, parse_url
 from restante.client.session import leave, prepare_login
+from restante.net.host_names import require_host
 from restante.protocol.client import operations
 from restante.protocol.client.connection import LISTING_LIMIT
 from restante.protocol.client.effects import REST_OF_MESSAGE, Peek
@@ -64,12 +66,15 @@ def target_of(account: str | Target, seconds: float | None = None) -> Target:
     takes at most `seconds`.
 
     Raises:
-        ValueError: it is neither a URL nor an address.
+        ValueError: it is neither a URL nor an address, or the host of the target cannot be one.
+        TypeError: it is neither text nor a target, such as an unset variable's None.
         ServerUnreachableError: nothing is known of its domain.
         OtherDomainError: only the DNS names the server.
     """
     if isinstance(account, Target):
+        require_host(account.host)
         return account
+    require_text("account", account)
     if "://" in account:
         return parse_url(account)
     literal = split_literal(account)

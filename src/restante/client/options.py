@@ -8,13 +8,20 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 from urllib.parse import unquote
 
-from restante.net.addresses import HIGHEST_PORT, format_host_port, is_loopback, parse_port
+from restante.net.addresses import (
+    HIGHEST_PORT,
+    format_host_port,
+    is_address,
+    is_loopback,
+    parse_port,
+)
 from restante.net.host_names import ascii_host, require_host
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Mapping, Sequence
 
+_SWITCHES = ("insecure_plaintext", "require_tls", "capa", "token", "initial_response", "utf8")
 Tls: TypeAlias = Literal["implicit", "starttls", "none"]
 
 PORTS: Mapping[str, int] = {"implicit": 995, "starttls": 110, "none": 110}
@@ -55,6 +62,7 @@ class Target:
             raise _wrong(self, "port", f"a number from 1 to {HIGHEST_PORT}")
         if self.tls not in PORTS:
             raise _wrong(self, "tls", "'implicit', 'starttls' or 'none'")
+        _check_types(self, ("user",), str, "text")
 
     @property
     def loopback(self) -> bool:
@@ -150,10 +158,9 @@ class Options:
     notice: Callable[[str, str], None] | None = None
 
     def __post_init__(self) -> None:
-        resolve = {
-            (ascii_host(host).lower(), port): to for (host, port), to in self.resolve.items()
-        }
-        object.__setattr__(self, "resolve", resolve)
+        _check_types(self, ("server_name",), str, "text")
+        _check_types(self, _SWITCHES, bool, "True or False")
+        object.__setattr__(self, "resolve", _read_addresses(self.resolve))
         object.__setattr__(self, "server_name", ascii_host(self.server_name))
         if self.server_name:
             require_host(self.server_name)
@@ -184,6 +191,29 @@ def _is_positive(value: object) -> bool:
 
 def _wrong(options: Options | Target, name: str, expected: str) -> ValueError:
     return ValueError(f"{name} is {getattr(options, name)!r}: it must be {expected}")
+
+
+def _check_types(
+    options: Options | Target, names: Sequence[str], kind: type, expected: str
+) -> None:
+    """Raise ValueError: a value has another type, such as "no", which would count as True."""
+    for name in names:
+        if not isinstance(getattr(options, name), kind):
+            raise _wrong(options, name, expected)
+
+
+def _read_addresses(resolve: Mapping[tuple[str, int], str]) -> dict[tuple[str, int], str]:
+    """Return the addresses by host, in the form of the DNS, and port. Raises ValueError."""
+    addresses: dict[tuple[str, int], str] = {}
+    for place, address in resolve.items():
+        match place, address:
+            case (str(host), int(port)), str() if is_address(address):
+                addresses[ascii_host(host).lower(), port] = address
+            case _:
+                raise ValueError(
+                    f"resolve has {place!r}: {address!r}; write (host, port): 'IP address'"
+                )
+    return addresses
 
 
 def _check_objects(options: Options) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from restante.client import maildrop
 from restante.client import session as sessions
-from restante.client.credentials import require_password
+from restante.client.credentials import require_text
 from restante.client.maildrop import target_of
 from restante.client.options import merge
 from restante.diagnosis.context import CheckAborted, CheckContext
@@ -46,9 +46,9 @@ def check(
 
     Raises:
         ValueError: the account or an option is invalid.
-        TypeError: an option is unknown, or the password is not text.
+        TypeError: an option is unknown, or the account or the password is not text.
     """
-    require_password(password)
+    require_text("password", password)
     limited = "total_seconds" in options
     options.setdefault("total_seconds", TOTAL)
     target = target_of(account) if not isinstance(account, str) or "://" in account else None
