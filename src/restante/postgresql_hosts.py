@@ -26,6 +26,7 @@ UNREADABLE = (
 )
 
 
+POOLER_FULL = "(max_"  # PgBouncer's error names the setting, such as (max_client_conn)
 LOCKED = "another transaction held a lock for too long; pg_stat_activity shows it"
 READ_ONLY = "it is read-only, such as a standby; the address must name the primary, or all hosts"
 CANCELED = "check its load, its locks and statement_timeout"
@@ -60,8 +61,16 @@ class Host(NamedTuple):
 
 
 def is_full(error: BaseException) -> bool:
-    """Return whether PostgreSQL works, but accepts no more connections."""
-    return isinstance(error, asyncpg.TooManyConnectionsError)
+    """Return whether PostgreSQL or PgBouncer works, but accepts no more connections."""
+    return isinstance(error, asyncpg.TooManyConnectionsError) or (
+        isinstance(error, asyncpg.ProtocolViolationError) and POOLER_FULL in str(error)
+    )
+
+
+def explain_full(error: Exception) -> str:
+    """Return the error of one that accepts no more connections, and what to do."""
+    is_own = isinstance(error, asyncpg.TooManyConnectionsError)
+    return f"{error}; raise {'its max_connections' if is_own else 'this limit of PgBouncer'}"
 
 
 def explain(error: Exception) -> str:

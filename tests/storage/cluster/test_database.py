@@ -17,6 +17,8 @@ from support.cluster import execute
 from support.process import free_port
 from support.thread import PATIENCE
 
+POOLER_FULL = "no more connections allowed (max_client_conn)"
+
 
 @contextlib.asynccontextmanager
 async def opened(
@@ -119,6 +121,27 @@ def test_too_many_clients_of_others(dsn: Secret) -> None:
                     await database.fetch("select 1", patience=0.5)
                 assert not database.is_down
             assert await database.fetch("select 1")
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    "error", [asyncpg.TooManyConnectionsError("full"), asyncpg.ProtocolViolationError(POOLER_FULL)]
+)
+def test_a_full_pooler(
+    dsn: Secret, monkeypatch: pytest.MonkeyPatch, error: asyncpg.PostgresError
+) -> None:
+    """While PostgreSQL or PgBouncer accepts no more connections, calls share those there are."""
+
+    async def connect(*_: object, **__: object) -> None:
+        raise error
+
+    async def test() -> None:
+        async with opened(dsn, connections=5) as database:
+            assert await database.fetch("select 1")
+            monkeypatch.setattr("asyncpg.connect", connect)
+            await asyncio.gather(*(database.fetch("select pg_sleep(0.01)") for _ in range(5)))
+            assert not database.is_down
 
     asyncio.run(test())
 

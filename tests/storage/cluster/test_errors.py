@@ -16,6 +16,7 @@ from restante.storage.errors import StoreError
 from restante.storage.interfaces import StoredMessage
 from support.cluster import settings
 
+POOLER_FULL = "no more connections allowed (max_client_conn)"
 LARGE = b"Subject: large\n\n" + b"0123456789abcde\n" * 10
 
 
@@ -49,6 +50,8 @@ def test_messages_too_large_for_postgresql(
         (asyncpg.ReadOnlySQLTransactionError("cannot execute"), "must name the primary"),
         (asyncpg.FeatureNotSupportedError("cannot access"), "must name the primary"),
         (asyncpg.QueryCanceledError("canceling"), "canceling; check its load, its locks and stat"),
+        (asyncpg.TooManyConnectionsError("full"), "full; raise its max_connections, or lower clu"),
+        (asyncpg.ProtocolViolationError(POOLER_FULL), "raise this limit of PgBouncer, or lower"),
         (asyncpg.ConnectionDoesNotExistError("it broke"), "it broke; check that it runs"),
         (asyncpg.InvalidPasswordError("it failed"), "it failed; check user, password and TLS"),
         (asyncpg.DivisionByZeroError("division by zero"), "PostgreSQL: division by zero"),

@@ -13,7 +13,7 @@ import asyncpg
 from restante.auth.interfaces import UnavailableError
 from restante.auth.sql.connections import Connections
 from restante.auth.sql.queries import AccountQueries
-from restante.postgresql_hosts import HostsError, connect, explain, is_full
+from restante.postgresql_hosts import HostsError, connect, explain, explain_full, is_full
 from restante.system_errors import explain_connection
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def describe_error(error: Exception) -> str:
         return explain_connection(error)
     kind = type(error).__name__
     if is_full(error):
-        return f"{error.args[0]}; raise its max_connections"
+        return explain_full(error)
     if explained := explain(error):
         return explained
     is_shown = str(getattr(error, "sqlstate", None) or "").startswith(SHOWN_CLASSES)

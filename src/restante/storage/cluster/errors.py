@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from restante.postgresql_hosts import explain, is_full
+from restante.postgresql_hosts import explain, explain_full, is_full
 from restante.storage.errors import ForbiddenError, FullError, LostError, OverQuotaError, StoreError
 from restante.system_errors import find_reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MORE = "raise its max_connections, or lower cluster.connections"
+FEWER = "or lower cluster.connections"
 NO_ANSWER = (
     "PostgreSQL did not answer in time; check its load, its locks, its standbys and the network"
 )
@@ -69,7 +69,7 @@ def translate(error: Exception) -> tuple[StoreError, bool]:
         words = explain(error) or (error.args[0] if error.args else type(error).__name__)
         text = f"PostgreSQL: {words}"
         if is_full(error):
-            return StoreError(f"{text}; {MORE}"), False
+            return StoreError(f"PostgreSQL: {explain_full(error)}, {FEWER}"), False
         if state in _NO_SCHEMA:
             return StoreError(f"{text}; run `pop3 store init`", permanent=True), False
         is_lost = state.startswith("08") or state in _DISCONNECTED
