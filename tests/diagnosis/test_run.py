@@ -244,6 +244,34 @@ def test_false_dns(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any("gives ::1 for names that do not exist" in note for note in notes)
 
 
+@pytest.mark.parametrize(
+    ("addresses", "noted"),
+    [(["10.1.2.3"], True), (["fd00::1", "172.31.0.1"], True), (["10.1.2.3", "192.0.2.1"], False)],
+)
+def test_private_addresses(
+    monkeypatch: pytest.MonkeyPatch,
+    addresses: list[str],
+    noted: bool,  # a row of the table
+) -> None:
+    """A host that cannot be reached is noted to have private addresses, if it has no others."""
+    monkeypatch.setattr(name_resolution, "addresses", lambda *_: addresses)
+    monkeypatch.setattr(socket.socket, "connect_ex", lambda *_: errno.ENETUNREACH)
+    report = ask(1, host="pop.example.com")
+    assert ("private addresses only" in str(report.steps[-1].details)) is noted
+
+
+@pytest.mark.parametrize(
+    ("resolved", "name"),
+    [(["0.0.0.0"], "dns-blocked"), (["::", "0.0.0.0"], "dns-blocked"), (["0.0.0.0", "127.0.0.1"], "ok")],
+)  # fmt: skip
+def test_blocked_name(monkeypatch: pytest.MonkeyPatch, resolved: list[str], name: str) -> None:
+    """The address 0.0.0.0 of a name is never used, because it would lead to this machine."""
+    monkeypatch.setattr(connecting, "resolve", lambda *_: resolved)
+    with server_of(()) as running:
+        report = ask(running.port, host="pop.example.com", options={"insecure_plaintext": True})
+    assert report.id == name
+
+
 ADDRESSES = [
     (("::1", "127.0.0.1"), True, "ipv6-broken", "::1 port"),
     (("::1", "127.0.0.1"), False, "ok", ""),
@@ -298,13 +326,16 @@ def test_a_slow_phase_is_named() -> None:
     assert "login took" in report.warnings[0].evidence
 
 
-def test_a_network_without_a_way_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network without a route is tcp-unreachable."""
-
-    monkeypatch.setattr(socket.socket, "connect_ex", lambda *_: errno.ENETUNREACH)
+@pytest.mark.parametrize("routed", [False, True])
+def test_unreachable_address(monkeypatch: pytest.MonkeyPatch, routed: bool) -> None:  # a case
+    """The error of the network is shown, and whether this machine has a route."""
+    monkeypatch.setattr(socket.socket, "connect_ex", lambda *_: errno.EHOSTUNREACH)
+    monkeypatch.setattr(connecting, "has_route", lambda _: routed)
     report = ask(1)
     assert report.id == "tcp-unreachable"
-    assert report.steps[-1].details == [("reason", "127.0.0.1 port 1: Network is unreachable")]
+    [(label, reason)] = report.steps[-1].details
+    assert (label, "127.0.0.1 port 1: No route to host" in reason) == ("reason", True)
+    assert ("this machine has a route" in reason) is routed
 
 
 def test_what_works_is_said_to_work_and_left_as_it_was() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from restante.client import mail_address
 from restante.net import connecting
+from restante.net.addresses import is_address
 from restante.protocol.errors import Phase, ServerUnreachableError
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def addresses(target: Target, options: Options, seconds: float | None = None) ->
         raise ServerUnreachableError("dns-temp", text, phase=Phase.CONNECT) from None
     except (socket.gaierror, UnicodeError) as error:
         raise _lookup_error(target.host, error, options.family, ends) from None
+    if not is_address(host):
+        resolved = _without_unspecified(host, resolved)
     if target.looked_up and host == target.host:
         public = [address for address in resolved if not mail_address.is_this_machine(address)]
         if not public:
@@ -41,6 +44,18 @@ def addresses(target: Target, options: Options, seconds: float | None = None) ->
             raise ServerUnreachableError("looked-up-local", text, phase=Phase.CONNECT)
         resolved = public
     return resolved[: connecting.MAX_ADDRESSES]
+
+
+def _without_unspecified(host: str, resolved: list[str]) -> list[str]:
+    """Return the addresses of a name without 0.0.0.0 and ::, by which filters block a name.
+
+    Linux would connect to itself. Raises ServerUnreachableError: nothing is left.
+    """
+    usable = [address for address in resolved if address not in ("0.0.0.0", "::")]  # noqa: S104  # not bound
+    if not usable:
+        text = f"{host} has the address {resolved[0]}, which no host has"
+        raise ServerUnreachableError("dns-blocked", text, phase=Phase.CONNECT)
+    return usable
 
 
 def unreachable_error(
@@ -110,4 +125,6 @@ def connect_error(
         text = f"{endpoint} did not reply within {seconds:.3g} seconds"
         return ServerUnreachableError("tcp-timeout", text, phase=Phase.CONNECT)
     text = f"{endpoint}: {error.strerror or error}"
+    if connecting.has_route(address):
+        text += "; this machine has a route to it"
     return ServerUnreachableError("tcp-unreachable", text, phase=Phase.CONNECT)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 HIGHEST_PORT = 65535
 _LOOPBACK_NAMES = ("localhost", "ip6-localhost")
+_PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")  # RFC 1918, RFC 4193
 
 
 def parse_host_port(text: str) -> tuple[str, int]:
@@ -73,3 +74,9 @@ def is_loopback(host: str) -> bool:
         return False
     mapped = ip.ipv4_mapped if ip.version == 6 else None
     return (mapped or ip).is_loopback
+
+
+def is_private(address: str) -> bool:
+    """Return whether an address leads to a host only within its own network, or by a VPN."""
+    ip = ipaddress.ip_address(address)
+    return any(ip in ipaddress.ip_network(network) for network in _PRIVATE)

@@ -164,9 +164,26 @@ def test_what_was_looked_up_is_never_this_machine(host: str) -> None:
 
 
 ADDRESSES = [
-    "127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::", "169.254.1.1",
-    "fe80::1%2", "::7f00:1", "64:ff9b::7f00:1", "2002:7f00:1::1", "224.0.0.1",
+    "127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1", "169.254.1.1", "fe80::1%2",
+    "::7f00:1", "64:ff9b::7f00:1", "2002:7f00:1::1", "224.0.0.1",
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("looked_up", [False, True])
+@pytest.mark.parametrize("address", ["0.0.0.0", "::"])
+def test_blocked_name(
+    address: str,
+    looked_up: bool,  # a row of the table
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The address by which filters block a name, which would lead to this machine, is not used."""
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [(0, 0, 0, "", (address, 995))])
+    target = Target("pop.bank.example", 995, "implicit", "ann", looked_up=looked_up)
+    with pytest.raises(ServerUnreachableError) as caught:
+        name_resolution.addresses(target, Options())
+    assert caught.value.id == "dns-blocked"
+    with pytest.raises(ConnectionRefusedError):
+        name_resolution.connect_public("pop.bank.example", 995, float("inf"))
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

@@ -59,6 +59,13 @@ NETWORK = (
         you="Run `pop3 discover ADDRESS` to find the mail server of the domain.",
     ),
     Explanation(
+        "dns-blocked", 3, "The name of the mail server is blocked.",
+        why="Its address is 0.0.0.0 or ::, which no host has. Filters such as Pi-hole, and lists "
+        "in the file hosts, give it to names that they block.",
+        admin="If the domain itself publishes this address, correct its A or AAAA record.",
+        you="Allow the name in the filter, or in the file hosts. Or try another network.",
+    ),
+    Explanation(
         "dns-temp", 3, "The name could not be looked up at this time.",
         why="A name server did not answer, or answered with an error: this machine's, or the "
         "domain's.",
@@ -84,11 +91,12 @@ NETWORK = (
         you="Try again, and from another network.",
     ),
     Explanation(
-        "tcp-unreachable", 4, "This machine has no route to the address.",
-        why="This machine's network is down, it has no IPv6 connection, or its firewall forbids "
-        "the connection.",
-        admin="Check that the published addresses are correct.",
-        you="Check your own network. Try `-4` or `-6` to use only one kind of address.",
+        "tcp-unreachable", 4, "The network reports that the address cannot be reached.",
+        why="This machine has no route to it, for example because it has no IPv6. If it has one, "
+        "the host is down, or a router or a firewall rejects the connection.",
+        admin="Check that the host is up, that firewalls admit its clients, and that the "
+        "published addresses are correct.",
+        you="Check your own network and firewall. If other hosts answer, try another network.",
     ),
     Explanation(
         "ipv6-broken", 1, "IPv6 does not work, IPv4 does.",

@@ -15,6 +15,7 @@ from restante.client.socket_driver import SocketDriver
 from restante.diagnosis import port_probe, suggestions, wording
 from restante.diagnosis.context import CheckAborted
 from restante.net import connecting
+from restante.net.addresses import is_private
 from restante.protocol.errors import Phase, ReplyTimeoutError, ServerUnreachableError
 
 if TYPE_CHECKING:
@@ -187,9 +188,14 @@ def _report_unreachable(check: CheckContext, step: Step, troubles: _Troubles) ->
 
 
 def _note_odd_addresses(check: CheckContext, step: Step, addresses: list[str]) -> None:
-    """Note what explains addresses that cannot be reached: only IPv6, or a DNS that is false."""
+    """Note what explains addresses that cannot be reached: their kind, or a DNS that is false."""
     if check.target.host in addresses:
         return
+    if all(map(is_private, addresses)):
+        text = (
+            f"{check.target.host} has private addresses only, which lead to it in its network alone"
+        )
+        step.details.append(("note", text))
     if all(":" in address for address in addresses) and check.request.options.family != 6:
         step.details.append(("note", f"{check.target.host} has IPv6 addresses only"))
     try:
