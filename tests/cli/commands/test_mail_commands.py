@@ -555,6 +555,17 @@ def test_an_empty_password_is_not_sent() -> None:
     assert not any(line.startswith("USER") for line in running.commands)
 
 
+def test_an_empty_file_of_a_password(tmp_path: Path) -> None:
+    """If a file has an empty password, the error does not blame the variable."""
+    (tmp_path / "password").touch()
+    ran = pop3(
+        "ls", "pop3://ann@127.0.0.1", "--password-file", tmp_path / "password", password="secret"
+    )
+    assert (ran.code, ran.err.splitlines()[-1]) == (
+        2, "Error: the password is empty, so it was not sent",
+    )  # fmt: skip
+
+
 def test_the_checks_of_verify_are_listed_without_a_host() -> None:
     """`verify --list` prints the checks without a server."""
     ran = pop3("verify", "--list")

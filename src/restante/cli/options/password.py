@@ -116,7 +116,7 @@ def _read_password(values: dict[str, Any], target: Target) -> str:
     ]
     password = next((get for wanted, get in sources if wanted), lambda: _from_prompt(target))()
     if not password:
-        place = f"; {VARIABLE} is set but empty" if VARIABLE in os.environ else ""
+        place = f"; {VARIABLE} is set but empty" if os.environ.get(VARIABLE) == "" else ""
         raise click.UsageError(f"the password is empty, so it was not sent{place}")
     return password
 
