@@ -505,13 +505,13 @@ def test_units_of_an_odd_path(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "pop3").symlink_to(POP3)
     ran = pop3("fetch", "--systemd", PATH=f"{folder}:/usr/bin:/bin")
-    assert f'ExecStart="{tmp_path}/my 100%%$$/pop3" fetch --log - %i\n' in ran.out
+    assert f'ExecStart="{tmp_path}/my 100%%$/pop3" fetch --log - %i\n' in ran.out
 
 
 def test_units_with_a_journal() -> None:
     """The units use the journal of --state, whatever their working directory is."""
-    ran = pop3("fetch", "--systemd", "--state", "my 100%")
-    assert f' fetch --log - --state "{Path.cwd()}/my 100%%" %i\n' in ran.out
+    ran = pop3("fetch", "--systemd", "--state", "my 100%$")
+    assert f' fetch --log - --state "{Path.cwd()}/my 100%%$$" %i\n' in ran.out
 
 
 def test_every(user: User) -> None:

@@ -21,8 +21,6 @@ UNITS = """\
 # ~/.config/systemd/user/pop3-fetch@.service
 [Unit]
 Description=Fetch the mail of %i
-Wants=network-online.target
-After=network-online.target
 
 [Service]
 Type=oneshot
@@ -38,7 +36,6 @@ Description=Fetch the mail of %i every 5 minutes
 OnStartupSec=1min
 OnUnitInactiveSec=5min
 RandomizedDelaySec=30s
-Persistent=yes
 
 [Install]
 WantedBy=timers.target
@@ -51,13 +48,16 @@ def systemd_units(journal: Path | None) -> str:
     `journal` is that of --state, None for the usual one. A stop lets the message under way end, so
     its command gets no signal, and is not a failure.
     """
-    state = f" --state {_quote(os.path.abspath(journal))}" if journal else ""
+    state = ""
+    if journal:
+        path = os.path.abspath(journal).replace("$", "$$")  # in arguments, "$" begins a variable
+        state = f" --state {_quote(path)}"
     return UNITS.format(command=_quote(shutil.which("pop3") or sys.argv[0]), state=state)
 
 
 def _quote(path: str) -> str:
-    """Return a path as ExecStart has it: "%" and "$" are special, and a blank ends a word."""
-    escaped = path.replace("%", "%%").replace("$", "$$")
+    """Return a path as ExecStart has it: "%" is special, and a blank ends a word."""
+    escaped = path.replace("%", "%%")
     if _PLAIN.fullmatch(escaped):
         return escaped
     return '"' + escaped.replace("\\", r"\\").replace('"', r"\"") + '"'
