@@ -61,7 +61,7 @@ def letters(*names: str) -> list[bytes]:
 
 class ListDraft:
     def __init__(self, source: SourceMessage) -> None:
-        self.source, self.octets = source, b""
+        self.source, self.octets, self.discarded = source, b"", False
 
     def write(self, octets: bytes) -> None:
         self.octets += octets
@@ -70,7 +70,7 @@ class ListDraft:
         assert content.octets == len(self.octets)
 
     def discard(self) -> None:
-        pass
+        self.discarded = True
 
 
 class ListDestination:
@@ -81,6 +81,7 @@ class ListDestination:
     def __init__(self, url: str = "list:") -> None:
         self.url = url
         self.arrived: list[bytes] = []
+        self.drafts: list[ListDraft] = []
         self.before_delivery: Callable[[bytes], None] = lambda _: None
         self.outcome = Settled.NOT_HERE
 
@@ -88,7 +89,8 @@ class ListDestination:
         pass
 
     def start(self, message: SourceMessage) -> Draft:
-        return ListDraft(message)
+        self.drafts.append(ListDraft(message))
+        return self.drafts[-1]
 
     def prepare(self, drafts: Sequence[Draft]) -> list[str]:
         return ["token" for _ in drafts]
@@ -433,6 +435,15 @@ def test_a_message_without_room(server: MemoryServer, journal: Journal) -> None:
         assert len(destination.arrived) == arrived
     fetch(server, journal, "tom", destination)
     assert len(server.messages("tom")) == 1
+
+
+def test_a_message_without_room_at_the_second(server: MemoryServer, journal: Journal) -> None:
+    """Where a second destination has no room for a message, the first one discards its draft."""
+    server.add("ike", "secret", b"Subject: large\n\n" + b"x\n" * 500)
+    first = ListDestination("list:1")
+    with pytest.raises(FetchError, match="disk full"):
+        fetch(server, journal, "ike", first, SmallDestination("list:2"))
+    assert [draft.discarded for draft in first.drafts] == [True]
 
 
 def test_all_refused(server: MemoryServer, journal: Journal) -> None:
@@ -894,6 +905,22 @@ def test_header_of_a_message_without_room(server: MemoryServer, journal: Journal
     policy = Policy(max_size=500, large_headers=True)
     fetch(server, journal, "una", destination, policy=policy)
     assert len(destination.arrived) == 1
+
+
+def test_headers_that_are_refused(journal: Journal) -> None:
+    """A large message whose header the server refuses is left out, and the others arrive."""
+    destination = ListDestination()
+    policy = Policy(max_size=1, large_headers=True)
+    with faulty_server("TOP#1: -ERR no", messages=letters("a", "b")) as odd:
+        fetcher = Fetcher(
+            journal.open_account("odd"),
+            [destination],
+            lambda _: blocking.connect(odd.url, PASSWORD),
+            policy,
+        )
+        list(fetcher.run())
+    [arrived] = destination.arrived
+    assert b"Subject: b" in arrived
 
 
 def test_each_message_takes_few_calls(

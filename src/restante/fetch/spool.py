@@ -96,7 +96,6 @@ class SpooledDraft:
     def descriptor(self) -> int:
         """Return a file descriptor at the first octet. Raises DestinationUnavailableError."""
         with DiskErrors(_WHAT, self._folder):
-            self._file.seek(0)
             number = self._file.fileno()  # which moves what is in memory into a file
             self._file.flush()
             os.lseek(number, 0, os.SEEK_SET)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -10,6 +11,7 @@ from typing import Protocol
 import pytest
 
 from restante.fetch.interfaces import Content, Destination, Draft, Settled, SourceMessage
+from restante.fetch.spool import IN_MEMORY
 
 LETTER = b"From: ann@example.com\r\nSubject: a\r\n\r\nhello\r\n"
 OTHER = b"From: bob@example.com\r\nSubject: b\r\n\r\nhello again\r\n"
@@ -162,10 +164,12 @@ def test_a_token_of_rules(place: Place) -> None:
 def test_a_discarded_draft_leaves_nothing(place: Place) -> None:
     """A draft that is discarded, finished or not, is never delivered, and others are."""
     destination = opened(place)
+    open_files = len(os.listdir("/proc/self/fd"))
     unfinished = destination.start(source(2))
-    unfinished.write(OTHER)
+    unfinished.write(b"x" * IN_MEMORY * 2)
     unfinished.discard()
     write(destination, OTHER, 3).discard()
+    assert len(os.listdir("/proc/self/fd")) == open_files
     deliver(destination, LETTER)
     destination.close()
     unfinished.discard()

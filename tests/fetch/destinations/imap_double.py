@@ -59,11 +59,13 @@ class GmailHandler(ImapHandler):
 
     Attributes:
         folders: the messages of each folder by their UIDs.
+        removed: UIDs that another program removes once their sizes are known.
     """
 
     capabilities = b" UIDPLUS X-GM-EXT-1"
     folders: ClassVar[dict[bytes, dict[int, bytes]]]
     flags: ClassVar[dict[bytes, bytes]] = {b"INBOX": b"", b"[Gmail]/All Mail": b"\\All"}
+    removed: ClassVar[set[int]] = set()
     selected: dict[int, bytes]
 
     def answer(self, tag: bytes, word: bytes, command: bytes) -> bytes | None:
@@ -102,7 +104,7 @@ class GmailHandler(ImapHandler):
         octets = self.selected[uid]
         if b"RFC822.SIZE" in command:
             self.say(b"* 1 FETCH (UID %d RFC822.SIZE %d)" % (uid, len(octets)))
-        else:
+        elif uid not in self.removed:
             self.say(b"* 1 FETCH (UID %d BODY[]<0> {%d}\r\n%b)" % (uid, len(octets), octets))
 
 

@@ -149,8 +149,8 @@ class LockMaildrop(Need[MessageList]):
     """
 
     identity: Identity
-    utf8: bool = False
-    login_delay: int | None = None
+    utf8: bool
+    login_delay: int | None
 
 
 @dataclass(slots=True)

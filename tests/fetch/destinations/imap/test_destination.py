@@ -429,6 +429,16 @@ def test_gmail_message_that_was_moved(gmail: tuple[ImapPlace, type[GmailHandler]
     assert settle(place, unnamed) is Settled.NOT_HERE
 
 
+def test_message_that_is_removed_meanwhile(gmail: tuple[ImapPlace, type[GmailHandler]]) -> None:
+    """A message that another program removes while it is compared is not there."""
+    place, handler = gmail
+    destination = opened(place)
+    [token] = deliver(destination, NAMED)
+    destination.close()
+    handler.removed = {4}
+    assert settle(place, token) is Settled.NOT_HERE
+
+
 def test_numbers_of_appended_messages(gmail: tuple[ImapPlace, type[GmailHandler]]) -> None:
     """APPENDUID says where the next message comes; STATUS, which may lag, is not asked again."""
     place, handler = gmail
@@ -440,6 +450,7 @@ def test_numbers_of_appended_messages(gmail: tuple[ImapPlace, type[GmailHandler]
         [7, 4], [7, 5], [7, 6], [7, 7],
     ]  # fmt: skip
     assert handler.commands.count(b"STATUS") == 2
+    assert handler.commands[-1] == b"LOGOUT"
     handler.folders[b"INBOX"].pop(5)
     handler.folders[b"[Gmail]/All Mail"].pop(6)
     assert settle(place, third) is Settled.HERE
