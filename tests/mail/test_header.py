@@ -73,6 +73,21 @@ def test_types() -> None:
     assert b"=?utf-8?" in other.as_bytes()
 
 
+def test_odd_parameters() -> None:
+    """A parameter whose name is not valid is known, and not written."""
+    value = header_of(b"Content-Type: text/plain; a(b=c; charset=utf-8\r\n\r\n")["content-type"]
+    assert value.params == {"a(b": "c", "charset": "utf-8"}
+    assert str(value) == 'text/plain; charset="utf-8"'
+
+
+def test_long_value_as_sent() -> None:
+    """A value that would take long to fold is written in one line."""
+    words = "word " * 200 + "end"
+    other = EmailMessage()
+    other["Subject"] = header_of(f"Subject: {words}\r\n\r\n".encode())["subject"]
+    assert f"Subject: {words}\n" in other.as_string()
+
+
 def test_addresses_as_sent() -> None:
     """Addresses beyond ASCII are written in ASCII, with names as encoded words: RFC 2047."""
     octets = 'From: "Jürgen, X" <j@x.org>, Bob <b@y.org>\r\n\r\n'.encode()
@@ -108,6 +123,7 @@ def test_body_is_no_header() -> None:
         (b"From: a@b.c (Ann)\n\n", "Ann", ""),
         (b"From: group: a@b.c, d@e.f;\n\n", "a@b.c", ""),
         (b"From: nobody in particular\n\n", "nobody in particular", ""),
+        (b"From: <>\n\n", "<>", ""),
         (b"From: (((((\n\n", "(((((", ""),
         (b"From: =?gb2312?b?w/e=?= <a@b.c>\n\n", "明", ""),
         (b"Subject: J\xc3\xbcrgen\n\n", "", "Jürgen"),

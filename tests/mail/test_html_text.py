@@ -14,6 +14,7 @@ from restante.mail.html_text import text_of
     [
         ("<p>One &amp;\n two<br>three</p>", "One & two\nthree"),
         ("<style>x</style><script>if (a<b) {}</script>seen<title>t</title>", "seen"),
+        ("a</style>b<style>x</style>c", "abc"),
         ("<style>never closed <p>seen", "never closed\nseen"),
         ("a<!-- no --><!doctype x><?xml y?>b", "ab"),
         ('<img alt="a > b">c', "c"),
@@ -24,6 +25,7 @@ from restante.mail.html_text import text_of
         ("<table><tr><td>a<td>b</tr></table>", "a b"),
         ("<STYLE>x</StYlE>İ<B>y", "İy"),
         ("<a", "<a"),
+        ("a </ b", "a </ b"),
         ("a<pre>\nx  y\r\n\n    <b>z\n</b></pre>b  c\nd", "a\nx  y\n\n    z\nb c d"),
         ("<PRE>1<br>  2\0</pre> e", "1\n  2\ne"),
         ("a\0  b</pre>", "a b"),

@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from restante.mail import message, parts, transfer
+from restante.mail import message, parameters, parts, transfer
 
 BOUNCE = (
     b"Content-Type: multipart/report; boundary=r\r\n\r\n--r\r\n\r\nIt failed.\r\n"
@@ -46,6 +46,7 @@ def test_bounce() -> None:
         (b"base64", b"!!!!", b""),
         (b"quoted-printable", b"a=C3=A9=\r\nb=zz", b"a\xc3\xa9b=zz"),
         (b"x-uuencode", b"begin 644 a\r\n#0V%T\r\n`\r\nend\r\n", b"Cat"),
+        (b"x-uuencode", b"begin 644 a\r\n#0V%T\r\n~~\r\n#0V%T\r\n", b"Cat"),
         (b"8bit", b"\xff\r\n", b"\xff\r\n"),
         (b"strange", b"=41", b"=41"),
     ],
@@ -114,8 +115,17 @@ def test_bounds() -> None:
     begun = time.process_time()
     for octets in (deep, many, same, lines):
         assert 1 <= len(message.read(octets).parts) <= parts.MAX_PARTS
+    named = b"text/plain" + b"".join(b"; a%d=b" % number for number in range(1000))
+    assert len(parameters.parse(named)[1]) == parameters.MAX_PARAMETERS
     assert time.process_time() - begun < 20
     assert message.read(deep).parts[0].content.endswith(b"hello")
+
+
+@pytest.mark.parametrize("label", [b"koi8-r", b'"koi8-r (Cyrillic)"'])
+def test_charset(label: bytes) -> None:
+    """A text has the charset that its part declares, whatever follows its name."""
+    found = message.read(b"Content-Type: text/plain; charset=" + label + b"\r\n\r\n\xf0\xf2")
+    assert [text.text for text in found.texts()] == ["ПР"]
 
 
 def test_a_multipart_without_boundary_is_text() -> None:
