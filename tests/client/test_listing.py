@@ -18,6 +18,7 @@ from support.faulty_server import HELLO, PASSWORD, USER, faulty_server
     [
         (range(1, 4), ""),
         (range(2, 4), "1"),
+        (range(11, 13), "1, 2, 3, 4, 5, 6, 7, 8, 9, 10"),
         (range(13, 15), "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ..."),
     ],
 )

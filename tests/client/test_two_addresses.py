@@ -151,3 +151,19 @@ def test_check() -> None:
         text = f"this is {BROKEN}; check {WORKING} by --resolve localhost:{server.port}:{WORKING}"
         assert ("address", text) in report.steps[-1].details
         assert report.id == "greet-closed"
+
+
+@pytest.mark.parametrize(
+    ("rules", "password", "found"),
+    [((), "wrong", "auth-failed"), (("STAT: close",), PASSWORD, "conn-lost")],
+)
+def test_check_of_one_server(
+    addresses: list[str], rules: tuple[str, ...], password: str, found: str
+) -> None:
+    """The check names no other address for an error that is not of one."""
+    addresses[:] = [WORKING, OTHER]
+    with faulty_server(*rules) as server, socket.create_server((OTHER, server.port)):
+        report = restante.check(Target("localhost", server.port, "none", USER), password)
+        assert report.facts["addresses"] == {WORKING: "ok", OTHER: "ok"}
+        assert report.id == found
+        assert "address" not in dict(report.steps[-1].details)

@@ -192,7 +192,7 @@ def test_all_addresses_at_once() -> None:
     with socket.create_server(("127.0.0.2", free_port("127.0.0.2"))) as listener:
         port: int = listener.getsockname()[1]
         with full_port("127.0.0.1", port):
-            addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "no address"]
+            addresses = ["127.0.0.1", "127.0.0.2", "127.0.0.3", "255.255.255.255", "no address"]
             attempts = connecting.connect_all(addresses, port, 60, 0.1)
         outcomes = {address: attempt.outcome for address, attempt in attempts.items()}
         accepted = outcomes["127.0.0.2"]
@@ -202,6 +202,7 @@ def test_all_addresses_at_once() -> None:
     assert list(outcomes) == addresses
     assert isinstance(outcomes["127.0.0.1"], TimeoutError)
     assert isinstance(outcomes["127.0.0.3"], ConnectionRefusedError)
+    assert isinstance(outcomes["255.255.255.255"], OSError)  # at once
     assert isinstance(outcomes["no address"], socket.gaierror)
 
 

@@ -47,6 +47,17 @@ def test_finish() -> None:
         daemon_threads.finish({}.popitem, "work")
 
 
+def test_ctrl_c_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C does not wait for work that has not begun."""
+
+    def interrupt(_: threading.Thread) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        daemon_threads.finish(pytest.fail, "work")
+
+
 def test_ctrl_c_waits_for_the_work() -> None:
     """Ctrl-C does not cut off work that must be done, and is raised after it."""
     interrupted, done = threading.Event(), []
