@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
+import logging
 import poplib
 import smtplib
 import socket
@@ -20,6 +22,7 @@ import structlog
 
 import restante.server
 from delivery.door import Known
+from restante import blocking
 from restante.net import daemon_threads
 from restante.protocol.secret import Secret
 from restante.server import (
@@ -282,11 +285,45 @@ def test_starts_once(accounts: Passwords) -> None:
 
 
 def test_call_without_thread(accounts: Passwords) -> None:
-    """`call` is for `with` only."""
+    """`call` is for `with` only, and closes the coroutine that it does not run."""
     work = asyncio.sleep(0)
     with pytest.raises(RuntimeError, match="thread"):
         Server(MemoryStore(), accounts, FREE).call(work)
-    work.close()
+    assert inspect.getcoroutinestate(work) == inspect.CORO_CLOSED
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"port": 99_999}, "port is 99999: it must be a number from 0 to 65535"),
+        ({"port": "110"}, "port is '110': it must be a number"),
+        ({"clear_text": "sometimes"}, "clear_text is 'sometimes': it must be one of 'loopback'"),
+        ({"implicit_tls": True}, "implicit_tls requires certificates"),
+    ],
+)
+def test_invalid_listener(given: dict[str, Any], text: str) -> None:
+    """Without this, another port would be served, or none of its connections."""
+    with pytest.raises(ValueError, match=text):
+        Listener(**given)
+
+
+def test_loggers(accounts: Passwords, caplog: pytest.LogCaptureFixture) -> None:
+    """The log can be that of the standard library by structlog, but not a logger without it."""
+    logger = logging.getLogger("pop3")
+    caplog.set_level(logging.INFO, "pop3")
+    log: structlog.stdlib.BoundLogger = structlog.wrap_logger(
+        logger,
+        processors=[structlog.stdlib.render_to_log_kwargs],
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    with Server(MemoryStore(), accounts, FREE, log=log) as server:
+        with blocking.connect(f"pop3://ann@{server.addresses[0]}", "secret"):
+            pass
+    records = [record for record in caplog.records if record.name == "pop3"]
+    events = [(record.getMessage(), vars(record)["user"]) for record in records]
+    assert events == [("login", "ann"), ("session", "ann")]
+    with pytest.raises(TypeError, match="log must be a logger of structlog"):
+        Server(MemoryStore(), accounts, FREE, log=logger)  # type: ignore[arg-type]
 
 
 def test_call_after_the_end(accounts: Passwords) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast, get_args
 
 from restante.auth.interfaces import FindsOwner
+from restante.net.addresses import HIGHEST_PORT
 from restante.protocol.server.settings import AuthOffer, ProtocolSettings
 from restante.server.config.addresses import ListenAddress
 from restante.server.config.mail_sections import DeliverySection
@@ -22,6 +23,7 @@ from restante.server.listener import (
     serve_listeners,
 )
 from restante.server.log.loggers import default_logger
+from restante.server.policies import ClearText
 from restante.server.tasks.account_watch import watching_accounts
 from restante.server.tasks.background import background_tasks
 from restante.server.tasks.peers import sharing_with_peers
@@ -31,11 +33,11 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
+    from structlog.stdlib import BoundLogger
     from structlog.typing import FilteringBoundLogger
 
     from restante.auth.interfaces import Authenticator
     from restante.delivery.recipients import Recipients
-    from restante.server.policies import ClearText
     from restante.server.tls.certificates import Certificates
     from restante.storage.interfaces import Store
 
@@ -53,6 +55,9 @@ class Listener:
         implicit_tls: TLS from the first octet, as on port 995; otherwise clients use STLS.
         clear_text: from where passwords may come without TLS: "loopback", "always" or "never".
         connection: the class of its connections, for tests that watch them or change what is said.
+
+    Raises ValueError: the port or `clear_text` has another value, or `implicit_tls` has no
+    certificates.
     """
 
     host: str = "127.0.0.1"
@@ -62,6 +67,15 @@ class Listener:
     implicit_tls: bool = False
     clear_text: ClearText = "loopback"
     connection: ConnectionFactory = Connection
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.port, int) and 0 <= self.port <= HIGHEST_PORT):
+            raise ValueError(f"port is {self.port!r}: it must be a number from 0 to {HIGHEST_PORT}")
+        if self.clear_text not in get_args(ClearText):
+            known = ", ".join(map(repr, get_args(ClearText)))
+            raise ValueError(f"clear_text is {self.clear_text!r}: it must be one of {known}")
+        if self.implicit_tls and self.certificates is None:
+            raise ValueError("implicit_tls requires certificates")
 
     def config(self) -> ListenConfig:
         """Return what the server makes of it."""
@@ -99,6 +113,8 @@ class Server(ServerLifecycle):
         stop_timeout: seconds.
         addresses: where the server listens for POP3, with the ports that were free.
         smtp_address: where it listens for SMTP, if it does.
+
+    Raises TypeError: `log` is not a logger of structlog.
     """
 
     store: Store
@@ -112,12 +128,16 @@ class Server(ServerLifecycle):
     limits: ServerLimits = field(default_factory=ServerLimits)
     lock_timeout: float = 3
     offer: Callable[[], AuthOffer] = AuthOffer
-    log: FilteringBoundLogger = field(default_factory=default_logger)
+    log: FilteringBoundLogger | BoundLogger = field(default_factory=default_logger)
     stop_timeout: float = STOP_PATIENCE
     addresses: list[ListenAddress] = field(init=False, default_factory=list)
     smtp_address: ListenAddress | None = field(init=False, default=None)
     _started: bool = field(init=False, default=False)
     thread_name = "restante.server"
+
+    def __post_init__(self) -> None:
+        if not hasattr(self.log, "bind"):
+            raise TypeError("log must be a logger of structlog; see structlog.wrap_logger")
 
     async def start(self) -> None:
         """Listen, and serve until `stop`. A server starts once.
@@ -132,7 +152,7 @@ class Server(ServerLifecycle):
         context = ServerContext(
             store=self.store,
             authenticator=self.accounts,
-            log=self.log,
+            log=cast("FilteringBoundLogger", self.log),
             settings=self.settings,
             limits=self.limits,
             lock_timeout=self.lock_timeout,

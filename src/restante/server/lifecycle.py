@@ -44,6 +44,7 @@ class ServerLifecycle(ABC):
         on the program's event loop, it has stopped, or the call comes from its own thread.
         """
         if self._thread is None:
+            work.close()
             raise RuntimeError("the server does not run in a thread")
         return self._thread.call(work)
 

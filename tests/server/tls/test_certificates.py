@@ -75,6 +75,12 @@ class Unreadable:
         monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", load_cert_chain)
 
 
+def test_no_certificate() -> None:
+    """Without a certificate each handshake would fail."""
+    with pytest.raises(CertificateError, match="no certificate is given"):
+        Certificates([])
+
+
 def test_unreadable_key_loaded_later(
     pair: CertificateFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:

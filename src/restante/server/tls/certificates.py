@@ -43,6 +43,8 @@ class Certificates:
         *,
         check_every: float = CHECK_EVERY,
     ) -> None:
+        if not pairs:
+            raise CertificateError("no certificate is given")
         self._pairs = pairs
         self._check_every = check_every
         self._profile = profile
