@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from unittest.mock import AsyncMock, Mock
 
 import asyncpg
 import pytest
@@ -97,6 +98,31 @@ def test_no_host(servers: Servers, ports: tuple[int, ...], error: type[Exception
     with pytest.raises(error):
         connect(*ports, primary=True)
     assert servers.asked == [*ports]
+
+
+def test_two_primaries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two servers that accept changes are found, and two poolers before one server are not."""
+    starts = {"a": 1, "b": 2, "pooler": 1}
+
+    class Connection(AsyncMock):
+        terminate = Mock()
+
+    async def connect(_: str, *, host: list[str], **__: object) -> Connection:
+        if host[0] not in starts:
+            raise asyncpg.TargetServerAttributeNotMatched
+        made = Connection()
+        made.fetchval.return_value = starts[host[0]]
+        return made
+
+    def find(hosts: str) -> list[str]:
+        dsn = Secret(f"postgresql://ann:hunter2@{hosts}/mail".encode())
+        return sorted(asyncio.run(postgresql_hosts.find_primaries(dsn, 60)))
+
+    monkeypatch.setattr("asyncpg.connect", connect)
+    assert find("a,standby") == ["a"]
+    assert find("a,standby,b") == ["a", "b"]
+    assert find("a,pooler") == ["pooler"]
+    assert find("a") == []
 
 
 @pytest.mark.parametrize(

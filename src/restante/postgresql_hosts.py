@@ -116,6 +116,34 @@ async def connect(dsn: Secret, *, primary: bool, **options: object) -> asyncpg.C
     return await _first(tasks)
 
 
+async def find_primaries(dsn: Secret, seconds: float) -> Sequence[str]:
+    """Return the hosts that accept changes, if the address names several. Raises nothing.
+
+    Of poolers that lead to one server, the last is returned. `seconds` is the limit for a host.
+    """
+    address = dsn.reveal().decode()
+
+    async def ask(host: Host) -> object:
+        options = {"host": [host.name], "port": [host.port], "target_session_attrs": "read-write"}
+        async with asyncio.timeout(seconds):
+            connection = await _connect(address, {**options, "statement_cache_size": 0})
+            try:
+                return await connection.fetchval("select pg_postmaster_start_time()")
+            finally:
+                connection.terminate()
+
+    hosts = _hosts(address)
+    if len(hosts) < 2:
+        return []
+    starts = await asyncio.gather(*map(ask, hosts), return_exceptions=True)
+    host_by_start = {
+        start: host.name
+        for start, host in zip(starts, hosts, strict=True)
+        if not isinstance(start, BaseException)
+    }
+    return list(host_by_start.values())
+
+
 async def _connect(
     address: str, options: dict[str, object], pause: float = 0
 ) -> asyncpg.Connection:

@@ -56,7 +56,7 @@ class StoreFigures(NamedTuple):
         leases: maildrops that its sessions hold, or wait for.
         used: connections to databases on which a call is under way.
         idle: the other connections.
-        down: databases that are known to be down.
+        down: databases that are known to be down, or to let commits wait for a standby.
     """
 
     leases: int

@@ -301,6 +301,7 @@ def test_work_while_the_standby_is_missing(dsn: Secret, cluster: Cluster) -> Non
                 maildrop.release()
                 assert len(await execute(dsn, UNACKNOWLEDGED)) <= 2
                 assert len(await everything(store, owners[-1])) == 1
+                assert store.figures().down == 1
             await until(lambda: works(store.deliver(owners[2], LETTER)))
             assert len(await everything(store, owners[2])) == 2
 

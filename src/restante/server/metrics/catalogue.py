@@ -173,7 +173,7 @@ CLUSTER_CONNECTIONS = _gauge(
 )
 CLUSTER_DOWN = _gauge(
     "restante_cluster_databases_down",
-    "Databases of a cluster that are down, by what each worker knows: the sum over workers.",
+    "Databases of a cluster that are down, or whose commits wait: the sum over workers.",
 )
 LOGIN_SECONDS = _histogram(
     "restante_login_seconds",

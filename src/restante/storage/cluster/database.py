@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 import asyncpg
 
 from restante.idle_connections import IdleConnections
-from restante.postgresql_hosts import is_full
+from restante.postgresql_hosts import find_primaries, is_full
 from restante.storage.cluster.connecting import connect
 from restante.storage.cluster.errors import (
     ERRORS,
@@ -31,7 +31,7 @@ from restante.storage.errors import StoreError
 from restante.storage.interfaces import StoreFigures
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from restante.protocol.secret import Secret
 
@@ -156,7 +156,12 @@ class Database:
     def figures(self, leases: int) -> StoreFigures:
         """Return the connections as figures of a store, with its number of leases."""
         idle = len(self._idle)
-        return StoreFigures(leases, len(self._open) - idle, idle, int(self.is_down))
+        is_down = self.is_down or self.is_waiting
+        return StoreFigures(leases, len(self._open) - idle, idle, int(is_down))
+
+    async def find_primaries(self) -> Sequence[str]:
+        """Return the hosts that accept changes, if the address names several. Raises nothing."""
+        return await find_primaries(self._dsn, PROBE_TIME)
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -70,6 +70,12 @@ async def find_faults(database: Database, bodies: ObjectBodies | None) -> list[s
     assert row is not None
     settings = DatabaseSettings(*row)
     problems = list(problems_of(settings, (before, after)))
+    primaries = await database.find_primaries()
+    if len(primaries) > 1:
+        problems.append(
+            f"{' and '.join(primaries)} both accept changes: a connection uses either of them, so"
+            " mail is hidden, and is lost with the one that goes; stop the old primary"
+        )
     if not database.pooler:
         problems += connection_problems(settings, database.connections)
     if bodies is None:
