@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import asyncpg
 
@@ -16,6 +16,7 @@ from restante.storage.cluster.maildrop import ClusterMaildrop
 from restante.storage.quota import StoredWithin
 from support.other_user import public_folder
 from support.postgresql import Database, need_postgresql
+from support.thread import PATIENCE
 
 _numbers = itertools.count(1)
 _TEMPLATE = "restante_template"
@@ -28,6 +29,7 @@ do $$ begin
     {deletes}
 end $$
 """
+_WAITS_FOR_STANDBYS = "select where current_setting('synchronous_standby_names') <> ''"
 _TABLES = "select format('%I', tablename) from pg_tables where schemaname = 'public'"
 
 
@@ -79,6 +81,21 @@ async def execute(dsn: Secret, sql: str, *arguments: object) -> list[asyncpg.Rec
         return list(await connection.fetch(sql, *arguments))
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def missing_standby(dsn: Secret, cluster: Cluster) -> AsyncIterator[None]:
+    """Let all commits wait for a standby that is not there, while the block runs."""
+    await cluster.execute("alter system set synchronous_standby_names = 'nobody'")
+    try:
+        await cluster.execute("select pg_reload_conf()")
+        async with asyncio.timeout(PATIENCE):
+            while not await execute(dsn, _WAITS_FOR_STANDBYS):  # noqa: ASYNC110  # it says nothing
+                await asyncio.sleep(0.005)
+        yield
+    finally:
+        await cluster.execute("alter system reset synchronous_standby_names")
+        await cluster.execute("select pg_reload_conf()")
 
 
 async def _clean_statement(dsn: Secret) -> str:

@@ -19,7 +19,7 @@ from restante.auth.sql.cluster_logins import ClusterAccounts, TableUses
 from restante.auth.sql.postgresql_query import PostgresqlQueries
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
-from support.cluster import Cluster, execute
+from support.cluster import Cluster, execute, missing_standby
 from support.cluster_logins import make_app_password, recall, use_and_finish, why_not
 from support.command import pop3
 from support.live import PATIENCE
@@ -169,6 +169,23 @@ def test_few_writes(dsn: Secret) -> None:
                 now = minutes_ago * 60
                 await uses.write()
                 assert await minutes_since_use(dsn) == found
+
+    asyncio.run(run())
+
+
+def test_uses_while_the_standby_is_missing(dsn: Secret, cluster: Cluster) -> None:
+    """A use is noted without a wait for the standby, which would keep a connection each minute."""
+    made, _ = make_app_password(dsn, "ann")
+
+    async def run() -> None:
+        async with (
+            missing_standby(dsn, cluster),
+            contextlib.aclosing(PostgresqlQueries(dsn, "")) as queries,
+        ):
+            uses = TableUses(queries, pytest.fail, pause=3600)
+            uses.note(made.digest)
+            await uses.write()
+            assert await minutes_since_use(dsn) == 0
 
     asyncio.run(run())
 

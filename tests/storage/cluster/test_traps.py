@@ -18,7 +18,7 @@ from restante.storage.cluster.database import Database
 from restante.storage.cluster.errors import UNREPLICATED
 from restante.storage.errors import BusyError, LostError, StoreError
 from storage.contract import everything
-from support.cluster import Cluster, execute, settings
+from support.cluster import Cluster, execute, missing_standby, settings
 from support.thread import PATIENCE
 
 T = TypeVar("T")
@@ -26,7 +26,6 @@ T = TypeVar("T")
 LETTER = b"Subject: a\r\n\r\nhello\r\n"
 EXPIRE = "update node set until = clock_timestamp() - interval '1 ms'"
 WAITING = "select from pg_stat_activity where wait_event_type = 'Lock'"
-STANDBYS = "synchronous_standby_names"
 WAITS = "commits wait for a synchronous standby"
 UNACKNOWLEDGED = "select pid from pg_stat_activity where wait_event = 'SyncRep'"
 
@@ -200,19 +199,6 @@ def test_broken_off_logins(dsn: Secret) -> None:
             await until(lambda: can_open(other))
 
     asyncio.run(test())
-
-
-@contextlib.asynccontextmanager
-async def missing_standby(dsn: Secret, cluster: Cluster) -> AsyncIterator[None]:
-    """Let all commits wait for a standby that is not there, while the block runs."""
-    await cluster.execute("alter system set synchronous_standby_names = 'nobody'")
-    try:
-        await cluster.execute("select pg_reload_conf()")
-        await until(lambda: execute(dsn, "select where current_setting($1) <> ''", STANDBYS))
-        yield
-    finally:
-        await cluster.execute("alter system reset synchronous_standby_names")
-        await cluster.execute("select pg_reload_conf()")
 
 
 async def cancel_waits(dsn: Secret, work: Awaitable[object], error: str = UNREPLICATED) -> None:

@@ -40,7 +40,8 @@ WITH due AS (
     FOR UPDATE OF app_password SKIP LOCKED
 )
 UPDATE app_password SET used = due.at FROM due WHERE app_password.digest = due.digest
-"""
+RETURNING set_config('synchronous_commit', 'off', true)
+"""  # a use need not last, and must not wait for a standby
 
 
 class ClusterAccounts(SqlAuthenticator):

@@ -161,7 +161,7 @@ class Peers:
     async def claim_round(self, task: str, seconds: float) -> bool:
         """Return whether this node does the next round of a task, the only one for some seconds."""
         await self.require_same_clock()
-        return await self._database.fetchrow(CLAIM, task, seconds) is not None
+        return await self._database.commit(CLAIM, task, seconds) is not None
 
     async def require_same_clock(self) -> None:
         """Raise StoreError unless the clocks of this node and of PostgreSQL are nearly the same."""
