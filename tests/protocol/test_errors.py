@@ -36,3 +36,10 @@ def test_copies(error: Exception, make: Callable[[Exception], Exception]) -> Non
     copied = make(error)
     assert type(copied) is type(error)
     assert (str(copied), repr(copied), vars(copied)) == (str(error), repr(error), vars(error))
+
+
+def test_repr_has_the_final_id() -> None:
+    """A log of a program shows the id that the error has, also if it was given later."""
+    error = ServerRefusedError("refused", "no")
+    error.id = "auth-failed"
+    assert repr(error) == "ServerRefusedError('auth-failed', 'no')"

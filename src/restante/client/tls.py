@@ -237,7 +237,7 @@ class ClientTlsLayer(TlsLayer):
 
 
 def _insecure(error: Exception, answer: bytes = b"") -> SecurityError:
-    """Return a SecurityError for an error of OpenSSL; `pop3 check` sets its `certificate`."""
+    """Return a SecurityError for an error of OpenSSL."""
     if isinstance(error, ssl.SSLCertVerificationError):
         trouble = _VERIFY_CODES.get(error.verify_code, "tls-invalid")
         return SecurityError(trouble, error.verify_message or str(error), phase=Phase.TLS)

@@ -21,7 +21,7 @@ from restante.protocol.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from restante.client.options import Target
     from restante.client.session import ClientSession
@@ -124,8 +124,14 @@ class CheckContext:
             text = f"{step.phase} took {seconds:.1f} s, and more than {limit:g} s is slow"
             self.warn(step, "slow", text, {"phase": step.phase, "limit": limit})
 
-    def fail(self, step: Step, error: RemoteError, *commands: str) -> None:
-        """Record an error that ends the check."""
+    def fail(
+        self,
+        step: Step,
+        error: RemoteError,
+        *commands: str,
+        certificate: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record an error that ends the check, with the certificate if that is the cause."""
         self._note_partial_reply(error)
         self._note_time_limit(error)
         self._withdraw_capa_lost(step, error)
@@ -137,8 +143,8 @@ class CheckContext:
                 step.details += [("also", other) for other in error.others]
         if isinstance(error, ServerRefusedError):
             facts["said"] = error.text
-        if error.certificate:
-            facts["certificate"] = dict(error.certificate)
+        if certificate is not None:
+            facts["certificate"] = certificate
         evidence = error.said
         in_handshake = error.phase == "tls" and error.id not in ("conn-lost", "stalled")
         if error.command and error.phase not in ("connect", "greeting") and not in_handshake:

@@ -91,11 +91,10 @@ class RemoteError(Pop3Error):
         code: the response code without brackets, such as "SYS/TEMP", or "".
         phase: the `Phase` of the session, None for an error that was raised outside of one.
         command: the last command, without secrets.
-        certificate: the fields of the server's certificate, if that is the cause.
         others: the other failures before or after this one, a line each.
     """
 
-    def __init__(  # noqa: PLR0913  # an error with all that is known of it
+    def __init__(
         self,
         id: str,  # noqa: A002  # the field's name in toolbox and JSON alike
         text: str,
@@ -103,7 +102,6 @@ class RemoteError(Pop3Error):
         code: str = "",
         phase: Phase | None = None,
         command: str = "",
-        certificate: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(id, text)
         self.id = id
@@ -111,13 +109,16 @@ class RemoteError(Pop3Error):
         self.code = code
         self.phase = phase
         self.command = command
-        self.certificate = certificate
         self.others: list[str] = []
 
     def __str__(self) -> str:
         code = f"[{self.code}] " if self.code else ""
         where = f" (after {self.command})" if self.command else ""
         return printable(f"{self.id}: {code}{self.text}{where}")
+
+    def __repr__(self) -> str:
+        """Return the id and the text that it has now: a driver may have named the cause since."""
+        return f"{type(self).__name__}({self.id!r}, {self.text!r})"
 
     @property
     def said(self) -> str:

@@ -45,7 +45,8 @@ def report_rejected(check: CheckContext, step: Step, error: SecurityError) -> No
         step.text, step.details = "", [("certificate", certificate_too), *step.details]
         check.fail(step, observation.other)
         raise CheckAborted from error
-    check.fail(step, error, *_next_commands(check, error, observation))
+    facts = observation.facts and observation.facts.as_json()
+    check.fail(step, error, *_next_commands(check, error, observation), certificate=facts)
     raise CheckAborted from error
 
 
@@ -62,8 +63,8 @@ def warn_unverified(check: CheckContext, step: Step) -> None:
         tls = check.session.tls
         observation = TlsObservation(certificate.summarise(tls.chain() if tls else ()))
         _explain(check, step, error, observation)
-        facts = {"certificate": dict(error.certificate or {})}
-        check.warn(step, error.id, error.text, facts)
+        facts = observation.facts.as_json() if observation.facts else {}
+        check.warn(step, error.id, error.text, {"certificate": facts})
     except RemoteError as error:
         check.trace("<", f"(the second inspection of the certificate failed: {error})")
 
@@ -134,7 +135,6 @@ def _explain(
         return
     error.id = _judge_issuer(check, error.id, facts)
     error.text = _evidence(check, error, observation, facts)
-    error.certificate = facts.as_json()
     _report_certificate(check, step, error.id, facts)
     if error.id in ("tls-old", "tls-weak"):
         step.details.append(
