@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -19,7 +20,7 @@ from restante.protocol.client.effects import Dialogue, Send
 from restante.protocol.client.pipeline import Operation, carry_out, pipeline
 from restante.protocol.client.raw_command import raw_command
 from restante.protocol.errors import Pop3Error, RemoteError
-from support.faulty_server import faulty_server
+from support.faulty_server import USER, faulty_server
 
 LONG = "hunter22 & more"
 FORMS = (LONG, quote(LONG), "aHVudGVyMjIgJiBtb3Jl")
@@ -196,3 +197,29 @@ def test_a_secret_in_octets_that_are_not_utf_8() -> None:
     peer = ServerPeer()
     peer.secrets.add("geheim\xe4\xf6")
     assert peer.excerpt("-ERR geheim\xe4\xf6 ".encode() + b"\xff") == "-ERR *** \xff"
+
+
+@pytest.mark.parametrize(
+    "fault", ["LIST: -ERR no", "PASS: close", "AUTH: close", "response: close"]
+)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mechanisms": ("USER",)},
+        {"mechanisms": ("PLAIN",)},
+        {"mechanisms": ("PLAIN",), "initial_response": True},
+        {"mechanisms": ("LOGIN",)},
+    ],
+)
+def test_variables_of_frames(fault: str, options: Any) -> None:
+    """Tools that report errors with the variables of each frame find only the one named so."""
+    with faulty_server(fault) as server, pytest.raises(RemoteError) as caught:
+        blocking.connect(server.url, LONG, **options)
+    spelled = (
+        LONG,
+        *(base64.b64encode(text.encode()).decode() for text in (LONG, f"\0{USER}\0{LONG}")),
+    )
+    for entry in caught.traceback[1:]:
+        for name, value in entry.locals.items():
+            shown = repr(value)
+            assert name == "password" or not any(text in shown for text in spelled), entry

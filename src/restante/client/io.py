@@ -10,7 +10,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from restante.client import error_ids
@@ -60,7 +60,7 @@ BUSY = (
 class WriteBytes(Effect[bytes]):
     """Write octets to the socket; the result is b"". Throws OSError."""
 
-    octets: bytes
+    octets: bytes = field(repr=False)
     until: float
 
 
@@ -133,6 +133,7 @@ class ClientIO:
         self.session = session
         self.broken_off = False
         self._busy = threading.Lock()  # a dialogue is under way
+        self._has_sent = False  # that dialogue has sent something, or begins to
         options = session.options
         self._seconds = options.reply_seconds
         self.ends = min(session.ends, end_time(options))
@@ -148,11 +149,11 @@ class ClientIO:
         session = self.session
         if not self._busy.acquire(blocking=False):
             raise LocalError(OVER if session.peer.broken else BUSY)
-        sent: list[bytes] = []
+        self._has_sent = False
         try:
             if session.peer.broken:
                 raise LocalError(OVER)  # noqa: TRY301  # checked while no other call is under way
-            return (yield from self._carry_out(dialogue, sent))
+            return (yield from self._carry_out(dialogue))
         except RemoteError as error:
             if not isinstance(error, ServerRefusedError):
                 session.peer.broken = True
@@ -160,14 +161,14 @@ class ClientIO:
                 error, session.capabilities, tls=session.tls is not None
             ) from None
         except BaseException:  # a cancelled task, a signal, a message left before its end
-            if sent:
+            if self._has_sent:
                 session.peer.broken = self.broken_off = True
             raise
         finally:
             self._busy.release()
 
-    def _carry_out(self, dialogue: Dialogue[T], sent: list[bytes]) -> IOSteps[T]:
-        """Carry out the effects of a dialogue. `sent` gets the octets before they are sent."""
+    def _carry_out(self, dialogue: Dialogue[T]) -> IOSteps[T]:
+        """Carry out the effects of a dialogue."""
         with contextlib.closing(dialogue):
             try:
                 effect = next(dialogue)
@@ -176,7 +177,7 @@ class ClientIO:
                         if isinstance(effect, MessageChunk):  # there are many of them
                             answer = yield effect
                         else:
-                            answer = yield from self._fulfil(effect, sent)
+                            answer = yield from self._fulfil(effect)
                     except RemoteError as error:  # the dialogue may know the cause of it
                         effect = dialogue.throw(error)
                     else:
@@ -185,11 +186,11 @@ class ClientIO:
                 result: T = done.value
                 return result
 
-    def _fulfil(self, effect: ClientEffect, sent: list[bytes]) -> IOSteps[bytes]:
+    def _fulfil(self, effect: ClientEffect) -> IOSteps[bytes]:
         """Carry one effect out and return its result."""
         match effect:
             case Send():
-                sent.append(effect.octets)
+                self._has_sent = True
                 yield from self._send(effect.octets)
             case Receive():
                 return (yield from self._receive(fresh=effect.fresh))

@@ -6,7 +6,7 @@ The same dialogue runs on a blocking socket, under asyncio, and joined to a serv
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from restante.protocol.effects import Effect
@@ -16,9 +16,12 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Send(Effect[None]):
-    """Send octets. Throws ConnectionLostError or ReplyTimeoutError."""
+    """Send octets. Throws ConnectionLostError or ReplyTimeoutError.
 
-    octets: bytes
+    They may have a secret, and tools that report errors print the variables of each frame.
+    """
+
+    octets: bytes = field(repr=False)
 
 
 @dataclass(slots=True)

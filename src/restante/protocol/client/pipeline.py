@@ -33,6 +33,9 @@ class Operation(NamedTuple, Generic[T]):
     shown: bytes | None = None
     phase: Phase | None = Phase.MAILBOX
 
+    def __repr__(self) -> str:
+        return f"Operation({self.shown or self.request!r})"
+
 
 def carry_out(peer: ServerPeer, operation: Operation[T]) -> Dialogue[T]:
     """Send one command and return what its reply says. Raises what its reader raises."""

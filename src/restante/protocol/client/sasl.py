@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from restante.protocol.client.effects import Send, compute
+from restante.protocol.client.hidden_secrets import SecretOctets
 from restante.protocol.client.operations import command
 from restante.protocol.client.pipeline import Operation
 from restante.protocol.errors import (
@@ -42,7 +43,7 @@ def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Oper
     Its reader also raises SecurityError: the server did not prove its identity, and nothing more
     is sent to it. It raises MechanismRefusedError if the -ERR came before a response was sent.
     """
-    first_response, initial_response = next(responder), b""
+    first_response, initial_response = _hide(next(responder)), b""
     request, shown_command = command("AUTH", mechanism), f"AUTH {mechanism}\r\n"
     if initial and first_response is not None:
         initial_response = _base64(first_response) or b"="
@@ -82,10 +83,10 @@ def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Oper
     return Operation(request, read, shown_command.encode(), Phase.LOGIN)
 
 
-def _respond(responder: Responder, challenge: bytes) -> bytes | None:
+def _respond(responder: Responder, challenge: bytes) -> SecretOctets | None:
     """Return the response to a challenge, None where the mechanism has no more of them."""
     try:
-        return responder.send(challenge) or b""
+        return _hide(responder.send(challenge) or b"")
     except StopIteration:
         return None
 
@@ -146,5 +147,9 @@ def _challenge(peer: ServerPeer) -> Dialogue[bytes | None]:
         return challenge
 
 
+def _hide(response: bytes | None) -> SecretOctets | None:
+    return None if response is None else SecretOctets(response)
+
+
 def _base64(octets: bytes) -> bytes:
-    return binascii.b2a_base64(octets, newline=False)
+    return SecretOctets(binascii.b2a_base64(octets, newline=False))
