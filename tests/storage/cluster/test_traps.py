@@ -54,9 +54,9 @@ async def until(condition: Callable[[], Awaitable[T]]) -> T:
     return found
 
 
-async def can_open(store: ClusterStore) -> bool:
+async def can_open(store: ClusterStore, owner: str = "ann") -> bool:
     with contextlib.suppress(BusyError):
-        (await store.acquire("ann", 0)).release()
+        (await store.acquire(owner, 0)).release()
         return True
     return False
 
@@ -290,6 +290,29 @@ def test_work_while_the_standby_is_missing(dsn: Secret, cluster: Cluster) -> Non
                 assert store.figures().down == 1
             await until(lambda: works(store.deliver(owners[2], LETTER)))
             assert len(await everything(store, owners[2])) == 2
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("is_abandoned", [False, True])
+def test_a_lease_that_is_locked(dsn: Secret, *, is_abandoned: bool) -> None:
+    """A lease that a removal locks for long keeps its node from freeing no other lease."""
+
+    async def test() -> None:
+        first, other = (ClusterStore(settings(dsn, lease=4, patience=1)) for _ in range(2))
+        async with first.open(), other.open(), connected(dsn) as connection:
+            await asyncio.gather(first.deliver("ann", LETTER), first.deliver("bob", LETTER))
+            ann, bob = await first.acquire("ann", 0), await first.acquire("bob", 0)
+            async with connection.transaction():
+                held = "select from lease where token = $1 for update"
+                await connection.fetch(held, ann.token)
+                ann.release()
+                if is_abandoned:
+                    with pytest.raises(StoreError):
+                        await first.acquire("ann", 0)
+                bob.release()
+                await until(lambda: can_open(other, "bob"))
+            await until(lambda: can_open(other))
 
     asyncio.run(test())
 

@@ -36,10 +36,25 @@ where id = $1 and until > clock_timestamp() returning true
 RELEASE = """
 update lease set node = null where box = any ($1::bigint[]) and token = any ($2::uuid[])
 """  # a token is in one row only
+RELEASE_UNLOCKED = """
+with mine as (
+    select box from lease where box = any ($1::bigint[]) and token = any ($2::uuid[])
+    for update skip locked
+), freed as (update lease l set node = null from mine where l.box = mine.box)
+select token from lease where box = any ($1::bigint[]) and token = any ($2::uuid[])
+    and box <> all (select box from mine)
+"""
 ABANDON = """
-update lease l set node = null from unnest($1::text[], $2::uuid[]) as freed (owner, token)
-join box b on b.owner = freed.owner where l.box = b.id and l.token = freed.token
-returning set_config('synchronous_commit', 'off', true)
+with mine as (
+    select l.box from unnest($1::text[], $2::uuid[]) as freed (owner, token)
+    join box b on b.owner = freed.owner join lease l on l.box = b.id and l.token = freed.token
+    for update of l skip locked
+), freed as (update lease l set node = null from mine where l.box = mine.box)
+select set_config('synchronous_commit', 'off', true), array(
+    select l.token from box b join lease l on l.box = b.id
+    where b.owner = any ($1::text[]) and l.token = any ($2::uuid[])
+    and l.box <> all (select box from mine)
+) as locked
 """
 UNUSED = """
 update lease l set node = null from box b
@@ -88,6 +103,7 @@ class Node:
         self._registering = asyncio.Lock()
         self._freed: list[tuple[int, uuid.UUID]] = []  # boxes and tokens, to be released
         self._abandoned: dict[uuid.UUID, tuple[str, float]] = {}  # owners, and until when to try
+        self._has_locked = False  # a row of those is locked, as by a removal without its standby
         self._beating: asyncio.Task[None] | None = None
         self._freeing: asyncio.Task[None] | None = None
 
@@ -193,18 +209,26 @@ class Node:
         """Free what was released so far, in one update; what fails is tried at the next beat."""
         try:
             await self._free_abandoned()
-            while self._freed:
-                releases, self._freed = self._freed, []
-                try:
-                    boxes, tokens = zip(*releases, strict=True)
-                    await self._database.fetch(RELEASE, boxes, tokens)
-                except BaseException:
-                    self._freed += releases
-                    raise
+            await self._free_released()
         except StoreError:
             pass
         finally:
             self._freeing = None
+
+    async def _free_released(self) -> None:
+        """Free what was released. A lease that another transaction locks keeps no other one."""
+        left: list[tuple[int, uuid.UUID]] = []
+        try:
+            while self._freed:
+                left, self._freed = left + self._freed, []
+                query = RELEASE_UNLOCKED if self._has_locked else RELEASE
+                self._has_locked = True  # until the answer says otherwise
+                rows = await self._database.fetch(query, *zip(*left, strict=True))
+                locked = {row["token"] for row in rows}
+                left = [release for release in left if release[1] in locked]
+                self._has_locked = bool(left)
+        finally:
+            self._freed += left
 
     async def _free_abandoned(self) -> None:
         """Free the leases of broken-off logins, again and again: such a login may still be done.
@@ -216,7 +240,7 @@ class Node:
             return
         now, attempts = self._loop.time(), list(self._abandoned.items())
         owners = [owner for _, (owner, _) in attempts]
-        await self._database.fetch(ABANDON, owners, [token for token, _ in attempts])
+        row = await self._database.fetchrow(ABANDON, owners, [token for token, _ in attempts])
         for token, (_, until) in attempts:
-            if until < now:
+            if until < now and row and token not in row["locked"]:
                 self._abandoned.pop(token, None)
