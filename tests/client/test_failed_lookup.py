@@ -6,12 +6,14 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import dns.flags
 import dns.message
 import dns.rcode
 import dns.rrset
 import pytest
+from dns.resolver import Resolver
 
 from restante.client import failed_lookup, name_resolution
 from restante.client.discovery.sources import (
@@ -26,6 +28,7 @@ from restante.net import connecting
 from restante.protocol.errors import ServerUnreachableError
 
 SERVERS = ("127.0.0.1",)
+UNCHECKED = "without the checks of DNSSEC it answers"
 ALIAS = "an alias of gone.example, which does not exist"
 
 
@@ -37,7 +40,9 @@ def nameserver(change: Callable[[dns.message.Message], None]) -> Iterator[int]:
 
         def serve() -> None:
             while (received := sock.recvfrom(4096))[0] != b"over":
-                answer = dns.message.make_response(dns.message.from_wire(received[0]))
+                asked = dns.message.from_wire(received[0])
+                answer = dns.message.make_response(asked)
+                answer.flags |= asked.flags & dns.flags.CD
                 change(answer)
                 sock.sendto(answer.to_wire(), received[1])
 
@@ -117,7 +122,44 @@ def test_failing_name_server() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         port = silent.getsockname()[1]
-        assert describe_failure("a.example", 0.1, SERVERS, port) == "no name server replied"
+        assert describe_failure("a.example", 0.1, SERVERS, port) == "no name server replied in time"
+
+
+def test_invalid_signatures() -> None:
+    """A name server that fails only with the checks of DNSSEC is said to do so."""
+
+    def check(answer: dns.message.Message) -> None:
+        answer.set_rcode(dns.rcode.NOERROR if answer.flags & dns.flags.CD else dns.rcode.SERVFAIL)
+
+    with nameserver(check) as port:
+        said = describe_failure("pop.example.com", 2, SERVERS, port)
+        assert said == f"the name server 127.0.0.1 replied SERVFAIL; {UNCHECKED}"
+        with pytest.raises(LookupFailedError, match=UNCHECKED):
+            NetworkSources(2, SERVERS, port).mx("example.com")
+
+
+def test_invalid_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine whose settings have no address of a name server is said to have none."""
+    read, settings = Resolver.read_resolv_conf, tmp_path / "resolv.conf"
+    for text in ("", "nameserver not-an-address\n"):
+        settings.write_text(text)
+        with monkeypatch.context() as patch:
+            patch.setattr(Resolver, "read_resolv_conf", lambda self, _: read(self, settings))
+            assert "no usable name server" in describe_failure("pop.example.com", 2)
+            with pytest.raises(LookupFailedError, match="no usable name server"):
+                NetworkSources(2).mx("example.com")
+
+
+def test_endless_alias() -> None:
+    """An alias of itself is named, and its reply is not called an error."""
+
+    def loop(answer: dns.message.Message) -> None:
+        name = answer.question[0].name
+        answer.answer.append(dns.rrset.from_text(name, 60, "IN", "CNAME", str(name)))
+
+    with nameserver(loop) as port:
+        said = "the name server 127.0.0.1 has an alias that leads to itself"
+        assert describe_failure("pop.example.com", 2, SERVERS, port) == said
 
 
 def test_truncated_reply() -> None:

@@ -29,6 +29,7 @@ from restante.diagnosis.explanations import EXPLANATIONS
 from restante.diagnosis.report import Report, Step
 from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine, give_more_time
+from restante.diagnosis.steps import connect
 from restante.misbehave import Fault
 from restante.misbehave.changes import after, instead, later_sessions, repeat
 from restante.misbehave.conversation import ReplyParts
@@ -242,6 +243,29 @@ def test_false_dns(monkeypatch: pytest.MonkeyPatch) -> None:
     notes = [text for name, text in report.steps[0].details if name == "note"]
     assert "pop.example.com has IPv6 addresses only" in notes
     assert any("gives ::1 for names that do not exist" in note for note in notes)
+
+
+def test_look_up_that_only_ipv4_survives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a name server does not answer for IPv6, the command with -4 is suggested."""
+
+    def resolve(_host: str, _port: int, _seconds: float, family: int = 0) -> list[str]:
+        if family != socket.AF_INET:
+            raise TimeoutError
+        return ["192.0.2.1"]
+
+    monkeypatch.setattr(connecting, "resolve", resolve)
+    report = ask(110, host="pop.example.com", options={"total_seconds": 0.5})
+    assert report.id == "dns-temp"
+    assert report.failure is not None
+    assert report.failure.commands == ("pop3 check pop3://ann@example.com@pop.example.com -4",)
+
+
+def test_slow_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The part of a slow connection that the look-up of the name took is shown."""
+    monkeypatch.setattr(connect, "SLOW_LOOKUP", 0.0)
+    with server_of(()) as running:
+        report = ask(running.port)
+    assert "the look-up of the name took" in str(report.steps[0].details)
 
 
 @pytest.mark.parametrize(
@@ -516,7 +540,33 @@ def test_wrong_host_name(monkeypatch: pytest.MonkeyPatch) -> None:
     report = ask(995, host="pop.example.invalid", tls="implicit")
     assert report.failure is not None
     assert report.failure.commands == ("pop3 check pop3s://ann@example.com@mail.example.com",)
-    assert ("example.com publishes", "mail.example.com:995") in report.steps[0].details
+    assert ("another server", "mail.example.com:995 (SRV)") in report.steps[0].details
+
+
+@pytest.mark.parametrize("resolved", [OSError(), ["192.0.2.1"]])
+def test_discovered_server_that_fails(
+    monkeypatch: pytest.MonkeyPatch, resolved: OSError | list[str]
+) -> None:
+    """If the server that a record names cannot be reached, another one of the domain is shown."""
+
+    def resolve(host: str, *_: object) -> list[str]:
+        if isinstance(resolved, OSError) or host == connect.NO_NAME:
+            raise socket.gaierror(socket.EAI_NONAME, "")
+        return resolved
+
+    user = "ann@example.com"
+    gone = Candidate("gone.example.com", 995, "implicit", user, "SRV", vouched=True)
+    other = Candidate("pop.example.com", 995, "implicit", user, "guesses", vouched=True)
+    notes = tuple(DiscoveryNote(c.source, (c,), 0.0) for c in (gone, other))
+    found = Discovery(user, "example.com", notes, gone)
+    monkeypatch.setattr(lookup, "discover_server", lambda *_: found)
+    monkeypatch.setattr(connecting, "resolve", resolve)
+    monkeypatch.setattr(socket.socket, "connect_ex", lambda *_: errno.ECONNREFUSED)
+    report = examine(CheckRequest(user, None, OPTIONS, password=lambda: PASSWORD))
+    assert report.id in ("dns-nxdomain", "tcp-refused")
+    assert report.failure is not None
+    assert report.failure.commands == ("pop3 check pop3s://ann@example.com@pop.example.com",)
+    assert ("another server", "pop.example.com:995 (guesses)") in report.steps[1].details
 
 
 @pytest.mark.parametrize(

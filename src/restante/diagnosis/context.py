@@ -23,6 +23,7 @@ from restante.protocol.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from restante.client.discovery.discover import Discovery
     from restante.client.options import Target
     from restante.client.session import ClientSession
     from restante.client.socket_driver import SocketDriver
@@ -44,6 +45,7 @@ class CheckContext:
     report: Report
     target: Target
     began: float = field(default_factory=time.monotonic)
+    discovery: Discovery | None = None  # of an account that names no server
     address: str = ""  # the one that accepts connections
     driver: SocketDriver | None = None
     replies: ReplyTracker = field(default_factory=ReplyTracker)

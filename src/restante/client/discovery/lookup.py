@@ -64,12 +64,13 @@ def not_found_error(discovery: Discovery) -> ServerUnreachableError:
             f'{discovery.domain} declares that it has no POP3: its SRV records have the target "."'
         )
         return ServerUnreachableError("no-server", text, phase=Phase.DISCOVER)
-    verdict = discovery.findings[-1].verdict if discovery.findings else "no-server"
+    last = discovery.findings[-1] if discovery.findings else None
+    verdict, note = (last.verdict, last.note) if last else ("no-server", "")
     text = {
         "no-domain": f"the domain {discovery.domain} does not exist",
         "no-mail": f"the domain {discovery.domain} declares that it has no mail",
-        "dns-alias": discovery.findings[-1].note if discovery.findings else "",
-        "dns-temp": f"no look-up for {discovery.domain} got a reply in time",
+        "dns-alias": note,
+        "dns-temp": f"the domain {discovery.domain} could not be looked up: {note}",
     }.get(
         verdict,
         f"no POP3 server was found for {discovery.domain}; name one, as in pop3s://ann@host",
@@ -115,11 +116,9 @@ def is_vouched(server: Candidate, discovery: Discovery) -> bool:
     return server.vouched or mail_address.is_below(server.host, discovery.domain)
 
 
-def find_server(address: str, seconds: float) -> Candidate | None:
-    """Return the server of an address, None if none is found in time and vouched for."""
-    try:
-        discovery = discover_server(address, seconds)
-    except ValueError:
-        return None
-    winner = discovery.winner
-    return winner if winner is not None and is_vouched(winner, discovery) else None
+def find_another(discovery: Discovery, host: str) -> Candidate | None:
+    """Return a server that is vouched for, on another host; None if there is none."""
+    found = [server for finding in discovery.findings for server in finding.candidates]
+    if discovery.winner is not None:
+        found.insert(0, discovery.winner)
+    return next((c for c in found if c.host != host and is_vouched(c, discovery)), None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from restante.client import name_resolution
 from restante.client.discovery.autoconfig import LARGEST_FILE
-from restante.client.failed_lookup import describe_alias, describe_nameservers, make_resolver
+from restante.client.failed_lookup import UnresolvedError, describe_alias, query
 from restante.client.mail_address import is_below
 from restante.client.tls import verifying_context
 from restante.net.addresses import parse_host_port
@@ -123,26 +123,19 @@ class NetworkSources:
         return [b"".join(r.strings).decode("ascii", "replace") for r in records]  # type: ignore[attr-defined]
 
     def _query(self, name: str, kind: str) -> list[object]:
-        import dns.exception
         import dns.resolver
 
+        seconds = self._deadline() - time.monotonic()
         try:
-            seconds = self._deadline() - time.monotonic()
-            resolver = make_resolver(seconds, self.nameservers, self.dns_port)
-            return list(resolver.resolve(name, kind, search=False))
+            return list(query(name, kind, seconds, self.nameservers, self.dns_port))
         except dns.resolver.NXDOMAIN as error:
             if alias := describe_alias(name, str(error.canonical_name)):
                 raise DeadAliasError(alias) from None
             raise NoSuchNameError("no such name") from None
         except dns.resolver.NoAnswer:
             raise NotFoundError("no such record") from None
-        except dns.exception.Timeout:
-            raise LookupFailedError("the name server did not reply in time") from None
-        except dns.resolver.NoNameservers as error:
-            reason = describe_nameservers(error) or "the name servers failed"
-            raise LookupFailedError(reason) from None
-        except (dns.exception.DNSException, OSError):
-            raise LookupFailedError("the look-up failed") from None
+        except UnresolvedError as error:
+            raise LookupFailedError(str(error)) from None
 
     def fetch(self, url: str) -> bytes:
         """Get a file over https, of at most LARGEST_FILE octets, by https redirects only."""

@@ -6,7 +6,8 @@ NETWORK = (
     Explanation(
         "dns-nxdomain", 3, "The name of the mail server does not exist.",
         why="No program can find the server by this name. Often it is misspelt.",
-        admin="Publish an A or AAAA record for the name.",
+        admin="Publish an A or AAAA record for the name, or correct the SRV record or the "
+        "autoconfig file that names it.",
         you="Compare the name with the provider's instructions. Run `pop3 discover ADDRESS` to "
         "find the server, or name it with --host NAME.",
     ),
@@ -68,8 +69,9 @@ NETWORK = (
     Explanation(
         "dns-temp", 3, "The name could not be looked up at this time.",
         why="A name server did not answer, or answered with an error: this machine's, or the "
-        "domain's.",
-        admin="Check that all name servers of the domain answer.",
+        "domain's. Or the settings of this machine have none.",
+        admin="Check that all name servers of the domain answer, and that its DNSSEC signatures "
+        "are valid.",
         you="Try to look up another name on this machine. Then try again.",
     ),
     Explanation(
@@ -126,11 +128,12 @@ NETWORK = (
     ),
     Explanation(
         "greet-closed", 4, "The server closed the connection before its greeting.",
-        why="Causes are an access list, a limit of connections from your address, or a port that "
-        "accepts only TLS.",
+        why="Causes are an access list, a limit of connections from your address, or a proxy whose "
+        "mail server is down. Without TLS, the port may also require it.",
         admin="Search the log for the client's address: access lists, limits, bans, or a PROXY "
-        "header that the server expects.",
-        you="Close other mail programs, wait a few minutes, and try the TLS port 995.",
+        "header that the server expects. At a proxy, check the mail server.",
+        you="Close other mail programs, wait a few minutes, and try again. Without TLS, try the "
+        "TLS port 995.",
     ),
     Explanation(
         "greet-err", 8, "The server greets with an error: it accepts no logins now.",
@@ -141,7 +144,8 @@ NETWORK = (
     ),
     Explanation(
         "wrong-protocol", 6, "The service on this port is not a POP3 server.",
-        why="The port number or the host is wrong.",
+        why="The port number or the host is wrong. Or something on the way answers in its place, "
+        "such as the sign-in page of a Wi-Fi.",
         admin="Find out which service uses the port.",
         you="Use port 995 (TLS) or 110 for POP3. IMAP uses 993 and 143, SMTP 25, 465 and 587.",
     ),

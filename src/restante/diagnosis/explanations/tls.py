@@ -36,16 +36,18 @@ ENCRYPTION = (
     ),
     Explanation(
         "tls-selfsigned", 5, "The server's certificate is self-signed: no authority confirms it.",
-        why="Clients cannot distinguish it from an attacker's certificate.",
+        why="Clients cannot distinguish it from an attacker's certificate. It may belong to "
+        "something on the way, such as the sign-in page of a Wi-Fi.",
         admin="Get a certificate from a public authority. Many are free.",
         you="If it is your own server, trust its certificate with --cacert FILE.",
     ),
     Explanation(
         "tls-unknown-ca", 5, "The server's certificate is from an authority not trusted here.",
-        why="Causes are a company's own authority, a proxy that intercepts TLS, or a missing "
-        "intermediate certificate.",
+        why="Causes are a company's own authority, a proxy or an antivirus program that intercepts "
+        "TLS, or a missing intermediate certificate.",
         admin="Send the whole chain, or get a certificate from a public authority.",
-        you="If it is your company's authority, trust its certificate with --cacert FILE.",
+        you="If it is your company's authority, trust its certificate with --cacert FILE. If an "
+        "antivirus program is the issuer, switch off its inspection of mail.",
     ),
     Explanation(
         "tls-chain", 5, "The server does not send the intermediate certificate.",
@@ -81,7 +83,8 @@ ENCRYPTION = (
     Explanation(
         "tls-weak", 5, "The server's TLS is too weak: its keys, signatures or ciphers.",
         why="New programs refuse it. Only old programs can connect.",
-        admin="Use an RSA key of at least 2048 bits or a P-256 key, SHA-256, and modern ciphers.",
+        admin="Use an RSA key of at least 2048 bits or a P-256 key, SHA-256, Diffie-Hellman "
+        "parameters of at least 2048 bits, and modern ciphers.",
         you="Ask the administrator to upgrade. No workaround is safe.",
     ),
     Explanation(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from dataclasses import replace
@@ -15,7 +16,7 @@ from restante.client.socket_driver import SocketDriver
 from restante.diagnosis import port_probe, suggestions, wording
 from restante.diagnosis.context import CheckAborted
 from restante.net import connecting
-from restante.net.addresses import is_private
+from restante.net.addresses import is_address, is_private
 from restante.protocol.errors import Phase, ReplyTimeoutError, ServerUnreachableError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     _Troubles = Mapping[str, ServerUnreachableError]
 
+SLOW_LOOKUP = 1.0  # seconds for a name, from which on they are named
 A_MOMENT = 2.0  # seconds for a look beside the way
 NO_NAME = "no-such-name.invalid"  # it cannot exist: RFC 6761 section 6.4
 OTHERS_WAIT = 4.0  # seconds for other addresses after one that works: two lost packets at most
@@ -37,6 +39,7 @@ def discover(check: CheckContext) -> None:
     """Find the server of an address. RFC 6186, autoconfig, guesses."""
     with check.step("discover") as step:
         discovery = lookup.discover_server(check.request.account, min(check.left, 20))
+        check.discovery = discovery
         winner = discovery.winner
         if winner is None:
             step.text = f"no source names a POP3 server for {discovery.domain}"
@@ -73,8 +76,13 @@ def connect(check: CheckContext) -> None:
     """Try every address of the host, and keep the first connection that is made."""
     with check.step("connect") as step:
         try:
-            seconds = min(check.request.options.connect_seconds, check.left)
+            seconds, begun = (
+                min(check.request.options.connect_seconds, check.left),
+                time.monotonic(),
+            )
             addresses = name_resolution.addresses(check.target, check.request.options, seconds)
+            if (took := time.monotonic() - begun) > SLOW_LOOKUP:
+                step.details.append(("note", f"the look-up of the name took {took:.1f} s of this"))
         except ServerUnreachableError as error:
             _report_unresolved(check, step, error)
             raise CheckAborted from error
@@ -156,18 +164,35 @@ def _warn_of_dead_addresses(
 
 
 def _report_unresolved(check: CheckContext, step: Step, error: ServerUnreachableError) -> None:
-    """Report what the mail domain offers instead of a name that does not resolve."""
-    next_commands = []
+    """Report a name that does not resolve, and what does: IPv4 alone, or another server."""
+    if error.id == "dns-temp" and not check.request.options.family and _has_ipv4(check):
+        text = "the look-up for IPv4 alone succeeds; a name server fails at that for IPv6"
+        step.details.append(("note", text))
+        check.fail(step, error, suggestions.check_command(check.request, flags=("-4",)))
+    else:
+        check.fail(step, error, *_suggest_another(check, step))
+
+
+def _has_ipv4(check: CheckContext) -> bool:
+    host, port = check.target.host, check.target.port
+    try:
+        return bool(connecting.resolve(host, port, min(A_MOMENT, check.left), socket.AF_INET))
+    except OSError:  # TimeoutError is one
+        return False
+
+
+def _suggest_another(check: CheckContext, step: Step) -> list[str]:
+    """Return the command for another server that the mail domain has, none if it has no other."""
     user = check.target.user or check.request.account
-    if "@" in user:
-        domain = user.rpartition("@")[2]
-        winner = lookup.find_server(user, min(check.left, 3))
-        if winner is not None and winner.host != check.target.host:
-            step.details.append((f"{domain} publishes", f"{winner.host}:{winner.port}"))
-            next_commands = [
-                suggestions.check_command(check.request, winner.host, winner.port, tls=winner.tls)
-            ]
-    check.fail(step, error, *next_commands)
+    if check.discovery is None and "@" in user:
+        with contextlib.suppress(ValueError):
+            check.discovery = lookup.discover_server(user, min(check.left, 3))
+    another = check.discovery and lookup.find_another(check.discovery, check.target.host)
+    if not another:
+        return []
+    text = f"{another.host}:{another.port} ({another.source})"
+    step.details.append(("another server", text))
+    return [suggestions.check_command(check.request, another.host, another.port, tls=another.tls)]
 
 
 def _report_unreachable(check: CheckContext, step: Step, troubles: _Troubles) -> None:
@@ -184,6 +209,8 @@ def _report_unreachable(check: CheckContext, step: Step, troubles: _Troubles) ->
         if address is not None:
             step.details.append(("note", f"port {port} of {address} accepts connections"))
             next_commands.append(suggestions.check_command(check.request, port=port, tls=tls))
+    if check.discovery is not None:
+        next_commands += _suggest_another(check, step)
     check.fail(step, error, *next_commands)
 
 
@@ -198,8 +225,16 @@ def _note_odd_addresses(check: CheckContext, step: Step, addresses: list[str]) -
         step.details.append(("note", text))
     if all(":" in address for address in addresses) and check.request.options.family != 6:
         step.details.append(("note", f"{check.target.host} has IPv6 addresses only"))
+    note_false_dns(check, step)
+
+
+def note_false_dns(check: CheckContext, step: Step) -> None:
+    """Note a DNS that has an address for every name, as that of a Wi-Fi with a sign-in page."""
+    target, given = check.target, check.request.options.resolve
+    if target.loopback or is_address(target.host) or (target.host.lower(), target.port) in given:
+        return
     try:
-        false = connecting.resolve(NO_NAME, check.target.port, min(A_MOMENT, check.left))
+        false = connecting.resolve(NO_NAME, target.port, min(A_MOMENT, check.left))
     except OSError:  # TimeoutError is one
         return
     text = (
