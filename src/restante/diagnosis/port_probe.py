@@ -93,19 +93,23 @@ def _legacy_client_hello() -> bytes:
 def identify_protocol(address: str, port: int, seconds: float) -> str:
     """Return what a port speaks: "TLS", "POP3", "SMTP", ..., "unknown", or "" when it is silent."""
     banner = read_banner(address, port, min(seconds, GREETING))
-    if banner:
-        return kind_of(banner)
-    answer = probe_tls(address, port, seconds)
-    return kind_of(answer) if answer else ""
+    return kind_of(banner or probe_tls(address, port, seconds))
 
 
 def kind_of(octets: bytes) -> str:
-    """Return which protocol a port speaks that begins so."""
+    """Return which protocol a port speaks that begins so, "" for no octets."""
+    if not octets:
+        return ""
     if octets.startswith(_RECORD):
         return "TLS"
     if octets.upper().startswith((b"+OK", b"-ERR")):
         return "POP3"
     return protocol_of(octets)
+
+
+def is_another(kind: str) -> bool:
+    """Return whether a kind that `kind_of` returned is a known protocol other than POP3 and TLS."""
+    return kind not in ("", "POP3", "TLS", "unknown")
 
 
 def _read_line(sock: socket.socket, seconds: float, until: socket.socket | None = None) -> bytes:

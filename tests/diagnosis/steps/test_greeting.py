@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from restante.client.options import Tls
-from restante.diagnosis.steps import greeting
+from restante.diagnosis.steps import greeting, rejected_certificate
 from restante.diagnosis.steps.greeting import describe_changes
-from support.authority import GOOD, trusting
+from support.authority import GOOD, make, trusting
 from support.check_request import ask, server_of
 
 
@@ -74,10 +74,33 @@ def test_a_web_server(https: bool, way: Tls, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(greeting, "FIRST_WAIT", 0.2)
     with web_server(GOOD.serving() if https else None) as port:
         report = ask(port, tls=way, options={"context": trusting()})
-    expected = "tls-on-plain" if https and way == "starttls" else "wrong-protocol"
-    assert report.id == expected
+    assert report.id == "wrong-protocol"
     assert report.failure is not None
-    assert ("HTTP" in report.failure.evidence) == (expected == "wrong-protocol")
+    assert "HTTP" in report.failure.evidence
+
+
+def test_portal_with_its_own_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A web server in place of the mail server is recognised behind a certificate of its own."""
+    monkeypatch.setattr(rejected_certificate, "FIRST_WAIT", 0.2)
+    portal = make("portal.example", hosts=("portal.example",))
+    with web_server(portal.serving()) as port:
+        report = ask(port, tls="implicit", options={"context": trusting()})
+    assert report.id == "wrong-protocol"
+    assert report.failure is not None
+    assert "HTTP" in report.failure.evidence
+    assert ("certificate", "tls-selfsigned: portal.example is self-signed") in report.steps[
+        1
+    ].details
+
+
+def test_another_protocol_in_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port that uses TLS for another protocol is not suggested for POP3."""
+    monkeypatch.setattr(greeting, "FIRST_WAIT", 0.2)
+    with server_of("greeting-imap", tls=GOOD.serving()) as running:
+        report = ask(running.tls_port or 0)
+    assert report.id == "wrong-protocol"
+    assert report.failure is not None
+    assert "IMAP" in report.failure.evidence
 
 
 @pytest.mark.parametrize("way", ["implicit", "starttls"])

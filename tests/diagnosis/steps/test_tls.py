@@ -22,6 +22,7 @@ from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine
 from restante.diagnosis.steps import rejected_certificate
 from restante.misbehave.changes import after, instead
+from restante.net import connecting
 from support.authority import DAY, GOOD, HOSTS, INTERMEDIATE, ROOT, Certified, make, trusting
 from support.check_request import ANN, server_of
 from support.faulty_server import PASSWORD
@@ -30,10 +31,10 @@ OPTIONS = Options(reply_seconds=2, total_seconds=20)
 
 
 def ask(port: int | None, tls: Tls = "implicit", *, host: str = "localhost", **more: Any) -> Report:
-    options = replace(OPTIONS, **{"context": trusting(), **more.pop("options", {})})
     assert port
+    given = {"context": trusting(), "resolve": {(host, port): "127.0.0.1"}}
+    options = replace(OPTIONS, **{**given, **more.pop("options", {})})
     target = Target(host, port, tls, ANN)
-    options = replace(options, resolve={(host, port): "127.0.0.1"})
     password: Callable[[], str] = lambda: PASSWORD  # noqa: E731
     return examine(CheckRequest("ann", target, options, password=password, **more))
 
@@ -44,7 +45,7 @@ FAULTS: list[tuple[str, Callable[[], Certified], str]] = [
     ("tls-selfsigned", lambda: make("self", hosts=HOSTS), "is self-signed"),
     ("tls-unknown-ca", lambda: make("x", issuer=make("Stranger", authority=True)), "issuer of x, Stranger, is not trusted"),
     ("tls-wronghost", lambda: make("w", issuer=ROOT, hosts=("mail.example.com",)), "mail.example.com; requested was localhost"),
-    ("tls-weak", lambda: make("k", issuer=ROOT, key=rsa.generate_private_key(65537, 1024)), "1024"),
+    ("tls-weak", lambda: make("k", issuer=ROOT, key=rsa.generate_private_key(65537, 1024)), "too weak"),
 ]  # fmt: skip
 
 
@@ -87,6 +88,16 @@ def test_a_wrong_name_beside_another_fault(
     assert report.id == verdict
     [also] = [text for step in report.steps for label, text in step.details if label == "also"]
     assert also == "the certificate is not for localhost, either"
+
+
+def test_false_dns_beside_a_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate of another host is reported together with a DNS that is false."""
+    monkeypatch.setattr(connecting, "resolve", lambda *_: ["127.0.0.1"])
+    portal = make("portal.example", hosts=("portal.example",))
+    with server_of((), tls=portal.serving()) as running:
+        report = ask(running.tls_port, host="pop.example.com", options={"resolve": {}})
+    assert report.id == "tls-selfsigned"
+    assert "127.0.0.1 for names that do not exist" in str(report.steps[1].details)
 
 
 def test_missing_intermediate() -> None:

@@ -62,14 +62,12 @@ def _silent(check: CheckContext, step: Step, error: ReplyTimeoutError) -> Status
         probe = port_probe.probe_within_tls if check.session.tls else port_probe.probe_tls
         seconds = min(PROBE_WAIT, check.left)
         answer = probe(check.address, check.target.port, seconds, check.connection.socket)
-        kind = port_probe.kind_of(answer) if answer else ""
+        kind = port_probe.kind_of(answer)
         if kind == "TLS":
             _report_tls(check, step, error)
             raise CheckAborted from error
-        if kind not in ("", "POP3", "unknown"):
-            text = describe_server(answer)
-            check.fail(step, MalformedReplyError("wrong-protocol", text, phase=Phase.GREETING))
-            raise CheckAborted from error
+        if port_probe.is_another(kind):
+            raise _wrong_protocol(answer) from error
     options = check.session.options
     seconds_left = max(0.1, options.reply_seconds - FIRST_WAIT)
     seconds_left = min(seconds_left, FIRST_WAIT) if check.session.has_unread else seconds_left
@@ -88,10 +86,20 @@ def _is_tls_server(check: CheckContext) -> bool:
     answer = port_probe.probe_tls(
         check.address, check.target.port, min(connect.A_MOMENT, check.left)
     )
-    return bool(answer) and port_probe.kind_of(answer) == "TLS"
+    return port_probe.kind_of(answer) == "TLS"
+
+
+def _wrong_protocol(answer: bytes) -> MalformedReplyError:
+    text = describe_server(answer)
+    return MalformedReplyError("wrong-protocol", text, phase=Phase.GREETING)
 
 
 def _report_tls(check: CheckContext, step: Step, error: RemoteError) -> None:
+    """Report a port that uses TLS. Raises MalformedReplyError: not for POP3."""
+    seconds = min(PROBE_WAIT, check.left)
+    inner = port_probe.probe_within_tls(check.address, check.target.port, seconds)
+    if port_probe.is_another(port_probe.kind_of(inner)):
+        raise _wrong_protocol(inner)
     text = f"port {check.target.port} uses TLS from the first octet"
     tls = MalformedReplyError("tls-on-plain", text, phase=Phase.GREETING, command=error.command)
     command = suggestions.check_command(check.request, port=check.target.port, tls="implicit")

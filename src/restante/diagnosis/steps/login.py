@@ -214,6 +214,8 @@ def hints(user: str, password: str) -> list[str]:
     if local and not domain.isascii():
         with contextlib.suppress(ValueError):
             texts.append(f"some servers know the name as {local}@{ascii_domain(domain)}")
+    if not (local or user).isascii():
+        texts.append("the name has letters beyond ASCII, which many servers reject")
     if user != user.strip():
         texts.append("the name begins or ends with a space")
     if password != password.strip():

@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING, NoReturn
 
 from restante.client import mail_address
 from restante.client import session as sessions
+from restante.client.greeting import describe_server
 from restante.diagnosis import certificate, port_probe, suggestions
 from restante.diagnosis.context import CheckAborted
 from restante.diagnosis.steps import connect
+from restante.diagnosis.steps.greeting import FIRST_WAIT
 from restante.net import host_names
-from restante.protocol.errors import MalformedReplyError, RemoteError, SecurityError
+from restante.protocol.errors import (
+    MalformedReplyError,
+    Phase,
+    RemoteError,
+    ReplyTimeoutError,
+    SecurityError,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -40,6 +48,8 @@ def report_rejected(check: CheckContext, step: Step, error: SecurityError) -> No
     """Inspect the rejected certificate, and abort the check."""
     observation = _inspect_unverified(check)
     _explain(check, step, error, observation)
+    if observation.facts is not None and not observation.facts.is_for(check.target.host):
+        connect.note_false_dns(check, step)
     if observation.other is not None:
         certificate_too = f"{error.id}: {error.text}"
         step.text, step.details = "", [("certificate", certificate_too), *step.details]
@@ -80,14 +90,17 @@ def _inspect_unverified(check: CheckContext) -> TlsObservation:
     from restante.client.tls import unverified_context
 
     observation = TlsObservation()
+    seconds = min(FIRST_WAIT, check.request.options.reply_seconds)
     for context in (unverified_context(), lenient_context()):
-        options = replace(check.request.options, context=context, trace=None)
+        options = replace(check.request.options, context=context, trace=None, reply_seconds=seconds)
         with contextlib.suppress(RemoteError):
             driver = connect.reconnect(check, options)
             try:
                 _begin(driver)
             except MalformedReplyError as error:
                 observation.other = error if error.id == "wrong-protocol" else None
+            except ReplyTimeoutError:
+                observation.other = _find_other(check)
             finally:
                 if driver.session.tls is not None:
                     tls = driver.session.tls
@@ -104,6 +117,15 @@ def _inspect_unverified(check: CheckContext) -> TlsObservation:
         seconds = min(connect.A_MOMENT, check.left)
         observation.version = port_probe.old_version(check.address, check.target.port, seconds)
     return observation
+
+
+def _find_other(check: CheckContext) -> RemoteError | None:
+    """Return the error of a server that awaits a request, as web servers do; None for POP3."""
+    seconds = min(FIRST_WAIT, check.left)
+    answer = port_probe.probe_within_tls(check.address, check.target.port, seconds)
+    if not port_probe.is_another(port_probe.kind_of(answer)):
+        return None
+    return MalformedReplyError("wrong-protocol", describe_server(answer), phase=Phase.GREETING)
 
 
 def lenient_context() -> ssl.SSLContext:
@@ -218,7 +240,7 @@ def _evidence(
         "tls-invalid": f"certificate of {facts.subject}: {error.text}",
         "tls-wronghost": f"certificate is for {', '.join(facts.names)}; requested was {host}",
         "tls-old": f"the server supports {observation.version} at most",
-        "tls-weak": f"{observation.version} {observation.cipher}, key {facts.key}, "
+        "tls-weak": f"{error.text}: {observation.version} {observation.cipher}, key {facts.key}, "
         f"signed with {facts.signature}",
     }.get(error.id, error.text)
 

@@ -115,7 +115,7 @@ def _identify_other_protocol(check: CheckContext, error: SecurityError | None) -
     banner = port_probe.read_banner(check.address, check.target.port, seconds)
     if not banner:  # it waits for a request, as web servers do
         banner = port_probe.probe_tls(check.address, check.target.port, seconds)
-    kind = port_probe.kind_of(banner) if banner else ""
+    kind = port_probe.kind_of(banner)
     if kind in ("", "TLS"):
         return
     if kind == "POP3":
