@@ -41,7 +41,7 @@ BEGIN = """
 BEGIN; SET LOCAL lock_timeout = 5000; SET LOCAL statement_timeout = 8000;
 SET LOCAL idle_in_transaction_session_timeout = 10000
 """  # milliseconds: a command that has failed changes nothing later, and locks no row for long
-UNSURE = "the change may be made all the same, so run the command again"
+UNSURE = "check its standbys, too; the change may be made all the same, so run the command again"
 PAGE = 1000  # names in one answer
 
 
