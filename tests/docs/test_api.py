@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import inspect
 import re
@@ -125,6 +126,24 @@ def test_attributes(path: str) -> None:
     set_up = re.findall(r"^ +(?:self\.|def )?(\w+)(?:: .*| = .*|\(self.*)$", source, re.MULTILINE)
     set_up += re.findall(r"\bself\.(\w+),? ", source)
     assert set(named) <= set(set_up)
+
+
+@pytest.mark.parametrize("path", CLASSES)
+def test_types_of_attributes(path: str) -> None:
+    """An attribute that is not a parameter as it came has a type, which checkers need not infer."""
+    inferred = []
+    for found in load(path).__mro__:
+        initialise = vars(found).get("__init__")
+        if not inspect.isfunction(initialise) or dataclasses.is_dataclass(found):
+            continue
+        if not initialise.__module__.startswith("restante"):  # that of a Protocol
+            continue
+        tree = ast.parse(textwrap.dedent(inspect.getsource(initialise)))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and not isinstance(node.value, ast.Name):
+                targets = [ast.unparse(target) for target in node.targets]
+                inferred += [one for one in targets if re.search(r"self\.[a-z]", one)]
+    assert inferred == []
 
 
 @pytest.mark.parametrize("path", CLASSES)

@@ -47,7 +47,8 @@ class MessageTable(Mapping[int, MessageInfo]):
     """
 
     def __init__(self, sizes: Mapping[int, int], uids: Mapping[int, str]) -> None:
-        self.sizes, self._uids = sizes, uids
+        self.sizes: Mapping[int, int] = sizes
+        self._uids = uids
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -79,7 +80,9 @@ class BaseMessage:
     """
 
     def __init__(self, entry: MessageInfo) -> None:
-        self.number, self.size, self.uid = entry.number, entry.size, entry.uid
+        self.number: int = entry.number
+        self.size: int = entry.size
+        self.uid: str | None = entry.uid
 
     def __repr__(self) -> str:
         return f"<message {self.number}: {self.size} octets, uid {self.uid!r}>"

@@ -172,7 +172,7 @@ class ClientTlsLayer(TlsLayer):
             raise SecurityError("tls-failed", f"{name!r}: {error}", phase=Phase.TLS) from None
         self._answer = b""  # the server's handshake, until it is done
         self._confirmed = False  # the server sent octets after it, so it accepted the handshake
-        self.failure = ""  # why TLS broke after that, in words
+        self.failure: str = ""  # why TLS broke after that, in words
 
     def handshake(self, octets: bytes) -> bool:
         """Continue the handshake, and return whether it is done. Raises SecurityError."""

@@ -24,7 +24,7 @@ class TlsLayer:
         self._object = context.wrap_bio(
             self._in, self._out, server_side=server_side, server_hostname=server_name
         )
-        self.ended = False  # the peer said that it sends no more
+        self.ended: bool = False  # the peer said that it sends no more
 
     def _read(self, plain: list[bytes]) -> None:
         """Add all to `plain` that has come. Raises ssl.SSLError: what follows is broken.

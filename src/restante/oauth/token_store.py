@@ -115,7 +115,7 @@ class TokenStore:
     def __init__(
         self, folder: Path | None = None, *, key_command: str = "", keyring: bool = True
     ) -> None:
-        self.folder = folder or default_folder()
+        self.folder: Path = folder or default_folder()
         self._key_command = key_command
         self._keyring = keyring and not key_command
 

@@ -37,12 +37,12 @@ class MemoryAccount:
 
     def __init__(self, server: DeveloperServer, user: str, password: str, token: str) -> None:
         self._server = server
-        self.user = user
-        self.password = password
-        self.token = token
-        self.host = server.host
-        self.port = server.port
-        self.tls_port = server.tls_port
+        self.user: str = user
+        self.password: str = password
+        self.token: str = token
+        self.host: str = server.host
+        self.port: int = server.port
+        self.tls_port: int | None = server.tls_port
 
     @property
     def url(self) -> str:

@@ -50,12 +50,13 @@ class MemoryServer:
     def __init__(self, server: DeveloperServer, log: io.StringIO) -> None:
         self._server = server
         self._log = log
-        self.host = server.host
-        self.port = server.port
-        self.tls_port = server.tls_port
-        self.smtp_port = server.smtp_port or 0
-        self.smtps_port = server.smtps_port
-        self.certificate = None if server.authority is None else Path(server.authority)
+        self.host: str = server.host
+        self.port: int = server.port
+        self.tls_port: int | None = server.tls_port
+        self.smtp_port: int = server.smtp_port or 0
+        self.smtps_port: int | None = server.smtps_port
+        authority = server.authority
+        self.certificate: Path | None = None if authority is None else Path(authority)
 
     def account(
         self, user: str = "ann", password: str | None = None, *, token: str | None = None

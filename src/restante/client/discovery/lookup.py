@@ -29,7 +29,7 @@ class OtherDomainError(RemoteError):
     def __init__(self, text: str, target: Target) -> None:
         super().__init__("other-domain", text, phase=Phase.DISCOVER)
         self.target = target
-        self.remedy = ""
+        self.remedy: str = ""
 
 
 def target_of(address: str, seconds: float = SECONDS) -> Target:

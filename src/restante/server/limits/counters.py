@@ -68,7 +68,7 @@ class AddressLimit:
     """Connections by address, with a limit. An IPv6 address counts as its /64."""
 
     def __init__(self, limit: CountLimit | int, *, count_loopback: bool = False) -> None:
-        self.limit = CountLimit(limit) if isinstance(limit, int) else limit
+        self.limit: CountLimit = CountLimit(limit) if isinstance(limit, int) else limit
         self._count_loopback = count_loopback
 
     def acquire(self, address: str) -> bool:

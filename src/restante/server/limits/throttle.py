@@ -64,7 +64,7 @@ class Throttle:
         self._count_loopback = count_loopback
         self._failed = tables.failed
         self._tried = tables.tried
-        self.places = tables.places
+        self.places: CountLimit = tables.places
         self._key = tables.key
         self._now = clock
         self.peers = peers
