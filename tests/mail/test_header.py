@@ -99,6 +99,11 @@ def test_addresses_as_sent() -> None:
     ]  # fmt: skip
 
 
+def test_no_address_as_sent() -> None:
+    """The text of a field of addresses that has none is written."""
+    assert header_of("To: (é\r\n\r\n".encode()).as_string() == "To: =?utf-8?b?KMOp?=\n\n"
+
+
 def test_many_odd_addresses_written_soon() -> None:
     """The email package takes half a second for each of these fields."""
     field = b'Cc: %*:=?8?B?")(' + "\u2028 printablebase€ ".encode() * 8
@@ -129,6 +134,7 @@ def test_body_is_no_header() -> None:
         (b"Subject: J\xc3\xbcrgen\n\n", "", "Jürgen"),
         (b"Subject: J\xfcrgen\n\n", "", "Jürgen"),
         (b"Subject: =?utf-7?Q?+2Gg-?=\n\n", "", "+2Gg-"),
+        (b"Subject: Re: =?utf-8?q?=C3=A9?= or =?utf-8?q?=C3=A8?= ?\n\n", "", "Re: é or è ?"),
         (b"Subject: =?utf-8?b?5pel5pw=?=  =?utf-8?b?rOiqng==?=\n\n", "", "日本語"),
         (b"Subject: =?utf-8?b?5pel5g==?= =?utf-8?b?nKzoqp4=?=\n\n", "", "日本語"),
         (b"From ann Thu Nov 26\nSubject: mbox\n\n", "", "mbox"),

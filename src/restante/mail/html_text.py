@@ -141,7 +141,7 @@ class _HtmlReader:
         elif name in ("td", "th"):
             self.text.append(" ")
         elif name == "a":
-            if self._link and self._link not in self._last_text():
+            if self._link not in self._last_text():
                 self.text.append(f" <{self._link}>")
             end = begin if closing else min(self._place, begin + LONGEST_TAG)
             match = _LINK.search(self._page, begin, end)
