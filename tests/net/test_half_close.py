@@ -38,6 +38,7 @@ def test_half_close(loop_factory: Any, *, reset: bool) -> None:
         loop = asyncio.get_running_loop()
         transport, recorder = await loop.create_connection(Recorder, sock=accepted)
         if reset:
+            transport.pause_reading()  # so only the end of our half can find it out
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
             client.close()  # the kernel knows of the reset at once, the loop at its next turn
             half_close(transport)

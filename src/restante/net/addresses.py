@@ -19,8 +19,8 @@ def parse_host_port(text: str) -> tuple[str, int]:
 
     Raises ValueError: the text has none of these forms.
     """
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not (port.isascii() and port.isdigit() and len(port) <= 5):
+    host, _, port = text.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit() and len(port) <= 5):
         raise ValueError(f"{text!r} is not HOST:PORT, such as 127.0.0.1:110, [::1]:110 or *:110")
     if int(port) > HIGHEST_PORT:
         raise ValueError(f"{text!r}: a port is at most {HIGHEST_PORT}")
