@@ -163,7 +163,8 @@ def test_a_typed_command_is_answered_as_it_is(logged_in: tuple[Joined, ServerPee
     status = joined.run(carry_out(peer, raw_command("retr 2")))
     assert status.ok
     assert b"".join(joined.chunks) == MAIL[1].replace(b"\n", b"\r\n")
-    assert not joined.run(carry_out(peer, raw_command("XYZZY 1"))).ok
+    for line in ("XYZZY 1", "RETR 99"):
+        assert not joined.run(carry_out(peer, raw_command(line))).ok
     assert is_multi_line("list")
     assert not is_multi_line("LIST 1")
     for line in ("STLS", "AUTH PLAIN", "NOOP\r\nQUIT", "NOOP \ud800"):

@@ -15,6 +15,7 @@ from restante.protocol.status import error_reply, multiline_reply, ok
     [
         (ok(), b"+OK\r\n"),
         (ok("Logged in."), b"+OK Logged in.\r\n"),
+        (ok("Gr\N{LATIN SMALL LETTER U WITH DIAERESIS}\x1b\n."), "+OK Gr\xfc??.\r\n".encode()),
         (error_reply(Refusal("No.")), b"-ERR No.\r\n"),
         (error_reply(Refusal("No.", ResponseCode.IN_USE)), b"-ERR [IN-USE] No.\r\n"),
         (error_reply(Refusal("No message {n}.", n=7)), b"-ERR No message 7.\r\n"),

@@ -279,6 +279,14 @@ def test_a_scram_message_that_is_none_is_not_understood(message: bytes) -> None:
     assert said == b"+ \r\n-ERR [AUTH] The response is not understood.\r\n"
 
 
+def test_scram_proof_that_is_too_long() -> None:
+    """rfc5034-s4/response-length: SCRAM's second message has an end."""
+    session = talk(CLEAR)
+    session.send(b"AUTH SCRAM-SHA-256 " + b64(b"n,,n=ann,r=abc") + b"\r\n")
+    said = session.send(b64(b"c=biws,r=abc," + b"x" * 40_000) + b"\r\n")
+    assert said == b"-ERR [AUTH] The response is not understood.\r\n"
+
+
 def test_scram_is_for_nobody_else() -> None:
     """rfc5802-s5.1/attributes, as in PLAIN."""
     said = talk().send(b"AUTH SCRAM-SHA-256 " + b64(b"n,a=bob,n=ann,r=abc") + b"\r\n")
