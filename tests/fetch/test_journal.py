@@ -152,6 +152,17 @@ def test_full_disk(tmp_path: Path) -> None:
             assert journal.accounts() != []
 
 
+def test_failure_within_a_transaction(tmp_path: Path) -> None:
+    """A transaction that fails changes nothing, and the next one begins."""
+    with Journal(tmp_path / "fetch.db") as journal:
+        journal.open_account("work")
+        with pytest.raises(RuntimeError), journal.transaction() as database:
+            database.execute("DELETE FROM account")
+            raise RuntimeError
+        journal.open_account("home")
+        assert {row.name for row in journal.accounts()} == {"work", "home"}
+
+
 def test_gaps(tmp_path: Path) -> None:
     """The gaps between the tries of a parked message grow, and have a limit."""
     with Journal(tmp_path / "fetch.db", lambda: 1000.0) as journal:

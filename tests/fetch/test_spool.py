@@ -46,6 +46,20 @@ def test_returns_what_was_written(drafts: Spool, size: int) -> None:
     draft.discard()
 
 
+@pytest.mark.parametrize("size", [100, 2 * IN_MEMORY])
+def test_read_after_another_program(drafts: Spool, size: int) -> None:
+    """A draft that a program has read by its descriptor is read again from its beginning."""
+    octets = os.urandom(size)
+    draft = drafts.start(MESSAGE)
+    _fill(draft, octets)
+    draft.rewind()
+    assert draft.read(7) == octets[:7]
+    with open(draft.descriptor(), "rb", closefd=False) as file:
+        assert file.read() == octets
+    assert b"".join(draft.chunks()) == octets
+    draft.discard()
+
+
 def test_leaves_no_file(drafts: Spool, tmp_path: Path) -> None:
     """No large draft has a name in the folder, and the folder is private."""
     draft = drafts.start(MESSAGE)

@@ -82,7 +82,7 @@ def test_an_entry_is_read(program: str, octets: bytes, found: Record) -> None:
         ("fetchmail", b"ann 1001\n"),
         ("fetchmail", b"@h 1001\n"),
         ("fetchmail", b"ann@ 1001\n"),
-        ("fetchmail", b"ann@h\n"),
+        ("fetchmail", b"ann@host\n"),
         ("fetchmail", b"ann@h \t\n"),
         ("fetchmail", b"ann@h 1001"),
         ("mpop", b"1001\n"),

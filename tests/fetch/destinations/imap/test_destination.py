@@ -220,6 +220,7 @@ def test_normal_digest(one: bytes, other: bytes) -> None:
     ("url", "reason"),
     [
         ("imaps://host/INBOX", "names no user"),
+        ("imaps://ann@/INBOX", "or no host"),
         ("imaps://ann@host/INBOX?make=true", "create, cafile"),
         ("imaps://ann@host:port/", "for example imaps://"),
     ],

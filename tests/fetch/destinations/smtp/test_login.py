@@ -137,6 +137,14 @@ def test_starttls_fails(double: SmtpDouble, reply: bytes) -> None:
         _connect(double, "&tls=yes")
 
 
+def test_no_password_in_clear(double: SmtpDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To another machine a mechanism that hides the password is used without TLS."""
+    monkeypatch.setattr("restante.fetch.destinations.smtp.login.is_loopback", lambda _: False)
+    double.features, double.auth = [b"AUTH PLAIN CRAM-MD5"], _cram_md5
+    _connect(double, "&tls=no").leave()
+    assert b"AUTH CRAM-MD5" in double.lines
+
+
 def test_no_secret_without_tls(double: SmtpDouble, monkeypatch: pytest.MonkeyPatch) -> None:
     """To another machine no password is sent without TLS."""
     monkeypatch.setattr("restante.fetch.destinations.smtp.login.is_loopback", lambda _: False)
@@ -145,12 +153,15 @@ def test_no_secret_without_tls(double: SmtpDouble, monkeypatch: pytest.MonkeyPat
     assert not any(b"AUTH" in line for line in double.lines)
 
 
-@pytest.mark.parametrize("features", [[], [b"AUTH"], [b"AUTH GSSAPI EXTERNAL XOAUTH2"]])
+@pytest.mark.parametrize(
+    "features", [[], [b"AUTH"], [b"AUTH GSSAPI EXTERNAL XOAUTH2"], [b"STARTTLS"]]
+)
 def test_no_mechanism(double: SmtpDouble, features: list[bytes]) -> None:
-    """A server without a mechanism for passwords is unavailable."""
+    """A server without a mechanism for passwords is unavailable; TLS is named if it is offered."""
     double.features = features
-    with pytest.raises(DestinationUnavailableError, match="offers no way to authenticate ann"):
+    with pytest.raises(DestinationUnavailableError, match="no way to authenticate ann") as caught:
         _connect(double)
+    assert ("add tls=yes" in str(caught.value)) == (b"STARTTLS" in features)
 
 
 def test_authentication_requires_tls(double: SmtpDouble) -> None:
