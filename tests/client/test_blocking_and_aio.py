@@ -216,6 +216,11 @@ def test_wrong_size_warns_or_fails() -> None:
         with blocking.connect(server.url, PASSWORD, wrong_size="error") as drop:
             with pytest.raises(RemoteError, match="list-size"):
                 drop[1].read()
+        noted: list[str] = []
+        notice = lambda name, _: noted.append(name)  # noqa: E731
+        with blocking.connect(server.url, PASSWORD, notice=notice) as drop:
+            drop[1].read()
+        assert noted == ["list-size"]
 
 
 def test_the_total_time_ends_what_drips() -> None:

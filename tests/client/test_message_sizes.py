@@ -100,5 +100,14 @@ def test_a_refused_top_is_named_as_a_refused_message_is() -> None:
             assert isinstance(head, bytes)
             assert isinstance(refused, ServerRefusedError)
             assert (refused.id, refused.code) == ("retr-refused", "SYS/TEMP")
-            with pytest.raises(ServerRefusedError, match="retr-refused"):
-                drop[2].header()
+            for ask in (drop[2].header, drop[2].top):
+                with pytest.raises(ServerRefusedError, match="retr-refused"):
+                    ask()
+
+        async def ask_again() -> None:
+            async with restante.connect(server.url, PASSWORD) as drop:
+                for ask in (drop[2].header, drop[2].top):
+                    with pytest.raises(ServerRefusedError, match="retr-refused"):
+                        await ask()
+
+        asyncio.run(ask_again())

@@ -294,6 +294,12 @@ def test_domain_without_dot() -> None:
     )
 
 
+def test_domain_of_this_machine() -> None:
+    """The name of this machine is guessed, although no DNS has it."""
+    found = discover("ann@localhost", 2, NoAnswers(error=NoSuchNameError))
+    assert "does not exist" not in found.findings[-1].note
+
+
 @contextlib.contextmanager
 def https(context: ssl.SSLContext, answer: bytes) -> Iterator[int]:
     """Answer each request with the same octets."""
