@@ -29,7 +29,8 @@ cuts = st.lists(st.integers(0, 60))
 
 
 def pieces(text: bytes, cuts: list[int]) -> list[bytes]:
-    places = sorted({min(cut, len(text)) for cut in cuts} | {0, len(text)})
+    """Cut a text into pieces, some of them empty."""
+    places = sorted([0, *(min(cut, len(text)) for cut in cuts), len(text)])
     return [text[a:b] for a, b in itertools.pairwise(places)]
 
 
@@ -59,6 +60,7 @@ def test_decoded_size_matches_list(stored: bytes) -> None:
 
 
 @given(texts, cuts)
+@example(b".", [0])
 @example(b"a\r\n.b", [2])
 @example(b"a\r\n.b", [3])
 @example(b"a\n.b\r", [1, 2, 3])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 from restante.protocol.server.settings import ProtocolSettings
 from restante.storage.memory import MemoryStore
 from support.clocked_server import clocked
@@ -24,10 +26,12 @@ def test_silent_client_times_out() -> None:
         live.wait_for_log("end=timeout")
 
 
-def test_a_byte_now_and_then_buys_no_time() -> None:
-    """policy/short-login: single octets give a client no more time for its command."""
+@pytest.mark.parametrize("begun", [b"", b"AUTH PLAIN\r\n"])
+def test_a_byte_now_and_then_buys_no_time(begun: bytes) -> None:
+    """policy/short-login: single octets give a client no more time for a command or a response."""
     with clocked(ProtocolSettings(login_timeout=60)) as server:
         peer = server.connect()
+        peer.say(begun)
         for _ in range(61):
             peer.say(b"x")
             server.loop.advance(1)
