@@ -259,6 +259,14 @@ def test_foreign_files_in_tmp_stay(place: MaildirPlace) -> None:
     assert place.messages() == [LETTER]
 
 
+def test_drafts_that_are_left(place: MaildirPlace) -> None:
+    """Drafts that were not prepared are removed at the end."""
+    destination = opened(place)
+    destination.start(source()).write(LETTER * 100_000)
+    destination.close()
+    assert not place.files("tmp")
+
+
 def test_another_folder_is_no_maildir(place: MaildirPlace) -> None:
     """A folder with other files, such as a home, is not turned into a Maildir."""
     place.path.mkdir()

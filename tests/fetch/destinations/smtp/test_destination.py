@@ -424,6 +424,21 @@ def test_idle_session(place: SmtpPlace) -> None:
     assert place.messages() == [LETTER, LETTER]
 
 
+def test_idle_session_without_another(place: SmtpPlace) -> None:
+    """If no session follows one that the server ended, nothing was delivered."""
+    destination = opened(place)
+
+    def hang_up(_: bytes) -> bytes:
+        place.double.answers = {b"GREETING": b"421 busy"}
+        return CLOSE
+
+    place.double.answers[b"MAIL"] = hang_up
+    with pytest.raises(NotDeliveredError, match="421 busy") as caught:
+        deliver(destination, LETTER)
+    assert caught.value.general
+    destination.close()
+
+
 def _once(answer: bytes, double: SmtpDouble) -> Callable[[bytes], bytes]:
     def say(_: bytes) -> bytes:
         double.answers.clear()
