@@ -46,6 +46,15 @@ def test_returns_what_was_written(drafts: Spool, size: int) -> None:
     draft.discard()
 
 
+def test_ids_for_ever(drafts: Spool) -> None:
+    """The ids of a message never change: by them a second delivery is recognized."""
+    draft = drafts.start(MESSAGE)
+    draft.finish(Content(0, "", b"Message-ID: <1@x>\r\n\r\n"))
+    assert MESSAGE.fetch_id == "6774536e8f1b8003e385c41f30a18bcd"
+    assert draft.delivery_id == f"{MESSAGE.fetch_id}-10e2a05e"
+    draft.discard()
+
+
 @pytest.mark.parametrize("size", [100, 2 * IN_MEMORY])
 def test_read_after_another_program(drafts: Spool, size: int) -> None:
     """A draft that a program has read by its descriptor is read again from its beginning."""

@@ -35,6 +35,11 @@ def test_servers(url: str, shown: str, security: Security, user: str) -> None:
     assert address.recipients.rcpt == ("ann@example.com",)
 
 
+def test_no_tls_at_a_path() -> None:
+    """A socket of this machine has no TLS, whatever the URL says."""
+    assert parse_smtp_url(f"lmtp:/run/lmtp{RCPT}&tls=yes").security is Security.NONE
+
+
 def test_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plus sign stays in an address, %XX is decoded, and ~/ is the home folder."""
     monkeypatch.setenv("HOME", "/home/ann")
