@@ -239,6 +239,19 @@ def test_a_quit_that_is_refused_is_told(capsys: pytest.CaptureFixture[str]) -> N
                 drop.commit()
 
 
+def test_a_session_without_a_commit_ends_in_any_way() -> None:
+    """If nothing is marked, a server that fails at QUIT raises no error."""
+
+    async def leave(url: str) -> int:
+        async with restante.connect(url, PASSWORD) as drop:
+            return len(drop)
+
+    with faulty_server("QUIT: close") as server:
+        with blocking.connect(server.url, PASSWORD) as drop:
+            assert len(drop) == 2
+        assert asyncio.run(leave(server.url)) == 2
+
+
 def test_extra_reply_stops_commit() -> None:
     """If there are more replies than commands, no removal is committed."""
     with faulty_server("dele-twice") as server:

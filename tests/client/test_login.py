@@ -374,6 +374,8 @@ def test_long_password_by_mechanism(
 def test_long_password_by_pass() -> None:
     """A password too long for PASS is rejected if only PASS is offered."""
     with faulty_server("CAPA: without SASL") as server:
-        with pytest.raises(LocalError, match="PASS with 307 octets"):
-            blocking.connect(server.url, "x" * 300)
-    assert server.commands == ["CAPA"]
+        with pytest.raises(LocalError, match="PASS with 256 octets"):
+            blocking.connect(server.url, "x" * 249)
+        assert server.commands == ["CAPA"]
+        with pytest.raises(RemoteError, match="auth-failed"):
+            blocking.connect(server.url, "x" * 248)

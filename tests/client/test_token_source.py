@@ -158,9 +158,17 @@ def test_empty_token(token_server: TokenServer, count: Count) -> None:
         count(token_server.url("ann"), auth=Tokens(""), context=token_server.context)
 
 
+class Half:
+    """A source without its second method."""
+
+    def __init__(self, method: str) -> None:
+        setattr(self, method, str)
+
+
 @FACES
-def test_no_source(token_server: TokenServer, count: Count) -> None:
+@pytest.mark.parametrize("auth", ["a1b2c3d4e5f6", Half("token"), Half("renew")])
+def test_no_source(token_server: TokenServer, count: Count, auth: Any) -> None:
     """A token in place of a source is an error that names the right argument, and not the token."""
     with pytest.raises(TypeError, match="token=True") as found:
-        count(token_server.url("ann"), auth="a1b2c3d4e5f6")
+        count(token_server.url("ann"), auth=auth)
     assert "a1b2c3" not in str(found.value)

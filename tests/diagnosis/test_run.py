@@ -93,6 +93,8 @@ def test_a_mailbox_that_contradicts_itself_is_a_warning(
         report = ask(running.port, options=times_for(server))
     assert (report.id, report.exit_code, report.ok) == (name, 1, True)
     assert said in report.warnings[0].evidence
+    [mailbox] = (step.text for step in report.steps if step.phase == "mailbox")
+    assert ("agree" in mailbox) == (name in {"top-missing", "quit-err", "long-reply"})
 
 
 def test_messages_that_list_omits() -> None:

@@ -77,6 +77,26 @@ def https(speak: Callable[[ssl.SSLSocket], None]) -> Iterator[NetworkSources]:
         yield NetworkSources(0.5, context=trusting, resolve=where, domain="example.com")
 
 
+@pytest.mark.parametrize(
+    ("error", "note"),
+    [
+        (socket.gaierror(), "no such name"),
+        (TimeoutError(), "no reply"),
+        (ConnectionRefusedError(), "refused"),
+        (UnicodeError(), "refused"),
+    ],
+)
+def test_unreachable(error: Exception, note: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The result of a guess says why it cannot be reached."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(name_resolution, "connect_public", fail)
+    with pytest.raises(NotFoundError, match=note):
+        NetworkSources().reachable("pop.example.com", 995)
+
+
 def drip(start: bytes, octet: bytes) -> Callable[[ssl.SSLSocket], None]:
     def speak(tls: ssl.SSLSocket) -> None:
         tls.sendall(start)
