@@ -124,6 +124,14 @@ def test_named_password(home: TokenHome) -> None:
     assert home.issuer.count("/token") == 0
 
 
+def test_name_that_is_too_long(home: TokenHome) -> None:
+    """An account whose name is too long for a file of tokens has a password."""
+    home.sign_in()
+    ran = home.pop3("check", home.server.url("x" * 201))
+    assert "+OK POP3 server ready." in ran.out
+    assert "token" not in ran.out + ran.err
+
+
 def test_account_of_file(home: TokenHome) -> None:
     """An account of the file has tokens by its name, by its address, or by `login_as`.
 

@@ -28,10 +28,9 @@ def show_step(step: Step) -> None:
     mark, color = _MARKS.get(step.outcome, ("", ""))
     head = f"  {step.phase:<{INDENT - 2}}"
     text = plain(step.text)
-    timed = step.seconds is not None and step.outcome != "not tried"
-    time = milliseconds(step.seconds or 0) if timed else ""
+    time = "" if step.seconds is None else milliseconds(step.seconds)
     lines = wrap_hanging(f"{head}{mark}", text, wrap=wrap, most=MAX_LINES, spare=len(time) + 1)
-    if timed:
+    if time:
         lines[0] += " " * max(1, line_width() - line_columns(lines[0]) - len(time)) + time
     if mark:
         start = len(head) + len(mark)
