@@ -124,7 +124,8 @@ def test_check(form: str, tmp_path: Path) -> None:
 
 
 MAIL = [
-    "stat", "ls", "ls --json", "ls --full", "uidl", "show 1", "show 2 --raw",
+    "stat", "stat --json", "ls", "ls --json", "ls --full", "uidl", "uidl --json",
+    "show 1", "show 2 --raw",
     "show 1 --headers", "show 1 --save", "show 3", "show 1 --raw --headers", "show 0",
     "show 1 --part 2", "top 1 1", "top 9", "raw STAT", "raw XYZ", "raw", "rm 1",
     "rm 1 --yes", "rm memory-2 --yes", "rm 9 --yes", "rm", "shell", "monitor",

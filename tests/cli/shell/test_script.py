@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,28 @@ def test_a_script_gets_whole_subjects(server: Served, tmp_path: Path) -> None:
     server.add("longwinded", PASSWORD, f"Subject: {subject}\n\nHello.\n".encode())
     played = play(f"pop3://longwinded@127.0.0.1:{server.port}", tmp_path, "ls")
     assert subject.strip() in played.stdout
+
+
+def test_interrupted_script(tmp_path: Path) -> None:
+    """Ctrl-C ends a script, and what follows in it is not carried out."""
+    with small_server("NOOP: silence") as server:
+        with subprocess.Popen(
+            [POP3, "shell", server.url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment(tmp_path),
+            cwd=tmp_path,
+        ) as shell:
+            assert shell.stdin is not None
+            shell.stdin.write(b"rm 1\nNOOP\ncommit\n")
+            shell.stdin.close()
+            ends = time.monotonic() + PATIENCE
+            while "NOOP" not in server.commands and time.monotonic() < ends:
+                time.sleep(0.01)
+            shell.send_signal(signal.SIGINT)
+            assert shell.wait(PATIENCE) in {130, -signal.SIGINT}
+    assert server.commands[-1] == "NOOP"
 
 
 @pytest.mark.parametrize("end", [(), ("quit",), ("QUIT",)])

@@ -59,5 +59,4 @@ def parse_status(line: bytes) -> Status | None:
 
 def strip_noise(octets: bytes) -> bytes:
     """Return octets without the noise that some servers send before a reply."""
-    match = _NOISE.match(octets)
-    return octets[match.end() :] if match else octets
+    return _NOISE.sub(b"", octets, count=1)
