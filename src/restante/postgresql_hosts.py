@@ -67,6 +67,15 @@ def is_full(error: BaseException) -> bool:
     )
 
 
+def broke_between_requests(connection: asyncpg.Connection, error: Exception) -> bool:
+    """Return whether a connection broke where asyncpg does not say so.
+
+    It raises AttributeError then, or InternalClientError if PostgreSQL has said that it ends the
+    connection, and has not closed it yet.
+    """
+    return connection.is_closed() or isinstance(error, asyncpg.InternalClientError)
+
+
 def explain_full(error: Exception) -> str:
     """Return the error of one that accepts no more connections, and what to do."""
     is_own = isinstance(error, asyncpg.TooManyConnectionsError)

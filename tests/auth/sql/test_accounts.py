@@ -819,6 +819,27 @@ def test_connection_breaks_between_two_requests(
         verify(accounts, ("ann@example.com", b"secret"))
 
 
+def test_connection_that_postgresql_ends(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login goes on with a new connection if PostgreSQL was about to end the idle one."""
+    fetchrow = asyncpg.Connection.fetchrow
+    used: list[asyncpg.Connection] = []
+
+    async def end_idle(connection: asyncpg.Connection, *arguments: object) -> object:
+        used.append(connection)
+        if len(used) == 2:
+            assert used[0] is connection
+            raise asyncpg.InternalClientError("cannot switch to state 12")
+        return await fetchrow(connection, *arguments)
+
+    accounts = accounts_in(database.dsn, QUERY)
+    monkeypatch.setattr(asyncpg.Connection, "fetchrow", end_idle)
+    login = "ann@example.com", b"secret"
+    verify(accounts, login, login)
+    assert used[2] is not used[0]
+
+
 @pytest.mark.parametrize("condition", ["", " AND password = $3"])
 def test_weak_hash_in_postgresql(database: Database, condition: str) -> None:
     """A login replaces a weak hash by the query for that."""

@@ -401,12 +401,22 @@ def test_names_that_postgresql_cannot_have(dsn: Secret) -> None:
     asyncio.run(test())
 
 
-def test_connection_breaks_between_two_requests(dsn: Secret) -> None:
-    """A call has no answer if its connection breaks where asyncpg raises AttributeError."""
+@pytest.mark.parametrize(
+    ("error", "is_closed"),
+    [
+        (AttributeError("'NoneType' object has no attribute 'bind_execute'"), True),
+        (asyncpg.InternalClientError("cannot switch to state 12"), False),
+    ],
+)
+def test_connection_breaks_between_two_requests(
+    dsn: Secret, error: Exception, *, is_closed: bool
+) -> None:
+    """A call has no answer if its connection breaks where asyncpg does not say so."""
 
     async def break_off(connection: asyncpg.Connection) -> None:
-        connection.terminate()
-        raise AttributeError("'NoneType' object has no attribute 'bind_execute'")
+        if is_closed:
+            connection.terminate()
+        raise error
 
     async def test() -> None:
         async with opened(dsn) as database:

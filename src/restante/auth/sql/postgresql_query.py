@@ -13,7 +13,14 @@ import asyncpg
 from restante.auth.interfaces import UnavailableError
 from restante.auth.sql.connections import Connections
 from restante.auth.sql.queries import AccountQueries
-from restante.postgresql_hosts import HostsError, connect, explain, explain_full, is_full
+from restante.postgresql_hosts import (
+    HostsError,
+    broke_between_requests,
+    connect,
+    explain,
+    explain_full,
+    is_full,
+)
 from restante.system_errors import explain_connection
 
 if TYPE_CHECKING:
@@ -123,16 +130,7 @@ class PostgresqlConnections(Connections[asyncpg.Connection]):
 
     async def run(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         """Do some work on a connection."""
-
-        async def run_once(connection: asyncpg.Connection) -> T:
-            try:
-                return await work(connection)
-            except AttributeError as error:  # of asyncpg: it broke between two requests
-                if not connection.is_closed():
-                    raise
-                raise ConnectionError from error
-
-        return await super().run(run_once)
+        return await super().run(lambda connection: _notice_its_end(connection, work))
 
     async def _connect(self) -> asyncpg.Connection:
         options = {"statement_cache_size": 0} if self._pooler else {}
@@ -140,7 +138,7 @@ class PostgresqlConnections(Connections[asyncpg.Connection]):
         if self._pooler:  # which gives the settings of a connection to others
             return connection
         try:
-            await connection.execute(LIMITS)
+            await _notice_its_end(connection, lambda new: new.execute(LIMITS))
         except BaseException:
             connection.terminate()
             raise
@@ -161,3 +159,16 @@ class PostgresqlConnections(Connections[asyncpg.Connection]):
     def _is_closed(self, connection: asyncpg.Connection) -> bool:
         closed: bool = connection.is_closed()
         return closed
+
+
+async def _notice_its_end(
+    connection: asyncpg.Connection, work: Callable[[asyncpg.Connection], Awaitable[T]]
+) -> T:
+    """Do some work. Raises ConnectionError if the connection broke and asyncpg does not say so."""
+    try:
+        return await work(connection)
+    except (AttributeError, asyncpg.InternalClientError) as error:
+        if not broke_between_requests(connection, error):
+            raise
+        connection.terminate()
+        raise ConnectionError from error

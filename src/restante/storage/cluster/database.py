@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 import asyncpg
 
 from restante.idle_connections import IdleConnections
-from restante.postgresql_hosts import find_primaries, is_full
+from restante.postgresql_hosts import broke_between_requests, find_primaries, is_full
 from restante.storage.cluster.connecting import connect
 from restante.storage.cluster.errors import (
     ERRORS,
@@ -128,8 +128,7 @@ class Database:
             except ERRORS as error:
                 raise self._note_failure(connection, error, deadline) from error
             except Exception as error:
-                # asyncpg raises AttributeError if a connection breaks between two of its requests.
-                if connection.is_closed():
+                if broke_between_requests(connection, error):
                     raise self._note_failure(connection, ConnectionError(), deadline) from error
                 connection.terminate()
                 raise
