@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from restante.net.tls_trust import create_verifying_context
+from restante.net.tls_trust import create_verifying_context, has_authorities
 from support.authority import GOOD, INTERMEDIATE, make, root_file
 
 
@@ -48,3 +48,20 @@ def test_file_without_certificate(text: str, tmp_path: Path) -> None:
     file.write_text(text)
     with pytest.raises(OSError, match=r"^it has no valid certificate in PEM; name a file"):
         create_verifying_context(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("", False), ("ca.txt", False), ("0a1b2c3d.0", True), ("ca.pem", True)]
+)
+def test_authorities_of_the_system(
+    name: str,
+    found: bool,  # a row of the table
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Authorities are in the system's file, or in its folder by the names of OpenSSL."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    if name:
+        root_file(tmp_path).rename(tmp_path / name)
+    assert has_authorities(create_verifying_context()) is found

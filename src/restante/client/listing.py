@@ -71,5 +71,5 @@ def empty_list(
     """
     if totals.messages or refused.code:
         raise refused
-    session.note_oddity("list-empty", f'LIST is rejected for an empty mailbox: "{refused.text}"')
+    session.note_oddity("list-empty", f'LIST is rejected for an empty mailbox: "{refused.said}"')
     return {}

@@ -202,7 +202,7 @@ def secure(session: ClientSession) -> Dialogue[None]:
     except ServerRefusedError as refused:
         if had_capabilities:
             raise
-        _check_clear(session, f'the server rejected STLS: "{refused.text}"')
+        _check_clear(session, f'the server rejected STLS: "{refused.said}"')
         return
     if peer.unread:
         if failure := peer.reported_failure():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from restante.input_files import require_file
 from restante.net.tls_layer import TlsLayer
-from restante.net.tls_trust import create_verifying_context
+from restante.net.tls_trust import create_verifying_context, has_authorities
 from restante.protocol.errors import Phase, SecurityError
 
 if TYPE_CHECKING:
@@ -166,6 +166,7 @@ class ClientTlsLayer(TlsLayer):
 
     def __init__(self, options: Options, host: str) -> None:
         name = options.server_name or host
+        self._by_system = options.context is None
         try:
             super().__init__(options.context or verifying_context(), server_name=name)
         except ValueError as error:
@@ -183,9 +184,17 @@ class ClientTlsLayer(TlsLayer):
         except ssl.SSLWantReadError:
             return False
         except (ssl.SSLError, ssl.CertificateError) as error:
-            raise _insecure(error, self._answer) from None
+            raise self._rejection(error) from None
         self._answer = b""
         return True
+
+    def _rejection(self, error: Exception) -> SecurityError:
+        rejection = _insecure(error, self._answer)
+        unknown = rejection.id in ("tls-unknown-ca", "tls-chain")
+        if unknown and self._by_system and not has_authorities(verifying_context()):
+            text = "this machine has no certificate authorities to verify the server's by"
+            return SecurityError("tls-no-authorities", text, phase=Phase.TLS)
+        return rejection
 
     def receive(self, octets: bytes) -> bytes:
         """Return the decrypted octets of the server. `failure` has the reason if TLS broke.

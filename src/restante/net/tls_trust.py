@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
 import ssl
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+_HASHED = re.compile(r"[0-9a-f]{8}\.[0-9]+")  # the name by which OpenSSL finds an authority
 _NO_CERTIFICATE = "it has no valid certificate in PEM; name a file with the authorities to trust"
 
 
@@ -27,3 +31,16 @@ def create_verifying_context(cafile: Path | str | None = None) -> ssl.SSLContext
     # must not depend on the version of Python.
     context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST
     return context
+
+
+def has_authorities(context: ssl.SSLContext) -> bool:
+    """Return whether the system's trust has an authority. A container often has none.
+
+    A folder of authorities is read by OpenSSL only as far as a certificate requires it.
+    """
+    if context.get_ca_certs():
+        return True
+    folder = ssl.get_default_verify_paths().capath
+    with contextlib.suppress(OSError):
+        return folder is not None and any(map(_HASHED.fullmatch, os.listdir(folder)))
+    return False

@@ -172,7 +172,8 @@ def test_guesses_come_last_and_take_what_listens() -> None:
         (b'<?xml version="1.0" encoding="foo"?><clientConfig/>', "not XML"),
         (b'<!DOCTYPE a [<!ENTITY b "c">]><clientConfig/>', "document type"),
         ('<!DOCTYPE a [<!ENTITY b "c">]><clientConfig/>'.encode("utf-16"), "document type"),
-        (b"<clientConfig/>", "no POP3 server"),
+        (b"<clientConfig/>", "no POP3 server$"),
+        (b"<clientConfig><incomingServer type='imap'/></clientConfig>", "server, only imap$"),
         (XML.replace(b"<port>", b"<port>" + b"9" * 5000), 'the port "9999'),
         (
             re.sub(rb">(SSL|STARTTLS)<", b">ssl<", XML),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import ssl
 from collections.abc import Callable
 from dataclasses import replace
@@ -100,6 +101,30 @@ def test_false_dns_beside_a_certificate(monkeypatch: pytest.MonkeyPatch) -> None
     assert "127.0.0.1 for names that do not exist" in str(report.steps[1].details)
 
 
+def test_machine_without_authorities(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine that trusts no authority at all is the cause, and not the server's certificate."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    with server_of((), tls=GOOD.serving()) as running:
+        without = ask(running.tls_port, options={"context": None})
+        (tmp_path / "0a1b2c3d.0").write_bytes(ROOT.pem)  # not this root's hash
+        other = ask(running.tls_port, options={"context": None})
+    assert (without.id, without.exit_code) == ("tls-no-authorities", 5)
+    assert other.id == "tls-unknown-ca"
+
+
+@pytest.mark.parametrize("verdict", ["tls-expired", "tls-notyet"])
+def test_clock_beside_dates(verdict: str) -> None:
+    """The time of this machine is shown beside dates of a certificate that do not fit it."""
+    begins = 2 if verdict == "tls-notyet" else -90
+    certified = make("x", issuer=ROOT, begins=begins * DAY, ends=(begins + 30) * DAY)
+    with server_of((), tls=certified.serving()) as running:
+        report = ask(running.tls_port)
+    assert report.id == verdict
+    clock = dict(report.steps[1].details)["clock here"]
+    assert clock.startswith(dt.datetime.now(dt.UTC).strftime("%Y-"))
+
+
 def test_missing_intermediate() -> None:
     """A missing intermediate has a verdict other than an unknown authority."""
     leaf = make("localhost", issuer=INTERMEDIATE, fetchable=True)
@@ -125,6 +150,8 @@ def test_tls_spoken_to_a_port_in_clear_is_told() -> None:
     with server_of(()) as running:
         report = ask(running.port)
     assert (report.id, report.exit_code) == ("plain-on-tls", 6)
+    assert report.failure is not None
+    assert report.failure.commands[0].startswith("pop3 check pop3://ann@example.com@localhost:")
 
 
 def test_tls_spoken_to_another_protocol_names_it() -> None:
@@ -213,6 +240,15 @@ def test_stls_that_is_missing_keeps_the_password_at_home() -> None:
         report = ask(running.port, "starttls", host="mail.example.com")
     assert (report.id, report.exit_code) == ("stls-missing", 5)
     assert not any(line.startswith(("USER", "PASS")) for line in running.commands)
+
+
+def test_stls_refused_without_a_reason() -> None:
+    """An STLS that is rejected without words is not quoted as an empty text."""
+    with server_of("CAPA: -ERR\nSTLS: -ERR") as running:
+        report = ask(running.port, "starttls", host="mail.example.com")
+    assert report.id == "stls-missing"
+    assert report.failure is not None
+    assert '"-ERR without a reason"' in report.failure.evidence
 
 
 def test_stls_that_is_refused_is_told() -> None:

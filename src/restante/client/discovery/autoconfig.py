@@ -104,7 +104,9 @@ def parse(octets: bytes, address: MailAddress) -> list[IncomingServer]:
     """
     root = _read_root(octets)
     servers: list[IncomingServer] = []
-    failure = NoAutoconfigError("it names no POP3 server")
+    others = {node.get("type", "") for node in root.iter("incomingServer")} & {"imap", "exchange"}
+    only = f", only {' and '.join(sorted(others))}" if others else ""
+    failure = NoAutoconfigError(f"it names no POP3 server{only}")
     for node in root.iter("incomingServer"):
         if node.get("type") == "pop3":
             try:

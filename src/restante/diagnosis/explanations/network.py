@@ -147,7 +147,8 @@ NETWORK = (
         why="The port number or the host is wrong. Or something on the way answers in its place, "
         "such as the sign-in page of a Wi-Fi.",
         admin="Find out which service uses the port.",
-        you="Use port 995 (TLS) or 110 for POP3. IMAP uses 993 and 143, SMTP 25, 465 and 587.",
+        you="Use port 995 (TLS) or 110 for POP3. IMAP uses 993 and 143, SMTP 25, 465 and 587. "
+        "On a Wi-Fi with a sign-in page, sign in first.",
     ),
     Explanation(
         "tls-on-plain", 6, "The port requires TLS from the first octet, but TLS was not used.",

@@ -39,7 +39,8 @@ ENCRYPTION = (
         why="Clients cannot distinguish it from an attacker's certificate. It may belong to "
         "something on the way, such as the sign-in page of a Wi-Fi.",
         admin="Get a certificate from a public authority. Many are free.",
-        you="If it is your own server, trust its certificate with --cacert FILE.",
+        you="On a Wi-Fi with a sign-in page, sign in first. If it is your own server, trust its "
+        "certificate with --cacert FILE.",
     ),
     Explanation(
         "tls-unknown-ca", 5, "The server's certificate is from an authority not trusted here.",
@@ -48,6 +49,13 @@ ENCRYPTION = (
         admin="Send the whole chain, or get a certificate from a public authority.",
         you="If it is your company's authority, trust its certificate with --cacert FILE. If an "
         "antivirus program is the issuer, switch off its inspection of mail.",
+    ),
+    Explanation(
+        "tls-no-authorities", 5, "This machine has no certificate authorities to trust.",
+        why="No server's certificate can be judged. The package ca-certificates is missing, as "
+        "in many containers, or SSL_CERT_FILE or SSL_CERT_DIR is wrong.",
+        admin="Nothing on the server.",
+        you="Install ca-certificates, correct these variables, or name a file with --cacert FILE.",
     ),
     Explanation(
         "tls-chain", 5, "The server does not send the intermediate certificate.",

@@ -161,7 +161,8 @@ def _explain(check: CheckContext, step: Step, error: RemoteError, password: str)
         from restante.diagnosis.token_refusals import assign_verdict
 
         assign_verdict(error, password, check.target, ask=check.request.deep)
-    step.details.append(("tried", ", ".join(check.session.tried) or "nothing"))
+    tried = ", ".join(check.session.tried)
+    step.details.append(("tried", f"{tried} as {check.target.user}"))
     step.details += [("also", other) for other in error.others]
     failed = check.session.refused
     if error.code in ("", "AUTH") and isinstance(error, ServerRefusedError) and len(failed) > 1:

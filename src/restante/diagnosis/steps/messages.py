@@ -140,7 +140,7 @@ def _report_refused(
 ) -> None:
     """Report a message that the server refuses to send; the others are still fetched."""
     refused.id = "retr-refused"
-    refused.text = f"message {entry.number}: {refused.text}"
+    refused.text = f"message {entry.number}: {refused.text or '-ERR without a reason'}"
     if not _another(check, refused.id):
         check.fail(step, refused)
 

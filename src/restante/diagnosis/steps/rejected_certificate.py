@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
@@ -213,6 +214,9 @@ def _report_certificate(
         ("issuer", facts.issuer),
         ("dates", facts.validity),
     ]
+    if error_id in ("tls-expired", "tls-notyet"):
+        now = dt.datetime.now(dt.UTC)
+        step.details.append(("clock here", f"{now:%Y-%m-%d %H:%M} UTC"))
 
 
 def _describe_expired(facts: certificate.CertificateSummary) -> str:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from restante.client import session as sessions
 from restante.client.greeting import describe_server
-from restante.diagnosis import port_probe
+from restante.diagnosis import port_probe, suggestions
+from restante.diagnosis.context import CheckAborted
 from restante.diagnosis.steps import connect
 from restante.diagnosis.steps.greeting import leave_capa_out
 from restante.protocol.errors import (
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from restante.diagnosis.report import Step
 
 _INSPECTED = {
-    "tls-expired", "tls-notyet", "tls-selfsigned", "tls-unknown-ca", "tls-chain", "tls-wronghost",
-    "tls-invalid", "tls-old", "tls-weak", "tls-failed",
+    "tls-expired", "tls-notyet", "tls-selfsigned", "tls-unknown-ca", "tls-no-authorities",
+    "tls-chain", "tls-wronghost", "tls-invalid", "tls-old", "tls-weak", "tls-failed",
 }  # fmt: skip
 
 
@@ -36,7 +37,11 @@ def implicit_tls_step(check: CheckContext) -> None:
         except SecurityError as error:
             if error.id == "plain-on-tls":
                 _identify_other_protocol(check, error)
-                raise
+                starttls = suggestions.check_command(
+                    check.request, port=check.target.port, tls="starttls"
+                )
+                check.fail(step, error, starttls)
+                raise CheckAborted from error
             if error.id == "tls-client-cert":
                 raise
             _report_rejected(check, step, error)
