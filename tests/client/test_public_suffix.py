@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import pkgutil
 
 import pytest
 
@@ -50,3 +51,10 @@ def test_whole_list() -> None:
     names = (rule.removeprefix("!").replace("*", "any") for rule in asked)
     for name in itertools.chain.from_iterable((name, f"x.{name}") for name in names):
         assert is_public_suffix(name) == bool(listed.is_public(name)), name
+
+
+def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the package, the error names it, as any import does."""
+    monkeypatch.setattr(pkgutil, "get_data", lambda *_: None)
+    with pytest.raises(ImportError, match="publicsuffixlist is missing"):
+        load_rules.__wrapped__()

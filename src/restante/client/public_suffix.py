@@ -27,11 +27,17 @@ def is_public_suffix(domain: str) -> bool:
 
 @functools.cache
 def load_rules() -> str:
-    """Return the list: a rule a line, with letters beyond ASCII as people read them."""
+    """Return the list: a rule a line, with letters beyond ASCII as people read them.
+
+    Raises ImportError: the package is missing, as in a program that PyInstaller made without it.
+    """
     import pkgutil
 
     octets = pkgutil.get_data("publicsuffixlist", "public_suffix_list.dat")
-    assert octets is not None
+    if octets is None:
+        raise ImportError(
+            "the package publicsuffixlist is missing; install it, or collect its data"
+        )
     return f"\n{octets.decode()}\n"
 
 
