@@ -80,6 +80,14 @@ def test_a_check_finds_and_repairs(installed: Installed) -> None:
     assert pop3("store", "check", "-c", str(installed.file)).code == 0
 
 
+def test_a_check_soon_after_a_failover(installed: Installed) -> None:
+    """Bodies that are too young for a verdict are named, so that the check is run again."""
+    installed.put()
+    done = pop3("store", "check", "-c", str(installed.file))
+    assert (done.code, done.out) == (0, "Everything agrees.\n")
+    assert done.err.startswith("Left out: bodies of the last 15 minutes without a message: 1; ")
+
+
 def test_a_check_as_json(installed: Installed) -> None:
     """Each problem is a line of JSON, and sound mail has none."""
     assert pop3("store", "check", "-c", str(installed.file), "--json").out == ""

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from restante.storage.cluster.check.problems import Problem
 
 
+LATER = "if it is not mail that arrives now, run this again in 15 minutes"
+
+
 @click.command("check")
 @read_config_option
 @click.option("--repair", is_flag=True, help="Repair what can be repaired without a loss.")
@@ -32,10 +35,10 @@ def command(file: Path, *, repair: bool, every_size: bool, as_json: bool) -> Non
     from restante.cli.output.progress import Progress
     from restante.storage.cluster.check.checker import MailCheck, estimate_work
 
-    found = left = 0
+    found = left = recent = 0
 
     async def check(parts: ClusterParts) -> None:
-        nonlocal found, left
+        nonlocal found, left, recent
         total = await estimate_work(parts.database, every_size=every_size)
         with Progress("checking") as progress:
             made = MailCheck(
@@ -49,10 +52,16 @@ def command(file: Path, *, repair: bool, every_size: bool, as_json: bool) -> Non
                 left += not problem.repaired
                 progress.clear()
                 _show(parts.name, problem, as_json=as_json)
+            recent += made.recent
 
     run_with_parts(cluster_settings(file), check, headings=not as_json)
     if not as_json:
         click.echo(_summarize(found, left, repair=repair))
+    if recent:
+        click.echo(
+            f"Left out: bodies of the last 15 minutes without a message: {recent}; {LATER}",
+            err=True,
+        )
     if left:
         raise click.exceptions.Exit(1)
 

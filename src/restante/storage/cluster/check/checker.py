@@ -47,6 +47,9 @@ class MailCheck:
 
     `on_progress` is called with the number of boxes, bodies and messages that were compared so far.
     `settled` is the time in seconds that a delivery may need between a body and its row.
+
+    Attributes:
+        recent: the bodies that were left out: they are younger than that, and have no message yet.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class MailCheck:
         self._on_progress = on_progress
         self._settled = settled
         self._done = 0
+        self.recent = 0
 
     async def run(self, *, every_size: bool = False) -> AsyncIterator[Problem]:
         """Yield all problems; with `every_size`, each message is read. Raises StoreError."""
@@ -96,9 +100,11 @@ class MailCheck:
         )
         async for problem in outside.run():
             yield problem
-        if claim is Claim.EARLIER:
-            recent = await outside.count_recent() if self._repair else 0
-            if recent:
+        recent = await outside.count_recent()
+        if claim is not Claim.EARLIER:
+            self.recent = recent
+        else:
+            if recent and self._repair:
                 yield Problem("claim", "", _describe_recent(recent, self._settled))
                 return
             if self._repair:
