@@ -49,7 +49,7 @@ def _any_of(*wordings: str) -> _Wording:
 
 
 _APP_PASSWORD = _any_of(
-    r"app(?:lication)?[- ]?specific",
+    r"(?:app(?:lication)?|device)[- ]?specific",
     r"\bapp(?:lication)?[- ]password",
     r"InvalidSecondFactor",
     r"authori[sz]ation code",
@@ -58,12 +58,15 @@ _APP_PASSWORD = _any_of(
 )
 _SWITCHED_OFF = _any_of(
     r"(?:pop3?|protocol|access).{0,60}\b(?:disabled?|deactivated|blocked|inactive)",
-    r"(?:pop3?|protocol|access).{0,60}\bnot (?:enabled|allowed|permitted|active)",
+    r"(?:pop3?|protocol|access).{0,60}\bnot (?:enabled|allowed|permitted|activ(?:e|ated))",
+    r"(?:pop3?|protocol|access).{0,60}\b(?:must|needs? to|has to) be (?:enabled|activated)",
+    r"pop3?\b.{0,60}\bnot available (?:for|in|with)\b",
     r"(?:pop3?|protocol|access).{0,60}\b(?:turned|switched) off",
     r"(?:not enabled|disabled|enable|turn on|switch on).{0,40}\bpop3?\b",
 )
 _OAUTH = _any_of("oauth", "basic auth", "modern auth", "web ?login", "log ?in via your web")
-_CLEAR = _any_of(r"\b(?:TLS|SSL|STLS|STARTTLS|secure|encrypt\w*|plain[- ]?text|clear[- ]?text)\b")
+_CLEAR_WORDS = r"\b(?:TLS|SSL|STLS|STARTTLS|secure|encrypt\w*|plain[- ]?text|clear[- ]?text)\b"
+_CLEAR = _any_of(_CLEAR_WORDS)
 _CLEAR_REFUSED = _any_of(
     r"\b(?:plain|clear)[- ]?text\b.{0,40}"
     r"\b(?:disallowed|disabled|forbidden|not (?:allowed|permitted|accepted))\b"
@@ -74,7 +77,8 @@ _EXPIRED = _any_of(
     r"(?:must|need to|have to|has to) (?:change|renew|reset) (?:your |the )?password",
 )
 _ACCOUNT_LOCKED = _any_of(
-    r"(?:account|user)\b.{0,30}\b(?:locked|expired|suspended|blocked|disabled|deactivated|closed)",
+    r"(?:account|user)\b.{0,30}\b(?:locked|expired|suspended|blocked|disabled|deactivated|closed"
+    r"|inactive|deleted|terminated)",
     r"log-?in (?:is )?disabled for this (?:user|account)",
 )
 _ACCOUNT_CLOSED = _any_of(
@@ -89,6 +93,7 @@ _MAILDROP = r"mail ?(?:box|drop)|session|spool"
 _TOO_MANY = _any_of(
     r"too many.{0,30}(?:log-?ins?|logons?|attempts|failures|failed|tries|auth)",
     r"rate.?limit",
+    r"attempts?\b.{0,20}\blimit\b|\blimit\b.{0,20}\battempts?\b",
     r"(?:address|\bIP\b|host|client).{0,30}\b(?:banned|blocked|blacklisted)",
 )
 _LOCKED = _any_of(
@@ -111,7 +116,7 @@ _WORDS = (
     ("tls-client-cert", _CLIENT_CERTIFICATE, None),
     ("auth-apppw", _APP_PASSWORD, None),
     ("auth-place", _WRONG_PLACE, None),
-    ("auth-pop-disabled", _SWITCHED_OFF, _CLEAR),
+    ("auth-pop-disabled", _SWITCHED_OFF, _any_of(_CLEAR_WORDS, _EITHER, "maintenance")),
     ("auth-expired", _EXPIRED, _any_of(_EITHER)),
     ("auth-locked", _ACCOUNT_LOCKED, _any_of(_EITHER, _MAILDROP)),
     ("auth-locked", _ACCOUNT_CLOSED, _any_of(_EITHER)),
@@ -121,7 +126,8 @@ _WORDS = (
 _TEMPORARY = _any_of(
     r"temporar",
     r"try (?:again )?later",
-    r"unavailable",
+    r"unavailable|not (?:currently )?available",
+    r"shutting down|(?:server|service)(?: is)? down|can(?:not|'t) (?:connect|allocate)",
     r"internal (?:server )?error|system error",
     r"overload|timed?[- ]?out|back ?end|database|\bbusy\b",
     r"too many",
