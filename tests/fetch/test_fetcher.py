@@ -425,16 +425,34 @@ class SmallDestination(ListDestination):
         return super().start(message)
 
 
-def test_a_message_without_room(server: MemoryServer, journal: Journal) -> None:
+class FullDraft(ListDraft):
+    def write(self, octets: bytes) -> None:
+        super().write(octets)
+        if len(self.octets) > 500:
+            raise DestinationUnavailableError("disk full")
+
+
+class FullDestination(ListDestination):
+    """Accepts the first octets of a large message for now."""
+
+    def start(self, message: SourceMessage) -> Draft:
+        return FullDraft(message)
+
+
+@pytest.mark.parametrize("kind", [SmallDestination, FullDestination])
+def test_a_message_without_room(
+    server: MemoryServer, journal: Journal, kind: type[ListDestination]
+) -> None:
     """A message for which there is no room does not stop the smaller ones."""
-    server.add("tom", "secret", b"Subject: large\n\n" + b"x\n" * 500, *letters(*"ab"))
-    destination = SmallDestination()
+    user = f"tom-{kind.__name__}"
+    server.add(user, "secret", b"Subject: large\n\n" + b"x\n" * 500, *letters(*"ab"))
+    destination = kind()
     for arrived in 0, 2:
         with pytest.raises(FetchError, match="disk full"):
-            fetch(server, journal, "tom", destination)
+            fetch(server, journal, user, destination)
         assert len(destination.arrived) == arrived
-    fetch(server, journal, "tom", destination)
-    assert len(server.messages("tom")) == 1
+    fetch(server, journal, user, destination)
+    assert len(server.messages(user)) == 1
 
 
 def test_a_message_without_room_at_the_second(server: MemoryServer, journal: Journal) -> None:
