@@ -147,7 +147,6 @@ def _report_refused(
 
 def _count(error: RemoteError, contents: MessageInspector, entry: MessageInfo) -> None:
     """Say how much of the message came."""
-    error.command = f"RETR {entry.number}"
     if isinstance(error, (TruncatedReplyError, ConnectionLostError)):
         error.id = "msg-truncated"
         error.text = (
