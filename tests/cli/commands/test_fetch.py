@@ -627,6 +627,7 @@ def test_delete_big(user: User) -> None:
     assert (ran.code, user.left, user.arrived) == (0, 3, 3), ran
     assert "1 message deleted" in json.loads(ran.out)[0]["prepared"][0]
     assert "too large: uid" in ran.err
+    assert "no message is too large" in user.fetch(*command, "--max-size", "1k").out
 
 
 def test_delete_big_where_numbers_move(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ PLAIN = b"Subject: a\nMessage-ID: <a@x>\n\nplain\n"
 LIST = b"List-Id: <dev.example.org>\nSubject: b\nMessage-ID: <b@x>\n\nlist\n"
 SPAM = b"Subject: buy\nMessage-ID: <c@x>\n\nspam\n"
 
-Run = Callable[[str], subprocess.CompletedProcess[str]]
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def fetch(server: MemoryServer, tmp_path: Path) -> Run:
     """Return what runs `pop3 fetch` with a table for three new messages."""
     server.add(tmp_path.name, "secret", PLAIN, LIST, SPAM)
 
-    def run(table: str) -> subprocess.CompletedProcess[str]:
+    def run(table: str, *words: str) -> subprocess.CompletedProcess[str]:
         config = tmp_path / "config" / "restante"
         config.mkdir(parents=True, exist_ok=True)
         (config / "accounts.toml").write_text(
@@ -53,7 +53,7 @@ def fetch(server: MemoryServer, tmp_path: Path) -> Run:
             "XDG_CONFIG_HOME": str(tmp_path / "config"),
             "XDG_STATE_HOME": str(tmp_path / "state"),
         }
-        command: list[str | Path] = [POP3, "fetch", "--insecure", "work"]
+        command: list[str | Path] = [POP3, "fetch", "--insecure", "work", *words]
         return subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False, timeout=60
         )
@@ -64,6 +64,13 @@ def fetch(server: MemoryServer, tmp_path: Path) -> Run:
 def _mail(folder: Path) -> list[bytes]:
     new = folder / "new"
     return sorted(file.read_bytes() for file in new.iterdir()) if new.exists() else []
+
+
+def test_rules_without_their_destination(fetch: Run, tmp_path: Path) -> None:
+    """With --to, no rule sends a message to another place."""
+    rule = f'[[work.fetch.rule]]\nif = {{ header = "List-Id" }}\nto = "maildir:{tmp_path}/dev"\n'
+    assert fetch(rule, "--to", f"maildir:{tmp_path}/all").returncode == 0
+    assert [len(_mail(tmp_path / name)) for name in ("all", "dev", "inbox")] == [3, 0, 0]
 
 
 def test_trace_fields_are_no_condition(fetch: Run, tmp_path: Path) -> None:

@@ -109,6 +109,7 @@ def test_terminal_without_colours(variables: dict[str, str], command: str) -> No
         words = ["ann@localhost", "-m", "1"] if command == "discover" else [running.url]
         lines = looked_at(command, *words, variables=variables)
     assert len(lines) > 3
+    assert any(line.startswith("FAIL ") for line in lines)
     assert "\x1b" not in "".join(lines)
 
 
