@@ -13,8 +13,10 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Coroutine
+import traceback
+from collections.abc import AsyncIterator, Coroutine, MutableMapping
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 import pytest
@@ -22,7 +24,7 @@ import structlog
 
 import restante.server
 from delivery.door import Known
-from restante import blocking
+from restante import RemoteError, blocking
 from restante.net import daemon_threads
 from restante.protocol.secret import Secret
 from restante.server import (
@@ -388,6 +390,32 @@ def test_names() -> None:
 def test_secret_stays(accounts: Passwords) -> None:
     """A server's text shows no password."""
     assert "secret" not in repr(Server(MemoryStore(), accounts, FREE)) + repr(Secret(b"secret"))
+
+
+def test_variables_of_frames(accounts: Passwords) -> None:
+    """An error of the program's accounts is logged with frames whose variables show no password."""
+    frames: list[FrameType] = []
+
+    def collect(_logger: object, _name: str, event: MutableMapping[str, Any]) -> NoReturn:
+        error = event.get("exc_info")
+        if isinstance(error, BaseException):
+            frames.extend(frame for frame, _ in traceback.walk_tb(error.__traceback__))
+        raise structlog.DropEvent
+
+    async def verify(_user: str, _password: Secret) -> NoReturn:
+        raise ZeroDivisionError
+
+    accounts.verify = verify  # type: ignore[assignment,method-assign]
+    log = structlog.wrap_logger(None, processors=[collect])
+    with Server(MemoryStore(), accounts, FREE, log=log) as server:
+        for mechanism in "USER", "PLAIN", "LOGIN":
+            with pytest.raises(RemoteError, match="incident"):
+                blocking.connect(
+                    f"pop3://ann@{server.addresses[0]}", "hunter22", mechanisms=(mechanism,)
+                )
+    shown = [repr(value) for frame in frames for value in frame.f_locals.values()]
+    assert shown
+    assert not any("hunter22" in text for text in shown)
 
 
 class LivingStore(MemoryStore):

@@ -86,3 +86,12 @@ def decode_text(octets: bytes) -> str:
         return octets.decode()
     except UnicodeDecodeError:
         return octets.decode("latin-1")
+
+
+class SecretOctets(bytes):
+    """Octets that a `repr` does not show: tools that report errors print each frame's variables."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "***"

@@ -15,15 +15,6 @@ SHORT = 6  # characters: a shorter secret is hidden only as a whole word
 _IN_BASE64 = "[A-Za-z0-9+/]"
 
 
-class SecretOctets(bytes):
-    """Octets that a `repr` does not show: tools that report errors print each frame's variables."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return HIDDEN
-
-
 class HiddenSecrets:
     """The secrets of a session, which no text of its server may show.
 

@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from restante.protocol.client.effects import Send, compute
-from restante.protocol.client.hidden_secrets import SecretOctets
 from restante.protocol.client.operations import command
 from restante.protocol.client.pipeline import Operation
 from restante.protocol.errors import (
@@ -18,6 +17,7 @@ from restante.protocol.errors import (
     SecurityError,
     ServerRefusedError,
 )
+from restante.protocol.text import SecretOctets
 
 if TYPE_CHECKING:
     from restante.protocol.client.connection import ServerPeer

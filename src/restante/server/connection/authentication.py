@@ -21,6 +21,7 @@ from restante.junk import with_suffix, without_suffix
 from restante.net.client_networks import client_network
 from restante.protocol.server.needs import Authenticate, AuthMethod, StartScram
 from restante.protocol.server.settings import Identity
+from restante.protocol.text import SecretOctets
 from restante.server.limits.throttle import LONGEST_DELAY
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ class ConnectionAuthenticator:
     def _repeated_credentials(self, need: Authenticate) -> bytes:
         """Return credentials that are the same in each login; b"" if they change, as digests do."""
         if need.method in {AuthMethod.PASSWORD, AuthMethod.TOKEN}:
-            return need.response.reveal()
+            return SecretOctets(need.response.reveal())
         if need.method is AuthMethod.CERTIFICATE:
             return "\0".join(self._certified_names()).encode(errors="surrogatepass")
         return b""
