@@ -294,6 +294,24 @@ def test_work_while_the_standby_is_missing(dsn: Secret, cluster: Cluster) -> Non
     asyncio.run(test())
 
 
+def test_queue_of_changes_without_a_standby(dsn: Secret, cluster: Cluster) -> None:
+    """Changes that waited for their turn do not wait for the standby, too, once it is missing."""
+
+    async def test() -> None:
+        database = Database(dsn, connections=2, patience=1)
+        add = "insert into removed (object) values ($1)"
+        async with missing_standby(dsn, cluster):
+            changes = [
+                database.commit(add, str(number), patience=1 + number / 20) for number in range(20)
+            ]
+            errors = await asyncio.gather(*changes, return_exceptions=True)
+            assert sum(WAITS in str(error) for error in errors) >= 14
+            assert len(await execute(dsn, UNACKNOWLEDGED)) <= 6
+        await database.aclose()
+
+    asyncio.run(test())
+
+
 @pytest.mark.parametrize("is_abandoned", [False, True])
 def test_a_lease_that_is_locked(dsn: Secret, *, is_abandoned: bool) -> None:
     """A lease that a removal locks for long keeps its node from freeing no other lease."""

@@ -97,8 +97,13 @@ class Database:
         self, query: str, *arguments: object, patience: float | None = None
     ) -> asyncpg.Record | None:
         """Do the same for a change that must last. It fails at once while commits wait."""
+
+        async def change(connection: asyncpg.Connection) -> asyncpg.Record | None:
+            self.require_commits()  # it is known only now, after others had their turn
+            return await connection.fetchrow(query, *arguments)
+
         self.require_commits()
-        return await self.fetchrow(query, *arguments, patience=patience)
+        return await self.run(change, patience)
 
     async def fetch(
         self, query: str, *arguments: object, patience: float | None = None
