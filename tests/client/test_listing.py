@@ -56,16 +56,33 @@ def test_listing(rules: tuple[str, ...], oddities: set[str], messages: int) -> N
 
 
 @pytest.mark.parametrize(
-    "rules", [("LIST: -ERR no messages",), ("LIST: -ERR broken", "STAT: -ERR broken")]
+    "rules",
+    [
+        ("LIST: -ERR no messages",),
+        ("LIST: -ERR broken", "STAT: -ERR broken"),
+        ("LIST: -ERR broken", "STAT: close"),
+    ],
 )
 def test_refused_list(rules: tuple[str, ...]) -> None:
-    """A LIST that is refused is an error if STAT counts messages, or is refused, too."""
+    """A LIST that is refused is an error if STAT counts messages, or fails, too."""
     with (
         faulty_server(*rules) as server,
         pytest.raises(ServerRefusedError),
         blocking.connect(f"pop3://{USER}@127.0.0.1:{server.port}", PASSWORD),
     ):
         pass
+
+
+def test_list_refused_with_a_code() -> None:
+    """A LIST that is refused with a code is the cause, and no STAT is sent after it."""
+    with (
+        faulty_server("LIST: -ERR [SYS/TEMP] no mailbox") as server,
+        pytest.raises(ServerRefusedError) as caught,
+        blocking.connect(f"pop3://{USER}@127.0.0.1:{server.port}", PASSWORD),
+    ):
+        pass
+    assert (caught.value.id, caught.value.command) == ("sys-temp", "LIST")
+    assert "STAT" not in server.commands
 
 
 def test_no_size(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from restante.client.messages import MessageTable
 from restante.protocol.client import operations
 from restante.protocol.client.tables import count_lines
-from restante.protocol.errors import ServerRefusedError
+from restante.protocol.errors import RemoteError, ServerRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,10 +48,12 @@ def _sizes(session: ClientSession) -> Dialogue[Mapping[int, int]]:
     try:
         return (yield from session.carry_out(operations.list_()))
     except ServerRefusedError as refused:
+        if refused.code:
+            raise
         try:
             totals = yield from session.carry_out(operations.stat())
-        except ServerRefusedError as again:
-            if not says_empty(again):
+        except RemoteError as again:  # the server may close the connection after its reason
+            if not isinstance(again, ServerRefusedError) or not says_empty(again):
                 raise refused from None
             totals = operations.MailboxTotals(0, 0)
         return empty_list(session, refused, totals)
