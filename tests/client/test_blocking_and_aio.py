@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 import restante
-from restante.client import blocking
+from restante.client import blocking, maildrop
 from restante.client.messages import SizeWarning
 from restante.protocol.errors import RemoteError
 from support.faulty_server import HELLO, PASSWORD, SECOND, faulty_server
@@ -250,6 +251,22 @@ def test_a_session_without_a_commit_ends_in_any_way() -> None:
         with blocking.connect(server.url, PASSWORD) as drop:
             assert len(drop) == 2
         assert asyncio.run(leave(server.url)) == 2
+
+
+def test_quit_without_a_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If nothing is marked, a server that does not answer QUIT is left soon."""
+
+    async def leave(url: str) -> None:
+        async with restante.connect(url, PASSWORD, reply_seconds=60):
+            pass
+
+    monkeypatch.setattr(maildrop, "QUIT_SECONDS", 0.1)
+    with faulty_server("QUIT: silence") as server:
+        begun = time.monotonic()
+        with blocking.connect(server.url, PASSWORD, reply_seconds=60):
+            pass
+        asyncio.run(leave(server.url))
+    assert time.monotonic() - begun < 40
 
 
 def test_extra_reply_stops_commit() -> None:

@@ -289,6 +289,26 @@ def test_no_digest_without_stls(faults: Faults) -> None:
     assert server.commands == ["CAPA", "STLS"][: 1 + len(faults)]
 
 
+@pytest.mark.parametrize("mechanism", ["USER", "PLAIN", "LOGIN"])
+def test_requested_mechanism_in_clear(mechanism: str) -> None:
+    """A mechanism that reveals the password is not used without TLS, also if it is requested."""
+    with faulty_server("CAPA: with SASL PLAIN LOGIN") as server:
+        target = Target("mail.example.com", server.port, "none", "ann")
+        where = {(target.host, target.port): "127.0.0.1"}
+        with pytest.raises(SecurityError, match="stls-missing"):
+            blocking.connect(target, PASSWORD, mechanisms=(mechanism,), resolve=where)
+    assert server.commands == ["CAPA"]
+
+
+def test_stls_without_capa() -> None:
+    """If CAPA fails, STLS is tried at another machine, even if a password in clear is allowed."""
+    with faulty_server("capa-none", "STLS: -ERR no") as server:
+        target = Target("mail.example.com", server.port, "starttls", "ann")
+        where = {(target.host, target.port): "127.0.0.1"}
+        with blocking.connect(target, PASSWORD, insecure_plaintext=True, resolve=where):
+            assert server.commands[:2] == ["CAPA", "STLS"]
+
+
 @unprepared
 def test_check_logs_in_with_what_saslprep_does_not_take(user: str, password: str) -> None:
     """Names and passwords that SASLprep rejects are sent unchanged."""
