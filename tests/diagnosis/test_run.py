@@ -262,6 +262,14 @@ def test_look_up_that_only_ipv4_survives(monkeypatch: pytest.MonkeyPatch) -> Non
     assert report.failure.commands == ("pop3 check pop3://ann@example.com@pop.example.com -4",)
 
 
+def test_one_kind_of_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With -6, another server is not suggested for a host that has no IPv6."""
+    discovering(monkeypatch, Candidate("mail.example.com", 995, "implicit", "ann", "SRV"))
+    report = ask(995, host="pop.example.invalid", tls="implicit", options={"family": 6})
+    assert report.failure is not None
+    assert report.failure.commands == ()
+
+
 def test_slow_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The part of a slow connection that the look-up of the name took is shown."""
     monkeypatch.setattr(connect, "SLOW_LOOKUP", 0.0)

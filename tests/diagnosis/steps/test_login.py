@@ -158,6 +158,11 @@ def test_a_name_that_cannot_be_sent_is_not_called_wrong(user: str) -> None:
         ("ann@example.com", "secret", "the part before the"),
         ("Ann@example.com", "secret", "capital letters"),
         ("ann@m\u00fcller.example", "secret", "ann@xn--mller-kva.example"),
+        (
+            "ann@xn--mller-kva.example",
+            "secret",
+            "as it is read: xn--mller-kva.example (m\u00fcller",
+        ),
         ("j\u00fcrgen@example.com", "secret", "the name has letters beyond ASCII"),
         ("j\u00fcrgen", "secret", "the name has letters beyond ASCII"),
         ("ann ", "secret", "ends with a space"),

@@ -169,6 +169,8 @@ def _report_unresolved(check: CheckContext, step: Step, error: ServerUnreachable
         text = "the look-up for IPv4 alone succeeds; a name server fails at that for IPv6"
         step.details.append(("note", text))
         check.fail(step, error, suggestions.check_command(check.request, flags=("-4",)))
+    elif check.request.options.family:
+        check.fail(step, error)  # another server of the domain may lack such addresses, too
     else:
         check.fail(step, error, *_suggest_another(check, step))
 

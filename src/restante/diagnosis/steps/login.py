@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
 from functools import partial
@@ -16,7 +15,7 @@ from restante.diagnosis import suggestions, wording
 from restante.diagnosis.context import CheckAborted
 from restante.diagnosis.steps import connect
 from restante.diagnosis.steps.greeting import leave_capa_out
-from restante.net.host_names import ascii_domain
+from restante.net.host_names import ascii_domain, display_host
 from restante.protocol.errors import (
     ConnectionLostError,
     LocalError,
@@ -202,29 +201,39 @@ def _advise(check: CheckContext, step: Step, error: RemoteError, password: str) 
 
 def hints(user: str, password: str) -> list[str]:
     """Return what may be wrong with a name and a password, without showing any of it."""
-    texts = []
-    if "@" in user:
-        texts.append(
-            f'some servers require only the part before the "@": {user.rpartition("@")[0]}'
-        )
-    else:
-        texts.append("some servers require the whole address as the name")
-    if user != user.lower():
-        texts.append("some servers distinguish capital letters in the name")
-    local, _, domain = user.rpartition("@")
-    if local and not domain.isascii():
-        with contextlib.suppress(ValueError):
-            texts.append(f"some servers know the name as {local}@{ascii_domain(domain)}")
-    if not (local or user).isascii():
-        texts.append("the name has letters beyond ASCII, which many servers reject")
-    if user != user.strip():
-        texts.append("the name begins or ends with a space")
-    if password != password.strip():
-        texts.append("the password begins or ends with a space")
-    if "\u00a0" in password + user:
-        texts.append("the password has a no-break space, as text copied from a web page can have")
-    if not password.isascii():
-        texts.append("the password has characters beyond ASCII, which servers handle differently")
-    if any(c in password for c in "\u200b\ufeff\u200e"):
-        texts.append("the password has an invisible character")
-    return texts
+    local, at, domain = user.rpartition("@")
+    other, written = _ascii_form(domain), display_host(domain)
+    table = (
+        (at, f'some servers require only the part before the "@": {local}'),
+        (not at, "some servers require the whole address as the name"),
+        (user != user.lower(), "some servers distinguish capital letters in the name"),
+        (at and other != domain, f"some servers know the name as {local}@{other}"),
+        (at and written != domain, f"some servers know the domain only as it is read: {written}"),
+        (
+            not (local or user).isascii(),
+            "the name has letters beyond ASCII, which many servers reject",
+        ),
+        (user != user.strip(), "the name begins or ends with a space"),
+        (password != password.strip(), "the password begins or ends with a space"),
+        (
+            "\u00a0" in password + user,
+            "the password has a no-break space, as text copied from a web page can have",
+        ),
+        (
+            not password.isascii(),
+            "the password has characters beyond ASCII, which servers handle differently",
+        ),
+        (
+            any(c in password for c in "\u200b\ufeff\u200e"),
+            "the password has an invisible character",
+        ),
+    )
+    return [text for applies, text in table if applies]
+
+
+def _ascii_form(domain: str) -> str:
+    """Return a domain as the DNS has it, or as it is if it cannot be one."""
+    try:
+        return domain if domain.isascii() else ascii_domain(domain)
+    except ValueError:
+        return domain
