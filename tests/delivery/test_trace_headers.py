@@ -75,11 +75,13 @@ def test_a_quoted_header_in_the_body_is_no_loop() -> None:
 
 @pytest.mark.parametrize("name", [b"Delivered-To", b"Return-Path", b"Received"])
 def test_a_header_made_to_take_long_takes_no_time(name: bytes) -> None:
-    """Where each space was tried as the last one, this took minutes."""
+    """Fields of any length cost no time, and one that is not whole in the searched part stays."""
     field = b"%b:a%bb\n" % (name, b" " * 200_000)
     folded = b"%b%b\n%b" % (name, b" " * 9, b" :\n" * 10_000)
+    removed = field if name == b"Return-Path" else b""
     for header in (field, folded, field * 3):
-        trace_headers.add_trace_headers(header + b"\n", ANN)
+        kept = header.removeprefix(removed) + b"\n"
+        assert trace_headers.add_trace_headers(header + b"\n", ANN) == TOP + kept
 
 
 @given(st.binary(), st.binary())

@@ -21,6 +21,7 @@ _DELIVERED_TO = re.compile(rb"^delivered-to[ \t]*:([^\n]*)", re.MULTILINE | re.I
 _ON_TOP = re.compile(
     rb"(?:(?:return-path|delivered-to|x-original-to|envelope-to)" + _FOLDED + rb")*", re.IGNORECASE
 )
+_WHOLE_FIELDS = re.compile(rb".*\n(?=[^ \t])", re.DOTALL)
 _FROM_LINE = re.compile(rb"From (\S*+)[^\n]*+\n")
 
 
@@ -103,10 +104,15 @@ def _recipients(header: bytes) -> set[bytes]:
 
 
 def _header(message: bytes) -> bytes:
-    """Return a message's header, or as much of it as is worth a look."""
+    """Return a message's header, or the whole fields of it that are worth a look."""
     beginning = message[:LONGEST_HEADER]
     body = find_body(beginning)
-    return beginning[:body] if body >= 0 else beginning
+    if body >= 0:
+        return beginning[:body]
+    if len(message) <= LONGEST_HEADER:
+        return beginning
+    fields = _WHOLE_FIELDS.match(beginning)  # the rest of a cut field would continue another one
+    return fields[0] if fields else b""
 
 
 def _octets(address: str) -> bytes:
