@@ -25,8 +25,6 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # older ones of click 
         """Return the moment. Raises click.BadParameter."""
         from datetime import datetime
 
-        if isinstance(value, float):
-            return value
         if (age := parse_duration(value)) is not None:
             return time.time() - age
         try:
@@ -43,9 +41,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # older ones of clic
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
         """Return the seconds."""
-        if isinstance(value, float):
-            return value
-        seconds = parse_duration(str(value))
+        seconds = parse_duration(value)
         if seconds is None:
             self.fail(
                 f"{value!r} is not a time span; use for example 90s, 5m, 12h, 30d", param, ctx
