@@ -125,6 +125,16 @@ def test_clock_beside_dates(verdict: str) -> None:
     assert clock.startswith(dt.datetime.now(dt.UTC).strftime("%Y-"))
 
 
+@pytest.mark.parametrize("version", ["", "TLSv1"])
+def test_old_server_that_closes(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    """A server that closes at a new handshake, and answers an old one, is noted to be old."""
+    monkeypatch.setattr(port_probe, "old_version", lambda *_: version)
+    with server_of("greeting: close at 0%") as running:
+        report = ask(running.port)
+    assert report.id == "tls-noreply"
+    assert ("a handshake of TLSv1, which" in str(report.steps[1].details)) is bool(version)
+
+
 def test_missing_intermediate() -> None:
     """A missing intermediate has a verdict other than an unknown authority."""
     leaf = make("localhost", issuer=INTERMEDIATE, fetchable=True)

@@ -47,6 +47,7 @@ def implicit_tls_step(check: CheckContext) -> None:
             _report_rejected(check, step, error)
         except ConnectionLostError:
             _identify_other_protocol(check, None)
+            _note_old_version(check, step)
             raise
         report_tls(check, step)
 
@@ -131,6 +132,15 @@ def _identify_other_protocol(check: CheckContext, error: SecurityError | None) -
         return
     text = describe_server(banner)
     raise MalformedReplyError("wrong-protocol", text, phase=Phase.GREETING)
+
+
+def _note_old_version(check: CheckContext, step: Step) -> None:
+    """Note a server that closes at a new handshake, and answers that of an old version."""
+    seconds = min(connect.A_MOMENT, check.left)
+    version = port_probe.old_version(check.address, check.target.port, seconds)
+    if version:
+        text = f"it answers a handshake of {version}, which is retired, so it may be too old"
+        step.details.append(("note", text))
 
 
 def _suggest_implicit(check: CheckContext, step: Step) -> None:
