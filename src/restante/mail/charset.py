@@ -48,7 +48,7 @@ def decode(octets: bytes, label: str = "", *, cut: bool = False) -> str:
     With `cut` the octets may end within a character, which is left out then. A label for ASCII is
     believed for ASCII only: much mail declares it, and sends UTF-8.
     """
-    if octets.isascii() and b"\x1b" not in octets and not label:
+    if octets.isascii() and not label:
         return octets.decode("ascii")
     name, octets = _detect_mark(octets, name_of(label))
     names = [name] if name and not _is_ascii_label(label) else []
