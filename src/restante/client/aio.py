@@ -37,6 +37,7 @@ from restante.mail.fields import MAX_OCTETS
 from restante.mail.header import header_of
 from restante.protocol.client.connection import LISTING_LIMIT
 from restante.protocol.errors import (
+    LOST,
     LocalError,
     RemoteError,
     ServerRefusedError,
@@ -207,7 +208,7 @@ class Maildrop:
                         index += 1
                         yield ends.popleft()
                     yield numbers[index], piece
-            except maildrop.LOST:  # what came whole before counts
+            except LOST:  # what came whole before counts
                 while ends:
                     yield ends.popleft()
                 raise

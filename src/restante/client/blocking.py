@@ -36,6 +36,7 @@ from restante.client.token_source import (
 from restante.mail.fields import MAX_OCTETS
 from restante.protocol.client.connection import LISTING_LIMIT
 from restante.protocol.errors import (
+    LOST,
     LocalError,
     RemoteError,
     ServerRefusedError,
@@ -198,7 +199,7 @@ class Maildrop:
                         index += 1
                         yield ends.popleft()
                     yield numbers[index], piece
-            except maildrop.LOST:  # what came whole before counts
+            except LOST:  # what came whole before counts
                 while ends:
                     yield ends.popleft()
                 raise

@@ -24,7 +24,6 @@ from restante.protocol.errors import (
     Phase,
     ReplyTimeoutError,
     ServerRefusedError,
-    TruncatedReplyError,
 )
 
 if TYPE_CHECKING:
@@ -39,9 +38,6 @@ if TYPE_CHECKING:
 
 
 QUIT_SECONDS = 2.0  # for the answer to a QUIT that removes nothing
-
-LOST = (ConnectionLostError, ReplyTimeoutError, TruncatedReplyError)
-"""Errors of a connection that say nothing against the messages that came whole before."""
 
 
 @dataclass(slots=True, eq=False)

@@ -15,7 +15,6 @@ from restante.protocol.server.settings import Identity
 if TYPE_CHECKING:
     from restante.auth.passwords.scram import ScramKeys
 
-ITERATIONS = 4096  # of SCRAM; fewer are not allowed
 DECOY = secrets.token_bytes(16)  # the password of names that do not exist, for SCRAM
 
 
@@ -113,4 +112,4 @@ class DeveloperAccounts:
 def _scram_keys(mechanism: str, password: bytes) -> ScramKeys:
     from restante.auth.passwords import scram
 
-    return scram.create_keys(mechanism, Secret(password), iterations=ITERATIONS)
+    return scram.create_keys(mechanism, Secret(password), iterations=scram.MIN_ITERATIONS)

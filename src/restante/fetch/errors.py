@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from restante.protocol.errors import (
-    ConnectionLostError,
-    MalformedReplyError,
-    Phase,
-    RemoteError,
-    ReplyTimeoutError,
-    TruncatedReplyError,
-)
+from restante.protocol.errors import LOST, MalformedReplyError, Phase, RemoteError
 
 
 class FetchError(RemoteError):
@@ -28,9 +21,5 @@ class NothingNotedError(FetchError):
     """The journal could not be changed, and certainly has nothing of the change."""
 
 
-ENDED = (ConnectionLostError, TruncatedReplyError)
-"""Errors by which a server ends a session."""
-LOST = (*ENDED, ReplyTimeoutError)
-"""Errors of a server that says no more."""
 BROKEN = (*LOST, MalformedReplyError)
 """Errors after which a session cannot go on."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restante.fetch.errors import LOST
 from restante.fetch.events import MessageParked
 from restante.fetch.interfaces import DeliveryInDoubtError
+from restante.protocol.errors import LOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

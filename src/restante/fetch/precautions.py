@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from restante.fetch.errors import LOST
-from restante.protocol.errors import Phase, RemoteError
+from restante.protocol.errors import LOST, Phase, RemoteError
 
 if TYPE_CHECKING:
     from restante.client.session import ClientSession

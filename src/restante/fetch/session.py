@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from restante.fetch import identity
 from restante.fetch.batches import first_messages, lists_a_part, split_into_groups
-from restante.fetch.errors import BROKEN, ENDED, LOST, FetchError
+from restante.fetch.errors import BROKEN, FetchError
 from restante.fetch.events import (
     MessageDelivered,
     MessageParked,
@@ -23,7 +23,7 @@ from restante.fetch.large_headers import retrieve_headers
 from restante.fetch.listing import list_messages
 from restante.fetch.planner import MessageEntry, came_with_other_size, make_plan
 from restante.fetch.retrieval import NOTHING_CAME, Receiver, retrieve_pieces
-from restante.protocol.errors import RemoteError, ServerRefusedError
+from restante.protocol.errors import ENDED, LOST, RemoteError, ServerRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence

@@ -176,6 +176,12 @@ class TruncatedReplyError(RemoteError):
     """The connection ended within a message. The octets that came are not the whole message."""
 
 
+ENDED = (ConnectionLostError, TruncatedReplyError)
+"""Errors by which a server ends a session."""
+LOST = (*ENDED, ReplyTimeoutError)
+"""Errors of a server that says no more. What came whole before them is as it was."""
+
+
 class ServerUnreachableError(RemoteError):
     """There is no connection: the name does not resolve, or no server answers at the port."""
 

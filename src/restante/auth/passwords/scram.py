@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from restante.protocol.secret import Secret
 
 ITERATIONS = 310_000  # of PBKDF2, for new keys
+MIN_ITERATIONS = 4096  # RFC 7677 section 4
 SALT = 16  # octets
 HASHES = ("SCRAM-SHA-256", "SCRAM-SHA-1")
 
@@ -58,7 +59,7 @@ class ScramKeys(msgspec.Struct, frozen=True, gc=False):
             ]
         except binascii.Error as error:
             raise ValueError("no SCRAM keys") from error
-        if len(octets[0]) < 12 or not octets[1] or not octets[2] or int(iterations) < 4096:
+        if len(octets[0]) < 12 or not all(octets) or int(iterations) < MIN_ITERATIONS:
             raise ValueError("no SCRAM keys")
         return cls(octets[0], octets[1], octets[2], int(iterations))
 

@@ -11,11 +11,10 @@ from restante.diagnosis import wording
 from restante.protocol.client import operations
 from restante.protocol.client.effects import REST_OF_MESSAGE
 from restante.protocol.errors import (
-    ConnectionLostError,
+    ENDED,
+    LOST,
     RemoteError,
-    ReplyTimeoutError,
     ServerRefusedError,
-    TruncatedReplyError,
 )
 
 if TYPE_CHECKING:
@@ -121,7 +120,7 @@ def _fetch(check: CheckContext, step: Step, box: MaildropState, entry: MessageIn
     except ServerRefusedError as refused:
         _report_refused(check, step, refused, entry)
         return
-    except (ReplyTimeoutError, TruncatedReplyError, ConnectionLostError) as error:
+    except LOST as error:
         _count(error, contents, entry)
         raise
     if session.take_oddity("msg-nofinal"):
@@ -147,7 +146,7 @@ def _report_refused(
 
 def _count(error: RemoteError, contents: MessageInspector, entry: MessageInfo) -> None:
     """Say how much of the message came."""
-    if isinstance(error, (TruncatedReplyError, ConnectionLostError)):
+    if isinstance(error, ENDED):
         error.id = "msg-truncated"
         error.text = (
             f"{contents.octets} of {entry.size} octets of message {entry.number} were "
