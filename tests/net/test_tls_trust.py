@@ -1,6 +1,7 @@
 """Which certificates of servers are trusted."""
 
 import contextlib
+import os
 import ssl
 from pathlib import Path
 
@@ -59,9 +60,9 @@ def test_authorities_of_the_system(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Authorities are in the system's file, or in its folder by the names of OpenSSL."""
+    """Authorities are in the system's file, or in its folders by the names of OpenSSL."""
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    monkeypatch.setenv("SSL_CERT_DIR", f"{tmp_path / 'missing'}{os.pathsep}{tmp_path}")
     if name:
         root_file(tmp_path).rename(tmp_path / name)
     assert has_authorities(create_verifying_context()) is found

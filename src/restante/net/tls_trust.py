@@ -36,11 +36,14 @@ def create_verifying_context(cafile: Path | str | None = None) -> ssl.SSLContext
 def has_authorities(context: ssl.SSLContext) -> bool:
     """Return whether the system's trust has an authority. A container often has none.
 
-    A folder of authorities is read by OpenSSL only as far as a certificate requires it.
+    The folders of authorities are read by OpenSSL only as far as a certificate requires it.
     """
     if context.get_ca_certs():
         return True
-    folder = ssl.get_default_verify_paths().capath
-    with contextlib.suppress(OSError):
-        return folder is not None and any(map(_HASHED.fullmatch, os.listdir(folder)))
+    paths = ssl.get_default_verify_paths()
+    folders = os.environ.get(paths.openssl_capath_env, paths.openssl_capath)
+    for folder in folders.split(os.pathsep):
+        with contextlib.suppress(OSError):
+            if any(map(_HASHED.fullmatch, os.listdir(folder))):
+                return True
     return False

@@ -76,10 +76,8 @@ def connect(check: CheckContext) -> None:
     """Try every address of the host, and keep the first connection that is made."""
     with check.step("connect") as step:
         try:
-            seconds, begun = (
-                min(check.request.options.connect_seconds, check.left),
-                time.monotonic(),
-            )
+            seconds = min(check.request.options.connect_seconds, check.left)
+            begun = time.monotonic()
             addresses = name_resolution.addresses(check.target, check.request.options, seconds)
             if (took := time.monotonic() - begun) > SLOW_LOOKUP:
                 step.details.append(("note", f"the look-up of the name took {took:.1f} s of this"))

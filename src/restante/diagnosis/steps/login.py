@@ -160,8 +160,8 @@ def _explain(check: CheckContext, step: Step, error: RemoteError, password: str)
         from restante.diagnosis.token_refusals import assign_verdict
 
         assign_verdict(error, password, check.target, ask=check.request.deep)
-    tried = ", ".join(check.session.tried)
-    step.details.append(("tried", f"{tried} as {check.target.user}"))
+    tried, user = ", ".join(check.session.tried), check.target.user
+    step.details.append(("tried", f"{tried} as {user}" if user else tried))
     step.details += [("also", other) for other in error.others]
     failed = check.session.refused
     if error.code in ("", "AUTH") and isinstance(error, ServerRefusedError) and len(failed) > 1:
