@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from restante.server.connection.connection import Connection
+from restante.server.connection.keepalive import LONGEST_SILENCE
 from restante.server.connection.phases import ConnectionPhase as Phase
 from restante.server.limits.server_limits import ServerLimits
 from restante.storage.errors import PartialRemovalError, StoreError
@@ -235,6 +236,20 @@ def test_kick_during_replies() -> None:
         peer.unsent = 0
         server.loop.do(peer.connection.resume_writing)
         assert server.ended() == KICKED
+
+
+def test_kick_right_after_a_reply() -> None:
+    """A client that has received the last reply has no second time to read it."""
+    with clocked() as server:
+        peer = server.connect()
+        peer.say(LOG_IN)
+        peer.unsent = 100
+        server.kick({"ann": server.loop.now + 1})
+        peer.unsent = 0
+        begun = server.loop.now
+        while not server.ended():
+            server.loop.advance(1)
+        assert server.loop.now - begun <= LONGEST_SILENCE + 1
 
 
 def test_connection_during_stop() -> None:

@@ -107,14 +107,14 @@ class WriteBuffer:
     def patience(self, seconds: float) -> float:
         """Return the seconds for which to wait on for a peer, 0 to close the connection.
 
-        It is closed if it reads too little in `seconds`, or is gone.
+        It is closed if it reads too little in `seconds`, or has read all of it, or is gone.
         """
         if has_vanished(self._wire.file):
             return 0.0
         left = self._measured[0] + seconds - asyncio.get_running_loop().time()
         if self.unsent is not None and left > 0:
             return min(left, LONGEST_SILENCE)
-        return min(seconds, LONGEST_SILENCE) if self.made_progress() else 0.0
+        return min(seconds, LONGEST_SILENCE) if self.made_progress() and self.unsent else 0.0
 
     def resume(self) -> None:
         """Note that the transport accepts more again, or never will."""
