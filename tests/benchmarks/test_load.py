@@ -151,6 +151,6 @@ def test_a_storm_counts_who_was_turned_away(run: Run) -> None:
 def test_fairness_measures_logins(run: Run) -> None:
     """The fairness scenario measures logins and not downloads."""
     with good_server(users=2) as server:
-        found = run(server.port, "fairness", users=2, connections=2, seconds=0.3, pause=10)
+        found = run(server.port, "fairness", users=2, connections=2, sessions=20, pause=10)
     assert found.sessions > 0
     assert found.replies > 4 * found.sessions
