@@ -216,7 +216,7 @@ class Node:
             self._freeing = None
 
     async def _free_released(self) -> None:
-        """Free what was released. A lease that another transaction locks keeps no other one."""
+        """Free what was released, all but the leases that another transaction locks."""
         left: list[tuple[int, uuid.UUID]] = []
         try:
             while self._freed:
