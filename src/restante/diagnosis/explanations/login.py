@@ -51,12 +51,13 @@ LOGIN = (
         you="Create an app password in the provider's security settings and use it.",
     ),
     Explanation(
-        "auth-oauth", 10, "The provider probably requires OAuth2, and accepts no password for POP.",
-        why="The server offers XOAUTH2 or OAUTHBEARER, and rejected the password. Many providers "
-        "that offer them accept no password any more.",
-        admin="On your own server, check the password too. It may be wrong.",
-        you='Choose "OAuth2" as the login method in the mail program, or create an app password '
-        "if the provider supports them. Then check again with --oauth.",
+        "auth-oauth", 10, "The provider probably requires OAuth2 instead of a password.",
+        why="Many providers that offer OAuth2 (XOAUTH2 or OAUTHBEARER) accept no password any "
+        "more. If yours still does, the password is wrong.",
+        admin="On your own server, find the reason in its log. The password may be wrong.",
+        you='Type the password by hand once more. If it fails again, choose "OAuth2" as the login '
+        "method in the mail program, or create an app password if the provider supports them. "
+        "Then check again with --oauth.",
     ),
     Explanation(
         "auth-pop-disabled", 10, "POP is switched off for this account.",
