@@ -45,6 +45,7 @@ LARGEST_ANSWER = 1024 * 1024  # octets
 MAX_FOUND = 10  # messages with one Message-ID that are compared
 
 _RAW = re.compile(rb'"raw" *: *"')
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/_-]")  # padding, too: Google may write it as \u003d
 _BEFORE_RAW = 64 * 1024  # octets of an answer in which the field `raw` begins
 _BUSY = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "backendError"})
 
@@ -228,8 +229,9 @@ class RawField:
         if not self._begun and (match := _RAW.search(self._held, 0, _BEFORE_RAW)):
             self._begun, self._held = True, self._held[match.end() :]
         if self._begun and not self._ended:
-            encoded, quote_mark, _ = self._held.partition(b'"')
-            self._ended = bool(quote_mark)
+            end = _NOT_BASE64.search(self._held)
+            self._ended = end is not None
+            encoded = self._held[: end.start()] if end else self._held
             whole = len(encoded) if self._ended else len(encoded) // 4 * 4
             self._held = encoded[whole:]
             try:

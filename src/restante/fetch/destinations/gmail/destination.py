@@ -1,10 +1,10 @@
 """A mailbox at Gmail as a destination, by the import of the Gmail API.
 
-An import runs Gmail's spam filter, categories and filters, as its own fetcher did. Gmail keeps one
-message for each Message-ID, so a message in doubt can be imported again. But of two different
-messages with one Message-ID, Gmail would keep one. So the message that is there already is compared
-first, and a different one stays at its server. The search may not find a new message yet. So the
-journal has all Message-IDs, and what Gmail kept is compared after the import if one comes again.
+An import is scanned and classified as other mail is. Gmail keeps one message for each Message-ID,
+so a message in doubt can be imported again. But of two different messages with one Message-ID,
+Gmail would keep one. So the message that is there already is compared first, and a different one
+stays at its server. The search may not find a new message yet. So the journal has all Message-IDs,
+and what Gmail kept is compared after the import if one comes again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class GmailDestination:
         open_api: returns the mailbox; it is called once, by `open`.
     """
 
-    batch = 1  # each message is looked for by itself
+    batch = 1  # each message is searched for by itself
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class GmailDestination:
         return self._spool.start(message)
 
     def prepare(self, drafts: Sequence[Draft]) -> list[str]:
-        """Return, for each, the Message-ID to look for, the digest, and the octets."""
+        """Return, for each, the Message-ID to search for, the digest, and the octets."""
         uploads = [_Upload(cast("SpooledDraft", draft)) for draft in drafts]
         return [json.dumps((upload.searched, upload.digest, upload.octets)) for upload in uploads]
 
