@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from restante.web.app import ENDPOINTS
-from restante.web.openapi import EVENTS, Endpoint, describe_api
+from restante.web.openapi import EVENTS, Endpoint, Parameter, describe_api
 
 PAGE = Path(__file__).parent / "reference" / "web-api.md"
 
@@ -23,9 +23,9 @@ def page() -> str:
 
 # The API of developer mode
 
-`pop3 dev` serves this API beside its page, at http://127.0.0.1:8025/. `/openapi.json` describes it in OpenAPI 3.1. Errors are
-JSON, `{{"error": "..."}}`. A program sends no token. A script in a browser must come from the page, and send its token.
-[How to use it](../how-to/develop.md).
+`pop3 dev` serves this API beside its page, at http://127.0.0.1:8025/: [how to use it](../how-to/develop.md).
+`/openapi.json` describes it in OpenAPI 3.1. Errors are JSON, `{{"error": "..."}}`. Any request may also get 400, 401 or 403. A
+program sends no token. A script in a browser must come from the page, and send its token.
 
 {_table(groups["Restante"])}
 
@@ -48,17 +48,21 @@ events. At most 64 requests wait for events or messages at once; more get 503.
 {chr(10).join(_schema(name, schema) for name, schema in sorted(schemas.items()))}
 ## Mailpit's API
 
-These requests answer as [Mailpit](https://mailpit.axllent.org/docs/api-v1/) does, for its client libraries.
+These requests answer as [Mailpit](https://mailpit.axllent.org/docs/api-v1/) does, for its client libraries. As a websocket,
+`/api/events` has Mailpit's events `new`, `update`, `delete` and `stats`.
 
-{_table(groups["Mailpit's API"])}
+| request | what it does |
+|---|---|
+{chr(10).join(f"| {_request(row)} | {row.summary} |" for row in groups["Mailpit's API"])}
 """
 
 
+def _request(row: Endpoint) -> str:
+    return f"`{row.method} {row.path}`"
+
+
 def _table(rows: list[Endpoint]) -> str:
-    lines = [
-        f"| `{row.method} {row.path}` | {row.summary} | {'; '.join(_answers(row))} |"
-        for row in rows
-    ]
+    lines = [f"| {_request(row)} | {row.summary} | {'; '.join(_answers(row))} |" for row in rows]
     return "\n".join(["| request | what it does | answers |", "|---|---|---|", *lines])
 
 
@@ -81,18 +85,26 @@ def _kind(kind: Any) -> str:
 
 
 def _parameters(rows: list[Endpoint]) -> str:
-    found = {(p.name, p.text): p for row in rows for p in row.parameters}
-    lines = [f"| `{p.name}` | {p.text} |" for p in found.values()]
-    return "\n".join(["| parameter | meaning |", "|---|---|", *lines])
+    requests: dict[Parameter, list[str]] = {}
+    for row in rows:
+        for parameter in row.parameters:
+            requests.setdefault(parameter, []).append(_request(row))
+    lines = [f"| `{p.name}` | {p.text} | {', '.join(of)} |" for p, of in requests.items()]
+    return "\n".join(["| parameter | meaning | of |", "|---|---|---|", *lines])
 
 
 def _schema(name: str, schema: dict[str, Any]) -> str:
     lines = [
-        f"| `{field}` | {_type(value)} | {value.get('description', '')} |"
+        f"| `{field}` | {_type(value)} | {_description(value)} |"
         for field, value in schema["properties"].items()
     ]
     head = f"**`{name}`**: {schema.get('description', '')}\n"
     return "\n".join([head, "| field | type | meaning |", "|---|---|---|", *lines, ""])
+
+
+def _description(value: dict[str, Any]) -> str:
+    found = (each.get("description", "") for each in (value, *value.get("anyOf", ())))
+    return next(filter(None, found), "")
 
 
 def _type(value: dict[str, Any]) -> str:

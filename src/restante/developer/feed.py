@@ -33,7 +33,7 @@ class FeedEvent:
         kind: one of these, with its data:
             "delivered"  a message came: `id`, `mailbox`, `session`
             "fetched"    a session retrieved a message: `id`, `mailbox`, `session`
-            "marked"     a mark was set or taken away: `id`, `mailbox`, `session`, `marked`
+            "marked"     a mark was set or cleared: `id`, `mailbox`, `session`, `marked`
             "removed"    a message was removed: `id`, `mailbox`, `session`
             "tagged"     the tags of a message changed: `id`, `mailbox`, `tags`
             "read"       a message was opened on the page, or marked: `id`, `mailbox`, `read`

@@ -99,17 +99,17 @@ class SessionRow(Struct):
 
     number: int
     protocol: Annotated[str, Meta(description='"POP3" or "SMTP".')]
-    peer: str
-    user: str
+    peer: Annotated[str, Meta(description="The client's address and port.")]
+    user: Annotated[str, Meta(description="The user that logged in; of SMTP the last sender.")]
     tls: bool
     state: str
-    live: bool
+    live: Annotated[bool, Meta(description="Whether it goes on.")]
     ending: Annotated[str, Meta(description="How it ended.")]
     started: Moment
     ended: Moment | None
     marked: Annotated[int, Meta(description="Messages marked, and removed only at QUIT.")]
-    fault: str
-    line_count: int
+    fault: Annotated[str, Meta(description="The faults that it meets.")]
+    line_count: Annotated[int, Meta(description="Its lines, with those that are not kept.")]
 
 
 class SessionDetail(SessionRow):
@@ -121,9 +121,9 @@ class SessionDetail(SessionRow):
 class FaultList(Struct):
     """The faults that are switched on, for all and for single mailboxes, and all that can be."""
 
-    on: list[str]
+    on: Annotated[list[str], Meta(description="The faults for all mailboxes.")]
     mailboxes: Annotated[dict[str, list[str]], Meta(description="The faults of one mailbox alone.")]
-    known: dict[str, str]
+    known: Annotated[dict[str, str], Meta(description="What the server does in each fault.")]
 
 
 class FaultChoice(Struct):

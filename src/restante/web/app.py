@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from restante.protocol.text import shorten_lines
 from restante.system_errors import describe
 from restante.web import api, mailpit, mailpit_events, page_routes
-from restante.web.api_types import ErrorAnswer
 from restante.web.openapi import describe_api
 from restante.web.page import Page, answer
-from restante.web.security import GuardMiddleware, RefusedRequest
+from restante.web.security import GuardMiddleware, RefusedRequest, error_answer
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -57,14 +55,11 @@ async def _show_openapi(_: Request) -> Response:
 
 
 async def _refuse(request: Request, error: Exception) -> Response:
-    """Answer with what failed, as JSON below /api and as text elsewhere."""
+    """Answer with what failed."""
     status = error.status if isinstance(error, RefusedRequest) else 500
     text = str(error)
     if isinstance(error, HTTPException):
         status, text = error.status_code, error.detail
     elif isinstance(error, OSError):  # of the folder that keeps mail
         text = describe(error)
-    text = shorten_lines(text)
-    if request.url.path.startswith("/api/"):
-        return answer(ErrorAnswer(text), status)
-    return PlainTextResponse(f"{text}\n", status)
+    return error_answer(request.url.path, status, shorten_lines(text))

@@ -46,7 +46,7 @@ class Endpoint:
 EVENTS = {
     "delivered": "A message came: `id`, `mailbox`, `session`.",
     "fetched": "A session retrieved a message: `id`, `mailbox`, `session`.",
-    "marked": "A mark was set or taken away: `id`, `mailbox`, `session`, `marked`.",
+    "marked": "A mark was set or cleared: `id`, `mailbox`, `session`, `marked`.",
     "removed": "A message was removed: `id`, `mailbox`, `session`.",
     "tagged": "The tags of a message changed: `id`, `mailbox`, `tags`.",
     "read": "A message was opened on the page, or marked: `id`, `mailbox`, `read`.",

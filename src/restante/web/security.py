@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 
 if TYPE_CHECKING:
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from restante.protocol.secret import Secret
@@ -136,7 +137,8 @@ class GuardMiddleware:
             self.guard.check(scope["method"], Headers(scope=scope), scope["path"])
         except RefusedRequest as refusal:
             # A proxy may see another end of this request: RFC 9112 section 6.1.
-            response = PlainTextResponse(f"{refusal}\n", refusal.status, {"Connection": "close"})
+            response = error_answer(scope["path"], refusal.status, str(refusal))
+            response.headers["Connection"] = "close"
             if refusal.status == 401:
                 await self._slow_down(scope)
                 response.headers["WWW-Authenticate"] = 'Basic realm="Restante", charset="UTF-8"'
@@ -161,6 +163,13 @@ class GuardMiddleware:
         if "authorization" in Headers(scope=scope):
             async with self.guard.turn:
                 await asyncio.sleep(self.guard.pause)
+
+
+def error_answer(path: str, status: int, text: str) -> Response:
+    """Return the answer to a request that failed: JSON below /api, and text elsewhere."""
+    if path.startswith("/api/"):
+        return JSONResponse({"error": text}, status)
+    return PlainTextResponse(f"{text}\n", status)
 
 
 def _is_visit(method: str, headers: Headers) -> bool:
