@@ -122,7 +122,7 @@ class FetchCommand(AccountCommand, click.Group):
 def fetch(names: tuple[str, ...], **params: Any) -> None:
     """Collect the mail of accounts into other mailboxes.
 
-    Nothing is lost, and nothing comes twice.
+    No message is lost, and none comes twice into a Maildir, an mbox or an IMAP folder.
 
     Without ACCOUNT, all accounts of accounts.toml that have a table [NAME.fetch] are fetched.
     `pop3 fetch import` notes what another program has fetched.
