@@ -16,6 +16,7 @@ import requirements
 from restante.cli.options.fetch_settings import ConditionSettings, FetchSettings, RuleSettings
 from restante.diagnosis.explanations import GROUPS, Explanation
 from restante.misbehave import Fault
+from restante.misbehave.profiles import Profile
 from restante.protocol.server.capabilities import CAPABILITIES
 from restante.protocol.server.commands import COMMANDS, OF_PROXIES, Command
 from restante.protocol.server.sasl import SERVER_MECHANISMS
@@ -283,8 +284,7 @@ def misbehaviours() -> str:
         for stage, rows in STAGES.items()
     )
     profiles = "\n".join(
-        f"| `{name}` | {row.sentence} | {' '.join(f'`{each}`' for each in row.faults.split())} | {row.seen} |"
-        for name, row in LIKE.items()
+        f"| `{name}` | {row.sentence} | {_parts(row)} | {row.seen} |" for name, row in LIKE.items()
     )
     count = sum(map(len, STAGES.values()))
     smtp = "\n".join(
@@ -300,14 +300,15 @@ def misbehaviours() -> str:
 # Misbehaviours
 
 `pop3 misbehave NAME` serves POP3 with one of these {count} faults, and everything else is right:
-[how to test a client](../how-to/test-clients.md). The user is joe, the password secret, and there are two messages.
-A good client fetches all messages, and deletes each one that it has stored whole. A fault of TLS shows to a client
-that requires TLS. Names add up: `retr-cut+slow-latency`.
+[how to test a client](../how-to/test-clients.md). The user is joe, the password secret, and
+there are two messages, unless the fault says otherwise. A good client fetches all messages, and deletes each one that it has
+stored whole. The column `pop3 check` has the verdicts that the check may give. A fault of TLS shows to a client that requires
+TLS. Names add up: `retr-cut+slow-latency`.
 
 {stages}
 ## Known servers
 
-| name | the server | faults | seen |
+| name | the server | its faults, by name or as rules | seen |
 |---|---|---|---|
 {profiles}
 
@@ -322,7 +323,13 @@ refused recipient does not get it.
 
 def _fault(fault: Fault) -> str:
     verdict = " ".join(f"`{each}`" for each in fault.verdict) or "passes"
+    if fault.verdict and fault.deep:
+        verdict += " with `--deep`"
     return f"| `{fault.name}` | {fault.sentence} | {fault.good_client} | {verdict} | {fault.seen} |"
+
+
+def _parts(profile: Profile) -> str:
+    return " ".join(f"`{each}`" for each in (*profile.faults.split(), *profile.rules.splitlines()))
 
 
 def metrics() -> str:

@@ -86,7 +86,7 @@ LIKE = {
     ),
     "like-mobile": Profile(
         "slow-latency slow-rate",
-        "is at the other end of a bad mobile network", ALL, "daily life",
+        "is at the other end of a bad mobile network", ALL, "",
     ),
 }  # fmt: skip
 

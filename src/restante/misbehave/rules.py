@@ -253,7 +253,7 @@ def _parse_change(what: str, line: str) -> Change:
     if what.upper().startswith("+OK"):
         status = encode(what, line) + b"\r\n"
         return lambda reply: say(reply, status)
-    if change := parse_manner(what):
+    if change := parse_manner(what, line):
         return change
     if what == "without end":
         return lambda reply: replace(reply, end=b"")
@@ -277,14 +277,17 @@ def encode(text: str, line: str) -> bytes:
         raise ValueError(f"invalid rule {line!r}; it has half a character") from None
 
 
-def parse_manner(what: str) -> Change | None:
+def parse_manner(what: str, line: str) -> Change | None:
     """Return what a rule does to the sending of a reply, None if it is another kind of rule.
 
     Raises ValueError: a number is not possible.
     """
     for form, parse in _FORMS:
         if match := form.fullmatch(what):
-            return parse(match)
+            try:
+                return parse(match)
+            except ValueError as error:
+                raise ValueError(f"invalid rule {line!r}; {error}") from None
     return None
 
 
@@ -325,7 +328,7 @@ def _ending(match: re.Match[str]) -> Change:
     if not match["share"]:
         return lambda reply: stop_at(reply, ending, math.floor(stop))
     if stop > 100:
-        raise ValueError("invalid share; a reply ends at 100%")
+        raise ValueError("a reply ends at 100%")
     if stop == 100:
         return lambda reply: stop_at(reply, ending)
     return lambda reply: stop_at(reply, ending, stop / 100)
@@ -340,7 +343,7 @@ def _wait(match: re.Match[str]) -> Change:
 def _rate(match: re.Match[str]) -> Change:
     rate = float(match["rate"]) * (1000 if match["unit"] else 1)
     if rate < 1:
-        raise ValueError("invalid rate; a rate is at least 1 octet a second")
+        raise ValueError("a rate is at least 1 octet a second")
     return lambda reply: replace(reply, rate=min(reply.rate, rate))
 
 

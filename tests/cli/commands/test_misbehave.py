@@ -108,6 +108,7 @@ def test_explain() -> None:
     result = CliRunner().invoke(main, ["explain", "retr-cut"])
     assert "a server that hangs up within a message" in result.output
     assert "pop3 misbehave retr-cut" in result.output
+    assert "msg-truncated, with --deep" in result.output
 
 
 def test_completion() -> None:

@@ -59,9 +59,10 @@ def _explain_fault(id: str) -> None:  # noqa: A002  # see above
         hint = suggest_names(id, every, "`pop3 explain` lists all ids")
         raise click.UsageError(f"unknown id {id!r}; {hint}")
     click.echo(f"{fault.name}: a server that {fault.sentence}\n")
+    verdicts = " or ".join(fault.verdict)
     parts = [
         ("client", f"A good one {fault.good_client}."),
-        ("check", " or ".join(fault.verdict)),
+        ("check", f"{verdicts}, with --deep" if verdicts and fault.deep else verdicts),
         ("seen", fault.seen),
         ("try", f"pop3 misbehave {fault.name}"),
     ]

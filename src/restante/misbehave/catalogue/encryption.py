@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from restante.misbehave.catalogue.row import row
 from restante.misbehave.changes import after
 from restante.misbehave.conversation import alter
-from restante.misbehave.fault import ALL_OR_NONE, NO_PASSWORD, NOTHING
+from restante.misbehave.fault import ALL_OR_NONE, GOOD, NO_PASSWORD, NOTHING
 from restante.misbehave.rules import on, without
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ ENCRYPTION = (
     _tls("tls-selfsigned", "has a certificate that it signed itself", "self-signed"),
     _tls("tls-chain", "does not send the intermediate certificate", "no chain"),
     _tls("tls-old", "has TLS 1.1 at best", "old"),
-    _tls("plain-on-tls", "speaks clear text on the port for TLS", "good", swapped=True),
+    _tls("plain-on-tls", "speaks clear text on the port for TLS", GOOD, swapped=True),
     row("tls-on-plain", "speaks TLS on the port for clear text", NO_PASSWORD,
         "", "tls-on-plain", security="starttls", swapped=True, silent=True),
     row("tls-cut", "cuts TLS within a message", NOTHING,

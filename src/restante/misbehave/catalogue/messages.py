@@ -53,9 +53,11 @@ BY_SIZE = replace(
 HEADER_LINE = b"X-Filling: " + b"x" * 50 + b"\r\n"
 
 
-def _retr(name: str, sentence: str, good: GoodClient, does: Any, *verdict: str) -> Fault:
-    """Return a row whose verdict, and where it was seen, a deep check alone finds."""
-    return row(name, sentence, good, does, *verdict, deep=True)
+def _retr(  # noqa: PLR0913, PLR0917  # a row of a table
+    name: str, sentence: str, good: GoodClient, does: Any, verdict: str = "", seen: str = ""
+) -> Fault:
+    """Return a row whose verdict only a deep check finds."""
+    return row(name, sentence, good, does, verdict, seen, deep=True)
 
 
 _STATUS = b"Status: RO\r\nX-UIDL: 1a2b3c\r\n"

@@ -111,7 +111,7 @@ def _parse_change(what: str, line: str) -> Change:
     if _REPLY.fullmatch(what):
         status = encode(what, line)
         return lambda reply: say(reply, status)
-    if change := parse_manner(what):
+    if change := parse_manner(what, line):
         return change
     if what.startswith("without "):
         word = encode(what.removeprefix("without "), line)
