@@ -180,7 +180,7 @@ def toolbox() -> str:
 
     names = ["-h", "--help"]
     context = click.Context(main, info_name="pop3", terminal_width=88, help_option_names=names)
-    parts = []
+    parts: list[str] = []
     for name in SUBCOMMANDS:
         command = main.get_command(context, name)
         assert command is not None
@@ -197,11 +197,19 @@ def toolbox() -> str:
             parts.append(
                 f"### pop3 {name} {below}\n\n```text\n{child.get_help(child_context)}\n```\n"
             )
+    of_check = parts[0][parts[0].index("\n\nConnection options:") : -len("\n```\n")]
+    parts[1:] = [
+        f"{part.replace(of_check, '')}\n{AS_CHECK}" if of_check in part else part
+        for part in parts[1:]
+    ]
     return f"""{NOTE}
 # The command pop3
 
 {TOOLBOX}
 {"".join(f"{chr(10)}{part}" for part in parts)}"""
+
+
+AS_CHECK = "The connection and password options are those of [pop3 check](#pop3-check).\n"
 
 
 TOOLBOX = """ACCOUNT is `user@domain`, whose server is [discovered](../how-to/discover.md); or
