@@ -39,10 +39,13 @@ select id, substr(owner, 2) as owner from box
 where starts_with(owner, chr(2)) and messages > 0 and id > $1 order by id limit $2
 """
 SWEEP = """
-select sweep_kept(
-    $1, $2 + ceil(greatest(0, extract(epoch from clock_timestamp()) - $4) / 86400)::int, $3
+with kept as materialized (
+    select id from box where id = $1 and starts_with(owner, chr(2)) for update
 )
-"""
+select sweep_kept(
+    id, $2 + ceil(greatest(0, extract(epoch from clock_timestamp()) - $4) / 86400)::int, $3
+) from kept
+"""  # a move may have begun: it counts what it copies, and the days begin anew at its end
 
 
 async def list_deleted(
