@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from restante.protocol.secret import Secret
+from restante.storage.cluster import database as module
 from restante.storage.cluster.database import DOWN, Database
 from restante.storage.cluster.errors import NO_ANSWER, UnansweredError, translate
 from restante.storage.errors import ForbiddenError, FullError, LostError, OverQuotaError, StoreError
@@ -80,6 +81,36 @@ def test_idle_connections(dsn: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
         async with opened(dsn) as database:
             pids = {(await database.fetch("select pg_backend_pid()"))[0][0] for _ in range(3)}
             assert len(pids) == 3
+
+    asyncio.run(test())
+
+
+def test_a_second_primary(dsn: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a new connection, two primaries are reported, once until that has changed."""
+    monkeypatch.setattr(module, "LOOK_PAUSE", 0)
+    both = ["a", "b"]
+    rounds = [(["a"], 0), (both, 1), (both, 1), (["b"], 1), (both, 2)]
+    problems: list[str] = []
+
+    async def use_up(connection: asyncpg.Connection) -> None:
+        await connection.fetch("select")
+        connection.terminate()  # the next call makes a new one
+
+    async def test() -> None:
+        database = Database(dsn, connections=1, on_problem=problems.append)
+        for hosts, reported in rounds:
+            looked = asyncio.Event()
+
+            async def find(*_: object, hosts: list[str] = hosts) -> list[str]:
+                asyncio.get_running_loop().call_soon(looked.set)  # noqa: B023  # of this round
+                return hosts
+
+            monkeypatch.setattr(module, "find_primaries", find)
+            await database.run(use_up)
+            await asyncio.wait_for(looked.wait(), PATIENCE)
+            assert len(problems) == reported
+        await database.aclose()
+        assert problems[0].startswith("a and b both accept changes")
 
     asyncio.run(test())
 

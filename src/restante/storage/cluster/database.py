@@ -25,6 +25,7 @@ from restante.storage.cluster.errors import (
     NO_ANSWER,
     UNREPLICATED,
     UnansweredError,
+    describe_primaries,
     translate,
 )
 from restante.storage.errors import StoreError
@@ -39,6 +40,7 @@ T = TypeVar("T")
 
 PROBE_TIME = 1.0  # seconds for a probe of a PostgreSQL that does not answer
 PROBE_PAUSE = 0.25  # seconds between two probes
+LOOK_PAUSE = 10.0  # seconds from a new connection to a look for a second primary
 WAITED = 0.8  # of the time limit of a call: a commit that waited until then has no standby
 
 DOWN = "PostgreSQL is down"
@@ -59,7 +61,7 @@ select exists (
 class Database:
     """Some connections to one PostgreSQL, in one event loop. All methods raise StoreError.
 
-    `patience` is in seconds.
+    `patience` is in seconds. `on_problem`, if given, is called if a second primary appears.
 
     Attributes:
         connections: the limit of connections.
@@ -69,9 +71,16 @@ class Database:
     """
 
     def __init__(
-        self, dsn: Secret, *, connections: int, pooler: bool = False, patience: float = 5
+        self,
+        dsn: Secret,
+        *,
+        connections: int,
+        pooler: bool = False,
+        patience: float = 5,
+        on_problem: Callable[[str], None] | None = None,
     ) -> None:
         self._dsn = dsn
+        self._on_problem = on_problem
         self.pooler = pooler
         self.connections = connections
         self._patience = patience
@@ -82,6 +91,8 @@ class Database:
         self._open: set[asyncpg.Connection] = set()
         self._unreplicated: set[asyncpg.Connection] = set()
         self._probing: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._primaries: Sequence[str] = ()  # that were found last
         self._closed = False
         self.is_down = False
         self.is_waiting = False
@@ -165,14 +176,16 @@ class Database:
 
     async def find_primaries(self) -> Sequence[str]:
         """Return the hosts that accept changes, if the address names several. Raises nothing."""
-        return await find_primaries(self._dsn, PROBE_TIME)
+        self._primaries = await find_primaries(self._dsn, PROBE_TIME)
+        return self._primaries
 
     async def aclose(self) -> None:
         """Close all connections."""
         self._closed = True
-        if self._probing is not None:
-            self._probing.cancel()
-            await asyncio.wait([self._probing])
+        for task in (self._probing, self._looking):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
         while (connection := self._idle.take()) is not None:
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await connection.close(timeout=1)
@@ -224,7 +237,18 @@ class Database:
         connection = await connect(self._dsn, pooler=self.pooler, patience=self._patience)
         connection.add_log_listener(self._on_message)
         self._open.add(connection)
+        if self._on_problem and (self._looking is None or self._looking.done()):
+            look = self._look_for_primaries(self._on_problem)
+            self._looking = asyncio.get_running_loop().create_task(look)
         return connection
+
+    async def _look_for_primaries(self, report: Callable[[str], None]) -> None:
+        """Report two primaries that were not known. Only a new connection can lead to another."""
+        await asyncio.sleep(LOOK_PAUSE)
+        known = self._primaries
+        found = await self.find_primaries()
+        if len(found) > 1 and found != known:
+            report(describe_primaries(found))
 
     def _on_message(
         self, connection: asyncpg.Connection, message: asyncpg.PostgresLogMessage

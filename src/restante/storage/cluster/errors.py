@@ -11,7 +11,7 @@ from restante.storage.errors import ForbiddenError, FullError, LostError, OverQu
 from restante.system_errors import find_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 FEWER = "or lower cluster.connections"
 NO_ANSWER = (
@@ -57,6 +57,14 @@ def check_inline(octets: int) -> None:
     if octets > LARGEST_INLINE:
         text = f"a message of {octets} octets is too large for PostgreSQL"
         raise StoreError(f"{text}; set cluster.objects, or a smaller inline", permanent=True)
+
+
+def describe_primaries(hosts: Sequence[str]) -> str:
+    """Return what hosts do to mail that accept changes at the same time, and what to do."""
+    return (
+        f"{' and '.join(hosts)} both accept changes: a connection uses either of them, so mail is"
+        " hidden, and is lost with the one that goes; stop the old primary"
+    )
 
 
 def translate(error: Exception) -> tuple[StoreError, bool]:

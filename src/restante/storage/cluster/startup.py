@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from restante.storage.cluster.claim import NO_OBJECTS, has_outside, require_claim
+from restante.storage.cluster.errors import describe_primaries
 from restante.storage.errors import StoreError
 
 if TYPE_CHECKING:
@@ -72,10 +73,7 @@ async def find_faults(database: Database, bodies: ObjectBodies | None) -> list[s
     problems = list(problems_of(settings, (before, after)))
     primaries = await database.find_primaries()
     if len(primaries) > 1:
-        problems.append(
-            f"{' and '.join(primaries)} both accept changes: a connection uses either of them, so"
-            " mail is hidden, and is lost with the one that goes; stop the old primary"
-        )
+        problems.append(describe_primaries(primaries))
     if not database.pooler:
         problems += connection_problems(settings, database.connections)
     if bodies is None:

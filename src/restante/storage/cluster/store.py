@@ -113,6 +113,7 @@ class ClusterStore(RemovedMail, NodeRequests):
             connections=settings.connections,
             pooler=settings.pooler,
             patience=settings.patience,
+            on_problem=self._on_problem,
         )
         beats = Database(
             settings.dsn,
